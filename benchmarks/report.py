@@ -1,0 +1,158 @@
+"""The results as plain tables for people, and as JSON for programs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from contenders import version
+from measure import Cost
+from results import OURS, Results, median_seconds
+from targets import TARGETS
+from workloads import Prepared
+
+_DISTRIBUTIONS = (
+    "tb2csv",
+    "polars",
+    "numpy",
+    "tensorboard",
+    "tensorboard-data-server",
+    "tbparse",
+    "pandas",
+    "protobuf",
+)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out cells in columns: the first to the left, the others to the right."""
+    lines = [header, *rows]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(header))]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def environment() -> dict[str, str]:
+    """What the figures depend on besides the code."""
+    found = {name: version(name) for name in _DISTRIBUTIONS}
+    return {
+        "machine": f"{platform.system()} {platform.machine()}, {_cores()} cores",
+        "python": platform.python_version(),
+        **{name: number for name, number in found.items() if number is not None},
+    }
+
+
+def _cores() -> int:
+    """The processors that this process may use, which can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def workload_table(title: str, prepared: Prepared, results: Results) -> str:
+    """Every contender on one workload."""
+    rows = []
+    for contender in results.contenders(prepared.name):
+        costs = results.costs(prepared.name, contender)
+        if not costs:
+            continue
+        ratio = None if contender == OURS else results.times_ours(prepared.name, contender)
+        rows.append((contender, *_cost_cells(costs), _number(ratio, "x")))
+    heading = f"{prepared.name}: {title} ({prepared.bytes() / 1e6:,.0f} MB, {prepared.rows:,} rows)"
+    header = ("", "median s", "min s", "max s", "cpu s", "peak MB", "runs", "times tb2csv")
+    return f"{heading}\n\n{table(header, rows)}"
+
+
+def startup_table(names: Iterable[str], results: Results) -> str:
+    """The start-ups, and how much longer each workload takes than them."""
+    rows = [(f"{name} start-up", *_cost_cells(costs)) for name, costs in results.startups.items()]
+    if results.listing:
+        rows.append(("tb2csv ls on A", *_cost_cells(results.listing)))
+    header = ("", "median s", "min s", "max s", "cpu s", "peak MB", "runs")
+    text = table(header, rows)
+    above = [
+        (
+            name,
+            _number(results.above_startup(name, OURS), "s"),
+            _number(results.above_startup(name, "floor"), "s"),
+            _number(results.times_floor(name), "x"),
+        )
+        for name in names
+    ]
+    return f"{text}\n\n{table(('above start-up', 'tb2csv', 'floor', 'ratio'), above)}"
+
+
+def target_table(results: Results) -> str:
+    """Each target beside its figure."""
+    rows = [
+        (
+            target.title,
+            _number(target.figure(results), target.unit),
+            f"{'>=' if target.at_least else '<='} {target.limit:g} {target.unit}",
+            target.verdict(results),
+        )
+        for target in TARGETS
+    ]
+    return table(("target", "measured", "limit", "verdict"), rows)
+
+
+def as_json(results: Results) -> dict[str, Any]:
+    """Every single measurement, and the targets."""
+    return {
+        "environment": environment(),
+        "pairs": [
+            {
+                "workload": workload,
+                "peer": peer,
+                "runs": [
+                    {OURS: ours and asdict(ours), "peer": theirs and asdict(theirs)}
+                    for ours, theirs in pairs
+                ],
+            }
+            for (workload, peer), pairs in results.pairs.items()
+        ],
+        "startups": {
+            name: [asdict(cost) for cost in costs] for name, costs in results.startups.items()
+        },
+        "listing": [asdict(cost) for cost in results.listing],
+        "targets": [
+            {
+                "title": target.title,
+                "measured": target.figure(results),
+                "limit": target.limit,
+                "unit": target.unit,
+                "verdict": target.verdict(results),
+            }
+            for target in TARGETS
+        ],
+        "notes": results.notes,
+    }
+
+
+def _cost_cells(costs: list[Cost]) -> tuple[str, ...]:
+    seconds = [cost.seconds for cost in costs]
+    return (
+        _number(median_seconds(costs)),
+        _number(min(seconds)),
+        _number(max(seconds)),
+        _number(statistics.median(cost.cpu_seconds for cost in costs)),
+        f"{max(cost.peak_mb for cost in costs):.0f}",
+        str(len(costs)),
+    )
+
+
+def _number(figure: float | None, unit: str = "") -> str:
+    """Three digits at least; a dash where nothing was measured."""
+    if figure is None:
+        return "-"
+    digits = f"{figure:.3f}" if figure < 10 else f"{figure:.1f}"
+    return f"{digits} {unit}".rstrip()

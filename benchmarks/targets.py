@@ -1,0 +1,70 @@
+"""What the project has set itself, each target one entry of `TARGETS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from results import Results, median_seconds
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure of the results and the limit it must keep."""
+
+    title: str
+    figure: Callable[[Results], float | None]
+    limit: float
+    unit: str
+    at_least: bool = False
+
+    def verdict(self, results: Results) -> str:
+        """Say whether the target is met."""
+        figure = self.figure(results)
+        if figure is None:
+            return "not measured"
+        met = figure >= self.limit if self.at_least else figure <= self.limit
+        return "ok" if met else "MISSED"
+
+
+def _faster(workload: str, peer: str) -> Callable[[Results], float | None]:
+    return lambda results: results.times_ours(workload, peer)
+
+
+def _above_startup(workload: str) -> Target:
+    return Target(
+        f"{workload}: time above start-up against the floor's",
+        lambda results: results.times_floor(workload),
+        2,
+        "x",
+    )
+
+
+def _growth_from_a_to_f(results: Results) -> float | None:
+    # F holds 20 times the rows of A.
+    large, small = results.seconds("F"), results.seconds("A")
+    return None if large is None or small is None else large / small
+
+
+def _reference_against_tbparse(results: Results) -> float | None:
+    theirs, ours = results.seconds("A", "tbparse"), results.seconds("A", "reference")
+    return None if theirs is None or ours is None else theirs / ours
+
+
+TARGETS = (
+    Target("A: faster than tbparse and to_csv", _faster("A", "tbparse"), 60, "x", True),
+    Target("A: faster than EventAccumulator", _faster("A", "accumulator"), 20, "x", True),
+    Target("A: faster than rustboard's load", _faster("A", "rustboard"), 1, "x", True),
+    Target("A: reference scanner faster than tbparse", _reference_against_tbparse, 4, "x", True),
+    *(_above_startup(workload) for workload in "ABCD"),
+    Target("E: time", lambda results: results.seconds("E"), 10, "s"),
+    Target("F: peak memory", lambda results: results.peak_mb("F"), 500, "MB"),
+    Target("F: time against A's", _growth_from_a_to_f, 22, "x"),
+    Target(
+        "tb2csv --version",
+        lambda results: median_seconds(results.startups.get("tb2csv", [])),
+        0.3,
+        "s",
+    ),
+    Target("tb2csv ls on A", lambda results: median_seconds(results.listing), 0.7, "s"),
+)

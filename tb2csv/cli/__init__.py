@@ -1,0 +1,47 @@
+"""The command line: one module for each command, and no logic that the library lacks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tb2csv.cli.check import check
+from tb2csv.cli.convert import convert
+from tb2csv.cli.ls import ls
+
+app = typer.Typer(
+    name="tb2csv",
+    help="Every number in your TensorBoard logs, as tables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(convert)
+app.command()(ls)
+app.command()(check)
+
+
+def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if requested:
+        from tb2csv.event_files.scanners import default_scanner
+        from tb2csv.report import VERSION
+
+        typer.echo(f"tb2csv {VERSION} ({default_scanner().name} scanner)")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[  # noqa: ARG001 - the callback does it
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show version and scanner, and exit."),
+    ] = False,
+) -> None:
+    """Every number in your TensorBoard logs, as tables."""
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    app()

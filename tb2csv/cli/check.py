@@ -1,0 +1,49 @@
+"""``tb2csv check``: is every byte of every event file sound?"""
+
+from __future__ import annotations
+
+import typer
+
+from tb2csv.cli import options
+from tb2csv.cli.terminal import error_messages, exit_status, plural, print_json, print_problems, progress
+from tb2csv.errors import DamagedError
+
+
+def check(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    logdir: options.LogdirArgument,
+    run: options.RunOption = [],  # noqa: B006 - typer copies it
+    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
+    strict: options.StrictOption = False,
+    json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+    workers: options.WorkersOption = None,
+    debug: options.DebugOption = False,
+) -> None:
+    """Read every record of every event file below LOGDIR and verify its checksums; write nothing.
+
+    The exit status is 3 where bytes are damaged. An unfinished last record is no damage: the log is still written.
+    """
+    with error_messages(debug=debug):
+        from tb2csv import inspection
+        from tb2csv.logdir import discover
+
+        found = discover(logdir)
+        with progress(found, shown=not (quiet or json)) as on_bytes:
+            report = inspection.check(
+                found, selection=options.selection_of(run, [], [], exclude_run, []), workers=workers, on_bytes=on_bytes
+            )
+        if json:
+            print_json(report.to_json())
+        elif not quiet:
+            print_problems(report)
+            accounts = [account for _, account in report.sources]
+            typer.echo(
+                f"{plural(len(accounts), 'event file')}, {plural(sum(each.bytes for each in accounts), 'byte')}, "
+                f"{plural(sum(each.records for each in accounts), 'record')}: "
+                f"{plural(len(report.damage), 'damaged stretch').replace('stretchs', 'stretches')}, "
+                f"{plural(sum(each.lost_bytes for each in accounts), 'byte')} lost"
+            )
+        if strict and report.damage:
+            message = f"{plural(len(report.damage), 'stretch')} of bytes damaged; see above."
+            raise DamagedError(message)
+        raise typer.Exit(exit_status(report))

@@ -1,0 +1,73 @@
+"""``tb2csv convert``: every value of every event file, as CSV tables."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import typer
+
+from tb2csv.cli import options
+from tb2csv.cli.terminal import error_messages, exit_status, plural, print_json, print_problems, progress
+
+
+class TensorStyle(str, enum.Enum):
+    """How tensors are laid out."""
+
+    elements = "elements"
+    wide = "wide"
+    base64 = "base64"
+    npy = "npy"
+
+
+def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    logdir: options.LogdirArgument,
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the tables; it appears when it is whole.")],
+    run: options.RunOption = [],  # noqa: B006 - typer copies it
+    tag: options.TagOption = [],  # noqa: B006
+    kind: options.KindOption = [],  # noqa: B006
+    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
+    exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    tensors: Annotated[
+        TensorStyle,
+        typer.Option(help="Tensors as a row for each element, a row for each step, base64 cells, or .npy files."),
+    ] = TensorStyle.elements,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace OUT, if an earlier conversion and nothing else is in it.")
+    ] = False,
+    strict: options.StrictOption = False,
+    json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+    workers: options.WorkersOption = None,
+    debug: options.DebugOption = False,
+) -> None:
+    """Write every value below LOGDIR as CSV tables into OUT: one for each run and tag, and index.csv to find them.
+
+    Nothing is sampled. What is damaged is skipped, reported, and makes the exit status 3.
+    """
+    with error_messages(debug=debug):
+        from tb2csv import conversion
+        from tb2csv.logdir import discover
+
+        found = discover(logdir)
+        with progress(found, shown=not (quiet or json)) as on_bytes:
+            report = conversion.convert(
+                found,
+                out,
+                selection=options.selection_of(run, tag, kind, exclude_run, exclude_tag),
+                tensors=tensors.value,
+                overwrite=overwrite,
+                strict=strict,
+                workers=workers,
+                on_bytes=on_bytes,
+            )
+        if json:
+            print_json(report.to_json())
+        elif not quiet:
+            print_problems(report)
+            left_out = f", {plural(report.values_filtered, 'value')} not asked for" if report.values_filtered else ""
+            typer.echo(
+                f"{plural(report.values_written, 'value')} of {plural(len(report.runs), 'run')} "
+                f"in {plural(report.tables, 'table')}{left_out}: see {out}/index.csv"
+            )
+        raise typer.Exit(exit_status(report))

@@ -1,0 +1,88 @@
+"""``tb2csv ls``: the runs and tags of a log directory, without decoding payloads."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from tb2csv.cli import options
+from tb2csv.cli.terminal import error_messages, exit_status, print_json, print_problems, progress
+
+if TYPE_CHECKING:
+    from tb2csv.runs import SeriesAccount
+
+_COLUMNS: Final = ("run", "tag", "kind", "plugin_name", "points", "first_step", "last_step")
+_NUMBERS: Final = ("points", "first_step", "last_step")
+
+
+def ls(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    logdir: options.LogdirArgument,
+    run: options.RunOption = [],  # noqa: B006 - typer copies it
+    tag: options.TagOption = [],  # noqa: B006
+    kind: options.KindOption = [],  # noqa: B006
+    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
+    exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+    workers: options.WorkersOption = None,
+    debug: options.DebugOption = False,
+) -> None:
+    """List the runs and tags below LOGDIR: kind, number of points, first and last step. All points are counted."""
+    with error_messages(debug=debug):
+        from tb2csv.inspection import list_series
+        from tb2csv.logdir import discover
+
+        found = discover(logdir)
+        with progress(found, shown=not (quiet or json)) as on_bytes:
+            accounts, report = list_series(
+                found,
+                selection=options.selection_of(run, tag, kind, exclude_run, exclude_tag),
+                workers=workers,
+                on_bytes=on_bytes,
+            )
+        rows = [_row(account) for account in accounts]
+        if json:
+            print_json(rows)
+        else:
+            if not quiet:
+                print_problems(report)
+            _print_aligned(rows)
+        raise typer.Exit(exit_status(report))
+
+
+def _row(account: SeriesAccount) -> dict[str, Any]:
+    return {
+        "run": account.series.run,
+        "tag": account.series.tag,
+        "kind": account.series.kind,
+        "plugin_name": account.series.plugin_name,
+        "points": account.points,
+        "first_step": account.first_step,
+        "last_step": account.last_step,
+        "first_wall_time": _finite(account.first_wall_time),
+        "last_wall_time": _finite(account.last_wall_time),
+    }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _print_aligned(rows: list[dict[str, Any]]) -> None:
+    """Print the rows below their names, numbers to the right."""
+    table = [_COLUMNS, *(tuple(_cell(row[name]) for name in _COLUMNS) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        cells = [
+            cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
+            for name, cell, width in zip(_COLUMNS, line, widths, strict=True)
+        ]
+        typer.echo("  ".join(cells).rstrip())
+
+
+def _cell(value: str | int) -> str:
+    """Return a value as one line of text: names come from the log, and may hold what moves a terminal's cursor."""
+    text = str(value) or "-"
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

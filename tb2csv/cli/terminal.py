@@ -1,0 +1,109 @@
+"""What commands print: progress and errors to standard error, results to standard output; and their exit statuses."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from tb2csv.errors import Tb2csvError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tb2csv.logdir import Logdir
+    from tb2csv.report import Report
+
+EXIT_ERROR: Final = 1
+#: Converted or checked, but some bytes were damaged.
+EXIT_DAMAGED: Final = 3
+
+_SHOWN: Final = 20
+
+
+@contextlib.contextmanager
+def error_messages(*, debug: bool) -> Iterator[None]:
+    """Turn an exception into one sentence on standard error and exit status 1."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except BrokenPipeError:  # whoever read our output, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(EXIT_ERROR) from None
+    except KeyboardInterrupt:
+        typer.echo("tb2csv: interrupted; nothing was changed.", err=True)
+        raise typer.Exit(130) from None
+    except Exception as error:
+        if debug:
+            raise
+        if isinstance(error, Tb2csvError):
+            typer.echo(f"tb2csv: {error}", err=True)
+        else:
+            detail = f"{type(error).__name__}: {error}"
+            typer.echo(f"tb2csv: something unforeseen happened ({detail}); --debug shows where, please report it.", err=True)
+        raise typer.Exit(EXIT_ERROR) from None
+
+
+@contextlib.contextmanager
+def progress(logdir: Logdir, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Give a function that moves a progress bar on by so many bytes; the bar is shown only on a terminal."""
+    if not shown or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=logdir.total_bytes())
+        yield lambda count: bar.advance(task, count)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def print_problems(report: Report) -> None:
+    """Print what was damaged, left unfinished, kept undecoded or otherwise deserves a word, to standard error."""
+    lines = [
+        f"{damage.path}: byte {damage.offset}: {damage.length} bytes {'lost' if damage.lost else 'repaired'}: {damage.detail}"
+        for damage in report.damage
+    ]
+    lines += [
+        f"{account.path}: the last record is unfinished ({account.incomplete_tail_bytes} bytes), as in a log that is "
+        "still being written"
+        for _, account in report.sources
+        if account.incomplete_tail_bytes
+    ]
+    lines += [
+        f"run {entry.run!r}, tag {entry.tag!r}, step {entry.step}: kept undecoded: {entry.detail}"
+        for run in report.runs
+        for entry in run.undecodable
+    ]
+    lines += [note for run in report.runs for note in run.notes]
+    for line in lines[:_SHOWN]:
+        typer.echo(line, err=True)
+    if len(lines) > _SHOWN:
+        typer.echo(f"… and {len(lines) - _SHOWN} more; --json lists them all", err=True)
+
+
+def exit_status(report: Report) -> int:
+    """Return the exit status that a report stands for."""
+    return EXIT_DAMAGED if report.damage else 0
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count and its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

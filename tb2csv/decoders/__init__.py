@@ -1,0 +1,83 @@
+"""Decoders by plugin name on disk, and the choice among them: undecoded values to tables.
+
+A new plugin is a module here and a line in DECODERS; from outside, an entry point of the group ``tb2csv.decoders`` whose
+name is the plugin's and which gives a Decoder.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.decoders.custom_scalars import CustomScalarDecoder
+from tb2csv.decoders.decoder import DecodeOptions, Decoder, Piece, StoredFile, Undecodable, Values
+from tb2csv.decoders.graphs import GraphDecoder
+from tb2csv.decoders.histograms import HistogramDecoder
+from tb2csv.decoders.hparams import HparamDecoder
+from tb2csv.decoders.media import AudioDecoder, ImageDecoder
+from tb2csv.decoders.pr_curves import PrCurveDecoder
+from tb2csv.decoders.scalars import ScalarDecoder
+from tb2csv.decoders.strings import BlobDecoder, TextDecoder
+from tb2csv.decoders.tensors import TENSOR_STYLES, TensorDecoder
+
+if TYPE_CHECKING:
+    from tb2csv.event_files.values import ValueForm
+
+__all__ = [
+    "DECODERS",
+    "TENSOR_STYLES",
+    "DecodeOptions",
+    "Decoder",
+    "Piece",
+    "StoredFile",
+    "Undecodable",
+    "Values",
+    "choose_decoder",
+]
+
+#: The decoder of each plugin, by the name that its values carry on disk; "" is no plugin.
+#: Names from tensorboard/plugins/*/metadata.py.
+DECODERS: Final[dict[str, Decoder]] = {
+    "": ScalarDecoder(),
+    "scalars": ScalarDecoder(),
+    "histograms": HistogramDecoder(),
+    "text": TextDecoder(),
+    "images": ImageDecoder(),
+    "audio": AudioDecoder(),
+    "pr_curves": PrCurveDecoder(),
+    "hparams": HparamDecoder(),
+    "custom_scalars": CustomScalarDecoder(),
+    "mesh": TensorDecoder("meshes"),
+    "graphs": GraphDecoder("graph_def"),
+    "graph_run_metadata": GraphDecoder("run_metadata"),
+    "graph_run_metadata_graph": GraphDecoder("run_metadata"),
+    "graph_tagged_run_metadata": GraphDecoder("run_metadata"),
+    "graph_keras_model": GraphDecoder("keras_model"),
+}
+
+#: What takes the values that a plugin's own decoder does not, and those of unknown plugins.
+FALLBACKS: Final[tuple[Decoder, ...]] = (TensorDecoder(), BlobDecoder())
+
+#: Where values go that could not be decoded.
+LAST_RESORT: Final = FALLBACKS[-1]
+
+
+def choose_decoder(plugin_name: str, form: ValueForm, options: DecodeOptions) -> tuple[Decoder, str]:
+    """Return the decoder for values of this form, and the signature that it gives them."""
+    own = DECODERS.get(plugin_name) or _installed_decoder(plugin_name)
+    for decoder in (own, *FALLBACKS) if own else FALLBACKS:
+        signature = decoder.signature(form, options)
+        if signature is not None:
+            return decoder, signature
+    message = f"no decoder takes a {form.kind.name}"  # the last resort takes everything
+    raise AssertionError(message)
+
+
+@functools.cache
+def _installed_decoder(plugin_name: str) -> Decoder | None:
+    from importlib.metadata import entry_points
+
+    for entry_point in entry_points(group="tb2csv.decoders", name=plugin_name):
+        decoder: Decoder = entry_point.load()
+        return decoder
+    return None

@@ -1,0 +1,59 @@
+"""Custom-scalar layouts: which charts TensorBoard's custom scalars tab shows. Plugin ``custom_scalars``.
+
+Source: tensorboard/plugins/custom_scalar/layout.proto.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tb2csv.decoders.one_by_one import Decoded, decode_one_by_one, read_strings
+from tb2csv.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tb2csv.decoders.decoder import DecodeOptions, Piece, Undecodable, Values
+    from tb2csv.event_files.values import ValueForm
+
+_DT_STRING: Final = 7
+
+
+class CustomScalarDecoder:
+    """``wall_time, step, category, chart, type, tag, lower, upper``: one row for each line or band of a chart.
+
+    ``tag`` is a regular expression in a ``multiline`` chart; in a ``margin`` chart it is the value's tag, and
+    ``lower`` and ``upper`` are the tags of the band around it.
+    """
+
+    kind = "custom_scalars"
+
+    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+        """Take string tensors that hold a Layout."""
+        return "layout" if form.dtype == _DT_STRING else None
+
+    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+        """Yield one piece."""
+        import polars as pl
+
+        names = ("category", "chart", "type", "tag", "lower", "upper")
+        return decode_one_by_one(values, dict.fromkeys(names, pl.String), _decode_layout)
+
+
+def _decode_layout(values: Values, row: int) -> Decoded:
+    from google.protobuf import message
+    from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+
+    rows: list[tuple[Any, ...]] = []
+    for string in read_strings(values, row):
+        try:
+            layout = Layout.FromString(string)
+        except message.DecodeError as error:
+            detail = f"the {len(string)} bytes are no layout of custom scalars"
+            raise DecodeError(detail) from error
+        for category in layout.category:
+            for chart in category.chart:
+                at = (category.title, chart.title)
+                rows += [(*at, "multiline", tag, None, None) for tag in chart.multiline.tag]
+                rows += [(*at, "margin", band.value, band.lower, band.upper) for band in chart.margin.series]
+    return Decoded(rows)

@@ -1,0 +1,148 @@
+"""Graphs: one row per node, and the stored message beside the table. Events with a graph, and the plugins ``graph_…``.
+
+Sources: tensorboard/plugins/graph/metadata.py and keras_util.py; graph.proto, config.proto, meta_graph.proto.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from tb2csv.decoders.one_by_one import Decoded, decode_one_by_one, read_strings
+from tb2csv.errors import DecodeError
+from tb2csv.event_files.values import ValueKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tb2csv.decoders.decoder import DecodeOptions, Piece, Undecodable, Values
+    from tb2csv.event_files.values import ValueForm
+
+_DT_STRING: Final = 7
+_EVENT_KINDS: Final = (ValueKind.GRAPH_DEF, ValueKind.META_GRAPH_DEF, ValueKind.RUN_METADATA)
+
+#: The part of the nodes: ``<tag>.nodes.csv``.
+NODES_PART: Final = "nodes"
+
+_Node = tuple[str, str, str, str]
+
+
+class GraphDecoder:
+    """``wall_time, step, name, op, device, inputs``: one row for each node; ``inputs`` are separated by spaces."""
+
+    kind = "graphs"
+
+    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+        """Take graph events and string tensors."""
+        return "graph" if form.kind in _EVENT_KINDS or form.dtype == _DT_STRING else None
+
+    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+        """Yield one piece."""
+        import polars as pl
+
+        schema = dict.fromkeys(("name", "op", "device", "inputs"), pl.String)
+        return decode_one_by_one(values, schema, self._decode, NODES_PART)
+
+    def __init__(self, format_name: str) -> None:
+        """Decode string tensors as messages of this format, a key of ``_FORMATS``."""
+        self._format = format_name
+
+    def _decode(self, values: Values, row: int) -> Decoded:
+        format_name = _EVENT_FORMATS.get(values.form(row).kind, self._format)
+        stored = (
+            [bytes(values.payload(row))]
+            if values.form(row).kind in _EVENT_KINDS
+            else read_strings(values, row)
+        )
+        nodes: list[_Node] = []
+        files = {}
+        for index, data in enumerate(stored):
+            nodes += _FORMATS[format_name](data)
+            ending = "json" if format_name == "keras_model" else "pb"
+            files[f"{values.ordinal[row]:06d}_{index}.{ending}"] = data
+        return Decoded(nodes, files)
+
+
+def _graph_def(data: bytes) -> list[_Node]:
+    from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+    return _nodes([_parse(GraphDef, data)])
+
+
+def _meta_graph_def(data: bytes) -> list[_Node]:
+    from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef
+
+    return _nodes([_parse(MetaGraphDef, data).graph_def])
+
+
+def _run_metadata(data: bytes) -> list[_Node]:
+    from tensorboard.compat.proto.config_pb2 import RunMetadata
+
+    message = _parse(RunMetadata, data)
+    return _nodes(message.partition_graphs) + _nodes(
+        graph for function in message.function_graphs for graph in [function.pre_optimization_graph]
+    )
+
+
+def _keras_model(data: bytes) -> list[_Node]:
+    try:
+        layers = json.loads(data)["config"]["layers"]
+        return [
+            (
+                str(layer["config"].get("name", layer.get("name", ""))),
+                str(layer["class_name"]),
+                "",
+                " ".join(_keras_inputs(layer.get("inbound_nodes", []))),
+            )
+            for layer in layers
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        detail = f"the {len(data)} bytes are no Keras model in JSON: {error!r}"
+        raise DecodeError(detail) from error
+
+
+def _keras_inputs(inbound: Any) -> Iterator[str]:
+    """Yield the layers that a layer's inputs come from.
+
+    Keras 3 nests a tensor's ``keras_history`` in the arguments of each call; Keras 2 lists ``[layer, node, tensor, …]``.
+    """
+    if isinstance(inbound, dict):
+        if "keras_history" in inbound:
+            yield str(inbound["keras_history"][0])
+        else:
+            for item in inbound.values():
+                yield from _keras_inputs(item)
+    elif isinstance(inbound, list):
+        if len(inbound) > 2 and isinstance(inbound[0], str) and isinstance(inbound[1], int):  # noqa: PLR2004
+            yield inbound[0]
+        else:
+            for item in inbound:
+                yield from _keras_inputs(item)
+
+
+#: How the nodes are found in a message of each format.
+_FORMATS: Final[dict[str, Callable[[bytes], list[_Node]]]] = {
+    "graph_def": _graph_def,
+    "meta_graph_def": _meta_graph_def,
+    "run_metadata": _run_metadata,
+    "keras_model": _keras_model,
+}
+_EVENT_FORMATS: Final = {
+    ValueKind.GRAPH_DEF: "graph_def",
+    ValueKind.META_GRAPH_DEF: "meta_graph_def",
+    ValueKind.RUN_METADATA: "run_metadata",
+}
+
+
+def _nodes(graphs: Iterable[Any]) -> list[_Node]:
+    return [(node.name, node.op, node.device, " ".join(node.input)) for graph in graphs for node in graph.node]
+
+
+def _parse(message_class: Any, data: bytes) -> Any:
+    from google.protobuf import message
+
+    try:
+        return message_class.FromString(data)
+    except message.DecodeError as error:
+        detail = f"the {len(data)} bytes are no {message_class.DESCRIPTOR.full_name}"
+        raise DecodeError(detail) from error

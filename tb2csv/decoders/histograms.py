@@ -1,0 +1,154 @@
+"""Histograms: one row per bucket. Plugin ``histograms`` (tensors ``[k, 3]``) and legacy HistogramProto.
+
+The buckets are the ones stored, none merged or dropped. HistogramProto stores right edges only; the left edge of a
+bucket is the right edge of the one before it. What the format says of the first bucket's left edge, -DBL_MAX, tells
+nobody anything: it is ``min`` where the bucket holds values, and its own right edge where it holds none.
+
+Sources: tensorboard/plugins/histogram/summary_v2.py, tensorboard/compat/proto/histogram.proto.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from tb2csv.decoders.decoder import Piece, Undecodable
+from tb2csv.decoders.stacks import stacks
+from tb2csv.errors import DecodeError
+from tb2csv.event_files.flat_messages import flat_classes
+from tb2csv.event_files.values import ValueKind
+from tb2csv.tensor_protos import is_numeric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from tb2csv.decoders.decoder import DecodeOptions, Values
+    from tb2csv.event_files.values import ValueForm
+
+#: The part that holds what a HistogramProto says of all its buckets together.
+STATS_PART: Final = "stats"
+STATS_KIND: Final = "histogram_stats"
+_STATS: Final = ("min", "max", "num", "sum", "sum_squares")
+_COLUMNS: Final = 3  # left, right, count
+
+#: Legacy histograms decoded together; PyTorch's default bins make about six hundred rows of one.
+_BATCH: Final = 1024
+
+
+class HistogramDecoder:
+    """``wall_time, step, bucket, left, right, count``; beside it the statistics that only a HistogramProto has."""
+
+    kind = "histograms"
+
+    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+        """Return the encoding, as only one of the two has statistics."""
+        if form.kind == ValueKind.HISTO:
+            return "histo"
+        is_histogram = form.shape is not None and len(form.shape) == 2 and form.shape[1] == _COLUMNS  # noqa: PLR2004
+        return "tensor" if is_histogram and is_numeric(form.dtype) else None
+
+    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+        """Yield the buckets of all values."""
+        return _legacy(values) if values.form(0).kind == ValueKind.HISTO else _tensors(values)
+
+
+def _tensors(values: Values) -> Iterator[Piece | Undecodable]:
+    for stack in stacks(values):
+        if isinstance(stack, Undecodable):
+            yield stack
+            continue
+        count, buckets, _ = stack.array.shape
+        bucket = np.tile(np.arange(buckets), count)
+        edges_and_counts = stack.array.reshape(-1, _COLUMNS).astype(np.float64, copy=False)
+        yield _buckets(values, slice(stack.start, stack.stop), buckets, bucket, *edges_and_counts.T)
+
+
+def _legacy(values: Values) -> Iterator[Piece | Undecodable]:
+    for start in range(0, len(values), _BATCH):
+        rows = slice(start, min(start + _BATCH, len(values)))
+        sizes = np.zeros(rows.stop - start, np.int64)
+        decoded = []
+        for row in range(start, rows.stop):
+            try:
+                decoded.append(_parse(bytes(values.payload(row))))
+                sizes[row - start] = len(decoded[-1].right)
+            except DecodeError as error:
+                yield Undecodable(row, str(error))
+                decoded.append(None)
+        histograms = [histogram for histogram in decoded if histogram is not None]
+        if not histograms:
+            continue
+        left, right, count = (
+            np.concatenate([getattr(histogram, name) for histogram in histograms]) for name in ("left", "right", "count")
+        )
+        bucket = np.arange(len(right)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        yield _buckets(values, rows, sizes, bucket, left, right, count)
+        yield _stats(values, rows, decoded)
+
+
+class _Histogram(NamedTuple):
+    stats: tuple[float, ...]
+    left: npt.NDArray[np.float64]
+    right: npt.NDArray[np.float64]
+    count: npt.NDArray[np.float64]
+
+
+def _parse(serialized: bytes) -> _Histogram:
+    from google.protobuf import message
+    from tensorboard.compat.proto.histogram_pb2 import HistogramProto
+
+    try:
+        flat = flat_classes(HistogramProto)["HistogramProto"].FromString(serialized)
+        right, count = (np.frombuffer(b"".join(field), "<f8") for field in (flat.bucket_limit, flat.bucket))
+        if not len(right):  # empty, or stored one by one, which only the full class reads
+            full = HistogramProto.FromString(serialized)
+            right, count = np.array(full.bucket_limit, np.float64), np.array(full.bucket, np.float64)
+    except (message.DecodeError, ValueError) as error:
+        detail = f"the {len(serialized)} bytes of a histogram are no HistogramProto"
+        raise DecodeError(detail) from error
+    if len(right) != len(count):
+        detail = f"a histogram has {len(right)} bucket limits for {len(count)} buckets"
+        raise DecodeError(detail)
+    left = np.empty_like(right)
+    left[1:] = right[:-1]
+    if len(right):
+        left[0] = min(flat.min, right[0]) if count[0] else right[0]
+    return _Histogram(tuple(getattr(flat, name) for name in _STATS), left, right, count)
+
+
+def _buckets(  # noqa: PLR0913, PLR0917 - one for each column
+    values: Values,
+    rows: slice,
+    counts: npt.NDArray[np.int64] | int,
+    bucket: npt.NDArray[np.int64],
+    left: npt.NDArray[np.float64],
+    right: npt.NDArray[np.float64],
+    count: npt.NDArray[np.float64],
+) -> Piece:
+    import polars as pl
+
+    columns = {
+        "wall_time": np.repeat(values.wall_time[rows], counts),
+        "step": np.repeat(values.step[rows], counts),
+        "bucket": bucket,
+        "left": np.ascontiguousarray(left),
+        "right": np.ascontiguousarray(right),
+        "count": np.ascontiguousarray(count),
+    }
+    return Piece(pl.DataFrame(columns), rows.start, rows.stop, counts)
+
+
+def _stats(values: Values, rows: slice, histograms: list[_Histogram | None]) -> Piece:
+    import polars as pl
+
+    decoded = np.array([histogram is not None for histogram in histograms])
+    stats = np.array([histogram.stats for histogram in histograms if histogram is not None])
+    columns = {
+        "wall_time": values.wall_time[rows][decoded],
+        "step": values.step[rows][decoded],
+        **{name: np.ascontiguousarray(stats[:, i]) for i, name in enumerate(_STATS)},
+    }
+    return Piece(pl.DataFrame(columns), rows.start, rows.stop, decoded.astype(np.int64), STATS_PART, kind=STATS_KIND)

@@ -1,0 +1,142 @@
+"""Images and audio: the stored bytes become files, unchanged; the table says when and what. Plugins of those names.
+
+Sources: tensorboard/plugins/image/summary_v2.py and audio/summary_v2.py for tensors, summary.proto for legacy values.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tb2csv.decoders.one_by_one import Decoded, decode_one_by_one, read_strings
+from tb2csv.decoders.stacks import read_tensor
+from tb2csv.errors import DecodeError
+from tb2csv.event_files.values import ValueKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tb2csv.decoders.decoder import DecodeOptions, Piece, Undecodable, Values
+    from tb2csv.event_files.values import ValueForm
+
+_DT_STRING: Final = 7
+
+#: How files begin, for writers store no name: (offset, bytes, ending).
+_SIGNATURES: Final = (
+    (0, b"\x89PNG\r\n\x1a\n", "png"),
+    (0, b"\xff\xd8\xff", "jpg"),
+    (0, b"GIF8", "gif"),
+    (0, b"BM", "bmp"),
+    (8, b"WEBP", "webp"),
+    (8, b"WAVE", "wav"),
+    (0, b"fLaC", "flac"),
+    (0, b"OggS", "ogg"),
+    (0, b"ID3", "mp3"),
+)
+
+
+def file_ending(data: bytes) -> str:
+    """Return the usual ending of a media file, judged by its first bytes; ``bin`` where they say nothing."""
+    for offset, signature, ending in _SIGNATURES:
+        if data.startswith(signature, offset):
+            return ending
+    return "bin"
+
+
+class ImageDecoder:
+    """``wall_time, step, index, width, height, path``: one row for each image of a value."""
+
+    kind = "images"
+
+    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+        """Take legacy images and string tensors ``[width, height, image, …]``."""
+        return "images" if form.kind == ValueKind.IMAGE or form.dtype == _DT_STRING else None
+
+    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+        """Yield one piece."""
+        import polars as pl
+
+        schema = {"index": pl.Int64, "width": pl.Int64, "height": pl.Int64, "path": pl.String}
+        return decode_one_by_one(values, schema, _decode_image)
+
+
+def _decode_image(values: Values, row: int) -> Decoded:
+    if values.form(row).kind == ValueKind.IMAGE:
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        legacy = _parse(Summary.Image, values, row)
+        width, height, images = legacy.width, legacy.height, [legacy.encoded_image_string]
+    else:
+        strings = read_strings(values, row)
+        try:
+            width, height = (int(size) for size in strings[:2])
+        except ValueError as error:
+            detail = f"an image's width and height are no numbers: {error}"
+            raise DecodeError(detail) from error
+        images = strings[2:]
+    names = _names(values, row, images)
+    rows = [(index, width, height, name) for index, name in enumerate(names)]
+    return Decoded(rows, dict(zip(names, images, strict=True)))
+
+
+class AudioDecoder:
+    """``wall_time, step, index, label, …, path``: one row for each clip of a value.
+
+    ``sample_rate``, ``num_channels``, ``length_frames`` and ``content_type`` are what legacy values store beside the
+    clip; elsewhere they stand in the clip itself only.
+    """
+
+    kind = "audio"
+
+    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+        """Take legacy audio and string tensors ``[k, 2]`` of clip and label, or ``[k]`` of clips."""
+        return "audio" if form.kind == ValueKind.AUDIO or form.dtype == _DT_STRING else None
+
+    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+        """Yield one piece."""
+        import polars as pl
+
+        schema = {
+            "index": pl.Int64,
+            "label": pl.String,
+            "sample_rate": pl.Float32,
+            "num_channels": pl.Int64,
+            "length_frames": pl.Int64,
+            "content_type": pl.String,
+            "path": pl.String,
+        }
+        return decode_one_by_one(values, schema, _decode_audio)
+
+
+def _decode_audio(values: Values, row: int) -> Decoded:
+    if values.form(row).kind == ValueKind.AUDIO:
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        legacy = _parse(Summary.Audio, values, row)
+        clips, labels = [legacy.encoded_audio_string], [None]
+        stored = (legacy.sample_rate, legacy.num_channels, legacy.length_frames, legacy.content_type)
+    else:
+        array = read_tensor(values, row)
+        if array.dtype != object or array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] != 2):  # noqa: PLR2004
+            detail = f"audio is a {array.dtype} tensor of shape {list(array.shape)}, not pairs of clip and label"
+            raise DecodeError(detail)
+        clips = list(array) if array.ndim == 1 else list(array[:, 0])
+        labels = [None] * len(clips) if array.ndim == 1 else [label.decode("utf-8", "replace") for label in array[:, 1]]
+        stored = (None, None, None, None)
+    names = _names(values, row, clips)
+    rows = [(index, label, *stored, name) for index, (label, name) in enumerate(zip(labels, names, strict=True))]
+    return Decoded(rows, dict(zip(names, clips, strict=True)))
+
+
+def _parse(message_class: Any, values: Values, row: int) -> Any:
+    from google.protobuf import message
+
+    payload = bytes(values.payload(row))
+    try:
+        return message_class.FromString(payload)
+    except message.DecodeError as error:
+        detail = f"the {len(payload)} bytes are no {message_class.DESCRIPTOR.full_name}"
+        raise DecodeError(detail) from error
+
+
+def _names(values: Values, row: int, contents: list[bytes]) -> list[str]:
+    return [f"{values.ordinal[row]:06d}_{index}.{file_ending(data)}" for index, data in enumerate(contents)]

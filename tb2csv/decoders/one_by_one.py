@@ -1,0 +1,60 @@
+"""Decoding value by value, for what is rare or large enough that no columns are worth the trouble."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tb2csv.decoders.decoder import Piece, StoredFile, Undecodable
+from tb2csv.decoders.stacks import read_tensor
+from tb2csv.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import polars as pl
+
+    from tb2csv.decoders.decoder import Values
+
+
+class Decoded(NamedTuple):
+    """What one value gives: rows without their times, and files by name."""
+
+    rows: Sequence[tuple[Any, ...]]
+    files: dict[str, bytes] = {}  # noqa: RUF012 - never changed
+
+
+def decode_one_by_one(
+    values: Values, schema: dict[str, pl.DataType | type[pl.DataType]], decode: Callable[[Values, int], Decoded], part: str = ""
+) -> Iterator[Piece | Undecodable]:
+    """Yield one piece with the rows that ``decode`` returns for each value; DecodeError makes a value undecodable.
+
+    ``schema`` names the columns behind ``wall_time`` and ``step``, which each row is given here.
+    """
+    import polars as pl
+
+    rows: list[tuple[Any, ...]] = []
+    files: list[StoredFile] = []
+    counts = np.zeros(len(values), np.int64)
+    for row in range(len(values)):
+        try:
+            decoded = decode(values, row)
+        except DecodeError as error:
+            yield Undecodable(row, str(error))
+            continue
+        time = (float(values.wall_time[row]), int(values.step[row]))
+        rows += [(*time, *cells) for cells in decoded.rows]
+        counts[row] = len(decoded.rows)
+        files += [StoredFile(row, name, data) for name, data in decoded.files.items()]
+    frame = pl.DataFrame(rows, {"wall_time": pl.Float64, "step": pl.Int64, **schema}, orient="row")
+    yield Piece(frame, 0, len(values), counts, part, tuple(files))
+
+
+def read_strings(values: Values, row: int) -> list[bytes]:
+    """Return the strings of a string tensor in order, whatever its shape; raise DecodeError for any other value."""
+    array = read_tensor(values, row)
+    if array.dtype != object:
+        detail = f"a tensor of {array.dtype} stands where strings should"
+        raise DecodeError(detail)
+    return list(array.reshape(-1))

@@ -1,0 +1,53 @@
+"""Precision-recall curves: one row per threshold. Plugin ``pr_curves``.
+
+The value is a tensor ``[6, thresholds]``. The thresholds themselves are not stored; they are evenly spaced from 0 to 1,
+as TensorBoard computes them.
+
+Sources: tensorboard/plugins/pr_curve/metadata.py and pr_curves_plugin.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from tb2csv.decoders.decoder import Piece, Undecodable
+from tb2csv.decoders.stacks import stacks, storable
+from tb2csv.tensor_protos import dtype_name, is_numeric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tb2csv.decoders.decoder import DecodeOptions, Values
+    from tb2csv.event_files.values import ValueForm
+
+_ROWS: Final = ("true_positives", "false_positives", "true_negatives", "false_negatives", "precision", "recall")
+
+
+class PrCurveDecoder:
+    """``wall_time, step, threshold`` and the six numbers at each."""
+
+    kind = "pr_curves"
+
+    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+        """Return the dtype of a tensor ``[6, thresholds]``."""
+        is_curve = form.shape is not None and len(form.shape) == 2 and form.shape[0] == len(_ROWS)  # noqa: PLR2004
+        return dtype_name(form.dtype) if is_curve and is_numeric(form.dtype) else None
+
+    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+        """Yield a piece for each stack."""
+        import polars as pl
+
+        for stack in stacks(values):
+            if isinstance(stack, Undecodable):
+                yield stack
+                continue
+            count, _, thresholds = stack.array.shape
+            columns = {
+                "wall_time": np.repeat(values.wall_time[stack.start : stack.stop], thresholds),
+                "step": np.repeat(values.step[stack.start : stack.stop], thresholds),
+                "threshold": np.tile(np.linspace(0.0, 1.0, thresholds), count),
+                **{name: storable(stack.array[:, i, :].reshape(-1)) for i, name in enumerate(_ROWS)},
+            }
+            yield Piece(pl.DataFrame(columns), stack.start, stack.stop, thresholds)

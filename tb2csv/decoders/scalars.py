@@ -1,0 +1,71 @@
+"""Scalars: one row per value. Plugin ``scalars``, legacy ``simple_value``, and rank-0 numbers of no plugin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tb2csv.decoders.decoder import Piece, Undecodable
+from tb2csv.decoders.stacks import stacks, storable
+from tb2csv.event_files.values import ValueKind
+from tb2csv.tensor_protos import decode_content, dtype_name, is_numeric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from tb2csv.decoders.decoder import DecodeOptions, Values
+    from tb2csv.event_files.values import ValueForm
+
+
+class ScalarDecoder:
+    """``wall_time, step, value``, the value in the type that it has on disk."""
+
+    kind = "scalars"
+
+    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+        """Return the dtype of a number of rank 0."""
+        if form.kind == ValueKind.SIMPLE_VALUE:
+            return "float32"
+        name = dtype_name(form.dtype)
+        # A complex number takes two columns: those of a tensor.
+        return name if form.shape == () and is_numeric(form.dtype) and not name.startswith("complex") else None
+
+    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+        """Yield one piece, with a row for each value that can be decoded."""
+        import polars as pl
+
+        numbers: npt.NDArray[Any] = values.scalar
+        counts: npt.NDArray[np.int64] | int = 1
+        rows: Any = slice(None)
+        dtype = _dtype(values.form(0))
+        indirect = np.flatnonzero(values.payload_length)  # their number is not in the scalar column
+        if indirect.size:
+            numbers = np.zeros(len(values), dtype)
+            direct = values.payload_length == 0
+            numbers[direct] = values.scalar[direct]
+            counts = np.ones(len(values), np.int64)
+            for stack in stacks(values.take(indirect)):
+                if isinstance(stack, Undecodable):
+                    row = int(indirect[stack.row])
+                    counts[row] = 0
+                    yield Undecodable(row, stack.detail)
+                else:
+                    numbers[indirect[stack.start : stack.stop]] = stack.array
+            rows = counts.astype(bool)
+        frame = pl.DataFrame(
+            {
+                "wall_time": values.wall_time[rows],
+                "step": values.step[rows],
+                "value": storable(numbers[rows].astype(dtype, copy=False)),
+            }
+        )
+        yield Piece(frame, 0, len(values), counts)
+
+
+def _dtype(form: ValueForm) -> np.dtype[Any]:
+    if form.kind == ValueKind.SIMPLE_VALUE:
+        return np.dtype(np.float32)
+    return decode_content(b"", form.dtype).dtype

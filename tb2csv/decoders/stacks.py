@@ -1,0 +1,110 @@
+"""Tensor payloads as numpy arrays, many of one form at a time."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tb2csv.decoders.decoder import PIECE_ROWS, Undecodable
+from tb2csv.errors import DecodeError
+from tb2csv.event_files.values import ValueKind
+from tb2csv.tensor_protos import decode_content, decode_tensor, is_numeric, item_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from tb2csv.decoders.decoder import Values
+    from tb2csv.event_files.values import ValueForm
+
+
+class Stack(NamedTuple):
+    """The tensors of the values ``start`` to ``stop``: they have one dtype and shape; axis 0 counts the values."""
+
+    start: int
+    stop: int
+    array: npt.NDArray[Any]
+
+
+def stacks(values: Values) -> Iterator[Stack | Undecodable]:
+    """Yield the tensors of all values in order, as many together as have one form and fit into a piece.
+
+    Strings are ``bytes`` objects. What cannot be decoded is yielded as such, and interrupts its stack.
+    """
+    changes = np.flatnonzero(np.diff(values.form_id)) + 1
+    bounds = [0, *changes.tolist(), len(values)]
+    for start, stop in zip(bounds, bounds[1:], strict=False):
+        form = values.form(start)
+        step = max(1, PIECE_ROWS // max(1, math.prod(form.shape or ())))
+        for begin in range(start, stop, step):
+            yield from _stack(values, form, begin, min(begin + step, stop))
+
+
+def _stack(values: Values, form: ValueForm, start: int, stop: int) -> Iterator[Stack | Undecodable]:
+    if form.kind == ValueKind.SCALAR_TENSOR:
+        yield Stack(start, stop, values.scalar[start:stop].astype(decode_content(b"", form.dtype).dtype))
+        return
+    if form.kind == ValueKind.TENSOR_CONTENT and form.shape is not None and is_numeric(form.dtype):
+        shape = (stop - start, *form.shape)
+        size = math.prod(form.shape) * (item_size(form.dtype) or 0)
+        if min(form.shape, default=0) >= 0 and (values.payload_length[start:stop] == size).all():
+            try:
+                flat = decode_content(values.payloads(start, stop), form.dtype)
+            except DecodeError:  # of one value among them: which, is found out one by one
+                pass
+            else:
+                yield Stack(start, stop, flat.reshape(shape))
+                return
+    yield from _stack_one_by_one(values, start, stop)
+
+
+def _stack_one_by_one(values: Values, start: int, stop: int) -> Iterator[Stack | Undecodable]:
+    alike: list[npt.NDArray[Any]] = []
+    for row in range(start, stop):
+        array = None
+        try:
+            array = read_tensor(values, row)
+        except DecodeError as error:
+            failure = Undecodable(row, str(error))
+        if alike and (array is None or array.shape != alike[0].shape or array.dtype != alike[0].dtype):
+            yield Stack(row - len(alike), row, np.stack(alike))
+            alike = []
+        if array is None:
+            yield failure
+        else:
+            alike.append(array)
+    if alike:
+        yield Stack(stop - len(alike), stop, np.stack(alike) if len(alike) > 1 else alike[0][np.newaxis])
+
+
+def read_tensor(values: Values, row: int) -> npt.NDArray[Any]:
+    """Return the tensor of one value; raise DecodeError where it holds none, or not what it says."""
+    form = values.form(row)
+    payload = bytes(values.payload(row))
+    if form.kind == ValueKind.TENSOR_PROTO:
+        return decode_tensor(payload)
+    if form.kind == ValueKind.TENSOR_CONTENT:
+        return decode_tensor(_tensor_proto(form, payload))
+    detail = f"the value holds a {form.kind.name.lower()}, not a tensor"
+    raise DecodeError(detail)
+
+
+def _tensor_proto(form: ValueForm, content: bytes) -> bytes:
+    """Return the TensorProto that a form and its content come from: odd contents go the long way, like any other."""
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+
+    proto = TensorProto(dtype=form.dtype, tensor_content=content)
+    if form.shape is None:
+        proto.tensor_shape.unknown_rank = True
+    else:
+        for size in form.shape:
+            proto.tensor_shape.dim.add(size=size)
+    return proto.SerializeToString()
+
+
+def storable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return numbers in a type that tables have: a float16 becomes the same number as float32."""
+    return array.astype(np.float32) if array.dtype == np.float16 else array

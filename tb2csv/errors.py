@@ -1,0 +1,63 @@
+"""The exceptions tb2csv raises, and Damage, the value that stands where a peer would raise.
+
+    Tb2csvError
+    ├── LogdirError      the log directory cannot be used     (also FileNotFoundError where nothing is there)
+    ├── OutputError      the output folder cannot be used     (also OSError)
+    ├── DamagedError     bytes were damaged, and the caller asked to be strict
+    └── DecodeError      one payload is not what its metadata says (also ValueError)
+
+Every message is one sentence that says what happened, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+class Tb2csvError(Exception):
+    """Anything that tb2csv refuses; the message is meant for the person who asked."""
+
+
+class LogdirError(Tb2csvError, OSError):
+    """The log directory is missing, unreadable or holds no event files."""
+
+
+class OutputError(Tb2csvError, OSError):
+    """The output folder cannot be used as asked, or could not be written."""
+
+
+class DamagedError(Tb2csvError):
+    """Bytes of an event file are damaged and the caller asked for strictness."""
+
+
+class DecodeError(Tb2csvError, ValueError):
+    """A payload is not what its type, shape or plugin says; its bytes are kept undecoded."""
+
+
+#: A frame's length or its checksum is damaged; the payload is proven whole by its own checksum and was kept.
+BAD_LENGTH_CRC: Final = "bad_length_crc"
+#: A frame's payload fails its checksum; the record was skipped.
+BAD_PAYLOAD_CRC: Final = "bad_payload_crc"
+#: No frame starts where one should; bytes were skipped up to the next sound one.
+LOST_FRAMING: Final = "lost_framing"
+#: The frame is sound, but its payload is no Event in the protobuf wire format; the record was skipped.
+MALFORMED_EVENT: Final = "malformed_event"
+#: The file could not be opened or read to its end.
+UNREADABLE: Final = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A stretch of an event file that could not be read as the format demands.
+
+    ``offset`` and ``length`` are in bytes of the file; ``lost`` says whether the values in the
+    stretch are missing from the result (``False``: they were proven sound and kept).
+    """
+
+    path: str
+    offset: int
+    length: int
+    kind: str
+    detail: str
+    lost: bool = True

@@ -1,0 +1,1 @@
+"""Event files: bytes to columns of summary values."""

@@ -1,0 +1,194 @@
+"""One event file, read in chunks: blocks of values on the way, an account of every byte at the end.
+
+The scanner does the regular work; what stops it is decided here: a record that is not whole yet, one that is irregular,
+one that is damaged. Memory is bounded by the chunk, or by the largest record where that is larger.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.errors import LOST_FRAMING, MALFORMED_EVENT, Damage, DecodeError
+from tb2csv.event_files import reference
+from tb2csv.event_files.framing import (
+    FOOT_SIZE,
+    HEAD_SIZE,
+    MAX_FRAME_SIZE,
+    MAX_PAYLOAD_SIZE,
+    ByteSource,
+    Recovery,
+    frame_length,
+    recover,
+)
+from tb2csv.event_files.values import FormTable, ScanStatus, ValueBlock, ValueColumns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tb2csv.event_files.scanners import Scanner
+
+DEFAULT_CHUNK_SIZE: Final = 64 << 20
+
+#: A scalar of TensorFlow 2 takes some sixty bytes; denser events make the columns grow.
+_BYTES_PER_VALUE: Final = 48
+
+#: Bytes that may be summed up in vain before a file counts as made to waste time; no accident comes near.
+_WASTE_LIMIT: Final = 1 << 30
+
+
+@dataclass(slots=True)
+class FileAccount:
+    """What became of the bytes of one event file: ``bytes`` = records + lost + incomplete tail, always.
+
+    ``record_bytes`` counts whole frames that were read, ``lost_bytes`` the stretches that could not be,
+    ``incomplete_tail_bytes`` an unfinished last record, which is normal for a log that is still written.
+    """
+
+    path: str
+    bytes: int = 0
+    records: int = 0
+    record_bytes: int = 0
+    values: int = 0
+    incomplete_tail_bytes: int = 0
+    damage: list[Damage] = field(default_factory=list)
+
+    @property
+    def damaged_records(self) -> int:
+        """The number of damaged stretches; how many records were in one that lost its framing, nobody can tell."""
+        return len(self.damage)
+
+    @property
+    def lost_bytes(self) -> int:
+        """The bytes whose values are missing from the result."""
+        return sum(damage.length for damage in self.damage if damage.lost)
+
+
+class EventFileReader:
+    """Reads one event file from ``offset`` on; ``account`` is complete when ``blocks`` is exhausted."""
+
+    def __init__(
+        self,
+        source: ByteSource,
+        scanner: Scanner,
+        forms: FormTable,
+        *,
+        chunk_size: int = DEFAULT_CHUNK_SIZE,
+        offset: int = 0,
+    ) -> None:
+        """Read from ``source``, interning forms into the table of the run; nothing is read yet."""
+        self._scan_buffer = scanner.scan
+        self._source = source
+        self._forms = forms
+        self._chunk_size = max(chunk_size, HEAD_SIZE)
+        self._wasted = 0
+        self._stray: ValueBlock | None = None
+        #: Where the next record starts; after the last block, where a file that has grown is to be resumed.
+        self.offset = offset
+        self.account = FileAccount(source.path, source.size - offset)
+
+    def blocks(self) -> Iterator[ValueBlock]:
+        """Yield the values of the file in file order, a chunk at a time."""
+        wanted = self._chunk_size
+        while self.offset < self._source.size:
+            length = min(wanted, self._source.size - self.offset)
+            block = ValueBlock(ValueColumns(), self._source.read_at(self.offset, length), self.offset)
+            self._scan(block)
+            yield from self._finished(block)
+            wanted = self._chunk_size
+            if len(block.buffer) < length:
+                self._recover()  # the file was cut while it was read
+            elif self.offset < block.end:
+                # At a record that is not whole in the buffer: read it whole, or decide about what there is of it.
+                frame_size = self._frame_size(block)
+                if frame_size > min(self._source.size - self.offset, MAX_FRAME_SIZE):
+                    self._recover()
+                else:
+                    wanted = max(wanted, frame_size)
+
+    def _finished(self, block: ValueBlock) -> Iterator[ValueBlock]:
+        for finished in (block, self._stray):
+            if finished is not None and len(finished):
+                self.account.values += len(finished)
+                yield finished
+        self._stray = None
+
+    def _frame_size(self, block: ValueBlock) -> int:
+        """Return how many bytes the record at the offset takes, or a head's where not even that is whole."""
+        head = block.buffer[self.offset - block.base :][:HEAD_SIZE]
+        if len(head) < HEAD_SIZE:
+            return HEAD_SIZE
+        return HEAD_SIZE + int.from_bytes(head[:8], "little") + FOOT_SIZE
+
+    def _scan(self, block: ValueBlock) -> None:
+        """Scan a buffer up to a record that is not whole in it; the offset may come to lie behind the buffer."""
+        block.columns.reserve(len(block.buffer) // _BYTES_PER_VALUE + 16)
+        while self.offset < block.end:
+            start = self.offset - block.base
+            status, position, records = self._scan_buffer(block.buffer, start, block.base, self._forms, block.columns)
+            self.account.records += records
+            self.account.record_bytes += position - start
+            self.offset = block.base + position
+            if status == ScanStatus.MORE:
+                return
+            if status == ScanStatus.FULL:
+                block.columns.reserve(2 * len(block.columns.form_id) + 16)
+            elif status == ScanStatus.IRREGULAR:
+                self._read_record(block, self._frame_size(block))
+            else:
+                self._recover(block)
+
+    def _read_record(self, block: ValueBlock, frame_size: int) -> None:
+        """Read the sound record at the offset, which lies in the block, by the reference scanner; then pass it."""
+        start = self.offset - block.base + HEAD_SIZE
+        event = block.buffer[start : start + frame_size - HEAD_SIZE - FOOT_SIZE]
+        try:
+            reference.read_event(event, self.offset + HEAD_SIZE, self._forms, block.columns)
+        except DecodeError as error:
+            self._add_damage(frame_size, MALFORMED_EVENT, str(error), lost=True)
+        else:
+            self.account.records += 1
+            self.account.record_bytes += frame_size
+        self.offset += frame_size
+
+    def _recover(self, block: ValueBlock | None = None) -> None:
+        """Get past the damaged or unfinished record at the offset."""
+        recovery = recover(self._source, self.offset)
+        size = recovery.next_offset - self.offset
+        if recovery.kind is None:
+            self.account.incomplete_tail_bytes += size
+        elif recovery.keep:
+            # Its payload is sound, so it is read after all; from a block of its own where it is not in the buffer.
+            self._add_damage(size, recovery.kind, recovery.detail, lost=False)
+            if block is None or recovery.next_offset > block.end:
+                block = self._stray = ValueBlock(ValueColumns(), self._source.read_at(self.offset, size), self.offset)
+            self._read_record(block, size)
+            return
+        else:
+            recovery = self._limited(recovery)
+            size = recovery.next_offset - self.offset
+            self._add_damage(size, recovery.kind or LOST_FRAMING, recovery.detail, lost=True)
+        self.offset = recovery.next_offset
+
+    def _limited(self, recovery: Recovery) -> Recovery:
+        """Give a file up that was made so that summing up payloads would take time beyond its size."""
+        self._wasted += recovery.wasted
+        if self._wasted <= _WASTE_LIMIT + self._source.size:
+            return recovery
+        return Recovery(self._source.size, LOST_FRAMING, "records claim one another's bytes again and again")
+
+    def _add_damage(self, length: int, kind: str, detail: str, *, lost: bool) -> None:
+        self.account.damage.append(Damage(self._source.path, self.offset, length, kind, detail, lost))
+
+
+def first_wall_time(source: ByteSource) -> float:
+    """Return the wall time of a file's first event, in seconds since the epoch; infinity where it has none."""
+    head = source.read_at(0, HEAD_SIZE)
+    if len(head) < HEAD_SIZE:
+        return math.inf
+    length = frame_length(head)
+    if length is None or length > MAX_PAYLOAD_SIZE:
+        return math.inf
+    wall_time = reference.wall_time(source.read_at(HEAD_SIZE, length))
+    return math.inf if math.isnan(wall_time) else wall_time

@@ -1,0 +1,200 @@
+"""The columns that scanning an event file fills, and the forms that its summary values take.
+
+What stays the same from value to value — tag, metadata, kind, dtype and shape — is stored once as a *form* and referred
+to by number, so that a million scalars of ten tags are ten forms and seven columns. Nothing is decoded here.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+class ValueKind(enum.IntEnum):
+    """How a summary value stands on disk: which field holds it, and what its payload bytes are."""
+
+    #: A value that is all metadata, as PyTorch writes hyperparameters; no payload.
+    NONE = 0
+    #: ``simple_value``; the number is in the scalar column, no payload.
+    SIMPLE_VALUE = 1
+    #: A rank-0 float32 or float64 tensor; the number is in the scalar column, no payload.
+    SCALAR_TENSOR = 2
+    #: A tensor whose payload is its ``tensor_content``: little-endian elements, row-major.
+    TENSOR_CONTENT = 3
+    #: Any other tensor; the payload is the whole TensorProto.
+    TENSOR_PROTO = 4
+    #: The payload is a HistogramProto.
+    HISTO = 5
+    #: The payload is a Summary.Image.
+    IMAGE = 6
+    #: The payload is a Summary.Audio.
+    AUDIO = 7
+    #: The payload is the bytes of ``obsolete_old_style_histogram``.
+    OBSOLETE_HISTOGRAM = 8
+    #: The payload is a GraphDef; the event has no summary, the tag is TensorBoard's own name for it.
+    GRAPH_DEF = 9
+    #: The payload is a MetaGraphDef; as above.
+    META_GRAPH_DEF = 10
+    #: The payload is a RunMetadata; the tag is the one it was tagged with.
+    RUN_METADATA = 11
+
+
+#: Rank of a tensor that says its rank is unknown.
+UNKNOWN_RANK: Final = -1
+
+#: The fixed head of a form's key: kind, dtype, rank, length of the tag. Then dims, tag and metadata follow.
+_KEY_HEAD: Final = struct.Struct("<iiiI")
+
+
+@dataclass(frozen=True, slots=True)
+class ValueForm:
+    """What the values of one form have in common.
+
+    ``dtype`` is TensorFlow's DataType number (0 where the value is no tensor), ``shape`` the tensor's shape
+    (``None`` where its rank is unknown), ``metadata`` the serialized SummaryMetadata (empty where there was none).
+    """
+
+    tag: bytes
+    kind: ValueKind
+    dtype: int = 0
+    shape: tuple[int, ...] | None = ()
+    metadata: bytes = b""
+
+    def to_key(self) -> bytes:
+        """Return the bytes by which a FormTable knows this form; both scanners build the same."""
+        dims = self.shape or ()
+        rank = UNKNOWN_RANK if self.shape is None else len(dims)
+        head = _KEY_HEAD.pack(self.kind, self.dtype, rank, len(self.tag))
+        return b"".join((head, struct.pack(f"<{len(dims)}q", *dims), self.tag, self.metadata))
+
+    @classmethod
+    def from_key(cls, key: bytes) -> ValueForm:
+        """Return the form that ``key`` (of ``to_key`` or of the compiled scanner) stands for."""
+        kind, dtype, rank, tag_length = _KEY_HEAD.unpack_from(key)
+        dims_end = _KEY_HEAD.size + 8 * max(rank, 0)
+        tag_end = dims_end + tag_length
+        shape = None if rank == UNKNOWN_RANK else struct.unpack_from(f"<{rank}q", key, _KEY_HEAD.size)
+        return cls(key[dims_end:tag_end], ValueKind(kind), dtype, shape, key[tag_end:])
+
+
+class FormTable(Protocol):
+    """The forms met so far in one run, numbered in the order of their first value."""
+
+    def intern(self, key: bytes) -> int:
+        """Return the number of the form with this key, a new one for a new key."""
+
+    def key(self, form_id: int) -> bytes:
+        """Return the key of a form."""
+
+    def __len__(self) -> int:
+        """Return how many forms there are."""
+
+
+class ScanStatus(enum.IntEnum):
+    """Why a scan stopped."""
+
+    #: What is left of the buffer is no whole record.
+    MORE = 0
+    #: The next event has more values than the columns have room for.
+    FULL = 1
+    #: The length field at the position fails its checksum.
+    BAD_LENGTH_CRC = 2
+    #: The payload of the record at the position fails its checksum.
+    BAD_PAYLOAD_CRC = 3
+    #: The frame at the position is sound; its event is for the reference scanner to read, or to refuse.
+    IRREGULAR = 4
+
+
+def _column(dtype: str) -> npt.NDArray[np.generic]:
+    return field(default_factory=lambda: np.empty(0, dtype))  # type: ignore[no-any-return]
+
+
+@dataclass(slots=True)
+class ValueColumns:
+    """Growing columns, one row per summary value in file order; rows beyond ``size`` are not set.
+
+    ``wall_time`` is in seconds since the epoch, ``payload_offset`` and ``record_offset`` in bytes of the file. The
+    scalar column holds float32 values widened to float64, and NaN where the payload holds the value.
+    """
+
+    form_id: npt.NDArray[np.int32] = _column("i4")
+    wall_time: npt.NDArray[np.float64] = _column("f8")
+    step: npt.NDArray[np.int64] = _column("i8")
+    scalar: npt.NDArray[np.float64] = _column("f8")
+    payload_offset: npt.NDArray[np.int64] = _column("i8")
+    payload_length: npt.NDArray[np.int64] = _column("i8")
+    record_offset: npt.NDArray[np.int64] = _column("i8")
+    size: int = 0
+
+    def reserve(self, capacity: int) -> None:
+        """Make room for ``capacity`` rows in all, keeping those that are set."""
+        for name in COLUMN_NAMES:
+            old = getattr(self, name)
+            new = np.empty(capacity, old.dtype)
+            new[: self.size] = old[: self.size]
+            setattr(self, name, new)
+
+    def append(  # noqa: PLR0913 - a row has as many cells as there are columns
+        self,
+        form_id: int,
+        wall_time: float,
+        step: int,
+        scalar: float,
+        payload_offset: int,
+        payload_length: int,
+        record_offset: int,
+    ) -> None:
+        """Add one row."""
+        row = self.size
+        if row == len(self.form_id):
+            self.reserve(2 * row + 16)
+        self.form_id[row] = form_id
+        self.wall_time[row] = wall_time
+        self.step[row] = step
+        self.scalar[row] = scalar
+        self.payload_offset[row] = payload_offset
+        self.payload_length[row] = payload_length
+        self.record_offset[row] = record_offset
+        self.size = row + 1
+
+
+COLUMN_NAMES: Final = (
+    "form_id",
+    "wall_time",
+    "step",
+    "scalar",
+    "payload_offset",
+    "payload_length",
+    "record_offset",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ValueBlock:
+    """The summary values of a stretch of one event file, undecoded, and the bytes that their payloads lie in."""
+
+    columns: ValueColumns
+    buffer: bytes
+    #: Offset in the file of the buffer's first byte.
+    base: int
+
+    def __len__(self) -> int:
+        """Return the number of values."""
+        return self.columns.size
+
+    @property
+    def end(self) -> int:
+        """Offset in the file of the byte behind the buffer."""
+        return self.base + len(self.buffer)
+
+    def payload(self, row: int) -> memoryview:
+        """Return the payload bytes of one value, without a copy."""
+        start = int(self.columns.payload_offset[row]) - self.base
+        return memoryview(self.buffer)[start : start + int(self.columns.payload_length[row])]

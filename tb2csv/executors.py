@@ -1,0 +1,57 @@
+"""Runs side by side: the unit of parallel work is the run, and threads do, for scanner and polars leave the lock."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tb2csv.logdir import Run
+
+_Result = TypeVar("_Result")
+
+
+class Cancelled(Exception):  # noqa: N818 - not an error
+    """Raised in a worker to end it, because another one failed or the user has had enough."""
+
+
+def default_workers() -> int:
+    """Return the number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def map_runs(
+    work: Callable[[Run, Callable[[int], None]], _Result],
+    runs: Sequence[Run],
+    *,
+    workers: int | None = None,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> list[_Result]:
+    """Return ``work(run, on_bytes)`` for every run, in the order of the runs.
+
+    ``on_bytes`` is told of bytes as they are passed; what a worker calls instead also ends it where another failed.
+    """
+    cancelled = threading.Event()
+
+    def passed(count: int) -> None:
+        if cancelled.is_set():
+            raise Cancelled
+        on_bytes(count)
+
+    count = max(1, min(workers or default_workers(), len(runs)))
+    if count == 1:
+        return [work(run, on_bytes) for run in runs]
+    with ThreadPoolExecutor(count, thread_name_prefix="tb2csv") as executor:
+        futures = [executor.submit(work, run, passed) for run in runs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            cancelled.set()
+            executor.shutdown(wait=True, cancel_futures=True)
+            raise

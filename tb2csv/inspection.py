@@ -1,0 +1,66 @@
+"""What a log directory holds, without decoding payloads: its time series, and whether its bytes are sound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tb2csv.conversion import selected_runs
+from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
+from tb2csv.executors import map_runs
+from tb2csv.logdir import Logdir, Run, discover
+from tb2csv.report import Report, RunReport
+from tb2csv.runs import RunReader, SeriesAccount
+from tb2csv.selection import Selection
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+
+def list_series(
+    logdir: str | os.PathLike[str] | Logdir,
+    *,
+    selection: Selection | None = None,
+    workers: int | None = None,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> tuple[list[SeriesAccount], Report]:
+    """Return every time series that ``selection`` asks for, run by run in the order of first values, and the report.
+
+    Points are counted from all records; nothing is sampled. Raises LogdirError where there is nothing to list.
+    """
+    selection = selection or Selection()
+    found = logdir if isinstance(logdir, Logdir) else discover(logdir)
+
+    def count(run: Run, passed: Callable[[int], None]) -> tuple[list[SeriesAccount], RunReport]:
+        reader = RunReader(run, selection=selection, on_bytes=passed)
+        reader.count()
+        read = sum(account.points for account in reader.series)
+        return [a for a in reader.series if a.is_selected and a.points], RunReport(run.name, read, sources=reader.files)
+
+    counted = map_runs(count, selected_runs(found, selection), workers=workers, on_bytes=on_bytes)
+    return [account for accounts, _ in counted for account in accounts], Report(
+        [report for _, report in counted], found.damage
+    )
+
+
+def check(
+    logdir: str | os.PathLike[str] | Logdir,
+    *,
+    selection: Selection | None = None,
+    workers: int | None = None,
+    chunk_size: int = DEFAULT_CHUNK_SIZE,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> Report:
+    """Read every record of every event file, verify its checksums, and return the account of all bytes.
+
+    Writes nothing and decodes nothing. Raises LogdirError where there is nothing to check.
+    """
+    selection = selection or Selection()
+    found = logdir if isinstance(logdir, Logdir) else discover(logdir)
+
+    def read(run: Run, passed: Callable[[int], None]) -> RunReport:
+        reader = RunReader(run, chunk_size=chunk_size, on_bytes=passed)
+        return RunReport(run.name, sum(len(block) for block in reader.scan()), sources=reader.files)
+
+    reports = map_runs(read, selected_runs(found, selection), workers=workers, on_bytes=on_bytes)
+    return Report(reports, found.damage)

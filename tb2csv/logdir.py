@@ -1,0 +1,209 @@
+"""Log directories: the runs below a path, the event files of each, and their bytes; local paths and fsspec URLs.
+
+A run is a folder that holds event files, named by its path below the log directory; the log directory itself is ``.``.
+An event file has ``tfevents`` in its base name; ``.profile-empty`` files are the profiler's marks and hold nothing.
+Source: tensorboard/backend/event_processing/io_wrapper.py.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+from tb2csv.errors import UNREADABLE, Damage, LogdirError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT_RUN: Final = "."
+
+
+class EventFileSource:
+    """The bytes of one event file, opened; ``size`` is what it had then. Use as a context manager."""
+
+    def __init__(self, path: str, file: Any, size: int) -> None:
+        """Read from ``file``, which is closed with this object."""
+        self.path = path
+        self.size = size
+        self._file = file
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Return ``length`` bytes from ``offset``, fewer only where the file ends."""
+        self._file.seek(offset)
+        data: bytes = self._file.read(length)
+        if len(data) in (0, length):
+            return data
+        pieces = [data]  # a raw file may give less than it has, two gigabytes at the most
+        missing = length - len(data)
+        while missing and (data := self._file.read(missing)):
+            pieces.append(data)
+            missing -= len(data)
+        return b"".join(pieces)
+
+    def __enter__(self) -> EventFileSource:
+        """Return the source."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class EventFile:
+    """An event file that was discovered; ``path`` is relative to the log directory, with ``/``."""
+
+    path: str
+    location: str
+    filesystem: Any = None
+
+    def open(self) -> EventFileSource:
+        """Open the file; raises OSError."""
+        if self.filesystem is None:
+            file = open(self.location, "rb", buffering=0)  # noqa: SIM115, PTH123 - the source closes it
+            return EventFileSource(self.path, file, os.fstat(file.fileno()).st_size)
+        remote = self.filesystem.open(self.location, "rb")
+        return EventFileSource(self.path, remote, remote.size)
+
+
+    def size(self) -> int:
+        """Return how many bytes the file has now; none where that cannot be found out."""
+        try:
+            return os.stat(self.location).st_size if self.filesystem is None else int(self.filesystem.size(self.location))  # noqa: PTH116
+        except OSError:
+            return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run and its event files, ordered by name."""
+
+    name: str
+    files: tuple[EventFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Logdir:
+    """A log directory: its runs in the order of their names, and the folders that could not be read."""
+
+    path: str
+    runs: tuple[Run, ...]
+    damage: list[Damage] = field(default_factory=list)
+
+
+    def total_bytes(self) -> int:
+        """Return the size of all event files, for a progress bar; what cannot be read counts nothing."""
+        return sum(file.size() for run in self.runs for file in run.files)
+
+
+def discover(path: str | os.PathLike[str]) -> Logdir:
+    """Return the runs below ``path``, a folder, a single event file or an fsspec URL.
+
+    Raises LogdirError where there is no such place, or no event file below it.
+    """
+    location = os.fspath(path)
+    damage: list[Damage] = []
+    seen = _Seen()
+    files = list(_remote_files(location, seen) if "://" in location else _local_files(location, seen, damage))
+    runs: dict[str, list[EventFile]] = {}
+    for file in files:
+        runs.setdefault(str(PurePosixPath(file.path).parent), []).append(file)
+    if not runs:
+        raise LogdirError(_nothing_found(location, seen, damage))
+    return Logdir(
+        location,
+        tuple(Run(name, tuple(sorted(runs[name], key=lambda file: file.path))) for name in sorted(runs)),
+        damage,
+    )
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was found that is no event file, for the message where nothing else was."""
+
+    files: int = 0
+    example: str = ""
+
+
+def _is_event_file(name: str) -> bool:
+    return "tfevents" in name and not name.endswith(".profile-empty")
+
+
+def _local_files(location: str, seen: _Seen, damage: list[Damage]) -> Iterator[EventFile]:
+    root = Path(location)
+    if root.is_file():
+        if _is_event_file(root.name):
+            yield EventFile(root.name, location)
+            return
+        message = f"{location} is no event file: TensorBoard's have 'tfevents' in their name; give their folder."
+        raise LogdirError(message)
+    if not root.is_dir():
+        message = f"There is no folder {location}; give the folder that holds the TensorBoard logs."
+        raise LogdirError(message)
+    yield from _walk(root, "", frozenset(), seen, damage)
+
+
+def _walk(
+    folder: Path, prefix: str, ancestors: frozenset[tuple[int, int]], seen: _Seen, damage: list[Damage]
+) -> Iterator[EventFile]:
+    """Yield the event files below a folder; links are followed, but not into a folder that they lie in."""
+    try:
+        status = folder.stat()
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        detail = f"the folder cannot be read: {error.strerror}"
+        damage.append(Damage(_readable(prefix.rstrip("/")) or ROOT_RUN, 0, 0, UNREADABLE, detail))
+        return
+    identity = (status.st_dev, status.st_ino)
+    if identity in ancestors:
+        return
+    for entry in entries:
+        name = entry.name
+        if _is_folder(entry):
+            yield from _walk(folder / name, f"{prefix}{name}/", ancestors | {identity}, seen, damage)
+        elif _is_event_file(name):
+            yield EventFile(_readable(prefix + name), entry.path)
+        else:
+            seen.files += 1
+            seen.example = seen.example or _readable(prefix + name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _readable(path: str) -> str:
+    """Return a path as text that can be stored: bytes that are no UTF-8 are shown as ``\\xNN``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _remote_files(location: str, seen: _Seen) -> Iterator[EventFile]:
+    import fsspec
+
+    try:
+        filesystem, root = fsspec.core.url_to_fs(location)
+        found = filesystem.find(root)
+    except (ImportError, OSError, ValueError) as error:
+        message = f"{location} cannot be listed: {error}"
+        raise LogdirError(message) from error
+    for path in found:
+        relative = path.removeprefix(root).lstrip("/") or PurePosixPath(path).name
+        if _is_event_file(PurePosixPath(path).name):
+            yield EventFile(relative, path, filesystem)
+        else:
+            seen.files += 1
+            seen.example = seen.example or relative
+
+
+def _nothing_found(location: str, seen: _Seen, damage: list[Damage]) -> str:
+    if damage and not seen.files:
+        return f"Nothing below {location} can be read ({damage[0].path}: {damage[0].detail}); check its permissions."
+    if not seen.files:
+        return f"There are no event files below {location}: it holds no files at all."
+    others = f"{seen.files} other file{'s' * (seen.files > 1)} (such as {seen.example})"
+    return f"There are no event files below {location}, only {others}; TensorBoard's have 'tfevents' in their name."

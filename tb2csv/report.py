@@ -1,0 +1,122 @@
+"""The account of a conversion or a check: what was read, what became of it, and every byte that was not."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from tb2csv.errors import Damage
+    from tb2csv.event_files.event_file import FileAccount
+
+VERSION: Final = "0.1.0"
+
+
+@dataclass(slots=True)
+class UndecodableEntry:
+    """A value whose payload is not what its metadata says; its bytes are kept beside the tables."""
+
+    run: str
+    tag: str
+    step: int
+    detail: str
+
+
+@dataclass(slots=True)
+class RunReport:
+    """The values of one run: read = written + filtered + undecodable."""
+
+    run: str
+    values_read: int = 0
+    values_written: int = 0
+    values_filtered: int = 0
+    values_undecodable: int = 0
+    tables: int = 0
+    sources: list[FileAccount] = field(default_factory=list)
+    undecodable: list[UndecodableEntry] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Report:
+    """The values of all runs, and the bytes of all event files."""
+
+    runs: list[RunReport] = field(default_factory=list)
+    #: Damage that belongs to no event file: folders that could not be read.
+    folder_damage: list[Damage] = field(default_factory=list)
+    #: Tables of the whole log directory, which belong to no run.
+    shared_tables: int = 0
+
+    @property
+    def values_read(self) -> int:
+        """Summary values in the event files."""
+        return sum(run.values_read for run in self.runs)
+
+    @property
+    def values_written(self) -> int:
+        """Values that stand in tables."""
+        return sum(run.values_written for run in self.runs)
+
+    @property
+    def values_filtered(self) -> int:
+        """Values that were not asked for."""
+        return sum(run.values_filtered for run in self.runs)
+
+    @property
+    def values_undecodable(self) -> int:
+        """Values whose payload was kept undecoded."""
+        return sum(run.values_undecodable for run in self.runs)
+
+    @property
+    def tables(self) -> int:
+        """Tables that were written, the index not counted."""
+        return sum(run.tables for run in self.runs) + self.shared_tables
+
+    @property
+    def sources(self) -> list[tuple[str, FileAccount]]:
+        """The account of each event file, with its run."""
+        return [(run.run, account) for run in self.runs for account in run.sources]
+
+    @property
+    def damage(self) -> list[Damage]:
+        """All damage, in the order of the files."""
+        return self.folder_damage + [damage for _, account in self.sources for damage in account.damage]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain objects, ready for JSON."""
+        return {
+            "tool": "tb2csv",
+            "version": VERSION,
+            "values_read": self.values_read,
+            "values_written": self.values_written,
+            "values_filtered": self.values_filtered,
+            "values_undecodable": self.values_undecodable,
+            "tables": self.tables,
+            "runs": [
+                {
+                    "run": run.run,
+                    "values_read": run.values_read,
+                    "values_written": run.values_written,
+                    "values_filtered": run.values_filtered,
+                    "values_undecodable": run.values_undecodable,
+                    "tables": run.tables,
+                }
+                for run in self.runs
+            ],
+            "sources": [
+                {
+                    "path": account.path,
+                    "run": run,
+                    "bytes": account.bytes,
+                    "records": account.records,
+                    "record_bytes": account.record_bytes,
+                    "damaged_records": account.damaged_records,
+                    "lost_bytes": account.lost_bytes,
+                    "incomplete_tail_bytes": account.incomplete_tail_bytes,
+                }
+                for run, account in self.sources
+            ],
+            "damage": [asdict(damage) for damage in self.damage],
+            "undecodable": [asdict(entry) for run in self.runs for entry in run.undecodable],
+            "notes": [note for run in self.runs for note in run.notes],
+        }

@@ -1,0 +1,224 @@
+"""From run names and tags to file paths that are injective and safe on Linux, macOS and Windows.
+
+Names come from whoever wrote the log, so they are never trusted: no path made here is absolute, climbs out of its
+folder, or means something other than a plain file to one of the three systems. Readable letters stay readable.
+
+Why no two names share a path
+-----------------------------
+1. Escapes can be undone. ``%`` is always written ``%25``, so every ``%`` in a segment starts an escape of one UTF-8
+   byte in upper-case hex, and undoing the escapes gives back the name, whichever characters were escaped. Hence any
+   rule below may escape one character more. ``%empty`` is no escape (``em`` is not hex): it stands for "" alone.
+2. ``~`` is always written ``%7E``, so a bare one is ours. What follows it is a hash of the *whole* name, and its length
+   says why: 16 digits, a segment was cut; 24, a path was shortened; 12, two names clashed. Names with the same ending
+   therefore have the same hash, which is as good as saying that they are the same name.
+3. A path is its segments joined by ``/``, and no segment holds one: a list of segments is one path and one only.
+4. No segment ends in a reserved ending, so the endings that tb2csv adds can be taken off again, and what is left is the
+   tag's own path: ``x`` + ``.stats`` + ``.csv`` cannot be the tag ``x.stats`` + ``.csv``, which is ``x%2Estats.csv``.
+   Folders end in none either, so no folder of a tag is another tag's file, or its folder of stored bytes.
+5. No segment of a run is a reserved folder, so the first one in a path says where the run ends and its tables start.
+
+Points 4 and 5 hold after case folding as well. Names that differ in nothing but case or Unicode normalisation are
+told apart by ``UniqueNames``, because that takes a look at the neighbours and not at one name alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from pathlib import PurePosixPath
+from typing import Final
+
+#: The endings that tb2csv gives to files and folders, lower case; a segment of a tag or run ends in none of them.
+#: One dot each: ``.stats.csv`` is two endings. A new suffix of a sink or a decoder belongs here, though adding it
+#: renames the tables of tags that happen to end in it.
+RESERVED_ENDINGS: Final = (
+    *(".csv", ".tsv", ".parquet", ".arrow", ".feather", ".json", ".jsonl", ".ndjson", ".npy", ".npz"),
+    *(".stats", ".nodes", ".undecodable", ".files"),
+    *(".gz", ".bz2", ".xz", ".zst", ".zip"),
+    *(".tmp", ".lock"),
+)
+
+#: The folders, one per kind of table, that stand in a run's own folder; a segment of a run equals none of them.
+RESERVED_FOLDERS: Final = frozenset(
+    {
+        *("scalars", "histograms", "histogram_stats", "tensors", "text", "images", "audio", "hparams"),
+        *("pr_curves", "graphs", "custom_scalars", "meshes", "blobs"),
+    }
+)
+
+_EMPTY: Final = "%empty"
+
+# File systems take 255 bytes (or UTF-16 units) a segment. 200 leaves room for a clash's hash (13), the longest table
+# endings (.undecodable.parquet.zst: 24) and the marks of a file that is still being written.
+_MAX_SEGMENT: Final = 200
+# macOS takes the fewest bytes a path: 1024, for the output folder, a run, a kind and a tag together.
+_MAX_PATH: Final = 400
+_MAX_DEPTH: Final = 40
+
+_CUT_DIGITS: Final = 16
+_SHORTENED_DIGITS: Final = 24
+_CLASH_DIGITS: Final = 12
+
+# Fixed code points rather than unicodedata's categories: those grow with Python, and a name must not change with it.
+_UNSAFE: Final = re.compile(
+    r"[%~"  # ours
+    r"<>:\"/\\|?*"  # refused by Windows
+    r"\x00-\x1f\x7f-\x9f\u2028\u2029\ufff9-\ufffb"  # controls and separators
+    # Nothing is drawn for these (bidi controls, joiners, variation selectors, fillers, tags), and some file systems
+    # skip them when they compare names.
+    r"\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    r"\u226e\u226f"  # decomposed, as macOS may store them, they start with < and >
+    r"\ud800-\udfff"  # unpaired surrogates have no UTF-8
+    r"\uf000-\uf0ff"  # private use: network shares put forbidden characters here and may take them back
+    r"\ufdd0-\ufdef"  # code points that are no characters, also the last two of each plane
+    + "".join(rf"\U{plane:04x}fffe-\U{plane:04x}ffff" for plane in range(17))
+    + r"]"
+)
+# Windows strips dots and spaces at the end; at the start a dot hides a file, or makes it ``.`` or ``..``.
+_UNSAFE_AT_EDGES: Final = ". \xa0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+
+# Windows opens the device whatever extension follows, and whatever spaces stand before the extension.
+_DEVICE: Final = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\xb9\xb2\xb3]) *(?:\.|\Z)", re.IGNORECASE
+)
+
+# Names that no rule can touch, which are nearly all; what this refuses without need only takes the longer way.
+_PLAIN: Final = re.compile(r"(?!(?i:aux|com|con|lpt|nul|prn))[0-9A-Za-z_][0-9A-Za-z_+,=()\[\]-]{0,199}")
+
+# What a cut may leave of an escaped character: too few escapes for the bytes that its first one announces.
+_BROKEN_ESCAPES: Final = re.compile(r"(?:%[CD].|%E.(?:%..)?|%F.(?:%..){0,2})?(?:%[0-9A-F]?)?\Z")
+
+
+def encode_segment(name: str) -> str:
+    """Return the file or folder name that stands for ``name``: one path segment, safe and never shared.
+
+    The same name always gives the same segment, and different names give different ones. It is never empty, is no
+    more than 200 bytes of UTF-8, starts and ends with neither dot nor space, ends in no reserved ending, and has
+    only characters that every system takes. Any ``str`` will do, also one with unpaired surrogates: nothing is refused.
+    """
+    if _PLAIN.fullmatch(name):
+        return name
+    if not name:
+        return _EMPTY
+    encoded = _UNSAFE.sub(lambda unsafe: _percent(unsafe.group()), name)
+    inner = encoded.lstrip(_UNSAFE_AT_EDGES)
+    encoded = _percent(encoded[: len(encoded) - len(inner)]) + inner
+    inner = encoded.rstrip(_UNSAFE_AT_EDGES)
+    encoded = inner + _percent(encoded[len(inner) :])
+    if _DEVICE.match(encoded):
+        encoded = _percent(encoded[0]) + encoded[1:]
+    # Folded, not lower-cased: a ligature in ``.files`` or a long s in ``.csv`` is the same to some file systems.
+    if "." in encoded and _folded(encoded).endswith(RESERVED_ENDINGS):
+        stem, _, ending = encoded.rpartition(".")
+        encoded = f"{stem}%2E{ending}"
+    if _size(encoded) > _MAX_SEGMENT:
+        return _cut(encoded, _hash_ending(name, _CUT_DIGITS))
+    return encoded
+
+
+def run_path(run: str) -> PurePosixPath:
+    """Return the folder of a run, relative to the output folder: its segments, each encoded.
+
+    The root run ``.`` is the empty path, and no other run is. No segment equals one of ``RESERVED_FOLDERS``, whatever
+    its case: the folders of kinds in a run's folder are never taken for runs below it. Nothing is refused.
+    """
+    if run == ".":
+        return PurePosixPath()
+    segments = [encode_segment(name) for name in run.split("/")]
+    return _joined([_percent(s[0]) + s[1:] if _folded(s) in RESERVED_FOLDERS else s for s in segments], run)
+
+
+def tag_path(tag: str) -> PurePosixPath:
+    """Return the path of a tag's table, relative to the folder of its kind and without the extension.
+
+    A ``/`` starts a folder, so ``a//b``, ``/a``, ``a/`` and the empty tag have empty segments, which are encoded as any
+    other. The result is never empty, and append to its text rather than call ``with_suffix``, which would take a dot in
+    the tag for an extension. Nothing is refused.
+    """
+    return _joined([encode_segment(name) for name in tag.split("/")], tag)
+
+
+class UniqueNames:
+    """The paths taken in one output folder, or in one run, as a file system that ignores case would see them.
+
+    Windows and macOS take names for equal that differ in case, macOS also those that differ in Unicode normalisation.
+    Two paths that are equal in this way never both leave here, and the answers are the same on every system. Only whole
+    paths are compared: that the folders ``Loss`` and ``loss`` become one is harmless as long as no file meets another.
+
+    Which of two clashing names stays as it is depends on the order of the claims. Who continues an earlier conversion
+    claims the paths that it wrote first, each as it was written.
+
+    One registry has one owner: it is not safe to share between threads.
+    """
+
+    __slots__ = ("_taken",)
+
+    def __init__(self) -> None:
+        """Start with nothing taken."""
+        self._taken: dict[str, tuple[str, PurePosixPath]] = {}
+
+    def claim(self, path: PurePosixPath, original: str) -> PurePosixPath:
+        """Return the path for ``original``: ``path``, or where another name holds it, that with ``~`` and a hash.
+
+        ``original`` is all that the path was made from; in a registry that spans runs, that is the run and the tag.
+        The hash goes to the end of the last segment and depends on ``original`` alone. The same claim made again
+        has the same answer.
+        """
+        key = _folded(str(path))
+        owner, taken = self._taken.setdefault(key, (original, path))
+        if owner == original:
+            return taken
+        # Another round where even that is taken: two hashes in a row are not what any other name ends in.
+        return self.claim(path.parent / (path.name + _hash_ending(original, _CLASH_DIGITS)), original)
+
+
+def _percent(text: str) -> str:
+    """Return the escapes of the UTF-8 bytes of ``text``."""
+    return "".join(f"%{byte:02X}" for byte in text.encode("utf-8", "surrogatepass"))
+
+
+def _folded(text: str) -> str:
+    """Return what is equal for names that some file system takes for equal.
+
+    This is Unicode's canonical caseless match (definition D145). Decomposed first, as folding makes letters of some
+    marks and so must meet them in canonical order, and again afterwards, should folding bring in something composed.
+    """
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", text).casefold())
+
+
+def _hash_ending(original: str, digits: int) -> str:
+    """Return ``~`` and the first hex digits of the SHA-256 of a name."""
+    return "~" + hashlib.sha256(original.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
+
+
+def _size(encoded: str) -> int:
+    """Return the length in bytes of encoded text, which has no surrogates left."""
+    return len(encoded) if encoded.isascii() else len(encoded.encode())
+
+
+def _cut(encoded: str, ending: str) -> str:
+    """Return the segment with the ending, cut before it where both are too long, though never within a character."""
+    room = _MAX_SEGMENT - len(ending)
+    if _size(encoded) > room:
+        encoded = _BROKEN_ESCAPES.sub("", encoded.encode()[:room].decode(errors="ignore"))
+    return encoded + ending
+
+
+def _joined(segments: list[str], original: str) -> PurePosixPath:
+    """Return the path of encoded segments; where it is too long or too deep, its start, its end and a hash."""
+    path = "/".join(segments)
+    if len(segments) <= _MAX_DEPTH and _size(path) <= _MAX_PATH:
+        return PurePosixPath(path)
+    last = _cut(segments[-1], _hash_ending(original, _SHORTENED_DIGITS))
+    kept: list[str] = []
+    room = _MAX_PATH - _size(last)
+    for segment in segments[:-1][: _MAX_DEPTH - 1]:
+        room -= _size(segment) + len("/")
+        if room < 0:
+            break
+        kept.append(segment)
+    return PurePosixPath(*kept, last)

@@ -1,0 +1,120 @@
+"""The output folder: filled beside its place and renamed into it at the end, so that it is whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING, Final
+
+from tb2csv.errors import OutputError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+#: The file by which a folder is known to be the work of tb2csv.
+DATA_PACKAGE: Final = "datapackage.json"
+
+
+class TableFolder:
+    """A folder that is being filled; leaving the ``with`` block publishes it, unless an exception does."""
+
+    def __init__(self, out: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Check that ``out`` can become the output folder.
+
+        Raises OutputError where it is a file, or is not empty and may not be replaced.
+        """
+        self.out = Path(os.path.abspath(out))  # noqa: PTH100 - links stay as they were given
+        self._overwrite = overwrite
+        self._check()
+        self._made: set[str] = set()
+        self._root = ""
+
+    def _check(self) -> None:
+        if not self.out.exists():
+            return
+        if not self.out.is_dir():
+            message = f"{self.out} is a file; give a folder for the tables."
+            raise OutputError(message)
+        if not any(self.out.iterdir()):
+            return
+        if not self._overwrite:
+            message = f"{self.out} is not empty; give another folder, or --overwrite to replace an earlier conversion."
+            raise OutputError(message)
+        foreign = _foreign_file(self.out)
+        if foreign is not None:
+            message = f"{self.out} is not replaced, for it holds {foreign}, which tb2csv did not write."
+            raise OutputError(message)
+
+    def __enter__(self) -> TableFolder:
+        """Create the folder that is filled, beside the place of the output."""
+        try:
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            self._root = tempfile.mkdtemp(prefix=f".{self.out.name}.", suffix=".tmp", dir=self.out.parent)
+        except OSError as error:
+            message = f"No folder can be made in {self.out.parent} ({error.strerror}); give another place."
+            raise OutputError(message) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Publish the folder, or remove it where an exception ends the block."""
+        if kind is not None:
+            shutil.rmtree(self._root, ignore_errors=True)
+            return
+        try:
+            self._publish()
+        except OSError as failure:
+            shutil.rmtree(self._root, ignore_errors=True)
+            message = f"The tables cannot be moved to {self.out} ({failure.strerror}); nothing was changed."
+            raise OutputError(message) from failure
+
+    def _publish(self) -> None:
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(self._root).chmod(0o777 & ~umask)  # mkdtemp makes folders that nobody else may read
+        if not self.out.exists():
+            Path(self._root).rename(self.out)
+            return
+        old = Path(tempfile.mkdtemp(prefix=f".{self.out.name}.", suffix=".old", dir=self.out.parent))
+        self.out.rename(old / self.out.name)
+        try:
+            Path(self._root).rename(self.out)
+        except OSError:
+            (old / self.out.name).rename(self.out)
+            raise
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def open(self, path: PurePosixPath, *, append: bool = False) -> IO[bytes]:
+        """Open a file below the folder for writing; its parents are made."""
+        parent = str(path.parent)
+        if parent not in self._made:
+            os.makedirs(f"{self._root}/{parent}", exist_ok=True)  # noqa: PTH103 - called for every table
+            self._made.add(parent)
+        return open(f"{self._root}/{path}", "ab" if append else "wb")  # noqa: PTH123, SIM115
+
+
+def _foreign_file(folder: Path) -> str | None:
+    """Return a file below ``folder`` that no conversion wrote there, or None where all of it is one's work."""
+    package = folder / DATA_PACKAGE
+    try:
+        manifest = json.loads(package.read_bytes())
+        known = {resource["path"] for resource in manifest["resources"]} | {DATA_PACKAGE}
+        stored = set(manifest["tb2csv"]["folders"])
+    except (OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError):
+            return next((path.name for path in sorted(folder.iterdir()) if path != package), DATA_PACKAGE)
+        return DATA_PACKAGE
+    for parent, _, names in os.walk(folder):
+        relative = PurePosixPath(Path(parent).relative_to(folder).as_posix())
+        if str(relative) in stored:
+            continue
+        for name in sorted(names):
+            if str(relative / name) not in known:
+                return str(relative / name)
+    return None

@@ -1,0 +1,293 @@
+"""TensorProto to numpy: every dtype that TensorFlow and PyTorch write, no value changed.
+
+The format is specified by tensorflow/core/framework/tensor.proto and types.proto: a tensor's elements are one run of
+little-endian bytes (``tensor_content``) or the entries of a repeated field (``float_val``, ``int_val``, …). One table
+says for each dtype how its bytes are stored, which fields hold it, and how it becomes something numpy knows. What numpy
+lacks is widened exactly: bfloat16 and the 8- and 4-bit floats to float32, the 4- and 2-bit integers to 8 bits.
+
+Where the shape has room for more elements than the fields hold, TensorFlow's readers (``Tensor::FromProto`` in C++ and
+``tf.make_ndarray``, which agree) repeat the last value, or fill with zeros or empty strings where there is none; so do
+we. Where they would drop or change what a writer stored, we do not follow: it is decoded as it was meant, or refused.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+
+from tb2csv.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+
+    _Array: TypeAlias = NDArray[Any]
+    _Widen: TypeAlias = Callable[[_Array], _Array]
+
+#: The most elements that fewer stored values may stand for: a few bytes must not ask for all of the memory.
+MAX_REPEATED_ELEMENTS: Final = 2**26
+#: TensorFlow's own limits on the number of dimensions and of elements.
+MAX_RANK: Final = 254
+MAX_ELEMENTS: Final = 2**63 - 1
+
+
+def _native(values: _Array) -> _Array:
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _bool(values: _Array) -> _Array:
+    if values.max(initial=0) > 1:
+        message = f"A bool tensor holds the byte {values.max()}, where only 0 and 1 have a meaning."
+        raise DecodeError(message)
+    return values.view(np.bool_)
+
+
+def _bfloat16(values: _Array) -> _Array:
+    return (values.astype(np.uint32) << 16).view(np.float32)  # a bfloat16 is the upper half of a float32
+
+
+def _low_bits(bits: int) -> _Widen:
+    """Return what takes integers from the low bits of their bytes; C++ leaves the high bits 0 even below zero."""
+    mask, sign = (1 << bits) - 1, 1 << (bits - 1)
+    return lambda values: values & mask if values.dtype.kind == "u" else ((values & mask) ^ sign) - sign
+
+
+def _small_float(
+    exponent_bits: int, mantissa_bits: int, bias: int, *, nans: Sequence[int] = (), infinities: Sequence[int] = ()
+) -> _Widen:
+    """Return what widens floats of 8 bits or fewer; ``nans`` and ``infinities`` are their codes, of both signs."""
+
+    @cache
+    def table() -> _Array:
+        codes = np.arange(256)  # bits above the sign, where a float has fewer than 8, have no meaning
+        exponent = (codes >> mantissa_bits) & ((1 << exponent_bits) - 1)
+        # Exponent 0 means subnormal: no hidden leading bit, and the scale of exponent 1.
+        significand = (codes & ((1 << mantissa_bits) - 1)) + ((exponent > 0) << mantissa_bits)
+        values: _Array = np.ldexp(significand.astype(np.float32), np.maximum(exponent, 1) - bias - mantissa_bits)
+        values[list(infinities)] = np.inf
+        values[list(nans)] = np.nan
+        return np.where((codes >> (exponent_bits + mantissa_bits)) & 1, -values, values)
+
+    return lambda values: table()[values]
+
+
+def _plain(entries: Sequence[Any], dtype: _Dtype) -> _Array:
+    """Take numbers as they are; of complex ones, the real and the imaginary parts alternate."""
+    element = np.dtype(dtype.stored).newbyteorder("=")
+    part = element.type().real.dtype
+    if len(entries) * part.itemsize % element.itemsize:
+        message = f"A tensor of {dtype.name} holds {len(entries)} real and imaginary parts, one without its other."
+        raise DecodeError(message)
+    return dtype.widen(np.fromiter(entries, part, len(entries)).view(element))
+
+
+def _integers(entries: Sequence[Any], dtype: _Dtype) -> _Array:
+    """Narrow integers to the dtype; C++ lets one that does not fit wrap around, which would change it."""
+    values = np.fromiter(entries, np.int64, len(entries))
+    result = dtype.widen(values.astype(dtype.stored))
+    if not np.array_equal(result, values):
+        message = f"A tensor of {dtype.name} holds values from {values.min()} to {values.max()}, beyond that type."
+        raise DecodeError(message)
+    return result
+
+
+def _halves(entries: Sequence[Any], dtype: _Dtype) -> _Array:
+    """Decode half_val: 16-bit patterns from TensorFlow, but float32 patterns (as signed integers) from PyTorch.
+
+    Of all float16 and bfloat16 values only 0 has a float32 pattern that fits 16 bits, so one entry that does not tells
+    for the whole tensor; where there is none, the entries are 16-bit patterns, or zeros, which are the same in both.
+    """
+    patterns = np.fromiter(entries, np.int64, len(entries)).astype(np.uint32)
+    if patterns.max(initial=0) < 1 << 16:
+        return dtype.widen(patterns.astype("<u2").view(dtype.stored))
+    floats = patterns.view(np.float32)
+    with np.errstate(all="ignore"):
+        halves = floats.astype(np.float16)
+        fits = dtype.stored == "<f2" and np.array_equal(halves, floats, equal_nan=True)
+    return halves if fits else floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Dtype:
+    """How the values of one dtype are stored, and how they become an array that numpy knows."""
+
+    name: str
+    stored: str  # numpy's name for one element of tensor_content
+    fields: tuple[str, ...]  # where writers put values one by one; the first that holds any counts
+    unpack: Callable[[Sequence[Any], _Dtype], _Array] = _plain  # from the entries of such a field
+    widen: _Widen = _native  # from tensor_content
+
+
+# PyTorch puts uint8 in uint32_val, where neither TensorFlow nor TensorBoard looks: they read zeros, or fail.
+_INTS: Final = ("int_val", "uint32_val")
+_E5M2: Final = _small_float(5, 2, 15, nans=(0x7D, 0x7E, 0x7F, 0xFD, 0xFE, 0xFF), infinities=(0x7C, 0xFC))
+# By enum DataType of types.proto. "fn" floats have no infinity; in "fnuz" what would be -0.0 is the one NaN.
+_NUMERIC: Final = {
+    1: _Dtype("float32", "<f4", ("float_val",)),
+    2: _Dtype("float64", "<f8", ("double_val",)),
+    3: _Dtype("int32", "<i4", _INTS, _integers),
+    4: _Dtype("uint8", "u1", _INTS, _integers),
+    5: _Dtype("int16", "<i2", _INTS, _integers),
+    6: _Dtype("int8", "i1", _INTS, _integers),
+    8: _Dtype("complex64", "<c8", ("scomplex_val",)),
+    9: _Dtype("int64", "<i8", ("int64_val",)),
+    10: _Dtype("bool", "u1", ("bool_val",), widen=_bool),
+    11: _Dtype("qint8", "i1", _INTS, _integers),
+    12: _Dtype("quint8", "u1", _INTS, _integers),
+    13: _Dtype("qint32", "<i4", _INTS, _integers),
+    14: _Dtype("bfloat16", "<u2", ("half_val", "int_val"), _halves, _bfloat16),  # int_val: the first TensorFlows
+    15: _Dtype("qint16", "<i2", _INTS, _integers),
+    16: _Dtype("quint16", "<u2", _INTS, _integers),
+    17: _Dtype("uint16", "<u2", _INTS, _integers),
+    18: _Dtype("complex128", "<c16", ("dcomplex_val",)),
+    19: _Dtype("float16", "<f2", ("half_val",), _halves),
+    22: _Dtype("uint32", "<u4", ("uint32_val",)),
+    23: _Dtype("uint64", "<u8", ("uint64_val",)),
+    24: _Dtype("float8_e5m2", "u1", ("float8_val",), widen=_E5M2),
+    25: _Dtype("float8_e4m3fn", "u1", ("float8_val",), widen=_small_float(4, 3, 7, nans=(0x7F, 0xFF))),
+    26: _Dtype("float8_e4m3fnuz", "u1", ("float8_val",), widen=_small_float(4, 3, 8, nans=(0x80,))),
+    27: _Dtype("float8_e4m3b11fnuz", "u1", ("float8_val",), widen=_small_float(4, 3, 11, nans=(0x80,))),
+    28: _Dtype("float8_e5m2fnuz", "u1", ("float8_val",), widen=_small_float(5, 2, 16, nans=(0x80,))),
+    29: _Dtype("int4", "i1", _INTS, _integers, _low_bits(4)),
+    30: _Dtype("uint4", "u1", _INTS, _integers, _low_bits(4)),
+    31: _Dtype("int2", "i1", _INTS, _integers, _low_bits(2)),
+    32: _Dtype("uint2", "u1", _INTS, _integers, _low_bits(2)),
+    33: _Dtype("float4_e2m1fn", "u1", ("float8_val",), widen=_small_float(2, 1, 1)),
+}
+_STRING: Final = 7
+_OTHER_NAMES: Final = {0: "invalid", _STRING: "string", 20: "resource", 21: "variant"}
+_VARINT32: Final = re.compile(rb"[\x80-\xff]{0,4}[\x00-\x7f]")
+
+
+def _base(dtype: int) -> int:
+    return dtype - 100 if dtype > 100 else dtype  # noqa: PLR2004 (DT_FLOAT_REF = 101 is DT_FLOAT = 1, and so on)
+
+
+def is_numeric(dtype: int) -> bool:
+    """Say whether the enum number ``dtype`` is of numbers or bools; strings, resources and variants are neither."""
+    return _base(dtype) in _NUMERIC
+
+
+def dtype_name(dtype: int) -> str:
+    """Return TensorFlow's name for the enum number ``dtype`` (``float32``, ``string``), else ``dtype 99``."""
+    return _NUMERIC[_base(dtype)].name if is_numeric(dtype) else _OTHER_NAMES.get(_base(dtype), f"dtype {dtype}")
+
+
+def item_size(dtype: int) -> int | None:
+    """Return how many bytes one element takes in ``tensor_content``; ``None`` where the dtype is not numeric."""
+    return np.dtype(_NUMERIC[_base(dtype)].stored).itemsize if is_numeric(dtype) else None
+
+
+def decode_content(content: bytes | memoryview, dtype: int) -> _Array:
+    """Decode the bytes of a ``tensor_content``, or of several joined together.
+
+    Args:
+        content: elements of one dtype, contiguous and little-endian.
+        dtype: the enum number of a numeric dtype.
+
+    Returns:
+        A 1-D array in native byte order: a read-only view of ``content`` where numpy knows the dtype.
+
+    Raises:
+        DecodeError: The dtype is not numeric, or the bytes make no whole number of its elements.
+    """
+    if not is_numeric(dtype):
+        message = f"A tensor of {dtype_name(dtype)} holds no numbers that could be decoded."
+        raise DecodeError(message)
+    known, size = _NUMERIC[_base(dtype)], memoryview(content).nbytes
+    if size % np.dtype(known.stored).itemsize:
+        message = f"The {size} bytes of a tensor of {known.name} make no whole number of elements."
+        raise DecodeError(message)
+    return known.widen(np.frombuffer(content, known.stored))
+
+
+def decode_tensor(proto: bytes) -> _Array:
+    """Decode a serialized TensorProto.
+
+    Args:
+        proto: the message's bytes.
+
+    Returns:
+        An array of the tensor's shape in native byte order, possibly read-only; where one value stands for all
+        elements, a view that repeats it and takes no memory. Strings are an object array of ``bytes``. A tensor of
+        unknown rank, or of several values without a shape field, is the 1-D array of what is there.
+
+    Raises:
+        DecodeError: The bytes are no TensorProto, the dtype is unknown or has no values of its own (resource,
+            variant), the values fit neither dtype nor shape, or few of them stand for too many elements.
+    """
+    from google.protobuf.message import DecodeError as ProtobufError  # noqa: PLC0415 (late, for a fast start)
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto  # noqa: PLC0415
+
+    try:
+        message = TensorProto.FromString(proto)
+    except (ProtobufError, ValueError) as error:  # ValueError: protobuf in pure Python, on text that is no UTF-8
+        reason = f"The {len(proto)} bytes of a tensor are not in the format of a TensorProto ({error})."
+        raise DecodeError(reason) from error
+    content = message.tensor_content  # counts before the fields, as in TensorFlow
+    if _base(message.dtype) == _STRING:
+        strings = _split(content, math.prod(_shape(message, 0))) if content else list(message.string_val)
+        values = np.empty(len(strings), object)
+        values[:] = strings
+    else:
+        values = decode_content(content, message.dtype)  # which refuses what is not numeric
+        if not content:
+            known = _NUMERIC[_base(message.dtype)]
+            values = known.unpack(next(filter(None, (getattr(message, field) for field in known.fields)), ()), known)
+    stray = [field.name for field, _ in message.ListFields() if field.name.endswith("_val")]
+    if stray and not values.size:  # TensorFlow would read zeros
+        reason = f"A tensor of {dtype_name(message.dtype)} holds its values in {stray[0]}, where that type has none."
+        raise DecodeError(reason)
+    return _in_shape(values, _shape(message, values.size), repeat=not content)
+
+
+def _split(content: bytes, count: int) -> list[bytes]:
+    """Split what C++ makes of strings in ``tensor_content``: the lengths of all as varints, then the bytes of all."""
+    lengths: list[int] = []
+    offset = 0
+    while len(lengths) < count and (varint := _VARINT32.match(content, offset)):
+        lengths.append(sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(varint[0])))
+        offset = varint.end()
+    if len(lengths) < count or offset + sum(lengths) != len(content):
+        message = f"The content of a tensor of string ({len(content)} bytes) is no list of {count} strings."
+        raise DecodeError(message)
+    return [content[start:end] for start, end in pairwise(accumulate(lengths, initial=offset))]
+
+
+def _shape(message: TensorProto, found: int) -> tuple[int, ...]:
+    """Return the tensor's shape, or that of the ``found`` values where it has none."""
+    if message.tensor_shape.unknown_rank or (found > 1 and not message.HasField("tensor_shape")):
+        return (found,)
+    shape = tuple(dim.size for dim in message.tensor_shape.dim)
+    if len(shape) > MAX_RANK or min(shape, default=0) < 0 or math.prod(size or 1 for size in shape) > MAX_ELEMENTS:
+        reason = f"A tensor's shape is not valid: it has {len(shape)} dimensions, from {min(shape)} to {max(shape)}."
+        raise DecodeError(reason)
+    return shape
+
+
+def _in_shape(values: _Array, shape: tuple[int, ...], *, repeat: bool) -> _Array:
+    count = math.prod(shape)
+    # One value may stand for any number of elements, even none.
+    if values.size > max(count, 1) or (values.size != count and not repeat):
+        message = f"A tensor of shape {shape} holds {values.size} values, where it should hold {count}."
+        raise DecodeError(message)
+    if values.size != count and count > MAX_REPEATED_ELEMENTS:
+        message = f"A tensor of shape {shape} holds {values.size} values; up to {MAX_REPEATED_ELEMENTS} are filled up."
+        raise DecodeError(message)
+    if not values.size and count:
+        values = np.full(1, b"" if values.dtype == object else 0, values.dtype)
+    if 1 < values.size < count:
+        values = np.concatenate([values, np.broadcast_to(values[-1:], count - values.size)])
+    try:
+        return values.reshape(shape) if values.size == count else np.broadcast_to(values, shape)
+    except ValueError as error:
+        message = f"A tensor of shape {shape} does not fit in an array ({error})."
+        raise DecodeError(message) from error

@@ -1,0 +1,103 @@
+"""Whose plugin a summary value is, and the time series that it belongs to.
+
+A time series is the values of one tag in one run. What TensorBoard knows of it stands in the metadata of its first
+value; later values may lack it, in the same file (TensorFlow 1 strips it) or in a second file of the run (a reopened
+writer starts without). So metadata is remembered per run and tag.
+
+Source: tensorboard/data_compat.py for legacy values, tensorboard/plugins/*/metadata.py for names,
+tensorboard/dataclass_compat.py for data classes.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.event_files.values import ValueKind
+
+if TYPE_CHECKING:
+    from tb2csv.event_files.values import ValueForm
+
+#: The plugin that a value without a tensor belongs to, by the field that holds it.
+LEGACY_PLUGIN_NAMES: Final = {
+    ValueKind.SIMPLE_VALUE: "scalars",
+    ValueKind.HISTO: "histograms",
+    ValueKind.IMAGE: "images",
+    ValueKind.AUDIO: "audio",
+    ValueKind.GRAPH_DEF: "graphs",
+    ValueKind.META_GRAPH_DEF: "graphs",
+    ValueKind.RUN_METADATA: "graph_tagged_run_metadata",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesMetadata:
+    """What a SummaryMetadata says, as text; all empty where there is none."""
+
+    plugin_name: str = ""
+    display_name: str = ""
+    description: str = ""
+    plugin_content: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSeries:
+    """The values of one tag in one run that go into one table.
+
+    ``plugin_name`` is verbatim as on disk, or TensorBoard's name for a legacy value; ``kind`` is the family of tables
+    (design: ``scalars``, ``histograms``, …). ``variant`` is empty but for a tag whose values do not fit one table,
+    because dtype or rank changes on the way: then it tells the second table from the first.
+    """
+
+    run: str
+    tag: str
+    kind: str
+    plugin_name: str
+    metadata: SeriesMetadata
+    variant: str = ""
+
+
+class RememberedMetadata:
+    """What is known of the tags of one run."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._by_tag: dict[bytes, SeriesMetadata] = {}
+
+    def of(self, form: ValueForm) -> tuple[str, SeriesMetadata]:
+        """Return the plugin name and the metadata of a value of this form, and remember its metadata for the tag.
+
+        A value's own metadata counts before what is remembered, so that a tag which two plugins write is read right.
+        """
+        own = parse_metadata(form.metadata)
+        known = self._by_tag.get(form.tag)
+        if known is None or (not known.plugin_name and own.plugin_name):
+            known = self._by_tag[form.tag] = own
+        metadata = own if own.plugin_name else known
+        return LEGACY_PLUGIN_NAMES.get(form.kind, metadata.plugin_name), metadata
+
+
+def readable(name: bytes) -> str:
+    """Return a name as text; bytes that are no UTF-8 are shown as ``\\xNN``, and so stay apart from one another."""
+    return name.decode("utf-8", "backslashreplace")
+
+
+@functools.lru_cache(maxsize=4096)
+def parse_metadata(serialized: bytes) -> SeriesMetadata:
+    """Return what a serialized SummaryMetadata says, as far as it can be read."""
+    if not serialized:
+        return SeriesMetadata()
+    from google.protobuf.message import DecodeError
+    from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
+
+    try:
+        message = SummaryMetadata.FromString(serialized)
+    except DecodeError:  # such values are still read, as those of no plugin
+        return SeriesMetadata()
+    return SeriesMetadata(
+        message.plugin_data.plugin_name,
+        message.display_name,
+        message.summary_description,
+        message.plugin_data.content,
+    )
