@@ -80,7 +80,7 @@ def convert(  # noqa: PLR0913 - the options of the command
 
     with folder:
         try:
-            converted = map_runs(convert_run, runs, workers=workers, on_bytes=on_bytes)
+            converted = map_runs(convert_run, runs, workers=workers, on_bytes=on_bytes, meanwhile=_import_polars)
             report = Report([each.report for each in converted], found.damage)
             if strict and report.damage:
                 first = report.damage[0]
@@ -98,6 +98,11 @@ def convert(  # noqa: PLR0913 - the options of the command
             message = f"The tables could not be written to {folder.out} ({error.strerror or error}); nothing was changed."
             raise OutputError(message) from error
     return report
+
+
+def _import_polars() -> None:
+    """Import polars, which takes longer than to scan a million values: so both are done at once."""
+    import polars  # noqa: F401
 
 
 def selected_runs(logdir: Logdir, selection: Selection) -> list[Run]:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tb2csv.logdir import Run
 
@@ -32,9 +32,11 @@ def map_runs(
     *,
     workers: int | None = None,
     on_bytes: Callable[[int], None] = lambda _: None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> list[_Result]:
     """Return ``work(run, on_bytes)`` for every run, in the order of the runs.
 
+    ``meanwhile`` is called in this thread once the others are at work.
     ``on_bytes`` is told of bytes as they are passed; what a worker calls instead also ends it where another failed.
     """
     cancelled = threading.Event()
@@ -45,13 +47,30 @@ def map_runs(
         on_bytes(count)
 
     count = max(1, min(workers or default_workers(), len(runs)))
-    if count == 1:
-        return [work(run, on_bytes) for run in runs]
     with ThreadPoolExecutor(count, thread_name_prefix="tb2csv") as executor:
         futures = [executor.submit(work, run, passed) for run in runs]
         try:
+            meanwhile()
             return [future.result() for future in futures]
         except BaseException:
             cancelled.set()
             executor.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def ahead(items: Iterator[_Result], has_more: Callable[[], bool]) -> Iterator[_Result]:
+    """Yield the items, while the one after is being made in a thread of its own.
+
+    No thread is started where ``has_more`` says, after the first item, that there are no others.
+    """
+    for item in items:
+        yield item
+        if has_more():
+            break
+    else:
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="tb2csv-ahead") as executor:
+        future = executor.submit(next, items, None)
+        while (item := future.result()) is not None:
+            future = executor.submit(next, items, None)
+            yield item

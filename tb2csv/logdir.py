@@ -29,18 +29,21 @@ class EventFileSource:
         self.size = size
         self._file = file
 
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill ``buffer`` from ``offset`` on, and return how many bytes there were; fewer only where the file ends."""
+        self._file.seek(offset)
+        filled = 0
+        while filled < len(buffer):  # a raw file may give less than it has, two gigabytes at the most
+            count = self._file.readinto(buffer[filled:])
+            if not count:
+                break
+            filled += count
+        return filled
+
     def read_at(self, offset: int, length: int) -> bytes:
         """Return ``length`` bytes from ``offset``, fewer only where the file ends."""
-        self._file.seek(offset)
-        data: bytes = self._file.read(length)
-        if len(data) in (0, length):
-            return data
-        pieces = [data]  # a raw file may give less than it has, two gigabytes at the most
-        missing = length - len(data)
-        while missing and (data := self._file.read(missing)):
-            pieces.append(data)
-            missing -= len(data)
-        return b"".join(pieces)
+        buffer = bytearray(max(0, min(length, self.size - offset)))
+        return bytes(buffer[: self.read_into(offset, memoryview(buffer))])
 
     def __enter__(self) -> EventFileSource:
         """Return the source."""

@@ -12,6 +12,7 @@ import numpy as np
 from tb2csv.decoders import DecodeOptions, Decoder, Piece, Undecodable, Values, choose_decoder
 from tb2csv.errors import UNREADABLE, Damage
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, EventFileReader, FileAccount, first_wall_time
+from tb2csv.executors import ahead
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.values import ValueBlock, ValueForm
 from tb2csv.selection import Selection
@@ -74,7 +75,9 @@ class _Grouping:
     block: ValueBlock
     order: npt.NDArray[np.intp]
     bounds: npt.NDArray[np.int64]
+    #: The numbers of the series that have values here, and how many they had before.
     present: list[int] = field(default_factory=list)
+    points_before: dict[int, int] = field(default_factory=dict)
 
 
 class RunReader:
@@ -100,15 +103,18 @@ class RunReader:
         self._on_bytes = on_bytes
         self._form_table = self._scanner.form_table()
         self._forms: list[ValueForm] = []
-        self._series_of_form = np.empty(0, np.int32)
+        self._series_of_form: npt.NDArray[np.integer] = np.empty(0, np.int16)
         self._series_ids: dict[tuple[bytes, str, str], int] = {}
         self._first_signatures: dict[tuple[bytes, str], str] = {}
         self._signatures: list[str] = []
         self._metadata = RememberedMetadata()
+        self._has_more = False
 
     def scan(self) -> Iterator[ValueBlock]:
         """Yield the values of all files, undecoded and not grouped; what cannot be opened goes into the account."""
-        for file in self._ordered_files():
+        files = self._ordered_files()
+        last = files[-1]
+        for file in files:
             account = FileAccount(file.path)
             try:
                 with file.open() as source:
@@ -116,6 +122,7 @@ class RunReader:
                     account = reader.account
                     passed = 0
                     for block in reader.blocks():
+                        self._has_more = reader.offset < source.size or file is not last
                         yield block
                         self._on_bytes(reader.offset - passed)
                         passed = reader.offset
@@ -133,8 +140,7 @@ class RunReader:
 
     def decode(self) -> Iterator[Rows | UndecodableValue]:
         """Yield the rows of all selected series, chunk by chunk, each series' rows in file order."""
-        for block in self.scan():
-            grouping = self._group(block)
+        for grouping in ahead(map(self._group, self.scan()), lambda: self._has_more):
             batches: dict[tuple[Decoder, str], list[int]] = {}
             for number in grouping.present:
                 account = self.series[number]
@@ -161,8 +167,6 @@ class RunReader:
         size = len(block)
         self._learn_forms()
         number_of = self._series_of_form[columns.form_id[:size]]
-        if len(self.series) <= _RADIX_SORTABLE:
-            number_of = number_of.astype(np.int16)
         counts = np.bincount(number_of, minlength=len(self.series))
         present = np.flatnonzero(counts).tolist()
         order = np.arange(size) if len(present) == 1 else np.argsort(number_of, kind="stable")
@@ -170,6 +174,7 @@ class RunReader:
         grouping = _Grouping(block, order, bounds, present)
         for number in present:
             account = self.series[number]
+            grouping.points_before[number] = account.points
             first, last = order[bounds[number]], order[bounds[number + 1] - 1]
             if not account.points:
                 account.first_step = int(columns.step[first])
@@ -190,7 +195,8 @@ class RunReader:
             form = ValueForm.from_key(self._form_table.key(form_id))
             self._forms.append(form)
             numbers.append(self._series_number(form))
-        self._series_of_form = np.append(self._series_of_form, np.array(numbers, np.int32))
+        dtype = np.int16 if len(self.series) <= _RADIX_SORTABLE else np.int32
+        self._series_of_form = np.concatenate((self._series_of_form, numbers)).astype(dtype)
 
     def _series_number(self, form: ValueForm) -> int:
         plugin_name, metadata = self._metadata.of(form)
@@ -229,26 +235,15 @@ class RunReader:
 
     def _values(self, numbers: list[int], grouping: _Grouping) -> tuple[Values, npt.NDArray[np.int64]]:
         """Return the values of some series, one series after the other, and where each starts."""
-        columns, block = grouping.block.columns, grouping.block
         starts, stops = grouping.bounds[numbers], grouping.bounds[np.array(numbers) + 1]
-        if int((stops - starts).sum()) == len(grouping.order):
-            rows = grouping.order
-        else:
-            rows = np.concatenate([grouping.order[a:b] for a, b in zip(starts, stops, strict=True)])
         sizes = stops - starts
         bounds = np.concatenate(([0], np.cumsum(sizes)))
-        # The accounts have counted this block already.
-        before = np.array([self.series[number].points for number in numbers]) - sizes
-        values = Values(
-            block,
-            self._forms,
-            columns.form_id[rows],
-            columns.wall_time[rows],
-            columns.step[rows],
-            columns.scalar[rows],
-            columns.payload_offset[rows] - block.base,
-            columns.payload_length[rows],
-            np.arange(len(rows)) + np.repeat(before - bounds[:-1], sizes),
-            self._options,
-        )
-        return values, bounds
+        order = grouping.order
+        if bounds[-1] < len(grouping.block):
+            order = np.concatenate([order[a:b] for a, b in zip(starts, stops, strict=True)])  # not all are selected
+        before = np.array([grouping.points_before[number] for number in numbers])
+
+        def ordinal() -> npt.NDArray[np.int64]:
+            return np.arange(bounds[-1]) + np.repeat(before - bounds[:-1], sizes)
+
+        return Values(grouping.block, order, self._forms, ordinal, self._options), bounds

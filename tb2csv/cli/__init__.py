@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+import sys
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -42,6 +44,14 @@ def _main(
     """Every number in your TensorBoard logs, as tables."""
 
 
-def main() -> None:
-    """Run the command line of this process."""
-    app()
+def main() -> NoReturn:
+    """Run the command line of this process, and end the process with its exit status."""
+    status = 0
+    try:
+        app()
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # All is written. To take the interpreter and its libraries apart first takes a tenth of a short conversion's time.
+    os._exit(status)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
     import polars as pl
@@ -29,37 +30,79 @@ class DecodeOptions:
     tensors: str = "elements"
 
 
-@dataclass(frozen=True, slots=True)
 class Values:
     """Summary values that one decoder turns into rows together: of one series or of several, one after the other.
 
-    All arrays have one element per value. ``ordinal`` counts a value within its series from 0, over all files of the
-    run.
+    The arrays have one element per value, and are gathered when they are asked for. ``ordinal`` counts a value within
+    its series from 0, over all files of the run.
     """
 
-    block: ValueBlock
-    forms: Sequence[ValueForm]
-    form_id: npt.NDArray[np.int32]
-    wall_time: npt.NDArray[np.float64]
-    step: npt.NDArray[np.int64]
-    scalar: npt.NDArray[np.float64]
-    payload_start: npt.NDArray[np.int64]
-    payload_length: npt.NDArray[np.int64]
-    ordinal: npt.NDArray[np.int64]
-    options: DecodeOptions
+    def __init__(
+        self,
+        block: ValueBlock,
+        rows: npt.NDArray[np.intp],
+        forms: Sequence[ValueForm],
+        ordinal: Callable[[], npt.NDArray[np.int64]],
+        options: DecodeOptions,
+    ) -> None:
+        """Stand for the given rows of a block, whose form numbers count in ``forms``."""
+        self.block = block
+        self.forms = forms
+        self.options = options
+        self._rows = rows
+        self._ordinal = ordinal
+
+    def _column(self, name: str) -> npt.NDArray[Any]:
+        column: npt.NDArray[Any] = getattr(self.block.columns, name)
+        return column[self._rows]
+
+    @functools.cached_property
+    def form_id(self) -> npt.NDArray[np.int32]:
+        """The number of each value's form."""
+        return self._column("form_id")
+
+    @functools.cached_property
+    def wall_time(self) -> npt.NDArray[np.float64]:
+        """Seconds since the epoch."""
+        return self._column("wall_time")
+
+    @functools.cached_property
+    def step(self) -> npt.NDArray[np.int64]:
+        """The step that the value was written for."""
+        return self._column("step")
+
+    @functools.cached_property
+    def scalar(self) -> npt.NDArray[np.float64]:
+        """The number of a scalar; NaN where it is in the payload."""
+        return self._column("scalar")
+
+    @functools.cached_property
+    def payload_start(self) -> npt.NDArray[np.int64]:
+        """Where the payload starts in the block's buffer."""
+        return self._column("payload_offset") - self.block.base
+
+    @functools.cached_property
+    def payload_length(self) -> npt.NDArray[np.int32]:
+        """Bytes of the payload."""
+        return self._column("payload_length")
+
+    @functools.cached_property
+    def ordinal(self) -> npt.NDArray[np.int64]:
+        """The number of the value in its series, from 0."""
+        return self._ordinal()
 
     def __len__(self) -> int:
         """Return the number of values."""
-        return len(self.form_id)
+        return len(self._rows)
 
     def form(self, row: int) -> ValueForm:
         """Return the form of one value."""
-        return self.forms[self.form_id[row]]
+        return self.forms[self.block.columns.form_id[self._rows[row]]]
 
     def payload(self, row: int) -> memoryview:
         """Return the payload of one value, without a copy."""
         start = int(self.payload_start[row])
-        return memoryview(self.block.buffer)[start : start + int(self.payload_length[row])]
+        return self.block.buffer[start : start + int(self.payload_length[row])]
 
     def payloads(self, start: int, stop: int) -> bytes:
         """Return the payloads of a stretch of values, joined."""
@@ -68,12 +111,9 @@ class Values:
         ends = starts + self.payload_length[start:stop]
         return b"".join([buffer[begin:end] for begin, end in zip(starts.tolist(), ends.tolist(), strict=True)])
 
-    def take(self, rows: npt.NDArray[np.int64]) -> Values:
+    def take(self, which: npt.NDArray[np.intp]) -> Values:
         """Return some of the values."""
-        return replace(self, **{name: getattr(self, name)[rows] for name in _PER_VALUE})
-
-
-_PER_VALUE: Final = ("form_id", "wall_time", "step", "scalar", "payload_start", "payload_length", "ordinal")
+        return Values(self.block, self._rows[which], self.forms, lambda: self.ordinal[which], self.options)
 
 
 class StoredFile(NamedTuple):

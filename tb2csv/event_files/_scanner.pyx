@@ -54,6 +54,7 @@ cdef enum:
     UNKNOWN_RANK = -1
     HEAD = 12  # length and its checksum
     FOOT = 4  # the payload's checksum
+    MAX_PAYLOAD = 0x7FFFFFFF  # protobuf parses no more, and lengths fit their column
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -535,13 +536,12 @@ cdef struct Columns:
     int64_t *step
     double *scalar
     int64_t *payload_offset
-    int64_t *payload_length
-    int64_t *record_offset
+    int32_t *payload_length
     Py_ssize_t size, capacity
 
 
 cdef int walk_event(
-    Cursor cursor, const uint8_t *origin, int64_t base, int64_t record_offset, FormTable forms, Columns *columns
+    Cursor cursor, const uint8_t *origin, int64_t base, FormTable forms, Columns *columns
 ) noexcept nogil:
     cdef uint32_t field, wire, seen = 0
     cdef uint64_t number
@@ -597,8 +597,7 @@ cdef int walk_event(
             columns.payload_length[row] = 0
         else:
             columns.payload_offset[row] = base + (value.payload.at - origin)
-            columns.payload_length[row] = value.payload.end - value.payload.at
-        columns.record_offset[row] = record_offset
+            columns.payload_length[row] = <int32_t>(value.payload.end - value.payload.at)
         row += 1
     columns.size = row
     return MORE
@@ -618,11 +617,11 @@ cdef int scan_frames(
         memcpy(&length, frame, 8)
         if end - position[0] < HEAD + FOOT or length > <uint64_t>(end - position[0] - HEAD - FOOT):
             return MORE
+        if length > MAX_PAYLOAD:
+            return BAD_LENGTH_CRC
         if masked_crc(frame + HEAD, length) != load32(frame + HEAD + length):
             return BAD_PAYLOAD_CRC
-        status = walk_event(
-            Cursor(frame + HEAD, frame + HEAD + length), origin, base, base + position[0], forms, columns
-        )
+        status = walk_event(Cursor(frame + HEAD, frame + HEAD + length), origin, base, forms, columns)
         if status != MORE:
             return status
         position[0] += HEAD + length + FOOT
@@ -634,8 +633,8 @@ def scan(const uint8_t[::1] buffer not None, Py_ssize_t start, int64_t base, For
     """Scan records from ``start`` until something stops it; see ``reference.scan`` for the contract."""
     cdef int32_t[::1] form_id = columns.form_id
     cdef double[::1] wall_time = columns.wall_time, scalar = columns.scalar
-    cdef int64_t[::1] step = columns.step, record_offset = columns.record_offset
-    cdef int64_t[::1] payload_offset = columns.payload_offset, payload_length = columns.payload_length
+    cdef int64_t[::1] step = columns.step, payload_offset = columns.payload_offset
+    cdef int32_t[::1] payload_length = columns.payload_length
     cdef Columns pointers
     cdef Py_ssize_t records = 0, position = start, end = buffer.shape[0]
     cdef int status
@@ -645,8 +644,8 @@ def scan(const uint8_t[::1] buffer not None, Py_ssize_t start, int64_t base, For
         return MORE, start, 0
     pointers.size = columns.size
     pointers.capacity = form_id.shape[0]
-    if min(wall_time.shape[0], step.shape[0], scalar.shape[0], payload_offset.shape[0], payload_length.shape[0],
-           record_offset.shape[0]) != pointers.capacity:
+    if min(wall_time.shape[0], step.shape[0], scalar.shape[0], payload_offset.shape[0],
+           payload_length.shape[0]) < pointers.capacity:
         raise ValueError("columns differ in length")
     if pointers.capacity == 0:
         return FULL, start, 0
@@ -656,7 +655,6 @@ def scan(const uint8_t[::1] buffer not None, Py_ssize_t start, int64_t base, For
     pointers.scalar = &scalar[0]
     pointers.payload_offset = &payload_offset[0]
     pointers.payload_length = &payload_length[0]
-    pointers.record_offset = &record_offset[0]
     with nogil:
         status = scan_frames(&buffer[0], &position, end, base, forms, &pointers, &records)
     if status == OUT_OF_MEMORY:

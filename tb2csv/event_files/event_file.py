@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from tb2csv.event_files.scanners import Scanner
 
+#: Larger ones are no faster: what is allocated for them is given back to the system and has to be cleared again.
 DEFAULT_CHUNK_SIZE: Final = 64 << 20
 
 #: A scalar of TensorFlow 2 takes some sixty bytes; denser events make the columns grow.
@@ -84,16 +85,21 @@ class EventFileReader:
         self._chunk_size = max(chunk_size, HEAD_SIZE)
         self._wasted = 0
         self._stray: ValueBlock | None = None
+        # Used in turn: a block stays as it is until the next but one is asked for.
+        self._memory = [(bytearray(), ValueColumns()) for _ in range(2)]
         #: Where the next record starts; after the last block, where a file that has grown is to be resumed.
         self.offset = offset
         self.account = FileAccount(source.path, source.size - offset)
 
     def blocks(self) -> Iterator[ValueBlock]:
-        """Yield the values of the file in file order, a chunk at a time."""
+        """Yield the values of the file in file order, a chunk at a time.
+
+        A block's memory is used again: the block is valid until the next but one is asked for.
+        """
         wanted = self._chunk_size
         while self.offset < self._source.size:
             length = min(wanted, self._source.size - self.offset)
-            block = ValueBlock(ValueColumns(), self._source.read_at(self.offset, length), self.offset)
+            block = self._read(length)
             self._scan(block)
             yield from self._finished(block)
             wanted = self._chunk_size
@@ -106,6 +112,16 @@ class EventFileReader:
                     self._recover()
                 else:
                     wanted = max(wanted, frame_size)
+
+    def _read(self, length: int) -> ValueBlock:
+        self._memory.reverse()
+        buffer, columns = self._memory[0]
+        if len(buffer) < length:
+            buffer = bytearray(length)
+            self._memory[0] = buffer, columns
+        columns.size = 0
+        view = memoryview(buffer)[:length]
+        return ValueBlock(columns, view[: self._source.read_into(self.offset, view)], self.offset)
 
     def _finished(self, block: ValueBlock) -> Iterator[ValueBlock]:
         for finished in (block, self._stray):
@@ -123,7 +139,9 @@ class EventFileReader:
 
     def _scan(self, block: ValueBlock) -> None:
         """Scan a buffer up to a record that is not whole in it; the offset may come to lie behind the buffer."""
-        block.columns.reserve(len(block.buffer) // _BYTES_PER_VALUE + 16)
+        capacity = len(block.buffer) // _BYTES_PER_VALUE + 16
+        if len(block.columns.form_id) < capacity:
+            block.columns.reserve(capacity)
         while self.offset < block.end:
             start = self.offset - block.base
             status, position, records = self._scan_buffer(block.buffer, start, block.base, self._forms, block.columns)
@@ -142,7 +160,7 @@ class EventFileReader:
     def _read_record(self, block: ValueBlock, frame_size: int) -> None:
         """Read the sound record at the offset, which lies in the block, by the reference scanner; then pass it."""
         start = self.offset - block.base + HEAD_SIZE
-        event = block.buffer[start : start + frame_size - HEAD_SIZE - FOOT_SIZE]
+        event = bytes(block.buffer[start : start + frame_size - HEAD_SIZE - FOOT_SIZE])
         try:
             reference.read_event(event, self.offset + HEAD_SIZE, self._forms, block.columns)
         except DecodeError as error:
@@ -162,7 +180,8 @@ class EventFileReader:
             # Its payload is sound, so it is read after all; from a block of its own where it is not in the buffer.
             self._add_damage(size, recovery.kind, recovery.detail, lost=False)
             if block is None or recovery.next_offset > block.end:
-                block = self._stray = ValueBlock(ValueColumns(), self._source.read_at(self.offset, size), self.offset)
+                frame = memoryview(self._source.read_at(self.offset, size))
+                block = self._stray = ValueBlock(ValueColumns(), frame, self.offset)
             self._read_record(block, size)
             return
         else:

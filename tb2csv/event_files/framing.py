@@ -43,6 +43,9 @@ class ByteSource(Protocol):
     #: Size in bytes when the source was opened; what is written later is not read.
     size: int
 
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill ``buffer`` from ``offset`` on, and return how many bytes there were; fewer only where the source ends."""
+
     def read_at(self, offset: int, length: int) -> bytes:
         """Return ``length`` bytes from ``offset``, fewer only where the source ends."""
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.flat_messages import flat_classes
-from tb2csv.event_files.framing import FOOT_SIZE, HEAD_SIZE, frame_length, is_payload_sound
+from tb2csv.event_files.framing import FOOT_SIZE, HEAD_SIZE, MAX_PAYLOAD_SIZE, frame_length, is_payload_sound
 from tb2csv.event_files.values import FormTable, ScanStatus, ValueColumns, ValueForm, ValueKind
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class PythonFormTable:
 
 
 def scan(
-    buffer: bytes, start: int, base: int, forms: FormTable, columns: ValueColumns
+    buffer: memoryview, start: int, base: int, forms: FormTable, columns: ValueColumns
 ) -> tuple[ScanStatus, int, int]:
     """Scan records from ``start`` until something stops it.
 
@@ -66,21 +66,22 @@ def scan(
     of the record at which it did, and how many records it passed. Values go into ``columns``, their forms into
     ``forms``; both scanners leave both the same.
     """
-    view = memoryview(buffer)
     position = start
     records = 0
-    while len(view) - position >= HEAD_SIZE:
-        length = frame_length(view[position : position + HEAD_SIZE])
+    while len(buffer) - position >= HEAD_SIZE:
+        length = frame_length(buffer[position : position + HEAD_SIZE])
         if length is None:
             return ScanStatus.BAD_LENGTH_CRC, position, records
         end = position + HEAD_SIZE + length + FOOT_SIZE
-        if end > len(view):
+        if end > len(buffer):
             break
+        if length > MAX_PAYLOAD_SIZE:
+            return ScanStatus.BAD_LENGTH_CRC, position, records
         payload = position + HEAD_SIZE
-        if not is_payload_sound(view[payload:end]):
+        if not is_payload_sound(buffer[payload:end]):
             return ScanStatus.BAD_PAYLOAD_CRC, position, records
         try:
-            read_event(buffer[payload : end - FOOT_SIZE], base + payload, forms, columns)
+            read_event(bytes(buffer[payload : end - FOOT_SIZE]), base + payload, forms, columns)
         except DecodeError:
             return ScanStatus.IRREGULAR, position, records
         position = end
@@ -128,7 +129,6 @@ def read_event(event: bytes, offset: int, forms: FormTable, columns: ValueColumn
             scalar,
             offset + position if payload else 0,
             len(payload),
-            offset - HEAD_SIZE,
         )
 
 

@@ -26,7 +26,7 @@ class Scanner(NamedTuple):
     """A way to scan event files; ``reference.scan`` tells the contract of ``scan``."""
 
     name: str
-    scan: Callable[[bytes, int, int, FormTable, ValueColumns], tuple[int, int, int]]
+    scan: Callable[[memoryview, int, int, FormTable, ValueColumns], tuple[int, int, int]]
     form_table: Callable[[], FormTable]
 
 

@@ -120,7 +120,7 @@ def _column(dtype: str) -> npt.NDArray[np.generic]:
 class ValueColumns:
     """Growing columns, one row per summary value in file order; rows beyond ``size`` are not set.
 
-    ``wall_time`` is in seconds since the epoch, ``payload_offset`` and ``record_offset`` in bytes of the file. The
+    ``wall_time`` is in seconds since the epoch, ``payload_offset`` in bytes of the file. The
     scalar column holds float32 values widened to float64, and NaN where the payload holds the value.
     """
 
@@ -129,8 +129,7 @@ class ValueColumns:
     step: npt.NDArray[np.int64] = _column("i8")
     scalar: npt.NDArray[np.float64] = _column("f8")
     payload_offset: npt.NDArray[np.int64] = _column("i8")
-    payload_length: npt.NDArray[np.int64] = _column("i8")
-    record_offset: npt.NDArray[np.int64] = _column("i8")
+    payload_length: npt.NDArray[np.int32] = _column("i4")
     size: int = 0
 
     def reserve(self, capacity: int) -> None:
@@ -149,7 +148,6 @@ class ValueColumns:
         scalar: float,
         payload_offset: int,
         payload_length: int,
-        record_offset: int,
     ) -> None:
         """Add one row."""
         row = self.size
@@ -161,7 +159,6 @@ class ValueColumns:
         self.scalar[row] = scalar
         self.payload_offset[row] = payload_offset
         self.payload_length[row] = payload_length
-        self.record_offset[row] = record_offset
         self.size = row + 1
 
 
@@ -172,7 +169,6 @@ COLUMN_NAMES: Final = (
     "scalar",
     "payload_offset",
     "payload_length",
-    "record_offset",
 )
 
 
@@ -181,7 +177,7 @@ class ValueBlock:
     """The summary values of a stretch of one event file, undecoded, and the bytes that their payloads lie in."""
 
     columns: ValueColumns
-    buffer: bytes
+    buffer: memoryview
     #: Offset in the file of the buffer's first byte.
     base: int
 
@@ -197,4 +193,4 @@ class ValueBlock:
     def payload(self, row: int) -> memoryview:
         """Return the payload bytes of one value, without a copy."""
         start = int(self.columns.payload_offset[row]) - self.base
-        return memoryview(self.buffer)[start : start + int(self.columns.payload_length[row])]
+        return self.buffer[start : start + int(self.columns.payload_length[row])]
