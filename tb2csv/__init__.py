@@ -4,10 +4,9 @@
 """
 
 from tb2csv.conversion import convert
-from tb2csv.errors import DamagedError, Damage, DecodeError, LogdirError, OutputError, Tb2csvError
+from tb2csv.errors import Damage, DamagedError, DecodeError, LogdirError, OutputError, Tb2csvError
 from tb2csv.inspection import check, list_series
-from tb2csv.report import VERSION as __version__
-from tb2csv.report import Report
+from tb2csv.report import Report, __version__
 from tb2csv.selection import Selection
 
 __all__ = [

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tb2csv.decoders import DecodeOptions
 from tb2csv.decoders.hparams import trials
-from tb2csv.errors import DamagedError, LogdirError, OutputError, Tb2csvError
+from tb2csv.errors import DamagedError, OutputError, Tb2csvError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.executors import map_runs
 from tb2csv.layouts import HPARAMS_PATH, TreeLayout
@@ -67,7 +68,7 @@ def convert(  # noqa: PLR0913 - the options of the command
     folder = TableFolder(out, overwrite=overwrite)
     found = logdir if isinstance(logdir, Logdir) else discover(logdir)
     _check_apart(found, folder.out)
-    runs = selected_runs(found, selection)
+    runs = selection.choose_runs(found)
     layout = TreeLayout(run.name for run in runs)
     options = DecodeOptions(tensors)
 
@@ -84,7 +85,8 @@ def convert(  # noqa: PLR0913 - the options of the command
             report = Report([each.report for each in converted], found.damage)
             if strict and report.damage:
                 first = report.damage[0]
-                message = f"{first.path} is damaged at byte {first.offset} ({first.detail}); without --strict the rest is converted."
+                where = f"{first.path} is damaged at byte {first.offset} ({first.detail})"
+                message = f"{where}; without --strict the rest is converted."
                 raise DamagedError(message)
             _check_selection(report, converted, selection)
             entries = [entry for each in converted for entry in each.tables.entries.values()]
@@ -95,24 +97,15 @@ def convert(  # noqa: PLR0913 - the options of the command
         except OSError as error:
             if isinstance(error, OutputError):
                 raise
-            message = f"The tables could not be written to {folder.out} ({error.strerror or error}); nothing was changed."
+            reason = error.strerror or error
+            message = f"The tables could not be written to {folder.out} ({reason}); nothing was changed."
             raise OutputError(message) from error
     return report
 
 
 def _import_polars() -> None:
     """Import polars, which takes longer than to scan a million values: so both are done at once."""
-    import polars  # noqa: F401
-
-
-def selected_runs(logdir: Logdir, selection: Selection) -> list[Run]:
-    """Return the runs that are asked for; raises LogdirError where there are none."""
-    runs = [run for run in logdir.runs if selection.includes_run(run.name)]
-    if not runs:
-        near = nearest(selection.runs, (run.name for run in logdir.runs))
-        message = f"No run of {logdir.path} is asked for by --run and --exclude-run; the nearest are {near}."
-        raise LogdirError(message)
-    return runs
+    importlib.import_module("polars")
 
 
 def _check_selection(report: Report, converted: list[_ConvertedRun], selection: Selection) -> None:

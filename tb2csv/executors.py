@@ -71,6 +71,6 @@ def ahead(items: Iterator[_Result], has_more: Callable[[], bool]) -> Iterator[_R
         return
     with ThreadPoolExecutor(1, thread_name_prefix="tb2csv-ahead") as executor:
         future = executor.submit(next, items, None)
-        while (item := future.result()) is not None:
+        while (following := future.result()) is not None:
             future = executor.submit(next, items, None)
-            yield item
+            yield following

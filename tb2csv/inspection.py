@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tb2csv.conversion import selected_runs
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.executors import map_runs
 from tb2csv.logdir import Logdir, Run, discover
@@ -37,7 +36,7 @@ def list_series(
         read = sum(account.points for account in reader.series)
         return [a for a in reader.series if a.is_selected and a.points], RunReport(run.name, read, sources=reader.files)
 
-    counted = map_runs(count, selected_runs(found, selection), workers=workers, on_bytes=on_bytes)
+    counted = map_runs(count, selection.choose_runs(found), workers=workers, on_bytes=on_bytes)
     return [account for accounts, _ in counted for account in accounts], Report(
         [report for _, report in counted], found.damage
     )
@@ -62,5 +61,5 @@ def check(
         reader = RunReader(run, chunk_size=chunk_size, on_bytes=passed)
         return RunReport(run.name, sum(len(block) for block in reader.scan()), sources=reader.files)
 
-    reports = map_runs(read, selected_runs(found, selection), workers=workers, on_bytes=on_bytes)
+    reports = map_runs(read, selection.choose_runs(found), workers=workers, on_bytes=on_bytes)
     return Report(reports, found.damage)

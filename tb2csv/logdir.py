@@ -17,6 +17,8 @@ from tb2csv.errors import UNREADABLE, Damage, LogdirError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from typing_extensions import Self
+
 ROOT_RUN: Final = "."
 
 
@@ -45,7 +47,7 @@ class EventFileSource:
         buffer = bytearray(max(0, min(length, self.size - offset)))
         return bytes(buffer[: self.read_into(offset, memoryview(buffer))])
 
-    def __enter__(self) -> EventFileSource:
+    def __enter__(self) -> Self:
         """Return the source."""
         return self
 
@@ -70,11 +72,11 @@ class EventFile:
         remote = self.filesystem.open(self.location, "rb")
         return EventFileSource(self.path, remote, remote.size)
 
-
     def size(self) -> int:
         """Return how many bytes the file has now; none where that cannot be found out."""
         try:
-            return os.stat(self.location).st_size if self.filesystem is None else int(self.filesystem.size(self.location))  # noqa: PTH116
+            with self.open() as source:
+                return source.size
         except OSError:
             return 0
 
@@ -94,7 +96,6 @@ class Logdir:
     path: str
     runs: tuple[Run, ...]
     damage: list[Damage] = field(default_factory=list)
-
 
     def total_bytes(self) -> int:
         """Return the size of all event files, for a progress bar; what cannot be read counts nothing."""
@@ -181,7 +182,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _readable(path: str) -> str:
-    """Return a path as text that can be stored: bytes that are no UTF-8 are shown as ``\\xNN``."""
+    """Return a path as text that can be stored, with bytes that are no UTF-8 escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 

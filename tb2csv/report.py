@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tb2csv.errors import Damage
     from tb2csv.event_files.event_file import FileAccount
 
-VERSION: Final = "0.1.0"
+__version__: Final = "0.1.0"
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class Report:
         """Return the report as plain objects, ready for JSON."""
         return {
             "tool": "tb2csv",
-            "version": VERSION,
+            "version": __version__,
             "values_read": self.values_read,
             "values_written": self.values_written,
             "values_filtered": self.values_filtered,

@@ -125,11 +125,11 @@ class RunTables:
         if "path" not in piece.frame.columns:
             self._sink.append(piece.frame, tables)
             return
-        for table in tables:
-            stem = table.path.name.removesuffix(self._sink.suffix)
-            part = piece.frame.slice(table.start, table.stop - table.start)
+        for path, start, stop in tables:
+            stem = path.name.removesuffix(self._sink.suffix)
+            part = piece.frame.slice(start, stop - start)
             part = part.with_columns(pl.lit(f"{stem}{FILES_ENDING}/").add(pl.col("path")).alias("path"))
-            self._sink.append(part, [TableRows(table.path, 0, len(part))])
+            self._sink.append(part, [TableRows(path, 0, len(part))])
 
     def _write_undecodable(self) -> None:
         """Write the payloads that could not be decoded to tables of their own."""

@@ -12,9 +12,9 @@ import numpy as np
 from tb2csv.decoders import DecodeOptions, Decoder, Piece, Undecodable, Values, choose_decoder
 from tb2csv.errors import UNREADABLE, Damage
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, EventFileReader, FileAccount, first_wall_time
-from tb2csv.executors import ahead
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.values import ValueBlock, ValueForm
+from tb2csv.executors import ahead
 from tb2csv.selection import Selection
 from tb2csv.time_series import RememberedMetadata, TimeSeries, readable
 
@@ -244,6 +244,7 @@ class RunReader:
         before = np.array([grouping.points_before[number] for number in numbers])
 
         def ordinal() -> npt.NDArray[np.int64]:
-            return np.arange(bounds[-1]) + np.repeat(before - bounds[:-1], sizes)
+            shifts: npt.NDArray[np.int64] = np.repeat(before - bounds[:-1], sizes)
+            return shifts + np.arange(bounds[-1])
 
         return Values(grouping.block, order, self._forms, ordinal, self._options), bounds

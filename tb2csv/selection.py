@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
+from tb2csv.errors import LogdirError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from tb2csv.logdir import Logdir, Run
 
 
 #: The families of tables.
@@ -42,9 +46,14 @@ class Selection:
     exclude_runs: tuple[str, ...] = ()
     exclude_tags: tuple[str, ...] = ()
 
-    def includes_run(self, run: str) -> bool:
-        """Say whether a run is asked for."""
-        return _matches(run, self.runs, self.exclude_runs)
+    def choose_runs(self, logdir: Logdir) -> list[Run]:
+        """Return the runs that are asked for; raises LogdirError where there are none."""
+        runs = [run for run in logdir.runs if _matches(run.name, self.runs, self.exclude_runs)]
+        if not runs:
+            near = nearest(self.runs, (run.name for run in logdir.runs))
+            message = f"No run of {logdir.path} is asked for by --run and --exclude-run; the nearest are {near}."
+            raise LogdirError(message)
+        return runs
 
     def includes(self, tag: str, kind: str) -> bool:
         """Say whether a tag and its kind are asked for, in a run that is."""

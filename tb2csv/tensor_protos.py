@@ -224,8 +224,8 @@ def decode_tensor(proto: bytes) -> _Array:
         DecodeError: The bytes are no TensorProto, the dtype is unknown or has no values of its own (resource,
             variant), the values fit neither dtype nor shape, or few of them stand for too many elements.
     """
-    from google.protobuf.message import DecodeError as ProtobufError  # noqa: PLC0415 (late, for a fast start)
-    from tensorboard.compat.proto.tensor_pb2 import TensorProto  # noqa: PLC0415
+    from google.protobuf.message import DecodeError as ProtobufError
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
     try:
         message = TensorProto.FromString(proto)

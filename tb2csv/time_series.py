@@ -79,7 +79,7 @@ class RememberedMetadata:
 
 
 def readable(name: bytes) -> str:
-    """Return a name as text; bytes that are no UTF-8 are shown as ``\\xNN``, and so stay apart from one another."""
+    """Return a name as text; bytes that are no UTF-8 are escaped, so that names stay apart from one another."""
     return name.decode("utf-8", "backslashreplace")
 
 

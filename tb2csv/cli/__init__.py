@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -28,15 +29,15 @@ app.command()(check)
 def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer calls it so
     if requested:
         from tb2csv.event_files.scanners import default_scanner
-        from tb2csv.report import VERSION
+        from tb2csv.report import __version__
 
-        typer.echo(f"tb2csv {VERSION} ({default_scanner().name} scanner)")
+        typer.echo(f"tb2csv {__version__} ({default_scanner().name} scanner)")
         raise typer.Exit
 
 
 @app.callback()
 def _main(
-    version: Annotated[  # noqa: ARG001 - the callback does it
+    version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show version and scanner, and exit."),
     ] = False,
@@ -51,7 +52,8 @@ def main() -> NoReturn:
         app()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     # All is written. To take the interpreter and its libraries apart first takes a tenth of a short conversion's time.
     os._exit(status)

@@ -45,7 +45,7 @@ def error_messages(*, debug: bool) -> Iterator[None]:
             typer.echo(f"tb2csv: {error}", err=True)
         else:
             detail = f"{type(error).__name__}: {error}"
-            typer.echo(f"tb2csv: something unforeseen happened ({detail}); --debug shows where, please report it.", err=True)
+            typer.echo(f"tb2csv: this should not happen, please report it with what --debug shows: {detail}", err=True)
         raise typer.Exit(EXIT_ERROR) from None
 
 
@@ -78,8 +78,8 @@ def print_json(value: Any) -> None:
 def print_problems(report: Report) -> None:
     """Print what was damaged, left unfinished, kept undecoded or otherwise deserves a word, to standard error."""
     lines = [
-        f"{damage.path}: byte {damage.offset}: {damage.length} bytes {'lost' if damage.lost else 'repaired'}: {damage.detail}"
-        for damage in report.damage
+        f"{each.path}: byte {each.offset}: {each.length} bytes {'lost' if each.lost else 'repaired'}: {each.detail}"
+        for each in report.damage
     ]
     lines += [
         f"{account.path}: the last record is unfinished ({account.incomplete_tail_bytes} bytes), as in a log that is "

@@ -1,7 +1,7 @@
 """Decoders by plugin name on disk, and the choice among them: undecoded values to tables.
 
-A new plugin is a module here and a line in DECODERS; from outside, an entry point of the group ``tb2csv.decoders`` whose
-name is the plugin's and which gives a Decoder.
+A new plugin is a module here and a line in DECODERS; from outside, an entry point of the group ``tb2csv.decoders`` that
+has the plugin's name and gives a Decoder.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class Values:
 
     def form(self, row: int) -> ValueForm:
         """Return the form of one value."""
-        return self.forms[self.block.columns.form_id[self._rows[row]]]
+        return self.forms[int(self.block.columns.form_id[self._rows[row]])]
 
     def payload(self, row: int) -> memoryview:
         """Return the payload of one value, without a copy."""

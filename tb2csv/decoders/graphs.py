@@ -49,11 +49,7 @@ class GraphDecoder:
 
     def _decode(self, values: Values, row: int) -> Decoded:
         format_name = _EVENT_FORMATS.get(values.form(row).kind, self._format)
-        stored = (
-            [bytes(values.payload(row))]
-            if values.form(row).kind in _EVENT_KINDS
-            else read_strings(values, row)
-        )
+        stored = [bytes(values.payload(row))] if values.form(row).kind in _EVENT_KINDS else read_strings(values, row)
         nodes: list[_Node] = []
         files = {}
         for index, data in enumerate(stored):
@@ -104,7 +100,7 @@ def _keras_model(data: bytes) -> list[_Node]:
 def _keras_inputs(inbound: Any) -> Iterator[str]:
     """Yield the layers that a layer's inputs come from.
 
-    Keras 3 nests a tensor's ``keras_history`` in the arguments of each call; Keras 2 lists ``[layer, node, tensor, …]``.
+    Keras 3 nests a tensor's ``keras_history`` in the arguments of a call; Keras 2 lists ``[layer, node, tensor, …]``.
     """
     if isinstance(inbound, dict):
         if "keras_history" in inbound:

@@ -70,19 +70,21 @@ def _legacy(values: Values) -> Iterator[Piece | Undecodable]:
     for start in range(0, len(values), _BATCH):
         rows = slice(start, min(start + _BATCH, len(values)))
         sizes = np.zeros(rows.stop - start, np.int64)
-        decoded = []
+        decoded: list[_Histogram | None] = []
         for row in range(start, rows.stop):
             try:
-                decoded.append(_parse(bytes(values.payload(row))))
-                sizes[row - start] = len(decoded[-1].right)
+                histogram = _parse(bytes(values.payload(row)))
             except DecodeError as error:
                 yield Undecodable(row, str(error))
                 decoded.append(None)
-        histograms = [histogram for histogram in decoded if histogram is not None]
-        if not histograms:
+            else:
+                sizes[row - start] = len(histogram.right)
+                decoded.append(histogram)
+        whole = [histogram for histogram in decoded if histogram is not None]
+        if not whole:
             continue
         left, right, count = (
-            np.concatenate([getattr(histogram, name) for histogram in histograms]) for name in ("left", "right", "count")
+            np.concatenate([getattr(each, name) for each in whole]) for name in ("left", "right", "counts")
         )
         bucket = np.arange(len(right)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         yield _buckets(values, rows, sizes, bucket, left, right, count)
@@ -93,7 +95,7 @@ class _Histogram(NamedTuple):
     stats: tuple[float, ...]
     left: npt.NDArray[np.float64]
     right: npt.NDArray[np.float64]
-    count: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.float64]
 
 
 def _parse(serialized: bytes) -> _Histogram:

@@ -58,9 +58,7 @@ class HparamDecoder:
         yield Piece(pl.DataFrame(columns), 0, len(values), counts, is_gathered=True)
 
 
-def trials(
-    contents: Iterable[tuple[str, bytes]], last_scalars: Callable[[str], Mapping[str, float]]
-) -> pl.DataFrame:
+def trials(contents: Iterable[tuple[str, bytes]], last_scalars: Callable[[str], Mapping[str, float]]) -> pl.DataFrame:
     """Return the table of trials: ``run, session_group, status, start_time, end_time``, hyperparameters, metrics.
 
     ``contents`` are (run, serialized HParamsPluginData) in the order of the log; ``last_scalars`` gives the last value
@@ -70,27 +68,10 @@ def trials(
     """
     import polars as pl
 
-    rows: dict[str, dict[str, Any]] = {}
-    hparams: dict[str, dict[str, Any]] = {}  # by name, then by run
-    metric_infos: dict[tuple[str, str], None] = {}
+    experiment = _Experiment()
     for run, content in contents:
-        data = _parse(content)
-        which = None if data is None else data.WhichOneof("data")
-        if which == "experiment":
-            for info in data.experiment.hparam_infos:
-                hparams.setdefault(info.name, {})
-            metric_infos |= {(info.name.group, info.name.tag): None for info in data.experiment.metric_infos}
-        elif which == "session_start_info":
-            start = data.session_start_info
-            row = rows.setdefault(run, {})
-            row |= {"session_group": start.group_name or None, "start_time": start.start_time_secs or None}
-            for name in sorted(start.hparams):
-                hparams.setdefault(name, {})[run] = _plain(start.hparams[name])
-        elif which == "session_end_info":
-            end = data.session_end_info
-            status = type(end).DESCRIPTOR.fields_by_name["status"].enum_type.values_by_number[end.status].name
-            row = rows.setdefault(run, {})
-            row |= {"status": status.removeprefix("STATUS_").lower(), "end_time": end.end_time_secs or None}
+        experiment.add(run, _parse(content))
+    rows, hparams, metric_infos = experiment.sessions, experiment.hparams, experiment.metrics
     if not metric_infos:
         metric_infos = {("", tag): None for run in rows for tag in last_scalars(run)}
     columns: dict[str, pl.Series] = {"run": pl.Series(list(rows), dtype=pl.String)}
@@ -104,6 +85,34 @@ def trials(
         last = [last_scalars(_subrun(run, group)).get(tag) for run in rows]
         columns[_free(name, "metric", columns)] = pl.Series(last, dtype=pl.Float64)
     return pl.DataFrame(columns)
+
+
+class _Experiment:
+    """What the gathered values say together."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, dict[str, Any]] = {}  # by run
+        self.hparams: dict[str, dict[str, Any]] = {}  # by name, then by run
+        self.metrics: dict[tuple[str, str], None] = {}  # (group, tag) in order
+
+    def add(self, run: str, data: Any) -> None:
+        """Add one HParamsPluginData of a run."""
+        which = data.WhichOneof("data")
+        if which == "experiment":
+            for info in data.experiment.hparam_infos:
+                self.hparams.setdefault(info.name, {})
+            self.metrics |= {(info.name.group, info.name.tag): None for info in data.experiment.metric_infos}
+        elif which == "session_start_info":
+            start = data.session_start_info
+            session = self.sessions.setdefault(run, {})
+            session |= {"session_group": start.group_name or None, "start_time": start.start_time_secs or None}
+            for name in sorted(start.hparams):
+                self.hparams.setdefault(name, {})[run] = _plain(start.hparams[name])
+        elif which == "session_end_info":
+            end = data.session_end_info
+            status = type(end).DESCRIPTOR.fields_by_name["status"].enum_type.values_by_number[end.status].name
+            session = self.sessions.setdefault(run, {})
+            session |= {"status": status.removeprefix("STATUS_").lower(), "end_time": end.end_time_secs or None}
 
 
 def _subrun(run: str, group: str) -> str:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tb2csv.decoders.decoder import Piece, StoredFile, Undecodable
+from tb2csv.decoders.decoder import MAIN_PART, Piece, StoredFile, Undecodable
 from tb2csv.decoders.stacks import read_tensor
 from tb2csv.errors import DecodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import polars as pl
 
@@ -26,7 +26,10 @@ class Decoded(NamedTuple):
 
 
 def decode_one_by_one(
-    values: Values, schema: dict[str, pl.DataType | type[pl.DataType]], decode: Callable[[Values, int], Decoded], part: str = ""
+    values: Values,
+    schema: Mapping[str, type[pl.DataType]],
+    decode: Callable[[Values, int], Decoded],
+    part: str = MAIN_PART,
 ) -> Iterator[Piece | Undecodable]:
     """Yield one piece with the rows that ``decode`` returns for each value; DecodeError makes a value undecodable.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,7 +37,7 @@ def stacks(values: Values) -> Iterator[Stack | Undecodable]:
     """
     changes = np.flatnonzero(np.diff(values.form_id)) + 1
     bounds = [0, *changes.tolist(), len(values)]
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in itertools.pairwise(bounds):
         form = values.form(start)
         step = max(1, PIECE_ROWS // max(1, math.prod(form.shape or ())))
         for begin in range(start, stop, step):
@@ -102,7 +103,8 @@ def _tensor_proto(form: ValueForm, content: bytes) -> bytes:
     else:
         for size in form.shape:
             proto.tensor_shape.dim.add(size=size)
-    return proto.SerializeToString()
+    serialized: bytes = proto.SerializeToString()
+    return serialized
 
 
 def storable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
+
     from tb2csv.decoders.decoder import DecodeOptions, Values
     from tb2csv.event_files.values import ValueForm
 
@@ -137,7 +138,10 @@ def number_columns(name: str, numbers: npt.NDArray[Any]) -> dict[str, npt.NDArra
     """Return the column of these numbers; complex ones take two."""
     if np.iscomplexobj(numbers):
         suffix = name.removeprefix("value")
-        return {f"real{suffix}": np.ascontiguousarray(numbers.real), f"imag{suffix}": np.ascontiguousarray(numbers.imag)}
+        return {
+            f"real{suffix}": np.ascontiguousarray(numbers.real),
+            f"imag{suffix}": np.ascontiguousarray(numbers.imag),
+        }
     return {name: storable(numbers)}
 
 

@@ -44,7 +44,7 @@ class ByteSource(Protocol):
     size: int
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
-        """Fill ``buffer`` from ``offset`` on, and return how many bytes there were; fewer only where the source ends."""
+        """Fill ``buffer`` from ``offset`` on and return how many bytes there were; fewer only where the source ends."""
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Return ``length`` bytes from ``offset``, fewer only where the source ends."""
@@ -68,19 +68,20 @@ def masked_crc(data: bytes | memoryview) -> int:
     """Return the CRC-32C of ``data``, masked as TFRecord demands."""
     import google_crc32c
 
-    crc = google_crc32c.value(bytes(data))
+    crc: int = google_crc32c.value(bytes(data))
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def frame_length(head: bytes | memoryview) -> int | None:
     """Return the payload length that a frame's first 12 bytes give, or None where its checksum says otherwise."""
+    length: int
     length, crc = _HEAD.unpack_from(head)
     return length if masked_crc(head[:8]) == crc else None
 
 
 def is_payload_sound(payload_and_foot: bytes | memoryview) -> bool:
     """Say whether a payload matches the checksum behind it."""
-    (crc,) = _FOOT.unpack_from(payload_and_foot, len(payload_and_foot) - FOOT_SIZE)
+    crc: int = _FOOT.unpack_from(payload_and_foot, len(payload_and_foot) - FOOT_SIZE)[0]
     return masked_crc(payload_and_foot[:-FOOT_SIZE]) == crc
 
 
@@ -136,7 +137,9 @@ def find_frame(source: ByteSource, offset: int) -> int:
         if len(block) < HEAD_SIZE:
             break
         for candidate in _sound_heads(block, source.size - offset):
-            end = offset + candidate + HEAD_SIZE + int.from_bytes(block[candidate : candidate + 8], "little") + FOOT_SIZE
+            end = (
+                offset + candidate + HEAD_SIZE + int.from_bytes(block[candidate : candidate + 8], "little") + FOOT_SIZE
+            )
             if end == source.size or (end < source.size and _can_start(source, end)):
                 return offset + candidate
         offset += len(block) - HEAD_SIZE + 1

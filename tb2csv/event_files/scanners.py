@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.errors import Tb2csvError
 from tb2csv.event_files import reference
@@ -26,7 +26,8 @@ class Scanner(NamedTuple):
     """A way to scan event files; ``reference.scan`` tells the contract of ``scan``."""
 
     name: str
-    scan: Callable[[memoryview, int, int, FormTable, ValueColumns], tuple[int, int, int]]
+    # Each scanner takes the kind of table that it makes.
+    scan: Callable[[memoryview, int, int, Any, ValueColumns], tuple[int, int, int]]
     form_table: Callable[[], FormTable]
 
 

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import enum
 import struct
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 
 class ValueKind(enum.IntEnum):
@@ -112,11 +109,6 @@ class ScanStatus(enum.IntEnum):
     IRREGULAR = 4
 
 
-def _column(dtype: str) -> npt.NDArray[np.generic]:
-    return field(default_factory=lambda: np.empty(0, dtype))  # type: ignore[no-any-return]
-
-
-@dataclass(slots=True)
 class ValueColumns:
     """Growing columns, one row per summary value in file order; rows beyond ``size`` are not set.
 
@@ -124,13 +116,15 @@ class ValueColumns:
     scalar column holds float32 values widened to float64, and NaN where the payload holds the value.
     """
 
-    form_id: npt.NDArray[np.int32] = _column("i4")
-    wall_time: npt.NDArray[np.float64] = _column("f8")
-    step: npt.NDArray[np.int64] = _column("i8")
-    scalar: npt.NDArray[np.float64] = _column("f8")
-    payload_offset: npt.NDArray[np.int64] = _column("i8")
-    payload_length: npt.NDArray[np.int32] = _column("i4")
-    size: int = 0
+    def __init__(self) -> None:
+        """Start with no rows."""
+        self.form_id = np.empty(0, np.int32)
+        self.wall_time = np.empty(0, np.float64)
+        self.step = np.empty(0, np.int64)
+        self.scalar = np.empty(0, np.float64)
+        self.payload_offset = np.empty(0, np.int64)
+        self.payload_length = np.empty(0, np.int32)
+        self.size = 0
 
     def reserve(self, capacity: int) -> None:
         """Make room for ``capacity`` rows in all, keeping those that are set."""
@@ -140,7 +134,7 @@ class ValueColumns:
             new[: self.size] = old[: self.size]
             setattr(self, name, new)
 
-    def append(  # noqa: PLR0913 - a row has as many cells as there are columns
+    def append(  # noqa: PLR0913, PLR0917 - a row has as many cells as there are columns
         self,
         form_id: int,
         wall_time: float,

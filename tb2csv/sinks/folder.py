@@ -15,6 +15,8 @@ from tb2csv.errors import OutputError
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from typing_extensions import Self
+
 #: The file by which a folder is known to be the work of tb2csv.
 DATA_PACKAGE: Final = "datapackage.json"
 
@@ -49,7 +51,7 @@ class TableFolder:
             message = f"{self.out} is not replaced, for it holds {foreign}, which tb2csv did not write."
             raise OutputError(message)
 
-    def __enter__(self) -> TableFolder:
+    def __enter__(self) -> Self:
         """Create the folder that is filled, beside the place of the output."""
         try:
             self.out.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +98,7 @@ class TableFolder:
         if parent not in self._made:
             os.makedirs(f"{self._root}/{parent}", exist_ok=True)  # noqa: PTH103 - called for every table
             self._made.add(parent)
-        return open(f"{self._root}/{path}", "ab" if append else "wb")  # noqa: PTH123, SIM115
+        return open(f"{self._root}/{path}", "ab" if append else "wb")  # noqa: PTH123
 
 
 def _foreign_file(folder: Path) -> str | None:
