@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.layouts import FILES_ENDING, UNDECODABLE_KIND, UNDECODABLE_PART
@@ -12,6 +11,8 @@ from tb2csv.runs import UndecodableValue
 from tb2csv.sinks.csv import CsvSink, TableRows
 
 if TYPE_CHECKING:
+    from pathlib import PurePosixPath
+
     import polars as pl
 
     from tb2csv.layouts import TreeLayout

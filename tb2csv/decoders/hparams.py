@@ -83,7 +83,7 @@ def trials(contents: Iterable[tuple[str, bytes]], last_scalars: Callable[[str], 
     for group, tag in metric_infos:
         name = f"{group}/{tag}" if group else tag
         last = [last_scalars(_subrun(run, group)).get(tag) for run in rows]
-        columns[_free(name, "metric", columns)] = pl.Series(last, dtype=pl.Float64)
+        columns[_free(name, "metric", columns)] = _metric(last)
     return pl.DataFrame(columns)
 
 
@@ -115,6 +115,15 @@ class _Experiment:
             session |= {"status": status.removeprefix("STATUS_").lower(), "end_time": end.end_time_secs or None}
 
 
+def _metric(values: list[float | None]) -> pl.Series:
+    """Return a column of scalars, in the narrower type where that changes none: what is nearly always on disk."""
+    import polars as pl
+
+    column = pl.Series(values, dtype=pl.Float64)
+    narrow = column.cast(pl.Float32)
+    return narrow if narrow.cast(pl.Float64).equals(column) else column
+
+
 def _subrun(run: str, group: str) -> str:
     if not group:
         return run
@@ -137,7 +146,11 @@ def _typed(values: list[Any]) -> pl.Series:
         return pl.Series(values, dtype=pl.Boolean if types else pl.String)
     if types == {float}:
         return pl.Series(values, dtype=pl.Float64)
-    return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
+    return pl.Series([None if value is None else _cell(value) for value in values], dtype=pl.String)
+
+
+def _cell(value: float | str) -> str:  # or a bool
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _plain(value: Any) -> Any:

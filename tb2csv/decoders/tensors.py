@@ -86,7 +86,8 @@ def _wide(values: Values, stack: Stack) -> Iterator[Piece]:
     columns = _time_columns(values, stack)
     for index in np.ndindex(*stack.array.shape[1:]):
         name = "_".join(["value", *map(str, index)])
-        columns |= number_columns(name, np.ascontiguousarray(stack.array[(slice(None), *index)]))
+        element = (slice(None), *index)
+        columns |= number_columns(name, np.ascontiguousarray(stack.array[element]))
     yield _piece(columns, stack, 1)
 
 
