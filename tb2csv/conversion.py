@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tb2csv.decoders import DecodeOptions
+from tb2csv.decoders import DecodeOptions, load_polars
 from tb2csv.decoders.hparams import trials
 from tb2csv.errors import DamagedError, OutputError, Tb2csvError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
@@ -81,7 +80,7 @@ def convert(  # noqa: PLR0913 - the options of the command
 
     with folder:
         try:
-            converted = map_runs(convert_run, runs, workers=workers, on_bytes=on_bytes, meanwhile=_import_polars)
+            converted = map_runs(convert_run, runs, workers=workers, on_bytes=on_bytes, meanwhile=load_polars)
             report = Report([each.report for each in converted], found.damage)
             if strict and report.damage:
                 first = report.damage[0]
@@ -101,11 +100,6 @@ def convert(  # noqa: PLR0913 - the options of the command
             message = f"The tables could not be written to {folder.out} ({reason}); nothing was changed."
             raise OutputError(message) from error
     return report
-
-
-def _import_polars() -> None:
-    """Import polars, which takes longer than to scan a million values: so both are done at once."""
-    importlib.import_module("polars")
 
 
 def _check_selection(report: Report, converted: list[_ConvertedRun], selection: Selection) -> None:

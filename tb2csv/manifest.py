@@ -49,17 +49,33 @@ def write_manifest(folder: TableFolder, entries: Iterable[TableEntry], stored: I
     with folder.open(INDEX) as file:
         index.write_csv(file)
     names = _ResourceNames()
-    package = {
-        "profile": "tabular-data-package",
-        "name": "tensorboard-tables",
-        "resources": [
-            _resource(names.name(str(INDEX)), str(INDEX), index.schema),
-            *(_resource(names.name(entry.path), entry.path, entry.schema) for entry in entries),
-        ],
-        "tb2csv": {**report.to_json(), "folders": sorted(stored)},
-    }
-    with folder.open(PurePosixPath(DATA_PACKAGE)) as file:
-        file.write(json.dumps(package, indent=1, ensure_ascii=False, allow_nan=False).encode())
+    resources = [
+        _resource(names.name(str(INDEX)), str(INDEX), index.schema),
+        *(_resource(names.name(entry.path), entry.path, entry.schema) for entry in entries),
+    ]
+    account = {**report.to_json(), "folders": sorted(stored)}
+    # A line for each table and each source: json's own indentation is ten times slower, and a line for each word.
+    text = (
+        '{\n"profile": "tabular-data-package",\n"name": "tensorboard-tables",\n'
+        f'"resources": {_lines(resources)},\n'
+        f'"tb2csv": {{\n{_members(account)}\n}}\n}}\n'
+    )
+    folder.append(PurePosixPath(DATA_PACKAGE), text.encode())
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _lines(values: Iterable[Any]) -> str:
+    return "[\n" + ",\n".join(map(_json, values)) + "\n]"
+
+
+def _members(values: Mapping[str, Any]) -> str:
+    return ",\n".join(
+        f"{_json(name)}: {_lines(value) if value and isinstance(value, list) else _json(value)}"
+        for name, value in values.items()
+    )
 
 
 def _index_frame(entries: list[TableEntry]) -> pl.DataFrame:

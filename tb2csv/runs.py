@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tb2csv.decoders import DecodeOptions, Decoder, Piece, Undecodable, Values, choose_decoder
+from tb2csv.decoders import DecodeOptions, Decoder, Piece, Undecodable, Values, choose_decoder, load_polars
 from tb2csv.errors import UNREADABLE, Damage
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, EventFileReader, FileAccount, first_wall_time
 from tb2csv.event_files.scanners import default_scanner
@@ -141,6 +141,7 @@ class RunReader:
     def decode(self) -> Iterator[Rows | UndecodableValue]:
         """Yield the rows of all selected series, chunk by chunk, each series' rows in file order."""
         for grouping in ahead(map(self._group, self.scan()), lambda: self._has_more):
+            load_polars()
             batches: dict[tuple[Decoder, str], list[int]] = {}
             for number in grouping.present:
                 account = self.series[number]

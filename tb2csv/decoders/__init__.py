@@ -10,7 +10,7 @@ import functools
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.decoders.custom_scalars import CustomScalarDecoder
-from tb2csv.decoders.decoder import DecodeOptions, Decoder, Piece, StoredFile, Undecodable, Values
+from tb2csv.decoders.decoder import DecodeOptions, Decoder, Piece, StoredFile, Undecodable, Values, load_polars
 from tb2csv.decoders.graphs import GraphDecoder
 from tb2csv.decoders.histograms import HistogramDecoder
 from tb2csv.decoders.hparams import HparamDecoder
@@ -33,6 +33,7 @@ __all__ = [
     "Undecodable",
     "Values",
     "choose_decoder",
+    "load_polars",
 ]
 
 #: The decoder of each plugin, by the name that its values carry on disk; "" is no plugin.

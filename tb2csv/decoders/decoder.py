@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -21,6 +22,26 @@ MAIN_PART: Final = ""
 
 #: Rows of a piece at the most, where one value alone does not have more: it keeps memory bounded.
 PIECE_ROWS: Final = 1 << 20
+
+
+_LOADING: Final = threading.Lock()
+
+
+@functools.cache
+def _loaded_polars() -> None:
+    import polars as pl
+
+    pl.DataFrame({"value": np.zeros(1)})
+
+
+def load_polars() -> None:
+    """Import polars and what it imports itself at the first frame; every thread must have done so before it decodes.
+
+    It takes longer than to scan a million values, so it is worth doing meanwhile. polars finds numpy at its first use,
+    and fails where two threads do that at once.
+    """
+    with _LOADING:
+        _loaded_polars()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ tables of the same columns are written in one call, and the text is cut at the l
 
 from __future__ import annotations
 
+import functools
 import io
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -56,15 +57,21 @@ class CsvSink:
 
     def _append_small(self, frame: pl.DataFrame, tables: list[TableRows]) -> None:
         first, last = min(table.start for table in tables), max(table.stop for table in tables)
-        header = frame.clear().write_csv().encode()
+        header = _header(tuple(frame.columns))
         text = _csv_lines(frame.slice(first, last - first))
         ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")) + 1
         starts = np.concatenate(([0], ends))
         for table in tables:
             begin, end = int(starts[table.start - first]), int(starts[table.stop - first])
             lines = text[begin:end]
-            with self._folder.open(table.path, append=True) as file:
-                file.write(lines if table.path in self._begun else header + lines)
+            self._folder.append(table.path, lines if table.path in self._begun else header + lines)
+
+
+@functools.lru_cache(maxsize=256)
+def _header(names: tuple[str, ...]) -> bytes:
+    import polars as pl
+
+    return pl.DataFrame(schema=dict.fromkeys(names, pl.String)).write_csv().encode()
 
 
 def _csv_lines(frame: pl.DataFrame) -> bytes:

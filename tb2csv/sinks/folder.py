@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 DATA_PACKAGE: Final = "datapackage.json"
 
 
+_APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
 class TableFolder:
     """A folder that is being filled; leaving the ``with`` block publishes it, unless an exception does."""
 
@@ -94,11 +97,25 @@ class TableFolder:
 
     def open(self, path: PurePosixPath, *, append: bool = False) -> IO[bytes]:
         """Open a file below the folder for writing; its parents are made."""
-        parent = str(path.parent)
+        return open(self._location(path), "ab" if append else "wb")  # noqa: PTH123
+
+    def append(self, path: PurePosixPath, data: bytes) -> None:
+        """Append to a file below the folder; its parents are made. For ten thousand small tables ``open`` is slow."""
+        descriptor = os.open(self._location(path), _APPEND, 0o666)
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        finally:
+            os.close(descriptor)
+
+    def _location(self, path: PurePosixPath) -> str:
+        location = f"{self._root}/{path}"
+        parent = location[: location.rindex("/")]
         if parent not in self._made:
-            os.makedirs(f"{self._root}/{parent}", exist_ok=True)  # noqa: PTH103 - called for every table
+            os.makedirs(parent, exist_ok=True)  # noqa: PTH103 - as for append
             self._made.add(parent)
-        return open(f"{self._root}/{path}", "ab" if append else "wb")  # noqa: PTH123
+        return location
 
 
 def _foreign_file(folder: Path) -> str | None:
