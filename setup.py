@@ -5,21 +5,24 @@ TB2CSV_SKIP_EXT=1 does not try.
 """
 
 import os
+import sys
 
 from setuptools import Extension, setup
 
 REQUIRED = os.environ.get("TB2CSV_REQUIRE_EXT") == "1"
-SKIPPED = os.environ.get("TB2CSV_SKIP_EXT") == "1"
+# The scanner reads numbers as they lie in memory, and event files are little-endian.
+SKIPPED = os.environ.get("TB2CSV_SKIP_EXT") == "1" or sys.byteorder == "big"
 
 scanner = Extension(
     "tb2csv.event_files._scanner",
     ["tb2csv/event_files/_scanner.pyx"],
+    depends=[f"tb2csv/event_files/{part}.pxi" for part in ("_crc32c", "_forms", "_wire")],
     optional=not REQUIRED,
     extra_compile_args=[] if os.name == "nt" else ["-O3"],
 )
 
 if REQUIRED and SKIPPED:
-    message = "TB2CSV_REQUIRE_EXT and TB2CSV_SKIP_EXT contradict each other; set one of them."
+    message = "TB2CSV_REQUIRE_EXT=1 asks for the compiled scanner, which is left out here by TB2CSV_SKIP_EXT or byte order."
     raise SystemExit(message)
 
 setup(ext_modules=[] if SKIPPED else [scanner])

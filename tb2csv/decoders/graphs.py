@@ -24,7 +24,7 @@ _EVENT_KINDS: Final = (ValueKind.GRAPH_DEF, ValueKind.META_GRAPH_DEF, ValueKind.
 #: The part of the nodes: ``<tag>.nodes.csv``.
 NODES_PART: Final = "nodes"
 
-_Node = tuple[str, str, str, str]
+_Node = tuple[str, str, str | None, str | None]
 
 
 class GraphDecoder:
@@ -87,8 +87,8 @@ def _keras_model(data: bytes) -> list[_Node]:
             (
                 str(layer["config"].get("name", layer.get("name", ""))),
                 str(layer["class_name"]),
-                "",
-                " ".join(_keras_inputs(layer.get("inbound_nodes", []))),
+                None,
+                " ".join(_keras_inputs(layer.get("inbound_nodes", []))) or None,
             )
             for layer in layers
         ]
@@ -131,7 +131,11 @@ _EVENT_FORMATS: Final = {
 
 
 def _nodes(graphs: Iterable[Any]) -> list[_Node]:
-    return [(node.name, node.op, node.device, " ".join(node.input)) for graph in graphs for node in graph.node]
+    return [
+        (node.name, node.op, node.device or None, " ".join(node.input) or None)
+        for graph in graphs
+        for node in graph.node
+    ]
 
 
 def _parse(message_class: Any, data: bytes) -> Any:

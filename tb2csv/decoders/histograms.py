@@ -100,12 +100,13 @@ class _Histogram(NamedTuple):
 
 def _parse(serialized: bytes) -> _Histogram:
     from google.protobuf import message
+    from google.protobuf.unknown_fields import UnknownFieldSet
     from tensorboard.compat.proto.histogram_pb2 import HistogramProto
 
     try:
         flat = flat_classes(HistogramProto)["HistogramProto"].FromString(serialized)
         right, count = (np.frombuffer(b"".join(field), "<f8") for field in (flat.bucket_limit, flat.bucket))
-        if not len(right):  # empty, or stored one by one, which only the full class reads
+        if len(UnknownFieldSet(flat)):  # numbers that are stored one by one, which only the full class reads
             full = HistogramProto.FromString(serialized)
             right, count = np.array(full.bucket_limit, np.float64), np.array(full.bucket, np.float64)
     except (message.DecodeError, ValueError) as error:

@@ -14,12 +14,14 @@ from tb2csv.event_files.values import ValueKind
 from tb2csv.tensor_protos import decode_content, decode_tensor, is_numeric, item_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
 
     from tb2csv.decoders.decoder import Values
     from tb2csv.event_files.values import ValueForm
+
+    _Reader = Callable[[Values, int], npt.NDArray[Any]]
 
 
 class Stack(NamedTuple):
@@ -30,10 +32,11 @@ class Stack(NamedTuple):
     array: npt.NDArray[Any]
 
 
-def stacks(values: Values) -> Iterator[Stack | Undecodable]:
+def stacks(values: Values, read: _Reader | None = None) -> Iterator[Stack | Undecodable]:
     """Yield the tensors of all values in order, as many together as have one form and fit into a piece.
 
-    Strings are ``bytes`` objects. What cannot be decoded is yielded as such, and interrupts its stack.
+    Strings are ``bytes`` objects. What cannot be decoded is yielded as such, and interrupts its stack. ``read`` reads
+    a value that needs to be read alone; ``read_tensor`` does where it is None.
     """
     changes = np.flatnonzero(np.diff(values.form_id)) + 1
     bounds = [0, *changes.tolist(), len(values)]
@@ -41,10 +44,10 @@ def stacks(values: Values) -> Iterator[Stack | Undecodable]:
         form = values.form(start)
         step = max(1, PIECE_ROWS // max(1, math.prod(form.shape or ())))
         for begin in range(start, stop, step):
-            yield from _stack(values, form, begin, min(begin + step, stop))
+            yield from _stack(values, form, begin, min(begin + step, stop), read or read_tensor)
 
 
-def _stack(values: Values, form: ValueForm, start: int, stop: int) -> Iterator[Stack | Undecodable]:
+def _stack(values: Values, form: ValueForm, start: int, stop: int, read: _Reader) -> Iterator[Stack | Undecodable]:
     if form.kind == ValueKind.SCALAR_TENSOR:
         yield Stack(start, stop, values.scalar[start:stop].astype(decode_content(b"", form.dtype).dtype))
         return
@@ -59,15 +62,17 @@ def _stack(values: Values, form: ValueForm, start: int, stop: int) -> Iterator[S
             else:
                 yield Stack(start, stop, flat.reshape(shape))
                 return
-    yield from _stack_one_by_one(values, start, stop)
+    yield from _stack_one_by_one(values, form.shape, start, stop, read)
 
 
-def _stack_one_by_one(values: Values, start: int, stop: int) -> Iterator[Stack | Undecodable]:
+def _stack_one_by_one(
+    values: Values, shape: tuple[int, ...] | None, start: int, stop: int, read: _Reader
+) -> Iterator[Stack | Undecodable]:
     alike: list[npt.NDArray[Any]] = []
     for row in range(start, stop):
         array = None
         try:
-            array = read_tensor(values, row)
+            array = _of_shape(read(values, row), shape)
         except DecodeError as error:
             failure = Undecodable(row, str(error))
         if alike and (array is None or array.shape != alike[0].shape or array.dtype != alike[0].dtype):
@@ -79,6 +84,14 @@ def _stack_one_by_one(values: Values, start: int, stop: int) -> Iterator[Stack |
             alike.append(array)
     if alike:
         yield Stack(stop - len(alike), stop, np.stack(alike) if len(alike) > 1 else alike[0][np.newaxis])
+
+
+def _of_shape(array: npt.NDArray[Any], shape: tuple[int, ...] | None) -> npt.NDArray[Any]:
+    """Return the tensor, if it has the shape by which its table was chosen."""
+    if shape is not None and array.shape != shape:
+        detail = f"a tensor without a shape, which makes it a single value, holds {array.size}"
+        raise DecodeError(detail)
+    return array
 
 
 def read_tensor(values: Values, row: int) -> npt.NDArray[Any]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from tb2csv.decoders.decoder import Piece, Undecodable
-from tb2csv.decoders.stacks import Stack, stacks
+from tb2csv.decoders.stacks import Stack, read_tensor, stacks
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import numpy.typing as npt
 
     from tb2csv.decoders.decoder import DecodeOptions, Values
     from tb2csv.event_files.values import ValueForm
@@ -54,8 +56,7 @@ class BlobDecoder:
 
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
         """Yield a piece for each stack."""
-        is_tensor = values.form(0).kind in (ValueKind.TENSOR_CONTENT, ValueKind.TENSOR_PROTO)
-        for stack in stacks(values) if is_tensor else [_payload_stack(values)]:
+        for stack in stacks(values, _read_blob):
             if isinstance(stack, Undecodable):
                 yield stack
             elif stack.array.dtype != object:
@@ -82,10 +83,11 @@ def _rank(form: ValueForm) -> str:
     return f"rank{1 if form.shape is None else len(form.shape)}"
 
 
-def _payload_stack(values: Values) -> Stack:
-    payloads = np.empty(len(values), object)
-    payloads[:] = [bytes(values.payload(row)) for row in range(len(values))]
-    return Stack(0, len(values), payloads)
+def _read_blob(values: Values, row: int) -> npt.NDArray[Any]:
+    """Return a value's tensor, or its payload where it holds none."""
+    if values.form(row).kind in (ValueKind.TENSOR_CONTENT, ValueKind.TENSOR_PROTO):
+        return read_tensor(values, row)
+    return np.array(bytes(values.payload(row)), object)
 
 
 def _pieces(

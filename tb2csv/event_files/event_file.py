@@ -17,11 +17,14 @@ from tb2csv.event_files.framing import (
     HEAD_SIZE,
     MAX_FRAME_SIZE,
     MAX_PAYLOAD_SIZE,
+    WASTE_LIMIT,
     ByteSource,
-    Recovery,
+    Effort,
     frame_length,
+    is_payload_sound,
     recover,
 )
+from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.values import FormTable, ScanStatus, ValueBlock, ValueColumns
 
 if TYPE_CHECKING:
@@ -32,11 +35,11 @@ if TYPE_CHECKING:
 #: Larger ones are no faster: what is allocated for them is given back to the system and has to be cleared again.
 DEFAULT_CHUNK_SIZE: Final = 64 << 20
 
+#: For a look at the first values.
+_SMALL_CHUNK_SIZE: Final = 1 << 16
+
 #: A scalar of TensorFlow 2 takes some sixty bytes; denser events make the columns grow.
 _BYTES_PER_VALUE: Final = 48
-
-#: Bytes that may be summed up in vain before a file counts as made to waste time; no accident comes near.
-_WASTE_LIMIT: Final = 1 << 30
 
 
 @dataclass(slots=True)
@@ -83,7 +86,8 @@ class EventFileReader:
         self._source = source
         self._forms = forms
         self._chunk_size = max(chunk_size, HEAD_SIZE)
-        self._wasted = 0
+        self._effort = Effort(WASTE_LIMIT + source.size)
+        self._stop = source.size
         self._stray: ValueBlock | None = None
         # Used in turn: a block stays as it is until the next but one is asked for.
         self._memory = [(bytearray(), ValueColumns()) for _ in range(2)]
@@ -97,24 +101,17 @@ class EventFileReader:
         A block's memory is used again: the block is valid until the next but one is asked for.
         """
         wanted = self._chunk_size
-        while self.offset < self._source.size:
+        while self.offset < self._stop:
             length = min(wanted, self._source.size - self.offset)
             block = self._read(length)
             self._scan(block)
+            if len(block.buffer) < length and self.offset <= block.end:  # the file was cut while it was read
+                self._end_unfinished()
+            # Where the next record is not whole in the buffer, it is read whole.
+            wanted = max(self._chunk_size, self._frame_size(block))
             yield from self._finished(block)
-            wanted = self._chunk_size
-            if len(block.buffer) < length:
-                self._recover()  # the file was cut while it was read
-            elif self.offset < block.end:
-                # At a record that is not whole in the buffer: read it whole, or decide about what there is of it.
-                frame_size = self._frame_size(block)
-                if frame_size > min(self._source.size - self.offset, MAX_FRAME_SIZE):
-                    self._recover()
-                else:
-                    wanted = max(wanted, frame_size)
 
     def _read(self, length: int) -> ValueBlock:
-        self._memory.reverse()
         buffer, columns = self._memory[0]
         if len(buffer) < length:
             buffer = bytearray(length)
@@ -124,6 +121,8 @@ class EventFileReader:
         return ValueBlock(columns, view[: self._source.read_into(self.offset, view)], self.offset)
 
     def _finished(self, block: ValueBlock) -> Iterator[ValueBlock]:
+        if len(block):
+            self._memory.reverse()
         for finished in (block, self._stray):
             if finished is not None and len(finished):
                 self.account.values += len(finished)
@@ -131,7 +130,7 @@ class EventFileReader:
         self._stray = None
 
     def _frame_size(self, block: ValueBlock) -> int:
-        """Return how many bytes the record at the offset takes, or a head's where not even that is whole."""
+        """Return how many bytes the record at the offset takes, or a head's where not even that is in the buffer."""
         head = block.buffer[self.offset - block.base :][:HEAD_SIZE]
         if len(head) < HEAD_SIZE:
             return HEAD_SIZE
@@ -142,15 +141,17 @@ class EventFileReader:
         capacity = len(block.buffer) // _BYTES_PER_VALUE + 16
         if len(block.columns.form_id) < capacity:
             block.columns.reserve(capacity)
-        while self.offset < block.end:
+        while self.offset < min(block.end, self._stop):
             start = self.offset - block.base
             status, position, records = self._scan_buffer(block.buffer, start, block.base, self._forms, block.columns)
             self.account.records += records
             self.account.record_bytes += position - start
             self.offset = block.base + position
             if status == ScanStatus.MORE:
-                return
-            if status == ScanStatus.FULL:
+                if self._frame_size(block) <= min(self._source.size - self.offset, MAX_FRAME_SIZE):
+                    return
+                self._recover(block)
+            elif status == ScanStatus.FULL:
                 block.columns.reserve(2 * len(block.columns.form_id) + 16)
             elif status == ScanStatus.IRREGULAR:
                 self._read_record(block, self._frame_size(block))
@@ -170,44 +171,51 @@ class EventFileReader:
             self.account.record_bytes += frame_size
         self.offset += frame_size
 
-    def _recover(self, block: ValueBlock | None = None) -> None:
-        """Get past the damaged or unfinished record at the offset."""
-        recovery = recover(self._source, self.offset)
+    def _recover(self, block: ValueBlock) -> None:
+        """Get past the damaged record at the offset; or stop there, where it is merely unfinished."""
+        recovery = recover(self._source, self.offset, self._effort)
         size = recovery.next_offset - self.offset
         if recovery.kind is None:
-            self.account.incomplete_tail_bytes += size
+            self._end_unfinished()
         elif recovery.keep:
             # Its payload is sound, so it is read after all; from a block of its own where it is not in the buffer.
             self._add_damage(size, recovery.kind, recovery.detail, lost=False)
-            if block is None or recovery.next_offset > block.end:
+            if recovery.next_offset > block.end:
                 frame = memoryview(self._source.read_at(self.offset, size))
                 block = self._stray = ValueBlock(ValueColumns(), frame, self.offset)
             self._read_record(block, size)
-            return
+        elif self._effort.left < 0:
+            size = self._source.size - self.offset
+            self._add_damage(size, LOST_FRAMING, "records claim one another's bytes again and again", lost=True)
+            self.offset += size
         else:
-            recovery = self._limited(recovery)
-            size = recovery.next_offset - self.offset
-            self._add_damage(size, recovery.kind or LOST_FRAMING, recovery.detail, lost=True)
-        self.offset = recovery.next_offset
+            self._add_damage(size, recovery.kind, recovery.detail, lost=True)
+            self.offset += size
 
-    def _limited(self, recovery: Recovery) -> Recovery:
-        """Give a file up that was made so that summing up payloads would take time beyond its size."""
-        self._wasted += recovery.wasted
-        if self._wasted <= _WASTE_LIMIT + self._source.size:
-            return recovery
-        return Recovery(self._source.size, LOST_FRAMING, "records claim one another's bytes again and again")
+    def _end_unfinished(self) -> None:
+        self.account.incomplete_tail_bytes = self._source.size - self.offset
+        self._stop = self.offset
 
     def _add_damage(self, length: int, kind: str, detail: str, *, lost: bool) -> None:
         self.account.damage.append(Damage(self._source.path, self.offset, length, kind, detail, lost))
 
 
 def first_wall_time(source: ByteSource) -> float:
-    """Return the wall time of a file's first event, in seconds since the epoch; infinity where it has none."""
+    """Return the wall time of a file's first event, in seconds since the epoch; infinity where it has none.
+
+    Where the first record is damaged, the file's first value tells.
+    """
     head = source.read_at(0, HEAD_SIZE)
-    if len(head) < HEAD_SIZE:
-        return math.inf
-    length = frame_length(head)
-    if length is None or length > MAX_PAYLOAD_SIZE:
-        return math.inf
-    wall_time = reference.wall_time(source.read_at(HEAD_SIZE, length))
+    length = frame_length(head) if len(head) == HEAD_SIZE else None
+    if length is not None and length <= MAX_PAYLOAD_SIZE:
+        payload = source.read_at(HEAD_SIZE, length + FOOT_SIZE)
+        if len(payload) == length + FOOT_SIZE and is_payload_sound(payload):
+            return _orderable(reference.wall_time(payload[:-FOOT_SIZE]))
+    scanner = default_scanner()
+    for block in EventFileReader(source, scanner, scanner.form_table(), chunk_size=_SMALL_CHUNK_SIZE).blocks():
+        return _orderable(float(block.columns.wall_time[0]))
+    return math.inf
+
+
+def _orderable(wall_time: float) -> float:
     return math.inf if math.isnan(wall_time) else wall_time

@@ -6,15 +6,18 @@
       8 bytes      4 bytes                length bytes          4 bytes
 
 Format: tensorflow/core/lib/io/record_writer.h. Strategy on damage: a frame whose length is sound but whose payload is
-not is stepped over, provided that a frame can start right behind it; otherwise the bytes are searched for the next
-place where one can. Every step goes forward and costs no more than the bytes it passes, so that no file, however
-hostile, takes more than time linear in its size.
+not is stepped over, provided that a frame can start right behind it. Where the length is not, the payload's own
+checksum can prove it: as it is stored, or as its checksum says, for of two lengths below 4 GiB no checksum is the same.
+Otherwise the bytes are searched for the next place where a frame can start. Every step goes forward, and what it costs
+beyond the bytes it passes is counted (``Effort``), so that no file, however hostile, takes more than time linear in its
+size.
 """
 
 from __future__ import annotations
 
 import functools
 import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -33,7 +36,14 @@ _FOOT: Final = struct.Struct("<I")
 MAX_PAYLOAD_SIZE: Final = 2**31 - 1
 MAX_FRAME_SIZE: Final = HEAD_SIZE + MAX_PAYLOAD_SIZE + FOOT_SIZE
 
+#: Bytes that may be summed up in vain before a file counts as made to waste time; no accident comes near.
+WASTE_LIMIT: Final = 1 << 30
+
 _SEARCH_BLOCK: Final = 1 << 20
+_CRC_MASK: Final = 0xA282EAD8
+_ALL_BITS: Final = 0xFFFFFFFF
+#: The masked checksum of the length 0.
+_CRC_OF_ZERO: Final = 0x07980329
 
 
 class ByteSource(Protocol):
@@ -50,18 +60,30 @@ class ByteSource(Protocol):
         """Return ``length`` bytes from ``offset``, fewer only where the source ends."""
 
 
+@dataclass(slots=True)
+class Effort:
+    """How many bytes of a file may still be summed up in vain; below zero, the file is to be given up."""
+
+    left: int
+
+    def affords(self, size: int) -> bool:
+        """Say whether so many bytes may be summed up, and count them."""
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+
 class Recovery(NamedTuple):
     """What became of the bytes at which a scan stopped: where to go on, and the damage (``None`` for a mere tail).
 
-    ``keep`` says that the record is sound but for its length's checksum; ``wasted`` counts the bytes beyond
-    ``next_offset`` that had to be summed up to find out.
+    ``keep`` says that the record is sound but for its head.
     """
 
     next_offset: int
     kind: str | None
     detail: str
     keep: bool = False
-    wasted: int = 0
 
 
 def masked_crc(data: bytes | memoryview) -> int:
@@ -69,7 +91,11 @@ def masked_crc(data: bytes | memoryview) -> int:
     import google_crc32c
 
     crc: int = google_crc32c.value(bytes(data))
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    return _masked(crc)
+
+
+def _masked(crc: int) -> int:
+    return ((crc >> 15 | crc << 17) + _CRC_MASK) & _ALL_BITS
 
 
 def frame_length(head: bytes | memoryview) -> int | None:
@@ -85,7 +111,7 @@ def is_payload_sound(payload_and_foot: bytes | memoryview) -> bool:
     return masked_crc(payload_and_foot[:-FOOT_SIZE]) == crc
 
 
-def recover(source: ByteSource, offset: int) -> Recovery:
+def recover(source: ByteSource, offset: int, effort: Effort) -> Recovery:
     """Decide about the frame at ``offset``, which is damaged or not whole."""
     remaining = source.size - offset
     head = source.read_at(offset, HEAD_SIZE)
@@ -93,32 +119,69 @@ def recover(source: ByteSource, offset: int) -> Recovery:
         return Recovery(source.size, None, f"{remaining} bytes are left, too few for a record's head")
     length = frame_length(head)
     if length is None:
-        return _recover_length(source, offset)
+        return _recover_head(source, offset, effort)
     end = offset + HEAD_SIZE + length + FOOT_SIZE
     if length <= MAX_PAYLOAD_SIZE and end <= source.size:
         # What stopped the scan can then only be the payload's checksum.
-        if _can_start(source, end):
+        if _can_start(source, end) or _proven_end(source, end, effort) is not None:
             return Recovery(end, BAD_PAYLOAD_CRC, f"the payload of {length} bytes does not match its checksum")
-        found = find_frame(source, offset + 1)
-        detail = "neither the payload's checksum nor the next record's head is sound"
-        return Recovery(found, LOST_FRAMING, detail, wasted=max(0, end - found))
-    found = find_frame(source, offset + HEAD_SIZE)
-    if found < source.size:
+        found = find_frame(source, offset + HEAD_SIZE, effort)
+        effort.left -= max(0, end - found)
+        return Recovery(found, LOST_FRAMING, "neither the payload's checksum nor the next record's head is sound")
+    found = find_frame(source, offset + HEAD_SIZE, effort)
+    if found < source.size or length > MAX_PAYLOAD_SIZE:
         return Recovery(found, LOST_FRAMING, f"a record claims {length} bytes, more than it can have")
     return Recovery(source.size, None, f"the last record has {remaining} of {HEAD_SIZE + length + FOOT_SIZE} bytes")
 
 
-def _recover_length(source: ByteSource, offset: int) -> Recovery:
-    found = find_frame(source, offset + 1)
-    stretch = found - offset
-    if HEAD_SIZE + FOOT_SIZE <= stretch <= MAX_FRAME_SIZE:
-        # Up to the next frame there may be just this one, with nothing but its head damaged: the payload's checksum
-        # proves it. No more bytes are summed up for that than are passed.
-        frame = source.read_at(offset, stretch)
-        if len(frame) == stretch and is_payload_sound(memoryview(frame)[HEAD_SIZE:]):
-            detail = "the length or its checksum is damaged, the payload is whole"
-            return Recovery(found, BAD_LENGTH_CRC, detail, keep=True)
-    return Recovery(found, LOST_FRAMING, f"no record starts here, {stretch} bytes were skipped")
+def _recover_head(source: ByteSource, offset: int, effort: Effort) -> Recovery:
+    end = _proven_end(source, offset, effort)
+    if end is None:
+        found = find_frame(source, offset + 1, effort)
+        stretch = found - offset
+        # Up to the next frame there may be just this one; no more bytes are summed up for that than are passed.
+        if not (HEAD_SIZE + FOOT_SIZE <= stretch <= MAX_FRAME_SIZE and _is_sound_up_to(source, offset, found)):
+            return Recovery(found, LOST_FRAMING, f"no record starts here, {stretch} bytes were skipped")
+        end = found
+    return Recovery(end, BAD_LENGTH_CRC, "the length or its checksum is damaged, the payload is whole", keep=True)
+
+
+def _proven_end(source: ByteSource, offset: int, effort: Effort) -> int | None:
+    """Return where the frame ends whose head stands damaged at ``offset``, if the payload's checksum proves it."""
+    head = source.read_at(offset, HEAD_SIZE)
+    if len(head) < HEAD_SIZE:
+        return None
+    stored, crc = _HEAD.unpack(head)
+    for length in (stored, _length_of_crc(crc)):
+        end: int = offset + HEAD_SIZE + length + FOOT_SIZE
+        fits = length <= MAX_PAYLOAD_SIZE and end <= source.size
+        if fits and effort.affords(length) and _is_sound_up_to(source, offset, end):
+            effort.left += length
+            return end
+    return None
+
+
+def _is_sound_up_to(source: ByteSource, offset: int, end: int) -> bool:
+    """Say whether the payload of a frame from ``offset`` to ``end`` matches its checksum; it is read in pieces."""
+    import google_crc32c
+
+    crc = 0
+    payload_end = end - FOOT_SIZE
+    for start in range(offset + HEAD_SIZE, payload_end, _SEARCH_BLOCK):
+        crc = google_crc32c.extend(crc, source.read_at(start, min(_SEARCH_BLOCK, payload_end - start)))
+    return source.read_at(payload_end, FOOT_SIZE) == _FOOT.pack(_masked(crc))
+
+
+def _length_of_crc(masked: int) -> int:
+    """Return the one length below 4 GiB that has this masked checksum."""
+    rotated = (masked - _CRC_MASK) & _ALL_BITS
+    state = ~(rotated >> 17 | rotated << 15) & _ALL_BITS
+    table = _crc_table().tolist()
+    position_of = {entry >> 24: position for position, entry in enumerate(table)}
+    for _ in range(8):  # the checksum's steps, backwards
+        position = position_of[state >> 24]
+        state = ((state ^ table[position]) << 8 | position) & _ALL_BITS
+    return state ^ _ALL_BITS
 
 
 def _can_start(source: ByteSource, offset: int) -> bool:
@@ -127,21 +190,27 @@ def _can_start(source: ByteSource, offset: int) -> bool:
     return len(head) < HEAD_SIZE or frame_length(head) is not None
 
 
-def find_frame(source: ByteSource, offset: int) -> int:
+def find_frame(source: ByteSource, offset: int, effort: Effort) -> int:
     """Return the first offset from ``offset`` on where a whole frame seems to start, or the source's size.
 
-    It takes a sound head, an end within the source, and at that end another sound head or the end of the source.
+    It takes a sound head, an end within the source, and at that end another sound head or the end of the source, or
+    else a sound payload.
     """
     while source.size - offset >= HEAD_SIZE + FOOT_SIZE:
         block = source.read_at(offset, _SEARCH_BLOCK + HEAD_SIZE - 1)
         if len(block) < HEAD_SIZE:
             break
         for candidate in _sound_heads(block, source.size - offset):
-            end = (
-                offset + candidate + HEAD_SIZE + int.from_bytes(block[candidate : candidate + 8], "little") + FOOT_SIZE
-            )
-            if end == source.size or (end < source.size and _can_start(source, end)):
-                return offset + candidate
+            start = offset + candidate
+            length = int.from_bytes(block[candidate : candidate + 8], "little")
+            end = start + HEAD_SIZE + length + FOOT_SIZE
+            if end > source.size:
+                continue
+            if end == source.size or _can_start(source, end):
+                return start
+            if effort.affords(length) and _is_sound_up_to(source, start, end):
+                effort.left += length
+                return start
         offset += len(block) - HEAD_SIZE + 1
     return source.size
 
@@ -152,7 +221,8 @@ def _sound_heads(block: bytes, remaining: int) -> list[int]:
     # Overlapping views: lengths[i] are the eight bytes from i on, crcs[i] the four from i + 8 on.
     lengths = np.ndarray((count,), "<u8", block, 0, (1,))
     crcs = np.ndarray((count,), "<u4", block, 8, (1,))
-    fitting = np.flatnonzero(lengths <= min(remaining, MAX_PAYLOAD_SIZE))
+    # Long stretches of zeros are what a power failure leaves; they are no heads, but would be tried one by one.
+    fitting = np.flatnonzero((lengths <= min(remaining, MAX_PAYLOAD_SIZE)) & ((lengths != 0) | (crcs == _CRC_OF_ZERO)))
     if not fitting.size:
         return []
     octets = np.frombuffer(block, np.uint8)
@@ -161,7 +231,7 @@ def _sound_heads(block: bytes, remaining: int) -> list[int]:
     for k in range(8):
         crc = table[(crc ^ octets[fitting + k]) & 0xFF] ^ (crc >> 8)
     crc ^= 0xFFFFFFFF
-    masked = (crc >> 15 | crc << 17) + np.uint32(0xA282EAD8)
+    masked = (crc >> 15 | crc << 17) + np.uint32(_CRC_MASK)
     return [int(position) for position in fitting[masked == crcs[fitting]]]
 
 
