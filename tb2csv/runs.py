@@ -107,7 +107,7 @@ class RunReader:
         self._series_ids: dict[tuple[bytes, str, str], int] = {}
         self._first_signatures: dict[tuple[bytes, str], str] = {}
         self._signatures: list[str] = []
-        self._metadata = RememberedMetadata()
+        self._metadata = RememberedMetadata(self._scanner)
         self._has_more = False
 
     def scan(self) -> Iterator[ValueBlock]:

@@ -10,13 +10,14 @@ tensorboard/dataclass_compat.py for data classes.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tb2csv.event_files.reference import read_metadata
 from tb2csv.event_files.values import ValueKind
 
 if TYPE_CHECKING:
+    from tb2csv.event_files.scanners import Scanner
     from tb2csv.event_files.values import ValueForm
 
 #: The plugin that a value without a tensor belongs to, by the field that holds it.
@@ -58,11 +59,15 @@ class TimeSeries:
     variant: str = ""
 
 
+_NO_METADATA: Final = SeriesMetadata()
+
+
 class RememberedMetadata:
     """What is known of the tags of one run."""
 
-    def __init__(self) -> None:
-        """Know nothing yet."""
+    def __init__(self, scanner: Scanner) -> None:
+        """Know nothing yet; read what there is with ``scanner``."""
+        self._read_metadata = scanner.read_metadata
         self._by_tag: dict[bytes, SeriesMetadata] = {}
 
     def of(self, form: ValueForm) -> tuple[str, SeriesMetadata]:
@@ -70,34 +75,24 @@ class RememberedMetadata:
 
         A value's own metadata counts before what is remembered, so that a tag which two plugins write is read right.
         """
-        own = parse_metadata(form.metadata)
+        own = self._parse(form.metadata)
         known = self._by_tag.get(form.tag)
         if known is None or (not known.plugin_name and own.plugin_name):
             known = self._by_tag[form.tag] = own
         metadata = own if own.plugin_name else known
         return LEGACY_PLUGIN_NAMES.get(form.kind, metadata.plugin_name), metadata
 
+    def _parse(self, serialized: bytes) -> SeriesMetadata:
+        """Return what a SummaryMetadata says; what is none is that of no plugin, for its values are still read."""
+        if not serialized:
+            return _NO_METADATA
+        parts = self._read_metadata(serialized) or read_metadata(serialized)
+        if parts is None:
+            return _NO_METADATA
+        plugin_name, content, display_name, description = parts
+        return SeriesMetadata(readable(plugin_name), readable(display_name), readable(description), content)
+
 
 def readable(name: bytes) -> str:
     """Return a name as text; bytes that are no UTF-8 are escaped, so that names stay apart from one another."""
     return name.decode("utf-8", "backslashreplace")
-
-
-@functools.lru_cache(maxsize=4096)
-def parse_metadata(serialized: bytes) -> SeriesMetadata:
-    """Return what a serialized SummaryMetadata says, as far as it can be read."""
-    if not serialized:
-        return SeriesMetadata()
-    from google.protobuf.message import DecodeError
-    from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
-
-    try:
-        message = SummaryMetadata.FromString(serialized)
-    except DecodeError:  # such values are still read, as those of no plugin
-        return SeriesMetadata()
-    return SeriesMetadata(
-        message.plugin_data.plugin_name,
-        message.display_name,
-        message.summary_description,
-        message.plugin_data.content,
-    )

@@ -82,19 +82,25 @@ def _run_metadata(data: bytes) -> list[_Node]:
 
 def _keras_model(data: bytes) -> list[_Node]:
     try:
-        layers = json.loads(data)["config"]["layers"]
-        return [
-            (
-                str(layer["config"].get("name", layer.get("name", ""))),
-                str(layer["class_name"]),
-                None,
-                " ".join(_keras_inputs(layer.get("inbound_nodes", []))) or None,
-            )
-            for layer in layers
-        ]
+        return list(_keras_layers(json.loads(data), ""))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         detail = f"the {len(data)} bytes are no Keras model in JSON: {error!r}"
         raise DecodeError(detail) from error
+
+
+def _keras_layers(model: dict[str, Any], scope: str) -> Iterator[_Node]:
+    """Yield the layers of a model; those of a model within it are named ``<model>/<layer>``."""
+    previous = ""
+    for layer in model["config"]["layers"]:
+        config = layer["config"]
+        name = scope + str(config.get("name", layer.get("name", "")))
+        inputs = [scope + each for each in _keras_inputs(layer.get("inbound_nodes", []))]
+        if not inputs and previous and model["class_name"] == "Sequential":
+            inputs = [previous]  # understood, and so not written
+        yield name, str(layer["class_name"]), None, " ".join(inputs) or None
+        if isinstance(config.get("layers"), list):
+            yield from _keras_layers(layer, f"{name}/")
+        previous = name
 
 
 def _keras_inputs(inbound: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tb2csv.decoders.decoder import Piece, Undecodable
-from tb2csv.time_series import parse_metadata
+from tb2csv.event_files.reference import read_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -43,7 +43,8 @@ class HparamDecoder:
         contents = []
         counts = np.zeros(len(values), np.int64)
         for row in range(len(values)):
-            content = parse_metadata(values.form(row).metadata).plugin_content
+            metadata = read_metadata(values.form(row).metadata)
+            content = metadata[1] if metadata else b""
             if _parse(content) is None:
                 yield Undecodable(row, f"the {len(content)} bytes of metadata are no HParamsPluginData")
             else:

@@ -293,6 +293,44 @@ cdef int scan_frames(
     return MORE
 
 
+cdef bint walk_strings(Cursor cursor, uint32_t last, Cursor *found) noexcept nogil:
+    """Find the fields 1 to ``last``, all of them strings or messages, each once at the most."""
+    cdef uint32_t field, wire, seen = 0
+    while cursor.at < cursor.end:
+        if not read_field(&cursor, &field, &wire):
+            return False
+        if field > last:
+            if not skip(&cursor, wire):
+                return False
+        elif seen >> field & 1 or wire != BYTES or not read_bytes(&cursor, &found[field]):
+            return False
+        else:
+            seen |= 1u << field
+    return True
+
+
+cdef bytes bytes_of(Cursor cursor):
+    return PyBytes_FromStringAndSize(<const char *>cursor.at, cursor.end - cursor.at)
+
+
+def read_metadata(const uint8_t[::1] serialized not None):
+    """Return what a SummaryMetadata says, or None where it is irregular; see ``reference.read_metadata``."""
+    cdef Cursor outer[4]
+    cdef Cursor inner[3]
+    cdef int i
+    for i in range(4):
+        outer[i] = Cursor(NOTHING, NOTHING)
+    for i in range(3):
+        inner[i] = Cursor(NOTHING, NOTHING)
+    if serialized.shape[0] == 0:
+        return b"", b"", b"", b""
+    if not walk_strings(Cursor(&serialized[0], &serialized[0] + serialized.shape[0]), 3, outer):
+        return None
+    if not walk_strings(outer[1], 2, inner):
+        return None
+    return bytes_of(inner[1]), bytes_of(inner[2]), bytes_of(outer[2]), bytes_of(outer[3])
+
+
 def scan(const uint8_t[::1] buffer not None, Py_ssize_t start, int64_t base, FormTable forms not None, columns):
     """Scan records from ``start`` until something stops it; see ``reference.scan`` for the contract."""
     cdef int32_t[::1] form_id = columns.form_id

@@ -89,6 +89,19 @@ def scan(
     return ScanStatus.MORE, position, records
 
 
+def read_metadata(serialized: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
+    """Return plugin name, plugin content, display name and description of a serialized SummaryMetadata.
+
+    None where it is no SummaryMetadata.
+    """
+    try:
+        message = _parse("SummaryMetadata", serialized)
+        plugin = _parse("PluginData", b"".join(message.plugin_data))
+    except DecodeError:
+        return None
+    return plugin.plugin_name, plugin.content, message.display_name, message.summary_description
+
+
 def wall_time(event: bytes) -> float:
     """Return the wall time of a serialized Event, in seconds since the epoch; infinity where it is none."""
     try:
@@ -218,6 +231,8 @@ def _classes() -> dict[str, Any]:
         event_pb2.TaggedRunMetadata,
         summary_pb2.Summary,
         summary_pb2.Summary.Value,
+        summary_pb2.SummaryMetadata,
+        summary_pb2.SummaryMetadata.PluginData,
         tensor_pb2.TensorProto,
         tensor_shape_pb2.TensorShapeProto,
         tensor_shape_pb2.TensorShapeProto.Dim,
