@@ -7,7 +7,9 @@ Source: tensorboard/backend/event_processing/io_wrapper.py.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
@@ -67,6 +69,8 @@ class EventFile:
     def open(self) -> EventFileSource:
         """Open the file; raises OSError."""
         if self.filesystem is None:
+            if not stat.S_ISREG(os.stat(self.location).st_mode):  # noqa: PTH116 - to open a pipe would wait for a writer
+                raise OSError(errno.EINVAL, "it is no regular file")
             file = open(self.location, "rb", buffering=0)  # noqa: SIM115, PTH123 - the source closes it
             return EventFileSource(self.path, file, os.fstat(file.fileno()).st_size)
         remote = self.filesystem.open(self.location, "rb")
@@ -107,7 +111,7 @@ def discover(path: str | os.PathLike[str]) -> Logdir:
 
     Raises LogdirError where there is no such place, or no event file below it.
     """
-    location = os.fspath(path)
+    location = os.fspath(path).removeprefix("file://")
     damage: list[Damage] = []
     seen = _Seen()
     files = list(_remote_files(location, seen) if "://" in location else _local_files(location, seen, damage))
@@ -137,13 +141,20 @@ def _is_event_file(name: str) -> bool:
 
 def _local_files(location: str, seen: _Seen, damage: list[Damage]) -> Iterator[EventFile]:
     root = Path(location)
-    if root.is_file():
+    try:
+        is_folder, is_there = stat.S_ISDIR(root.stat().st_mode), True
+    except (FileNotFoundError, NotADirectoryError):
+        is_folder = is_there = False
+    except OSError as error:
+        message = f"{location} cannot be read ({error.strerror}); check its permissions."
+        raise LogdirError(message) from error
+    if is_there and not is_folder:
         if _is_event_file(root.name):
-            yield EventFile(root.name, location)
+            yield EventFile(_readable(root.name), location)
             return
         message = f"{location} is no event file: TensorBoard's have 'tfevents' in their name; give their folder."
         raise LogdirError(message)
-    if not root.is_dir():
+    if not is_there:
         message = f"There is no folder {location}; give the folder that holds the TensorBoard logs."
         raise LogdirError(message)
     yield from _walk(root, "", frozenset(), seen, damage)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from tb2csv.decoders import Piece
     from tb2csv.layouts import TreeLayout
     from tb2csv.runs import Rows, RunReader, SeriesAccount
     from tb2csv.sinks.folder import TableFolder
@@ -90,7 +91,7 @@ class RunTables:
             has_values = rows.value_bounds[i] < piece.stop and rows.value_bounds[i + 1] > piece.start
             if start == stop and (not has_values or account.undecodable):
                 continue
-            path = self._path(account, piece.part, piece.kind, piece.frame)
+            path = self._path(account, piece)
             self.entries[path].rows += stop - start
             tables.append(TableRows(path, start, stop))
         if piece.files:
@@ -98,13 +99,13 @@ class RunTables:
         else:
             self._sink.append(piece.frame, tables)
 
-    def _path(self, account: SeriesAccount, part: str, kind: str, frame: pl.DataFrame) -> PurePosixPath:
+    def _path(self, account: SeriesAccount, piece: Piece) -> PurePosixPath:
         series = account.series
         table = self._layout.table_path(series)
-        path = table.with_name(f"{table.name}{'.' * bool(part)}{part}{self._sink.suffix}")
+        path = table.with_name(f"{table.name}{'.' * bool(piece.part)}{piece.part}{self._sink.suffix}")
         if path not in self.entries:
-            entry = TableEntry(str(path), series.run, series.tag, kind or series.kind, series.plugin_name, frame.schema)
-            self.entries[path] = entry
+            kind = piece.kind or series.kind
+            self.entries[path] = TableEntry(str(path), series.run, series.tag, kind, series.plugin_name, piece.schema)
             self._accounts[path] = account
         return path
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
+from io import TextIOWrapper
 from typing import Annotated, NoReturn
 
 import typer
@@ -47,13 +49,22 @@ def _main(
 
 def main() -> NoReturn:
     """Run the command line of this process, and end the process with its exit status."""
+    signal.signal(signal.SIGTERM, _end)
+    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]  # None where closed
+    for stream in streams:
+        stream.reconfigure(errors="backslashreplace")
     status = 0
     try:
         app()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.flush()
-        sys.stderr.flush()
+    for stream in streams:
+        with contextlib.suppress(OSError):
+            stream.flush()
     # All is written. To take the interpreter and its libraries apart first takes a tenth of a short conversion's time.
     os._exit(status)
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """End as by an interrupt: what was begun beside OUT is removed."""
+    sys.exit(128 + number)

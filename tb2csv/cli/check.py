@@ -5,7 +5,15 @@ from __future__ import annotations
 import typer
 
 from tb2csv.cli import options
-from tb2csv.cli.terminal import error_messages, exit_status, plural, print_json, print_problems, progress
+from tb2csv.cli.terminal import (
+    error_messages,
+    exit_status,
+    plural,
+    print_json,
+    print_problems,
+    print_result,
+    progress,
+)
 from tb2csv.errors import DamagedError
 
 
@@ -37,13 +45,13 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter for each option
         elif not quiet:
             print_problems(report)
             accounts = [account for _, account in report.sources]
-            typer.echo(
+            print_result(
                 f"{plural(len(accounts), 'event file')}, {plural(sum(each.bytes for each in accounts), 'byte')}, "
                 f"{plural(sum(each.records for each in accounts), 'record')}: "
-                f"{plural(len(report.damage), 'damaged stretch').replace('stretchs', 'stretches')}, "
+                f"{plural(len(report.damage), 'damaged stretch', 'es')}, "
                 f"{plural(sum(each.lost_bytes for each in accounts), 'byte')} lost"
             )
         if strict and report.damage:
-            message = f"{plural(len(report.damage), 'stretch')} of bytes damaged; see above."
+            message = f"{plural(len(report.damage), 'damaged stretch', 'es')}, the first in {report.damage[0].path}."
             raise DamagedError(message)
         raise typer.Exit(exit_status(report))

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from tb2csv.cli import options
-from tb2csv.cli.terminal import error_messages, exit_status, plural, print_json, print_problems, progress
+from tb2csv.cli.terminal import (
+    error_messages,
+    exit_status,
+    plural,
+    print_json,
+    print_problems,
+    print_result,
+    progress,
+)
 
 
 class TensorStyle(str, enum.Enum):
@@ -66,7 +74,7 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option
         elif not quiet:
             print_problems(report)
             left_out = f", {plural(report.values_filtered, 'value')} not asked for" if report.values_filtered else ""
-            typer.echo(
+            print_result(
                 f"{plural(report.values_written, 'value')} of {plural(len(report.runs), 'run')} "
                 f"in {plural(report.tables, 'table')}{left_out}: see {out}/index.csv"
             )

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from tb2csv.cli import options
-from tb2csv.cli.terminal import error_messages, exit_status, print_json, print_problems, progress
+from tb2csv.cli.terminal import (
+    error_messages,
+    exit_status,
+    print_json,
+    print_problems,
+    print_result,
+    printable,
+    progress,
+)
 
 if TYPE_CHECKING:
     from tb2csv.runs import SeriesAccount
@@ -79,10 +87,8 @@ def _print_aligned(rows: list[dict[str, Any]]) -> None:
             cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
             for name, cell, width in zip(_COLUMNS, line, widths, strict=True)
         ]
-        typer.echo("  ".join(cells).rstrip())
+        print_result("  ".join(cells).rstrip())
 
 
 def _cell(value: str | int) -> str:
-    """Return a value as one line of text: names come from the log, and may hold what moves a terminal's cursor."""
-    text = str(value) or "-"
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+    return printable(str(value) or "-")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from tb2csv.errors import Tb2csvError
+from tb2csv.errors import OutputError, Tb2csvError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,19 +70,37 @@ def progress(logdir: Logdir, *, shown: bool) -> Iterator[Callable[[int], None]]:
         yield lambda count: bar.advance(task, count)
 
 
+def print_result(text: str) -> None:
+    """Print what a command was asked for to standard output."""
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        message = f"Standard output cannot be written ({error.strerror})."
+        raise OutputError(message) from error
+
+
 def print_json(value: Any) -> None:
-    """Print a value as JSON."""
-    typer.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+    """Print a value as JSON, in ASCII where standard output is not known to take more."""
+    encoding = getattr(sys.stdout, "encoding", None) or ""
+    ensure_ascii = encoding.lower().replace("-", "") != "utf8"
+    print_result(json.dumps(value, indent=1, ensure_ascii=ensure_ascii, allow_nan=False))
+
+
+def printable(text: str) -> str:
+    """Return a name as one line: it comes from the log, and may hold what moves a terminal's cursor."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 def print_problems(report: Report) -> None:
     """Print what was damaged, left unfinished, kept undecoded or otherwise deserves a word, to standard error."""
     lines = [
-        f"{each.path}: byte {each.offset}: {each.length} bytes {'lost' if each.lost else 'repaired'}: {each.detail}"
+        f"{printable(each.path)}: byte {each.offset}: {each.length} bytes {'lost' if each.lost else 'repaired'}: {each.detail}"
         for each in report.damage
     ]
     lines += [
-        f"{account.path}: the last record is unfinished ({account.incomplete_tail_bytes} bytes), as in a log that is "
+        f"{printable(account.path)}: the last record is unfinished ({account.incomplete_tail_bytes} bytes), as in a log that is "
         "still being written"
         for _, account in report.sources
         if account.incomplete_tail_bytes
@@ -104,6 +122,6 @@ def exit_status(report: Report) -> int:
     return EXIT_DAMAGED if report.damage else 0
 
 
-def plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str, ending: str = "s") -> str:
     """Return a count and its noun."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun}{'' if count == 1 else ending}"

@@ -145,7 +145,7 @@ class StoredFile(NamedTuple):
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Piece:
     """Rows of a table, made of the values ``start`` to ``stop``, of which value ``start + i`` gave ``counts[i]``."""
 
@@ -160,6 +160,11 @@ class Piece:
     kind: str = ""
     #: Whether the rows are not a run's, but part of one table of the whole log directory.
     is_gathered: bool = False
+
+    @functools.cached_property
+    def schema(self) -> pl.Schema:
+        """The names and types of the columns."""
+        return self.frame.schema
 
     def row_bounds(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return at which row of the frame each of the given values starts; ``stop`` gives the frame's end."""

@@ -39,6 +39,8 @@ MAX_FRAME_SIZE: Final = HEAD_SIZE + MAX_PAYLOAD_SIZE + FOOT_SIZE
 #: Bytes that may be summed up in vain before a file counts as made to waste time; no accident comes near.
 WASTE_LIMIT: Final = 1 << 30
 
+#: A search takes a few bytes at first and ever more, for the next frame is near as a rule.
+_FIRST_SEARCH_BLOCK: Final = 256
 _SEARCH_BLOCK: Final = 1 << 20
 _CRC_MASK: Final = 0xA282EAD8
 _ALL_BITS: Final = 0xFFFFFFFF
@@ -122,16 +124,28 @@ def recover(source: ByteSource, offset: int, effort: Effort) -> Recovery:
         return _recover_head(source, offset, effort)
     end = offset + HEAD_SIZE + length + FOOT_SIZE
     if length <= MAX_PAYLOAD_SIZE and end <= source.size:
-        # What stopped the scan can then only be the payload's checksum.
-        if _can_start(source, end) or _proven_end(source, end, effort) is not None:
-            return Recovery(end, BAD_PAYLOAD_CRC, f"the payload of {length} bytes does not match its checksum")
-        found = find_frame(source, offset + HEAD_SIZE, effort)
-        effort.left -= max(0, end - found)
-        return Recovery(found, LOST_FRAMING, "neither the payload's checksum nor the next record's head is sound")
+        return _recover_payload(source, offset, end, effort)
     found = find_frame(source, offset + HEAD_SIZE, effort)
     if found < source.size or length > MAX_PAYLOAD_SIZE:
         return Recovery(found, LOST_FRAMING, f"a record claims {length} bytes, more than it can have")
     return Recovery(source.size, None, f"the last record has {remaining} of {HEAD_SIZE + length + FOOT_SIZE} bytes")
+
+
+def _recover_payload(source: ByteSource, offset: int, end: int, effort: Effort) -> Recovery:
+    """Decide about a frame that is whole, with a sound head, whose payload does not match its checksum."""
+    found = find_frame(source, offset + HEAD_SIZE, effort, end)
+    left = source.size - end
+    is_followed = left == 0 or _has_sound_head(source, end) or _proven_end(source, end, effort) is not None
+    # A payload may well hold frames of its own. They are records only where this one's bytes are missing, so that
+    # others have come to stand in their place.
+    if found < end and (not is_followed or _is_chain(source, found, end)):
+        effort.left -= end - found
+    elif is_followed or left < HEAD_SIZE:
+        detail = f"the payload of {end - offset - HEAD_SIZE - FOOT_SIZE} bytes does not match its checksum"
+        return Recovery(end, BAD_PAYLOAD_CRC, detail)
+    else:
+        found = find_frame(source, end, effort)
+    return Recovery(found, LOST_FRAMING, "neither the payload's checksum nor the next record's head is sound")
 
 
 def _recover_head(source: ByteSource, offset: int, effort: Effort) -> Recovery:
@@ -184,20 +198,32 @@ def _length_of_crc(masked: int) -> int:
     return state ^ _ALL_BITS
 
 
-def _can_start(source: ByteSource, offset: int) -> bool:
-    """Say whether a frame can start at ``offset``: a sound head stands there, or the source ends before one could."""
+def _has_sound_head(source: ByteSource, offset: int) -> bool:
     head = source.read_at(offset, HEAD_SIZE)
-    return len(head) < HEAD_SIZE or frame_length(head) is not None
+    return len(head) == HEAD_SIZE and frame_length(head) is not None
 
 
-def find_frame(source: ByteSource, offset: int, effort: Effort) -> int:
-    """Return the first offset from ``offset`` on where a whole frame seems to start, or the source's size.
+def _is_chain(source: ByteSource, offset: int, end: int) -> bool:
+    """Say whether frames with sound heads stand one behind the other from ``offset`` to exactly ``end``."""
+    while offset < end:
+        head = source.read_at(offset, HEAD_SIZE)
+        length = frame_length(head) if len(head) == HEAD_SIZE else None
+        if length is None:
+            return False
+        offset += HEAD_SIZE + length + FOOT_SIZE
+    return offset == end
+
+
+def find_frame(source: ByteSource, offset: int, effort: Effort, stop: int | None = None) -> int:
+    """Return the first offset from ``offset`` on where a whole frame seems to start, or ``stop``: the source's size.
 
     It takes a sound head, an end within the source, and at that end another sound head or the end of the source, or
     else a sound payload.
     """
-    while source.size - offset >= HEAD_SIZE + FOOT_SIZE:
-        block = source.read_at(offset, _SEARCH_BLOCK + HEAD_SIZE - 1)
+    stop = source.size if stop is None else stop
+    size = _FIRST_SEARCH_BLOCK
+    while offset < stop and source.size - offset >= HEAD_SIZE + FOOT_SIZE:
+        block = source.read_at(offset, min(size, stop - offset) + HEAD_SIZE - 1)
         if len(block) < HEAD_SIZE:
             break
         for candidate in _sound_heads(block, source.size - offset):
@@ -206,13 +232,14 @@ def find_frame(source: ByteSource, offset: int, effort: Effort) -> int:
             end = start + HEAD_SIZE + length + FOOT_SIZE
             if end > source.size:
                 continue
-            if end == source.size or _can_start(source, end):
+            if source.size - end < HEAD_SIZE or _has_sound_head(source, end):
                 return start
             if effort.affords(length) and _is_sound_up_to(source, start, end):
                 effort.left += length
                 return start
         offset += len(block) - HEAD_SIZE + 1
-    return source.size
+        size = min(2 * size, _SEARCH_BLOCK)
+    return stop
 
 
 def _sound_heads(block: bytes, remaining: int) -> list[int]:

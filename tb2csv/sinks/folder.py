@@ -32,7 +32,9 @@ class TableFolder:
 
         Raises OutputError where it is a file, or is not empty and may not be replaced.
         """
-        self.out = Path(os.path.abspath(out))  # noqa: PTH100 - links stay as they were given
+        self.out = Path(os.path.abspath(out))  # noqa: PTH100 - links on the way stay as they were given
+        if self.out.is_symlink() and self.out.is_dir():
+            self.out = self.out.resolve()  # what it leads to is replaced, and not the link
         self._overwrite = overwrite
         self._check()
         self._made: set[str] = set()
@@ -73,12 +75,16 @@ class TableFolder:
             return
         try:
             self._publish()
+        except OutputError:
+            raise
         except OSError as failure:
-            shutil.rmtree(self._root, ignore_errors=True)
             message = f"The tables cannot be moved to {self.out} ({failure.strerror}); nothing was changed."
             raise OutputError(message) from failure
+        finally:
+            shutil.rmtree(self._root, ignore_errors=True)  # there is nothing where it was moved
 
     def _publish(self) -> None:
+        self._check()  # somebody may have put something there since
         umask = os.umask(0)
         os.umask(umask)
         Path(self._root).chmod(0o777 & ~umask)  # mkdtemp makes folders that nobody else may read
@@ -86,14 +92,15 @@ class TableFolder:
             Path(self._root).rename(self.out)
             return
         old = Path(tempfile.mkdtemp(prefix=f".{self.out.name}.", suffix=".old", dir=self.out.parent))
-        self.out.rename(old / self.out.name)
         try:
+            self.out.rename(old / self.out.name)
             Path(self._root).rename(self.out)
-        except OSError:
-            (old / self.out.name).rename(self.out)
+        except BaseException:  # a user's interrupt as well
+            if not self.out.exists():
+                (old / self.out.name).rename(self.out)
+            old.rmdir()
             raise
-        finally:
-            shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
     def open(self, path: PurePosixPath, *, append: bool = False) -> IO[bytes]:
         """Open a file below the folder for writing; its parents are made."""
