@@ -22,7 +22,7 @@ scanner = Extension(
 )
 
 if REQUIRED and SKIPPED:
-    message = "TB2CSV_REQUIRE_EXT=1 asks for the compiled scanner, which is left out here by TB2CSV_SKIP_EXT or byte order."
+    message = "TB2CSV_REQUIRE_EXT=1 asks for what TB2CSV_SKIP_EXT=1 or this machine's byte order leaves out."
     raise SystemExit(message)
 
 setup(ext_modules=[] if SKIPPED else [scanner])

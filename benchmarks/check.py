@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import workloads
-from measure import FailedRun
+from measure import FailedRunError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _READ_AT_ONCE = 1 << 20
 
@@ -26,15 +29,16 @@ def check_tables(prepared: workloads.Prepared, out: Path) -> None:
             continue
         with path.open("rb") as stream:
             if stream.readline().rstrip(b"\r\n") != header:
-                raise FailedRun(f"{path.relative_to(out)} does not begin with {header.decode()}")
+                message = f"{path.relative_to(out)} does not begin with {header.decode()}"
+                raise FailedRunError(message)
             while piece := stream.read(_READ_AT_ONCE):
                 rows += piece.count(b"\n")
         tables += 1
     if (tables, rows) != (len(prepared.tables), prepared.rows):
-        raise FailedRun(
-            f"wrote {tables:,} tables with {rows:,} rows"
-            f" instead of {len(prepared.tables):,} with {prepared.rows:,}"
+        message = (
+            f"wrote {tables:,} tables with {rows:,} rows instead of {len(prepared.tables):,} with {prepared.rows:,}"
         )
+        raise FailedRunError(message)
 
 
 def check_values(prepared: workloads.Prepared, out: Path) -> None:
@@ -43,4 +47,4 @@ def check_values(prepared: workloads.Prepared, out: Path) -> None:
     command = [sys.executable, script, str(prepared.folder), str(out)]
     answer = subprocess.run(command, capture_output=True, check=False)
     if answer.returncode != 0:
-        raise FailedRun(answer.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+        raise FailedRunError(answer.stderr.decode(errors="replace").strip().rpartition("\n")[2])

@@ -17,9 +17,7 @@ import workloads
 
 def compare(prepared: workloads.Prepared, out: Path) -> None:
     """Read every table back and compare it with its part of the decoded columns."""
-    expected = pl.DataFrame(
-        {name: np.load(path, mmap_mode="r") for name, path in prepared.column_files.items()}
-    )
+    expected = pl.DataFrame({name: np.load(path, mmap_mode="r") for name, path in prepared.column_files.items()})
     index = pl.read_csv(out / "index.csv", schema_overrides={"run": pl.String, "tag": pl.String})
     paths = {(run, tag): path for path, run, tag in index.select("path", "run", "tag").rows()}
     start = 0

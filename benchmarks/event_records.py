@@ -8,14 +8,16 @@ known in advance (wall time, step, tensor content, checksum), which numpy fills 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import google_crc32c
 import numpy as np
 import numpy.typing as npt
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -14,10 +14,9 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,9 @@ from tensorboard.compat.proto import types_pb2
 
 import event_records
 import workloads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Array = npt.NDArray[Any]
 Columns = dict[str, Array]
@@ -114,9 +116,7 @@ KINDS = {
     ),
     "tensors": Kind(
         "gradient",
-        event_records.Encoding(
-            "", types_pb2.DT_FLOAT, _TENSOR_SHAPE, int(np.prod(_TENSOR_SHAPE)) * 4
-        ),
+        event_records.Encoding("", types_pb2.DT_FLOAT, _TENSOR_SHAPE, int(np.prod(_TENSOR_SHAPE)) * 4),
         draw_tensors,
         tensor_rows,
     ),
@@ -146,7 +146,8 @@ def generate(name: str, folder: Path) -> None:
     rng = np.random.default_rng([_SEED, *name.encode()])
     tags = [f"{kind.tag}_{number}" for number in range(workload.tags)]
     if len({len(tag) for tag in tags}) > 1:
-        raise ValueError(f"workload {name} has more tags than one digit can number")
+        message = f"workload {name} has more tags than one digit can number"
+        raise ValueError(message)
     steps = np.arange(workload.points, dtype=np.int64)
     pieces: list[Columns] = []
     tables: list[tuple[str, str, int]] = []

@@ -13,10 +13,12 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 _PATIENCE_SECONDS = 3600.0
 _KEPT_OF_STDERR = 2_000
@@ -32,7 +34,7 @@ class Cost:
     peak_mb: float  # of the largest process, if it started others
 
 
-class FailedRun(Exception):
+class FailedRunError(Exception):
     """A run whose time means nothing: it failed or gave something wrong."""
 
 
@@ -65,7 +67,7 @@ def measure(
         ended = 0.0
         try:
             if until is not None:
-                assert process.stderr is not None
+                assert process.stderr is not None  # noqa: S101 - a pipe was asked for
                 complaint = _wait_for_line(process.stderr, until)
                 ended = time.perf_counter()
                 os.kill(process.pid, signal.SIGTERM)
@@ -80,9 +82,10 @@ def measure(
         if until is None and process.returncode != 0:
             errors.seek(0)
             tail = errors.read().decode(errors="replace")[-_KEPT_OF_STDERR:]
-            raise FailedRun(f"exit status {process.returncode}: {tail.strip()}")
+            message = f"exit status {process.returncode}: {tail.strip()}"
+            raise FailedRunError(message)
         if complaint:
-            raise FailedRun(complaint)
+            raise FailedRunError(complaint)
     return Cost(
         seconds=ended - began,
         cpu_seconds=usage.ru_utime + usage.ru_stime,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contenders import version
-from measure import Cost
 from results import OURS, Results, median_seconds
 from targets import TARGETS
-from workloads import Prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from measure import Cost
+    from workloads import Prepared
 
 _DISTRIBUTIONS = (
     "tb2csv",
@@ -113,16 +116,11 @@ def as_json(results: Results) -> dict[str, Any]:
             {
                 "workload": workload,
                 "peer": peer,
-                "runs": [
-                    {OURS: ours and asdict(ours), "peer": theirs and asdict(theirs)}
-                    for ours, theirs in pairs
-                ],
+                "runs": [{OURS: ours and asdict(ours), "peer": theirs and asdict(theirs)} for ours, theirs in pairs],
             }
             for (workload, peer), pairs in results.pairs.items()
         ],
-        "startups": {
-            name: [asdict(cost) for cost in costs] for name, costs in results.startups.items()
-        },
+        "startups": {name: [asdict(cost) for cost in costs] for name, costs in results.startups.items()},
         "listing": [asdict(cost) for cost in results.listing],
         "targets": [
             {
@@ -154,5 +152,5 @@ def _number(figure: float | None, unit: str = "") -> str:
     """Three digits at least; a dash where nothing was measured."""
     if figure is None:
         return "-"
-    digits = f"{figure:.3f}" if figure < 10 else f"{figure:.1f}"
+    digits = f"{figure:.3f}" if figure < 10 else f"{figure:.1f}"  # noqa: PLR2004
     return f"{digits} {unit}".rstrip()

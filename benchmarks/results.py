@@ -26,9 +26,7 @@ class Results:
     def costs(self, workload: str, contender: str = OURS) -> list[Cost]:
         """Every run of one contender on one workload that went well."""
         if contender == OURS:
-            every = [
-                ours for key, pairs in self.pairs.items() for ours, _ in pairs if key[0] == workload
-            ]
+            every = [ours for key, pairs in self.pairs.items() for ours, _ in pairs if key[0] == workload]
         else:
             every = [theirs for _, theirs in self.pairs.get((workload, contender), [])]
         return [cost for cost in every if cost is not None]

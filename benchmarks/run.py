@@ -18,16 +18,19 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import contenders
 import report
 import workloads
 from check import check_tables, check_values
 from contenders import Contender
-from measure import Cost, FailedRun, measure
+from measure import Cost, FailedRunError, measure
 from results import OURS, Results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 # Start-ups are short, so that more runs of them cost little and even out more.
 _LEAST_STARTUPS = 5
@@ -86,7 +89,8 @@ def one_of(known: Iterable[str]) -> Callable[[str], list[str]]:
     def names(text: str) -> list[str]:
         chosen = [name for name in text.split(",") if name]
         if unknown := [name for name in chosen if name not in known]:
-            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}")
+            message = f"unknown: {', '.join(unknown)}"
+            raise argparse.ArgumentTypeError(message)
         return chosen
 
     return names
@@ -96,13 +100,12 @@ def positive(text: str) -> int:
     """Read a number of pairs."""
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
+        message = "must be 1 or more"
+        raise argparse.ArgumentTypeError(message)
     return number
 
 
-def timed(
-    command: list[str], environment: Mapping[str, str] | None = None, until: str | None = None
-) -> Cost:
+def timed(command: list[str], environment: Mapping[str, str] | None = None, until: str | None = None) -> Cost:
     """Measure a command, started where no source tree lies.
 
     `python -m` prefers the current directory: from the top of the repository it would run the
@@ -118,7 +121,7 @@ def measure_startups(rounds: int, results: Results) -> None:
         for name, command in list(commands.items()):
             try:
                 cost = timed(command)
-            except FailedRun as failure:
+            except FailedRunError as failure:
                 results.notes.append(f"start-up of {name}: {failure}")
                 del commands[name]
             else:
@@ -130,13 +133,11 @@ def measure_listing(prepared: workloads.Prepared, rounds: int, results: Results)
     try:
         for _ in range(rounds):
             results.listing.append(timed(contenders.tb2csv("ls", str(prepared.logdir))))
-    except FailedRun as failure:
+    except FailedRunError as failure:
         results.notes.append(f"tb2csv ls: {failure}")
 
 
-def measure_workload(
-    prepared: workloads.Prepared, asked_for: list[str] | None, pairs: int, results: Results
-) -> None:
+def measure_workload(prepared: workloads.Prepared, asked_for: list[str] | None, pairs: int, results: Results) -> None:
     """Run tb2csv and each peer in turn on one workload."""
     failed: set[str] = set()
     peers: list[Contender | None] = [*choose_peers(prepared, asked_for, results)]
@@ -146,24 +147,17 @@ def measure_workload(
             ours = attempt(contenders.OURS, prepared, results, failed, values=number == 1)
             theirs = None
             if peer is not None:
-                theirs = attempt(
-                    peer, prepared, results, failed, values=number == 1 and peer.name == "reference"
-                )
+                theirs = attempt(peer, prepared, results, failed, values=number == 1 and peer.name == "reference")
             key = (prepared.name, "" if peer is None else peer.name)
             results.pairs.setdefault(key, []).append((ours, theirs))
             say(f"{prepared.name}: pair {number} of {pairs}", ours, peer, theirs)
 
 
-def choose_peers(
-    prepared: workloads.Prepared, asked_for: list[str] | None, results: Results
-) -> list[Contender]:
+def choose_peers(prepared: workloads.Prepared, asked_for: list[str] | None, results: Results) -> list[Contender]:
     """The peers to run on a workload; a note says why one that was wanted does not run."""
     chosen = []
     for peer in contenders.PEERS.values():
-        if asked_for is None:
-            wanted = prepared.name in peer.default_workloads
-        else:
-            wanted = peer.name in asked_for
+        wanted = prepared.name in peer.default_workloads if asked_for is None else peer.name in asked_for
         if not wanted:
             continue
         if prepared.kind not in peer.kinds:
@@ -180,6 +174,7 @@ def attempt(
     prepared: workloads.Prepared,
     results: Results,
     failed: set[str],
+    *,
     values: bool,
 ) -> Cost | None:
     """Run one contender once and check what it wrote; None if it fails, now or before."""
@@ -194,7 +189,7 @@ def attempt(
                 check_tables(prepared, out)
             if values:
                 check_values(prepared, out)
-        except FailedRun as failure:
+        except FailedRunError as failure:
             failed.add(contender.name)
             results.notes.append(f"{contender.name} failed on {prepared.name}: {failure}")
             return None

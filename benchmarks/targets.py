@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from results import Results, median_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,10 @@ def _reference_against_tbparse(results: Results) -> float | None:
 
 
 TARGETS = (
-    Target("A: faster than tbparse and to_csv", _faster("A", "tbparse"), 60, "x", True),
-    Target("A: faster than EventAccumulator", _faster("A", "accumulator"), 20, "x", True),
-    Target("A: faster than rustboard's load", _faster("A", "rustboard"), 1, "x", True),
-    Target("A: reference scanner faster than tbparse", _reference_against_tbparse, 4, "x", True),
+    Target("A: faster than tbparse and to_csv", _faster("A", "tbparse"), 60, "x", at_least=True),
+    Target("A: faster than EventAccumulator", _faster("A", "accumulator"), 20, "x", at_least=True),
+    Target("A: faster than rustboard's load", _faster("A", "rustboard"), 1, "x", at_least=True),
+    Target("A: reference scanner faster than tbparse", _reference_against_tbparse, 4, "x", at_least=True),
     *(_above_startup(workload) for workload in "ABCD"),
     Target("E: time", lambda results: results.seconds("E"), 10, "s"),
     Target("F: peak memory", lambda results: results.peak_mb("F"), 500, "MB"),

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE / ".data"
@@ -43,7 +45,7 @@ WORKLOADS = {
     "C": Workload("20,000 histograms of 30 buckets, 1 file, 4 tags", "histograms", 1, 4, 5_000),
     "D": Workload("200 tensors of 256 x 128 float32, 1 file", "tensors", 1, 1, 200),
     "E": Workload("10,000 runs of 2 tags of 50 scalars", "scalars", 10_000, 2, 50),
-    "F": Workload("20,000,000 scalars, 1 file, 10 tags", "scalars", 1, 10, 2_000_000, False),
+    "F": Workload("20,000,000 scalars, 1 file, 10 tags", "scalars", 1, 10, 2_000_000, by_default=False),
 }
 
 

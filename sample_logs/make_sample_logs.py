@@ -16,21 +16,26 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import tensorboardX
-import tensorflow_logs
 import torch
 from torch.utils import tensorboard as torch_tensorboard
+
+import tensorflow_logs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 SEED: Final = 20
 #: ``damaged/``: index of the record with a flipped payload byte, and of the one with a flipped length byte.
 DAMAGED_PAYLOAD_RECORD: Final = 40
 DAMAGED_LENGTH_RECORD: Final = 80
 
+#: Shorter names occur in binary data by chance.
+_SHORTEST_TRACE: Final = 4
 _FRAME_HEADER: Final = 12  # u64 length and its checksum
 _FRAME_FOOTER: Final = 4  # checksum of the payload
 _EVENT_FILE: Final = re.compile(r"(events\.out\.tfevents)\.(\d+)\.HOST(?:\.\d+\.(\d+))?((?:\.v2)?)$")
@@ -154,7 +159,8 @@ def hide_origin(folder: Path) -> None:
     for path in folder.rglob("*tfevents*"):
         match = _EVENT_FILE.match(path.name.replace(f".{socket.gethostname()}", ".HOST", 1))
         if match is None:
-            raise RuntimeError(f"{path} is not named as any known writer names its files; add its pattern.")
+            message = f"{path} is not named as any known writer names its files; add its pattern."
+            raise RuntimeError(message)
         prefix, second, serial, suffix = match.groups()
         name = f"{prefix}.{{second}}.sample{'' if serial is None else '.1.{serial}'}{suffix}"
         runs.setdefault(path.parent, []).append((int(second), int(serial or 0), name, path))
@@ -167,12 +173,12 @@ def hide_origin(folder: Path) -> None:
 def refuse_traces(folder: Path) -> None:
     """Raise where a file below ``folder`` holds a path or the host name of this machine."""
     here = {Path.cwd(), Path(__file__).resolve().parent, Path.home(), Path(sys.prefix), Path(tempfile.gettempdir())}
-    # Shorter ones occur in binary data by chance.
-    traces = [trace for trace in (*map(str, here), socket.gethostname()) if len(trace) >= 4]
+    traces = [trace for trace in (*map(str, here), socket.gethostname()) if len(trace) >= _SHORTEST_TRACE]
     for path in folder.rglob("*"):
         found = [trace for trace in traces if path.is_file() and trace.encode() in path.read_bytes()]
         if found:
-            raise RuntimeError(f"{path} contains {found}; find the summary that wrote it and leave it out.")
+            message = f"{path} contains {found}; find the summary that wrote it and leave it out."
+            raise RuntimeError(message)
 
 
 def main(arguments: list[str]) -> None:

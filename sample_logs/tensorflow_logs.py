@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import keras
 import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hp
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SEED: Final = 20
 STEPS: Final = 60
@@ -114,7 +116,7 @@ def make_tf2_hparams(folder: Path) -> None:
     units = hp.HParam("units", hp.Discrete([2, 4]))
     shuffle = hp.HParam("shuffle", hp.Discrete([True, False]))
     optimizer = hp.HParam("optimizer", hp.Discrete(["adam", "sgd"]), description="Which *optimizer*.")
-    metric = hp.Metric("evaluation/loss", group="validation", display_name="loss")
+    metric = hp.Metric("evaluation/loss", display_name="loss")
     with tf.summary.create_file_writer(str(folder)).as_default():
         hp.hparams_config(hparams=[rate, units, shuffle, optimizer], metrics=[metric])
 

@@ -88,9 +88,8 @@ class RunTables:
         tables = []
         for i, account in enumerate(rows.series):
             start, stop = int(rows.bounds[i]), int(rows.bounds[i + 1])
-            has_values = rows.value_bounds[i] < piece.stop and rows.value_bounds[i + 1] > piece.start
-            if start == stop and (not has_values or account.undecodable):
-                continue
+            if start == stop and account.undecodable:
+                continue  # of values that have no elements there is a table, of undecodable ones another
             path = self._path(account, piece)
             self.entries[path].rows += stop - start
             tables.append(TableRows(path, start, stop))
@@ -114,15 +113,11 @@ class RunTables:
         import polars as pl
 
         piece = rows.piece
-        folders = {}
-        for i, account in enumerate(rows.series):
-            table = self._layout.table_path(account.series)
-            folder = table.with_name(table.name + FILES_ENDING)
-            folders[i] = folder
         for file in piece.files:
-            i = int((rows.value_bounds <= file.row).sum()) - 1
-            self.stored.add(str(folders[i]))
-            with self._folder.open(folders[i] / file.name) as opened:
+            table = self._layout.table_path(rows.series_of(file.row).series)
+            folder = table.with_name(table.name + FILES_ENDING)
+            self.stored.add(str(folder))
+            with self._folder.open(folder / file.name) as opened:
                 opened.write(file.data)
         if "path" not in piece.frame.columns:
             self._sink.append(piece.frame, tables)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tb2csv.decoders import DecodeOptions, Decoder, Piece, Undecodable, Values, choose_decoder, load_polars
-from tb2csv.errors import UNREADABLE, Damage
+from tb2csv.decoders.stacks import read_tensor
+from tb2csv.errors import UNREADABLE, Damage, DecodeError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, EventFileReader, FileAccount, first_wall_time
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.values import ValueBlock, ValueForm
 from tb2csv.executors import ahead
 from tb2csv.selection import Selection
+from tb2csv.tensor_protos import is_numeric
 from tb2csv.time_series import RememberedMetadata, TimeSeries, readable
 
 if TYPE_CHECKING:
@@ -66,6 +68,10 @@ class Rows(NamedTuple):
     bounds: npt.NDArray[np.int64]
     #: As ``bounds``, but of the values that were decoded.
     value_bounds: npt.NDArray[np.int64]
+
+    def series_of(self, value: int) -> SeriesAccount:
+        """Return the series of one of the values."""
+        return self.series[_index(self.value_bounds, value)]
 
 
 @dataclass(slots=True)
@@ -182,9 +188,19 @@ class RunReader:
                 account.first_wall_time = float(columns.wall_time[first])
             account.last_step = int(columns.step[last])
             account.last_wall_time = float(columns.wall_time[last])
-            account.last_scalar = float(columns.scalar[last])
+            account.last_scalar = self._number(block, int(last))
             account.points += int(counts[number])
         return grouping
+
+    def _number(self, block: ValueBlock, row: int) -> float:
+        """Return the number of a scalar, also where it is in the payload; NaN for all that is none."""
+        number = float(block.columns.scalar[row])
+        form = self._forms[block.columns.form_id[row]]
+        if form.shape == () and is_numeric(form.dtype) and block.columns.payload_length[row]:
+            alone = Values(block, np.array([row]), self._forms, lambda: np.zeros(1, np.int64), self._options)
+            with contextlib.suppress(DecodeError):
+                number = float(read_tensor(alone, 0).real)
+        return number
 
     def _learn_forms(self) -> None:
         """Find the series of every form that has been met since the last time."""
@@ -221,7 +237,7 @@ class RunReader:
         accounts = [self.series[number] for number in numbers]
         for decoded in decoder.decode(values):
             if isinstance(decoded, Undecodable):
-                account = accounts[int(np.searchsorted(bounds, decoded.row, side="right")) - 1]
+                account = accounts[_index(bounds, decoded.row)]
                 account.undecodable += 1
                 row = decoded.row
                 yield UndecodableValue(
@@ -231,8 +247,10 @@ class RunReader:
                     decoded.detail,
                     bytes(values.payload(row)),
                 )
-            else:
-                yield Rows(decoded, accounts, decoded.row_bounds(bounds), bounds)
+            elif decoded.start < decoded.stop:
+                first, last = _index(bounds, decoded.start), _index(bounds, decoded.stop - 1)
+                concerned = bounds[first : last + 2]
+                yield Rows(decoded, accounts[first : last + 1], decoded.row_bounds(concerned), concerned)
 
     def _values(self, numbers: list[int], grouping: _Grouping) -> tuple[Values, npt.NDArray[np.int64]]:
         """Return the values of some series, one series after the other, and where each starts."""
@@ -249,3 +267,8 @@ class RunReader:
             return shifts + np.arange(bounds[-1])
 
         return Values(grouping.block, order, self._forms, ordinal, self._options), bounds
+
+
+def _index(bounds: npt.NDArray[np.int64], row: int) -> int:
+    """Return which series a row belongs to."""
+    return int(np.searchsorted(bounds, row, side="right")) - 1

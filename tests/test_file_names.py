@@ -504,7 +504,7 @@ def test_against_python_s_idea_of_reserved_names_on_windows(name: str) -> None:
     segment = encode_segment(name)
     for file_name in (segment, segment + ".csv"):
         if sys.version_info >= (3, 13):
-            from ntpath import isreserved  # noqa: PLC0415
+            from ntpath import isreserved
 
             assert not isreserved(file_name)
         else:

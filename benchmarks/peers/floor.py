@@ -25,10 +25,7 @@ def write_tables(workload: Path, out: Path) -> None:
     facts = json.loads((workload / "workload.json").read_text(encoding="utf-8"))
     kind = facts["identity"]["workload"]["kind"]
     rows = pl.DataFrame(
-        {
-            column: np.load(workload / "columns" / f"{column}.npy", mmap_mode="r")
-            for column in facts["columns"]
-        }
+        {column: np.load(workload / "columns" / f"{column}.npy", mmap_mode="r") for column in facts["columns"]}
     )
     start = 0
     made = None
@@ -41,6 +38,6 @@ def write_tables(workload: Path, out: Path) -> None:
         start += height
 
 
-if __name__ == "__main__" and len(sys.argv) == 3:
+if __name__ == "__main__" and len(sys.argv) == 3:  # noqa: PLR2004 - with both arguments
     read_bytes(Path(sys.argv[1]) / "log")
     write_tables(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -18,9 +18,7 @@ def convert(logdir: Path, out: Path) -> None:
     """Write one CSV file for each run and tag below a logdir."""
     has_runs = any(path.is_dir() for path in logdir.iterdir())
     extra = {"wall_time", "dir_name"} if has_runs else {"wall_time"}
-    frame = SummaryReader(
-        str(logdir), pivot=False, extra_columns=extra, event_types={"tensors"}
-    ).tensors
+    frame = SummaryReader(str(logdir), pivot=False, extra_columns=extra, event_types={"tensors"}).tensors
     by = ["dir_name", "tag"] if has_runs else ["tag"]
     for key, table in frame.groupby(by, sort=False):
         *run, tag = key

@@ -74,8 +74,9 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option
         elif not quiet:
             print_problems(report)
             left_out = f", {plural(report.values_filtered, 'value')} not asked for" if report.values_filtered else ""
+            runs = sum(run.values_written > 0 for run in report.runs)
             print_result(
-                f"{plural(report.values_written, 'value')} of {plural(len(report.runs), 'run')} "
+                f"{plural(report.values_written, 'value')} of {plural(runs, 'run')} "
                 f"in {plural(report.tables, 'table')}{left_out}: see {out}/index.csv"
             )
         raise typer.Exit(exit_status(report))

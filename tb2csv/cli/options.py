@@ -9,7 +9,8 @@ import typer
 
 from tb2csv.selection import KINDS, Selection
 
-Kind = enum.Enum("Kind", {kind: kind for kind in KINDS}, type=str)  # type: ignore[misc]
+#: What values can be chosen by: the statistics of histograms come with these.
+Kind = enum.Enum("Kind", {kind: kind for kind in KINDS if kind != "histogram_stats"}, type=str)  # type: ignore[misc]
 
 LogdirArgument = Annotated[
     str, typer.Argument(metavar="LOGDIR", help="Folder with TensorBoard logs, one event file, or an fsspec URL.")
@@ -18,7 +19,10 @@ RunOption = Annotated[
     list[str], typer.Option("--run", metavar="GLOB", help="Only runs that match; repeatable. * matches / too.")
 ]
 TagOption = Annotated[list[str], typer.Option("--tag", metavar="GLOB", help="Only tags that match; repeatable.")]
-KindOption = Annotated[list[Kind], typer.Option("--kind", help="Only this kind of table; repeatable.")]
+KindOption = Annotated[
+    list[Kind],
+    typer.Option("--kind", metavar="KIND", help=f"Only {', '.join(kind.value for kind in Kind)}; repeatable."),
+]
 ExcludeRunOption = Annotated[
     list[str], typer.Option("--exclude-run", metavar="GLOB", help="No runs that match; repeatable.")
 ]

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from tb2csv.errors import OutputError, Tb2csvError
+from tb2csv.errors import UNREADABLE, OutputError, Tb2csvError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tb2csv.errors import Damage
     from tb2csv.logdir import Logdir
     from tb2csv.report import Report
 
@@ -95,13 +96,10 @@ def printable(text: str) -> str:
 
 def print_problems(report: Report) -> None:
     """Print what was damaged, left unfinished, kept undecoded or otherwise deserves a word, to standard error."""
-    lines = [
-        f"{printable(each.path)}: byte {each.offset}: {each.length} bytes {'lost' if each.lost else 'repaired'}: {each.detail}"
-        for each in report.damage
-    ]
+    lines = [f"{printable(each.path)}: {_told(each)}" for each in report.damage]
     lines += [
-        f"{printable(account.path)}: the last record is unfinished ({account.incomplete_tail_bytes} bytes), as in a log that is "
-        "still being written"
+        f"{printable(account.path)}: the last record is unfinished ({account.incomplete_tail_bytes} bytes), "
+        "as in a log that is still being written"
         for _, account in report.sources
         if account.incomplete_tail_bytes
     ]
@@ -115,6 +113,13 @@ def print_problems(report: Report) -> None:
         typer.echo(line, err=True)
     if len(lines) > _SHOWN:
         typer.echo(f"… and {len(lines) - _SHOWN} more; --json lists them all", err=True)
+
+
+def _told(damage: Damage) -> str:
+    if damage.kind == UNREADABLE:
+        return damage.detail
+    fate = "lost" if damage.lost else "repaired"
+    return f"byte {damage.offset}: {plural(damage.length, 'byte')} {fate}: {damage.detail}"
 
 
 def exit_status(report: Report) -> int:

@@ -114,6 +114,19 @@ cdef class FormTable:
             return -1
         return form_id
 
+    cdef void forget_from(self, int32_t count) noexcept nogil:
+        """Take back the forms that were met last, down to ``count``; last come, first gone, so no chain is broken."""
+        cdef uint64_t slot
+        while self.count > count:
+            self.count -= 1
+            slot = self.entries[self.count].hash & (self.slot_count - 1)
+            while self.slots[slot] != self.count:
+                slot = (slot + 1) & (self.slot_count - 1)
+            self.slots[slot] = -1
+            self.arena_size = self.entries[self.count].start
+        if self.last >= self.count:
+            self.last = -1
+
     cdef bint grow_slots(self) noexcept nogil:
         cdef uint64_t slot_count = 2 * self.slot_count, slot
         cdef int32_t *slots = <int32_t *>malloc(slot_count * sizeof(int32_t))
@@ -167,7 +180,7 @@ cdef class FormTable:
         is tried first: one comparison instead of a look-up.
         """
         cdef int32_t guess = self.entries[self.last].successor if self.last >= 0 else -1
-        if guess >= 0 and self.matches(guess, value):
+        if 0 <= guess < self.count and self.matches(guess, value):
             self.last = guess
             return guess
         cdef size_t dims_size = 8 * value.rank if value.rank > 0 else 0

@@ -273,6 +273,7 @@ cdef int scan_frames(
 ) noexcept nogil:
     cdef const uint8_t *frame
     cdef uint64_t length
+    cdef int32_t known
     cdef int status
     while end - position[0] >= HEAD:
         frame = origin + position[0]
@@ -285,8 +286,10 @@ cdef int scan_frames(
             return BAD_LENGTH_CRC
         if masked_crc(frame + HEAD, length) != load32(frame + HEAD + length):
             return BAD_PAYLOAD_CRC
+        known = forms.count
         status = walk_event(Cursor(frame + HEAD, frame + HEAD + length), origin, base, forms, columns)
         if status != MORE:
+            forms.forget_from(known)
             return status
         position[0] += HEAD + length + FOOT
         records[0] += 1

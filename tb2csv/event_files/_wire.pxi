@@ -9,11 +9,17 @@ cdef struct Cursor:
 cdef const uint8_t *NOTHING = b""
 
 
-cdef inline bint read_varint(Cursor *cursor, uint64_t *result) noexcept nogil:
+cdef enum:
+    # Bits after which a varint is too long: a number may take ten bytes, a key or a size five.
+    NUMBER_BITS = 64
+    SIZE_BITS = 35
+
+
+cdef inline bint read_varint(Cursor *cursor, uint64_t *result, int bits=NUMBER_BITS) noexcept nogil:
     cdef uint64_t value = 0
     cdef uint8_t byte
     cdef int shift = 0
-    while cursor.at < cursor.end and shift < 64:
+    while cursor.at < cursor.end and shift < bits:
         byte = cursor.at[0]
         cursor.at += 1
         if shift == 63 and byte > 1:
@@ -28,7 +34,7 @@ cdef inline bint read_varint(Cursor *cursor, uint64_t *result) noexcept nogil:
 
 cdef inline bint read_field(Cursor *cursor, uint32_t *field, uint32_t *wire) noexcept nogil:
     cdef uint64_t key
-    if not read_varint(cursor, &key) or key < 8 or key > 0xFFFFFFFFu:
+    if not read_varint(cursor, &key, SIZE_BITS) or key < 8 or key > 0xFFFFFFFFu:
         return False
     field[0] = <uint32_t>(key >> 3)
     wire[0] = <uint32_t>(key & 7)
@@ -37,7 +43,7 @@ cdef inline bint read_field(Cursor *cursor, uint32_t *field, uint32_t *wire) noe
 
 cdef inline bint read_bytes(Cursor *cursor, Cursor *inner) noexcept nogil:
     cdef uint64_t size
-    if not read_varint(cursor, &size) or size > <uint64_t>(cursor.end - cursor.at):
+    if not read_varint(cursor, &size, SIZE_BITS) or size > <uint64_t>(cursor.end - cursor.at):
         return False
     inner.at = cursor.at
     cursor.at += size

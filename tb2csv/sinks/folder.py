@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,10 @@ DATA_PACKAGE: Final = "datapackage.json"
 
 
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+#: The number of the value in its series, that of the file in the value, and what the bytes look like.
+_STORED_NAME: Final = re.compile(r"\d{6,}(_\d+)?\.[a-z0-9]+")
 
 
 class TableFolder:
@@ -138,9 +143,8 @@ def _foreign_file(folder: Path) -> str | None:
         return DATA_PACKAGE
     for parent, _, names in os.walk(folder):
         relative = PurePosixPath(Path(parent).relative_to(folder).as_posix())
-        if str(relative) in stored:
-            continue
+        is_stored = str(relative) in stored
         for name in sorted(names):
-            if str(relative / name) not in known:
+            if str(relative / name) not in known and not (is_stored and _STORED_NAME.fullmatch(name)):
                 return str(relative / name)
     return None

@@ -39,7 +39,7 @@ FLOATS = [0.0, -0.0, 1.0, -1.5, 0.1, -3.25e-5, 65504.0, 6e-8, float("inf"), floa
 STRINGS = [b"", b"a", "µ".encode(), b"\0\xff", b"x" * 127, b"y" * 128]
 
 
-def sample(dtype: dtypes.DType) -> np.ndarray[Any, Any]:
+def sample(dtype: dtypes.DType) -> np.ndarray[Any, Any]:  # noqa: PLR0911 - one for each family
     """Return the values that are written for a dtype: every code of the small ones, else the extremes."""
     name, numpy_dtype = dtype.name, dtype.as_numpy_dtype
     if name == "string":
@@ -84,7 +84,9 @@ def noted(values: Any, decoded: str) -> list[Any]:
     return [note(value) for value in array.ravel().tolist()]
 
 
-def case(writer: str, how: str, proto: bytes, name: str, shape: list[int], values: Any) -> dict[str, Any]:
+def case(  # noqa: PLR0913, PLR0917 - one for each thing that is told
+    writer: str, how: str, proto: bytes, name: str, shape: list[int], values: Any
+) -> dict[str, Any]:
     """Describe one TensorProto and what it holds."""
     decoded = WIDENED.get(name, name)
     told = {"writer": writer, "name": name, "dtype": types_pb2.DataType.Value(enum_name(name)), "shape": shape}

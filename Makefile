@@ -1,0 +1,66 @@
+# Everything lives in .venv: the packages, and pip's cache. Nothing outside this folder is written.
+PYTHON ?= python3
+ARGS ?=
+
+SHELL := /bin/sh
+BIN := .venv/bin
+PIP := PIP_CACHE_DIR=$(CURDIR)/.venv/pip-cache PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
+BUILD_FILES := pyproject.toml setup.py $(wildcard tb2csv/event_files/*.pyx tb2csv/event_files/*.pxi)
+
+# A compiler counts where it finds Python's own header as well; the scanner is for little-endian machines (setup.py).
+COMPILER := $(BIN)/python -c 'import os, sysconfig as s; print(os.environ.get("CC") or s.get_config_var("CC") or "cc")'
+INCLUDE := $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))'
+IS_LITTLE := $(BIN)/python -c 'import sys; sys.exit(sys.byteorder == "big")'
+HAS_COMPILER = $(IS_LITTLE) && echo '\#include <Python.h>' | $$($(COMPILER)) -I"$$($(INCLUDE))" -x c -E - >/dev/null 2>&1
+
+.PHONY: help demo test lint docs bench clean
+.DELETE_ON_ERROR:
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
+
+demo: .venv/installed-base ## Convert sample_logs into demo-tables and show some of the tables.
+	@echo '$$ tb2csv convert sample_logs demo-tables --overwrite'
+	@$(BIN)/tb2csv convert sample_logs demo-tables --overwrite || test $$? -eq 3
+	@echo && echo '$$ head -n 4 demo-tables/index.csv' && head -n 4 demo-tables/index.csv
+	@echo && echo '$$ head -n 4 demo-tables/tf2/scalars/loss.csv' && head -n 4 demo-tables/tf2/scalars/loss.csv
+	@echo && echo '$$ cat demo-tables/hparams.csv' && cat demo-tables/hparams.csv
+
+test: .venv/installed-test ## Run the tests; ARGS go to pytest.
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/installed-dev ## Check style, formatting, types and the floors of imports.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: .venv/installed-base ## Write docs/cli.md anew.
+	$(BIN)/python docs/make_cli_reference.py
+
+bench: .venv/installed-test ## Measure tb2csv against its peers; ARGS go to benchmarks/run.py.
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+clean: ## Remove whatever the other targets made.
+	rm -rf .venv .venv-without-compiler build demo-tables benchmarks/.data tb2csv.egg-info tb2csv/event_files/_scanner.c
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -f tb2csv/event_files/_scanner.*.so tb2csv/event_files/_scanner.*.pyd
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 10) and \
+	"tb2csv needs Python 3.10 or later, but $(PYTHON) is %d.%d; try make PYTHON=python3.12." % v[:2])'
+	$(PYTHON) -m venv .venv
+
+# Editable, so that what is tested is what lies here: a copy in .venv would be hidden by the sources in this folder,
+# which would then run without the compiled scanner.
+.venv/installed-base .venv/installed-test: .venv/installed-%: $(BUILD_FILES) | .venv/bin/python
+	@if $(HAS_COMPILER); then export TB2CSV_REQUIRE_EXT=1; \
+	else export TB2CSV_SKIP_EXT=1; echo 'No C compiler was found: the reference scanner does the work.'; fi; \
+	$(PIP) install --quiet --editable '.$(patsubst %,[%],$(filter-out base,$*))'
+	@touch $@
+
+# The linters need no compiled scanner, and leave one that is there.
+.venv/installed-dev: $(BUILD_FILES) | .venv/bin/python
+	@TB2CSV_SKIP_EXT=1 $(PIP) install --quiet --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,257 @@
+"""What the documents say is so: commands, options, kinds, columns, examples, links."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import inspect
+import json
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tb2csv
+from tb2csv.decoders import DECODERS, FALLBACKS, TENSOR_STYLES
+from tb2csv.selection import KINDS
+from tb2csv.sinks.file_names import RESERVED_FOLDERS
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE_LOGS = ROOT / "sample_logs"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), SAMPLE_LOGS / "README.md"])
+CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+#: Columns that are numbered stand for all of their sort.
+NUMBERED = re.compile(r"(?<=[a-z])(_?\d+)+$")
+
+cli_reference = runpy.run_path(str(ROOT / "docs" / "make_cli_reference.py"))
+
+
+def read(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def run(command: str, folder: Path, width: int = 80) -> str:
+    """Return what a shell command prints, with the tb2csv of this environment."""
+    scripts = sysconfig.get_path("scripts")
+    path = os.pathsep.join([scripts, str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["sh", "-c", command],  # noqa: S607 - whichever there is
+        cwd=folder,
+        env={**os.environ, "PATH": path, "COLUMNS": str(width), "TERMINAL_WIDTH": str(width), "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    return done.stdout.decode()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Give a folder that has the sample logs, as a fresh checkout does."""
+    shutil.copytree(SAMPLE_LOGS, tmp_path / "sample_logs")
+    return tmp_path
+
+
+# The command line
+
+
+def test_the_reference_of_the_command_line_is_current() -> None:
+    assert read("docs/cli.md") == cli_reference["page"](), "run: python docs/make_cli_reference.py"
+
+
+@pytest.mark.parametrize("command", cli_reference["commands"]())
+def test_what_help_says_is_in_the_reference(command: str, tmp_path: Path) -> None:
+    """Every option and sentence of ``--help``, whatever its layout."""
+    function = cli_reference["commands"]()[command]
+    shown = plain(run(f"tb2csv {command} --help", tmp_path, width=400))
+    section = plain(read("docs/cli.md").split(f"### tb2csv {command}\n")[1].split("\n### ")[0])
+    known = cli_reference["parameters"](function)
+    assert set(re.findall(r" (--[a-z-]+)", shown)) == set(re.findall(r" (--[a-z-]+)", section))
+    for text in [*(each.help for each in known), *inspect.cleandoc(function.__doc__).split("\n\n")]:
+        assert plain(text) in shown
+        assert plain(text) in section
+
+
+def test_every_command_is_in_the_reference_and_in_the_readme(tmp_path: Path) -> None:
+    shown = run("tb2csv --help", tmp_path, width=400)
+    for command in cli_reference["commands"]():
+        assert re.search(rf"^\W*{command} ", shown, re.MULTILINE)
+        assert f"`tb2csv {command} LOGDIR" in read("README.md")
+
+
+def test_the_fields_of_ls_are_in_the_reference(tmp_path: Path) -> None:
+    listed = json.loads(run(f"tb2csv ls '{SAMPLE_LOGS}' --run tf2 --json", tmp_path))
+    assert [field for field in listed[0] if f"`{field}`" not in read("docs/cli.md")] == []
+
+
+def plain(text: str) -> str:
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", text).split())
+
+
+# Kinds and columns
+
+
+def test_every_kind_has_a_reserved_folder() -> None:
+    assert set(KINDS) == RESERVED_FOLDERS
+
+
+def test_every_decoder_makes_a_kind_that_is_listed() -> None:
+    assert {decoder.kind for decoder in (*DECODERS.values(), *FALLBACKS)} <= set(KINDS)
+
+
+@functools.cache
+def documented(page: str) -> dict[str, list[str]]:
+    """Return the columns that a page's table of kinds gives, by kind."""
+    rows = [line.split("|")[1:-1] for line in read(page).splitlines() if line.startswith("| `")]
+    kinds = {cells[0].strip(" `"): cells[-1] for cells in rows if len(cells) == 3}
+    return {kind: re.findall(r"`([^`]+)`", kinds[kind]) for kind in KINDS if kind in kinds}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tables.md"])
+def test_every_kind_is_in_the_tables_of(page: str) -> None:
+    assert list(documented(page)) == list(KINDS)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tables.md"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_column_is_in_the_tables_of(page: str, kind: str, sample_tables: Path) -> None:
+    headers = headers_by_kind(sample_tables)[kind]
+    known = documented(page)[kind]
+    assert headers
+    for header in headers:
+        if kind == "hparams":  # what follows are the log's own names
+            assert header[: len(known)] == known
+        else:
+            columns = list(dict.fromkeys(NUMBERED.sub("0", column) for column in header))
+            assert [column for column in columns if column not in known] == []
+            # In the same order, though not every table has all of them.
+            assert columns == sorted(columns, key=known.index)
+
+
+@pytest.mark.parametrize("style", TENSOR_STYLES)
+def test_every_style_of_tensors_is_documented(style: str, tmp_path: Path) -> None:
+    rows = [line for line in read("docs/tables.md").splitlines() if line.startswith(f"| `{style}` |")]
+    assert len(rows) == 1
+    if style == "elements":  # the default, as above
+        return
+    known = {NUMBERED.sub("0", name) for name in re.findall(r"`([^`]+)`", rows[0])}
+    tb2csv.convert(SAMPLE_LOGS, tmp_path / "out", tensors=style, selection=tb2csv.Selection(kinds=("tensors",)))
+    for header in headers_by_kind(tmp_path / "out")["tensors"]:
+        assert {NUMBERED.sub("0", column) for column in header} <= known
+
+
+def test_the_columns_of_undecodable_values_are_documented(tmp_path: Path) -> None:
+    from event_files import event, text, write_run
+
+    write_run(tmp_path / "log", event(text("notes", [b"\xff"])))
+    tb2csv.convert(tmp_path / "log", tmp_path / "out")
+    (header,) = headers_by_kind(tmp_path / "out")["blobs"]
+    assert ", ".join(f"`{column}`" for column in header) in read("docs/tables.md")
+    assert (tmp_path / "out" / "blobs" / "notes.undecodable.csv").exists()
+
+
+def test_the_columns_of_the_index_are_documented(sample_tables: Path) -> None:
+    section = read("docs/tables.md").split("## index.csv")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == header_of(sample_tables / "index.csv")
+
+
+def test_the_fields_of_the_report_are_documented(sample_tables: Path) -> None:
+    account = json.loads((sample_tables / "datapackage.json").read_text(encoding="utf-8"))["tb2csv"]
+    section = read("docs/tables.md").split("## datapackage.json")[1]
+    assert [name for name in field_names(account) if f"`{name}`" not in section] == []
+
+
+def field_names(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return set(value) | {name for each in value.values() for name in field_names(each)}
+    return {name for each in value for name in field_names(each)} if isinstance(value, list) else set()
+
+
+@pytest.fixture(scope="module")
+def sample_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("docs") / "tables"
+    tb2csv.convert(SAMPLE_LOGS, out)
+    return out
+
+
+def headers_by_kind(out: Path) -> dict[str, list[list[str]]]:
+    headers: dict[str, list[list[str]]] = {kind: [] for kind in KINDS}
+    with (out / "index.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            headers[row["kind"]].append(header_of(out / row["path"]))
+    return headers
+
+
+def header_of(table: Path) -> list[str]:
+    with table.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file))
+
+
+# Examples
+
+
+@pytest.mark.parametrize("page", [page.relative_to(ROOT).as_posix() for page in PAGES if CONSOLE.search(read(page))])
+def test_the_commands_print_what_stands_in(page: str, checkout: Path) -> None:
+    """Each ``console`` block: lines after ``$`` are run in turn, what follows is what they print."""
+    for block in CONSOLE.findall(read(page)):
+        commands = re.findall(r"^\$ (.*)$", block, re.MULTILINE)
+        assert "".join(f"$ {command}\n{run(command, checkout)}" for command in commands) == block
+
+
+def test_the_python_example_prints_what_the_readme_says(checkout: Path) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```$", read("README.md"), re.DOTALL | re.MULTILINE)
+    printed = re.search(r"^It prints:\n\n```text\n(.*?)^```$", read("README.md"), re.DOTALL | re.MULTILINE)
+    assert printed
+    (checkout / "example.py").write_text(code, encoding="utf-8")
+    assert run("python example.py", checkout) == printed[1]
+
+
+def test_make_has_the_targets_that_the_pages_name() -> None:
+    targets = re.findall(r"^([a-z]+):.*## \S", read("Makefile"), re.MULTILINE)
+    named = {
+        name for page in PAGES for name in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE)
+    }
+    assert named <= set(targets)
+    assert len(targets) <= 8
+
+
+# Links
+
+
+@pytest.mark.parametrize("page", [page.relative_to(ROOT).as_posix() for page in PAGES])
+def test_links_lead_somewhere(page: str) -> None:
+    folder = (ROOT / page).parent
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", read(page)) if "://" not in link]
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = (folder / path) if path else ROOT / page
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def test_every_decision_is_linked_and_numbered() -> None:
+    records = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert [int(record.name[:4]) for record in records] == list(range(1, len(records) + 1))
+    assert [record.name for record in records if f"(docs/decisions/{record.name})" not in read("ARCHITECTURE.md")] == []
+
+
+def test_every_module_has_its_floor_in_the_architecture() -> None:
+    layers = re.search(r"^layers = \[\n(.*?)^\]", read("pyproject.toml"), re.DOTALL | re.MULTILINE)
+    assert layers
+    floors = [re.findall(r"\w+", line) for line in layers[1].splitlines()]
+    documented_floors: list[list[str]] = []
+    for number, module in re.findall(r"^\| +(\d*) *\| `(\w+)/?` \|", read("ARCHITECTURE.md"), re.MULTILINE):
+        if number:
+            documented_floors.append([])
+        documented_floors[-1].append(module)
+    assert [sorted(floor) for floor in documented_floors] == [sorted(floor) for floor in floors]
