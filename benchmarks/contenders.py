@@ -118,5 +118,14 @@ PEERS = {
     )
 }
 
+#: tb2csv's start-up with polars, which `--version` does not import and the floor's start-up does.
+LOADED = "tb2csv with polars"
+
+_LOADED_CODE = "import sys, polars; sys.argv = ['tb2csv', '--version']; from tb2csv.cli import main; main()"
+
 # What a contender takes before it looks at a log. The floor's imports what the floor imports.
-STARTUPS = {"tb2csv": tb2csv("--version"), "floor": script("floor.py")}
+STARTUPS = {
+    OURS.name: tb2csv("--version"),
+    LOADED: [sys.executable, "-c", _LOADED_CODE],
+    "floor": script("floor.py"),
+}

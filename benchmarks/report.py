@@ -8,7 +8,7 @@ import statistics
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from contenders import version
+from contenders import LOADED, version
 from results import OURS, Results, median_seconds
 from targets import TARGETS
 
@@ -88,10 +88,12 @@ def startup_table(names: Iterable[str], results: Results) -> str:
             _number(results.above_startup(name, OURS), "s"),
             _number(results.above_startup(name, "floor"), "s"),
             _number(results.times_floor(name), "x"),
+            _number(results.times_floor(name, LOADED), "x"),
         )
         for name in names
     ]
-    return f"{text}\n\n{table(('above start-up', 'tb2csv', 'floor', 'ratio'), above)}"
+    header = ("above start-up", "tb2csv", "floor", "ratio", "ratio, polars imported by both")
+    return f"{text}\n\n{table(header, above)}"
 
 
 def target_table(results: Results) -> str:

@@ -52,15 +52,15 @@ class Results:
         ]
         return statistics.median(ratios) if ratios else None
 
-    def above_startup(self, workload: str, contender: str = OURS) -> float | None:
-        """The median time of a contender on a workload less the median of its start-up."""
+    def above_startup(self, workload: str, contender: str = OURS, startup_of: str = "") -> float | None:
+        """The median time of a contender on a workload less the median of its start-up, or of another one."""
         whole = self.seconds(workload, contender)
-        startup = median_seconds(self.startups.get(contender, []))
+        startup = median_seconds(self.startups.get(startup_of or contender, []))
         return None if whole is None or startup is None else whole - startup
 
-    def times_floor(self, workload: str) -> float | None:
+    def times_floor(self, workload: str, startup_of: str = OURS) -> float | None:
         """How many times the floor's time tb2csv takes, both above their start-ups."""
-        ours = self.above_startup(workload)
+        ours = self.above_startup(workload, OURS, startup_of)
         floor = self.above_startup(workload, "floor")
         return None if ours is None or floor is None or floor <= 0 else ours / floor
 

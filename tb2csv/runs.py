@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
     from tb2csv.logdir import EventFile, Run
 
-#: More series than this do not fit the type by which numpy sorts in linear time.
-_RADIX_SORTABLE = np.iinfo(np.int16).max
-
 
 @dataclass(slots=True)
 class SeriesAccount:
@@ -79,7 +76,7 @@ class _Grouping:
     """The values of a block sorted by series: ``order[bounds[i]:bounds[i + 1]]`` are the rows of series number i."""
 
     block: ValueBlock
-    order: npt.NDArray[np.intp]
+    order: npt.NDArray[np.int64]
     bounds: npt.NDArray[np.int64]
     #: The numbers of the series that have values here, and how many they had before.
     present: list[int] = field(default_factory=list)
@@ -109,7 +106,7 @@ class RunReader:
         self._on_bytes = on_bytes
         self._form_table = self._scanner.form_table()
         self._forms: list[ValueForm] = []
-        self._series_of_form: npt.NDArray[np.integer] = np.empty(0, np.int16)
+        self._series_of_form = np.empty(0, np.int32)
         self._series_ids: dict[tuple[bytes, str, str], int] = {}
         self._first_signatures: dict[tuple[bytes, str], str] = {}
         self._signatures: list[str] = []
@@ -173,11 +170,10 @@ class RunReader:
         columns = block.columns
         size = len(block)
         self._learn_forms()
-        number_of = self._series_of_form[columns.form_id[:size]]
-        counts = np.bincount(number_of, minlength=len(self.series))
+        order, bounds = np.empty(size, np.int64), np.empty(len(self.series) + 1, np.int64)
+        self._scanner.group(columns.form_id[:size], self._series_of_form, order, bounds)
+        counts = np.diff(bounds)
         present = np.flatnonzero(counts).tolist()
-        order = np.arange(size) if len(present) == 1 else np.argsort(number_of, kind="stable")
-        bounds = np.concatenate(([0], np.cumsum(counts)))
         grouping = _Grouping(block, order, bounds, present)
         for number in present:
             account = self.series[number]
@@ -212,8 +208,7 @@ class RunReader:
             form = ValueForm.from_key(self._form_table.key(form_id))
             self._forms.append(form)
             numbers.append(self._series_number(form))
-        dtype = np.int16 if len(self.series) <= _RADIX_SORTABLE else np.int32
-        self._series_of_form = np.concatenate((self._series_of_form, numbers)).astype(dtype)
+        self._series_of_form = np.append(self._series_of_form, np.array(numbers, np.int32))
 
     def _series_number(self, form: ValueForm) -> int:
         plugin_name, metadata = self._metadata.of(form)

@@ -55,7 +55,7 @@ def main() -> NoReturn:
         stream.reconfigure(errors="backslashreplace")
     status = 0
     try:
-        app()
+        app(prog_name="tb2csv")
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     for stream in streams:

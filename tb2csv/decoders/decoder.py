@@ -61,7 +61,7 @@ class Values:
     def __init__(
         self,
         block: ValueBlock,
-        rows: npt.NDArray[np.intp],
+        rows: npt.NDArray[np.int64],
         forms: Sequence[ValueForm],
         ordinal: Callable[[], npt.NDArray[np.int64]],
         options: DecodeOptions,
@@ -132,7 +132,7 @@ class Values:
         ends = starts + self.payload_length[start:stop]
         return b"".join([buffer[begin:end] for begin, end in zip(starts.tolist(), ends.tolist(), strict=True)])
 
-    def take(self, which: npt.NDArray[np.intp]) -> Values:
+    def take(self, which: npt.NDArray[np.int64]) -> Values:
         """Return some of the values."""
         return Values(self.block, self._rows[which], self.forms, lambda: self.ordinal[which], self.options)
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from tb2csv.decoders.decoder import Piece, Undecodable
-from tb2csv.decoders.stacks import stacks
+from tb2csv.decoders.stacks import is_real, stacks
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.flat_messages import flat_classes
 from tb2csv.event_files.values import ValueKind
-from tb2csv.tensor_protos import is_numeric
+from tb2csv.tensor_protos import dtype_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,9 @@ STATS_KIND: Final = "histogram_stats"
 _STATS: Final = ("min", "max", "num", "sum", "sum_squares")
 _COLUMNS: Final = 3  # left, right, count
 
+#: What not every value of is a float64; no writer makes histograms of it.
+_BEYOND_FLOAT64: Final = ("int64", "uint64")
+
 #: Legacy histograms decoded together; PyTorch's default bins make about six hundred rows of one.
 _BATCH: Final = 1024
 
@@ -48,7 +51,8 @@ class HistogramDecoder:
         if form.kind == ValueKind.HISTO:
             return "histo"
         is_histogram = form.shape is not None and len(form.shape) == 2 and form.shape[1] == _COLUMNS  # noqa: PLR2004
-        return "tensor" if is_histogram and is_numeric(form.dtype) else None
+        is_exact = is_real(form.dtype) and dtype_name(form.dtype) not in _BEYOND_FLOAT64
+        return "tensor" if is_histogram and is_exact else None
 
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
         """Yield the buckets of all values."""

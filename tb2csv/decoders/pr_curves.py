@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tb2csv.decoders.decoder import Piece, Undecodable
-from tb2csv.decoders.stacks import stacks, storable
-from tb2csv.tensor_protos import dtype_name, is_numeric
+from tb2csv.decoders.stacks import is_real, stacks, storable
+from tb2csv.tensor_protos import dtype_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ class PrCurveDecoder:
     def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Return the dtype of a tensor ``[6, thresholds]``."""
         is_curve = form.shape is not None and len(form.shape) == 2 and form.shape[0] == len(_ROWS)  # noqa: PLR2004
-        return dtype_name(form.dtype) if is_curve and is_numeric(form.dtype) else None
+        return dtype_name(form.dtype) if is_curve and is_real(form.dtype) else None
 
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
         """Yield a piece for each stack."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tb2csv.decoders.decoder import Piece, Undecodable
-from tb2csv.decoders.stacks import stacks, storable
+from tb2csv.decoders.stacks import is_real, stacks, storable
 from tb2csv.event_files.values import ValueKind
-from tb2csv.tensor_protos import decode_content, dtype_name, is_numeric
+from tb2csv.tensor_protos import decode_content, dtype_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +29,7 @@ class ScalarDecoder:
         """Return the dtype of a number of rank 0."""
         if form.kind == ValueKind.SIMPLE_VALUE:
             return "float32"
-        name = dtype_name(form.dtype)
-        # A complex number takes two columns: those of a tensor.
-        return name if form.shape == () and is_numeric(form.dtype) and not name.startswith("complex") else None
+        return dtype_name(form.dtype) if form.shape == () and is_real(form.dtype) else None
 
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
         """Yield one piece, with a row for each value that can be decoded."""
@@ -40,7 +38,7 @@ class ScalarDecoder:
         numbers: npt.NDArray[Any] = values.scalar
         counts: npt.NDArray[np.int64] | int = 1
         rows: Any = slice(None)
-        dtype = _dtype(values.form(0))
+        dtype = storable(np.empty(0, _dtype(values.form(0)))).dtype
         indirect = np.flatnonzero(values.payload_length)  # their number is not in the scalar column
         if indirect.size:
             numbers = np.zeros(len(values), dtype)
@@ -59,7 +57,7 @@ class ScalarDecoder:
             {
                 "wall_time": values.wall_time[rows],
                 "step": values.step[rows],
-                "value": storable(numbers[rows].astype(dtype, copy=False)),
+                "value": numbers[rows].astype(dtype, copy=False),
             }
         )
         yield Piece(frame, 0, len(values), counts)

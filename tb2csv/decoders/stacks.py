@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from tb2csv.decoders.decoder import PIECE_ROWS, Undecodable
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
-from tb2csv.tensor_protos import decode_content, decode_tensor, is_numeric, item_size
+from tb2csv.tensor_protos import decode_content, decode_tensor, dtype_name, is_numeric, item_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from tb2csv.event_files.values import ValueForm
 
     _Reader = Callable[[Values, int], npt.NDArray[Any]]
+
+
+#: Dimensions of a tensor at the most: one less than numpy has had since its first version, as a stack takes one more.
+_MAX_RANK: Final = 31
 
 
 class Stack(NamedTuple):
@@ -51,28 +55,27 @@ def _stack(values: Values, form: ValueForm, start: int, stop: int, read: _Reader
     if form.kind == ValueKind.SCALAR_TENSOR:
         yield Stack(start, stop, values.scalar[start:stop].astype(decode_content(b"", form.dtype).dtype))
         return
-    if form.kind == ValueKind.TENSOR_CONTENT and form.shape is not None and is_numeric(form.dtype):
-        shape = (stop - start, *form.shape)
-        size = math.prod(form.shape) * (item_size(form.dtype) or 0)
-        if min(form.shape, default=0) >= 0 and (values.payload_length[start:stop] == size).all():
+    shape = form.shape
+    is_regular = form.kind == ValueKind.TENSOR_CONTENT and is_numeric(form.dtype)
+    if is_regular and shape is not None and len(shape) <= _MAX_RANK and min(shape, default=0) >= 0:
+        size = math.prod(shape) * (item_size(form.dtype) or 0)
+        if (values.payload_length[start:stop] == size).all():
             try:
                 flat = decode_content(values.payloads(start, stop), form.dtype)
             except DecodeError:  # of one value among them: which, is found out one by one
                 pass
             else:
-                yield Stack(start, stop, flat.reshape(shape))
+                yield Stack(start, stop, flat.reshape(stop - start, *shape))
                 return
-    yield from _stack_one_by_one(values, form.shape, start, stop, read)
+    yield from _stack_one_by_one(values, start, stop, read)
 
 
-def _stack_one_by_one(
-    values: Values, shape: tuple[int, ...] | None, start: int, stop: int, read: _Reader
-) -> Iterator[Stack | Undecodable]:
+def _stack_one_by_one(values: Values, start: int, stop: int, read: _Reader) -> Iterator[Stack | Undecodable]:
     alike: list[npt.NDArray[Any]] = []
     for row in range(start, stop):
         array = None
         try:
-            array = _of_shape(read(values, row), shape)
+            array = read(values, row)
         except DecodeError as error:
             failure = Undecodable(row, str(error))
         if alike and (array is None or array.shape != alike[0].shape or array.dtype != alike[0].dtype):
@@ -86,24 +89,28 @@ def _stack_one_by_one(
         yield Stack(stop - len(alike), stop, np.stack(alike) if len(alike) > 1 else alike[0][np.newaxis])
 
 
-def _of_shape(array: npt.NDArray[Any], shape: tuple[int, ...] | None) -> npt.NDArray[Any]:
-    """Return the tensor, if it has the shape by which its table was chosen."""
-    if shape is not None and array.shape != shape:
+def read_tensor(values: Values, row: int) -> npt.NDArray[Any]:
+    """Return the tensor of one value; raise DecodeError where it holds none, or not what it says.
+
+    Several elements without a shape are not what it says: a form without a shape is that of a single one.
+    """
+    form = values.form(row)
+    payload = bytes(values.payload(row))
+    rank = len(form.shape or ())
+    if rank > _MAX_RANK:
+        detail = f"a tensor has {rank} dimensions, more than the {_MAX_RANK} that fit in an array"
+        raise DecodeError(detail)
+    if form.kind == ValueKind.TENSOR_PROTO:
+        array = decode_tensor(payload)
+    elif form.kind == ValueKind.TENSOR_CONTENT:
+        array = decode_tensor(_tensor_proto(form, payload))
+    else:
+        detail = f"the value holds a {form.kind.name.lower()}, not a tensor"
+        raise DecodeError(detail)
+    if form.shape is not None and array.shape != form.shape:
         detail = f"a tensor without a shape, which makes it a single value, holds {array.size}"
         raise DecodeError(detail)
     return array
-
-
-def read_tensor(values: Values, row: int) -> npt.NDArray[Any]:
-    """Return the tensor of one value; raise DecodeError where it holds none, or not what it says."""
-    form = values.form(row)
-    payload = bytes(values.payload(row))
-    if form.kind == ValueKind.TENSOR_PROTO:
-        return decode_tensor(payload)
-    if form.kind == ValueKind.TENSOR_CONTENT:
-        return decode_tensor(_tensor_proto(form, payload))
-    detail = f"the value holds a {form.kind.name.lower()}, not a tensor"
-    raise DecodeError(detail)
 
 
 def _tensor_proto(form: ValueForm, content: bytes) -> bytes:
@@ -118,6 +125,11 @@ def _tensor_proto(form: ValueForm, content: bytes) -> bytes:
             proto.tensor_shape.dim.add(size=size)
     serialized: bytes = proto.SerializeToString()
     return serialized
+
+
+def is_real(dtype: int) -> bool:
+    """Say whether one column can hold the values of a dtype: those of complex numbers take two."""
+    return is_numeric(dtype) and not dtype_name(dtype).startswith("complex")
 
 
 def storable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

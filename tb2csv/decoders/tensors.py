@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: The widest row of the ``wide`` style, which is also what a spreadsheet takes; larger tensors keep a row per element.
 MAX_WIDE_ELEMENTS: Final = 16_000
+#: So do those of more dimensions, for in this style a table's name may have to tell them all.
+MAX_WIDE_RANK: Final = 8
 
 _TENSOR_KINDS: Final = (ValueKind.SCALAR_TENSOR, ValueKind.TENSOR_CONTENT, ValueKind.TENSOR_PROTO)
 
@@ -61,8 +63,13 @@ class TensorDecoder:
 
 
 def _style(form: ValueForm, options: DecodeOptions) -> str:
-    is_narrow = form.shape is not None and math.prod(form.shape) <= MAX_WIDE_ELEMENTS
-    return "elements" if options.tensors == "wide" and not is_narrow else options.tensors
+    return "elements" if options.tensors == "wide" and not _is_narrow(form.shape) else options.tensors
+
+
+def _is_narrow(shape: tuple[int, ...] | None) -> bool:
+    if shape is None or len(shape) > MAX_WIDE_RANK:
+        return False
+    return math.prod(max(size, 1) for size in shape) <= MAX_WIDE_ELEMENTS
 
 
 def _elements(values: Values, stack: Stack) -> Iterator[Piece]:

@@ -1,3 +1,6 @@
+import numpy as np
+import numpy.typing as npt
+
 from tb2csv.event_files.values import ValueColumns
 
 class FormTable:
@@ -8,5 +11,11 @@ class FormTable:
 def scan(
     buffer: memoryview, start: int, base: int, forms: FormTable, columns: ValueColumns
 ) -> tuple[int, int, int]: ...
+def group(
+    form_id: npt.NDArray[np.int32],
+    series_of_form: npt.NDArray[np.int32],
+    order: npt.NDArray[np.int64],
+    bounds: npt.NDArray[np.int64],
+) -> None: ...
 def read_metadata(serialized: bytes) -> tuple[bytes, bytes, bytes, bytes] | None: ...
 def crc32c(data: bytes | bytearray | memoryview, by_tables: bool = False) -> int: ...

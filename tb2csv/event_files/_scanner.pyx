@@ -296,6 +296,39 @@ cdef int scan_frames(
     return MORE
 
 
+def group(
+    const int32_t[::1] form_id not None, const int32_t[::1] series_of_form not None, int64_t[::1] order not None,
+    int64_t[::1] bounds not None,
+):
+    """Sort rows by the series of their forms, by counting; see ``reference.group`` for the contract."""
+    cdef Py_ssize_t row, size = form_id.shape[0], forms = series_of_form.shape[0], series = bounds.shape[0] - 1
+    cdef int64_t total = 0, start
+    if order.shape[0] != size or series < 0:
+        raise ValueError("order and bounds do not fit the rows")
+    for row in range(forms):
+        if not 0 <= series_of_form[row] < series:
+            raise IndexError(series_of_form[row])
+    with nogil:
+        for row in range(series + 1):
+            bounds[row] = 0
+        for row in range(size):
+            if not 0 <= form_id[row] < forms:
+                with gil:
+                    raise IndexError(form_id[row])
+            bounds[series_of_form[form_id[row]]] += 1
+        for row in range(series + 1):
+            start = total
+            total += bounds[row]
+            bounds[row] = start
+        # Each bound moves on as its rows are placed, to where the next series starts.
+        for row in range(size):
+            order[bounds[series_of_form[form_id[row]]]] = row
+            bounds[series_of_form[form_id[row]]] += 1
+        for row in range(series, 0, -1):
+            bounds[row] = bounds[row - 1]
+        bounds[0] = 0
+
+
 cdef bint walk_strings(Cursor cursor, uint32_t last, Cursor *found) noexcept nogil:
     """Find the fields 1 to ``last``, all of them strings or messages, each once at the most."""
     cdef uint32_t field, wire, seen = 0

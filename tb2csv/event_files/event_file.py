@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from tb2csv.errors import LOST_FRAMING, MALFORMED_EVENT, Damage, DecodeError
 from tb2csv.event_files import reference
 from tb2csv.event_files.framing import (
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from tb2csv.event_files.scanners import Scanner
 
 #: Larger ones are no faster: what is allocated for them is given back to the system and has to be cleared again.
-DEFAULT_CHUNK_SIZE: Final = 64 << 20
+DEFAULT_CHUNK_SIZE: Final = 16 << 20
 
 #: For a look at the first values.
 _SMALL_CHUNK_SIZE: Final = 1 << 16
@@ -90,7 +92,7 @@ class EventFileReader:
         self._stop = source.size
         self._stray: ValueBlock | None = None
         # Used in turn: a block stays as it is until the next but one is asked for.
-        self._memory = [(bytearray(), ValueColumns()) for _ in range(2)]
+        self._memory = [(np.empty(0, np.uint8), ValueColumns()) for _ in range(2)]
         #: Where the next record starts; after the last block, where a file that has grown is to be resumed.
         self.offset = offset
         self.account = FileAccount(source.path, source.size - offset)
@@ -114,10 +116,10 @@ class EventFileReader:
     def _read(self, length: int) -> ValueBlock:
         buffer, columns = self._memory[0]
         if len(buffer) < length:
-            buffer = bytearray(length)
+            buffer = np.empty(length, np.uint8)  # not cleared, as a bytearray would be
             self._memory[0] = buffer, columns
         columns.size = 0
-        view = memoryview(buffer)[:length]
+        view = buffer.data[:length]
         return ValueBlock(columns, view[: self._source.read_into(self.offset, view)], self.offset)
 
     def _finished(self, block: ValueBlock) -> Iterator[ValueBlock]:

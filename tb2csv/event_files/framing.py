@@ -190,12 +190,17 @@ def _length_of_crc(masked: int) -> int:
     """Return the one length below 4 GiB that has this masked checksum."""
     rotated = (masked - _CRC_MASK) & _ALL_BITS
     state = ~(rotated >> 17 | rotated << 15) & _ALL_BITS
-    table = _crc_table().tolist()
-    position_of = {entry >> 24: position for position, entry in enumerate(table)}
-    for _ in range(8):  # the checksum's steps, backwards
-        position = position_of[state >> 24]
-        state = ((state ^ table[position]) << 8 | position) & _ALL_BITS
+    steps = _backward_steps()
+    for _ in range(8):
+        position, entry = steps[state >> 24]
+        state = ((state ^ entry) << 8 | position) & _ALL_BITS
     return state ^ _ALL_BITS
+
+
+@functools.cache
+def _backward_steps() -> dict[int, tuple[int, int]]:
+    """Return by which place in the table, and what stands there, the checksum came to have its highest byte."""
+    return {entry >> 24: (position, entry) for position, entry in enumerate(_crc_table().tolist())}
 
 
 def _has_sound_head(source: ByteSource, offset: int) -> bool:

@@ -15,6 +15,8 @@ import math
 import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy as np
+
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.flat_messages import flat_classes
 from tb2csv.event_files.framing import FOOT_SIZE, HEAD_SIZE, MAX_PAYLOAD_SIZE, frame_length, is_payload_sound
@@ -22,6 +24,8 @@ from tb2csv.event_files.values import FormTable, ScanStatus, ValueColumns, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import numpy.typing as npt
 
 #: TensorBoard's own tag for a run's graph, and ours for a MetaGraphDef's.
 RUN_GRAPH_TAG: Final = b"__run_graph__"
@@ -87,6 +91,22 @@ def scan(
         position = end
         records += 1
     return ScanStatus.MORE, position, records
+
+
+def group(
+    form_id: npt.NDArray[np.int32],
+    series_of_form: npt.NDArray[np.int32],
+    order: npt.NDArray[np.int64],
+    bounds: npt.NDArray[np.int64],
+) -> None:
+    """Sort rows by series: ``order[bounds[i]:bounds[i + 1]]`` becomes the rows of series i, in their order.
+
+    ``form_id`` has a form number for each row, ``series_of_form`` a series number for each form. ``order`` is as long
+    as there are rows, ``bounds`` one longer than there are series.
+    """
+    series = series_of_form[form_id]
+    order[:] = np.argsort(series, kind="stable")
+    bounds[:] = np.searchsorted(series[order], np.arange(len(bounds)))
 
 
 def read_metadata(serialized: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:

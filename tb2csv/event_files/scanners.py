@@ -11,6 +11,8 @@ from tb2csv.event_files import reference
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy.typing as npt
+
     from tb2csv.event_files.values import FormTable, ValueColumns
 
 try:
@@ -29,16 +31,22 @@ class Scanner(NamedTuple):
     # Each scanner takes the kind of table that it makes.
     scan: Callable[[memoryview, int, int, Any, ValueColumns], tuple[int, int, int]]
     form_table: Callable[[], FormTable]
+    #: As ``reference.group``.
+    group: Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], None]
     #: As ``reference.read_metadata``; None also for what only the reference can read.
     read_metadata: Callable[[bytes], tuple[bytes, bytes, bytes, bytes] | None]
 
 
 #: The scanners that this installation has, the preferred one last.
 SCANNERS: Final = {
-    "reference": Scanner("reference", reference.scan, reference.PythonFormTable, reference.read_metadata)
+    "reference": Scanner(
+        "reference", reference.scan, reference.PythonFormTable, reference.group, reference.read_metadata
+    )
 }
 if _scanner is not None:
-    SCANNERS["compiled"] = Scanner("compiled", _scanner.scan, _scanner.FormTable, _scanner.read_metadata)
+    SCANNERS["compiled"] = Scanner(
+        "compiled", _scanner.scan, _scanner.FormTable, _scanner.group, _scanner.read_metadata
+    )
 
 
 def default_scanner() -> Scanner:
