@@ -75,7 +75,10 @@ def convert(  # noqa: PLR0913 - the options of the command
         reader = RunReader(run, selection=selection, options=options, chunk_size=chunk_size, on_bytes=passed)
         tables = RunTables(layout, folder)
         report = tables.write(reader)
-        last = {a.series.tag: a.last_scalar for a in reader.series if a.series.kind == "scalars"}
+        scalars = [account for account in reader.series if account.series.kind == "scalars"]
+        # A tag that changes its type has several series: the one that came last tells its last value.
+        scalars.sort(key=lambda account: account.last_row)
+        last = {account.series.tag: account.last_scalar for account in scalars}
         return _ConvertedRun(report, tables, last, [account.series.tag for account in reader.series])
 
     with folder:
@@ -88,7 +91,7 @@ def convert(  # noqa: PLR0913 - the options of the command
                 message = f"{where}; without --strict the rest is converted."
                 raise DamagedError(message)
             _check_selection(report, converted, selection)
-            entries = [entry for each in converted for entry in each.tables.entries.values()]
+            entries = [entry for each in converted for _, entry in sorted(each.tables.entries.items())]
             entries += _write_hparams(folder, converted)
             report.shared_tables = len(entries) - sum(each.report.tables for each in converted)
             stored = {name for each in converted for name in each.tables.stored}
@@ -141,4 +144,4 @@ def _write_hparams(folder: TableFolder, converted: list[_ConvertedRun]) -> list[
     path = HPARAMS_PATH.with_name(f"{HPARAMS_PATH.name}.csv")
     with folder.open(path) as file:
         table.write_csv(file)
-    return [TableEntry(str(path), None, None, "hparams", "hparams", table.schema, len(table))]
+    return [TableEntry(str(path), None, None, "hparams", "hparams", table.schema, rows=len(table))]

@@ -6,6 +6,7 @@ The data package follows https://specs.frictionlessdata.io; the account of the s
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from tb2csv.report import Report
     from tb2csv.sinks.folder import TableFolder
+    from tb2csv.time_series import SeriesMetadata
 
 INDEX: Final = PurePosixPath("index.csv")
 
@@ -35,6 +37,8 @@ class TableEntry:
     kind: str
     plugin_name: str | None
     schema: Mapping[str, pl.DataType]
+    #: What the writer stored about the tag.
+    metadata: SeriesMetadata | None = None
     rows: int = 0
     first_step: int | None = None
     last_step: int | None = None
@@ -51,7 +55,10 @@ def write_manifest(folder: TableFolder, entries: Iterable[TableEntry], stored: I
     names = _ResourceNames()
     resources = [
         _resource(names.name(str(INDEX)), str(INDEX), index.schema),
-        *(_resource(names.name(entry.path), entry.path, entry.schema) for entry in entries),
+        *(
+            _resource(names.name(entry.path), entry.path, entry.schema) | _told_by_writer(entry.metadata)
+            for entry in entries
+        ),
     ]
     account = {**report.to_json(), "folders": sorted(stored)}
     # A line for each table and each source: json's own indentation is ten times slower, and a line for each word.
@@ -122,6 +129,18 @@ def _resource(name: str, path: str, schema: Mapping[str, pl.DataType]) -> dict[s
         "encoding": "utf-8",
         "schema": {"fields": [_field(column, dtype) for column, dtype in schema.items()], "missingValues": [""]},
     }
+
+
+def _told_by_writer(metadata: SeriesMetadata | None) -> dict[str, str]:
+    """Return what the writer stored about a tag, as properties of its table; nothing where it stored nothing."""
+    if metadata is None:
+        return {}
+    properties = {
+        "title": metadata.display_name,
+        "description": metadata.description,
+        "tb2csv:plugin_content": base64.b64encode(metadata.plugin_content).decode("ascii"),
+    }
+    return {name: text for name, text in properties.items() if text}
 
 
 def _field(name: str, dtype: pl.DataType) -> dict[str, str]:

@@ -104,7 +104,9 @@ class RunTables:
         path = table.with_name(f"{table.name}{'.' * bool(piece.part)}{piece.part}{self._sink.suffix}")
         if path not in self.entries:
             kind = piece.kind or series.kind
-            self.entries[path] = TableEntry(str(path), series.run, series.tag, kind, series.plugin_name, piece.schema)
+            self.entries[path] = TableEntry(
+                str(path), series.run, series.tag, kind, series.plugin_name, piece.schema, series.metadata
+            )
             self._accounts[path] = account
         return path
 

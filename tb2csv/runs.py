@@ -45,6 +45,8 @@ class SeriesAccount:
     first_wall_time: float = math.nan
     last_wall_time: float = math.nan
     last_scalar: float = math.nan
+    #: Which of the run's values, counted from 0 in the order of the files, was the last.
+    last_row: int = -1
 
 
 class UndecodableValue(NamedTuple):
@@ -112,6 +114,7 @@ class RunReader:
         self._signatures: list[str] = []
         self._metadata = RememberedMetadata(self._scanner)
         self._has_more = False
+        self._rows_before = 0
 
     def scan(self) -> Iterator[ValueBlock]:
         """Yield the values of all files, undecoded and not grouped; what cannot be opened goes into the account."""
@@ -185,7 +188,9 @@ class RunReader:
             account.last_step = int(columns.step[last])
             account.last_wall_time = float(columns.wall_time[last])
             account.last_scalar = self._number(block, int(last))
+            account.last_row = self._rows_before + int(last)
             account.points += int(counts[number])
+        self._rows_before += size
         return grouping
 
     def _number(self, block: ValueBlock, row: int) -> float:

@@ -9,6 +9,7 @@ Source: tensorboard/plugins/hparams/plugin_data.proto, api.proto and list_sessio
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tb2csv.decoders.decoder import DecodeOptions, Values
     from tb2csv.event_files.values import ValueForm
 
+#: Up to this one, float32 has every integer.
+_FLOAT32_INTEGERS: Final = 2**24
 _FIXED: Final = ("run", "session_group", "status", "start_time", "end_time")
 
 
@@ -117,12 +120,16 @@ class _Experiment:
 
 
 def _metric(values: list[float | None]) -> pl.Series:
-    """Return a column of scalars, in the narrower type where that changes none: what is nearly always on disk."""
+    """Return a column of scalars, in the narrower type where that changes none: what is nearly always on disk.
+
+    Integers of more digits than the narrower type would show, such as a number of bytes, keep them all.
+    """
     import polars as pl
 
     column = pl.Series(values, dtype=pl.Float64)
     narrow = column.cast(pl.Float32)
-    return narrow if narrow.cast(pl.Float64).equals(column) else column
+    is_short = not any(_FLOAT32_INTEGERS < abs(value) < math.inf for value in values if value is not None)
+    return narrow if is_short and narrow.cast(pl.Float64).equals(column) else column
 
 
 def _subrun(run: str, group: str) -> str:

@@ -1,0 +1,21 @@
+"""Puts ``tests`` on the path, for its modules that hold no tests: ``event_files``, ``scenarios``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tb2csv.event_files.scanners import SCANNER_VARIABLE, SCANNERS
+
+if str(Path(__file__).parent) not in sys.path:
+    sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(params=list(SCANNERS))
+def scanner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test with each installed scanner, in this process and in those it starts."""
+    name: str = request.param
+    monkeypatch.setenv(SCANNER_VARIABLE, name)
+    return name

@@ -1,0 +1,444 @@
+"""What scenarios cannot show well: where pieces of tables begin and end, and what is recognised by its content."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+from event_files import (
+    Value,
+    event,
+    histogram,
+    hparams_experiment,
+    hparams_start,
+    image,
+    legacy_histogram,
+    raw_event,
+    raw_value,
+    scalar,
+    string_tensor,
+    tensor,
+    tensor_of,
+    text,
+    write_run,
+)
+from event_files import field as wire_field
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tables import read_index, read_rows
+
+import tb2csv
+from tb2csv import run_tables
+from tb2csv.decoders import histograms, stacks, tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(params=[1, 2, 5, 7])
+def piece_rows(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Make pieces so small that a log of a few values has many."""
+    with small_pieces(request.param):
+        yield request.param
+
+
+class small_pieces:  # noqa: N801 - used as a function
+    """Set how large pieces, batches and held payloads may get, as long as the block lasts."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._patch = pytest.MonkeyPatch()
+
+    def __enter__(self) -> None:
+        for module in (stacks, tensors):
+            self._patch.setattr(module, "PIECE_ROWS", self._rows)
+        self._patch.setattr(histograms, "_BATCH", self._rows)
+        self._patch.setattr(run_tables, "_UNDECODABLE_BYTES", self._rows)
+
+    def __exit__(self, *_: object) -> None:
+        self._patch.undo()
+
+
+def convert(folder: Path, *events: Any, **options: Any) -> Path:
+    write_run(folder / "logs", *events)
+    tb2csv.convert(folder / "logs", folder / "out", **options)
+    return folder / "out"
+
+
+def column(out: Path, path: str, name: str) -> list[str]:
+    return [row[name] for row in read_rows(out / path)]
+
+
+# Pieces
+
+
+@pytest.mark.usefixtures("piece_rows")
+def test_tensors_in_many_pieces(tmp_path: Path) -> None:
+    """A tensor that is larger than a piece is cut, smaller ones come several in one."""
+    array = np.arange(12, dtype=np.int32).reshape(3, 4)
+    out = convert(tmp_path, *(event(tensor("x", array + 100 * step), step=step) for step in range(4)))
+    rows = read_rows(out / "tensors" / "x.csv")
+    assert [tuple(map(int, (row["step"], row["i0"], row["i1"], row["value"]))) for row in rows] == [
+        (step, i, j, 100 * step + 4 * i + j) for step in range(4) for i in range(3) for j in range(4)
+    ]
+
+
+@pytest.mark.usefixtures("piece_rows")
+def test_shapes_that_change_in_many_pieces(tmp_path: Path) -> None:
+    sizes = [0, 3, 3, 1, 0, 0, 2, 8]
+    out = convert(tmp_path, *(event(tensor("x", np.ones(size)), step=step) for step, size in enumerate(sizes)))
+    assert column(out, "tensors/x.csv", "step") == [str(step) for step, size in enumerate(sizes) for _ in range(size)]
+    assert column(out, "tensors/x.csv", "i0") == [str(i) for size in sizes for i in range(size)]
+
+
+@pytest.mark.usefixtures("piece_rows")
+def test_legacy_histograms_in_many_batches(tmp_path: Path) -> None:
+    """Of every third nothing can be read, so that some batches are all of those."""
+    values = [
+        legacy_histogram("h", [1, 2, 3], [step, 0, 1], min=-step, max=step) if step % 3 else broken_histogram("h")
+        for step in range(12)
+    ]
+    out = convert(tmp_path, *(event(value, step=step) for step, value in enumerate(values)))
+    read = [str(step) for step in range(12) if step % 3]
+    assert column(out, "histograms/h.stats.csv", "step") == read
+    assert column(out, "histograms/h.stats.csv", "max") == [f"{step}.0" for step in read]
+    assert column(out, "histograms/h.csv", "step") == [step for step in read for _ in range(3)]
+    assert column(out, "histograms/h.csv", "bucket") == ["0", "1", "2"] * len(read)
+    assert column(out, "histograms/h.csv", "count") == [cell for step in read for cell in (f"{step}.0", "0.0", "1.0")]
+    assert column(out, "blobs/h.undecodable.csv", "step") == ["0", "3", "6", "9"]
+
+
+def broken_histogram(tag: str) -> Value:
+    return legacy_histogram(tag, [1, 2], [1])
+
+
+class Kind(NamedTuple):
+    """Values of one kind, sound or not, and how many rows of a table a sound one makes."""
+
+    folder: str
+    sound: Callable[[str], Value]
+    broken: Callable[[str], Value]
+    rows: int = 1
+
+
+KINDS = {
+    "scalars": Kind(
+        "scalars",
+        lambda tag: scalar(tag, 7, "int64"),
+        lambda tag: tensor(tag, tensor_of("DT_INT64", (), tensor_content=b"short"), "scalars"),
+    ),
+    "tensors": Kind(
+        "tensors",
+        lambda tag: tensor(tag, np.zeros(3, np.float32)),
+        lambda tag: tensor(tag, tensor_of("DT_FLOAT", (3,), tensor_content=b"12345678")),
+        3,
+    ),
+    "text": Kind("text", lambda tag: text(tag, "good"), lambda tag: text(tag, b"\xff")),
+    "blobs": Kind(
+        "blobs",
+        lambda tag: tensor(tag, string_tensor([b"x"], ())),
+        lambda tag: tensor(tag, tensor_of("DT_STRING", (), tensor_content=b"\xff\xff")),
+    ),
+    "histograms": Kind("histograms", lambda tag: legacy_histogram(tag, [1, 2], [3, 4]), broken_histogram, 2),
+    "new histograms": Kind(
+        "histograms",
+        lambda tag: histogram(tag, [[0, 1, 2], [1, 2, 3]]),
+        lambda tag: tensor(tag, tensor_of("DT_DOUBLE", (2, 3), tensor_content=b"12345678"), "histograms"),
+        2,
+    ),
+    "images": Kind(
+        "images",
+        lambda tag: image(tag, 1, 1, b"a", b"b"),
+        lambda tag: tensor(tag, string_tensor([b"wide", b"high", b"image"]), "images"),
+        2,
+    ),
+    "pr_curves": Kind(
+        "pr_curves",
+        lambda tag: tensor(tag, np.zeros((6, 4), np.float32), "pr_curves"),
+        lambda tag: tensor(tag, tensor_of("DT_FLOAT", (6, 4), tensor_content=b"1234"), "pr_curves"),
+        4,
+    ),
+}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=4), max_size=8),
+    st.integers(1, 12),
+    st.sampled_from([1, 150, 1 << 20]),
+)
+@pytest.mark.parametrize("name", KINDS)
+def test_every_value_goes_to_its_own_table(
+    tmp_path_factory: pytest.TempPathFactory,
+    name: str,
+    events: list[list[tuple[str, bool]]],
+    piece_rows: int,
+    chunk_size: int,
+) -> None:
+    """Several tags are decoded together; whatever is broken among them, the others keep their rows, in order."""
+    kind = KINDS[name]
+    with small_pieces(piece_rows):
+        out = convert(
+            tmp_path_factory.mktemp("values"),
+            *(
+                event(*((kind.sound if is_sound else kind.broken)(tag) for tag, is_sound in values), step=step)
+                for step, values in enumerate(events)
+            ),
+            chunk_size=chunk_size,
+        )
+    steps: dict[str, list[str]] = {}
+    for step, values in enumerate(events):
+        for tag, is_sound in values:
+            path = f"{kind.folder}/{tag}.csv" if is_sound else f"blobs/{tag}.undecodable.csv"
+            steps.setdefault(path, []).extend([str(step)] * (kind.rows if is_sound else 1))
+    found = {row["path"]: int(row["rows"]) for row in read_index(out) if ".stats." not in row["path"]}
+    assert found == {path: len(expected) for path, expected in steps.items()}
+    for path, expected in steps.items():
+        assert column(out, path, "step") == expected
+
+
+def test_files_are_numbered_through_all_pieces_and_files_of_a_run(tmp_path: Path) -> None:
+    for number in range(2):
+        write_run(
+            tmp_path / "logs",
+            *(event(image("i", 1, 1, b"%d/%d" % (number, step)), step=step) for step in range(3)),
+            name=f"{number}.tfevents",
+            wall_time=float(number),
+        )
+    tb2csv.convert(tmp_path / "logs", tmp_path / "out", chunk_size=100)
+    paths = column(tmp_path / "out", "images/i.csv", "path")
+    assert paths == [f"i.files/{ordinal:06d}_0.bin" for ordinal in range(6)]
+    stored = [(tmp_path / "out" / "images" / path).read_bytes() for path in paths]
+    assert stored == [b"%d/%d" % (number, step) for number in range(2) for step in range(3)]
+
+
+# Styles
+
+
+def test_a_tensor_that_is_too_wide_keeps_a_row_for_each_element(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensors, "MAX_WIDE_ELEMENTS", 4)
+    out = convert(tmp_path, event(tensor("x", np.ones(4)), tensor("y", np.ones(5))), tensors="wide")
+    assert list(read_rows(out / "tensors" / "x.csv")[0]) == ["wall_time", "step", *(f"value_{i}" for i in range(4))]
+    assert list(read_rows(out / "tensors" / "y.csv")[0]) == ["wall_time", "step", "i0", "value"]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array(1.5, np.float16),
+        np.array([[1, -2]], np.int16),
+        np.array([True, False]),
+        np.array([1 + 2j]),
+        np.zeros((0, 2), np.uint64),
+    ],
+    ids=str,
+)
+def test_npy_and_base64_give_the_array_back(array: np.ndarray[Any, Any], tmp_path: Path) -> None:
+    """In its own type, with its own shape: nothing is widened."""
+    logs = event(tensor("x", array, "unknown"))
+    for style in ("npy", "base64"):
+        out = convert(tmp_path / style, logs, tensors=style)
+        (row,) = read_rows(out / "tensors" / "x.csv")
+        shape = tuple(int(size) for size in row["shape"].split(",") if size)
+        if style == "npy":
+            found = np.load(out / "tensors" / row["path"], allow_pickle=False)
+        else:
+            found = np.frombuffer(base64.b64decode(row["data"]), row["dtype"]).reshape(shape)
+        assert (row["dtype"], shape) == (array.dtype.name, array.shape)
+        assert (found.dtype, found.shape, found.tobytes()) == (array.dtype, array.shape, array.tobytes())
+
+
+# What is recognised by its content
+
+
+@pytest.mark.parametrize(
+    ("data", "ending"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "png"),
+        (b"\xff\xd8\xff\xe0", "jpg"),
+        (b"GIF89a", "gif"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "webp"),
+        (b"BM6\0", "bmp"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "wav"),
+        (b"", "bin"),
+        (b"PNG", "bin"),
+    ],
+)
+def test_stored_files_are_named_by_what_they_hold(data: bytes, ending: str, tmp_path: Path) -> None:
+    out = convert(tmp_path, event(image("i", 1, 1, data)))
+    assert column(out, "images/i.csv", "path") == [f"i.files/000000_0.{ending}"]
+    assert (out / "images" / f"i.files/000000_0.{ending}").read_bytes() == data
+
+
+def keras_tensor(layer: str) -> dict[str, Any]:
+    return {"class_name": "__keras_tensor__", "config": {"shape": [1], "keras_history": [layer, 0, 0]}}
+
+
+@pytest.mark.parametrize(
+    ("inbound", "inputs"),
+    [
+        ([], ""),
+        ([[["a", 0, 0, {}], ["b", 0, 0, {}]]], "a b"),
+        ([["a", 0, 0, {"y": 1}]], "a"),
+        ([{"args": [keras_tensor("a")], "kwargs": {}}], "a"),
+        ([{"args": [[keras_tensor("a"), keras_tensor("b")]], "kwargs": {"mask": keras_tensor("c")}}], "a b c"),
+    ],
+    ids=["none", "keras 2", "keras 2, one call", "keras 3", "keras 3, nested"],
+)
+def test_inputs_of_keras_layers(inbound: list[Any], inputs: str, tmp_path: Path) -> None:
+    layer = {"class_name": "Add", "config": {"name": "sum"}, "inbound_nodes": inbound}
+    model = json.dumps({"config": {"layers": [layer]}}).encode()
+    out = convert(tmp_path, event(tensor("keras", string_tensor([model], ()), "graph_keras_model")))
+    (row,) = read_rows(out / "graphs" / "keras.nodes.csv")
+    assert (row["name"], row["op"], row["inputs"]) == ("sum", "Add", inputs)
+
+
+@pytest.mark.parametrize("model", [b"", b"{", b"[]", b"{}", b'{"config": {"layers": [1]}}', b"[" * 90_000])
+def test_a_keras_model_that_is_none_is_kept(model: bytes, tmp_path: Path) -> None:
+    proto = string_tensor([model], ())
+    out = convert(tmp_path, event(tensor("keras", proto, "graph_keras_model"), scalar("x", 1)))
+    assert column(out, "blobs/keras.undecodable.csv", "data") == [base64.b64encode(proto.SerializeToString()).decode()]
+    assert column(out, "scalars/x.csv", "value") == ["1.0"]
+
+
+def test_thresholds_are_evenly_spaced(tmp_path: Path) -> None:
+    curve = np.zeros((6, 11), np.float32)
+    out = convert(tmp_path, event(tensor("pr", curve, "pr_curves")), event(tensor("one", curve[:, :1], "pr_curves")))
+    thresholds = [float(cell) for cell in column(out, "pr_curves/pr.csv", "threshold")]
+    assert thresholds == pytest.approx([i / 10 for i in range(11)], abs=1e-15)
+    assert column(out, "pr_curves/one.csv", "threshold") == ["0.0"]
+
+
+def test_raw_bytes_of_what_cannot_be_decoded_are_all_there(tmp_path: Path) -> None:
+    payload = bytes(range(256)) * 5
+    out = convert(tmp_path, raw_event(raw_value(b"x", wire_field(4, b"\xff" + payload))))
+    (data,) = column(out, "blobs/x.undecodable.csv", "data")
+    assert base64.b64decode(data) == b"\xff" + payload
+
+
+def test_one_number_for_a_large_tensor_does_not_fill_the_memory(tmp_path: Path) -> None:
+    """A few bytes may claim any shape; what they claim beyond reason is kept as it is."""
+    huge = tensor_of("DT_FLOAT", (2**31, 2**20), float_val=[1])
+    negative = tensor_of("DT_FLOAT", (-1, 2), tensor_content=struct.pack("<f", 1))
+    out = convert(tmp_path, event(tensor("huge", huge), tensor("negative", negative)))
+    assert {row["path"] for row in read_index(out)} == {"blobs/huge.undecodable.csv", "blobs/negative.undecodable.csv"}
+
+
+# Anything at all
+
+SIZES = st.sampled_from([0, 1, 1, 2, 3, 6, -1, 2**31, 2**62, 2**63 - 1])
+SHAPES = (
+    st.none() | st.lists(SIZES, max_size=4) | st.sampled_from([[1] * rank for rank in (31, 32, 33, 63, 64, 65, 255)])
+)
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "tensor_content": st.binary(max_size=40),
+        "float_val": st.lists(st.floats(width=32), max_size=7),
+        "int_val": st.lists(st.integers(-(2**31), 2**31 - 1), max_size=7),
+        "half_val": st.lists(st.integers(0, 2**31 - 1), max_size=3),
+        "string_val": st.lists(st.binary(max_size=5), max_size=7),
+        "bool_val": st.lists(st.booleans(), max_size=3),
+    },
+)
+DTYPES = [
+    "DT_FLOAT",
+    "DT_STRING",
+    "DT_BOOL",
+    "DT_UINT8",
+    "DT_HALF",
+    "DT_COMPLEX64",
+    "DT_INT4",
+    "DT_VARIANT",
+    "DT_INVALID",
+]
+PLUGINS = [
+    "",
+    "scalars",
+    "histograms",
+    "text",
+    "images",
+    "audio",
+    "pr_curves",
+    "custom_scalars",
+    "mesh",
+    "graphs",
+    "hparams",
+]
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("ab"), st.sampled_from(PLUGINS), st.sampled_from(DTYPES), SHAPES, FIELDS), max_size=4
+    ),
+    st.sampled_from(["elements", "wide", "base64", "npy"]),
+)
+def test_no_tensor_ends_a_conversion(
+    tmp_path_factory: pytest.TempPathFactory, values: list[tuple[Any, ...]], style: str
+) -> None:
+    """Whatever dtype, shape and elements say of one another: each value is written or kept undecoded."""
+    folder = tmp_path_factory.mktemp("any")
+    events = [
+        event(tensor(tag, tensor_of(dtype, shape, **fields), plugin)) for tag, plugin, dtype, shape, fields in values
+    ]
+    write_run(folder / "logs", *events)
+    report = tb2csv.convert(folder / "logs", folder / "out", tensors=style)
+    assert report.values_read == len(values) == report.values_written + report.values_undecodable
+    for entry in read_index(folder / "out"):
+        rows = read_rows(folder / "out" / entry["path"])
+        assert len(rows) == int(entry["rows"])
+        assert all(None not in row and None not in row.values() for row in rows)  # as many cells as columns
+
+
+NAMES = st.sampled_from(
+    ["", "run", "status", "hparam:run", "metric:run", "a,b", "a\nb", "x", "group/x", "\0"]
+) | st.text(max_size=3)
+HPARAMS = st.dictionaries(NAMES, st.none() | st.booleans() | st.floats() | st.text(max_size=3), max_size=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(["a", "b", "group"]), HPARAMS, min_size=1),
+    st.lists(NAMES, max_size=3),
+    st.lists(NAMES | st.tuples(st.sampled_from(["", "group"]), NAMES), max_size=3),
+)
+def test_every_trial_is_a_row(
+    tmp_path_factory: pytest.TempPathFactory, trials: dict[str, Any], declared: list[str], metrics: list[Any]
+) -> None:
+    """Whatever hyperparameters and metrics are called, each has a column of its own, and each trial a row."""
+    folder = tmp_path_factory.mktemp("trials")
+    write_run(folder / "logs", event(hparams_experiment(declared, metrics)))
+    for run, hparams in trials.items():
+        write_run(folder / "logs" / run, event(hparams_start(hparams), scalar("x", 0.5)))
+    report = tb2csv.convert(folder / "logs", folder / "out")
+    assert report.values_read == report.values_written == 1 + 2 * len(trials)
+    with (folder / "out" / "hparams.csv").open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    known = {name for hparams in trials.values() for name in hparams} | set(declared)
+    # Where no metric is declared, every scalar counts as one.
+    pairs = {pair if isinstance(pair, tuple) else ("", pair) for pair in metrics} or {("", "x")}
+    assert len(header) == len(set(header)) == 5 + len(known) + len(pairs)
+    assert [row[0] for row in rows] == sorted(trials)
+    assert all(len(row) == len(header) for row in rows)
+
+
+def test_names_of_wide_tables_fit(tmp_path: Path) -> None:
+    """Of a tag that is as long as names get, each shape has a table with the shape in its name, or one for them all."""
+    shapes = [(2,), (3,) * 8, (1,) * 8, (1,) * 30, (0, 2**40)]
+    tag = "x" * 300
+    out = convert(
+        tmp_path,
+        *(event(tensor(tag, tensor_of("DT_DOUBLE", shape, double_val=[1])), step=i) for i, shape in enumerate(shapes)),
+        tensors="wide",
+    )
+    steps = [step for row in read_index(out) for step in dict.fromkeys(column(out, row["path"], "step"))]
+    assert sorted(steps) == ["0", "1", "2", "3"]  # the last has no elements
