@@ -1,0 +1,62 @@
+"""tb2csv's command line: in this process, where that is enough, or in one of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from tb2csv.cli import app
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Ran(NamedTuple):
+    """How a command ended and what it printed."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def run_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> Ran:
+    """Run a command in this process."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        app([str(argument) for argument in arguments])
+    status = end.value.code
+    assert status is None or isinstance(status, int)
+    return Ran(status or 0, *capsys.readouterr())
+
+
+#: With an unbuffered standard output, Python does not notice that only a part of a text could be written.
+_UNWANTED = {"FORCE_COLOR", "GITHUB_ACTIONS", "PYTHONUNBUFFERED"}
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Return the environment for a process of its own: plain text, 100 columns of it, and buffered."""
+    plain = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100", "PYTHONIOENCODING": "utf-8"}
+    kept = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
+    return kept | plain | changes
+
+
+def run_process(*arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None, **more: Any) -> Ran:
+    """Run ``python -m tb2csv`` in a process of its own."""
+    command = [sys.executable, "-m", "tb2csv", *map(str, arguments)]
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment(**(env or {})),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        check=False,
+        stdin=subprocess.DEVNULL,
+        **more,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)

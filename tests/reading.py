@@ -1,0 +1,108 @@
+"""Event files in memory, and what a reader makes of them, in plain objects that can be compared."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, EventFileReader, FileAccount
+from tb2csv.event_files.scanners import SCANNERS, Scanner
+from tb2csv.event_files.values import ValueForm
+
+if TYPE_CHECKING:
+    from tb2csv.event_files.values import FormTable, ValueBlock
+
+
+class MemorySource:
+    """The bytes of an event file in memory; counts the bytes that were asked for."""
+
+    def __init__(self, data: bytes, path: str = "events") -> None:
+        self.path = path
+        self.size = len(data)
+        self.bytes_read = 0
+        self.largest_read = 0
+        self._data = data
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        piece = self.read_at(offset, len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        piece = self._data[offset : offset + length]
+        self.bytes_read += len(piece)
+        self.largest_read = max(self.largest_read, len(piece))
+        return piece
+
+
+class Row(NamedTuple):
+    """One summary value; numbers as bytes, so that NaN equals NaN and 0.0 does not equal -0.0."""
+
+    form: ValueForm
+    wall_time: bytes
+    step: int
+    scalar: bytes
+    payload: bytes
+
+    @property
+    def number(self) -> float:
+        return float(struct.unpack("<d", self.scalar)[0])
+
+
+class Reading(NamedTuple):
+    """What became of an event file."""
+
+    rows: list[Row]
+    account: FileAccount
+    #: Where the reader stopped.
+    offset: int
+    #: The keys of all forms, in the order of their numbers.
+    forms: list[bytes]
+
+    @property
+    def tags(self) -> list[str]:
+        return [row.form.tag.decode("utf-8", "backslashreplace") for row in self.rows]
+
+    def check_account(self) -> None:
+        """Assert that every byte has become one of three things, and that damage lies within the file."""
+        account = self.account
+        assert account.bytes == account.record_bytes + account.lost_bytes + account.incomplete_tail_bytes
+        assert account.values == len(self.rows)
+        assert min(account.records, account.record_bytes, account.lost_bytes, account.incomplete_tail_bytes) >= 0
+        for damage in account.damage:
+            assert damage.length > 0
+            assert 0 <= damage.offset <= damage.offset + damage.length <= account.bytes
+
+
+def rows_of(block: ValueBlock, forms: FormTable) -> list[Row]:
+    """Return the values of a block, copied."""
+    columns = block.columns
+    return [
+        Row(
+            ValueForm.from_key(forms.key(int(columns.form_id[row]))),
+            struct.pack("<d", columns.wall_time[row]),
+            int(columns.step[row]),
+            struct.pack("<d", columns.scalar[row]),
+            bytes(block.payload(row)),
+        )
+        for row in range(len(block))
+    ]
+
+
+def read(
+    data: bytes | MemorySource,
+    scanner: str | Scanner = "reference",
+    *,
+    chunk_size: int = DEFAULT_CHUNK_SIZE,
+    offset: int = 0,
+    forms: FormTable | None = None,
+) -> Reading:
+    """Read a file that is given as bytes or as a source."""
+    source = MemorySource(data) if isinstance(data, bytes) else data
+    scanner = SCANNERS[scanner] if isinstance(scanner, str) else scanner
+    forms = scanner.form_table() if forms is None else forms
+    reader = EventFileReader(source, scanner, forms, chunk_size=chunk_size, offset=offset)
+    rows = []
+    for block in reader.blocks():
+        rows += rows_of(block, forms)
+    return Reading(rows, reader.account, reader.offset, [forms.key(form_id) for form_id in range(len(forms))])

@@ -1,0 +1,645 @@
+"""The command line: what it prints and where, how it ends, and that a refusal is one sentence and changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from commands import Ran, environment, run_here, run_process
+from event_files import event, file_name, flip, records, scalar, simple_value, tensor, text, write_run
+
+import tb2csv
+from tb2csv.event_files.scanners import default_scanner
+from tb2csv.logdir import EventFile
+from tb2csv.selection import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="tried on Linux")
+Run = "Callable[..., Ran]"
+
+REPORT_KEYS = {
+    "tool",
+    "version",
+    "values_read",
+    "values_written",
+    "values_filtered",
+    "values_undecodable",
+    "tables",
+    "runs",
+    "sources",
+    "damage",
+    "undecodable",
+    "notes",
+}
+SOURCE_KEYS = {
+    "path",
+    "run",
+    "bytes",
+    "records",
+    "record_bytes",
+    "damaged_records",
+    "lost_bytes",
+    "incomplete_tail_bytes",
+}
+DAMAGE_KEYS = {"path", "offset", "length", "kind", "detail", "lost"}
+UNDECODABLE_KEYS = {"run", "tag", "step", "detail"}
+SERIES_KEYS = [
+    "run",
+    "tag",
+    "kind",
+    "plugin_name",
+    "points",
+    "first_step",
+    "last_step",
+    "first_wall_time",
+    "last_wall_time",
+]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    return lambda *arguments: run_here(capsys, *arguments)
+
+
+@pytest.fixture
+def logdir(tmp_path: Path) -> Path:
+    """Return two runs: three points of a loss and a note; and one point of another loss."""
+    folder = tmp_path / "logs"
+    events = [event(scalar("loss", 1 / step), step=step, wall_time=1000.5 + step) for step in (1, 2, 3)]
+    write_run(folder / "train", *events, event(text("note", "hi"), step=3, wall_time=1004.0))
+    write_run(folder / "valid", event(simple_value("val/loss", 0.5), step=3, wall_time=1005.0))
+    return folder
+
+
+@pytest.fixture
+def damaged(logdir: Path) -> Path:
+    """Return the log directory with the payload of the last value of a run damaged."""
+    path = logdir / "valid" / file_name()
+    data = path.read_bytes()
+    path.write_bytes(flip(data, len(data) - 6))
+    return logdir
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    (tmp_path / "results").mkdir()
+    return tmp_path / "results" / "out"
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def assert_refused(ran: Ran, *words: str, status: int = 1) -> None:
+    """Assert that a command ended with one sentence on standard error."""
+    assert ran.status == status
+    assert ran.stdout == ""
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("tb2csv: ")
+    assert line.endswith(".")
+    for word in words:
+        assert word in line
+    assert "this should not happen" not in line
+
+
+# Version and help
+
+
+def test_version_names_the_scanner(run: Callable[..., Ran]) -> None:
+    expected = f"tb2csv {tb2csv.__version__} ({default_scanner().name} scanner)\n"
+    assert run("--version") == Ran(0, expected, "")
+
+
+@pytest.mark.parametrize("scanner", ["reference", "no such"])
+def test_the_environment_chooses_the_scanner(scanner: str) -> None:
+    ran = run_process("--version", env={"TB2CSV_SCANNER": scanner})
+    if scanner == "reference":
+        assert ran == Ran(0, f"tb2csv {tb2csv.__version__} (reference scanner)\n", "")
+    else:
+        assert ran.status == 1
+        assert "TB2CSV_SCANNER asks for the scanner 'no such'" in ran.stderr
+
+
+def test_the_script_and_the_module_are_the_same(logdir: Path) -> None:
+    script = shutil.which("tb2csv", path=str(Path(sys.executable).parent))
+    assert script, "tb2csv is not installed"
+    for arguments in (["--version"], ["--help"], ["ls", str(logdir)], ["ls"]):
+        done = subprocess.run([script, *arguments], env=environment(), capture_output=True, text=True, check=False)
+        assert Ran(done.returncode, done.stdout, done.stderr) == run_process(*arguments)
+
+
+SHARED = ["--run", "--exclude-run", "--json", "--quiet", "-q", "--workers", "--debug", "--help", "-h"]
+FILTERS = ["--tag", "--kind", "--exclude-tag"]
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("convert", [*SHARED, *FILTERS, "--strict", "--tensors", "--overwrite"]),
+        ("ls", [*SHARED, *FILTERS]),
+        ("check", [*SHARED, "--strict"]),
+    ],
+)
+def test_help_lists_every_option(command: str, options: list[str]) -> None:
+    ran = run_process(command, "--help", env={"COLUMNS": "200"})
+    assert (ran.status, ran.stderr) == (0, "")
+    assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", ran.stdout.partition("Options")[2])) == set(options)
+    assert "LOGDIR" in ran.stdout
+    assert ("OUT" in ran.stdout) == (command == "convert")
+    assert run_process(command, "-h", env={"COLUMNS": "200"}) == ran
+    if "--kind" in options:
+        assert set(KINDS) - {"histogram_stats"} <= set(re.findall(r"\w+", ran.stdout)), "stats come with histograms"
+
+
+def test_help_lists_every_command(run: Callable[..., Ran]) -> None:
+    ran = run("--help")
+    assert ran.status == 0
+    assert all(command in ran.stdout for command in ("convert", "ls", "check"))
+
+
+def test_no_command_shows_the_help(run: Callable[..., Ran]) -> None:
+    ran = run()
+    assert ran.status == 2
+    assert "convert" in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-command"],
+        ["ls"],
+        ["convert", "logs"],
+        ["ls", "logs", "--no-such-option"],
+        ["ls", "logs", "--kind", "no such kind"],
+        ["ls", "logs", "--workers", "0"],
+        ["ls", "logs", "--workers", "-1"],
+        ["ls", "logs", "--workers", "many"],
+        ["convert", "logs", "out", "--tensors", "no such style"],
+        ["convert", "logs", "out", "too many"],
+    ],
+)
+def test_wrong_usage(
+    run: Callable[..., Ran], arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = run(*arguments)
+    assert (ran.status, ran.stdout) == (2, "")
+    assert "Usage" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not list(tmp_path.iterdir())
+
+
+# ls
+
+
+def test_ls_prints_a_table(run: Callable[..., Ran], logdir: Path) -> None:
+    assert run("ls", logdir) == Ran(
+        0,
+        "run    tag       kind     plugin_name  points  first_step  last_step\n"
+        "train  loss      scalars  scalars           3           1          3\n"
+        "train  note      text     text              1           3          3\n"
+        "valid  val/loss  scalars  scalars           1           3          3\n",
+        "",
+    )
+
+
+def test_ls_prints_json(run: Callable[..., Ran], logdir: Path) -> None:
+    ran = run("ls", "--json", logdir)
+    rows = json.loads(ran.stdout)
+    assert (ran.status, ran.stderr) == (0, "")
+    assert [list(row) for row in rows] == [SERIES_KEYS] * 3
+    assert list(rows[0].values()) == ["train", "loss", "scalars", "scalars", 3, 1, 3, 1001.5, 1003.5]
+
+
+def test_ls_prints_json_of_times_that_are_no_numbers(run: Callable[..., Ran], tmp_path: Path) -> None:
+    nan, inf = float("nan"), float("inf")
+    write_run(tmp_path / "logs", *(event(scalar("a", 1.0), wall_time=time) for time in (nan, inf)))
+    (row,) = json.loads(run("ls", "--json", tmp_path / "logs").stdout)
+    assert (row["first_wall_time"], row["last_wall_time"]) == (None, None)
+
+
+def test_ls_filters(run: Callable[..., Ran], logdir: Path) -> None:
+    def tags(*options: str) -> list[str]:
+        return [row["tag"] for row in json.loads(run("ls", "--json", logdir, *options).stdout)]
+
+    assert tags("--run", "t*") == ["loss", "note"]
+    assert tags("--exclude-run", "train") == ["val/loss"]
+    assert tags("--tag", "*loss") == ["loss", "val/loss"]
+    assert tags("--tag", "note", "--tag", "val/*") == ["note", "val/loss"]
+    assert tags("--exclude-tag", "note", "--run", "train") == ["loss"]
+    assert tags("--kind", "text") == ["note"]
+    assert tags("--kind", "text", "--kind", "scalars", "--exclude-tag", "loss") == ["note", "val/loss"]
+
+
+def test_names_cannot_write_to_the_terminal(run: Callable[..., Ran], tmp_path: Path) -> None:
+    evil = "\x1b[2J\x1b]0;title\x07\r\n\u202e"
+    path = write_run(tmp_path / "logs" / f"run{evil}", event(scalar(f"tag{evil}", 1.0)))
+    path.write_bytes(path.read_bytes() + b"garbage of some length")
+    for command in ("ls", "check", "convert"):
+        ran = run(command, tmp_path / "logs", *([tmp_path / "out"] if command == "convert" else []))
+        assert ran.status == 3
+        printed = ran.stdout + ran.stderr
+        assert not set(printed) & set("\x1b\x07\r\u202e")
+        assert "\\x1b[2J" in printed
+
+
+# check
+
+
+def test_check_prints_a_line(run: Callable[..., Ran], logdir: Path) -> None:
+    size = sum(path.stat().st_size for path in logdir.rglob("*tfevents*"))
+    line = f"2 event files, {size} bytes, 7 records: 0 damaged stretches, 0 bytes lost\n"
+    assert run("check", logdir) == Ran(0, line, "")
+
+
+def test_check_tells_damage(run: Callable[..., Ran], damaged: Path) -> None:
+    size = sum(path.stat().st_size for path in damaged.rglob("*tfevents*"))
+    last = records((damaged / "valid" / file_name()).read_bytes())[-1]
+    length = last.stop - last.start
+    ran = run("check", damaged)
+    assert ran.status == 3
+    assert ran.stdout == f"2 event files, {size} bytes, 6 records: 1 damaged stretch, {length} bytes lost\n"
+    assert ran.stderr == (
+        f"valid/{file_name()}: byte {last.start}: {length} bytes lost: "
+        f"the payload of {length - 16} bytes does not match its checksum\n"
+    )
+
+
+def test_check_prints_json(run: Callable[..., Ran], damaged: Path) -> None:
+    ran = run("check", "--json", damaged)
+    report = json.loads(ran.stdout)
+    assert (ran.status, ran.stderr) == (3, "")
+    assert set(report) == REPORT_KEYS
+    assert [set(source) for source in report["sources"]] == [SOURCE_KEYS] * 2
+    assert [set(damage) for damage in report["damage"]] == [DAMAGE_KEYS]
+    assert (report["tool"], report["version"], report["values_read"]) == ("tb2csv", tb2csv.__version__, 4)
+    for source in report["sources"]:
+        parts = ("record_bytes", "lost_bytes", "incomplete_tail_bytes")
+        assert source["bytes"] == sum(source[part] for part in parts)
+        assert source["bytes"] == (damaged / source["path"]).stat().st_size
+
+
+def test_check_writes_nothing(run: Callable[..., Ran], damaged: Path) -> None:
+    before = tree(damaged.parent)
+    run("check", damaged)
+    run("ls", damaged)
+    assert tree(damaged.parent) == before
+
+
+def test_check_strict_is_an_error(run: Callable[..., Ran], damaged: Path, logdir: Path) -> None:
+    ran = run("check", "--strict", "--quiet", damaged)
+    assert_refused(ran, "1 damaged stretch,", f"valid/{file_name()}")
+    (logdir / "valid" / file_name()).unlink()
+    assert run("check", "--strict", "--quiet", logdir) == Ran(0, "", "")
+
+
+# convert
+
+
+def test_convert_prints_where_the_tables_are(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
+    assert run("convert", logdir, out) == Ran(0, f"5 values of 2 runs in 3 tables: see {out}/index.csv\n", "")
+    assert set(tree(out)) == {
+        "index.csv",
+        "datapackage.json",
+        "train/scalars/loss.csv",
+        "train/text/note.csv",
+        "valid/scalars/val/loss.csv",
+    }
+
+
+def test_convert_tells_what_was_not_asked_for(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
+    ran = run("convert", logdir, out, "--tag", "loss")
+    assert ran == Ran(0, f"3 values of 1 run in 1 table, 2 values not asked for: see {out}/index.csv\n", "")
+
+
+def test_convert_prints_json(run: Callable[..., Ran], damaged: Path, out: Path) -> None:
+    write_run(damaged / "odd", event(tensor("bad", [1.0, 2.0]), step=7))
+    path = damaged / "odd" / file_name()
+    path.write_bytes(path.read_bytes())
+    ran = run("convert", "--json", damaged, out)
+    report = json.loads(ran.stdout)
+    assert (ran.status, ran.stderr) == (3, "")
+    assert set(report) == REPORT_KEYS
+    assert report["values_read"] == report["values_written"] == 5
+    assert report["tables"] == len(list(out.rglob("*.csv"))) - 1
+    assert [entry["run"] for entry in report["runs"]] == ["odd", "train", "valid"]
+
+
+def test_json_lists_what_was_kept_undecoded(run: Callable[..., Ran], tmp_path: Path, out: Path) -> None:
+    bad = tensor("bad", [1.0, 2.0])
+    bad.tensor.tensor_content = b"odd"
+    write_run(tmp_path / "logs", event(bad, step=7))
+    report = json.loads(run("convert", "--json", tmp_path / "logs", out).stdout)
+    (entry,) = report["undecodable"]
+    assert set(entry) == UNDECODABLE_KEYS
+    assert (entry["run"], entry["tag"], entry["step"]) == (".", "bad", 7)
+    assert (report["values_read"], report["values_written"], report["values_undecodable"]) == (1, 0, 1)
+
+
+def test_json_is_ascii_where_the_output_is_not_known_to_take_more(tmp_path: Path) -> None:
+    tag = "Verlust/größe 损失 😀"
+    write_run(tmp_path / "logs", event(scalar(tag, 1.0)))
+    for encoding in ("utf-8", "ascii", "cp1252"):
+        ran = run_process("ls", "--json", tmp_path / "logs", env={"PYTHONIOENCODING": encoding})
+        assert (ran.status, ran.stderr) == (0, "")
+        assert json.loads(ran.stdout)[0]["tag"] == tag
+        assert ran.stdout.isascii() == (encoding != "utf-8")
+        assert run_process("ls", tmp_path / "logs", env={"PYTHONIOENCODING": encoding}).status == 0
+
+
+@pytest.mark.parametrize("command", ["convert", "check"])
+def test_quiet_prints_nothing(run: Callable[..., Ran], damaged: Path, out: Path, command: str) -> None:
+    arguments = [damaged, *([out] if command == "convert" else [])]
+    assert run(command, "--quiet", *arguments) == Ran(3, "", "")
+    assert out.exists() == (command == "convert")
+
+
+def test_quiet_prints_errors(run: Callable[..., Ran], tmp_path: Path, out: Path) -> None:
+    assert_refused(run("convert", "-q", tmp_path / "missing", out), "There is no folder")
+
+
+@linux_only
+def test_progress_goes_to_a_terminal_only(logdir: Path) -> None:
+    import pty  # not everywhere
+
+    main, terminal = pty.openpty()
+    try:
+        command = [sys.executable, "-m", "tb2csv", "check", str(logdir)]
+        env = {name: value for name, value in environment().items() if name not in {"TERM", "NO_COLOR"}}
+        done = subprocess.run(
+            command, env=env | {"TERM": "xterm"}, stdout=subprocess.PIPE, stderr=terminal, text=True, check=False
+        )
+        os.close(terminal)
+        shown = os.read(main, 100_000)
+    finally:
+        os.close(main)
+    assert done.returncode == 0
+    assert done.stdout.startswith("2 event files")
+    assert b"reading" in shown
+    assert run_process("check", logdir).stderr == ""
+
+
+# Refusals: one sentence, and nothing is written
+
+
+def test_a_missing_log_directory(run: Callable[..., Ran], tmp_path: Path, out: Path) -> None:
+    for command in (["ls"], ["check"], ["convert", out]):
+        assert_refused(
+            run(command[0], tmp_path / "missing", *command[1:]), f"There is no folder {tmp_path / 'missing'}"
+        )
+    assert list(out.parent.iterdir()) == []
+
+
+def test_a_folder_without_event_files(run: Callable[..., Ran], tmp_path: Path, out: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "model.ckpt").write_text("")
+    assert_refused(run("convert", tmp_path / "logs", out), "no event files", "only 1 other file (such as model.ckpt)")
+    assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [[], ["--overwrite"]])
+@pytest.mark.parametrize("place", [".", "out", "train/out", "train"])
+def test_output_into_the_log_directory(run: Callable[..., Ran], logdir: Path, place: str, options: list[str]) -> None:
+    before = tree(logdir)
+    assert_refused(run("convert", logdir, logdir / place, *options))
+    assert tree(logdir) == before
+
+
+def test_output_around_the_log_directory(run: Callable[..., Ran], logdir: Path) -> None:
+    before = tree(logdir)
+    assert_refused(run("convert", logdir, logdir.parent, "--overwrite"), "logs")
+    assert tree(logdir) == before
+
+
+def test_output_that_is_not_empty(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
+    assert run("convert", logdir, out).status == 0
+    before = tree(out)
+    assert_refused(run("convert", logdir, out), "is not empty", "--overwrite")
+    assert tree(out) == before
+    assert run("convert", logdir, out, "--overwrite").status == 0
+    assert tree(out) == before
+
+
+def test_output_that_is_a_file(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
+    out.write_text("mine")
+    assert_refused(run("convert", logdir, out, "--overwrite"), "is a file")
+    assert out.read_text() == "mine"
+
+
+def test_overwrite_refuses_what_no_conversion_made(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
+    out.mkdir()
+    (out / "thesis.tex").write_text("mine")
+    assert_refused(run("convert", logdir, out, "--overwrite"), "thesis.tex", "which tb2csv did not write")
+    assert tree(out) == {"thesis.tex": b"mine"}
+
+
+def test_overwrite_refuses_foreign_files(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
+    run("convert", logdir, out)
+    (out / "train" / "notes.txt").write_text("mine")
+    before = tree(out)
+    assert_refused(run("convert", logdir, out, "--overwrite"), "train/notes.txt")
+    assert tree(out) == before
+
+
+def test_an_unreadable_file_is_named_and_the_rest_converted(
+    run: Callable[..., Ran], logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = EventFile.open
+
+    def refuse(file: EventFile) -> object:
+        if file.path.startswith("valid/"):
+            raise PermissionError(13, "Permission denied")
+        return opened(file)
+
+    monkeypatch.setattr(EventFile, "open", refuse)
+    for command in (["ls"], ["check"], ["convert", out]):
+        ran = run(command[0], logdir, *command[1:])
+        assert ran.status == 3
+        assert ran.stderr == f"valid/{file_name()}: the file cannot be read: Permission denied\n"
+    assert (out / "train" / "scalars" / "loss.csv").exists()
+
+
+def test_filters_that_match_nothing(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
+    assert_refused(run("convert", logdir, out, "--run", "trian"), "No run of", "'train'")
+    assert_refused(run("ls", logdir, "--run", "trian"), "No run of", "'train'")
+    assert_refused(run("check", logdir, "--run", "trian"), "No run of", "'train'")
+    assert_refused(run("convert", logdir, out, "--exclude-run", "*"), "No run of", "'train'", "'valid'")
+    assert_refused(run("convert", logdir, out, "--tag", "los"), "No value is asked for", "'loss'")
+    assert_refused(run("convert", logdir, out, "--kind", "audio"), "No value is asked for")
+    assert list(out.parent.iterdir()) == []
+
+
+def test_strict_writes_nothing_on_damage(run: Callable[..., Ran], damaged: Path, out: Path) -> None:
+    ran = run("convert", "--strict", damaged, out)
+    last = records((damaged / "valid" / file_name()).read_bytes())[-1]
+    assert_refused(
+        ran, f"valid/{file_name()} is damaged at byte {last.start} (", "without --strict the rest is converted"
+    )
+    assert list(out.parent.iterdir()) == []
+    (damaged / "valid" / file_name()).unlink()
+    assert run("convert", "--strict", damaged, out).status == 0
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    ran = run_process("ls", "--debug", tmp_path / "missing")
+    assert ran.status == 1
+    assert "Traceback" in ran.stderr
+    assert "LogdirError" in ran.stderr
+    assert "Traceback" not in run_process("ls", tmp_path / "missing").stderr
+
+
+def test_an_unexpected_error_asks_to_be_reported(
+    run: Callable[..., Ran], logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        detail = "oops"
+        raise ZeroDivisionError(detail)
+
+    monkeypatch.setattr("tb2csv.inspection.check", fail)
+    ran = run("check", logdir)
+    assert (ran.status, ran.stdout) == (1, "")
+    assert ran.stderr == (
+        "tb2csv: this should not happen, please report it with what --debug shows: ZeroDivisionError: oops\n"
+    )
+
+
+# Standard output that cannot be written
+
+
+def many_tags(folder: Path) -> Path:
+    write_run(folder, event(*(scalar(f"a tag with a long name number {number}", 1.0) for number in range(3000))))
+    return folder
+
+
+@linux_only
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_reader_that_has_had_enough(tmp_path: Path, options: list[str]) -> None:
+    command = [sys.executable, "-m", "tb2csv", "ls", str(many_tags(tmp_path / "logs")), *options]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
+
+
+@linux_only
+def test_a_full_standard_output(logdir: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "tb2csv", "ls", str(logdir)]
+        done = subprocess.run(command, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "tb2csv: Standard output cannot be written (No space left on device).\n"
+
+
+@linux_only
+def test_a_closed_standard_output(logdir: Path, out: Path) -> None:
+    for command in (f"ls '{logdir}'", f"convert '{logdir}' '{out}'"):
+        shell = ["/bin/sh", "-c", f"'{sys.executable}' -m tb2csv {command} >&-"]
+        done = subprocess.run(shell, env=environment(), capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert (out / "index.csv").exists()
+
+
+# A full disk
+
+
+def large_log(folder: Path) -> Path:
+    for number in range(3):
+        write_run(folder / f"run{number}", *(event(scalar("loss", step), step=step) for step in range(5000)))
+    return folder
+
+
+@linux_only
+@pytest.mark.parametrize("old", ["", "old"])
+def test_a_file_that_grows_too_large(logdir: Path, out: Path, tmp_path: Path, old: str) -> None:
+    import resource  # not everywhere
+
+    before = {}
+    if old:
+        tb2csv.convert(logdir, out)
+        before = tree(out)
+    ran = run_process(
+        *("convert", "--overwrite", large_log(tmp_path / "large"), out),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000)),
+    )
+    assert_refused(ran, f"could not be written to {out}", "File too large", "nothing was changed")
+    assert [path.name for path in out.parent.iterdir()] == ["out"] * bool(old)
+    assert not old or tree(out) == before
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system of 128 KiB, where this user may."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = shutil.which("mount")
+    options = ["-t", "tmpfs", "-o", "size=128k", "tmpfs", str(place)]
+    if mount is None or subprocess.run([mount, *options], capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run([shutil.which("umount") or "umount", str(place)], check=True)
+
+
+def test_a_full_disk(small_disk: Path, logdir: Path, tmp_path: Path) -> None:
+    tb2csv.convert(logdir, small_disk / "out")
+    before = tree(small_disk)
+    ran = run_process("convert", "--overwrite", large_log(tmp_path / "large"), small_disk / "out")
+    assert_refused(ran, "could not be written", "No space left on device", "nothing was changed")
+    assert tree(small_disk) == before
+    assert [path.name for path in small_disk.iterdir()] == ["out"]
+
+
+# An interrupt
+
+
+#: Says when the first table is being written, and takes its time for each.
+_SLOWLY = """
+import signal, sys, time
+from tb2csv.cli import main
+from tb2csv.sinks.csv import CsvSink
+signal.signal(signal.SIGINT, signal.default_int_handler)
+append = CsvSink.append
+def slowly(*arguments):
+    append(*arguments)
+    print("writing", flush=True)
+    time.sleep(0.1)
+CsvSink.append = slowly
+main()
+"""
+
+
+@linux_only
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("old", ["", "old"])
+def test_an_interrupt_leaves_nothing(tmp_path: Path, out: Path, sent: signal.Signals, status: int, old: str) -> None:
+    before = {}
+    if old:
+        tb2csv.convert(write_run(tmp_path / old, event(scalar("old", 1.0))), out)
+        before = tree(out)
+    for number in range(300):
+        write_run(tmp_path / "many" / str(number), event(scalar("loss", 1.0)))
+    command = [sys.executable, "-c", _SLOWLY, "convert", "--overwrite", str(tmp_path / "many"), str(out)]
+    with subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "writing\n"
+        assert any(path.name.endswith(".tmp") for path in out.parent.iterdir())
+        process.send_signal(sent)
+        _, errors = process.communicate()
+    said = "tb2csv: interrupted; nothing was changed.\n" if sent == signal.SIGINT else ""
+    assert (process.returncode, errors) == (status, said)
+    assert [path.name for path in out.parent.iterdir()] == ["out"] * bool(old)
+    assert not old or tree(out) == before

@@ -1,0 +1,414 @@
+"""Log directories: which folders are runs, which files are event files, and what they are called."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import fsspec
+import pytest
+from event_files import event, event_file, file_name, simple_value, write_run
+
+import tb2csv
+from tb2csv.errors import LogdirError
+from tb2csv.logdir import EventFile, discover
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+
+
+def touch(path: Path, data: bytes = b"") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def found(logdir: Path | str) -> dict[str, list[str]]:
+    """Return the runs and their files."""
+    return {run.name: [file.path for file in run.files] for run in discover(logdir).runs}
+
+
+def write_one(folder: Path, name: str | None = None) -> Path:
+    return write_run(folder, event(simple_value("loss", 1.0), step=1, wall_time=1.0), name=name)
+
+
+# Runs and files
+
+
+def test_a_run_is_a_folder_with_event_files(tmp_path: Path) -> None:
+    for run in ("", "train", "train/deep/er", "a b"):
+        write_one(tmp_path / run)
+    name = file_name()
+    assert found(tmp_path) == {
+        ".": [name],
+        "a b": [f"a b/{name}"],
+        "train": [f"train/{name}"],
+        "train/deep/er": [f"train/deep/er/{name}"],
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["events.out.tfevents.1.h", "tfevents", "my.tfevents.v2", "x.tfevents.gz", ".tfevents"]
+)
+def test_a_file_with_tfevents_in_its_name_is_an_event_file(tmp_path: Path, name: str) -> None:
+    touch(tmp_path / name)
+    assert found(tmp_path) == {".": [name]}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "events.out.tfevents.1.host.profile-empty",
+        "projector_config.pbtxt",
+        "00000/default/tensors.tsv",
+        "plugins/profile/2026_01_01/host.xplane.pb",
+        "events.out.TFEVENTS",
+        "tfevents/other.txt",
+        "checkpoint",
+    ],
+)
+def test_other_files_are_none(tmp_path: Path, name: str) -> None:
+    write_one(tmp_path)
+    touch(tmp_path / name)
+    assert found(tmp_path) == {".": [file_name()]}
+
+
+def test_a_folder_may_be_named_like_an_event_file(tmp_path: Path) -> None:
+    write_one(tmp_path / "tfevents")
+    assert found(tmp_path) == {"tfevents": [f"tfevents/{file_name()}"]}
+
+
+def test_runs_and_files_are_in_the_order_of_their_names(tmp_path: Path) -> None:
+    for run in ("b", "a", "a/b", "a b", "A"):
+        for number in (2, 0, 1):
+            write_one(tmp_path / run, file_name(number))
+    runs = found(tmp_path)
+    assert list(runs) == ["A", "a", "a b", "a/b", "b"]
+    assert runs["a"] == [f"a/{file_name(number)}" for number in range(3)]
+
+
+def test_a_single_event_file_is_a_log_directory(tmp_path: Path) -> None:
+    path = write_one(tmp_path)
+    write_one(tmp_path, file_name(1))
+    assert found(path) == {".": [file_name()]}
+    assert tb2csv.check(path).values_read == 1
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/.", "//"])
+def test_the_way_a_folder_is_spelled_makes_no_difference(tmp_path: Path, ending: str) -> None:
+    write_one(tmp_path / "run")
+    assert found(f"{tmp_path}{ending}") == {"run": [f"run/{file_name()}"]}
+
+
+def test_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_one(tmp_path / "logs" / "run")
+    monkeypatch.chdir(tmp_path / "logs")
+    for path in (".", "../logs", "./"):
+        assert found(path) == {"run": [f"run/{file_name()}"]}
+
+
+def test_total_bytes_counts_what_can_be_read(tmp_path: Path) -> None:
+    sizes = [write_one(tmp_path / run).stat().st_size for run in "ab"]
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / file_name()).symlink_to("nowhere")
+    assert discover(tmp_path).total_bytes() == sum(sizes)
+
+
+# Links
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    write_one(tmp_path / "elsewhere" / "run")
+    logdir = tmp_path / "logs"
+    logdir.mkdir()
+    (logdir / "linked").symlink_to(tmp_path / "elsewhere")
+    (logdir / "tfevents.link").symlink_to(tmp_path / "elsewhere" / "run" / file_name())
+    assert found(logdir) == {".": ["tfevents.link"], "linked/run": [f"linked/run/{file_name()}"]}
+
+
+def test_the_log_directory_may_be_a_link(tmp_path: Path) -> None:
+    write_one(tmp_path / "logs" / "run")
+    (tmp_path / "link").symlink_to("logs")
+    assert found(tmp_path / "link") == {"run": [f"run/{file_name()}"]}
+
+
+def test_two_links_to_one_folder_are_two_runs(tmp_path: Path) -> None:
+    write_one(tmp_path / "real")
+    (tmp_path / "again").symlink_to("real")
+    assert list(found(tmp_path)) == ["again", "real"]
+
+
+@pytest.mark.parametrize("target", [".", "..", "../..", "../../run"])
+def test_a_loop_of_links_ends(tmp_path: Path, target: str) -> None:
+    write_one(tmp_path / "run" / "deep")
+    (tmp_path / "run" / "deep" / "loop").symlink_to(target)
+    assert "run/deep" in found(tmp_path)
+    assert len(found(tmp_path)) < 5
+
+
+def test_two_folders_that_link_to_each_other(tmp_path: Path) -> None:
+    for here, there in ("ab", "ba"):
+        write_one(tmp_path / here)
+        (tmp_path / here / "other").symlink_to(f"../{there}")
+    assert list(found(tmp_path)) == ["a", "a/other", "b", "b/other"]
+
+
+def test_a_link_to_itself_is_no_folder(tmp_path: Path) -> None:
+    write_one(tmp_path)
+    (tmp_path / "self").symlink_to("self")
+    assert list(found(tmp_path)) == ["."]
+
+
+# What cannot be read
+
+
+def test_a_link_that_leads_nowhere_is_an_unreadable_file(tmp_path: Path) -> None:
+    write_one(tmp_path / "good")
+    (tmp_path / file_name()).symlink_to("nowhere")
+    report = tb2csv.check(tmp_path)
+    (damage,) = report.damage
+    assert (damage.path, damage.kind) == (file_name(), "unreadable")
+    assert report.values_read == 1
+
+
+@linux_only
+def test_a_pipe_is_an_unreadable_file_and_is_not_waited_for(tmp_path: Path) -> None:
+    write_one(tmp_path / "good")
+    os.mkfifo(tmp_path / "pipe.tfevents")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s.tfevents"))
+        report = tb2csv.check(tmp_path)
+    assert [(damage.path, damage.kind) for damage in report.damage] == [
+        ("pipe.tfevents", "unreadable"),
+        ("s.tfevents", "unreadable"),
+    ]
+    assert report.values_read == 1
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """Refuse to open or list the paths in this set, as an ordinary user is refused, whoever runs the tests."""
+    paths: set[str] = set()
+    scandir, opened, status = os.scandir, EventFile.open, Path.stat
+
+    def refuse(path: object) -> None:
+        if str(path) in paths:
+            raise PermissionError(13, "Permission denied", str(path))
+
+    def refusing_scandir(path: Path) -> object:
+        refuse(path)
+        return scandir(path)
+
+    def refusing_open(file: EventFile) -> object:
+        refuse(file.location)
+        return opened(file)
+
+    def refusing_stat(path: Path, **options: bool) -> os.stat_result:
+        refuse(f"stat {path}")
+        return status(path, **options)
+
+    monkeypatch.setattr(os, "scandir", refusing_scandir)
+    monkeypatch.setattr(EventFile, "open", refusing_open)
+    monkeypatch.setattr(Path, "stat", refusing_stat)
+    yield paths
+    monkeypatch.undo()
+
+
+def test_an_unreadable_folder_is_reported_and_the_rest_read(tmp_path: Path, refused: set[str]) -> None:
+    for run in ("good", "secret", "secret/deep"):
+        write_one(tmp_path / run)
+    refused.add(str(tmp_path / "secret"))
+    report = tb2csv.check(tmp_path)
+    (damage,) = report.damage
+    assert (damage.path, damage.kind, damage.detail) == (
+        "secret",
+        "unreadable",
+        "the folder cannot be read: Permission denied",
+    )
+    assert [run.run for run in report.runs] == ["good"]
+
+
+def test_an_unreadable_file_is_reported_and_the_rest_read(tmp_path: Path, refused: set[str]) -> None:
+    for number in range(3):
+        write_one(tmp_path, file_name(number))
+    refused.add(str(tmp_path / file_name(1)))
+    report = tb2csv.check(tmp_path)
+    (damage,) = report.damage
+    assert (damage.path, damage.kind) == (file_name(1), "unreadable")
+    assert report.values_read == 2
+    assert len(report.sources) == 3
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="this user may read everything")
+def test_permissions_of_the_file_system(tmp_path: Path) -> None:
+    write_one(tmp_path / "good")
+    secret = write_one(tmp_path / "secret")
+    secret.parent.chmod(0)
+    try:
+        assert [damage.path for damage in tb2csv.check(tmp_path).damage] == ["secret"]
+    finally:
+        secret.parent.chmod(stat.S_IRWXU)
+
+
+# Errors: each says what was found, and what to do
+
+
+def error_of(path: Path | str) -> str:
+    with pytest.raises(LogdirError) as caught:
+        discover(path)
+    return str(caught.value)
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    assert error_of(missing) == f"There is no folder {missing}; give the folder that holds the TensorBoard logs."
+    touch(tmp_path / "file")
+    assert error_of(tmp_path / "file" / "below").startswith("There is no folder ")
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    assert error_of(tmp_path) == f"There are no event files below {tmp_path}: it holds no files at all."
+
+
+def test_a_folder_of_other_files(tmp_path: Path) -> None:
+    touch(tmp_path / "model.ckpt")
+    assert error_of(tmp_path) == (
+        f"There are no event files below {tmp_path}, only 1 other file (such as model.ckpt); "
+        "TensorBoard's have 'tfevents' in their name."
+    )
+    touch(tmp_path / "deep" / "a.txt")
+    assert "2 other files (such as deep/a.txt)" in error_of(tmp_path)
+
+
+def test_a_file_that_is_no_event_file(tmp_path: Path) -> None:
+    path = touch(tmp_path / "model.ckpt")
+    assert error_of(path).startswith(f"{path} is no event file: TensorBoard's have 'tfevents' in their name")
+
+
+def test_a_folder_that_cannot_be_read(tmp_path: Path, refused: set[str]) -> None:
+    write_one(tmp_path / "logs")
+    refused.add(str(tmp_path / "logs"))
+    assert error_of(tmp_path / "logs") == (
+        f"Nothing below {tmp_path / 'logs'} can be read (.: the folder cannot be read: Permission denied); "
+        "check its permissions."
+    )
+    refused.add(f"stat {tmp_path / 'logs'}")
+    assert error_of(tmp_path / "logs") == (
+        f"{tmp_path / 'logs'} cannot be read (Permission denied); check its permissions."
+    )
+
+
+@pytest.mark.parametrize("url", ["memory://nothing/here", "nosuchprotocol://bucket/logs"])
+def test_a_url_that_leads_nowhere(url: str) -> None:
+    assert url in error_of(url)
+
+
+# Odd names
+
+
+@linux_only
+def test_names_that_are_no_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"events.tfevents.\xfe")
+    write_one(tmp_path / os.fsdecode(b"caf\xe9"), name)
+    assert found(tmp_path) == {"caf\\xe9": ["caf\\xe9/events.tfevents.\\xfe"]}
+    assert found(tmp_path / os.fsdecode(b"caf\xe9") / name) == {".": ["events.tfevents.\\xfe"]}
+    assert tb2csv.check(tmp_path).values_read == 1
+
+
+@linux_only
+@pytest.mark.parametrize(
+    "run", ["new\nline", "tab\there", "quote'\"", "back\\slash", "*", "%2F", "-", "~", " ", "ü", "\u202e"]
+)
+def test_odd_names_are_names(tmp_path: Path, run: str) -> None:
+    write_one(tmp_path / "logs" / run)
+    assert list(found(tmp_path / "logs")) == [run]
+    report = tb2csv.convert(tmp_path / "logs", tmp_path / "out")
+    assert report.values_written == 1
+    (path,) = (tmp_path / "out").glob("*/scalars/loss.csv")
+    assert path.read_text() == "wall_time,step,value\n1.0,1,1.0\n"
+
+
+# Order of the files of a run
+
+
+def steps_of(logdir: Path, out: Path) -> list[int]:
+    tb2csv.convert(logdir, out)
+    rows = (out / "scalars" / "loss.csv").read_text().splitlines()[1:]
+    return [int(row.split(",")[1]) for row in rows]
+
+
+def test_files_are_read_in_the_order_of_their_first_wall_time(tmp_path: Path) -> None:
+    logdir = tmp_path / "logs"
+    for number, wall_time in enumerate([30.0, 10.0, 20.0]):
+        values = event(simple_value("loss", 1.0), step=number, wall_time=0.0)
+        write_run(logdir, values, name=file_name(number), wall_time=wall_time)
+    assert steps_of(logdir, tmp_path / "out") == [1, 2, 0]
+
+
+def test_files_of_the_same_time_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    logdir = tmp_path / "logs"
+    for number in (2, 0, 1):
+        values = event(simple_value("loss", 1.0), step=number)
+        write_run(logdir, values, name=file_name(number), wall_time=5.0)
+    assert steps_of(logdir, tmp_path / "out") == [0, 1, 2]
+
+
+def test_files_without_a_wall_time_come_last(tmp_path: Path) -> None:
+    logdir = tmp_path / "logs"
+    write_run(logdir, event(simple_value("loss", 1.0), step=1), name=file_name(0), wall_time=float("nan"))
+    write_run(logdir, event(simple_value("loss", 1.0), step=2), name=file_name(1), wall_time=5.0)
+    touch(logdir / file_name(2))
+    touch(logdir / file_name(3), b"short")
+    assert steps_of(logdir, tmp_path / "out") == [2, 1]
+
+
+# URLs
+
+
+@pytest.fixture
+def memory() -> Iterator[fsspec.AbstractFileSystem]:
+    filesystem = fsspec.filesystem("memory")
+    yield filesystem
+    filesystem.rm("/", recursive=True)
+
+
+def tables_below(out: Path) -> dict[str, bytes]:
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*.csv")}
+
+
+def test_a_url_gives_the_same_tables_as_the_folder(tmp_path: Path, memory: fsspec.AbstractFileSystem) -> None:
+    logdir = tmp_path / "logs"
+    for run in ("", "train", "train/deep"):
+        for number in range(2):
+            events = [event(simple_value(f"tag/{i}", i), step=i, wall_time=i) for i in range(50)]
+            write_run(logdir / run, *events, name=file_name(number), wall_time=10 - number)
+    touch(logdir / "train" / "checkpoint")
+    memory.put(str(logdir), "/bucket/logs", recursive=True)
+    local = tb2csv.convert(logdir, tmp_path / "local")
+    for number, url in enumerate(["memory://bucket/logs", "memory:///bucket/logs/", f"file://{logdir}"]):
+        remote = tb2csv.convert(url, tmp_path / f"remote{number}")
+        assert tables_below(tmp_path / f"remote{number}") == tables_below(tmp_path / "local")
+        assert remote.to_json() == local.to_json()
+
+
+def test_a_url_of_a_single_file(memory: fsspec.AbstractFileSystem) -> None:
+    memory.pipe_file("/bucket/run/tfevents.1", event_file([event(simple_value("loss", 1.0))]))
+    assert found("memory://bucket/run/tfevents.1") == {".": ["tfevents.1"]}
+    assert tb2csv.check("memory://bucket/run/tfevents.1", chunk_size=16).values_read == 1
+
+
+def test_a_url_of_other_files(memory: fsspec.AbstractFileSystem) -> None:
+    memory.pipe_file("/bucket/run/model.ckpt", b"")
+    assert "1 other file (such as run/model.ckpt)" in error_of("memory://bucket")
+
+
+def test_output_is_refused_in_the_folder_of_a_file_url(tmp_path: Path) -> None:
+    write_one(tmp_path / "logs")
+    with pytest.raises(tb2csv.OutputError, match="lies in the log directory"):
+        tb2csv.convert(f"file://{tmp_path}/logs", tmp_path / "logs" / "out")

@@ -1,0 +1,436 @@
+"""The output folder: whole or not there, an earlier one replaced or left as it was; and CSV text in it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import os
+import stat
+import threading
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NoReturn
+
+import polars as pl
+import pytest
+from event_files import event, scalar, simple_value, text, write_run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tb2csv
+from tb2csv import conversion
+from tb2csv.errors import OutputError
+from tb2csv.run_tables import RunTables
+from tb2csv.sinks import csv as csv_sink
+from tb2csv.sinks.csv import CsvSink, TableRows
+from tb2csv.sinks.folder import TableFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FILE = PurePosixPath("run/scalars/loss.csv")
+
+
+def logs(folder: Path, number: float = 1.0, runs: int = 3) -> Path:
+    for run in range(runs):
+        write_run(folder / f"run{run}", event(scalar("loss", number), text("note", "hello"), step=run))
+    return folder
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return all files below a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def beside(out: Path) -> list[str]:
+    """Return what stands beside an output folder, hidden or not."""
+    return sorted(path.name for path in out.parent.iterdir() if path != out)
+
+
+@pytest.fixture
+def logdir(tmp_path: Path) -> Path:
+    return logs(tmp_path / "logs")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Return where to write, in a folder where nothing else is."""
+    (tmp_path / "results").mkdir()
+    return tmp_path / "results" / "out"
+
+
+# Whole or not there
+
+
+def test_the_folder_appears_when_it_is_whole(out: Path) -> None:
+    with TableFolder(out) as folder:
+        with folder.open(FILE) as file:
+            file.write(b"text")
+        assert not out.exists()
+        assert len(beside(out)) == 1
+    assert tree(out) == {str(FILE): b"text"}
+    assert beside(out) == []
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, OSError])
+def test_an_exception_leaves_nothing(out: Path, error: type[BaseException]) -> None:
+    def interrupted() -> NoReturn:
+        with TableFolder(out) as folder, folder.open(FILE) as file:
+            file.write(b"text")
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+    assert not out.exists()
+    assert beside(out) == []
+
+
+@pytest.mark.parametrize("failing", ["run0", "run2"])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_an_exception_in_a_worker_leaves_nothing(
+    logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch, failing: str, workers: int
+) -> None:
+    write = RunTables.write
+
+    def write_or_fail(tables: RunTables, reader: object) -> object:
+        report = write(tables, reader)  # type: ignore[arg-type]
+        if reader.run.name == failing:  # type: ignore[attr-defined]
+            raise ZeroDivisionError(failing)
+        return report
+
+    monkeypatch.setattr(RunTables, "write", write_or_fail)
+    with pytest.raises(ZeroDivisionError, match=failing):
+        tb2csv.convert(logdir, out, workers=workers)
+    assert not out.exists()
+    assert beside(out) == []
+
+
+def no_space(*_: object, **__: object) -> NoReturn:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("when", ["tables", "manifest"])
+def test_a_full_disk_is_an_output_error(logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    if when == "tables":
+        monkeypatch.setattr(CsvSink, "append", no_space)
+    else:
+        monkeypatch.setattr(conversion, "write_manifest", no_space)
+    with pytest.raises(OutputError, match=r"could not be written .*No space left on device.*; nothing was changed"):
+        tb2csv.convert(logdir, out)
+    assert not out.exists()
+    assert beside(out) == []
+
+
+def test_an_interrupt_while_tables_are_written_leaves_nothing(logdir: Path, out: Path) -> None:
+    def interrupt(_: int) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tb2csv.convert(logdir, out, on_bytes=interrupt)
+    assert not out.exists()
+    assert beside(out) == []
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("tb2csv")]
+
+
+# Where it goes
+
+
+def test_parents_are_made(logdir: Path, out: Path) -> None:
+    tb2csv.convert(logdir, out / "deep" / "er")
+    assert (out / "deep" / "er" / "index.csv").exists()
+
+
+def test_an_empty_folder_is_taken(logdir: Path, out: Path) -> None:
+    out.mkdir()
+    tb2csv.convert(logdir, out)
+    assert (out / "index.csv").exists()
+    assert beside(out) == []
+
+
+def test_a_folder_that_is_not_empty_is_refused(logdir: Path, out: Path) -> None:
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match="is not empty; give another folder, or --overwrite"):
+        tb2csv.convert(logdir, out)
+    assert tree(out) == {"notes.txt": b"mine"}
+    assert beside(out) == []
+
+
+def test_a_file_is_refused(logdir: Path, out: Path) -> None:
+    out.write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match="is a file; give a folder"):
+            tb2csv.convert(logdir, out, overwrite=overwrite)
+    assert out.read_text() == "mine"
+
+
+def test_a_place_below_a_file_is_refused(logdir: Path, out: Path) -> None:
+    out.write_text("mine")
+    with pytest.raises(OutputError, match="No folder can be made in"):
+        tb2csv.convert(logdir, out / "below")
+    assert out.read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", [".", "run0", "new", "run0/new", "new/deep", "../logs/new", "link/new"])
+def test_the_log_directory_is_no_place_for_tables(logdir: Path, place: str) -> None:
+    (logdir.parent / "link").symlink_to("logs")
+    target = logdir.parent / place if place.startswith("link") else logdir / place
+    before = tree(logdir)
+    for overwrite in (False, True):
+        with pytest.raises(OutputError):
+            tb2csv.convert(logdir, target, overwrite=overwrite)
+    assert tree(logdir) == before
+    assert sorted(path.name for path in logdir.iterdir()) == ["run0", "run1", "run2"]
+
+
+def test_what_holds_the_log_directory_is_not_replaced(tmp_path: Path) -> None:
+    """Not even where it looks like a conversion's work."""
+    out = tmp_path / "out"
+    tb2csv.convert(logs(tmp_path / "other"), out)
+    logdir = logs(out / "logs")
+    before = tree(out)
+    for target in (out, tmp_path):
+        with pytest.raises(OutputError):
+            tb2csv.convert(logdir, target, overwrite=True)
+    assert tree(out) == before
+
+
+def test_an_empty_log_file_folder_is_not_replaced(tmp_path: Path) -> None:
+    """A folder of nothing but the log directory is not empty, even if no file is directly in it."""
+    logdir = logs(tmp_path / "above" / "logs")
+    with pytest.raises(OutputError):
+        tb2csv.convert(logdir, tmp_path / "above", overwrite=True)
+    assert logdir.exists()
+
+
+def test_a_link_to_a_folder_stays_a_link(logdir: Path, out: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    out.symlink_to(target)
+    for overwrite in (False, True):
+        tb2csv.convert(logdir, out, overwrite=overwrite)
+        assert out.is_symlink()
+        assert (target / "index.csv").exists()
+    assert beside(out) == []
+    assert beside(target) == ["logs", "results"]
+
+
+def test_a_link_that_leads_nowhere_is_refused(logdir: Path, out: Path) -> None:
+    out.symlink_to("nowhere")
+    with pytest.raises(OutputError):
+        tb2csv.convert(logdir, out)
+    assert beside(out) == []
+
+
+def test_odd_names_of_the_folder(logdir: Path, out: Path) -> None:
+    for name in (" ", "new\nline", "a.b", ".hidden", "%s", "-x"):
+        tb2csv.convert(logdir, out.parent / name)
+        assert (out.parent / name / "index.csv").exists()
+
+
+def test_a_relative_place_stays_where_it_was(logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(out.parent)
+    with TableFolder("out") as folder:
+        monkeypatch.chdir(logdir)
+        folder.append(FILE, b"text")
+    assert tree(out) == {str(FILE): b"text"}
+
+
+# Replacing an earlier conversion
+
+
+def test_an_earlier_conversion_is_replaced_as_a_whole(tmp_path: Path, out: Path) -> None:
+    tb2csv.convert(logs(tmp_path / "old", 1.0, runs=3), out)
+    tb2csv.convert(logs(tmp_path / "new", 2.0, runs=1), out, overwrite=True)
+    tb2csv.convert(tmp_path / "new", tmp_path / "fresh")
+    assert tree(out) == tree(tmp_path / "fresh")
+    assert beside(out) == []
+
+
+@pytest.mark.parametrize(
+    "foreign", ["notes.txt", "run0/notes.txt", "run0/scalars/other.csv", "new/notes.txt", ".hidden"]
+)
+def test_a_conversion_with_foreign_files_is_not_replaced(logdir: Path, out: Path, foreign: str) -> None:
+    tb2csv.convert(logdir, out)
+    (out / foreign).parent.mkdir(exist_ok=True)
+    (out / foreign).write_text("mine")
+    before = tree(out)
+    with pytest.raises(OutputError) as caught:
+        tb2csv.convert(logdir, out, overwrite=True)
+    assert f"it holds {foreign}, which tb2csv did not write" in str(caught.value)
+    assert tree(out) == before
+
+
+@pytest.mark.parametrize(
+    "manifest", [b"", b"{}", b"[]", b"1", b'{"resources": 1}', b'{"resources": [{"path": 1}]}', b"\xff"]
+)
+def test_a_folder_that_no_conversion_made_is_not_replaced(logdir: Path, out: Path, manifest: bytes) -> None:
+    out.mkdir()
+    (out / "datapackage.json").write_bytes(manifest)
+    (out / "data.csv").write_text("mine")
+    with pytest.raises(OutputError, match=r"is not replaced, for it holds .*, which tb2csv did not write"):
+        tb2csv.convert(logdir, out, overwrite=True)
+    assert (out / "data.csv").read_text() == "mine"
+
+
+def test_an_error_keeps_the_earlier_conversion(logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tb2csv.convert(logdir, out)
+    before = tree(out)
+    monkeypatch.setattr(conversion, "write_manifest", no_space)
+    with pytest.raises(OutputError):
+        tb2csv.convert(logdir, out, overwrite=True)
+    assert tree(out) == before
+    assert beside(out) == []
+
+
+def fill(out: Path, *, meanwhile: Callable[[], object] = lambda: None) -> None:
+    """Replace an earlier conversion, if there is one."""
+    with TableFolder(out, overwrite=True) as folder:
+        folder.append(FILE, b"new")
+        meanwhile()
+
+
+@pytest.mark.parametrize("error", [OSError(16, "Device or resource busy"), KeyboardInterrupt(), SystemExit(143)])
+@pytest.mark.parametrize("failing", [1, 2])
+def test_an_error_while_it_is_replaced_restores_the_earlier_one(
+    logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, failing: int
+) -> None:
+    tb2csv.convert(logdir, out)
+    before = tree(out)
+    rename, calls = Path.rename, []
+
+    def rename_or_fail(path: Path, target: Path) -> Path:
+        calls.append(path)
+        if len(calls) == failing:
+            raise error
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename_or_fail)
+    with pytest.raises(OutputError if isinstance(error, OSError) else type(error)):
+        fill(out)
+    assert tree(out) == before
+    assert beside(out) == []
+
+
+def test_what_appeared_in_the_meantime_is_not_replaced(out: Path) -> None:
+    def appear() -> None:
+        out.mkdir()
+        (out / "notes.txt").write_text("mine")
+
+    with pytest.raises(OutputError):
+        fill(out, meanwhile=appear)
+    assert tree(out) == {"notes.txt": b"mine"}
+    assert beside(out) == []
+
+
+# Permissions
+
+
+@pytest.fixture(params=[0o022, 0o077, 0o002])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are another matter there")
+def test_permissions_follow_the_umask(logdir: Path, out: Path, umask: int) -> None:
+    tb2csv.convert(logdir, out)
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [out, *out.rglob("*")]}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o777 & ~umask}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o666 & ~umask}
+
+
+# CSV text: small tables of the same columns are written together, and must be what each would be alone
+
+cells = {
+    pl.Float64: st.floats() | st.none(),
+    pl.Float32: st.floats(width=32) | st.none(),
+    pl.Int64: st.integers(-(2**63), 2**63 - 1),
+    pl.UInt8: st.integers(0, 255),
+    pl.String: st.text(st.sampled_from(['"', ",", "\n", "\r", "a", "ü", " "]), max_size=5) | st.none(),
+    pl.Boolean: st.booleans(),
+}
+
+
+@st.composite
+def frames_and_tables(draw: st.DrawFn) -> tuple[pl.DataFrame, list[tuple[int, int]]]:
+    dtypes = draw(st.lists(st.sampled_from(list(cells)), min_size=1, max_size=4))
+    size = draw(st.integers(0, 30))
+    columns = {
+        f"column {i}": pl.Series(draw(st.lists(cells[dtype], min_size=size, max_size=size)), dtype=dtype)
+        for i, dtype in enumerate(dtypes)
+    }
+    borders = sorted(draw(st.lists(st.integers(0, size), min_size=2, max_size=8)))
+    return pl.DataFrame(columns), list(itertools.pairwise(borders))
+
+
+def written(tables: dict[str, list[pl.DataFrame]]) -> dict[str, bytes]:
+    """Return each table as polars writes it, header and all."""
+    return {path: pl.concat(pieces).write_csv().encode() for path, pieces in tables.items()}
+
+
+@settings(deadline=None, max_examples=200)
+@given(pieces=st.lists(frames_and_tables(), min_size=1, max_size=1), chunks=st.integers(1, 3), large=st.integers(0, 31))
+def test_tables_are_the_same_text_together_and_alone(
+    tmp_path_factory: pytest.TempPathFactory,
+    pieces: list[tuple[pl.DataFrame, list[tuple[int, int]]]],
+    chunks: int,
+    large: int,
+) -> None:
+    out = tmp_path_factory.mktemp("sink") / "out"
+    expected: dict[str, list[pl.DataFrame]] = {}
+    with pytest.MonkeyPatch.context() as patch, TableFolder(out) as folder:
+        patch.setattr(csv_sink, "_LARGE", large)
+        sink = CsvSink(folder)
+        for frame, bounds in pieces * chunks:
+            tables = [TableRows(PurePosixPath(f"t/{i}.csv"), *rows) for i, rows in enumerate(bounds)]
+            sink.append(frame, tables)
+            for path, start, stop in tables:
+                expected.setdefault(str(path), []).append(frame[start:stop])
+    assert tree(out) == written(expected)
+
+
+@settings(deadline=None, max_examples=100)
+@given(frames_and_tables())
+def test_the_text_reads_back(tmp_path_factory: pytest.TempPathFactory, drawn: tuple[pl.DataFrame, object]) -> None:
+    """Python's csv module finds as many rows and cells as there are, and strings unchanged."""
+    frame, _ = drawn
+    out = tmp_path_factory.mktemp("sink") / "out"
+    with TableFolder(out) as folder:
+        CsvSink(folder).append(frame, [TableRows(PurePosixPath("t.csv"), 0, len(frame))])
+    rows = list(csv.reader(io.StringIO((out / "t.csv").read_bytes().decode(), newline="")))
+    assert rows[0] == frame.columns
+    rows = [row or [""] for row in rows]  # a single empty cell is an empty line
+    assert len(rows) == len(frame) + 1
+    for i, name in enumerate(frame.columns):
+        if frame[name].dtype == pl.String:
+            assert [row[i] for row in rows[1:]] == [cell or "" for cell in frame[name].to_list()]
+
+
+def tables(out: Path) -> dict[str, bytes | list[bytes]]:
+    """Return the tables of a conversion, and the rows of its index in any order."""
+    texts: dict[str, bytes | list[bytes]] = {path: data for path, data in tree(out).items() if path.endswith(".csv")}
+    return {**texts, "index.csv": sorted((out / "index.csv").read_bytes().splitlines())}
+
+
+def test_chunks_append_to_the_same_tables(tmp_path: Path) -> None:
+    logdir = tmp_path / "logs"
+    tags = [f"tag{number}" for number in range(20)]
+    events = [
+        event(*(scalar(tag, step) for tag in tags), text("note", f"line\n{step}"), step=step) for step in range(60)
+    ]
+    write_run(logdir, *events, event(simple_value("last", 1.0), step=60))
+    tb2csv.convert(logdir, tmp_path / "whole")
+    for chunk_size in (1, 1000, 5000):
+        tb2csv.convert(logdir, tmp_path / f"chunks{chunk_size}", chunk_size=chunk_size)
+        assert tables(tmp_path / f"chunks{chunk_size}") == tables(tmp_path / "whole")
+    lines = (tmp_path / "whole" / "scalars" / "tag7.csv").read_text().splitlines()
+    assert lines == ["wall_time,step,value", *(f"0.0,{step},{float(step)}" for step in range(60))]
+
+
+def test_the_number_of_workers_makes_no_difference(tmp_path: Path) -> None:
+    logdir = logs(tmp_path / "logs", runs=7)
+    tb2csv.convert(logdir, tmp_path / "one", workers=1)
+    tb2csv.convert(logdir, tmp_path / "many", workers=16)
+    assert tree(tmp_path / "one") == tree(tmp_path / "many")

@@ -1,0 +1,800 @@
+"""The two scanners: what they read is what is there, and they agree on everything, odd or broken."""
+
+from __future__ import annotations
+
+import random
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import google_crc32c
+import pytest
+from event_files import (
+    event,
+    event_file,
+    field,
+    file_version,
+    flip,
+    frame,
+    frames,
+    histogram,
+    metadata,
+    overwrite,
+    payloads,
+    raw_event,
+    raw_value,
+    records,
+    scalar,
+    simple_value,
+    tensor,
+    tensor_of,
+    text,
+    varint,
+    with_length_broken,
+    with_payload_broken,
+)
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from reading import MemorySource, Reading, Row, read, rows_of
+from tensorboard.compat.proto.event_pb2 import Event, TaggedRunMetadata
+from tensorboard.compat.proto.histogram_pb2 import HistogramProto
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+
+from tb2csv.event_files.event_file import EventFileReader
+from tb2csv.event_files.scanners import SCANNERS
+from tb2csv.event_files.values import ScanStatus, ValueColumns, ValueForm, ValueKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SAMPLE_LOGS = Path(__file__).parents[1] / "sample_logs"
+SAMPLES = sorted(path for path in SAMPLE_LOGS.rglob("*tfevents*") if path.is_file())
+
+needs_compiled = pytest.mark.skipif("compiled" not in SCANNERS, reason="the extension was not built")
+
+
+def read_by_all(data: bytes, **options: Any) -> Reading:
+    """Read a file by every scanner, and return what they agree on."""
+    reading = read(data, "reference", **options)
+    reading.check_account()
+    for name in SCANNERS:
+        assert read(data, name, **options) == reading
+    return reading
+
+
+# What TensorBoard's own classes make of an event
+
+
+def expected_rows(message: Event) -> list[Row]:
+    """Return the rows of an event whose summary values have one tensor_shape, payload, … at most."""
+    made = [_value_row(message, value) for value in message.summary.value]
+    graphs = (
+        (message.graph_def, "__run_graph__", ValueKind.GRAPH_DEF),
+        (message.meta_graph_def, "__meta_graph__", ValueKind.META_GRAPH_DEF),
+        (message.tagged_run_metadata.run_metadata, message.tagged_run_metadata.tag, ValueKind.RUN_METADATA),
+    )
+    for payload, tag, kind in graphs:
+        if payload or (kind == ValueKind.RUN_METADATA and message.HasField("tagged_run_metadata")):
+            made.append(_row(message, ValueForm(tag.encode(), kind), payload=payload))
+    return made
+
+
+def _row(message: Event, form: ValueForm, number: float = float("nan"), payload: bytes = b"") -> Row:
+    return Row(form, struct.pack("<d", message.wall_time), message.step, struct.pack("<d", number), payload)
+
+
+def _value_row(message: Event, value: Any) -> Row:
+    tag = (value.tag or value.node_name).encode()
+    about = value.metadata.SerializeToString() if value.HasField("metadata") else b""
+    which = value.WhichOneof("value")
+    if which == "simple_value":
+        return _row(message, ValueForm(tag, ValueKind.SIMPLE_VALUE, metadata=about), value.simple_value)
+    if which == "tensor":
+        return _tensor_row(message, tag, about, value.tensor)
+    kinds = {
+        None: ValueKind.NONE,
+        "histo": ValueKind.HISTO,
+        "image": ValueKind.IMAGE,
+        "audio": ValueKind.AUDIO,
+        "obsolete_old_style_histogram": ValueKind.OBSOLETE_HISTOGRAM,
+    }
+    payload = getattr(value, which) if which else b""
+    if not isinstance(payload, bytes):
+        payload = payload.SerializeToString()
+    return _row(message, ValueForm(tag, kinds[which], metadata=about), payload=payload)
+
+
+def _tensor_row(message: Event, tag: bytes, about: bytes, proto: TensorProto) -> Row:
+    unknown = proto.tensor_shape.unknown_rank
+    shape = None if unknown else tuple(dim.size for dim in proto.tensor_shape.dim)
+
+    def form(kind: ValueKind) -> ValueForm:
+        return ValueForm(tag, kind, proto.dtype, shape, about)
+
+    for dtype, code, numbers in ((1, "<f", proto.float_val), (2, "<d", proto.double_val)):
+        size = struct.calcsize(code)
+        elements = proto.tensor_content or b"".join(struct.pack(code, number) for number in numbers)
+        if shape == () and proto.dtype == dtype and len(elements) == size:
+            return _row(message, form(ValueKind.SCALAR_TENSOR), struct.unpack(code, elements)[0])
+    if proto.tensor_content:
+        return _row(message, form(ValueKind.TENSOR_CONTENT), payload=proto.tensor_content)
+    return _row(message, form(ValueKind.TENSOR_PROTO), payload=proto.SerializeToString())
+
+
+_PARSED_PAYLOADS = {
+    ValueKind.TENSOR_PROTO: TensorProto,
+    ValueKind.HISTO: HistogramProto,
+    ValueKind.IMAGE: Summary.Image,
+    ValueKind.AUDIO: Summary.Audio,
+}
+
+
+def normal(row: Row) -> Row:
+    """Return a row with its messages serialized in one way, whatever the order of fields on disk."""
+    about = SummaryMetadata.FromString(row.form.metadata).SerializeToString(deterministic=True)
+    form = ValueForm(row.form.tag, row.form.kind, row.form.dtype, row.form.shape, about)
+    cls = _PARSED_PAYLOADS.get(row.form.kind)
+    payload = cls.FromString(row.payload).SerializeToString(deterministic=True) if cls else row.payload
+    return row._replace(form=form, payload=payload)
+
+
+def without_unknown_fields(serialized: bytes) -> Event:
+    """Return the event that TensorBoard reads."""
+    message = Event.FromString(serialized)
+    message.DiscardUnknownFields()
+    return message
+
+
+def assert_as_tensorboard_reads(serialized: bytes) -> None:
+    rows = read_by_all(frame(serialized)).rows
+    kept = [normal(_discarding(row)) for row in rows]
+    assert kept == [normal(row) for row in expected_rows(without_unknown_fields(serialized))]
+
+
+def _discarding(row: Row) -> Row:
+    cls = _PARSED_PAYLOADS.get(row.form.kind)
+    about = SummaryMetadata.FromString(row.form.metadata)
+    about.DiscardUnknownFields()
+    form = row.form
+    form = ValueForm(form.tag, form.kind, form.dtype, form.shape, about.SerializeToString())
+    if cls is None:
+        return row._replace(form=form)
+    payload = cls.FromString(row.payload)
+    payload.DiscardUnknownFields()
+    return row._replace(form=form, payload=payload.SerializeToString())
+
+
+# Events by TensorBoard's classes
+
+names = st.text(st.characters(codec="utf-8"), max_size=6) | st.sampled_from(["loss", "a/b", "", "Loss"])
+blobs = st.binary(max_size=20)
+steps = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 300)
+doubles = st.floats()
+float32s = st.floats(width=32)
+shapes = st.lists(st.integers(-1, 5) | st.just(2**40), max_size=4) | st.just([1] * 33)
+
+
+def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | strategy
+
+
+@st.composite
+def tensor_protos(draw: st.DrawFn) -> TensorProto:
+    proto = TensorProto(dtype=draw(st.integers(0, 30)), version_number=draw(st.sampled_from([0, 1, -1])))
+    if draw(st.booleans()):
+        proto.dtype = draw(st.sampled_from([1, 2]))
+    shape = draw(optional(shapes))
+    if shape is not None:
+        proto.tensor_shape.SetInParent()
+        for size in shape:
+            proto.tensor_shape.dim.add(size=size, name=draw(st.sampled_from(["", "batch"])))
+        proto.tensor_shape.unknown_rank = draw(st.sampled_from([False, False, True]))
+    proto.tensor_content = draw(st.just(b"") | st.binary(min_size=4, max_size=8) | blobs)
+    proto.float_val.extend(draw(st.lists(float32s, max_size=2)))
+    proto.double_val.extend(draw(st.lists(doubles, max_size=2)))
+    proto.int_val.extend(draw(st.lists(st.integers(-5, 300), max_size=2)))
+    proto.string_val.extend(draw(st.lists(blobs, max_size=2)))
+    proto.half_val.extend(draw(st.lists(st.integers(0, 2**31 - 1), max_size=2)))
+    return proto
+
+
+@st.composite
+def summary_values(draw: st.DrawFn) -> Any:
+    value = Summary.Value(tag=draw(names), node_name=draw(st.just("") | names))
+    if draw(st.booleans()):
+        value.metadata.CopyFrom(metadata(draw(names), draw(blobs), draw(names), draw(names)))
+    which = draw(st.sampled_from(["simple_value", "tensor", "tensor", "histo", "image", "audio", "obsolete", "none"]))
+    if which == "simple_value":
+        value.simple_value = draw(float32s)
+    elif which == "tensor":
+        value.tensor.CopyFrom(draw(tensor_protos()))
+    elif which == "histo":
+        value.histo.CopyFrom(HistogramProto(min=draw(doubles), bucket=draw(st.lists(doubles, max_size=3))))
+    elif which == "image":
+        value.image.CopyFrom(Summary.Image(height=draw(st.integers(0, 300)), encoded_image_string=draw(blobs)))
+    elif which == "audio":
+        value.audio.CopyFrom(Summary.Audio(sample_rate=draw(float32s), encoded_audio_string=draw(blobs)))
+    elif which == "obsolete":
+        value.obsolete_old_style_histogram = draw(blobs)
+    return value
+
+
+@st.composite
+def proto_events(draw: st.DrawFn) -> Event:
+    made = event(step=draw(steps), wall_time=draw(doubles))
+    what = draw(st.sampled_from(["summary"] * 6 + ["file_version", "graph", "meta", "metadata", "session", "nothing"]))
+    if what == "summary":
+        made.summary.CopyFrom(Summary(value=draw(st.lists(summary_values(), max_size=4))))
+    elif what == "file_version":
+        made.file_version = draw(names)
+        made.source_metadata.writer = draw(names)
+    elif what == "graph":
+        made.graph_def = draw(blobs)
+    elif what == "meta":
+        made.meta_graph_def = draw(blobs)
+    elif what == "metadata":
+        made.tagged_run_metadata.CopyFrom(TaggedRunMetadata(tag=draw(names), run_metadata=draw(blobs)))
+    elif what == "session":
+        made.session_log.status = draw(st.sampled_from([0, 1, 2, 3]))
+    return made
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(proto_events(), max_size=3))
+def test_events_are_read_as_tensorboard_reads_them(events: list[Event]) -> None:
+    serialized = [each.SerializeToString() for each in events]
+    rows = read_by_all(frames(serialized)).rows
+    assert [normal(row) for row in rows] == [normal(row) for each in events for row in expected_rows(each)]
+
+
+# The wire format, field by field
+
+
+def split(message: bytes) -> list[bytes]:
+    """Return the fields of a sound message, each with its key."""
+    fields = []
+    position = start = 0
+    while position < len(message):
+        key, position = _varint_at(message, position)
+        if key & 7 == 2:
+            size, position = _varint_at(message, position)
+            position += size
+        elif key & 7 == 0:
+            _, position = _varint_at(message, position)
+        else:
+            position += {1: 8, 5: 4}[key & 7]
+        fields.append(message[start:position])
+        start = position
+    return fields
+
+
+def _varint_at(message: bytes, position: int) -> tuple[int, int]:
+    number = shift = 0
+    while message[position] > 0x7F:
+        number |= (message[position] & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+    return number | message[position] << shift, position + 1
+
+
+#: Fields that are messages: Event.summary, Summary.value, Value.tensor, Value.metadata, TensorProto.tensor_shape, dim.
+_MESSAGES: dict[int, dict[int, Any]] = {5: {1: {8: {2: {2: {}}}, 9: {}}}}
+
+unknown_fields = st.one_of(
+    st.builds(lambda number, content: varint(number << 3) + varint(content), st.just(1000), steps),
+    st.builds(field, st.sampled_from([1000, 2**29 - 1]), blobs),
+    st.just(varint(1000 << 3 | 1) + b"8 bytes!"),
+    st.just(varint(1000 << 3 | 5) + b"four"),
+    st.just(varint(1000 << 3 | 3) + field(1, b"in a group") + varint(1000 << 3 | 4)),
+)
+
+
+def stirred(draw: st.DrawFn, message: bytes, known: dict[int, Any]) -> bytes:
+    """Return a message with its fields in another order, those of one number aside, and with unknown ones between."""
+    fields = []
+    for each in split(message):
+        key, start = _varint_at(each, 0)
+        if key & 7 == 2 and key >> 3 in known:
+            _, start = _varint_at(each, start)
+            fields.append(field(key >> 3, stirred(draw, each[start:], known[key >> 3])))
+        else:
+            fields.append(each)
+    order = draw(st.permutations(range(len(fields)))) if draw(st.booleans()) else range(len(fields))
+    queues: dict[int, list[bytes]] = {}
+    for each in fields:
+        queues.setdefault(_varint_at(each, 0)[0] >> 3, []).append(each)
+    made = b""
+    for position in order:
+        made += queues[_varint_at(fields[position], 0)[0] >> 3].pop(0)
+        if draw(st.integers(0, 9)) == 0:
+            made += draw(unknown_fields)
+    return made
+
+
+@st.composite
+def stirred_events(draw: st.DrawFn) -> bytes:
+    return stirred(draw, draw(proto_events()).SerializeToString(), _MESSAGES)
+
+
+@settings(max_examples=300, deadline=None)
+@given(stirred_events())
+def test_odd_orders_and_unknown_fields_are_read_as_tensorboard_reads_them(serialized: bytes) -> None:
+    assert_as_tensorboard_reads(serialized)
+
+
+def overlong(number: int, size: int) -> bytes:
+    """Return a varint of more bytes than it needs."""
+    encoded = bytearray(varint(number))
+    while len(encoded) < size:
+        encoded[-1] |= 0x80
+        encoded.append(0)
+    return bytes(encoded)
+
+
+@st.composite
+def odd_messages(draw: st.DrawFn, nested: dict[int, Any], numbers: int) -> bytes:
+    """Return a message of whatever fields, of whatever wire types, once or more often, whole or not."""
+    made = b""
+    for _ in range(draw(st.integers(0, 6))):
+        number = draw(st.integers(1, numbers) | st.sampled_from([0, 11, 2**29 - 1]))
+        wire = draw(st.sampled_from([2, 2, 2, 2, 0, 0, 1, 5, 3, 4, 6, 7]))
+        made += overlong(number << 3 | wire, draw(st.sampled_from([1, 1, 1, 2, 5, 6, 10])))
+        if wire == 2:
+            content = draw(odd_messages(*nested[number]) if number in nested and draw(st.integers(0, 7)) else blobs)
+            size = len(content) + draw(st.sampled_from([0] * 12 + [1, -1, 2**31, 2**32, 2**63]))
+            made += overlong(max(size, 0), draw(st.sampled_from([1, 1, 1, 5, 6, 10]))) + content
+        elif wire == 0:
+            made += overlong(draw(steps) & (2**64 - 1), draw(st.sampled_from([1, 1, 1, 10])))
+        else:
+            made += {1: draw(st.binary(min_size=8, max_size=8)), 5: draw(st.binary(min_size=4, max_size=4))}.get(
+                wire, b""
+            )
+    return made
+
+
+_ODD: dict[str, Any] = {}
+_ODD["dim"] = ({}, 2)
+_ODD["shape"] = ({2: _ODD["dim"]}, 3)
+_ODD["tensor"] = ({2: _ODD["shape"]}, 14)
+_ODD["value"] = ({8: _ODD["tensor"]}, 9)
+_ODD["summary"] = ({1: _ODD["value"]}, 2)
+_ODD["event"] = ({5: _ODD["summary"]}, 10)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(odd_messages(*_ODD["event"]) | odd_messages(*_ODD["summary"]).map(lambda content: field(5, content)))
+@example(b"")
+def test_the_scanners_agree_on_odd_events(serialized: bytes) -> None:
+    neighbour = event(simple_value("neighbour", 1.0), step=7)
+    reading = read_by_all(frames([neighbour, serialized, neighbour]))
+    assert reading.tags[:1] == reading.tags[-1:] == ["neighbour"]
+
+
+@settings(max_examples=400, deadline=None)
+@given(odd_messages(*_ODD["value"]))
+def test_the_scanners_agree_on_odd_values(value: bytes) -> None:
+    read_by_all(frames([raw_event(simple_value("before", 1.0), value, simple_value("behind", 2.0), step=3)]))
+
+
+@settings(max_examples=400, deadline=None)
+@given(odd_messages(*_ODD["tensor"]))
+def test_the_scanners_agree_on_odd_tensors(proto: bytes) -> None:
+    read_by_all(frames([raw_event(raw_value(b"tensor", field(8, proto)), step=3)]))
+
+
+def regular_events() -> list[bytes]:
+    """Return events whose mutations are of interest: a few of each sample log, and some that no sample has."""
+    found = []
+    for path in SAMPLES:
+        if path.parent.name not in {"damaged", "unfinished"}:
+            found += [payload for payload in payloads(path.read_bytes()) if len(payload) < 400][:40]
+    made = [
+        event(scalar("a", 1.5), scalar("b", 2.5, "float64"), simple_value("c", 3.5), step=300, wall_time=1.7e9),
+        event(tensor("t", tensor_of("DT_FLOAT", (2, 3), float_val=[1, 2, 3])), step=-1),
+        event(tensor("u", tensor_of("DT_DOUBLE", None, double_val=[1.0])), text("n", ["x", "y"])),
+        event(histogram("h", [[0, 1, 2]]), step=2**40),
+    ]
+    return found + [each.SerializeToString() for each in made]
+
+
+def mutated(payload: bytes, source: random.Random) -> bytes:
+    """Return a payload with one to three places changed."""
+    for _ in range(source.choice([1, 1, 2, 3])):
+        at = source.randrange(len(payload) + 1)
+        size = source.choice([1, 1, 1, 2, 5, 9])
+        other = source.choice(
+            [
+                bytes([source.randrange(256)]) * (at < len(payload)),
+                source.choice([b"\x00", b"\x01", b"\x7f", b"\x80", b"\xff", b"\x80\x00", b"\xff" * 9 + b"\x01"]),
+                payload[at : at + 2 * size] * 2,
+                b"",
+            ]
+        )
+        payload = payload[:at] + other + payload[at + size * source.choice([0, 1]) :]
+    return payload
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_scanners_agree_on_mutated_events(seed: int) -> None:
+    source = random.Random(seed)  # noqa: S311 - the same every time
+    events = regular_events()
+    mutations = [mutated(source.choice(events), source) for _ in range(1500)]
+    reading = read_by_all(frames(mutations))
+    assert reading.account.records + len(reading.account.damage) == len(mutations)
+    assert 100 < len(reading.account.damage) < 1400, "most mutations should hit, but not all"
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_the_scanners_agree_on_every_byte_of_an_event(number: int) -> None:
+    payload = regular_events()[-4:][number]
+    changed = [
+        flip(payload, offset, mask) for offset in range(len(payload)) for mask in (0x01, 0x02, 0x04, 0x08, 0x80, 0xFF)
+    ]
+    changed += [payload[:offset] for offset in range(len(payload))]
+    read_by_all(frames(changed))
+
+
+# Sample logs
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.relative_to(SAMPLE_LOGS).parent.as_posix())
+def test_the_scanners_agree_on_sample_logs(path: Path) -> None:
+    data = path.read_bytes()
+    whole = read_by_all(data)
+    assert whole.account.records > 1
+    for chunk_size in (1, 100, 1000, 4096):
+        pieces = read_by_all(data, chunk_size=chunk_size)
+        assert pieces.rows == whole.rows
+        assert pieces.account == whole.account
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.relative_to(SAMPLE_LOGS).parent.as_posix())
+def test_sample_logs_are_read_as_tensorboard_reads_them(path: Path) -> None:
+    if path.parent.name in {"damaged", "unfinished"}:
+        pytest.skip("its records are not all sound")
+    data = path.read_bytes()
+    expected = [row for payload in payloads(data) for row in expected_rows(Event.FromString(payload))]
+    assert [normal(row) for row in read_by_all(data).rows] == [normal(row) for row in expected]
+
+
+# Single cases, by name
+
+
+def only_row(data: bytes) -> Row:
+    (row,) = read_by_all(frame(data)).rows
+    return row
+
+
+def test_a_scalar_is_a_number_without_payload() -> None:
+    row = only_row(event(scalar("a", 0.1), step=5, wall_time=7.5).SerializeToString())
+    assert row.form.kind == ValueKind.SCALAR_TENSOR
+    assert (row.number, row.step, row.payload) == (struct.unpack("<f", struct.pack("<f", 0.1))[0], 5, b"")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -0.0, 2.0**-149, 3.4028234663852886e38])
+def test_float32_values_keep_their_value(number: float) -> None:
+    for value in (simple_value("a", number), scalar("a", number)):
+        row = only_row(event(value).SerializeToString())
+        assert row.scalar == struct.pack("<d", number)
+
+
+def test_a_value_without_content_is_a_value() -> None:
+    row = only_row(event(Summary.Value(tag="h", metadata=metadata("hparams", b"content"))).SerializeToString())
+    assert row.form == ValueForm(b"h", ValueKind.NONE, metadata=metadata("hparams", b"content").SerializeToString())
+
+
+def test_a_node_name_stands_for_a_missing_tag() -> None:
+    assert only_row(event(Summary.Value(node_name="n", simple_value=1.0)).SerializeToString()).form.tag == b"n"
+    assert only_row(event(Summary.Value(tag="t", node_name="n")).SerializeToString()).form.tag == b"t"
+
+
+def test_a_tag_that_is_no_utf8_is_kept() -> None:
+    assert only_row(raw_event(raw_value(b"\xff\xfe", varint(2 << 3 | 5) + bytes(4)))).form.tag == b"\xff\xfe"
+
+
+def test_an_unknown_rank_is_no_shape() -> None:
+    proto = tensor_of("DT_FLOAT", None, tensor_content=bytes(8))
+    proto.tensor_shape.unknown_rank = True
+    row = only_row(event(tensor("t", proto)).SerializeToString())
+    assert (row.form.shape, row.form.kind) == (None, ValueKind.TENSOR_CONTENT)
+
+
+@pytest.mark.parametrize("rank", [31, 32, 33, 100])
+def test_a_rank_may_be_high(rank: int) -> None:
+    row = only_row(event(tensor("t", tensor_of("DT_FLOAT", [1] * rank, tensor_content=bytes(4)))).SerializeToString())
+    assert row.form.shape == (1,) * rank
+
+
+def test_unpacked_numbers_are_left_to_the_decoder() -> None:
+    proto = varint(1 << 3) + b"\x01" + varint(5 << 3 | 5) + struct.pack("<f", 1.5)
+    row = only_row(raw_event(raw_value(b"t", field(8, proto))))
+    assert (row.form.kind, row.form.dtype, row.payload) == (ValueKind.TENSOR_PROTO, 1, proto)
+
+
+def test_a_summary_beside_a_graph_is_read() -> None:
+    serialized = raw_event(simple_value("a", 1.0), more=field(4, b"graph") + field(9, b"meta"))
+    assert read_by_all(frame(serialized)).tags == ["a", "__run_graph__", "__meta_graph__"]
+
+
+def test_a_second_summary_is_read() -> None:
+    serialized = raw_event(simple_value("a", 1.0)) + field(5, field(1, simple_value("b", 2.0).SerializeToString()))
+    assert read_by_all(frame(serialized)).tags == ["a", "b"]
+
+
+def test_the_last_step_counts() -> None:
+    serialized = raw_event(simple_value("a", 1.0), step=3) + varint(2 << 3) + varint(4)
+    assert only_row(serialized).step == 4
+
+
+def test_a_broken_tensor_does_not_cost_its_neighbours() -> None:
+    reading = read_by_all(
+        frame(raw_event(simple_value("a", 1.0), raw_value(b"bad", field(8, b"\xff")), simple_value("b", 2.0)))
+    )
+    assert reading.tags == ["a", "bad", "b"]
+    assert reading.rows[1].payload == b"\xff"
+    assert not reading.account.damage
+
+
+def test_a_broken_event_is_damage_and_costs_no_other() -> None:
+    before, broken, behind = (event(simple_value(tag, 1.0)).SerializeToString() for tag in ("a", "b", "c"))
+    data = frames([before, broken[:-1], behind])
+    reading = read_by_all(data)
+    assert reading.tags == ["a", "c"]
+    (damage,) = reading.account.damage
+    assert (damage.kind, damage.lost) == ("malformed_event", True)
+    assert (damage.offset, damage.length) == (len(frame(before)), len(frame(broken[:-1])))
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_varints_may_take_more_bytes_than_they_need(size: int) -> None:
+    value = simple_value("a", 1.0).SerializeToString()
+    summary = overlong(1 << 3 | 2, size) + overlong(len(value), size) + value
+    row = only_row(
+        overlong(2 << 3, size) + overlong(7, 10) + overlong(5 << 3 | 2, size) + varint(len(summary)) + summary
+    )
+    assert (row.form.tag, row.step) == (b"a", 7)
+
+
+@pytest.mark.parametrize("size", [6, 9, 10])
+@pytest.mark.parametrize("where", ["key", "size"])
+def test_the_scanners_agree_on_keys_and_sizes_of_too_many_bytes(size: int, where: str) -> None:
+    summary = field(1, simple_value("a", 1.0).SerializeToString())
+    if where == "key":
+        read_by_all(frame(overlong(5 << 3 | 2, size) + varint(len(summary)) + summary))
+    else:
+        read_by_all(frame(varint(5 << 3 | 2) + overlong(len(summary), size) + summary))
+
+
+def test_a_broken_event_leaves_no_forms_behind() -> None:
+    data = frames([raw_event(simple_value("a", 1.0), b"\x0b"), event(simple_value("b", 1.0))])
+    assert [ValueForm.from_key(key).tag for key in read_by_all(data).forms] == [b"b"]
+
+
+# Chunks
+
+#: Values, none, legacy and large, damaged, odd, and none again.
+MIXED = frames(
+    [
+        file_version(),
+        event(simple_value("a", 1.0), simple_value("b", 1.5), step=1),
+        event(step=2),
+        event(tensor("big", tensor_of("DT_FLOAT", (50,), tensor_content=bytes(range(200)))), step=3),
+        event(session_log={"status": 1}, step=4),
+        raw_event(simple_value("odd", 2.0), step=5) + field(5, b""),
+        event(scalar("a", 3.0), step=6),
+        event(step=7),
+        event(histogram("h", [[0, 1, 2]]), step=8),
+        event(step=9),
+        event(simple_value("b", 4.0), step=10),
+    ]
+)
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_chunks_of_every_size_give_the_same(scanner: str) -> None:
+    damaged = with_length_broken(with_payload_broken(MIXED, 6), 4)
+    for data in (MIXED, damaged, damaged[:-3]):
+        whole = read(data, scanner)
+        for chunk_size in range(len(data) + 2):
+            pieces = read(data, scanner, chunk_size=chunk_size)
+            assert pieces.rows == whole.rows
+            assert pieces.account == whole.account
+            assert pieces.offset == whole.offset
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_chunks_are_as_large_as_asked_for(scanner: str) -> None:
+    """Each byte is read about once, in as few pieces as that takes."""
+    data = frames([event(simple_value("a", 1.0), step=step) for step in range(2000)])
+    source = MemorySource(data)
+    reader = EventFileReader(source, SCANNERS[scanner], SCANNERS[scanner].form_table(), chunk_size=len(data) // 10)
+    assert sum(1 for _ in reader.blocks()) in {10, 11}
+    assert source.bytes_read < 1.1 * len(data)
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_a_block_is_valid_until_the_next_but_one(scanner: str) -> None:
+    damaged = with_length_broken(with_payload_broken(MIXED, 6), 4)
+    for data in (MIXED, damaged, MIXED * 3):
+        for chunk_size in range(12, 400):
+            forms = SCANNERS[scanner].form_table()
+            reader = EventFileReader(MemorySource(data), SCANNERS[scanner], forms, chunk_size=chunk_size)
+            blocks = reader.blocks()
+            before = next(blocks)
+            rows = rows_of(before, forms)
+            for block in blocks:
+                assert rows_of(before, forms) == rows
+                before, rows = block, rows_of(block, forms)
+            assert rows_of(before, forms) == rows
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_a_block_knows_where_its_payloads_lie(scanner: str) -> None:
+    payload = bytes(range(200))
+    for chunk_size in (12, 300, 1 << 20):
+        reader = EventFileReader(
+            MemorySource(MIXED), SCANNERS[scanner], SCANNERS[scanner].form_table(), chunk_size=chunk_size
+        )
+        offsets = [
+            int(block.columns.payload_offset[row])
+            for block in reader.blocks()
+            for row in range(len(block))
+            if block.columns.payload_length[row] == len(payload)
+        ]
+        assert offsets == [MIXED.index(payload)]
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_reading_resumes_where_it_stopped(scanner: str) -> None:
+    whole = read(MIXED, scanner)
+    for size in range(len(MIXED)):
+        forms = SCANNERS[scanner].form_table()
+        first = read(MIXED[:size], scanner, forms=forms)
+        assert first.offset == max(record.stop for record in [*records(MIXED), _NO_RECORD] if record.stop <= size)
+        second = read(MIXED, scanner, forms=forms, offset=first.offset)
+        assert first.rows + second.rows == whole.rows
+        assert first.account.records + second.account.records == whole.account.records
+        second_account = second.account
+        assert second_account.bytes == second_account.record_bytes == len(MIXED) - first.offset
+
+
+_NO_RECORD = records(MIXED)[0]._replace(stop=0)
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_a_file_that_is_cut_while_it_is_read_is_unfinished(scanner: str) -> None:
+    for size in range(0, len(MIXED), 7):
+        source = MemorySource(MIXED)
+        source._data = MIXED[:size]
+        reading = read(source, scanner, chunk_size=200)
+        reading.check_account()
+        assert reading.rows == read(MIXED[:size], scanner).rows
+        assert not reading.account.damage
+
+
+# Columns and forms
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+@pytest.mark.parametrize("count", [1, 16, 17, 40, 1000, 5000])
+def test_an_event_may_have_more_values_than_the_columns_have_room(scanner: str, count: int) -> None:
+    data = frames([raw_event(*[raw_value(b"")] * count, step=1), event(simple_value("behind", 1.0))])
+    reading = read(data, scanner)
+    assert len(reading.rows) == count + 1
+    assert reading.tags[-1] == "behind"
+    assert reading.account.records == 2
+
+
+@needs_compiled
+@pytest.mark.parametrize("capacity", range(4))
+def test_full_columns_stop_the_scan_before_the_event(capacity: int) -> None:
+    scanner = SCANNERS["compiled"]
+    first = frames([event(simple_value("a", 1.0))])
+    data = first + frames([event(simple_value("b", 1.0), simple_value("c", 1.0), simple_value("d", 1.0))])
+    columns = ValueColumns()
+    columns.reserve(capacity)
+    status, position, count = scanner.scan(memoryview(data), 0, 0, scanner.form_table(), columns)
+    expected = (len(first), 1, 1) if capacity else (0, 0, 0)
+    assert (status, position, count, columns.size) == (ScanStatus.FULL, *expected)
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_a_scan_starts_inside_the_buffer_only(scanner: str) -> None:
+    columns = ValueColumns()
+    columns.reserve(4)
+    forms = SCANNERS[scanner].form_table()
+    for data in (b"", MIXED):
+        assert SCANNERS[scanner].scan(memoryview(data), len(data), 0, forms, columns)[:2] == (0, len(data))
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_thousands_of_forms_keep_their_numbers(scanner: str) -> None:
+    tags = [f"tag_{number:05}" for number in range(3000)]
+    shuffled = random.Random(1).sample(tags, len(tags))  # noqa: S311
+    reading = read(frames([event(*(simple_value(tag, 1.0) for tag in [*tags, *shuffled, *tags]))]), scanner)
+    assert reading.tags == [*tags, *shuffled, *tags]
+    assert [ValueForm.from_key(key).tag.decode() for key in reading.forms] == tags
+
+
+def test_forms_that_share_their_bytes_are_told_apart() -> None:
+    pairs = [
+        (b"ab", b"c"),
+        (b"a", b"bc"),
+        (b"abc", b""),
+        (b"", b"abc"),
+        (b"ab", b"d"),
+        (b"\0" * 8, b""),
+        (b"", b"\0" * 8),
+    ]
+    values = [raw_value(tag, field(9, about)) for tag, about in pairs]
+    shaped = [
+        tensor("t", tensor_of("DT_INT8", shape, tensor_content=b"x")) for shape in ((), (0,), (0, 0), (1,), (256,))
+    ]
+    reading = read_by_all(frame(raw_event(*values, *shaped, *values)))
+    assert [(row.form.tag, row.form.metadata) for row in reading.rows[: len(pairs)]] == pairs
+    assert [row.form.shape for row in reading.rows[len(pairs) :][: len(shaped)]] == [(), (0,), (0, 0), (1,), (256,)]
+    assert len(reading.forms) == len(pairs) + len(shaped)
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+@settings(deadline=None)
+@given(keys=st.lists(st.binary(min_size=1, max_size=20) | st.sampled_from([b"\0", b"\0" * 8, b"\0" * 9]), max_size=60))
+def test_interning_numbers_keys_in_the_order_of_their_first(scanner: str, keys: list[bytes]) -> None:
+    table = SCANNERS[scanner].form_table()
+    distinct = list(dict.fromkeys(keys))
+    assert [table.intern(key) for key in keys] == [distinct.index(key) for key in keys]
+    assert [table.key(number) for number in range(len(table))] == distinct
+    with pytest.raises(IndexError):
+        table.key(len(distinct))
+
+
+forms_of_any_kind = st.builds(
+    ValueForm,
+    st.binary(max_size=10),
+    st.sampled_from(ValueKind),
+    st.integers(-(2**31), 2**31 - 1),
+    st.none() | st.lists(st.integers(-(2**63), 2**63 - 1), max_size=40).map(tuple),
+    st.binary(max_size=10),
+)
+
+
+@given(forms_of_any_kind)
+def test_a_key_gives_its_form_back(form: ValueForm) -> None:
+    assert ValueForm.from_key(form.to_key()) == form
+
+
+# Checksums of the compiled scanner
+
+
+@pytest.fixture(scope="module")
+def crc32c() -> Callable[..., int]:
+    compiled = pytest.importorskip("tb2csv.event_files._scanner")
+    return cast("Callable[..., int]", compiled.crc32c)
+
+
+def pieces_of(data: bytes) -> Iterator[bytes]:
+    for start in range(9):
+        for size in range(70):
+            yield data[start : start + size]
+
+
+def test_checksums_by_tables_and_by_instruction_are_the_same(crc32c: Callable[..., int]) -> None:
+    data = random.Random(3).randbytes(1 << 16)  # noqa: S311
+    for piece in [data, *pieces_of(data)]:
+        expected = google_crc32c.value(piece)
+        assert crc32c(piece) == crc32c(piece, by_tables=True) == expected
+
+
+@given(st.binary(max_size=300))
+def test_checksums_are_those_of_crc32c(crc32c: Callable[..., int], data: bytes) -> None:
+    assert crc32c(data) == crc32c(data, by_tables=True) == google_crc32c.value(data)
+
+
+def test_damage_is_found_wherever_it_is() -> None:
+    """Each byte of a frame is under one of its checksums, for either scanner."""
+    data = event_file([event(simple_value("a", 1.0), step=1)])
+    record = records(data)[1]
+    for offset in range(record.start, record.stop):
+        reading = read_by_all(flip(data, offset))
+        assert len(reading.account.damage) == 1
+    assert not read_by_all(overwrite(data, slice(0, 0), b"")).account.damage
