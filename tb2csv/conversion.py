@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tb2csv.decoders import DecodeOptions, load_polars
 from tb2csv.decoders.hparams import trials
-from tb2csv.errors import DamagedError, OutputError, Tb2csvError
+from tb2csv.errors import DamagedError, OutputError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.executors import map_runs
 from tb2csv.layouts import HPARAMS_PATH, TreeLayout
@@ -16,12 +16,14 @@ from tb2csv.manifest import TableEntry, write_manifest
 from tb2csv.report import Report, RunReport
 from tb2csv.run_tables import RunTables
 from tb2csv.runs import RunReader
-from tb2csv.selection import Selection, nearest
+from tb2csv.selection import Selection
 from tb2csv.sinks.folder import TableFolder
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
+
+    from tb2csv.time_series import TimeSeries
 
 
 class _ConvertedRun(NamedTuple):
@@ -29,7 +31,7 @@ class _ConvertedRun(NamedTuple):
     tables: RunTables
     #: The last value of each scalar tag, written or not: metrics of hyperparameters may be of any.
     last_scalars: dict[str, float]
-    tags: list[str]
+    series: list[TimeSeries]
 
 
 def convert(  # noqa: PLR0913 - the options of the command
@@ -79,7 +81,7 @@ def convert(  # noqa: PLR0913 - the options of the command
         # A tag that changes its type has several series: the one that came last tells its last value.
         scalars.sort(key=lambda account: account.last_row)
         last = {account.series.tag: account.last_scalar for account in scalars}
-        return _ConvertedRun(report, tables, last, [account.series.tag for account in reader.series])
+        return _ConvertedRun(report, tables, last, [account.series for account in reader.series])
 
     with folder:
         try:
@@ -90,7 +92,8 @@ def convert(  # noqa: PLR0913 - the options of the command
                 where = f"{first.path} is damaged at byte {first.offset} ({first.detail})"
                 message = f"{where}; without --strict the rest is converted."
                 raise DamagedError(message)
-            _check_selection(report, converted, selection)
+            if report.values_read and report.values_filtered == report.values_read:
+                selection.refuse_nothing(series for each in converted for series in each.series)
             entries = [entry for each in converted for _, entry in sorted(each.tables.entries.items())]
             entries += _write_hparams(folder, converted)
             report.shared_tables = len(entries) - sum(each.report.tables for each in converted)
@@ -103,14 +106,6 @@ def convert(  # noqa: PLR0913 - the options of the command
             message = f"The tables could not be written to {folder.out} ({reason}); nothing was changed."
             raise OutputError(message) from error
     return report
-
-
-def _check_selection(report: Report, converted: list[_ConvertedRun], selection: Selection) -> None:
-    if not report.values_read or report.values_filtered < report.values_read:
-        return
-    near = nearest(selection.tags, (tag for each in converted for tag in each.tags))
-    message = f"No value is asked for by --tag, --exclude-tag and --kind together; the nearest tags are {near}."
-    raise Tb2csvError(message)
 
 
 def _check_apart(logdir: Logdir, out: Path) -> None:

@@ -25,7 +25,8 @@ def list_series(
 ) -> tuple[list[SeriesAccount], Report]:
     """Return every time series that ``selection`` asks for, run by run in the order of first values, and the report.
 
-    Points are counted from all records; nothing is sampled. Raises LogdirError where there is nothing to list.
+    Points are counted from all records; nothing is sampled. Raises LogdirError where there is nothing to list, and
+    Tb2csvError where nothing of it is asked for.
     """
     selection = selection or Selection()
     found = logdir if isinstance(logdir, Logdir) else discover(logdir)
@@ -33,13 +34,15 @@ def list_series(
     def count(run: Run, passed: Callable[[int], None]) -> tuple[list[SeriesAccount], RunReport]:
         reader = RunReader(run, selection=selection, on_bytes=passed)
         reader.count()
-        read = sum(account.points for account in reader.series)
-        return [a for a in reader.series if a.is_selected and a.points], RunReport(run.name, read, sources=reader.files)
+        accounts = [account for account in reader.series if account.points]
+        return accounts, RunReport(run.name, sum(account.points for account in accounts), sources=reader.files)
 
     counted = map_runs(count, selection.choose_runs(found), workers=workers, on_bytes=on_bytes)
-    return [account for accounts, _ in counted for account in accounts], Report(
-        [report for _, report in counted], found.damage
-    )
+    everything = [account for accounts, _ in counted for account in accounts]
+    chosen = [account for account in everything if account.is_selected]
+    if everything and not chosen:
+        selection.refuse_nothing(account.series for account in everything)
+    return chosen, Report([report for _, report in counted], found.damage)
 
 
 def check(

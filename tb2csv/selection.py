@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from tb2csv.errors import LogdirError
+from tb2csv.errors import LogdirError, Tb2csvError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tb2csv.logdir import Logdir, Run
+    from tb2csv.time_series import TimeSeries
 
 
 #: The families of tables.
@@ -59,6 +60,17 @@ class Selection:
         """Say whether a tag and its kind are asked for, in a run that is."""
         return _matches(tag, self.tags, self.exclude_tags) and (not self.kinds or kind in self.kinds)
 
+    def refuse_nothing(self, series: Iterable[TimeSeries]) -> NoReturn:
+        """Raise the error that none of these is asked for; it names what comes nearest."""
+        known = list(series)
+        if self.tags or self.exclude_tags:
+            asked, near = "--tag and --exclude-tag", nearest(self.tags, (each.tag for each in known))
+            near = f"the nearest tags are {near}"
+        else:
+            asked, near = "--kind", f"there are {', '.join(sorted({each.kind for each in known}))}"
+        message = f"No value is asked for by {asked}; {near}."
+        raise Tb2csvError(message)
+
 
 def _matches(name: str, patterns: tuple[str, ...], excluded: tuple[str, ...]) -> bool:
     wanted = not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
@@ -68,6 +80,8 @@ def _matches(name: str, patterns: tuple[str, ...], excluded: tuple[str, ...]) ->
 def nearest(patterns: Iterable[str], names: Iterable[str]) -> str:
     """Return the names that come nearest to the patterns, as the end of a sentence."""
     known = sorted(set(names))
-    found = [name for pattern in patterns for name in difflib.get_close_matches(pattern, known, 3, 0.4)]
+    by_part = {name.rsplit("/", 1)[-1]: name for name in known} | {name: name for name in known}
+    words = [pattern.strip("*?") for pattern in patterns]
+    found = [by_part[part] for word in words for part in difflib.get_close_matches(word, by_part, 3, 0.5)]
     shown = list(dict.fromkeys(found)) or known[:3]
     return ", ".join(repr(name) for name in shown) if shown else "none"

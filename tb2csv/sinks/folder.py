@@ -51,6 +51,9 @@ class TableFolder:
         if not self.out.is_dir():
             message = f"{self.out} is a file; give a folder for the tables."
             raise OutputError(message)
+        if self.out.is_mount():
+            message = f"{self.out} is a mount point, which cannot be replaced at one stroke; give a folder below it."
+            raise OutputError(message)
         if not any(self.out.iterdir()):
             return
         if not self._overwrite:
