@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from tb2csv.event_files.scanners import Scanner
 
-#: Larger ones are no faster: what is allocated for them is given back to the system and has to be cleared again.
-DEFAULT_CHUNK_SIZE: Final = 16 << 20
+#: Bytes of a file that are held at once. With smaller chunks every table is appended to more often.
+DEFAULT_CHUNK_SIZE: Final = 64 << 20
 
 #: For a look at the first values.
 _SMALL_CHUNK_SIZE: Final = 1 << 16
