@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import google_crc32c
+import numpy as np
 import pytest
 from event_files import (
     event,
@@ -798,3 +799,32 @@ def test_damage_is_found_wherever_it_is() -> None:
         reading = read_by_all(flip(data, offset))
         assert len(reading.account.damage) == 1
     assert not read_by_all(overwrite(data, slice(0, 0), b"")).account.damage
+
+
+# Grouping
+
+
+@given(
+    numbers=st.lists(st.integers(0, 5), max_size=60),
+    series_of_form=st.lists(st.integers(0, 3), min_size=6, max_size=6),
+)
+def test_rows_are_grouped_by_series_in_their_order(numbers: list[int], series_of_form: list[int]) -> None:
+    for scanner in SCANNERS.values():
+        order, bounds = np.empty(len(numbers), np.int64), np.empty(5, np.int64)
+        scanner.group(np.array(numbers, np.int32), np.array(series_of_form, np.int32), order, bounds)
+        grouped = [order[bounds[i] : bounds[i + 1]].tolist() for i in range(4)]
+        assert grouped == [
+            [row for row, number in enumerate(numbers) if series_of_form[number] == series] for series in range(4)
+        ]
+
+
+@pytest.mark.skipif("compiled" not in SCANNERS, reason="nothing is compiled here")
+@pytest.mark.parametrize(("numbers", "series_of_form"), [([0, 2], [0, 1]), ([0, -1], [0, 1]), ([0, 1], [0, 7])])
+def test_grouping_refuses_numbers_that_do_not_exist(numbers: list[int], series_of_form: list[int]) -> None:
+    with pytest.raises(IndexError):
+        SCANNERS["compiled"].group(
+            np.array(numbers, np.int32),
+            np.array(series_of_form, np.int32),
+            np.empty(2, np.int64),
+            np.empty(3, np.int64),
+        )
