@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,10 +22,27 @@ def read_tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
+#: Stands for NUL where Python's csv module cannot read it, which it does from 3.11 on.
+_NUL = "<the character of number 0>"
+
+
+def parse_lines(text: str) -> list[list[str]]:
+    """Return the lines of a table, the header among them, every cell as its text."""
+    if sys.version_info >= (3, 11):
+        return list(csv.reader(io.StringIO(text, newline="")))
+    lines = csv.reader(io.StringIO(text.replace("\0", _NUL), newline=""))
+    return [[cell.replace(_NUL, "\0") for cell in line] for line in lines]
+
+
+def parse_rows(text: str) -> list[dict[str, str]]:
     """Return the rows of a table, every cell as its text."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    header, *lines = parse_lines(text)
+    return [dict(zip(header, line, strict=True)) for line in lines]
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of the table in a file."""
+    return parse_rows(path.read_bytes().decode("utf-8"))
 
 
 def read_schemas(out: Path) -> dict[str, dict[str, str]]:

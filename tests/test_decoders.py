@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import json
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,7 +29,7 @@ from event_files import (
 from event_files import field as wire_field
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import read_index, read_rows
+from tables import parse_lines, read_index, read_rows
 
 import tb2csv
 from tb2csv import run_tables
@@ -421,8 +420,7 @@ def test_every_trial_is_a_row(
         write_run(folder / "logs" / run, event(hparams_start(hparams), scalar("x", 0.5)))
     report = tb2csv.convert(folder / "logs", folder / "out")
     assert report.values_read == report.values_written == 1 + 2 * len(trials)
-    with (folder / "out" / "hparams.csv").open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file)
+    header, *rows = parse_lines((folder / "out" / "hparams.csv").read_bytes().decode("utf-8"))
     known = {name for hparams in trials.values() for name in hparams} | set(declared)
     # Where no metric is declared, every scalar counts as one.
     pairs = {pair if isinstance(pair, tuple) else ("", pair) for pair in metrics} or {("", "x")}

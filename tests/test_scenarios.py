@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 import os
 import subprocess
@@ -27,7 +25,7 @@ from event_files import (
     write_run,
 )
 from scenarios import SCENARIOS, EventFile, Scenario, Undecodable
-from tables import read_index, read_rows, read_tree
+from tables import parse_lines, parse_rows, read_index, read_rows, read_tree
 
 import tb2csv
 
@@ -110,7 +108,7 @@ def readable(data: bytes, expected: str | bytes | Undecodable) -> Any:
     text = data.decode("utf-8")
     if isinstance(expected, str):
         return text
-    header, *rows = csv.reader(io.StringIO(text))
+    header, *rows = parse_lines(text)
     assert header == ["wall_time", "step", "reason", "data"]
     assert all(reason for _, _, reason, _ in rows)
     return [(wall_time, step, base64.b64decode(payload, validate=True)) for wall_time, step, _, payload in rows]
@@ -141,7 +139,7 @@ def tables_of(scenario: Scenario) -> set[str]:
 
 def check_index(text: str, scenario: Scenario) -> None:
     """Every table is listed, with its rows counted; where every value gives rows, with its first and last step."""
-    rows = {row["path"]: row for row in csv.DictReader(io.StringIO(text))}
+    rows = {row["path"]: row for row in parse_rows(text)}
     assert set(rows) == tables_of(scenario)
     for path, row in rows.items():
         expected = scenario.tables[path]
@@ -149,7 +147,7 @@ def check_index(text: str, scenario: Scenario) -> None:
             steps = [step for _, step, _ in expected.rows]
         else:
             assert isinstance(expected, str)
-            lines = list(csv.DictReader(io.StringIO(expected, newline="")))
+            lines = parse_rows(expected)
             steps = [line.get("step", "") for line in lines]
         assert int(row["rows"]) == len(steps), path
         if scenario.account is None and steps:
@@ -163,7 +161,7 @@ def check_package(package: dict[str, Any], report: dict[str, Any], scenario: Sce
     for path in tables_of(scenario):
         expected = scenario.tables[path]
         if isinstance(expected, str):
-            assert fields[path] == next(csv.reader(io.StringIO(expected))), path
+            assert fields[path] == parse_lines(expected)[0], path
     names = [each["name"] for each in package["resources"]]
     assert len(set(names)) == len(names)
     assert package["tb2csv"].items() >= report.items()
@@ -190,7 +188,7 @@ def test_names_that_would_meet_in_one_file_do_not(tmp_path: Path) -> None:
     assert len({unicodedata.normalize("NFC", row["path"]).casefold() for row in index}) == len(index)
     for row in index:
         assert all(len(part.encode()) < 250 for part in row["path"].split("/"))
-        table = list(csv.DictReader(io.StringIO((tmp_path / "out" / row["path"]).read_text("utf-8"))))
+        table = read_rows(tmp_path / "out" / row["path"])
         expected = row["tag"] if row["kind"] == "text" else f"{tags.index(row['tag'])}.0"
         assert [line["text" if row["kind"] == "text" else "value"] for line in table] == [expected]
 
