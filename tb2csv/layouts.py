@@ -32,14 +32,15 @@ class TreeLayout:
 
     def table_path(self, series: TimeSeries) -> PurePosixPath:
         """Return the path of a series' table, without an ending."""
-        return self._path(series.run, series.kind, series.tag, series.variant)
+        return self._path(series, series.kind, series.variant)
 
     def undecodable_path(self, series: TimeSeries) -> PurePosixPath:
         """Return the path, without an ending, of the table of payloads that could not be decoded."""
-        return self._path(series.run, UNDECODABLE_KIND, series.tag, "")
+        return self._path(series, UNDECODABLE_KIND, "")
 
-    def _path(self, run: str, kind: str, tag: str, variant: str) -> PurePosixPath:
-        path = PurePosixPath(kind) / tag_path(tag)
+    def _path(self, series: TimeSeries, kind: str, variant: str) -> PurePosixPath:
+        path = PurePosixPath(kind) / tag_path(series.tag)
         if variant:  # what no encoded tag can hold is the ~ before it
             path = path.with_name(f"{path.name}~{variant}")
-        return self._folders[run] / self._names[run].claim(path, f"{kind}\n{variant}\n{tag}")
+        original = f"{kind}\n{variant}\n{series.tag_bytes!r}"
+        return self._folders[series.run] / self._names[series.run].claim(path, original)

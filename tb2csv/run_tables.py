@@ -57,8 +57,9 @@ class RunTables:
         self._write_undecodable()
         for path, account in self._accounts.items():
             entry = self.entries[path]
-            entry.first_step, entry.last_step = account.first_step, account.last_step
-            entry.first_wall_time, entry.last_wall_time = account.first_wall_time, account.last_wall_time
+            if not entry.rows:  # its values have no elements, but they have steps
+                entry.first_step, entry.last_step = account.first_step, account.last_step
+                entry.first_wall_time, entry.last_wall_time = account.first_wall_time, account.last_wall_time
         return self._finished(reader)
 
     def _finished(self, reader: RunReader) -> RunReport:
@@ -73,10 +74,10 @@ class RunTables:
             sources=reader.files,
             undecodable=self._report,
             notes=[
-                f"tag {account.series.tag!r} of run {account.series.run!r} changes its type or shape; "
-                f"its {account.points} values of {account.series.variant} have a table of their own"
+                f"tag {account.series.tag!r} of run {account.series.run!r} changes its type or shape: "
+                f"what is {account.series.variant} has a table of its own"
                 for account in selected
-                if account.series.variant and account.points
+                if account.series.variant and account.points > account.undecodable
             ],
         )
 
@@ -91,12 +92,22 @@ class RunTables:
             if start == stop and account.undecodable:
                 continue  # of values that have no elements there is a table, of undecodable ones another
             path = self._path(account, piece)
-            self.entries[path].rows += stop - start
+            if start < stop:
+                self._count(self.entries[path], piece.frame, start, stop)
             tables.append(TableRows(path, start, stop))
         if piece.files:
             self._store(rows, tables)
         else:
             self._sink.append(piece.frame, tables)
+
+    @staticmethod
+    def _count(entry: TableEntry, frame: pl.DataFrame, start: int, stop: int) -> None:
+        """Add rows to what the index says of a table."""
+        steps, wall_times = frame["step"], frame["wall_time"]
+        if not entry.rows:
+            entry.first_step, entry.first_wall_time = steps[start], wall_times[start]
+        entry.last_step, entry.last_wall_time = steps[stop - 1], wall_times[stop - 1]
+        entry.rows += stop - start
 
     def _path(self, account: SeriesAccount, piece: Piece) -> PurePosixPath:
         series = account.series
@@ -157,9 +168,5 @@ class RunTables:
                 self.entries[path] = TableEntry(
                     str(path), series.run, series.tag, UNDECODABLE_KIND, series.plugin_name, frame.schema
                 )
-                self.entries[path].first_step = values[0].step
-                self.entries[path].first_wall_time = values[0].wall_time
-            entry = self.entries[path]
-            entry.rows += len(values)
-            entry.last_step, entry.last_wall_time = values[-1].step, values[-1].wall_time
+            self._count(self.entries[path], frame, 0, len(frame))
             self._sink.append(frame, [TableRows(path, 0, len(frame))])

@@ -225,7 +225,7 @@ class RunReader:
             tag = readable(form.tag)
             first = self._first_signatures.setdefault(key[:2], signature)
             variant = "" if signature == first else signature
-            series = TimeSeries(self.run.name, tag, decoder.kind, plugin_name, metadata, variant)
+            series = TimeSeries(self.run.name, tag, decoder.kind, plugin_name, metadata, form.tag, variant)
             self.series.append(SeriesAccount(series, decoder, self._selection.includes(tag, decoder.kind)))
             self._signatures.append(signature)
         return number

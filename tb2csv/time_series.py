@@ -46,9 +46,9 @@ class SeriesMetadata:
 class TimeSeries:
     """The values of one tag in one run that go into one table.
 
-    ``plugin_name`` is verbatim as on disk, or TensorBoard's name for a legacy value; ``kind`` is the family of tables
-    (design: ``scalars``, ``histograms``, …). ``variant`` is empty but for a tag whose values do not fit one table,
-    because dtype or rank changes on the way: then it tells the second table from the first.
+    ``tag`` is what ``tag_bytes``, as they are on disk, read as. ``plugin_name`` is verbatim as on disk, or
+    TensorBoard's name for a legacy value; ``kind`` is the family of tables. ``variant`` is empty but for a tag whose
+    values do not fit one table, because dtype or rank changes on the way: then it tells the second table from the first.
     """
 
     run: str
@@ -56,6 +56,7 @@ class TimeSeries:
     kind: str
     plugin_name: str
     metadata: SeriesMetadata
+    tag_bytes: bytes
     variant: str = ""
 
 
@@ -94,5 +95,5 @@ class RememberedMetadata:
 
 
 def readable(name: bytes) -> str:
-    """Return a name as text; bytes that are no UTF-8 are escaped, so that names stay apart from one another."""
+    """Return a name as text, with bytes that are no UTF-8 escaped; so two names may read alike, which files may not."""
     return name.decode("utf-8", "backslashreplace")
