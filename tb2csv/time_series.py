@@ -48,7 +48,7 @@ class TimeSeries:
 
     ``tag`` is what ``tag_bytes``, as they are on disk, read as. ``plugin_name`` is verbatim as on disk, or
     TensorBoard's name for a legacy value; ``kind`` is the family of tables. ``variant`` is empty but for a tag whose
-    values do not fit one table, because dtype or rank changes on the way: then it tells the second table from the first.
+    values do not fit one table, because dtype or rank changes on the way: it tells the second table from the first.
     """
 
     run: str
