@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tb2csv.decoders import DecodeOptions, load_polars
+from tb2csv.decoders import TENSOR_STYLES, DecodeOptions, load_polars
 from tb2csv.decoders.hparams import trials
-from tb2csv.errors import DamagedError, OutputError
+from tb2csv.errors import DamagedError, OutputError, Tb2csvError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.executors import map_runs
 from tb2csv.layouts import HPARAMS_PATH, TreeLayout
@@ -17,6 +18,7 @@ from tb2csv.report import Report, RunReport
 from tb2csv.run_tables import RunTables
 from tb2csv.runs import RunReader
 from tb2csv.selection import Selection
+from tb2csv.sinks.csv import CsvSink
 from tb2csv.sinks.folder import TableFolder
 
 if TYPE_CHECKING:
@@ -64,7 +66,11 @@ def convert(  # noqa: PLR0913 - the options of the command
         LogdirError: there is nothing to convert.
         OutputError: ``out`` cannot be used, or could not be written.
         DamagedError: as said above.
+        Tb2csvError: an option cannot be used, or no value is asked for.
     """
+    if tensors not in TENSOR_STYLES:
+        message = f"There is no way {tensors!r} to lay out tensors; give one of {', '.join(TENSOR_STYLES)}."
+        raise Tb2csvError(message)
     selection = selection or Selection()
     folder = TableFolder(out, overwrite=overwrite)
     found = logdir if isinstance(logdir, Logdir) else discover(logdir)
@@ -72,10 +78,12 @@ def convert(  # noqa: PLR0913 - the options of the command
     runs = selection.choose_runs(found)
     layout = TreeLayout(run.name for run in runs)
     options = DecodeOptions(tensors)
+    sinks: dict[int, CsvSink] = {}  # one for each thread, so that small tables of many runs are written together
 
     def convert_run(run: Run, passed: Callable[[int], None]) -> _ConvertedRun:
         reader = RunReader(run, selection=selection, options=options, chunk_size=chunk_size, on_bytes=passed)
-        tables = RunTables(layout, folder)
+        sink = sinks.setdefault(threading.get_ident(), CsvSink(folder))
+        tables = RunTables(layout, folder, sink)
         report = tables.write(reader)
         scalars = [account for account in reader.series if account.series.kind == "scalars"]
         # A tag that changes its type has several series: the one that came last tells its last value.
@@ -86,6 +94,8 @@ def convert(  # noqa: PLR0913 - the options of the command
     with folder:
         try:
             converted = map_runs(convert_run, runs, workers=workers, on_bytes=on_bytes, meanwhile=load_polars)
+            for sink in sinks.values():
+                sink.flush()
             report = Report([each.report for each in converted], found.damage)
             if strict and report.damage:
                 first = report.damage[0]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
+
+from tb2csv.errors import Tb2csvError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,24 +41,49 @@ def map_runs(
 
     ``meanwhile`` is called in this thread once the others are at work.
     ``on_bytes`` is told of bytes as they are passed; what a worker calls instead also ends it where another failed.
+    A worker may call that with 0 to be ended sooner.
+
+    Where several runs fail before all have ended, the error of the first of them is raised.
     """
+    if workers is not None and workers < 1:
+        message = f"workers is {workers}; give at least 1, or None for one for each processor."
+        raise Tb2csvError(message)
     cancelled = threading.Event()
 
     def passed(count: int) -> None:
         if cancelled.is_set():
             raise Cancelled
-        on_bytes(count)
+        if count:
+            on_bytes(count)
+
+    # The error of each run that has ended, or None. Unlike futures.wait, it leaves no lock held when a signal comes.
+    ended: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def attempt(run: Run) -> _Result:
+        try:
+            result = work(run, passed)
+        except BaseException as error:
+            ended.put(error)
+            raise
+        ended.put(None)
+        return result
 
     count = max(1, min(workers or default_workers(), len(runs)))
     with ThreadPoolExecutor(count, thread_name_prefix="tb2csv") as executor:
-        futures = [executor.submit(work, run, passed) for run in runs]
         try:
+            futures = [executor.submit(attempt, run) for run in runs]
             meanwhile()
-            return [future.result() for future in futures]
-        except BaseException:
+            for _ in futures:
+                if ended.get() is not None:
+                    break
+        finally:  # by an interrupt as well; where all is done, there is nothing to cancel
             cancelled.set()
             executor.shutdown(wait=True, cancel_futures=True)
-            raise
+    errors = (future.exception() for future in futures if not future.cancelled())
+    error = next((each for each in errors if each is not None and not isinstance(each, Cancelled)), None)
+    if error is not None:
+        raise error
+    return [future.result() for future in futures]
 
 
 def ahead(items: Iterator[_Result], has_more: Callable[[], bool]) -> Iterator[_Result]:

@@ -157,32 +157,48 @@ def _local_files(location: str, seen: _Seen, damage: list[Damage]) -> Iterator[E
     if not is_there:
         message = f"There is no folder {location}; give the folder that holds the TensorBoard logs."
         raise LogdirError(message)
-    yield from _walk(root, "", frozenset(), seen, damage)
+    yield from _walk(root, seen, damage)
 
 
-def _walk(
-    folder: Path, prefix: str, ancestors: frozenset[tuple[int, int]], seen: _Seen, damage: list[Damage]
-) -> Iterator[EventFile]:
-    """Yield the event files below a folder; links are followed, but not into a folder that they lie in."""
+def _walk(root: Path, seen: _Seen, damage: list[Damage]) -> Iterator[EventFile]:
+    """Yield the event files below a folder, which may be nested deeper than Python's stack.
+
+    Links are followed, but every folder is entered once, by the first path to it: links may lead in circles, and a few
+    that lead to the same places make more paths than can be walked.
+    """
+    entered: set[tuple[int, int]] = set()
+    stack = [iter(_entries(root, "", entered, damage))]
+    while stack:
+        for prefix, entry in stack[-1]:
+            path = prefix + entry.name
+            if _is_folder(entry):
+                stack.append(iter(_entries(Path(entry.path), f"{path}/", entered, damage)))
+                break
+            if _is_event_file(entry.name):
+                yield EventFile(_readable(path), entry.path)
+            else:
+                seen.files += 1
+                seen.example = seen.example or _readable(path)
+        else:
+            stack.pop()
+
+
+def _entries(
+    folder: Path, prefix: str, entered: set[tuple[int, int]], damage: list[Damage]
+) -> list[tuple[str, os.DirEntry[str]]]:
+    """Return what is in a folder, by name, each with ``prefix``; nothing where it was entered before."""
     try:
         status = folder.stat()
+        identity = (status.st_dev, status.st_ino)
+        if identity in entered:
+            return []
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
         detail = f"the folder cannot be read: {error.strerror}"
         damage.append(Damage(_readable(prefix.rstrip("/")) or ROOT_RUN, 0, 0, UNREADABLE, detail))
-        return
-    identity = (status.st_dev, status.st_ino)
-    if identity in ancestors:
-        return
-    for entry in entries:
-        name = entry.name
-        if _is_folder(entry):
-            yield from _walk(folder / name, f"{prefix}{name}/", ancestors | {identity}, seen, damage)
-        elif _is_event_file(name):
-            yield EventFile(_readable(prefix + name), entry.path)
-        else:
-            seen.files += 1
-            seen.example = seen.example or _readable(prefix + name)
+        return []
+    entered.add(identity)
+    return [(prefix, entry) for entry in entries]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

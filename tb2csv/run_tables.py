@@ -8,7 +8,7 @@ from tb2csv.layouts import FILES_ENDING, UNDECODABLE_KIND, UNDECODABLE_PART
 from tb2csv.manifest import TableEntry
 from tb2csv.report import RunReport, UndecodableEntry
 from tb2csv.runs import UndecodableValue
-from tb2csv.sinks.csv import CsvSink, TableRows
+from tb2csv.sinks.csv import TableRows
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tb2csv.decoders import Piece
     from tb2csv.layouts import TreeLayout
     from tb2csv.runs import Rows, RunReader, SeriesAccount
+    from tb2csv.sinks.csv import CsvSink
     from tb2csv.sinks.folder import TableFolder
 
 #: Payload bytes that could not be decoded are written out when so many have come together.
@@ -27,8 +28,8 @@ _UNDECODABLE_BYTES: Final = 8 << 20
 class RunTables:
     """Writes what a RunReader yields; one run, one worker, one of these."""
 
-    def __init__(self, layout: TreeLayout, folder: TableFolder) -> None:
-        """Write to where ``layout`` says, in ``folder``."""
+    def __init__(self, layout: TreeLayout, folder: TableFolder, sink: CsvSink) -> None:
+        """Write to where ``layout`` says, in ``folder``: tables by ``sink``, which is to be flushed by its owner."""
         self.entries: dict[PurePosixPath, TableEntry] = {}
         #: Folders of files beside the tables.
         self.stored: set[str] = set()
@@ -36,7 +37,7 @@ class RunTables:
         self.gathered: dict[str, list[pl.DataFrame]] = {}
         self._layout = layout
         self._folder = folder
-        self._sink = CsvSink(folder)
+        self._sink = sink
         self._accounts: dict[PurePosixPath, SeriesAccount] = {}
         self._undecodable: list[UndecodableValue] = []
         self._report: list[UndecodableEntry] = []

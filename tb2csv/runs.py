@@ -154,7 +154,9 @@ class RunReader:
                 if account.is_selected:
                     batches.setdefault((account.decoder, self._signatures[number]), []).append(number)
             for (decoder, _), numbers in batches.items():
-                yield from self._decode_batch(decoder, numbers, grouping)
+                for decoded in self._decode_batch(decoder, numbers, grouping):
+                    self._on_bytes(0)  # a chunk may take long, and whoever is told may want to end it
+                    yield decoded
 
     def _ordered_files(self) -> list[EventFile]:
         """Return the files by the time of their first event, for names say only the second a writer started."""
@@ -245,7 +247,7 @@ class RunReader:
                     float(values.wall_time[row]),
                     int(values.step[row]),
                     decoded.detail,
-                    bytes(values.payload(row)),
+                    bytes(values.payload(row)) if decoded.payload is None else decoded.payload,
                 )
             elif decoded.start < decoded.stop:
                 first, last = _index(bounds, decoded.start), _index(bounds, decoded.stop - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -46,6 +46,14 @@ class Selection:
     kinds: tuple[str, ...] = ()
     exclude_runs: tuple[str, ...] = ()
     exclude_tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a single string, which would be taken letter by letter."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, str):
+                message = f"Selection takes {each.name} as a tuple; give ({value!r},) instead of {value!r}."
+                raise Tb2csvError(message)
 
     def choose_runs(self, logdir: Logdir) -> list[Run]:
         """Return the runs that are asked for; raises LogdirError where there are none."""

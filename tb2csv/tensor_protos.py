@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     _Array: TypeAlias = NDArray[Any]
     _Widen: TypeAlias = Callable[[_Array], _Array]
 
-#: The most elements that fewer stored values may stand for: a few bytes must not ask for all of the memory.
-MAX_REPEATED_ELEMENTS: Final = 2**26
+#: The most elements that no stored value is behind: a few bytes must not become a table of gigabytes.
+MAX_REPEATED_ELEMENTS: Final = 2**20
+#: So for the bytes of repeated strings, of which each counts as ``_LEAST_STRING`` at least: some become a file each.
+MAX_REPEATED_BYTES: Final = 2**20
+_LEAST_STRING: Final = 64
 #: TensorFlow's own limits on the number of dimensions and of elements.
 MAX_RANK: Final = 254
 MAX_ELEMENTS: Final = 2**63 - 1
@@ -279,9 +282,14 @@ def _in_shape(values: _Array, shape: tuple[int, ...], *, repeat: bool) -> _Array
     if values.size > max(count, 1) or (values.size != count and not repeat):
         message = f"A tensor of shape {shape} holds {values.size} values, where it should hold {count}."
         raise DecodeError(message)
-    if values.size != count and count > MAX_REPEATED_ELEMENTS:
-        message = f"A tensor of shape {shape} holds {values.size} values; up to {MAX_REPEATED_ELEMENTS} are filled up."
-        raise DecodeError(message)
+    if values.size < count:
+        is_text = values.dtype == object
+        length = max(_LEAST_STRING, len(values[-1]) if values.size else 0) if is_text else 0
+        repeated = count - values.size
+        if repeated > MAX_REPEATED_ELEMENTS or repeated * length > MAX_REPEATED_BYTES:
+            limit = f"{MAX_REPEATED_BYTES} bytes" if is_text else f"{MAX_REPEATED_ELEMENTS} elements"
+            message = f"A tensor of shape {shape} holds {values.size} values; up to {limit} are filled up."
+            raise DecodeError(message)
     if not values.size and count:
         values = np.full(1, b"" if values.dtype == object else 0, values.dtype)
     if 1 < values.size < count:

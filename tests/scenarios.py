@@ -50,6 +50,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -839,6 +840,46 @@ def hyperparameters_of_torch() -> Scenario:
 
 
 @scenario
+def hyperparameters_of_several_sessions_in_one_run() -> Scenario:
+    """Each start makes a row, unless it says the same as the last one; metrics are those of the last row."""
+    return Scenario(
+        {
+            "twice": [
+                at(0, hparams_start({"rate": 0.5}, start=100)),
+                at(0, hparams_start({"rate": 0.5}, start=100)),
+                at(1, scalar("loss", 2)),
+                at(1, hparams_end(end=150)),
+                at(2, hparams_start({"rate": 0.25, "units": 3}, start=200)),
+                at(3, scalar("loss", 1)),
+                at(3, hparams_end("STATUS_FAILURE", end=250)),
+                at(4, hparams_end(end=260)),  # of the last row, as there is no other to end
+            ],
+            "within": [
+                at(0, hparams_start({"rate": 1})),
+                at(0, hparams_start({"rate": 2})),
+                at(1, hparams_end("STATUS_FAILURE")),
+                at(2, hparams_end()),
+            ],
+            "without_start": [at(0, hparams_end(end=9)), at(1, scalar("loss", 4))],
+            "started_late": [at(0, hparams_end(end=9)), at(1, hparams_start({"rate": 4}, start=8))],
+        },
+        {
+            "hparams.csv": table(
+                "run,session_group,status,start_time,end_time,rate,units,loss",
+                "started_late,,success,8.0,9.0,4.0,,",
+                "twice,,success,100.0,150.0,0.5,,",
+                "twice,,success,200.0,260.0,0.25,3.0,1.0",
+                "within,,success,,,1.0,,",
+                "within,,failure,,,2.0,,",
+                "without_start,,success,,9.0,,,4.0",
+            ),
+            "twice/scalars/loss.csv": scalars("1.5,1,2.0", "1.5,3,1.0"),
+            "without_start/scalars/loss.csv": scalars("1.5,1,4.0"),
+        },
+    )
+
+
+@scenario
 def hyperparameters_that_are_now_this_now_that() -> Scenario:
     """A column of mixed types is text; one that has a fixed column's name tells so; metrics may be in a run below."""
     return Scenario(
@@ -1357,9 +1398,89 @@ def hyperparameters_that_cannot_be_decoded() -> Scenario:
         },
         {
             "hparams.csv": table("run,session_group,status,start_time,end_time,rate", "good,,,,,0.5"),
-            "bad/blobs/_hparams_/session_start_info.undecodable.csv": Undecodable([("1.5", "3", b"")]),
+            "bad/blobs/_hparams_/session_start_info.undecodable.csv": Undecodable([("1.5", "3", b"\xff")]),
         },
         account=(3, 2, 0, 1),
+    )
+
+
+@scenario
+def hyperparameters_that_are_odd() -> Scenario:
+    """A status that no TensorBoard knows is its number; what is nested is JSON, as Python writes it."""
+    start, end = HParamsPluginData(), HParamsPluginData()
+    nested = start.session_start_info.hparams["nested"].list_value
+    nested.values.add(number_value=float("nan"))
+    nested.values.add().struct_value.update({"b": [True, None, "é"], "a": float("-inf"), "c": 2})
+    end.session_end_info.status = 99  # type: ignore[assignment]
+    return Scenario(
+        {
+            "r": [
+                at(0, Value(tag="start", metadata=metadata("hparams", start.SerializeToString()))),
+                at(0, Value(tag="end", metadata=metadata("hparams", end.SerializeToString()))),
+            ],
+        },
+        {
+            "hparams.csv": table(
+                "run,session_group,status,start_time,end_time,nested",
+                r'r,,99,,,"[NaN, {""a"": -Infinity, ""b"": [true, null, ""\u00e9""], ""c"": 2.0}]"',
+            ),
+        },
+    )
+
+
+@scenario
+def images_and_graphs_that_no_column_takes() -> Scenario:
+    """A width of 30 digits and half a surrogate pair: each costs its own value and no other."""
+    wide = string_tensor([b"9" * 30, b"1", PNG])
+    names = [string_tensor([json.dumps(_keras_model(name)).encode()], ()) for name in ("a", "\ud800")]
+    return Scenario(
+        {
+            "r": [
+                at(0, image("i", 2, 1, PNG), tensor("k", names[0], "graph_keras_model")),
+                at(1, tensor("i", wide, "images"), tensor("k", names[1], "graph_keras_model")),
+                at(2, image("i", 3, 1, PNG)),
+            ],
+        },
+        {
+            "r/images/i.csv": table(
+                "wall_time,step,index,width,height,path",
+                "1.5,0,0,2,1,i.files/000000_0.png",
+                "1.5,2,0,3,1,i.files/000002_0.png",
+            ),
+            "r/images/i.files/000000_0.png": PNG,
+            "r/images/i.files/000002_0.png": PNG,
+            "r/graphs/k.nodes.csv": table(NODES, "1.5,0,a,Dense,,"),
+            "r/graphs/k.files/000000_0.json": json.dumps(_keras_model("a")).encode(),
+            "r/blobs/i.undecodable.csv": Undecodable([("1.5", "1", wide.SerializeToString())]),
+            "r/blobs/k.undecodable.csv": Undecodable([("1.5", "1", names[1].SerializeToString())]),
+        },
+        account=(5, 3, 0, 2),
+    )
+
+
+def _keras_model(name: str) -> dict[str, Any]:
+    return {"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": {"name": name}}]}}
+
+
+@scenario
+def a_tag_of_two_graph_plugins() -> Scenario:
+    """What Keras writes under one tag: a model, and later the trace of a function."""
+    model = json.dumps(_keras_model("a")).encode()
+    trace = RunMetadata(partition_graphs=[GraphDef(node=[NodeDef(name="x", op="Add")])]).SerializeToString()
+    return Scenario(
+        {
+            "r": [
+                at(0, tensor("keras", string_tensor([model], ()), "graph_keras_model")),
+                at(1, tensor("keras", string_tensor([trace], ()), "graph_run_metadata_graph")),
+            ],
+        },
+        {
+            "r/graphs/keras.nodes.csv": table(NODES, "1.5,0,a,Dense,,"),
+            "r/graphs/keras.files/000000_0.json": model,
+            "r/graphs/keras~run_metadata.nodes.csv": table(NODES, "1.5,1,x,Add,,"),
+            "r/graphs/keras~run_metadata.files/000000_0.pb": trace,
+        },
+        notes=1,
     )
 
 

@@ -17,6 +17,7 @@ from commands import Ran, environment, run_here, run_process
 from event_files import event, file_name, flip, records, scalar, simple_value, tensor, text, write_run
 
 import tb2csv
+from tb2csv.cli import app
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.logdir import EventFile
 from tb2csv.selection import KINDS
@@ -126,8 +127,7 @@ def test_the_environment_chooses_the_scanner(scanner: str) -> None:
     if scanner == "reference":
         assert ran == Ran(0, f"tb2csv {tb2csv.__version__} (reference scanner)\n", "")
     else:
-        assert ran.status == 1
-        assert "TB2CSV_SCANNER asks for the scanner 'no such'" in ran.stderr
+        assert_refused(ran, "TB2CSV_SCANNER asks for the scanner 'no such'")
 
 
 def test_the_script_and_the_module_are_the_same(logdir: Path) -> None:
@@ -138,16 +138,16 @@ def test_the_script_and_the_module_are_the_same(logdir: Path) -> None:
         assert Ran(done.returncode, done.stdout, done.stderr) == run_process(*arguments)
 
 
-SHARED = ["--run", "--exclude-run", "--json", "--quiet", "-q", "--workers", "--debug", "--help", "-h"]
+SHARED = ["--run", "--exclude-run", "--strict", "--json", "--quiet", "-q", "--workers", "--debug", "--help", "-h"]
 FILTERS = ["--tag", "--kind", "--exclude-tag"]
 
 
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("convert", [*SHARED, *FILTERS, "--strict", "--tensors", "--overwrite"]),
+        ("convert", [*SHARED, *FILTERS, "--tensors", "--overwrite"]),
         ("ls", [*SHARED, *FILTERS]),
-        ("check", [*SHARED, "--strict"]),
+        ("check", SHARED),
     ],
 )
 def test_help_lists_every_option(command: str, options: list[str]) -> None:
@@ -170,7 +170,12 @@ def test_help_lists_every_command(run: Callable[..., Ran]) -> None:
 def test_no_command_shows_the_help(run: Callable[..., Ran]) -> None:
     ran = run()
     assert ran.status == 2
-    assert "convert" in ran.stdout + ran.stderr
+    assert "convert" in ran.stdout
+    assert ran.stderr == ""
+
+
+def test_the_status_without_a_command_is_not_left_to_typer() -> None:
+    assert not app.info.no_args_is_help
 
 
 @pytest.mark.parametrize(
@@ -239,6 +244,44 @@ def test_ls_filters(run: Callable[..., Ran], logdir: Path) -> None:
     assert tags("--exclude-tag", "note", "--run", "train") == ["loss"]
     assert tags("--kind", "text") == ["note"]
     assert tags("--kind", "text", "--kind", "scalars", "--exclude-tag", "loss") == ["note", "val/loss"]
+
+
+def test_ls_strict_is_an_error(run: Callable[..., Ran], damaged: Path) -> None:
+    lenient = run("ls", damaged)
+    strict = run("ls", "--strict", damaged)
+    assert (lenient.status, strict.status) == (3, 1)
+    assert strict.stdout == lenient.stdout
+    assert strict.stderr.startswith(lenient.stderr)
+    assert f"tb2csv: 1 damaged stretch, the first in valid/{file_name()}." in strict.stderr
+
+
+def on_a_terminal(columns: int, *arguments: object) -> str:
+    """Return what a command shows on a terminal of this width."""
+    import pty  # not everywhere
+
+    main, terminal = pty.openpty()
+    try:
+        command = [sys.executable, "-m", "tb2csv", *map(str, arguments)]
+        env = environment(COLUMNS=str(columns))
+        subprocess.run(command, env=env, stdout=terminal, stderr=subprocess.PIPE, check=True)
+        os.close(terminal)
+        return os.read(main, 100_000).decode()
+    finally:
+        os.close(main)
+
+
+@linux_only
+def test_ls_cuts_long_names_on_a_terminal_only(tmp_path: Path) -> None:
+    tag = "start" + "x" * 150 + "end"
+    write_run(tmp_path / "logs" / "train", event(scalar(tag, 1.0), scalar("loss", 1.0)))
+    assert tag in run_process("ls", tmp_path / "logs").stdout
+    for columns in (80, 100):
+        lines = on_a_terminal(columns, "ls", tmp_path / "logs").splitlines()
+        assert [len(lines[0]), max(map(len, lines))] == [columns, columns]
+        assert re.search(r"train  startx+…x+end  scalars", lines[1])
+        assert re.search(r"train  loss +scalars", lines[2])
+    assert tag in on_a_terminal(300, "ls", tmp_path / "logs")
+    assert "startx…xxend" in on_a_terminal(20, "ls", tmp_path / "logs"), "there is a least width"
 
 
 def test_names_cannot_write_to_the_terminal(run: Callable[..., Ran], tmp_path: Path) -> None:
@@ -552,6 +595,24 @@ def test_a_closed_standard_output(logdir: Path, out: Path) -> None:
     assert (out / "index.csv").exists()
 
 
+@linux_only
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-"])
+def test_a_closed_standard_error(damaged: Path, out: Path, closed: str) -> None:
+    commands = {
+        f"ls '{damaged}'": 3,
+        f"check '{damaged}'": 3,
+        f"convert '{damaged}' '{out}'": 3,
+        f"ls '{damaged}/missing'": 1,
+        "ls": 2,
+    }
+    for command, status in commands.items():
+        shell = ["/bin/sh", "-c", f"'{sys.executable}' -m tb2csv {command} {closed}"]
+        done = subprocess.run(shell, env=environment(), capture_output=True, text=True, check=False)
+        assert (command, done.returncode, done.stderr) == (command, status, "")
+        assert bool(done.stdout) == (status == 3 and ">&- " not in closed)
+    assert (out / "index.csv").exists()
+
+
 # A full disk
 
 
@@ -621,7 +682,24 @@ main()
 
 
 @linux_only
-@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_closed_terminal_is_ignored_where_that_was_asked_for(logdir: Path, out: Path) -> None:
+    command = [sys.executable, "-c", _SLOWLY, "convert", str(logdir), str(out)]
+    with subprocess.Popen(
+        ["/bin/sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "writing\n"
+        process.send_signal(signal.SIGHUP)
+        process.communicate()
+    assert process.returncode == 0
+    assert (out / "index.csv").exists()
+
+
+@linux_only
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("old", ["", "old"])
 def test_an_interrupt_leaves_nothing(tmp_path: Path, out: Path, sent: signal.Signals, status: int, old: str) -> None:
     before = {}

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import tracemalloc
+from importlib import metadata
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -32,12 +35,15 @@ from hypothesis import strategies as st
 from tables import parse_lines, read_index, read_rows
 
 import tb2csv
-from tb2csv import run_tables
-from tb2csv.decoders import histograms, stacks, tensors
+from tb2csv import decoders, run_tables
+from tb2csv.decoders import histograms, media, stacks, tensors
+from tb2csv.decoders.one_by_one import Decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tb2csv.runs import Rows
 
 
 @pytest.fixture(params=[1, 2, 5, 7])
@@ -94,6 +100,66 @@ def test_shapes_that_change_in_many_pieces(tmp_path: Path) -> None:
     out = convert(tmp_path, *(event(tensor("x", np.ones(size)), step=step) for step, size in enumerate(sizes)))
     assert column(out, "tensors/x.csv", "step") == [str(step) for step, size in enumerate(sizes) for _ in range(size)]
     assert column(out, "tensors/x.csv", "i0") == [str(i) for size in sizes for i in range(size)]
+
+
+@pytest.mark.usefixtures("piece_rows")
+def test_texts_whose_shapes_change_in_many_pieces(tmp_path: Path) -> None:
+    """One that is no UTF-8 leaves a gap, and takes nothing from those beside it."""
+    shapes = [(1, 2), (0, 3), (2, 1), (2, 1), (3, 1), (1, 1)]
+    strings = [[b"%d,%d" % (step, i) for i in range(int(np.prod(shape)))] for step, shape in enumerate(shapes)]
+    strings[3][1] = b"\xff"
+    out = convert(
+        tmp_path,
+        *(
+            event(tensor("x", string_tensor(each, shape), "text"), step=step)
+            for step, (each, shape) in enumerate(zip(strings, shapes, strict=True))
+        ),
+    )
+    assert [tuple(row.values())[1:] for row in read_rows(out / "text" / "x.csv")] == [
+        (str(step), str(i), str(j), f"{step},{i * shape[1] + j}")
+        for step, shape in enumerate(shapes)
+        for i in range(shape[0])
+        for j in range(shape[1])
+        if step != 3
+    ]
+    assert column(out, "blobs/x.undecodable.csv", "step") == ["3"]
+
+
+@pytest.mark.parametrize("style", ["elements", "text"])
+def test_values_of_changing_shape_share_their_pieces(
+    style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a frame costs more than a short value."""
+    made: list[int] = []
+
+    def write_rows(tables: run_tables.RunTables, rows: Rows) -> None:
+        made.append(len(rows.piece.frame))
+        write(tables, rows)
+
+    write = run_tables.RunTables._write_rows
+    monkeypatch.setattr(run_tables.RunTables, "_write_rows", write_rows)
+    monkeypatch.setattr(stacks, "PIECE_ROWS", 100)
+    values = [
+        text("x", ["a"] * (step % 3 + 1)) if style == "text" else tensor("x", np.ones(step % 3 + 1))
+        for step in range(90)
+    ]
+    convert(tmp_path, *(event(value, step=step) for step, value in enumerate(values)))
+    assert made == [99, 81]
+
+
+def test_indices_are_made_for_a_piece_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cut tensor's take eight bytes for each dimension of an element, which is many times the tensor itself."""
+    monkeypatch.setattr(tensors, "PIECE_ROWS", 1000)
+    values: Any = SimpleNamespace(wall_time=np.zeros(1), step=np.zeros(1, np.int64))
+    array = np.zeros((1, 100, 100, 100), np.uint8)
+    tracemalloc.start()
+    try:
+        rows = sum(len(piece.frame) for piece in tensors._elements(values, [stacks.Stack(0, 1, array)]))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert rows == array.size
+    assert peak < array.size
 
 
 @pytest.mark.usefixtures("piece_rows")
@@ -329,6 +395,55 @@ def test_one_number_for_a_large_tensor_does_not_fill_the_memory(tmp_path: Path) 
     negative = tensor_of("DT_FLOAT", (-1, 2), tensor_content=struct.pack("<f", 1))
     out = convert(tmp_path, event(tensor("huge", huge), tensor("negative", negative)))
     assert {row["path"] for row in read_index(out)} == {"blobs/huge.undecodable.csv", "blobs/negative.undecodable.csv"}
+
+
+def test_cells_that_no_column_takes_cost_their_own_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a decoder makes of a value: numbers and text in the wrong columns, or too large for them."""
+    monkeypatch.setattr(media, "_decode_image", lambda values, row: Decoded(ODD_ROWS[int(values.step[row])]))
+    out = convert(tmp_path, *(event(image("i", 1, 1), step=step) for step in range(len(ODD_ROWS))))
+    assert column(out, "images/i.csv", "step") == ["0", "1"]
+    assert column(out, "blobs/i.undecodable.csv", "step") == [str(step) for step in range(2, len(ODD_ROWS))]
+
+
+ODD_ROWS: list[list[tuple[Any, ...]]] = [
+    [(0, 1, 1, "a")],
+    [(2**63 - 1, -(2**63), None, None)],
+    [(0, 1, 1, "a"), (0, 1, 2**63, "a")],
+    [("one", 1, 1, "a")],
+    [(0, 1, 1, 1)],
+    [(0, 1, 1, b"a")],
+    [(0, 1, 1, "\udcff")],
+]
+
+
+def test_installed_decoders_are_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a plugin's first value, and loaded then alone; the package's own are not replaced."""
+    calls = []
+    entries = [
+        metadata.EntryPoint("mine", "tb2csv.decoders.tensors:installed", "tb2csv.decoders"),
+        metadata.EntryPoint("other", "no_such_module:decoder", "tb2csv.decoders"),
+        metadata.EntryPoint("text", "no_such_module:decoder", "tb2csv.decoders"),
+    ]
+    monkeypatch.setattr(tensors, "installed", tensors.TensorDecoder("mine"), raising=False)
+
+    def entry_points(**chosen: str) -> list[metadata.EntryPoint]:
+        calls.append(chosen)
+        return entries
+
+    monkeypatch.setattr(metadata, "entry_points", entry_points)
+    decoders._entry_points.cache_clear()
+    decoders._installed_decoder.cache_clear()
+    try:
+        out = convert(
+            tmp_path,
+            event(text("t", "x"), *(tensor(plugin, np.ones(2), plugin) for plugin in ("mine", "unknown", "new"))),
+        )
+    finally:
+        decoders._entry_points.cache_clear()
+        decoders._installed_decoder.cache_clear()
+    assert calls == [{"group": "tb2csv.decoders"}]
+    kinds = {row["tag"]: row["kind"] for row in read_index(out)}
+    assert kinds == {"t": "text", "mine": "mine", "unknown": "tensors", "new": "tensors"}
 
 
 # Anything at all

@@ -7,20 +7,26 @@ import io
 import itertools
 import os
 import stat
+import sys
 import threading
+import time
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NoReturn
 
 import polars as pl
 import pytest
-from event_files import event, scalar, simple_value, text, write_run
+from event_files import event, histogram, scalar, simple_value, text, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tb2csv
 from tb2csv import conversion
 from tb2csv.errors import OutputError
+from tb2csv.executors import map_runs
+from tb2csv.logdir import Run, discover
 from tb2csv.run_tables import RunTables
+from tb2csv.runs import RunReader
+from tb2csv.selection import Selection
 from tb2csv.sinks import csv as csv_sink
 from tb2csv.sinks.csv import CsvSink, TableRows
 from tb2csv.sinks.folder import TableFolder
@@ -341,6 +347,122 @@ def test_permissions_follow_the_umask(logdir: Path, out: Path, umask: int) -> No
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o666 & ~umask}
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions are another matter there")
+@pytest.mark.parametrize("mode", [0o2770, 0o700, 0o755, 0o1777])
+def test_permissions_of_a_folder_that_is_replaced_are_kept(logdir: Path, out: Path, mode: int) -> None:
+    out.mkdir()
+    out.chmod(mode)
+    group = out.stat().st_gid
+    for overwrite in (False, True):
+        tb2csv.convert(logdir, out, overwrite=overwrite)
+        assert stat.S_IMODE(out.stat().st_mode) == mode
+        assert {path.stat().st_gid for path in [out, *out.rglob("*")]} == {group}
+    below = [path for path in out.rglob("*") if path.is_dir()]
+    if sys.platform == "linux":
+        assert {path.stat().st_mode & stat.S_ISGID for path in below} == {mode & stat.S_ISGID}
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root may give folders to any group")
+def test_the_group_of_a_folder_that_is_replaced_is_kept(logdir: Path, out: Path) -> None:
+    out.mkdir()
+    os.chown(out, -1, 4321)
+    out.chmod(0o2770)
+    tb2csv.convert(logdir, out)
+    assert {path.stat().st_gid for path in [out, *out.rglob("*")]} == {4321}
+    assert stat.S_IMODE(out.stat().st_mode) == 0o2770
+
+
+@pytest.mark.parametrize("place", [".", "..", "../../out"])
+def test_the_current_folder_is_not_replaced(
+    logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    tb2csv.convert(logdir, out)
+    before = tree(out)
+    monkeypatch.chdir(out if place == "." else out / "run0")
+    with pytest.raises(OutputError, match="holds the current folder"):
+        tb2csv.convert(logdir, place, overwrite=True)
+    assert tree(out) == before
+    monkeypatch.chdir(out.parent)
+    empty = out.parent / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    with pytest.raises(OutputError, match="holds the current folder"):
+        tb2csv.convert(logdir, ".")
+    assert empty.samefile(Path.cwd())
+
+
+# Runs side by side
+
+
+def numbered_runs(count: int) -> list[Run]:
+    return [Run(str(number), ()) for number in range(count)]
+
+
+def test_the_first_of_the_runs_that_failed_is_told_and_the_others_are_ended() -> None:
+    started, waited = threading.Barrier(3), time.monotonic()
+
+    def work(run: Run, passed: Callable[[int], None]) -> None:
+        started.wait(10)
+        while run.name == "0":  # does not end by itself
+            assert time.monotonic() < waited + 20
+            passed(0)
+            time.sleep(0.001)
+        raise ZeroDivisionError(run.name)
+
+    told: list[int] = []
+    with pytest.raises(ZeroDivisionError, match=r"1|2"):
+        map_runs(work, numbered_runs(3), workers=3, on_bytes=told.append)
+    assert told == []
+
+
+def test_runs_that_have_not_started_do_not_where_one_failed() -> None:
+    begun: list[str] = []
+
+    def work(run: Run, _: Callable[[int], None]) -> None:
+        begun.append(run.name)
+        raise ZeroDivisionError(run.name)
+
+    with pytest.raises(ZeroDivisionError, match="0"):
+        map_runs(work, numbered_runs(5000), workers=1)
+    assert begun[0] == "0"
+    assert len(begun) < 5000
+
+
+def test_a_run_is_ended_between_the_pieces_of_a_chunk(tmp_path: Path) -> None:
+    write_run(
+        tmp_path / "logs",
+        *(event(text(f"note{i}", "hello"), histogram(f"h{i}", [[0.0, 1.0, 2.0]]), step=i) for i in range(50)),
+    )
+    (run,) = discover(tmp_path / "logs").runs
+    told: list[int] = []
+    pieces = list(RunReader(run, on_bytes=told.append).decode())
+    assert told.count(0) >= len(pieces) > 1
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_there_is_at_least_one_worker(logdir: Path, out: Path, workers: int) -> None:
+    for use in (tb2csv.check, tb2csv.list_series, lambda logs, **more: tb2csv.convert(logs, out, **more)):
+        with pytest.raises(tb2csv.Tb2csvError, match=rf"workers is {workers}; give at least 1"):
+            use(logdir, workers=workers)
+    assert beside(out) == []
+    assert not out.exists()
+
+
+# Options that cannot be used
+
+
+def test_a_style_of_tensors_that_is_none(logdir: Path, out: Path) -> None:
+    with pytest.raises(tb2csv.Tb2csvError, match="'bogus' to lay out tensors; give one of elements, wide, base64, npy"):
+        tb2csv.convert(logdir, out, tensors="bogus")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["runs", "tags", "kinds", "exclude_runs", "exclude_tags"])
+def test_patterns_are_no_single_string(name: str) -> None:
+    with pytest.raises(tb2csv.Tb2csvError, match=rf"Selection takes {name} as a tuple; give \('train',\)"):
+        Selection(**{name: "train"})  # type: ignore[arg-type]
+
+
 # CSV text: small tables of the same columns are written together, and must be what each would be alone
 
 cells = {
@@ -371,23 +493,31 @@ def written(tables: dict[str, list[pl.DataFrame]]) -> dict[str, bytes]:
 
 
 @settings(deadline=None, max_examples=200)
-@given(pieces=st.lists(frames_and_tables(), min_size=1, max_size=1), chunks=st.integers(1, 3), large=st.integers(0, 31))
+@given(
+    pieces=st.lists(frames_and_tables(), min_size=1, max_size=3),
+    chunks=st.integers(1, 3),
+    large=st.integers(0, 31),
+    waiting=st.integers(0, 60),
+)
 def test_tables_are_the_same_text_together_and_alone(
     tmp_path_factory: pytest.TempPathFactory,
     pieces: list[tuple[pl.DataFrame, list[tuple[int, int]]]],
     chunks: int,
     large: int,
+    waiting: int,
 ) -> None:
     out = tmp_path_factory.mktemp("sink") / "out"
     expected: dict[str, list[pl.DataFrame]] = {}
     with pytest.MonkeyPatch.context() as patch, TableFolder(out) as folder:
         patch.setattr(csv_sink, "_LARGE", large)
+        patch.setattr(csv_sink, "_WAITING", waiting)
         sink = CsvSink(folder)
-        for frame, bounds in pieces * chunks:
-            tables = [TableRows(PurePosixPath(f"t/{i}.csv"), *rows) for i, rows in enumerate(bounds)]
+        for piece, (frame, bounds) in list(enumerate(pieces)) * chunks:
+            tables = [TableRows(PurePosixPath(f"t{piece}/{i}.csv"), *rows) for i, rows in enumerate(bounds)]
             sink.append(frame, tables)
             for path, start, stop in tables:
                 expected.setdefault(str(path), []).append(frame[start:stop])
+        sink.flush()
     assert tree(out) == written(expected)
 
 
@@ -398,7 +528,9 @@ def test_the_text_reads_back(tmp_path_factory: pytest.TempPathFactory, drawn: tu
     frame, _ = drawn
     out = tmp_path_factory.mktemp("sink") / "out"
     with TableFolder(out) as folder:
-        CsvSink(folder).append(frame, [TableRows(PurePosixPath("t.csv"), 0, len(frame))])
+        sink = CsvSink(folder)
+        sink.append(frame, [TableRows(PurePosixPath("t.csv"), 0, len(frame))])
+        sink.flush()
     rows = list(csv.reader(io.StringIO((out / "t.csv").read_bytes().decode(), newline="")))
     assert rows[0] == frame.columns
     rows = [row or [""] for row in rows]  # a single empty cell is an empty line

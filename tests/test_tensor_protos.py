@@ -352,17 +352,34 @@ def test_repeated_value_takes_no_memory() -> None:
     assert decoded[0] == decoded[-1] == 2.5
     assert peak < 1 << 20
     with pytest.raises(DecodeError, match="filled up"):
-        decode_tensor(proto_of(2, [tensor_protos.MAX_REPEATED_ELEMENTS + 1], double_val=[2.5]))
+        decode_tensor(proto_of(2, [tensor_protos.MAX_REPEATED_ELEMENTS + 2], double_val=[2.5]))
+
+
+def test_few_bytes_do_not_become_many() -> None:
+    """Not even by a long string: all that are repeated are counted, and an empty one is not free."""
+    limit = tensor_protos.MAX_REPEATED_BYTES
+    assert decode_tensor(proto_of(7, [17], string_val=[b"a" * (limit // 16)])).shape == (17,)
+    assert decode_tensor(proto_of(7, [limit // 64])).tolist() == [b""] * (limit // 64)
+    two = decode_tensor(proto_of(7, [3], string_val=[b"a" * limit * 2, b"b" * limit]))
+    assert [len(string) for string in two] == [limit * 2, limit, limit]
+    for shape, strings in (
+        ([18], [b"a" * (limit // 16)]),
+        ([4], [b"a", b"b" * limit]),
+        ([limit // 64 + 1], []),
+        ([limit // 64 + 2], [b"a"]),
+    ):
+        with pytest.raises(DecodeError, match="bytes are filled up"):
+            decode_tensor(proto_of(7, shape, string_val=strings))
 
 
 def decode_or_refuse(proto: bytes) -> None:
     """Decode; any exception but DecodeError, and any array that the bytes do not account for, fails the test."""
-    with mock.patch.object(tensor_protos, "MAX_REPEATED_ELEMENTS", 4096):
+    with mock.patch.multiple(tensor_protos, MAX_REPEATED_ELEMENTS=4096, MAX_REPEATED_BYTES=4096):
         try:
             decoded = decode_tensor(proto)
         except DecodeError:
             return
-    assert decoded.nbytes <= 16 * max(4096, len(proto))
+    assert decoded.nbytes <= 16 * (4096 + len(proto))
 
 
 def test_every_cut_and_every_changed_byte() -> None:

@@ -14,11 +14,11 @@ import typer
 from tb2csv.cli.check import check
 from tb2csv.cli.convert import convert
 from tb2csv.cli.ls import ls
+from tb2csv.cli.terminal import EXIT_USAGE, error_messages, print_result
 
 app = typer.Typer(
     name="tb2csv",
     help="Every number in your TensorBoard logs, as tables.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -33,23 +33,31 @@ def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer calls it so
         from tb2csv.event_files.scanners import default_scanner
         from tb2csv.report import __version__
 
-        typer.echo(f"tb2csv {__version__} ({default_scanner().name} scanner)")
+        with error_messages(debug=False):
+            print_result(f"tb2csv {__version__} ({default_scanner().name} scanner)")
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _main(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback does it
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show version and scanner, and exit."),
     ] = False,
 ) -> None:
     """Every number in your TensorBoard logs, as tables."""
+    if context.invoked_subcommand is None:  # typer's own way ends with another status in each of its versions
+        with error_messages(debug=False):
+            print_result(context.get_help())
+        raise typer.Exit(EXIT_USAGE)
 
 
 def main() -> NoReturn:
     """Run the command line of this process, and end the process with its exit status."""
     signal.signal(signal.SIGTERM, _end)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
+        signal.signal(signal.SIGHUP, _end)
     streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]  # None where closed
     for stream in streams:
         stream.reconfigure(errors="backslashreplace")

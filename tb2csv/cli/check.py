@@ -14,7 +14,6 @@ from tb2csv.cli.terminal import (
     print_result,
     progress,
 )
-from tb2csv.errors import DamagedError
 
 
 def check(  # noqa: PLR0913, PLR0917 - one parameter for each option
@@ -51,7 +50,4 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter for each option
                 f"{plural(len(report.damage), 'damaged stretch', 'es')}, "
                 f"{plural(sum(each.lost_bytes for each in accounts), 'byte')} lost"
             )
-        if strict and report.damage:
-            message = f"{plural(len(report.damage), 'damaged stretch', 'es')}, the first in {report.damage[0].path}."
-            raise DamagedError(message)
-        raise typer.Exit(exit_status(report))
+        raise typer.Exit(exit_status(report, strict=strict))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
@@ -11,6 +13,7 @@ from tb2csv.cli import options
 from tb2csv.cli.terminal import (
     error_messages,
     exit_status,
+    is_terminal,
     print_json,
     print_problems,
     print_result,
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = ("run", "tag", "kind", "plugin_name", "points", "first_step", "last_step")
 _NUMBERS: Final = ("points", "first_step", "last_step")
+_GAP: Final = "  "
+#: The columns that are cut to make a row fit a terminal, and the least width that is left of each.
+_CUT: Final = ("run", "tag")
+_LEAST: Final = 12
 
 
 def ls(  # noqa: PLR0913, PLR0917 - one parameter for each option
@@ -32,6 +39,7 @@ def ls(  # noqa: PLR0913, PLR0917 - one parameter for each option
     kind: options.KindOption = [],  # noqa: B006
     exclude_run: options.ExcludeRunOption = [],  # noqa: B006
     exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    strict: options.StrictOption = False,
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
@@ -57,7 +65,7 @@ def ls(  # noqa: PLR0913, PLR0917 - one parameter for each option
             if not quiet:
                 print_problems(report)
             _print_aligned(rows)
-        raise typer.Exit(exit_status(report))
+        raise typer.Exit(exit_status(report, strict=strict))
 
 
 def _row(account: SeriesAccount) -> dict[str, Any]:
@@ -79,15 +87,38 @@ def _finite(number: float) -> float | None:
 
 
 def _print_aligned(rows: list[dict[str, Any]]) -> None:
-    """Print the rows below their names, numbers to the right."""
+    """Print the rows below their names, numbers to the right; on a terminal, each in one of its lines."""
     table = [_COLUMNS, *(tuple(_cell(row[name]) for name in _COLUMNS) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    if is_terminal(sys.stdout):
+        widths = _fitting(widths, shutil.get_terminal_size().columns)
     for line in table:
         cells = [
-            cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
+            cell.rjust(width) if name in _NUMBERS else _shortened(cell, width).ljust(width)
             for name, cell, width in zip(_COLUMNS, line, widths, strict=True)
         ]
-        print_result("  ".join(cells).rstrip())
+        print_result(_GAP.join(cells).rstrip())
+
+
+def _fitting(widths: list[int], total: int) -> list[int]:
+    """Return the widths with the wider of those that may be cut made less, so that a row fits, where it can."""
+    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - total
+    fitting = dict(zip(_COLUMNS, widths, strict=True))
+    while excess > 0:
+        widest = max(_CUT, key=lambda name: fitting[name])
+        if fitting[widest] <= _LEAST:
+            break
+        fitting[widest] -= 1
+        excess -= 1
+    return list(fitting.values())
+
+
+def _shortened(cell: str, width: int) -> str:
+    """Return the start and the end of a cell that is wider, for names of runs and tags differ at either."""
+    if len(cell) <= width:
+        return cell
+    end = (width - 1) // 2
+    return f"{cell[: width - 1 - end]}…{cell[len(cell) - end :]}"
 
 
 def _cell(value: str | int) -> str:

@@ -6,11 +6,11 @@ import contextlib
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import typer
 
-from tb2csv.errors import UNREADABLE, OutputError, Tb2csvError
+from tb2csv.errors import UNREADABLE, DamagedError, OutputError, Tb2csvError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tb2csv.report import Report
 
 EXIT_ERROR: Final = 1
+EXIT_USAGE: Final = 2
 #: Converted or checked, but some bytes were damaged.
 EXIT_DAMAGED: Final = 3
 
@@ -34,26 +35,27 @@ def error_messages(*, debug: bool) -> Iterator[None]:
     except typer.Exit:
         raise
     except BrokenPipeError:  # whoever read our output, such as head, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(EXIT_ERROR) from None
     except KeyboardInterrupt:
-        typer.echo("tb2csv: interrupted; nothing was changed.", err=True)
+        print_message("tb2csv: interrupted; nothing was changed.")
         raise typer.Exit(130) from None
     except Exception as error:
         if debug:
             raise
         if isinstance(error, Tb2csvError):
-            typer.echo(f"tb2csv: {error}", err=True)
+            print_message(f"tb2csv: {error}")
         else:
             detail = f"{type(error).__name__}: {error}"
-            typer.echo(f"tb2csv: this should not happen, please report it with what --debug shows: {detail}", err=True)
+            print_message(f"tb2csv: this should not happen, please report it with what --debug shows: {detail}")
         raise typer.Exit(EXIT_ERROR) from None
 
 
 @contextlib.contextmanager
 def progress(logdir: Logdir, *, shown: bool) -> Iterator[Callable[[int], None]]:
     """Give a function that moves a progress bar on by so many bytes; the bar is shown only on a terminal."""
-    if not shown or not sys.stderr.isatty():
+    if not shown or not is_terminal(sys.stderr):
         yield lambda _: None
         return
     from rich.console import Console
@@ -69,6 +71,17 @@ def progress(logdir: Logdir, *, shown: bool) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading", total=logdir.total_bytes())
         yield lambda count: bar.advance(task, count)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Say whether a standard stream is a terminal; None is one that was closed before we started."""
+    return stream is not None and stream.isatty()
+
+
+def print_message(text: str) -> None:
+    """Print to standard error; where that cannot be written, there is nobody to tell."""
+    with contextlib.suppress(OSError):
+        typer.echo(text, err=True)
 
 
 def print_result(text: str) -> None:
@@ -110,9 +123,9 @@ def print_problems(report: Report) -> None:
     ]
     lines += [note for run in report.runs for note in run.notes]
     for line in lines[:_SHOWN]:
-        typer.echo(line, err=True)
+        print_message(line)
     if len(lines) > _SHOWN:
-        typer.echo(f"… and {len(lines) - _SHOWN} more; --json lists them all", err=True)
+        print_message(f"… and {len(lines) - _SHOWN} more; --json lists them all")
 
 
 def _told(damage: Damage) -> str:
@@ -122,8 +135,11 @@ def _told(damage: Damage) -> str:
     return f"byte {damage.offset}: {plural(damage.length, 'byte')} {fate}: {damage.detail}"
 
 
-def exit_status(report: Report) -> int:
-    """Return the exit status that a report stands for."""
+def exit_status(report: Report, *, strict: bool = False) -> int:
+    """Return the exit status that a report stands for; raises DamagedError where damage is to be an error."""
+    if strict and report.damage:
+        message = f"{plural(len(report.damage), 'damaged stretch', 'es')}, the first in {report.damage[0].path}."
+        raise DamagedError(message)
     return EXIT_DAMAGED if report.damage else 0
 
 

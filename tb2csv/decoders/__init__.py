@@ -21,6 +21,8 @@ from tb2csv.decoders.strings import BlobDecoder, TextDecoder
 from tb2csv.decoders.tensors import TENSOR_STYLES, TensorDecoder
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from tb2csv.event_files.values import ValueForm
 
 __all__ = [
@@ -65,7 +67,9 @@ LAST_RESORT: Final = FALLBACKS[-1]
 
 def choose_decoder(plugin_name: str, form: ValueForm, options: DecodeOptions) -> tuple[Decoder, str]:
     """Return the decoder for values of this form, and the signature that it gives them."""
-    own = DECODERS.get(plugin_name) or _installed_decoder(plugin_name)
+    own = DECODERS.get(plugin_name)
+    if own is None and plugin_name in _entry_points():
+        own = _installed_decoder(plugin_name)
     for decoder in (own, *FALLBACKS) if own else FALLBACKS:
         signature = decoder.signature(form, options)
         if signature is not None:
@@ -75,10 +79,18 @@ def choose_decoder(plugin_name: str, form: ValueForm, options: DecodeOptions) ->
 
 
 @functools.cache
-def _installed_decoder(plugin_name: str) -> Decoder | None:
+def _entry_points() -> dict[str, EntryPoint]:
+    """Return the installed decoders by plugin name; to look for them once takes long enough."""
     from importlib.metadata import entry_points
 
-    for entry_point in entry_points(group="tb2csv.decoders", name=plugin_name):
-        decoder: Decoder = entry_point.load()
-        return decoder
-    return None
+    found: dict[str, EntryPoint] = {}
+    for entry_point in entry_points(group="tb2csv.decoders"):
+        found.setdefault(entry_point.name, entry_point)
+    return found
+
+
+@functools.cache
+def _installed_decoder(plugin_name: str) -> Decoder:
+    """Load an installed decoder, when the first value of its plugin comes."""
+    decoder: Decoder = _entry_points()[plugin_name].load()
+    return decoder

@@ -112,6 +112,11 @@ class Values:
         """The number of the value in its series, from 0."""
         return self._ordinal()
 
+    @functools.cached_property
+    def log_order(self) -> npt.NDArray[np.int64]:
+        """The values in the order of the log, where those of several series alternate."""
+        return np.argsort(self._rows)
+
     def __len__(self) -> int:
         """Return the number of values."""
         return len(self._rows)
@@ -180,6 +185,8 @@ class Undecodable(NamedTuple):
 
     row: int
     detail: str
+    #: What is kept of it: the value's payload where this is None.
+    payload: bytes | None = None
 
 
 class Decoder(Protocol):

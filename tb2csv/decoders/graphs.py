@@ -33,8 +33,10 @@ class GraphDecoder:
     kind = "graphs"
 
     def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
-        """Take graph events and string tensors."""
-        return "graph" if form.kind in _EVENT_KINDS or form.dtype == _DT_STRING else None
+        """Return the format of graph events and string tensors: of one tag, several plugins may write."""
+        if form.kind in _EVENT_FORMATS:
+            return _EVENT_FORMATS[form.kind]
+        return self._format if form.dtype == _DT_STRING else None
 
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
         """Yield one piece."""

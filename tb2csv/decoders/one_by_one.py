@@ -43,6 +43,7 @@ def decode_one_by_one(
     for row in range(len(values)):
         try:
             decoded = decode(values, row)
+            _check(decoded.rows, schema)
         except DecodeError as error:
             yield Undecodable(row, str(error))
             continue
@@ -52,6 +53,23 @@ def decode_one_by_one(
         files += [StoredFile(row, name, data) for name, data in decoded.files.items()]
     frame = pl.DataFrame(rows, {"wall_time": pl.Float64, "step": pl.Int64, **schema}, orient="row")
     yield Piece(frame, 0, len(values), counts, part, tuple(files))
+
+
+def _check(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, type[pl.DataType]]) -> None:
+    """Raise DecodeError for cells that no column takes, so that one odd value costs no more than itself.
+
+    Formats of text can hold what tables cannot, such as numbers of any size and half of a surrogate pair.
+    """
+    for (name, dtype), cells in zip(schema.items(), zip(*rows, strict=True)):  # noqa: B905 - of no rows are no columns
+        known = [cell for cell in cells if cell is not None]
+        try:
+            if dtype.is_numeric():
+                np.array(known, np.int64 if dtype.is_integer() else np.float64)
+            else:
+                "".join(known).encode("utf-8")
+        except (TypeError, ValueError, OverflowError) as error:
+            detail = f"the column {name} cannot hold what is stored: {error}"
+            raise DecodeError(detail) from error
 
 
 def read_strings(values: Values, row: int) -> list[bytes]:

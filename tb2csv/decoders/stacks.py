@@ -51,6 +51,55 @@ def stacks(values: Values, read: _Reader | None = None) -> Iterator[Stack | Unde
             yield from _stack(values, form, begin, min(begin + step, stop), read or read_tensor)
 
 
+def stretches(stacked: Iterator[Stack | Undecodable]) -> Iterator[list[Stack] | Undecodable]:
+    """Join stacks that follow one another and differ in their shapes alone, up to the rows of a piece.
+
+    A frame and its writing cost much more than a value that is a stack of its own, as in a series of changing shapes.
+    """
+    joined: list[Stack] = []
+    rows = 0
+    for stack in stacked:
+        if joined and (isinstance(stack, Undecodable) or not _fits(stack, joined[-1], rows)):
+            yield joined
+            joined, rows = [], 0
+        if isinstance(stack, Undecodable):
+            yield stack
+        else:
+            joined.append(stack)
+            rows += stack.array.size
+    if joined:
+        yield joined
+
+
+def _fits(stack: Stack, other: Stack, rows: int) -> bool:
+    is_alike = stack.array.dtype == other.array.dtype and stack.array.ndim == other.array.ndim
+    return is_alike and rows + stack.array.size <= PIECE_ROWS
+
+
+def element_columns(values: Values, stretch: list[Stack], begin: int, end: int) -> dict[str, npt.NDArray[Any]]:
+    """Return the times and the indices of the elements ``begin`` to ``end`` of each tensor, one after the other."""
+    counts = element_counts(stretch, begin, end)
+    indices: list[list[npt.NDArray[np.int64]]] = [[] for _ in range(stretch[0].array.ndim - 1)]
+    for start, _, array in stretch:
+        shape = array.shape[1:]
+        elements = np.arange(begin, begin + counts[start - stretch[0].start])
+        for axis, position in enumerate(np.unravel_index(elements, shape) if shape else ()):
+            indices[axis].append(np.tile(position, len(array)))
+    rows = slice(stretch[0].start, stretch[-1].stop)
+    return {
+        "wall_time": np.repeat(values.wall_time[rows], counts),
+        "step": np.repeat(values.step[rows], counts),
+        **{f"i{axis}": np.concatenate(positions) for axis, positions in enumerate(indices)},
+    }
+
+
+def element_counts(stretch: list[Stack], begin: int, end: int) -> npt.NDArray[np.int64]:
+    """Return how many of the elements ``begin`` to ``end`` each tensor has."""
+    sizes = np.array([math.prod(stack.array.shape[1:]) for stack in stretch])
+    stacked: npt.NDArray[np.int64] = np.clip(sizes, begin, end) - begin
+    return np.repeat(stacked, [len(stack.array) for stack in stretch])
+
+
 def _stack(values: Values, form: ValueForm, start: int, stop: int, read: _Reader) -> Iterator[Stack | Undecodable]:
     if form.kind == ValueKind.SCALAR_TENSOR:
         yield Stack(start, stop, values.scalar[start:stop].astype(decode_content(b"", form.dtype).dtype))

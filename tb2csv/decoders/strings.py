@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from tb2csv.decoders.decoder import Piece, Undecodable
-from tb2csv.decoders.stacks import Stack, read_tensor, stacks
+from tb2csv.decoders.stacks import element_columns, element_counts, read_tensor, stacks, stretches
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tb2csv.decoders.decoder import DecodeOptions, Values
+    from tb2csv.decoders.stacks import Stack
     from tb2csv.event_files.values import ValueForm
 
 _DT_STRING: Final = 7
@@ -35,11 +35,8 @@ class TextDecoder:
 
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
         """Yield a piece for each stack; a value with a string that is no UTF-8 is undecodable."""
-        for stack in stacks(values):
-            if isinstance(stack, Undecodable):
-                yield stack
-            else:
-                yield from _pieces(values, stack, "text", _text)
+        for stretch in stretches(stacks(values, _read_text)):
+            yield stretch if isinstance(stretch, Undecodable) else _piece(values, stretch, "text", str)
 
 
 class BlobDecoder:
@@ -56,14 +53,14 @@ class BlobDecoder:
 
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
         """Yield a piece for each stack."""
-        for stack in stacks(values, _read_blob):
-            if isinstance(stack, Undecodable):
-                yield stack
-            elif stack.array.dtype != object:
-                detail = f"no table is defined for a {stack.array.dtype} tensor of no known type"
-                yield from (Undecodable(row, detail) for row in range(stack.start, stack.stop))
+        for stretch in stretches(stacks(values, _read_blob)):
+            if isinstance(stretch, Undecodable):
+                yield stretch
+            elif stretch[0].array.dtype != object:
+                detail = f"no table is defined for a {stretch[0].array.dtype} tensor of no known type"
+                yield from (Undecodable(row, detail) for row in range(stretch[0].start, stretch[-1].stop))
             else:
-                yield from _pieces(values, stack, "data", encode_cell)
+                yield _piece(values, stretch, "data", encode_cell)
 
 
 def encode_cell(data: bytes | memoryview) -> str:
@@ -79,6 +76,17 @@ def _text(string: bytes) -> str:
         raise DecodeError(detail) from error
 
 
+def _read_text(values: Values, row: int) -> npt.NDArray[Any]:
+    """Return a value's strings as text."""
+    array = read_tensor(values, row)
+    if array.dtype != object:
+        detail = f"a tensor of {array.dtype} stands where strings should"
+        raise DecodeError(detail)
+    texts = np.empty(array.size, object)
+    texts[:] = [_text(string) for string in array.reshape(-1)]
+    return texts.reshape(array.shape)
+
+
 def _rank(form: ValueForm) -> str:
     return f"rank{1 if form.shape is None else len(form.shape)}"
 
@@ -90,27 +98,13 @@ def _read_blob(values: Values, row: int) -> npt.NDArray[Any]:
     return np.array(bytes(values.payload(row)), object)
 
 
-def _pieces(
-    values: Values, stack: Stack, column: str, to_cell: Callable[[bytes], str]
-) -> Iterator[Piece | Undecodable]:
+def _piece(values: Values, stretch: list[Stack], column: str, to_cell: Callable[[Any], str]) -> Piece:
     import polars as pl
 
-    count, *shape = stack.array.shape
-    size = math.prod(shape)
-    counts = np.full(count, size)
-    cells: list[str] = []
-    for row, array in enumerate(stack.array.reshape(count, size)):
-        try:
-            cells += [to_cell(string) for string in array]
-        except DecodeError as error:
-            counts[row] = 0
-            yield Undecodable(stack.start + row, str(error))
-    positions = np.unravel_index(np.arange(size), shape) if shape else ()
-    whole = len(cells) // max(size, 1)
+    cells = [to_cell(string) for stack in stretch for string in stack.array.reshape(-1)]
+    end = max(stack.array.size for stack in stretch)
     columns = {
-        "wall_time": np.repeat(values.wall_time[stack.start : stack.stop], counts),
-        "step": np.repeat(values.step[stack.start : stack.stop], counts),
-        **{f"i{axis}": np.tile(position, whole) for axis, position in enumerate(positions)},
+        **element_columns(values, stretch, 0, end),
         column: pl.Series(cells, dtype=pl.String),
     }
-    yield Piece(pl.DataFrame(columns), stack.start, stack.stop, counts)
+    return Piece(pl.DataFrame(columns), stretch[0].start, stretch[-1].stop, element_counts(stretch, 0, end))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tb2csv.decoders.decoder import PIECE_ROWS, Piece, StoredFile, Undecodable
-from tb2csv.decoders.stacks import Stack, stacks, storable
+from tb2csv.decoders.stacks import Stack, element_columns, element_counts, stacks, storable, stretches
 from tb2csv.event_files.values import ValueKind
 from tb2csv.tensor_protos import dtype_name, is_numeric
 
@@ -55,11 +55,11 @@ class TensorDecoder:
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
         """Yield the tensors a stack at a time; one that is larger than a piece is cut."""
         layout = _LAYOUTS[_style(values.form(0), values.options)]
-        for stack in stacks(values):
-            if isinstance(stack, Undecodable):
-                yield stack
+        for stretch in stretches(stacks(values)):
+            if isinstance(stretch, Undecodable):
+                yield stretch
             else:
-                yield from layout(values, stack)
+                yield from layout(values, stretch)
 
 
 def _style(form: ValueForm, options: DecodeOptions) -> str:
@@ -72,40 +72,42 @@ def _is_narrow(shape: tuple[int, ...] | None) -> bool:
     return math.prod(max(size, 1) for size in shape) <= MAX_WIDE_ELEMENTS
 
 
-def _elements(values: Values, stack: Stack) -> Iterator[Piece]:
-    count, *shape = stack.array.shape
-    size = math.prod(shape)
-    flat = stack.array.reshape(count, size)
-    positions = np.unravel_index(np.arange(size), shape) if shape else ()
-    for begin in range(0, max(size, 1), PIECE_ROWS):  # more than once only for a stack of one
-        part = slice(begin, min(begin + PIECE_ROWS, size))
-        repeats = part.stop - part.start
-        columns = {
-            "wall_time": np.repeat(values.wall_time[stack.start : stack.stop], repeats),
-            "step": np.repeat(values.step[stack.start : stack.stop], repeats),
-            **{f"i{axis}": np.tile(position[part], count) for axis, position in enumerate(positions)},
-            **number_columns("value", flat[:, part].reshape(-1)),
-        }
-        yield _piece(columns, stack, repeats)
+def _elements(values: Values, stretch: list[Stack]) -> Iterator[Piece]:
+    import polars as pl
+
+    flat = [stack.array.reshape(len(stack.array), math.prod(stack.array.shape[1:])) for stack in stretch]
+    largest = max(array.shape[1] for array in flat)
+    for begin in range(0, max(largest, 1), PIECE_ROWS):  # more than once only for a tensor alone
+        end = begin + PIECE_ROWS
+        columns = element_columns(values, stretch, begin, end)
+        parts = [array[:, begin:end].reshape(-1) for array in flat]
+        columns |= number_columns("value", np.concatenate(parts) if len(parts) > 1 else parts[0])
+        counts = element_counts(stretch, begin, end)
+        yield Piece(pl.DataFrame(columns), stretch[0].start, stretch[-1].stop, counts)
 
 
-def _wide(values: Values, stack: Stack) -> Iterator[Piece]:
+def _by_stack(layout: Callable[[Values, Stack], Piece]) -> Callable[[Values, list[Stack]], Iterator[Piece]]:
+    """Return a layout of stacks that do not share a piece."""
+    return lambda values, stretch: (layout(values, stack) for stack in stretch)
+
+
+def _wide(values: Values, stack: Stack) -> Piece:
     columns = _time_columns(values, stack)
     for index in np.ndindex(*stack.array.shape[1:]):
         name = "_".join(["value", *map(str, index)])
         element = (slice(None), *index)
         columns |= number_columns(name, np.ascontiguousarray(stack.array[element]))
-    yield _piece(columns, stack, 1)
+    return _piece(columns, stack)
 
 
-def _encoded(values: Values, stack: Stack) -> Iterator[Piece]:
+def _encoded(values: Values, stack: Stack) -> Piece:
     arrays = stack.array.astype(stack.array.dtype.newbyteorder("<"), copy=False)
     columns = _array_columns(values, stack)
     columns["data"] = [base64.b64encode(array.tobytes()).decode("ascii") for array in arrays]
-    yield _piece(columns, stack, 1)
+    return _piece(columns, stack)
 
 
-def _files(values: Values, stack: Stack) -> Iterator[Piece]:
+def _files(values: Values, stack: Stack) -> Piece:
     files = []
     for row, array in enumerate(stack.array, stack.start):
         file = io.BytesIO()
@@ -113,15 +115,15 @@ def _files(values: Values, stack: Stack) -> Iterator[Piece]:
         files.append(StoredFile(row, f"{values.ordinal[row]:06d}.npy", file.getvalue()))
     columns = _array_columns(values, stack)
     columns["path"] = [file.name for file in files]
-    yield _piece(columns, stack, 1, tuple(files))
+    return _piece(columns, stack, tuple(files))
 
 
 #: The styles by the name that DecodeOptions.tensors and the command line give them.
-_LAYOUTS: Final[dict[str, Callable[[Values, Stack], Iterator[Piece]]]] = {
+_LAYOUTS: Final[dict[str, Callable[[Values, list[Stack]], Iterator[Piece]]]] = {
     "elements": _elements,
-    "wide": _wide,
-    "base64": _encoded,
-    "npy": _files,
+    "wide": _by_stack(_wide),
+    "base64": _by_stack(_encoded),
+    "npy": _by_stack(_files),
 }
 TENSOR_STYLES: Final = tuple(_LAYOUTS)
 
@@ -153,7 +155,8 @@ def number_columns(name: str, numbers: npt.NDArray[Any]) -> dict[str, npt.NDArra
     return {name: storable(numbers)}
 
 
-def _piece(columns: dict[str, Any], stack: Stack, counts: int, files: tuple[StoredFile, ...] = ()) -> Piece:
+def _piece(columns: dict[str, Any], stack: Stack, files: tuple[StoredFile, ...] = ()) -> Piece:
+    """Return a row for each tensor."""
     import polars as pl
 
-    return Piece(pl.DataFrame(columns), stack.start, stack.stop, counts, files=files)
+    return Piece(pl.DataFrame(columns), stack.start, stack.stop, 1, files=files)

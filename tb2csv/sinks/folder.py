@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shutil
+import stat
+import sys
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Final
@@ -54,6 +56,9 @@ class TableFolder:
         if self.out.is_mount():
             message = f"{self.out} is a mount point, which cannot be replaced at one stroke; give a folder below it."
             raise OutputError(message)
+        if _holds_current_folder(self.out):
+            message = f"{self.out} holds the current folder, which would be gone; give another, or start elsewhere."
+            raise OutputError(message)
         if not any(self.out.iterdir()):
             return
         if not self._overwrite:
@@ -72,6 +77,10 @@ class TableFolder:
         except OSError as error:
             message = f"No folder can be made in {self.out.parent} ({error.strerror}); give another place."
             raise OutputError(message) from error
+        with contextlib.suppress(OSError):
+            replaced = _status(self.out)
+            if replaced is not None and replaced.st_mode & stat.S_ISGID:  # what is made in it is the group's as well
+                self._permit(replaced, stat.S_IRWXU | stat.S_ISGID)
         return self
 
     def __exit__(
@@ -93,12 +102,14 @@ class TableFolder:
 
     def _publish(self) -> None:
         self._check()  # somebody may have put something there since
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(self._root).chmod(0o777 & ~umask)  # mkdtemp makes folders that nobody else may read
-        if not self.out.exists():
+        replaced = _status(self.out)
+        if replaced is None:
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(self._root).chmod(0o777 & ~umask)  # mkdtemp makes folders that nobody else may read
             Path(self._root).rename(self.out)
             return
+        self._permit(replaced, stat.S_IMODE(replaced.st_mode))
         old = Path(tempfile.mkdtemp(prefix=f".{self.out.name}.", suffix=".old", dir=self.out.parent))
         try:
             self.out.rename(old / self.out.name)
@@ -109,6 +120,13 @@ class TableFolder:
             old.rmdir()
             raise
         shutil.rmtree(old, ignore_errors=True)
+
+    def _permit(self, replaced: os.stat_result, mode: int) -> None:
+        """Give the new folder a mode, and the group of the one that it replaces, where this user may."""
+        if sys.platform != "win32" and Path(self._root).stat().st_gid != replaced.st_gid:
+            with contextlib.suppress(OSError):
+                os.chown(self._root, -1, replaced.st_gid)
+        Path(self._root).chmod(mode)
 
     def open(self, path: PurePosixPath, *, append: bool = False) -> IO[bytes]:
         """Open a file below the folder for writing; its parents are made."""
@@ -131,6 +149,22 @@ class TableFolder:
             os.makedirs(parent, exist_ok=True)  # noqa: PTH103 - as for append
             self._made.add(parent)
         return location
+
+
+def _status(folder: Path) -> os.stat_result | None:
+    try:
+        return folder.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _holds_current_folder(folder: Path) -> bool:
+    try:
+        current = Path.cwd()
+    except OSError:  # it is gone already
+        return False
+    folder = folder.resolve()
+    return folder == current or folder in current.parents
 
 
 def _foreign_file(folder: Path) -> str | None:
