@@ -8,6 +8,7 @@ Source: tensorboard/backend/event_processing/io_wrapper.py.
 from __future__ import annotations
 
 import errno
+import heapq
 import os
 import stat
 from dataclasses import dataclass, field
@@ -161,44 +162,46 @@ def _local_files(location: str, seen: _Seen, damage: list[Damage]) -> Iterator[E
 
 
 def _walk(root: Path, seen: _Seen, damage: list[Damage]) -> Iterator[EventFile]:
-    """Yield the event files below a folder, which may be nested deeper than Python's stack.
+    """Yield the event files below a folder, which may be nested deeper than Python's stack, in no order.
 
-    Links are followed, but every folder is entered once, by the first path to it: links may lead in circles, and a few
-    that lead to the same places make more paths than can be walked.
+    Links are followed, but every folder is entered once: links may lead in circles, and a few that lead to the same
+    places make more paths than can be walked. A folder's own path goes before that of a link to it, so that a run
+    keeps its name beside a link ``latest``.
     """
     entered: set[tuple[int, int]] = set()
-    stack = [iter(_entries(root, "", entered, damage))]
-    while stack:
-        for prefix, entry in stack[-1]:
+    folders = [("", str(root))]
+    links: list[tuple[str, str]] = []  # a heap: the first name counts
+    while folders or links:
+        prefix, folder = folders.pop() if folders else heapq.heappop(links)
+        for entry in _entries(folder, prefix, entered, damage):
             path = prefix + entry.name
             if _is_folder(entry):
-                stack.append(iter(_entries(Path(entry.path), f"{path}/", entered, damage)))
-                break
-            if _is_event_file(entry.name):
+                below = (f"{path}/", entry.path)
+                if entry.is_symlink():
+                    heapq.heappush(links, below)
+                else:
+                    folders.append(below)
+            elif _is_event_file(entry.name):
                 yield EventFile(_readable(path), entry.path)
             else:
                 seen.files += 1
-                seen.example = seen.example or _readable(path)
-        else:
-            stack.pop()
+                seen.example = min(seen.example or _readable(path), _readable(path))
 
 
-def _entries(
-    folder: Path, prefix: str, entered: set[tuple[int, int]], damage: list[Damage]
-) -> list[tuple[str, os.DirEntry[str]]]:
-    """Return what is in a folder, by name, each with ``prefix``; nothing where it was entered before."""
+def _entries(folder: str, prefix: str, entered: set[tuple[int, int]], damage: list[Damage]) -> list[os.DirEntry[str]]:
+    """Return what is in a folder; nothing where it was entered before."""
     try:
-        status = folder.stat()
+        status = Path(folder).stat()
         identity = (status.st_dev, status.st_ino)
         if identity in entered:
             return []
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entries = list(os.scandir(folder))
     except OSError as error:
         detail = f"the folder cannot be read: {error.strerror}"
         damage.append(Damage(_readable(prefix.rstrip("/")) or ROOT_RUN, 0, 0, UNREADABLE, detail))
         return []
     entered.add(identity)
-    return [(prefix, entry) for entry in entries]
+    return entries
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

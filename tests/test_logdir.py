@@ -139,11 +139,13 @@ def test_the_log_directory_may_be_a_link(tmp_path: Path) -> None:
     assert found(tmp_path / "link") == {"run": [f"run/{file_name()}"]}
 
 
-def test_a_folder_is_one_run_by_its_first_name(tmp_path: Path) -> None:
-    write_one(tmp_path / "real")
-    (tmp_path / "again").symlink_to("real")
-    (tmp_path / "the same").symlink_to("real")
-    assert list(found(tmp_path)) == ["again"]
+def test_a_folder_is_one_run_by_its_own_name_and_not_by_that_of_a_link(tmp_path: Path) -> None:
+    write_one(tmp_path / "logs" / "run_5")
+    write_one(tmp_path / "elsewhere")
+    (tmp_path / "logs" / "latest").symlink_to("run_5")
+    (tmp_path / "logs" / "b").symlink_to("../elsewhere")
+    (tmp_path / "logs" / "a").symlink_to("../elsewhere")
+    assert list(found(tmp_path / "logs")) == ["a", "run_5"]
 
 
 def test_links_that_multiply_are_followed_once(tmp_path: Path) -> None:
@@ -152,8 +154,7 @@ def test_links_that_multiply_are_followed_once(tmp_path: Path) -> None:
         for name in "ab" * (number < 15):
             (tmp_path / f"{number:02}" / name).symlink_to(f"../{number + 1:02}")
     runs = found(tmp_path)
-    assert len(runs) == 16
-    assert list(runs)[:3] == ["00", "00/a", "00/a/a"]
+    assert list(runs) == [f"{number:02}" for number in range(16)]
 
 
 @linux_only
@@ -185,7 +186,7 @@ def test_two_folders_that_link_to_each_other(tmp_path: Path) -> None:
     for here, there in ("ab", "ba"):
         write_one(tmp_path / here)
         (tmp_path / here / "other").symlink_to(f"../{there}")
-    assert list(found(tmp_path)) == ["a", "a/other"]
+    assert list(found(tmp_path)) == ["a", "b"]
 
 
 def test_a_link_to_itself_is_no_folder(tmp_path: Path) -> None:
