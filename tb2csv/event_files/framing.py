@@ -25,6 +25,8 @@ import numpy as np
 from tb2csv.errors import BAD_LENGTH_CRC, BAD_PAYLOAD_CRC, LOST_FRAMING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
 HEAD_SIZE: Final = 12
@@ -88,12 +90,17 @@ class Recovery(NamedTuple):
     keep: bool = False
 
 
-def masked_crc(data: bytes | memoryview) -> int:
-    """Return the CRC-32C of ``data``, masked as TFRecord demands."""
+@functools.cache
+def _crc32c() -> Callable[[bytes], int]:
     import google_crc32c
 
-    crc: int = google_crc32c.value(bytes(data))
-    return _masked(crc)
+    value: Callable[[bytes], int] = google_crc32c.value
+    return value
+
+
+def masked_crc(data: bytes | memoryview) -> int:
+    """Return the CRC-32C of ``data``, masked as TFRecord demands."""
+    return _masked(_crc32c()(bytes(data)))
 
 
 def _masked(crc: int) -> int:

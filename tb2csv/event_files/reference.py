@@ -33,6 +33,8 @@ META_GRAPH_TAG: Final = b"__meta_graph__"
 
 _DT_FLOAT: Final = 1
 _DT_DOUBLE: Final = 2
+_FLOAT: Final = struct.Struct("<f")
+_DOUBLE: Final = struct.Struct("<d")
 _NO_SCALAR: Final = float("nan")
 
 
@@ -131,9 +133,17 @@ def wall_time(event: bytes) -> float:
 
 
 class _Row(NamedTuple):
-    form: ValueForm
+    key: bytes
     scalar: float
     payload: bytes
+
+
+@functools.lru_cache(maxsize=4096)
+def _key(
+    tag: bytes, kind: ValueKind, dtype: int = 0, shape: tuple[int, ...] | None = (), metadata: bytes = b""
+) -> bytes:
+    """Return the key of a form; the same ones come again and again."""
+    return ValueForm(tag, kind, dtype, shape, metadata).to_key()
 
 
 def read_event(event: bytes, offset: int, forms: FormTable, columns: ValueColumns) -> None:
@@ -144,7 +154,7 @@ def read_event(event: bytes, offset: int, forms: FormTable, columns: ValueColumn
     message = _parse("Event", event)
     rows = list(_rows(message))
     cursor = 0
-    for form, scalar, payload in rows:
+    for key, scalar, payload in rows:
         position = 0
         if payload:
             # Payloads stand in the event in the order of their values; only where a writer put fields in odd order
@@ -156,7 +166,7 @@ def read_event(event: bytes, offset: int, forms: FormTable, columns: ValueColumn
                 raise DecodeError("a payload is stored in several pieces")  # noqa: EM101, TRY003 - see errors.py
             cursor = position
         columns.append(
-            forms.intern(form.to_key()),
+            forms.intern(key),
             message.wall_time,
             message.step,
             scalar,
@@ -170,12 +180,12 @@ def _rows(event: Any) -> Iterator[_Row]:
         for serialized in _parse("Summary", summary).value:
             yield _value_row(_parse("Value", serialized))
     if event.graph_def:
-        yield _Row(ValueForm(RUN_GRAPH_TAG, ValueKind.GRAPH_DEF), _NO_SCALAR, event.graph_def)
+        yield _Row(_key(RUN_GRAPH_TAG, ValueKind.GRAPH_DEF), _NO_SCALAR, event.graph_def)
     if event.meta_graph_def:
-        yield _Row(ValueForm(META_GRAPH_TAG, ValueKind.META_GRAPH_DEF), _NO_SCALAR, event.meta_graph_def)
+        yield _Row(_key(META_GRAPH_TAG, ValueKind.META_GRAPH_DEF), _NO_SCALAR, event.meta_graph_def)
     for serialized in event.tagged_run_metadata:
         tagged = _parse("TaggedRunMetadata", serialized)
-        yield _Row(ValueForm(tagged.tag, ValueKind.RUN_METADATA), _NO_SCALAR, tagged.run_metadata)
+        yield _Row(_key(tagged.tag, ValueKind.RUN_METADATA), _NO_SCALAR, tagged.run_metadata)
 
 
 #: The fields of Summary.Value's oneof whose payload is all we need to know here.
@@ -192,12 +202,12 @@ def _value_row(value: Any) -> _Row:
     metadata = b"".join(value.metadata)
     which = value.WhichOneof("value")
     if which is None:
-        return _Row(ValueForm(tag, ValueKind.NONE, metadata=metadata), _NO_SCALAR, b"")
+        return _Row(_key(tag, ValueKind.NONE, metadata=metadata), _NO_SCALAR, b"")
     if which == "simple_value":
-        return _Row(ValueForm(tag, ValueKind.SIMPLE_VALUE, metadata=metadata), value.simple_value, b"")
+        return _Row(_key(tag, ValueKind.SIMPLE_VALUE, metadata=metadata), value.simple_value, b"")
     if which == "tensor":
         return _tensor_row(tag, metadata, value.tensor)
-    return _Row(ValueForm(tag, _PAYLOAD_KINDS[which], metadata=metadata), _NO_SCALAR, getattr(value, which))
+    return _Row(_key(tag, _PAYLOAD_KINDS[which], metadata=metadata), _NO_SCALAR, getattr(value, which))
 
 
 def _tensor_row(tag: bytes, metadata: bytes, serialized: bytes) -> _Row:
@@ -205,23 +215,23 @@ def _tensor_row(tag: bytes, metadata: bytes, serialized: bytes) -> _Row:
         tensor = _parse("TensorProto", serialized)
         shape = _shape(b"".join(tensor.tensor_shape))
     except DecodeError:  # kept as it is: the decoder will say what is wrong with it
-        return _Row(ValueForm(tag, ValueKind.TENSOR_PROTO, 0, None, metadata), _NO_SCALAR, serialized)
+        return _Row(_key(tag, ValueKind.TENSOR_PROTO, 0, None, metadata), _NO_SCALAR, serialized)
     dtype = tensor.dtype
     if shape == ():
         if dtype == _DT_FLOAT:
             elements = tensor.tensor_content or b"".join(tensor.float_val)
-            if len(elements) == struct.calcsize("<f"):
-                form = ValueForm(tag, ValueKind.SCALAR_TENSOR, dtype, shape, metadata)
-                return _Row(form, struct.unpack("<f", elements)[0], b"")
+            if len(elements) == _FLOAT.size:
+                key = _key(tag, ValueKind.SCALAR_TENSOR, dtype, shape, metadata)
+                return _Row(key, _FLOAT.unpack(elements)[0], b"")
         elif dtype == _DT_DOUBLE:
             elements = tensor.tensor_content or b"".join(tensor.double_val)
-            if len(elements) == struct.calcsize("<d"):
-                form = ValueForm(tag, ValueKind.SCALAR_TENSOR, dtype, shape, metadata)
-                return _Row(form, struct.unpack("<d", elements)[0], b"")
+            if len(elements) == _DOUBLE.size:
+                key = _key(tag, ValueKind.SCALAR_TENSOR, dtype, shape, metadata)
+                return _Row(key, _DOUBLE.unpack(elements)[0], b"")
     if tensor.tensor_content:
-        form = ValueForm(tag, ValueKind.TENSOR_CONTENT, dtype, shape, metadata)
-        return _Row(form, _NO_SCALAR, tensor.tensor_content)
-    return _Row(ValueForm(tag, ValueKind.TENSOR_PROTO, dtype, shape, metadata), _NO_SCALAR, serialized)
+        key = _key(tag, ValueKind.TENSOR_CONTENT, dtype, shape, metadata)
+        return _Row(key, _NO_SCALAR, tensor.tensor_content)
+    return _Row(_key(tag, ValueKind.TENSOR_PROTO, dtype, shape, metadata), _NO_SCALAR, serialized)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -233,13 +243,18 @@ def _shape(serialized: bytes) -> tuple[int, ...] | None:
 
 
 def _parse(name: str, serialized: bytes) -> Any:
-    from google.protobuf import message
-
     try:
         return _classes()[name].FromString(serialized)
-    except message.DecodeError as error:
+    except _protobuf_error() as error:
         detail = f"the bytes are no {name} in the protobuf wire format"
         raise DecodeError(detail) from error
+
+
+@functools.cache
+def _protobuf_error() -> type[Exception]:
+    from google.protobuf.message import DecodeError as ProtobufError
+
+    return ProtobufError
 
 
 @functools.cache
