@@ -107,7 +107,8 @@ def _masked(crc: int) -> int:
     return ((crc >> 15 | crc << 17) + _CRC_MASK) & _ALL_BITS
 
 
-def frame_length(head: bytes | memoryview) -> int | None:
+@functools.lru_cache(maxsize=4096)
+def frame_length(head: bytes) -> int | None:
     """Return the payload length that a frame's first 12 bytes give, or None where its checksum says otherwise."""
     length: int
     length, crc = _HEAD.unpack_from(head)

@@ -19,7 +19,7 @@ import numpy as np
 
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.flat_messages import flat_classes
-from tb2csv.event_files.framing import FOOT_SIZE, HEAD_SIZE, MAX_PAYLOAD_SIZE, frame_length, is_payload_sound
+from tb2csv.event_files.framing import FOOT_SIZE, HEAD_SIZE, MAX_PAYLOAD_SIZE, frame_length, masked_crc
 from tb2csv.event_files.values import FormTable, ScanStatus, ValueColumns, ValueForm, ValueKind
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def scan(
     position = start
     records = 0
     while len(buffer) - position >= HEAD_SIZE:
-        length = frame_length(buffer[position : position + HEAD_SIZE])
+        length = frame_length(bytes(buffer[position : position + HEAD_SIZE]))
         if length is None:
             return ScanStatus.BAD_LENGTH_CRC, position, records
         end = position + HEAD_SIZE + length + FOOT_SIZE
@@ -84,10 +84,11 @@ def scan(
         if length > MAX_PAYLOAD_SIZE:
             return ScanStatus.BAD_LENGTH_CRC, position, records
         payload = position + HEAD_SIZE
-        if not is_payload_sound(buffer[payload:end]):
+        event = bytes(buffer[payload : end - FOOT_SIZE])
+        if masked_crc(event) != int.from_bytes(buffer[end - FOOT_SIZE : end], "little"):
             return ScanStatus.BAD_PAYLOAD_CRC, position, records
         try:
-            read_event(bytes(buffer[payload : end - FOOT_SIZE]), base + payload, forms, columns)
+            read_event(event, base + payload, forms, columns)
         except DecodeError:
             return ScanStatus.IRREGULAR, position, records
         position = end
