@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import math
 import struct
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from tb2csv.event_files.framing import FOOT_SIZE, HEAD_SIZE, MAX_PAYLOAD_SIZE, f
 from tb2csv.event_files.values import FormTable, ScanStatus, ValueColumns, ValueForm, ValueKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
 
@@ -133,10 +133,8 @@ def wall_time(event: bytes) -> float:
         return math.inf
 
 
-class _Row(NamedTuple):
-    key: bytes
-    scalar: float
-    payload: bytes
+#: A form's key, the scalar or NaN, and the payload. A plain tuple: a million of them are made.
+_Row: TypeAlias = tuple[bytes, float, bytes]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -181,12 +179,12 @@ def _rows(event: Any) -> Iterator[_Row]:
         for serialized in _parse("Summary", summary).value:
             yield _value_row(_parse("Value", serialized))
     if event.graph_def:
-        yield _Row(_key(RUN_GRAPH_TAG, ValueKind.GRAPH_DEF), _NO_SCALAR, event.graph_def)
+        yield (_key(RUN_GRAPH_TAG, ValueKind.GRAPH_DEF), _NO_SCALAR, event.graph_def)
     if event.meta_graph_def:
-        yield _Row(_key(META_GRAPH_TAG, ValueKind.META_GRAPH_DEF), _NO_SCALAR, event.meta_graph_def)
+        yield (_key(META_GRAPH_TAG, ValueKind.META_GRAPH_DEF), _NO_SCALAR, event.meta_graph_def)
     for serialized in event.tagged_run_metadata:
         tagged = _parse("TaggedRunMetadata", serialized)
-        yield _Row(_key(tagged.tag, ValueKind.RUN_METADATA), _NO_SCALAR, tagged.run_metadata)
+        yield (_key(tagged.tag, ValueKind.RUN_METADATA), _NO_SCALAR, tagged.run_metadata)
 
 
 #: The fields of Summary.Value's oneof whose payload is all we need to know here.
@@ -203,12 +201,12 @@ def _value_row(value: Any) -> _Row:
     metadata = b"".join(value.metadata)
     which = value.WhichOneof("value")
     if which is None:
-        return _Row(_key(tag, ValueKind.NONE, metadata=metadata), _NO_SCALAR, b"")
+        return (_key(tag, ValueKind.NONE, metadata=metadata), _NO_SCALAR, b"")
     if which == "simple_value":
-        return _Row(_key(tag, ValueKind.SIMPLE_VALUE, metadata=metadata), value.simple_value, b"")
+        return (_key(tag, ValueKind.SIMPLE_VALUE, metadata=metadata), value.simple_value, b"")
     if which == "tensor":
         return _tensor_row(tag, metadata, value.tensor)
-    return _Row(_key(tag, _PAYLOAD_KINDS[which], metadata=metadata), _NO_SCALAR, getattr(value, which))
+    return (_key(tag, _PAYLOAD_KINDS[which], metadata=metadata), _NO_SCALAR, getattr(value, which))
 
 
 def _tensor_row(tag: bytes, metadata: bytes, serialized: bytes) -> _Row:
@@ -216,23 +214,23 @@ def _tensor_row(tag: bytes, metadata: bytes, serialized: bytes) -> _Row:
         tensor = _parse("TensorProto", serialized)
         shape = _shape(b"".join(tensor.tensor_shape))
     except DecodeError:  # kept as it is: the decoder will say what is wrong with it
-        return _Row(_key(tag, ValueKind.TENSOR_PROTO, 0, None, metadata), _NO_SCALAR, serialized)
+        return (_key(tag, ValueKind.TENSOR_PROTO, 0, None, metadata), _NO_SCALAR, serialized)
     dtype = tensor.dtype
     if shape == ():
         if dtype == _DT_FLOAT:
             elements = tensor.tensor_content or b"".join(tensor.float_val)
             if len(elements) == _FLOAT.size:
                 key = _key(tag, ValueKind.SCALAR_TENSOR, dtype, shape, metadata)
-                return _Row(key, _FLOAT.unpack(elements)[0], b"")
+                return (key, _FLOAT.unpack(elements)[0], b"")
         elif dtype == _DT_DOUBLE:
             elements = tensor.tensor_content or b"".join(tensor.double_val)
             if len(elements) == _DOUBLE.size:
                 key = _key(tag, ValueKind.SCALAR_TENSOR, dtype, shape, metadata)
-                return _Row(key, _DOUBLE.unpack(elements)[0], b"")
+                return (key, _DOUBLE.unpack(elements)[0], b"")
     if tensor.tensor_content:
         key = _key(tag, ValueKind.TENSOR_CONTENT, dtype, shape, metadata)
-        return _Row(key, _NO_SCALAR, tensor.tensor_content)
-    return _Row(_key(tag, ValueKind.TENSOR_PROTO, dtype, shape, metadata), _NO_SCALAR, serialized)
+        return (key, _NO_SCALAR, tensor.tensor_content)
+    return (_key(tag, ValueKind.TENSOR_PROTO, dtype, shape, metadata), _NO_SCALAR, serialized)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -245,10 +243,16 @@ def _shape(serialized: bytes) -> tuple[int, ...] | None:
 
 def _parse(name: str, serialized: bytes) -> Any:
     try:
-        return _classes()[name].FromString(serialized)
+        return _parser(name)(serialized)
     except _protobuf_error() as error:
         detail = f"the bytes are no {name} in the protobuf wire format"
         raise DecodeError(detail) from error
+
+
+@functools.cache
+def _parser(name: str) -> Callable[[bytes], Any]:
+    parser: Callable[[bytes], Any] = _classes()[name].FromString
+    return parser
 
 
 @functools.cache
