@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -78,12 +79,12 @@ def convert(  # noqa: PLR0913 - the options of the command
     runs = selection.choose_runs(found)
     layout = TreeLayout(run.name for run in runs)
     options = DecodeOptions(tensors)
-    sinks: dict[int, CsvSink] = {}  # one for each thread, so that small tables of many runs are written together
+    # One for each thread, so that small tables of many runs are written together.
+    sinks: defaultdict[int, CsvSink] = defaultdict(lambda: CsvSink(folder))
 
     def convert_run(run: Run, passed: Callable[[int], None]) -> _ConvertedRun:
         reader = RunReader(run, selection=selection, options=options, chunk_size=chunk_size, on_bytes=passed)
-        sink = sinks.setdefault(threading.get_ident(), CsvSink(folder))
-        tables = RunTables(layout, folder, sink)
+        tables = RunTables(layout, folder, sinks[threading.get_ident()])
         report = tables.write(reader)
         scalars = [account for account in reader.series if account.series.kind == "scalars"]
         # A tag that changes its type has several series: the one that came last tells its last value.

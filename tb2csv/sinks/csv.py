@@ -41,7 +41,6 @@ class CsvSink:
     """
 
     suffix = ".csv"
-    media_type = "text/csv"
 
     def __init__(self, folder: TableFolder) -> None:
         """Write below ``folder``."""
