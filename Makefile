@@ -13,7 +13,7 @@ INCLUDE := $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include
 IS_LITTLE := $(BIN)/python -c 'import sys; sys.exit(sys.byteorder == "big")'
 HAS_COMPILER = $(IS_LITTLE) && echo '\#include <Python.h>' | $$($(COMPILER)) -I"$$($(INCLUDE))" -x c -E - >/dev/null 2>&1
 
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test test-training lint docs bench clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -27,7 +27,10 @@ demo: .venv/installed-base ## Convert sample_logs into demo-tables and show some
 	@echo && echo '$$ cat demo-tables/hparams.csv' && cat demo-tables/hparams.csv
 
 test: .venv/installed-test ## Run the tests; ARGS go to pytest.
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --ignore=tests/training $(ARGS)
+
+test-training: .venv-training/installed ## Run the tests that need TensorFlow, PyTorch and scikit-learn; ARGS go to pytest.
+	.venv-training/bin/python -m pytest tests/training $(ARGS)
 
 lint: .venv/installed-dev ## Check style, formatting, types and the floors of imports.
 	$(BIN)/ruff check .
@@ -42,7 +45,7 @@ bench: .venv/installed-test ## Measure tb2csv against its peers; ARGS go to benc
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 clean: ## Remove whatever the other targets made.
-	rm -rf .venv .venv-without-compiler build demo-tables benchmarks/.data tb2csv.egg-info tb2csv/event_files/_scanner.c
+	rm -rf .venv .venv-training .venv-without-compiler build demo-tables benchmarks/.data tb2csv.egg-info tb2csv/event_files/_scanner.c
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -f tb2csv/event_files/_scanner.*.so tb2csv/event_files/_scanner.*.pyd
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -63,4 +66,12 @@ clean: ## Remove whatever the other targets made.
 # The linters need no compiled scanner, and leave one that is there.
 .venv/installed-dev: $(BUILD_FILES) | .venv/bin/python
 	@TB2CSV_SKIP_EXT=1 $(PIP) install --quiet --editable '.[dev]'
+	@touch $@
+
+# The frameworks live in an environment of their own: what reads logs must work, and start fast, without them.
+# This torch is the build for processors alone, where pip's other choices bring gigabytes for graphics cards.
+.venv-training/installed: pyproject.toml setup.py | .venv/installed-test
+	$(PYTHON) -m venv .venv-training
+	@$(subst $(BIN),.venv-training/bin,$(PIP)) install --quiet torch==2.13.0
+	@TB2CSV_SKIP_EXT=1 $(subst $(BIN),.venv-training/bin,$(PIP)) install --quiet --editable '.[test,tensorflow,torch,sklearn]'
 	@touch $@
