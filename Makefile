@@ -1,4 +1,5 @@
-# Everything lives in .venv: the packages, and pip's cache. Nothing outside this folder is written.
+# Everything lives in .venv: the packages, and pip's cache. Nothing outside this folder is written, but for Chromium,
+# which Debian's package manager installs for the tests in a browser.
 PYTHON ?= python3
 ARGS ?=
 
@@ -13,7 +14,7 @@ INCLUDE := $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include
 IS_LITTLE := $(BIN)/python -c 'import sys; sys.exit(sys.byteorder == "big")'
 HAS_COMPILER = $(IS_LITTLE) && echo '\#include <Python.h>' | $$($(COMPILER)) -I"$$($(INCLUDE))" -x c -E - >/dev/null 2>&1
 
-.PHONY: help demo test test-training lint docs bench clean
+.PHONY: help browser demo test test-training lint docs bench clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -26,8 +27,17 @@ demo: .venv/installed-base ## Convert sample_logs into demo-tables and show some
 	@echo && echo '$$ head -n 4 demo-tables/tf2/scalars/loss.csv' && head -n 4 demo-tables/tf2/scalars/loss.csv
 	@echo && echo '$$ cat demo-tables/hparams.csv' && cat demo-tables/hparams.csv
 
-test: .venv/installed-test ## Run the tests; ARGS go to pytest.
+test: .venv/installed-test | browser ## Run the tests; ARGS go to pytest.
 	$(BIN)/python -m pytest --ignore=tests/training $(ARGS)
+
+# Playwright's own browsers are downloads from elsewhere; Debian's package comes with the rest of the system.
+browser: ## Install Chromium for the tests in a browser, or say how.
+	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
+	elif test "$$(id -u)" = 0 && command -v apt-get; then \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium; \
+	fi >/dev/null || echo 'Chromium could not be installed by apt-get.'
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	echo 'The tests in a browser are skipped, for there is no Chromium; install it with: sudo apt-get install chromium'
 
 test-training: .venv-training/installed ## Run the tests that need TensorFlow, PyTorch and scikit-learn; ARGS go to pytest.
 	.venv-training/bin/python -m pytest tests/training $(ARGS)
@@ -41,11 +51,15 @@ lint: .venv/installed-dev ## Check style, formatting, types and the floors of im
 docs: .venv/installed-base ## Write docs/cli.md anew.
 	$(BIN)/python docs/make_cli_reference.py
 
-bench: .venv/installed-test ## Measure tb2csv against its peers; ARGS go to benchmarks/run.py.
+bench: .venv/installed-test ## Measure tb2csv against its peers, and a model's state; ARGS go to benchmarks/run.py alone.
 	$(BIN)/python benchmarks/run.py $(ARGS)
+ifeq ($(strip $(ARGS)),)
+	$(MAKE) .venv-training/installed
+	.venv-training/bin/python benchmarks/model_state.py
+endif
 
 clean: ## Remove whatever the other targets made.
-	rm -rf .venv .venv-training .venv-without-compiler build demo-tables benchmarks/.data tb2csv.egg-info tb2csv/event_files/_scanner.c
+	rm -rf .venv .venv-training .venv-without-compiler .venv-older-tensorboard build demo-tables benchmarks/.data tb2csv.egg-info tb2csv/event_files/_scanner.c
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -f tb2csv/event_files/_scanner.*.so tb2csv/event_files/_scanner.*.pyd
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -32,11 +32,12 @@ class Contender:
     needs: tuple[str, ...] = ()  # distributions that must be installed
     environment: Mapping[str, str] = field(default_factory=dict)
     until: str | None = None  # a server: measured up to the line on stderr that has this
+    joins: bool = False  # tables of several series: what each holds is the matter of the tests
 
     @property
     def writes_tables(self) -> bool:
         """Whether there is output to check."""
-        return self.until is None
+        return self.until is None and not self.joins
 
     def missing(self) -> list[str]:
         """The distributions that it needs and that are not installed."""
@@ -67,6 +68,10 @@ def _script_command(name: str) -> Command:
 
 def _convert(prepared: Prepared, out: Path) -> list[str]:
     return tb2csv("convert", str(prepared.logdir), str(out))
+
+
+def _convert_to(layout: str) -> Command:
+    return lambda prepared, out: [*_convert(prepared, out), "--layout", layout]
 
 
 @functools.cache
@@ -114,6 +119,10 @@ PEERS = {
             _ALL_KINDS,
             "A",
             environment={"TB2CSV_SCANNER": "reference"},
+        ),
+        *(
+            Contender(f"layout {layout}", _convert_to(layout), frozenset({"scalars"}), "B", joins=True)
+            for layout in ("tags", "wide")
         ),
     )
 }

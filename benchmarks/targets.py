@@ -60,6 +60,10 @@ TARGETS = (
     Target("A: faster than rustboard's load", _faster("A", "rustboard"), 1, "x", at_least=True),
     Target("A: reference scanner faster than tbparse", _reference_against_tbparse, 4, "x", at_least=True),
     *(_above_startup(workload) for workload in "ABCD"),
+    *(
+        Target(f"B: layout {layout} against the tree", _faster("B", f"layout {layout}"), 2.5, "x")
+        for layout in ("tags", "wide")
+    ),
     Target("E: time", lambda results: results.seconds("E"), 10, "s"),
     Target("F: peak memory", lambda results: results.peak_mb("F"), 500, "MB"),
     Target("F: time against A's", _growth_from_a_to_f, 22, "x"),

@@ -41,9 +41,14 @@ class Parameter(typing.NamedTuple):
 
 
 def commands() -> dict[str, Callable[..., None]]:
-    """Return the function of every command, by the command's name."""
-    functions = [command.callback for command in app.registered_commands]
-    return {function.__name__: function for function in functions if function}
+    """Return the function of every command, by the command's name; a command of a group has that before its own."""
+    apps = {"": app} | {f"{group.name} ": group.typer_instance for group in app.registered_groups}
+    return {
+        prefix + (command.name or command.callback.__name__.replace("_", "-")): command.callback
+        for prefix, each in apps.items()
+        for command in each.registered_commands
+        if command.callback
+    }
 
 
 def parameters(function: Callable[..., None]) -> list[Parameter]:

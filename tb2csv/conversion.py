@@ -2,39 +2,57 @@
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from tb2csv.decoders import TENSOR_STYLES, DecodeOptions, load_polars
-from tb2csv.decoders.hparams import trials
-from tb2csv.errors import DamagedError, OutputError, Tb2csvError
+from tb2csv.decoders import DecodeOptions, load_polars
+from tb2csv.errors import DamagedError, OutputError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.executors import map_runs
-from tb2csv.layouts import HPARAMS_PATH, TreeLayout
+from tb2csv.layouts.joined_tables import write_joined_by_rows, write_joined_by_steps
+from tb2csv.layouts.manifest import TableEntry, write_manifest
+from tb2csv.layouts.places import HPARAMS_PATH, INDEX_PATH, NoJoin, StepJoin, TreePaths
+from tb2csv.layouts.run_tables import Member, Output, RunTables
+from tb2csv.layouts.table_shape import TableShape
+from tb2csv.layouts.time_columns import TimeColumns
 from tb2csv.logdir import Logdir, Run, discover
-from tb2csv.manifest import TableEntry, write_manifest
 from tb2csv.report import Report, RunReport
-from tb2csv.run_tables import RunTables
-from tb2csv.runs import RunReader
+from tb2csv.runs.merged_runs import ORIGINAL_RUN, MergedRun, families, with_parents
+from tb2csv.runs.row_selection import RowSelection
+from tb2csv.runs.run_reader import RunReader
+from tb2csv.runs.scalar_statistics import read_metrics
+from tb2csv.runs.stored_runs import RowReader, StoredRun
+from tb2csv.runs.subruns import find_subruns, notes_on
+from tb2csv.runs.trials import trials
 from tb2csv.selection import Selection
-from tb2csv.sinks.csv import CsvSink
 from tb2csv.sinks.folder import TableFolder
+from tb2csv.sinks.held_rows import HeldRows
+from tb2csv.sinks.table_writer import TableWriter
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from tb2csv.time_series import TimeSeries
+    from tb2csv.errors import Damage
+    from tb2csv.runs.subruns import Subrun
+    from tb2csv.runs.time_series import TimeSeries
+    from tb2csv.sinks.table_format import TextFormat, WholeFormat
 
 
 class _ConvertedRun(NamedTuple):
     report: RunReport
-    tables: RunTables
-    #: The last value of each scalar tag, written or not: metrics of hyperparameters may be of any.
-    last_scalars: dict[str, float]
+    #: What the index says of the run's tables, and their folders of files.
+    entries: list[TableEntry]
+    stored: list[str]
+    #: The tables whose rows are held until those of all runs are there.
+    members: list[Member]
+    #: The values of hyperparameters, serialized, with the run that each was written to.
+    hparams: list[tuple[str, bytes]]
     series: list[TimeSeries]
+    #: Whether any of the series was asked for.
+    is_asked_for: bool
 
 
 def convert(  # noqa: PLR0913 - the options of the command
@@ -42,21 +60,45 @@ def convert(  # noqa: PLR0913 - the options of the command
     out: str | os.PathLike[str],
     *,
     selection: Selection | None = None,
+    rows: RowSelection | None = None,
+    layout: str = "tree",
+    format: str = "csv",  # noqa: A002 - the option's name
+    header: str = "plain",
+    on_duplicate: str = "last",
     tensors: str = "elements",
+    merge_subruns: bool = False,
+    time: Sequence[str] = ("epoch",),
+    relative_to: str = "run",
+    escape_formulas: bool = False,
     overwrite: bool = False,
     strict: bool = False,
     workers: int | None = None,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
     on_bytes: Callable[[int], None] = lambda _: None,
 ) -> Report:
-    """Write every value below ``logdir`` as CSV tables into the folder ``out``, and return the account of it.
+    """Write every value below ``logdir`` as tables into the folder ``out``, and return the account of it.
 
     Args:
         logdir: a folder, a single event file or an fsspec URL; or what ``discover`` returned for it.
         out: where the tables go. It appears when it is whole; whatever fails, an earlier one stays as it was.
         selection: which runs, tags and kinds to write; all where it is None.
+        rows: which rows of them, by step and restart, and whether to tell their sessions; all where it is None.
+        layout: ``tree`` (a table for each run and tag), ``tags`` (for each tag, with a column ``run``), ``wide``
+            (for each run, scalars side by side by step) or ``long`` (for each kind, with columns ``run`` and ``tag``).
+        format: of the tables: ``csv``, ``csv.gz``, ``csv.zst``, ``parquet``, ``arrow``, ``jsonl``, or the name of an
+            entry point of the group ``tb2csv.sinks``.
+        header: ``plain``, or ``tensorboard`` for scalars with the file names, the header and the numbers of
+            TensorBoard's own download.
+        on_duplicate: which of a tag's values for one step the ``wide`` layout keeps: the ``last``, the ``first``, or
+            ``error`` for none.
         tensors: how to lay out tensors: ``elements`` (a row for each), ``wide`` (a row for each step),
             ``base64`` or ``npy`` (files beside the table).
+        merge_subruns: fold the runs that ``add_scalars`` and ``add_hparams`` of PyTorch and tensorboardX made back into
+            the run that they belong to, and tell in a column ``original_run`` where each row came from.
+        time: which columns tell when: ``epoch`` (``wall_time``, in seconds since 1970), ``iso`` (``time_utc``, to the
+            microsecond) and ``relative`` (``relative_time``, in seconds).
+        relative_to: what relative times count from: the first event of the ``run``, or the tag's ``first-step``.
+        escape_formulas: put an apostrophe before text in CSV that a spreadsheet would take for a formula.
         overwrite: replace an ``out`` that holds an earlier conversion and nothing else.
         strict: raise DamagedError where any byte of any event file is damaged, and write nothing.
         workers: how many runs to work on at once; as many as there are processors where it is None.
@@ -64,52 +106,50 @@ def convert(  # noqa: PLR0913 - the options of the command
         on_bytes: is told of bytes of event files as they are passed, from any thread.
 
     Raises:
+        OptionError: an option has no such value, or does not go with another one.
         LogdirError: there is nothing to convert.
         OutputError: ``out`` cannot be used, or could not be written.
         DamagedError: as said above.
-        Tb2csvError: an option cannot be used, or no value is asked for.
+        Tb2csvError: no value is asked for, or a tag has a step twice and ``on_duplicate`` is ``error``.
     """
-    if tensors not in TENSOR_STYLES:
-        message = f"There is no way {tensors!r} to lay out tensors; give one of {', '.join(TENSOR_STYLES)}."
-        raise Tb2csvError(message)
-    selection = selection or Selection()
+    selection, rows = selection or Selection(), rows or RowSelection()
+    times = TimeColumns((time,) if isinstance(time, str) else tuple(time), relative_to)
+    shape = TableShape(layout, format, header, on_duplicate, times, escape_formulas, rows.sessions)
+    options = DecodeOptions(tensors)
     folder = TableFolder(out, overwrite=overwrite)
     found = logdir if isinstance(logdir, Logdir) else discover(logdir)
-    _check_apart(found, folder.out)
+    check_apart(found, folder.out)
     runs = selection.choose_runs(found)
-    layout = TreeLayout(run.name for run in runs)
-    options = DecodeOptions(tensors)
-    # One for each thread, so that small tables of many runs are written together.
-    sinks: defaultdict[int, CsvSink] = defaultdict(lambda: CsvSink(folder))
+    subruns = _find_subruns(runs, workers) if merge_subruns else {}
+    merged = families(runs, subruns)
+    conversion = _Conversion(shape, folder, runs, list(merged), is_merged=merge_subruns)
 
-    def convert_run(run: Run, passed: Callable[[int], None]) -> _ConvertedRun:
-        reader = RunReader(run, selection=selection, options=options, chunk_size=chunk_size, on_bytes=passed)
-        tables = RunTables(layout, folder, sinks[threading.get_ident()])
-        report = tables.write(reader)
-        scalars = [account for account in reader.series if account.series.kind == "scalars"]
-        # A tag that changes its type has several series: the one that came last tells its last value.
-        scalars.sort(key=lambda account: account.last_row)
-        last = {account.series.tag: account.last_scalar for account in scalars}
-        return _ConvertedRun(report, tables, last, [account.series for account in reader.series])
+    def reader_of(run: Run, passed: Callable[[int], None]) -> RunReader | RowReader:
+        subrun = subruns.get(run.name)
+        if rows.is_everything:
+            return RunReader(
+                run, selection=selection, options=options, subrun=subrun, chunk_size=chunk_size, on_bytes=passed
+            )
+        stored = StoredRun(run, selection=selection, options=options, subrun=subrun, chunk_size=chunk_size)
+        return RowReader(stored, rows, passed)
+
+    def convert_run(name: str, passed: Callable[[int], None]) -> _ConvertedRun:
+        readers = [reader_of(run, passed) for run in merged[name]]
+        return conversion.convert_run(MergedRun(name, readers) if merge_subruns else readers[0])
 
     with folder:
         try:
-            converted = map_runs(convert_run, runs, workers=workers, on_bytes=on_bytes, meanwhile=load_polars)
-            for sink in sinks.values():
-                sink.flush()
+            converted = map_runs(convert_run, list(merged), workers=workers, on_bytes=on_bytes, meanwhile=load_polars)
             report = Report([each.report for each in converted], found.damage)
+            if not merge_subruns:
+                report.shared_notes = notes_on(find_subruns({each.report.run: each.series for each in converted}))
             if strict and report.damage:
-                first = report.damage[0]
-                where = f"{first.path} is damaged at byte {first.offset} ({first.detail})"
-                message = f"{where}; without --strict the rest is converted."
-                raise DamagedError(message)
+                _refuse_damage(report.damage[0])
             if report.values_read and report.values_filtered == report.values_read:
+                if any(each.is_asked_for for each in converted):
+                    rows.refuse_nothing()
                 selection.refuse_nothing(series for each in converted for series in each.series)
-            entries = [entry for each in converted for _, entry in sorted(each.tables.entries.items())]
-            entries += _write_hparams(folder, converted)
-            report.shared_tables = len(entries) - sum(each.report.tables for each in converted)
-            stored = {name for each in converted for name in each.tables.stored}
-            write_manifest(folder, entries, stored, report)
+            conversion.finish(converted, report)
         except OSError as error:
             if isinstance(error, OutputError):
                 raise
@@ -119,7 +159,13 @@ def convert(  # noqa: PLR0913 - the options of the command
     return report
 
 
-def _check_apart(logdir: Logdir, out: Path) -> None:
+def _refuse_damage(first: Damage) -> NoReturn:
+    where = f"{first.path} is damaged at byte {first.offset} ({first.detail})"
+    message = f"{where}; without --strict the rest is converted."
+    raise DamagedError(message)
+
+
+def check_apart(logdir: Logdir, out: Path) -> None:
     """Refuse to write into the log directory, or to replace what holds it."""
     if "://" in logdir.path:
         return
@@ -135,19 +181,103 @@ def _check_apart(logdir: Logdir, out: Path) -> None:
         raise OutputError(message)
 
 
-def _write_hparams(folder: TableFolder, converted: list[_ConvertedRun]) -> list[TableEntry]:
-    """Write the table of trials, for which the values of all runs were gathered; return its entry, if there are any."""
-    contents = [
-        (each.report.run, content)
-        for each in converted
-        for frame in each.tables.gathered.get("hparams", [])
-        for content in frame["content"]
-    ]
-    if not contents:
-        return []
-    last_scalars = {each.report.run: each.last_scalars for each in converted}
-    table = trials(contents, lambda run: last_scalars.get(run, {}))
-    path = HPARAMS_PATH.with_name(f"{HPARAMS_PATH.name}.csv")
-    with folder.open(path) as file:
-        table.write_csv(file)
-    return [TableEntry(str(path), None, None, "hparams", "hparams", table.schema, rows=len(table))]
+def _find_subruns(runs: list[Run], workers: int | None) -> dict[str, Subrun]:
+    """Scan runs for what tells which of them belong to others."""
+
+    def series_of(run: Run, passed: Callable[[int], None]) -> list[TimeSeries]:
+        reader = RunReader(run, on_bytes=lambda _: passed(0))  # the bytes are passed once more
+        reader.count()
+        return [account.series for account in reader.series]
+
+    series = map_runs(series_of, runs, workers=workers)
+    return find_subruns({run.name: each for run, each in zip(runs, series, strict=True)})
+
+
+class _Conversion:
+    """The tables of all runs."""
+
+    def __init__(
+        self, shape: TableShape, folder: TableFolder, runs: list[Run], names: list[str], *, is_merged: bool
+    ) -> None:
+        """Write the tables of ``runs``, under ``names`` where some are merged into others."""
+        self._is_merged = is_merged
+        self._shape = shape
+        self._folder = folder
+        self._runs = {run.name: run for run in runs}
+        self._paths = TreePaths(names)
+        self._held = HeldRows(folder)
+        # One for each format and thread, so that small tables of many runs are written together.
+        self._writers: dict[tuple[type, int], TableWriter] = {}
+
+    def convert_run(self, reader: RunReader | RowReader | MergedRun) -> _ConvertedRun:
+        """Read a run and write its tables, but for those that are joined with other runs'."""
+        run = reader.run.name
+        tables = RunTables(self._output(self._shape.table_format), reader)
+        report = tables.write()
+        entries, members = tables.entries, tables.members
+        if members and isinstance(self._shape.join, StepJoin):
+            output = self._output(self._shape.joined_format)
+            entry, duplicates = write_joined_by_steps(output, run, members, self._shape.on_duplicate)
+            entries, members = sorted([*entries, entry], key=lambda entry: entry.path.split("/")), []
+            if duplicates:
+                report.values_written -= duplicates
+                report.values_filtered += duplicates
+                kept = self._shape.on_duplicate
+                report.notes.append(f"run {run!r}: the {kept} value of a tag and step is kept; left out: {duplicates}")
+        report.tables = len(entries)
+        return _ConvertedRun(
+            report,
+            entries,
+            tables.stored,
+            members,
+            [
+                (original, content)
+                for frame in tables.gathered.get("hparams", [])
+                for original, content in zip(
+                    frame[ORIGINAL_RUN] if self._is_merged else [run] * len(frame), frame["content"], strict=True
+                )
+            ],
+            [account.series for account in reader.series],
+            any(account.is_selected for account in reader.series),
+        )
+
+    def finish(self, converted: list[_ConvertedRun], report: Report) -> None:
+        """Write the tables of several runs, and what says which tables there are."""
+        entries = [entry for each in converted for entry in each.entries]
+        stored = [folder for each in converted for folder in each.stored]
+        members = [member for each in converted for member in each.members]
+        if members and not isinstance(self._shape.join, (NoJoin, StepJoin)):
+            output = self._output(self._shape.joined_format)
+            joined, folders = write_joined_by_rows(output, self._shape.join, members, (INDEX_PATH, HPARAMS_PATH))
+            entries += joined
+            stored += folders
+        entries += self._write_hparams(converted)
+        for writer in self._writers.values():
+            writer.flush()
+        report.shared_tables = len(entries) - sum(each.report.tables for each in converted)
+        escapes = self._shape.escape_formulas
+        write_manifest(self._folder, entries, stored, report, self._shape.table_format, escape_formulas=escapes)
+
+    def _output(self, table_format: TextFormat | WholeFormat) -> Output:
+        """Return where this thread writes tables of a format to."""
+        key = (type(table_format), threading.get_ident())
+        writer = self._writers.get(key)
+        if writer is None:
+            writer = self._writers[key] = TableWriter(self._folder, table_format, self._held)
+        return Output(self._folder, writer, self._held, self._paths, self._shape.join, self._shape.times)
+
+    def _write_hparams(self, converted: list[_ConvertedRun]) -> list[TableEntry]:
+        """Write the table of trials, for which the values of all runs were gathered, and return its entry, if any."""
+        contents = [content for each in converted for content in each.hparams]
+        if not contents:
+            return []
+        # Written or not: the metrics of trials may be any scalars. So the few runs that have them are read again.
+        metrics = functools.cache(lambda run: read_metrics(self._runs[run]) if run in self._runs else {})
+        table = trials(contents, metrics)
+        if self._is_merged:
+            parents = {run: each.report.run for each in converted for run, _ in each.hparams}
+            table = with_parents(table, parents)
+        writer = self._output(self._shape.table_format).writer
+        path = HPARAMS_PATH + writer.format.suffix
+        writer.write(path, [table])
+        return [TableEntry(path, None, None, "hparams", "hparams", table.schema, rows=len(table))]

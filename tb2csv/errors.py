@@ -4,7 +4,10 @@
     ├── LogdirError      the log directory cannot be used     (also FileNotFoundError where nothing is there)
     ├── OutputError      the output folder cannot be used     (also OSError)
     ├── DamagedError     bytes were damaged, and the caller asked to be strict
-    └── DecodeError      one payload is not what its metadata says (also ValueError)
+    ├── DecodeError      one payload is not what its metadata says (also ValueError)
+    ├── OptionError      an option has no such value, or does not go with another one (also ValueError)
+    ├── StateError       a model's state cannot be read, or does not fit where it is to be restored
+    └── RecorderError    a recorder cannot do what it is asked, or could not write what it was given
 
 Every message is one sentence that says what happened, where, and what to do.
 """
@@ -33,6 +36,18 @@ class DamagedError(Tb2csvError):
 
 class DecodeError(Tb2csvError, ValueError):
     """A payload is not what its type, shape or plugin says; its bytes are kept undecoded."""
+
+
+class OptionError(Tb2csvError, ValueError):
+    """An option has no such value, or does not go with another one; the command line ends with status 2."""
+
+
+class StateError(Tb2csvError):
+    """A model's state cannot be read, or does not fit the model that it is to be restored to."""
+
+
+class RecorderError(Tb2csvError):
+    """A recorder cannot do what it is asked, or could not write what it was given."""
 
 
 #: A frame's length or its checksum is damaged; the payload is proven whole by its own checksum and was kept.

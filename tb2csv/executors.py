@@ -13,9 +13,9 @@ from tb2csv.errors import Tb2csvError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tb2csv.logdir import Run
-
 _Result = TypeVar("_Result")
+#: What stands for a run, or for several that are worked on together.
+_Run = TypeVar("_Run")
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error
@@ -30,8 +30,8 @@ def default_workers() -> int:
 
 
 def map_runs(
-    work: Callable[[Run, Callable[[int], None]], _Result],
-    runs: Sequence[Run],
+    work: Callable[[_Run, Callable[[int], None]], _Result],
+    runs: Sequence[_Run],
     *,
     workers: int | None = None,
     on_bytes: Callable[[int], None] = lambda _: None,
@@ -59,7 +59,7 @@ def map_runs(
     # The error of each run that has ended, or None. Unlike futures.wait, it leaves no lock held when a signal comes.
     ended: SimpleQueue[BaseException | None] = SimpleQueue()
 
-    def attempt(run: Run) -> _Result:
+    def attempt(run: _Run) -> _Result:
         try:
             result = work(run, passed)
         except BaseException as error:

@@ -46,6 +46,8 @@ class Report:
     folder_damage: list[Damage] = field(default_factory=list)
     #: Tables of the whole log directory, which belong to no run.
     shared_tables: int = 0
+    #: What deserves a word and belongs to no run alone.
+    shared_notes: list[str] = field(default_factory=list)
 
     @property
     def values_read(self) -> int:
@@ -81,6 +83,11 @@ class Report:
     def damage(self) -> list[Damage]:
         """All damage, in the order of the files."""
         return self.folder_damage + [damage for _, account in self.sources for damage in account.damage]
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on what else deserves a word."""
+        return [*(note for run in self.runs for note in run.notes), *self.shared_notes]
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain objects, ready for JSON."""
@@ -118,5 +125,5 @@ class Report:
             ],
             "damage": [asdict(damage) for damage in self.damage],
             "undecodable": [asdict(entry) for run in self.runs for entry in run.undecodable],
-            "notes": [note for run in self.runs for note in run.notes],
+            "notes": self.notes,
         }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, fields
-from fnmatch import fnmatchcase
+import re
+from dataclasses import dataclass, field, fields
+from fnmatch import translate
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from tb2csv.errors import LogdirError, Tb2csvError
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tb2csv.logdir import Logdir, Run
-    from tb2csv.time_series import TimeSeries
+    from tb2csv.runs.time_series import TimeSeries
 
 
 #: The families of tables.
@@ -33,6 +34,29 @@ KINDS: Final = (
     "blobs",
 )
 
+#: The ways to lay tensors out, the first of them where nobody says; ``decoders.tensors`` has what they do.
+TENSOR_STYLES: Final = ("elements", "wide", "base64", "npy")
+#: What can become of rows that a restart wrote again, the first of them where nobody says; ``restarts`` has how.
+RESTARTS: Final = ("keep", "purge", "supersede")
+
+
+_LITERAL: Final = re.compile(r"(?:[^*?\[]|\[[*?\[]\])*")
+
+
+class _Matcher:
+    """Several patterns at once, of which there may be one for each of a thousand tags."""
+
+    def __init__(self, patterns: tuple[str, ...]) -> None:
+        """Look up names that are meant literally, and compile the other patterns into one."""
+        names = {pattern: _literal_name(pattern) for pattern in patterns}
+        self._names = frozenset(name for name in names.values() if name is not None)
+        shapes = [translate(pattern) for pattern, name in names.items() if name is None]
+        self._shapes = re.compile("|".join(shapes)) if shapes else None
+
+    def matches(self, name: str) -> bool:
+        """Say whether any of the patterns matches."""
+        return name in self._names or (self._shapes is not None and self._shapes.match(name) is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -46,6 +70,7 @@ class Selection:
     kinds: tuple[str, ...] = ()
     exclude_runs: tuple[str, ...] = ()
     exclude_tags: tuple[str, ...] = ()
+    _matchers: dict[str, _Matcher] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a single string, which would be taken letter by letter."""
@@ -54,10 +79,12 @@ class Selection:
             if isinstance(value, str):
                 message = f"Selection takes {each.name} as a tuple; give ({value!r},) instead of {value!r}."
                 raise Tb2csvError(message)
+            if each.init:
+                self._matchers[each.name] = _Matcher(value)
 
     def choose_runs(self, logdir: Logdir) -> list[Run]:
         """Return the runs that are asked for; raises LogdirError where there are none."""
-        runs = [run for run in logdir.runs if _matches(run.name, self.runs, self.exclude_runs)]
+        runs = [run for run in logdir.runs if self._asks("runs", run.name)]
         if not runs:
             near = nearest(self.runs, (run.name for run in logdir.runs))
             message = f"No run of {logdir.path} is asked for by --run and --exclude-run; the nearest are {near}."
@@ -66,7 +93,11 @@ class Selection:
 
     def includes(self, tag: str, kind: str) -> bool:
         """Say whether a tag and its kind are asked for, in a run that is."""
-        return _matches(tag, self.tags, self.exclude_tags) and (not self.kinds or kind in self.kinds)
+        return self._asks("tags", tag) and (not self.kinds or kind in self.kinds)
+
+    def _asks(self, what: str, name: str) -> bool:
+        is_wanted = not getattr(self, what) or self._matchers[what].matches(name)
+        return is_wanted and not self._matchers[f"exclude_{what}"].matches(name)
 
     def refuse_nothing(self, series: Iterable[TimeSeries]) -> NoReturn:
         """Raise the error that none of these is asked for; it names what comes nearest."""
@@ -80,9 +111,14 @@ class Selection:
         raise Tb2csvError(message)
 
 
-def _matches(name: str, patterns: tuple[str, ...], excluded: tuple[str, ...]) -> bool:
-    wanted = not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
-    return wanted and not any(fnmatchcase(name, pattern) for pattern in excluded)
+def literal_pattern(name: str) -> str:
+    """Return a pattern that matches the name and nothing else."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", name)
+
+
+def _literal_name(pattern: str) -> str | None:
+    """Return the only name that a pattern matches, or None where there may be others."""
+    return re.sub(r"\[([*?\[])\]", r"\1", pattern) if _LITERAL.fullmatch(pattern) else None
 
 
 def nearest(patterns: Iterable[str], names: Iterable[str]) -> str:

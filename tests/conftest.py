@@ -6,11 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tb2csv.event_files.scanners import SCANNER_VARIABLE, SCANNERS
 
 if str(Path(__file__).parent) not in sys.path:
     sys.path.insert(0, str(Path(__file__).parent))
+
+# No test has a time limit: machines are slow, or busy, and that says nothing of the code.
+settings.register_profile("tb2csv", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tb2csv")
 
 
 @pytest.fixture(params=list(SCANNERS))

@@ -111,6 +111,22 @@ def scalars(*rows: str) -> str:
     return table("wall_time,step,value", *rows)
 
 
+#: What every table of trials begins with.
+TRIAL = "run,session_group,status,start_time,end_time"
+#: The cells of a metric that a trial has not.
+NO_METRIC = ",,,,"
+
+
+def metric(name: str) -> str:
+    """Return the columns of a metric: its last value, the least and the greatest with their steps."""
+    return f"{name},{name}:min,{name}:min_step,{name}:max,{name}:max_step"
+
+
+def once(value: str, step: int) -> str:
+    """Return the cells of a metric that was written once."""
+    return f"{value},{value},{step},{value},{step}"
+
+
 def base64_of(data: bytes) -> str:
     """Return bytes as a cell holds them."""
     return base64.b64encode(data).decode()
@@ -261,6 +277,7 @@ def a_restart_loses_nothing() -> Scenario:
         },
         {"scalars/x.csv": scalars("1.5,0,0.0", "1.5,1,1.0", "1.5,2,2.0", "1.5,1,11.0", "1.5,2,12.0")},
         account=(5, 5, 0, 0),
+        notes=1,
     )
 
 
@@ -311,6 +328,7 @@ def metadata_is_remembered_from_file_to_file_of_a_run() -> Scenario:
             "a/text/note.csv": table("wall_time,step,text", "1.5,1,one", "1.5,2,two"),
             "b/blobs/note.csv": table("wall_time,step,data", "1.5,3,dGhyZWU="),
         },
+        notes=1,
     )
 
 
@@ -326,6 +344,7 @@ def files_of_a_run_come_in_the_order_of_their_first_wall_times() -> Scenario:
             ]
         },
         {"run/scalars/x.csv": scalars("101.0,1,1.0", "50.0,3,3.0", "49.0,4,4.0", "301.0,5,5.0")},
+        notes=1,
     )
 
 
@@ -780,7 +799,7 @@ def precision_recall_curves() -> Scenario:
 
 @scenario
 def hyperparameters_of_tensorflow_2() -> Scenario:
-    """Every number is a double on disk, also an integer. Metrics are the last values of their tags."""
+    """Every number is a double on disk, also an integer. Metrics have their last values, and their extremes."""
     trial = {"rate": 0.1, "layers": 2, "optimizer": "adam", "bias": True}
     return Scenario(
         {
@@ -798,9 +817,9 @@ def hyperparameters_of_tensorflow_2() -> Scenario:
         },
         {
             "hparams.csv": table(
-                "run,session_group,status,start_time,end_time,optimizer,rate,layers,bias,accuracy",
-                "trial_0,g0,success,100.5,200.25,adam,0.1,2.0,true,0.7",
-                'trial_1,g1,failure,300.0,301.0,"sgd, slow",0.1,2.0,false,',
+                f"{TRIAL},optimizer,rate,layers,bias,{metric('accuracy')},duration",
+                "trial_0,g0,success,100.5,200.25,adam,0.1,2.0,true,0.7,0.1,1,0.7,2,99.75",
+                f'trial_1,g1,failure,300.0,301.0,"sgd, slow",0.1,2.0,false,{NO_METRIC},1.0',
             ),
             "trial_0/scalars/accuracy.csv": scalars("1.5,1,0.1", "1.5,2,0.7"),
             "trial_0/scalars/other.csv": scalars("1.5,1,1.0"),
@@ -828,9 +847,9 @@ def hyperparameters_of_torch() -> Scenario:
         },
         {
             "hparams.csv": table(
-                "run,session_group,status,start_time,end_time,bias,rate,accuracy,loss",
-                "100.5,,success,,,1.0,0.1,0.5,",
-                "200.5,,,,,0.0,,0.25,2.0",
+                f"{TRIAL},bias,rate,{metric('accuracy')},{metric('loss')},duration",
+                f"100.5,,success,,,1.0,0.1,{once('0.5', 0)},{NO_METRIC},",
+                f"200.5,,,,,0.0,,{once('0.25', 0)},{once('2.0', 0)},",
             ),
             "100.5/scalars/accuracy.csv": scalars("1.5,0,0.5"),
             "200.5/scalars/loss.csv": scalars("1.5,0,2.0"),
@@ -865,13 +884,13 @@ def hyperparameters_of_several_sessions_in_one_run() -> Scenario:
         },
         {
             "hparams.csv": table(
-                "run,session_group,status,start_time,end_time,rate,units,loss",
-                "started_late,,success,8.0,9.0,4.0,,",
-                "twice,,success,100.0,150.0,0.5,,",
-                "twice,,success,200.0,260.0,0.25,3.0,1.0",
-                "within,,success,,,1.0,,",
-                "within,,failure,,,2.0,,",
-                "without_start,,success,,9.0,,,4.0",
+                f"{TRIAL},rate,units,{metric('loss')},duration",
+                f"started_late,,success,8.0,9.0,4.0,,{NO_METRIC},1.0",
+                f"twice,,success,100.0,150.0,0.5,,{NO_METRIC},50.0",
+                "twice,,success,200.0,260.0,0.25,3.0,1.0,1.0,3,2.0,1,60.0",
+                f"within,,success,,,1.0,,{NO_METRIC},",
+                f"within,,failure,,,2.0,,{NO_METRIC},",
+                f"without_start,,success,,9.0,,,{once('4.0', 1)},",
             ),
             "twice/scalars/loss.csv": scalars("1.5,1,2.0", "1.5,3,1.0"),
             "without_start/scalars/loss.csv": scalars("1.5,1,4.0"),
@@ -897,11 +916,11 @@ def hyperparameters_that_are_now_this_now_that() -> Scenario:
         },
         {
             "hparams.csv": table(
-                "run,session_group,status,start_time,end_time,hparam:status,mixed,acc,nothing,not_a_number,"
-                "validation/acc,metric:acc",
-                "a,,,,,warm,true,3.0,,,0.5,",
-                "b,,,,,cold,0.5,,,,,0.25",
-                "c,,running,,,,x,,,NaN,,",
+                f"{TRIAL},hparam:status,mixed,acc,nothing,not_a_number,{metric('validation/acc')},"
+                "metric:acc,acc:min,acc:min_step,acc:max,acc:max_step,duration",
+                f"a,,,,,warm,true,3.0,,,{once('0.5', 1)},{NO_METRIC},",
+                f"b,,,,,cold,0.5,,,,{NO_METRIC},{once('0.25', 1)},",
+                f"c,,running,,,,x,,,NaN,{NO_METRIC},{NO_METRIC},",
             ),
             "a/validation/scalars/acc.csv": scalars("1.5,1,0.5"),
             "b/scalars/acc.csv": scalars("1.5,1,0.25"),
@@ -1259,7 +1278,7 @@ def filter_hyperparameters_alone() -> Scenario:
     return Scenario(
         {"r": [at(0, hparams_start({"rate": 0.5})), at(1, scalar("loss", 2)), at(2, scalar("loss", 1))]},
         {
-            "hparams.csv": table("run,session_group,status,start_time,end_time,rate,loss", "r,,,,,0.5,1.0"),
+            "hparams.csv": table(f"{TRIAL},rate,{metric('loss')},duration", "r,,,,,0.5,1.0,1.0,2,2.0,1,"),
         },
         {"kinds": ("hparams",)},
         (3, 1, 2, 0),
@@ -1397,7 +1416,7 @@ def hyperparameters_that_cannot_be_decoded() -> Scenario:
             "bad": [at(3, broken), at(4, tensor("_hparams_/session_start_info", np.zeros(0, np.float32), "hparams"))],
         },
         {
-            "hparams.csv": table("run,session_group,status,start_time,end_time,rate", "good,,,,,0.5"),
+            "hparams.csv": table(f"{TRIAL},rate,duration", "good,,,,,0.5,"),
             "bad/blobs/_hparams_/session_start_info.undecodable.csv": Undecodable([("1.5", "3", b"\xff")]),
         },
         account=(3, 2, 0, 1),
@@ -1421,8 +1440,8 @@ def hyperparameters_that_are_odd() -> Scenario:
         },
         {
             "hparams.csv": table(
-                "run,session_group,status,start_time,end_time,nested",
-                r'r,,99,,,"[NaN, {""a"": -Infinity, ""b"": [true, null, ""\u00e9""], ""c"": 2.0}]"',
+                f"{TRIAL},nested,duration",
+                r'r,,99,,,"[NaN, {""a"": -Infinity, ""b"": [true, null, ""\u00e9""], ""c"": 2.0}]",',
             ),
         },
     )
@@ -1541,7 +1560,7 @@ def the_manifest() -> Scenario:
             "histograms/old.stats.csv": table(STATS, "40.0,9,0.0,0.0,0.0,0.0,0.0"),
             "blobs/t.undecodable.csv": Undecodable([("30.0", "9", string_tensor([b"\xff"], ()).SerializeToString())]),
             "r/scalars/n.csv": scalars("6.0,5,0.1"),
-            "hparams.csv": table("run,session_group,status,start_time,end_time,flag,n", "r,,,,,true,0.1"),
+            "hparams.csv": table(f"{TRIAL},flag,{metric('n')},duration", f"r,,,,,true,{once('0.1', 5)},"),
         },
         account=(7, 6, 0, 1),
     )
@@ -1559,8 +1578,9 @@ def metrics_of_other_types_than_float32() -> Scenario:
         },
         {
             "hparams.csv": table(
-                "run,session_group,status,start_time,end_time,rate,a,b,c,d,e,f",
-                "r,,,,,1.0,0.1,0.5,1073741824.0,NaN,inf,0.1",
+                f"{TRIAL},rate,{','.join(map(metric, 'abcdef'))},duration",
+                f"r,,,,,1.0,{once('0.1', 1)},{once('0.5', 1)},{once('1073741824.0', 1)},NaN,,,,,"
+                f"{once('inf', 1)},{once('0.1', 1)},",
             ),
             "r/scalars/a.csv": scalars("1.5,1,0.1"),
             "r/scalars/b.csv": scalars("1.5,1,0.5"),

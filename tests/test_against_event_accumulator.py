@@ -1,19 +1,42 @@
-"""Against TensorBoard's EventAccumulator, told to sample and purge nothing: the same tags, times, steps and values."""
+"""Against TensorBoard's EventAccumulator, told to sample nothing.
+
+Where it purges nothing either, the same tags, times, steps and values; where it does, ``purge`` keeps the same rows.
+"""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
-from event_files import event, legacy_histogram, legacy_image, scalar, simple_value, tensor, write_run
+from event_files import (
+    Value,
+    event,
+    file_name,
+    frames,
+    hparams_end,
+    legacy_histogram,
+    legacy_image,
+    run_metadata,
+    scalar,
+    simple_value,
+    tensor,
+    write_run,
+)
+from histories import scan_run
+from hypothesis import event as note
+from hypothesis import given
+from hypothesis import strategies as st
 from tables import read_columns, read_index, read_rows, same_bits
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.compat.proto.event_pb2 import LogMessage, SessionLog
 from tensorboard.util import tensor_util
 
 import tb2csv
+from tb2csv.runs.restarts import purge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,9 +50,9 @@ RUNS = sorted(
 )
 
 
-def accumulate(folder: Path) -> EventAccumulator:
+def accumulate(folder: Path, *, purges: bool = False) -> EventAccumulator:
     keep_all = dict.fromkeys(event_accumulator.DEFAULT_SIZE_GUIDANCE, 0)
-    return EventAccumulator(str(folder), size_guidance=keep_all, purge_orphaned_data=False).Reload()
+    return EventAccumulator(str(folder), size_guidance=keep_all, purge_orphaned_data=purges).Reload()
 
 
 def rows_of(out: Path, index: list[dict[str, str]], kinds: Iterable[str], tag: str) -> dict[str, Any]:
@@ -163,3 +186,104 @@ def test_generated_events(tmp_path: Path) -> None:
     tb2csv.convert(tmp_path / "logs", tmp_path / "out")
     assert check_run(tmp_path / "out", tmp_path / "logs") == 5
     assert [row["rows"] for row in read_index(tmp_path / "out") if row["tag"] == "tf2"] == ["900"]
+
+
+# What it purges. Each event has a wall time of its own, by which its values are known again.
+
+
+def with_empty_summary(**fields: Any) -> Any:
+    made = event(**fields)
+    made.summary.SetInParent()
+    return made
+
+
+#: What values may be, as functions of a tag; the last is metadata alone, which is stored nowhere.
+VALUES: list[Callable[[str], Value]] = [
+    lambda tag: simple_value(tag, 0),
+    lambda tag: scalar(tag, 0),
+    lambda tag: legacy_histogram(tag, [0.0, 1.0], [1.0, 1.0]),
+    lambda tag: legacy_image(tag, 1, 1, b"image"),
+    lambda tag: Value(tag=tag, metadata=hparams_end(has_tensor=False).metadata),
+]
+#: What events may be that have no values: functions of step and wall time.
+BARE_EVENTS: list[Callable[..., Any]] = [
+    lambda **fields: event(session_log=SessionLog(status=SessionLog.START), **fields),
+    lambda **fields: event(session_log=SessionLog(status=SessionLog.STOP), **fields),
+    lambda **fields: event(log_message=LogMessage(message="so"), **fields),
+    lambda **fields: event(graph_def=b"graph", **fields),
+    lambda **fields: event(tagged_run_metadata=run_metadata("a", b"trace"), **fields),
+    event,
+    with_empty_summary,
+]
+
+
+class PlannedEvent(NamedTuple):
+    step: int
+    bare: int | None
+    values: list[tuple[str, int]]
+
+
+class PlannedFile(NamedTuple):
+    version: str | None
+    events: list[PlannedEvent]
+
+
+STEPS = st.one_of(st.integers(-2, 6), st.sampled_from([-(2**63), 2**40, 2**63 - 1]))
+A_VALUE = st.tuples(st.sampled_from("abc"), st.sampled_from(range(len(VALUES))))
+WITH_VALUES = st.builds(PlannedEvent, STEPS, st.none(), st.lists(A_VALUE, min_size=1, max_size=3))
+WITHOUT_VALUES = st.builds(PlannedEvent, STEPS, st.sampled_from(range(len(BARE_EVENTS))), st.just([]))
+START = st.builds(PlannedEvent, STEPS, st.just(0), st.just([]))
+VERSIONS = st.sampled_from([None, "brain.Event:1", "brain.Event:2", "brain.Event:2", "3", "brain.Event:two"])
+FILES = st.builds(PlannedFile, VERSIONS, st.lists(st.one_of(WITH_VALUES, WITH_VALUES, START, WITHOUT_VALUES)))
+
+
+def write_planned(folder: Path, files: list[PlannedFile]) -> None:
+    wall_time = 0.0
+    for number, file in enumerate(files):
+        events = [] if file.version is None else [event(file_version=file.version, wall_time=wall_time)]
+        for planned in file.events:
+            wall_time += 1
+            fields = {"step": planned.step, "wall_time": wall_time}
+            if planned.bare is None:
+                events.append(event(*(VALUES[value](tag) for tag, value in planned.values), **fields))
+            else:
+                events.append(BARE_EVENTS[planned.bare](**fields))
+        wall_time += 1
+        (folder / file_name(number)).write_bytes(frames(events))
+
+
+def accumulated(folder: Path) -> list[tuple[str, float]]:
+    """Return tag and wall time of every value that EventAccumulator has kept."""
+    accumulator = accumulate(folder, purges=True)
+    items = {
+        event_accumulator.SCALARS: accumulator.Scalars,
+        event_accumulator.HISTOGRAMS: accumulator.Histograms,
+        event_accumulator.IMAGES: accumulator.Images,
+        event_accumulator.TENSORS: accumulator.Tensors,
+    }
+    tags = accumulator.Tags()
+    return [(tag, each.wall_time) for kind, get in items.items() for tag in tags[kind] for each in get(tag)]
+
+
+@given(st.lists(FILES, min_size=1, max_size=3))
+def test_purge_keeps_what_it_keeps(files: list[PlannedFile]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_planned(Path(folder), files)
+        scanned = scan_run(Path(folder))
+        accumulator_keeps = accumulated(Path(folder))
+    history = scanned.history
+    kept = purge(history)
+    is_stored = ~np.isin(history.kind, [0, 9, 10, 11])
+    assert kept[~is_stored].all()
+    ours = [(scanned.tag_of(row), float(history.wall_time[row])) for row in np.flatnonzero(kept & is_stored)]
+    assert sorted(ours) == sorted(accumulator_keeps)
+    note(f"purges: {not kept.all()}")
+
+
+@pytest.mark.usefixtures("scanner")
+def test_purge_of_sample_logs_that_restart() -> None:
+    scanned = scan_run(SAMPLE_LOGS / "restarted")
+    kept = np.flatnonzero(purge(scanned.history))
+    ours = [(scanned.tag_of(row), float(scanned.history.wall_time[row])) for row in kept]
+    assert sorted(ours) == sorted(accumulated(SAMPLE_LOGS / "restarted"))
+    assert len(ours) < len(scanned.history.tag)

@@ -23,6 +23,7 @@ from event_files import (
 from make_expected import SAMPLE_LOGS
 
 import tb2csv
+from tb2csv.layouts.places import LAYOUTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +64,22 @@ def test_every_kind_of_cell_is_valid(style: str, tmp_path: Path) -> None:
     )
     write_run(tmp_path / "logs" / "other", event(hparams_start({"bool": False, "mixed": "y"})))
     tb2csv.convert(tmp_path / "logs", tmp_path / "out", tensors=style)
+    assert validate(tmp_path / "out") == []
+
+
+#: frictionless reads no Zstandard, no Arrow, and JSON Lines and Parquet only with packages of its own.
+@pytest.mark.parametrize("format_name", ["csv", "csv.gz"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_is_valid(layout: str, format_name: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    tb2csv.convert(SAMPLE_LOGS, out, layout=layout, format=format_name, time=("epoch", "iso", "relative"))
+    assert validate(out) == []
+
+
+def test_the_download_header_is_valid(tmp_path: Path) -> None:
+    numbers = [float("nan"), float("inf"), -float("inf"), 1e-5, 0.1]
+    write_run(tmp_path / "logs", *(event(scalar("x", number), scalar("b", 1, "bool")) for number in numbers))
+    tb2csv.convert(tmp_path / "logs", tmp_path / "out", header="tensorboard")
     assert validate(tmp_path / "out") == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -139,13 +140,15 @@ def test_the_script_and_the_module_are_the_same(logdir: Path) -> None:
 
 
 SHARED = ["--run", "--exclude-run", "--strict", "--json", "--quiet", "-q", "--workers", "--debug", "--help", "-h"]
+SHAPES = ["--layout", "--format", "--header", "--on-duplicate", "--time", "--relative-to", "--escape-formulas"]
+ROWS = ["--min-step", "--max-step", "--every", "--last", "--restarts", "--sessions", "--merge-subruns"]
 FILTERS = ["--tag", "--kind", "--exclude-tag"]
 
 
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("convert", [*SHARED, *FILTERS, "--tensors", "--overwrite"]),
+        ("convert", [*SHARED, *FILTERS, *SHAPES, *ROWS, "--tensors", "--overwrite"]),
         ("ls", [*SHARED, *FILTERS]),
         ("check", SHARED),
     ],
@@ -362,7 +365,7 @@ def test_convert_prints_where_the_tables_are(run: Callable[..., Ran], logdir: Pa
 
 def test_convert_tells_what_was_not_asked_for(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
     ran = run("convert", logdir, out, "--tag", "loss")
-    assert ran == Ran(0, f"3 values of 1 run in 1 table, 2 values not asked for: see {out}/index.csv\n", "")
+    assert ran == Ran(0, f"3 values of 1 run in 1 table, 2 values left out: see {out}/index.csv\n", "")
 
 
 def test_convert_prints_json(run: Callable[..., Ran], damaged: Path, out: Path) -> None:
@@ -617,8 +620,11 @@ def test_a_closed_standard_error(damaged: Path, out: Path, closed: str) -> None:
 
 
 def large_log(folder: Path) -> Path:
+    """Write a log that takes room in any format: its numbers cannot be compressed."""
     for number in range(3):
-        write_run(folder / f"run{number}", *(event(scalar("loss", step), step=step) for step in range(5000)))
+        numbers = random.Random(number)  # noqa: S311 - no secret
+        events = [event(scalar("loss", numbers.random()), step=i, wall_time=numbers.random()) for i in range(5000)]
+        write_run(folder / f"run{number}", *events)
     return folder
 
 
@@ -653,10 +659,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run([shutil.which("umount") or "umount", str(place)], check=True)
 
 
-def test_a_full_disk(small_disk: Path, logdir: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "shape", ["--format=csv", "--format=csv.gz", "--format=parquet", "--format=arrow", "--layout=long"]
+)
+def test_a_full_disk(small_disk: Path, logdir: Path, tmp_path: Path, shape: str) -> None:
     tb2csv.convert(logdir, small_disk / "out")
     before = tree(small_disk)
-    ran = run_process("convert", "--overwrite", large_log(tmp_path / "large"), small_disk / "out")
+    ran = run_process("convert", "--overwrite", shape, large_log(tmp_path / "large"), small_disk / "out")
     assert_refused(ran, "could not be written", "No space left on device", "nothing was changed")
     assert tree(small_disk) == before
     assert [path.name for path in small_disk.iterdir()] == ["out"]
@@ -669,14 +678,14 @@ def test_a_full_disk(small_disk: Path, logdir: Path, tmp_path: Path) -> None:
 _SLOWLY = """
 import signal, sys, time
 from tb2csv.cli import main
-from tb2csv.sinks.csv import CsvSink
+from tb2csv.sinks.appending import AppendingSink
 signal.signal(signal.SIGINT, signal.default_int_handler)
-append = CsvSink.append
+append = AppendingSink.append
 def slowly(*arguments):
     append(*arguments)
     print("writing", flush=True)
     time.sleep(0.1)
-CsvSink.append = slowly
+AppendingSink.append = slowly
 main()
 """
 

@@ -30,20 +30,23 @@ from event_files import (
     write_run,
 )
 from event_files import field as wire_field
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tables import parse_lines, read_index, read_rows
+from tensorboard.compat.proto.types_pb2 import DataType
 
 import tb2csv
-from tb2csv import decoders, run_tables
-from tb2csv.decoders import histograms, media, stacks, tensors
+from tb2csv import decoders
+from tb2csv.decoders import DecodeOptions, decoder, histograms, media, stacks, tensors
 from tb2csv.decoders.one_by_one import Decoded
+from tb2csv.event_files.values import ValueBlock, ValueColumns, ValueForm, ValueKind, pack_row
+from tb2csv.layouts import run_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tb2csv.runs import Rows
+    from tb2csv.runs.run_reader import Rows
 
 
 @pytest.fixture(params=[1, 2, 5, 7])
@@ -160,6 +163,40 @@ def test_indices_are_made_for_a_piece_alone(monkeypatch: pytest.MonkeyPatch) -> 
         tracemalloc.stop()
     assert rows == array.size
     assert peak < array.size
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=20), st.integers(0, 14))
+@example([0, 50], 14)
+def test_payloads_are_stacked_wherever_they_lie(starts: list[int], size: int) -> None:
+    """In any order, over one another, and up to the last byte of the buffer."""
+    buffer = bytes(range(64))
+    columns = ValueColumns()
+    columns.extend(b"".join(pack_row(0, 0.0, 0, 0.0, 1000 + start, size) for start in starts))
+    form = ValueForm(b"t", ValueKind.TENSOR_CONTENT, DataType.Value("DT_UINT8"), (size,))
+    rows = np.arange(len(starts))
+    values = decoder.Values(ValueBlock(columns, memoryview(buffer), 1000), rows, [form], lambda: rows, DecodeOptions())
+    (stack,) = stacks.stacks(values)
+    assert isinstance(stack, stacks.Stack)
+    assert stack.array.tolist() == [list(buffer[start : start + size]) for start in starts]
+
+
+@pytest.mark.usefixtures("piece_rows")
+def test_histograms_of_changing_size_in_many_pieces(tmp_path: Path) -> None:
+    sizes = [3, 3, 3, 2, 0, 2, 2, 2, 3, 1, 1, 3, 3]
+    buckets = [[(step, i, 10 * step + i) for i in range(size)] for step, size in enumerate(sizes)]
+    made = [histogram("h", np.reshape(each, (-1, 3))) for each in buckets]
+    out = convert(tmp_path, *(event(value, step=step) for step, value in enumerate(made)))
+    rows = [[int(float(cell)) for cell in list(row.values())[1:]] for row in read_rows(out / "histograms" / "h.csv")]
+    assert rows == [[step, i, *bucket] for step, each in enumerate(buckets) for i, bucket in enumerate(each)]
+
+
+def test_histograms_of_one_size_and_several_tags_are_numbered_alike(tmp_path: Path) -> None:
+    counts = {"a": 1, "b": 3, "c": 2}
+    values = [histogram(tag, [[0, 1, 2], [1, 2, 3]]) for tag, count in counts.items() for _ in range(count)]
+    out = convert(tmp_path, event(*values))
+    assert {tag: column(out, f"histograms/{tag}.csv", "bucket") for tag in counts} == {
+        tag: ["0", "1"] * count for tag, count in counts.items()
+    }
 
 
 @pytest.mark.usefixtures("piece_rows")
@@ -539,7 +576,7 @@ def test_every_trial_is_a_row(
     known = {name for hparams in trials.values() for name in hparams} | set(declared)
     # Where no metric is declared, every scalar counts as one.
     pairs = {pair if isinstance(pair, tuple) else ("", pair) for pair in metrics} or {("", "x")}
-    assert len(header) == len(set(header)) == 5 + len(known) + len(pairs)
+    assert len(header) == len(set(header)) == 5 + len(known) + 5 * len(pairs) + 1
     assert [row[0] for row in rows] == sorted(trials)
     assert all(len(row) == len(header) for row in rows)
 

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 import tb2csv
-from tb2csv.decoders import DECODERS, FALLBACKS, TENSOR_STYLES
-from tb2csv.selection import KINDS
+from tb2csv.decoders import DECODERS, FALLBACKS
+from tb2csv.selection import KINDS, TENSOR_STYLES
 from tb2csv.sinks.file_names import RESERVED_FOLDERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,8 +83,8 @@ def test_what_help_says_is_in_the_reference(command: str, tmp_path: Path) -> Non
 def test_every_command_is_in_the_reference_and_in_the_readme(tmp_path: Path) -> None:
     shown = run("tb2csv --help", tmp_path, width=400)
     for command in cli_reference["commands"]():
-        assert re.search(rf"^\W*{command} ", shown, re.MULTILINE)
-        assert f"`tb2csv {command} LOGDIR" in read("README.md")
+        assert re.search(rf"^\W*{command.split()[0]} ", shown, re.MULTILINE)  # of a group's commands, the group
+        assert re.search(rf"`tb2csv {command} [A-Z]", read("README.md"))
 
 
 def test_the_fields_of_ls_are_in_the_reference(tmp_path: Path) -> None:

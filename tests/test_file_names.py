@@ -13,14 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tb2csv.sinks.file_names import (
-    RESERVED_ENDINGS,
-    RESERVED_FOLDERS,
-    UniqueNames,
-    encode_segment,
-    run_path,
-    tag_path,
-)
+from tb2csv.sinks import file_names
+from tb2csv.sinks.file_names import RESERVED_ENDINGS, RESERVED_FOLDERS, encode_segment
 
 KINDS = (
     *("scalars", "histograms", "histogram_stats", "tensors", "text", "images", "audio", "hparams"),
@@ -36,11 +30,33 @@ INVISIBLE = (
     "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 #: What tb2csv puts behind the path of a tag, files first.
-FILE_ENDINGS = (".csv", ".stats.csv", ".nodes.csv", ".undecodable.csv", ".parquet", ".csv.gz", ".json", ".jsonl.zst")
+FILE_ENDINGS = (
+    *(".csv", ".stats.csv", ".nodes.csv", ".undecodable.csv", ".parquet", ".csv.gz", ".csv.zst", ".arrow"),
+    *(".json", ".jsonl", ".jsonl.zst"),
+)
 FOLDER_ENDING = ".files"
 CUT = re.compile(r"~[0-9a-f]{16}\Z")
 SHORTENED = re.compile(r"~[0-9a-f]{24}\Z")
 CLASH = re.compile(r"~[0-9a-f]{12}\Z")
+
+
+def run_path(run: str) -> PurePosixPath:
+    return PurePosixPath(file_names.run_path(run))
+
+
+def tag_path(tag: str) -> PurePosixPath:
+    return PurePosixPath(file_names.tag_path(tag))
+
+
+class UniqueNames:
+    """The registry, with paths for text."""
+
+    def __init__(self) -> None:
+        self._names = file_names.UniqueNames()
+
+    def claim(self, path: PurePosixPath, original: str) -> PurePosixPath:
+        return PurePosixPath(self._names.claim("" if path == PurePosixPath() else str(path), original))
+
 
 # Pieces that some rule looks at, so that random names meet the rules and each other.
 PIECES = (

@@ -10,7 +10,7 @@ import stat
 import sys
 import threading
 import time
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import polars as pl
@@ -23,18 +23,21 @@ import tb2csv
 from tb2csv import conversion
 from tb2csv.errors import OutputError
 from tb2csv.executors import map_runs
+from tb2csv.layouts.run_tables import RunTables
 from tb2csv.logdir import Run, discover
-from tb2csv.run_tables import RunTables
-from tb2csv.runs import RunReader
+from tb2csv.runs.run_reader import RunReader
 from tb2csv.selection import Selection
-from tb2csv.sinks import csv as csv_sink
-from tb2csv.sinks.csv import CsvSink, TableRows
+from tb2csv.sinks import appending
+from tb2csv.sinks.appending import AppendingSink, TableRows
+from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.folder import TableFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FILE = PurePosixPath("run/scalars/loss.csv")
+    from tb2csv.report import RunReport
+
+FILE = "run/scalars/loss.csv"
 
 
 def logs(folder: Path, number: float = 1.0, runs: int = 3) -> Path:
@@ -74,7 +77,7 @@ def test_the_folder_appears_when_it_is_whole(out: Path) -> None:
             file.write(b"text")
         assert not out.exists()
         assert len(beside(out)) == 1
-    assert tree(out) == {str(FILE): b"text"}
+    assert tree(out) == {FILE: b"text"}
     assert beside(out) == []
 
 
@@ -98,9 +101,9 @@ def test_an_exception_in_a_worker_leaves_nothing(
 ) -> None:
     write = RunTables.write
 
-    def write_or_fail(tables: RunTables, reader: object) -> object:
-        report = write(tables, reader)  # type: ignore[arg-type]
-        if reader.run.name == failing:  # type: ignore[attr-defined]
+    def write_or_fail(tables: RunTables) -> RunReport:
+        report = write(tables)
+        if report.run == failing:
             raise ZeroDivisionError(failing)
         return report
 
@@ -118,7 +121,7 @@ def no_space(*_: object, **__: object) -> NoReturn:
 @pytest.mark.parametrize("when", ["tables", "manifest"])
 def test_a_full_disk_is_an_output_error(logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     if when == "tables":
-        monkeypatch.setattr(CsvSink, "append", no_space)
+        monkeypatch.setattr(AppendingSink, "append", no_space)
     else:
         monkeypatch.setattr(conversion, "write_manifest", no_space)
     with pytest.raises(OutputError, match=r"could not be written .*No space left on device.*; nothing was changed"):
@@ -239,7 +242,7 @@ def test_a_relative_place_stays_where_it_was(logdir: Path, out: Path, monkeypatc
     with TableFolder("out") as folder:
         monkeypatch.chdir(logdir)
         folder.append(FILE, b"text")
-    assert tree(out) == {str(FILE): b"text"}
+    assert tree(out) == {FILE: b"text"}
 
 
 # Replacing an earlier conversion
@@ -509,11 +512,11 @@ def test_tables_are_the_same_text_together_and_alone(
     out = tmp_path_factory.mktemp("sink") / "out"
     expected: dict[str, list[pl.DataFrame]] = {}
     with pytest.MonkeyPatch.context() as patch, TableFolder(out) as folder:
-        patch.setattr(csv_sink, "_LARGE", large)
-        patch.setattr(csv_sink, "_WAITING", waiting)
-        sink = CsvSink(folder)
+        patch.setattr(appending, "_LARGE", large)
+        patch.setattr(appending, "_WAITING", waiting)
+        sink = AppendingSink(folder, CsvFormat())
         for piece, (frame, bounds) in list(enumerate(pieces)) * chunks:
-            tables = [TableRows(PurePosixPath(f"t{piece}/{i}.csv"), *rows) for i, rows in enumerate(bounds)]
+            tables = [TableRows(f"t{piece}/{i}.csv", *rows) for i, rows in enumerate(bounds)]
             sink.append(frame, tables)
             for path, start, stop in tables:
                 expected.setdefault(str(path), []).append(frame[start:stop])
@@ -528,8 +531,8 @@ def test_the_text_reads_back(tmp_path_factory: pytest.TempPathFactory, drawn: tu
     frame, _ = drawn
     out = tmp_path_factory.mktemp("sink") / "out"
     with TableFolder(out) as folder:
-        sink = CsvSink(folder)
-        sink.append(frame, [TableRows(PurePosixPath("t.csv"), 0, len(frame))])
+        sink = AppendingSink(folder, CsvFormat())
+        sink.append(frame, [TableRows("t.csv", 0, len(frame))])
         sink.flush()
     rows = list(csv.reader(io.StringIO((out / "t.csv").read_bytes().decode(), newline="")))
     assert rows[0] == frame.columns

@@ -11,6 +11,7 @@ import google_crc32c
 import numpy as np
 import pytest
 from event_files import (
+    double_field,
     event,
     event_file,
     field,
@@ -42,7 +43,7 @@ from tensorboard.compat.proto.histogram_pb2 import HistogramProto
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
-from tb2csv.event_files.event_file import EventFileReader
+from tb2csv.event_files.event_file import EventFileReader, first_event
 from tb2csv.event_files.scanners import SCANNERS
 from tb2csv.event_files.values import ScanStatus, ValueColumns, ValueForm, ValueKind
 
@@ -520,6 +521,33 @@ def test_a_summary_beside_a_graph_is_read() -> None:
 def test_a_second_summary_is_read() -> None:
     serialized = raw_event(simple_value("a", 1.0)) + field(5, field(1, simple_value("b", 2.0).SerializeToString()))
     assert read_by_all(frame(serialized)).tags == ["a", "b"]
+
+
+def test_each_tagged_run_metadata_is_read() -> None:
+    tagged = [field(8, field(1, tag) + field(2, b"of " + tag)) for tag in (b"a", b"b")]
+    reading = read_by_all(frame(raw_event(more=b"".join(tagged))))
+    assert [(row.form.tag, row.form.kind, row.payload) for row in reading.rows] == [
+        (b"a", ValueKind.RUN_METADATA, b"of a"),
+        (b"b", ValueKind.RUN_METADATA, b"of b"),
+    ]
+
+
+def test_pieces_of_a_message_are_one_message() -> None:
+    """As protobuf has it: to join what two fields of one number hold is to merge them."""
+    shape = [field(2, field(2, varint(1 << 3) + varint(size))) for size in (2, 3)]
+    proto = varint(1 << 3) + b"\x01" + b"".join(shape) + field(4, bytes(24))
+    pieces = [metadata("hparams").SerializeToString(), field(2, b"its name")]
+    row = only_row(raw_event(raw_value(b"t", field(8, proto), *(field(9, piece) for piece in pieces))))
+    assert row.form == ValueForm(b"t", ValueKind.TENSOR_CONTENT, 1, (2, 3), b"".join(pieces))
+    assert TensorProto.FromString(proto).tensor_shape.dim[1].size == 3
+    scalar_in_pieces = varint(1 << 3) + b"\x01" + field(2, b"") + field(5, b"") + field(5, struct.pack("<f", 1.5))
+    assert only_row(raw_event(raw_value(b"t", field(8, scalar_in_pieces)))).number == 1.5
+
+
+def test_a_first_event_tells_its_time_even_where_its_summary_is_broken() -> None:
+    data = frame(double_field(1, 5.5) + field(5, b"\xff"))
+    assert read_by_all(data).account.damaged_records == 1
+    assert first_event(MemorySource(data)).wall_time == 5.5
 
 
 def test_the_last_step_counts() -> None:

@@ -13,7 +13,15 @@ import typer
 
 from tb2csv.cli.check import check
 from tb2csv.cli.convert import convert
+from tb2csv.cli.diagnose import diagnose
+from tb2csv.cli.hparams import hparams
+from tb2csv.cli.layer_errors import layer_errors
 from tb2csv.cli.ls import ls
+from tb2csv.cli.plot import plot
+from tb2csv.cli.predict import predict
+from tb2csv.cli.reduce import reduce
+from tb2csv.cli.state import app as state
+from tb2csv.cli.summary import summary
 from tb2csv.cli.terminal import EXIT_USAGE, error_messages, print_result
 
 app = typer.Typer(
@@ -26,6 +34,14 @@ app = typer.Typer(
 app.command()(convert)
 app.command()(ls)
 app.command()(check)
+app.command()(summary)
+app.command()(hparams)
+app.command()(reduce)
+app.command()(plot)
+app.command()(diagnose)
+app.command()(layer_errors)
+app.command()(predict)
+app.add_typer(state, name="state")
 
 
 def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer calls it so

@@ -1,8 +1,7 @@
-"""``tb2csv convert``: every value of every event file, as CSV tables."""
+"""``tb2csv convert``: every value of every event file, as tables."""
 
 from __future__ import annotations
 
-import enum
 from typing import Annotated
 
 import typer
@@ -19,15 +18,6 @@ from tb2csv.cli.terminal import (
 )
 
 
-class TensorStyle(str, enum.Enum):
-    """How tensors are laid out."""
-
-    elements = "elements"
-    wide = "wide"
-    base64 = "base64"
-    npy = "npy"
-
-
 def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option
     logdir: options.LogdirArgument,
     out: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the tables; it appears when it is whole.")],
@@ -36,10 +26,21 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option
     kind: options.KindOption = [],  # noqa: B006
     exclude_run: options.ExcludeRunOption = [],  # noqa: B006
     exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
-    tensors: Annotated[
-        TensorStyle,
-        typer.Option(help="Tensors as a row for each element, a row for each step, base64 cells, or .npy files."),
-    ] = TensorStyle.elements,
+    min_step: options.MinStepOption = None,
+    max_step: options.MaxStepOption = None,
+    every: options.EveryOption = 1,
+    last: options.LastOption = False,
+    restarts: options.RestartsOption = options.Restarts["keep"],
+    sessions: options.SessionsOption = False,
+    merge_subruns: options.MergeOption = False,
+    layout: options.LayoutOption = options.Layout["tree"],
+    format: options.FormatOption = "csv",  # noqa: A002 - the option's name
+    header: options.HeaderOption = options.Header["plain"],
+    on_duplicate: options.DuplicateOption = options.Duplicate["last"],
+    time: options.TimeOption = "epoch",
+    relative_to: options.OriginOption = options.Origin["run"],
+    tensors: options.TensorsOption = options.TensorStyle["elements"],
+    escape_formulas: options.FormulasOption = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUT, if an earlier conversion and nothing else is in it.")
     ] = False,
@@ -49,13 +50,14 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write every value below LOGDIR as CSV tables into OUT: one for each run and tag, and index.csv to find them.
+    """Write every value below LOGDIR as tables into OUT: one for each run and tag, and index.csv to find them.
 
     Nothing is sampled. What is damaged is skipped, reported, and makes the exit status 3.
     """
     with error_messages(debug=debug):
         from tb2csv import conversion
         from tb2csv.logdir import discover
+        from tb2csv.runs.row_selection import RowSelection
 
         found = discover(logdir)
         with progress(found, shown=not (quiet or json)) as on_bytes:
@@ -63,7 +65,16 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option
                 found,
                 out,
                 selection=options.selection_of(run, tag, kind, exclude_run, exclude_tag),
+                rows=RowSelection(min_step, max_step, every, last, restarts.value, sessions),
+                layout=layout.value,
+                format=format,
+                header=header.value,
+                on_duplicate=on_duplicate.value,
+                time=time.split(","),
+                relative_to=relative_to.value,
                 tensors=tensors.value,
+                merge_subruns=merge_subruns,
+                escape_formulas=escape_formulas,
                 overwrite=overwrite,
                 strict=strict,
                 workers=workers,
@@ -73,7 +84,7 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option
             print_json(report.to_json())
         elif not quiet:
             print_problems(report)
-            left_out = f", {plural(report.values_filtered, 'value')} not asked for" if report.values_filtered else ""
+            left_out = f", {plural(report.values_filtered, 'value')} left out" if report.values_filtered else ""
             runs = sum(run.values_written > 0 for run in report.runs)
             print_result(
                 f"{plural(report.values_written, 'value')} of {plural(runs, 'run')} "

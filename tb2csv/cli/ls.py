@@ -19,10 +19,11 @@ from tb2csv.cli.terminal import (
     print_result,
     printable,
     progress,
+    shortened,
 )
 
 if TYPE_CHECKING:
-    from tb2csv.runs import SeriesAccount
+    from tb2csv.runs.run_reader import SeriesAccount
 
 _COLUMNS: Final = ("run", "tag", "kind", "plugin_name", "points", "first_step", "last_step")
 _NUMBERS: Final = ("points", "first_step", "last_step")
@@ -94,7 +95,7 @@ def _print_aligned(rows: list[dict[str, Any]]) -> None:
         widths = _fitting(widths, shutil.get_terminal_size().columns)
     for line in table:
         cells = [
-            cell.rjust(width) if name in _NUMBERS else _shortened(cell, width).ljust(width)
+            cell.rjust(width) if name in _NUMBERS else shortened(cell, width).ljust(width)
             for name, cell, width in zip(_COLUMNS, line, widths, strict=True)
         ]
         print_result(_GAP.join(cells).rstrip())
@@ -111,14 +112,6 @@ def _fitting(widths: list[int], total: int) -> list[int]:
         fitting[widest] -= 1
         excess -= 1
     return list(fitting.values())
-
-
-def _shortened(cell: str, width: int) -> str:
-    """Return the start and the end of a cell that is wider, for names of runs and tags differ at either."""
-    if len(cell) <= width:
-        return cell
-    end = (width - 1) // 2
-    return f"{cell[: width - 1 - end]}…{cell[len(cell) - end :]}"
 
 
 def _cell(value: str | int) -> str:

@@ -7,10 +7,22 @@ from typing import Annotated
 
 import typer
 
-from tb2csv.selection import KINDS, Selection
+from tb2csv.analysis.table_text import TABLE_TEXTS
+from tb2csv.layouts.places import HEADERS, LAYOUTS, ON_DUPLICATE
+from tb2csv.layouts.time_columns import ORIGINS, TIME_STYLES
+from tb2csv.selection import KINDS, RESTARTS, TENSOR_STYLES, Selection
+from tb2csv.sinks.formats import FORMATS
+
+# The choices are made of the registries, so that these alone say what there is.
 
 #: What values can be chosen by: the statistics of histograms come with these.
-Kind = enum.Enum("Kind", {kind: kind for kind in KINDS if kind != "histogram_stats"}, type=str)  # type: ignore[misc]
+Kind = enum.Enum("Kind", {name: name for name in KINDS if name != "histogram_stats"}, type=str)  # type: ignore[misc]
+TensorStyle = enum.Enum("TensorStyle", {name: name for name in TENSOR_STYLES}, type=str)  # type: ignore[misc]
+Restarts = enum.Enum("Restarts", {name: name for name in RESTARTS}, type=str)  # type: ignore[misc]
+Layout = enum.Enum("Layout", {name: name for name in LAYOUTS}, type=str)  # type: ignore[misc]
+Header = enum.Enum("Header", {name: name for name in HEADERS}, type=str)  # type: ignore[misc]
+Duplicate = enum.Enum("Duplicate", {name: name for name in ON_DUPLICATE}, type=str)  # type: ignore[misc]
+Origin = enum.Enum("Origin", {name: name for name in ORIGINS}, type=str)  # type: ignore[misc]
 
 LogdirArgument = Annotated[
     str, typer.Argument(metavar="LOGDIR", help="Folder with TensorBoard logs, one event file, or an fsspec URL.")
@@ -29,6 +41,71 @@ ExcludeRunOption = Annotated[
 ExcludeTagOption = Annotated[
     list[str], typer.Option("--exclude-tag", metavar="GLOB", help="No tags that match; repeatable.")
 ]
+MinStepOption = Annotated[int | None, typer.Option("--min-step", metavar="N", help="Only rows of step N or later.")]
+MaxStepOption = Annotated[int | None, typer.Option("--max-step", metavar="N", help="Only rows of step N or earlier.")]
+EveryOption = Annotated[
+    int, typer.Option("--every", min=1, metavar="N", help="Only every N-th row of each tag, beginning with the first.")
+]
+LastOption = Annotated[bool, typer.Option("--last", help="Only the last row of each tag.")]
+RestartsOption = Annotated[
+    Restarts,
+    typer.Option(
+        "--restarts",
+        help="What a restart wrote again: keep all; purge what EventAccumulator does, which spares tensors; "
+        "or supersede, as TensorBoard's own server does.",
+    ),
+]
+SessionsOption = Annotated[
+    bool, typer.Option("--sessions", help="Add a column session, which counts up at each restart of a run.")
+]
+MergeOption = Annotated[
+    bool,
+    typer.Option(
+        "--merge-subruns",
+        help="Fold the runs that add_scalars and add_hparams made back into their own, and tell where rows came from.",
+    ),
+]
+TensorsOption = Annotated[
+    TensorStyle,
+    typer.Option(
+        "--tensors", help="Tensors as a row for each element, a row for each step, base64 cells, or .npy files."
+    ),
+]
+LayoutOption = Annotated[
+    Layout,
+    typer.Option(
+        "--layout",
+        help="A table for each run and tag; for each tag; for each run, with a column for each scalar; for each kind.",
+    ),
+]
+# Not a choice: there may be others installed.
+FormatOption = Annotated[
+    str, typer.Option("--format", metavar="NAME", help=f"Format of the tables: {', '.join(FORMATS)}.")
+]
+HeaderOption = Annotated[
+    Header,
+    typer.Option("--header", help="Scalars with TensorBoard's own names for files and columns, or with ours."),
+]
+DuplicateOption = Annotated[
+    Duplicate,
+    typer.Option("--on-duplicate", help="Which value of a tag and step to keep in the wide layout."),
+]
+TimeOption = Annotated[
+    str,
+    typer.Option(
+        "--time", metavar="NAMES", help=f"Which columns tell the time, separated by commas: {', '.join(TIME_STYLES)}."
+    ),
+]
+OriginOption = Annotated[
+    Origin,
+    typer.Option("--relative-to", help="Relative times since the run's first event, or the tag's first value in it."),
+]
+FormulasOption = Annotated[
+    bool,
+    typer.Option(
+        "--escape-formulas", help="In CSV, put ' before text that a spreadsheet would take for a formula: =, +, -, @."
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print a machine-readable report to standard output, and nothing else there.")
 ]
@@ -39,6 +116,21 @@ WorkersOption = Annotated[
     typer.Option("--workers", min=1, metavar="N", help="Runs to work on at once. Default: one for each processor."),
 ]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+# Of the commands that make one table.
+TextFormat = enum.Enum("TextFormat", {name: name for name in TABLE_TEXTS}, type=str)  # type: ignore[misc]
+TextFormatOption = Annotated[
+    TextFormat | None,
+    typer.Option("--format", metavar="NAME", help="What to write; by default what the ending of FILE says, or CSV."),
+]
+OutputOption = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write to FILE, which appears when it is whole."),
+]
+OverwriteFileOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace FILE where there is one of that name already.")
+]
+TableJsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 
 
 def selection_of(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import typer
 
-from tb2csv.errors import UNREADABLE, DamagedError, OutputError, Tb2csvError
+from tb2csv.errors import UNREADABLE, DamagedError, OptionError, OutputError, Tb2csvError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ _SHOWN: Final = 20
 
 @contextlib.contextmanager
 def error_messages(*, debug: bool) -> Iterator[None]:
-    """Turn an exception into one sentence on standard error and exit status 1."""
+    """Turn an exception into one sentence on standard error and exit status 1, or 2 where it is an OptionError."""
     try:
         yield
     except typer.Exit:
@@ -49,7 +49,7 @@ def error_messages(*, debug: bool) -> Iterator[None]:
         else:
             detail = f"{type(error).__name__}: {error}"
             print_message(f"tb2csv: this should not happen, please report it with what --debug shows: {detail}")
-        raise typer.Exit(EXIT_ERROR) from None
+        raise typer.Exit(EXIT_USAGE if isinstance(error, OptionError) else EXIT_ERROR) from None
 
 
 @contextlib.contextmanager
@@ -107,6 +107,14 @@ def printable(text: str) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
+def shortened(cell: str, width: int) -> str:
+    """Return the start and the end of a cell that is wider, for names of runs and tags differ at either."""
+    if len(cell) <= width:
+        return cell
+    end = (width - 1) // 2
+    return f"{cell[: width - 1 - end]}…{cell[len(cell) - end :]}"
+
+
 def print_problems(report: Report) -> None:
     """Print what was damaged, left unfinished, kept undecoded or otherwise deserves a word, to standard error."""
     lines = [f"{printable(each.path)}: {_told(each)}" for each in report.damage]
@@ -121,7 +129,7 @@ def print_problems(report: Report) -> None:
         for run in report.runs
         for entry in run.undecodable
     ]
-    lines += [note for run in report.runs for note in run.notes]
+    lines += report.notes
     for line in lines[:_SHOWN]:
         print_message(line)
     if len(lines) > _SHOWN:

@@ -18,7 +18,7 @@ from tb2csv.decoders.media import AudioDecoder, ImageDecoder
 from tb2csv.decoders.pr_curves import PrCurveDecoder
 from tb2csv.decoders.scalars import ScalarDecoder
 from tb2csv.decoders.strings import BlobDecoder, TextDecoder
-from tb2csv.decoders.tensors import TENSOR_STYLES, TensorDecoder
+from tb2csv.decoders.tensors import TensorDecoder
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DECODERS",
-    "TENSOR_STYLES",
     "DecodeOptions",
     "Decoder",
     "Piece",

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
+from tb2csv.errors import OptionError
+from tb2csv.selection import TENSOR_STYLES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -46,9 +49,15 @@ def load_polars() -> None:
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """How to lay tensors out: see ``tb2csv convert --help``."""
+    """How to lay tensors out: see ``tb2csv convert --help``. Raises OptionError for a way that there is not."""
 
-    tensors: str = "elements"
+    tensors: str = TENSOR_STYLES[0]
+
+    def __post_init__(self) -> None:
+        """Refuse what there is not."""
+        if self.tensors not in TENSOR_STYLES:
+            message = f"There is no way {self.tensors!r} to lay out tensors; give one of {', '.join(TENSOR_STYLES)}."
+            raise OptionError(message)
 
 
 class Values:
@@ -129,13 +138,6 @@ class Values:
         """Return the payload of one value, without a copy."""
         start = int(self.payload_start[row])
         return self.block.buffer[start : start + int(self.payload_length[row])]
-
-    def payloads(self, start: int, stop: int) -> bytes:
-        """Return the payloads of a stretch of values, joined."""
-        buffer = self.block.buffer
-        starts = self.payload_start[start:stop]
-        ends = starts + self.payload_length[start:stop]
-        return b"".join([buffer[begin:end] for begin, end in zip(starts.tolist(), ends.tolist(), strict=True)])
 
     def take(self, which: npt.NDArray[np.int64]) -> Values:
         """Return some of the values."""

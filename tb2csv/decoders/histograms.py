@@ -60,12 +60,15 @@ class HistogramDecoder:
 
 
 def _tensors(values: Values) -> Iterator[Piece | Undecodable]:
+    width, numbers = 0, np.empty(0, np.int64)
     for stack in stacks(values):
         if isinstance(stack, Undecodable):
             yield stack
             continue
         count, buckets, _ = stack.array.shape
-        bucket = np.tile(np.arange(buckets), count)
+        if buckets != width or count * buckets > len(numbers):
+            width, numbers = buckets, np.tile(np.arange(buckets), count)
+        bucket = numbers[: count * buckets]  # as a rule the same in all pieces: one column for them all
         edges_and_counts = stack.array.reshape(-1, _COLUMNS).astype(np.float64, copy=False)
         yield _buckets(values, slice(stack.start, stack.stop), buckets, bucket, *edges_and_counts.T)
 

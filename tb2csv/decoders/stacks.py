@@ -110,13 +110,27 @@ def _stack(values: Values, form: ValueForm, start: int, stop: int, read: _Reader
         size = math.prod(shape) * (item_size(form.dtype) or 0)
         if (values.payload_length[start:stop] == size).all():
             try:
-                flat = decode_content(values.payloads(start, stop), form.dtype)
+                flat = decode_content(_joined_payloads(values, start, stop, size), form.dtype)
             except DecodeError:  # of one value among them: which, is found out one by one
                 pass
             else:
                 yield Stack(start, stop, flat.reshape(stop - start, *shape))
                 return
     yield from _stack_one_by_one(values, start, stop, read)
+
+
+def _joined_payloads(values: Values, start: int, stop: int, size: int) -> memoryview:
+    """Return the payloads of a stretch of values, of ``size`` bytes each, one behind the other.
+
+    No Python object is made for each: thousands of them would have the garbage collector look at all there are.
+    """
+    if not size:
+        return memoryview(b"")
+    buffer = values.block.buffer
+    # Overlapping views: windows[i] are the bytes from i on.
+    windows = np.ndarray((len(buffer) - size + 1,), f"V{size}", buffer, 0, (1,))
+    joined: memoryview = windows[values.payload_start[start:stop]].view(np.uint8).data
+    return joined
 
 
 def _stack_one_by_one(values: Values, start: int, stop: int, read: _Reader) -> Iterator[Stack | Undecodable]:

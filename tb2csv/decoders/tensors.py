@@ -12,6 +12,7 @@ import numpy as np
 from tb2csv.decoders.decoder import PIECE_ROWS, Piece, StoredFile, Undecodable
 from tb2csv.decoders.stacks import Stack, element_columns, element_counts, stacks, storable, stretches
 from tb2csv.event_files.values import ValueKind
+from tb2csv.selection import TENSOR_STYLES
 from tb2csv.tensor_protos import dtype_name, is_numeric
 
 if TYPE_CHECKING:
@@ -119,13 +120,9 @@ def _files(values: Values, stack: Stack) -> Piece:
 
 
 #: The styles by the name that DecodeOptions.tensors and the command line give them.
-_LAYOUTS: Final[dict[str, Callable[[Values, list[Stack]], Iterator[Piece]]]] = {
-    "elements": _elements,
-    "wide": _by_stack(_wide),
-    "base64": _by_stack(_encoded),
-    "npy": _by_stack(_files),
-}
-TENSOR_STYLES: Final = tuple(_LAYOUTS)
+_LAYOUTS: Final[dict[str, Callable[[Values, list[Stack]], Iterator[Piece]]]] = dict(
+    zip(TENSOR_STYLES, (_elements, _by_stack(_wide), _by_stack(_encoded), _by_stack(_files)), strict=True)
+)
 
 
 def _time_columns(values: Values, stack: Stack) -> dict[str, Any]:

@@ -4,9 +4,9 @@
 
 Strategy: one pass over a buffer, without the interpreter's lock. Each nested message is a cursor with an end, and every
 read is checked against that end; no length in the file is believed. Only what is regular is read here. Whatever is not
-(a group, a field twice, a graph, a varint of eleven bytes, a nested message that runs over) stops the scan with
-IRREGULAR, and the reference scanner decides about that one record. So the two agree by construction on everything odd,
-and this file never has to know what damage is.
+(a group, a field twice, a graph, an event without values, a varint of eleven bytes, a nested message that runs over)
+stops the scan with IRREGULAR, and the reference scanner decides about that one record. So the two agree by construction
+on everything odd, and this file never has to know what damage is.
 
 Formats: TFRecord in tensorflow/core/lib/io/record_writer.h, the messages in event.proto, summary.proto, tensor.proto.
 
@@ -215,6 +215,7 @@ cdef int walk_event(
     cdef Value value
     cdef int32_t form_id
     cdef Py_ssize_t row
+    cdef int64_t offset = base + (cursor.at - origin)
     while cursor.at < cursor.end:
         if not read_field(&cursor, &field, &wire):
             return IRREGULAR
@@ -263,6 +264,9 @@ cdef int walk_event(
             columns.payload_offset[row] = base + (value.payload.at - origin)
             columns.payload_length[row] = <int32_t>(value.payload.end - value.payload.at)
         row += 1
+    # An event without values leaves a mark, but for a file's first, which tells the version and is read elsewhere.
+    if row == columns.size and (offset != HEAD or not seen >> 3 & 1 or seen >> 5 & 1):
+        return IRREGULAR
     columns.size = row
     return MORE
 

@@ -6,6 +6,7 @@ one that is damaged. Memory is bounded by the chunk, or by the largest record wh
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -26,8 +27,9 @@ from tb2csv.event_files.framing import (
     is_payload_sound,
     recover,
 )
+from tb2csv.event_files.reference import EventHead
 from tb2csv.event_files.scanners import default_scanner
-from tb2csv.event_files.values import FormTable, ScanStatus, ValueBlock, ValueColumns
+from tb2csv.event_files.values import FormTable, Mark, ScanStatus, ValueBlock, ValueColumns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +61,8 @@ class FileAccount:
     values: int = 0
     incomplete_tail_bytes: int = 0
     damage: list[Damage] = field(default_factory=list)
+    #: Its events without values, but for a first one that tells the file's version: see ``first_event``.
+    marks: list[Mark] = field(default_factory=list)
 
     @property
     def damaged_records(self) -> int:
@@ -74,7 +78,7 @@ class FileAccount:
 class EventFileReader:
     """Reads one event file from ``offset`` on; ``account`` is complete when ``blocks`` is exhausted."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where to read from, how, and where an earlier reading ended
         self,
         source: ByteSource,
         scanner: Scanner,
@@ -82,8 +86,12 @@ class EventFileReader:
         *,
         chunk_size: int = DEFAULT_CHUNK_SIZE,
         offset: int = 0,
+        account: FileAccount | None = None,
     ) -> None:
-        """Read from ``source``, interning forms into the table of the run; nothing is read yet."""
+        """Read from ``source``, interning forms into the table of the run; nothing is read yet.
+
+        ``account`` is that of the bytes before ``offset``, which goes on.
+        """
         self._scan_buffer = scanner.scan
         self._source = source
         self._forms = forms
@@ -95,7 +103,9 @@ class EventFileReader:
         self._memory = [(np.empty(0, np.uint8), ValueColumns()) for _ in range(2)]
         #: Where the next record starts; after the last block, where a file that has grown is to be resumed.
         self.offset = offset
-        self.account = FileAccount(source.path, source.size - offset)
+        self.account = account or FileAccount(source.path)
+        self.account.bytes = source.size if account else source.size - offset
+        self.account.incomplete_tail_bytes = 0
 
     def blocks(self) -> Iterator[ValueBlock]:
         """Yield the values of the file in file order, a chunk at a time.
@@ -118,7 +128,7 @@ class EventFileReader:
         if len(buffer) < length:
             buffer = np.empty(length, np.uint8)  # not cleared, as a bytearray would be
             self._memory[0] = buffer, columns
-        columns.size = 0
+        columns.clear()
         view = buffer.data[:length]
         return ValueBlock(columns, view[: self._source.read_into(self.offset, view)], self.offset)
 
@@ -126,7 +136,11 @@ class EventFileReader:
         if len(block):
             self._memory.reverse()
         for finished in (block, self._stray):
-            if finished is not None and len(finished):
+            if finished is None:
+                continue
+            values_before = self.account.values
+            self.account.marks += [mark._replace(row=values_before + mark.row) for mark in finished.columns.marks]
+            if len(finished):
                 self.account.values += len(finished)
                 yield finished
         self._stray = None
@@ -202,22 +216,29 @@ class EventFileReader:
         self.account.damage.append(Damage(self._source.path, self.offset, length, kind, detail, lost))
 
 
-def first_wall_time(source: ByteSource) -> float:
-    """Return the wall time of a file's first event, in seconds since the epoch; infinity where it has none.
+def first_event(source: ByteSource) -> EventHead:
+    """Return what a file's first event says: wall time, step, and the version of the format.
 
-    Where the first record is damaged, the file's first value tells.
+    Where the first record is damaged, the file's first value tells the time, and nothing the version. The wall time is
+    infinity where it is not known.
     """
     head = source.read_at(0, HEAD_SIZE)
     length = frame_length(head) if len(head) == HEAD_SIZE else None
     if length is not None and length <= MAX_PAYLOAD_SIZE:
         payload = source.read_at(HEAD_SIZE, length + FOOT_SIZE)
         if len(payload) == length + FOOT_SIZE and is_payload_sound(payload):
-            return _orderable(reference.wall_time(payload[:-FOOT_SIZE]))
+            with contextlib.suppress(DecodeError):
+                return _orderable(reference.read_head(payload[:-FOOT_SIZE]))
+            return NO_HEAD
     scanner = default_scanner()
     for block in EventFileReader(source, scanner, scanner.form_table(), chunk_size=_SMALL_CHUNK_SIZE).blocks():
-        return _orderable(float(block.columns.wall_time[0]))
-    return math.inf
+        return _orderable(EventHead(float(block.columns.wall_time[0]), int(block.columns.step[0]), None))
+    return NO_HEAD
 
 
-def _orderable(wall_time: float) -> float:
-    return math.inf if math.isnan(wall_time) else wall_time
+#: Of a file whose first event cannot be read.
+NO_HEAD: Final = EventHead(math.inf, 0, None)
+
+
+def _orderable(head: EventHead) -> EventHead:
+    return head._replace(wall_time=math.inf) if math.isnan(head.wall_time) else head

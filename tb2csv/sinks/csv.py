@@ -1,95 +1,73 @@
-"""Tables as CSV files: UTF-8, comma, line feed, quotes only where needed, numbers as the shortest text that reads back.
+"""CSV: UTF-8, comma, line feed, quotes only where needed, numbers as the shortest text that reads back.
 
-polars writes the text. One call for each table would cost more than the text itself where tables are small, so small
-tables of the same columns wait for one another, are written in one call, and the text is cut at the line feeds.
+polars writes the text, and compresses it. A piece that is appended to a compressed file is a gzip member, or a
+Zstandard frame, of its own; readers of both formats read one after the other.
 """
 
 from __future__ import annotations
 
 import functools
 import io
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
-import numpy as np
+from tb2csv.sinks.formulas import escape_formula, escape_formulas
+from tb2csv.sinks.table_format import TIMESTAMP
 
 if TYPE_CHECKING:
-    from pathlib import PurePosixPath
+    from collections.abc import Mapping
 
     import polars as pl
 
-    from tb2csv.sinks.folder import TableFolder
+    _Compression = Literal["uncompressed", "gzip", "zstd"]
 
-#: From so many rows on a table is written by a call of its own.
-_LARGE: Final = 4096
-
-#: So many rows of small tables are written at the latest.
-_WAITING: Final = 1 << 16
+#: The endings of compressed files, which are also what a data package calls the compression.
+_ENDINGS: Final[dict[_Compression, str]] = {"gzip": "gz", "zstd": "zst"}
 
 
-class TableRows(NamedTuple):
-    """The rows ``start`` to ``stop`` of a frame, which belong to the table at ``path``."""
+class CsvFormat:
+    """CSV, compressed or not."""
 
-    path: PurePosixPath
-    start: int
-    stop: int
+    def __init__(self, compression: _Compression = "uncompressed", *, escapes_formulas: bool = False) -> None:
+        """Compress as polars calls it; ``escapes_formulas`` puts an apostrophe before text that a spreadsheet runs."""
+        self._compression = compression
+        self.escapes_formulas = escapes_formulas
+        ending = _ENDINGS.get(compression)
+        self.suffix = f".csv.{ending}" if ending else ".csv"
+        self.properties: dict[str, Any] = {
+            "format": "csv",
+            "mediatype": "text/csv",
+            "encoding": "utf-8",
+            **({"compression": ending} if ending else {}),
+        }
 
+    def escaping_formulas(self) -> CsvFormat:
+        """Return this format with formulas escaped: see formulas.py."""
+        return CsvFormat(self._compression, escapes_formulas=True)
 
-class CsvSink:
-    """Writes tables into a folder; rows that come later for the same path are appended.
+    def append(self, frame: pl.DataFrame, file: IO[bytes], *, is_first: bool) -> None:
+        """Write rows to the end of a file, with a header where they are the first."""
+        (escape_formulas(frame) if self.escapes_formulas else frame).write_csv(
+            file,
+            include_header=is_first,
+            compression=self._compression,
+            check_extension=False,
+            datetime_format=TIMESTAMP,
+        )
 
-    Not all is written before ``flush``. For one thread at a time, but for as many runs as there are.
-    """
+    def is_cut(self, schema: Mapping[str, pl.DataType]) -> bool:
+        """Say that text is not, which may hold line feeds, nor what is compressed."""
+        is_plain = self._compression == "uncompressed"
+        return is_plain and all(dtype.is_numeric() or dtype.is_temporal() for dtype in schema.values())
 
-    suffix = ".csv"
+    def header(self, names: tuple[str, ...]) -> bytes:
+        """Return the line of the columns' names."""
+        return _header(tuple(map(escape_formula, names)) if self.escapes_formulas else names)
 
-    def __init__(self, folder: TableFolder) -> None:
-        """Write below ``folder``."""
-        self._folder = folder
-        self._begun: set[PurePosixPath] = set()
-        #: What waits to be written, all of the same columns.
-        self._waiting: list[tuple[pl.DataFrame, list[TableRows]]] = []
-        self._waiting_rows = 0
-
-    def append(self, frame: pl.DataFrame, tables: list[TableRows]) -> None:
-        """Append rows of a frame to the tables that they belong to; a new table gets its header."""
-        if self._waiting and self._waiting[0][0].schema != frame.schema:
-            self.flush()
-        large = tables
-        if _has_one_line_per_row(frame):
-            large = [table for table in tables if table.stop - table.start >= _LARGE]
-            small = [table for table in tables if table.stop - table.start < _LARGE]
-            if small:
-                self._waiting.append((frame, small))
-                self._waiting_rows += len(frame)
-        if large:
-            self.flush()  # some of it may be of the same tables
-        for table in large:
-            with self._folder.open(table.path, append=True) as file:
-                rows = frame.slice(table.start, table.stop - table.start)
-                rows.write_csv(file, include_header=table.path not in self._begun)
-            self._begun.add(table.path)
-        if self._waiting_rows >= _WAITING:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what waits."""
-        if not self._waiting:
-            return
-        import polars as pl
-
-        frames = [frame for frame, _ in self._waiting]
-        waiting, self._waiting, self._waiting_rows = self._waiting, [], 0
-        header = _header(tuple(frames[0].columns))
-        text = _csv_lines(pl.concat(frames, rechunk=False))
-        ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")) + 1
-        starts = np.concatenate(([0], ends))
-        before = 0
-        for frame, tables in waiting:
-            for path, start, stop in tables:
-                lines = text[int(starts[before + start]) : int(starts[before + stop])]
-                self._folder.append(path, lines if path in self._begun else header + lines)
-                self._begun.add(path)
-            before += len(frame)
+    def lines(self, frame: pl.DataFrame) -> bytes:
+        """Return the lines of rows of numbers and times."""
+        file = io.BytesIO()
+        frame.write_csv(file, include_header=False, datetime_format=TIMESTAMP)
+        return file.getvalue()
 
 
 @functools.lru_cache(maxsize=256)
@@ -97,14 +75,3 @@ def _header(names: tuple[str, ...]) -> bytes:
     import polars as pl
 
     return pl.DataFrame(schema=dict.fromkeys(names, pl.String)).write_csv().encode()
-
-
-def _csv_lines(frame: pl.DataFrame) -> bytes:
-    file = io.BytesIO()
-    frame.write_csv(file, include_header=False)
-    return file.getvalue()
-
-
-def _has_one_line_per_row(frame: pl.DataFrame) -> bool:
-    """Say whether no cell can hold a line feed."""
-    return all(dtype.is_numeric() for dtype in frame.dtypes)

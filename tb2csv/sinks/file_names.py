@@ -26,7 +26,6 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from pathlib import PurePosixPath
 from typing import Final
 
 #: The endings that tb2csv gives to files and folders, lower case; a segment of a tag or run ends in none of them.
@@ -118,24 +117,23 @@ def encode_segment(name: str) -> str:
     return encoded
 
 
-def run_path(run: str) -> PurePosixPath:
+def run_path(run: str) -> str:
     """Return the folder of a run, relative to the output folder: its segments, each encoded.
 
-    The root run ``.`` is the empty path, and no other run is. No segment equals one of ``RESERVED_FOLDERS``, whatever
+    The root run ``.`` is the empty text, and no other run is. No segment equals one of ``RESERVED_FOLDERS``, whatever
     its case: the folders of kinds in a run's folder are never taken for runs below it. Nothing is refused.
     """
     if run == ".":
-        return PurePosixPath()
+        return ""
     segments = [encode_segment(name) for name in run.split("/")]
     return _joined([_percent(s[0]) + s[1:] if _folded(s) in RESERVED_FOLDERS else s for s in segments], run)
 
 
-def tag_path(tag: str) -> PurePosixPath:
+def tag_path(tag: str) -> str:
     """Return the path of a tag's table, relative to the folder of its kind and without the extension.
 
     A ``/`` starts a folder, so ``a//b``, ``/a``, ``a/`` and the empty tag have empty segments, which are encoded as any
-    other. The result is never empty, and append to its text rather than call ``with_suffix``, which would take a dot in
-    the tag for an extension. Nothing is refused.
+    other. The result is never empty, and it may have dots, which are no extension. Nothing is refused.
     """
     return _joined([encode_segment(name) for name in tag.split("/")], tag)
 
@@ -157,21 +155,21 @@ class UniqueNames:
 
     def __init__(self) -> None:
         """Start with nothing taken."""
-        self._taken: dict[str, tuple[str, PurePosixPath]] = {}
+        self._taken: dict[str, tuple[str, str]] = {}
 
-    def claim(self, path: PurePosixPath, original: str) -> PurePosixPath:
+    def claim(self, path: str, original: str) -> str:
         """Return the path for ``original``: ``path``, or where another name holds it, that with ``~`` and a hash.
 
         ``original`` is all that the path was made from; in a registry that spans runs, that is the run and the tag.
         The hash goes to the end of the last segment and depends on ``original`` alone. The same claim made again
         has the same answer.
         """
-        key = _folded(str(path))
+        key = _folded(path)
         owner, taken = self._taken.setdefault(key, (original, path))
         if owner == original:
             return taken
         # Another round where even that is taken: two hashes in a row are not what any other name ends in.
-        return self.claim(path.parent / (path.name + _hash_ending(original, _CLASH_DIGITS)), original)
+        return self.claim(path + _hash_ending(original, _CLASH_DIGITS), original)
 
 
 def _percent(text: str) -> str:
@@ -208,11 +206,11 @@ def _cut(encoded: str, ending: str) -> str:
     return encoded + ending
 
 
-def _joined(segments: list[str], original: str) -> PurePosixPath:
+def _joined(segments: list[str], original: str) -> str:
     """Return the path of encoded segments; where it is too long or too deep, its start, its end and a hash."""
     path = "/".join(segments)
     if len(segments) <= _MAX_DEPTH and _size(path) <= _MAX_PATH:
-        return PurePosixPath(path)
+        return path
     last = _cut(segments[-1], _hash_ending(original, _SHORTENED_DIGITS))
     kept: list[str] = []
     room = _MAX_PATH - _size(last)
@@ -221,4 +219,4 @@ def _joined(segments: list[str], original: str) -> PurePosixPath:
         if room < 0:
             break
         kept.append(segment)
-    return PurePosixPath(*kept, last)
+    return "/".join([*kept, last])

@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 #: The file by which a folder is known to be the work of tb2csv.
 DATA_PACKAGE: Final = "datapackage.json"
 
+#: The folder, in the one that is being filled, of what tables are made of later; no table's path starts with a dot.
+SCRATCH: Final = ".scratch"
+
 
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-#: The number of the value in its series, that of the file in the value, and what the bytes look like.
-_STORED_NAME: Final = re.compile(r"\d{6,}(_\d+)?\.[a-z0-9]+")
+#: The number of the value in its series, that of the file in the value, and what the bytes look like; or the name that
+#: scalar_event_files.py gives.
+_STORED_NAME: Final = re.compile(r"\d{6,}(_\d+)?\.[a-z0-9]+|events\.out\.tfevents\.\d{10,}\.tb2csv")
 
 
 class TableFolder:
@@ -91,6 +95,7 @@ class TableFolder:
             shutil.rmtree(self._root, ignore_errors=True)
             return
         try:
+            self.remove_scratch()
             self._publish()
         except OutputError:
             raise
@@ -128,13 +133,13 @@ class TableFolder:
                 os.chown(self._root, -1, replaced.st_gid)
         Path(self._root).chmod(mode)
 
-    def open(self, path: PurePosixPath, *, append: bool = False) -> IO[bytes]:
+    def open(self, path: str, *, append: bool = False) -> IO[bytes]:
         """Open a file below the folder for writing; its parents are made."""
-        return open(self._location(path), "ab" if append else "wb")  # noqa: PTH123
+        return open(self.location(path), "ab" if append else "wb")  # noqa: PTH123
 
-    def append(self, path: PurePosixPath, data: bytes) -> None:
+    def append(self, path: str, data: bytes) -> None:
         """Append to a file below the folder; its parents are made. For ten thousand small tables ``open`` is slow."""
-        descriptor = os.open(self._location(path), _APPEND, 0o666)
+        descriptor = os.open(self.location(path), _APPEND, 0o666)
         try:
             rest = memoryview(data)
             while rest:
@@ -142,7 +147,19 @@ class TableFolder:
         finally:
             os.close(descriptor)
 
-    def _location(self, path: PurePosixPath) -> str:
+    def move(self, path: str, new: str) -> None:
+        """Move a file or folder below the folder to another place below it, where nothing is; parents are made."""
+        os.rename(f"{self._root}/{path}", self.location(new))  # noqa: PTH104
+
+    def remove_scratch(self) -> None:
+        """Remove what lies in SCRATCH: it is no part of what is published."""
+        shutil.rmtree(f"{self._root}/{SCRATCH}", ignore_errors=True)
+
+    def location(self, path: str) -> str:
+        """Return where a file below the folder lies in the file system for now; its parents are made.
+
+        ``path`` is relative, with slashes. What lies below SCRATCH is not published.
+        """
         location = f"{self._root}/{path}"
         parent = location[: location.rindex("/")]
         if parent not in self._made:

@@ -1,0 +1,1 @@
+"""What is asked of a log after the training: summaries, reductions, plots, findings."""

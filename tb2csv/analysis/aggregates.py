@@ -1,0 +1,151 @@
+"""Scalars of several runs reduced to one row per step: how many, mean, deviation, least, median, greatest.
+
+Within a run the last of a step's values counts. Runs need not have the same tags or steps: ``n`` tells how many have a
+value for the step. Numbers are computed as float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tb2csv.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import polars as pl
+
+    from tb2csv.runs.run_reader import SeriesAccount
+    from tb2csv.runs.time_series import TimeSeries
+
+#: The columns of an aggregate behind its ``step``.
+STATISTICS: Final = ("n", "mean", "std", "min", "median", "max")
+
+#: What becomes of NaN: the statistics of their step are NaN, or they are left out and n is less.
+NAN_POLICIES: Final = ("keep", "omit")
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatedTag:
+    """What the aggregate of one tag was made of."""
+
+    tag: str
+    #: Runs that have the tag.
+    runs: int
+    steps: int
+    #: The least and the greatest n of a step.
+    least_n: int
+    greatest_n: int
+    #: Steps that are not in all of the runs that have the tag.
+    partial_steps: int
+    #: Values that gave way to a later one of the same run and step, and NaN among the others.
+    replaced: int
+    nan: int
+
+
+class Aggregate(NamedTuple):
+    """The statistics of some runs, sorted by series and step.
+
+    ``frame`` has the columns ``series, step, wall_time`` and STATISTICS. ``series`` is an index of ``series`` and
+    ``tags``. ``wall_time`` is the earliest of the step, in seconds since the epoch. ``std`` is that of a sample, which
+    divides by n - 1; missing where n is 1.
+    """
+
+    series: list[TimeSeries]
+    tags: list[AggregatedTag]
+    #: The type that the values of each series have on disk; float64 where the runs differ.
+    dtypes: list[pl.DataType]
+    frame: pl.DataFrame
+
+
+def check_nan_policy(nan: str) -> None:
+    """Raise OptionError for what is not in NAN_POLICIES."""
+    if nan not in NAN_POLICIES:
+        message = f"There is no way {nan!r} to treat NaN; give one of {', '.join(NAN_POLICIES)}."
+        raise OptionError(message)
+
+
+def aggregate(runs: Iterable[Iterable[tuple[SeriesAccount, pl.DataFrame]]], nan: str = "keep") -> Aggregate | None:
+    """Return the statistics over runs; None where none of them has any values.
+
+    Of each run come its scalar series with their rows, ``wall_time, step, value``, in one part or several.
+    """
+    import polars as pl
+
+    numbers: dict[bytes, int] = {}
+    series: list[TimeSeries] = []
+    types: list[set[pl.DataType]] = []
+    parts = []
+    for run, rows in enumerate(runs):
+        for account, frame in rows:
+            number = numbers.setdefault(account.series.tag_bytes, len(numbers))
+            if number == len(series):
+                series.append(account.series)
+                types.append(set())
+            types[number].add(frame.schema["value"])
+            names = (pl.lit(number, pl.UInt32).alias("series"), pl.lit(run, pl.UInt32).alias("run"))
+            parts.append(frame.select(*names, "wall_time", "step", pl.col("value").cast(pl.Float64)))
+    if not parts:
+        return None
+    everything = pl.concat(parts, rechunk=False)
+    values = everything.unique(["series", "run", "step"], keep="last", maintain_order=True)
+    by_series = (
+        values.group_by("series")
+        .agg(pl.len(), pl.col("run").n_unique().alias("runs"), pl.col("value").is_nan().sum().alias("nan"))
+        .join(everything.group_by("series").agg(pl.len().alias("read")), "series")
+    )
+    if nan == "omit":
+        values = values.filter(pl.col("value").is_not_nan())
+    statistics = _statistics(values)
+    steps = (
+        statistics.join(by_series.select("series", "runs"), "series")
+        .group_by("series")
+        .agg(
+            pl.len().alias("steps"),
+            pl.col("n").min().alias("least_n"),
+            pl.col("n").max().alias("greatest_n"),
+            (pl.col("n") < pl.col("runs")).sum().alias("partial_steps"),
+        )
+    )
+    told = by_series.join(steps, "series", "left").fill_null(0).sort("series")
+    tags = [
+        AggregatedTag(
+            tag=each.tag,
+            replaced=row["read"] - row["len"],
+            **{name: row[name] for name in ("runs", "steps", "least_n", "greatest_n", "partial_steps", "nan")},
+        )
+        for each, row in zip(series, told.iter_rows(named=True), strict=True)
+    ]
+    dtypes = [found.pop() if len(found) == 1 else pl.Float64() for found in types]
+    return Aggregate(series, tags, dtypes, statistics)
+
+
+def _statistics(values: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    value = pl.col("value")
+    of_numbers = {
+        "mean": value.mean(),
+        "std": value.std(ddof=1),
+        "min": value.min(),
+        # polars' own median of -inf and a number is NaN.
+        "median": (value.quantile(0.5, "lower") + value.quantile(0.5, "higher")) / 2,
+        "max": value.max(),
+    }
+    frame = (
+        values.group_by("series", "step")
+        .agg(
+            pl.col("wall_time").min(),
+            pl.len().cast(pl.Int64).alias("n"),
+            value.is_nan().any().alias("has_nan"),
+            *(expression.alias(name) for name, expression in of_numbers.items()),
+        )
+        .sort("series", "step")
+    )
+    # polars leaves NaN out of some of these, and takes it for the greatest number in others.
+    is_lost = pl.col("has_nan") & (pl.col("n") > 1)
+    nan = pl.lit(float("nan"))
+    kept = [pl.when(pl.col("has_nan")).then(nan).otherwise(pl.col(name)).alias(name) for name in of_numbers]
+    kept[1] = pl.when(is_lost).then(nan).otherwise(pl.col("std")).alias("std")
+    return frame.with_columns(kept).select("series", "step", "wall_time", *STATISTICS)

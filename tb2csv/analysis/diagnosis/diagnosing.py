@@ -1,0 +1,136 @@
+"""From a log directory to what is wrong with the networks in it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS, Network
+from tb2csv.analysis.diagnosis.observations import Observations, observe
+from tb2csv.analysis.diagnosis.rules import FOUND, RULES, THRESHOLDS
+from tb2csv.analysis.diagnosis.tag_families import LOSS, TagFamilies
+from tb2csv.errors import OptionError
+from tb2csv.logdir import Logdir, discover
+from tb2csv.selection import Selection, nearest
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Mapping
+
+    import polars as pl
+
+    from tb2csv.report import Report
+
+
+class Diagnosis(NamedTuple):
+    """What ``diagnose`` returns.
+
+    ``findings`` has a row for each rule that fired of each layer, the worst problem of a run first: ``run, problem,
+    rule, family, layer, first_step, last_step, points, observed, value, threshold, message``. ``points`` is at how many
+    recorded steps it was so, of all that were ``observed``; ``value`` is the worst number that was compared with
+    ``threshold``. Of a loss, ``layer`` is its tag.
+
+    ``judged`` says what could be judged at all: ``run, family, layers, first_step, last_step, points, sources``.
+    """
+
+    findings: pl.DataFrame
+    judged: pl.DataFrame
+    report: Report
+
+
+def diagnose(  # noqa: PLR0913 - what may be asked for
+    logdir: str | os.PathLike[str] | Logdir,
+    *,
+    selection: Selection | None = None,
+    families: Iterable[str] = (),
+    thresholds: Mapping[str, float] | None = None,
+    steps: int = DEFAULT_STEPS,
+    workers: int | None = None,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> Diagnosis:
+    """Say what is wrong with the networks whose training a log directory tells of.
+
+    Args:
+        logdir: a folder, an event file or an fsspec URL.
+        selection: which runs and tags to look at.
+        families: ``FAMILY=GLOB`` for tags whose names do not say what they are; see docs/diagnose.md.
+        thresholds: other numbers than those of THRESHOLDS, by their names.
+        steps: at how many recorded steps running something must be so; a NaN needs but one.
+        workers: runs to read at once.
+        on_bytes: is told of bytes as they are passed.
+
+    Raises:
+        LogdirError: there is nothing to read.
+        OptionError: a threshold or a family is not known, or ``steps`` is less than 1.
+        Tb2csvError: nothing of it is asked for.
+    """
+    known = thresholds_with(thresholds or {})
+    if steps < 1:
+        message = f"A fault must be there at {steps} steps; give at least 1."
+        raise OptionError(message)
+    found = logdir if isinstance(logdir, Logdir) else discover(logdir)
+    observations = observe(found, TagFamilies(families), selection or Selection(), workers=workers, on_bytes=on_bytes)
+    network = Network(observations, steps)
+    runs = [report.run for report in observations.report.runs]
+    return Diagnosis(
+        _in_order(_findings(network, known), runs), _in_order(_judged(observations), runs), observations.report
+    )
+
+
+def thresholds_with(given: Mapping[str, float]) -> dict[str, float]:
+    """Return all thresholds by their names, those that are given among them; raises OptionError for what is none."""
+    for name, number in given.items():
+        if name not in THRESHOLDS:
+            message = f"There is no threshold {name!r}; the nearest are {nearest([name], THRESHOLDS)}."
+            raise OptionError(message)
+        if math.isnan(number):
+            message = f"The threshold {name} is NaN, with which nothing can be compared; give a number."
+            raise OptionError(message)
+    return {name: threshold.default for name, threshold in THRESHOLDS.items()} | dict(given)
+
+
+def _findings(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
+    import polars as pl
+
+    parts = []
+    for name, rule in RULES.items():
+        found = rule.find(network, thresholds).select(FOUND)
+        texts = [rule.message.format(value=value) for value in found["value"]]
+        parts.append(
+            found.select(
+                "run",
+                pl.lit(rule.problem).alias("problem"),
+                pl.lit(name).alias("rule"),
+                *FOUND[1:],
+                pl.lit(thresholds[next(iter(rule.thresholds))], pl.Float64).alias("threshold"),
+                pl.Series("message", texts, dtype=pl.String),
+            )
+        )
+    return pl.concat(parts)
+
+
+def _in_order(rows: pl.DataFrame, runs: list[str]) -> pl.DataFrame:
+    import polars as pl
+
+    places = {run: place for place, run in enumerate(runs)}
+    return rows.sort(pl.col("run").replace_strict(places, return_dtype=pl.Int64), maintain_order=True)
+
+
+def _judged(observations: Observations) -> pl.DataFrame:
+    import polars as pl
+
+    span = [pl.col("step").min().alias("first_step"), pl.col("step").max().alias("last_step")]
+    of_layers = observations.variables.group_by("run", "family", maintain_order=True).agg(
+        pl.col("layer").n_unique().cast(pl.Int64).alias("layers"),
+        *span,
+        pl.col("step").n_unique().cast(pl.Int64).alias("points"),
+        pl.col("source").unique(maintain_order=True).str.join(", ").alias("sources"),
+    )
+    losses = observations.scalars.filter(pl.col("family") == LOSS)
+    of_losses = losses.group_by("run", "family", maintain_order=True).agg(
+        pl.col("tag").n_unique().cast(pl.Int64).alias("layers"),
+        *span,
+        pl.col("step").n_unique().cast(pl.Int64).alias("points"),
+        pl.lit("scalar").alias("sources"),
+    )
+    return pl.concat([of_layers, of_losses])

@@ -1,0 +1,40 @@
+"""Rules by which faults of a network are found: a module for each fault, each rule independent of the others."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tb2csv.analysis.diagnosis.rules.dead import DEAD_LAYER, DEAD_UNITS
+from tb2csv.analysis.diagnosis.rules.diverging import DIVERGING_END, DIVERGING_GROWTH
+from tb2csv.analysis.diagnosis.rules.exploding import EXPLODING_DEPTH, EXPLODING_GROWTH, EXPLODING_LEVEL
+from tb2csv.analysis.diagnosis.rules.not_finite import NOT_FINITE
+from tb2csv.analysis.diagnosis.rules.plateau import PLATEAU_LOSS, PLATEAU_WEIGHTS
+from tb2csv.analysis.diagnosis.rules.rule import FOUND, Rule, Threshold
+from tb2csv.analysis.diagnosis.rules.saturated import SATURATED_OUTPUTS, SATURATED_SLOPE, SATURATED_WEIGHTS
+from tb2csv.analysis.diagnosis.rules.vanishing import VANISHING_DEPTH, VANISHING_LEVEL
+
+#: By name, in the order in which findings of one layer are told: the worst first.
+RULES: Final[dict[str, Rule]] = {
+    "not_finite": NOT_FINITE,
+    "diverging_end": DIVERGING_END,
+    "diverging_growth": DIVERGING_GROWTH,
+    "exploding_level": EXPLODING_LEVEL,
+    "exploding_growth": EXPLODING_GROWTH,
+    "exploding_depth": EXPLODING_DEPTH,
+    "dead_layer": DEAD_LAYER,
+    "dead_units": DEAD_UNITS,
+    "vanishing_depth": VANISHING_DEPTH,
+    "vanishing_level": VANISHING_LEVEL,
+    "saturated_outputs": SATURATED_OUTPUTS,
+    "saturated_slope": SATURATED_SLOPE,
+    "saturated_weights": SATURATED_WEIGHTS,
+    "plateau_loss": PLATEAU_LOSS,
+    "plateau_weights": PLATEAU_WEIGHTS,
+}
+
+#: All thresholds, by name.
+THRESHOLDS: Final[dict[str, Threshold]] = {
+    name: threshold for rule in RULES.values() for name, threshold in rule.thresholds.items()
+}
+
+__all__ = ["FOUND", "RULES", "THRESHOLDS", "Rule", "Threshold"]

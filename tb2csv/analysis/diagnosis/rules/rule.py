@@ -1,0 +1,74 @@
+"""What a rule is, and how it becomes findings: what is so at several steps running, and how bad it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from tb2csv.analysis.diagnosis.network import LAYER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import polars as pl
+
+    from tb2csv.analysis.diagnosis.network import Network
+
+#: The columns that a rule's findings have, in their order.
+FOUND: Final = ("run", "family", "layer", "first_step", "last_step", "points", "observed", "value")
+
+#: Steps over which the median is taken that says at what level something was.
+LEVEL_WINDOW: Final = 25
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A number that a rule compares with; users may give another."""
+
+    default: float
+    #: What is compared with it, and how: the end of a sentence.
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A sign of a fault."""
+
+    #: What the fault is called.
+    problem: str
+    #: By name, the first of them the rule's own.
+    thresholds: Mapping[str, Threshold]
+    #: Returns FOUND; it is given the numbers of all thresholds, by their names.
+    find: Callable[[Network, Mapping[str, float]], pl.DataFrame]
+    #: What a finding says, with its number in the place of ``{value}``.
+    message: str
+
+
+def streaks(  # noqa: PLR0913, PLR0917 - what is looked at, and what is told of it
+    rows: pl.DataFrame,
+    hit: pl.Expr,
+    value: pl.Expr,
+    steps: int,
+    worst: Literal["min", "max"],
+    keys: tuple[str, ...] = LAYER,
+) -> pl.DataFrame:
+    """Return FOUND for what is hit at so many steps running.
+
+    Rows of one layer stand together in the order of the log. Where ``hit`` is missing, it is as at the step before.
+    ``points`` are the steps that were hit so, of all that were ``observed``; ``value`` is the worst of them.
+    """
+    import polars as pl
+
+    flagged = rows.with_columns(hit.alias("hit"), value.alias("value"), pl.len().over(keys).alias("observed"))
+    flagged = flagged.with_columns(pl.col("hit").forward_fill().over(keys).fill_null(value=False))
+    flagged = flagged.with_columns(pl.col("hit").rle_id().over(keys).alias("streak"))
+    long = flagged.filter(pl.col("hit")).filter(pl.len().over(*keys, "streak") >= steps)
+    # Steps at which there is no number make a streak longer, but are not counted among those that were hit.
+    long = long.filter(pl.col("value").is_not_null())
+    return long.group_by(keys, maintain_order=True).agg(
+        pl.col("step").min().alias("first_step"),
+        pl.col("step").max().alias("last_step"),
+        pl.len().cast(pl.Int64).alias("points"),
+        pl.col("observed").first().cast(pl.Int64),
+        (pl.col("value").min() if worst == "min" else pl.col("value").max()).cast(pl.Float64).alias("value"),
+    )

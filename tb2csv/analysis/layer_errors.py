@@ -1,0 +1,311 @@
+"""The wide table of layer errors: a row for each batch, layer and sample, a column for each unit.
+
+Layer errors are tensors with tags ``layer_errors/<layer>``, as ``tb2csv.recorders`` writes them: [sample, unit], or
+[unit] where they were summed over the batch. A run is read once for the shapes of its tensors, and once more for their
+elements, so many steps at a time as fit in memory.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from tb2csv.decoders import DecodeOptions, load_polars
+from tb2csv.errors import LogdirError, Tb2csvError
+from tb2csv.executors import map_runs
+from tb2csv.logdir import Logdir, Run, discover
+from tb2csv.report import Report, RunReport, UndecodableEntry
+from tb2csv.runs.row_selection import RowSelection
+from tb2csv.runs.run_reader import UndecodableValue
+from tb2csv.runs.stored_runs import StoredRun
+from tb2csv.selection import Selection
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy.typing as npt
+    import polars as pl
+
+    from tb2csv.runs.run_reader import Rows, SeriesAccount
+
+#: The start of the tags; what follows is the layer.
+LAYER_ERRORS: Final = "layer_errors/"
+#: The scalar that tells the epoch of a batch.
+EPOCH_TAG: Final = "batch/epoch"
+
+#: Cells of the rows that are made at once, where no step alone has more: it keeps memory bounded.
+_CELLS: Final = 1 << 24
+
+
+class _Shape(NamedTuple):
+    """How the errors of one step of one layer lie in the table."""
+
+    #: Samples of the batch; None where they are summed up.
+    samples: int | None
+    units: int
+
+    @classmethod
+    def of(cls, text: str) -> _Shape:
+        """Return the shape of a tensor whose sizes are given with commas between them."""
+        sizes = [int(size) for size in text.split(",") if size]
+        if len(sizes) > 1:
+            return cls(sizes[0], math.prod(sizes[1:]))
+        return cls(None, math.prod(sizes))
+
+    @property
+    def rows(self) -> int:
+        return 1 if self.samples is None else self.samples
+
+
+@dataclass(slots=True)
+class _RunErrors:
+    """What one run has: known by the first reading, but for the elements."""
+
+    stored: StoredRun
+    min_step: int | None
+    max_step: int | None
+    #: Step and rows of each tensor.
+    steps: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    rows: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    shapes: set[_Shape] = field(default_factory=set)
+    dtypes: set[str] = field(default_factory=set)
+    epochs: list[pl.DataFrame] = field(default_factory=list)
+    undecodable: list[UndecodableEntry] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.stored.run.name
+
+    def look(self, is_wanted: Callable[[SeriesAccount], bool]) -> None:
+        """Learn which shapes there are at which steps, and the epochs of the batches."""
+
+        def is_looked_at(account: SeriesAccount) -> bool:
+            return is_wanted(account) or _is_epoch(account)
+
+        for item in self.stored.decode(is_looked_at, RowSelection(self.min_step, self.max_step)):
+            if isinstance(item, UndecodableValue):
+                entry = UndecodableEntry(item.series.run, item.series.tag, item.step, item.detail)
+                self.undecodable.append(entry)
+            elif _is_epoch(item.series[0]):
+                self.epochs.append(item.piece.frame.select("step", epoch="value"))
+            else:
+                self._learn(item.piece.frame)
+
+    def _learn(self, frame: pl.DataFrame) -> None:
+        shapes = {text: _Shape.of(text) for text in frame["shape"].unique()}
+        self.shapes |= set(shapes.values())
+        self.dtypes |= set(frame["dtype"].unique())
+        self.steps.append(frame["step"].to_numpy())
+        self.rows.append(np.array([shapes[text].rows for text in frame["shape"]], np.int64))
+
+    def windows(self, width: int) -> Iterator[tuple[int, int]]:
+        """Yield ranges of steps, both ends included, whose rows are together not many more than fit in memory."""
+        if not self.steps:
+            return
+        steps, rows = np.concatenate(self.steps), np.concatenate(self.rows)
+        known, number = np.unique(steps, return_inverse=True)
+        cells = np.cumsum(np.bincount(number, rows)) * max(width, 1)
+        window = (cells / _CELLS).astype(np.int64)
+        begins = np.flatnonzero(np.diff(window, prepend=-1))
+        ends = np.append(begins[1:], len(known)) - 1
+        yield from zip(known[begins].tolist(), known[ends].tolist(), strict=True)
+
+    def report(self) -> RunReport:
+        """Return the account of the run; nothing counts as written."""
+        points = sum(account.points for account in self.stored.series)
+        return RunReport(
+            self.name,
+            points,
+            values_undecodable=len(self.undecodable),
+            sources=self.stored.files,
+            undecodable=self.undecodable,
+        )
+
+
+class LayerErrorTable:
+    """The table; ``schema`` is known from the start, rows are read when ``pieces`` is asked for them.
+
+    Columns: ``run`` where several runs have layer errors; ``epoch``, missing where the log does not tell it; ``batch``,
+    which is the step; ``layer``; ``sample``, the number of a row within its batch, where errors have samples, and
+    missing where they are summed over them; ``error_0`` … of as many units as the widest layer has, missing behind a
+    layer's last. Rows are in the order of runs, batches, layers as they appear in the log, and samples.
+    """
+
+    def __init__(self, runs: Sequence[_RunErrors], is_wanted: Callable[[SeriesAccount], bool], report: Report) -> None:
+        """Stand for the layer errors of these runs."""
+        import polars as pl
+
+        self.report = report
+        self._runs = [run for run in runs if run.steps]
+        self._is_wanted = is_wanted
+        shapes = set().union(*(run.shapes for run in self._runs))
+        self._width = max(shape.units for shape in shapes)
+        dtypes = set().union(*(run.dtypes for run in self._runs))
+        if any(name.startswith("complex") for name in dtypes):
+            message = "Complex layer errors have no wide table; tb2csv convert writes their real and imaginary parts."
+            raise Tb2csvError(message)
+        number = pl.Float32 if dtypes == {"float32"} else pl.Float64
+        epochs = [frame["epoch"] for run in self._runs for frame in run.epochs]
+        is_whole = all(bool((column == column.floor()).all()) for column in epochs)
+        columns: dict[str, type[pl.DataType]] = {
+            **({"run": pl.String} if len(self._runs) > 1 else {}),
+            "epoch": pl.Int64 if is_whole else pl.Float64,
+            "batch": pl.Int64,
+            "layer": pl.String,
+            **({"sample": pl.Int64} if any(shape.samples is not None for shape in shapes) else {}),
+        }
+        self.schema = pl.Schema(columns | {f"error_{unit}": number for unit in range(self._width)})
+
+    def pieces(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows, some steps of a run at a time."""
+        import polars as pl
+
+        for run in self._runs:
+            epochs = None
+            if run.epochs:
+                # A batch that was recorded twice, after a restart, has the epoch that it had last.
+                epochs = pl.concat(run.epochs, how="vertical_relaxed").unique("step", keep="last", maintain_order=True)
+            for first, last in run.windows(self._width):
+                frame = self._rows(run, first, last)
+                if epochs is None:
+                    frame = frame.with_columns(pl.lit(None).alias("epoch"))
+                else:
+                    frame = frame.join(epochs, left_on="batch", right_on="step", how="left", maintain_order="left")
+                yield _fitted(frame, self.schema)
+
+    def _rows(self, run: _RunErrors, first: int, last: int) -> pl.DataFrame:
+        """Return the rows of some steps, without their epochs."""
+        import polars as pl
+
+        places = {id(account): place for place, account in enumerate(run.stored.series)}
+        found: list[_Tensor] = []
+        for item in run.stored.decode(self._is_wanted, RowSelection(first, last)):
+            if not isinstance(item, UndecodableValue):
+                found += _tensors(item, places)
+        found.sort(key=lambda each: (each.step, each.place))  # stable: of one step and layer, as in the log
+        by_width: dict[tuple[int, str], list[tuple[int, _Tensor]]] = {}
+        for order, each in enumerate(found):
+            by_width.setdefault((each.shape.units, each.array.dtype.name), []).append((order, each))
+        parts = [_side_by_side(units, tensors) for (units, _), tensors in by_width.items()]
+        rows = pl.concat(parts, how="diagonal_relaxed").sort("order", maintain_order=True)
+        return rows.with_columns(pl.lit(run.name).alias("run"))
+
+
+def layer_error_table(  # noqa: PLR0913 - what may be asked for
+    logdir: str | os.PathLike[str] | Logdir,
+    *,
+    selection: Selection | None = None,
+    min_step: int | None = None,
+    max_step: int | None = None,
+    workers: int | None = None,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> LayerErrorTable:
+    """Return the layer errors of a log directory as one wide table.
+
+    Args:
+        logdir: a folder, an event file or an fsspec URL.
+        selection: which runs, and which of the tags ``layer_errors/<layer>``.
+        min_step: the first batch that is asked for.
+        max_step: the last.
+        workers: runs to read at once.
+        on_bytes: is told of bytes as they are passed by the first reading.
+
+    Raises:
+        LogdirError: there is nothing to read, or no layer errors in it.
+        Tb2csvError: nothing of it is asked for, or errors are complex numbers.
+    """
+    asked = selection or Selection()
+    found = logdir if isinstance(logdir, Logdir) else discover(logdir)
+
+    def is_wanted(account: SeriesAccount) -> bool:
+        series = account.series
+        is_tensor = series.kind == "tensors" and series.tag.startswith(LAYER_ERRORS)
+        return is_tensor and asked.includes(series.tag, series.kind)
+
+    def read(run: Run, passed: Callable[[int], None]) -> _RunErrors:
+        stored = StoredRun(run, options=DecodeOptions(tensors="npy"))
+        stored.refresh(on_bytes=passed)
+        errors = _RunErrors(stored, min_step, max_step)
+        if any(map(is_wanted, stored.series)):
+            errors.look(is_wanted)
+        return errors
+
+    runs = map_runs(read, asked.choose_runs(found), workers=workers, on_bytes=on_bytes, meanwhile=load_polars)
+    if not any(run.steps for run in runs):
+        series = [account.series for run in runs for account in run.stored.series]
+        recorded = [each for each in series if each.kind == "tensors" and each.tag.startswith(LAYER_ERRORS)]
+        if recorded and not any(asked.includes(each.tag, each.kind) for each in recorded):
+            asked.refuse_nothing(recorded)
+        message = (
+            f"{found.path} has no layer errors that are asked for: they are tensors with tags {LAYER_ERRORS}<layer>; "
+            "record them with TrainingRecorder(layer_errors_every=…) or record_layer_errors."
+        )
+        raise LogdirError(message)
+    return LayerErrorTable(runs, is_wanted, Report([run.report() for run in runs], found.damage))
+
+
+class _Tensor(NamedTuple):
+    """The errors of one layer at one step."""
+
+    step: int
+    #: The layer's place in the log.
+    place: int
+    layer: str
+    shape: _Shape
+    array: npt.NDArray[Any]
+
+
+def _fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """Return the columns of ``schema``, empty where there is none; columns and not expressions, for they are many."""
+    import polars as pl
+
+    missing = {dtype: pl.Series([None], dtype=dtype).new_from_index(0, len(frame)) for dtype in set(schema.values())}
+    known = set(frame.columns)
+    return pl.DataFrame(
+        [
+            frame.get_column(name).cast(dtype) if name in known else missing[dtype].alias(name)
+            for name, dtype in schema.items()
+        ]
+    )
+
+
+def _is_epoch(account: SeriesAccount) -> bool:
+    return account.series.kind == "scalars" and account.series.tag == EPOCH_TAG
+
+
+def _tensors(rows: Rows, places: dict[int, int]) -> Iterator[_Tensor]:
+    """Yield the tensors of rows in the style ``npy``: a row, and a stored file, for each."""
+    frame = rows.piece.frame
+    steps, shapes = frame["step"].to_list(), frame["shape"].to_list()
+    series = np.repeat(np.arange(len(rows.series)), np.diff(rows.bounds)).tolist()
+    for step, shape, number, file in zip(steps, shapes, series, rows.piece.files, strict=True):
+        account = rows.series[number]
+        layer = account.series.tag.removeprefix(LAYER_ERRORS)
+        array = np.load(io.BytesIO(file.data), allow_pickle=False)
+        yield _Tensor(step, places[id(account)], layer, _Shape.of(shape), array)
+
+
+def _side_by_side(units: int, tensors: list[tuple[int, _Tensor]]) -> pl.DataFrame:
+    """Return the rows of tensors of one width, with their ``order`` among all."""
+    import polars as pl
+
+    counts = [each.shape.rows for _, each in tensors]
+    samples = [range(each.shape.samples) if each.shape.samples is not None else (None,) for _, each in tensors]
+    names = pl.DataFrame(
+        {
+            "order": pl.Series([order for order, _ in tensors], dtype=pl.Int64),
+            "batch": pl.Series([each.step for _, each in tensors], dtype=pl.Int64),
+            "layer": pl.Series([each.layer for _, each in tensors], dtype=pl.String),
+        }
+    )
+    of_row = pl.Series(np.repeat(np.arange(len(tensors)), counts))
+    sample = pl.Series("sample", [number for numbers in samples for number in numbers], dtype=pl.Int64)
+    flat = np.concatenate([each.array.reshape(each.shape.rows, units) for _, each in tensors])
+    numbers = flat.astype(np.float32) if flat.dtype == np.float16 else flat
+    columns = [pl.Series(f"error_{unit}", np.ascontiguousarray(numbers[:, unit])) for unit in range(units)]
+    return names[of_row].hstack([sample, *columns])

@@ -1,0 +1,146 @@
+"""Curves: a panel for each tag, a line for each run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tb2csv.analysis.plots.names import common_folders, drawable, labels
+from tb2csv.analysis.plots.positions import label_numbers
+from tb2csv.analysis.plots.sheet import Sheet
+from tb2csv.analysis.plots.smoothing import smoothed
+from tb2csv.analysis.plots.thinning import line
+
+if TYPE_CHECKING:
+    from tb2csv.analysis.plots.drawing_options import DrawingOptions
+    from tb2csv.analysis.plots.plotted_series import PlottedSeries, PlottedValues
+
+#: Runs that a legend names; the others are counted.
+NAMED: Final = 24
+_NAME_WIDTH: Final = 36
+
+#: Up to so many runs, the width of lines in points and their opacity.
+_STROKES: Final = ((8, 1.5, 1.0), (24, 1.1, 0.9), (10**9, 0.7, 0.7))
+#: The line through the values as they are, behind the smoothed one; fainter yet where many of them would be a fog.
+_RAW_WIDTH: Final = 0.8
+_RAW_OPACITY: Final = 0.3
+_FEW_RUNS: Final = 6
+#: A share of a panel's height.
+_FOOT: Final = 0.03
+
+#: With more corners than this, a drawing of lines is larger than one of pixels by far, and slow to show.
+_MOST_CORNERS: Final = 100_000
+
+
+def draw_curves(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[str]]:
+    """Draw scalars, or norms of tensors, and return what else is to be said."""
+    by_tag: dict[str, list[PlottedSeries]] = {}
+    for series in values.series:
+        by_tag.setdefault(series.tag, []).append(series)
+    runs = list(dict.fromkeys(series.run for series in values.series))
+    sheet = Sheet(len(by_tag))
+    stroke = next((width, opacity) for most, width, opacity in _STROKES if len(runs) <= most)
+    drawn = _Drawn(len(runs))
+    for number, (tag, curves) in enumerate(by_tag.items()):
+        sheet.title(number, tag)
+        for series in curves:
+            gid = f"run-{runs.index(series.run)}-{number}"
+            _draw(sheet, number, series, options, stroke, gid, drawn)
+        _finish(sheet, number, options, is_empty=not drawn.points[number])
+    if sum(drawn.points.values()) > _MOST_CORNERS:
+        for artist in drawn.lines:
+            artist.set_rasterized(True)
+    _name_runs(sheet, runs, options, has_odd=drawn.odd)
+    notes = []
+    if drawn.thinned:
+        notes.append("long curves are thinned to what the picture's pixels can show; their extremes are kept")
+    if drawn.not_positive:
+        notes.append(f"values of 0 or less, which have no place on a logarithmic axis: {drawn.not_positive:,}")
+    return sheet, notes
+
+
+class _Drawn:
+    """What has been drawn so far."""
+
+    def __init__(self, runs: int) -> None:
+        self.runs = runs
+        self.lines: list[Any] = []
+        #: Corners and lone points of each panel.
+        self.points: dict[int, int] = {}
+        self.thinned = False
+        self.odd = False
+        self.not_positive = 0
+
+
+def _draw(  # noqa: PLR0913, PLR0917 - what is drawn, where, how, and what is told of it
+    sheet: Sheet,
+    number: int,
+    series: PlottedSeries,
+    options: DrawingOptions,
+    stroke: tuple[float, float],
+    gid: str,
+    drawn: _Drawn,
+) -> None:
+    panel = sheet.panels[number]
+    colour = options.colours[series.run]
+    x = series.x / options.positions.unit
+    raw = line(x, series.y, sheet.pixels, only_positive=options.log)
+    shown = raw
+    if options.smooth:
+        opacity = _RAW_OPACITY * min(1, _FEW_RUNS / drawn.runs)
+        drawn.lines += panel.plot(
+            raw.x, raw.y, color=colour, alpha=opacity, linewidth=_RAW_WIDTH, zorder=2, gid=f"{gid}-raw"
+        )
+        shown = line(x, smoothed(series.y, options.smooth), sheet.pixels, only_positive=options.log)
+    width, opacity = stroke
+    drawn.lines += panel.plot(shown.x, shown.y, color=colour, alpha=opacity, linewidth=width, zorder=3, gid=gid)
+    marks = {"linestyle": "none", "color": colour, "markeredgewidth": 0, "zorder": 4}
+    if shown.lone_x.size:
+        panel.plot(shown.lone_x, shown.lone_y, marker="o", markersize=4, gid=f"{gid}-lone", **marks)
+    if raw.odd_x.size:
+        # Where no value is near, at the foot of the panel.
+        foot = {} if raw.odd_y.size else {"transform": panel.get_xaxis_transform(), "clip_on": False}
+        heights = raw.odd_y if raw.odd_y.size else np.full(raw.odd_x.shape, _FOOT)
+        panel.plot(raw.odd_x, heights, marker="^", markersize=6, gid=f"{gid}-odd", **marks, **foot)
+        drawn.odd = True
+    corners = sum(each.x.size + each.lone_x.size for each in ((raw, shown) if options.smooth else (raw,)))
+    drawn.points[number] = drawn.points.get(number, 0) + corners
+    drawn.thinned |= raw.thinned
+    if options.log:
+        drawn.not_positive += int((np.isfinite(series.y) & (series.y <= 0)).sum())
+
+
+def _finish(sheet: Sheet, number: int, options: DrawingOptions, *, is_empty: bool) -> None:
+    """Write the axes of a panel."""
+    panel = sheet.panels[number]
+    sheet.label_positions(number, options.positions)
+    if is_empty:
+        sheet.say(number, "no values above 0" if options.log else "no finite values")
+        return
+    if options.log:
+        panel.set_yscale("log", nonpositive="mask")
+    label_numbers(panel.yaxis, log=options.log)
+
+
+def _name_runs(sheet: Sheet, runs: list[str], options: DrawingOptions, *, has_odd: bool) -> None:
+    """Draw the legend, or write the name of the only run."""
+    from matplotlib.lines import Line2D
+
+    if len(runs) == 1:
+        sheet.name_run(runs[0])
+    folders = common_folders(runs)
+    names = labels([run[len(folders) :] for run in runs], _NAME_WIDTH) if len(runs) > 1 else []
+    shown = names if len(names) <= NAMED else names[: NAMED - 1]
+    handles = [
+        Line2D([], [], color=options.colours[run], linewidth=2, gid=f"run-{number}")
+        for number, run in enumerate(runs[: len(shown)])
+    ]
+    if len(names) > len(shown):
+        shown = [*shown, f"and {len(names) - len(shown):,} more"]
+        handles.append(Line2D([], [], linestyle="none"))
+    if has_odd:
+        shown = [*shown, "NaN or infinite"]
+        handles.append(Line2D([], [], linestyle="none", marker="^", markersize=6, color="#5f6368", markeredgewidth=0))
+    if handles:
+        sheet.legend(handles, shown, title=drawable(folders))

@@ -1,0 +1,167 @@
+"""Heat maps of numbers: a panel for each run, a row for each tag; norms of gradients, layer by layer, above all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from tb2csv.analysis.plots.names import common_ending, common_folders, labels
+from tb2csv.analysis.plots.positions import label_numbers
+from tb2csv.analysis.plots.sheet import Sheet
+from tb2csv.analysis.plots.thinning import TOO_LARGE
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from tb2csv.analysis.plots.drawing_options import DrawingOptions
+    from tb2csv.analysis.plots.plotted_series import PlottedSeries, PlottedValues
+
+    Numbers = npt.NDArray[np.float64]
+
+#: Columns of a map at the most; more positions share them.
+_COLUMNS: Final = 400
+#: Colours follow the logarithm where values span so much.
+_WIDE: Final = 10.0
+_NAME_WIDTH: Final = 36
+
+_COLOURS: Final = "viridis"
+_ZERO: Final = "#d5d9de"
+_ODD: Final = "#d93025"
+_MISSING: Final = "#ffffff"
+#: Rows of this height in inches have labels that can be read, and white lines between them.
+_ROW: Final = 0.24
+_LOWEST_ROW: Final = 0.05
+_TALLEST: Final = 30.0
+_LABELLED: Final = 0.13
+
+
+class _Map(NamedTuple):
+    """The cells of a panel, and the edges of its columns; a cell without values is NaN, one of odd values infinite."""
+
+    edges: Numbers
+    cells: Numbers
+
+
+def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[str]]:
+    """Draw scalars, or norms of tensors, as rows of colours, and return what else is to be said."""
+    tags = list(dict.fromkeys(series.tag for series in values.series))
+    by_run: dict[str, list[PlottedSeries]] = {}
+    for series in values.series:
+        by_run.setdefault(series.run, []).append(series)
+    row = max(min(_ROW, _TALLEST / len(tags)), _LOWEST_ROW)
+    sheet = Sheet(len(by_run), 5.2, max(row * len(tags) + 0.9, 1.8), columns=min(len(by_run), 2))
+    rows = {tag: number for number, tag in enumerate(tags)}
+    maps = [_map(curves, rows, options) for curves in by_run.values()]
+    norm = _norm([each.cells for each in maps])
+    colours = _colours()
+    meshes = []
+    for number, (run, each) in enumerate(zip(by_run, maps, strict=True)):
+        panel = sheet.panels[number]
+        if len(by_run) > 1:
+            sheet.title(number, run)
+        # Beyond both ends of the scale are the colours for odd values and for 0.
+        above = norm.vmax * 2 if _is_log(norm) else norm.vmax + (norm.vmax - norm.vmin)
+        cells = np.where(np.isinf(each.cells), above, each.cells)
+        if _is_log(norm):
+            cells[cells == 0] = norm.vmin / 2
+        mesh = panel.pcolormesh(each.edges, np.arange(len(tags) + 1), cells, norm=norm, cmap=colours, rasterized=True)
+        meshes.append(mesh)
+        panel.set_ylim(len(tags), 0)
+        panel.grid(visible=False)
+        panel.set_facecolor(_MISSING)
+        if row >= _LABELLED:
+            panel.hlines(np.arange(1, len(tags)), each.edges[0], each.edges[-1], color="white", linewidth=1)
+        _name_rows(panel, tags, "" if options.measure else common_ending(tags), row)
+        sheet.label_positions(number, options.positions)
+    if len(by_run) == 1:
+        sheet.name_run(next(iter(by_run)))
+    bar = sheet.figure.colorbar(meshes[0], ax=sheet.panels, aspect=30, pad=0.01, label=_measure(tags, options))
+    label_numbers(bar.ax.yaxis, log=_is_log(norm))
+    bar.outline.set_visible(False)
+    _name_odd(sheet, maps, is_log=_is_log(norm))
+    is_shared = any(len(each.edges) == _COLUMNS + 1 for each in maps)
+    note = f"there are more positions than columns of a map, {_COLUMNS}: a column shows the largest of its values"
+    return sheet, [note] * is_shared
+
+
+def _map(curves: list[PlottedSeries], rows: dict[str, int], options: DrawingOptions) -> _Map:
+    """Return the cells of one run."""
+    x = np.concatenate([series.x for series in curves]) / options.positions.unit
+    y = np.concatenate([series.y for series in curves])
+    row = np.concatenate([np.full(len(series.x), rows[series.tag]) for series in curves])
+    places, column = np.unique(x, return_inverse=True)
+    if len(places) > _COLUMNS:
+        edges = np.linspace(places[0], places[-1], _COLUMNS + 1)
+        column = np.minimum(np.searchsorted(edges, x, "right") - 1, _COLUMNS - 1)
+    else:
+        edges = edges_between(places)
+    cells = np.full((len(rows), len(edges) - 1), -np.inf)
+    # What is odd must be seen, whatever is in the same column.
+    np.maximum.at(cells, (row, column), np.where(np.abs(y) < TOO_LARGE, y, np.inf))
+    return _Map(edges, np.where(cells == -np.inf, np.nan, cells))
+
+
+def edges_between(places: Numbers) -> Numbers:
+    """Return the edges of columns in the middle between places, which are in order; one more than there are places."""
+    if not places.size:
+        return np.array([0.0])
+    if len(places) == 1:
+        return np.array([places[0] - 0.5, places[0] + 0.5])
+    middles = (places[1:] + places[:-1]) / 2
+    return np.concatenate(([2 * places[0] - middles[0]], middles, [2 * places[-1] - middles[-1]]))
+
+
+def _norm(cells: list[Numbers]) -> Any:
+    """Return matplotlib's scale of colours for all panels together."""
+    from matplotlib.colors import LogNorm, Normalize
+
+    known = np.concatenate([each[np.isfinite(each)] for each in cells])
+    if not known.size:
+        return Normalize(0, 1)
+    above = known[known > 0]
+    if known.min() >= 0 and above.size and above.max() >= _WIDE * above.min():
+        return LogNorm(above.min(), above.max())
+    low, high = float(known.min()), float(known.max())
+    return Normalize(low, high if high > low else low + (abs(low) or 1.0))
+
+
+def _is_log(norm: Any) -> bool:
+    from matplotlib.colors import LogNorm
+
+    return isinstance(norm, LogNorm)
+
+
+def _colours() -> Any:
+    import matplotlib as mpl
+
+    return mpl.colormaps[_COLOURS].with_extremes(under=_ZERO, over=_ODD, bad=_MISSING)
+
+
+def _measure(tags: list[str], options: DrawingOptions) -> str:
+    """Return what the colours stand for: of scalars, what all tags end in, such as norm."""
+    return options.measure or common_ending(tags).lstrip("/") or "value"
+
+
+def _name_rows(panel: Any, tags: list[str], ending: str, row: float) -> None:
+    """Write the names of the tags, without what they share; every n-th where rows are too low for all."""
+    stems = [tag.removesuffix(ending) for tag in tags]
+    folders = common_folders(stems)
+    names = labels([stem.removeprefix(folders) for stem in stems], _NAME_WIDTH)
+    every = max(1, round(_LABELLED / row))
+    panel.set_yticks(np.arange(len(tags))[::every] + 0.5, names[::every])
+    panel.tick_params(axis="y", length=0)
+    panel.spines["left"].set_visible(False)
+
+
+def _name_odd(sheet: Sheet, maps: list[_Map], *, is_log: bool) -> None:
+    """Draw a legend for what is not on the scale, if there is any."""
+    from matplotlib.patches import Patch
+
+    shown = {
+        "0": (_ZERO, is_log and any((each.cells == 0).any() for each in maps)),
+        "NaN or infinite": (_ODD, any(np.isinf(each.cells).any() for each in maps)),
+    }
+    names = [name for name, (_, is_there) in shown.items() if is_there]
+    if names:
+        sheet.legend([Patch(color=shown[name][0]) for name in names], names)

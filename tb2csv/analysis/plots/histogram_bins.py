@@ -1,0 +1,83 @@
+"""Histograms of one tag with one set of bins for all of them, so that they can be compared by eye.
+
+Writers choose the buckets of each histogram anew. The count of a bucket is shared out to the bins that it reaches into,
+as if its values were spread evenly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Numbers = npt.NDArray[np.float64]
+
+#: Writers of legacy histograms give the outermost buckets limits that stand for infinity.
+_NO_LIMIT: Final = 1e300
+#: Buckets that are shared out at a time: each takes a row of so many numbers as there are bins.
+_AT_ONCE: Final = 20_000
+
+
+@dataclass(slots=True)
+class Histograms:
+    """Buckets that have values, one element each: the number of their histogram, their limits, their count."""
+
+    number: npt.NDArray[np.int64]
+    left: Numbers
+    right: Numbers
+    count: Numbers
+
+    @classmethod
+    def of(cls, number: npt.NDArray[np.int64], left: Numbers, right: Numbers, count: Numbers) -> Histograms:
+        """Take the buckets of histograms; those with a negative number, and empty ones, are left out."""
+        is_open = np.abs(left) >= _NO_LIMIT
+        left, right = np.where(is_open, right, left), np.where(np.abs(right) >= _NO_LIMIT, left, right)
+        keep = (number >= 0) & (count > 0) & (np.abs(left) < _NO_LIMIT) & (np.abs(right) < _NO_LIMIT)
+        return cls(number[keep], left[keep], right[keep], count[keep])
+
+    def chosen(self, numbers: npt.NDArray[np.int64]) -> Histograms:
+        """Return some of the histograms, which are then numbered from 0; ``numbers`` is in order."""
+        place = np.searchsorted(numbers, self.number)
+        keep = numbers[np.minimum(place, len(numbers) - 1)] == self.number
+        return Histograms(place[keep], self.left[keep], self.right[keep], self.count[keep])
+
+    def edges(self, bins: int) -> Numbers | None:
+        """Return the edges of so many bins of equal width, over the range of all; None where there are no values."""
+        if not self.count.size:
+            return None
+        low, high = self.left.min(), self.right.max()
+        if low == high:
+            margin = abs(low) / 10 or 0.5
+            low, high = low - margin, high + margin
+        return np.linspace(low, high, bins + 1)
+
+    def shares(self, edges: Numbers, histograms: int) -> Numbers:
+        """Return the share of its values that each histogram has in each bin, [histograms, bins].
+
+        Rows add up to 1, or to 0 where a histogram is empty.
+        """
+        below = np.zeros((histograms, len(edges)))
+        for start in range(0, len(self.number), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            np.add.at(below, self.number[part], self._below(part, edges))
+        counts = np.diff(below, axis=1)
+        totals = counts.sum(axis=1, keepdims=True)
+        np.divide(counts, totals, out=counts, where=totals > 0)
+        return counts
+
+    def _below(self, part: slice, edges: Numbers) -> Numbers:
+        """Return how many values of each bucket lie below each edge."""
+        left, right = self.left[part, None], self.right[part, None]
+        width = right - left
+        reach = np.zeros((len(left), len(edges)))
+        with np.errstate(over="ignore"):  # far above a narrow bucket is above it
+            np.divide(edges - left, width, out=reach, where=width > 0)
+        share = np.clip(reach, 0, 1)
+        # What has no width is below an edge or not; at the last edge, all are.
+        share = np.where(width > 0, share, edges > left)
+        share[:, -1] = 1
+        return share * self.count[part, None]

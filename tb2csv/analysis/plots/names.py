@@ -1,0 +1,56 @@
+"""Names of runs and tags where there is little room for them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def drawable(name: str) -> str:
+    """Return a name as one line that a picture can have: what cannot be shown is escaped."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape", "backslashreplace").decode("ascii")
+        for letter in name
+    )
+
+
+def common_folders(names: Sequence[str]) -> str:
+    """Return the folders that all names begin with, such as ``a/b/``; none of a single name."""
+    if len(names) < 2:  # noqa: PLR2004 - what one name has, it need not share
+        return ""
+    folders = [name.split("/")[:-1] for name in names]
+    shared = 0
+    for parts in zip(*folders, strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared += 1
+    return "".join(f"{part}/" for part in folders[0][:shared])
+
+
+def common_ending(names: Sequence[str]) -> str:
+    """Return the last part that all names have, such as ``/norm``; none where there is nothing before it."""
+    endings = {name.rpartition("/")[2] for name in names}
+    return f"/{endings.pop()}" if len(endings) == 1 and all("/" in name for name in names) else ""
+
+
+def shortened(name: str, width: int) -> str:
+    """Return start and end of a name that has more letters than ``width``, for names differ at either."""
+    if len(name) <= width:
+        return name
+    end = (width - 1) // 2
+    return f"{name[: width - 1 - end]}…{name[len(name) - end :]}"
+
+
+def labels(names: Sequence[str], width: int) -> list[str]:
+    """Return names of at most ``width`` letters; those that would read alike are numbered."""
+    short = [shortened(drawable(name), width) for name in names]
+    counts = Counter(short)
+    seen: Counter[str] = Counter()
+    result = []
+    for label in short:
+        seen[label] += 1
+        result.append(f"{label} ({seen[label]})" if counts[label] > 1 else label)
+    return result

@@ -1,0 +1,159 @@
+"""From a log directory to a picture: which kind of values is drawn, in which style, and what is told of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tb2csv.analysis.plots.curves import draw_curves
+from tb2csv.analysis.plots.drawing_options import DrawingOptions
+from tb2csv.analysis.plots.heat_maps import draw_heat_map
+from tb2csv.analysis.plots.histogram_pictures import draw_histogram_map, draw_ridges
+from tb2csv.analysis.plots.names import drawable
+from tb2csv.analysis.plots.picture_files import check_picture_file, write_picture
+from tb2csv.analysis.plots.plotted_series import read_values
+from tb2csv.analysis.plots.positions import longest, positions
+from tb2csv.analysis.plots.run_colours import run_colours
+from tb2csv.analysis.plots.sheet import drawing
+from tb2csv.analysis.plots.smoothing import check_weight
+from tb2csv.analysis.plots.styles import STYLES
+from tb2csv.errors import OptionError, Tb2csvError
+from tb2csv.runs.row_selection import RowSelection
+from tb2csv.selection import Selection
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from tb2csv.analysis.plots.plotted_series import PlottedHistograms, PlottedSeries, PlottedValues
+    from tb2csv.analysis.plots.sheet import Sheet
+    from tb2csv.dataframes import LogdirFrames
+
+#: By kind and style, all of STYLES, what draws it.
+_DRAWN_BY: Final[dict[tuple[str, str], Callable[[PlottedValues, DrawingOptions], tuple[Sheet, list[str]]]]] = {
+    ("scalars", "curves"): draw_curves,
+    ("scalars", "heatmap"): draw_heat_map,
+    ("histograms", "ridges"): draw_ridges,
+    ("histograms", "heatmap"): draw_histogram_map,
+    ("tensors", "heatmap"): draw_heat_map,
+    ("tensors", "curves"): draw_curves,
+}
+_MEASURES: Final = {"tensors": "Euclidean norm"}
+
+
+class Picture(NamedTuple):
+    """What ``plot`` has drawn."""
+
+    kind: str
+    style: str
+    runs: int
+    tags: int
+    #: Values that are drawn, or that the drawn line stands for.
+    values: int
+    #: What else is to be said of it, a sentence without its full stop each.
+    notes: list[str]
+
+
+def plot(  # noqa: PLR0913 - what may be asked for
+    frames: LogdirFrames,
+    out: str | os.PathLike[str],
+    *,
+    selection: Selection | None = None,
+    rows: RowSelection | None = None,
+    kind: str | None = None,
+    style: str | None = None,
+    smooth: float = 0.0,
+    x: str = "step",
+    log: bool = False,
+    overwrite: bool = False,
+) -> Picture:
+    """Draw the chosen tags and runs into the file ``out``, which appears when it is whole: .png, .svg or .html.
+
+    ``kind`` is one of STYLES, by default the first that is there; ``style`` is one of its styles. ``smooth`` is the
+    weight of TensorBoard's smoothing, 0 to 0.999; ``x`` is step, relative or wall; ``log`` makes the axis of the values
+    of curves logarithmic. Raises OptionError where these do not go together, OutputError where ``out`` cannot be
+    written, and Tb2csvError where nothing is chosen or matplotlib is not installed.
+    """
+    check_request(out, smooth=smooth, x=x, overwrite=overwrite)
+    axis = positions(x)
+    selection, rows = selection or Selection(), rows or RowSelection()
+    chosen_kind, others = _kind(frames, selection, kind)
+    chosen_style = _style(chosen_kind, style, smooth=smooth, log=log)
+    values = read_values(frames, _of_kind(selection, chosen_kind), chosen_kind, rows, axis.name)
+    if not values.series and not values.histograms:
+        rows.refuse_nothing()
+    shown: list[PlottedSeries | PlottedHistograms] = [*values.series, *values.histograms]
+    options = DrawingOptions(
+        positions=axis.fitted(longest(each.x for each in shown)),
+        colours=run_colours(run for run, _ in frames.choose(Selection())),
+        smooth=smooth,
+        log=log,
+        measure=_MEASURES.get(chosen_kind, ""),
+    )
+    runs, tags = {each.run for each in shown}, {each.tag for each in shown}
+    with drawing([*runs, *tags]):
+        sheet, notes = _DRAWN_BY[chosen_kind, chosen_style](values, options)
+        write_picture(sheet.figure, out, _title(frames, tags), overwrite=overwrite)
+    notes += _notes(values, others if selection.tags else {})
+    return Picture(chosen_kind, chosen_style, len(runs), len(tags), values.values, notes)
+
+
+def check_request(out: str | os.PathLike[str], *, smooth: float, x: str, overwrite: bool) -> None:
+    """Raise the errors of ``plot`` that need no log directory to be read for."""
+    check_picture_file(out, overwrite=overwrite)
+    check_weight(smooth)
+    positions(x)
+    with drawing([]):
+        pass
+
+
+def _kind(frames: LogdirFrames, selection: Selection, kind: str | None) -> tuple[str, dict[str, int]]:
+    """Return the kind to draw, and how many tags of other kinds that could be drawn are chosen as well."""
+    if kind is not None and kind not in STYLES:
+        message = f"There are no pictures of {kind!r}; give one of {', '.join(STYLES)}."
+        raise OptionError(message)
+    tags: dict[str, set[str]] = {}
+    for _, accounts in frames.choose(selection if kind is None else _of_kind(selection, kind)):
+        for account in accounts:
+            tags.setdefault(account.series.kind, set()).add(account.series.tag)
+    found = [each for each in STYLES if each in tags]
+    if not found:
+        message = (
+            f"What is asked for is of the kind {' and '.join(sorted(tags)) or 'none'}, of which there are no pictures; "
+            f"choose tags of the kind {', '.join(STYLES)}."
+        )
+        raise Tb2csvError(message)
+    return found[0], {each: len(tags[each]) for each in found[1:]}
+
+
+def _of_kind(selection: Selection, kind: str) -> Selection:
+    return Selection(selection.runs, selection.tags, (kind,), selection.exclude_runs, selection.exclude_tags)
+
+
+def _style(kind: str, style: str | None, *, smooth: float, log: bool) -> str:
+    """Return the style to draw in; raises OptionError where the options do not go together."""
+    chosen = style or STYLES[kind][0]
+    if chosen not in STYLES[kind]:
+        message = f"The {kind} cannot be drawn as {style!r}; give one of {', '.join(STYLES[kind])}."
+        raise OptionError(message)
+    for option, is_given in {"--smooth": bool(smooth), "--log": log}.items():
+        if is_given and chosen != "curves":
+            message = f"{option} is for curves, and the {kind} are to be drawn as {chosen}; leave it out."
+            raise OptionError(message)
+    return chosen
+
+
+def _title(frames: LogdirFrames, tags: set[str]) -> str:
+    """Return what a program shows as the picture's name."""
+    return drawable(f"{next(iter(tags))} of {frames.path}" if len(tags) == 1 else frames.path)
+
+
+def _notes(values: PlottedValues, others: dict[str, int]) -> list[str]:
+    notes = []
+    if others:  # of what was asked for by name
+        more = " and ".join(f"{count:,} of {kind}" for kind, count in others.items())
+        notes.append(f"there are other tags that match, {more}; --kind asks for these")
+    if values.undecodable:
+        notes.append(f"values that could not be decoded, and are not in the picture: {values.undecodable:,}")
+    if values.dateless:
+        notes.append(f"values whose wall times are no dates, and are not in the picture: {values.dateless:,}")
+    return notes

@@ -1,0 +1,96 @@
+"""A figure as a file: PNG, SVG, or a page of HTML that needs nothing else."""
+
+from __future__ import annotations
+
+import html
+import io
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Final
+
+from tb2csv.errors import OptionError
+from tb2csv.whole_files import check_place, whole_file
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+_BACKGROUND: Final = "white"
+#: How much of a line is left while another one is pointed at.
+_DIMMED: Final = 0.1
+
+_PAGE: Final = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy"
+  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+body {{ margin: 0; background: {background}; }}
+svg {{ display: block; margin: 0 auto; width: 100%; max-width: {width}px; height: auto; }}
+[data-run] {{ transition: opacity 0.1s; }}
+svg.pointed [data-run]:not(.pointed) {{ opacity: {dimmed}; }}
+</style>
+</head>
+<body>
+{svg}
+<script>
+// The line that is pointed at, or whose name is, stands out: the lines of a run have ids that begin alike.
+const svg = document.querySelector("svg");
+for (const each of svg.querySelectorAll('[id^="run-"]')) {{
+  each.dataset.run = each.id.split("-")[1];
+  each.addEventListener("pointerenter", () => point(each.dataset.run));
+  each.addEventListener("pointerleave", () => point(null));
+}}
+function point(run) {{
+  svg.classList.toggle("pointed", run !== null);
+  for (const each of svg.querySelectorAll("[data-run]")) each.classList.toggle("pointed", each.dataset.run === run);
+}}
+</script>
+</body>
+</html>
+"""
+
+
+def _png(figure: Any, title: str) -> bytes:
+    return _saved(figure, "png", {"Software": None, "Title": title.encode("latin-1", "replace").decode("latin-1")})
+
+
+def _svg(figure: Any, title: str) -> bytes:
+    # Without the date and the version, the same picture has the same bytes.
+    return _saved(figure, "svg", {"Date": None, "Creator": None, "Title": title})
+
+
+def _html(figure: Any, title: str) -> bytes:
+    drawing = _svg(figure, title).decode("utf-8")
+    drawing = drawing[drawing.index("<svg") :].rstrip()
+    width = round(figure.get_figwidth() * 110)
+    page = _PAGE.format(title=html.escape(title), svg=drawing, width=width, background=_BACKGROUND, dimmed=_DIMMED)
+    return page.encode("utf-8")
+
+
+def _saved(figure: Any, form: str, metadata: dict[str, str | None]) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=form, facecolor=_BACKGROUND, metadata=metadata)
+    return buffer.getvalue()
+
+
+#: By the ending of the file's name.
+PICTURE_FILES: Final[dict[str, Callable[[Any, str], bytes]]] = {".png": _png, ".svg": _svg, ".html": _html}
+
+
+def check_picture_file(out: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Raise OptionError where the ending is not known, and OutputError where no file may be put there."""
+    if PurePath(out).suffix.lower() not in PICTURE_FILES:
+        message = f"The ending of {out} tells no sort of picture; give one of {', '.join(PICTURE_FILES)}."
+        raise OptionError(message)
+    check_place(Path(out), overwrite=overwrite)
+
+
+def write_picture(figure: Any, out: str | os.PathLike[str], title: str, *, overwrite: bool) -> None:
+    """Write a matplotlib figure as the ending of ``out`` says; errors as of ``check_picture_file``."""
+    check_picture_file(out, overwrite=overwrite)
+    content = PICTURE_FILES[PurePath(out).suffix.lower()](figure, title)
+    with whole_file(out, overwrite=overwrite) as place:
+        place.write_bytes(content)

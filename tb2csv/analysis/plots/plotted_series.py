@@ -1,0 +1,140 @@
+"""What is read for a picture: the values of each chosen tag and run, in the order of the files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from tb2csv.analysis.plots.histogram_bins import Histograms
+from tb2csv.analysis.plots.positions import of_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+    import polars as pl
+
+    from tb2csv.dataframes import LogdirFrames
+    from tb2csv.runs.row_selection import RowSelection
+    from tb2csv.selection import Selection
+
+    Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class PlottedSeries:
+    """The numbers of one tag of one run: a scalar, or the Euclidean norm of a tensor, for each value."""
+
+    run: str
+    tag: str
+    #: Where each value stands, finite, and the value: float64, one element each.
+    x: Numbers
+    y: Numbers
+
+
+@dataclass(slots=True)
+class PlottedHistograms:
+    """The histograms of one tag of one run; ``x`` tells where each of them stands, finite."""
+
+    run: str
+    tag: str
+    x: Numbers
+    histograms: Histograms
+
+
+@dataclass(slots=True)
+class PlottedValues:
+    """Everything that a picture shows, run by run."""
+
+    series: list[PlottedSeries]
+    histograms: list[PlottedHistograms]
+    #: Values that are shown, those that could not be decoded, and those that have no date.
+    values: int = 0
+    undecodable: int = 0
+    dateless: int = 0
+
+
+def read_values(
+    frames: LogdirFrames, selection: Selection, kind: str, rows: RowSelection | None, axis: str
+) -> PlottedValues:
+    """Read what is chosen, of the kind scalars, tensors or histograms; ``axis`` is one of POSITIONS.
+
+    Tensors are read tag by tag, for they may be large. Raises Tb2csvError where nothing is chosen.
+    """
+    found = PlottedValues([], [])
+    for run, accounts in frames.choose(selection):
+        stretches = [accounts] if kind == "scalars" else [[account] for account in accounts]
+        by_tag: dict[str, list[pl.DataFrame]] = {}
+        for stretch in stretches:
+            for account, frame in frames.rows_of(run, stretch, rows):
+                by_tag.setdefault(account.series.tag, []).append(_REDUCED[kind](frame))
+            found.undecodable += sum(account.undecodable for account in stretch)
+        for tag, parts in by_tag.items():
+            _add(found, run.run.name, tag, _below(parts), kind, axis, run.started)
+    return found
+
+
+def _add(  # noqa: PLR0913, PLR0917 - what a tag of a run is known by
+    found: PlottedValues, run: str, tag: str, frame: pl.DataFrame, kind: str, axis: str, started: float
+) -> None:
+    x = of_values(axis, _numbers(frame["step"]), _numbers(frame["wall_time"]), started)
+    is_dated = np.isfinite(x)
+    if kind == "histograms":
+        first = frame["bucket"].to_numpy() == 0
+        number = np.cumsum(first) - 1
+        kept = is_dated[first]
+        histograms = Histograms.of(
+            np.where(is_dated, (np.cumsum(kept) - 1)[number], -1) if len(number) else number,
+            *(_numbers(frame[name]) for name in ("left", "right", "count")),
+        )
+        found.histograms.append(PlottedHistograms(run, tag, x[first][kept], histograms))
+        is_dated = kept
+    else:
+        found.series.append(PlottedSeries(run, tag, x[is_dated], _numbers(frame["value"])[is_dated]))
+    found.values += int(is_dated.sum())
+    found.dateless += int((~is_dated).sum())
+
+
+def _numbers(column: pl.Series) -> Numbers:
+    import polars as pl
+
+    numbers: Numbers = column.cast(pl.Float64).to_numpy()
+    return numbers
+
+
+def _below(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.concat(parts, how="vertical_relaxed")
+
+
+def _scalars(frame: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    return frame.with_columns(pl.col("value").cast(pl.Float64))
+
+
+def _norms(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the Euclidean norm of each tensor of a table of elements."""
+    import polars as pl
+
+    indices = [pl.col(name) for name in frame.columns if name[0] == "i" and name[1:].isdecimal()]
+    squares = [pl.col(name).cast(pl.Float64) ** 2 for name in ("value", "real", "imag") if name in frame.columns]
+    is_first = pl.all_horizontal(index == 0 for index in indices) if indices else pl.lit(value=True)
+    return (
+        frame.select(
+            "wall_time", "step", is_first.cum_sum().alias("tensor"), pl.sum_horizontal(squares).alias("square")
+        )
+        .group_by("tensor", maintain_order=True)
+        .agg(pl.col("wall_time").first(), pl.col("step").first(), pl.col("square").sum().sqrt().alias("value"))
+    )
+
+
+#: By kind, what is kept of a table of its rows.
+_REDUCED: Final[dict[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
+    "scalars": _scalars,
+    "tensors": _norms,
+    "histograms": lambda frame: frame,
+}

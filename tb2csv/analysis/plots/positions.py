@@ -1,0 +1,132 @@
+"""What runs along a picture: steps, the time since a run began, or the time of day."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from tb2csv.analysis.plots.styles import POSITIONS
+from tb2csv.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import numpy.typing as npt
+
+    Numbers = npt.NDArray[np.float64]
+
+#: The seconds since 1970 for which matplotlib has dates: the years 1 to 9999, a day left at either end.
+_DATES: Final = (-62_135_510_400.0, 253_402_214_400.0)
+_DAY: Final = 86_400.0
+#: Names of units of time, their length in seconds, and how much of a unit there must be for it to be used.
+_UNITS: Final = (("days", _DAY, 3), ("hours", 3600.0, 3), ("minutes", 60.0, 3))
+#: From which size on, the unit, and its letter.
+_PREFIXES: Final = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))
+_TOO_LARGE: Final = 1e12
+_MINUS: Final = "\N{MINUS SIGN}"
+#: Where a logarithmic axis reaches so far, powers of ten are ticks enough.
+_WIDE: Final = 200.0
+
+
+class Positions(NamedTuple):
+    """What a picture's values stand at: the option's name, the axis' title, and what its numbers are divided by."""
+
+    name: str
+    title: str
+    unit: float = 1.0
+
+    def fitted(self, longest: float) -> Positions:
+        """Return the same with the unit for a picture that reaches so far."""
+        if self.name != "relative":
+            return self
+        for title, unit, least in _UNITS:
+            if longest >= least * unit:
+                return Positions(self.name, f"time since the run's first event ({title})", unit)
+        return self
+
+    def label(self, axis: Any, within: tuple[float, float] | None = None) -> None:
+        """Write ticks and title of a matplotlib axis; ticks only ``within`` a range, where the limits have been set."""
+        from matplotlib import dates, ticker
+
+        if self.name == "wall":
+            locator = dates.AutoDateLocator(minticks=3, maxticks=7)
+            axis.set_major_locator(locator)
+            axis.set_major_formatter(dates.ConciseDateFormatter(locator))
+        else:
+            is_whole = self.name == "step"
+            axis.set_major_locator(ticker.MaxNLocator(6, integer=is_whole, steps=[1, 2, 2.5, 5, 10]))
+            axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: short_number(value)))
+        if within:
+            ticks = [tick for tick in axis.get_majorticklocs() if within[0] <= tick <= within[1]]
+            axis.set_major_locator(ticker.FixedLocator(ticks or [within[0]]))
+        axis.set_label_text(self.title)
+
+
+def label_numbers(axis: Any, *, log: bool = False) -> None:
+    """Write the ticks of a matplotlib axis of values."""
+    from matplotlib import ticker
+
+    if log:
+        low, high = sorted(axis.get_view_interval())
+        locator: Any = ticker.LogLocator(subs=(1.0,) if high > _WIDE * low else (1.0, 2.0, 5.0), numticks=8)
+    else:
+        locator = ticker.MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: short_number(value)))
+    axis.set_minor_formatter(ticker.NullFormatter())
+
+
+def short_number(value: float) -> str:
+    """Return a number of an axis: 25,000 as 25k, 0.00001 as 1e-5."""
+    if not math.isfinite(value):
+        return ""
+    for least, unit, letter in _PREFIXES:
+        if least <= abs(value) < _TOO_LARGE:
+            return f"{value / unit:g}{letter}".replace("-", _MINUS)
+    mantissa, _, exponent = f"{value:.6g}".partition("e")
+    return (f"{mantissa}e{int(exponent)}" if exponent else mantissa).replace("-", _MINUS)
+
+
+def _steps(step: Numbers, wall_time: Numbers, started: float) -> Numbers:  # noqa: ARG001 - as the others
+    return step
+
+
+def _relative(step: Numbers, wall_time: Numbers, started: float) -> Numbers:  # noqa: ARG001
+    origin = started if math.isfinite(started) else wall_time[0] if wall_time.size else 0.0
+    return wall_time - origin
+
+
+def _wall(step: Numbers, wall_time: Numbers, started: float) -> Numbers:  # noqa: ARG001
+    is_date = (wall_time >= _DATES[0]) & (wall_time <= _DATES[1])
+    return np.where(is_date, wall_time / _DAY, np.nan)
+
+
+#: By the names in POSITIONS: the title, and what makes positions of steps, wall times and the start of the run.
+_KINDS: Final[dict[str, tuple[str, Callable[[Numbers, Numbers, float], Numbers]]]] = {
+    "step": ("step", _steps),
+    "relative": ("time since the run's first event (seconds)", _relative),
+    "wall": ("wall time (UTC)", _wall),
+}
+
+
+def positions(name: str) -> Positions:
+    """Return what is called so; raises OptionError where nothing is."""
+    if name not in _KINDS:
+        message = f"There is no axis {name!r}; give one of {', '.join(POSITIONS)}."
+        raise OptionError(message)
+    return Positions(name, _KINDS[name][0])
+
+
+def of_values(name: str, step: Numbers, wall_time: Numbers, started: float) -> Numbers:
+    """Return the position of each value in steps, seconds, or days since 1970; NaN where it has none.
+
+    ``started`` is the wall time of the run's first event. The arrays have an element for each value.
+    """
+    return _KINDS[name][1](step, wall_time, started)
+
+
+def longest(parts: Iterable[Numbers]) -> float:
+    """Return the greatest position of all, 0 where there is none."""
+    return max((float(part.max()) for part in parts if part.size), default=0.0)

@@ -1,0 +1,38 @@
+"""The colours of runs: TensorBoard's, so that a run looks the same in both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tb2csv.runs.stored_runs import StoredRun
+
+#: TensorBoard's palette for light backgrounds, in its order.
+PALETTE: Final = ("#425066", "#12b5cb", "#e52592", "#f9ab00", "#9334e6", "#7cb342", "#e8710a")
+
+#: TensorBoard begins again after the last colour. Here the second round is darker and the third lighter: a colour to
+#: mix in, and how much of it.
+_ROUNDS: Final = ((0x00, 0.0), (0x00, 0.4), (0xFF, 0.5))
+
+
+def run_colours(runs: Iterable[StoredRun]) -> dict[str, str]:
+    """Return the colour of each run, as ``#rrggbb``, by its name.
+
+    TensorBoard counts all runs of a log directory by the time of their first event, so that ``runs`` must be all.
+    """
+    ordered = sorted(runs, key=lambda run: (run.started, run.run.name))
+    return {run.run.name: _colour(number) for number, run in enumerate(ordered)}
+
+
+def _colour(number: int) -> str:
+    round_number, place = divmod(number, len(PALETTE))
+    target, share = _ROUNDS[round_number % len(_ROUNDS)]
+    return mixed(PALETTE[place], f"#{target:02x}{target:02x}{target:02x}", share)
+
+
+def mixed(colour: str, other: str, share: float) -> str:
+    """Return a colour with so much of another in it; all are ``#rrggbb``."""
+    pairs = zip(bytes.fromhex(colour[1:]), bytes.fromhex(other[1:]), strict=True)
+    return "#" + "".join(f"{round(one + (two - one) * share):02x}" for one, two in pairs)

@@ -1,0 +1,229 @@
+"""A figure with a grid of panels, in one plain style, whatever the user's matplotlib is set to."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import warnings
+from typing import TYPE_CHECKING, Any, Final
+
+from tb2csv.analysis.plots.names import drawable, shortened
+from tb2csv.analysis.plots.positions import label_numbers
+from tb2csv.errors import OptionError, Tb2csvError
+from tb2csv.logdir import ROOT_RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tb2csv.analysis.plots.positions import Positions
+
+#: Pixels to an inch of a PNG file.
+DPI: Final = 150
+#: More of them would be too small to read, and take minutes to draw.
+MOST_PANELS: Final = 60
+
+_TEXT: Final = "#202124"
+_FAINT_TEXT: Final = "#5f6368"
+_LINES: Final = "#dadce0"
+_GRID: Final = "#eceff1"
+
+_FONT: Final = "DejaVu Sans"  # which matplotlib brings along
+_BOXES: Final = "Last Resort"  # a font that has a box for every letter
+_TITLE_SIZE: Final = 10.0
+_TEXT_SIZE: Final = 8.0
+#: Inches that a letter of size 1 takes on average.
+_LETTER: Final = 0.62 / 72
+
+_SETTINGS: Final = {
+    "axes.edgecolor": _LINES,
+    "axes.grid": True,
+    "axes.grid.axis": "both",
+    "axes.axisbelow": True,
+    "axes.labelcolor": _FAINT_TEXT,
+    "axes.labelsize": _TEXT_SIZE,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": _TEXT,
+    "axes.titlelocation": "left",
+    "axes.titlesize": _TITLE_SIZE,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 6.0,
+    "axes.xmargin": 0.02,
+    "figure.dpi": DPI,
+    "font.size": _TEXT_SIZE,
+    "grid.color": _GRID,
+    "grid.linewidth": 0.8,
+    "hatch.linewidth": 0.6,
+    "legend.fontsize": _TEXT_SIZE,
+    "legend.frameon": False,
+    "lines.solid_capstyle": "round",
+    "lines.solid_joinstyle": "round",
+    "path.simplify": True,
+    "svg.fonttype": "none",  # text stays text: it can be searched, and the reader's fonts have what ours lack
+    "svg.hashsalt": "tb2csv",  # the same picture has the same bytes
+    "text.color": _TEXT,
+    "text.parse_math": False,  # names of tags may have dollar signs
+    "timezone": "UTC",
+    "xtick.color": _LINES,
+    "xtick.labelcolor": _FAINT_TEXT,
+    "ytick.color": _LINES,
+    "ytick.labelcolor": _FAINT_TEXT,
+}
+
+
+@contextlib.contextmanager
+def drawing(names: Iterable[str]) -> Iterator[None]:
+    """Set matplotlib to the style of these pictures while a block makes and writes one, and back at the end.
+
+    ``names`` are the texts that come from the log: where the usual font lacks letters of theirs, others that are
+    installed are taken for these. Raises Tb2csvError where matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        message = "Pictures are drawn by matplotlib, which is not installed: pip install 'tb2csv[plot]'."
+        raise Tb2csvError(message) from error
+    # Where another font has no bold letters, its own do.
+    fonts_log = logging.getLogger("matplotlib.font_manager")
+    level = fonts_log.level
+    fonts_log.setLevel(logging.ERROR)
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        mpl.rcdefaults()
+        mpl.rcParams.update(_SETTINGS)
+        mpl.rcParams["font.family"] = [_FONT, *_fonts_for(set().union(*map(drawable, names)))]
+        try:
+            yield
+        finally:
+            fonts_log.setLevel(level)
+
+
+def _fonts_for(letters: set[str]) -> list[str]:
+    """Return installed fonts for those of the letters that the usual one lacks."""
+    from matplotlib import font_manager
+
+    missing = {ord(letter) for letter in letters} - _letters_of(font_manager.findfont(_FONT))
+    fonts: list[str] = []
+    if not missing:
+        return fonts
+    for font in sorted(font_manager.fontManager.ttflist, key=lambda each: (each.name, each.fname)):
+        if not missing:
+            break
+        is_upright = font.style == "normal" and font.weight in {400, "normal", "regular"}
+        if is_upright and font.name not in fonts and not font.name.startswith(_BOXES):
+            found = missing & _letters_of(font.fname)
+            if found:
+                fonts.append(font.name)
+                missing -= found
+    return fonts
+
+
+def _letters_of(path: str) -> set[int]:
+    """Return the code points that a font can draw; none of a font that has pixels for outlines, or is broken."""
+    from matplotlib.font_manager import get_font
+
+    try:
+        font = get_font(path)
+        return set(font.get_charmap()) if font.scalable else set()
+    except (OSError, RuntimeError):
+        return set()
+
+
+class Sheet:
+    """A figure and its panels, row by row from the upper left; ``panels`` are matplotlib's Axes."""
+
+    def __init__(self, count: int, width: float = 4.2, height: float = 2.7, *, columns: int | None = None) -> None:
+        """Make a figure of so many panels of the given size in inches; one alone is larger.
+
+        Raises OptionError where there are too many.
+        """
+        if count > MOST_PANELS:
+            message = (
+                f"The picture would have {count:,} panels, and {MOST_PANELS} is the most; "
+                "choose fewer tags or runs by --tag, --run, --exclude-tag and --exclude-run."
+            )
+            raise OptionError(message)
+        from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+        self.columns = columns or _columns(count)
+        self.rows = math.ceil(count / self.columns)
+        if count == 1:
+            width, height = max(width, 7.0), max(height, 4.0)
+        self.panel_width = width
+        engine = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.02, hspace=0.03)
+        self.figure = Figure(figsize=(width * self.columns, height * self.rows), layout=engine)
+        self.panels: list[Any] = [
+            self.figure.add_subplot(self.rows, self.columns, number + 1) for number in range(count)
+        ]
+
+    @property
+    def pixels(self) -> int:
+        """The columns of pixels that a panel has."""
+        return int(self.panel_width * DPI)
+
+    def is_lowest(self, number: int) -> bool:
+        """Say whether no panel is below."""
+        return number + self.columns >= len(self.panels)
+
+    def title(self, number: int, text: str) -> None:
+        """Write the title of a panel, cut to its width."""
+        room = int((self.panel_width - 0.6) / (_TITLE_SIZE * _LETTER))
+        self.panels[number].set_title(shortened(drawable(text), room))
+
+    def name_run(self, run: str) -> None:
+        """Write the name of the only run above all panels; the one in the log directory itself needs none."""
+        if run == ROOT_RUN:
+            return
+        self.heading(f"run {run}")
+
+    def heading(self, text: str) -> None:
+        """Write a line above all panels."""
+        room = int(self.figure.get_figwidth() / (_TITLE_SIZE * _LETTER))
+        label = shortened(drawable(text), room)
+        self.figure.suptitle(label, x=0.01, ha="left", size=_TITLE_SIZE, color=_FAINT_TEXT)
+
+    def label_positions(self, number: int, positions: Positions) -> None:
+        """Write the axis below a panel; its title only where no panel follows."""
+        axis = self.panels[number].xaxis
+        positions.label(axis)
+        axis.label.set_visible(self.is_lowest(number))
+
+    def label_values(self, number: int) -> None:
+        """Write the axis below a panel whose values run along it."""
+        axis = self.panels[number].xaxis
+        label_numbers(axis)
+        axis.set_label_text("value")
+        axis.label.set_visible(self.is_lowest(number))
+
+    def say(self, number: int, text: str) -> None:
+        """Write into the middle of a panel that has nothing to show."""
+        from matplotlib import ticker
+
+        panel = self.panels[number]
+        panel.text(0.5, 0.5, text, transform=panel.transAxes, ha="center", va="center", color=_FAINT_TEXT)
+        panel.grid(visible=False)
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_locator(ticker.NullLocator())
+            axis.set_major_formatter(ticker.NullFormatter())
+
+    def legend(self, handles: list[Any], texts: list[str], *, title: str = "") -> None:
+        """Draw a legend to the right of all panels; the figure becomes wider by it."""
+        longest = max(map(len, [*texts, title]), default=0)
+        self.figure.set_figwidth(self.figure.get_figwidth() + 0.55 + longest * _TEXT_SIZE * _LETTER)
+        lines = 0.25 * (len(texts) + bool(title)) * _TEXT_SIZE / 10 + 0.4
+        self.figure.set_figheight(max(self.figure.get_figheight(), lines))
+        # matplotlib leaves labels out that begin with an underscore, so they come later.
+        legend = self.figure.legend(handles, [" "] * len(handles), loc="outside right upper", title=title or None)
+        legend.get_title().set(color=_FAINT_TEXT, size=_TEXT_SIZE)
+        legend.set_alignment("left")
+        for drawn, text, handle in zip(legend.get_texts(), texts, handles, strict=True):
+            drawn.set_text(text)
+            drawn.set_color(_TEXT)
+            drawn.set_gid(handle.get_gid() and f"{handle.get_gid()}-name")
+
+
+def _columns(count: int) -> int:
+    """Return how many panels there are in a row."""
+    return min(count, 3) if count in {1, 2, 3, 5, 6, 9} else min(math.ceil(math.sqrt(count)), 4)

@@ -1,0 +1,254 @@
+"""Runs that belong together, such as seeds, reduced to the tables of one: mean, deviation and so on of every step."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tb2csv.analysis.aggregates import STATISTICS, aggregate, check_nan_policy
+from tb2csv.analysis.run_groups import RunGroups
+from tb2csv.analysis.scalar_event_files import event_file_name, write_scalar_events
+from tb2csv.conversion import check_apart
+from tb2csv.dataframes import LogdirFrames
+from tb2csv.errors import DamagedError, OptionError, OutputError
+from tb2csv.layouts.manifest import TableEntry, write_manifest
+from tb2csv.layouts.places import TreePaths
+from tb2csv.logdir import discover
+from tb2csv.report import Report, RunReport
+from tb2csv.selection import Selection
+from tb2csv.sinks.appending import TableRows
+from tb2csv.sinks.folder import TableFolder
+from tb2csv.sinks.formats import choose_format
+from tb2csv.sinks.held_rows import HeldRows
+from tb2csv.sinks.table_writer import TableWriter
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable
+
+    import polars as pl
+
+    from tb2csv.analysis.aggregates import Aggregate, AggregatedTag
+    from tb2csv.runs.run_reader import SeriesAccount
+    from tb2csv.runs.stored_runs import StoredRun
+
+_SCALARS: Final = "scalars"
+#: Names that a note lists at the most.
+_LISTED: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReducedGroup:
+    """Runs that were reduced together, and what became of their tags."""
+
+    group: str
+    runs: list[str]
+    tags: list[AggregatedTag]
+
+
+@dataclass(slots=True)
+class ReductionReport(Report):
+    """The account of a reduction.
+
+    The values of series that were reduced count as written, others as filtered. ``groups`` tells how many of those gave
+    way to a later one of the same step.
+    """
+
+    groups: list[ReducedGroup] = field(default_factory=list)
+    #: Runs that the pattern for groups does not match.
+    unmatched_runs: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain objects, ready for JSON."""
+        groups = {"groups": [asdict(group) for group in self.groups], "unmatched_runs": self.unmatched_runs}
+        return {**Report.to_json(self), **groups}
+
+
+def reduce_runs(  # noqa: PLR0913 - the options of the command
+    logdir: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    by: str,
+    selection: Selection | None = None,
+    nan: str = "keep",
+    format: str = "csv",  # noqa: A002 - the option's name
+    event_files: bool = False,
+    overwrite: bool = False,
+    strict: bool = False,
+    workers: int | None = None,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> ReductionReport:
+    """Write the scalars of each group of runs as one, a row for each step, into the folder ``out``.
+
+    Tables are at ``<group>/scalars/<tag>``, with the columns ``step, n, mean, std, min, median, max``, sorted by step.
+    Within a run the last of a step's values counts; ``n`` tells how many runs have the step. ``std`` is that of a
+    sample, which divides by n - 1; missing where n is 1.
+
+    Args:
+        logdir: a folder, a single event file or an fsspec URL.
+        out: where the tables go. It appears when it is whole; whatever fails, an earlier one stays as it was.
+        by: which runs belong together: see run_groups.py.
+        selection: which runs and tags to reduce; all where it is None.
+        nan: ``keep`` makes all but ``n`` NaN where one of the step's values is; ``omit`` leaves NaN out, so that ``n``
+            is less.
+        format: of the tables, as of ``convert``.
+        event_files: write the statistics as event files as well, in the folders ``<group>/<statistic>``.
+        overwrite: replace an ``out`` that holds an earlier conversion or reduction and nothing else.
+        strict: raise DamagedError where any byte of any event file is damaged, and write nothing.
+        workers: how many runs to read at once; as many as there are processors where it is None.
+        on_bytes: is told of bytes of event files as they are passed, from any thread.
+
+    Raises:
+        OptionError: an option has no such value.
+        LogdirError: there is nothing to read, or no run is in a group.
+        OutputError: ``out`` cannot be used, or could not be written.
+        DamagedError: as said above.
+        Tb2csvError: no scalar is asked for.
+    """
+    groups = RunGroups(by)
+    check_nan_policy(nan)
+    selection = selection or Selection()
+    if selection.kinds not in {(), (_SCALARS,)}:
+        message = f"Of {' and '.join(selection.kinds)} nothing can be reduced; there is but one kind: {_SCALARS}."
+        raise OptionError(message)
+    table_format = choose_format(format)
+    folder = TableFolder(out, overwrite=overwrite)
+    check_apart(discover(logdir), folder.out)
+    frames = LogdirFrames(logdir, workers=workers)
+    frames.refresh(on_bytes)
+    if strict and frames.report.damage:
+        first = frames.report.damage[0]
+        message = (
+            f"{first.path} is damaged at byte {first.offset} ({first.detail}); without --strict the rest is reduced."
+        )
+        raise DamagedError(message)
+    chosen = {run.run.name: (run, accounts) for run, accounts in frames.choose(replace(selection, kinds=(_SCALARS,)))}
+    by_name, unmatched = groups.sort(chosen)
+    with folder:
+        try:
+            held = HeldRows(folder)
+            reduction = _Reduction(folder, TableWriter(folder, table_format, held), list(by_name))
+            for group, runs in by_name.items():
+                found = aggregate((frames.rows_of(*chosen[run]) for run in runs), nan)
+                if found is not None:
+                    reduction.write(group, runs, found, has_event_files=event_files)
+            report = _report(frames, reduction.groups, [chosen[run] for runs in by_name.values() for run in runs])
+            report.unmatched_runs = unmatched
+            report.shared_notes = _notes(report, nan)
+            report.shared_tables = len(reduction.entries)
+            reduction.writer.flush()
+            write_manifest(folder, reduction.entries, reduction.stored, report, table_format)
+        except OSError as error:
+            if isinstance(error, OutputError):
+                raise
+            message = (
+                f"The tables could not be written to {folder.out} ({error.strerror or error}); nothing was changed."
+            )
+            raise OutputError(message) from error
+    return report
+
+
+class _Reduction:
+    """The tables of all groups while they are written."""
+
+    def __init__(self, folder: TableFolder, writer: TableWriter, groups: list[str]) -> None:
+        self.writer = writer
+        self.groups: list[ReducedGroup] = []
+        self.entries: list[TableEntry] = []
+        #: The folders of event files.
+        self.stored: list[str] = []
+        self._folder = folder
+        self._paths = TreePaths(groups)
+
+    def write(self, group: str, runs: list[str], found: Aggregate, *, has_event_files: bool) -> None:
+        """Write the tables of a group."""
+        self.groups.append(ReducedGroup(group, runs, found.tags))
+        bounds = np.searchsorted(found.frame["series"].to_numpy(), np.arange(len(found.series) + 1))
+        entries = []
+        for number, (series, dtype) in enumerate(zip(found.series, found.dtypes, strict=True)):
+            start, stop = int(bounds[number]), int(bounds[number + 1])
+            place = self._paths.place(replace(series, run=group, variant=""), _SCALARS, "")
+            frame = _table(found.frame[start:stop], dtype)
+            path = place.path + self.writer.format.suffix
+            entry = TableEntry(
+                path, group, series.tag, _SCALARS, _SCALARS, frame.schema, series.metadata, rows=len(frame)
+            )
+            if len(frame):
+                entry.first_step, entry.last_step = frame["step"][0], frame["step"][-1]
+            self.writer.append(frame, [TableRows(path, 0, len(frame))])
+            self.writer.finish(path)
+            entries.append(entry)
+        self.entries += sorted(entries, key=lambda entry: entry.path.split("/"))
+        if has_event_files:
+            self._write_event_files(group, found)
+
+    def _write_event_files(self, group: str, found: Aggregate) -> None:
+        """Write an event file for each statistic, each in the folder of a run of its own."""
+        frame = found.frame.sort("step", "series")
+        tags = [series.tag for series in found.series]
+        for name in STATISTICS:
+            rows = frame.select("series", "wall_time", "step", name).drop_nulls(name)
+            if not len(rows):
+                continue
+            folder = self._paths.below(group, name)
+            self.stored.append(folder)
+            with self._folder.open(f"{folder}/{event_file_name(rows['wall_time'][0])}") as file:
+                write_scalar_events(file, ((tags[series], *others) for series, *others in rows.iter_rows()))
+
+
+def _table(rows: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:
+    """Return the table of one tag; what are values of the log have the type that they have there."""
+    import polars as pl
+
+    own = pl.UInt8() if dtype == pl.Boolean else dtype
+    return rows.select("step", *STATISTICS).cast({"min": own, "max": own})
+
+
+def _report(
+    frames: LogdirFrames, groups: list[ReducedGroup], reduced: list[tuple[StoredRun, list[SeriesAccount]]]
+) -> ReductionReport:
+    """Return the account of the runs that were read, of which some were reduced."""
+    accounts = {run.run.name: accounts for run, accounts in reduced}
+    report = frames.report
+    runs = []
+    for each in report.runs:
+        entered = accounts.get(each.run, [])
+        undecodable = sum(account.undecodable for account in entered)
+        written = sum(account.points for account in entered) - undecodable
+        filtered = each.values_read - written - undecodable
+        runs.append(RunReport(each.run, each.values_read, written, filtered, undecodable, sources=each.sources))
+    return ReductionReport(runs, report.folder_damage, groups=groups)
+
+
+def _notes(report: ReductionReport, nan: str) -> list[str]:
+    """Return a sentence for each way in which the runs of a group differ, or could surprise."""
+    notes = []
+    if report.unmatched_runs:
+        count = len(report.unmatched_runs)
+        notes.append(f"{count:,} run{'s' * (count > 1)} in no group: {_listed(map(repr, report.unmatched_runs))}")
+    alone = [f"{group.group!r} of {group.runs[0]!r}" for group in report.groups if len(group.runs) == 1]
+    if alone:
+        notes.append(f"{len(alone):,} group{' has' if len(alone) == 1 else 's have'} one run only: {_listed(alone)}")
+    for group in report.groups:
+        count = len(group.runs)
+        tags = [f"{each.tag!r} in {each.runs}" for each in group.tags if each.runs < count]
+        causes = {f"tags that not all of its {count} runs have": tags}
+        causes["steps that not all runs with the tag have, see n"] = [
+            f"{each.tag!r} {each.partial_steps} of {each.steps}" for each in group.tags if each.partial_steps
+        ]
+        causes["values that gave way to a later one of the same run and step"] = [
+            f"{each.tag!r} {each.replaced}" for each in group.tags if each.replaced
+        ]
+        fate = "are left out" if nan == "omit" else "make the statistics of their steps NaN"
+        causes[f"NaN, which {fate}"] = [f"{each.tag!r} {each.nan}" for each in group.tags if each.nan]
+        notes += [f"group {group.group!r}: {cause}: {_listed(found)}" for cause, found in causes.items() if found]
+    return notes
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return the first few names, and how many others there are."""
+    listed = list(names)
+    more = len(listed) - _LISTED
+    return ", ".join(listed[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,108 @@
+"""Runs that belong together, such as the seeds of one experiment, by a pattern for their names.
+
+A pattern is matched folder by folder from the start of a run's name: ``*``, ``?`` and ``[ab]`` stay within a folder.
+What stands in braces names the group: runs are together where they have the same text there. Where a pattern has no
+braces, all of its folders are in them but the last one that has a wildcard. What a run's name has behind the pattern
+belongs to the group too, so that ``train`` and ``validation`` of a seed are not mixed.
+
+=====================  ====================  ===============
+pattern                run                   group
+=====================  ====================  ===============
+``seed_*``             seed_0                ``.``
+``seed_*``             seed_0/train          train
+``lr=*/seed_*``        lr=0.1/seed_0         lr=0.1
+``lr=*/seed_*``        lr=0.1/seed_0/train   lr=0.1/train
+``seed_*/train``       seed_0/train          train
+``{*}_seed*``          big_seed0             big
+``seed_*/{lr=*}``      seed_0/lr=0.1         lr=0.1
+=====================  ====================  ===============
+"""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.errors import LogdirError, OptionError
+from tb2csv.logdir import ROOT_RUN
+from tb2csv.selection import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: A set of characters, in which a bracket at the start is one of them; or any one character.
+_SET: Final = r"(?:\][^\]/]*|[^\]/]+)"
+_PART: Final = re.compile(rf"\[(?:!{_SET}|(?!!){_SET})\]|.", re.DOTALL)
+#: What ``fnmatch.translate`` puts around the expression for a set; its end differs between versions of Python.
+_TRANSLATED: Final = re.compile(r"\(\?s:(.*)\)\\[Zz]", re.DOTALL)
+
+
+class RunGroups:
+    """Which runs belong together."""
+
+    def __init__(self, pattern: str) -> None:
+        """Take the pattern; raises OptionError where it is empty or its braces are not in pairs."""
+        self.pattern = pattern
+        folders = pattern.strip("/")
+        if not folders:
+            message = "The pattern for groups of runs is empty; give one that matches whole names, such as 'seed_*'."
+            raise OptionError(message)
+        if not {"{", "}"} & set(_PART.findall(folders)):
+            folders = _with_braces(folders)
+        parts = _PART.findall(folders)
+        depth = 0
+        for part in parts:
+            depth += (part == "{") - (part == "}")
+            if depth not in {0, 1}:
+                break
+        if depth:
+            message = f"The braces of {pattern!r} are not in pairs, or one in another; write a brace itself as [{{]."
+            raise OptionError(message)
+        self._regex = re.compile("".join(map(_regex, parts)) + "(/.*)?", re.DOTALL)
+
+    def group_of(self, run: str) -> str | None:
+        """Return the name of the run's group, or None where the run does not match."""
+        match = None if run == ROOT_RUN else self._regex.fullmatch(run)
+        if match is None:
+            return None
+        *names, below = match.groups(default="")
+        return "/".join([*names, *([below[1:]] if below else [])]) or ROOT_RUN
+
+    def sort(self, runs: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
+        """Return the groups by name, each with its runs in their order; and the runs that are in none.
+
+        Raises LogdirError where no run is in any.
+        """
+        names = list(runs)
+        groups: dict[str, list[str]] = {}
+        left = []
+        for run in names:
+            group = self.group_of(run)
+            if group is None:
+                left.append(run)
+            else:
+                groups.setdefault(group, []).append(run)
+        if not groups:
+            near = nearest([re.sub(r"[{}]", "", self.pattern)], names)
+            message = f"No run matches {self.pattern!r}, from the start of its name on; the nearest are {near}."
+            raise LogdirError(message)
+        return dict(sorted(groups.items())), left
+
+
+def _with_braces(pattern: str) -> str:
+    folders = pattern.split("/")
+    wild = [
+        number
+        for number, folder in enumerate(folders)
+        if any(len(part) > 1 or part in "*?" for part in _PART.findall(folder))
+    ]
+    number = wild[-1] if wild else len(folders) - 1
+    before, after = "/".join(folders[:number]), "/".join(folders[number + 1 :])
+    return "/".join([*([f"{{{before}}}"] if before else []), folders[number], *([f"{{{after}}}"] if after else [])])
+
+
+def _regex(part: str) -> str:
+    if len(part) > 1:
+        return "(?!/)" + _TRANSLATED.sub(r"\1", translate(part))
+    return {"*": "[^/]*", "?": "[^/]", "{": "(", "}": ")"}.get(part) or re.escape(part)

@@ -1,0 +1,41 @@
+"""Scalars as event files, for TensorBoard to show what was computed from others."""
+
+from __future__ import annotations
+
+import math
+from typing import IO, TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: What the first event of a file says.
+_FILE_VERSION: Final = "brain.Event:2"
+
+
+def event_file_name(wall_time: float) -> str:
+    """Return a file name that TensorBoard knows as an event file's; ``wall_time`` is that of its first event."""
+    return f"events.out.tfevents.{max(0, int(_number(wall_time))):010d}.tb2csv"
+
+
+def write_scalar_events(file: IO[bytes], scalars: Iterable[tuple[str, float, int, float]]) -> None:
+    """Write an event for each scalar: its tag, wall time in seconds since the epoch, step, and value.
+
+    They are ``simple_value``, which every version of TensorBoard reads, so that values are rounded to float32.
+    """
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    writer = RecordWriter(file)
+    is_first = True
+    for tag, wall_time, step, value in scalars:
+        time = _number(wall_time)
+        if is_first:
+            writer.write(Event(wall_time=time, file_version=_FILE_VERSION).SerializeToString())
+            is_first = False
+        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
+        writer.write(Event(wall_time=time, step=step, summary=summary).SerializeToString())
+
+
+def _number(wall_time: float) -> float:
+    return wall_time if math.isfinite(wall_time) else 0.0

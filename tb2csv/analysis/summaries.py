@@ -1,0 +1,203 @@
+"""A row for each time series of a log directory that says how it went, without a table of its values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from tb2csv.decoders import load_polars
+from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
+from tb2csv.executors import map_runs
+from tb2csv.logdir import Logdir, Run, discover
+from tb2csv.report import Report, RunReport, UndecodableEntry
+from tb2csv.runs.run_reader import RunReader, UndecodableValue
+from tb2csv.runs.scalar_statistics import reduced, statistics_frame
+from tb2csv.selection import Selection
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+    import polars as pl
+
+    from tb2csv.runs.run_reader import Rows, SeriesAccount
+    from tb2csv.runs.scalar_statistics import Reduced
+
+
+class Summary(NamedTuple):
+    """What ``summarize`` returns.
+
+    ``table`` has the columns ``run, tag, kind, dtype, points, first_step, last_step, first, last, min, min_step, max,
+    max_step, mean, nan_count, inf_count, points_per_second``. Those from ``first`` to ``inf_count`` are of scalars
+    alone. ``points_per_second`` is the number of points after the first, by the seconds from the first to the last;
+    missing where that is no time.
+
+    ``first``, ``last``, ``min`` and ``max`` have the type that the values have on disk if all series have the same one;
+    else they are float64, which is exact for all but integers beyond 2**53. NaN are counted, and left out of min, max
+    and mean; infinities are in all of them. Where an extreme is met several times, its step is that of the first.
+    """
+
+    table: pl.DataFrame
+    #: For each row the points of a curve, in the order of the files; none of what is no scalar. Empty if not asked for.
+    curves: list[npt.NDArray[np.float64]]
+    report: Report
+
+
+def summarize(  # noqa: PLR0913 - what may be asked for
+    logdir: str | os.PathLike[str] | Logdir,
+    *,
+    selection: Selection | None = None,
+    curve_points: int = 0,
+    workers: int | None = None,
+    chunk_size: int = DEFAULT_CHUNK_SIZE,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> Summary:
+    """Return a row for each time series that ``selection`` asks for, run by run in the order of first values.
+
+    All values are read and none is kept, so that memory does not grow with the log. ``curve_points`` asks for a curve
+    of each scalar series, of so many evenly spaced points at the most and half as many at the least.
+    Raises LogdirError where there is nothing to read, and Tb2csvError where nothing of it is asked for.
+    """
+    selection = selection or Selection()
+    found = logdir if isinstance(logdir, Logdir) else discover(logdir)
+
+    def read(run: Run, passed: Callable[[int], None]) -> _RunSummary:
+        reader = RunReader(run, selection=selection, chunk_size=chunk_size, on_bytes=passed)
+        summary = _RunSummary(reader)
+        for item in reader.decode("scalars"):
+            summary.add(item, curve_points)
+        return summary
+
+    runs = map_runs(read, selection.choose_runs(found), workers=workers, on_bytes=on_bytes, meanwhile=load_polars)
+    everything = [account for run in runs for account in run.reader.series if account.points]
+    accounts = [account for account in everything if account.is_selected]
+    if everything and not accounts:
+        selection.refuse_nothing(account.series for account in everything)
+    table = _table(accounts, [part for run in runs for part in run.parts])
+    curves: list[npt.NDArray[np.float64]] = []
+    if curve_points:
+        known = {number: curve.points for run in runs for number, curve in run.curves.items()}
+        curves = [known.get(id(account), _NO_CURVE) for account in accounts]
+    return Summary(table, curves, Report([run.report() for run in runs], found.damage))
+
+
+_NO_CURVE: Final = np.zeros(0)
+
+#: The columns that say what a series is; its account, or the series itself, has an attribute of the same name.
+_OF_SERIES: Final = ("run", "tag", "kind")
+_OF_ACCOUNT: Final = ("points", "first_step", "last_step")
+
+
+@dataclass(slots=True)
+class _RunSummary:
+    """What has been read of one run."""
+
+    reader: RunReader
+    parts: list[Reduced] = field(default_factory=list)
+    #: By the identity of the series' account.
+    curves: dict[int, _Curve] = field(default_factory=dict)
+    undecodable: list[UndecodableEntry] = field(default_factory=list)
+
+    def add(self, item: Rows | UndecodableValue, curve_points: int) -> None:
+        if isinstance(item, UndecodableValue):
+            entry = UndecodableEntry(item.series.run, item.series.tag, item.step, item.detail)
+            self.undecodable.append(entry)
+            return
+        part = reduced(item)
+        if part is None:
+            return
+        self.parts.append(part)
+        if curve_points:
+            values = item.piece.frame["value"].to_numpy()
+            for i, account in enumerate(item.series):
+                curve = self.curves.setdefault(id(account), _Curve(curve_points))
+                curve.add(values[item.bounds[i] : item.bounds[i + 1]])
+
+    def report(self) -> RunReport:
+        """Return the account of the run; nothing counts as written."""
+        accounts = self.reader.series
+        return RunReport(
+            self.reader.run.name,
+            values_read=sum(account.points for account in accounts),
+            values_filtered=sum(account.points for account in accounts if not account.is_selected),
+            values_undecodable=len(self.undecodable),
+            sources=self.reader.files,
+            undecodable=self.undecodable,
+        )
+
+
+class _Curve:
+    """Evenly spaced values of a series whose length is not known before: every n-th, with n doubled as needed."""
+
+    __slots__ = ("_limit", "_seen", "_stride", "points")
+
+    def __init__(self, limit: int) -> None:
+        self.points = _NO_CURVE
+        self._limit = limit
+        self._stride = 1
+        self._seen = 0
+
+    def add(self, values: npt.NDArray[Any]) -> None:
+        first = -self._seen % self._stride
+        # Where far more come than are kept, the stride is widened before they are copied.
+        while (len(self.points) + len(range(first, len(values), self._stride))) > self._limit:
+            self.points = self.points[::2]
+            self._stride *= 2
+            first = -self._seen % self._stride
+        self.points = np.concatenate((self.points, values[first :: self._stride].astype(np.float64)))
+        self._seen += len(values)
+
+
+def _table(accounts: list[SeriesAccount], parts: list[Reduced]) -> pl.DataFrame:
+    import polars as pl
+
+    chosen = pl.DataFrame(
+        {
+            **{
+                name: pl.Series([getattr(account.series, name) for account in accounts], dtype=pl.String)
+                for name in _OF_SERIES
+            },
+            **{
+                name: pl.Series([getattr(account, name) for account in accounts], dtype=pl.Int64)
+                for name in _OF_ACCOUNT
+            },
+            "seconds": pl.Series(
+                [account.last_wall_time - account.first_wall_time for account in accounts], dtype=pl.Float64
+            ),
+        }
+    )
+    scalars, statistics = statistics_frame(parts)
+    # The rows of series without values are missing, which a join to the left makes of a number that is not there.
+    place = {id(account): row for row, account in enumerate(scalars)}
+    row = pl.Series("row", [place.get(id(account)) for account in accounts], dtype=pl.UInt32)
+    of_series = chosen.with_columns(row).join(statistics.with_row_index("row"), "row", "left", maintain_order="left")
+    seconds = pl.col("seconds")
+    rate = pl.when(seconds > 0, seconds.is_finite()).then((pl.col("points") - 1) / seconds)
+    return of_series.select(
+        *_OF_SERIES,
+        "dtype",
+        *_OF_ACCOUNT,
+        *("first", "last", "min", "min_step", "max", "max_step", "mean", "nan_count", "inf_count"),
+        rate.alias("points_per_second"),
+    )
+
+
+def with_short_numbers(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the table of a Summary for writing: where it is float64 for several types, float32 are not drawn out.
+
+    0.1 as a float32 is 0.10000000149011612 as a float64. The shortest text that reads back to the float32 is 0.1.
+    """
+    import polars as pl
+
+    short = {
+        name: pl.col(name).cast(pl.Float32).cast(pl.String).cast(pl.Float64)
+        for name in ("first", "last", "min", "max")
+        if table.schema[name] == pl.Float64
+    }
+    is_single = pl.col("dtype") == "float32"
+    return table.with_columns(
+        pl.when(is_single).then(number).otherwise(pl.col(name)).alias(name) for name, number in short.items()
+    )

@@ -1,0 +1,132 @@
+"""One small table as text that people paste elsewhere: CSV, JSON, Markdown, LaTeX.
+
+Numbers are the shortest text that reads back to the same number in their column's own type. What is missing is an empty
+cell, and null in JSON, where NaN and the infinities are texts as in JSON Lines. In Markdown and LaTeX, names and cells
+are escaped, so that they are shown as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Final
+
+from tb2csv.errors import OptionError
+from tb2csv.sinks.jsonl import JsonLinesFormat
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    import polars as pl
+
+#: What Markdown would take for its own. An underscore within a word is none of it.
+_MARKDOWN: Final = {
+    **{character: f"\\{character}" for character in "\\`*|<&~$"},
+    "](": "]\\(",
+    "\r\n": "<br>",
+    "\n": "<br>",
+    "\r": "<br>",
+}
+_EDGE_OF_A_WORD: Final = r"(^|[^0-9A-Za-z])_|_([^0-9A-Za-z]|$)"
+
+_LATEX: Final = {
+    **{character: f"\\{character}" for character in "{}$&#%_"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    # Behind the end of a row, which is \\, these would be an option of it.
+    "[": "{[}",
+    "*": "{*}",
+    "--": "-{}-{}",  # would be drawn as one
+    "\r\n": " ",
+    "\n": " ",
+    "\r": " ",
+}
+
+
+def csv_text(table: pl.DataFrame) -> str:
+    """Return the table as CSV."""
+    return table.write_csv()
+
+
+def json_rows(table: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return an object for each row, ready for strict JSON."""
+    return [json.loads(line) for line in JsonLinesFormat().lines(table).splitlines()]
+
+
+def json_text(table: pl.DataFrame) -> str:
+    """Return the table as a JSON array of objects, one to a line."""
+    lines = JsonLinesFormat().lines(table).decode().removesuffix("\n").replace("\n", ",\n")
+    return f"[\n{lines}\n]\n" if lines else "[]\n"
+
+
+def markdown_text(table: pl.DataFrame) -> str:
+    """Return the table as one of GitHub's Markdown, numbers to the right."""
+    import polars as pl
+
+    def escaped(text: pl.Expr) -> pl.Expr:
+        safe = text.str.replace_many(_MARKDOWN, leftmost=True)
+        return (
+            pl.when(text.str.contains(_EDGE_OF_A_WORD))
+            .then(safe.str.replace_all("_", r"\_", literal=True))
+            .otherwise(safe)
+        )
+
+    names, rows = _cells(table, escaped)
+    rule = ("---:" if dtype.is_numeric() else "---" for dtype in table.dtypes)
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (names, rule, *rows))
+
+
+def latex_text(table: pl.DataFrame) -> str:
+    """Return the table as a LaTeX ``tabular`` that needs no package, numbers to the right."""
+    names, rows = _cells(table, lambda text: text.str.replace_many(_LATEX, leftmost=True))
+    columns = "".join("r" if dtype.is_numeric() else "l" for dtype in table.dtypes)
+    head, *body = (f"{' & '.join(cells)} \\\\\n" for cells in (names, *rows))
+    return f"\\begin{{tabular}}{{{columns}}}\n\\hline\n{head}\\hline\n{''.join(body)}\\hline\n\\end{{tabular}}\n"
+
+
+def _cells(table: pl.DataFrame, escaped: Callable[[pl.Expr], pl.Expr]) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Return the names of the columns and the cells of the rows, as escaped text."""
+    import polars as pl
+
+    names = pl.DataFrame({"name": table.columns}, {"name": pl.String}).select(escaped(pl.col("name")))
+    cells = table.select(
+        escaped(pl.col(name)) if dtype == pl.String else pl.col(name).cast(pl.String)
+        for name, dtype in table.schema.items()
+    )
+    return names["name"].to_list(), cells.with_columns(pl.all().fill_null("")).rows()
+
+
+#: By name, what makes a text of a table.
+TABLE_TEXTS: Final[dict[str, Callable[[pl.DataFrame], str]]] = {
+    "csv": csv_text,
+    "json": json_text,
+    "markdown": markdown_text,
+    "latex": latex_text,
+}
+
+_BY_SUFFIX: Final = {".csv": "csv", ".json": "json", ".md": "markdown", ".markdown": "markdown", ".tex": "latex"}
+
+
+def text_format(name: str | None, out: str | os.PathLike[str] | None) -> str:
+    """Return which of TABLE_TEXTS is asked for: by name, or by the ending of the file ``out``; CSV by neither.
+
+    Raises OptionError where the name, or without one the ending, is not known.
+    """
+    if name is not None:
+        if name in TABLE_TEXTS:
+            return name
+        message = f"There is no format {name!r}; give one of {', '.join(TABLE_TEXTS)}."
+        raise OptionError(message)
+    if out is None:
+        return "csv"
+    suffix = PurePath(out).suffix.lower()
+    if suffix not in _BY_SUFFIX:
+        message = f"The ending of {out} tells no format; give one of {', '.join(_BY_SUFFIX)}, or the format itself."
+        raise OptionError(message)
+    return _BY_SUFFIX[suffix]

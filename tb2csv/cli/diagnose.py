@@ -1,0 +1,117 @@
+"""``tb2csv diagnose``: what is wrong with the networks whose training a log tells of."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS
+from tb2csv.analysis.diagnosis.rules import THRESHOLDS
+from tb2csv.analysis.diagnosis.tag_families import FAMILIES
+from tb2csv.cli import options
+from tb2csv.cli.table_output import chosen_format, write_table
+from tb2csv.cli.terminal import error_messages, exit_status, is_terminal, print_message, print_problems, progress
+from tb2csv.errors import LogdirError, OptionError
+
+
+def diagnose(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    logdir: options.LogdirArgument,
+    run: options.RunOption = [],  # noqa: B006 - typer copies it
+    tag: options.TagOption = [],  # noqa: B006
+    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
+    exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    tags_as: Annotated[
+        list[str],
+        typer.Option(
+            "--as",
+            metavar="FAMILY=GLOB",
+            help=f"What tags are whose names do not say it; repeatable. FAMILY is one of {', '.join(FAMILIES)}.",
+        ),
+    ] = [],  # noqa: B006
+    steps: Annotated[
+        int,
+        typer.Option(
+            "--steps",
+            min=1,
+            metavar="N",
+            help=f"At how many recorded steps running a fault must be there. Default: {DEFAULT_STEPS}.",
+            show_default=False,
+        ),
+    ] = DEFAULT_STEPS,
+    threshold: Annotated[
+        list[str],
+        typer.Option(
+            "--threshold",
+            metavar="NAME=NUMBER",
+            help="Another threshold for a rule; repeatable. Names and defaults: "
+            + ", ".join(f"{name}={threshold.default:g}" for name, threshold in THRESHOLDS.items())
+            + ".",
+        ),
+    ] = [],  # noqa: B006
+    output: options.OutputOption = None,
+    format: options.TextFormatOption = None,  # noqa: A002 - the option's name
+    json: options.TableJsonOption = False,
+    overwrite: options.OverwriteFileOption = False,
+    strict: options.StrictOption = False,
+    quiet: options.QuietOption = False,
+    workers: options.WorkersOption = None,
+    debug: options.DebugOption = False,
+) -> None:
+    """Say what is wrong with the networks below LOGDIR, layer by layer: not finite, vanishing, exploding, dead.
+
+    Saturated layers, plateaus and diverging losses, too. It reads recorded gradients, weights, layer errors and
+    outputs, as tensors, histograms or statistics, and the loss; docs/diagnose.md explains every rule. What is found
+    does not change the exit status.
+    """
+    with error_messages(debug=debug):
+        from tb2csv.analysis.diagnosis.diagnosing import diagnose as find_faults
+        from tb2csv.logdir import discover
+
+        is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)
+        name = chosen_format(format, output, json=json, overwrite=overwrite)
+        thresholds = _thresholds(threshold)
+        found = discover(logdir)
+        with progress(found, shown=not quiet) as on_bytes:
+            diagnosis = find_faults(
+                found,
+                selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
+                families=tags_as,
+                thresholds=thresholds,
+                steps=steps,
+                workers=workers,
+                on_bytes=on_bytes,
+            )
+        if not quiet:
+            print_problems(diagnosis.report)
+        status = exit_status(diagnosis.report, strict=strict)
+        if diagnosis.judged.is_empty() and diagnosis.findings.is_empty():
+            message = (
+                f"{logdir} has nothing to judge a network by: no gradients, weights, layer errors, outputs or loss; "
+                "say with --as which tags are what."
+            )
+            raise LogdirError(message)
+        from tb2csv.cli.diagnosis_table import judged_lines, print_findings
+
+        if is_drawn:
+            print_findings(diagnosis)
+        if not quiet:
+            for line in judged_lines(diagnosis):
+                print_message(line)
+        if not is_drawn:
+            write_table(diagnosis.findings, name, output, overwrite=overwrite, quiet=quiet)
+        raise typer.Exit(status)
+
+
+def _thresholds(given: list[str]) -> dict[str, float]:
+    """Return what ``--threshold`` asks for; names that no rule has are refused where rules are known."""
+    thresholds = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        try:
+            thresholds[name] = float(number)
+        except ValueError:
+            message = f"--threshold {text} is no NAME=NUMBER; give, say, {next(iter(THRESHOLDS))}=1."
+            raise OptionError(message) from None
+    return thresholds

@@ -1,0 +1,91 @@
+"""What ``tb2csv diagnose`` draws on a terminal, and what it says of what it could judge."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from tb2csv.cli.terminal import plural, print_result, printable, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.table import Table
+
+    from tb2csv.analysis.diagnosis.diagnosing import Diagnosis
+
+_GAP: Final = 2
+#: A layer's name gets so much of the width at the most, unless the others leave more.
+_NAME_SHARE: Final = 0.3
+_LEAST_NAME: Final = 12
+#: Runs of which it is told what could be judged.
+_SHOWN: Final = 20
+
+
+def print_findings(diagnosis: Diagnosis) -> None:
+    """Draw the findings on standard output, which is a terminal: a table for each run."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    rows = list(diagnosis.findings.iter_rows(named=True))
+    runs = dict.fromkeys(row["run"] for row in rows)
+    for run in runs:
+        console.print(Text(shortened(printable(run), console.width), style="bold"))
+        console.print(findings_table([row for row in rows if row["run"] == run], console.width))
+    count = diagnosis.judged["run"].n_unique()
+    if rows:
+        print_result(f"{plural(len(rows), 'finding')} in {len(runs)} of {plural(max(count, len(runs)), 'run')}")
+    else:
+        print_result(f"Nothing found in {plural(count, 'run')}.")
+    sys.stdout.flush()
+
+
+def findings_table(rows: list[dict[str, Any]], width: int) -> Table:
+    """Return the table of one run's findings for a terminal of so many columns."""
+    from rich.table import Table
+    from rich.text import Text
+
+    names = [_name(row) for row in rows]
+    room = max(_LEAST_NAME, int(width * _NAME_SHARE))
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("  rule", no_wrap=True)
+    table.add_column("layer", no_wrap=True, max_width=room)
+    table.add_column("steps", no_wrap=True)
+    table.add_column("at", no_wrap=True)
+    table.add_column("what")
+    for row, name in zip(rows, names, strict=True):
+        cells = [f"  {row['rule']}", shortened(name, room), _steps(row), f"{row['points']} of {row['observed']}"]
+        table.add_row(*map(Text, [*cells, row["message"]]))
+    return table
+
+
+def _name(row: dict[str, Any]) -> str:
+    """Return the layer and, where it is not clear of a tag, what of it was judged."""
+    name = printable(row["layer"])
+    return name if row["family"] in {"loss", "scalars"} else f"{name} ({row['family']})"
+
+
+def _steps(row: dict[str, Any]) -> str:
+    first, last = row["first_step"], row["last_step"]
+    return f"{first}" if first == last else f"{first}…{last}"
+
+
+def judged_lines(diagnosis: Diagnosis) -> Iterator[str]:
+    """Yield what could be judged of each run, for what is not recorded cannot be found."""
+    by_run: dict[str, list[str]] = {}
+    for row in diagnosis.judged.iter_rows(named=True):
+        by_run.setdefault(row["run"], []).append(_judged(row))
+    for number, (run, parts) in enumerate(by_run.items()):
+        if number == _SHOWN:
+            yield f"… and {plural(len(by_run) - _SHOWN, 'other run')}"
+            return
+        yield f"run {printable(run)!r} judged by {', '.join(parts)}"
+
+
+def _judged(row: dict[str, Any]) -> str:
+    at = plural(row["points"], "step")
+    if row["family"] == "loss":
+        return f"{plural(row['layers'], 'loss', 'es')} at {at}"
+    family = row["family"].replace("_", " ")
+    return f"{family} of {plural(row['layers'], 'layer')} at {at} ({row['sources']})"

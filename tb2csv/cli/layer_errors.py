@@ -1,0 +1,71 @@
+"""``tb2csv layer-errors``: the wide table of layer errors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tb2csv.cli import options
+from tb2csv.cli.terminal import error_messages, exit_status, plural, print_problems, print_result, progress
+
+
+def layer_errors(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    logdir: options.LogdirArgument,
+    run: options.RunOption = [],  # noqa: B006 - typer copies it
+    tag: options.TagOption = [],  # noqa: B006
+    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
+    exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    min_step: options.MinStepOption = None,
+    max_step: options.MaxStepOption = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write to FILE, which appears when it is whole; its ending tells the format, as of convert --format. "
+            "Default: CSV to standard output.",
+        ),
+    ] = None,
+    overwrite: options.OverwriteFileOption = False,
+    strict: options.StrictOption = False,
+    quiet: options.QuietOption = False,
+    workers: options.WorkersOption = None,
+    debug: options.DebugOption = False,
+) -> None:
+    """Write the layer errors below LOGDIR as one wide table: epoch, batch, layer, sample, error_0, error_1 and so on.
+
+    These are tensors with tags layer_errors/<layer>. A row is one sample of a batch in one layer; batch is the step,
+    sample its number within the batch. Errors that were summed over the batch have one row for it and no sample.
+    Layers with fewer units than the widest have empty cells behind. Several runs get a column run in front. The long
+    table, a row for each number, is what convert writes.
+    """
+    with error_messages(debug=debug):
+        from tb2csv.analysis.layer_errors import layer_error_table
+        from tb2csv.logdir import discover
+        from tb2csv.sinks.table_file import check_table_file, write_table_file
+
+        if output is not None:
+            check_table_file(output, overwrite=overwrite)
+        found = discover(logdir)
+        with progress(found, shown=not quiet) as on_bytes:
+            table = layer_error_table(
+                found,
+                selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
+                min_step=min_step,
+                max_step=max_step,
+                workers=workers,
+                on_bytes=on_bytes,
+            )
+        if not quiet:
+            print_problems(table.report)
+        status = exit_status(table.report, strict=strict)
+        if output is None:
+            for number, piece in enumerate(table.pieces()):
+                print_result(piece.write_csv(include_header=not number).removesuffix("\n"))
+        else:
+            rows = write_table_file(output, table.schema, table.pieces(), overwrite=overwrite)
+            if not quiet:
+                print_result(f"{plural(rows, 'row')}: see {output}")
+        raise typer.Exit(status)

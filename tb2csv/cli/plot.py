@@ -1,0 +1,111 @@
+"""``tb2csv plot``: curves, histograms and norms of gradients as a picture."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import typer
+
+from tb2csv.analysis.plots.styles import POSITIONS, STYLES
+from tb2csv.cli import options
+from tb2csv.cli.terminal import (
+    error_messages,
+    exit_status,
+    plural,
+    print_message,
+    print_problems,
+    print_result,
+    progress,
+)
+
+_STYLE_NAMES = {name: name for styles in STYLES.values() for name in styles}
+
+PlotKind = enum.Enum("PlotKind", {name: name for name in STYLES}, type=str)  # type: ignore[misc]
+PlotStyle = enum.Enum("PlotStyle", _STYLE_NAMES, type=str)  # type: ignore[misc]
+Along = enum.Enum("Along", {name: name for name in POSITIONS}, type=str)  # type: ignore[misc]
+
+
+def plot(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    logdir: options.LogdirArgument,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write to FILE, whose ending says what: .png, .svg or .html."
+        ),
+    ],
+    run: options.RunOption = [],  # noqa: B006 - typer copies it
+    tag: options.TagOption = [],  # noqa: B006
+    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
+    exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    kind: Annotated[
+        PlotKind | None,
+        typer.Option(
+            "--kind", help="What to draw, of tensors their norms. By default the first of these that is there."
+        ),
+    ] = None,
+    style: Annotated[
+        PlotStyle | None,
+        typer.Option(
+            "--style",
+            help="How to draw it. Scalars are drawn as curves or heatmap, histograms as ridges or heatmap, tensors as "
+            "heatmap or curves; the first is the default.",
+        ),
+    ] = None,
+    smooth: Annotated[
+        float,
+        typer.Option("--smooth", metavar="W", help="Smooth curves as TensorBoard does, by a weight from 0 to 0.999."),
+    ] = 0.0,
+    x: Annotated[
+        Along,
+        typer.Option("--x", help="What runs along: steps, the time since the run's first event, or the time of day."),
+    ] = Along["step"],
+    log: Annotated[bool, typer.Option("--log", help="Make the axis of the values of curves logarithmic.")] = False,
+    min_step: options.MinStepOption = None,
+    max_step: options.MaxStepOption = None,
+    restarts: options.RestartsOption = options.Restarts["keep"],
+    overwrite: options.OverwriteFileOption = False,
+    strict: options.StrictOption = False,
+    quiet: options.QuietOption = False,
+    workers: options.WorkersOption = None,
+    debug: options.DebugOption = False,
+) -> None:
+    """Draw the tags of all runs below LOGDIR that are asked for: a panel for each tag, a curve for each run.
+
+    Runs have the colours that TensorBoard gives them. Behind a smoothed curve, the values are drawn faintly. Nothing is
+    sampled: a long curve shows all extremes. It needs matplotlib, which the extra `plot` installs.
+    """
+    with error_messages(debug=debug):
+        from tb2csv.analysis.plots import picture
+        from tb2csv.dataframes import LogdirFrames
+        from tb2csv.logdir import discover
+        from tb2csv.runs.row_selection import RowSelection
+
+        picture.check_request(output, smooth=smooth, x=x.value, overwrite=overwrite)
+        frames = LogdirFrames(logdir, workers=workers)
+        with progress(discover(logdir), shown=not quiet) as on_bytes:
+            frames.refresh(on_bytes)
+        report = frames.report
+        if not quiet:
+            print_problems(report)
+        status = exit_status(report, strict=strict)
+        drawn = picture.plot(
+            frames,
+            output,
+            selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
+            rows=RowSelection(min_step, max_step, restarts=restarts.value),
+            kind=kind and kind.value,
+            style=style and style.value,
+            smooth=smooth,
+            x=x.value,
+            log=log,
+            overwrite=overwrite,
+        )
+        if not quiet:
+            for note in drawn.notes:
+                print_message(f"tb2csv: {note}")
+            print_result(
+                f"{plural(drawn.values, 'value')} of {plural(drawn.tags, 'tag')} in {plural(drawn.runs, 'run')}: "
+                f"see {output}"
+            )
+        raise typer.Exit(status)

@@ -1,0 +1,111 @@
+"""``tb2csv predict``: what a saved model predicts, as CSV tables."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tb2csv.cli import options  # noqa: TC001 - typer looks it up
+from tb2csv.cli.tensorflow_start import start_tensorflow
+from tb2csv.cli.terminal import error_messages, is_terminal, plural, print_json, print_result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class PredictionColumns(str, enum.Enum):
+    """How an output's columns are named."""
+
+    auto = "auto"
+    classes = "classes"
+    outputs = "outputs"
+
+
+def predict(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file, or the folder of a SavedModel.")],
+    inputs: Annotated[
+        str, typer.Argument(metavar="INPUTS", help="A .npy, .npz, .csv or .parquet file with a row for each sample.")
+    ],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The table; of several outputs OUT.<output>.csv.")],
+    target: Annotated[
+        str | None,
+        typer.Option("--target", metavar="NAME", help="The column or array that tells what should be predicted."),
+    ] = None,
+    ignore: Annotated[
+        list[str], typer.Option("--ignore", metavar="NAME", help="A column or array that is no input; repeatable.")
+    ] = [],  # noqa: B006 - typer copies it
+    columns: Annotated[
+        PredictionColumns,
+        typer.Option("--columns", help="label and class_0 …, or output_0 …; auto looks at the first batch."),
+    ] = PredictionColumns.auto,
+    npy: Annotated[
+        bool, typer.Option("--npy", help="Write outputs of several dimensions into a .npy file beside the table.")
+    ] = False,
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            "--batch-size", min=1, metavar="N", show_default=False, help="Samples to predict at a time. Default: 256."
+        ),
+    ] = 256,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it is there already.")] = False,
+    json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Predict with MODEL for each sample of INPUTS, and write a row for each into OUT.
+
+    A classifier gives sample, label and class_0 to class_n; another model sample and output_0 to output_n; images and
+    the like a row for each element. It needs TensorFlow. No Python code of a model is run.
+    """
+    with error_messages(debug=debug):
+        start_tensorflow()
+        from tb2csv.recorders import predict_to_csv
+
+        with _progress(shown=not (quiet or json)) as on_samples:
+            tables = predict_to_csv(
+                model,
+                inputs,
+                out,
+                target=target,
+                ignore=ignore,
+                columns=columns.value,
+                npy=npy,
+                batch_size=batch_size,
+                overwrite=overwrite,
+                on_samples=on_samples,
+            )
+        if json:
+            print_json(
+                [
+                    {
+                        "path": str(table.path),
+                        "output": table.output,
+                        "rows": table.rows,
+                        "columns": table.columns,
+                        "npy": None if table.npy is None else str(table.npy),
+                    }
+                    for table in tables
+                ]
+            )
+        elif not quiet:
+            for table in tables:
+                beside = "" if table.npy is None else f", and {table.npy}"
+                print_result(f"{table.path}: {plural(table.rows, 'row')} of {table.output}{beside}")
+
+
+@contextlib.contextmanager
+def _progress(*, shown: bool) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that moves a progress bar to so many samples; the bar is shown only on a terminal."""
+    if not shown or not is_terminal(sys.stderr):
+        yield lambda _done, _samples: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("predicting", total=None)
+        yield lambda done, samples: bar.update(task, completed=done, total=samples)

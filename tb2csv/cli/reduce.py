@@ -1,0 +1,92 @@
+"""``tb2csv reduce``: runs that belong together, as the mean and the like of their scalars."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import typer
+
+from tb2csv.analysis.aggregates import NAN_POLICIES
+from tb2csv.cli import options
+from tb2csv.cli.terminal import (
+    error_messages,
+    exit_status,
+    plural,
+    print_json,
+    print_problems,
+    print_result,
+    progress,
+)
+
+NanPolicy = enum.Enum("NanPolicy", {name: name for name in NAN_POLICIES}, type=str)  # type: ignore[misc]
+
+
+def reduce(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    logdir: options.LogdirArgument,
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the tables; it appears when it is whole.")],
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="GLOB",
+            help="Which runs belong together: 'lr=*/seed_*' makes a group of the seeds of each lr. * stays within a "
+            "folder; braces enclose what names the group, as in '{*}_seed*'.",
+        ),
+    ],
+    run: options.RunOption = [],  # noqa: B006 - typer copies it
+    tag: options.TagOption = [],  # noqa: B006
+    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
+    exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    nan: Annotated[
+        NanPolicy,
+        typer.Option(
+            "--nan", help="Let NaN make the statistics of their step NaN, or leave them out, so that n is less."
+        ),
+    ] = NanPolicy["keep"],
+    event_files: Annotated[
+        bool, typer.Option("--event-files", help="Write event files too: runs <group>/mean, <group>/std and so on.")
+    ] = False,
+    format: options.FormatOption = "csv",  # noqa: A002 - the option's name
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace OUT, if tb2csv wrote all that is in it.")
+    ] = False,
+    strict: options.StrictOption = False,
+    json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+    workers: options.WorkersOption = None,
+    debug: options.DebugOption = False,
+) -> None:
+    """Reduce the scalars of runs that belong together, such as seeds, to tables of n, mean, std, min, median and max.
+
+    A table has a row for each step that any of the runs has; n tells how many have it. The std is that of a sample,
+    which divides by n - 1, and is empty where n is 1.
+    """
+    with error_messages(debug=debug):
+        from tb2csv.analysis.reduction import reduce_runs
+        from tb2csv.logdir import discover
+
+        with progress(discover(logdir), shown=not (quiet or json)) as on_bytes:
+            report = reduce_runs(
+                logdir,
+                out,
+                by=by,
+                selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
+                nan=nan.value,
+                format=format,
+                event_files=event_files,
+                overwrite=overwrite,
+                strict=strict,
+                workers=workers,
+                on_bytes=on_bytes,
+            )
+        if json:
+            print_json(report.to_json())
+        elif not quiet:
+            print_problems(report)
+            runs = sum(len(group.runs) for group in report.groups)
+            print_result(
+                f"{plural(runs, 'run')} in {plural(len(report.groups), 'group')}, "
+                f"{plural(report.tables, 'table')}: see {out}/index.csv"
+            )
+        raise typer.Exit(exit_status(report))

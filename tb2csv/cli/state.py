@@ -1,0 +1,260 @@
+"""``tb2csv state``: weights and training state of models as CSV tables, and back."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from tb2csv.cli import options  # noqa: TC001 - typer reads annotations
+from tb2csv.cli.terminal import error_messages, plural, print_json, print_message, print_result, printable, progress
+from tb2csv.errors import StateError
+
+if TYPE_CHECKING:
+    from tb2csv.model_state import ModelState, TensorDifference
+
+app = typer.Typer(
+    help=(
+        "Weights and training state of models as CSV tables, and back, bit for bit. "
+        "To go on with a training later, the checkpoints of your framework are the better tool: smaller and faster. "
+        "These tables are for looking at a state, comparing states, and carrying them to other programs."
+    ),
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_STYLES: Final = ("tensors", "base64", "elements")
+Style = enum.Enum("Style", {style: style for style in _STYLES}, type=str)  # type: ignore[misc]
+_TENSORS: Final = Style("tensors")
+_MIB: Final = 1 << 20
+
+OutOption = Annotated[str, typer.Option("--output", "-o", metavar="OUT", help="File to write.")]
+StyleOption = Annotated[
+    Style,
+    typer.Option(
+        "--style",
+        metavar="STYLE",
+        help="A row for each tensor, with numbers as text or with bytes in base64, or a row for each element.",
+    ),
+]
+MaxCellOption = Annotated[
+    int,
+    typer.Option(
+        "--max-cell",
+        min=1,
+        metavar="MIB",
+        help="MiB of data in a cell at the most; larger tensors take several rows. Default: 64.",
+    ),
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it is there already.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print a machine-readable result to standard output, and nothing else there.")
+]
+StateArgument = Annotated[str, typer.Argument(metavar="STATE", help="CSV file that export or from-logs wrote.")]
+_MODEL_HELP: Final = (
+    "File of a model: .keras, .h5, .pt, .pth, .safetensors, .npz, .skops, a TensorFlow checkpoint or SavedModel."
+)
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP)]
+
+
+@app.command()
+def export(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    model: ModelArgument,
+    output: OutOption,
+    style: StyleOption = _TENSORS,
+    max_cell: MaxCellOption = 64,
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+    quiet: options.QuietOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Write the state of MODEL to a CSV file: weights, and what else of the training the file has.
+
+    No code in a model's file is run: a pickle of anything but tensors, and a Keras Lambda layer, are refused.
+    """
+    with error_messages(debug=debug):
+        from tb2csv.model_state import export_state
+
+        _quiet_tensorflow(model, debug=debug)
+        state = export_state(model, output, style=style.value, max_cell=max_cell * _MIB, overwrite=overwrite)
+        _tell_written(state, output, json=json, quiet=quiet)
+
+
+@app.command()
+def restore(  # noqa: PLR0913, PLR0917
+    state: StateArgument,
+    model: ModelArgument,
+    output: OutOption,
+    allow_partial: Annotated[
+        bool,
+        typer.Option("--allow-partial", help="Leave what is missing, or differs in shape or dtype, as it is in MODEL."),
+    ] = False,
+    renamed: Annotated[
+        list[str],
+        typer.Option(
+            "--map",
+            metavar="OLD=NEW",
+            help="Name in STATE and in MODEL; repeatable. OLD/ or OLD. renames all below it.",
+        ),
+    ] = [],  # noqa: B006 - typer copies it
+    overwrite: OverwriteOption = False,
+    quiet: options.QuietOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Write MODEL again with the state in STATE, in the format that MODEL has, and bit for bit.
+
+    What does not fit, and every damaged cell, is told of before anything is written.
+    """
+    with error_messages(debug=debug):
+        from tb2csv.model_state import restore_file
+
+        _quiet_tensorflow(model, debug=debug)
+        renames = dict(map(_old_and_new, renamed))
+        left = restore_file(state, model, output, allow_partial=allow_partial, renames=renames, overwrite=overwrite)
+        if not quiet:
+            for each in left:
+                print_message(f"left as it is: {printable(each)}")
+            print_message(f"{output}: restored")
+
+
+@app.command()
+def from_logs(  # noqa: PLR0913, PLR0917
+    logdir: options.LogdirArgument,
+    step: Annotated[int, typer.Option("--step", metavar="N", help="Step at which the tensors were recorded.")],
+    output: OutOption,
+    run: options.RunOption = [],  # noqa: B006
+    prefix: Annotated[str, typer.Option("--prefix", metavar="TAG", help="Start of the tags; the rest is a name.")] = (
+        "weights/"
+    ),
+    style: StyleOption = _TENSORS,
+    max_cell: MaxCellOption = 64,
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+    quiet: options.QuietOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Write the weights that were recorded at a step of a training to a CSV file, from which a model can be rebuilt."""
+    with error_messages(debug=debug):
+        from tb2csv.logdir import discover
+        from tb2csv.model_state import write_state
+        from tb2csv.recorded_states import recorded_state
+
+        found = discover(logdir)
+        with progress(found, shown=not (quiet or json)) as on_bytes:
+            state = recorded_state(found, step, prefix=prefix, runs=tuple(run), on_bytes=on_bytes)
+        write_state(state, output, style=style.value, max_cell=max_cell * _MIB, overwrite=overwrite)
+        _tell_written(state, output, json=json, quiet=quiet)
+
+
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(metavar="A", help=f"CSV file of a state, or: {_MODEL_HELP}")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another one, of any of these sorts.")],
+    all_tensors: Annotated[bool, typer.Option("--all", help="List tensors that are the same, as well.")] = False,
+    json: JsonOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Compare two states, tensor by tensor.
+
+    For each tensor that differs: how many elements differ, the largest absolute difference, the largest relative to A's
+    element, and the most units in the last place.
+    """
+    with error_messages(debug=debug):
+        from tb2csv.model_state import diff_states
+
+        for each in (first, second):
+            _quiet_tensorflow(each, debug=debug)
+        differences = diff_states(first, second)
+        changed = [each for each in differences if each.status != "same"]
+        if json:
+            print_json([_fields(each) for each in differences])
+        else:
+            _print_table(differences if all_tensors else changed)
+            same = len(differences) - len(changed)
+            print_message(f"{plural(len(changed), 'tensor')} differ, {same:,} are the same")
+
+
+def _quiet_tensorflow(path: str, *, debug: bool) -> None:
+    """Import TensorFlow, where the file needs it, without the dozen lines that it prints on its way."""
+    from tb2csv.model_state.holders import needs_tensorflow
+
+    if debug or not needs_tensorflow(path) or "tensorflow" in sys.modules or sys.stderr is None:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # What it prints before its own logging is set up heeds no setting.
+    kept = os.dup(sys.stderr.fileno())
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stderr.fileno())
+        with contextlib.suppress(ImportError):  # of which whoever needs it tells
+            importlib.import_module("tensorflow")
+    finally:
+        os.dup2(kept, sys.stderr.fileno())
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _old_and_new(text: str) -> tuple[str, str]:
+    old, equals, new = text.partition("=")
+    if not (old and equals and new):
+        message = f"--map takes OLD=NEW, a name in the state and one in the model, and not {text!r}."
+        raise StateError(message)
+    return old, new
+
+
+def _tell_written(state: ModelState, output: str, *, json: bool, quiet: bool) -> None:
+    if json:
+        tensors = [{"name": each.name, "dtype": each.dtype, "shape": list(each.shape)} for each in state.tensors]
+        notes = list(state.notes)
+        print_json({"output": output, "framework": state.framework, "tensors": tensors, "notes": notes})
+    elif not quiet:
+        for note in state.notes:
+            print_message(printable(note))
+        count = sum(each.size for each in state.tensors)
+        print_message(f"{output}: {plural(len(state.tensors), 'tensor')}, {plural(count, 'element')}")
+
+
+def _fields(difference: TensorDifference) -> dict[str, Any]:
+    import dataclasses
+    import math
+
+    fields = {**dataclasses.asdict(difference), "changed_share": difference.changed_share}
+    # JSON has no infinity; a text that float() reads stands for it.
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in fields.items()
+    }
+
+
+_COLUMNS: Final = ("tensor", "dtype", "shape", "changed", "share", "max_abs", "max_rel", "max_ulps")
+
+
+def _print_table(differences: list[TensorDifference]) -> None:
+    rows = [_COLUMNS, *map(_cells, differences)] if differences else []
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.ljust(width) if place < 3 else cell.rjust(width)  # noqa: PLR2004 - the columns of text
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        print_result("  ".join(cells).rstrip())
+
+
+def _cells(difference: TensorDifference) -> tuple[str, ...]:
+    shape = ",".join(map(str, difference.shape)) or "-"
+    head = (printable(difference.name), difference.dtype, shape)
+    if difference.status not in {"same", "changed"}:
+        return (*head, difference.status, "", "", "", "")
+    numbers = (difference.max_abs, difference.max_rel)
+    return (
+        *head,
+        f"{difference.changed:,}",
+        f"{difference.changed_share:.2%}",
+        *("-" if number is None else f"{number:.6g}" for number in numbers),
+        "-" if difference.max_ulps is None else f"{difference.max_ulps:,}",
+    )

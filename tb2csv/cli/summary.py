@@ -1,0 +1,63 @@
+"""``tb2csv summary``: how each time series went, one row each."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from tb2csv.cli import options
+from tb2csv.cli.table_output import chosen_format, write_table
+from tb2csv.cli.terminal import error_messages, exit_status, is_terminal, print_problems, progress
+
+
+def summary(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    logdir: options.LogdirArgument,
+    run: options.RunOption = [],  # noqa: B006 - typer copies it
+    tag: options.TagOption = [],  # noqa: B006
+    kind: options.KindOption = [],  # noqa: B006
+    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
+    exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    output: options.OutputOption = None,
+    format: options.TextFormatOption = None,  # noqa: A002 - the option's name
+    json: options.TableJsonOption = False,
+    overwrite: options.OverwriteFileOption = False,
+    strict: options.StrictOption = False,
+    quiet: options.QuietOption = False,
+    workers: options.WorkersOption = None,
+    debug: options.DebugOption = False,
+) -> None:
+    """Tell of every run and tag below LOGDIR: points, steps, and of scalars first, last, least, greatest and mean.
+
+    On a terminal this is a table with a curve for each tag, as wide as the terminal; elsewhere, or with --format, it
+    has all columns. All values are read; nothing is sampled but for the curves.
+    """
+    with error_messages(debug=debug):
+        from tb2csv.analysis.summaries import summarize, with_short_numbers
+        from tb2csv.logdir import discover
+
+        is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)
+        name = chosen_format(format, output, json=json, overwrite=overwrite)
+        found = discover(logdir)
+        with progress(found, shown=not quiet) as on_bytes:
+            summed = summarize(
+                found,
+                selection=options.selection_of(run, tag, kind, exclude_run, exclude_tag),
+                curve_points=_CURVE_POINTS if is_drawn else 0,
+                workers=workers,
+                on_bytes=on_bytes,
+            )
+        if not quiet:
+            print_problems(summed.report)
+        status = exit_status(summed.report, strict=strict)
+        if is_drawn:
+            from tb2csv.cli.summary_table import print_summary
+
+            print_summary(summed)
+        else:
+            write_table(with_short_numbers(summed.table), name, output, overwrite=overwrite, quiet=quiet)
+        raise typer.Exit(status)
+
+
+#: More than a curve on a terminal has columns, so that each of these is a mean.
+_CURVE_POINTS = 256

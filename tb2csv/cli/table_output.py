@@ -1,0 +1,52 @@
+"""One table, to standard output or to a file, in the format that is asked for."""
+
+from __future__ import annotations
+
+import json as json_module
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tb2csv.analysis.table_text import TABLE_TEXTS, text_format
+from tb2csv.cli.terminal import plural, print_result
+from tb2csv.errors import OptionError
+from tb2csv.whole_files import check_place, whole_file
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from tb2csv.cli.options import TextFormat
+
+
+def chosen_format(named: TextFormat | None, out: str | None, *, json: bool, overwrite: bool) -> str:
+    """Return what a table is to be written as.
+
+    Raises OptionError where the options do not go together, and OutputError where ``out`` cannot be written: before
+    the work, and not after it.
+    """
+    if out is not None:
+        check_place(Path(out), overwrite=overwrite)
+    if json and named is not None and named.value != "json":
+        message = f"--json and --format {named.value} ask for two formats; give one of them."
+        raise OptionError(message)
+    return "json" if json else text_format(named and named.value, out)
+
+
+def write_table(table: pl.DataFrame, name: str, out: str | None, *, overwrite: bool, quiet: bool) -> None:
+    """Write the table in the format of that name to the file ``out``, or print it where that is None."""
+    text = TABLE_TEXTS[name](table)
+    if out is None:
+        if name == "json" and not _takes_all_text():
+            text = re.sub(r"[^\x00-\x7f]", lambda match: json_module.dumps(match.group())[1:-1], text)
+        print_result(text.removesuffix("\n"))
+        return
+    with whole_file(out, overwrite=overwrite) as place:
+        place.write_text(text, encoding="utf-8", newline="\n")
+    if not quiet:
+        print_result(f"{plural(len(table), 'row')}: see {out}")
+
+
+def _takes_all_text() -> bool:
+    """Say whether standard output is known to take any character."""
+    return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"

@@ -1,0 +1,164 @@
+"""A conversion opened again: its tables as frames, with the types that they had when they were written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tb2csv.errors import Tb2csvError
+from tb2csv.layouts.manifest import INDEX, column_type
+from tb2csv.selection import nearest
+from tb2csv.sinks.folder import DATA_PACKAGE
+from tb2csv.sinks.formulas import unescape_formulas
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Mapping
+
+    import polars as pl
+
+    _Read = Callable[[Path, Mapping[str, pl.DataType]], pl.DataFrame]
+
+
+def read_csv_tables(out: str | os.PathLike[str]) -> ConvertedTables:
+    """Open the folder that ``tb2csv convert`` wrote, in any layout and format, by its ``datapackage.json``.
+
+    No table is read before it is asked for. Raises Tb2csvError where no conversion is in the folder.
+    """
+    folder = Path(out)
+    try:
+        package = json.loads((folder / DATA_PACKAGE).read_bytes())
+        resources = {resource["path"]: resource for resource in package["resources"]}
+        account = package["tb2csv"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        message = f"{folder} holds no {DATA_PACKAGE} of a conversion; give the folder that tb2csv convert wrote."
+        raise Tb2csvError(message) from error
+    return ConvertedTables(folder, resources, is_escaped=bool(account.get("escape_formulas")))
+
+
+class ConvertedTables:
+    """The tables in an output folder; ``tables[path]`` is a table by its path in the index, with exact types.
+
+    Cells that are missing are null; NaN is NaN. ``path`` columns are paths below the folder of the table, as written.
+    """
+
+    def __init__(self, folder: Path, resources: dict[str, dict[str, Any]], *, is_escaped: bool) -> None:
+        """Give the tables of ``folder`` that ``resources`` describe by their paths."""
+        self.folder = folder
+        self._resources = resources
+        self._is_escaped = is_escaped
+
+    @property
+    def index(self) -> pl.DataFrame:
+        """The table of contents: docs/tables.md has its columns."""
+        return self[INDEX]
+
+    def __getitem__(self, path: str) -> pl.DataFrame:
+        """Return the table at a path; raises Tb2csvError where there is none, or where it is not what it was."""
+        resource = self._resources.get(path)
+        if resource is None:
+            message = f"{self.folder} has no table {path!r}; the nearest are {nearest([path], self._resources)}."
+            raise Tb2csvError(message)
+        return self._read(resource)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the paths of all tables, without the index."""
+        return (path for path in self._resources if path != INDEX)
+
+    def __len__(self) -> int:
+        """Return how many tables there are, without the index."""
+        return sum(1 for _ in self)
+
+    def __contains__(self, path: object) -> bool:
+        """Say whether there is a table at a path."""
+        return path in self._resources
+
+    def table(self, run: str, tag: str, kind: str | None = None) -> pl.DataFrame:
+        """Return the table of a tag of a run, as the tree layout has one for each.
+
+        Raises Tb2csvError where there is none, or where there are several and ``kind`` does not tell which.
+        """
+        import polars as pl
+
+        index = self.index
+        found = index.filter(pl.col("run") == run, pl.col("tag") == tag)
+        if kind is not None:
+            found = found.filter(pl.col("kind") == kind)
+        if len(found) == 1:
+            return self[found["path"][0]]
+        if len(found):
+            message = f"Tag {tag!r} of run {run!r} has several tables: {', '.join(found['path'])}; give a path."
+        else:
+            near = nearest([tag], index["tag"].drop_nulls())
+            message = f"{self.folder} has no table of tag {tag!r} of run {run!r}; the nearest tags are {near}."
+        raise Tb2csvError(message)
+
+    def __repr__(self) -> str:
+        """Tell where the tables are, and how many."""
+        return f"<ConvertedTables {str(self.folder)!r}: {len(self):,} tables>"
+
+    def _read(self, resource: dict[str, Any]) -> pl.DataFrame:
+        import polars as pl
+
+        path = self.folder / resource["path"]
+        schema = {field["name"]: column_type(field["tb2csv:dtype"]) for field in resource["schema"]["fields"]}
+        try:
+            frame = _READERS[resource["format"]](path, schema)
+        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+            message = f"{path} is not the table that {DATA_PACKAGE} tells of; convert the log again."
+            raise Tb2csvError(message) from error
+        return unescape_formulas(frame) if self._is_escaped and resource["format"] == "csv" else frame
+
+
+def _read_csv(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Read CSV, compressed or not; an empty text in quotes is a text, an empty cell is missing."""
+    import polars as pl
+
+    return pl.read_csv(path, schema=schema)
+
+
+def _read_parquet(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:  # noqa: ARG001 - as the others
+    import polars as pl
+
+    return pl.read_parquet(path, hive_partitioning=False, glob=False)
+
+
+def _read_arrow(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:  # noqa: ARG001
+    import polars as pl
+
+    return pl.read_ipc(path)
+
+
+#: JSON's words for numbers that it has not, which stand there as texts.
+_ODD_NUMBERS: Final = {"NaN": "NaN", "Infinity": "inf", "-Infinity": "-inf"}
+
+
+def _read_json_lines(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    import polars as pl
+
+    # As text first, which keeps every digit, and the words for numbers that JSON has not.
+    text = pl.read_ndjson(path, schema=dict.fromkeys(schema, pl.String))
+    return text.select(
+        _parsed(pl.col(name), dtype).alias(name) if dtype != pl.String else pl.col(name)
+        for name, dtype in schema.items()
+    )
+
+
+def _parsed(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    import polars as pl
+
+    if dtype.is_temporal():
+        return column.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us", time_zone="UTC")
+    if dtype == pl.Boolean:
+        return column == "true"
+    return (column.replace(_ODD_NUMBERS) if dtype.is_float() else column).cast(dtype)
+
+
+#: How to read each format, by the name that a data package gives it.
+_READERS: Final[dict[str, _Read]] = {
+    "csv": _read_csv,
+    "parquet": _read_parquet,
+    "arrow": _read_arrow,
+    "jsonl": _read_json_lines,
+}

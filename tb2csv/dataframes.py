@@ -1,0 +1,427 @@
+"""The tables of a log directory as polars frames, without files on the way.
+
+Event files are scanned once; what a method is asked for is decoded when it is called, and nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import itertools
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final, Literal, overload
+
+from tb2csv.decoders import load_polars
+from tb2csv.errors import LogdirError, Tb2csvError
+from tb2csv.executors import map_runs
+from tb2csv.logdir import Logdir, Run, discover
+from tb2csv.report import Report, RunReport
+from tb2csv.runs.run_reader import UndecodableValue
+from tb2csv.runs.scalar_statistics import metrics
+from tb2csv.runs.stored_runs import StoredRun
+from tb2csv.runs.trials import trials
+from tb2csv.selection import KINDS, Selection, literal_pattern
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
+
+    import polars as pl
+
+    from tb2csv.decoders import Piece
+    from tb2csv.runs.row_selection import RowSelection
+    from tb2csv.runs.run_reader import SeriesAccount
+    from tb2csv.runs.scalar_statistics import MetricSummary
+
+#: What chooses runs or tags: a shell pattern, several of them, or None for all.
+Pattern = str | Iterable[str] | None
+
+
+def open_logdir(
+    path: str | os.PathLike[str],
+    *,
+    workers: int | None = None,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> LogdirFrames:
+    """Scan the log directory at ``path`` and return what gives its tables as frames.
+
+    ``path`` is a folder, a single event file or an fsspec URL; ``workers`` is how many runs to scan at once, as many as
+    there are processors where it is None; ``on_bytes`` is told of bytes as they are passed, from any thread.
+    Raises LogdirError where there is nothing to read.
+    """
+    frames = LogdirFrames(path, workers=workers)
+    frames.refresh(on_bytes)
+    return frames
+
+
+class LogdirFrames:
+    """The tables of one log directory; made by ``open_logdir``.
+
+    Runs and tags are chosen by shell patterns, in which ``*`` matches ``/`` as well, or by several of them; None is
+    all. Wall times are seconds since the epoch. Methods may be called from several threads, one after the other.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, workers: int | None = None) -> None:
+        """Stand for a log directory of which nothing has been read; ``refresh`` reads it."""
+        self._logdir: Logdir | None = None
+        self._path = path
+        self._workers = workers
+        self._runs: dict[str, StoredRun] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def path(self) -> str:
+        """Where the event files are."""
+        return self._logdir.path if self._logdir else str(self._path)
+
+    @property
+    def runs(self) -> list[str]:
+        """The names of the runs, in their order."""
+        return list(self._runs)
+
+    @property
+    def report(self) -> Report:
+        """The account of all event files: values, bytes and damage; nothing counts as written."""
+        reports = [
+            RunReport(name, sum(account.points for account in run.series), sources=run.files)
+            for name, run in self._runs.items()
+        ]
+        return Report(reports, self._logdir.damage if self._logdir else [])
+
+    def refresh(self, on_bytes: Callable[[int], None] = lambda _: None) -> bool:
+        """Read what was written since the last time, and nothing else; return whether there was anything new.
+
+        Raises LogdirError where the log directory is gone.
+        """
+        with self._lock:
+            self._logdir = discover(self._path)
+            known = self._runs
+            runs = {run.name: known.get(run.name) or StoredRun(run) for run in self._logdir.runs}
+
+            def read(run: Run, passed: Callable[[int], None]) -> bool:
+                return runs[run.name].refresh(run, passed)
+
+            changes = map_runs(read, self._logdir.runs, workers=self._workers, on_bytes=on_bytes, meanwhile=load_polars)
+            self._runs = runs
+            return any(changes) or known.keys() != runs.keys()
+
+    def series(self, run: Pattern = None, tag: Pattern = None, kind: str | None = None) -> list[SeriesAccount]:
+        """Return the accounts of the time series that are asked for, run by run, in the order of first values.
+
+        Raises Tb2csvError where there are none; it names the nearest.
+        """
+        if kind is not None and kind not in KINDS:
+            message = f"There is no kind {kind!r}; give one of {', '.join(KINDS)}."
+            raise Tb2csvError(message)
+        selection = Selection(_patterns(run), _patterns(tag), () if kind is None else (kind,))
+        return [account for _, accounts in self._chosen(selection) for account in accounts]
+
+    def tags(self, run: Pattern = None, tag: Pattern = None, kind: str | None = None) -> pl.DataFrame:
+        """Return what there is, a row for each table.
+
+        Columns ``run, tag, kind, plugin_name, points, first_step, last_step, first_wall_time, last_wall_time``.
+        """
+        import polars as pl
+
+        columns = {
+            "run": pl.String,
+            "tag": pl.String,
+            "kind": pl.String,
+            "plugin_name": pl.String,
+            "points": pl.Int64,
+            "first_step": pl.Int64,
+            "last_step": pl.Int64,
+            "first_wall_time": pl.Float64,
+            "last_wall_time": pl.Float64,
+        }
+        accounts = self.series(run, tag, kind)
+        cells = [
+            [getattr(account.series if name in _OF_SERIES else account, name) for account in accounts]
+            for name in columns
+        ]
+        return pl.DataFrame(cells, columns, orient="col")
+
+    @overload
+    def scalars(
+        self, run: Pattern = ..., tag: Pattern = ..., *, rows: RowSelection | None = ..., lazy: Literal[False] = ...
+    ) -> pl.DataFrame: ...
+    @overload
+    def scalars(
+        self, run: Pattern = ..., tag: Pattern = ..., *, rows: RowSelection | None = ..., lazy: Literal[True]
+    ) -> pl.LazyFrame: ...
+    def scalars(
+        self, run: Pattern = None, tag: Pattern = None, *, rows: RowSelection | None = None, lazy: bool = False
+    ) -> pl.DataFrame | pl.LazyFrame:
+        """Return scalars as ``run, tag, wall_time, step, value``, one row per value.
+
+        ``value`` has the type that all have on disk; where they differ, float64, which holds each of them exactly.
+        ``rows`` selects by step and restart; with ``lazy`` nothing is decoded before ``collect``.
+        Raises Tb2csvError where nothing is asked for, or where the types cannot be joined without loss.
+        """
+        return self._of_kind("scalars", run, tag, rows, lazy=lazy)
+
+    @overload
+    def histograms(
+        self, run: Pattern = ..., tag: Pattern = ..., *, rows: RowSelection | None = ..., lazy: Literal[False] = ...
+    ) -> pl.DataFrame: ...
+    @overload
+    def histograms(
+        self, run: Pattern = ..., tag: Pattern = ..., *, rows: RowSelection | None = ..., lazy: Literal[True]
+    ) -> pl.LazyFrame: ...
+    def histograms(
+        self, run: Pattern = None, tag: Pattern = None, *, rows: RowSelection | None = None, lazy: bool = False
+    ) -> pl.DataFrame | pl.LazyFrame:
+        """Return histograms as ``run, tag, wall_time, step, bucket, left, right, count``, one row per bucket.
+
+        Arguments and errors as of ``scalars``.
+        """
+        return self._of_kind("histograms", run, tag, rows, lazy=lazy)
+
+    @overload
+    def tensors(
+        self, run: Pattern = ..., tag: Pattern = ..., *, rows: RowSelection | None = ..., lazy: Literal[False] = ...
+    ) -> pl.DataFrame: ...
+    @overload
+    def tensors(
+        self, run: Pattern = ..., tag: Pattern = ..., *, rows: RowSelection | None = ..., lazy: Literal[True]
+    ) -> pl.LazyFrame: ...
+    def tensors(
+        self, run: Pattern = None, tag: Pattern = None, *, rows: RowSelection | None = None, lazy: bool = False
+    ) -> pl.DataFrame | pl.LazyFrame:
+        """Return tensors as ``run, tag, wall_time, step, i0 … ik, value``, one row per element.
+
+        A tensor of a lower rank than others has no index in the columns behind its own. Arguments and errors as of
+        ``scalars``.
+        """
+        return self._of_kind("tensors", run, tag, rows, lazy=lazy)
+
+    def table(self, run: str, tag: str, kind: str | None = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
+        """Return the table of one tag of one run, with the columns that ``tb2csv convert`` gives it.
+
+        Images and audio have their stored bytes as ``data`` instead of a path. ``run`` and ``tag`` are names, not
+        patterns. Raises Tb2csvError where there is none, or where the tag has several tables and ``kind`` does not
+        tell which.
+        """
+        exact = Selection((literal_pattern(run),), (literal_pattern(tag),), () if kind is None else (kind,))
+        chosen = self._chosen(exact)
+        found = [account.series for _, accounts in chosen for account in accounts]
+        kinds = list(dict.fromkeys(series.kind for series in found))
+        if len(kinds) > 1:
+            message = f"Tag {tag!r} of run {run!r} has tables of the kinds {' and '.join(kinds)}; say which by kind."
+            raise Tb2csvError(message)
+        return _joined(self._frames(chosen, rows, with_names=False), f"tag {tag!r} of run {run!r}")
+
+    def hparams(self, selection: Selection | None = None) -> pl.DataFrame:
+        """Return the trials, a row for each: see docs/tables.md for the columns; no rows where there are none.
+
+        ``selection`` says which runs get rows, and by tag which metrics get columns; all where it is None. Raises
+        LogdirError or Tb2csvError where it leaves nothing of what there is.
+        """
+        with self._lock:
+            contents = []
+            for name, run in self._runs.items():
+                pieces = run.decode(lambda account: account.series.kind == "hparams")
+                contents += [
+                    (name, content)
+                    for item in pieces
+                    if not isinstance(item, UndecodableValue)
+                    for content in item.piece.frame["content"]
+                ]
+
+            @functools.cache
+            def metrics_of(name: str) -> dict[str, MetricSummary]:
+                run = self._runs.get(name)
+                return metrics(run.decode(lambda account: account.series.kind == "scalars")) if run else {}
+
+            if selection is None:
+                return trials(contents, metrics_of)
+            runs = {run.name for run in selection.choose_runs(self._scanned())}
+            return trials(contents, metrics_of, runs=runs, selection=selection)
+
+    def choose(self, selection: Selection) -> list[tuple[StoredRun, list[SeriesAccount]]]:
+        """Return the runs that are asked for, with those of their series that are; errors as of ``series``."""
+        return self._chosen(selection)
+
+    def rows_of(
+        self, run: StoredRun, accounts: list[SeriesAccount], rows: RowSelection | None = None
+    ) -> list[tuple[SeriesAccount, pl.DataFrame]]:
+        """Return the rows of some series of a run, one series after the other, each in one part or in several."""
+        with self._lock:
+            return _main_parts(run, accounts, rows)
+
+    def _of_kind(
+        self, kind: str, run: Pattern, tag: Pattern, rows: RowSelection | None, *, lazy: bool
+    ) -> pl.DataFrame | pl.LazyFrame:
+        selection = Selection(_patterns(run), _patterns(tag), (kind,))
+        chosen = self._chosen(selection)
+        if not lazy:
+            return _joined(self._frames(chosen, rows, with_names=True), f"these {kind}")
+        from polars.io.plugins import register_io_source
+
+        from tb2csv.runs.row_selection import RowSelection
+
+        first = _joined(self._frames(chosen, RowSelection(last=True), with_names=True), f"these {kind}")
+
+        def read(
+            columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
+        ) -> Iterator[pl.DataFrame]:
+            left = n_rows
+            for frame in self._frames(chosen, rows, with_names=True):
+                part = _fitted(frame, first.schema)
+                if left is not None:
+                    part = part.head(left)
+                    left -= len(part)
+                if predicate is not None:
+                    part = part.filter(predicate)
+                yield part if columns is None else part.select(columns)
+                if left == 0:
+                    return
+
+        return register_io_source(read, schema=first.schema)
+
+    def _scanned(self) -> Logdir:
+        if self._logdir is None:
+            message = f"{self.path} has not been read yet; call refresh first."
+            raise LogdirError(message)
+        return self._logdir
+
+    def _chosen(self, selection: Selection) -> list[tuple[StoredRun, list[SeriesAccount]]]:
+        names = {run.name for run in selection.choose_runs(self._scanned())}
+        everything = [(run, run.series) for name, run in self._runs.items() if name in names]
+        chosen = [
+            (run, [account for account in accounts if selection.includes(account.series.tag, account.series.kind)])
+            for run, accounts in everything
+        ]
+        if not any(accounts for _, accounts in chosen) and (selection.tags or selection.kinds):
+            selection.refuse_nothing(account.series for _, accounts in everything for account in accounts)
+        return [(run, accounts) for run, accounts in chosen if accounts]
+
+    def _frames(
+        self, chosen: list[tuple[StoredRun, list[SeriesAccount]]], rows: RowSelection | None, *, with_names: bool
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the main tables of the chosen series; undecodable values are left out, as they are of tables."""
+        for run, accounts in chosen:
+            with self._lock:
+                parts = _main_parts(run, accounts, rows)
+            for tables in _alike(parts):
+                yield _named(tables) if with_names else _below([frame for _, frame in tables])
+
+    def __repr__(self) -> str:
+        """Tell how much there is."""
+        accounts = [account for run in self._runs.values() for account in run.series]
+        points = sum(account.points for account in accounts)
+        tags = len({account.series.tag for account in accounts})
+        return f"<LogdirFrames {self.path!r}: {len(self._runs):,} runs, {tags:,} tags, {points:,} values>"
+
+    def _repr_html_(self) -> str:
+        """Show the tags in a notebook."""
+        return f"<p>{html.escape(repr(self))}</p>{self.tags()._repr_html_()}"
+
+
+#: The columns of ``tags`` that are of a series; the others are of its account.
+_OF_SERIES: Final = frozenset(("run", "tag", "kind", "plugin_name"))
+
+
+def _patterns(pattern: Pattern) -> tuple[str, ...]:
+    if pattern is None:
+        return ()
+    return (pattern,) if isinstance(pattern, str) else tuple(pattern)
+
+
+def _main_parts(
+    run: StoredRun, accounts: list[SeriesAccount], rows: RowSelection | None
+) -> list[tuple[SeriesAccount, pl.DataFrame]]:
+    """Return the rows of each series, one series after the other, each in one part or in several."""
+    parts: dict[int, list[pl.DataFrame]] = {id(account): [] for account in accounts}
+    for item in run.decode(lambda account: id(account) in parts, rows):
+        if isinstance(item, UndecodableValue) or item.piece.kind:  # statistics have a table of their own
+            continue
+        frame = _with_data(item.piece)
+        bounds = item.bounds.tolist()
+        for account, start, stop in zip(item.series, bounds[:-1], bounds[1:], strict=True):
+            parts[id(account)].append(frame.slice(start, stop - start))
+    return [(account, frame) for account in accounts for frame in parts[id(account)]]
+
+
+def _alike(
+    parts: list[tuple[SeriesAccount, pl.DataFrame]],
+) -> Iterator[list[tuple[SeriesAccount, pl.DataFrame]]]:
+    """Yield stretches of parts that have the same columns."""
+    for _, stretch in itertools.groupby(parts, key=lambda part: tuple(part[1].schema.items())):
+        yield list(stretch)
+
+
+def _below(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.concat(frames, rechunk=False)
+
+
+def _named(tables: list[tuple[SeriesAccount, pl.DataFrame]]) -> pl.DataFrame:
+    """Return the frames one below the other, with ``run`` and ``tag`` before their columns."""
+    import polars as pl
+
+    frame = _below([part for _, part in tables])
+    lengths = pl.Series([len(part) for _, part in tables])
+    series = [account.series for account, _ in tables]
+    names = pl.DataFrame({"run": [each.run for each in series], "tag": [each.tag for each in series]})
+    of_row = pl.int_range(len(tables), eager=True).repeat_by(lengths).explode()
+    return names[of_row].hstack(frame) if len(frame) else names.clear().hstack(frame)
+
+
+def _with_data(piece: Piece) -> pl.DataFrame:
+    """Return the frame of a piece, with the bytes of stored files in the place of their paths."""
+    import polars as pl
+
+    if not piece.files or "path" not in piece.frame.columns:
+        return piece.frame
+    stored = {file.name: file.data for file in piece.files}
+    data = pl.Series("data", [stored[name] for name in piece.frame["path"]], dtype=pl.Binary)
+    return piece.frame.with_columns(data.alias("path")).rename({"path": "data"})
+
+
+def _joined(frames: Iterable[pl.DataFrame], what: str) -> pl.DataFrame:
+    """Return the frames one below the other; raises Tb2csvError where a type would lose digits by that."""
+    import polars as pl
+
+    parts = list(frames)
+    if not parts:
+        return pl.DataFrame()
+    if all(part.schema == parts[0].schema for part in parts):
+        return pl.concat(parts, rechunk=False)
+    types: dict[str, pl.DataType] = {}
+    for name in dict.fromkeys(name for part in sorted(parts, key=lambda part: -part.width) for name in part.columns):
+        found = {part.schema[name] for part in parts if name in part.schema}
+        types[name] = found.pop() if len(found) == 1 else _wider(found, name, what)
+    schema = pl.Schema(types)
+    return pl.concat([_fitted(part, schema) for part in parts], rechunk=False)
+
+
+def _wider(types: set[pl.DataType], name: str, what: str) -> pl.DataType:
+    import polars as pl
+
+    if all(dtype.is_numeric() or dtype == pl.Boolean for dtype in types):
+        return pl.Float64() if any(dtype.is_float() for dtype in types) else pl.Int64()
+    message = f"The column {name!r} of {what} is now {' now '.join(sorted(map(str, types)))}; choose by run and tag."
+    raise Tb2csvError(message)
+
+
+def _fitted(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Return a frame with the columns of ``schema``: cast, and empty where it has none."""
+    import polars as pl
+
+    return frame.select(
+        _cast(frame[name], dtype) if name in frame.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in schema.items()
+    )
+
+
+def _cast(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    if column.dtype == dtype:
+        return column
+    cast: pl.Series = column.cast(dtype, strict=False)
+    if column.dtype.is_integer() and not cast.cast(column.dtype, strict=False).equals(column):
+        message = f"Integers of {column.name!r} are too large for {dtype}; choose by tag, so that they stay alone."
+        raise Tb2csvError(message)
+    return cast

@@ -1,0 +1,1 @@
+"""Which rows go to which table, and which table to which file."""

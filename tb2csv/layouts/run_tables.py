@@ -1,0 +1,292 @@
+"""The tables of one run while they are written: where each piece of rows goes, and what the index will say of it."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from tb2csv.layouts.manifest import TableEntry
+from tb2csv.layouts.places import FILES_ENDING
+from tb2csv.report import RunReport, UndecodableEntry
+from tb2csv.runs.run_reader import UndecodableValue
+from tb2csv.sinks.appending import TableRows
+from tb2csv.sinks.folder import SCRATCH
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import polars as pl
+
+    from tb2csv.layouts.places import Join, TreePaths, TreePlace
+    from tb2csv.layouts.time_columns import TimeColumns
+    from tb2csv.runs.merged_runs import MergedRun
+    from tb2csv.runs.run_reader import Rows, RunReader, SeriesAccount
+    from tb2csv.runs.stored_runs import RowReader
+    from tb2csv.runs.time_series import TimeSeries
+    from tb2csv.sinks.folder import TableFolder
+    from tb2csv.sinks.held_rows import HeldRows
+    from tb2csv.sinks.table_writer import TableWriter
+
+#: Payload bytes that could not be decoded are written out when so many have come together.
+_UNDECODABLE_BYTES: Final = 8 << 20
+
+
+class Output(NamedTuple):
+    """Where the tables of a conversion go, and in which shape; ``writer`` is for one thread at a time."""
+
+    folder: TableFolder
+    writer: TableWriter
+    held: HeldRows
+    paths: TreePaths
+    join: Join
+    times: TimeColumns
+
+
+@dataclass(slots=True)
+class RunTable:
+    """A table of one run and tag."""
+
+    place: TreePlace
+    entry: TableEntry
+    #: The series that it is of; the first, where several have undecodable payloads.
+    account: SeriesAccount
+    #: Whether its rows are held, for a layout that joins them with others.
+    is_joined: bool
+    #: Whether files belong to it.
+    has_files: bool = False
+
+    @property
+    def files(self) -> str:
+        """The folder of its files: beside it, or where they wait until its rows are joined with others."""
+        return f"{SCRATCH}/{self.place.stem}{FILES_ENDING}" if self.is_joined else self.place.stem + FILES_ENDING
+
+
+class Member(NamedTuple):
+    """A table whose rows are held, to become a part of a joined one."""
+
+    table: RunTable
+    #: What its columns depend on.
+    signature: str
+    #: What its relative times count from, in seconds since 1970.
+    origin: float
+
+    @property
+    def series(self) -> TimeSeries:
+        """The series that it is of."""
+        return self.table.account.series
+
+
+class RunTables:
+    """Writes what a RunReader yields; one run, one worker, one of these."""
+
+    def __init__(self, output: Output, reader: RunReader | RowReader | MergedRun) -> None:
+        """Write what ``reader`` is going to read."""
+        #: Rows for tables of the whole log directory, by kind.
+        self.gathered: dict[str, list[pl.DataFrame]] = {}
+        self._output = output
+        self._reader = reader
+        self._suffix = output.writer.format.suffix
+        self._tables: dict[str, RunTable] = {}
+        #: The tables by the series and the part, so that a path is made once.
+        self._known: dict[tuple[int, str], RunTable] = {}
+        self._undecodable: list[UndecodableValue] = []
+        self._report: list[UndecodableEntry] = []
+
+    def write(self) -> RunReport:
+        """Write all tables that are not joined, and return the account of the run."""
+        held = 0
+        for item in self._reader.decode():
+            if isinstance(item, UndecodableValue):
+                self._report.append(UndecodableEntry(item.series.run, item.series.tag, item.step, item.detail))
+                self._undecodable.append(item)
+                held += len(item.payload)
+                if held > _UNDECODABLE_BYTES:
+                    self._write_undecodable()
+                    held = 0
+            else:
+                self._write_rows(item)
+        self._write_undecodable()
+        for table in self._tables.values():
+            entry, account = table.entry, table.account
+            if not entry.rows:  # its values have no elements, but they have steps
+                entry.first_step, entry.last_step = account.first_step, account.last_step
+                entry.first_wall_time, entry.last_wall_time = account.first_wall_time, account.last_wall_time
+            if not table.is_joined:
+                self._output.writer.finish(entry.path)
+        return self._finished()
+
+    @property
+    def entries(self) -> list[TableEntry]:
+        """What the index says of the tables that are not joined, in the order of their paths."""
+        entries = [table.entry for table in self._tables.values() if not table.is_joined]
+        return sorted(entries, key=lambda entry: entry.path.split("/"))
+
+    @property
+    def stored(self) -> list[str]:
+        """The folders of files beside the tables that are not joined."""
+        return [table.files for table in self._tables.values() if table.has_files and not table.is_joined]
+
+    @property
+    def members(self) -> list[Member]:
+        """The tables whose rows are held, in the order of their series' first values."""
+        numbers = {id(account): number for number, account in enumerate(self._reader.series)}
+        tables = [table for table in self._tables.values() if table.is_joined]
+        return [
+            Member(table, self._reader.signature(numbers[id(table.account)]), self._origin(table.account))
+            for table in sorted(tables, key=lambda table: (numbers[id(table.account)], table.place.part))
+        ]
+
+    def _finished(self) -> RunReport:
+        series = self._reader.series
+        selected = [account for account in series if account.is_selected]
+        return RunReport(
+            run=self._reader.run.name,
+            values_read=sum(account.points for account in series),
+            values_written=sum(account.points - account.undecodable - account.left_out for account in selected),
+            values_filtered=sum(account.left_out if account.is_selected else account.points for account in series),
+            values_undecodable=sum(account.undecodable for account in selected),
+            tables=len(self.entries),
+            sources=self._reader.files,
+            undecodable=self._report,
+            notes=self._notes(),
+        )
+
+    def _notes(self) -> list[str]:
+        run, sessions = self._reader.run.name, self._reader.session_count
+        notes = [
+            f"tag {account.series.tag!r} of run {run!r} changes its type or shape: "
+            f"what is {account.series.variant} has a table of its own"
+            for account in self._reader.series
+            if account.is_selected
+            and account.series.variant
+            and account.points > account.left_out + account.undecodable
+        ]
+        if sessions > 1:
+            notes.append(f"run {run!r} was restarted: it has {sessions} sessions; see --restarts and --sessions")
+        return notes
+
+    def _write_rows(self, rows: Rows) -> None:
+        piece = rows.piece
+        if piece.is_gathered:
+            self.gathered.setdefault(rows.series[0].series.kind, []).append(piece.frame)
+            return
+        is_joined = self._output.join.joins(rows.series[0].series.kind)
+        frame = piece.frame if is_joined else self._timed(piece.frame, rows.series, rows.bounds)
+        with_files = {id(rows.series_of(file.row)) for file in piece.files}
+        steps, wall_times = piece.frame["step"], piece.frame["wall_time"]
+        tables: list[RunTable] = []
+        where: list[TableRows] = []
+        bounds = rows.bounds.tolist()
+        for account, start, stop in zip(rows.series, bounds[:-1], bounds[1:], strict=True):
+            if start == stop and account.undecodable and id(account) not in with_files:
+                continue  # of values that have no elements there is a table, of undecodable ones another
+            table = self._known.get((id(account), piece.part))
+            if table is None:
+                place = self._output.paths.place(account.series, piece.kind or account.series.kind, piece.part)
+                schema = piece.schema if frame is piece.frame else frame.schema
+                table = self._table(place, account, schema, is_joined=is_joined)
+                table.entry.metadata = account.series.metadata
+                self._known[id(account), piece.part] = table
+            if start < stop:
+                _count(table.entry, steps, wall_times, start, stop)
+            tables.append(table)
+            where.append(TableRows(table.entry.path, start, stop))
+        if piece.files:
+            frame = self._store(rows, frame, tables, where)
+        self._append(frame, where, is_joined=is_joined)
+
+    def _table(self, place: TreePlace, account: SeriesAccount, schema: pl.Schema, *, is_joined: bool) -> RunTable:
+        """Return the table of a place, which is a new one where none of its rows has come before."""
+        path = place.path + self._suffix
+        table = self._tables.get(path)
+        if table is None:
+            series = account.series
+            entry = TableEntry(path, series.run, series.tag, place.kind, series.plugin_name, schema)
+            table = self._tables[path] = RunTable(place, entry, account, is_joined)
+        return table
+
+    def _timed(self, frame: pl.DataFrame, series: list[SeriesAccount], bounds: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """Return rows with the columns of time that are asked for; those from a bound to the next are of one series."""
+        if self._output.times.is_stored:
+            return frame
+        origins = np.array([self._origin(account) for account in series])
+        return self._output.times.replace(frame, np.repeat(origins, np.diff(bounds)))
+
+    def _origin(self, account: SeriesAccount) -> float:
+        """Return what relative times of a series count from, in seconds since 1970; NaN where nobody asked."""
+        if self._output.times.is_since_tag:
+            return account.first_wall_time
+        return self._started
+
+    @functools.cached_property
+    def _started(self) -> float:
+        return self._reader.started if self._output.times.is_since_run else math.nan
+
+    def _append(self, frame: pl.DataFrame, where: list[TableRows], *, is_joined: bool) -> None:
+        if is_joined:
+            self._output.held.append(frame, where)
+        else:
+            self._output.writer.append(frame, where)
+
+    def _store(self, rows: Rows, frame: pl.DataFrame, tables: list[RunTable], where: list[TableRows]) -> pl.DataFrame:
+        """Write the files of a piece beside their tables, and return the rows with the paths as seen from there.
+
+        Those of a table that is to be joined with others wait in the scratch folder, and the paths for their folder.
+        """
+        import polars as pl
+
+        by_series = {id(table.account): table for table in tables}
+        for file in rows.piece.files:
+            table = by_series[id(rows.series_of(file.row))]
+            table.has_files = True
+            with self._output.folder.open(f"{table.files}/{file.name}") as opened:
+                opened.write(file.data)
+        if "path" not in frame.columns or tables[0].is_joined:
+            return frame
+        names = [f"{table.files.rpartition('/')[2]}/" for table in tables]
+        owners = np.repeat(np.arange(len(tables)), [rows.stop - rows.start for rows in where])
+        folders = pl.Series(names, dtype=pl.String).gather(owners)
+        return frame.with_columns((folders + frame["path"]).alias("path"))
+
+    def _write_undecodable(self) -> None:
+        """Write the payloads that could not be decoded to tables of their own."""
+        import polars as pl
+
+        from tb2csv.decoders.strings import encode_cell
+
+        accounts = {id(account.series): account for account in self._reader.series} if self._undecodable else {}
+        by_path: dict[str, list[UndecodableValue]] = {}
+        places: dict[str, TreePlace] = {}
+        for value in self._undecodable:
+            place = self._output.paths.undecodable(value.series)
+            places[place.path] = place
+            by_path.setdefault(place.path, []).append(value)
+        self._undecodable = []
+        for path, values in by_path.items():
+            place = places[path]
+            raw = pl.DataFrame(
+                {
+                    "wall_time": [value.wall_time for value in values],
+                    "step": [value.step for value in values],
+                    "reason": [value.detail for value in values],
+                    "data": [encode_cell(value.payload) for value in values],
+                },
+                {"wall_time": pl.Float64, "step": pl.Int64, "reason": pl.String, "data": pl.String},
+            )
+            is_joined = self._output.join.joins(place.kind)
+            of_values = [accounts[id(value.series)] for value in values]
+            frame = raw if is_joined else self._timed(raw, of_values, np.arange(len(values) + 1))
+            table = self._table(place, of_values[0], frame.schema, is_joined=is_joined)
+            _count(table.entry, raw["step"], raw["wall_time"], 0, len(raw))
+            self._append(frame, [TableRows(table.entry.path, 0, len(frame))], is_joined=is_joined)
+
+
+def _count(entry: TableEntry, steps: pl.Series, wall_times: pl.Series, start: int, stop: int) -> None:
+    """Add rows to what the index says of a table."""
+    if not entry.rows:
+        entry.first_step, entry.first_wall_time = steps[start], wall_times[start]
+    entry.last_step, entry.last_wall_time = steps[stop - 1], wall_times[stop - 1]
+    entry.rows += stop - start

@@ -1,0 +1,91 @@
+"""What the tables of a conversion look like: layout, format, header, times; and which of these go together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tb2csv.errors import OptionError
+from tb2csv.layouts.places import HEADERS, LAYOUTS, ON_DUPLICATE, StepJoin, TensorBoardNames
+from tb2csv.layouts.time_columns import TimeColumns
+from tb2csv.sinks.formats import choose_format
+from tb2csv.sinks.tensorboard_csv import TensorBoardCsvFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tb2csv.layouts.places import Join
+    from tb2csv.sinks.table_format import TextFormat, WholeFormat
+
+
+@dataclass(frozen=True)
+class TableShape:
+    """What tables look like; raises OptionError for what there is not, or does not go together.
+
+    The fields are options of ``convert``.
+    """
+
+    layout: str = "tree"
+    format: str = "csv"
+    header: str = "plain"
+    on_duplicate: str = "last"
+    times: TimeColumns = field(default_factory=TimeColumns)
+    escape_formulas: bool = False
+    #: Whether rows have a column that tells their session.
+    sessions: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        _check("layout", self.layout, LAYOUTS)
+        _check("header", self.header, HEADERS)
+        _check("way to treat a step that a tag has twice", self.on_duplicate, ON_DUPLICATE)
+        choose_format(self.format)
+        if isinstance(self.join, StepJoin) and self.times.is_since_tag:
+            message = (
+                "A row of the wide layout is of many tags, so its time is relative to the run; leave out "
+                "--relative-to first-step, or choose another layout."
+            )
+            raise OptionError(message)
+        if isinstance(self.join, StepJoin) and self.sessions:
+            message = (
+                "A row of the wide layout may be of many sessions; leave out --sessions, or choose another layout."
+            )
+            raise OptionError(message)
+        if self.header == "tensorboard":
+            self._check_download()
+
+    def _check_download(self) -> None:
+        """Refuse what TensorBoard's own download has no place for."""
+        if self.layout != "tree":
+            message = f"TensorBoard's download is a file for each run and tag; leave out --layout {self.layout}."
+            raise OptionError(message)
+        if self.format != "csv":
+            message = f"TensorBoard's download is CSV; leave out --format {self.format}."
+            raise OptionError(message)
+        if not self.times.is_stored:
+            message = "TensorBoard's download has the seconds since 1970 and no other time; leave out --time."
+            raise OptionError(message)
+        if self.sessions:
+            message = "TensorBoard's download has no column for sessions; leave out --sessions."
+            raise OptionError(message)
+
+    @property
+    def join(self) -> Join:
+        """What is joined."""
+        return TensorBoardNames() if self.header == "tensorboard" else LAYOUTS[self.layout]
+
+    @property
+    def table_format(self) -> TextFormat | WholeFormat:
+        """The format of tables that are not joined."""
+        return choose_format(self.format, escape_formulas=self.escape_formulas)
+
+    @property
+    def joined_format(self) -> TextFormat | WholeFormat:
+        """The format of tables that are joined."""
+        return TensorBoardCsvFormat() if self.header == "tensorboard" else self.table_format
+
+
+def _check(what: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        message = f"There is no {what} {name!r}; give one of {', '.join(known)}."
+        raise OptionError(message)

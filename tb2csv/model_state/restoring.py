@@ -1,0 +1,127 @@
+"""States out of models and back: the functions that others call."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tb2csv.errors import StateError
+from tb2csv.model_state.holders import open_file, open_live, read_any
+from tb2csv.model_state.matching import Restoration, fit
+from tb2csv.model_state.state_csv import DEFAULT_MAX_CELL, STYLES, read_state, write_state
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from tb2csv.model_state.tensors import ModelState
+
+
+def state_of(model: Any) -> ModelState:
+    """Return the state of a live object, or of the file at a path; a CSV file is one, too.
+
+    Bytes are read when they are asked for. Raises StateError where there is none, or the file is not safe to read.
+    """
+    return read_any(model) if isinstance(model, str | Path) else open_live(model).state
+
+
+def export_state(
+    model: Any,
+    out: str | os.PathLike[str],
+    *,
+    style: str = STYLES[0],
+    max_cell: int = DEFAULT_MAX_CELL,
+    overwrite: bool = False,
+) -> ModelState:
+    """Write the state of a model to a CSV file.
+
+    Args:
+        model: a Keras model, a PyTorch module, optimizer, scheduler or a dict of them, a scikit-learn estimator, or
+            the path of a file of one. Optimizer and step counters come along where the object has them.
+        out: the CSV file, which appears when it is whole.
+        style: ``tensors`` (a row for each tensor, numbers as text), ``base64`` (the same, as bytes) or ``elements``
+            (a row for each number).
+        max_cell: bytes of data in a cell at the most; a tensor that has more takes several rows.
+        overwrite: replace ``out`` where it is there already.
+
+    Returns:
+        What was written.
+
+    Raises:
+        StateError: The model or its file cannot be read, or the style has no form for it.
+        OutputError: ``out`` is there already, or cannot be written.
+    """
+    state = state_of(model)
+    if not state.tensors:
+        message = f"{state.origin or 'The model'} has no state yet; build or fit it first."
+        raise StateError(message)
+    write_state(state, out, style=style, max_cell=max_cell, overwrite=overwrite)
+    return state
+
+
+def load_state(
+    state: str | os.PathLike[str] | ModelState,
+    model: Any,
+    *,
+    allow_partial: bool = False,
+    renames: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Put a state back into a live object, bit for bit, so that training goes on as if it had never stopped.
+
+    Args:
+        state: a CSV file of any style, or a state from elsewhere.
+        model: the object, built as the one was that the state comes from.
+        allow_partial: leave alone what is missing on one side, or differs in shape or dtype. Damage is an error still.
+        renames: names in the model, by the names in the state; see ``matching.fit``.
+
+    Returns:
+        What was left alone, a sentence each; empty but for ``allow_partial``.
+
+    Raises:
+        StateError: Something does not fit, or is damaged; the message lists all of it, and nothing was changed.
+    """
+    incoming = _incoming(state)
+    holder = open_live(model)
+    holder.prepare(incoming)
+    found = fit(incoming, holder.state.tensors, renames or {})
+    restoration = Restoration(found.assigned, problems=[] if allow_partial else found.problems)
+    contents = restoration.read_all()
+    restoration.refuse_problems(incoming.origin or "The state", f"the {type(model).__name__}")
+    holder.assign(contents)
+    return found.problems
+
+
+def restore_file(  # noqa: PLR0913 - each is something that a caller may want
+    state: str | os.PathLike[str] | ModelState,
+    model: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    allow_partial: bool = False,
+    renames: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> list[str]:
+    """Write a model's file again with a state in it; the new file is of the same format, and appears when it is whole.
+
+    Args and errors are those of ``load_state``; ``out`` may be ``model`` where ``overwrite`` is given. Raises
+    OutputError where ``out`` is there already and may not be replaced, or cannot be written.
+    """
+    incoming = _incoming(state)
+    holder = open_file(model)
+    found = fit(incoming, holder.state.tensors, renames or {})
+    restoration = Restoration(found.assigned, problems=[] if allow_partial else found.problems)
+    names = incoming.origin or "The state", str(model)
+    if restoration.problems:
+        restoration.find_damage()
+        restoration.refuse_problems(*names)
+    with contextlib.ExitStack() as stack:
+        place = stack.enter_context(holder.output(Path(out), overwrite=overwrite))
+        holder.write(place, restoration)
+        restoration.refuse_problems(*names)
+    return found.problems
+
+
+def _incoming(state: str | os.PathLike[str] | ModelState) -> ModelState:
+    from tb2csv.model_state.tensors import ModelState as State
+
+    return state if isinstance(state, State) else read_state(state)

@@ -1,0 +1,76 @@
+"""States as CSV files: three styles to write, of which a reader knows each by its columns."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from tb2csv.errors import StateError
+from tb2csv.model_state import element_rows, tensor_rows
+from tb2csv.model_state.csv_cells import read_cell, scan_rows
+from tb2csv.whole_files import whole_file
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from tb2csv.model_state.tensors import ModelState
+
+#: So many bytes of data a cell has at the most, unless somebody asks for less or more.
+DEFAULT_MAX_CELL: Final = 64 << 20
+
+
+def _elements(state: ModelState, file: IO[bytes], *, max_cell: int) -> None:  # noqa: ARG001 - its cells are short
+    element_rows.write_element_rows(state, file)
+
+
+_WRITERS: Final[dict[str, Callable[..., None]]] = {
+    "tensors": functools.partial(tensor_rows.write_tensor_rows, encoding="text"),
+    "base64": functools.partial(tensor_rows.write_tensor_rows, encoding="base64"),
+    "elements": _elements,
+}
+#: The names of the styles, the default first.
+STYLES: Final = tuple(_WRITERS)
+
+
+def write_state(
+    state: ModelState,
+    out: str | os.PathLike[str],
+    *,
+    style: str = STYLES[0],
+    max_cell: int = DEFAULT_MAX_CELL,
+    overwrite: bool = False,
+) -> None:
+    """Write a state as a CSV file, which appears when it is whole.
+
+    Raises StateError where the style is unknown or a tensor cannot be read, OutputError where ``out`` is there already
+    and ``overwrite`` is not given, or cannot be written.
+    """
+    if style not in _WRITERS:
+        message = f"There is no style {style!r}; the styles are {', '.join(STYLES)}."
+        raise StateError(message)
+    with whole_file(out, overwrite=overwrite) as path, path.open("wb") as file:
+        _WRITERS[style](state, file, max_cell=max_cell)
+
+
+def read_state(path: str | os.PathLike[str]) -> ModelState:
+    """Return the state in a CSV file, whatever its style; bytes are read from the file when they are asked for.
+
+    Raises StateError where the file has other columns, or rows that are not sound.
+    """
+    file_path = Path(path)
+    try:
+        with file_path.open("rb") as file:
+            header = next(scan_rows(file, str(path)), [])
+            columns = [read_cell(file, cell).decode("utf-8", "replace").strip() for cell in header[:100]]
+    except OSError as error:
+        message = f"{path} cannot be read ({error.strerror}); give a CSV file that tb2csv state made."
+        raise StateError(message) from error
+    if set(tensor_rows.COLUMNS) <= set(columns):
+        return tensor_rows.TensorRows(file_path, columns).state
+    if set(element_rows.COLUMNS) <= set(columns):
+        return element_rows.ElementRows(file_path).state
+    wanted = ", ".join(tensor_rows.COLUMNS), ", ".join(element_rows.COLUMNS)
+    message = f"{path} is no table of a state, whose columns are {wanted[0]}, or {wanted[1]}."
+    raise StateError(message)

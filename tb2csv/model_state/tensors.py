@@ -1,0 +1,123 @@
+"""The state of a model between two formats: named tensors, each as little-endian bytes that are read when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+
+from tb2csv.errors import StateError
+from tb2csv.model_state.dtypes import DTYPES, dtype_of_array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+#: Bytes, or anything that lends its bytes without a copy: contiguous, one dimension, one byte each.
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class StateTensor:
+    """One tensor of a model's state.
+
+    ``dtype`` is a name of ``dtypes.DTYPES`` and ``shape`` the sizes of the dimensions; ``read`` returns the elements as
+    little-endian bytes, row-major, and may be called again. ``layer``, ``layer_type`` and ``parameter`` say whose it
+    is, as far as the format knows. ``python`` is the Python type that the value has in the model where that is no
+    array (``int``, ``float``, ``bool``, ``str``). ``aliases`` are other names by which the tensor is known, by the
+    sort of name: two formats that name things differently are matched by them.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    read: Callable[[], Buffer] = field(repr=False, compare=False)
+    trainable: bool | None = None
+    layer: str = ""
+    layer_type: str = ""
+    parameter: str = ""
+    python: str = ""
+    aliases: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    def content(self) -> Buffer:
+        """Return the bytes, once they are known to be as many as dtype and shape say."""
+        data = self.read()
+        item_size = DTYPES[self.dtype].item_size
+        if item_size and len(data) != self.size * item_size:
+            message = (
+                f"Tensor {self.name!r} has {len(data)} bytes, where {self.size} elements of {self.dtype} take "
+                f"{self.size * item_size}; the file that it came from is damaged."
+            )
+            raise StateError(message)
+        return data
+
+    def array(self) -> npt.NDArray[Any]:
+        """Return the elements in the dtype's stored form (``Dtype.stored``); of text, objects.
+
+        Floats that numpy lacks are integers of the same bits.
+        """
+        dtype = DTYPES[self.dtype]
+        values = dtype.strings(self.content()) if dtype.strings else np.frombuffer(self.content(), dtype.stored)
+        return values.reshape(self.shape)
+
+    def renamed(self, name: str) -> StateTensor:
+        """Return the tensor under another name."""
+        return replace(self, name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """The tensors of a model in their order, and the framework that they come from."""
+
+    framework: str
+    tensors: tuple[StateTensor, ...]
+    #: Where it comes from, for messages.
+    origin: str = ""
+    #: What of the model is no tensor and is not here, in sentences for whoever exports it.
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse two tensors of one name, of which a table could keep only one."""
+        seen: set[str] = set()
+        for tensor in self.tensors:
+            if tensor.name in seen:
+                message = f"{self.origin or 'The model'} has two tensors named {tensor.name!r}; give them names."
+                raise StateError(message)
+            seen.add(tensor.name)
+
+
+def tensor_of_array(name: str, array: npt.NDArray[Any], **facts: Any) -> StateTensor:
+    """Return a tensor of a numpy array, whose bytes are taken when they are asked for.
+
+    ``facts`` are further fields of StateTensor. Raises StateError where the dtype has no form in a table.
+    """
+    dtype = dtype_of_array(name, array)
+    return StateTensor(name, dtype, array.shape, lambda: array_bytes(array), **facts)
+
+
+def array_bytes(array: npt.NDArray[Any]) -> Buffer:
+    """Return the little-endian bytes of an array, without a copy where they lie so already."""
+    if array.dtype.kind in "OUS":
+        return DTYPES[dtype_of_array("", array)].encode(array)
+    if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and _IS_BIG):
+        array = array.astype(array.dtype.newbyteorder("<"))
+    flat = np.ascontiguousarray(array).reshape(-1)
+    return flat.view(np.uint8).data if flat.size else b""
+
+
+#: Whether this machine puts the largest byte first.
+_IS_BIG: Final = bool(np.dtype(">i2").isnative)
+
+
+def checksum(data: Buffer) -> str:
+    """Return the SHA-256 of bytes, in hex."""
+    return hashlib.sha256(data).hexdigest()

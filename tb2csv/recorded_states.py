@@ -1,0 +1,154 @@
+"""The state of a model from its logs: full tensors of weights that were recorded during training, at one step.
+
+``tb2csv.recorders.TrainingRecorder`` writes them with tags ``weights/<variable path>``; tensors of any writer will do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from tb2csv.decoders import DECODERS
+from tb2csv.errors import DecodeError, StateError
+from tb2csv.event_files.values import ValueForm, ValueKind
+from tb2csv.logdir import Logdir, discover
+from tb2csv.model_state.dtypes import DTYPES
+from tb2csv.model_state.layer_numbers import STRUCTURE, path_structures
+from tb2csv.model_state.matching import PATH
+from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes
+from tb2csv.runs.run_reader import RunReader
+from tb2csv.selection import Selection
+from tb2csv.tensor_protos import decode_tensor, dtype_name
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from tb2csv.event_files.values import ValueBlock
+    from tb2csv.logdir import Run
+
+#: The start of the tags of recorded weights; what follows is the name of a variable.
+WEIGHTS: Final = "weights/"
+
+_SHOWN_STEPS: Final = 5
+
+
+class _Recorded(NamedTuple):
+    """One recorded tensor: what it is, and the payload that holds it."""
+
+    form: ValueForm
+    payload: bytes
+    scalar: float
+
+
+class _RunWeights:
+    """What one run recorded of its weights: the tensors of one step, and the steps that there are."""
+
+    def __init__(self, run: Run, prefix: str, step: int, on_bytes: Callable[[int], None]) -> None:
+        self.tensors: dict[str, _Recorded] = {}
+        self.steps: set[int] = set()
+        self._reader = RunReader(run, on_bytes=on_bytes)
+        self._prefix = prefix
+        self._step = step
+        self.tags: dict[str, None] = {}
+        for block in self._reader.scan():
+            self._learn(block)
+        self.damage = [damage for file in self._reader.files for damage in file.damage]
+
+    def _learn(self, block: ValueBlock) -> None:
+        numbers = self._reader.series_numbers(block)
+        wanted = [number for number, account in enumerate(self._reader.series) if self._is_wanted(account.series)]
+        rows = np.flatnonzero(np.isin(numbers, wanted))
+        steps = block.columns.step[rows]
+        self.steps.update(np.unique(steps).tolist())
+        self.tags |= dict.fromkeys(self._reader.series[number].series.tag for number in np.unique(numbers[rows]))
+        for row in rows[steps == self._step].tolist():  # as many as the model has tensors; the last counts
+            tag = self._reader.series[numbers[row]].series.tag
+            form = self._reader.forms[block.columns.form_id[row]]
+            self.tensors[tag] = _Recorded(form, bytes(block.payload(row)), float(block.columns.scalar[row]))
+
+    def _is_wanted(self, series: Any) -> bool:
+        """Say whether values are plain tensors: statistics and histograms stand below the same tags."""
+        is_plain = not series.plugin_name or series.plugin_name not in DECODERS
+        return is_plain and bool(series.tag.startswith(self._prefix))
+
+
+def recorded_state(
+    logdir: str | os.PathLike[str] | Logdir,
+    step: int,
+    *,
+    prefix: str = WEIGHTS,
+    runs: tuple[str, ...] = (),
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> ModelState:
+    """Return the tensors that a run recorded at a step.
+
+    Args:
+        logdir: a folder of logs, an event file or a URL.
+        step: the step; where it was recorded twice, after a restart, the later record counts.
+        prefix: the start of the tags; what follows it becomes the name of the tensor.
+        runs: shell patterns of runs; the tensors are to be of one run.
+        on_bytes: is told of bytes of the logs as they are passed.
+
+    Raises:
+        LogdirError: There are no logs, or no run is asked for.
+        StateError: No run, or more than one, recorded such tensors at the step; or one of them cannot be decoded.
+    """
+    found = logdir if isinstance(logdir, Logdir) else discover(logdir)
+    by_run = {run.name: _RunWeights(run, prefix, step, on_bytes) for run in Selection(runs=runs).choose_runs(found)}
+    having = {name: weights for name, weights in by_run.items() if weights.tensors}
+    if len(having) > 1:
+        message = f"Runs {', '.join(map(repr, having))} all have tensors at step {step}; choose one of them with --run."
+        raise StateError(message)
+    if not having:
+        raise StateError(_nothing_found(found.path, by_run, prefix, step))
+    ((name, weights),) = having.items()
+    names = [tag.removeprefix(prefix) for tag in weights.tensors]
+    tensors = tuple(map(_tensor, weights.tensors, names, path_structures(names), weights.tensors.values()))
+    missing = [tag for tag in weights.tags if tag not in weights.tensors]
+    notes = [f"Not recorded at step {step}: {', '.join(missing)}."] if missing else []
+    notes += [f"{damage.path}, byte {damage.offset}: {damage.detail}" for damage in weights.damage]
+    return ModelState("keras", tensors, f"step {step} of run {name!r} in {found.path}", tuple(notes))
+
+
+def _nothing_found(path: str, by_run: dict[str, _RunWeights], prefix: str, step: int) -> str:
+    steps = sorted(set().union(*(weights.steps for weights in by_run.values())))
+    if not steps:
+        return (
+            f"{path} has no tensors with tags {prefix}…; record them (TrainingRecorder(weights_every=N)), or give the "
+            "start of their tags with --prefix."
+        )
+    near = sorted(sorted(steps, key=lambda each: abs(each - step))[:_SHOWN_STEPS])
+    return f"{path} has no tensors of {prefix}… at step {step}; the nearest steps are {', '.join(map(str, near))}."
+
+
+def _tensor(tag: str, name: str, structure: str, recorded: _Recorded) -> StateTensor:
+    try:
+        dtype, shape, content = _decoded(recorded)
+    except DecodeError as error:
+        message = f"The tensor {tag!r} cannot be decoded: {error}"
+        raise StateError(message) from error
+    layer, _, parameter = name.rpartition("/")
+    aliases = {PATH: name, STRUCTURE: structure}
+    return StateTensor(name, dtype, shape, lambda: content, layer=layer, parameter=parameter, aliases=aliases)
+
+
+def _decoded(recorded: _Recorded) -> tuple[str, tuple[int, ...], Buffer]:
+    """Return dtype, shape and little-endian bytes of a recorded tensor, bit for bit."""
+    form = recorded.form
+    name = dtype_name(form.dtype)
+    if form.kind == ValueKind.SCALAR_TENSOR:
+        return name, (), array_bytes(np.array([recorded.scalar], DTYPES[name].stored))
+    known = DTYPES.get({"string": "bytes"}.get(name, name))
+    if known is None:
+        message = f"its dtype {name} has no form in a table"
+        raise DecodeError(message)
+    if form.kind == ValueKind.TENSOR_CONTENT and form.shape is not None and known.item_size:
+        return name, form.shape, recorded.payload
+    array = decode_tensor(recorded.payload)
+    if known.strings:
+        return known.name, array.shape, known.encode(array)
+    if array.dtype != np.dtype(known.stored) and known.is_float:  # widened, as bfloat16 is
+        return name, array.shape, array_bytes(known.narrow(np.ascontiguousarray(array).reshape(-1)))
+    return name, array.shape, array_bytes(array)

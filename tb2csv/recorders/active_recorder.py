@@ -1,0 +1,35 @@
+"""Which recorder functions write to that are not told: the one whose ``with recorder.as_default()`` is innermost."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from typing import TYPE_CHECKING
+
+from tb2csv.errors import RecorderError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tb2csv.recorders.event_log import EventLog
+
+_active: contextvars.ContextVar[EventLog | None] = contextvars.ContextVar("tb2csv_recorder", default=None)
+
+
+@contextlib.contextmanager
+def activated(log: EventLog) -> Iterator[None]:
+    """Have functions write to this log within the block."""
+    token = _active.set(log)
+    try:
+        yield
+    finally:
+        _active.reset(token)
+
+
+def active_log(asking: str) -> EventLog:
+    """Return the log of the active recorder. Raises RecorderError where there is none."""
+    log = _active.get()
+    if log is None:
+        message = f"{asking} has no recorder to write to; call it within `with recorder.as_default():`."
+        raise RecorderError(message)
+    return log

@@ -1,0 +1,136 @@
+"""What a recorder has in one model while ``model.fit`` runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tb2csv.errors import RecorderError
+from tb2csv.recorders.gradient_taps import GradientTaps
+from tb2csv.recorders.layer_errors import LayerErrorTaps
+from tb2csv.recorders.train_function import RecordedTrainFunction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tb2csv.recorders.event_log import EventLog
+    from tb2csv.recorders.layer_errors import Samples
+    from tb2csv.recorders.recording_plan import RecordingPlan
+
+
+class FitRecording:
+    """Gradients and layer errors of a model, and the count of its batches; it does not know the callback.
+
+    The train step is made anew only where something in it is recorded, or where it runs several batches at one go, for
+    then Keras does not always say how many.
+    """
+
+    def __init__(  # noqa: PLR0913 - it belongs to one recorder
+        self,
+        log: EventLog,
+        model: Any,
+        step: int,
+        *,
+        gradients: RecordingPlan,
+        layer_errors_every: int,
+        layers: Sequence[str] | None,
+        samples: Samples,
+    ) -> None:
+        """Begin to record a model that is about to train; ``step`` batches were done before.
+
+        Raises:
+            RecorderError: the model trains under a distribution strategy, and gradients or layer errors are asked for;
+                or what GradientTaps and LayerErrorTaps refuse.
+        """
+        import tensorflow as tf
+
+        self._log = log
+        self._wall_times: dict[int, float] = {}
+        self._taps: GradientTaps | None = None
+        self._errors: LayerErrorTaps | None = None
+        self._function: RecordedTrainFunction | None = None
+        inside = bool(gradients.every or layer_errors_every)
+        if inside:
+            _refuse_strategies(model)
+        several = model.steps_per_execution
+        if not inside and several == 1:
+            return
+        self._batch = tf.Variable(step, dtype=tf.int64, trainable=False, name="recorded_batch")
+        if gradients.every:
+            self._taps = GradientTaps(log, gradients, model, self._batch, several)
+        if layer_errors_every:
+            self._errors = LayerErrorTaps(
+                log, model, self._batch, every=layer_errors_every, layers=layers, samples=samples
+            )
+        taps = [each for each in (self._taps, self._errors) if each is not None]
+        train_step = model.train_step
+
+        def counted_train_step(data: Any) -> Any:
+            self._batch.assign_add(1)
+            for each in taps:
+                each.begin_trace()
+            return train_step(data)
+
+        methods = [(model, "train_step", counted_train_step), *(method for each in taps for method in each.methods())]
+        self._function = RecordedTrainFunction(
+            model, methods, allow_xla=self._errors is None, on_failure=self._after_failure
+        )
+
+    def resume(self, step: int) -> bool:
+        """Go on with another ``fit`` of the same model, as it was compiled; say whether that is what it is."""
+        if self._function is None or not self._function.resume():
+            return False
+        self._batch.assign(step)
+        return True
+
+    def announce(self) -> None:
+        """Say that a batch, or several at one go, begins."""
+        if self._function is not None:
+            self._function.announce()
+
+    def batches_done(self, before: int) -> int:
+        """Return the number of the batch that ended last; ``before`` is the one before this call of the train step."""
+        return before + 1 if self._function is None else int(self._batch.numpy())
+
+    def after(self, steps: range, wall_time: float) -> None:
+        """Write what is due after these batches."""
+        if self._function is None:
+            return
+        self._wall_times.update(dict.fromkeys(steps, wall_time))
+        if self._errors is not None:
+            self._errors.write(self._wall_times)
+        if self._taps is None or self._taps.after(steps, self._wall_times):
+            self._wall_times.clear()
+
+    def write(self) -> None:
+        """Write all that waits."""
+        import tensorflow as tf
+
+        # Outside of any graph: a recorder may be collected, and finished, while Keras traces another model.
+        with tf.init_scope():
+            if self._errors is not None:
+                self._errors.write(self._wall_times)
+            if self._taps is not None:
+                self._taps.write(self._wall_times)
+        self._wall_times.clear()
+
+    def finish(self) -> None:
+        """Write all that waits, close the file, and give the model back its train function."""
+        if self._function is not None:
+            self._function.restore()
+        self.write()
+        self._log.close()
+
+    def _after_failure(self) -> None:
+        self.write()
+
+
+def _refuse_strategies(model: Any) -> None:
+    import tensorflow as tf
+
+    if type(model.distribute_strategy) is not type(tf.distribute.get_strategy()) or tf.distribute.has_strategy():
+        name = type(model.distribute_strategy).__name__
+        message = (
+            f"Gradients and layer errors cannot be recorded under {name}, where each replica has its own; "
+            "record metrics and weights only, or train without a strategy."
+        )
+        raise RecorderError(message)

@@ -1,0 +1,234 @@
+"""The gradients that Keras optimizers apply, taken where they are applied: inside the compiled train step.
+
+A tap writes into variables, which every kind of train step can do, those that XLA compiles too. Python takes them from
+there after the step. No second backward pass is made, and no operation leaves the step. Decision 0007 has the reasons.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tb2csv.errors import RecorderError
+from tb2csv.recorders.event_log import RecorderWarning
+from tb2csv.recorders.graph_delivery import when, when_due
+from tb2csv.recorders.tensor_statistics import STATISTICS, statistics_of
+from tb2csv.recorders.variable_names import variable_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from tb2csv.recorders.event_log import EventLog
+    from tb2csv.recorders.recording_plan import RecordingPlan
+
+#: Steps whose statistics wait in the tap's variables before they are written together.
+WAITING_STEPS: Final = 64
+
+#: The method in which an optimizer of Keras 3 updates variables: unscaled, accumulated, clipped gradients come in.
+UPDATE_METHOD: Final = "_backend_update_step"
+
+
+class GradientTaps:
+    """What is recorded of the gradients of one model during one ``fit``."""
+
+    def __init__(self, log: EventLog, plan: RecordingPlan, model: Any, step: Any, steps_per_execution: int) -> None:
+        """Prepare to record what the optimizers of a compiled model apply.
+
+        Args:
+            log: where it is written.
+            plan: what is written.
+            model: a compiled keras.Model.
+            step: an int64 tf.Variable that holds the number of the batch which the train step is at.
+            steps_per_execution: how many train steps are run before ``write`` is called.
+
+        Raises:
+            RecorderError: an optimizer is none of Keras 3.
+        """
+        self._log = log
+        self._plan = plan
+        self._step = step
+        self._execution = steps_per_execution
+        self._names = _names_by_identity(model)
+        self._optimizers = [leaf for optimizer in optimizers_of(model) for leaf in leaf_optimizers(optimizer)]
+        self._taps: dict[tuple[int, tuple[int, ...], int], _Tap] = {}
+        self._calls = 0
+        self._waiting = 0
+        for optimizer in self._optimizers:
+            if not hasattr(optimizer, UPDATE_METHOD):
+                name = type(optimizer).__name__
+                message = (
+                    f"The gradients of {name} cannot be recorded, for it has no {UPDATE_METHOD}, in which those "
+                    "of Keras 3 apply them; use one of keras.optimizers, or a loop with recorder.gradients(...)."
+                )
+                raise RecorderError(message)
+
+    def begin_trace(self) -> None:
+        """Say that the train step begins, or that it is traced anew: its first update comes next."""
+        self._calls = 0
+
+    def methods(self) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
+        """Yield what has to be replaced while a train step runs: owner, name of the method, new method."""
+        for optimizer in self._optimizers:
+            yield optimizer, UPDATE_METHOD, self._tapped(optimizer)
+
+    def _tapped(self, optimizer: Any) -> Callable[..., Any]:
+        update: Callable[..., Any] = getattr(optimizer, UPDATE_METHOD)
+
+        def update_and_record(gradients: Any, variables: Any, *args: Any, **kwargs: Any) -> Any:
+            gradients, variables = list(gradients), list(variables)
+            self._record(optimizer, gradients, variables)
+            return update(gradients, variables, *args, **kwargs)
+
+        return update_and_record
+
+    def _record(self, optimizer: Any, gradients: list[Any], variables: list[Any]) -> None:
+        """Add to the train step what records these gradients."""
+        present = [
+            (dense(gradient, variable), variable)
+            for gradient, variable in zip(gradients, variables, strict=True)
+            if gradient is not None
+        ]
+        # An optimizer that applies several times within a step has a tap for each: none overwrites another's rows.
+        key = (id(optimizer), tuple(id(variable) for _, variable in present), self._calls)
+        self._calls += 1
+        tap = self._taps.get(key)
+        if tap is None:
+            names = [self._names.get(id(variable)) or variable_names([variable])[0] for _, variable in present]
+            tap = self._taps[key] = _Tap(names, [gradient for gradient, _ in present], self._plan, self._execution)
+        tap.record(self._step, [gradient for gradient, _ in present])
+
+    def after(self, steps: range, wall_times: Mapping[int, float]) -> bool:
+        """Write what waits, if it must be after these batches; say whether it was."""
+        self._waiting += len(steps)
+        must = self._waiting + self._execution > WAITING_STEPS or any(map(self._plan.wants_values, steps))
+        if must:
+            self.write(wall_times)
+        return must
+
+    def write(self, wall_times: Mapping[int, float]) -> None:
+        """Write all that waits."""
+        self._waiting = 0
+        for tap in self._taps.values():
+            tap.write(self._log, wall_times)
+
+
+class _Tap:
+    """The gradients of one call of one optimizer."""
+
+    def __init__(self, names: list[str], gradients: Sequence[Any], plan: RecordingPlan, execution: int) -> None:
+        import tensorflow as tf
+
+        self._names = names
+        self._plan = plan
+        rows = [math.ceil(execution / every) for every in (plan.tensors, plan.histograms) if every]
+        with tf.init_scope():  # out of the graph that is being traced
+            self._statistics = _Ring(WAITING_STEPS + execution, [((len(names), len(STATISTICS)), tf.float32)])
+            shapes = [(tuple(gradient.shape), gradient.dtype) for gradient in gradients]
+            self._values = _Ring(sum(rows), shapes) if rows else None
+
+    def record(self, step: Any, gradients: Sequence[Any]) -> None:
+        """Keep what the plan wants of gradients; this is part of the train step."""
+        now = step.read_value()
+        if self._plan.statistics:
+            when_due(now, self._plan.statistics, lambda: self._statistics.put(now, [statistics_of(gradients)]))
+        if self._values is not None:
+            ring = self._values
+            when(self._plan.wants_values(now), lambda: ring.put(now, gradients))
+
+    def write(self, log: EventLog, wall_times: Mapping[int, float]) -> None:
+        """Write what was kept since the last time."""
+        import time
+
+        now = time.time()
+        steps, (statistics,) = self._statistics.take()
+        if steps:
+            times = [wall_times.get(step, now) for step in steps]
+            self._plan.write_statistics(log, steps, self._names, statistics, times)
+        if self._values is not None:
+            steps, columns = self._values.take()
+            for row, step in enumerate(steps):
+                values = [column[row] for column in columns]
+                self._plan.write_values(log, step, self._names, values, wall_times.get(step, now))
+
+
+class _Ring:
+    """Rows that a compiled step writes into variables, one after another, and Python takes out."""
+
+    def __init__(self, size: int, columns: Sequence[tuple[tuple[int, ...], Any]]) -> None:
+        import tensorflow as tf
+
+        self._size = size
+        self._columns = [
+            tf.Variable(tf.zeros([size, *shape], dtype), trainable=False, name="recorded") for shape, dtype in columns
+        ]
+        self._steps = tf.Variable(tf.zeros([size], tf.int64), trainable=False, name="recorded_steps")
+        self._written = tf.Variable(tf.zeros([], tf.int64), trainable=False, name="recorded_rows")
+        self._taken = 0
+
+    def put(self, step: Any, values: Sequence[Any]) -> None:
+        """Add a row; this is part of the train step."""
+        import tensorflow as tf
+
+        # Where a step fails, such as for want of data, what does not depend on the data may have run nevertheless.
+        with tf.control_dependencies(values):
+            row = self._written.read_value() % self._size
+            for column, value in zip([self._steps, *self._columns], [step, *values], strict=True):
+                column.scatter_update(tf.IndexedSlices(tf.expand_dims(value, 0), tf.reshape(row, [1])))
+            self._written.assign_add(1)
+
+    def take(self) -> tuple[list[int], list[npt.NDArray[Any]]]:
+        """Return the steps and the columns of the rows that were not taken yet, in order."""
+        written = int(self._written.numpy())
+        first = max(self._taken, written - self._size)
+        if first > self._taken:  # the optimizer applied more often than the train step calls it: in a loop of its own
+            import warnings
+
+            message = (
+                f"{first - self._taken} gradients were not recorded, for an optimizer runs in a loop within a step."
+            )
+            warnings.warn(message, RecorderWarning, stacklevel=2)
+        self._taken = written
+        rows = np.arange(first, written) % self._size
+        if not rows.size:
+            return [], [np.empty(0) for _ in self._columns]
+        return self._steps.numpy()[rows].tolist(), [column.numpy()[rows] for column in self._columns]
+
+
+def optimizers_of(model: Any) -> list[Any]:
+    """Return the optimizer a model was compiled with, and those that it keeps as attributes, such as a GAN's."""
+    import keras
+
+    found = [getattr(model, "optimizer", None), *vars(model).values()]
+    optimizers = {id(each): each for each in found if isinstance(each, keras.optimizers.Optimizer)}
+    if found[0] is not None:
+        optimizers.setdefault(id(found[0]), found[0])
+    return list(optimizers.values())
+
+
+def leaf_optimizers(optimizer: Any) -> list[Any]:
+    """Return the optimizers that do the work, where one stands for others: a loss-scaling or a multi-optimizer."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    inside = [inner] if inner is not None else getattr(optimizer, "optimizers", None)
+    if not inside:
+        return [optimizer]
+    leaves = [leaf for each in inside for leaf in leaf_optimizers(each)]
+    return list({id(leaf): leaf for leaf in leaves}.values())
+
+
+def dense(gradient: Any, variable: Any) -> Any:
+    """Return a gradient as a tensor: of an embedding it comes as rows, of which some may be there twice."""
+    import tensorflow as tf
+
+    if isinstance(gradient, tf.IndexedSlices):
+        rows = tf.cast(gradient.indices, tf.int64)
+        return tf.math.unsorted_segment_sum(gradient.values, rows, variable.shape[0])
+    return gradient
+
+
+def _names_by_identity(model: Any) -> dict[int, str]:
+    variables = model.variables
+    return {id(variable): name for variable, name in zip(variables, variable_names(variables), strict=True)}

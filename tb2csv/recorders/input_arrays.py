@@ -1,0 +1,219 @@
+"""Inputs of a model from files: arrays that lie on the disk, so that a million rows do not fill memory."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+
+from tb2csv.errors import RecorderError
+
+if TYPE_CHECKING:
+    import contextlib
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy.typing as npt
+
+#: Numbers that are read from a table at a time.
+_CELLS: Final = 1 << 24
+
+
+class Rows(Protocol):
+    """Something with rows: a slice of it is an array."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def __getitem__(self, rows: slice, /) -> npt.NDArray[Any]:
+        """Return some of the rows."""
+
+
+class ModelInputs:
+    """What a model gets: an array, or several by the names of its inputs; and what it should have predicted."""
+
+    def __init__(self, arrays: Mapping[str, Rows], target: Rows | None = None) -> None:
+        """Hold arrays of the same length; the name of one that has none is empty.
+
+        Raises RecorderError where lengths differ, or there is no array.
+        """
+        self.arrays = dict(arrays)
+        self.target = target
+        lengths = {name: len(array) for name, array in self.arrays.items()}
+        if target is not None:
+            lengths["target"] = len(target)
+        if not self.arrays:
+            message = "There are no inputs beside the target; give the arrays that the model takes."
+            raise RecorderError(message)
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name or 'input'}: {length}" for name, length in lengths.items())
+            message = f"The inputs have different numbers of samples ({told}); give one for each sample."
+            raise RecorderError(message)
+        self.samples = next(iter(lengths.values()))
+
+
+def open_inputs(
+    source: Any, folder: contextlib.ExitStack, *, target: Any = None, ignore: Sequence[str] = ()
+) -> ModelInputs:
+    """Return a model's inputs from arrays or from a file.
+
+    Args:
+        source: an array, a list of arrays, arrays by the names of the model's inputs, or the path of a ``.npy``,
+            ``.npz``, ``.csv`` or ``.parquet`` file.
+        folder: what is extracted from a file lies on the disk until this is closed.
+        target: what should have been predicted: an array, or the name of a column or of an array in the file.
+        ignore: names of columns or arrays that are no inputs.
+
+    Raises:
+        RecorderError: the file is none of these, cannot be read, or holds what is no number.
+    """
+    arrays = _arrays_of(source, folder)
+    names = [*ignore, *([target] if isinstance(target, str) else [])]
+    missing = [name for name in names if not _holds(arrays, name)]
+    if missing:
+        message = f"There is no {missing[0]!r} among the inputs."
+        raise RecorderError(message)
+    targets = _take(arrays, target) if isinstance(target, str) else target if target is None else np.asarray(target)
+    for name in ignore:
+        _take(arrays, name)
+    for name, array in arrays.items():
+        if isinstance(array, TableRows):
+            array.check_numbers()
+        elif array.dtype.kind not in "biuf" and array.dtype.kind != "V":  # the latter are bfloat16 and its like
+            message = f"The input {name or 'array'} holds {array.dtype}, and a model takes numbers."
+            raise RecorderError(message)
+    return ModelInputs(arrays, targets)
+
+
+def _arrays_of(source: Any, folder: contextlib.ExitStack) -> dict[str, Any]:
+    if isinstance(source, dict):
+        return {name: np.asarray(array) for name, array in source.items()}
+    if isinstance(source, (list, tuple)):
+        return {str(place): np.asarray(array) for place, array in enumerate(source)}
+    if not isinstance(source, (str, os.PathLike)):
+        return {"": np.asarray(source)}
+    path = Path(source)
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        message = f"{path} is none of {', '.join(_READERS)}; convert it, or give an array."
+        raise RecorderError(message)
+    try:
+        return reader(path, folder)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        message = f"{path} cannot be read ({_first_line(error)})."
+        raise RecorderError(message) from error
+
+
+class TableRows:
+    """Rows of numbers from columns of a table that lies on the disk."""
+
+    def __init__(self, scan: Any, columns: Sequence[str], source: Path) -> None:
+        """Read these columns of a polars LazyFrame."""
+        import polars as pl
+
+        self._scan = scan
+        self.columns = list(columns)
+        self._source = source
+        self._rows: int = scan.select(pl.len()).collect().item()
+        self._held = slice(0, 0)
+        self._block: npt.NDArray[Any] = np.empty((0, 0))
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self._rows
+
+    def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
+        """Return some of the rows as [row, column]."""
+        start, stop, _ = rows.indices(self._rows)
+        if not self._held.start <= start <= stop <= self._held.stop:
+            count = max(stop - start, _CELLS // max(1, len(self.columns)))
+            self._block = self._scan.slice(start, count).select(self.columns).collect().to_numpy()
+            self._held = slice(start, start + len(self._block))
+        return self._block[start - self._held.start : stop - self._held.start]
+
+    def take(self, column: str) -> TableRows:
+        """Return one column, which is left out of this from now on."""
+        self.columns.remove(column)
+        return TableRows(self._scan, [column], self._source)
+
+    def check_numbers(self) -> None:
+        """Raise RecorderError where a column holds something else."""
+        schema = self._scan.collect_schema()
+        for column in self.columns:
+            if not (schema[column].is_numeric() or str(schema[column]) == "Boolean"):
+                message = (
+                    f"The column {column!r} of {self._source} holds {schema[column]}, and a model takes numbers; "
+                    "name it as the target, or as one to ignore."
+                )
+                raise RecorderError(message)
+
+
+def _holds(arrays: Mapping[str, Rows], name: str) -> bool:
+    table = arrays.get("")
+    return name in arrays or (isinstance(table, TableRows) and name in table.columns)
+
+
+def _take(arrays: dict[str, Any], name: str) -> Rows:
+    table = arrays.get("")
+    if isinstance(table, TableRows):
+        return table.take(name)
+    taken: Rows = arrays.pop(name)
+    return taken
+
+
+def _npy(path: Path, _: contextlib.ExitStack) -> dict[str, Any]:
+    return {"": np.load(path, mmap_mode="r", allow_pickle=False)}
+
+
+def _npz(path: Path, folder: contextlib.ExitStack) -> dict[str, Any]:
+    """Unpack the arrays, for those of an archive can only be read as a whole."""
+    place = Path(folder.enter_context(tempfile.TemporaryDirectory(prefix="tb2csv-")))
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for number, member in enumerate(archive.namelist()):
+            unpacked = place / f"{number}.npy"
+            with archive.open(member) as packed, unpacked.open("wb") as file:
+                while block := packed.read(1 << 20):
+                    file.write(block)
+            arrays[member.removesuffix(".npy")] = np.load(unpacked, mmap_mode="r", allow_pickle=False)
+    return arrays if len(arrays) != 1 else {"": next(iter(arrays.values()))}
+
+
+def _csv(path: Path, folder: contextlib.ExitStack) -> dict[str, Any]:
+    """Have polars parse the text once, into a file that can be read from any row on."""
+    import polars as pl
+
+    place = Path(folder.enter_context(tempfile.TemporaryDirectory(prefix="tb2csv-"))) / "table.arrow"
+    try:
+        scan = pl.scan_csv(path, infer_schema_length=None)
+        scan.sink_ipc(place, compression="uncompressed")
+        table = pl.scan_ipc(place)
+        return {"": TableRows(table, table.collect_schema().names(), path)}
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(_first_line(error)) from error
+
+
+def _parquet(path: Path, _: contextlib.ExitStack) -> dict[str, Any]:
+    import polars as pl
+
+    try:
+        table = pl.scan_parquet(path, glob=False)
+        return {"": TableRows(table, table.collect_schema().names(), path)}
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(_first_line(error)) from error
+
+
+_READERS: Final[dict[str, Callable[[Path, contextlib.ExitStack], dict[str, Any]]]] = {
+    ".npy": _npy,
+    ".npz": _npz,
+    ".csv": _csv,
+    ".parquet": _parquet,
+}
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,238 @@
+"""Layer errors: the gradient of the loss with respect to the output of a layer, in the full forward pass."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from tb2csv.errors import RecorderError
+from tb2csv.recorders.active_recorder import active_log
+from tb2csv.recorders.graph_delivery import deliver, when_due
+from tb2csv.recorders.layer_calls import LayerCalls, by_sample, every_layer, layers_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from tb2csv.recorders.event_log import EventLog
+
+Samples = Literal["each", "sum"]
+
+SAMPLES: Final = ("each", "sum")
+
+
+def record_layer_errors(  # noqa: PLR0913 - what a step of a training loop has at hand
+    model: Any,
+    x: Any,
+    y: Any,
+    loss_fn: Callable[[Any, Any], Any],
+    *,
+    step: Any,
+    layers: Sequence[str] | None = None,
+    training: bool = False,
+    samples: Samples = "each",
+) -> dict[str, Any]:
+    """Record the gradient of ``loss_fn(y, model(x))`` with respect to the output of each layer, and return them.
+
+    It makes a forward and a backward pass of its own, within ``with recorder.as_default()``, in eager code or in a
+    tf.function. Nothing in the model changes, but for what a forward pass in training mode moves.
+
+    Args:
+        model: a built keras.Model of any sort; layers are found in models inside it, too.
+        x: inputs of a batch.
+        y: targets of the batch.
+        loss_fn: takes targets and predictions, returns the loss; what is not a scalar is summed up.
+        step: number of the batch.
+        layers: names of layers, ``inner/name`` for those inside a model; all where it is None.
+        training: whether layers behave as in training. False, as here, switches dropout off.
+        samples: ``each`` records [sample, unit]; ``sum`` records [unit], the sum over the samples of the batch.
+
+    Returns:
+        Tensors in the shape of the layers' outputs, by layer. Layers on which the loss does not depend are missing. The
+        calls of a layer that is used more than once are ``name#0``, ``name#1`` ….
+
+    Raises:
+        RecorderError: no recorder is active, or a name is no layer's.
+    """
+    log = active_log("record_layer_errors")
+    errors = layer_errors(model, x, y, loss_fn, layers=layers, training=training)
+    check_samples(samples)
+    names = list(errors)
+
+    def write(step: int, *values: npt.NDArray[Any]) -> None:
+        write_layer_errors(log, step, dict(zip(names, values, strict=True)), samples, time.time())
+
+    deliver(write, step, list(errors.values()))
+    return errors
+
+
+def layer_errors(  # noqa: PLR0913 - as above
+    model: Any,
+    x: Any,
+    y: Any,
+    loss_fn: Callable[[Any, Any], Any],
+    *,
+    layers: Sequence[str] | None = None,
+    training: bool = False,
+) -> dict[str, Any]:
+    """Return what ``record_layer_errors`` records, without recording it; the arguments are the same."""
+    import tensorflow as tf
+
+    calls = LayerCalls(layers_of(model, layers))
+    outputs: list[tuple[Callable[[], str], Any]] = []
+
+    with tf.GradientTape() as tape:
+
+        def keep(name: Callable[[], str], output: Any) -> Any:
+            # A layer may return what it was given, as dropout does: its output is a tensor of its own nevertheless.
+            output = tf.identity(output)
+            tape.watch(output)
+            outputs.append((name, output))
+            return output
+
+        with calls.exchanging(keep):
+            predictions = model(x, training=training)
+        loss = tf.reduce_sum(loss_fn(y, predictions))
+    gradients = tape.gradient(loss, [output for _, output in outputs])
+    return {
+        name(): tf.convert_to_tensor(gradient)
+        for (name, _), gradient in zip(outputs, gradients, strict=True)
+        if gradient is not None
+    }
+
+
+def layer_mse(
+    model: Any, x: Any, targets: Mapping[str, Any], *, step: Any = None, training: bool = False
+) -> dict[str, Any]:
+    """Return the mean squared error of layers' outputs against given targets, a scalar for each layer.
+
+    Args:
+        model: a built keras.Model.
+        x: inputs of a batch.
+        targets: for each layer, named as in ``record_layer_errors``, an array of its output's shape. For one call of a
+            layer that is used more than once, give ``name#0``, ``name#1`` ….
+        step: number of the batch; with it the errors are recorded as ``layer_mse/<layer>``, too.
+        training: whether layers behave as in training.
+
+    Raises:
+        RecorderError: a name is no layer's, a target has another shape than the output, or no recorder is active
+            though a step was given.
+    """
+    import tensorflow as tf
+
+    log = active_log("layer_mse") if step is not None else None
+    calls = LayerCalls(every_layer(model))
+    outputs: list[tuple[Callable[[], str], Any]] = []
+
+    def keep(name: Callable[[], str], output: Any) -> Any:
+        outputs.append((name, output))
+        return output
+
+    with calls.exchanging(keep):
+        model(x, training=training)
+    found = {name(): output for name, output in outputs}
+    errors = {name: _mse(name, found, target) for name, target in targets.items()}
+    if log is not None:
+        written = log
+        tags = [f"layer_mse/{name}" for name in errors]
+
+        def write(step: int, *values: npt.NDArray[Any]) -> None:
+            written.scalars(step, dict(zip(tags, map(float, values), strict=True)))
+
+        deliver(write, step, [tf.cast(error, tf.float64) for error in errors.values()])
+    return errors
+
+
+def _mse(name: str, found: Mapping[str, Any], target: Any) -> Any:
+    import tensorflow as tf
+
+    if name not in found:
+        message = f"There is no layer output {name!r} in this forward pass; there are {', '.join(found)}."
+        raise RecorderError(message)
+    output = found[name]
+    target = tf.cast(tf.convert_to_tensor(target), output.dtype)
+    if not output.shape.is_compatible_with(target.shape):
+        message = f"The target of {name} has the shape {tuple(target.shape)}, its output {tuple(output.shape)}."
+        raise RecorderError(message)
+    return tf.reduce_mean(tf.math.squared_difference(output, target))
+
+
+def write_layer_errors(
+    log: EventLog, step: int, errors: Mapping[str, npt.NDArray[Any]], samples: Samples, wall_time: float
+) -> None:
+    """Write errors, [sample, …] by layer: the values as [sample, unit], or summed up as [unit], and their norms."""
+    norms = {}
+    for name, error in errors.items():
+        rows = by_sample(error)
+        value = rows if samples == "each" else rows.sum(axis=0)
+        log.tensor(step, f"layer_errors/{name}", value, wall_time=wall_time)
+        norms[f"layer_errors/{name}/norm"] = float(np.linalg.norm(value.astype(np.float64)))
+    log.scalars(step, norms, wall_time=wall_time)
+
+
+def check_samples(samples: str) -> None:
+    """Raise RecorderError where ``samples`` is none of the two."""
+    if samples not in SAMPLES:
+        message = f"samples={samples!r} is not known; give 'each' or 'sum'."
+        raise RecorderError(message)
+
+
+class LayerErrorTaps:
+    """Layer errors of the batches that a model trains on, from the backward pass that the train step makes anyway."""
+
+    def __init__(  # noqa: PLR0913 - it belongs to one fit of one recorder
+        self, log: EventLog, model: Any, step: Any, *, every: int, layers: Sequence[str] | None, samples: Samples
+    ) -> None:
+        """Prepare to record them; ``step`` is an int64 tf.Variable with the number of the batch in the train step."""
+        self._log = log
+        self._model = model
+        self._step = step
+        self._every = every
+        self._samples = samples
+        self._calls = LayerCalls(layers_of(model, layers))
+        self._waiting: list[tuple[int, str, npt.NDArray[Any]]] = []
+
+    def begin_trace(self) -> None:
+        """Say that the train step begins, or that it is traced anew."""
+        self._calls.begin()
+
+    def methods(self) -> Iterator[tuple[Any, str, Any]]:
+        """Yield what has to be replaced while a train step runs."""
+        return self._calls.methods(self._tapped)
+
+    def _tapped(self, name: Callable[[], str], output: Any) -> Any:
+        import tensorflow as tf
+
+        @tf.custom_gradient  # type: ignore[untyped-decorator] # TensorFlow ships no types
+        def identity(output: Any) -> Any:
+            def backward(error: Any) -> Any:
+                self._keep(name(), error)
+                return error
+
+            return tf.identity(output), backward
+
+        return identity(output)
+
+    def _keep(self, name: str, error: Any) -> None:
+        import tensorflow as tf
+
+        def keep(step: int, error: npt.NDArray[Any], scale: npt.NDArray[Any]) -> None:
+            # A copy, for the array lies in memory that TensorFlow uses again.
+            self._waiting.append((step, name, np.array(error / scale if scale != 1 else error)))
+
+        wide = error.dtype if error.dtype == tf.float64 else tf.float32
+        scale = self._model.optimizer.scale_loss(tf.constant(1.0, wide))
+        error = tf.cast(error, wide) if error.dtype.size < tf.float32.size else error
+        step = self._step.read_value()
+        when_due(step, self._every, lambda: deliver(keep, step, [error, scale]))
+
+    def write(self, wall_times: Mapping[int, float]) -> None:
+        """Write what the last train steps left."""
+        waiting, self._waiting = self._waiting, []
+        now = time.time()
+        # Backward passes come from the end of the model; tables read better from its beginning.
+        for step, name, error in reversed(waiting):
+            write_layer_errors(self._log, step, {name: error}, self._samples, wall_times.get(step, now))

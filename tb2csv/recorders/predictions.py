@@ -1,0 +1,109 @@
+"""The recorder of predictions: what a model says of the same samples, epoch after epoch."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from tb2csv.errors import RecorderError
+from tb2csv.recorders.event_log import EventLog
+from tb2csv.recorders.prediction_tables import classes_of
+from tb2csv.recorders.predictors import named_outputs
+from tb2csv.recorders.recording_plan import due, interval
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from tb2csv.recorders.event_log import OnError
+
+
+class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
+    """A callback that writes predictions for a sample of the data into an event file, at the end of epochs.
+
+    The step of all it writes is the epoch, from 0. ``predictions/sample`` has the numbers of the rows that were
+    predicted, ``predictions/<output>`` a row of numbers for each, ``predictions/<output>/label`` a classifier's class
+    with the largest number, and ``predictions/<output>/target`` what ``y`` says.
+    """
+
+    def __init__(  # noqa: PLR0913 - each has a default but the first and the folder
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        log_dir: str | os.PathLike[str],
+        sample_size: int | None = None,
+        every_epochs: int = 1,
+        seed: int = 0,
+        batch_size: int = 32,
+        on_error: OnError = "warn",
+    ) -> None:
+        """Prepare to predict ``x``.
+
+        Args:
+            x: inputs as ``model.predict`` takes them: an array, or a list or dict of arrays.
+            y: targets: an array, or a list or dict of arrays, one for each output.
+            log_dir: the folder of the run; it may be the one that a TrainingRecorder writes to.
+            sample_size: how many rows are predicted, chosen once at random; all where it is None.
+            every_epochs: record at the end of every so many epochs.
+            seed: of the choice: the same one gives the same rows.
+            batch_size: samples that are predicted at a time.
+            on_error: as in TrainingRecorder.
+
+        Raises:
+            RecorderError: an argument is not what it has to be.
+        """
+        super().__init__()
+        lengths = {len(array) for array in keras.tree.flatten((x, y)) if array is not None}
+        if len(lengths) != 1:
+            message = f"x and y have different numbers of rows ({', '.join(map(str, sorted(lengths)))})."
+            raise RecorderError(message)
+        rows = lengths.pop()
+        size = rows if sample_size is None else interval("sample_size", sample_size)
+        self._every = interval("every_epochs", every_epochs)
+        self.rows: npt.NDArray[np.int64] = np.arange(rows)
+        if size < rows:
+            self.rows = np.sort(np.random.default_rng(seed).choice(rows, size, replace=False))
+
+        def chosen(array: Any) -> Any:
+            return None if array is None else np.asarray(array)[self.rows]
+
+        self._x = keras.tree.map_structure(chosen, x)
+        self._y = keras.tree.map_structure(chosen, y)
+        self._batch_size = batch_size
+        self._log = EventLog(log_dir, on_error=on_error)
+        self._finalizer = weakref.finalize(self, self._log.close)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras calls it so
+        """Predict, and record what came out."""
+        if not due(epoch + 1, self._every):
+            return
+        predicted = self.model.predict(self._x, batch_size=self._batch_size, verbose=0)
+        outputs = named_outputs(self.model, predicted)
+        targets = self._targets(list(outputs))
+        now = time.time()
+        self._log.tensor(epoch, "predictions/sample", self.rows.astype(np.int64), wall_time=now)
+        for name, output in outputs.items():
+            self._log.tensor(epoch, f"predictions/{name}", output, wall_time=now)
+            labels = classes_of(output)
+            if labels is not None:
+                self._log.tensor(epoch, f"predictions/{name}/label", labels, wall_time=now)
+            if name in targets:
+                self._log.tensor(epoch, f"predictions/{name}/target", targets[name], wall_time=now)
+
+    def _targets(self, outputs: list[str]) -> dict[str, npt.NDArray[Any]]:
+        if self._y is None:
+            return {}
+        if isinstance(self._y, dict):
+            return self._y
+        return dict(zip(outputs, keras.tree.flatten(self._y), strict=False))
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Close the file."""
+        self._log.close()

@@ -1,0 +1,85 @@
+"""What of weights or gradients is recorded, and at which steps."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tb2csv.errors import RecorderError
+from tb2csv.recorders.tensor_statistics import STATISTICS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from tb2csv.recorders.event_log import EventLog
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingPlan:
+    """At every how many steps tensors, histograms and statistics of a family are recorded; 0 is never.
+
+    ``family`` is the first part of the tags: ``weights`` or ``gradients``.
+    """
+
+    family: str
+    tensors: int
+    histograms: int
+    statistics: int
+
+    @property
+    def every(self) -> tuple[int, ...]:
+        """The intervals that are not never."""
+        return tuple(every for every in (self.tensors, self.histograms, self.statistics) if every)
+
+    def wants_values(self, step: Any) -> Any:
+        """Say whether the values themselves are needed at a step; it may be a tensor, and then the answer is one."""
+        intervals = [every for every in (self.tensors, self.histograms) if every]
+        answer = step < 0
+        for every in intervals:
+            answer |= step % every == 0
+        return answer
+
+    def write_values(
+        self, log: EventLog, step: int, names: Sequence[str], values: Sequence[npt.NDArray[Any]], wall_time: float
+    ) -> None:
+        """Write tensors and histograms that are due at a step."""
+        for name, value in zip(names, values, strict=True):
+            if due(step, self.tensors):
+                log.tensor(step, f"{self.family}/{name}", value, wall_time=wall_time)
+            if due(step, self.histograms):
+                log.histogram(step, f"{self.family}/{name}/histogram", value, wall_time=wall_time)
+
+    def write_statistics(
+        self,
+        log: EventLog,
+        steps: Sequence[int],
+        names: Sequence[str],
+        statistics: npt.NDArray[np.float32],
+        wall_times: Sequence[float],
+    ) -> None:
+        """Write statistics, [steps, names, STATISTICS], of steps at which they were due."""
+        tags = [f"{self.family}/{name}/{statistic}" for name in names for statistic in STATISTICS]
+        log.scalar_rows(tags, steps, statistics.reshape(len(steps), -1), wall_times)
+
+
+def due(step: int, every: int) -> bool:
+    """Say whether what is recorded ``every`` so many steps is recorded at this one."""
+    return bool(every) and step % every == 0
+
+
+def interval(name: str, value: int | None) -> int:
+    """Return an ``every=`` argument as a number, 0 for never. Raises RecorderError where it is none."""
+    if value is None:
+        return 0
+    try:
+        number = 0 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        message = f"{name}={value!r} is no number of steps; give 1 or more, or None for never."
+        raise RecorderError(message)
+    return number

@@ -1,0 +1,29 @@
+"""Methods of one object that are replaced for a while."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_ABSENT = object()
+
+
+@contextlib.contextmanager
+def replaced_method(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    """Have ``owner.name(...)`` call ``function(...)`` within the block; whatever ends it, the method is back.
+
+    It goes past ``owner``'s own ``__setattr__``, for those of Keras track what they are given.
+    """
+    attributes = vars(owner)
+    earlier = attributes.get(name, _ABSENT)
+    attributes[name] = function
+    try:
+        yield
+    finally:
+        if earlier is _ABSENT:
+            del attributes[name]
+        else:
+            attributes[name] = earlier

@@ -1,0 +1,48 @@
+"""Seven numbers that tell of a gradient or a weight what is worth knowing, at the price of one pass over it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: In the order in which they are computed: the Euclidean norm, the mean, the standard deviation of all elements (not
+#: of a sample), the least and the greatest element, the share of zeros (TensorFlow takes subnormal numbers for zeros,
+#: too), and how many elements are NaN.
+STATISTICS: Final = ("norm", "mean", "std", "min", "max", "zero_share", "nan_count")
+
+
+def statistics_of(tensors: Sequence[Any]) -> Any:
+    """Return the STATISTICS of tensors as one [len(tensors), 7] tensor, in eager code and in graphs.
+
+    They are computed in float64 for float64 tensors and in float32 otherwise, and returned as float32. A NaN among the
+    elements makes all of them NaN but ``zero_share`` and ``nan_count``; so do all of a tensor without elements, but
+    for its norm and its count.
+    """
+    import tensorflow as tf
+
+    return tf.stack([_statistics(tensor) for tensor in tensors])
+
+
+def _statistics(tensor: Any) -> Any:
+    import tensorflow as tf
+
+    wide = tensor.dtype if tensor.dtype == tf.float64 else tf.float32
+    values = tf.cast(tf.reshape(tensor, [-1]), wide)
+    if values.shape[0] == 0:
+        nan = tf.constant(float("nan"), tf.float32)
+        return tf.stack([tf.zeros_like(nan), nan, nan, nan, nan, nan, tf.zeros_like(nan)])
+    mean = tf.reduce_mean(values)
+    nan_count = tf.math.count_nonzero(tf.math.is_nan(values), dtype=tf.float32)
+    # Not every device agrees on the least of numbers of which one is none.
+    unknown = tf.where(nan_count > 0, tf.constant(float("nan"), wide), tf.zeros((), wide))
+    numbers = (
+        tf.norm(values),
+        mean,
+        tf.sqrt(tf.reduce_mean(tf.math.squared_difference(values, mean))),
+        tf.reduce_min(values) + unknown,
+        tf.reduce_max(values) + unknown,
+    )
+    zeros = tf.reduce_mean(tf.cast(tf.equal(values, 0), tf.float32))
+    return tf.stack([*(tf.cast(number, tf.float32) for number in numbers), zeros, nan_count])

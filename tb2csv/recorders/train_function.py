@@ -1,0 +1,93 @@
+"""A train function of Keras that runs with other methods in place of some of the model's and the optimizer's."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from tb2csv.recorders.replaced_methods import replaced_method
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class RecordedTrainFunction:
+    """Stands in ``model.train_function`` for the one that Keras made, during one ``fit``.
+
+    The methods are replaced only while a batch that the recorder was told of is running. When ``fit`` ends by an
+    exception, nobody is told; then the next call, which nobody announced, finds that out and puts back what was there.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        methods: Iterable[tuple[Any, str, Callable[..., Any]]],
+        *,
+        allow_xla: bool,
+        on_failure: Callable[[], None],
+    ) -> None:
+        """Have Keras make another train function for ``model``, and put this in its place.
+
+        Args:
+            model: a compiled keras.Model that is about to train.
+            methods: what is replaced: owner, name of the method, new method.
+            allow_xla: False compiles the train step without XLA, whatever the model was compiled with.
+            on_failure: is called when a train step raises.
+        """
+        self._model = model
+        self._methods = list(methods)
+        self._on_failure = on_failure
+        self._announced = False
+        self._original = model.train_function
+        jit_compile = model.jit_compile
+        try:
+            if not allow_xla and jit_compile:
+                model.jit_compile = False
+            with self._replaced():
+                model.make_train_function(force=True)
+            self._function = model.train_function
+        finally:
+            if not allow_xla and jit_compile:
+                model.jit_compile = jit_compile
+        model.train_function = self
+
+    def announce(self) -> None:
+        """Say that the next call belongs to the ``fit`` that is recorded."""
+        self._announced = True
+
+    def resume(self) -> bool:
+        """Stand in for the model's train function once more, if that is still the one of the last time."""
+        if self._model.train_function is not self._original:
+            return False
+        self._model.train_function = self
+        return True
+
+    def restore(self) -> None:
+        """Put back the train function that was there."""
+        if self._model.train_function is self:
+            self._model.train_function = self._original
+
+    def __call__(self, iterator: Any) -> Any:
+        """Run a train step, or several, on what an iterator gives."""
+        if not self._announced:
+            self.restore()
+            if self._model.train_function is None:  # it was compiled anew while this was elsewhere
+                self._model.make_train_function()
+            return self._model.train_function(iterator)
+        self._announced = False
+        import tensorflow as tf
+
+        try:
+            with self._replaced():
+                return self._function(iterator)
+        except (StopIteration, tf.errors.OutOfRangeError):  # the end of the data
+            raise
+        except BaseException:  # a user's interrupt as well
+            self._on_failure()
+            raise
+
+    def _replaced(self) -> contextlib.ExitStack:
+        stack = contextlib.ExitStack()
+        for owner, name, method in self._methods:
+            stack.enter_context(replaced_method(owner, name, method))
+        return stack

@@ -1,0 +1,92 @@
+"""A run together with the sub-runs that its writer made, read as one run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.logdir import Run
+from tb2csv.runs.run_reader import UndecodableValue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import polars as pl
+
+    from tb2csv.event_files.event_file import FileAccount
+    from tb2csv.runs.run_reader import Rows, RunReader, SeriesAccount
+    from tb2csv.runs.stored_runs import RowReader
+    from tb2csv.runs.subruns import Subrun
+
+#: Tells which run a row came from, at the end of every table of a log whose sub-runs were merged.
+ORIGINAL_RUN: Final = "original_run"
+
+
+class MergedRun:
+    """Reads a run and its sub-runs one after the other, as a RunReader reads one run."""
+
+    def __init__(self, name: str, readers: Sequence[RunReader | RowReader]) -> None:
+        """Read with ``readers``, the run's own first; those of sub-runs name their series after the run already."""
+        self.run = Run(name, tuple(file for reader in readers for file in reader.run.files))
+        self._readers = readers
+
+    @property
+    def series(self) -> list[SeriesAccount]:
+        """The accounts of all series, in the order of their runs."""
+        return [account for reader in self._readers for account in reader.series]
+
+    @property
+    def files(self) -> list[FileAccount]:
+        """The accounts of all files, in the order of their runs."""
+        return [account for reader in self._readers for account in reader.files]
+
+    @property
+    def started(self) -> float:
+        """The wall time of the first event of all in seconds since the epoch; infinity where it is not known."""
+        return min(reader.started for reader in self._readers)
+
+    @property
+    def session_count(self) -> int:
+        """How many sessions the run has that was restarted most often; sub-runs are no restarts."""
+        return max(reader.session_count for reader in self._readers)
+
+    def signature(self, number: int) -> str:
+        """Return what the columns of the tables of a series depend on, by its number in ``series``."""
+        for reader in self._readers:
+            if number < len(reader.series):
+                return reader.signature(number)
+            number -= len(reader.series)
+        raise IndexError(number)
+
+    def decode(self) -> Iterator[Rows | UndecodableValue]:
+        """Yield the rows of all selected series, run by run, with a column that tells the run."""
+        import polars as pl
+
+        for reader in self._readers:
+            column = pl.lit(reader.run.name, dtype=pl.String).alias(ORIGINAL_RUN)
+            for item in reader.decode():
+                if isinstance(item, UndecodableValue):
+                    yield item
+                else:
+                    yield item._replace(piece=replace(item.piece, frame=item.piece.frame.with_columns(column)))
+
+
+def with_parents(trials: pl.DataFrame, parents: Mapping[str, str]) -> pl.DataFrame:
+    """Return the table of trials with the runs that they were merged into, and where each was in ``original_run``."""
+    import polars as pl
+
+    names = trials["run"]
+    runs = pl.Series("run", [parents.get(name, name) for name in names], dtype=pl.String)
+    return trials.with_columns(runs).insert_column(1, names.alias(ORIGINAL_RUN))
+
+
+def families(runs: Sequence[Run], subruns: Mapping[str, Subrun]) -> dict[str, list[Run]]:
+    """Return the runs by the name of the one that they are merged into, which comes first where it is among them."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        subrun = subruns.get(run.name)
+        if subrun:
+            found.setdefault(subrun.parent, []).append(run)
+        else:
+            found.setdefault(run.name, []).insert(0, run)
+    return dict(sorted(found.items()))

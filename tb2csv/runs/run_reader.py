@@ -1,0 +1,385 @@
+"""One run: its event files in order, their values grouped by time series and decoded into pieces of tables."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from tb2csv.decoders import DecodeOptions, Decoder, Piece, Undecodable, Values, choose_decoder, load_polars
+from tb2csv.errors import UNREADABLE, Damage
+from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, NO_HEAD, EventFileReader, FileAccount, first_event
+from tb2csv.event_files.scanners import default_scanner
+from tb2csv.event_files.values import ValueBlock, ValueForm
+from tb2csv.executors import ahead
+from tb2csv.runs.restarts import GRAPH_KINDS, BriefHistory, FileHistory
+from tb2csv.runs.time_series import RememberedMetadata, TimeSeries, readable
+from tb2csv.selection import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import numpy.typing as npt
+
+    from tb2csv.event_files.reference import EventHead
+    from tb2csv.logdir import EventFile, Run
+    from tb2csv.runs.subruns import Subrun
+
+
+@dataclass(slots=True)
+class SeriesAccount:
+    """What was seen of one time series: how many values, and when; the first and the last in the order of the files."""
+
+    series: TimeSeries
+    decoder: Decoder
+    is_selected: bool
+    points: int = 0
+    #: Values that were selected, but not by a row selection; and those that could not be decoded.
+    left_out: int = 0
+    undecodable: int = 0
+    first_step: int = 0
+    last_step: int = 0
+    first_wall_time: float = math.nan
+    last_wall_time: float = math.nan
+    #: Which of the run's values, counted from 0 in the order of the files, was the last.
+    last_row: int = -1
+
+
+class UndecodableValue(NamedTuple):
+    """A value that could not be decoded: where it belongs, why, and the payload that is kept."""
+
+    series: TimeSeries
+    wall_time: float
+    step: int
+    detail: str
+    payload: bytes
+
+
+class Rows(NamedTuple):
+    """A piece of a table, or of several of the same columns: ``bounds[i]`` to ``bounds[i + 1]`` are ``series[i]``'s."""
+
+    piece: Piece
+    series: list[SeriesAccount]
+    bounds: npt.NDArray[np.int64]
+    #: As ``bounds``, but of the values that were decoded.
+    value_bounds: npt.NDArray[np.int64]
+
+    def series_of(self, value: int) -> SeriesAccount:
+        """Return the series of one of the values."""
+        return self.series[_index(self.value_bounds, value)]
+
+
+@dataclass(slots=True)
+class Grouping:
+    """The values of a block sorted by series: ``order[bounds[i]:bounds[i + 1]]`` are the rows of series number i."""
+
+    block: ValueBlock
+    order: npt.NDArray[np.int64]
+    bounds: npt.NDArray[np.int64]
+    #: The numbers of the series that have values here, and how many rows were decoded of them before.
+    present: list[int] = field(default_factory=list)
+    rows_before: dict[int, int] = field(default_factory=dict)
+    #: The session of each value of the block, where a row plan asks for it.
+    sessions: npt.NDArray[np.int32] | None = None
+
+
+@dataclass(slots=True)
+class _FileProgress:
+    """How far a file has been read."""
+
+    account: FileAccount
+    offset: int = 0
+    #: What its first event says, where it has been looked up.
+    head: EventHead | None = None
+
+
+class RunReader:
+    """Reads the event files of one run; accounts grow on the way and are complete at the end.
+
+    What is written to the files meanwhile is read where ``scan`` is called again.
+    """
+
+    def __init__(  # noqa: PLR0913 - what to read, what of it, and how
+        self,
+        run: Run,
+        *,
+        selection: Selection | None = None,
+        options: DecodeOptions | None = None,
+        subrun: Subrun | None = None,
+        chunk_size: int = DEFAULT_CHUNK_SIZE,
+        on_bytes: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Prepare to read ``run``; nothing is opened yet. ``on_bytes`` is told of bytes as they are passed.
+
+        With ``subrun``, which the run is, its series become those of the parent; they are selected by their own names.
+        """
+        self.run = run
+        self._subrun = subrun
+        self.series: list[SeriesAccount] = []
+        self._scanner = default_scanner()
+        self._selection = selection or Selection()
+        self._options = options or DecodeOptions()
+        self._chunk_size = chunk_size
+        self.on_bytes = on_bytes
+        self._form_table = self._scanner.form_table()
+        self._forms: list[ValueForm] = []
+        self._series_of_form = np.empty(0, np.int32)
+        self._kinds = np.empty(0, np.int8)
+        self._series_ids: dict[tuple[bytes, str, str], int] = {}
+        self._first_signatures: dict[tuple[bytes, str], str] = {}
+        self._signatures: list[str] = []
+        self._metadata = RememberedMetadata(self._scanner)
+        self._has_more = False
+        self._rows_before = 0
+        self._progress: dict[str, _FileProgress] = {}
+        self._brief_history = BriefHistory()
+
+    @property
+    def files(self) -> list[FileAccount]:
+        """The accounts of the files that have been read, in the order of the first reading."""
+        return [progress.account for progress in self._progress.values()]
+
+    @property
+    def started(self) -> float:
+        """The wall time of the run's first event in seconds since the epoch; infinity where it is not known."""
+        return min(self.head(file).wall_time for file in self.run.files)
+
+    @property
+    def session_count(self) -> int:
+        """How many sessions wrote values: where there are any, one more than the run was restarted."""
+        if len(self.run.files) == 1 and not any(account.marks for account in self.files):
+            return int(bool(self.series))
+        return self._brief_history.session_count(
+            {file.path: self.file_history(file, 0) for file in self.ordered_files()}
+        )
+
+    def file_history(self, file: EventFile, row: int) -> FileHistory:
+        """Return what a file that has been read says beside its values, of which the first is the run's ``row``-th."""
+        head = self.head(file)
+        return FileHistory(row, head.wall_time, head.step, head.version, self._progress[file.path].account.marks)
+
+    def signature(self, number: int) -> str:
+        """Return what the columns of the tables of a series depend on, by the series' number."""
+        return self._signatures[number]
+
+    def scan(self) -> Iterator[ValueBlock]:
+        """Yield the values of all files, undecoded and not grouped; what cannot be opened goes into the account."""
+        for _, block in self.scan_files():
+            yield block
+
+    def scan_files(self) -> Iterator[tuple[EventFile, ValueBlock]]:
+        """Yield the values of each file from where an earlier scan ended, undecoded and not grouped."""
+        files = self.ordered_files()
+        last = files[-1]
+        for file in files:
+            progress = self._progress.setdefault(file.path, _FileProgress(FileAccount(file.path)))
+            account = progress.account
+            account.damage = [damage for damage in account.damage if damage.kind != UNREADABLE]
+            try:
+                with file.open() as source:
+                    reader = EventFileReader(
+                        source,
+                        self._scanner,
+                        self._form_table,
+                        chunk_size=self._chunk_size,
+                        offset=progress.offset,
+                        account=account,
+                    )
+                    for block in reader.blocks():
+                        self._remember(file, account, block)
+                        self._has_more = reader.offset < source.size or file is not last
+                        yield file, block
+                        self.on_bytes(reader.offset - progress.offset)
+                        progress.offset = reader.offset
+                    progress.offset = reader.offset
+                    self.on_bytes(account.bytes - progress.offset)
+            except OSError as error:
+                lost = account.bytes - account.record_bytes - account.lost_bytes - account.incomplete_tail_bytes
+                detail = f"the file cannot be read: {error.strerror or error}"
+                account.damage.append(Damage(file.path, account.bytes - lost, lost, UNREADABLE, detail))
+
+    def _remember(self, file: EventFile, account: FileAccount, block: ValueBlock) -> None:
+        """Keep what tells of restarts; of values in a file that is alone and has no marks there is nothing to tell."""
+        self._learn_forms()
+        if len(self.run.files) == 1 and not account.marks and set(GRAPH_KINDS).isdisjoint(self._kinds.tolist()):
+            return
+        columns, size = block.columns, len(block)
+        cells = (self._kinds[columns.form_id[:size]], columns.step[:size], columns.wall_time[:size])
+        self._brief_history.add(file.path, account.values - len(block), cells, (mark.row for mark in columns.marks))
+
+    def count(self) -> None:
+        """Read all files without decoding payloads: fills ``series`` and ``files``."""
+        for block in self.scan():
+            self.group(block)
+
+    def decode(self, kind: str | None = None) -> Iterator[Rows | UndecodableValue]:
+        """Yield the rows of all selected series, chunk by chunk, each series' rows in file order.
+
+        With ``kind``, only series of that kind are decoded; the accounts are of all.
+        """
+
+        def is_wanted(number: int) -> bool:
+            account = self.series[number]
+            return account.is_selected and kind in {None, account.series.kind}
+
+        for grouping in ahead(map(self.group, self.scan()), lambda: self._has_more):
+            yield from self.decode_grouping(grouping, is_wanted)
+
+    def decode_grouping(
+        self, grouping: Grouping, is_wanted: Callable[[int], bool]
+    ) -> Iterator[Rows | UndecodableValue]:
+        """Yield the rows of those series in a grouped block whose numbers are wanted."""
+        load_polars()
+        batches: dict[tuple[Decoder, str], list[int]] = {}
+        for number in grouping.present:
+            if is_wanted(number):
+                batches.setdefault((self.series[number].decoder, self._signatures[number]), []).append(number)
+        for (decoder, _), numbers in batches.items():
+            for decoded in self._decode_batch(decoder, numbers, grouping):
+                self.on_bytes(0)  # a chunk may take long, and whoever is told may want to end it
+                yield decoded
+
+    def ordered_files(self) -> list[EventFile]:
+        """Return the files by the time of their first event, for names say only the second a writer started."""
+        if len(self.run.files) == 1:
+            return list(self.run.files)
+        return sorted(self.run.files, key=lambda file: (self.head(file).wall_time, file.path))
+
+    def head(self, file: EventFile) -> EventHead:
+        """Return what the file's first event says; it is read once."""
+        progress = self._progress.get(file.path)
+        if progress and progress.head:
+            return progress.head
+        head = NO_HEAD
+        with contextlib.suppress(OSError), file.open() as source:
+            head = first_event(source)
+        if progress:
+            progress.head = head
+        return head
+
+    @property
+    def forms(self) -> list[ValueForm]:
+        """The forms of all values that were grouped, by their numbers."""
+        return self._forms
+
+    def series_numbers(self, block: ValueBlock) -> npt.NDArray[np.int32]:
+        """Return the number of each value's series, an index of ``series``."""
+        self._learn_forms()
+        return self._series_of_form[block.columns.form_id[: len(block)]]
+
+    def regroup(self, block: ValueBlock, rows_before: Mapping[int, int]) -> Grouping:
+        """Sort the values of a block by series; ``rows_before`` tells how many rows were decoded of each before."""
+        size = len(block)
+        self._learn_forms()
+        order, bounds = np.empty(size, np.int64), np.empty(len(self.series) + 1, np.int64)
+        self._scanner.group(block.columns.form_id[:size], self._series_of_form, order, bounds)
+        present = np.flatnonzero(np.diff(bounds)).tolist()
+        return Grouping(block, order, bounds, present, {number: rows_before.get(number, 0) for number in present})
+
+    def group(self, block: ValueBlock) -> Grouping:
+        """Sort the values of a block by series and add them to the accounts."""
+        columns = block.columns
+        grouping = self.regroup(block, {})
+        order, bounds = grouping.order, grouping.bounds
+        for number in grouping.present:
+            account = self.series[number]
+            grouping.rows_before[number] = account.points
+            first, last = order[bounds[number]], order[bounds[number + 1] - 1]
+            if not account.points:
+                account.first_step = int(columns.step[first])
+                account.first_wall_time = float(columns.wall_time[first])
+            account.last_step = int(columns.step[last])
+            account.last_wall_time = float(columns.wall_time[last])
+            account.last_row = self._rows_before + int(last)
+            account.points += int(bounds[number + 1] - bounds[number])
+        self._rows_before += len(block)
+        return grouping
+
+    def _learn_forms(self) -> None:
+        """Find the series of every form that has been met since the last time."""
+        known = len(self._forms)
+        if len(self._form_table) == known:
+            return
+        numbers = []
+        for form_id in range(known, len(self._form_table)):
+            form = ValueForm.from_key(self._form_table.key(form_id))
+            self._forms.append(form)
+            numbers.append(self._series_number(form))
+        self._series_of_form = np.append(self._series_of_form, np.array(numbers, np.int32))
+        self._kinds = np.append(self._kinds, np.array([form.kind for form in self._forms[known:]], np.int8))
+
+    def _series_number(self, form: ValueForm) -> int:
+        plugin_name, metadata = self._metadata.of(form)
+        decoder, signature = choose_decoder(plugin_name, form, self._options)
+        key = (form.tag, decoder.kind, signature)
+        number = self._series_ids.get(key)
+        if number is None:
+            number = self._series_ids[key] = len(self.series)
+            tag = readable(form.tag)
+            first = self._first_signatures.setdefault(key[:2], signature)
+            variant = "" if signature == first else signature
+            series = TimeSeries(self.run.name, tag, decoder.kind, plugin_name, metadata, form.tag, variant)
+            if self._subrun:
+                series = self._subrun.fold(series)
+            self.series.append(SeriesAccount(series, decoder, self._selection.includes(tag, decoder.kind)))
+            self._signatures.append(signature)
+        return number
+
+    def _decode_batch(
+        self, decoder: Decoder, numbers: list[int], grouping: Grouping
+    ) -> Iterator[Rows | UndecodableValue]:
+        order, bounds = _joined(numbers, grouping)
+        before = np.array([grouping.rows_before[number] for number in numbers])
+
+        def ordinal() -> npt.NDArray[np.int64]:
+            shifts: npt.NDArray[np.int64] = np.repeat(before - bounds[:-1], np.diff(bounds))
+            return shifts + np.arange(bounds[-1])
+
+        values = Values(grouping.block, order, self._forms, ordinal, self._options)
+        accounts = [self.series[number] for number in numbers]
+        for decoded in decoder.decode(values):
+            if isinstance(decoded, Undecodable):
+                account = accounts[_index(bounds, decoded.row)]
+                account.undecodable += 1
+                row = decoded.row
+                yield UndecodableValue(
+                    account.series,
+                    float(values.wall_time[row]),
+                    int(values.step[row]),
+                    decoded.detail,
+                    bytes(values.payload(row)) if decoded.payload is None else decoded.payload,
+                )
+            elif decoded.start < decoded.stop:
+                first, last = _index(bounds, decoded.start), _index(bounds, decoded.stop - 1)
+                concerned = bounds[first : last + 2]
+                piece = decoded
+                if grouping.sessions is not None and not piece.is_gathered:
+                    piece = _with_sessions(piece, grouping.sessions[order])
+                yield Rows(piece, accounts[first : last + 1], piece.row_bounds(concerned), concerned)
+
+
+def _joined(numbers: list[int], grouping: Grouping) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the rows of some series of a block, one series after the other, and where each starts."""
+    starts, stops = grouping.bounds[numbers], grouping.bounds[np.array(numbers) + 1]
+    bounds = np.concatenate(([0], np.cumsum(stops - starts)))
+    order = grouping.order
+    if bounds[-1] < len(order):
+        order = np.concatenate([order[a:b] for a, b in zip(starts, stops, strict=True)])  # not all are selected
+    return order, bounds
+
+
+def _with_sessions(piece: Piece, sessions: npt.NDArray[np.int32]) -> Piece:
+    """Return a piece with a column ``session`` behind its ``step``; ``sessions`` has one for each of the values."""
+    import polars as pl
+
+    column = pl.Series("session", np.repeat(sessions[piece.start : piece.stop], piece.counts))
+    frame = piece.frame.clone().insert_column(piece.frame.get_column_index("step") + 1, column)
+    return replace(piece, frame=frame)
+
+
+def _index(bounds: npt.NDArray[np.int64], row: int) -> int:
+    """Return which series a row belongs to."""
+    return int(np.searchsorted(bounds, row, side="right")) - 1

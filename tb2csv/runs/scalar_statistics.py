@@ -1,0 +1,248 @@
+"""What is said of a scalar series in one row: how many values, first, last, least and greatest with their steps, mean.
+
+Pieces are reduced as they are decoded, so that memory grows with the number of series and not with the log. The rows of
+a series stand together in a piece, which makes the reductions those of whole columns.
+
+NaN are counted and left out of the rest. Infinities are numbers: the greatest may be one, and the mean follows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
+from tb2csv.runs.run_reader import RunReader, UndecodableValue
+from tb2csv.selection import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import numpy.typing as npt
+    import polars as pl
+
+    from tb2csv.logdir import Run
+    from tb2csv.runs.run_reader import Rows, SeriesAccount
+
+
+class MetricSummary(NamedTuple):
+    """What one scalar tag of a run came to; what would have to be made of NaN alone is None."""
+
+    last: float
+    min: float | None
+    min_step: int | None
+    max: float | None
+    max_step: int | None
+
+
+class Reduced(NamedTuple):
+    """Stretches of rows reduced to an element each; those of one series may come in several, in their order.
+
+    ``first``, ``last``, ``min`` and ``max`` have the type that the series has on disk, truth values as uint8.
+    """
+
+    series: list[SeriesAccount]
+    #: The type of the values on disk, as polars names it, in lower case.
+    dtype: str
+    #: Values that were decoded; 1 at least.
+    counts: npt.NDArray[np.int64]
+    first: npt.NDArray[Any]
+    last: npt.NDArray[Any]
+    min: npt.NDArray[Any]
+    min_step: npt.NDArray[np.int64]
+    max: npt.NDArray[Any]
+    max_step: npt.NDArray[np.int64]
+    #: Of all that is not NaN.
+    sum: npt.NDArray[np.float64]
+    nan_count: npt.NDArray[np.int64]
+    inf_count: npt.NDArray[np.int64]
+
+    @property
+    def has_numbers(self) -> npt.NDArray[np.bool_]:
+        """Whether there is any value but NaN, without which min and max are not to be looked at."""
+        return self.counts > self.nan_count
+
+
+def reduced(rows: Rows) -> Reduced | None:
+    """Return what the rows of scalars come to, an element for each series that has any; None where none has."""
+    counts = np.diff(rows.bounds)
+    present = np.flatnonzero(counts)
+    if not present.size:
+        return None
+    value, step = rows.piece.frame["value"].to_numpy(), rows.piece.frame["step"].to_numpy()
+    if value.dtype == np.bool_:
+        value = value.view(np.uint8)
+    count, start = counts[present], rows.bounds[present]
+    if value.dtype.kind == "f":
+        is_nan, is_inf = np.isnan(value), np.isinf(value)
+        nan_count = np.add.reduceat(is_nan, start, dtype=np.int64)
+        inf_count = np.add.reduceat(is_inf, start, dtype=np.int64)
+        numbers = np.where(is_nan, 0, value) if nan_count.any() else value
+    else:
+        nan_count = inf_count = np.zeros(len(count), np.int64)
+        numbers = value
+    with np.errstate(invalid="ignore"):  # the sum of inf and -inf is NaN, and is meant to be
+        total = np.add.reduceat(numbers, start, dtype=np.float64)
+    least, greatest = np.fmin.reduceat(value, start), np.fmax.reduceat(value, start)
+    return Reduced(
+        series=[rows.series[i] for i in present],
+        dtype=str(rows.piece.schema["value"]).lower(),
+        counts=count,
+        first=value[start],
+        last=value[start + count - 1],
+        min=least,
+        min_step=_steps_of(least, value, step, start, count),
+        max=greatest,
+        max_step=_steps_of(greatest, value, step, start, count),
+        sum=total,
+        nan_count=nan_count,
+        inf_count=inf_count,
+    )
+
+
+def joined(parts: Iterable[Reduced]) -> list[Reduced]:
+    """Return one element for each series, in a Reduced for each type of values; of a series' parts in their order."""
+    by_type: dict[str, list[Reduced]] = {}
+    for part in parts:
+        by_type.setdefault(part.dtype, []).append(part)
+    return [_joined_alike(alike) for alike in by_type.values()]
+
+
+def _joined_alike(parts: list[Reduced]) -> Reduced:
+    numbers: dict[int, int] = {}
+    series = {id(account): account for part in parts for account in part.series}
+    number = np.array([numbers.setdefault(id(account), len(numbers)) for part in parts for account in part.series])
+    order = np.argsort(number, kind="stable")
+    column = {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in Reduced._fields[2:]}
+    count = np.bincount(number)
+    start = np.cumsum(count) - count
+    least, greatest = np.fmin.reduceat(column["min"], start), np.fmax.reduceat(column["max"], start)
+    with np.errstate(invalid="ignore"):
+        total = np.add.reduceat(column["sum"], start)
+    return Reduced(
+        series=list(series.values()),
+        dtype=parts[0].dtype,
+        counts=np.add.reduceat(column["counts"], start),
+        first=column["first"][start],
+        last=column["last"][start + count - 1],
+        min=least,
+        min_step=_steps_of(least, column["min"], column["min_step"], start, count),
+        max=greatest,
+        max_step=_steps_of(greatest, column["max"], column["max_step"], start, count),
+        sum=total,
+        nan_count=np.add.reduceat(column["nan_count"], start),
+        inf_count=np.add.reduceat(column["inf_count"], start),
+    )
+
+
+def _steps_of(
+    extremes: npt.NDArray[Any],
+    value: npt.NDArray[Any],
+    step: npt.NDArray[np.int64],
+    start: npt.NDArray[np.int64],
+    count: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """Return the step at which each stretch first has its extreme; any where that is NaN."""
+    hits = np.flatnonzero(value == np.repeat(extremes, count))
+    if not hits.size:
+        return np.zeros(len(start), np.int64)
+    return step[hits[np.minimum(np.searchsorted(hits, start), len(hits) - 1)]]
+
+
+def statistics_frame(parts: Iterable[Reduced]) -> tuple[list[SeriesAccount], pl.DataFrame]:
+    """Return the scalar series that have values, and a frame with a row for each of them, in the same order.
+
+    Columns ``dtype, count, first, last, min, min_step, max, max_step, mean, nan_count, inf_count``. Values have the
+    type that they have on disk if all series have the same one; else they are float64, which is exact for all but
+    integers beyond 2**53. min, max and mean of nothing but NaN are missing.
+    """
+    import polars as pl
+
+    tables = joined(parts)
+    frames = [_frame(each) for each in tables]
+    if len(frames) > 1:
+        frames = [frame.cast(dict.fromkeys(_VALUES, pl.Float64)) for frame in frames]
+    if not frames:
+        return [], _frame(_NOTHING)
+    return [account for each in tables for account in each.series], pl.concat(frames)
+
+
+#: The columns that have the type of the series.
+_VALUES: Final = ("first", "last", "min", "max")
+
+_NO_INTEGERS: Final = np.zeros(0, np.int64)
+_NO_NUMBERS: Final = np.zeros(0, np.float64)
+_NOTHING: Final = Reduced(
+    series=[],
+    dtype="float64",
+    counts=_NO_INTEGERS,
+    first=_NO_NUMBERS,
+    last=_NO_NUMBERS,
+    min=_NO_NUMBERS,
+    min_step=_NO_INTEGERS,
+    max=_NO_NUMBERS,
+    max_step=_NO_INTEGERS,
+    sum=_NO_NUMBERS,
+    nan_count=_NO_INTEGERS,
+    inf_count=_NO_INTEGERS,
+)
+
+
+def _frame(each: Reduced) -> pl.DataFrame:
+    import polars as pl
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = each.sum / (each.counts - each.nan_count)
+    frame = pl.DataFrame(
+        {
+            "dtype": pl.Series([each.dtype] * len(each.series), dtype=pl.String),
+            "count": each.counts,
+            "first": each.first,
+            "last": each.last,
+            "min": each.min,
+            "min_step": each.min_step,
+            "max": each.max,
+            "max_step": each.max_step,
+            "mean": mean,
+            "nan_count": each.nan_count,
+            "inf_count": each.inf_count,
+        }
+    )
+    has_numbers = pl.Series(each.has_numbers, dtype=pl.Boolean)
+    numbers = ("min", "min_step", "max", "max_step", "mean")
+    return frame.with_columns(pl.when(has_numbers).then(pl.col(name)).alias(name) for name in numbers)
+
+
+def metrics(decoded: Iterable[Rows | UndecodableValue]) -> dict[str, MetricSummary]:
+    """Return what each scalar tag of one run came to; ``decoded`` is all of its scalars.
+
+    A tag that changes its type on the way has several series: the one that came last tells its last value.
+    """
+    parts = [part for item in decoded if not isinstance(item, UndecodableValue) if (part := reduced(item))]
+    accounts, frame = statistics_frame(parts)
+    rows = sorted(zip(accounts, frame.iter_rows(named=True), strict=True), key=lambda pair: pair[0].last_row)
+    found: dict[str, MetricSummary] = {}
+    for account, row in rows:
+        tag = account.series.tag
+        new = MetricSummary(*(row[name] for name in MetricSummary._fields))
+        found[tag] = _followed(found[tag], new) if tag in found else new
+    return found
+
+
+def _followed(earlier: MetricSummary, later: MetricSummary) -> MetricSummary:
+    """Return what two series of a tag came to together."""
+    least, greatest = earlier, earlier
+    if earlier.min is None or (later.min is not None and later.min < earlier.min):
+        least = later
+    if earlier.max is None or (later.max is not None and later.max > earlier.max):
+        greatest = later
+    return MetricSummary(later.last, least.min, least.min_step, greatest.max, greatest.max_step)
+
+
+def read_metrics(
+    run: Run, *, chunk_size: int = DEFAULT_CHUNK_SIZE, on_bytes: Callable[[int], None] = lambda _: None
+) -> dict[str, MetricSummary]:
+    """Read a run for what its scalar tags came to; ``on_bytes`` is told of bytes as they are passed."""
+    selection = Selection(kinds=("scalars",))
+    return metrics(RunReader(run, selection=selection, chunk_size=chunk_size, on_bytes=on_bytes).decode())

@@ -1,0 +1,98 @@
+"""Runs that a writer made beside somebody's own: PyTorch and tensorboardX do, for ``add_scalars`` and ``add_hparams``.
+
+``writer.add_scalars("loss", {"train": …, "test": …})`` puts each curve into a run of its own, below the writer's, for
+TensorBoard shows one curve of a tag for each run; ``add_hparams`` puts each trial into one. Nothing in the files tells
+so: what does is the name of the run together with the tags in it.
+
+Source: ``add_scalars`` and ``add_hparams`` in torch/utils/tensorboard/writer.py and tensorboardX/writer.py,
+``_clean_tag`` in tensorboardX/summary.py.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tb2csv.logdir import ROOT_RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from tb2csv.runs.time_series import TimeSeries
+
+#: The three values of ``add_hparams``; TensorFlow's own interface writes the first into another run than the second.
+_TRIAL_TAGS: Final = {"_hparams_/experiment", "_hparams_/session_start_info", "_hparams_/session_end_info"}
+#: What tensorboardX allows in a tag; all else becomes ``_`` in it, but not in the name of the run.
+_UNCLEAN: Final = re.compile(r"[^-/\w.]")
+
+
+class Subrun(NamedTuple):
+    """A run that belongs to another one."""
+
+    run: str
+    parent: str
+    #: What tells it from its siblings: the rest of its name.
+    name: str
+    #: The method that makes such runs.
+    made_by: str
+
+    def fold(self, series: TimeSeries) -> TimeSeries:
+        """Return a series of the sub-run as one of its parent, with what tells the sub-run at the end of its tag.
+
+        What a trial is made of keeps its tags, for these are no curves.
+        """
+        if series.kind == "hparams":
+            return replace(series, run=self.parent)
+        tag_bytes = series.tag_bytes + b"/" + self.name.encode("utf-8", "surrogateescape")
+        return replace(series, run=self.parent, tag=f"{series.tag}/{self.name}", tag_bytes=tag_bytes)
+
+
+def find_subruns(series_by_run: Mapping[str, Collection[TimeSeries]]) -> dict[str, Subrun]:
+    """Return the runs that look as if another one's writer made them, by name; each parent is a run too."""
+    found = {}
+    for run, series in series_by_run.items():
+        for parent in _parents(run):
+            if parent in series_by_run:
+                subrun = _subrun_of(run, parent, series)
+                if subrun:
+                    found[run] = subrun
+                break  # writers make them right below their own
+    return {run: subrun for run, subrun in found.items() if subrun.parent not in found}
+
+
+def _parents(run: str) -> Iterator[str]:
+    """Yield what may be the parents of a run, from the nearest to the root."""
+    if run == ROOT_RUN:
+        return
+    while "/" in run:
+        run = run.rpartition("/")[0]
+        yield run
+    yield ROOT_RUN
+
+
+def _subrun_of(run: str, parent: str, series: Collection[TimeSeries]) -> Subrun | None:
+    below = run if parent == ROOT_RUN else run[len(parent) + 1 :]
+    tags = {each.tag for each in series if each.kind == "hparams"}
+    if tags == _TRIAL_TAGS and "/" not in below and all(each.kind in {"hparams", "scalars"} for each in series):
+        return Subrun(run, parent, below, "add_hparams")
+    tags = {each.tag for each in series}
+    if len(tags) == 1 and {each.kind for each in series} == {"scalars"}:
+        (tag,) = tags
+        for start in (f"{tag.replace('/', '_')}_", f"{tag}/"):
+            name = below[len(start) :]
+            if name and (below.startswith(start) or _UNCLEAN.sub("_", below).startswith(start)):
+                return Subrun(run, parent, name, "add_scalars")
+    return None
+
+
+def notes_on(subruns: Mapping[str, Subrun]) -> list[str]:
+    """Return a sentence for each parent, for the report."""
+    by_parent: dict[tuple[str, str], list[Subrun]] = {}
+    for subrun in subruns.values():
+        by_parent.setdefault((subrun.parent, subrun.made_by), []).append(subrun)
+    return [
+        f"run {parent!r} has {len(members)} run{'s' * (len(members) > 1)} below it that {made_by} seems to have made, "
+        f"such as {members[0].run!r}; --merge-subruns folds them back"
+        for (parent, made_by), members in by_parent.items()
+    ]

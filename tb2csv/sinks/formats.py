@@ -1,0 +1,45 @@
+"""The formats of tables by name, and the choice among them.
+
+A new format is a module here and a line in FORMATS; from outside, an entry point of the group ``tb2csv.sinks`` that has
+the format's name and gives a TextFormat or a WholeFormat.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.errors import OptionError
+from tb2csv.sinks.arrow import ArrowFormat
+from tb2csv.sinks.csv import CsvFormat
+from tb2csv.sinks.jsonl import JsonLinesFormat
+from tb2csv.sinks.parquet import ParquetFormat
+
+if TYPE_CHECKING:
+    from tb2csv.sinks.table_format import TextFormat, WholeFormat
+
+FORMATS: Final[dict[str, TextFormat | WholeFormat]] = {
+    "csv": CsvFormat(),
+    "csv.gz": CsvFormat("gzip"),
+    "csv.zst": CsvFormat("zstd"),
+    "parquet": ParquetFormat(),
+    "arrow": ArrowFormat(),
+    "jsonl": JsonLinesFormat(),
+}
+
+
+def choose_format(name: str, *, escape_formulas: bool = False) -> TextFormat | WholeFormat:
+    """Return the format of that name; raises OptionError where there is none.
+
+    ``escape_formulas`` is for CSV, which spreadsheets open; the other formats say what is text and need no escapes.
+    """
+    own = FORMATS.get(name)
+    if own is not None:
+        return own.escaping_formulas() if escape_formulas and isinstance(own, CsvFormat) else own
+    from importlib.metadata import entry_points
+
+    installed = {entry_point.name: entry_point for entry_point in entry_points(group="tb2csv.sinks")}
+    if name in installed:
+        loaded: TextFormat | WholeFormat = installed[name].load()
+        return loaded
+    message = f"There is no format {name!r}; give one of {', '.join([*FORMATS, *installed])}."
+    raise OptionError(message)

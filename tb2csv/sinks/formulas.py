@@ -1,0 +1,56 @@
+"""Text cells that a spreadsheet would take for a formula, and an apostrophe before each of them.
+
+Names and texts of a log come from whoever wrote it; a spreadsheet runs a cell that starts with one of ``= + - @``, a
+tab or a carriage return. The apostrophe makes text of it. Cells that have apostrophes before such a character already
+get one more: so what is escaped is known by its looks, and taking one apostrophe away gives back every cell exactly.
+Numbers are never touched.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: What is escaped, or was: a character that starts a formula, behind any number of apostrophes.
+_PATTERN: Final = r"^'*[=+\-@\t\r]"
+_STARTS_FORMULA: Final = re.compile(_PATTERN)
+_WAS_ESCAPED: Final = r"^'('*[=+\-@\t\r])"
+
+
+def escape_formula(text: str) -> str:
+    """Return one cell so that no spreadsheet takes it for a formula; most stay as they are."""
+    return f"'{text}" if _STARTS_FORMULA.match(text) else text
+
+
+def unescape_formula(text: str) -> str:
+    """Undo ``escape_formula``."""
+    return text[1:] if text.startswith("'") and _STARTS_FORMULA.match(text) else text
+
+
+def escape_formulas(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with its columns of text escaped, and the names of its columns, which are the first line.
+
+    The frame itself comes back where there is nothing to escape by its types and names.
+    """
+    import polars as pl
+
+    names = {name: escape_formula(name) for name in frame.columns if _STARTS_FORMULA.match(name)}
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    if texts:
+        frame = frame.with_columns(
+            pl.when(pl.col(name).str.contains(_PATTERN)).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name)
+            for name in texts
+        )
+    return frame.rename(names) if names else frame
+
+
+def unescape_formulas(frame: pl.DataFrame) -> pl.DataFrame:
+    """Undo ``escape_formulas``: return the frame with the columns and names that it had before."""
+    import polars as pl
+
+    names = {name: unescape_formula(name) for name in frame.columns}
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    return frame.with_columns(pl.col(name).str.replace(_WAS_ESCAPED, "${1}") for name in texts).rename(names)

@@ -1,0 +1,49 @@
+"""Floats of 8 bits or fewer, which numpy lacks: each code's value as a float32, which holds them all exactly."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+class SmallFloat(NamedTuple):
+    """How the bits of a float are laid out; ``nans`` and ``infinities`` are codes, the NaN of choice first."""
+
+    exponent_bits: int
+    mantissa_bits: int
+    bias: int
+    nans: tuple[int, ...] = ()
+    infinities: tuple[int, ...] = ()
+
+
+#: By the name that TensorFlow, PyTorch and ml_dtypes share. Those with "fn" have no infinity; with "uz", no -0.0.
+SMALL_FLOATS: Final = {
+    "float8_e5m2": SmallFloat(5, 2, 15, (0x7E, 0x7D, 0x7F, 0xFD, 0xFE, 0xFF), (0x7C, 0xFC)),
+    "float8_e4m3fn": SmallFloat(4, 3, 7, (0x7F, 0xFF)),
+    "float8_e4m3fnuz": SmallFloat(4, 3, 8, (0x80,)),
+    "float8_e4m3b11fnuz": SmallFloat(4, 3, 11, (0x80,)),
+    "float8_e5m2fnuz": SmallFloat(5, 2, 16, (0x80,)),
+}
+
+
+@cache
+def values_of_codes(name: str) -> npt.NDArray[np.float32]:
+    """Return the values of the codes 0 to 255 of a small float; bits above its sign have no meaning."""
+    exponent_bits, mantissa_bits, bias, nans, infinities = SMALL_FLOATS[name]
+    codes = np.arange(256)
+    exponent = (codes >> mantissa_bits) & ((1 << exponent_bits) - 1)
+    # Exponent 0 means subnormal: no hidden leading bit, and the scale of exponent 1.
+    significand = (codes & ((1 << mantissa_bits) - 1)) + ((exponent > 0) << mantissa_bits)
+    magnitudes: npt.NDArray[np.float32] = np.ldexp(
+        significand.astype(np.float32), np.maximum(exponent, 1) - bias - mantissa_bits
+    )
+    magnitudes[list(infinities)] = np.inf
+    magnitudes[list(nans)] = np.nan
+    values = np.where((codes >> (exponent_bits + mantissa_bits)) & 1, -magnitudes, magnitudes)
+    values.setflags(write=False)
+    return values

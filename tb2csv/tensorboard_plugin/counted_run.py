@@ -1,0 +1,176 @@
+"""One run as the index knows it: what is in it, counted from all records, and nothing of the values themselves.
+
+A log of two gigabytes takes a few kilobytes for each series here, where its columns would take as much as the log.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+
+import numpy as np
+
+from tb2csv.event_files.values import ValueKind
+from tb2csv.runs.run_reader import RunReader
+from tb2csv.tensorboard_plugin.table_sizes import bytes_of_table, size_of_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from tb2csv.errors import Damage
+    from tb2csv.event_files.values import ValueForm
+    from tb2csv.logdir import Run
+    from tb2csv.runs.run_reader import SeriesAccount
+
+_Number = TypeVar("_Number", bound=np.generic)
+
+#: Less than a conversion's, for two chunks are held for each processor, and nothing is written here.
+_CHUNK_SIZE: Final = 8 << 20
+
+
+#: Kinds whose tables may differ in their columns.
+_OF_SEVERAL_COLUMNS: Final = frozenset({"scalars", "tensors", "meshes", "text", "blobs"})
+#: Floats that tables have no columns for, and that fit those of float32.
+_SMALL_FLOAT: Final = re.compile(r"^(b?float16|float8\w*?)(?=-|$)")
+
+
+class CountedTable(NamedTuple):
+    """A table in the tree; ``columns`` tells those of other columns from it, which no layout joins with it."""
+
+    kind: str
+    tag: bytes
+    variant: str
+    columns: str
+
+
+@dataclass(slots=True)
+class CountedSeries:
+    """The values of one tag and one kind in one run; where they have several tables, of all of them."""
+
+    tag: str
+    kind: str
+    plugin_name: str
+    points: int = 0
+    first_step: int = 0
+    last_step: int = 0
+    #: The tables in the tree.
+    tables: tuple[CountedTable, ...] = ()
+    #: Estimates: see table_sizes.py.
+    rows: int = 0
+    text_bytes: int = 0
+    #: Which of the run's values was the last.
+    last_row: int = -1
+
+
+class CountedRun:
+    """One run; ``refresh`` reads it, and reads on from there when it is called again.
+
+    One thread may read while others ask what there is.
+    """
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._reader: RunReader | None = None
+        self._is_reading = False
+        self._counted: list[CountedSeries] = []
+
+    def _begin(self, run: Run) -> RunReader:
+        self._series_of_form: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self._values: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        self._payload: npt.NDArray[np.float64] = np.empty(0, np.float64)
+        return RunReader(run, chunk_size=_CHUNK_SIZE)
+
+    @property
+    def series(self) -> list[CountedSeries]:
+        """What has been counted; so far, where ``refresh`` is at work in another thread."""
+        return self._count() if self._is_reading else self._counted
+
+    @property
+    def damage(self) -> list[Damage]:
+        """What could not be read of the run's files."""
+        return [damage for account in self._reader.files for damage in account.damage] if self._reader else []
+
+    def unread(self, run: Run) -> int | None:
+        """Return how many bytes ``refresh`` would have to read; None where nothing has changed.
+
+        ``run`` tells the files that there are now. Where one is gone, or is shorter than what was read of it, all of
+        the run is to be read again.
+        """
+        sizes = {file.path: file.size() for file in run.files}
+        known = {account.path: account for account in self._reader.files} if self._reader else {}
+        read = {path: account.bytes - account.incomplete_tail_bytes for path, account in known.items()}
+        if not known or any(sizes.get(path, 0) < length for path, length in read.items()):
+            self._reader = self._begin(run)
+            return sum(sizes.values())
+        if all(path in known and known[path].bytes == size for path, size in sizes.items()):
+            return None
+        return sum(sizes.values()) - sum(read.values())
+
+    def refresh(self, run: Run, on_bytes: Callable[[int], None]) -> None:
+        """Read what ``unread`` found."""
+        reader = self._reader = self._reader or self._begin(run)
+        reader.run = run
+        reader.on_bytes = on_bytes
+        self._is_reading = True
+        for block in reader.scan():
+            reader.group(block)
+            size = len(block)
+            form_id = block.columns.form_id[:size]
+            forms = len(reader.forms)
+            self._series_of_form = _longer(self._series_of_form, forms)
+            self._series_of_form[form_id] = reader.series_numbers(block)
+            self._values = _longer(self._values, forms) + np.bincount(form_id, minlength=forms)
+            payload = np.bincount(form_id, block.columns.payload_length[:size], forms)
+            self._payload = _longer(self._payload, forms) + payload
+        self._counted = self._count()
+        self._is_reading = False
+
+    def _count(self) -> list[CountedSeries]:
+        if self._reader is None:
+            return []
+        counted: dict[tuple[str, str], CountedSeries] = {}
+        forms = self._forms_by_series(self._reader)
+        for number, account in enumerate(list(self._reader.series)):
+            if account.points:
+                series = account.series
+                whole = counted.setdefault(
+                    (series.tag, series.kind),
+                    CountedSeries(series.tag, series.kind, series.plugin_name, first_step=account.first_step),
+                )
+                signature = self._reader.signature(number) if series.kind in _OF_SEVERAL_COLUMNS else ""
+                columns = _SMALL_FLOAT.sub("float32", signature)
+                _add(whole, account, columns, forms.get(number, []))
+        return list(counted.values())
+
+    def _forms_by_series(self, reader: RunReader) -> dict[int, list[tuple[ValueForm, int, float]]]:
+        """Return, for each series, its forms with the number of their values and the mean size of a payload."""
+        by_series: dict[int, list[tuple[ValueForm, int, float]]] = {}
+        columns = (self._series_of_form.tolist(), self._values.tolist(), self._payload.tolist())
+        for form, number, values, payload in zip(reader.forms, *columns, strict=False):
+            if values:
+                by_series.setdefault(number, []).append((form, values, payload / values))
+        return by_series
+
+
+def _longer(column: npt.NDArray[_Number], size: int) -> npt.NDArray[_Number]:
+    """Return an array with zeros behind it, as long as asked for."""
+    return np.concatenate((column, np.zeros(size - len(column), column.dtype)))
+
+
+def _add(whole: CountedSeries, account: SeriesAccount, columns: str, forms: list[tuple[ValueForm, int, float]]) -> None:
+    """Add what was seen of one table's values."""
+    series = account.series
+    whole.points += account.points
+    if account.last_row > whole.last_row:
+        whole.last_row, whole.last_step = account.last_row, account.last_step
+    for form, values, payload in forms:
+        size = size_of_value(series.kind, form, payload)
+        rows = values * size.rows
+        whole.rows += round(rows)
+        whole.text_bytes += bytes_of_table(rows, size.row_bytes, account.last_step)
+    whole.tables += (CountedTable(series.kind, series.tag_bytes, series.variant, columns),)
+    if series.kind == "histograms" and any(form.kind == ValueKind.HISTO for form, _, _ in forms):
+        whole.tables += (CountedTable("histogram_stats", series.tag_bytes, series.variant, ""),)

@@ -1,0 +1,119 @@
+"""An export on its way to the browser: streamed while it is read, and never cut short without the browser noticing."""
+
+from __future__ import annotations
+
+import re
+import select
+import socket
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from werkzeug import wrappers
+
+from tb2csv.tensorboard_plugin.export_jobs import ExportError
+from tb2csv.tensorboard_plugin.web_api import RequestError
+from tb2csv.tensorboard_plugin.zip_stream import stream_zip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tb2csv.tensorboard_plugin.export_jobs import ExportJob, ExportJobs
+
+#: The folder that everything in an archive is in.
+ARCHIVE_ROOT: Final = "tensorboard-tables"
+ARCHIVE_NAME: Final = f"{ARCHIVE_ROOT}.zip"
+
+_PIECE: Final = 1 << 18
+_GONE: Final = 410
+
+#: By ending, in the order of looking.
+_TYPES: Final = {
+    ".zip": "application/zip",
+    ".csv": "text/csv; charset=utf-8",
+    ".csv.gz": "application/gzip",
+    ".csv.zst": "application/zstd",
+    ".parquet": "application/vnd.apache.parquet",
+    ".arrow": "application/vnd.apache.arrow.file",
+    ".jsonl": "application/x-ndjson",
+}
+_ANY_TYPE: Final = "application/octet-stream"
+
+
+def download(jobs: ExportJobs, job: ExportJob, request: wrappers.Request) -> wrappers.Response:
+    """Return the response that sends an export.
+
+    An archive begins at once, and waits for the conversion behind its first bytes; where the conversion fails then, the
+    connection is cut, for there is no other way to tell a browser that a download is not whole. One file begins when it
+    is there. Raises RequestError where the export has ended without a file.
+    """
+    if job.error is not None:
+        raise RequestError(_GONE, job.error.code, str(job.error))
+    headers = {
+        "Content-Disposition": _disposition(job.name),
+        "Content-Type": next((kind for ending, kind in _TYPES.items() if job.name.endswith(ending)), _ANY_TYPE),
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+    }
+    if request.method == "HEAD":
+        return wrappers.Response(headers=headers)
+    is_there = _Listener(request.environ)
+    if job.name == ARCHIVE_NAME:
+        return wrappers.Response(_archive(jobs, job, is_there), headers=headers)
+    with jobs.reading(job):
+        try:
+            path = jobs.wait(job, is_there)
+        except ExportError as error:
+            raise RequestError(_GONE, error.code, str(error)) from error
+    return wrappers.Response(_file(jobs, job, path), headers={**headers, "Content-Length": str(job.size)})
+
+
+def _archive(jobs: ExportJobs, job: ExportJob, is_there: _Listener) -> Iterator[bytes]:
+    with jobs.reading(job):
+        pieces = stream_zip(ARCHIVE_ROOT, lambda: jobs.wait(job, is_there))
+        yield from _checked(jobs, job, pieces)
+
+
+def _file(jobs: ExportJobs, job: ExportJob, path: Path) -> Iterator[bytes]:
+    with jobs.reading(job), path.open("rb", buffering=0) as file:
+        yield from _checked(jobs, job, iter(lambda: file.read(_PIECE), b""))
+
+
+def _checked(jobs: ExportJobs, job: ExportJob, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the pieces as long as the export is not cancelled."""
+    while True:
+        try:
+            piece = next(pieces)
+            jobs.check(job)
+        except StopIteration:
+            return
+        except ExportError as error:
+            # What a server takes for a client that is gone, so it closes the connection and writes no traceback.
+            raise ConnectionAbortedError(str(error)) from error
+        except OSError:
+            jobs.fail(job)
+            raise
+        yield piece
+
+
+class _Listener:
+    """Says whether the browser that sent a request still waits for the answer."""
+
+    def __init__(self, environ: Mapping[str, Any]) -> None:
+        #: Given by TensorBoard's server; where it is not, nobody can tell before something is sent.
+        self._socket: socket.socket | None = environ.get("werkzeug.socket")
+
+    def __call__(self) -> bool:
+        if self._socket is None:
+            return True
+        try:
+            readable, _, _ = select.select([self._socket], [], [], 0)
+            return not readable or bool(self._socket.recv(1, socket.MSG_PEEK))
+        except (OSError, ValueError):
+            return False
+
+
+def _disposition(name: str) -> str:
+    """Return the header that gives a download its name, also one that is not in ASCII."""
+    plain = re.sub(r'[^ -~]|["\\%]', "_", name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

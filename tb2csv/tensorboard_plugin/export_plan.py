@@ -1,0 +1,109 @@
+"""What an export will be, told before it is made: how many tables and rows, how large, and the command for the same."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+from tb2csv.selection import literal_pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tb2csv.tensorboard_plugin.counted_run import CountedSeries, CountedTable
+    from tb2csv.tensorboard_plugin.event_sources import EventSources, LogFolder
+    from tb2csv.tensorboard_plugin.export_request import ExportRequest
+    from tb2csv.tensorboard_plugin.index_snapshot import IndexSnapshot
+
+#: How large a table is in a format, compared with CSV: measured on float32 scalars of one decimal run.
+_SIZE_OF_FORMAT: Final = {"csv": 1.0, "csv.gz": 0.42, "csv.zst": 0.42, "parquet": 0.45, "arrow": 0.6, "jsonl": 2.2}
+
+#: Where the command puts the tables.
+_OUT: Final = "tensorboard-tables"
+
+
+def plan_export(
+    request: ExportRequest, index: IndexSnapshot, places: Sequence[int], sources: EventSources
+) -> dict[str, Any]:
+    """Return tables, rows and bytes of an export, and its command line; the first is exact, the others are estimates.
+
+    Payloads that cannot be decoded get tables that nobody can foresee.
+    """
+    chosen = [(index.runs[index.run[place]], index.series[place]) for place in places]
+    return {
+        "tables": len(set(_tables(request, chosen))),
+        "rows": sum(series.rows for _, series in chosen),
+        "bytes": round(sum(series.text_bytes for _, series in chosen) * _SIZE_OF_FORMAT.get(request.format, 1.0)),
+        "command": command_line(request, index, sources),
+    }
+
+
+def _tables(request: ExportRequest, chosen: Iterable[tuple[str, CountedSeries]]) -> Iterable[tuple[object, ...]]:
+    """Yield what tells a table from others in this layout, for each table of the tree that goes into it."""
+    identity = _IDENTITIES[request.layout]
+    for run, series in chosen:
+        for table in series.tables:
+            yield ("hparams",) if table.kind == "hparams" else identity(run, table)
+
+
+#: By layout, what the tables that are joined into one have in common.
+_IDENTITIES: Final[dict[str, Callable[[str, CountedTable], tuple[object, ...]]]] = {
+    "tree": lambda run, table: (run, table),
+    "tags": lambda _, table: (table.kind, table.tag, table.columns),
+    "wide": lambda run, table: (run, table.kind) if table.kind == "scalars" else (run, table),
+    "long": lambda _, table: (table.kind, table.columns),
+}
+
+
+def command_line(request: ExportRequest, index: IndexSnapshot, sources: EventSources) -> str:
+    """Return the ``tb2csv convert`` that writes the same tables, as a shell takes it; one for each folder of logs."""
+    runs = request.runs
+    options = [
+        *_chosen_names("tag", request.tags, index.tags),
+        *(part for kind in request.kinds or () for part in ("--kind", kind)),
+        *_other_options(request),
+    ]
+    if len(sources.folders) == 1 and sources.folders[0].name is None:
+        return _command(sources.given or sources.folders[0].path, _OUT, _chosen_names("run", runs, index.runs), options)
+    lines = ["# TensorBoard shows several folders; tb2csv converts one at a time."]
+    for number, folder in enumerate(sources.folders, 1):
+        known = _below(folder, index.runs)
+        if runs is None or set(known) & set(runs):
+            wanted = None if runs is None else [name for run, name in known.items() if run in runs]
+            out = f"{_OUT}/{folder.name or number}"
+            lines.append(_command(folder.path, out, _chosen_names("run", wanted, list(known.values())), options))
+    return "\n".join(lines)
+
+
+def _below(folder: LogFolder, runs: Iterable[str]) -> dict[str, str]:
+    """Return the runs of one folder, with the names that they have in it."""
+    start = f"{folder.name}/" if folder.name else ""
+    return {run: run.removeprefix(start) for run in runs if run.startswith(start)}
+
+
+def _command(logdir: str, out: str, runs: list[str], options: list[str]) -> str:
+    return shlex.join(["tb2csv", "convert", logdir, out, *runs, *options])
+
+
+def _chosen_names(option: str, chosen: Sequence[str] | None, known: Sequence[str]) -> list[str]:
+    """Return the options that choose these names among all: naming either them or the others, whatever is shorter."""
+    wanted = set(known) if chosen is None else set(chosen)
+    others = [name for name in known if name not in wanted]
+    if not others:
+        return []
+    if len(others) < len(wanted):
+        return [part for name in others for part in (f"--exclude-{option}", literal_pattern(name))]
+    return [part for name in known if name in wanted for part in (f"--{option}", literal_pattern(name))]
+
+
+def _other_options(request: ExportRequest) -> list[str]:
+    given = [
+        ("--layout", request.layout, "tree"),
+        ("--format", request.format, "csv"),
+        ("--tensors", request.tensors, "elements"),
+        ("--restarts", request.restarts, "keep"),
+    ]
+    options = [part for name, value, usual in given if value != usual for part in (name, value)]
+    if request.time != ("epoch",):
+        options += ["--time", ",".join(request.time)]
+    return [*options, *(["--escape-formulas"] if request.escape_formulas else [])]

@@ -1,0 +1,166 @@
+"""What somebody asks the Export tab for: read from JSON, checked against what there is, and given to ``convert``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from tb2csv.layouts.places import LAYOUTS
+from tb2csv.layouts.time_columns import TIME_STYLES
+from tb2csv.runs.restarts import RESTART_POLICIES
+from tb2csv.runs.row_selection import RowSelection
+from tb2csv.selection import KINDS, TENSOR_STYLES, Selection, literal_pattern
+from tb2csv.sinks.formats import FORMATS
+from tb2csv.tensorboard_plugin.web_api import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from tb2csv.logdir import Logdir
+    from tb2csv.tensorboard_plugin.index_snapshot import IndexSnapshot
+
+#: The choices of each option that has some; the first is what is taken where nothing is said.
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "layout": tuple(LAYOUTS),
+    "format": tuple(FORMATS),
+    "tensors": tuple(TENSOR_STYLES),
+    "restarts": tuple(RESTART_POLICIES),
+    "what": ("tables", "hparams"),
+}
+
+#: Kinds whose tables name files beside them, so that one file alone is not all of a table.
+_WITH_FILES: Final = frozenset({"images", "audio", "graphs", "blobs"})
+
+Names = tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """An export: which series, None standing for all, and how; every option is one that ``convert`` takes."""
+
+    runs: Names = None
+    tags: Names = None
+    kinds: Names = None
+    what: str = "tables"
+    archive: bool = True
+    layout: str = "tree"
+    format: str = "csv"
+    tensors: str = TENSOR_STYLES[0]
+    time: tuple[str, ...] = ("epoch",)
+    restarts: str = "keep"
+    escape_formulas: bool = True
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> ExportRequest:
+        """Return the request that JSON stands for; raises RequestError where it stands for none."""
+        unknown = sorted(set(body) - set(_READERS))
+        if unknown:
+            message = f"There is no option {unknown[0]!r}; give some of {', '.join(_READERS)}."
+            raise RequestError(400, "option", message)
+        request = cls(**{name: _READERS[name](name, value) for name, value in body.items()})
+        return replace(request, kinds=("hparams",)) if request.what == "hparams" else request
+
+    def choose(self, index: IndexSnapshot, *, is_complete: bool) -> npt.NDArray[np.int64]:
+        """Return the places of the series in the index.
+
+        Raises RequestError where a name is not in it, where nothing is asked for, and where one file is asked for that
+        has to be several. An index that is not complete may not know all yet: then nothing is nothing only later.
+        """
+        for what, names, known in (("run", self.runs, index.runs), ("tag", self.tags, index.tags)):
+            unknown = sorted(set(names or ()) - set(known))
+            if unknown:
+                message = f"There is no {what} {unknown[0]!r} in the log directory; load the index again."
+                raise RequestError(404, f"no_{what}", message)
+        places = index.chosen(self.runs, self.tags, self.kinds)
+        if not places.size and is_complete:
+            raise RequestError(404, "nothing", "There are no values of what is chosen; choose another run or tag.")
+        if not self.archive and self.what == "tables":
+            self._check_single(index, places)
+        return places
+
+    def _check_single(self, index: IndexSnapshot, places: npt.NDArray[np.int64]) -> None:
+        if places.size != 1:
+            message = f"{places.size} series are several tables, which one file cannot hold; ask for an archive."
+            raise RequestError(400, "needs_archive", message)
+        series = index.series[int(places[0])]
+        if series.kind in _WITH_FILES or (series.kind == "tensors" and self.tensors == "npy"):
+            message = f"The table of {series.tag!r} comes with files beside it; ask for an archive."
+            raise RequestError(400, "needs_archive", message)
+        if sum(table.kind == series.kind for table in series.tables) > 1:
+            message = f"The tag {series.tag!r} has several tables, as its type changes; ask for an archive."
+            raise RequestError(400, "needs_archive", message)
+
+    def logdir(self, found: Logdir) -> Logdir:
+        """Return the runs that are asked for, of those that were found."""
+        if self.runs is None:
+            return found
+        wanted = frozenset(self.runs)
+        return replace(found, runs=tuple(run for run in found.runs if run.name in wanted))
+
+    @property
+    def conversion(self) -> dict[str, Any]:
+        """The request as the arguments of ``convert``; the runs are chosen by ``logdir``."""
+        return {
+            "selection": Selection(tags=tuple(map(literal_pattern, self.tags or ())), kinds=self.kinds or ()),
+            "layout": self.layout,
+            "format": self.format,
+            "tensors": self.tensors,
+            "time": self.time,
+            "rows": RowSelection(restarts=self.restarts),
+            "escape_formulas": self.escape_formulas,
+        }
+
+
+def _wrong(name: str, wanted: str) -> RequestError:
+    return RequestError(400, "option", f"The option {name!r} has no such value; give {wanted}.")
+
+
+def _read_names(name: str, value: Any) -> Names:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise _wrong(name, "a list of names, or null for all")
+    return tuple(value)
+
+
+def _read_kinds(name: str, value: Any) -> Names:
+    kinds = _read_names(name, value)
+    if not set(kinds or ()) <= set(KINDS):
+        raise _wrong(name, f"some of {', '.join(KINDS)}")
+    return kinds
+
+
+def _read_choice(name: str, value: Any) -> str:
+    if not isinstance(value, str) or value not in CHOICES[name]:
+        raise _wrong(name, f"one of {', '.join(CHOICES[name])}")
+    return value
+
+
+def _read_flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(name, "true or false")
+    return value
+
+
+def _read_times(name: str, value: Any) -> Sequence[str]:
+    if not isinstance(value, list) or not value or not all(each in TIME_STYLES for each in value):
+        raise _wrong(name, f"a list of some of {', '.join(TIME_STYLES)}")
+    return tuple(dict.fromkeys(value))
+
+
+_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
+    "runs": _read_names,
+    "tags": _read_names,
+    "kinds": _read_kinds,
+    "what": _read_choice,
+    "archive": _read_flag,
+    "layout": _read_choice,
+    "format": _read_choice,
+    "tensors": _read_choice,
+    "time": _read_times,
+    "restarts": _read_choice,
+    "escape_formulas": _read_flag,
+}

@@ -1,0 +1,161 @@
+"""What the Export tab asks for: the index, previews, plans, and exports. docs/plugin-api.md describes each answer."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import threading
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.layouts.time_columns import TIME_STYLES
+from tb2csv.report import __version__
+from tb2csv.tensorboard_plugin.downloads import ARCHIVE_NAME, download
+from tb2csv.tensorboard_plugin.export_jobs import ExportJobs
+from tb2csv.tensorboard_plugin.export_plan import plan_export
+from tb2csv.tensorboard_plugin.export_request import CHOICES, ExportRequest
+from tb2csv.tensorboard_plugin.preview import preview_series
+from tb2csv.tensorboard_plugin.series_index import READY, SeriesIndex
+from tb2csv.tensorboard_plugin.shown_points import ShownPoints
+from tb2csv.tensorboard_plugin.single_table import single_table
+from tb2csv.tensorboard_plugin.web_api import RequestError, answer, read_json
+from tb2csv.tensorboard_plugin.work_folders import WorkFolders
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tensorboard.plugins import base_plugin
+    from werkzeug import wrappers
+
+    from tb2csv.report import Report
+    from tb2csv.tensorboard_plugin.event_sources import EventSources
+    from tb2csv.tensorboard_plugin.export_jobs import ExportJob, Progress
+    from tb2csv.tensorboard_plugin.series_index import IndexState
+
+#: Seconds that a request for the index waits for what is new; after that it is answered with what is known.
+_PATIENCE: Final = 0.3
+#: Bytes that the page takes into the browser's memory at the most, where a browser cannot download by itself.
+_BLOB_LIMIT: Final = 256 << 20
+#: Of an event file at once: less than the command line takes, for TensorBoard has other things in memory.
+_CHUNK_SIZE: Final = 8 << 20
+#: Previews at once.
+_PREVIEWS: Final = 2
+
+
+class ExportService:
+    """The tab's side of one TensorBoard; each method answers the requests of one route."""
+
+    def __init__(self, context: base_plugin.TBContext, sources: EventSources) -> None:
+        """Serve what is in ``sources``; nothing is read yet."""
+        self._sources = sources
+        self._shown = ShownPoints(context)
+        self._index = SeriesIndex(sources, self._shown)
+        folders = WorkFolders([folder.path for folder in sources.folders if not folder.is_remote])
+        self._jobs = ExportJobs(folders, sources.hide_paths)
+        self._previews = threading.Semaphore(_PREVIEWS)
+        # What Python offers to everybody is called after all threads have ended, and a conversion may take long.
+        getattr(threading, "_register_atexit", atexit.register)(self.close)
+
+    def close(self) -> None:
+        """End whatever is at work; TensorBoard is about to end."""
+        self._index.close()
+        self._jobs.close()
+
+    def options(self, request: wrappers.Request) -> wrappers.Response:
+        """Answer with the choices of an export."""
+        return answer(
+            request,
+            {
+                "layouts": CHOICES["layout"],
+                "formats": CHOICES["format"],
+                "tensors": CHOICES["tensors"],
+                "times": TIME_STYLES,
+                "restarts": CHOICES["restarts"],
+                "blob_limit": _BLOB_LIMIT,
+                "version": __version__,
+            },
+        )
+
+    def index(self, request: wrappers.Request) -> wrappers.Response:
+        """Answer with the index, once what is new has been read, or a moment later."""
+        if self._sources.is_empty:
+            message = "TensorBoard was started without a log directory; start it with --logdir for an export."
+            raise RequestError(404, "no_logdir", message)
+        known = request.args.get("known")
+        index = self._index.refresh(known, _PATIENCE)
+        if known == index.version and index.state == READY:
+            return answer(request, {"version": index.version, "unchanged": True})
+        error = index.error and {"code": index.error[0], "message": index.error[1]}
+        about = {
+            "version": index.version,
+            "state": index.state,
+            "progress": {"bytes": index.passed, "total": index.total},
+            "error": error,
+            "damage": index.damage,
+            "notes": index.notes,
+        }
+        return answer(request, f"{json.dumps(about)[:-1]}, {index.snapshot.json_text}}}")
+
+    def preview(self, request: wrappers.Request) -> wrappers.Response:
+        """Answer with the first and last rows of a table."""
+        names = {name: request.args.get(name) for name in ("run", "tag", "kind")}
+        run_name, tag, kind = names.values()
+        if run_name is None or tag is None or kind is None:
+            raise RequestError(400, "option", "A preview is of one table; give run, tag and kind.")
+        index, logdir = self._known(), self._index.logdir
+        series = index.snapshot.find(run_name, tag, kind)
+        run = next((each for each in logdir.runs if each.name == run_name), None) if logdir else None
+        if series is None or run is None:
+            raise RequestError(404, "no_series", "There is no such run, tag and kind; load the index again.")
+        with self._previews:
+            shown = preview_series(run, series)
+        seen = self._shown.of(series.plugin_name, series.points)
+        return answer(request, {**names, "rows": series.rows, "points": series.points, "shown": seen, **shown})
+
+    def plan(self, request: wrappers.Request) -> wrappers.Response:
+        """Answer with what an export would be."""
+        export = ExportRequest.from_json(read_json(request))
+        index = self._known()
+        places = export.choose(index.snapshot, is_complete=index.state == READY)
+        return answer(request, plan_export(export, index.snapshot, places.tolist(), self._sources))
+
+    def export(self, request: wrappers.Request) -> wrappers.Response:
+        """Begin an export, and answer with its token."""
+        export = ExportRequest.from_json(read_json(request))
+        index = self._known()
+        places = export.choose(index.snapshot, is_complete=index.state == READY)
+        single = None if export.archive else single_table(export, index.snapshot, places.tolist())
+
+        def convert_into(folder: Path, progress: Progress) -> tuple[Report, Path]:
+            from tb2csv.conversion import convert
+
+            logdir = export.logdir(self._sources.find().logdir)
+            progress.total = logdir.total_bytes()
+            report = convert(logdir, folder, **export.conversion, chunk_size=_CHUNK_SIZE, on_bytes=progress.passed)
+            return report, single.find(folder) if single else folder
+
+        job = self._jobs.submit(single.file_name if single else ARCHIVE_NAME, convert_into)
+        return answer(request, {"token": job.token, "name": job.name})
+
+    def status(self, request: wrappers.Request) -> wrappers.Response:
+        """Answer with how far an export is."""
+        return answer(request, self._jobs.status(self._job(request)))
+
+    def download(self, request: wrappers.Request) -> wrappers.Response:
+        """Send an export."""
+        return download(self._jobs, self._job(request), request)
+
+    def cancel(self, request: wrappers.Request) -> wrappers.Response:
+        """End an export."""
+        job = self._job(request)
+        self._jobs.cancel(job)
+        return answer(request, {"state": job.state})
+
+    def _known(self) -> IndexState:
+        """Return what the index knows; raises RequestError where there is nothing to know."""
+        index = self._index.refresh(patience=_PATIENCE)
+        if index.error is not None:
+            raise RequestError(404, *index.error)
+        return index
+
+    def _job(self, request: wrappers.Request) -> ExportJob:
+        return self._jobs.find(request.path.rpartition("/")[2])

@@ -1,0 +1,80 @@
+"""The Export tab as TensorBoard sees it. What its routes need is imported by the first request, and not at a start."""
+
+from __future__ import annotations
+
+import operator
+import threading
+from typing import TYPE_CHECKING, Final
+
+from tensorboard.plugins import base_plugin
+
+from tb2csv.tensorboard_plugin.event_sources import EventSources
+from tb2csv.tensorboard_plugin.static_files import StaticFiles
+from tb2csv.tensorboard_plugin.web_api import route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from werkzeug import wrappers
+
+    from tb2csv.tensorboard_plugin.export_service import ExportService
+
+PLUGIN_NAME: Final = "tb2csv"
+TAB_NAME: Final = "Export"
+
+#: By path: the method of HTTP, and that of ExportService which answers.
+_ROUTES: Final = {
+    "/api/options": ("GET", "options"),
+    "/api/index": ("GET", "index"),
+    "/api/preview": ("GET", "preview"),
+    "/api/plan": ("POST", "plan"),
+    "/api/export": ("POST", "export"),
+    "/api/status/*": ("GET", "status"),
+    "/api/download/*": ("GET", "download"),
+    "/api/cancel/*": ("POST", "cancel"),
+}
+
+
+class ExportPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard ships no types
+    """TensorBoard's side of the tab; nothing is read before somebody opens it."""
+
+    plugin_name = PLUGIN_NAME
+
+    def __init__(self, context: base_plugin.TBContext) -> None:
+        """Serve the event files of the TensorBoard that ``context`` is of."""
+        self._context = context
+        self._sources = EventSources(context)
+        self._lock = threading.Lock()
+        self._service: ExportService | None = None
+
+    def is_active(self) -> bool:
+        """Say whether there is something to export, as far as TensorBoard knows: to look oneself would take long."""
+        provider = self._context.data_provider
+        if self._sources.is_empty:
+            return False
+        if provider is None:
+            return True
+        from tensorboard import context
+
+        return bool(provider.list_plugins(context.RequestContext(), experiment_id=""))
+
+    def frontend_metadata(self) -> base_plugin.FrontendMetadata:
+        """Tell TensorBoard the tab's name and its script."""
+        return base_plugin.FrontendMetadata(es_module_path="/static/index.js", tab_name=TAB_NAME)
+
+    def get_plugin_apps(self) -> dict[str, Callable[..., Iterable[bytes]]]:
+        """Return the routes."""
+        hide_paths = self._sources.hide_paths
+        apps = {"/static/*": route(StaticFiles().answer, "GET", hide_paths)}
+        return apps | {path: route(self._handler(name), method, hide_paths) for path, (method, name) in _ROUTES.items()}
+
+    def _handler(self, name: str) -> Callable[[wrappers.Request], wrappers.Response]:
+        return lambda request: operator.methodcaller(name, request)(self._served())
+
+    def _served(self) -> ExportService:
+        with self._lock:
+            if self._service is None:
+                from tb2csv.tensorboard_plugin.export_service import ExportService
+
+                self._service = ExportService(self._context, self._sources)
+            return self._service

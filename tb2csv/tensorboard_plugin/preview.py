@@ -1,0 +1,133 @@
+"""A look at one table before it is exported: its first and last rows, and some points of it for a chart.
+
+The run is scanned again, from its first byte to its last, for nothing of it is kept in memory; only the values that are
+shown are decoded.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tb2csv.event_files.values import COLUMN_NAMES, ValueBlock, ValueColumns
+from tb2csv.runs.run_reader import RunReader, UndecodableValue
+from tb2csv.selection import Selection, literal_pattern
+from tb2csv.tensorboard_plugin.index_snapshot import exact_step
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import polars as pl
+
+    from tb2csv.logdir import Run
+    from tb2csv.tensorboard_plugin.counted_run import CountedSeries
+
+#: Rows at either end, and so many values at the most, as each gives a row or more.
+_ROWS: Final = 5
+_CHART_POINTS: Final = 300
+#: Characters of a cell.
+_CELL: Final = 500
+#: Bytes of a value that is decoded for a preview; a row for each of its elements would take a multiple of that.
+_LARGE: Final = 16 << 20
+_CHUNK_SIZE: Final = 8 << 20
+
+
+def preview_series(run: Run, series: CountedSeries) -> dict[str, Any]:
+    """Return the first and last rows of a table, its columns, and for scalars a chart's points.
+
+    Of a tag whose type changes, the table of its first values is shown. There are no rows of what has no table of its
+    own, as hyperparameters, and of values that are too large to be looked at. Raises OSError where a file cannot be
+    read any more.
+    """
+    selection = Selection(tags=(literal_pattern(series.tag),), kinds=(series.kind,))
+    reader = RunReader(run, selection=selection, chunk_size=_CHUNK_SIZE)
+    picked = _Picked(max(1, math.ceil(series.points / _CHART_POINTS)), has_chart=series.kind == "scalars")
+    number = -1
+    for block in reader.scan():
+        grouping = reader.group(block)
+        if number < 0:
+            number = next((each for each in grouping.present if reader.series[each].is_selected), -1)
+        if number in grouping.present:
+            picked.add(block, grouping.order[grouping.bounds[number] : grouping.bounds[number + 1]])
+    first, last = _decoded(reader, number, picked.first), _decoded(reader, number, picked.last)
+    chart = _decoded(reader, number, picked.chart)
+    return {
+        "columns": [] if first is None else first.columns,
+        "first": [] if first is None else _cells(first.head(_ROWS)),
+        "last": [] if last is None else _cells(last.tail(_ROWS)),
+        "chart": None
+        if chart is None
+        else {"step": [exact_step(step) for step in chart["step"]], "value": _column(chart["value"])},
+    }
+
+
+class _Picked:
+    """Values that are shown, copied from the blocks that they were read in, each with the number of the first."""
+
+    def __init__(self, stride: int, *, has_chart: bool) -> None:
+        self.first: list[tuple[ValueBlock, int]] = []
+        self.last: list[tuple[ValueBlock, int]] = []
+        self.chart: list[tuple[ValueBlock, int]] = []
+        self._seen = 0
+        self._stride = stride
+        self._has_chart = has_chart
+
+    def add(self, block: ValueBlock, rows: npt.NDArray[np.int64]) -> None:
+        """Pick from the rows of a block that are of the series."""
+        if self._seen < _ROWS:
+            self.first.append((_copied(block, rows[: _ROWS - self._seen]), self._seen))
+        start = max(0, len(rows) - _ROWS)
+        self.last.append((_copied(block, rows[start:]), self._seen + start))
+        while sum(len(each) for each, _ in self.last[1:]) >= _ROWS:
+            del self.last[0]
+        if self._has_chart:
+            self.chart.append((_copied(block, rows[-self._seen % self._stride :: self._stride]), self._seen))
+        self._seen += len(rows)
+
+
+def _copied(block: ValueBlock, rows: npt.NDArray[np.int64]) -> ValueBlock:
+    """Return some values as a block of their own, for the memory of a block is used again; none that is too large."""
+    rows = rows[block.columns.payload_length[rows] <= _LARGE]
+    columns = ValueColumns()
+    for name in COLUMN_NAMES:
+        setattr(columns, name, getattr(block.columns, name)[rows].copy())
+    columns.size = len(rows)
+    payload = b"".join(bytes(block.payload(row)) for row in rows.tolist())
+    ends = np.cumsum(columns.payload_length, dtype=np.int64)
+    columns.payload_offset[:] = ends - columns.payload_length
+    return ValueBlock(columns, memoryview(payload), 0)
+
+
+def _decoded(reader: RunReader, number: int, picked: list[tuple[ValueBlock, int]]) -> pl.DataFrame | None:
+    """Return the rows of picked values; None where they have none."""
+    import polars as pl
+
+    groupings = (reader.regroup(block, {number: before}) for block, before in picked)
+    items = (item for each in groupings for item in reader.decode_grouping(each, lambda other: other == number))
+    pieces = (item.piece for item in items if not isinstance(item, UndecodableValue))
+    frames = [piece.frame for piece in pieces if not piece.is_gathered and not piece.kind]
+    return pl.concat(frames) if frames else None
+
+
+def _cells(frame: pl.DataFrame) -> list[list[Any]]:
+    return [list(row) for row in zip(*(_column(frame[name]) for name in frame.columns), strict=True)]
+
+
+def _column(column: pl.Series) -> list[Any]:
+    """Return the cells of a column as JSON can hold them; a float32 with the digits that the table has."""
+    import polars as pl
+
+    if column.dtype == pl.Float32:
+        column = column.cast(pl.String).cast(pl.Float64)
+    return [_cell(cell) for cell in column]
+
+
+def _cell(cell: Any) -> Any:
+    if isinstance(cell, float) and not math.isfinite(cell):
+        return "NaN" if math.isnan(cell) else "Infinity" if cell > 0 else "-Infinity"
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return exact_step(cell)
+    if isinstance(cell, bytes):
+        cell = cell.decode("utf-8", "backslashreplace")
+    return f"{cell[:_CELL]}…" if isinstance(cell, str) and len(cell) > _CELL else cell

@@ -1,0 +1,168 @@
+"""The index of the log directory: scanned in the background, kept, and brought up to date by reading what is new."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import secrets
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.errors import Tb2csvError
+from tb2csv.executors import Cancelled, map_runs
+from tb2csv.tensorboard_plugin.counted_run import CountedRun
+from tb2csv.tensorboard_plugin.index_snapshot import IndexSnapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tb2csv.logdir import Logdir, Run
+    from tb2csv.tensorboard_plugin.event_sources import EventSources, FoundRuns
+    from tb2csv.tensorboard_plugin.shown_points import ShownPoints
+
+_LOGGER = logging.getLogger("tensorboard")
+
+#: Seconds for which an answer serves: of what is known so far while a scan is at work, and of what is known after it.
+_FRESH_WHILE_SCANNING: Final = 0.4
+_FRESH: Final = 2.0
+
+SCANNING: Final = "scanning"
+READY: Final = "ready"
+FAILED: Final = "failed"
+
+
+@dataclass(frozen=True)
+class IndexState:
+    """What the index knows at one moment; ``version`` differs wherever anything else does, ``made_at`` excepted."""
+
+    version: str
+    state: str
+    snapshot: IndexSnapshot
+    passed: int = 0
+    total: int = 0
+    damage: int = 0
+    notes: tuple[str, ...] = ()
+    #: A word and a sentence, where nothing can be indexed.
+    error: tuple[str, str] | None = None
+    made_at: float = 0.0
+
+
+class SeriesIndex:
+    """The index of one TensorBoard. Nothing is read before ``refresh`` is called; each call is short."""
+
+    def __init__(self, sources: EventSources, shown: ShownPoints) -> None:
+        """Index what is in ``sources``."""
+        self._sources = sources
+        self._shown = shown
+        self._lock = threading.Lock()
+        self._scan: threading.Thread | None = None
+        self._closed = threading.Event()
+        self._runs: dict[str, CountedRun] = {}
+        self._found: FoundRuns | None = None
+        self._passed = self._total = 0
+        #: A page lives longer than TensorBoard, and must not take another process's version for ours.
+        self._instance = secrets.token_hex(4)
+        self._versions = itertools.count(1)
+        #: What the last scan found, and what is known of the one at work.
+        self._settled: IndexState | None = None
+        self._so_far: IndexState | None = None
+
+    def refresh(self, known: str | None = None, patience: float = 0.0) -> IndexState:
+        """Have what is new read, and return what is known ``patience`` seconds later, or once all is read.
+
+        ``known`` is the version that whoever asks has already: where it is the last one, they want another. Without
+        it, what was found a moment ago will do.
+        """
+        with self._lock:
+            settled = self._settled
+            is_news = settled is not None and known != settled.version
+            is_due = not (is_news and settled is not None and time.monotonic() - settled.made_at < _FRESH)
+            if self._scan is None and is_due and not self._closed.is_set():
+                self._scan = threading.Thread(target=self._run_scan, name="tb2csv-index", daemon=True)
+                self._so_far, self._passed, self._total = None, 0, 0
+                self._scan.start()
+            scan = self._scan
+        if scan is not None:
+            scan.join(patience)
+        return self.state
+
+    @property
+    def state(self) -> IndexState:
+        """What is known now; while a scan is at work, so far."""
+        with self._lock:
+            if self._scan is None and self._settled is not None:
+                return self._settled
+            so_far = self._so_far
+            if so_far is None or time.monotonic() - so_far.made_at >= _FRESH_WHILE_SCANNING:
+                so_far = self._so_far = self._made(SCANNING)
+            return so_far
+
+    @property
+    def logdir(self) -> Logdir | None:
+        """The runs and files that the last scan found; None before there was one."""
+        return self._found.logdir if self._found else None
+
+    def close(self) -> None:
+        """End a scan that is at work, and start none any more."""
+        self._closed.set()
+
+    def _made(self, state: str, error: tuple[str, str] | None = None) -> IndexState:
+        damage = 0
+        notes: tuple[str, ...] = ()
+        if state == READY and self._found is not None:
+            damage = len(self._found.logdir.damage) + sum(len(run.damage) for run in self._runs.values())
+            notes = tuple(self._found.notes)
+        return IndexState(
+            f"{self._instance}-{next(self._versions)}",
+            state,
+            IndexSnapshot.of({name: run.series for name, run in self._runs.items()}, self._shown),
+            self._passed,
+            self._total,
+            damage,
+            notes,
+            error,
+            time.monotonic(),
+        )
+
+    def _run_scan(self) -> None:
+        state, error, is_changed = READY, None, True
+        try:
+            is_changed = self._read()
+        except Cancelled:
+            state, error = FAILED, ("closing", "TensorBoard is shutting down.")
+        except Tb2csvError as failure:
+            self._runs = {}
+            state, error = FAILED, ("no_data", self._sources.hide_paths(str(failure)))
+        except Exception:
+            _LOGGER.exception("tb2csv: the log directory could not be scanned")
+            state, error = FAILED, ("internal", "The log directory could not be scanned; TensorBoard's log says why.")
+        with self._lock:
+            if is_changed or self._settled is None or self._settled.state != state:
+                self._settled = self._made(state, error)
+            else:
+                self._settled = replace(self._settled, made_at=time.monotonic())
+            self._scan = None
+
+    def _read(self) -> bool:
+        """Read what is new; return whether there was anything."""
+        found = self._sources.find()
+        is_changed = self._found is None or found.notes != self._found.notes
+        is_changed |= [run.name for run in found.logdir.runs] != list(self._runs)
+        self._found = found
+        self._runs = {run.name: self._runs.get(run.name) or CountedRun() for run in found.logdir.runs}
+        unread = {run.name: self._runs[run.name].unread(run) for run in found.logdir.runs}
+        behind = [run for run in found.logdir.runs if unread[run.name] is not None]
+        self._total = sum(count or 0 for count in unread.values())
+
+        def read(run: Run, passed: Callable[[int], None]) -> None:
+            self._runs[run.name].refresh(run, passed)
+
+        map_runs(read, behind, on_bytes=self._on_bytes)
+        return is_changed or bool(behind)
+
+    def _on_bytes(self, count: int) -> None:
+        if self._closed.is_set():
+            raise Cancelled
+        self._passed += count

@@ -1,0 +1,37 @@
+"""How many points of a series TensorBoard itself shows at the most: it keeps a sample of each in memory.
+
+Source: ``DEFAULT_TENSOR_SIZE_GUIDANCE`` in tensorboard/backend/event_processing/data_ingester.py for the data server
+in Python, ``StageTimeSeries::capacity`` in tensorboard/data/server/run.rs for the one in Rust.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PYTHON: Final = {"scalars": 1000, "histograms": 500, "images": 10, "audio": 10, "pr_curves": 100}
+_PYTHON_OTHERS: Final = 10
+_RUST: Final = {"scalars": 1000, "images": 10, "audio": 10} | dict.fromkeys(
+    ("graphs", "graph_run_metadata", "graph_run_metadata_graph", "graph_keras_model", "graph_tagged_run_metadata"), 10
+)
+_RUST_OTHERS: Final = 100
+
+
+class ShownPoints:
+    """The limits of one TensorBoard."""
+
+    def __init__(self, context: Any) -> None:
+        """Take from TensorBoard's ``context`` which data server it has, and what its user asked it to keep."""
+        is_python = context.multiplexer is not None
+        #: By plugin name; 0 stands for all.
+        self._limits: Mapping[str, int] = (_PYTHON if is_python else _RUST) | dict(context.sampling_hints or {})
+        self._others = _PYTHON_OTHERS if is_python else _RUST_OTHERS
+
+    def of(self, plugin_name: str, points: int) -> int:
+        """Return how many of so many points are shown; none where they belong to no plugin."""
+        if not plugin_name:
+            return 0
+        limit = self._limits.get(plugin_name, self._others)
+        return min(points, limit) if limit else points

@@ -1,0 +1,219 @@
+/** The server's routes. Addresses are relative, so that prefixes and proxies before them do not matter. */
+
+/**
+ * @typedef {{code: string, message: string}} Refusal
+ * @typedef {Object} ExportRequest
+ * @property {string[] | null} runs
+ * @property {string[] | null} tags
+ * @property {string[] | null} kinds
+ * @property {"tables" | "hparams"} what
+ * @property {boolean} archive
+ * @property {string} layout
+ * @property {string} format
+ * @property {string} tensors
+ * @property {string[]} time
+ * @property {string} restarts
+ * @property {boolean} escape_formulas
+ *
+ * @typedef {{tables: number, rows: number, bytes: number, command: string}} Plan
+ * @typedef {{bytes: number, total: number}} Progress
+ * @typedef {Object} Report
+ * @property {number} values_read
+ * @property {number} values_written
+ * @property {number} values_filtered
+ * @property {number} values_undecodable
+ * @property {number} tables
+ * @property {any[]} damage
+ * @property {number} damage_count
+ * @property {any[]} undecodable
+ * @property {number} undecodable_count
+ * @property {string[]} notes
+ *
+ * @typedef {Object} Status
+ * @property {"queued" | "running" | "ready" | "sending" | "sent" | "failed" | "cancelled"} state
+ * @property {number} [position]
+ * @property {Progress} [progress]
+ * @property {number | null} [bytes]
+ * @property {Report | null} [report]
+ * @property {Refusal | null} [error]
+ *
+ * @typedef {Object} Preview
+ * @property {string} run
+ * @property {string} tag
+ * @property {string} kind
+ * @property {number} rows
+ * @property {string[]} columns
+ * @property {any[][]} first
+ * @property {any[][]} last
+ * @property {{step: (number | string)[], value: (number | string | null)[]} | null} chart
+ * @property {number | null} shown
+ * @property {number} points
+ *
+ * @typedef {Object} ServerOptions
+ * @property {string[]} layouts
+ * @property {string[]} formats
+ * @property {string[]} tensors
+ * @property {string[]} times
+ * @property {string[]} restarts
+ * @property {number} blob_limit
+ * @property {string} version
+ */
+
+/** The server, or what is before it, says no; the message is for the user. */
+export class ApiError extends Error {
+  /**
+   * @param {string} code
+   * @param {string} message
+   * @param {number} status of HTTP; 0 where there was no answer
+   */
+  constructor(code, message, status) {
+    super(message);
+    this.code = code;
+    this.status = status;
+  }
+}
+
+/**
+ * @param {string | null} known the version of the index that the page has
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<any>}
+ */
+export function getIndex(known, signal) {
+  return ask(known === null ? "./api/index" : `./api/index?known=${encodeURIComponent(known)}`, { signal });
+}
+
+/** @returns {Promise<ServerOptions>} */
+export function getOptions() {
+  return ask("./api/options");
+}
+
+/**
+ * @param {{run: string, tag: string, kind: string}} series
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Preview>}
+ */
+export function getPreview({ run, tag, kind }, signal) {
+  return ask(`./api/preview?${new URLSearchParams({ run, tag, kind })}`, { signal });
+}
+
+/**
+ * @param {ExportRequest} request
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Plan>}
+ */
+export function postPlan(request, signal) {
+  return post("./api/plan", request, signal);
+}
+
+/**
+ * @param {ExportRequest} request
+ * @returns {Promise<{token: string, name: string}>}
+ */
+export function postExport(request) {
+  return post("./api/export", request);
+}
+
+/**
+ * @param {string} token
+ * @returns {Promise<Status>}
+ */
+export function getStatus(token) {
+  return ask(`./api/status/${encodeURIComponent(token)}`);
+}
+
+/**
+ * @param {string} token
+ * @returns {Promise<{state: string}>}
+ */
+export function postCancel(token) {
+  return post(`./api/cancel/${encodeURIComponent(token)}`, {});
+}
+
+/**
+ * @param {string} token
+ * @returns {string} where the export's file is
+ */
+export function downloadAddress(token) {
+  return `./api/download/${encodeURIComponent(token)}`;
+}
+
+/**
+ * @param {string} token
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Response>} the export's file, as it comes
+ */
+export async function getDownload(token, signal) {
+  const answer = await reach(downloadAddress(token), { signal });
+  if (!answer.ok) throw await refusal(answer);
+  return answer;
+}
+
+/**
+ * @param {string} address
+ * @param {any} body
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<any>}
+ */
+function post(address, body, signal) {
+  return ask(address, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+    signal,
+  });
+}
+
+/**
+ * @param {string} address
+ * @param {RequestInit} [init]
+ * @returns {Promise<any>}
+ */
+async function ask(address, init) {
+  const answer = await reach(address, init);
+  if (!answer.ok) throw await refusal(answer);
+  try {
+    return await answer.json();
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw new ApiError("not_json", "The server sent something that is no answer of tb2csv; reload the page.", 200);
+  }
+}
+
+/**
+ * @param {string} address
+ * @param {RequestInit} [init]
+ * @returns {Promise<Response>}
+ */
+async function reach(address, init) {
+  try {
+    return await fetch(address, init);
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw new ApiError("unreachable", "TensorBoard does not answer; see whether it is still running.", 0);
+  }
+}
+
+/**
+ * @param {Response} answer
+ * @returns {Promise<ApiError>}
+ */
+async function refusal(answer) {
+  try {
+    const { error } = await answer.json();
+    return new ApiError(String(error.code), String(error.message), answer.status);
+  } catch {
+    const message =
+      answer.status === 413
+        ? "The selection is too long for the server; choose by whole runs or kinds instead of single tags."
+        : `The server failed with status ${answer.status}; its log says why.`;
+    return new ApiError("http", message, answer.status);
+  }
+}
+
+/**
+ * @param {unknown} error
+ * @returns {boolean} whether the page itself called a request off
+ */
+export function isAbort(error) {
+  return error instanceof DOMException && error.name === "AbortError";
+}

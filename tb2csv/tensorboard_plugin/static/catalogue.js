@@ -1,0 +1,198 @@
+/**
+ * What there is to export: the server's index, column by column, and what a selection comes to. A log directory may
+ * have a hundred thousand series, so that everything here is a pass over numbers.
+ */
+
+/**
+ * @typedef {Object} Totals
+ * @property {number} series
+ * @property {number} rows
+ * @property {number} bytes
+ * @property {number} points
+ * @property {number} shown how many points TensorBoard shows of them at most
+ *
+ * @typedef {Object} Facets what the lists show beside their rows
+ * @property {Float64Array} ofRun series of each run
+ * @property {Float64Array} ofKind series of each kind in the chosen runs
+ * @property {Float64Array} ofTag series of each tag in the chosen runs and kinds
+ * @property {Int32Array} chosen numbers of the chosen series
+ * @property {Totals} totals of the chosen series
+ * @property {Uint8Array} runs 1 where a run is chosen
+ * @property {Uint8Array} kinds 1 where a kind is chosen
+ * @property {Uint8Array} tags 1 where a tag is chosen
+ */
+
+export class Catalogue {
+  /** @param {any} answer the server's index */
+  constructor(answer) {
+    /** @type {string} */
+    this.version = answer.version;
+    /** @type {"scanning" | "ready" | "failed"} */
+    this.state = answer.state;
+    /** @type {import("./api.js").Progress | null} */
+    this.progress = answer.progress ?? null;
+    /** @type {import("./api.js").Refusal | null} */
+    this.error = answer.error ?? null;
+    /** @type {string[]} */
+    this.runs = answer.runs;
+    /** @type {string[]} */
+    this.tags = answer.tags;
+    /** @type {string[]} */
+    this.kinds = answer.kinds;
+    /** @type {number} */
+    this.damage = answer.damage ?? 0;
+    /** @type {string[]} */
+    this.notes = answer.notes ?? [];
+    const series = answer.series;
+    this.run = Int32Array.from(series.run);
+    this.tag = Int32Array.from(series.tag);
+    this.kind = Int32Array.from(series.kind);
+    this.points = Float64Array.from(series.points);
+    this.rows = Float64Array.from(series.rows);
+    this.bytes = Float64Array.from(series.bytes);
+    /** NaN where TensorBoard shows nothing of the series. */
+    this.shown = Float64Array.from(series.shown, (count) => count ?? Number.NaN);
+    /** @type {(number | string | null)[]} */
+    this.firstStep = series.first_step;
+    /** @type {(number | string | null)[]} */
+    this.lastStep = series.last_step;
+    this.length = this.run.length;
+    /** @type {Totals} of everything */
+    this.totals = noTotals();
+    for (let index = 0; index < this.length; index += 1) this.addTo(this.totals, index);
+    /** @type {Map<string, Int32Array>} */
+    this.orders = new Map();
+  }
+
+  /**
+   * @param {number} index
+   * @returns {{run: string, tag: string, kind: string}}
+   */
+  nameOf(index) {
+    return { run: this.runs[this.run[index]], tag: this.tags[this.tag[index]], kind: this.kinds[this.kind[index]] };
+  }
+
+  /**
+   * @param {{run: string, tag: string, kind: string}} name
+   * @returns {number} -1 where there is no such series
+   */
+  find(name) {
+    const run = this.runs.indexOf(name.run);
+    const tag = this.tags.indexOf(name.tag);
+    const kind = this.kinds.indexOf(name.kind);
+    for (let index = 0; index < this.length; index += 1) {
+      if (this.run[index] === run && this.tag[index] === tag && this.kind[index] === kind) return index;
+    }
+    return -1;
+  }
+
+  /**
+   * @param {import("./choice.js").Choices} choices
+   * @returns {Facets}
+   */
+  facets(choices) {
+    const runs = choices.runs.marks(this.runs);
+    const kinds = choices.kinds.marks(this.kinds);
+    const tags = choices.tags.marks(this.tags);
+    const ofRun = new Float64Array(this.runs.length);
+    const ofKind = new Float64Array(this.kinds.length);
+    const ofTag = new Float64Array(this.tags.length);
+    const chosen = new Int32Array(this.length);
+    const totals = noTotals();
+    for (let index = 0; index < this.length; index += 1) {
+      const run = this.run[index];
+      const kind = this.kind[index];
+      const tag = this.tag[index];
+      ofRun[run] += 1;
+      if (!runs[run]) continue;
+      ofKind[kind] += 1;
+      if (!kinds[kind]) continue;
+      ofTag[tag] += 1;
+      if (!tags[tag]) continue;
+      chosen[totals.series] = index;
+      this.addTo(totals, index);
+    }
+    return { ofRun, ofKind, ofTag, chosen: chosen.subarray(0, totals.series), totals, runs, kinds, tags };
+  }
+
+  /**
+   * Put series in another order.
+   *
+   * @param {Int32Array} chosen
+   * @param {string} order one of ORDERS
+   * @returns {Int32Array} a new one
+   */
+  sorted(chosen, order) {
+    const isChosen = new Uint8Array(this.length);
+    for (const index of chosen) isChosen[index] = 1;
+    return this.inOrder(order).filter((index) => isChosen[index]);
+  }
+
+  /**
+   * @param {string} order
+   * @returns {Int32Array} all series; sorted once, for the ticks change more often than the index
+   */
+  inOrder(order) {
+    const known = this.orders.get(order);
+    if (known) return known;
+    const byTag = ranks(this.tags);
+    const byRun = ranks(this.runs);
+    /** @type {Object<string, (one: number, other: number) => number>} */
+    const comparisons = {
+      tag: (one, other) =>
+        byTag[this.tag[one]] - byTag[this.tag[other]] || byRun[this.run[one]] - byRun[this.run[other]],
+      run: (one, other) =>
+        byRun[this.run[one]] - byRun[this.run[other]] || byTag[this.tag[one]] - byTag[this.tag[other]],
+      points: (one, other) => this.points[other] - this.points[one] || comparisons.tag(one, other),
+    };
+    const sorted = Int32Array.from(this.run.keys()).sort(comparisons[order]);
+    this.orders.set(order, sorted);
+    return sorted;
+  }
+
+  /**
+   * @param {Totals} totals
+   * @param {number} index
+   */
+  addTo(totals, index) {
+    totals.series += 1;
+    totals.rows += this.rows[index];
+    totals.bytes += this.bytes[index];
+    totals.points += this.points[index];
+    totals.shown += Math.min(this.shown[index] || 0, this.points[index]);
+  }
+}
+
+/** The orders that `Catalogue.sorted` knows, and their names for people. */
+export const ORDERS = { points: "Most points", tag: "Tag", run: "Run" };
+
+const COLLATOR = new Intl.Collator("en", { numeric: true });
+
+/**
+ * Compare names as people sort them: part_2 before part_10.
+ *
+ * @param {string} one
+ * @param {string} other
+ * @returns {number}
+ */
+export function compareNames(one, other) {
+  return COLLATOR.compare(one, other);
+}
+
+/**
+ * @param {string[]} names
+ * @returns {Int32Array} the place of each among the sorted
+ */
+function ranks(names) {
+  const order = names.map((_, place) => place).sort((one, other) => compareNames(names[one], names[other]));
+  const places = new Int32Array(names.length);
+  order.forEach((name, place) => {
+    places[name] = place;
+  });
+  return places;
+}
+
+/** @returns {Totals} */
+function noTotals() {
+  return { series: 0, rows: 0, bytes: 0, points: 0, shown: 0 };
+}

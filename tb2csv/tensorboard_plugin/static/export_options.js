@@ -1,0 +1,228 @@
+/** How tables are written: layout, format and what seldom matters. Choices are kept for the next time. */
+
+import { element, setText } from "./elements.js";
+import { recall, remember } from "./memory.js";
+
+/**
+ * @typedef {Object} Options
+ * @property {string} layout
+ * @property {string} format
+ * @property {string} tensors
+ * @property {string[]} time
+ * @property {string} restarts
+ * @property {boolean} escape_formulas
+ */
+
+/** @type {Options} */
+const DEFAULTS = {
+  layout: "tree",
+  format: "csv",
+  tensors: "elements",
+  time: ["epoch"],
+  restarts: "keep",
+  escape_formulas: true,
+};
+
+/**
+ * What the choices are called; the server says which of them there are.
+ *
+ * @type {Object<string, Object<string, string>>}
+ */
+const TITLES = {
+  layout: {
+    tree: "A file per run and tag",
+    tags: "A file per tag, all runs in it",
+    wide: "A file per run, a column per scalar",
+    long: "A file per kind",
+  },
+  format: {
+    csv: "CSV",
+    "csv.gz": "CSV, gzip",
+    "csv.zst": "CSV, Zstandard",
+    parquet: "Parquet",
+    arrow: "Arrow",
+    jsonl: "JSON Lines",
+  },
+  tensors: {
+    elements: "A row per element",
+    wide: "A row per step, a column per element",
+    base64: "A row per step, the bytes as base64",
+    npy: "A .npy file per step",
+  },
+  restarts: {
+    keep: "Keep every row",
+    purge: "Drop what TensorBoard drops at a restart",
+    supersede: "A later write replaces earlier steps",
+  },
+  time: {
+    epoch: "Seconds since 1970",
+    iso: "Date and time in UTC",
+    relative: "Seconds since the run began",
+  },
+};
+
+export class ExportOptions {
+  /** @param {() => void} changed an option has changed */
+  constructor(changed) {
+    this.changed = changed;
+    /** @type {Options} */
+    this.value = { ...DEFAULTS, ...recall("local", "options") };
+    this.layout = this.select("layout", "Layout");
+    this.format = this.select("format", "Format");
+    this.tensors = this.select("tensors", "Tensors");
+    this.restarts = this.select("restarts", "Restarts");
+    this.times = element("div", { class: "checks" });
+    this.escaping = /** @type {HTMLInputElement} */ (
+      element("input", {
+        type: "checkbox",
+        onchange: () => this.set("escape_formulas", this.escaping.checked),
+      })
+    );
+    this.summary = element("span", { class: "secondary" });
+    const note = "Text that starts with = + - or @ gets an apostrophe before it. Numbers stay as they are.";
+    this.element = element(
+      "div",
+      { class: "options" },
+      element("div", { class: "options-main" }, this.layout.field, this.format.field),
+      element(
+        "details",
+        { class: "options-more" },
+        element("summary", {}, "More options ", this.summary),
+        element(
+          "div",
+          { class: "options-grid" },
+          this.tensors.field,
+          this.restarts.field,
+          element("fieldset", {}, element("legend", {}, "Time columns"), this.times),
+          element(
+            "fieldset",
+            {},
+            element("legend", {}, "Spreadsheets"),
+            element(
+              "label",
+              { class: "check" },
+              this.escaping,
+              element("span", {}, "Keep text from being run as a formula", element("span", { class: "hint" }, note)),
+            ),
+          ),
+        ),
+      ),
+    );
+  }
+
+  /**
+   * Offer what the server can do; a kept choice that it cannot do gives way.
+   *
+   * @param {import("./api.js").ServerOptions} server
+   */
+  update(server) {
+    this.fill("layout", this.layout.select, server.layouts);
+    this.fill("format", this.format.select, server.formats);
+    this.fill("tensors", this.tensors.select, server.tensors);
+    this.fill("restarts", this.restarts.select, server.restarts);
+    const known = this.value.time.filter((time) => server.times.includes(time));
+    this.value.time = known.length ? known : [server.times[0]];
+    this.times.replaceChildren(...server.times.map((time) => this.timeBox(time)));
+    this.escaping.checked = this.value.escape_formulas !== false;
+    this.guardLastTime();
+    this.summarise();
+  }
+
+  /**
+   * Take over choices, from a link for one, where the server has them.
+   *
+   * @param {Partial<Options>} given
+   */
+  take(given) {
+    for (const name of /** @type {("layout" | "format")[]} */ (["layout", "format"])) {
+      const wanted = given[name];
+      const { select } = this[name];
+      if (wanted && [...select.options].some(({ value }) => value === wanted)) {
+        select.value = wanted;
+        this.value[name] = wanted;
+      }
+    }
+  }
+
+  /**
+   * @param {"layout" | "format" | "tensors" | "restarts"} name
+   * @param {string} title
+   */
+  select(name, title) {
+    const select = /** @type {HTMLSelectElement} */ (
+      element("select", { id: `option-${name}`, onchange: () => this.set(name, select.value) })
+    );
+    return {
+      select,
+      field: element("div", { class: "field" }, element("label", { for: `option-${name}` }, title), select),
+    };
+  }
+
+  /**
+   * @param {"layout" | "format" | "tensors" | "restarts"} name
+   * @param {HTMLSelectElement} select
+   * @param {string[]} values
+   */
+  fill(name, select, values) {
+    select.replaceChildren(...values.map((value) => element("option", { value }, TITLES[name][value] ?? value)));
+    if (!values.includes(this.value[name]))
+      this.value[name] = values.includes(DEFAULTS[name]) ? DEFAULTS[name] : values[0];
+    select.value = this.value[name];
+  }
+
+  /** @param {string} time */
+  timeBox(time) {
+    const box = /** @type {HTMLInputElement} */ (
+      element("input", { type: "checkbox", value: time, onchange: () => this.setTimes() })
+    );
+    box.checked = this.value.time.includes(time);
+    return element("label", { class: "check" }, box, element("span", {}, TITLES.time[time] ?? time));
+  }
+
+  setTimes() {
+    this.set(
+      "time",
+      this.timeBoxes()
+        .filter((box) => box.checked)
+        .map((box) => box.value),
+    );
+    this.guardLastTime();
+  }
+
+  /** A table without any time would have lost something: the last box that is ticked stays so. */
+  guardLastTime() {
+    const ticked = this.timeBoxes().filter((box) => box.checked);
+    for (const box of this.timeBoxes()) {
+      box.disabled = ticked.length === 1 && box.checked;
+      box.title = box.disabled ? "A table has at least one column of time." : "";
+    }
+  }
+
+  /** @returns {HTMLInputElement[]} */
+  timeBoxes() {
+    return [...this.times.querySelectorAll("input")];
+  }
+
+  /**
+   * @param {keyof Options} name
+   * @param {any} value
+   */
+  set(name, value) {
+    this.value = { ...this.value, [name]: value };
+    remember("local", "options", this.value);
+    this.summarise();
+    this.changed();
+  }
+
+  /** What is unlike the rule is told where it is folded away. */
+  summarise() {
+    const { tensors, time, restarts, escape_formulas: escaping } = this.value;
+    const unusual = [
+      tensors !== DEFAULTS.tensors && "tensors",
+      time.join() !== DEFAULTS.time.join() && "time columns",
+      restarts !== DEFAULTS.restarts && "restarts",
+      escaping !== DEFAULTS.escape_formulas && "formulas",
+    ].filter(Boolean);
+    setText(this.summary, unusual.length ? `changed: ${unusual.join(", ")}` : "");
+  }
+}

@@ -1,0 +1,203 @@
+/** What will be exported and the buttons that do it. */
+
+import { isAbort, postPlan } from "./api.js";
+import { copyText } from "./clipboard.js";
+import { element, replace, setAttribute, setText } from "./elements.js";
+import { icon } from "./icons.js";
+import { counted, formatBytes, formatCount } from "./numbers.js";
+
+/** How long to wait for another tick before the server is asked what a selection comes to, in milliseconds. */
+const PATIENCE = 200;
+
+/**
+ * @typedef {Object} ExportActions
+ * @property {() => void} all
+ * @property {() => void} selection
+ * @property {() => void} hparams
+ * @property {() => string} link the address of this selection
+ * @property {(text: string) => void} announce
+ */
+
+export class ExportPanel {
+  /**
+   * @param {import("./export_options.js").ExportOptions} options
+   * @param {ExportActions} actions
+   */
+  constructor(options, actions) {
+    this.actions = actions;
+    this.figures = element("p", { class: "figures" });
+    this.note = element("p", { class: "figures-note" });
+    this.all = exportButton("Export all", "button", actions.all);
+    this.selection = exportButton("Export selection", "button primary", actions.selection);
+    this.hparams = exportButton("HParams", "button", actions.hparams);
+    setText(this.hparams.size, "one table as CSV");
+    this.command = element("code", { class: "command-text", id: "command-text" });
+    this.commandRow = element(
+      "div",
+      { class: "command-row" },
+      element("span", { class: "command-label", id: "command-label" }, "Same on the command line"),
+      element(
+        "div",
+        { class: "command", tabindex: "0", role: "region", "aria-labelledby": "command-label" },
+        this.command,
+      ),
+      this.copyButton("copy", "Copy command", () => this.command.textContent ?? ""),
+      this.copyButton("link", "Copy link", actions.link),
+    );
+    this.element = element(
+      "section",
+      { class: "card export-card", "aria-labelledby": "export-title" },
+      element("h2", { class: "visually-hidden", id: "export-title" }, "Export"),
+      element(
+        "div",
+        { class: "export-top" },
+        element("div", { class: "export-figures" }, this.figures, this.note),
+        element("div", { class: "export-buttons" }, this.hparams.button, this.all.button, this.selection.button),
+      ),
+      options.element,
+      this.commandRow,
+    );
+  }
+
+  /**
+   * @param {import("./catalogue.js").Catalogue} catalogue
+   * @param {import("./catalogue.js").Facets} facets
+   * @param {import("./api.js").ExportRequest} request what the selection asks for
+   * @param {import("./api.js").ExportRequest} everything what asks for all
+   */
+  update(catalogue, facets, request, everything) {
+    const { totals } = facets;
+    const isNothing = totals.series === 0;
+    this.hparams.button.hidden = !catalogue.kinds.includes("hparams");
+    setAttribute(this.selection.button, "aria-disabled", isNothing ? "true" : null);
+    setAttribute(this.selection.button, "title", isNothing ? "Nothing is selected." : null);
+    setText(this.note, isNothing ? "Tick runs, kinds and tags to export them." : comparisonOf(totals));
+    this.commandRow.hidden = isNothing;
+    // The page's own figures stand until the server's come: only it knows what layouts and formats make of series.
+    this.showSelection(totals.series, "series", "series", totals);
+    this.figures.classList.add("is-preliminary");
+    const known = `${catalogue.version} ${JSON.stringify(everything)}`;
+    if (this.knownOfAll !== known)
+      setText(this.all.size, sizeOf(catalogue.totals.series, "series", "series", catalogue.totals));
+    clearTimeout(this.waiting);
+    this.asking?.abort();
+    const asking = new AbortController();
+    this.asking = asking;
+    this.waiting = setTimeout(async () => {
+      if (!isNothing) await this.planSelection(request, asking.signal);
+      if (this.knownOfAll !== known && !asking.signal.aborted) await this.planAll(everything, known, asking.signal);
+    }, PATIENCE);
+  }
+
+  /**
+   * @param {import("./api.js").ExportRequest} request
+   * @param {AbortSignal} signal
+   */
+  async planSelection(request, signal) {
+    try {
+      const plan = await postPlan(request, signal);
+      this.showSelection(plan.tables, "table", "tables", plan);
+      this.figures.classList.remove("is-preliminary");
+      this.command.classList.remove("is-problem");
+      setText(this.command, plan.command);
+      this.actions.announce(`${counted(plan.tables, "table")}, ${counted(plan.rows, "row")} selected`);
+    } catch (error) {
+      if (isAbort(error)) return;
+      this.command.classList.add("is-problem");
+      setText(this.command, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /**
+   * @param {import("./api.js").ExportRequest} request
+   * @param {string} known what the answer holds for
+   * @param {AbortSignal} signal
+   */
+  async planAll(request, known, signal) {
+    try {
+      const plan = await postPlan(request, signal);
+      setText(this.all.size, sizeOf(plan.tables, "table", "tables", plan));
+      this.knownOfAll = known;
+    } catch {
+      // The page's own figures stay; what is wrong is told of the selection, or by the export itself.
+    }
+  }
+
+  /**
+   * @param {number} count
+   * @param {string} one
+   * @param {string} many
+   * @param {{rows: number, bytes: number}} amount
+   */
+  showSelection(count, one, many, { rows, bytes }) {
+    const figure = (/** @type {string} */ number, /** @type {string} */ what) => [element("b", {}, number), ` ${what}`];
+    replace(
+      this.figures,
+      ...figure(formatCount(count), count === 1 ? one : many),
+      element("span", { class: "figures-gap" }),
+      ...figure(formatCount(rows), rows === 1 ? "row" : "rows"),
+      element("span", { class: "figures-gap" }),
+      "about ",
+      element("b", {}, formatBytes(bytes)),
+    );
+    setText(this.selection.size, count ? sizeOf(count, one, many, { bytes }) : "nothing ticked");
+  }
+
+  /**
+   * @param {string} picture
+   * @param {string} text
+   * @param {() => string} content
+   */
+  copyButton(picture, text, content) {
+    const label = element("span", {}, text);
+    const press = async () => {
+      const done = await copyText(content());
+      setText(label, done ? "Copied" : "Not allowed");
+      this.actions.announce(done ? "Copied" : "The browser does not let this page use the clipboard.");
+      setTimeout(() => setText(label, text), 2000);
+    };
+    return element("button", { type: "button", class: "button small", onclick: press }, icon(picture), label);
+  }
+}
+
+/**
+ * @param {number} count
+ * @param {string} one
+ * @param {string} many
+ * @param {{bytes: number}} amount
+ * @returns {string} what stands on a button
+ */
+function sizeOf(count, one, many, { bytes }) {
+  return `${counted(count, one, many)}, about ${formatBytes(bytes)}`;
+}
+
+/**
+ * @param {import("./catalogue.js").Totals} totals
+ * @returns {string}
+ */
+function comparisonOf({ shown, points }) {
+  if (shown >= points) return "Every point is exported, nothing is sampled.";
+  return `TensorBoard shows ${formatCount(shown)} of these ${counted(points, "point")}; the export has every one.`;
+}
+
+/**
+ * A button with the size of what it exports below its name. It stays in reach of the keyboard where it has nothing to
+ * do, and says why.
+ *
+ * @param {string} text
+ * @param {string} style
+ * @param {() => void} act
+ */
+function exportButton(text, style, act) {
+  const size = element("span", { class: "button-size" });
+  const press = () => {
+    if (!button.hasAttribute("aria-disabled")) act();
+  };
+  const button = element(
+    "button",
+    { type: "button", class: `${style} tall`, onclick: press },
+    icon("download"),
+    element("span", { class: "button-lines" }, element("span", {}, text), size),
+  );
+  return { button, size };
+}

@@ -1,0 +1,40 @@
+/** What TensorBoard loads into the frame of the Export tab: `render` is called once. */
+
+import { App } from "./app.js";
+import { followTheme, nameFrame } from "./host.js";
+import { Palette } from "./palette.js";
+
+const STYLES = ["theme.css", "page.css", "controls.css", "lists.css", "exports.css", "series.css"];
+
+/**
+ * Build the page.
+ *
+ * @returns {Promise<void>}
+ */
+export async function render() {
+  document.documentElement.lang = "en";
+  document.title = "Export · TensorBoard";
+  nameFrame("Export");
+  followTheme();
+  Palette.install();
+  const app = new App();
+  // The server's answers are on their way while the style sheets come.
+  const started = app.start();
+  await Promise.all(STYLES.map(loadStyle));
+  app.show(document.body);
+  await started;
+}
+
+/**
+ * @param {string} name
+ * @returns {Promise<void>} settled when the style is there; a page without it is plain, but works
+ */
+function loadStyle(name) {
+  return new Promise((resolve) => {
+    const link = document.createElement("link");
+    link.rel = "stylesheet";
+    link.href = `./static/${name}`;
+    link.onload = link.onerror = () => resolve();
+    document.head.append(link);
+  });
+}

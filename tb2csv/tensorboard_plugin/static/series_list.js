@@ -1,0 +1,170 @@
+/** The chosen series, one row for each, with what TensorBoard shows of it and buttons that export it alone. */
+
+import { ORDERS } from "./catalogue.js";
+import { element, replace, setAttribute, setText } from "./elements.js";
+import { kindTitle } from "./kinds_panel.js";
+import { counted, formatCount } from "./numbers.js";
+import { VirtualList } from "./virtual_list.js";
+
+/**
+ * @typedef {Object} SeriesActions
+ * @property {(index: number) => void} preview
+ * @property {(index: number, format: string) => void} save
+ * @property {(index: number) => void} copy
+ */
+
+/**
+ * Say how much of a series TensorBoard shows.
+ *
+ * @param {number} shown NaN or null where it shows nothing
+ * @param {number} points
+ * @returns {{text: string, brief: string, isPart: boolean}} brief: for a place that tells the points already
+ */
+export function comparison(shown, points) {
+  if (!shown) return { text: "TensorBoard does not show it", brief: "TensorBoard shows none", isPart: true };
+  const brief = `TensorBoard shows ${shown >= points ? "all" : formatCount(shown)}`;
+  if (shown >= points) return { text: brief, brief, isPart: false };
+  return { text: `${brief} of ${counted(points, "point")}`, brief, isPart: true };
+}
+
+export class SeriesList {
+  /** @param {SeriesActions} actions */
+  constructor(actions) {
+    this.actions = actions;
+    /** @type {Int32Array} */
+    this.chosen = new Int32Array(0);
+    /** @type {Int32Array} */
+    this.order = this.chosen;
+    this.current = -1;
+    this.counts = element("span", { class: "heading-counts" });
+    this.sort = /** @type {HTMLSelectElement} */ (
+      element("select", { id: "series-order", onchange: () => this.arrange() })
+    );
+    for (const [order, title] of Object.entries(ORDERS)) this.sort.append(element("option", { value: order }, title));
+    this.nothing = element("div", { class: "pane-nothing" });
+    this.nothing.hidden = true;
+    const viewport = element("div", { class: "list-viewport" });
+    this.element = element(
+      "section",
+      { class: "card series-card", "aria-labelledby": "series-title" },
+      element(
+        "div",
+        { class: "card-heading" },
+        element("h2", { id: "series-title" }, "Series"),
+        this.counts,
+        element("label", { class: "inline-field", for: "series-order" }, "Sort by"),
+        this.sort,
+      ),
+      this.nothing,
+      viewport,
+    );
+    this.list = new VirtualList(viewport, {
+      rowHeight: 54,
+      attributes: { role: "list", "aria-labelledby": "series-title" },
+      create: () => this.createRow(),
+      fill: (row, place, active) => this.fillRow(row, place, active),
+      focusable: (row) => /** @type {HTMLElement} */ (row.querySelector("button")),
+    });
+  }
+
+  /**
+   * @param {import("./catalogue.js").Catalogue} catalogue
+   * @param {import("./catalogue.js").Facets} facets
+   * @param {import("./palette.js").Palette} palette
+   */
+  update(catalogue, facets, palette) {
+    this.catalogue = catalogue;
+    this.palette = palette;
+    this.chosen = facets.chosen;
+    this.arrange();
+    setText(this.counts, `${formatCount(this.chosen.length)} of ${formatCount(catalogue.length)}`);
+    this.nothing.hidden = this.chosen.length > 0;
+    replace(
+      this.nothing,
+      element("p", { class: "nothing-title" }, "Nothing is selected"),
+      element("p", {}, "Tick at least one run, one kind and one tag in the lists."),
+    );
+  }
+
+  arrange() {
+    if (!this.catalogue) return;
+    this.order = this.catalogue.sorted(this.chosen, this.sort.value);
+    this.list.show(this.order.length);
+  }
+
+  /** @returns {number} the series that stands first, -1 where there is none */
+  get first() {
+    return this.order.length ? this.order[0] : -1;
+  }
+
+  /**
+   * Mark the series whose preview is shown.
+   *
+   * @param {number} index -1 for none
+   * @param {boolean} inSight whether the list scrolls to it
+   */
+  mark(index, inSight) {
+    this.current = index;
+    const place = inSight ? this.order.indexOf(index) : -1;
+    if (place >= 0) this.list.reveal(place);
+    else this.list.lay(true);
+  }
+
+  createRow() {
+    const row = element("div", { class: "series-row", role: "listitem" });
+    const at = () => this.order[Number(row.dataset.index)];
+    const action = (/** @type {string} */ text, /** @type {() => void} */ act) =>
+      element("button", { type: "button", class: "button small", onclick: act }, text);
+    row.append(
+      element(
+        "button",
+        { type: "button", class: "series-main", onclick: () => this.actions.preview(at()) },
+        element("span", { class: "series-tag" }),
+        element("span", { class: "series-points" }),
+        element("span", { class: "series-run" }, element("span", { class: "dot" }), element("span", { class: "name" })),
+        element("span", { class: "series-shown" }),
+      ),
+      element(
+        "span",
+        { class: "row-actions" },
+        action("CSV", () => this.actions.save(at(), "csv")),
+        action("Parquet", () => this.actions.save(at(), "parquet")),
+        action("Copy", () => this.actions.copy(at())),
+      ),
+    );
+    return row;
+  }
+
+  /**
+   * @param {HTMLElement} row
+   * @param {number} place
+   * @param {boolean} active
+   */
+  fillRow(row, place, active) {
+    const index = this.order[place];
+    const catalogue = /** @type {import("./catalogue.js").Catalogue} */ (this.catalogue);
+    const { run, tag, kind } = catalogue.nameOf(index);
+    const main = row.children[0];
+    const [tagText, points, runText, shown] = /** @type {HTMLElement[]} */ ([...main.children]);
+    const [dot, runName] = /** @type {HTMLElement[]} */ ([...runText.children]);
+    const said = comparison(catalogue.shown[index], catalogue.points[index]);
+    const pointsText = counted(catalogue.points[index], "point");
+    setText(tagText, tag || "(no name)");
+    setText(points, pointsText);
+    dot.style.background = this.palette?.colourOf(run) ?? "";
+    setText(runName, `${run} · ${kindTitle(kind)}`);
+    setText(shown, said.brief);
+    shown.classList.toggle("is-part", said.isPart);
+    setAttribute(main, "title", `${tag}\nRun ${run}\n${said.text}`);
+    setAttribute(main, "aria-label", `Preview ${tag} of run ${run}: ${kindTitle(kind)}, ${pointsText}; ${said.text}`);
+    setAttribute(main, "aria-current", index === this.current ? "true" : null);
+    row.classList.toggle("is-current", index === this.current);
+    const [csv, parquet, copy] = row.querySelectorAll(".row-actions button");
+    setAttribute(csv, "aria-label", `CSV of ${tag} of run ${run}`);
+    setAttribute(parquet, "aria-label", `Parquet of ${tag} of run ${run}`);
+    setAttribute(copy, "aria-label", `Copy ${tag} of run ${run} to the clipboard`);
+    for (const button of row.querySelectorAll("button")) button.tabIndex = active ? 0 : -1;
+    setAttribute(row, "aria-setsize", this.order.length);
+    setAttribute(row, "aria-posinset", place + 1);
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * Tags as a tree: `a/b` stands in the folder `a`. Nodes lie in one array in the order of a walk, parents before their
+ * children, so that counts go up and rows come out in single passes.
+ */
+
+import { compareNames } from "./catalogue.js";
+
+/**
+ * @typedef {Object} TreeNode
+ * @property {string} key unique, and the same after a reload
+ * @property {string} name the part of the tag that this node adds
+ * @property {string} path the whole of it
+ * @property {number} tag number of the tag, -1 for a folder
+ * @property {number} parent place of the folder, -1 at the top
+ * @property {number} level 1 at the top
+ * @property {number} end place behind the last node below
+ *
+ * @typedef {Object} TreeRow a node as it is shown
+ * @property {number} place of the node
+ * @property {boolean} open whether a folder shows what is in it
+ * @property {number} position among those of its folder that are shown, from 1
+ * @property {number} siblings how many there are of these
+ */
+
+export class TagTree {
+  /** @param {string[]} tags */
+  constructor(tags) {
+    /** @type {TreeNode[]} */
+    this.nodes = [];
+    this.lay(folderOf(tags), -1, "", 1);
+  }
+
+  /**
+   * @param {Folder} folder
+   * @param {number} parent
+   * @param {string} before what stands before the names in it
+   * @param {number} level
+   */
+  lay(folder, parent, before, level) {
+    const entries = [...folder.children].sort(([one], [other]) => compareNames(one, other));
+    for (const [name, child] of entries) this.layEntry(name, child, parent, before, level);
+  }
+
+  /**
+   * @param {string} name
+   * @param {Folder} child
+   * @param {number} parent
+   * @param {string} before
+   * @param {number} level
+   */
+  layEntry(name, child, parent, before, level) {
+    if (child.children.size === 0) {
+      this.add(`tag:${before}${name}`, name, before + name, child.tag, parent, level);
+      return;
+    }
+    // A folder in which there is one folder and nothing else stands in one row with it.
+    let title = name;
+    let inner = child;
+    while (inner.tag < 0 && inner.children.size === 1) {
+      const [[next, only]] = inner.children;
+      if (only.children.size === 0) break;
+      title += `/${next}`;
+      inner = only;
+    }
+    const path = before + title;
+    const place = this.add(`folder:${path}`, title, path, -1, parent, level);
+    // A tag that is a folder of others as well has a row of its own in it.
+    if (inner.tag >= 0) this.add(`tag:${path}`, title, path, inner.tag, place, level + 1);
+    this.lay(inner, place, `${path}/`, level + 1);
+    this.nodes[place].end = this.nodes.length;
+  }
+
+  /**
+   * @param {string} key
+   * @param {string} name
+   * @param {string} path
+   * @param {number} tag
+   * @param {number} parent
+   * @param {number} level
+   * @returns {number}
+   */
+  add(key, name, path, tag, parent, level) {
+    const place = this.nodes.length;
+    this.nodes.push({ key, name, path, tag, parent, level, end: place + 1 });
+    return place;
+  }
+
+  /**
+   * Add up a number of each tag for the folders above it.
+   *
+   * @param {ArrayLike<number>} ofTag
+   * @returns {Float64Array} a number for each node
+   */
+  sums(ofTag) {
+    const sums = new Float64Array(this.nodes.length);
+    for (let place = this.nodes.length - 1; place >= 0; place -= 1) {
+      const { tag, parent } = this.nodes[place];
+      if (tag >= 0) sums[place] = ofTag[tag];
+      if (parent >= 0) sums[parent] += sums[place];
+    }
+    return sums;
+  }
+
+  /**
+   * The rows to show.
+   *
+   * @param {ArrayLike<number>} listed for each node, more than 0 where it or something below it is to be listed
+   * @param {(node: TreeNode) => boolean} isOpen
+   * @returns {TreeRow[]}
+   */
+  rows(listed, isOpen) {
+    /** @type {TreeRow[]} */
+    const rows = [];
+    /** @type {Map<number, number>} */
+    const siblings = new Map();
+    for (let place = 0; place < this.nodes.length;) {
+      const node = this.nodes[place];
+      if (!(listed[place] > 0)) {
+        place = node.end;
+        continue;
+      }
+      const position = (siblings.get(node.parent) ?? 0) + 1;
+      siblings.set(node.parent, position);
+      const open = node.tag < 0 && isOpen(node);
+      rows.push({ place, open, position, siblings: 0 });
+      place = node.tag < 0 && !open ? node.end : place + 1;
+    }
+    for (const row of rows) row.siblings = siblings.get(this.nodes[row.place].parent) ?? 1;
+    return rows;
+  }
+
+  /**
+   * @param {number} place
+   * @returns {number[]} the numbers of the tags of a node and of all below it
+   */
+  tagsBelow(place) {
+    const below = this.nodes.slice(place, this.nodes[place].end);
+    return below.filter((node) => node.tag >= 0).map((node) => node.tag);
+  }
+}
+
+class Folder {
+  constructor() {
+    /** @type {Map<string, Folder>} */
+    this.children = new Map();
+    this.tag = -1;
+  }
+}
+
+/**
+ * @param {string[]} tags
+ * @returns {Folder}
+ */
+function folderOf(tags) {
+  const top = new Folder();
+  tags.forEach((tag, number) => {
+    let folder = top;
+    for (const part of tag.split("/")) {
+      let next = folder.children.get(part);
+      if (!next) {
+        next = new Folder();
+        folder.children.set(part, next);
+      }
+      folder = next;
+    }
+    folder.tag = number;
+  });
+  return top;
+}

@@ -1,0 +1,91 @@
+"""How large the table of a series will be, from what its forms tell: nothing is decoded for it.
+
+Rows are exact where the shape of a value tells how many it gives, as of scalars and tensors. Bytes are those of CSV in
+the tree layout, within some tens of a percent.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tb2csv.event_files.values import ValueForm
+
+#: A wall time, two commas and a line feed.
+_TIME_BYTES: Final = 21
+#: A float32 as the shortest text, and a comma.
+_NUMBER_BYTES: Final = 11
+#: A bucket's right edge and its count in a HistogramProto.
+_BUCKET_BYTES: Final = 16
+
+
+class TableSize(NamedTuple):
+    """What one value adds to a table: rows, and bytes of text besides wall time and step."""
+
+    rows: float
+    row_bytes: float
+
+
+def size_of_value(kind: str, form: ValueForm, payload: float) -> TableSize:
+    """Return what a value of this form adds to a table of this kind; ``payload`` is its size in bytes."""
+    return _SIZES.get(kind, _cells)(form, payload)
+
+
+def bytes_of_table(rows: float, row_bytes: float, last_step: int) -> int:
+    """Return the bytes of a table with so many rows."""
+    return round(rows * (_TIME_BYTES + len(str(last_step)) + row_bytes))
+
+
+def _scalar(form: ValueForm, payload: float) -> TableSize:  # noqa: ARG001 - of one signature with the others
+    return TableSize(1, _NUMBER_BYTES)
+
+
+def _histogram(form: ValueForm, payload: float) -> TableSize:
+    buckets = form.shape[0] if form.shape and len(form.shape) > 1 else payload / _BUCKET_BYTES
+    return TableSize(buckets, 3 * _NUMBER_BYTES)
+
+
+def _elements(form: ValueForm, payload: float) -> TableSize:
+    if form.shape is None:
+        return TableSize(max(1.0, payload / 4), _NUMBER_BYTES)
+    digits = sum(len(str(size)) + 1 for size in form.shape)
+    return TableSize(math.prod(form.shape), _NUMBER_BYTES + digits)
+
+
+def _texts(form: ValueForm, payload: float) -> TableSize:
+    count = math.prod(form.shape or ())
+    return TableSize(count, payload / max(count, 1))
+
+
+def _files(form: ValueForm, payload: float) -> TableSize:
+    """Images and audio: the bytes are those of the files beside the table, which are stored unchanged."""
+    if not form.shape:
+        return TableSize(1, payload)
+    count = form.shape[0] - (2 if len(form.shape) == 1 else 0)  # the first two of an image's strings are its size
+    return TableSize(max(count, 0), payload / max(count, 1))
+
+
+def _curve(form: ValueForm, payload: float) -> TableSize:
+    thresholds = form.shape[-1] if form.shape else payload / 24
+    return TableSize(thresholds, 7 * _NUMBER_BYTES)
+
+
+def _cells(form: ValueForm, payload: float) -> TableSize:
+    """Bytes as base64."""
+    count = math.prod(form.shape or ())
+    return TableSize(count, payload / max(count, 1) * 4 / 3)
+
+
+_SIZES: Final[dict[str, Callable[[ValueForm, float], TableSize]]] = {
+    "scalars": _scalar,
+    "histograms": _histogram,
+    "tensors": _elements,
+    "meshes": _elements,
+    "text": _texts,
+    "images": _files,
+    "audio": _files,
+    "pr_curves": _curve,
+}

@@ -1,0 +1,120 @@
+"""What every route has in common: who may ask, how, and what an answer looks like when something is wrong.
+
+TensorBoard checks neither Origin nor Host, and a form on any web site can post text to it. Hence a request that changes
+something must be JSON, which no other site can send without being asked first and refused; and where the browser says
+that another site is behind a request, it is refused. Names and paths in a request are never used as paths.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from tensorboard.backend import http_util
+from werkzeug import wrappers
+
+from tb2csv.errors import Tb2csvError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_LOGGER = logging.getLogger("tensorboard")
+
+#: Bytes of a request at the most: a hundred thousand names fit in.
+MAX_BODY: Final = 8 << 20
+
+_JSON: Final = "application/json"
+#: What a browser says of requests by our own page, and by a person who typed the address.
+_OWN_SITE: Final = frozenset({"same-origin", "none"})
+
+
+class RequestError(Tb2csvError):
+    """A request that is refused: ``code`` is a word for programs, ``status`` that of HTTP."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        """Refuse with a sentence for the person who asked."""
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+def route(
+    handler: Callable[[wrappers.Request], wrappers.Response],
+    method: str,
+    hide_paths: Callable[[str], str],
+) -> Callable[..., Iterable[bytes]]:
+    """Return a handler as a WSGI application that answers errors in JSON.
+
+    ``method`` is ``GET``, which includes ``HEAD``, or ``POST``. ``hide_paths`` takes absolute paths out of a message.
+    """
+
+    def respond(request: wrappers.Request) -> wrappers.Response:
+        try:
+            _check(request, method)
+            return handler(request)
+        except RequestError as error:
+            allowed = [("Allow", "GET, HEAD" if method == "GET" else method)] if error.status == _BAD_METHOD else []
+            return _error(request, error.status, error.code, str(error), allowed)
+        except Tb2csvError as error:
+            return _error(request, 400, "refused", hide_paths(str(error)))
+        except ImportError as error:
+            _LOGGER.exception("tb2csv cannot be imported")
+            message = f"tb2csv does not work, for {error.name or 'a package'} cannot be imported; install it anew."
+            return _error(request, 500, "broken", message)
+        except Exception:
+            _LOGGER.exception("tb2csv: %s could not be answered", request.path)
+            message = "Something went wrong in tb2csv; TensorBoard's log says what."
+            return _error(request, 500, "internal", message)
+
+    app: Callable[..., Iterable[bytes]] = wrappers.Request.application(respond)
+    return app
+
+
+_BAD_METHOD: Final = 405
+
+
+def _check(request: wrappers.Request, method: str) -> None:
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None and site not in _OWN_SITE:
+        raise RequestError(403, "cross_site", "Requests from other web sites are refused; use TensorBoard's own page.")
+    if ("GET" if request.method == "HEAD" else request.method) != method:
+        message = f"This address takes no {request.method} requests; use {method}."
+        raise RequestError(_BAD_METHOD, "method", message)
+    if method == "POST" and request.mimetype != _JSON:
+        raise RequestError(415, "content_type", f"The request is no JSON; send it as {_JSON}.")
+
+
+def read_json(request: wrappers.Request) -> dict[str, Any]:
+    """Return the JSON object that a request brings; raises RequestError where it brings none, or too much."""
+    if request.content_length is None:
+        raise RequestError(411, "length", "The request does not tell its length; send a Content-Length.")
+    if request.content_length > MAX_BODY:
+        message = f"The request has {request.content_length:,} bytes, more than {MAX_BODY:,}; choose fewer names."
+        raise RequestError(413, "too_large", message)
+    try:
+        value = json.loads(request.get_data(cache=False))
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, "json", "The request cannot be read as JSON; send an object.") from error
+    if not isinstance(value, dict):
+        raise RequestError(400, "json", "The request is no JSON object; send one.")
+    return value
+
+
+def answer(request: wrappers.Request, value: Any) -> wrappers.Response:
+    """Return an answer in JSON; text is taken for JSON already."""
+    return _json(request, value if isinstance(value, str) else json.dumps(value, allow_nan=False), 200)
+
+
+def _error(
+    request: wrappers.Request, status: int, code: str, message: str, headers: list[tuple[str, str]] | None = None
+) -> wrappers.Response:
+    text = json.dumps({"error": {"code": code, "message": message}})
+    return _json(request, text, status, headers)
+
+
+def _json(
+    request: wrappers.Request, text: str, status: int, headers: list[tuple[str, str]] | None = None
+) -> wrappers.Response:
+    response: wrappers.Response = http_util.Respond(request, text, _JSON, code=status, headers=headers)
+    return response

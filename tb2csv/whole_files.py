@@ -1,0 +1,69 @@
+"""Single files that appear whole: written beside their place and renamed into it at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: What tells that it is the writing that failed, and not something that was read for it.
+_WRITING_FAILED: Final = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+@contextlib.contextmanager
+def whole_file(out: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """Give the path of an empty file to fill; it becomes ``out`` at the end, unless an exception ends the block.
+
+    Raises OutputError where ``out`` is a folder, is there already and may not be replaced, or cannot be written.
+    """
+    place = Path(out)
+    if place.is_symlink():
+        place = place.resolve()  # what the link leads to is replaced, and not the link
+    check_place(place, overwrite=overwrite)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{place.name[:100]}.", suffix=".tmp", dir=place.parent)
+    except OSError as error:
+        message = f"No file can be made in {place.parent} ({error.strerror}); give another place."
+        raise OutputError(message) from error
+    os.close(descriptor)
+    filled = Path(name)
+    try:
+        try:
+            yield filled
+            check_place(place, overwrite=overwrite)  # somebody may have put something there since
+            filled.chmod(_mode(place))
+            filled.replace(place)
+        except OSError as error:
+            if error.errno not in _WRITING_FAILED:
+                raise
+            message = f"{place} cannot be written ({error.strerror}); what was there before is unchanged."
+            raise OutputError(message) from error
+    finally:
+        filled.unlink(missing_ok=True)
+
+
+def check_place(out: Path, *, overwrite: bool) -> None:
+    """Raise OutputError where no file may be put at ``out``."""
+    if out.is_dir():
+        message = f"{out} is a folder; give the name of a file."
+        raise OutputError(message)
+    if out.exists() and not overwrite:
+        message = f"{out} is there already; give another name, or --overwrite to replace it."
+        raise OutputError(message)
+
+
+def _mode(place: Path) -> int:
+    """Return the permissions of the file that is replaced, or those that a new file gets."""
+    with contextlib.suppress(FileNotFoundError):
+        return place.stat().st_mode & 0o777
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask

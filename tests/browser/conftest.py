@@ -1,0 +1,60 @@
+"""A browser for the tests of the Export tab: Debian's Chromium, which ``make test`` installs where it may."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+if str(Path(__file__).parent) not in sys.path:
+    sys.path.insert(0, str(Path(__file__).parent))
+
+from export_double import ExportDouble
+from export_page import ExportPage, page_in
+from shelves import LogdirShelf
+
+SAMPLE_LOGS = Path(__file__).parents[2] / "sample_logs"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("There is no Chromium here; on Debian, install it with: apt-get install chromium.")
+    # Chromium's sandbox does not work for root, as whom containers run.
+    arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def sample_shelf() -> LogdirShelf:
+    return LogdirShelf(SAMPLE_LOGS)
+
+
+@pytest.fixture
+def double(sample_shelf: LogdirShelf) -> Iterator[ExportDouble]:
+    """Serve the sample logs as the plugin would."""
+    with ExportDouble(sample_shelf).running() as double:
+        yield double
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[ExportPage]:
+    """Give a page that must not make the browser complain of anything."""
+    with page_in(browser, viewport={"width": 1400, "height": 1500}) as page:
+        yield page
+        assert page.errors == []

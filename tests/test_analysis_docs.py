@@ -1,0 +1,60 @@
+"""docs/analysis.md: its code prints what stands there, and its pictures are what its commands draw.
+
+Its commands are run by test_docs.py, with those of all other pages.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_docs import CONSOLE, ROOT, SAMPLE_LOGS, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = ROOT / "docs" / "analysis.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```python\n(.*?)^```\n\nIt prints:\n\n```text\n(.*?)^```\n", TEXT, re.DOTALL | re.MULTILINE)
+PICTURES = re.findall(r"!\[.+?\]\(images/(.+?)\)", TEXT)
+COMMANDS = [line for block in CONSOLE.findall(TEXT) for line in re.findall(r"^\$ (.*)$", block, re.MULTILINE)]
+
+#: Of 255; other versions of the fonts' renderer shade the edges of letters a little differently.
+SLIGHT = 2.0
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    shutil.copytree(SAMPLE_LOGS, tmp_path / "sample_logs")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("code", "printed"), EXAMPLES)
+def test_the_code_prints_what_stands_below_it(code: str, printed: str, checkout: Path) -> None:
+    (checkout / "example.py").write_text(code, encoding="utf-8")
+    assert run("python -W error example.py", checkout) == printed
+
+
+def test_every_block_is_run() -> None:
+    assert len(EXAMPLES) == TEXT.count("```python")
+    assert len(EXAMPLES) + len(CONSOLE.findall(TEXT)) == len(re.findall(r"^```(?!text)\w", TEXT, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_what_its_command_draws(name: str, checkout: Path) -> None:
+    """If it is not: run the commands of the page, look at the picture, and copy it to docs/images."""
+    (command,) = [command for command in COMMANDS if command.endswith(f" -o {name}")]
+    run(command, checkout)
+    with Image.open(checkout / name) as drawn, Image.open(PAGE.parent / "images" / name) as shown:
+        assert drawn.size == shown.size
+        difference = np.asarray(drawn.convert("RGB"), np.int16) - np.asarray(shown.convert("RGB"), np.int16)
+    assert np.abs(difference).mean() < SLIGHT
+
+
+def test_every_picture_is_shown() -> None:
+    assert sorted(PICTURES) == sorted(path.name for path in (PAGE.parent / "images").iterdir())
+    assert PICTURES

@@ -1,0 +1,311 @@
+"""The table of trials, and small tables as text, against TensorBoard's reader, a Markdown parser and pandas."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from commands import run_here
+from event_files import event, hparams_end, hparams_experiment, hparams_start, scalar, simple_value, write_run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from tables import parse_rows
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
+
+import tb2csv
+from tb2csv.analysis.table_text import TABLE_TEXTS, json_rows, latex_text, markdown_text, text_format
+from tb2csv.errors import LogdirError, OptionError, Tb2csvError
+from tb2csv.logdir import discover
+from tb2csv.runs.scalar_statistics import read_metrics
+from tb2csv.selection import Selection
+
+SAMPLE_LOGS = Path(__file__).resolve().parent.parent / "sample_logs"
+PARTS = {"": "last", ":min": "min", ":min_step": "min_step", ":max": "max", ":max_step": "max_step"}
+
+
+def hparams_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
+    return run_here(capsys, "hparams", *arguments)
+
+
+# Metrics
+
+
+def shown_by_tensorboard(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Return the scalars of a run as TensorBoard's own reader has them."""
+    accumulator = EventAccumulator(str(folder), {"scalars": 0, "tensors": 0})
+    accumulator.Reload()
+    tags = accumulator.Tags()
+    found = {tag: [(each.step, each.value) for each in accumulator.Scalars(tag)] for tag in tags["scalars"]}
+    for tag in tags["tensors"]:
+        if accumulator.SummaryMetadata(tag).plugin_data.plugin_name == "scalars":
+            points = accumulator.Tensors(tag)
+            found[tag] = [(each.step, float(make_ndarray(each.tensor_proto))) for each in points]
+    return found
+
+
+def test_metrics_are_what_tensorboard_reads() -> None:
+    rows = list(tb2csv.open_logdir(SAMPLE_LOGS).hparams().iter_rows(named=True))
+    compared = 0
+    for row in rows:
+        for tag, points in shown_by_tensorboard(SAMPLE_LOGS / row["run"]).items():
+            if tag not in row:
+                continue
+            values = [value for _, value in points]
+            known = {
+                "last": values[-1],
+                "min": min(values),
+                "min_step": points[int(np.argmin(values))][0],
+                "max": max(values),
+                "max_step": points[int(np.argmax(values))][0],
+            }
+            assert {part: row[tag + ending] for ending, part in PARTS.items()} == pytest.approx(known, rel=1e-7)
+            compared += 1
+    assert compared >= 8
+
+
+@settings(deadline=None)
+@given(
+    written=st.lists(st.tuples(st.sampled_from("ab"), st.floats(width=32), st.booleans()), min_size=1, max_size=30),
+    chunk_size=st.sampled_from([150, 1 << 20]),
+)
+def test_metrics_of_a_tag_that_changes_its_type_are_of_all_its_values(
+    written: list[tuple[str, float, bool]], chunk_size: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("metrics")
+    events = [
+        event(scalar(tag, value, "float64" if is_double else "float32"), step=step)
+        for step, (tag, value, is_double) in enumerate(written)
+    ]
+    write_run(folder, *events)
+    (run,) = discover(folder).runs
+    found = read_metrics(run, chunk_size=chunk_size)
+    assert found.keys() == {tag for tag, _, _ in written}
+    for tag, metric in found.items():
+        points = [(value, step) for step, (each, value, _) in enumerate(written) if each == tag]
+        numbers = [(value, step) for value, step in points if not math.isnan(value)]
+        assert metric.last == points[-1][0] or math.isnan(points[-1][0])
+        if not numbers:
+            assert (metric.min, metric.min_step, metric.max, metric.max_step) == (None,) * 4
+            continue
+        assert metric.min == min(value for value, _ in numbers)
+        assert metric.max == max(value for value, _ in numbers)
+        # Where the types share an extreme, either of their first steps will do.
+        assert (metric.min, metric.min_step) in numbers
+        assert (metric.max, metric.max_step) in numbers
+
+
+def test_trials_without_end_or_start_have_no_duration(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", event(hparams_start({"rate": 1}, start=10)), event(hparams_end(end=12.5)))
+    write_run(tmp_path / "b", event(hparams_start({"rate": 1}, start=10)))
+    write_run(tmp_path / "c", event(hparams_start({"rate": 1})), event(hparams_end(end=12.5)))
+    assert tb2csv.open_logdir(tmp_path).hparams()["duration"].to_list() == [2.5, None, None]
+
+
+def test_names_that_are_taken_tell_what_they_are(tmp_path: Path) -> None:
+    write_run(
+        tmp_path,
+        event(hparams_start({"duration": 5, "loss": 1}, start=1)),
+        event(scalar("loss", 2), scalar("loss:min", 3), scalar("duration", 4)),
+        event(hparams_end(end=3)),
+    )
+    (row,) = tb2csv.open_logdir(tmp_path).hparams().iter_rows(named=True)
+    names = ["hparam:duration", "loss", "metric:loss", "loss:min", "metric:loss:min", "metric:duration", "duration"]
+    assert [row[name] for name in names] == [5, 1, 2, 2, 3, 4, 2]
+
+
+# The command
+
+
+def test_the_command_prints_the_table_that_convert_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tb2csv.convert(SAMPLE_LOGS, tmp_path / "out")
+    ran = hparams_here(capsys, SAMPLE_LOGS)
+    assert ran.stdout == (tmp_path / "out" / "hparams.csv").read_text("utf-8")
+    assert ran.status == 3  # one of the logs is damaged
+    assert "42 bytes lost" in ran.stderr
+    header, *lines = csv.reader(io.StringIO(ran.stdout))
+    assert header[:5] == ["run", "session_group", "status", "start_time", "end_time"]
+    assert header[-1] == "duration"
+    assert len(lines) == 6
+
+
+def test_every_trial_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(120):  # TensorBoard's page has a hundred
+        folder = tmp_path / f"trial_{number:03}"
+        write_run(folder, event(hparams_start({"n": number})), event(simple_value("loss", number), step=number))
+    rows = parse_rows(hparams_here(capsys, tmp_path).stdout)
+    assert [(row["run"], row["n"], row["loss"], row["loss:max_step"]) for row in rows] == [
+        (f"trial_{number:03}", f"{number}.0", f"{number}.0", str(number)) for number in range(120)
+    ]
+
+
+def write_two_experiments(folder: Path) -> None:
+    write_run(folder, event(hparams_experiment(["rate", "units"], ["loss", "acc"])))
+    write_run(folder / "a", event(hparams_start({"rate": 1})), event(scalar("loss", 2), scalar("other", 9)))
+    write_run(folder / "b", event(hparams_start({"units": 3})), event(scalar("acc", 0.5)))
+
+
+def test_runs_choose_rows_and_tags_choose_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_two_experiments(tmp_path)
+    loss, acc = ([f"{name}{ending}" for ending in PARTS] for name in ("loss", "acc"))
+    fixed = ["run", "session_group", "status", "start_time", "end_time"]
+
+    def columns(*arguments: str) -> tuple[list[str], list[str]]:
+        rows = parse_rows(hparams_here(capsys, tmp_path, *arguments).stdout)
+        assert all(list(row) == list(rows[0]) for row in rows)
+        names = list(rows[0])
+        assert (names[:5], names[-1]) == (fixed, "duration")
+        return [row["run"] for row in rows], names[5:-1]
+
+    assert columns() == (["a", "b"], ["rate", "units", *loss, *acc])
+    assert columns("--tag", "a*") == (["a", "b"], ["rate", "units", *acc])
+    assert columns("--exclude-tag", "a*") == (["a", "b"], ["rate", "units", *loss])
+    # What the experiment says counts although its own run is not chosen; what no chosen run has is left out.
+    assert columns("--run", "a") == (["a"], ["rate", *loss])
+    assert columns("--exclude-run", "a") == (["b"], ["units", *acc])
+
+
+def test_what_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_two_experiments(tmp_path)
+    cases = [("--tag", "lost", "'loss'"), ("--run", "A", "'a'"), ("--run", ".", "no trials")]
+    for option, value, told in cases:
+        ran = hparams_here(capsys, tmp_path, option, value)
+        assert (ran.status, ran.stdout) == (1, "")
+        assert told in ran.stderr
+    frames = tb2csv.open_logdir(tmp_path)
+    with pytest.raises(Tb2csvError, match="'loss'"):
+        frames.hparams(Selection(tags=("lost",)))
+    with pytest.raises(LogdirError, match="'a'"):
+        frames.hparams(Selection(runs=("A",)))
+
+
+def test_json_has_types_and_strict_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start = hparams_start({"rate": 0.1, "flag": True, "name": 'a "b"', "odd": math.nan, "none": None})
+    write_run(tmp_path, event(start), event(scalar("loss", math.inf), step=3))
+    ran = hparams_here(capsys, tmp_path, "--format", "json")
+    (row,) = json.loads(ran.stdout, parse_constant=pytest.fail)
+    assert row == {
+        **dict.fromkeys(["session_group", "status", "start_time", "end_time", "none", "duration"]),
+        **dict.fromkeys(["loss", "loss:min", "loss:max"], "Infinity"),
+        **dict.fromkeys(["loss:min_step", "loss:max_step"], 3),
+        "run": ".",
+        "rate": 0.1,
+        "flag": True,
+        "name": 'a "b"',
+        "odd": "NaN",
+    }
+    assert hparams_here(capsys, tmp_path, "--json").stdout == ran.stdout
+
+
+@pytest.mark.parametrize("name", list(TABLE_TEXTS))
+def test_a_file_holds_what_would_be_printed(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ending = {"csv": ".csv", "json": ".json", "markdown": ".MD", "latex": ".tex"}[name]
+    out = tmp_path / f"table{ending}"
+    assert hparams_here(capsys, SAMPLE_LOGS, "--run", "torch*", "-o", out).stdout == f"2 rows: see {out}\n"
+    printed = hparams_here(capsys, SAMPLE_LOGS, "--run", "torch*", "--format", name).stdout
+    assert out.read_text("utf-8") == printed
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+def test_an_earlier_file_is_refused_before_anything_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "t.csv").write_text("mine")
+    ran = hparams_here(capsys, tmp_path / "nowhere", "-o", tmp_path / "t.csv")
+    assert (ran.status, "--overwrite" in ran.stderr) == (1, True)
+    assert (tmp_path / "t.csv").read_text() == "mine"
+
+
+# Text
+
+
+def test_formats_are_found_by_name_or_ending() -> None:
+    assert text_format(None, None) == "csv"
+    assert text_format("latex", "table.md") == "latex"
+    for name in ("table", "table.txt", ".md"):
+        with pytest.raises(OptionError, match=r"\.csv"):
+            text_format(None, name)
+    with pytest.raises(OptionError, match="xlsx"):
+        text_format("xlsx", None)
+
+
+#: What Markdown or LaTeX may take for their own.
+TEXT = st.text(
+    st.sampled_from("ab 1_*`~|\\<>&$#%{}^[](){}!-\"'\n:/.é")
+    | st.characters(codec="utf-8", exclude_categories=["C", "Z"])
+)
+
+
+def parsed_markdown(text: str) -> list[list[str]]:
+    """Return the cells of a Markdown table as they are shown."""
+    parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    rows: list[list[str]] = []
+    for token in parser.parse(text):
+        if token.type == "tr_open":
+            rows.append([])
+        elif token.type == "inline":
+            shown = [child.content.replace("<br>", "\n") for child in token.children or []]
+            assert {child.type for child in token.children or []} <= {"text", "html_inline", "text_special"}
+            rows[-1].append("".join(shown))
+    return rows
+
+
+@settings(max_examples=300, deadline=None)
+@given(name=TEXT, cells=st.lists(TEXT, min_size=1, max_size=4))
+def test_markdown_shows_names_and_cells_as_they_are(name: str, cells: list[str]) -> None:
+    table = pl.DataFrame({name: cells, f"{name}2": range(len(cells))}, {name: pl.String, f"{name}2": pl.Int64})
+    header, *rows = parsed_markdown(markdown_text(table))
+    assert header == [name.strip(" "), f"{name}2".strip(" ")]
+    assert rows == [[cell.strip(" "), str(number)] for number, cell in enumerate(cells)]
+
+
+def test_markdown_leaves_common_names_as_they_are() -> None:
+    table = pl.DataFrame({"batch_size": ["adam_w", "[1, 2]", "relu", None]})
+    assert markdown_text(table) == "| batch_size |\n| --- |\n| adam_w |\n| [1, 2] |\n| relu |\n|  |\n"
+
+
+def unified(latex: str) -> str:
+    """Return LaTeX with one way to write what pandas and we write in two."""
+    return re.sub(r"(\\text\w+)(?:\{\}| )(?: )?", r"\1{}", latex).replace(r"\space ", "")
+
+
+@given(cell=st.text("ab12_%$#{}&\\~^ .", min_size=1))
+def test_latex_is_escaped_as_pandas_does(cell: str) -> None:
+    theirs = pd.DataFrame({"x": [cell]}).to_latex(escape=True, header=False, index=False)
+    ours = latex_text(pl.DataFrame({"x": [cell]}))
+    assert unified(ours.splitlines()[4]).split() == unified(theirs.splitlines()[3]).split()
+
+
+def test_latex_is_a_tabular_of_all_cells() -> None:
+    table = pl.DataFrame(
+        {"name_1": ["[a]*", "x--y\n|<>`", None], "value": [0.1, math.nan, None], "flag": [True, None, False]}
+    )
+    assert latex_text(table).splitlines() == [
+        r"\begin{tabular}{lrl}",
+        r"\hline",
+        r"name\_1 & value & flag \\",
+        r"\hline",
+        r"{[}a]{*} & 0.1 & true \\",
+        r"x-{}-{}y \textbar{}\textless{}\textgreater{}\textasciigrave{} & NaN &  \\",
+        r" &  & false \\",
+        r"\hline",
+        r"\end{tabular}",
+    ]
+
+
+@given(cells=st.lists(st.none() | st.floats(width=32), max_size=5))
+def test_json_numbers_read_back(cells: list[float | None]) -> None:
+    table = pl.DataFrame({"x": pl.Series(cells, dtype=pl.Float32)})
+    words = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+    for row, cell in zip(json_rows(table), cells, strict=True):
+        found = words.get(row["x"], row["x"])
+        assert found is cell or np.float32(found) == np.float32(cell) or (math.isnan(found) and math.isnan(cell or 0))
+    assert json.loads(TABLE_TEXTS["json"](table), parse_constant=pytest.fail) == json_rows(table)

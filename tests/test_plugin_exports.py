@@ -1,0 +1,505 @@
+"""Exports from the tab: the same bytes as the command line's, whatever the client does meanwhile."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from commands import run_here
+from event_files import audio, event, hparams_start, image, scalar, tensor, text, write_run
+from plugin_server import API, Tab, context_of, files_of_folder, files_of_zip, tensorboard_here
+
+from tb2csv import conversion, convert
+from tb2csv.tensorboard_plugin import export_jobs
+from tb2csv.tensorboard_plugin.zip_stream import stream_zip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SAMPLE_LOGS = Path(__file__).parent.parent / "sample_logs"
+
+
+def until(condition: Any) -> None:
+    """Wait for something that another thread does."""
+    while not condition():
+        time.sleep(0.01)
+
+
+def tab_of(logdir: Path) -> Iterator[Tab]:
+    tab = Tab(context_of(logdir))
+    tab.index()
+    yield tab
+    tab.close()
+
+
+@pytest.fixture(scope="module")
+def samples() -> Iterator[Tab]:
+    yield from tab_of(SAMPLE_LOGS)
+
+
+@pytest.fixture
+def tab(tmp_path: Path) -> Iterator[Tab]:
+    """The tab of a small log."""
+    logs = tmp_path / "logs"
+    write_run(logs / "a", *(event(scalar("loss", step), scalar("acc", 1), step=step) for step in range(10)))
+    write_run(logs / "b", event(scalar("loss", 1)), event(text("note", ["=1+1", "-"])))
+    yield from tab_of(logs)
+
+
+class Gate:
+    """Holds conversions back before they begin, until it is opened."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        self.arrived = 0
+        self.cancelled = 0
+
+    def convert(self, *arguments: Any, on_bytes: Any, **options: Any) -> Any:
+        self.arrived += 1
+        try:
+            while not self.opened.wait(0.01):
+                on_bytes(1)
+        except BaseException:
+            self.cancelled += 1
+            raise
+        return convert(*arguments, on_bytes=on_bytes, **options)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    gate = Gate()
+    monkeypatch.setattr(conversion, "convert", gate.convert)
+    yield gate
+    gate.opened.set()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"escape_formulas": False},
+        {"layout": "tags"},
+        {"layout": "wide", "time": ["iso", "relative"]},
+        {"layout": "long", "format": "jsonl"},
+        {"format": "csv.gz", "kinds": ["scalars", "text"]},
+        {"format": "parquet", "tensors": "base64"},
+        {"tensors": "npy", "kinds": ["tensors"]},
+        {"restarts": "supersede", "runs": ["restarted"]},
+        {"runs": ["tf1", "tf2"], "tags": ["loss"]},
+        {"what": "hparams"},
+    ],
+    ids=str,
+)
+def test_an_archive_is_what_the_planned_command_writes(
+    samples: Tab, request_: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = samples.post("plan", request_).json
+    program, *arguments = shlex.split(plan["command"])
+    assert program == "tb2csv"
+    out = tmp_path / "out"
+    ran = run_here(capsys, *(out if argument == "tensorboard-tables" else argument for argument in arguments))
+    assert ran.status in {0, 3}, ran.stderr
+    files = files_of_folder(out)
+    assert samples.archive(**request_) == files
+    rows = list(csv.DictReader(io.StringIO(files["index.csv"].decode())))
+    assert plan["tables"] == len(rows)
+
+
+def test_the_planned_rows_of_scalars_are_those_of_the_tables(samples: Tab) -> None:
+    plan = samples.post("plan", {"kinds": ["scalars"]}).json
+    files = samples.archive(kinds=["scalars"])
+    index = list(csv.DictReader(io.StringIO(files["index.csv"].decode())))
+    assert plan["rows"] == sum(int(row["rows"]) for row in index)
+    written = sum(len(data) for path, data in files.items() if path.endswith(".csv") and path != "index.csv")
+    assert 0.7 < plan["bytes"] / written < 1.4
+
+
+def test_an_archive_can_be_unpacked_by_others(samples: Tab, tmp_path: Path) -> None:
+    archive = tmp_path / "all.zip"
+    archive.write_bytes(samples.get(f"download/{samples.export()}").data)
+    done = subprocess.run(["unzip", "-t", archive], capture_output=True, text=True, check=False)  # noqa: S607
+    assert done.returncode == 0, done.stdout
+    assert "No errors detected" in done.stdout
+
+
+def test_a_download_has_a_type_and_a_name(tab: Tab) -> None:
+    response = tab.get(f"download/{tab.export()}")
+    assert response.headers["Content-Type"] == "application/zip"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Content-Disposition"].startswith('attachment; filename="tensorboard-tables.zip"')
+    assert "Content-Length" not in response.headers
+    response.data  # noqa: B018 - read to its end
+
+
+def test_a_look_at_the_headers_starts_nothing_and_ends_nothing(tab: Tab) -> None:
+    token = tab.export()
+    response = tab.client.head(f"{tab.root}download/{token}")
+    assert (response.status_code, response.data) == (200, b"")
+    assert files_of_zip(tab.get(f"download/{token}").data)
+
+
+@pytest.mark.parametrize(
+    ("format_name", "media_type"), [("csv", "text/csv; charset=utf-8"), ("parquet", "application/vnd.apache.parquet")]
+)
+def test_one_table_is_one_file(tab: Tab, tmp_path: Path, format_name: str, media_type: str) -> None:
+    token = tab.export(runs=["a"], tags=["loss"], kinds=["scalars"], archive=False, format=format_name)
+    response = tab.get(f"download/{token}")
+    convert(tmp_path / "logs", tmp_path / "out", format=format_name)
+    expected = (tmp_path / "out" / "a" / "scalars" / f"loss.{format_name}").read_bytes()
+    assert response.data == expected
+    assert response.headers["Content-Type"] == media_type
+    assert response.headers["Content-Length"] == str(len(expected))
+    assert f'filename="a-loss.{format_name}"' in response.headers["Content-Disposition"]
+
+
+def test_the_table_of_trials_is_one_file(samples: Tab, tmp_path: Path) -> None:
+    convert(SAMPLE_LOGS, tmp_path / "out")
+    token = samples.export(what="hparams", archive=False)
+    assert samples.get(f"download/{token}").data == (tmp_path / "out" / "hparams.csv").read_bytes()
+    assert samples.job(token).name == "hparams.csv"
+
+
+def test_one_file_of_a_histogram_is_its_buckets(samples: Tab, tmp_path: Path) -> None:
+    convert(SAMPLE_LOGS, tmp_path / "out")
+    stats = next((tmp_path / "out").rglob("*.stats.csv"))
+    table = stats.with_name(stats.name.replace(".stats", ""))
+    run = table.relative_to(tmp_path / "out").parts[0]
+    index = {row["path"]: row for row in csv.DictReader((tmp_path / "out" / "index.csv").read_text().splitlines())}
+    tag = index[table.relative_to(tmp_path / "out").as_posix()]["tag"]
+    token = samples.export(runs=[run], tags=[tag], kinds=["histograms"], archive=False)
+    assert samples.get(f"download/{token}").data == table.read_bytes()
+
+
+def test_a_table_with_files_beside_it_needs_an_archive(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    write_run(
+        logs,
+        event(image("i", 1, 1, b"png"), audio("a", (b"wav", b"")), tensor("t", np.zeros(3))),
+        event(tensor("t", np.zeros((2, 2)))),
+    )
+    for tab in tab_of(logs):
+        for tag, options in [("i", {}), ("a", {}), ("t", {}), ("t", {"tensors": "npy"})]:
+            response = tab.post("export", {"tags": [tag], "archive": False, **options})
+            assert (response.status_code, response.json["error"]["code"]) == (400, "needs_archive"), tag
+        assert len(tab.archive(tags=["t"])) == 4  # as its rank changes, it has two tables
+
+
+def test_text_that_is_a_formula_is_escaped_unless_somebody_says_no(tab: Tab) -> None:
+    escaped = tab.archive(runs=["b"], kinds=["text"])
+    assert b"0.0,0,0,'=1+1\n0.0,0,1,'-\n" in escaped["b/text/note.csv"]
+    plain = tab.archive(runs=["b"], kinds=["text"], escape_formulas=False)
+    assert b"0.0,0,0,=1+1\n0.0,0,1,-\n" in plain["b/text/note.csv"]
+
+
+HOSTILE = [
+    "=cmd()|' /C calc'!A0",
+    "../../x",
+    "/etc/passwd",
+    "<img src=x onerror=alert(1)>",
+    "a\nb\x00",
+    "C:\\x",
+    "ü\u202e",
+]
+
+
+def test_hostile_names_stay_names(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    values = [scalar(tag, 1) for tag in HOSTILE]
+    write_run(logs / HOSTILE[0].replace("/", "-"), event(*values))
+    write_run(logs / "<img src=x onerror=alert(1)>", event(*values))
+    for tab in tab_of(logs):
+        index = tab.index()
+        assert sorted(HOSTILE) == index["tags"]
+        files = tab.archive()
+        assert len(files) == 2 * len(HOSTILE) + 2
+        for path in files:
+            assert not path.startswith("/")
+            assert ".." not in path.split("/")
+            assert not set('<>:"\\|?*\n\x00') & set(path)
+        rows = list(csv.reader(io.StringIO(files["index.csv"].decode(), newline="")))
+        assert not [cell for row in rows for cell in row if cell[:1] in {"=", "+", "-", "@", "\t", "\r"}]
+        for tag in HOSTILE:
+            body = {"runs": index["runs"][:1], "tags": [tag], "archive": False}
+            assert shlex.split(tab.post("plan", body).json["command"])[0] == "tb2csv"
+            response = tab.get(f"download/{tab.export(**body)}")
+            assert response.data.startswith(b"wall_time,step,value\n")
+            assert "\n" not in response.headers["Content-Disposition"]
+            assert response.headers["Content-Disposition"].isascii()
+
+
+def test_status_follows_an_export(tab: Tab, gate: Gate) -> None:
+    token = tab.export()
+    until(lambda: gate.arrived)
+    status = tab.status(token)
+    assert (status["state"], status["report"], status["error"], status["bytes"]) == ("running", None, None, None)
+    assert status["progress"]["total"] == sum(
+        path.stat().st_size for path in Path(tab.plugin._sources.folders[0].path).rglob("*v2")
+    )
+    gate.opened.set()
+    until(lambda: tab.status(token)["state"] == "ready")
+    status = tab.status(token)
+    assert status["report"]["values_read"] == status["report"]["values_written"] == 22
+    assert status["report"]["damage"] == []
+    archive = files_of_zip(tab.get(f"download/{token}").data)
+    assert status["bytes"] == sum(map(len, archive.values()))
+    assert tab.status(token)["state"] == "sent"
+    assert files_of_zip(tab.get(f"download/{token}").data) == archive  # download managers ask twice
+
+
+def test_damage_is_told_and_its_list_cut(samples: Tab) -> None:
+    token = samples.export(runs=["damaged"])
+    samples.get(f"download/{token}").data  # noqa: B018
+    report = samples.status(token)["report"]
+    assert report["damage_count"] == len(report["damage"]) > 0
+    assert report["damage"][0]["path"].startswith("damaged/")
+
+
+def test_two_at_once_and_the_others_wait_for_their_turn(tab: Tab, gate: Gate) -> None:
+    tokens = [tab.export() for _ in range(4)]
+    until(lambda: gate.arrived == 2)
+    states = [tab.status(token) for token in tokens]
+    assert [status["state"] for status in states] == ["running", "running", "queued", "queued"]
+    assert [status["position"] for status in states] == [0, 0, 1, 2]
+    tab.post(f"cancel/{tokens[2]}", {})
+    assert tab.status(tokens[3])["position"] == 1
+    tab.post(f"cancel/{tokens[0]}", {})
+    until(lambda: tab.status(tokens[3])["state"] == "running")
+    gate.opened.set()
+    assert files_of_zip(tab.get(f"download/{tokens[3]}").data)
+    assert gate.arrived == 3
+
+
+def test_a_cancelled_export_ends_at_once_and_leaves_nothing(tab: Tab, gate: Gate) -> None:
+    token = tab.export()
+    until(lambda: gate.arrived)
+    folder = tab.job(token).folder
+    assert folder is not None
+    assert folder.is_dir()
+    assert tab.post(f"cancel/{token}", {}).json == {"state": "cancelled"}
+    until(lambda: gate.cancelled)
+    until(lambda: not folder.exists())
+    status = tab.status(token)
+    assert (status["state"], status["error"]["code"]) == ("cancelled", "cancelled")
+    response = tab.get(f"download/{token}")
+    assert (response.status_code, response.json["error"]["code"]) == (410, "cancelled")
+
+
+def test_a_download_that_waits_is_cut_when_the_export_is_cancelled(tab: Tab, gate: Gate) -> None:
+    token = tab.export()
+    pieces = tab.get(f"download/{token}", buffered=False).response
+    assert next(pieces).startswith(b"PK")
+    tab.post(f"cancel/{token}", {})
+    with pytest.raises(ConnectionAbortedError, match="cancelled"):
+        next(pieces)
+    until(lambda: gate.cancelled)
+
+
+def test_the_first_bytes_come_before_the_conversion_is_done(tab: Tab, gate: Gate) -> None:
+    token = tab.export()
+    response = tab.get(f"download/{token}", buffered=False)
+    first = next(response.response)
+    assert first.startswith(b"PK\x03\x04")
+    assert tab.status(token)["state"] == "running"
+    gate.opened.set()
+    assert files_of_zip(first + b"".join(response.response))
+
+
+def test_an_export_that_fails_says_so_late_and_cuts_the_download(
+    tab: Tab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        message = "no space left in /somewhere"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(conversion, "convert", fail)
+    token = tab.export()
+    until(lambda: tab.status(token)["state"] == "failed")
+    status = tab.status(token)
+    assert status["error"]["code"] == "internal"
+    assert "/somewhere" not in status["error"]["message"]
+    assert "no space left" in caplog.text
+    assert tab.get(f"download/{token}").status_code == 410
+
+
+def test_an_error_of_tb2csv_reaches_the_page_without_a_path(tab: Tab, gate: Gate, tmp_path: Path) -> None:
+    token = tab.export()
+    until(lambda: gate.arrived)
+    for path in list((tmp_path / "logs").rglob("*v2")):
+        path.unlink()
+    gate.opened.set()
+    until(lambda: tab.status(token)["state"] in {"failed", "ready"})
+    later = tab.export()
+    until(lambda: tab.status(later)["state"] == "failed")
+    error = tab.status(later)["error"]
+    assert error["code"] == "failed"
+    assert str(tmp_path) not in error["message"]
+    assert "no event files" in error["message"]
+
+
+def test_a_package_that_is_gone_is_named(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ModuleNotFoundError(name="polars")
+
+    monkeypatch.setattr(conversion, "convert", fail)
+    token = tab.export()
+    until(lambda: tab.status(token)["state"] == "failed")
+    assert tab.status(token)["error"] == {
+        "code": "broken",
+        "message": "polars cannot be imported; install tb2csv anew.",
+    }
+
+
+def test_a_file_that_is_lost_in_mid_download_fails_it(tab: Tab) -> None:
+    token = tab.export()
+    until(lambda: tab.status(token)["state"] == "ready")
+    response = tab.get(f"download/{token}", buffered=False)
+    next(response.response)
+    job = tab.job(token)
+    assert job.result is not None
+    lost = max(path for path in job.result.rglob("*") if path.is_file())
+    lost.unlink()
+    lost.mkdir()
+    (lost / "x").symlink_to("nowhere")
+    with pytest.raises(OSError, match="No such file"):
+        list(response.response)
+    status = tab.status(token)
+    assert (status["state"], status["error"]["code"]) == ("failed", "sending")
+    assert str(job.folder) not in status["error"]["message"]
+
+
+def test_a_client_that_leaves_while_it_is_served_can_come_back(tab: Tab) -> None:
+    token = tab.export()
+    until(lambda: tab.status(token)["state"] == "ready")
+    response = tab.get(f"download/{token}", buffered=False)
+    next(response.response)
+    next(response.response)
+    assert tab.status(token)["state"] == "sending"
+    response.close()
+    assert tab.status(token)["state"] == "ready"
+    assert files_of_zip(tab.get(f"download/{token}").data)
+
+
+def test_a_client_that_vanishes_while_it_waits_frees_its_place(
+    tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_jobs, "_GRACE", 0.0)
+    monkeypatch.setattr(export_jobs, "_SWEEP", 0.1)
+    write_run(tmp_path / "run", event(scalar("loss", 1)))
+    with tensorboard_here(tmp_path) as served:
+        served.index()
+        tokens = [served.json(f"{API}export", {})["token"] for _ in range(3)]
+        running, queued = served.hanging_download(tokens[0]), served.hanging_download(tokens[2])
+        queued.close()
+        until(lambda: served.json(f"{API}status/{tokens[2]}")["state"] == "cancelled")
+        assert gate.arrived == 2
+        another = served.json(f"{API}export", {})["token"]
+        running.close()
+        until(lambda: served.json(f"{API}status/{tokens[0]}")["state"] == "cancelled")
+        until(lambda: served.json(f"{API}status/{another}")["state"] == "running")
+        gate.opened.set()
+        assert files_of_zip(served.get(f"{API}download/{another}"))
+
+
+def test_a_client_that_waits_beside_another_does_not_end_the_export(
+    tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_jobs, "_GRACE", 0.0)
+    monkeypatch.setattr(export_jobs, "_SWEEP", 0.1)
+    write_run(tmp_path / "run", event(scalar("loss", 1)))
+    with tensorboard_here(tmp_path) as served:
+        served.index()
+        token = served.json(f"{API}export", {})["token"]
+        first, second = served.hanging_download(token), served.hanging_download(token)
+        first.close()
+        time.sleep(2 * export_jobs._LOOK)  # in which it would have been noticed
+        assert served.json(f"{API}status/{token}")["state"] == "running"
+        gate.opened.set()
+        with second:
+            data = b"".join(iter(lambda: second.recv(1 << 16), b""))
+        assert data.endswith(b"0\r\n\r\n")  # the end of what is sent in chunks
+
+
+def test_what_nobody_fetches_is_removed(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_jobs, "_SWEEP", 0.01)
+    monkeypatch.setattr(export_jobs, "_KEPT", 0.05)
+    token = tab.export()
+    job = tab.job(token)
+    until(lambda: job.state != "queued")
+    until(lambda: job.token not in tab.jobs._jobs)
+    assert tab.get(f"status/{token}").status_code == 404
+    assert job.folder is None
+    assert job.error is not None
+    assert job.error.code == "expired"
+
+
+@pytest.mark.usefixtures("gate")
+def test_too_many_exports_are_refused_and_old_ones_give_way(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_jobs, "_MOST_JOBS", 3)
+    tokens = [tab.export() for _ in range(3)]
+    response = tab.post("export", {})
+    assert (response.status_code, response.json["error"]["code"]) == (429, "busy")
+    tab.post(f"cancel/{tokens[1]}", {})
+    assert tab.export()
+    assert tab.get(f"status/{tokens[1]}").status_code == 404
+
+
+def test_the_end_of_tensorboard_ends_exports_and_removes_their_folders(tab: Tab, gate: Gate) -> None:
+    token = tab.export()
+    until(lambda: gate.arrived)
+    folder = tab.job(token).folder
+    assert folder is not None
+    tab.close()
+    assert gate.cancelled == 1
+    assert not folder.parent.exists()
+    assert tab.post("export", {}).json["error"]["code"] == "closing"
+
+
+def test_exports_do_not_go_where_event_files_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "cache"
+    elsewhere.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "logs"))
+    monkeypatch.setattr("tb2csv.tensorboard_plugin.work_folders.SHARED", str(tmp_path / "logs" / "run"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(elsewhere))
+    write_run(tmp_path / "logs" / "run", event(scalar("loss", 1)))
+    for tab in tab_of(tmp_path / "logs"):
+        token = tab.export()
+        assert files_of_zip(tab.get(f"download/{token}").data)
+        folder = tab.job(token).folder
+        assert folder is not None
+        assert elsewhere in folder.parents
+    assert not list(elsewhere.iterdir())
+
+
+def test_an_archive_of_large_files_is_zip64_and_that_of_small_ones_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = bytes(range(256)) * 4096
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_bytes(content)
+    zip64_end = b"PK\x06\x06"
+    assert zip64_end not in b"".join(stream_zip("root", lambda: tmp_path / "folder"))
+    monkeypatch.setattr("zipfile.ZIP64_LIMIT", 1000)  # of the writer; the true one takes four gigabytes
+    pieces = list(stream_zip("root", lambda: tmp_path / "folder"))
+    assert max(map(len, pieces)) < len(content)  # it was not all in memory
+    assert zip64_end in pieces[-1]
+    archive = tmp_path / "large.zip"
+    archive.write_bytes(b"".join(pieces))
+    done = subprocess.run(["unzip", "-p", archive, "root/file"], capture_output=True, check=True)  # noqa: S607
+    assert done.stdout == content
+
+
+def test_hparams_of_a_small_log_are_planned_as_one_table(tmp_path: Path) -> None:
+    write_run(tmp_path / "x", event(hparams_start({"lr": 0.1})), event(scalar("loss", 1)))
+    write_run(tmp_path / "y", event(hparams_start({"lr": 0.2})), event(scalar("loss", 2)))
+    for tab in tab_of(tmp_path):
+        assert tab.post("plan", {"what": "hparams"}).json["tables"] == 1
+        assert tab.post("plan", {}).json["tables"] == 3

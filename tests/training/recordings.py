@@ -1,0 +1,65 @@
+"""What a recorder wrote, read back by TensorBoard's own loader: none of tb2csv's code stands between."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Rows = list[tuple[int, "npt.NDArray[Any]"]]
+
+
+def recorded(log_dir: Path) -> dict[str, Rows]:
+    """Return step and value of everything below a folder, by tag, in the order of the files and their records."""
+    series: defaultdict[str, Rows] = defaultdict(list)
+    for event in events(log_dir):
+        for value in event.summary.value:
+            assert value.HasField("tensor")
+            series[value.tag].append((event.step, tf.make_ndarray(value.tensor)))
+    return dict(series)
+
+
+def events(log_dir: Path) -> list[Event]:
+    """Return all events of a folder."""
+    found = []
+    for path in event_files(log_dir):
+        found += [Event.FromString(record) for record in RawEventFileLoader(str(path)).Load()]
+    return found
+
+
+def event_files(log_dir: Path) -> list[Path]:
+    """Return the event files of a folder, the oldest first."""
+    return sorted(Path(log_dir).glob("events.out.tfevents.*"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def steps(rows: Rows) -> list[int]:
+    """Return the steps of a tag."""
+    return [step for step, _ in rows]
+
+
+def at(rows: Rows, step: int) -> npt.NDArray[Any]:
+    """Return the one value of a tag at a step."""
+    (value,) = [value for each, value in rows if each == step]
+    return value
+
+
+def numpy_statistics(array: npt.NDArray[Any]) -> dict[str, float]:
+    """Return the seven numbers as numpy computes them."""
+    flat = np.asarray(array, np.float64).ravel()
+    return {
+        "norm": float(np.linalg.norm(flat)),
+        "mean": float(flat.mean()),
+        "std": float(flat.std()),
+        "min": float(flat.min()),
+        "max": float(flat.max()),
+        "zero_share": float((flat == 0).mean()),
+        "nan_count": float(np.isnan(flat).sum()),
+    }

@@ -1,0 +1,243 @@
+"""Layer errors: the gradient of the loss with respect to what a layer gives, in models of every sort."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from recordings import at, recorded, steps
+
+from tb2csv.errors import RecorderError
+from tb2csv.recorders import TrainingRecorder, layer_errors, layer_mse, record_layer_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RANDOM = np.random.default_rng(5)
+X = RANDOM.normal(size=(10, 4))
+Y = RANDOM.normal(size=(10, 2))
+
+
+@pytest.fixture(autouse=True)
+def _float64() -> Iterator[None]:
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    keras.utils.set_random_seed(3)
+    yield
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+
+
+def dense(units: int, name: str, activation: str | None = "tanh") -> keras.layers.Layer:
+    return keras.layers.Dense(units, activation=activation, name=name)
+
+
+def functional() -> keras.Model:
+    """A skip connection past a dropout, which gives back what it gets; an Add; a layer that is used twice."""
+    inputs = keras.Input((4,))
+    first = dense(3, "first")(inputs)
+    dropped = keras.layers.Dropout(0.5, name="dropout")(first)
+    shared = dense(3, "shared")
+    added = keras.layers.Add(name="add")([shared(dropped), shared(first)])
+    return keras.Model(inputs, dense(2, "last", None)(added), name="functional")
+
+
+def sequential() -> keras.Model:
+    return keras.Sequential([keras.Input((4,)), dense(3, "first"), dense(2, "last", None)], name="sequential")
+
+
+def nested() -> keras.Model:
+    encoder = keras.Sequential([keras.Input((4,)), dense(3, "first"), dense(3, "second")], name="encoder")
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, dense(2, "last", None)(encoder(inputs)), name="nested")
+
+
+class Subclassed(keras.Model):
+    def __init__(self) -> None:
+        super().__init__(name="subclassed")
+        self.first = dense(3, "first")
+        self.rest = [dense(3, "middle"), dense(2, "last", None)]
+
+    def call(self, x: Any) -> Any:
+        x = self.first(x)
+        return self.rest[1](self.rest[0](x) + x)
+
+
+def subclassed() -> keras.Model:
+    model = Subclassed()
+    model(X)
+    return model
+
+
+def mse(y: Any, predictions: Any) -> Any:
+    return tf.reduce_mean(tf.square(y - predictions))
+
+
+#: Of each model, the outputs and how to compute the loss from what is added to one of them.
+MODELS = {
+    functional: {"first", "dropout", "shared#0", "shared#1", "add", "last"},
+    sequential: {"first", "last"},
+    nested: {"encoder", "encoder/first", "encoder/second", "last"},
+    subclassed: {"first", "middle", "last"},
+}
+
+
+def loss_with(model: keras.Model, layer: keras.layers.Layer, use: int, added: Any) -> float:
+    """Return the loss with ``added`` on top of the output of the layer's call number ``use``."""
+    calls = []
+    original = layer.call
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        output = original(*args, **kwargs)
+        return output + added if len(calls) == use + 1 else output
+
+    layer.call = call
+    try:
+        return float(mse(Y, model(X, training=False)))
+    finally:
+        del layer.call
+
+
+def find(model: keras.Model, name: str) -> tuple[keras.layers.Layer, int]:
+    path, _, use = name.partition("#")
+    layer = model
+    for part in path.split("/"):
+        (layer,) = [each for each in layer.layers if each.name == part]
+    return layer, int(use or 0)
+
+
+@pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
+def test_against_finite_differences(make: Any) -> None:
+    model = make()
+    errors = layer_errors(model, X, Y, mse)
+    assert set(errors) == MODELS[make]
+    for name, tensor in errors.items():
+        error = tensor.numpy()
+        layer, use = find(model, name)
+        for index in [(0, 0), np.unravel_index(np.abs(error).argmax(), error.shape)]:
+            added = np.zeros_like(error)
+            added[index] = 1e-4
+            far = loss_with(model, layer, use, 2 * added) - loss_with(model, layer, use, -2 * added)
+            near = loss_with(model, layer, use, added) - loss_with(model, layer, use, -added)
+            assert error[index] == pytest.approx((8 * near - far) / 12e-4, rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("how", ["graph", "eager", "several batches at one go"])
+def test_in_fit_they_are_those_of_each_batch(make: Any, how: str, tmp_path: Path) -> None:
+    model = make()
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0  # in training it would drop what nobody can drop again
+    model.compile(
+        keras.optimizers.SGD(0.0),
+        "mse",
+        run_eagerly=how == "eager",
+        steps_per_execution=2 if how.startswith("several") else 1,
+        jit_compile=how == "graph",
+    )
+    recorder = TrainingRecorder(tmp_path, layer_errors_every=1)
+    model.fit(X, Y, batch_size=4, epochs=2, shuffle=False, verbose=0, callbacks=[recorder])
+    assert model.jit_compile is (how == "graph")
+    found = recorded(tmp_path)
+    for step, rows in enumerate([slice(0, 4), slice(4, 8), slice(8, 10)] * 2, 1):
+        expected = layer_errors(model, X[rows], Y[rows], mse)
+        for name in MODELS[make]:
+            error = expected[name].numpy()
+            np.testing.assert_allclose(at(found[f"layer_errors/{name}"], step), error, rtol=1e-9, atol=1e-15)
+            norm = float(at(found[f"layer_errors/{name}/norm"], step))
+            assert norm == pytest.approx(np.linalg.norm(error), rel=1e-6)
+        assert int(at(found["batch/epoch"], step)) == (step - 1) // 3
+
+
+def test_chosen_layers_at_chosen_steps_summed_over_the_samples(tmp_path: Path) -> None:
+    model = nested()
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    recorder = TrainingRecorder(
+        tmp_path, layer_errors_every=2, layers=["encoder/second"], layer_error_samples="sum", batch_every=None
+    )
+    model.fit(X, Y, batch_size=4, shuffle=False, verbose=0, callbacks=[recorder])
+    found = recorded(tmp_path)
+    assert {tag for tag in found if tag.startswith("layer_errors/")} == {
+        "layer_errors/encoder/second",
+        "layer_errors/encoder/second/norm",
+    }
+    assert steps(found["layer_errors/encoder/second"]) == [2]
+    expected = layer_errors(model, X[4:8], Y[4:8], mse)["encoder/second"].numpy()
+    np.testing.assert_allclose(at(found["layer_errors/encoder/second"], 2), expected.sum(axis=0), rtol=1e-9)
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_in_a_loop_of_ones_own(in_graph: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a case
+    model = functional()
+    recorder = TrainingRecorder(tmp_path)
+
+    def step(number: Any, x: Any, y: Any) -> Any:
+        return record_layer_errors(model, x, y, mse, step=number, layers=["shared", "add"])
+
+    run = tf.function(step) if in_graph else step
+    with recorder.as_default():
+        for number in (1, 2):
+            returned = run(tf.constant(number, tf.int64), tf.constant(X * number), tf.constant(Y))
+    found = recorded(tmp_path)
+    for name in ("shared#0", "shared#1", "add"):
+        assert steps(found[f"layer_errors/{name}"]) == [1, 2]
+        np.testing.assert_allclose(at(found[f"layer_errors/{name}"], 2), returned[name].numpy(), rtol=1e-12)
+        expected = layer_errors(model, X, Y, mse)[name].numpy()
+        np.testing.assert_allclose(at(found[f"layer_errors/{name}"], 1), expected, rtol=1e-9)
+
+
+def test_outputs_of_higher_rank_are_a_row_for_each_sample(tmp_path: Path) -> None:
+    model = keras.Sequential(
+        [keras.Input((5, 5, 1)), keras.layers.Conv2D(2, 3, name="conv"), keras.layers.Flatten(), dense(2, "last")]
+    )
+    x = RANDOM.normal(size=(3, 5, 5, 1))
+    with TrainingRecorder(tmp_path).as_default():
+        errors = record_layer_errors(model, x, Y[:3], mse, step=4, layers=["conv"])
+    assert errors["conv"].shape == (3, 3, 3, 2)
+    np.testing.assert_array_equal(at(recorded(tmp_path)["layer_errors/conv"], 4), errors["conv"].numpy().reshape(3, 18))
+
+
+def test_a_layer_with_several_outputs_has_an_error_for_each() -> None:
+    inputs = keras.Input((3, 4))
+    output, state, _ = keras.layers.LSTM(2, return_state=True, name="lstm")(inputs)
+    model = keras.Model(inputs, keras.layers.Add(name="add")([output, state]))
+    errors = layer_errors(model, RANDOM.normal(size=(5, 3, 4)), Y[:5], mse)
+    # The loss depends on the output and on the first state, which are alike; not on the second state.
+    assert set(errors) == {"lstm/0", "lstm/1", "add"}
+    np.testing.assert_allclose(errors["lstm/0"], errors["add"].numpy())
+
+
+def test_mse_of_layers(tmp_path: Path) -> None:
+    model = functional()
+    target = RANDOM.normal(size=(10, 3))
+    first = model.get_layer("first")(X).numpy()
+    shared = model.get_layer("shared")(first).numpy()
+    with TrainingRecorder(tmp_path).as_default():
+        errors = layer_mse(model, X, {"first": target, "shared#1": target}, step=3)
+    expected = {"first": np.mean((first - target) ** 2), "shared#1": np.mean((shared - target) ** 2)}
+    assert {name: float(error) for name, error in errors.items()} == pytest.approx(expected, rel=1e-12)
+    found = recorded(tmp_path)
+    for name, value in expected.items():
+        assert float(at(found[f"layer_mse/{name}"], 3)) == pytest.approx(value, rel=1e-6)
+
+
+def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
+    model = nested()
+    with pytest.raises(RecorderError, match="no recorder to write to; call it within"):
+        record_layer_errors(model, X, Y, mse, step=1)
+    with pytest.raises(RecorderError, match=r"no layer 'fist'; it has input_layer.*, encoder, encoder/first"):
+        layer_errors(model, X, Y, mse, layers=["fist"])
+    with pytest.raises(RecorderError, match=r"no layer output 'none' in this forward pass; there are .*encoder/first"):
+        layer_mse(model, X, {"none": X})
+    with pytest.raises(RecorderError, match=r"target of encoder has the shape \(10, 4\), its output \(10, 3\)"):
+        layer_mse(model, X, {"encoder": X})
+    with pytest.raises(RecorderError, match="has no layers; call it once"):
+        layer_errors(keras.Sequential(), X, Y, mse)
+    with pytest.raises(RecorderError, match="samples='all' is not known"):
+        TrainingRecorder(tmp_path, layer_errors_every=1, layer_error_samples="all")  # type: ignore[arg-type]
