@@ -32,9 +32,9 @@ SMALL_FLOATS: Final = {
 
 
 @cache
-def values_of_codes(name: str) -> npt.NDArray[np.float32]:
+def values_of_codes(layout: SmallFloat) -> npt.NDArray[np.float32]:
     """Return the values of the codes 0 to 255 of a small float; bits above its sign have no meaning."""
-    exponent_bits, mantissa_bits, bias, nans, infinities = SMALL_FLOATS[name]
+    exponent_bits, mantissa_bits, bias, nans, infinities = layout
     codes = np.arange(256)
     exponent = (codes >> mantissa_bits) & ((1 << exponent_bits) - 1)
     # Exponent 0 means subnormal: no hidden leading bit, and the scale of exponent 1.

@@ -15,13 +15,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from functools import cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
 from tb2csv.errors import DecodeError
+from tb2csv.small_floats import SMALL_FLOATS, SmallFloat, values_of_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,23 +63,9 @@ def _low_bits(bits: int) -> _Widen:
     return lambda values: values & mask if values.dtype.kind == "u" else ((values & mask) ^ sign) - sign
 
 
-def _small_float(
-    exponent_bits: int, mantissa_bits: int, bias: int, *, nans: Sequence[int] = (), infinities: Sequence[int] = ()
-) -> _Widen:
-    """Return what widens floats of 8 bits or fewer; ``nans`` and ``infinities`` are their codes, of both signs."""
-
-    @cache
-    def table() -> _Array:
-        codes = np.arange(256)  # bits above the sign, where a float has fewer than 8, have no meaning
-        exponent = (codes >> mantissa_bits) & ((1 << exponent_bits) - 1)
-        # Exponent 0 means subnormal: no hidden leading bit, and the scale of exponent 1.
-        significand = (codes & ((1 << mantissa_bits) - 1)) + ((exponent > 0) << mantissa_bits)
-        values: _Array = np.ldexp(significand.astype(np.float32), np.maximum(exponent, 1) - bias - mantissa_bits)
-        values[list(infinities)] = np.inf
-        values[list(nans)] = np.nan
-        return np.where((codes >> (exponent_bits + mantissa_bits)) & 1, -values, values)
-
-    return lambda values: table()[values]
+def _small_float(layout: SmallFloat) -> _Widen:
+    """Return what widens floats of 8 bits or fewer."""
+    return lambda codes: values_of_codes(layout)[codes]
 
 
 def _plain(entries: Sequence[Any], dtype: _Dtype) -> _Array:
@@ -129,10 +115,13 @@ class _Dtype:
     widen: _Widen = _native  # from tensor_content
 
 
+def _float8(name: str) -> _Dtype:
+    return _Dtype(name, "u1", ("float8_val",), widen=_small_float(SMALL_FLOATS[name]))
+
+
 # PyTorch puts uint8 in uint32_val, where neither TensorFlow nor TensorBoard looks: they read zeros, or fail.
 _INTS: Final = ("int_val", "uint32_val")
-_E5M2: Final = _small_float(5, 2, 15, nans=(0x7D, 0x7E, 0x7F, 0xFD, 0xFE, 0xFF), infinities=(0x7C, 0xFC))
-# By enum DataType of types.proto. "fn" floats have no infinity; in "fnuz" what would be -0.0 is the one NaN.
+# By enum DataType of types.proto.
 _NUMERIC: Final = {
     1: _Dtype("float32", "<f4", ("float_val",)),
     2: _Dtype("float64", "<f8", ("double_val",)),
@@ -154,16 +143,16 @@ _NUMERIC: Final = {
     19: _Dtype("float16", "<f2", ("half_val",), _halves),
     22: _Dtype("uint32", "<u4", ("uint32_val",)),
     23: _Dtype("uint64", "<u8", ("uint64_val",)),
-    24: _Dtype("float8_e5m2", "u1", ("float8_val",), widen=_E5M2),
-    25: _Dtype("float8_e4m3fn", "u1", ("float8_val",), widen=_small_float(4, 3, 7, nans=(0x7F, 0xFF))),
-    26: _Dtype("float8_e4m3fnuz", "u1", ("float8_val",), widen=_small_float(4, 3, 8, nans=(0x80,))),
-    27: _Dtype("float8_e4m3b11fnuz", "u1", ("float8_val",), widen=_small_float(4, 3, 11, nans=(0x80,))),
-    28: _Dtype("float8_e5m2fnuz", "u1", ("float8_val",), widen=_small_float(5, 2, 16, nans=(0x80,))),
+    24: _float8("float8_e5m2"),
+    25: _float8("float8_e4m3fn"),
+    26: _float8("float8_e4m3fnuz"),
+    27: _float8("float8_e4m3b11fnuz"),
+    28: _float8("float8_e5m2fnuz"),
     29: _Dtype("int4", "i1", _INTS, _integers, _low_bits(4)),
     30: _Dtype("uint4", "u1", _INTS, _integers, _low_bits(4)),
     31: _Dtype("int2", "i1", _INTS, _integers, _low_bits(2)),
     32: _Dtype("uint2", "u1", _INTS, _integers, _low_bits(2)),
-    33: _Dtype("float4_e2m1fn", "u1", ("float8_val",), widen=_small_float(2, 1, 1)),
+    33: _Dtype("float4_e2m1fn", "u1", ("float8_val",), widen=_small_float(SmallFloat(2, 1, 1))),
 }
 _STRING: Final = 7
 _OTHER_NAMES: Final = {0: "invalid", _STRING: "string", 20: "resource", 21: "variant"}

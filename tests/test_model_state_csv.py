@@ -20,8 +20,6 @@ from tb2csv.model_state import STYLES, ModelState, StateTensor, read_state, writ
 from tb2csv.model_state.csv_cells import read_cell, scan_rows
 from tb2csv.model_state.dtypes import DTYPES
 from tb2csv.model_state.number_text import numbers_to_text, text_to_numbers, widest
-from tb2csv.small_floats import SMALL_FLOATS, values_of_codes
-from tb2csv.tensor_protos import decode_content
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,12 +122,6 @@ def test_nans_show_their_bits_but_for_the_usual_one() -> None:
     bits = np.array([0x7FC00000, 0xFFC00000, 0x7FC00001, 0x7F800001], "<u4")
     text = numbers_to_text(bits.view("<f4"), DTYPES["float32"])
     assert text == b"NaN,NaN:0xffc00000,NaN:0x7fc00001,NaN:0x7f800001"
-
-
-@pytest.mark.parametrize("name", SMALL_FLOATS)
-def test_small_floats_are_what_tensor_protos_has(name: str) -> None:
-    number = {"float8_e5m2": 24, "float8_e4m3fn": 25, "float8_e4m3fnuz": 26, "float8_e4m3b11fnuz": 27}.get(name, 28)
-    np.testing.assert_array_equal(values_of_codes(name), decode_content(bytes(range(256)), number))
 
 
 @pytest.mark.parametrize(

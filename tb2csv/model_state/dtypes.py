@@ -91,18 +91,21 @@ def _float32_to_float16(values: _Array) -> _Array:
 
 
 def _small_float(name: str) -> Dtype:
+    layout = SMALL_FLOATS[name]
+
+    def widen(codes: _Array) -> _Array:
+        return values_of_codes(layout)[codes]
+
     def narrow(values: _Array) -> _Array:
-        table = values_of_codes(name).view(np.uint32)
+        table = values_of_codes(layout).view(np.uint32)
         order = np.argsort(table, kind="stable")
         places = np.searchsorted(table[order], values.view(np.uint32))
         codes = order[np.minimum(places, len(order) - 1)].astype(np.uint8)
-        found = values_of_codes(name)[codes]
+        found = widen(codes)
         _refuse_inexact(name, values[(found.view(np.uint32) != values.view(np.uint32)) & ~np.isnan(values)])
         return codes
 
-    return Dtype(
-        name, "u1", "<f4", lambda codes: values_of_codes(name)[codes], narrow, "u1", SMALL_FLOATS[name].nans[0]
-    )
+    return Dtype(name, "u1", "<f4", widen, narrow, "u1", layout.nans[0])
 
 
 def _refuse_inexact(name: str, odd: _Array) -> None:

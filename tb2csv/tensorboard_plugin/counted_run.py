@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _Number = TypeVar("_Number", bound=np.generic)
 
 #: Less than a conversion's, for two chunks are held for each processor, and nothing is written here.
-_CHUNK_SIZE: Final = 8 << 20
+_CHUNK_SIZE: Final = 4 << 20
 
 
 #: Kinds whose tables may differ in their columns.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-import shutil
 import threading
 import time
 from collections import deque
@@ -255,7 +254,7 @@ class ExportJobs:
                 if error is not None:
                     self._end(job, FAILED, error)
                 if job.is_over:
-                    _remove(job)
+                    self._remove(job)
                 job.ended.set()
                 self._running -= 1
                 self._start_some()
@@ -294,8 +293,14 @@ class ExportJobs:
         job.state, job.error, job.result = state, error, None
         job.progress.is_to_end = True
         if not is_working:  # else it ends at the next bytes, and removes what it wrote then
-            _remove(job)
+            self._remove(job)
             job.ended.set()
+
+    def _remove(self, job: ExportJob) -> None:
+        """Remove what a job wrote."""
+        folder, job.folder = job.folder, None
+        if folder is not None:
+            self._folders.remove(folder)
 
     def _sweep(self) -> None:
         """Forget exports that nobody has asked for in a long time, as long as there are any."""
@@ -322,14 +327,6 @@ class ExportJobs:
     def _forget(self, job: ExportJob) -> None:
         self._end(job, CANCELLED, ExportError(EXPIRED, "Nobody fetched the export in time; start it again."))
         self._jobs.pop(job.token, None)
-
-
-def _remove(job: ExportJob) -> None:
-    """Remove what a job wrote, which may be ten thousand files, without keeping anybody waiting."""
-    folder, job.folder = job.folder, None
-    if folder is not None:
-        arguments = {"path": folder, "ignore_errors": True}
-        threading.Thread(target=shutil.rmtree, kwargs=arguments, name="tb2csv-remover", daemon=True).start()
 
 
 def _told(report: Report) -> dict[str, Any]:

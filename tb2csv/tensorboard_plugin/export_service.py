@@ -36,7 +36,7 @@ _PATIENCE: Final = 0.3
 #: Bytes that the page takes into the browser's memory at the most, where a browser cannot download by itself.
 _BLOB_LIMIT: Final = 256 << 20
 #: Of an event file at once: less than the command line takes, for TensorBoard has other things in memory.
-_CHUNK_SIZE: Final = 8 << 20
+_CHUNK_SIZE: Final = 4 << 20
 #: Previews at once.
 _PREVIEWS: Final = 2
 

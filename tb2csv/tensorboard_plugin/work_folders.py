@@ -30,6 +30,7 @@ class WorkFolders:
         self._apart_from = [Path(path).resolve() for path in apart_from]
         self._lock = threading.Lock()
         self._root: Path | None = None
+        self._removers: list[threading.Thread] = []
 
     def make(self, name: str) -> Path:
         """Return a new, empty folder; raises OutputError where none can be made."""
@@ -45,9 +46,20 @@ class WorkFolders:
             raise OutputError(message) from error
         return folder
 
-    def close(self) -> None:
-        """Remove all folders."""
+    def remove(self, folder: Path) -> None:
+        """Remove a folder, which may hold ten thousand files, without keeping anybody waiting."""
+        arguments = {"path": folder, "ignore_errors": True}
+        remover = threading.Thread(target=shutil.rmtree, kwargs=arguments, name="tb2csv-remover", daemon=True)
         with self._lock:
+            self._removers = [each for each in self._removers if each.is_alive()]
+            self._removers.append(remover)
+            remover.start()
+
+    def close(self) -> None:
+        """Remove all folders, when nobody writes into them any more."""
+        with self._lock:
+            for remover in self._removers:  # two at once would stumble over one another
+                remover.join()
             if self._root is not None:
                 shutil.rmtree(self._root, ignore_errors=True)
 
