@@ -219,9 +219,10 @@ def test_a_file_that_nobody_fetches_can_be_saved_by_the_page(opened: ExportPage,
         opened.button("Export all").click()
     button = opened.button("Save file of All series")
     expect(button).to_be_visible(timeout=15_000)
-    double.behaviour.job_state = None
     with opened.page.expect_download() as saved:
         button.click()
+    double.behaviour.job_state = None
+    expect(opened.jobs).to_contain_text("Done: ")
     assert saved.value.url.startswith("blob:")
     assert zipfile.ZipFile(io.BytesIO(content(saved.value))).testzip() is None
 

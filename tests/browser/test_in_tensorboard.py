@@ -53,6 +53,10 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+#: For tests in which it does not matter how TensorBoard was started.
+plainly = pytest.mark.parametrize("running", ["rust"], indirect=True)
+
+
 @pytest.fixture(scope="module", params=STARTS)
 def running(
     request: pytest.FixtureRequest, logs: Path, tmp_path_factory: pytest.TempPathFactory
@@ -89,6 +93,7 @@ def test_export_all_is_what_convert_writes(opened: ExportPage, logs: Path, tmp_p
     expect(opened.jobs).to_contain_text("of damaged bytes in the event files")
 
 
+@plainly
 @pytest.mark.parametrize("layout", ["tree", "tags", "wide", "long"])
 def test_a_selection_is_what_convert_selects(opened: ExportPage, logs: Path, tmp_path: Path, layout: str) -> None:
     opened.select(runs="^(tf2|keras/train)$", tags="loss")
@@ -101,6 +106,7 @@ def test_a_selection_is_what_convert_selects(opened: ExportPage, logs: Path, tmp
     assert files_of_zip(content(saved.value)) == files_of_folder(tmp_path / "out")
 
 
+@plainly
 @pytest.mark.parametrize("layout", ["tree", "tags", "wide", "long"])
 def test_one_series_is_saved_as_one_file_in_every_layout(opened: ExportPage, layout: str) -> None:
     opened.select(runs="^tf2$", tags="^learning_rate$")
@@ -140,6 +146,7 @@ def test_rows_are_previewed_saved_and_copied(opened: ExportPage, logs: Path, tmp
     assert numbers == [[float(cell) for cell in row] for row in rows[1:6] + rows[-5:]]
 
 
+@plainly
 @pytest.mark.parametrize("kind", ["Histograms", "Images", "Text", "HParams", "Graphs", "PR curves", "Audio", "Meshes"])
 def test_every_kind_can_be_previewed_and_saved_alone(opened: ExportPage, kind: str) -> None:
     opened.kinds.locator(".kind-row").evaluate_all(
@@ -156,6 +163,7 @@ def test_every_kind_can_be_previewed_and_saved_alone(opened: ExportPage, kind: s
     opened.errors[:] = [error for error in opened.errors if "400" not in error]
 
 
+@plainly
 def test_the_table_of_hyperparameters(opened: ExportPage, logs: Path, tmp_path: Path) -> None:
     with opened.page.expect_download() as saved:
         opened.button("HParams one table as CSV").click()
@@ -163,6 +171,7 @@ def test_the_table_of_hyperparameters(opened: ExportPage, logs: Path, tmp_path: 
     assert content(saved.value) == (tmp_path / "out" / "hparams.csv").read_bytes()
 
 
+@plainly
 def test_hostile_names_stay_names(opened: ExportPage) -> None:
     opened.select(runs="onerror")
     expect(opened.series.get_by_text(HOSTILE_TAG, exact=True)).to_be_visible()
@@ -202,6 +211,7 @@ def test_themes_fonts_and_axe(running: tuple[RunningTensorBoard, str], page: Exp
     assert page.frame.evaluate("axe.run(document).then((found) => found.violations.map((rule) => rule.id))") == []
 
 
+@plainly
 def test_other_tabs_and_back(opened: ExportPage) -> None:
     opened.select(runs="^long$")
     figures = opened.figures()
