@@ -270,7 +270,10 @@ class ExportJobs:
         except Cancelled:
             return None
         except Tb2csvError as failure:
-            return ExportError("failed", self._hide_paths(str(failure)))
+            message = self._hide_paths(str(failure))
+            for folder in (job.folder / "tables", job.folder) if job.folder else ():
+                message = message.replace(str(folder), "its temporary folder")
+            return ExportError("failed", message)
         except ImportError as failure:
             return ExportError("broken", f"{failure.name or 'A package'} cannot be imported; install tb2csv anew.")
         except Exception:
