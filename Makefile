@@ -51,11 +51,14 @@ lint: .venv/installed-dev ## Check style, formatting, types and the floors of im
 docs: .venv/installed-base ## Write docs/cli.md anew.
 	$(BIN)/python docs/make_cli_reference.py
 
-bench: .venv/installed-test ## Measure tb2csv against its peers, and a model's state; ARGS go to benchmarks/run.py alone.
+bench: .venv/installed-test ## Measure all against its peers; with ARGS, which go to benchmarks/run.py, that alone.
 	$(BIN)/python benchmarks/run.py $(ARGS)
 ifeq ($(strip $(ARGS)),)
+	$(BIN)/python benchmarks/frames.py
+	$(BIN)/python benchmarks/plugin.py
 	$(MAKE) .venv-training/installed
 	.venv-training/bin/python benchmarks/model_state.py
+	.venv-training/bin/python benchmarks/recorders.py
 endif
 
 clean: ## Remove whatever the other targets made.

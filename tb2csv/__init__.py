@@ -1,6 +1,7 @@
 """Every number in your TensorBoard logs, as tables.
 
-``convert`` writes tables, ``open_logdir`` gives them as frames, ``list_series`` and ``check`` look without decoding.
+``convert`` writes tables, ``open_logdir`` gives them as frames, ``list_series`` and ``check`` look without decoding;
+``summarize``, ``reduce_runs``, ``diagnose``, ``layer_error_table`` and ``plot`` tell what came of a training.
 """
 
 from __future__ import annotations
@@ -9,6 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from tb2csv.analysis.diagnosis.diagnosing import diagnose
+    from tb2csv.analysis.layer_errors import layer_error_table
+    from tb2csv.analysis.plots.picture import plot
+    from tb2csv.analysis.reduction import reduce_runs
+    from tb2csv.analysis.summaries import summarize
     from tb2csv.conversion import convert
     from tb2csv.converted_tables import ConvertedTables, read_csv_tables
     from tb2csv.dataframes import LogdirFrames, open_logdir
@@ -34,9 +40,14 @@ __all__ = [
     "__version__",
     "check",
     "convert",
+    "diagnose",
+    "layer_error_table",
     "list_series",
     "open_logdir",
+    "plot",
     "read_csv_tables",
+    "reduce_runs",
+    "summarize",
 ]
 
 #: Where each name is. It is imported when it is asked for: TensorBoard imports this package at every start, to find
@@ -57,9 +68,14 @@ _MODULES: Final = {
     "__version__": "report",
     "check": "inspection",
     "convert": "conversion",
+    "diagnose": "analysis.diagnosis.diagnosing",
+    "layer_error_table": "analysis.layer_errors",
     "list_series": "inspection",
     "open_logdir": "dataframes",
+    "plot": "analysis.plots.picture",
     "read_csv_tables": "converted_tables",
+    "reduce_runs": "analysis.reduction",
+    "summarize": "analysis.summaries",
 }
 
 

@@ -214,6 +214,13 @@ def test_the_python_example_prints_what_the_readme_says(checkout: Path) -> None:
     assert run("python example.py", checkout) == printed[1]
 
 
+def test_the_python_of_its_page_runs(checkout: Path) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", read("docs/python.md"), re.DOTALL | re.MULTILINE)
+    assert len(blocks) > 2
+    (checkout / "page.py").write_text("\n".join(blocks), encoding="utf-8")
+    assert run("python -W error page.py", checkout) == ""
+
+
 def test_make_has_the_targets_that_the_pages_name() -> None:
     targets = re.findall(r"^([a-z]+):.*## \S", read("Makefile"), re.MULTILINE)
     named = {
