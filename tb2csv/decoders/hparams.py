@@ -1,6 +1,6 @@
 """Hyperparameters and what belongs to them, to be gathered into one table of trials. Plugin ``hparams``.
 
-All of it is in the metadata; the tensor, where there is one, is empty. What it says is the matter of trials.py.
+All of it is in the metadata; the tensor, where there is one, is empty. What it says is the matter of runs/trials.py.
 
 Source: tensorboard/plugins/hparams/plugin_data.proto.
 """

@@ -17,7 +17,7 @@ TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
 class Format(Protocol):
-    """What every format has. The types of columns are those of polars that have a name in manifest.py."""
+    """What every format has. The types of columns are those of polars that have a name in layouts/manifest.py."""
 
     @property
     def suffix(self) -> str:
