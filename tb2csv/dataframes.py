@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, overload
 from tb2csv.decoders import load_polars
 from tb2csv.errors import LogdirError, Tb2csvError
 from tb2csv.executors import map_runs
+from tb2csv.joined_frames import fitted, joined
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.report import Report, RunReport
 from tb2csv.runs.run_reader import UndecodableValue
@@ -25,7 +26,7 @@ from tb2csv.selection import KINDS, Selection, literal_pattern
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import polars as pl
 
@@ -210,7 +211,7 @@ class LogdirFrames:
         if len(kinds) > 1:
             message = f"Tag {tag!r} of run {run!r} has tables of the kinds {' and '.join(kinds)}; say which by kind."
             raise Tb2csvError(message)
-        return _joined(self._frames(chosen, rows, with_names=False), f"tag {tag!r} of run {run!r}")
+        return joined(self._frames(chosen, rows, with_names=False), f"tag {tag!r} of run {run!r}")
 
     def hparams(self, selection: Selection | None = None) -> pl.DataFrame:
         """Return the trials, a row for each: see docs/tables.md for the columns; no rows where there are none.
@@ -256,19 +257,19 @@ class LogdirFrames:
         selection = Selection(_patterns(run), _patterns(tag), (kind,))
         chosen = self._chosen(selection)
         if not lazy:
-            return _joined(self._frames(chosen, rows, with_names=True), f"these {kind}")
+            return joined(self._frames(chosen, rows, with_names=True), f"these {kind}")
         from polars.io.plugins import register_io_source
 
         from tb2csv.runs.row_selection import RowSelection
 
-        first = _joined(self._frames(chosen, RowSelection(last=True), with_names=True), f"these {kind}")
+        first = joined(self._frames(chosen, RowSelection(last=True), with_names=True), f"these {kind}")
 
         def read(
             columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
         ) -> Iterator[pl.DataFrame]:
             left = n_rows
             for frame in self._frames(chosen, rows, with_names=True):
-                part = _fitted(frame, first.schema)
+                part = fitted(frame, first.schema)
                 if left is not None:
                     part = part.head(left)
                     left -= len(part)
@@ -379,49 +380,3 @@ def _with_data(piece: Piece) -> pl.DataFrame:
     stored = {file.name: file.data for file in piece.files}
     data = pl.Series("data", [stored[name] for name in piece.frame["path"]], dtype=pl.Binary)
     return piece.frame.with_columns(data.alias("path")).rename({"path": "data"})
-
-
-def _joined(frames: Iterable[pl.DataFrame], what: str) -> pl.DataFrame:
-    """Return the frames one below the other; raises Tb2csvError where a type would lose digits by that."""
-    import polars as pl
-
-    parts = list(frames)
-    if not parts:
-        return pl.DataFrame()
-    if all(part.schema == parts[0].schema for part in parts):
-        return pl.concat(parts, rechunk=False)
-    types: dict[str, pl.DataType] = {}
-    for name in dict.fromkeys(name for part in sorted(parts, key=lambda part: -part.width) for name in part.columns):
-        found = {part.schema[name] for part in parts if name in part.schema}
-        types[name] = found.pop() if len(found) == 1 else _wider(found, name, what)
-    schema = pl.Schema(types)
-    return pl.concat([_fitted(part, schema) for part in parts], rechunk=False)
-
-
-def _wider(types: set[pl.DataType], name: str, what: str) -> pl.DataType:
-    import polars as pl
-
-    if all(dtype.is_numeric() or dtype == pl.Boolean for dtype in types):
-        return pl.Float64() if any(dtype.is_float() for dtype in types) else pl.Int64()
-    message = f"The column {name!r} of {what} is now {' now '.join(sorted(map(str, types)))}; choose by run and tag."
-    raise Tb2csvError(message)
-
-
-def _fitted(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Return a frame with the columns of ``schema``: cast, and empty where it has none."""
-    import polars as pl
-
-    return frame.select(
-        _cast(frame[name], dtype) if name in frame.columns else pl.lit(None, dtype).alias(name)
-        for name, dtype in schema.items()
-    )
-
-
-def _cast(column: pl.Series, dtype: pl.DataType) -> pl.Series:
-    if column.dtype == dtype:
-        return column
-    cast: pl.Series = column.cast(dtype, strict=False)
-    if column.dtype.is_integer() and not cast.cast(column.dtype, strict=False).equals(column):
-        message = f"Integers of {column.name!r} are too large for {dtype}; choose by tag, so that they stay alone."
-        raise Tb2csvError(message)
-    return cast

@@ -176,11 +176,12 @@ class StoredRun:
         return rows.plan(history, np.concatenate(tables or [np.empty(0, np.int32)]))
 
     def _file_histories(self) -> list[FileHistory]:
+        values = {account.path: account.values for account in self.files}
         histories: list[FileHistory] = []
         row = 0
         for file in self._reader.ordered_files():
             histories.append(self._reader.file_history(file, row))
-            row += sum(account.values for account in self.files if account.path == file.path)
+            row += values[file.path]
         return histories
 
 

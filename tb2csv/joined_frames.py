@@ -1,0 +1,58 @@
+"""Frames of different columns or types one below the other, with no digit lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tb2csv.errors import Tb2csvError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import polars as pl
+
+
+def joined(frames: Iterable[pl.DataFrame], what: str) -> pl.DataFrame:
+    """Return the frames one below the other; raises Tb2csvError where a type would lose digits by that."""
+    import polars as pl
+
+    parts = list(frames)
+    if not parts:
+        return pl.DataFrame()
+    if all(part.schema == parts[0].schema for part in parts):
+        return pl.concat(parts, rechunk=False)
+    types: dict[str, pl.DataType] = {}
+    for name in dict.fromkeys(name for part in sorted(parts, key=lambda part: -part.width) for name in part.columns):
+        found = {part.schema[name] for part in parts if name in part.schema}
+        types[name] = found.pop() if len(found) == 1 else _wider(found, name, what)
+    schema = pl.Schema(types)
+    return pl.concat([fitted(part, schema) for part in parts], rechunk=False)
+
+
+def _wider(types: set[pl.DataType], name: str, what: str) -> pl.DataType:
+    import polars as pl
+
+    if all(dtype.is_numeric() or dtype == pl.Boolean for dtype in types):
+        return pl.Float64() if any(dtype.is_float() for dtype in types) else pl.Int64()
+    message = f"The column {name!r} of {what} is now {' now '.join(sorted(map(str, types)))}; choose by run and tag."
+    raise Tb2csvError(message)
+
+
+def fitted(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Return a frame with the columns of ``schema``: cast, and empty where it has none."""
+    import polars as pl
+
+    return frame.select(
+        _cast(frame[name], dtype) if name in frame.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in schema.items()
+    )
+
+
+def _cast(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    if column.dtype == dtype:
+        return column
+    cast: pl.Series = column.cast(dtype, strict=False)
+    if column.dtype.is_integer() and not cast.cast(column.dtype, strict=False).equals(column):
+        message = f"Integers of {column.name!r} are too large for {dtype}; choose by tag, so that they stay alone."
+        raise Tb2csvError(message)
+    return cast
