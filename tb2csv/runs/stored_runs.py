@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from tb2csv.runs.restarts import RunHistory
 from tb2csv.runs.run_reader import RunReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy.typing as npt
 
@@ -33,6 +33,28 @@ if TYPE_CHECKING:
 
 #: Payloads that lie so many bytes apart, or fewer, are read at one stroke: a seek costs more than they do.
 _GAP: Final = 1 << 18
+
+
+class Growth(NamedTuple):
+    """What became of a run's files since they were read."""
+
+    #: Whether one is gone, or shorter than what was read of it: then all is to be read again.
+    is_replaced: bool
+    is_unchanged: bool
+    #: Bytes that have not been read.
+    unread: int
+
+
+def growth_of(run: Run, accounts: Iterable[FileAccount]) -> Growth:
+    """Compare the files that a run has now with the accounts of what was read of them."""
+    sizes = {file.path: file.size() for file in run.files}
+    known = {account.path: account for account in accounts}
+    read = {path: account.bytes - account.incomplete_tail_bytes for path, account in known.items()}
+    return Growth(
+        any(sizes.get(path, 0) < length for path, length in read.items()),
+        bool(known) and all(path in known and known[path].bytes == size for path, size in sizes.items()),
+        sum(sizes.values()) - sum(read.values()),
+    )
 
 
 @dataclass(slots=True)
@@ -102,12 +124,10 @@ class StoredRun:
         read of it, all is read again.
         """
         run = run or self.run
-        known = {account.path: account for account in self.files}
-        sizes = {file.path: file.size() for file in run.files}
-        read = {path: account.bytes - account.incomplete_tail_bytes for path, account in known.items()}
-        if any(sizes.get(path, 0) < length for path, length in read.items()):
+        growth = growth_of(run, self.files)
+        if growth.is_replaced:
             self._begin(run)
-        elif self.files and all(path in known and known[path].bytes == size for path, size in sizes.items()):
+        elif growth.is_unchanged:
             return False
         self._reader.run = run
         self._reader.on_bytes = on_bytes

@@ -13,6 +13,7 @@ import numpy as np
 
 from tb2csv.event_files.values import ValueKind
 from tb2csv.runs.run_reader import RunReader
+from tb2csv.runs.stored_runs import growth_of
 from tb2csv.tensorboard_plugin.table_sizes import bytes_of_table, size_of_value
 
 if TYPE_CHECKING:
@@ -99,15 +100,12 @@ class CountedRun:
         ``run`` tells the files that there are now. Where one is gone, or is shorter than what was read of it, all of
         the run is to be read again.
         """
-        sizes = {file.path: file.size() for file in run.files}
-        known = {account.path: account for account in self._reader.files} if self._reader else {}
-        read = {path: account.bytes - account.incomplete_tail_bytes for path, account in known.items()}
-        if not known or any(sizes.get(path, 0) < length for path, length in read.items()):
+        accounts = self._reader.files if self._reader else []
+        growth = growth_of(run, accounts)
+        if not accounts or growth.is_replaced:
             self._reader = self._begin(run)
-            return sum(sizes.values())
-        if all(path in known and known[path].bytes == size for path, size in sizes.items()):
-            return None
-        return sum(sizes.values()) - sum(read.values())
+            return growth_of(run, []).unread
+        return None if growth.is_unchanged else growth.unread
 
     def refresh(self, run: Run, on_bytes: Callable[[int], None]) -> None:
         """Read what ``unread`` found."""
