@@ -15,7 +15,7 @@ import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tb2csv.cli import app
+from tb2csv.cli import COMMANDS, load_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,13 +42,7 @@ class Parameter(typing.NamedTuple):
 
 def commands() -> dict[str, Callable[..., None]]:
     """Return the function of every command, by the command's name; a command of a group has that before its own."""
-    apps = {"": app} | {f"{group.name} ": group.typer_instance for group in app.registered_groups}
-    return {
-        prefix + (command.name or command.callback.__name__.replace("_", "-")): command.callback
-        for prefix, each in apps.items()
-        for command in each.registered_commands
-        if command.callback
-    }
+    return {name: function for each in COMMANDS for name, function in load_commands(each).items()}
 
 
 def parameters(function: Callable[..., None]) -> list[Parameter]:

@@ -3,45 +3,90 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from io import TextIOWrapper
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, cast
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from tb2csv.cli.check import check
-from tb2csv.cli.convert import convert
-from tb2csv.cli.diagnose import diagnose
-from tb2csv.cli.hparams import hparams
-from tb2csv.cli.layer_errors import layer_errors
-from tb2csv.cli.ls import ls
-from tb2csv.cli.plot import plot
-from tb2csv.cli.predict import predict
-from tb2csv.cli.reduce import reduce
-from tb2csv.cli.state import app as state
-from tb2csv.cli.summary import summary
 from tb2csv.cli.terminal import EXIT_USAGE, error_messages, print_result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: The commands in the order of the help. Each is the function of its name in the module of its name, and a group of
+#: commands is the ``app`` of one.
+COMMANDS: Final = (
+    "convert",
+    "ls",
+    "check",
+    "summary",
+    "hparams",
+    "reduce",
+    "plot",
+    "diagnose",
+    "layer-errors",
+    "predict",
+    "state",
+)
+
+_OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
+
+
+def load_commands(name: str) -> dict[str, Callable[..., None]]:
+    """Import a command and return its function by its name, or a group's functions by group and name."""
+    app = _load(name)
+    group = f"{app.info.name} " if app.info.name else ""
+    functions = [each.callback for each in app.registered_commands if each.callback is not None]
+    return {group + function.__name__.replace("_", "-"): function for function in functions}
+
+
+def _load(name: str) -> typer.Typer:
+    module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+    if hasattr(module, "app"):
+        return cast("typer.Typer", module.app)
+    app = typer.Typer(add_completion=False)
+    app.command(name)(getattr(module, module.__name__.rpartition(".")[2]))
+    return app
+
+
+class _LoadedWhenCalled(Mapping[str, Any]):
+    """What typer runs, by the name of the command: to import all takes half as long as a small conversion."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in COMMANDS:
+            raise KeyError(name)
+        return get_command(_load(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Commands(TyperGroup):
+    """The group of all commands."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings | {"commands": _LoadedWhenCalled()})
+
 
 app = typer.Typer(
     name="tb2csv",
+    cls=_Commands,
     help="Every number in your TensorBoard logs, as tables.",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(convert)
-app.command()(ls)
-app.command()(check)
-app.command()(summary)
-app.command()(hparams)
-app.command()(reduce)
-app.command()(plot)
-app.command()(diagnose)
-app.command()(layer_errors)
-app.command()(predict)
-app.add_typer(state, name="state")
 
 
 def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer calls it so
@@ -71,6 +116,8 @@ def _main(
 
 def main() -> NoReturn:
     """Run the command line of this process, and end the process with its exit status."""
+    # Imports and tables make many objects and no garbage; to look for some after every 700 takes a tenth of the time.
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     signal.signal(signal.SIGTERM, _end)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
         signal.signal(signal.SIGHUP, _end)

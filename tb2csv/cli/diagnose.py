@@ -10,8 +10,7 @@ import typer
 from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS
 from tb2csv.analysis.diagnosis.rules import THRESHOLDS
 from tb2csv.analysis.diagnosis.tag_families import FAMILIES
-from tb2csv.cli import options
-from tb2csv.cli.table_output import chosen_format, write_table
+from tb2csv.cli import options, table_output
 from tb2csv.cli.terminal import error_messages, exit_status, is_terminal, print_message, print_problems, progress
 from tb2csv.errors import LogdirError, OptionError
 
@@ -50,9 +49,9 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter for each option
             + ".",
         ),
     ] = [],  # noqa: B006
-    output: options.OutputOption = None,
-    format: options.TextFormatOption = None,  # noqa: A002 - the option's name
-    json: options.TableJsonOption = False,
+    output: table_output.OutputOption = None,
+    format: table_output.TextFormatOption = None,  # noqa: A002 - the option's name
+    json: table_output.TableJsonOption = False,
     overwrite: options.OverwriteFileOption = False,
     strict: options.StrictOption = False,
     quiet: options.QuietOption = False,
@@ -70,7 +69,7 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter for each option
         from tb2csv.logdir import discover
 
         is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)
-        name = chosen_format(format, output, json=json, overwrite=overwrite)
+        name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
         thresholds = _thresholds(threshold)
         found = discover(logdir)
         with progress(found, shown=not quiet) as on_bytes:
@@ -100,7 +99,7 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter for each option
             for line in judged_lines(diagnosis):
                 print_message(line)
         if not is_drawn:
-            write_table(diagnosis.findings, name, output, overwrite=overwrite, quiet=quiet)
+            table_output.write_table(diagnosis.findings, name, output, overwrite=overwrite, quiet=quiet)
         raise typer.Exit(status)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tb2csv.cli import options
-from tb2csv.cli.table_output import chosen_format, write_table
+from tb2csv.cli import options, table_output
 from tb2csv.cli.terminal import error_messages, exit_status, print_problems, progress
 from tb2csv.errors import LogdirError
 
@@ -16,9 +15,9 @@ def hparams(  # noqa: PLR0913, PLR0917 - one parameter for each option
     tag: options.TagOption = [],  # noqa: B006
     exclude_run: options.ExcludeRunOption = [],  # noqa: B006
     exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
-    output: options.OutputOption = None,
-    format: options.TextFormatOption = None,  # noqa: A002 - the option's name
-    json: options.TableJsonOption = False,
+    output: table_output.OutputOption = None,
+    format: table_output.TextFormatOption = None,  # noqa: A002 - the option's name
+    json: table_output.TableJsonOption = False,
     overwrite: options.OverwriteFileOption = False,
     strict: options.StrictOption = False,
     quiet: options.QuietOption = False,
@@ -34,7 +33,7 @@ def hparams(  # noqa: PLR0913, PLR0917 - one parameter for each option
         from tb2csv.dataframes import LogdirFrames
         from tb2csv.logdir import discover
 
-        name = chosen_format(format, output, json=json, overwrite=overwrite)
+        name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
         frames = LogdirFrames(logdir, workers=workers)
         with progress(discover(logdir), shown=not quiet) as on_bytes:
             frames.refresh(on_bytes)
@@ -46,5 +45,5 @@ def hparams(  # noqa: PLR0913, PLR0917 - one parameter for each option
         if table.is_empty():
             message = f"{logdir} has no trials in these runs: nothing there was written by the plugin hparams."
             raise LogdirError(message)
-        write_table(table, name, output, overwrite=overwrite, quiet=quiet)
+        table_output.write_table(table, name, output, overwrite=overwrite, quiet=quiet)
         raise typer.Exit(status)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from tb2csv.analysis.table_text import TABLE_TEXTS
 from tb2csv.layouts.places import HEADERS, LAYOUTS, ON_DUPLICATE
 from tb2csv.layouts.time_columns import ORIGINS, TIME_STYLES
 from tb2csv.selection import KINDS, RESTARTS, TENSOR_STYLES, Selection
@@ -106,6 +105,9 @@ FormulasOption = Annotated[
         "--escape-formulas", help="In CSV, put ' before text that a spreadsheet would take for a formula: =, +, -, @."
     ),
 ]
+OverwriteFileOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace FILE where there is one of that name already.")
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print a machine-readable report to standard output, and nothing else there.")
 ]
@@ -116,21 +118,6 @@ WorkersOption = Annotated[
     typer.Option("--workers", min=1, metavar="N", help="Runs to work on at once. Default: one for each processor."),
 ]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-
-# Of the commands that make one table.
-TextFormat = enum.Enum("TextFormat", {name: name for name in TABLE_TEXTS}, type=str)  # type: ignore[misc]
-TextFormatOption = Annotated[
-    TextFormat | None,
-    typer.Option("--format", metavar="NAME", help="What to write; by default what the ending of FILE says, or CSV."),
-]
-OutputOption = Annotated[
-    str | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write to FILE, which appears when it is whole."),
-]
-OverwriteFileOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace FILE where there is one of that name already.")
-]
-TableJsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 
 
 def selection_of(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tb2csv.model_state import ModelState, TensorDifference
 
 app = typer.Typer(
+    name="state",
+    add_completion=False,
     help=(
         "Weights and training state of models as CSV tables, and back, bit for bit. "
         "To go on with a training later, the checkpoints of your framework are the better tool: smaller and faster. "

@@ -6,8 +6,7 @@ import sys
 
 import typer
 
-from tb2csv.cli import options
-from tb2csv.cli.table_output import chosen_format, write_table
+from tb2csv.cli import options, table_output
 from tb2csv.cli.terminal import error_messages, exit_status, is_terminal, print_problems, progress
 
 
@@ -18,9 +17,9 @@ def summary(  # noqa: PLR0913, PLR0917 - one parameter for each option
     kind: options.KindOption = [],  # noqa: B006
     exclude_run: options.ExcludeRunOption = [],  # noqa: B006
     exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
-    output: options.OutputOption = None,
-    format: options.TextFormatOption = None,  # noqa: A002 - the option's name
-    json: options.TableJsonOption = False,
+    output: table_output.OutputOption = None,
+    format: table_output.TextFormatOption = None,  # noqa: A002 - the option's name
+    json: table_output.TableJsonOption = False,
     overwrite: options.OverwriteFileOption = False,
     strict: options.StrictOption = False,
     quiet: options.QuietOption = False,
@@ -37,7 +36,7 @@ def summary(  # noqa: PLR0913, PLR0917 - one parameter for each option
         from tb2csv.logdir import discover
 
         is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)
-        name = chosen_format(format, output, json=json, overwrite=overwrite)
+        name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
         found = discover(logdir)
         with progress(found, shown=not quiet) as on_bytes:
             summed = summarize(
@@ -55,7 +54,7 @@ def summary(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
             print_summary(summed)
         else:
-            write_table(with_short_numbers(summed.table), name, output, overwrite=overwrite, quiet=quiet)
+            table_output.write_table(with_short_numbers(summed.table), name, output, overwrite=overwrite, quiet=quiet)
         raise typer.Exit(status)
 
 

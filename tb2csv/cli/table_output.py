@@ -1,12 +1,15 @@
-"""One table, to standard output or to a file, in the format that is asked for."""
+"""One table, to standard output or to a file, in the format that is asked for; and the options that ask for it."""
 
 from __future__ import annotations
 
+import enum
 import json as json_module
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from tb2csv.analysis.table_text import TABLE_TEXTS, text_format
 from tb2csv.cli.terminal import plural, print_result
@@ -16,7 +19,16 @@ from tb2csv.whole_files import check_place, whole_file
 if TYPE_CHECKING:
     import polars as pl
 
-    from tb2csv.cli.options import TextFormat
+TextFormat = enum.Enum("TextFormat", {name: name for name in TABLE_TEXTS}, type=str)  # type: ignore[misc]
+TextFormatOption = Annotated[
+    TextFormat | None,
+    typer.Option("--format", metavar="NAME", help="What to write; by default what the ending of FILE says, or CSV."),
+]
+OutputOption = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write to FILE, which appears when it is whole."),
+]
+TableJsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 
 
 def chosen_format(named: TextFormat | None, out: str | None, *, json: bool, overwrite: bool) -> str:

@@ -23,7 +23,6 @@ told apart by ``UniqueNames``, because that takes a look at the neighbours and n
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from typing import Final
@@ -190,6 +189,8 @@ def _folded(text: str) -> str:
 
 def _hash_ending(original: str, digits: int) -> str:
     """Return ``~`` and the first hex digits of the SHA-256 of a name."""
+    import hashlib  # loads OpenSSL, and few logs have a name that needs it
+
     return "~" + hashlib.sha256(original.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
 
 
