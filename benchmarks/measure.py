@@ -38,6 +38,14 @@ class FailedRunError(Exception):
     """A run whose time means nothing: it failed or gave something wrong."""
 
 
+def _inherited() -> dict[str, str]:
+    """Return the environment without what keeps Python from storing compiled modules.
+
+    Whoever installs a package has its modules compiled. Those of an editable install would be compiled in every run.
+    """
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def measure(
     command: Sequence[str],
     environment: Mapping[str, str] | None = None,
@@ -56,7 +64,7 @@ def measure(
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, **(environment or {})},
+            env={**_inherited(), **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors if until is None else subprocess.PIPE,

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class MemorySource:
     """The bytes of an event file in memory; counts the bytes that were asked for."""
 
-    def __init__(self, data: bytes, path: str = "events") -> None:
+    def __init__(self, data: bytes, path: str = "events", window: int = 100) -> None:
         self.path = path
+        self.window = window
         self.size = len(data)
         self.bytes_read = 0
         self.largest_read = 0

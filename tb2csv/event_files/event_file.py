@@ -114,23 +114,44 @@ class EventFileReader:
         """
         wanted = self._chunk_size
         while self.offset < self._stop:
-            length = min(wanted, self._source.size - self.offset)
-            block = self._read(length)
-            self._scan(block)
-            if len(block.buffer) < length and self.offset <= block.end:  # the file was cut while it was read
-                self._end_unfinished()
-            # Where the next record is not whole in the buffer, it is read whole.
+            block = self._next_block(min(wanted, self._source.size - self.offset))
+            # Where the next record is not whole in the chunk, it is read whole.
             wanted = max(self._chunk_size, self._frame_size(block))
             yield from self._finished(block)
 
-    def _read(self, length: int) -> ValueBlock:
+    def _next_block(self, length: int) -> ValueBlock:
+        """Read and scan the next ``length`` bytes, or fewer where a record comes that needs a block of its own.
+
+        They are read a window at a time. The bytes before the first payload are not needed once they are scanned, so
+        that windows of scalars take one another's place: fresh memory would take longer than to scan them.
+        """
         buffer, columns = self._memory[0]
         if len(buffer) < length:
             buffer = np.empty(length, np.uint8)  # not cleared, as a bytearray would be
             self._memory[0] = buffer, columns
         columns.clear()
-        view = buffer.data[:length]
-        return ValueBlock(columns, view[: self._source.read_into(self.offset, view)], self.offset)
+        if len(columns.form_id) < length // _BYTES_PER_VALUE:
+            columns.reserve(length // _BYTES_PER_VALUE + 16)
+        base, end, window = self.offset, self.offset + length, self._source.window
+        while True:
+            start, values_before = self.offset, columns.size
+            size = min(window, end - start)
+            view = buffer.data[: start - base + size]
+            count = self._source.read_into(start, view[start - base :])
+            block = ValueBlock(columns, view[: start - base + count], base)
+            self._scan(block)
+            if count < size and self.offset <= block.end:  # the file was cut while it was read
+                self._end_unfinished()
+            if self.offset >= min(end, self._stop) or self._stray:
+                return block
+            if columns.payload_length[values_before : columns.size].any():
+                window = length
+            elif base == start:
+                base = self.offset
+            if self.offset < block.end:  # in a record that goes on
+                window = max(window, self._frame_size(block))
+                if self._frame_size(block) > end - self.offset:
+                    return block
 
     def _finished(self, block: ValueBlock) -> Iterator[ValueBlock]:
         if len(block):
@@ -154,9 +175,6 @@ class EventFileReader:
 
     def _scan(self, block: ValueBlock) -> None:
         """Scan a buffer up to a record that is not whole in it; the offset may come to lie behind the buffer."""
-        capacity = len(block.buffer) // _BYTES_PER_VALUE + 16
-        if len(block.columns.form_id) < capacity:
-            block.columns.reserve(capacity)
         while self.offset < min(block.end, self._stop):
             start = self.offset - block.base
             status, position, records = self._scan_buffer(block.buffer, start, block.base, self._forms, block.columns)

@@ -56,6 +56,8 @@ class ByteSource(Protocol):
     path: str
     #: Size in bytes when the source was opened; what is written later is not read.
     size: int
+    #: How many bytes to ask for at a time, where no more are needed at once.
+    window: int
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill ``buffer`` from ``offset`` on and return how many bytes there were; fewer only where the source ends."""
