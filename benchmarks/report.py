@@ -77,7 +77,7 @@ def workload_table(title: str, prepared: Prepared, results: Results) -> str:
 
 def startup_table(names: Iterable[str], results: Results) -> str:
     """The start-ups, and how much longer each workload takes than them."""
-    rows = [(f"{name} start-up", *_cost_cells(costs)) for name, costs in results.startups.items()]
+    rows = [(f"{name} start-up", *_cost_cells(costs)) for name, costs in results.startup_costs().items()]
     if results.listing:
         rows.append(("tb2csv ls on A", *_cost_cells(results.listing)))
     header = ("", "median s", "min s", "max s", "cpu s", "peak MB", "runs")
@@ -122,7 +122,7 @@ def as_json(results: Results) -> dict[str, Any]:
             }
             for (workload, peer), pairs in results.pairs.items()
         ],
-        "startups": {name: [asdict(cost) for cost in costs] for name, costs in results.startups.items()},
+        "startups": {name: [asdict(cost) for cost in costs] for name, costs in results.startup_costs().items()},
         "listing": [asdict(cost) for cost in results.listing],
         "targets": [
             {

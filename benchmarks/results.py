@@ -19,7 +19,8 @@ class Results:
 
     # By workload and peer; the peer "" stands for runs of tb2csv without one.
     pairs: dict[tuple[str, str], list[Pair]] = field(default_factory=dict)
-    startups: dict[str, list[Cost]] = field(default_factory=dict)
+    # By workload, for they are run in turn with its pairs, and contender.
+    startups: dict[tuple[str, str], list[Cost]] = field(default_factory=dict)
     listing: list[Cost] = field(default_factory=list)  # `tb2csv ls` on workload A
     notes: list[str] = field(default_factory=list)  # what was not run, or failed, and why
 
@@ -52,10 +53,17 @@ class Results:
         ]
         return statistics.median(ratios) if ratios else None
 
+    def startup_costs(self) -> dict[str, list[Cost]]:
+        """Every start-up by contender, whatever the workload was."""
+        every: dict[str, list[Cost]] = {}
+        for (_, name), costs in self.startups.items():
+            every.setdefault(name, []).extend(costs)
+        return every
+
     def above_startup(self, workload: str, contender: str = OURS, startup_of: str = "") -> float | None:
         """The median time of a contender on a workload less the median of its start-up, or of another one."""
         whole = self.seconds(workload, contender)
-        startup = median_seconds(self.startups.get(startup_of or contender, []))
+        startup = median_seconds(self.startups.get((workload, startup_of or contender), []))
         return None if whole is None or startup is None else whole - startup
 
     def times_floor(self, workload: str, startup_of: str = OURS) -> float | None:

@@ -32,9 +32,6 @@ from results import OURS, Results
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-# Start-ups are short, so that more runs of them cost little and even out more.
-_LEAST_STARTUPS = 5
-
 
 def main() -> None:
     """Run what the command line asks for."""
@@ -43,7 +40,6 @@ def main() -> None:
     results = Results()
     for name, number in report.environment().items():
         print(f"{name}: {number}")
-    measure_startups(max(options.pairs, _LEAST_STARTUPS), results)
     for name in options.workloads:
         prepared = workloads.prepare(name)
         measure_workload(prepared, options.peers, options.pairs, results)
@@ -114,18 +110,13 @@ def timed(command: list[str], environment: Mapping[str, str] | None = None, unti
     return measure(command, environment, until, folder=workloads.DATA)
 
 
-def measure_startups(rounds: int, results: Results) -> None:
-    """Measure in turn what tb2csv and the floor take before they look at a log."""
-    commands = dict(contenders.STARTUPS)
-    for _ in range(rounds):
-        for name, command in list(commands.items()):
-            try:
-                cost = timed(command)
-            except FailedRunError as failure:
-                results.notes.append(f"start-up of {name}: {failure}")
-                del commands[name]
-            else:
-                results.startups.setdefault(name, []).append(cost)
+def measure_startups(workload: str, results: Results) -> None:
+    """Measure once what tb2csv and the floor take before they look at a log."""
+    for name, command in contenders.STARTUPS.items():
+        try:
+            results.startups.setdefault((workload, name), []).append(timed(command))
+        except FailedRunError as failure:
+            results.notes.append(f"start-up of {name}: {failure}")
 
 
 def measure_listing(prepared: workloads.Prepared, rounds: int, results: Results) -> None:
@@ -142,6 +133,7 @@ def measure_workload(prepared: workloads.Prepared, asked_for: list[str] | None, 
     failed: set[str] = set()
     peers: list[Contender | None] = [*choose_peers(prepared, asked_for, results)]
     for number in range(1, pairs + 1):
+        measure_startups(prepared.name, results)
         for peer in peers or [None]:
             # The values are compared once; they cannot differ between runs of one program.
             ours = attempt(contenders.OURS, prepared, results, failed, values=number == 1)

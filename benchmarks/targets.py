@@ -69,7 +69,7 @@ TARGETS = (
     Target("F: time against A's", _growth_from_a_to_f, 22, "x"),
     Target(
         "tb2csv --version",
-        lambda results: median_seconds(results.startups.get("tb2csv", [])),
+        lambda results: median_seconds(results.startup_costs().get("tb2csv", [])),
         0.3,
         "s",
     ),
