@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +32,10 @@ from results import OURS, Results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+# From so many on, tables stay until all is measured: a file system may take many times as long to make files when as
+# many were deleted before. An ext4 without a journal passes over each inode that was in use in the last minutes.
+_MANY_TABLES = 1_000
 
 
 def main() -> None:
@@ -132,17 +137,20 @@ def measure_workload(prepared: workloads.Prepared, asked_for: list[str] | None, 
     """Run tb2csv and each peer in turn on one workload."""
     failed: set[str] = set()
     peers: list[Contender | None] = [*choose_peers(prepared, asked_for, results)]
-    for number in range(1, pairs + 1):
-        measure_startups(prepared.name, results)
-        for peer in peers or [None]:
-            # The values are compared once; they cannot differ between runs of one program.
-            ours = attempt(contenders.OURS, prepared, results, failed, values=number == 1)
-            theirs = None
-            if peer is not None:
-                theirs = attempt(peer, prepared, results, failed, values=number == 1 and peer.name == "reference")
-            key = (prepared.name, "" if peer is None else peer.name)
-            results.pairs.setdefault(key, []).append((ours, theirs))
-            say(f"{prepared.name}: pair {number} of {pairs}", ours, peer, theirs)
+    with tempfile.TemporaryDirectory(dir=workloads.DATA, prefix="out-") as temporary:
+        for number in range(1, pairs + 1):
+            measure_startups(prepared.name, results)
+            for peer in peers or [None]:
+                outs = (Path(temporary) / f"{number}-{peer and peer.name}-{which}" for which in ("ours", "theirs"))
+                # The values are compared once; they cannot differ between runs of one program.
+                ours = attempt(contenders.OURS, prepared, next(outs), results, failed, values=number == 1)
+                theirs = None
+                if peer is not None:
+                    values = number == 1 and peer.name == "reference"
+                    theirs = attempt(peer, prepared, next(outs), results, failed, values=values)
+                key = (prepared.name, "" if peer is None else peer.name)
+                results.pairs.setdefault(key, []).append((ours, theirs))
+                say(f"{prepared.name}: pair {number} of {pairs}", ours, peer, theirs)
 
 
 def choose_peers(prepared: workloads.Prepared, asked_for: list[str] | None, results: Results) -> list[Contender]:
@@ -161,9 +169,10 @@ def choose_peers(prepared: workloads.Prepared, asked_for: list[str] | None, resu
     return chosen
 
 
-def attempt(
+def attempt(  # noqa: PLR0913 - one run of many
     contender: Contender,
     prepared: workloads.Prepared,
+    out: Path,
     results: Results,
     failed: set[str],
     *,
@@ -172,19 +181,18 @@ def attempt(
     """Run one contender once and check what it wrote; None if it fails, now or before."""
     if contender.name in failed:
         return None
-    with tempfile.TemporaryDirectory(dir=workloads.DATA, prefix="out-") as temporary:
-        out = Path(temporary) / "out"
-        command = contender.command(prepared, out)
-        try:
-            cost = timed(command, contender.environment, contender.until)
-            if contender.writes_tables:
-                check_tables(prepared, out)
-            if values:
-                check_values(prepared, out)
-        except FailedRunError as failure:
-            failed.add(contender.name)
-            results.notes.append(f"{contender.name} failed on {prepared.name}: {failure}")
-            return None
+    try:
+        cost = timed(contender.command(prepared, out), contender.environment, contender.until)
+        if contender.writes_tables:
+            check_tables(prepared, out)
+        if values:
+            check_values(prepared, out)
+    except FailedRunError as failure:
+        failed.add(contender.name)
+        results.notes.append(f"{contender.name} failed on {prepared.name}: {failure}")
+        return None
+    if len(prepared.tables) < _MANY_TABLES:
+        shutil.rmtree(out, ignore_errors=True)  # some peers write nothing
     return cost
 
 
