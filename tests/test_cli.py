@@ -170,6 +170,21 @@ def test_help_lists_every_command(run: Callable[..., Ran]) -> None:
     assert all(command in ran.stdout for command in ("convert", "ls", "check"))
 
 
+def test_a_command_does_not_wait_for_the_others() -> None:
+    code = (
+        "import sys; from tb2csv.cli import COMMANDS, load_commands; load_commands('convert');"
+        "print([name for name in COMMANDS if 'tb2csv.cli.' + name.replace('-', '_') in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout == "['convert']\n"
+
+
+def test_a_command_that_there_is_not_is_compared_with_those_that_there_are(run: Callable[..., Ran]) -> None:
+    ran = run("convrt", "logs", "out")
+    assert ran.status == 2
+    assert "Did you mean 'convert'?" in ran.stderr
+
+
 def test_no_command_shows_the_help(run: Callable[..., Ran]) -> None:
     ran = run()
     assert ran.status == 2

@@ -642,6 +642,32 @@ def test_chunks_are_as_large_as_asked_for(scanner: str) -> None:
 
 
 @pytest.mark.parametrize("scanner", SCANNERS)
+def test_windows_of_every_size_give_the_same(scanner: str) -> None:
+    """Whatever of the payloads is in which window, and however large the chunk around it is."""
+    damaged = with_length_broken(with_payload_broken(MIXED, 6), 4)
+    for data in (MIXED, damaged, damaged[:-3]):
+        whole = read(MemorySource(data, window=len(data)), scanner)
+        for window in (1, 11, 12, 13, *range(20, len(data) + 2, 9)):
+            for chunk_size in (len(data) // 3, len(data)):
+                pieces = read(MemorySource(data, window=window), scanner, chunk_size=chunk_size)
+                assert pieces == whole
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_scalars_take_no_more_memory_than_a_window(scanner: str) -> None:
+    """And what comes behind a payload is read at one go."""
+    scalars = [event(simple_value("a", 1.0), step=step) for step in range(2000)]
+    for events, largest in ((scalars, 1000), ([*scalars, event(histogram("h", [[0, 1, 2]])), *scalars], 65_000)):
+        source = MemorySource(frames(events), window=1000)
+        reader = EventFileReader(source, SCANNERS[scanner], SCANNERS[scanner].form_table())
+        (block,) = reader.blocks()
+        assert len(block) == len(events)
+        assert len(block.buffer) <= largest + 1000
+        assert source.largest_read <= largest
+        assert source.bytes_read < 1.1 * source.size
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
 def test_a_block_is_valid_until_the_next_but_one(scanner: str) -> None:
     damaged = with_length_broken(with_payload_broken(MIXED, 6), 4)
     for data in (MIXED, damaged, MIXED * 3):

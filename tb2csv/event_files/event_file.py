@@ -142,7 +142,7 @@ class EventFileReader:
             self._scan(block)
             if count < size and self.offset <= block.end:  # the file was cut while it was read
                 self._end_unfinished()
-            if self.offset >= min(end, self._stop) or self._stray:
+            if self.offset >= min(end, self._stop) or self._stray is not None:
                 return block
             if columns.payload_length[values_before : columns.size].any():
                 window = length
