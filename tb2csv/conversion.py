@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from tb2csv.decoders import DecodeOptions, load_polars
-from tb2csv.errors import DamagedError, OutputError
+from tb2csv.errors import UNREADABLE, DamagedError, OutputError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.executors import map_runs
 from tb2csv.layouts.joined_tables import write_joined_by_rows, write_joined_by_steps
@@ -160,8 +160,11 @@ def convert(  # noqa: PLR0913 - the options of the command
 
 
 def _refuse_damage(first: Damage) -> NoReturn:
-    where = f"{first.path} is damaged at byte {first.offset} ({first.detail})"
-    message = f"{where}; without --strict the rest is converted."
+    if first.kind == UNREADABLE:
+        what = f"{first.path}: {first.detail}"
+    else:
+        what = f"{first.path} is damaged at byte {first.offset} ({first.detail})"
+    message = f"{what}; without --strict the rest is converted."
     raise DamagedError(message)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import heapq
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 ROOT_RUN: Final = "."
+
+_BEFORE_ESCAPES: Final = re.compile(r"\\+(?=x[89a-f][0-9a-f]|[\udc80-\udcff])")
 
 #: Bytes of a local file to read at a time: few enough to be in the processor's cache when they are scanned.
 _WINDOW: Final = 4 << 20
@@ -117,6 +120,9 @@ def discover(path: str | os.PathLike[str]) -> Logdir:
     Raises LogdirError where there is no such place, or no event file below it.
     """
     location = os.fspath(path).removeprefix("file://")
+    if not location:
+        message = "The name of the log directory is empty, as of a variable that is not set; give the folder's."
+        raise LogdirError(message)
     damage: list[Damage] = []
     seen = _Seen()
     files = list(_remote_files(location, seen) if "://" in location else _local_files(location, seen, damage))
@@ -216,8 +222,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _readable(path: str) -> str:
-    """Return a path as text that can be stored, with bytes that are no UTF-8 escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """Return a path as text that can be stored, with bytes that are no UTF-8 escaped; each path as another text.
+
+    Backslashes before such a byte, and before what looks like one escaped, are doubled.
+    """
+    text = _BEFORE_ESCAPES.sub(lambda match: 2 * match.group(), os.fsencode(path).decode("utf-8", "surrogateescape"))
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _remote_files(location: str, seen: _Seen) -> Iterator[EventFile]:

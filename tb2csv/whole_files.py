@@ -24,7 +24,7 @@ def whole_file(out: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
 
     Raises OutputError where ``out`` is a folder, is there already and may not be replaced, or cannot be written.
     """
-    place = Path(out)
+    place = local_path(out)
     if place.is_symlink():
         place = place.resolve()  # what the link leads to is replaced, and not the link
     check_place(place, overwrite=overwrite)
@@ -50,12 +50,30 @@ def whole_file(out: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
         filled.unlink(missing_ok=True)
 
 
-def check_place(out: Path, *, overwrite: bool) -> None:
+def local_path(out: str | os.PathLike[str]) -> Path:
+    """Return the path of a file or folder to write; raises OutputError where that is none in the file system."""
+    name = os.fspath(out).removeprefix("file://")
+    if not name:
+        message = "The name of the output is empty, as of a variable that is not set; give one."
+        raise OutputError(message)
+    if "://" in name:
+        message = f"{name} is a URL, and output goes to the local file system; give a path there, and upload it then."
+        raise OutputError(message)
+    return Path(name)
+
+
+def check_place(out: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Raise OutputError where no file may be put at ``out``."""
-    if out.is_dir():
+    place = local_path(out)
+    try:
+        is_folder, is_there = place.is_dir(), place.exists()
+    except OSError as error:
+        message = f"{out} cannot be written ({error.strerror}); give another name."
+        raise OutputError(message) from error
+    if is_folder:
         message = f"{out} is a folder; give the name of a file."
         raise OutputError(message)
-    if out.exists() and not overwrite:
+    if is_there and not overwrite:
         message = f"{out} is there already; give another name, or --overwrite to replace it."
         raise OutputError(message)
 

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import fsspec
 import pytest
 from event_files import event, event_file, file_name, simple_value, write_run
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tb2csv
 from tb2csv.errors import LogdirError
-from tb2csv.logdir import EventFile, discover
+from tb2csv.logdir import EventFile, _readable, discover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -349,6 +351,25 @@ def test_names_that_are_no_utf8(tmp_path: Path) -> None:
     assert found(tmp_path) == {"caf\\xe9": ["caf\\xe9/events.tfevents.\\xfe"]}
     assert found(tmp_path / os.fsdecode(b"caf\xe9") / name) == {".": ["events.tfevents.\\xfe"]}
     assert tb2csv.check(tmp_path).values_read == 1
+
+
+@linux_only
+def test_names_that_look_like_others_escaped(tmp_path: Path) -> None:
+    names = [b"x\xff", rb"x\xff", b"x\\\xff", rb"x\\xff", rb"x\x41", rb"C:\xyz"]
+    for name in names:
+        write_one(tmp_path / os.fsdecode(name))
+    assert list(found(tmp_path)) == sorted([r"x\xff", r"x\\xff", r"x\\\xff", r"x\\\\xff", r"x\x41", r"C:\xyz"])
+    assert tb2csv.check(tmp_path).values_read == len(names)
+
+
+@given(st.lists(st.lists(st.sampled_from([b"\\", b"x", b"f", b"8", b"\xff", b"\x80"])).map(b"".join), unique=True))
+def test_no_two_paths_read_alike(paths: list[bytes]) -> None:
+    assert len({_readable(os.fsdecode(path)) for path in paths}) == len(paths)
+
+
+def test_a_log_directory_without_a_name() -> None:
+    with pytest.raises(LogdirError, match="The name of the log directory is empty"):
+        discover("")
 
 
 @linux_only

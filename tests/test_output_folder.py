@@ -31,6 +31,7 @@ from tb2csv.sinks import appending
 from tb2csv.sinks.appending import AppendingSink, TableRows
 from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.folder import TableFolder
+from tb2csv.whole_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -224,11 +225,42 @@ def test_a_link_to_a_folder_stays_a_link(logdir: Path, out: Path, tmp_path: Path
     assert beside(target) == ["logs", "results"]
 
 
-def test_a_link_that_leads_nowhere_is_refused(logdir: Path, out: Path) -> None:
-    out.symlink_to("nowhere")
-    with pytest.raises(OutputError):
+def test_a_link_leads_to_a_folder_that_is_made(logdir: Path, out: Path) -> None:
+    out.symlink_to("target")
+    tb2csv.convert(logdir, out)
+    assert out.is_symlink()
+    assert (out.parent / "target" / "index.csv").exists()
+    assert beside(out) == ["target"]
+
+
+def test_a_link_to_itself_is_refused(logdir: Path, out: Path) -> None:
+    out.symlink_to(out.name)
+    with pytest.raises(OutputError, match="is a link that leads nowhere; remove it"):
         tb2csv.convert(logdir, out)
     assert beside(out) == []
+
+
+def test_a_place_that_the_file_system_refuses(logdir: Path, out: Path) -> None:
+    with pytest.raises(OutputError, match=r"a cannot be the folder of the tables \(.*\); give another one"):
+        tb2csv.convert(logdir, out.with_name("a" * 300))
+
+
+@pytest.mark.parametrize(("name", "sentence"), [("s3://bucket/out", "is a URL"), ("", "is empty")])
+def test_a_place_that_is_none(
+    logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch, name: str, sentence: str
+) -> None:
+    out.parent.joinpath("here").mkdir()
+    monkeypatch.chdir(out.parent / "here")
+    with pytest.raises(OutputError, match=sentence):
+        tb2csv.convert(logdir, name)
+    with pytest.raises(OutputError, match=sentence), whole_file(name):
+        pass
+    assert not any(Path().iterdir())
+
+
+def test_a_url_of_a_local_place_is_that_place(logdir: Path, out: Path) -> None:
+    tb2csv.convert(logdir, f"file://{out}")
+    assert (out / "index.csv").exists()
 
 
 def test_odd_names_of_the_folder(logdir: Path, out: Path) -> None:

@@ -6,6 +6,7 @@ import typer
 
 from tb2csv.cli import options
 from tb2csv.cli.terminal import (
+    damage_counted,
     error_messages,
     exit_status,
     plural,
@@ -47,7 +48,7 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter for each option
             print_result(
                 f"{plural(len(accounts), 'event file')}, {plural(sum(each.bytes for each in accounts), 'byte')}, "
                 f"{plural(sum(each.records for each in accounts), 'record')}: "
-                f"{plural(len(report.damage), 'damaged stretch', 'es')}, "
+                f"{damage_counted(report)}, "
                 f"{plural(sum(each.lost_bytes for each in accounts), 'byte')} lost"
             )
         raise typer.Exit(exit_status(report, strict=strict))

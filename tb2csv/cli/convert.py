@@ -16,6 +16,7 @@ from tb2csv.cli.terminal import (
     print_result,
     progress,
 )
+from tb2csv.whole_files import local_path
 
 
 def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option
@@ -88,6 +89,6 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option
             runs = sum(run.values_written > 0 for run in report.runs)
             print_result(
                 f"{plural(report.values_written, 'value')} of {plural(runs, 'run')} "
-                f"in {plural(report.tables, 'table')}{left_out}: see {out}/index.csv"
+                f"in {plural(report.tables, 'table')}{left_out}: see {local_path(out) / 'index.csv'}"
             )
         raise typer.Exit(exit_status(report))

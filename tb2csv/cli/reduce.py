@@ -18,6 +18,7 @@ from tb2csv.cli.terminal import (
     print_result,
     progress,
 )
+from tb2csv.whole_files import local_path
 
 NanPolicy = enum.Enum("NanPolicy", {name: name for name in NAN_POLICIES}, type=str)  # type: ignore[misc]
 
@@ -87,6 +88,6 @@ def reduce(  # noqa: PLR0913, PLR0917 - one parameter for each option
             runs = sum(len(group.runs) for group in report.groups)
             print_result(
                 f"{plural(runs, 'run')} in {plural(len(report.groups), 'group')}, "
-                f"{plural(report.tables, 'table')}: see {out}/index.csv"
+                f"{plural(report.tables, 'table')}: see {local_path(out) / 'index.csv'}"
             )
         raise typer.Exit(exit_status(report))

@@ -6,7 +6,6 @@ import enum
 import json as json_module
 import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,7 +37,7 @@ def chosen_format(named: TextFormat | None, out: str | None, *, json: bool, over
     the work, and not after it.
     """
     if out is not None:
-        check_place(Path(out), overwrite=overwrite)
+        check_place(out, overwrite=overwrite)
     if json and named is not None and named.value != "json":
         message = f"--json and --format {named.value} ask for two formats; give one of them."
         raise OptionError(message)

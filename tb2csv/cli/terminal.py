@@ -119,7 +119,8 @@ def print_problems(report: Report) -> None:
     """Print what was damaged, left unfinished, kept undecoded or otherwise deserves a word, to standard error."""
     lines = [f"{printable(each.path)}: {_told(each)}" for each in report.damage]
     lines += [
-        f"{printable(account.path)}: the last record is unfinished ({account.incomplete_tail_bytes} bytes), "
+        f"{printable(account.path)}: the last record is unfinished "
+        f"({plural(account.incomplete_tail_bytes, 'byte')}), "
         "as in a log that is still being written"
         for _, account in report.sources
         if account.incomplete_tail_bytes
@@ -143,10 +144,17 @@ def _told(damage: Damage) -> str:
     return f"byte {damage.offset}: {plural(damage.length, 'byte')} {fate}: {damage.detail}"
 
 
+def damage_counted(report: Report) -> str:
+    """Say how many stretches are damaged, and how many files and folders cannot be read, if any."""
+    unreadable = sum(damage.kind == UNREADABLE for damage in report.damage)
+    stretches = plural(len(report.damage) - unreadable, "damaged stretch", "es")
+    return stretches + (f", {plural(unreadable, 'path')} that cannot be read" if unreadable else "")
+
+
 def exit_status(report: Report, *, strict: bool = False) -> int:
     """Return the exit status that a report stands for; raises DamagedError where damage is to be an error."""
     if strict and report.damage:
-        message = f"{plural(len(report.damage), 'damaged stretch', 'es')}, the first in {report.damage[0].path}."
+        message = f"{damage_counted(report)}, the first in {printable(report.damage[0].path)}."
         raise DamagedError(message)
     return EXIT_DAMAGED if report.damage else 0
 

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Final
 
 from tb2csv.errors import OutputError
+from tb2csv.whole_files import local_path
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -43,15 +44,24 @@ class TableFolder:
 
         Raises OutputError where it is a file, or is not empty and may not be replaced.
         """
-        self.out = Path(os.path.abspath(out))  # noqa: PTH100 - links on the way stay as they were given
-        if self.out.is_symlink() and self.out.is_dir():
-            self.out = self.out.resolve()  # what it leads to is replaced, and not the link
+        self.out = Path(os.path.abspath(local_path(out)))  # noqa: PTH100 - links on the way stay as they were given
         self._overwrite = overwrite
-        self._check()
+        try:
+            if self.out.is_symlink():
+                self.out = Path(os.path.realpath(self.out))  # what it leads to is made or replaced, and not the link
+            self._check()
+        except OSError as error:
+            if isinstance(error, OutputError):
+                raise
+            message = f"{out} cannot be the folder of the tables ({error.strerror}); give another one."
+            raise OutputError(message) from error
         self._made: set[str] = set()
         self._root = ""
 
     def _check(self) -> None:
+        if self.out.is_symlink():
+            message = f"{self.out} is a link that leads nowhere; remove it, or give another folder."
+            raise OutputError(message)
         if not self.out.exists():
             return
         if not self.out.is_dir():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def check_table_file(out: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Raise what ``write_table_file`` would: OptionError for an unknown ending, OutputError where none may be put."""
     _format_of(out)
-    check_place(Path(out), overwrite=overwrite)
+    check_place(out, overwrite=overwrite)
 
 
 def write_table_file(

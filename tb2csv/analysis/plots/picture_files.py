@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import io
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import OptionError
@@ -85,7 +85,7 @@ def check_picture_file(out: str | os.PathLike[str], *, overwrite: bool) -> None:
     if PurePath(out).suffix.lower() not in PICTURE_FILES:
         message = f"The ending of {out} tells no sort of picture; give one of {', '.join(PICTURE_FILES)}."
         raise OptionError(message)
-    check_place(Path(out), overwrite=overwrite)
+    check_place(out, overwrite=overwrite)
 
 
 def write_picture(figure: Any, out: str | os.PathLike[str], title: str, *, overwrite: bool) -> None:
