@@ -89,16 +89,17 @@ def map_runs(
 def ahead(items: Iterator[_Result], has_more: Callable[[], bool]) -> Iterator[_Result]:
     """Yield the items, while the one after is being made in a thread of its own.
 
-    No thread is started where ``has_more`` says, after the first item, that there are no others.
+    No thread is started where ``has_more`` says, when the first item is made, that there are no others.
     """
     for item in items:
-        yield item
         if has_more():
             break
+        yield item
     else:
         return
     with ThreadPoolExecutor(1, thread_name_prefix="tb2csv-ahead") as executor:
-        future = executor.submit(next, items, None)
-        while (following := future.result()) is not None:
+        following: _Result | None = item
+        while following is not None:
             future = executor.submit(next, items, None)
             yield following
+            following = future.result()

@@ -55,7 +55,8 @@ class EventFileSource:
     def read_at(self, offset: int, length: int) -> bytes:
         """Return ``length`` bytes from ``offset``, fewer only where the file ends."""
         buffer = bytearray(max(0, min(length, self.size - offset)))
-        return bytes(buffer[: self.read_into(offset, memoryview(buffer))])
+        view = memoryview(buffer)
+        return bytes(view[: self.read_into(offset, view)])
 
     def __enter__(self) -> Self:
         """Return the source."""

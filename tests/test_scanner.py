@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import itertools
 import random
 import struct
 from pathlib import Path
@@ -20,6 +23,7 @@ from event_files import (
     frame,
     frames,
     histogram,
+    legacy_histogram,
     metadata,
     overwrite,
     payloads,
@@ -45,7 +49,7 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
 from tb2csv.event_files.event_file import EventFileReader, first_event
 from tb2csv.event_files.scanners import SCANNERS
-from tb2csv.event_files.values import ScanStatus, ValueColumns, ValueForm, ValueKind
+from tb2csv.event_files.values import COLUMN_NAMES, ScanStatus, ValueColumns, ValueForm, ValueKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -697,6 +701,61 @@ def test_a_block_knows_where_its_payloads_lie(scanner: str) -> None:
             if block.columns.payload_length[row] == len(payload)
         ]
         assert offsets == [MIXED.index(payload)]
+
+
+def test_both_scanners_fill_the_same_columns() -> None:
+    empty = [
+        legacy_histogram("h", [], []),
+        tensor("t", tensor_of("DT_STRING")),
+        tensor("z", np.zeros((0, 2), "float32")),
+    ]
+    data = MIXED + frames([event(*empty, step=1), event(histogram("h", [[0, 1, 2]]), *empty, step=2)])
+    columns = []
+    for scanner in SCANNERS.values():
+        reader = EventFileReader(MemorySource(data), scanner, scanner.form_table())
+        (block,) = reader.blocks()
+        columns.append({name: getattr(block.columns, name)[: len(block)].tobytes() for name in COLUMN_NAMES})
+    assert len(columns[0]["step"]) > len(empty)
+    assert all(each == columns[0] for each in columns)
+
+
+class FailingSource(MemorySource):
+    """A file on a disk of which one sector cannot be read."""
+
+    fails_at = 0
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        if offset <= self.fails_at < offset + length:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().read_at(offset, length)
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_what_is_before_a_sector_that_cannot_be_read_is_kept(scanner: str) -> None:
+    """Value by value, whichever window or chunk it is in; and reading goes on there once it can be read."""
+    damaged = with_length_broken(with_payload_broken(MIXED, 6), 4)
+    for data, window, chunk_size in itertools.product((MIXED, damaged), (30, 100, 1000), (200, 1000)):
+        whole = read(data, scanner)
+        for fails_at in range(0, len(data), 5):
+            source = FailingSource(data, window=window)
+            source.fails_at = fails_at
+            forms = SCANNERS[scanner].form_table()
+            reader = EventFileReader(source, SCANNERS[scanner], forms, chunk_size=chunk_size)
+            rows: list[Row] = []
+            blocks = reader.blocks()
+            with contextlib.suppress(OSError):
+                while True:
+                    rows += rows_of(next(blocks), forms)
+            assert rows == whole.rows[: len(rows)]
+            assert reader.account.values == len(rows)
+            source.fails_at = len(data)
+            later = EventFileReader(
+                source, SCANNERS[scanner], forms, chunk_size=chunk_size, offset=reader.offset, account=reader.account
+            )
+            for block in later.blocks():
+                rows += rows_of(block, forms)
+            assert rows == whole.rows
+            assert later.account == whole.account
 
 
 @pytest.mark.parametrize("scanner", SCANNERS)

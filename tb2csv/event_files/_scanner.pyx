@@ -257,7 +257,7 @@ cdef int walk_event(
         columns.wall_time[row] = wall_time
         columns.step[row] = step
         columns.scalar[row] = value.scalar
-        if value.payload.at is NULL:
+        if value.payload.at is NULL or value.payload.at == value.payload.end:
             columns.payload_offset[row] = 0
             columns.payload_length[row] = 0
         else:

@@ -125,6 +125,34 @@ class EventFileReader:
         They are read a window at a time. The bytes before the first payload are not needed once they are scanned, so
         that windows of scalars take one another's place: fresh memory would take longer than to scan them.
         """
+        buffer, columns = self._cleared_memory(length)
+        first = base = self.offset
+        end, window = first + length, self._source.window
+        block = ValueBlock(columns, buffer[:0], base)
+        while self.offset < min(end, self._stop) and self._stray is None:
+            start, stop, values_before = self.offset, min(self.offset + window, end), columns.size
+            try:
+                count = self._source.read_into(start, buffer[start - base : stop - base])
+                block = ValueBlock(columns, buffer[: start - base + count], base)
+                self._scan(block)
+            except OSError:
+                if self.offset == first:
+                    raise
+                break  # what was scanned is whole; the next reading fails again, with nothing before it
+            if self.offset <= block.end < stop:  # the file was cut while it was read
+                self._end_unfinished()
+            if columns.payload_length[values_before : columns.size].any():
+                window = length
+            elif base == start:
+                base = self.offset
+            if self.offset < block.end:  # in a record that goes on
+                needed = self._frame_size(block)
+                if needed > end - self.offset:
+                    break
+                window = max(window, needed)
+        return block
+
+    def _cleared_memory(self, length: int) -> tuple[memoryview, ValueColumns]:
         buffer, columns = self._memory[0]
         if len(buffer) < length:
             buffer = np.empty(length, np.uint8)  # not cleared, as a bytearray would be
@@ -132,26 +160,7 @@ class EventFileReader:
         columns.clear()
         if len(columns.form_id) < length // _BYTES_PER_VALUE:
             columns.reserve(length // _BYTES_PER_VALUE + 16)
-        base, end, window = self.offset, self.offset + length, self._source.window
-        while True:
-            start, values_before = self.offset, columns.size
-            size = min(window, end - start)
-            view = buffer.data[: start - base + size]
-            count = self._source.read_into(start, view[start - base :])
-            block = ValueBlock(columns, view[: start - base + count], base)
-            self._scan(block)
-            if count < size and self.offset <= block.end:  # the file was cut while it was read
-                self._end_unfinished()
-            if self.offset >= min(end, self._stop) or self._stray is not None:
-                return block
-            if columns.payload_length[values_before : columns.size].any():
-                window = length
-            elif base == start:
-                base = self.offset
-            if self.offset < block.end:  # in a record that goes on
-                window = max(window, self._frame_size(block))
-                if self._frame_size(block) > end - self.offset:
-                    return block
+        return buffer.data, columns
 
     def _finished(self, block: ValueBlock) -> Iterator[ValueBlock]:
         if len(block):
@@ -213,10 +222,10 @@ class EventFileReader:
             self._end_unfinished()
         elif recovery.keep:
             # Its payload is sound, so it is read after all; from a block of its own where it is not in the buffer.
-            self._add_damage(size, recovery.kind, recovery.detail, lost=False)
             if recovery.next_offset > block.end:
                 frame = memoryview(self._source.read_at(self.offset, size))
                 block = self._stray = ValueBlock(ValueColumns(), frame, self.offset)
+            self._add_damage(size, recovery.kind, recovery.detail, lost=False)
             self._read_record(block, size)
         elif self._effort.left < 0:
             size = self._source.size - self.offset

@@ -1,7 +1,7 @@
 """The columns that scanning an event file fills, and the forms that its summary values take.
 
 What stays the same from value to value — tag, metadata, kind, dtype and shape — is stored once as a *form* and referred
-to by number, so that a million scalars of ten tags are ten forms and seven columns. Nothing is decoded here.
+to by number, so that a million scalars of ten tags are ten forms and six columns. Nothing is decoded here.
 """
 
 from __future__ import annotations

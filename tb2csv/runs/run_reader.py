@@ -191,9 +191,10 @@ class RunReader:
                     for block in reader.blocks():
                         self._remember(file, account, block)
                         self._has_more = reader.offset < source.size or file is not last
+                        # First, for whoever has the block may end the scan, and go on behind it later.
+                        passed, progress.offset = reader.offset - progress.offset, reader.offset
                         yield file, block
-                        self.on_bytes(reader.offset - progress.offset)
-                        progress.offset = reader.offset
+                        self.on_bytes(passed)
                     progress.offset = reader.offset
                     self.on_bytes(account.bytes - progress.offset)
             except OSError as error:
@@ -256,7 +257,7 @@ class RunReader:
         head = NO_HEAD
         with contextlib.suppress(OSError), file.open() as source:
             head = first_event(source)
-        if progress:
+        if progress and head is not NO_HEAD:  # which an empty file may have later
             progress.head = head
         return head
 
