@@ -83,6 +83,9 @@ class EventFile:
             file = open(self.location, "rb", buffering=0)  # noqa: SIM115, PTH123 - the source closes it
             return EventFileSource(self.path, file, os.fstat(file.fileno()).st_size, _WINDOW)
         remote = self.filesystem.open(self.location, "rb")
+        if remote.size is None:  # of a web server that tells none
+            remote.close()
+            raise OSError(errno.EINVAL, "its size is not known")
         return EventFileSource(self.path, remote, remote.size, remote.size)  # every request has its price
 
     def size(self) -> int:
@@ -236,8 +239,9 @@ def _remote_files(location: str, seen: _Seen) -> Iterator[EventFile]:
 
     try:
         filesystem, root = fsspec.core.url_to_fs(location)
+        filesystem.invalidate_cache()  # of an earlier listing, since when files may have come or grown
         found = filesystem.find(root)
-    except (ImportError, OSError, ValueError) as error:
+    except Exception as error:  # whatever the library of that store raises, such as for credentials that are missing
         message = f"{location} cannot be listed: {error}"
         raise LogdirError(message) from error
     for path in found:

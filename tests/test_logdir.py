@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import fsspec
 import pytest
 from event_files import event, event_file, file_name, simple_value, write_run
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -463,3 +465,64 @@ def test_output_is_refused_in_the_folder_of_a_file_url(tmp_path: Path) -> None:
     write_one(tmp_path / "logs")
     with pytest.raises(tb2csv.OutputError, match="lies in the log directory"):
         tb2csv.convert(f"file://{tmp_path}/logs", tmp_path / "logs" / "out")
+
+
+class Store(MemoryFileSystem):
+    """A store that remembers its listings, needs credentials, and may tell no sizes, as those of clouds do."""
+
+    protocol = "store"
+    has_credentials = True
+    tells_sizes = True
+    listing: ClassVar[dict[str, list[str]]] = {}
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.removeprefix("store://")))
+
+    def find(self, path: str, *_: object, **__: object) -> list[str]:
+        if not self.has_credentials:
+            message = "Unable to locate credentials"
+            raise NotImplementedError(message)  # in place of an exception of the store's own
+        return self.listing.setdefault(path, super().find(path))
+
+    def invalidate_cache(self, path: str | None = None) -> None:  # noqa: ARG002
+        self.listing.clear()
+
+    def open(self, path: str, *_: object, **__: object) -> io.BytesIO:
+        file = Stored(super().open(path).read())
+        file.size = len(file.getvalue()) if self.tells_sizes else None
+        return file
+
+
+class Stored(io.BytesIO):
+    """A file of the store."""
+
+    size: int | None
+
+
+@pytest.fixture
+def store(memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch) -> fsspec.AbstractFileSystem:
+    fsspec.register_implementation("store", Store, clobber=True)
+    monkeypatch.setattr(Store, "listing", {})
+    memory.pipe_file("/logs/a/tfevents.1", event_file([event(simple_value("loss", 1.0), step=1)]))
+    return memory
+
+
+def test_what_came_since_a_store_was_listed_is_found(store: fsspec.AbstractFileSystem) -> None:
+    read = tb2csv.open_logdir("store://logs")
+    store.pipe_file("/logs/b/tfevents.1", event_file([event(simple_value("loss", 2.0), step=1)]))
+    assert read.refresh()
+    assert read.scalars()["value"].to_list() == [1.0, 2.0]
+
+
+@pytest.mark.usefixtures("store")
+def test_an_error_of_a_store_is_one_of_the_log_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "has_credentials", False)
+    assert error_of("store://logs") == "store://logs cannot be listed: Unable to locate credentials"
+
+
+@pytest.mark.usefixtures("store")
+def test_a_file_of_a_store_that_tells_no_size_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "tells_sizes", False)
+    (damage,) = tb2csv.check("store://logs").damage
+    assert (damage.kind, damage.detail) == ("unreadable", "the file cannot be read: its size is not known")
