@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
@@ -725,7 +726,11 @@ def test_a_closed_terminal_is_ignored_where_that_was_asked_for(logdir: Path, out
 @linux_only
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("old", ["", "old"])
-def test_an_interrupt_leaves_nothing(tmp_path: Path, out: Path, sent: signal.Signals, status: int, old: str) -> None:
+def test_an_interrupt_leaves_nothing(  # noqa: PLR0913, PLR0917 - what it is sent, and what it finds
+    tmp_path: Path, out: Path, request: pytest.FixtureRequest, sent: signal.Signals, status: int, old: str
+) -> None:
+    # Whoever runs the tests by nohup has us ignore this signal, and what we start with us.
+    request.addfinalizer(functools.partial(signal.signal, sent, signal.signal(sent, signal.default_int_handler)))
     before = {}
     if old:
         tb2csv.convert(write_run(tmp_path / old, event(scalar("old", 1.0))), out)
