@@ -62,7 +62,7 @@ ifeq ($(strip $(ARGS)),)
 endif
 
 clean: ## Remove whatever the other targets made.
-	rm -rf .venv .venv-training .venv-without-compiler .venv-older-tensorboard build demo-tables benchmarks/.data tb2csv.egg-info tb2csv/event_files/_scanner.c
+	rm -rf .venv .venv-* build demo-tables benchmarks/.data tb2csv.egg-info tb2csv/event_files/_scanner.c
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -f tb2csv/event_files/_scanner.*.so tb2csv/event_files/_scanner.*.pyd
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,21 +1,9 @@
 #!/usr/bin/env bash
 # Where there is no C compiler, tb2csv installs all the same and its tables are the same, byte for byte.
-#
-# A script and no test, because it fetches packages: the tests need no network.
 set -eu
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/apart.sh"
 
-venv=.venv-without-compiler
-work=$(mktemp -d "$PWD/$venv.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-export PIP_CACHE_DIR="$PWD/.venv/pip-cache" PIP_DISABLE_PIP_VERSION_CHECK=1
-
-# From a copy: what an earlier build left beside the sources would be taken for ours.
-mkdir "$work/source"
-tar -cf - --exclude='*.so' --exclude='*.c' --exclude=__pycache__ pyproject.toml setup.py MANIFEST.in README.md LICENSE tb2csv |
-    tar -xf - -C "$work/source"
-.venv/bin/python -m venv --clear "$venv"
-CC=/bin/false "$venv/bin/python" -m pip install --quiet "$work/source"
+CC=/bin/false "$venv/bin/python" -m pip install --quiet "$sources"
 
 version=$("$venv/bin/tb2csv" --version)
 echo "without a compiler: $version"

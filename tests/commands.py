@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 from tb2csv.cli import app
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Ran(NamedTuple):
@@ -45,11 +43,11 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 def run_process(*arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None, **more: Any) -> Ran:
-    """Run ``python -m tb2csv`` in a process of its own."""
+    """Run ``python -m tb2csv`` in a process of its own, started where it does not take the sources for the package."""
     command = [sys.executable, "-m", "tb2csv", *map(str, arguments)]
     done = subprocess.run(
         command,
-        cwd=cwd,
+        cwd=cwd or Path(__file__).parent,
         env=environment(**(env or {})),
         capture_output=True,
         text=True,

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# tb2csv works with the oldest packages that pyproject.toml admits, and in the oldest TensorBoard, as with the newest,
+# which `make test` has. The compiled scanner is left out here, so that the reference works in TensorBoard as well.
+set -eu
+. "$(dirname "$0")/apart.sh"
+
+# `name>=1.2` becomes `name==1.2.*`, as some of them never had a bare 1.2.
+sed -n '/^dependencies = \[/,/^\]/p; /^pandas = /p' pyproject.toml | grep -o '"[A-Za-z0-9-]*>=[0-9.]*' |
+    sed 's/"\(.*\)>=\(.*\)/\1==\2.*/' >"$work/oldest.txt"
+test "$(wc -l <"$work/oldest.txt")" -gt 8
+# What TensorBoard 2.12 needs and does not ask for: pkg_resources and six.
+TB2CSV_SKIP_EXT=1 "$venv/bin/python" -m pip install --quiet -c "$work/oldest.txt" "$sources[pandas]" \
+    hypothesis pytest 'setuptools<81' six
+sort "$work/oldest.txt"
+
+# By its own command: `python -m pytest` would import tb2csv from here, and not what was installed. Packages of today
+# beside old ones warn of each other.
+"$venv/bin/pytest" -W ignore::DeprecationWarning tests/test_plugin_*.py tests/test_cli.py tests/test_dataframes.py \
+    tests/test_formats.py tests/test_logdir.py tests/test_output_folder.py tests/test_subruns.py "$@"
+rm -rf "$venv"
