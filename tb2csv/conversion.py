@@ -23,7 +23,7 @@ from tb2csv.runs.merged_runs import ORIGINAL_RUN, MergedRun, families, with_pare
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scalar_statistics import read_metrics
-from tb2csv.runs.stored_runs import RowReader, StoredRun
+from tb2csv.runs.stored_runs import RowReader
 from tb2csv.runs.subruns import find_subruns, notes_on
 from tb2csv.runs.trials import trials
 from tb2csv.selection import Selection
@@ -114,15 +114,15 @@ def convert(  # noqa: PLR0913 - the options of the command
     """
     selection, rows = selection or Selection(), rows or RowSelection()
     times = TimeColumns((time,) if isinstance(time, str) else tuple(time), relative_to)
-    shape = TableShape(layout, format, header, on_duplicate, times, escape_formulas, rows.sessions)
+    shape = TableShape(layout, format, header, on_duplicate, times, escape_formulas, rows.sessions, merge_subruns)
     options = DecodeOptions(tensors)
     folder = TableFolder(out, overwrite=overwrite)
     found = logdir if isinstance(logdir, Logdir) else discover(logdir)
     check_apart(found, folder.out)
     runs = selection.choose_runs(found)
-    subruns = _find_subruns(runs, workers) if merge_subruns else {}
+    subruns = _find_subruns(runs, workers, chunk_size) if merge_subruns else {}
     merged = families(runs, subruns)
-    conversion = _Conversion(shape, folder, runs, list(merged), is_merged=merge_subruns)
+    conversion = _Conversion(shape, folder, runs, list(merged), is_merged=merge_subruns, chunk_size=chunk_size)
 
     def reader_of(run: Run, passed: Callable[[int], None]) -> RunReader | RowReader:
         subrun = subruns.get(run.name)
@@ -130,8 +130,7 @@ def convert(  # noqa: PLR0913 - the options of the command
             return RunReader(
                 run, selection=selection, options=options, subrun=subrun, chunk_size=chunk_size, on_bytes=passed
             )
-        stored = StoredRun(run, selection=selection, options=options, subrun=subrun, chunk_size=chunk_size)
-        return RowReader(stored, rows, passed)
+        return RowReader(run, rows, passed, selection=selection, options=options, subrun=subrun, chunk_size=chunk_size)
 
     def convert_run(name: str, passed: Callable[[int], None]) -> _ConvertedRun:
         readers = [reader_of(run, passed) for run in merged[name]]
@@ -184,11 +183,12 @@ def check_apart(logdir: Logdir, out: Path) -> None:
         raise OutputError(message)
 
 
-def _find_subruns(runs: list[Run], workers: int | None) -> dict[str, Subrun]:
+def _find_subruns(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, Subrun]:
     """Scan runs for what tells which of them belong to others."""
 
     def series_of(run: Run, passed: Callable[[int], None]) -> list[TimeSeries]:
-        reader = RunReader(run, on_bytes=lambda _: passed(0))  # the bytes are passed once more
+        # The bytes are passed once more.
+        reader = RunReader(run, chunk_size=chunk_size, on_bytes=lambda _: passed(0))
         reader.count()
         return [account.series for account in reader.series]
 
@@ -199,11 +199,19 @@ def _find_subruns(runs: list[Run], workers: int | None) -> dict[str, Subrun]:
 class _Conversion:
     """The tables of all runs."""
 
-    def __init__(
-        self, shape: TableShape, folder: TableFolder, runs: list[Run], names: list[str], *, is_merged: bool
+    def __init__(  # noqa: PLR0913 - what is read, how, and where it goes
+        self,
+        shape: TableShape,
+        folder: TableFolder,
+        runs: list[Run],
+        names: list[str],
+        *,
+        is_merged: bool,
+        chunk_size: int,
     ) -> None:
         """Write the tables of ``runs``, under ``names`` where some are merged into others."""
         self._is_merged = is_merged
+        self._chunk_size = chunk_size
         self._shape = shape
         self._folder = folder
         self._runs = {run.name: run for run in runs}
@@ -275,7 +283,9 @@ class _Conversion:
         if not contents:
             return []
         # Written or not: the metrics of trials may be any scalars. So the few runs that have them are read again.
-        metrics = functools.cache(lambda run: read_metrics(self._runs[run]) if run in self._runs else {})
+        metrics = functools.cache(
+            lambda run: read_metrics(self._runs[run], chunk_size=self._chunk_size) if run in self._runs else {}
+        )
         table = trials(contents, metrics)
         if self._is_merged:
             parents = {run: each.report.run for each in converted for run, _ in each.hparams}

@@ -115,7 +115,7 @@ def _read_csv(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Read CSV, compressed or not; an empty text in quotes is a text, an empty cell is missing."""
     import polars as pl
 
-    return pl.read_csv(path, schema=schema)
+    return pl.read_csv(path, schema=schema, glob=False)
 
 
 def _read_parquet(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:  # noqa: ARG001 - as the others
@@ -127,7 +127,7 @@ def _read_parquet(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame
 def _read_arrow(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:  # noqa: ARG001
     import polars as pl
 
-    return pl.read_ipc(path)
+    return pl.scan_ipc(path, glob=False).collect()
 
 
 #: JSON's words for numbers that it has not, which stand there as texts.
@@ -138,7 +138,8 @@ def _read_json_lines(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFr
     import polars as pl
 
     # As text first, which keeps every digit, and the words for numbers that JSON has not.
-    text = pl.read_ndjson(path, schema=dict.fromkeys(schema, pl.String))
+    with path.open("rb") as file:  # polars takes a path for a pattern here
+        text = pl.read_ndjson(file, schema=dict.fromkeys(schema, pl.String))
     return text.select(
         _parsed(pl.col(name), dtype).alias(name) if dtype != pl.String else pl.col(name)
         for name, dtype in schema.items()

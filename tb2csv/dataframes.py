@@ -9,13 +9,15 @@ import functools
 import html
 import itertools
 import threading
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final, Literal, overload
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
+
+import numpy as np
 
 from tb2csv.decoders import load_polars
 from tb2csv.errors import LogdirError, Tb2csvError
 from tb2csv.executors import map_runs
-from tb2csv.joined_frames import fitted, joined
+from tb2csv.joined_frames import fitted, joined, joint_schema
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.report import Report, RunReport
 from tb2csv.runs.run_reader import UndecodableValue
@@ -26,14 +28,19 @@ from tb2csv.selection import KINDS, Selection, literal_pattern
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
 
     import polars as pl
 
     from tb2csv.decoders import Piece
     from tb2csv.runs.row_selection import RowSelection
-    from tb2csv.runs.run_reader import SeriesAccount
+    from tb2csv.runs.run_reader import Rows, SeriesAccount
     from tb2csv.runs.scalar_statistics import MetricSummary
+
+#: Runs, with those of their series that are asked for.
+_Chosen = list[tuple[StoredRun, "list[SeriesAccount]"]]
+
+#: Gives the rows of some series of a run, or what tells their columns.
+_Read = Callable[[StoredRun, Callable[[Any], bool], "RowSelection | None"], Iterator["Rows | UndecodableValue"]]
 
 #: What chooses runs or tags: a shell pattern, several of them, or None for all.
 Pattern = str | Iterable[str] | None
@@ -157,8 +164,10 @@ class LogdirFrames:
         """Return scalars as ``run, tag, wall_time, step, value``, one row per value.
 
         ``value`` has the type that all have on disk; where they differ, float64, which holds each of them exactly.
-        ``rows`` selects by step and restart; with ``lazy`` nothing is decoded before ``collect``.
-        Raises Tb2csvError where nothing is asked for, or where the types cannot be joined without loss.
+        ``rows`` selects by step and restart; with ``lazy`` one value of each tag is decoded now, for the columns and
+        their types, and the others by ``collect``.
+        Raises Tb2csvError where nothing is asked for, or where the types cannot be joined without loss, and LogdirError
+        where a file is gone since it was read.
         """
         return self._of_kind("scalars", run, tag, rows, lazy=lazy)
 
@@ -240,7 +249,7 @@ class LogdirFrames:
             runs = {run.name for run in selection.choose_runs(self._scanned())}
             return trials(contents, metrics_of, runs=runs, selection=selection)
 
-    def choose(self, selection: Selection) -> list[tuple[StoredRun, list[SeriesAccount]]]:
+    def choose(self, selection: Selection) -> _Chosen:
         """Return the runs that are asked for, with those of their series that are; errors as of ``series``."""
         return self._chosen(selection)
 
@@ -255,21 +264,23 @@ class LogdirFrames:
         self, kind: str, run: Pattern, tag: Pattern, rows: RowSelection | None, *, lazy: bool
     ) -> pl.DataFrame | pl.LazyFrame:
         selection = Selection(_patterns(run), _patterns(tag), (kind,))
-        chosen = self._chosen(selection)
+        chosen, what = self._chosen(selection), f"these {kind}"
         if not lazy:
-            return joined(self._frames(chosen, rows, with_names=True), f"these {kind}")
+            return joined(self._frames(chosen, rows, with_names=True), what)
         from polars.io.plugins import register_io_source
 
-        from tb2csv.runs.row_selection import RowSelection
-
-        first = joined(self._frames(chosen, RowSelection(last=True), with_names=True), f"these {kind}")
+        # Every series has one schema, but which ones have rows is not known before some are decoded.
+        samples = self._frames(chosen, rows, with_names=True, read=StoredRun.samples)
+        schema = joint_schema((frame.schema for frame in samples), what)
 
         def read(
             columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
         ) -> Iterator[pl.DataFrame]:
             left = n_rows
             for frame in self._frames(chosen, rows, with_names=True):
-                part = fitted(frame, first.schema)
+                if joint_schema((schema, frame.schema), what) != schema:
+                    raise Tb2csvError(_CHANGED)
+                part = fitted(frame, schema)
                 if left is not None:
                     part = part.head(left)
                     left -= len(part)
@@ -279,7 +290,7 @@ class LogdirFrames:
                 if left == 0:
                     return
 
-        return register_io_source(read, schema=first.schema)
+        return register_io_source(read, schema=schema)
 
     def _scanned(self) -> Logdir:
         if self._logdir is None:
@@ -287,7 +298,7 @@ class LogdirFrames:
             raise LogdirError(message)
         return self._logdir
 
-    def _chosen(self, selection: Selection) -> list[tuple[StoredRun, list[SeriesAccount]]]:
+    def _chosen(self, selection: Selection) -> _Chosen:
         names = {run.name for run in selection.choose_runs(self._scanned())}
         everything = [(run, run.series) for name, run in self._runs.items() if name in names]
         chosen = [
@@ -299,12 +310,12 @@ class LogdirFrames:
         return [(run, accounts) for run, accounts in chosen if accounts]
 
     def _frames(
-        self, chosen: list[tuple[StoredRun, list[SeriesAccount]]], rows: RowSelection | None, *, with_names: bool
+        self, chosen: _Chosen, rows: RowSelection | None, *, with_names: bool, read: _Read = StoredRun.decode
     ) -> Iterator[pl.DataFrame]:
         """Yield the main tables of the chosen series; undecodable values are left out, as they are of tables."""
         for run, accounts in chosen:
             with self._lock:
-                parts = _main_parts(run, accounts, rows)
+                parts = _main_parts(run, accounts, rows, read)
             for tables in _alike(parts):
                 yield _named(tables) if with_names else _below([frame for _, frame in tables])
 
@@ -323,6 +334,8 @@ class LogdirFrames:
 #: The columns of ``tags`` that are of a series; the others are of its account.
 _OF_SERIES: Final = frozenset(("run", "tag", "kind", "plugin_name"))
 
+_CHANGED: Final = "The log is no longer what it was when these values were asked for; ask for them again."
+
 
 def _patterns(pattern: Pattern) -> tuple[str, ...]:
     if pattern is None:
@@ -331,11 +344,13 @@ def _patterns(pattern: Pattern) -> tuple[str, ...]:
 
 
 def _main_parts(
-    run: StoredRun, accounts: list[SeriesAccount], rows: RowSelection | None
+    run: StoredRun, accounts: list[SeriesAccount], rows: RowSelection | None, read: _Read = StoredRun.decode
 ) -> list[tuple[SeriesAccount, pl.DataFrame]]:
     """Return the rows of each series, one series after the other, each in one part or in several."""
     parts: dict[int, list[pl.DataFrame]] = {id(account): [] for account in accounts}
-    for item in run.decode(lambda account: id(account) in parts, rows):
+    if not parts.keys() <= {id(account) for account in run.series}:  # all was read again, since these were chosen
+        raise Tb2csvError(_CHANGED)
+    for item in read(run, lambda account: id(account) in parts, rows):
         if isinstance(item, UndecodableValue) or item.piece.kind:  # statistics have a table of their own
             continue
         frame = _with_data(item.piece)
@@ -364,19 +379,22 @@ def _named(tables: list[tuple[SeriesAccount, pl.DataFrame]]) -> pl.DataFrame:
     import polars as pl
 
     frame = _below([part for _, part in tables])
-    lengths = pl.Series([len(part) for _, part in tables])
     series = [account.series for account, _ in tables]
     names = pl.DataFrame({"run": [each.run for each in series], "tag": [each.tag for each in series]})
-    of_row = pl.int_range(len(tables), eager=True).repeat_by(lengths).explode()
+    of_row = np.repeat(np.arange(len(tables)), [len(part) for _, part in tables])
     return names[of_row].hstack(frame) if len(frame) else names.clear().hstack(frame)
 
 
 def _with_data(piece: Piece) -> pl.DataFrame:
-    """Return the frame of a piece, with the bytes of stored files in the place of their paths."""
+    """Return the frame of a piece, with the bytes of stored files in the place of their paths.
+
+    A path is a file's only within its series, and a piece may be of several: so a file is told by its value as well.
+    """
     import polars as pl
 
     if not piece.files or "path" not in piece.frame.columns:
         return piece.frame
-    stored = {file.name: file.data for file in piece.files}
-    data = pl.Series("data", [stored[name] for name in piece.frame["path"]], dtype=pl.Binary)
+    stored = {(file.row, file.name): file.data for file in piece.files}
+    values = np.repeat(np.arange(piece.start, piece.stop), piece.counts).tolist()
+    data = pl.Series("data", [stored[place] for place in zip(values, piece.frame["path"], strict=True)], pl.Binary)
     return piece.frame.with_columns(data.alias("path")).rename({"path": "data"})

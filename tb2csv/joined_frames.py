@@ -19,14 +19,24 @@ def joined(frames: Iterable[pl.DataFrame], what: str) -> pl.DataFrame:
     parts = list(frames)
     if not parts:
         return pl.DataFrame()
-    if all(part.schema == parts[0].schema for part in parts):
-        return pl.concat(parts, rechunk=False)
-    types: dict[str, pl.DataType] = {}
-    for name in dict.fromkeys(name for part in sorted(parts, key=lambda part: -part.width) for name in part.columns):
-        found = {part.schema[name] for part in parts if name in part.schema}
-        types[name] = found.pop() if len(found) == 1 else _wider(found, name, what)
-    schema = pl.Schema(types)
+    schema = joint_schema([part.schema for part in parts], what)
     return pl.concat([fitted(part, schema) for part in parts], rechunk=False)
+
+
+def joint_schema(schemas: Iterable[pl.Schema], what: str) -> pl.Schema:
+    """Return the columns that frames of these have together; raises Tb2csvError where a type would lose digits."""
+    import polars as pl
+
+    known = sorted(dict.fromkeys(tuple(schema.items()) for schema in schemas), key=lambda columns: -len(columns))
+    types: dict[str, dict[pl.DataType, None]] = {}
+    for name, dtype in (column for columns in known for column in columns):
+        types.setdefault(name, {})[dtype] = None
+    return pl.Schema(
+        {
+            name: next(iter(found)) if len(found) == 1 else _wider(set(found), name, what)
+            for name, found in types.items()
+        }
+    )
 
 
 def _wider(types: set[pl.DataType], name: str, what: str) -> pl.DataType:
@@ -42,6 +52,8 @@ def fitted(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFra
     """Return a frame with the columns of ``schema``: cast, and empty where it has none."""
     import polars as pl
 
+    if frame.schema == schema:
+        return frame
     return frame.select(
         _cast(frame[name], dtype) if name in frame.columns else pl.lit(None, dtype).alias(name)
         for name, dtype in schema.items()

@@ -168,6 +168,11 @@ def is_numeric(dtype: int) -> bool:
     return _base(dtype) in _NUMERIC
 
 
+def is_string(dtype: int) -> bool:
+    """Say whether the enum number ``dtype`` is of strings of bytes."""
+    return _base(dtype) == _STRING
+
+
 def dtype_name(dtype: int) -> str:
     """Return TensorFlow's name for the enum number ``dtype`` (``float32``, ``string``), else ``dtype 99``."""
     return _NUMERIC[_base(dtype)].name if is_numeric(dtype) else _OTHER_NAMES.get(_base(dtype), f"dtype {dtype}")
@@ -225,7 +230,7 @@ def decode_tensor(proto: bytes) -> _Array:
         reason = f"The {len(proto)} bytes of a tensor are not in the format of a TensorProto ({error})."
         raise DecodeError(reason) from error
     content = message.tensor_content  # counts before the fields, as in TensorFlow
-    if _base(message.dtype) == _STRING:
+    if is_string(message.dtype):
         strings = _split(content, math.prod(_shape(message, 0))) if content else list(message.string_val)
         values = np.empty(len(strings), object)
         values[:] = strings

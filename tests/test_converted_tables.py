@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,20 @@ def test_texts_come_back_whatever_is_in_them(name: str, tmp_path: Path) -> None:
     write_run(tmp_path / "logs", *(event(text("t", each), step=step) for step, each in enumerate(texts)))
     tb2csv.convert(tmp_path / "logs", tmp_path / "out", format=name)
     assert tb2csv.read_csv_tables(tmp_path / "out").table(".", "t")["text"].to_list() == texts
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_names_with_pattern_characters_are_names(name: str, tmp_path: Path) -> None:
+    """Neither of a table nor of the folder: brackets stand in file names as they are."""
+    tags = {"loss0": 1.0, "loss[0]": 2.0}
+    for number, folder in enumerate(("out", "o[u]t", "{out,o[u]t}") + ("o*t",) * (os.name != "nt")):
+        values = [simple_value(tag, value + 10 * number) for tag, value in tags.items()]
+        write_run(tmp_path / f"logs {number}", event(*values, step=0))
+        tb2csv.convert(tmp_path / f"logs {number}", tmp_path / folder, format=name)
+        tables = tb2csv.read_csv_tables(tmp_path / folder)
+        assert {tag: tables.table(".", tag)["value"].to_list() for tag in tags} == {
+            tag: [value + 10 * number] for tag, value in tags.items()
+        }
 
 
 def test_escaped_formulas_come_back_as_they_were(tmp_path: Path) -> None:

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import pytest
-from event_files import event, event_file, file_name, image, scalar, simple_value, tensor, text, write_run
+from event_files import (
+    HistogramProto,
+    Value,
+    bare_scalar,
+    event,
+    event_file,
+    field,
+    file_name,
+    histogram,
+    image,
+    legacy_histogram,
+    legacy_image,
+    raw_event,
+    raw_value,
+    scalar,
+    simple_value,
+    tensor,
+    tensor_of,
+    text,
+    write_run,
+)
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 from scenarios import SCENARIOS
 from tables import read_index
 from test_scenarios import write_logs
@@ -17,6 +41,7 @@ import tb2csv
 from tb2csv.logdir import EventFileSource
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -98,6 +123,184 @@ def test_lazy_frames_decode_when_they_are_collected(logdir: Path, monkeypatch: p
     assert opened
     assert lazy.collect().equals(expected)
     assert lazy.head(3).collect().equals(expected.head(3))
+
+
+def test_lazy_frames_ask_one_value_of_each_tag_for_its_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the next ones only where that cannot be decoded."""
+    arrays = [event(tensor("w", np.arange(4.0)), step=step) for step in range(50)]
+    write_run(tmp_path, *arrays, raw_event(bad_tensor(b"b", "DT_FLOAT", (2,))), *arrays)
+    frames = tb2csv.open_logdir(tmp_path)
+    read = []
+    read_at = EventFileSource.read_at
+    monkeypatch.setattr(EventFileSource, "read_at", lambda *args: (read.append(args[2]), read_at(*args))[1])
+    lazy = frames.tensors(tag="w", lazy=True)
+    assert read == [32]
+    assert len(lazy.collect()) == 400
+    assert frames.tensors(tag="b", lazy=True).collect().shape == (0, 0)
+
+
+def bad_tensor(tag: bytes, dtype: str, shape: tuple[int, ...]) -> bytes:
+    """Return a value whose payload is not what it says."""
+    return raw_value(tag, field(8, tensor_of(dtype, shape, tensor_content=b"\0" * 7).SerializeToString()))
+
+
+#: What polars makes of an error of ours while it collects: before version 2 it is one of its own that tells of ours.
+OF_COLLECT = (
+    tb2csv.Tb2csvError
+    if int(pl.__version__.partition(".")[0]) >= 2
+    else (tb2csv.Tb2csvError, pl.exceptions.ComputeError)
+)
+
+#: What may be drawn, by name: a value of a tag.
+VALUES: dict[str, Callable[[str], Any]] = {
+    "float32": lambda tag: simple_value(tag, 0.1),
+    "float64": lambda tag: bare_scalar(tag, 0.1, "float64"),
+    "int64": lambda tag: bare_scalar(tag, 3, "int64"),
+    "large": lambda tag: bare_scalar(tag, 2**53 + 1, "int64"),
+    "bool": lambda tag: bare_scalar(tag, True, "bool"),  # noqa: FBT003 - the number
+    "bad scalar": lambda tag: bad_tensor(tag.encode(), "DT_INT16", ()),
+    "vector": lambda tag: tensor(tag, np.array([0.1, 0.2], "f4"), None),
+    "doubles": lambda tag: tensor(tag, np.array([[0.1, 0.2]]), None),
+    "integers": lambda tag: tensor(tag, np.array([1, 2, 3]), None),
+    "complex": lambda tag: tensor(tag, np.array([1j, 2]), None),
+    "no elements": lambda tag: tensor(tag, np.zeros((0, 2), "f2"), None),
+    "rank unknown": lambda tag: tensor(tag, unknown_rank([1.0, 2.0, 3.0]), None),
+    "bad vector": lambda tag: bad_tensor(tag.encode(), "DT_FLOAT", (2,)),
+    "bad doubles": lambda tag: bad_tensor(tag.encode(), "DT_DOUBLE", (1, 2)),
+    "buckets": lambda tag: histogram(tag, [[0, 1, 2], [1, 2, 3]]),
+    "legacy buckets": lambda tag: legacy_histogram(tag, [1.0, 2.0], [3.0, 4.0]),
+    "bad buckets": lambda tag: legacy_histogram(tag, [1.0, 2.0], [3.0]),
+}
+
+
+def unknown_rank(numbers: list[float]) -> Any:
+    proto = tensor_of("DT_DOUBLE", None, double_val=numbers)
+    proto.tensor_shape.unknown_rank = True
+    return proto
+
+
+SELECTIONS = [
+    None,
+    tb2csv.RowSelection(sessions=True),
+    tb2csv.RowSelection(min_step=3, max_step=5),
+    tb2csv.RowSelection(every=2, last=True),
+    tb2csv.RowSelection(restarts="supersede", sessions=True, max_step=4),
+    tb2csv.RowSelection(min_step=100),
+]
+
+runs_of_values = st.lists(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(list(VALUES)), st.integers(0, 6)), max_size=8),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(files=runs_of_values, places=st.lists(st.booleans(), min_size=3, max_size=3), rows=st.sampled_from(SELECTIONS))
+@example(files=[[("a", "vector", 0), ("a", "bad vector", 1)]], places=[True] * 3, rows=None)
+@example(files=[[("a", "vector", 0), ("b", "doubles", 0), ("b", "bad doubles", 1)]], places=[True] * 3, rows=None)
+@example(files=[[("a", "vector", 0)]], places=[True] * 3, rows=SELECTIONS[1])
+@example(files=[[("a", "integers", 0), ("a", "vector", 5)]], places=[True] * 3, rows=SELECTIONS[2])
+@example(files=[[("a", "no elements", 0), ("b", "vector", 0), ("c", "no elements", 3)]], places=[True] * 3, rows=None)
+def test_lazy_frames_are_the_others(
+    tmp_path_factory: pytest.TempPathFactory,
+    files: list[list[tuple[str, str, int]]],
+    places: list[bool],
+    rows: tb2csv.RowSelection | None,
+) -> None:
+    """Of any mixture of values, in any selection of rows: the same columns, types and rows, or the same error."""
+    folder = tmp_path_factory.mktemp("logs")
+    for number, values in enumerate(files):
+        events = [raw_event(VALUES[name](tag), step=step, wall_time=100.0 * number) for tag, name, step in values]
+        run = folder / ("first" if places[number] else "second")
+        write_run(run, *events, name=file_name(number), wall_time=100.0 * number)
+    frames = tb2csv.open_logdir(folder)
+    kinds = {series.kind for account in frames._runs.values() for series in (each.series for each in account.series)}
+    for method in (frames.scalars, frames.histograms, frames.tensors):
+        if method.__name__ not in kinds:
+            continue
+        try:
+            expected = method(rows=rows)
+        except tb2csv.Tb2csvError as error:
+            with pytest.raises(OF_COLLECT, match=re.escape(str(error))):
+                method(rows=rows, lazy=True).collect()
+            continue
+        lazy = method(rows=rows, lazy=True)
+        assert lazy.collect_schema() == expected.schema
+        assert_frame_equal(lazy.collect(), expected, check_exact=True)
+        assert_frame_equal(lazy.head(3).collect(), expected.head(3), check_exact=True)
+        if expected.columns:
+            narrowed = lazy.filter(pl.col("step") > 2).select("tag", expected.columns[-1])
+            assert_frame_equal(narrowed.collect(), expected.filter(pl.col("step") > 2)[:, [1, -1]], check_exact=True)
+
+
+def test_a_lazy_frame_of_files_that_were_replaced_is_refused(logdir: Path) -> None:
+    """Rather than to have fewer rows, or columns that are not those of what is there now."""
+    frames = tb2csv.open_logdir(logdir)
+    lazy = frames.scalars(run="a", lazy=True)
+    (path,) = (logdir / "a").iterdir()
+    path.write_bytes(event_file([event(simple_value("loss", 2.0), step=1)]))
+    assert frames.refresh()
+    with pytest.raises(OF_COLLECT, match="ask for them again"):
+        lazy.collect()
+
+
+def test_a_lazy_frame_has_what_came_since(tmp_path: Path) -> None:
+    """But for what its columns cannot hold: values of which there were none before that could be decoded."""
+    path = write_run(
+        tmp_path, event(tensor("w", np.ones(2, "f4"), None)), raw_event(bad_tensor(b"b", "DT_DOUBLE", (2,)))
+    )
+    frames = tb2csv.open_logdir(tmp_path)
+    lazy = frames.tensors(lazy=True)
+    with path.open("ab") as file:
+        file.write(event_file([event(tensor("w", np.zeros(2, "f4"), None))]))
+    frames.refresh()
+    assert lazy.collect()["value"].to_list() == [1.0, 1.0, 0.0, 0.0]
+    with path.open("ab") as file:
+        file.write(event_file([event(tensor("b", np.array([0.1, 0.2]), None))]))
+    frames.refresh()
+    with pytest.raises(OF_COLLECT, match="ask for them again"):
+        lazy.collect()
+    assert frames.tensors()["value"].to_list()[-1] == 0.2
+
+
+def test_what_is_gone_is_an_error_that_says_so(tmp_path: Path) -> None:
+    """A file whose payloads are asked for; what the columns have is still there."""
+    path = write_run(tmp_path, event(tensor("a", np.ones(2), None), simple_value("l", 1.0)))
+    write_run(tmp_path / "b", event(tensor("a", np.ones(2), None)))
+    frames = tb2csv.open_logdir(tmp_path)
+    lazy = frames.tensors(lazy=True)
+    path.unlink()
+    gone = r"cannot be read any more .*refresh"
+    for ask in (frames.tensors, lambda: frames.table(".", "a"), lambda: frames.tensors(lazy=True)):
+        with pytest.raises(tb2csv.LogdirError, match=gone):
+            ask()
+    with pytest.raises(OF_COLLECT, match=gone):
+        lazy.collect()
+    assert len(frames.scalars()) == 1
+    assert frames.refresh()
+    assert frames.tensors()["run"].to_list() == ["b", "b"]
+
+
+def test_values_without_a_payload_do_not_stretch_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever they are said to be, and however far from one another."""
+    empty = event(Value(tag="x", histo=HistogramProto()))
+    filler = [event(text("t", "x" * 1000)) for _ in range(600)]
+    write_run(tmp_path, empty, event(tensor("x", np.ones(2, "f4"), None)), empty, *filler, empty)
+    frames = tb2csv.open_logdir(tmp_path)
+    run = frames._runs["."]
+    for offset in (0, 1, 10**6):
+        for block in run._blocks:
+            block.columns.payload_offset[block.columns.payload_length == 0] = offset
+        read: list[int] = []
+        read_at = EventFileSource.read_at
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                EventFileSource, "read_at", lambda *args, n=read, at=read_at: (n.append(args[2]), at(*args))[1]
+            )
+            items = list(run.decode(lambda account: account.series.tag == "x"))
+        assert sum(len(item.piece.frame) for item in items if not item.piece.kind) == 2
+        assert read == [8]
 
 
 def test_only_the_payloads_that_are_asked_for_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,6 +421,16 @@ def test_media_come_with_their_bytes(tmp_path: Path) -> None:
     table = tb2csv.open_logdir(tmp_path).table(".", "picture")
     assert "path" not in table.columns
     assert table["data"].to_list() == [b"\x89PNG\r\n\x1a\n-one"]
+
+
+def test_tags_that_read_alike_keep_their_own_bytes(tmp_path: Path) -> None:
+    """One of them is no UTF-8, and reads as the other is; both have a file of the same name."""
+    pictures = [b"\x89PNG\r\n\x1a\nA", b"\x89PNG\r\n\x1a\nB"]
+    values = [legacy_image("t_xx", 1, 1, pictures[0]), legacy_image(r"t_\xff\xfe", 1, 1, pictures[1])]
+    serialized = [raw_event(value, step=step) for step, value in enumerate(values)]
+    write_run(tmp_path, serialized[0].replace(b"t_xx", b"t_\xff\xfe"), serialized[1])
+    table = tb2csv.open_logdir(tmp_path).table(".", r"t_\xff\xfe")
+    assert table.select("step", "data").rows() == list(enumerate(pictures))
 
 
 def test_frames_become_those_of_pandas(logdir: Path) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import re
 import struct
+import subprocess
+import sys
 import tracemalloc
 from importlib import metadata
 from types import SimpleNamespace
@@ -37,7 +41,7 @@ from tensorboard.compat.proto.types_pb2 import DataType
 
 import tb2csv
 from tb2csv import decoders
-from tb2csv.decoders import DecodeOptions, decoder, histograms, media, stacks, tensors
+from tb2csv.decoders import DecodeOptions, decoder, histograms, media, one_by_one, scalars, stacks, tensors
 from tb2csv.decoders.one_by_one import Decoded
 from tb2csv.event_files.values import ValueBlock, ValueColumns, ValueForm, ValueKind, pack_row
 from tb2csv.layouts import run_tables
@@ -64,7 +68,7 @@ class small_pieces:  # noqa: N801 - used as a function
         self._patch = pytest.MonkeyPatch()
 
     def __enter__(self) -> None:
-        for module in (stacks, tensors):
+        for module in (histograms, one_by_one, scalars, stacks, tensors):
             self._patch.setattr(module, "PIECE_ROWS", self._rows)
         self._patch.setattr(histograms, "_BATCH", self._rows)
         self._patch.setattr(run_tables, "_UNDECODABLE_BYTES", self._rows)
@@ -128,19 +132,80 @@ def test_texts_whose_shapes_change_in_many_pieces(tmp_path: Path) -> None:
     assert column(out, "blobs/x.undecodable.csv", "step") == ["3"]
 
 
-@pytest.mark.parametrize("style", ["elements", "text"])
-def test_values_of_changing_shape_share_their_pieces(
-    style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """For a frame costs more than a short value."""
-    made: list[int] = []
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the rows of each piece that is going to be made, but for those that have none."""
+    sizes: list[int] = []
 
     def write_rows(tables: run_tables.RunTables, rows: Rows) -> None:
-        made.append(len(rows.piece.frame))
+        if len(rows.piece.frame):
+            sizes.append(len(rows.piece.frame))
         write(tables, rows)
 
     write = run_tables.RunTables._write_rows
     monkeypatch.setattr(run_tables.RunTables, "_write_rows", write_rows)
+    return sizes
+
+
+#: Values of which each makes so many rows: of every decoder whose values may have any number of them.
+ROWS_OF: dict[str, Callable[[int], Value]] = {
+    "scalars": lambda _: scalar("x", 1.5),
+    "scalars with payloads": lambda _: tensor("x", tensor_of("DT_FLOAT", (), float_val=[1.5]), "scalars"),
+    "tensors": lambda rows: tensor("x", np.ones(rows)),
+    "tensors without a shape": lambda rows: tensor("x", unshaped(tensor_of("DT_UINT8", None, int_val=[1] * rows))),
+    "text": lambda rows: text("x", ["a"] * rows),
+    "text without a shape": lambda rows: tensor("x", unshaped(string_tensor([b"a"] * rows)), "text"),
+    "blobs": lambda rows: tensor("x", unshaped(string_tensor([b"a"] * rows))),
+    "histograms": lambda rows: histogram("x", [[0, 1, 2]] * rows),
+    "legacy histograms": lambda rows: legacy_histogram("x", range(rows), [1] * rows),
+    "images": lambda rows: image("x", 1, 1, *[b"a"] * rows),
+    "audio": lambda rows: tensor("x", string_tensor([b"a"] * rows), "audio"),
+    "pr_curves": lambda rows: tensor("x", np.ones((6, rows)), "pr_curves"),
+}
+
+
+def unshaped(proto: Any) -> Any:
+    """Return a tensor that says that its rank is not known."""
+    proto.tensor_shape.Clear()
+    proto.tensor_shape.unknown_rank = True
+    return proto
+
+
+@pytest.mark.parametrize("sizes", [[4] * 30, [3, 3, 4, 25, 1, 1, 9, 2, 11, 10, 10, 0, 5]], ids=["alike", "changing"])
+@pytest.mark.parametrize("name", ROWS_OF)
+def test_pieces_are_bounded(name: str, sizes: list[int], made: list[int], tmp_path: Path) -> None:
+    """By their rows, whatever they are made of: only what one value alone has may be more."""
+    values = [ROWS_OF[name](rows) for rows in sizes]
+    with small_pieces(10):
+        out = convert(tmp_path, *(event(value, step=step) for step, value in enumerate(values)))
+    is_scalar = name.startswith("scalars")
+    assert max(made) <= 10 or all(rows in sizes for rows in made if rows > 10)
+    main = [row for row in read_index(out) if ".stats." not in row["path"]]
+    assert sum(int(row["rows"]) for row in main) == (len(sizes) if is_scalar else sum(sizes))
+    steps = [step for row in main for step in column(out, row["path"], "step")]
+    assert steps == [str(step) for step, rows in enumerate(sizes) for _ in range(1 if is_scalar else rows)]
+
+
+@pytest.mark.parametrize("name", ["histograms", "legacy histograms", "images"])
+def test_small_values_share_a_piece(name: str, made: list[int], tmp_path: Path) -> None:
+    convert(tmp_path, *(event(ROWS_OF[name](2), step=step) for step in range(30)))
+    assert made == ([60, 30] if name.startswith("legacy") else [60])
+
+
+def test_scalars_that_fit_into_a_piece_are_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[Any] = []
+    monkeypatch.setattr(decoder.Values, "take", lambda _, which: taken.append(which))
+    with small_pieces(10):
+        out = convert(tmp_path, *(event(scalar("x", step), step=step) for step in range(10)))
+    assert column(out, "scalars/x.csv", "value") == [f"{step}.0" for step in range(10)]
+    assert not taken
+
+
+@pytest.mark.parametrize("style", ["elements", "text"])
+def test_values_of_changing_shape_share_their_pieces(
+    style: str, made: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a frame costs more than a short value."""
     monkeypatch.setattr(stacks, "PIECE_ROWS", 100)
     values = [
         text("x", ["a"] * (step % 3 + 1)) if style == "text" else tensor("x", np.ones(step % 3 + 1))
@@ -417,6 +482,45 @@ def test_thresholds_are_evenly_spaced(tmp_path: Path) -> None:
     thresholds = [float(cell) for cell in column(out, "pr_curves/pr.csv", "threshold")]
     assert thresholds == pytest.approx([i / 10 for i in range(11)], abs=1e-15)
     assert column(out, "pr_curves/one.csv", "threshold") == ["0.0"]
+
+
+#: A string that is no UTF-8, in messages that must not hold one.
+NO_TEXT = wire_field(1, b"\xff\xfe")
+RUN_METADATA = "graph_run_metadata"
+HPARAMS = wire_field(1, b"hparams")
+NO_TRIAL = wire_field(3, wire_field(4, b"\xff\xfe"))
+NO_MESSAGES: dict[str, Any] = {
+    "audio": raw_event(raw_value(b"x", wire_field(6, wire_field(5, b"\xff\xfe")))),
+    "graph": raw_event(more=wire_field(4, wire_field(1, NO_TEXT))),
+    "meta graph": raw_event(more=wire_field(9, wire_field(2, wire_field(1, NO_TEXT)))),
+    "run metadata": event(tensor("x", string_tensor([wire_field(3, wire_field(1, NO_TEXT))], ()), RUN_METADATA)),
+    "custom scalars": event(tensor("x", string_tensor([wire_field(2, NO_TEXT)], ()), "custom_scalars")),
+    "hparams": raw_event(raw_value(b"x", wire_field(9, wire_field(1, HPARAMS + wire_field(2, NO_TRIAL))))),
+    "histogram": raw_event(raw_value(b"x", wire_field(5, b"\x0b"))),
+    "histogram of a part of a number": raw_event(raw_value(b"x", wire_field(5, wire_field(6, b"short")))),
+}
+
+
+@pytest.mark.parametrize("implementation", ["", "python"], ids=["as installed", "pure Python"])
+def test_messages_that_are_none_are_kept(implementation: str, tmp_path: Path) -> None:
+    """Whichever protobuf reads them: in pure Python, text that is no UTF-8 raises another exception."""
+    for name, message in NO_MESSAGES.items():
+        write_run(tmp_path / "logs" / name, message, event(scalar("sound", 1)))
+    code = "import sys, tb2csv; tb2csv.convert(sys.argv[1], sys.argv[2])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "logs"), str(tmp_path / "out")],
+        env=os.environ | ({"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": implementation} if implementation else {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    package = json.loads((tmp_path / "out" / "datapackage.json").read_text("utf-8"))
+    assert package["tb2csv"]["values_undecodable"] == len(NO_MESSAGES)
+    assert package["tb2csv"]["values_written"] == len(NO_MESSAGES)
+    details = {each["run"]: each["detail"] for each in package["tb2csv"]["undecodable"]}
+    assert details.keys() == NO_MESSAGES.keys()
+    assert all(re.match(r"the \d+ bytes (of metadata )?are no \w+", detail) for detail in details.values()), details
 
 
 def test_raw_bytes_of_what_cannot_be_decoded_are_all_there(tmp_path: Path) -> None:

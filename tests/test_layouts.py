@@ -436,6 +436,7 @@ def test_the_choices_of_the_command_are_the_registries() -> None:
         ({"header": "tensorboard", "layout": "wide"}, "leave out --layout wide."),
         ({"header": "tensorboard", "format": "parquet"}, "leave out --format parquet."),
         ({"header": "tensorboard", "time": ("iso",)}, "leave out --time."),
+        ({"header": "tensorboard", "merge_subruns": True}, "leave out --merge-subruns."),
         ({"tensors": "deep"}, "There is no way 'deep' to lay out tensors"),
     ],
 )
@@ -449,7 +450,9 @@ def test_what_cannot_be_is_refused(
     assert isinstance(refused.value, Tb2csvError)
     arguments = []
     for name, value in options.items():
-        arguments += [f"--{name.replace('_', '-')}", value if isinstance(value, str) else ",".join(value)]
+        arguments.append(f"--{name.replace('_', '-')}")
+        if value is not True:
+            arguments.append(value if isinstance(value, str) else ",".join(value))
     ran = run_here(capsys, "convert", tmp_path / "logs", tmp_path / "out", *arguments)
     assert (ran.status, ran.stdout) == (2, "")
     assert not (tmp_path / "out").exists()

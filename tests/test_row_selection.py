@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from commands import run_here
-from event_files import event, file_name, simple_value, tensor, write_run
+from event_files import event, file_name, legacy_image, simple_value, tensor, write_run
 from hypothesis import given
 from hypothesis import strategies as st
 from tables import read_index, read_tree
@@ -15,6 +16,7 @@ from tables import read_index, read_tree
 import tb2csv
 from tb2csv.event_files.values import ValueKind
 from tb2csv.runs.restarts import RESTART_POLICIES, FileHistory, RunHistory
+from tb2csv.runs.stored_runs import StoredRun
 from tb2csv.selection import RESTARTS
 
 
@@ -133,6 +135,54 @@ def test_all_rows_asked_for_by_step_give_what_a_plain_conversion_does(tmp_path: 
     tb2csv.convert(samples, tmp_path / "plain")
     tb2csv.convert(samples, tmp_path / "chosen", rows=tb2csv.RowSelection(min_step=-1), chunk_size=64)
     assert read_tree(tmp_path / "chosen") == read_tree(tmp_path / "plain")
+
+
+@pytest.mark.parametrize("rows", [tb2csv.RowSelection(min_step=3, every=2), tb2csv.RowSelection(last=True)])
+def test_stored_files_are_numbered_by_their_place_in_the_series(rows: tb2csv.RowSelection, tmp_path: Path) -> None:
+    """Whatever is left out; so a file is the same in every conversion of a log."""
+    for number in range(2):
+        events = [
+            event(legacy_image("im", 1, 1, b"\x89PNG\r\n\x1a\n%d" % step), tensor("w", np.full(3, step)), step=step)
+            for step in range(4 * number, 4 * number + 4)
+        ]
+        write_run(tmp_path / "logs", *events, name=file_name(number), wall_time=number)
+    tb2csv.convert(tmp_path / "logs", tmp_path / "all", tensors="npy")
+    tb2csv.convert(tmp_path / "logs", tmp_path / "out", rows=rows, tensors="npy", chunk_size=100)
+    stored = {path: data for path, data in read_tree(tmp_path / "out").items() if not path.endswith((".csv", ".json"))}
+    assert len(stored) == (2 if rows.last else 6)
+    everything = read_tree(tmp_path / "all")
+    assert stored == {path: everything[path] for path in stored}
+
+
+def test_a_file_that_goes_between_the_readings_costs_its_own_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is damage like that of a file that is gone before; others are converted, and every value is accounted for."""
+    tensors = [event(tensor("x", np.ones(2), None), simple_value("l", 1.0), step=step) for step in range(3)]
+    gone = write_run(tmp_path / "logs" / "a", *tensors)
+    write_run(tmp_path / "logs" / "b", *tensors)
+    decode = StoredRun.decode
+
+    def after_it_is_gone(run: StoredRun, *args: Any, **more: Any) -> Any:
+        if run.run.name == "a":  # runs are read side by side
+            gone.unlink()
+        return decode(run, *args, **more)
+
+    monkeypatch.setattr(StoredRun, "decode", after_it_is_gone)
+    report = tb2csv.convert(tmp_path / "logs", tmp_path / "out", rows=tb2csv.RowSelection(min_step=1))
+    assert (report.values_read, report.values_written, report.values_filtered) == (12, 6, 4)
+    assert report.values_undecodable == 2
+    (damage,) = report.damage
+    assert (damage.path, damage.kind, damage.length) == (f"a/{gone.name}", "unreadable", 0)
+    assert all(
+        account.bytes == account.record_bytes + account.lost_bytes + account.incomplete_tail_bytes
+        for _, account in report.sources
+    )
+    tables = tb2csv.read_csv_tables(tmp_path / "out")
+    assert len(tables.table("b", "x")) == 4
+    assert tables.table("a", "l")["step"].to_list() == [1, 2]
+    assert "a/tensors/x.csv" not in tables
+    assert tables["a/blobs/x.undecodable.csv"]["step"].to_list() == [1, 2]
 
 
 def test_the_command_takes_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 import pytest
 from commands import run_here
-from event_files import event, hparams_end, hparams_experiment, hparams_start, simple_value, write_run
-from tables import read_tree
+from converted import dtypes_of, read_package, read_table
+from event_files import (
+    Value,
+    event,
+    hparams_end,
+    hparams_experiment,
+    hparams_start,
+    scalar,
+    simple_value,
+    tensor,
+    tensor_of,
+    write_run,
+)
+from tables import read_index, read_rows, read_tree
 
 import tb2csv
+from tb2csv.event_files.event_file import EventFileReader
+from tb2csv.layouts.places import LAYOUTS
+from tb2csv.runs import run_reader
 from tb2csv.runs.subruns import Subrun, find_subruns, notes_on
+from tb2csv.sinks.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,6 +124,114 @@ def test_merged_sub_runs_are_tables_of_their_parents(layout: str, tmp_path: Path
     assert report.values_read == report.values_written
 
 
+def write_folding_together(logdir: Path) -> None:
+    """Write a tag of a run, and two sub-runs' tags that become the same one; their types differ, and one's changes."""
+    write_run(logdir, event(scalar("loss/train", 0.1, "float64"), simple_value("loss", 0.5), step=0))
+    write_run(
+        logdir / "loss" / "train",
+        event(scalar("loss", 7, "int64"), step=1),
+        event(scalar("loss", 0.1, "float64"), step=2),
+    )
+    write_run(
+        logdir / "loss_train", event(simple_value("loss", 0.1), step=3), event(scalar("loss", 8, "int64"), step=4)
+    )
+
+
+#: The rows of ``loss/train`` there, by the type of the value: run, step, value.
+FOLDED = {
+    "float32": [("loss_train", 3, float(np.float32(0.1)))],
+    "float64": [(".", 0, 0.1), ("loss/train", 2, 0.1)],
+    "int64": [("loss/train", 1, 7), ("loss_train", 4, 8)],
+}
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("layout", ["tree", "tags", "long"])
+@pytest.mark.parametrize("is_chosen", [False, True])
+def test_types_of_tags_that_become_one_do_not_mix(
+    layout: str, format_name: str, *, is_chosen: bool, tmp_path: Path
+) -> None:
+    write_folding_together(tmp_path / "logs")
+    rows = tb2csv.RowSelection(min_step=0) if is_chosen else None
+    report = tb2csv.convert(
+        tmp_path / "logs", tmp_path / "out", merge_subruns=True, layout=layout, format=format_name, rows=rows
+    )
+    assert (report.values_read, report.values_written) == (6, 6)
+    paths = {row["path"]: row for row in read_index(tmp_path / "out")}
+    found = {}
+    for path, resource in read_package(tmp_path / "out").items():
+        dtypes = dtypes_of(resource)
+        names = list(dtypes)
+        table = [dict(zip(names, row, strict=True)) for row in read_table(tmp_path / "out", resource)]
+        tags = {row.get("tag", paths[path]["tag"]) for row in table}
+        if "loss/train" in tags:
+            assert dtypes["value"] not in found
+            found[dtypes["value"]] = [
+                (row["original_run"], row["step"], number_of(row["value"], dtypes["value"]))
+                for row in table
+                if row.get("tag", "loss/train") == "loss/train"
+            ]
+    assert found == FOLDED
+
+
+def number_of(cell: bytes | int, dtype: str) -> float:
+    return cell if isinstance(cell, int) else float(np.frombuffer(cell, dtype)[0])
+
+
+def test_tables_of_tags_that_become_one_are_named_by_their_types(tmp_path: Path) -> None:
+    """The first type of the run, in the order in which it is read, has none in its name."""
+    write_folding_together(tmp_path / "logs")
+    report = tb2csv.convert(tmp_path / "logs", tmp_path / "out", merge_subruns=True)
+    assert {row["path"] for row in read_index(tmp_path / "out")} == {
+        "scalars/loss.csv",
+        "scalars/loss/train.csv",
+        "scalars/loss/train~float32.csv",
+        "scalars/loss/train~int64.csv",
+    }
+    assert {note.partition("what is ")[2].split()[0] for note in report.notes} == {"float32", "int64"}
+
+
+def test_columns_of_tags_that_become_one_are_named_by_their_types(tmp_path: Path) -> None:
+    write_folding_together(tmp_path / "logs")
+    tb2csv.convert(tmp_path / "logs", tmp_path / "out", merge_subruns=True, layout="wide", format="jsonl")
+    lines = (tmp_path / "out" / "scalars.jsonl").read_text("utf-8").splitlines()
+    names = ("loss/train", "loss/train~int64", "loss/train~float32")
+    cells = [[json.loads(line)[name] for name in names] for line in lines]
+    assert cells == [[0.1, None, None], [None, 7, None], [0.1, None, None], [None, None, 0.1], [None, 8, None]]
+
+
+def test_a_sub_runs_type_has_no_other_beside_it_where_the_parents_tag_is_not_asked_for(tmp_path: Path) -> None:
+    write_folding_together(tmp_path / "logs")
+    only = tb2csv.Selection(tags=("loss",), exclude_runs=("loss/*",))
+    report = tb2csv.convert(tmp_path / "logs", tmp_path / "out", merge_subruns=True, selection=only)
+    paths = {row["path"] for row in read_index(tmp_path / "out")}
+    assert paths == {"scalars/loss.csv", "scalars/loss/train.csv", "scalars/loss/train~int64.csv"}
+    assert (report.values_written, report.values_filtered) == (3, 1)
+
+
+def broken(tag: str) -> Value:
+    return tensor(tag, tensor_of("DT_INT64", (), tensor_content=b"short"), "scalars")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("is_chosen", [False, True])
+def test_payloads_that_cannot_be_decoded_tell_their_run_as_well(
+    layout: str, *, is_chosen: bool, tmp_path: Path
+) -> None:
+    """The first are met before anything else of their tags."""
+    write_run(tmp_path / "logs", event(broken("loss/train"), step=0), event(scalar("loss/train", 0.5, "float64")))
+    write_run(
+        tmp_path / "logs" / "loss_train", event(broken("loss"), step=1), event(scalar("loss", 3, "int64"), step=2)
+    )
+    rows = tb2csv.RowSelection(min_step=0) if is_chosen else None
+    report = tb2csv.convert(tmp_path / "logs", tmp_path / "out", merge_subruns=True, layout=layout, rows=rows)
+    assert (report.values_read, report.values_written, report.values_undecodable) == (4, 2, 2)
+    (path,) = [row["path"] for row in read_index(tmp_path / "out") if "undecodable" in row["path"]]
+    table = read_rows(tmp_path / "out" / path)
+    assert list(table[0])[-1] == "original_run"
+    assert [(row["original_run"], row["step"]) for row in table] == [(".", "0"), ("loss_train", "1")]
+
+
 def test_merged_trials_are_rows_of_their_parent(tmp_path: Path) -> None:
     tb2csv.convert(SAMPLES, tmp_path / "apart")
     tb2csv.convert(SAMPLES, tmp_path / "merged", merge_subruns=True)
@@ -140,6 +266,21 @@ def test_a_sub_run_alone_is_folded_into_a_parent_that_was_not_asked_for(tmp_path
     tb2csv.convert(SAMPLES, tmp_path / "out", merge_subruns=True, selection=only)
     index = tb2csv.read_csv_tables(tmp_path / "out").index
     assert set(index["run"]) == {"torch"}
+
+
+def test_every_reading_holds_as_much_as_it_is_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one for sub-runs, and the one for metrics of trials as well."""
+    sizes: list[int] = []
+
+    class Reader(EventFileReader):
+        def __init__(self, *args: Any, chunk_size: int, **options: Any) -> None:
+            sizes.append(chunk_size)
+            super().__init__(*args, chunk_size=chunk_size, **options)
+
+    monkeypatch.setattr(run_reader, "EventFileReader", Reader)
+    only = tb2csv.Selection(runs=("torch/trial_0",))
+    tb2csv.convert(SAMPLES, tmp_path / "out", selection=only, merge_subruns=True, chunk_size=5000)
+    assert sizes == [5000] * 3
 
 
 def test_the_command_merges(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,9 +60,6 @@ DECODERS: Final[dict[str, Decoder]] = {
 #: What takes the values that a plugin's own decoder does not, and those of unknown plugins.
 FALLBACKS: Final[tuple[Decoder, ...]] = (TensorDecoder(), BlobDecoder())
 
-#: Where values go that could not be decoded.
-LAST_RESORT: Final = FALLBACKS[-1]
-
 
 def choose_decoder(plugin_name: str, form: ValueForm, options: DecodeOptions) -> tuple[Decoder, str]:
     """Return the decoder for values of this form, and the signature that it gives them."""
@@ -73,7 +70,7 @@ def choose_decoder(plugin_name: str, form: ValueForm, options: DecodeOptions) ->
         signature = decoder.signature(form, options)
         if signature is not None:
             return decoder, signature
-    message = f"no decoder takes a {form.kind.name}"  # the last resort takes everything
+    message = f"no decoder takes a {form.kind.name}"  # the last one takes everything
     raise AssertionError(message)
 
 

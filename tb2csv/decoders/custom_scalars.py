@@ -5,18 +5,17 @@ Source: tensorboard/plugins/custom_scalar/layout.proto.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from tb2csv.decoders.messages import parse_message
 from tb2csv.decoders.one_by_one import Decoded, decode_one_by_one, read_strings
-from tb2csv.errors import DecodeError
+from tb2csv.tensor_protos import is_string
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tb2csv.decoders.decoder import DecodeOptions, Piece, Undecodable, Values
     from tb2csv.event_files.values import ValueForm
-
-_DT_STRING: Final = 7
 
 
 class CustomScalarDecoder:
@@ -30,10 +29,10 @@ class CustomScalarDecoder:
 
     def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Take string tensors that hold a Layout."""
-        return "layout" if form.dtype == _DT_STRING else None
+        return "layout" if is_string(form.dtype) else None
 
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
-        """Yield one piece."""
+        """Yield the rows of all values."""
         import polars as pl
 
         names = ("category", "chart", "type", "tag", "lower", "upper")
@@ -41,17 +40,11 @@ class CustomScalarDecoder:
 
 
 def _decode_layout(values: Values, row: int) -> Decoded:
-    from google.protobuf import message
     from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 
     rows: list[tuple[Any, ...]] = []
     for string in read_strings(values, row):
-        try:
-            layout = Layout.FromString(string)
-        except message.DecodeError as error:
-            detail = f"the {len(string)} bytes are no layout of custom scalars"
-            raise DecodeError(detail) from error
-        for category in layout.category:
+        for category in parse_message(Layout, string).category:
             for chart in category.chart:
                 at = (category.title, chart.title)
                 rows += [(*at, "multiline", tag, None, None) for tag in chart.multiline.tag]

@@ -139,7 +139,7 @@ class Values:
         start = int(self.payload_start[row])
         return self.block.buffer[start : start + int(self.payload_length[row])]
 
-    def take(self, which: npt.NDArray[np.int64]) -> Values:
+    def take(self, which: npt.NDArray[np.int64] | slice) -> Values:
         """Return some of the values."""
         return Values(self.block, self._rows[which], self.forms, lambda: self.ordinal[which], self.options)
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from tb2csv.decoders.messages import parse_message
 from tb2csv.decoders.one_by_one import Decoded, decode_one_by_one, read_strings
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
+from tb2csv.tensor_protos import is_string
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from tb2csv.decoders.decoder import DecodeOptions, Piece, Undecodable, Values
     from tb2csv.event_files.values import ValueForm
 
-_DT_STRING: Final = 7
 _EVENT_KINDS: Final = (ValueKind.GRAPH_DEF, ValueKind.META_GRAPH_DEF, ValueKind.RUN_METADATA)
 
 #: The part of the nodes: ``<tag>.nodes.csv``.
@@ -36,10 +37,10 @@ class GraphDecoder:
         """Return the format of graph events and string tensors: of one tag, several plugins may write."""
         if form.kind in _EVENT_FORMATS:
             return _EVENT_FORMATS[form.kind]
-        return self._format if form.dtype == _DT_STRING else None
+        return self._format if is_string(form.dtype) else None
 
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
-        """Yield one piece."""
+        """Yield the rows of all values."""
         import polars as pl
 
         schema = dict.fromkeys(("name", "op", "device", "inputs"), pl.String)
@@ -64,19 +65,19 @@ class GraphDecoder:
 def _graph_def(data: bytes) -> list[_Node]:
     from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-    return _nodes([_parse(GraphDef, data)])
+    return _nodes([parse_message(GraphDef, data)])
 
 
 def _meta_graph_def(data: bytes) -> list[_Node]:
     from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef
 
-    return _nodes([_parse(MetaGraphDef, data).graph_def])
+    return _nodes([parse_message(MetaGraphDef, data).graph_def])
 
 
 def _run_metadata(data: bytes) -> list[_Node]:
     from tensorboard.compat.proto.config_pb2 import RunMetadata
 
-    message = _parse(RunMetadata, data)
+    message = parse_message(RunMetadata, data)
     return _nodes(message.partition_graphs) + _nodes(
         graph for function in message.function_graphs for graph in [function.pre_optimization_graph]
     )
@@ -144,13 +145,3 @@ def _nodes(graphs: Iterable[Any]) -> list[_Node]:
         for graph in graphs
         for node in graph.node
     ]
-
-
-def _parse(message_class: Any, data: bytes) -> Any:
-    from google.protobuf import message
-
-    try:
-        return message_class.FromString(data)
-    except message.DecodeError as error:
-        detail = f"the {len(data)} bytes are no {message_class.DESCRIPTOR.full_name}"
-        raise DecodeError(detail) from error

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from tb2csv.decoders.decoder import Piece, Undecodable
+from tb2csv.decoders.decoder import PIECE_ROWS, Piece, Undecodable
+from tb2csv.decoders.messages import parse_message
 from tb2csv.decoders.stacks import is_real, stacks
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.flat_messages import flat_classes
@@ -37,7 +38,7 @@ _COLUMNS: Final = 3  # left, right, count
 #: What not every value of is a float64; no writer makes histograms of it.
 _BEYOND_FLOAT64: Final = ("int64", "uint64")
 
-#: Legacy histograms decoded together; PyTorch's default bins make about six hundred rows of one.
+#: Legacy histograms decoded together, if their rows fit into a piece; PyTorch's default bins make six hundred of one.
 _BATCH: Final = 1024
 
 
@@ -74,28 +75,36 @@ def _tensors(values: Values) -> Iterator[Piece | Undecodable]:
 
 
 def _legacy(values: Values) -> Iterator[Piece | Undecodable]:
-    for start in range(0, len(values), _BATCH):
-        rows = slice(start, min(start + _BATCH, len(values)))
-        sizes = np.zeros(rows.stop - start, np.int64)
-        decoded: list[_Histogram | None] = []
-        for row in range(start, rows.stop):
-            try:
-                histogram = _parse(bytes(values.payload(row)))
-            except DecodeError as error:
-                yield Undecodable(row, str(error))
-                decoded.append(None)
-            else:
-                sizes[row - start] = len(histogram.right)
-                decoded.append(histogram)
-        whole = [histogram for histogram in decoded if histogram is not None]
-        if not whole:
-            continue
-        left, right, count = (
-            np.concatenate([getattr(each, name) for each in whole]) for name in ("left", "right", "counts")
-        )
-        bucket = np.arange(len(right)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        yield _buckets(values, rows, sizes, bucket, left, right, count)
-        yield _stats(values, rows, decoded)
+    batch: list[_Histogram | None] = []
+    size = 0
+    for row in range(len(values)):
+        histogram = None
+        try:
+            histogram = _parse(bytes(values.payload(row)))
+        except DecodeError as error:
+            yield Undecodable(row, str(error))
+        buckets = len(histogram.right) if histogram else 0
+        if batch and (len(batch) == _BATCH or size + buckets > PIECE_ROWS):
+            yield from _pieces(values, row - len(batch), batch)
+            batch, size = [], 0
+        batch.append(histogram)
+        size += buckets
+    yield from _pieces(values, len(values) - len(batch), batch)
+
+
+def _pieces(values: Values, start: int, histograms: list[_Histogram | None]) -> Iterator[Piece]:
+    """Yield the buckets and the statistics of the values from ``start`` on; None is what could not be read."""
+    whole = [histogram for histogram in histograms if histogram]
+    if not whole:
+        return
+    rows = slice(start, start + len(histograms))
+    sizes = np.array([len(histogram.right) if histogram else 0 for histogram in histograms], np.int64)
+    left, right, count = (
+        np.concatenate([getattr(each, name) for each in whole]) for name in ("left", "right", "counts")
+    )
+    bucket = np.arange(len(right)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    yield _buckets(values, rows, sizes, bucket, left, right, count)
+    yield _stats(values, rows, histograms)
 
 
 class _Histogram(NamedTuple):
@@ -106,18 +115,17 @@ class _Histogram(NamedTuple):
 
 
 def _parse(serialized: bytes) -> _Histogram:
-    from google.protobuf import message
     from google.protobuf.unknown_fields import UnknownFieldSet
     from tensorboard.compat.proto.histogram_pb2 import HistogramProto
 
+    flat = parse_message(flat_classes(HistogramProto)["HistogramProto"], serialized)
     try:
-        flat = flat_classes(HistogramProto)["HistogramProto"].FromString(serialized)
         right, count = (np.frombuffer(b"".join(field), "<f8") for field in (flat.bucket_limit, flat.bucket))
         if len(UnknownFieldSet(flat)):  # numbers that are stored one by one, which only the full class reads
-            full = HistogramProto.FromString(serialized)
+            full = parse_message(HistogramProto, serialized)
             right, count = np.array(full.bucket_limit, np.float64), np.array(full.bucket, np.float64)
-    except (message.DecodeError, ValueError) as error:
-        detail = f"the {len(serialized)} bytes of a histogram are no HistogramProto"
+    except ValueError as error:  # bytes that make no whole number of float64
+        detail = f"the {len(serialized)} bytes are no HistogramProto"
         raise DecodeError(detail) from error
     if len(right) != len(count):
         detail = f"a histogram has {len(right)} bucket limits for {len(count)} buckets"

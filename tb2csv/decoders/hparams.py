@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tb2csv.decoders.decoder import Piece, Undecodable
+from tb2csv.decoders.messages import parse_message
+from tb2csv.errors import DecodeError
 from tb2csv.event_files.reference import read_metadata
 
 if TYPE_CHECKING:
@@ -31,7 +33,10 @@ class HparamDecoder:
         return "hparams"
 
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
-        """Yield one piece in the order of the log; a value whose metadata holds no HParamsPluginData is undecodable."""
+        """Yield one piece in the order of the log; a value whose metadata holds no HParamsPluginData is undecodable.
+
+        However large, for all of it is kept until the end.
+        """
         import polars as pl
 
         contents = []
@@ -55,10 +60,9 @@ class HparamDecoder:
 
 def parse(content: bytes) -> Any | None:
     """Return serialized HParamsPluginData as a message; None where it is none."""
-    from google.protobuf import message
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
     try:
-        return HParamsPluginData.FromString(content)
-    except message.DecodeError:
+        return parse_message(HParamsPluginData, content)
+    except DecodeError:
         return None

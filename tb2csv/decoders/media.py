@@ -5,20 +5,20 @@ Sources: tensorboard/plugins/image/summary_v2.py and audio/summary_v2.py for ten
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from tb2csv.decoders.messages import parse_message
 from tb2csv.decoders.one_by_one import Decoded, decode_one_by_one, read_strings
 from tb2csv.decoders.stacks import read_tensor
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
+from tb2csv.tensor_protos import is_string
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tb2csv.decoders.decoder import DecodeOptions, Piece, Undecodable, Values
     from tb2csv.event_files.values import ValueForm
-
-_DT_STRING: Final = 7
 
 #: How files begin, for writers store no name: (offset, bytes, ending).
 _SIGNATURES: Final = (
@@ -49,10 +49,10 @@ class ImageDecoder:
 
     def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Take legacy images and string tensors ``[width, height, image, …]``."""
-        return "images" if form.kind == ValueKind.IMAGE or form.dtype == _DT_STRING else None
+        return "images" if form.kind == ValueKind.IMAGE or is_string(form.dtype) else None
 
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
-        """Yield one piece."""
+        """Yield the rows of all values."""
         import polars as pl
 
         schema = {"index": pl.Int64, "width": pl.Int64, "height": pl.Int64, "path": pl.String}
@@ -63,7 +63,7 @@ def _decode_image(values: Values, row: int) -> Decoded:
     if values.form(row).kind == ValueKind.IMAGE:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        legacy = _parse(Summary.Image, values, row)
+        legacy = parse_message(Summary.Image, values.payload(row))
         width, height, images = legacy.width, legacy.height, [legacy.encoded_image_string]
     else:
         strings = read_strings(values, row)
@@ -89,10 +89,10 @@ class AudioDecoder:
 
     def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Take legacy audio and string tensors ``[k, 2]`` of clip and label, or ``[k]`` of clips."""
-        return "audio" if form.kind == ValueKind.AUDIO or form.dtype == _DT_STRING else None
+        return "audio" if form.kind == ValueKind.AUDIO or is_string(form.dtype) else None
 
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
-        """Yield one piece."""
+        """Yield the rows of all values."""
         import polars as pl
 
         schema = {
@@ -111,7 +111,7 @@ def _decode_audio(values: Values, row: int) -> Decoded:
     if values.form(row).kind == ValueKind.AUDIO:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        legacy = _parse(Summary.Audio, values, row)
+        legacy = parse_message(Summary.Audio, values.payload(row))
         clips, labels = [legacy.encoded_audio_string], [None]
         stored = (legacy.sample_rate, legacy.num_channels, legacy.length_frames, legacy.content_type)
     else:
@@ -125,17 +125,6 @@ def _decode_audio(values: Values, row: int) -> Decoded:
     names = _names(values, row, clips)
     rows = [(index, label, *stored, name) for index, (label, name) in enumerate(zip(labels, names, strict=True))]
     return Decoded(rows, dict(zip(names, clips, strict=True)))
-
-
-def _parse(message_class: Any, values: Values, row: int) -> Any:
-    from google.protobuf import message
-
-    payload = bytes(values.payload(row))
-    try:
-        return message_class.FromString(payload)
-    except message.DecodeError as error:
-        detail = f"the {len(payload)} bytes are no {message_class.DESCRIPTOR.full_name}"
-        raise DecodeError(detail) from error
 
 
 def _names(values: Values, row: int, contents: list[bytes]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tb2csv.decoders.decoder import MAIN_PART, Piece, StoredFile, Undecodable
+from tb2csv.decoders.decoder import MAIN_PART, PIECE_ROWS, Piece, StoredFile, Undecodable
 from tb2csv.decoders.stacks import read_tensor
 from tb2csv.errors import DecodeError
 
@@ -31,15 +31,18 @@ def decode_one_by_one(
     decode: Callable[[Values, int], Decoded],
     part: str = MAIN_PART,
 ) -> Iterator[Piece | Undecodable]:
-    """Yield one piece with the rows that ``decode`` returns for each value; DecodeError makes a value undecodable.
+    """Yield the rows that ``decode`` returns for each value, as a rule in one piece.
 
+    DecodeError makes a value undecodable.
     ``schema`` names the columns behind ``wall_time`` and ``step``, which each row is given here.
     """
     import polars as pl
 
+    columns: dict[str, type[pl.DataType]] = {"wall_time": pl.Float64, "step": pl.Int64, **schema}
     rows: list[tuple[Any, ...]] = []
     files: list[StoredFile] = []
     counts = np.zeros(len(values), np.int64)
+    start = 0
     for row in range(len(values)):
         try:
             decoded = decode(values, row)
@@ -47,12 +50,14 @@ def decode_one_by_one(
         except DecodeError as error:
             yield Undecodable(row, str(error))
             continue
+        if rows and len(rows) + len(decoded.rows) > PIECE_ROWS:
+            yield Piece(pl.DataFrame(rows, columns, orient="row"), start, row, counts[start:row], part, tuple(files))
+            rows, files, start = [], [], row
         time = (float(values.wall_time[row]), int(values.step[row]))
         rows += [(*time, *cells) for cells in decoded.rows]
         counts[row] = len(decoded.rows)
         files += [StoredFile(row, name, data) for name, data in decoded.files.items()]
-    frame = pl.DataFrame(rows, {"wall_time": pl.Float64, "step": pl.Int64, **schema}, orient="row")
-    yield Piece(frame, 0, len(values), counts, part, tuple(files))
+    yield Piece(pl.DataFrame(rows, columns, orient="row"), start, len(values), counts[start:], part, tuple(files))
 
 
 def _check(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, type[pl.DataType]]) -> None:

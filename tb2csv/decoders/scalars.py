@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tb2csv.decoders.decoder import Piece, Undecodable
+from tb2csv.decoders.decoder import PIECE_ROWS, Piece, Undecodable
 from tb2csv.decoders.stacks import is_real, stacks, storable
 from tb2csv.event_files.values import ValueKind
 from tb2csv.tensor_protos import decode_content, dtype_name
@@ -32,35 +32,44 @@ class ScalarDecoder:
         return dtype_name(form.dtype) if form.shape == () and is_real(form.dtype) else None
 
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
-        """Yield one piece, with a row for each value that can be decoded."""
-        import polars as pl
+        """Yield a row for each value that can be decoded."""
+        if len(values) <= PIECE_ROWS:
+            yield from _decode(values, 0)
+            return
+        for start in range(0, len(values), PIECE_ROWS):
+            yield from _decode(values.take(slice(start, start + PIECE_ROWS)), start)
 
-        numbers: npt.NDArray[Any] = values.scalar
-        counts: npt.NDArray[np.int64] | int = 1
-        rows: Any = slice(None)
-        dtype = storable(np.empty(0, _dtype(values.form(0)))).dtype
-        indirect = np.flatnonzero(values.payload_length)  # their number is not in the scalar column
-        if indirect.size:
-            numbers = np.zeros(len(values), dtype)
-            direct = values.payload_length == 0
-            numbers[direct] = values.scalar[direct]
-            counts = np.ones(len(values), np.int64)
-            for stack in stacks(values.take(indirect)):
-                if isinstance(stack, Undecodable):
-                    row = int(indirect[stack.row])
-                    counts[row] = 0
-                    yield Undecodable(row, stack.detail)
-                else:
-                    numbers[indirect[stack.start : stack.stop]] = stack.array
-            rows = counts.astype(bool)
-        frame = pl.DataFrame(
-            {
-                "wall_time": values.wall_time[rows],
-                "step": values.step[rows],
-                "value": numbers[rows].astype(dtype, copy=False),
-            }
-        )
-        yield Piece(frame, 0, len(values), counts)
+
+def _decode(values: Values, start: int) -> Iterator[Piece | Undecodable]:
+    """Yield one piece of values, of which the first is number ``start`` of all."""
+    import polars as pl
+
+    numbers: npt.NDArray[Any] = values.scalar
+    counts: npt.NDArray[np.int64] | int = 1
+    rows: Any = slice(None)
+    dtype = storable(np.empty(0, _dtype(values.form(0)))).dtype
+    indirect = np.flatnonzero(values.payload_length)  # their number is not in the scalar column
+    if indirect.size:
+        numbers = np.zeros(len(values), dtype)
+        direct = values.payload_length == 0
+        numbers[direct] = values.scalar[direct]
+        counts = np.ones(len(values), np.int64)
+        for stack in stacks(values.take(indirect)):
+            if isinstance(stack, Undecodable):
+                row = int(indirect[stack.row])
+                counts[row] = 0
+                yield Undecodable(start + row, stack.detail)
+            else:
+                numbers[indirect[stack.start : stack.stop]] = stack.array
+        rows = counts.astype(bool)
+    frame = pl.DataFrame(
+        {
+            "wall_time": values.wall_time[rows],
+            "step": values.step[rows],
+            "value": numbers[rows].astype(dtype, copy=False),
+        }
+    )
+    yield Piece(frame, start, start + len(values), counts)
 
 
 def _dtype(form: ValueForm) -> np.dtype[Any]:

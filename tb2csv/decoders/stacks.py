@@ -141,7 +141,7 @@ def _stack_one_by_one(values: Values, start: int, stop: int, read: _Reader) -> I
             array = read(values, row)
         except DecodeError as error:
             failure = Undecodable(row, str(error))
-        if alike and (array is None or array.shape != alike[0].shape or array.dtype != alike[0].dtype):
+        if alike and (array is None or not _goes_with(array, alike)):
             yield Stack(row - len(alike), row, np.stack(alike))
             alike = []
         if array is None:
@@ -150,6 +150,12 @@ def _stack_one_by_one(values: Values, start: int, stop: int, read: _Reader) -> I
             alike.append(array)
     if alike:
         yield Stack(stop - len(alike), stop, np.stack(alike) if len(alike) > 1 else alike[0][np.newaxis])
+
+
+def _goes_with(array: npt.NDArray[Any], alike: list[npt.NDArray[Any]]) -> bool:
+    """Say whether a tensor can be stacked on others; of a form without a shape, how large they are shows here only."""
+    is_alike = array.shape == alike[0].shape and array.dtype == alike[0].dtype
+    return is_alike and (len(alike) + 1) * array.size <= PIECE_ROWS
 
 
 def read_tensor(values: Values, row: int) -> npt.NDArray[Any]:

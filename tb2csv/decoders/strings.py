@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from tb2csv.decoders.decoder import Piece, Undecodable
 from tb2csv.decoders.stacks import element_columns, element_counts, read_tensor, stacks, stretches
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
+from tb2csv.tensor_protos import is_string
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from tb2csv.decoders.stacks import Stack
     from tb2csv.event_files.values import ValueForm
 
-_DT_STRING: Final = 7
-
 
 class TextDecoder:
     """``wall_time, step, [i0 …,] text``, one row for each string of the tensor."""
@@ -31,7 +30,7 @@ class TextDecoder:
 
     def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Return the rank of a string tensor."""
-        return _rank(form) if form.dtype == _DT_STRING else None
+        return _rank(form) if is_string(form.dtype) else None
 
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
         """Yield a piece for each stack; a value with a string that is no UTF-8 is undecodable."""

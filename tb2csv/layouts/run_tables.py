@@ -12,6 +12,7 @@ import numpy as np
 from tb2csv.layouts.manifest import TableEntry
 from tb2csv.layouts.places import FILES_ENDING
 from tb2csv.report import RunReport, UndecodableEntry
+from tb2csv.runs.merged_runs import ORIGINAL_RUN, MergedRun
 from tb2csv.runs.run_reader import UndecodableValue
 from tb2csv.sinks.appending import TableRows
 from tb2csv.sinks.folder import SCRATCH
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from tb2csv.layouts.places import Join, TreePaths, TreePlace
     from tb2csv.layouts.time_columns import TimeColumns
-    from tb2csv.runs.merged_runs import MergedRun
     from tb2csv.runs.run_reader import Rows, RunReader, SeriesAccount
     from tb2csv.runs.stored_runs import RowReader
     from tb2csv.runs.time_series import TimeSeries
@@ -257,6 +257,9 @@ class RunTables:
 
         from tb2csv.decoders.strings import encode_cell
 
+        originals = {}
+        if isinstance(self._reader, MergedRun) and self._undecodable:
+            originals = {id(account): run for account, run in self._reader.original_runs()}
         accounts = {id(account.series): account for account in self._reader.series} if self._undecodable else {}
         by_path: dict[str, list[UndecodableValue]] = {}
         places: dict[str, TreePlace] = {}
@@ -276,8 +279,11 @@ class RunTables:
                 },
                 {"wall_time": pl.Float64, "step": pl.Int64, "reason": pl.String, "data": pl.String},
             )
-            is_joined = self._output.join.joins(place.kind)
             of_values = [accounts[id(value.series)] for value in values]
+            if originals:
+                runs = [originals[id(account)] for account in of_values]
+                raw = raw.with_columns(pl.Series(ORIGINAL_RUN, runs, dtype=pl.String))
+            is_joined = self._output.join.joins(place.kind)
             frame = raw if is_joined else self._timed(raw, of_values, np.arange(len(values) + 1))
             table = self._table(place, of_values[0], frame.schema, is_joined=is_joined)
             _count(table.entry, raw["step"], raw["wall_time"], 0, len(raw))

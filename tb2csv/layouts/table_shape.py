@@ -33,6 +33,8 @@ class TableShape:
     escape_formulas: bool = False
     #: Whether rows have a column that tells their session.
     sessions: bool = False
+    #: Whether tables have a column that tells which run, of those that were merged, a row came from.
+    merge_subruns: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -67,6 +69,9 @@ class TableShape:
             raise OptionError(message)
         if self.sessions:
             message = "TensorBoard's download has no column for sessions; leave out --sessions."
+            raise OptionError(message)
+        if self.merge_subruns:
+            message = "TensorBoard's download has no column for the run a row came from; leave out --merge-subruns."
             raise OptionError(message)
 
     @property

@@ -188,9 +188,9 @@ def _csv(path: Path, folder: contextlib.ExitStack) -> dict[str, Any]:
 
     place = Path(folder.enter_context(tempfile.TemporaryDirectory(prefix="tb2csv-"))) / "table.arrow"
     try:
-        scan = pl.scan_csv(path, infer_schema_length=None)
+        scan = pl.scan_csv(path, infer_schema_length=None, glob=False)
         scan.sink_ipc(place, compression="uncompressed")
-        table = pl.scan_ipc(place)
+        table = pl.scan_ipc(place, glob=False)
         return {"": TableRows(table, table.collect_schema().names(), path)}
     except pl.exceptions.PolarsError as error:
         raise ValueError(_first_line(error)) from error

@@ -35,6 +35,12 @@ class MergedRun:
         """The accounts of all series, in the order of their runs."""
         return [account for reader in self._readers for account in reader.series]
 
+    def original_runs(self) -> Iterator[tuple[SeriesAccount, str]]:
+        """Yield the accounts of all series, and the run that each was written to."""
+        for reader in self._readers:
+            for account in reader.series:
+                yield account, reader.run.name
+
     @property
     def files(self) -> list[FileAccount]:
         """The accounts of all files, in the order of their runs."""
@@ -62,13 +68,53 @@ class MergedRun:
         """Yield the rows of all selected series, run by run, with a column that tells the run."""
         import polars as pl
 
+        first: dict[tuple[bytes, str], str] = {}
         for reader in self._readers:
+            variants = _Variants(reader, first)
             column = pl.lit(reader.run.name, dtype=pl.String).alias(ORIGINAL_RUN)
-            for item in reader.decode():
+            for decoded in reader.decode():
+                item = variants.settle(decoded)
                 if isinstance(item, UndecodableValue):
                     yield item
                 else:
                     yield item._replace(piece=replace(item.piece, frame=item.piece.frame.with_columns(column)))
+
+
+class _Variants:
+    """Tells the series of several runs apart that have one tag but other columns, as a RunReader does those of one.
+
+    A sub-run's series may become one of a tag that the run, or another sub-run of it, has already.
+    """
+
+    def __init__(self, reader: RunReader | RowReader, first: dict[tuple[bytes, str], str]) -> None:
+        """Know no series of ``reader``; ``first`` is what the columns depend on of each tag's first series, by kind."""
+        self._reader = reader
+        self._first = first
+        self._settled = 0
+
+    def settle(self, item: Rows | UndecodableValue) -> Rows | UndecodableValue:
+        """Give the series up to the last of an item their variants, and return the item of these.
+
+        Those behind it may be half known: another thread meets them, while it scans the next chunk.
+        """
+        accounts = self._reader.series[self._settled :]
+        if not accounts:
+            return item
+        series = [item.series] if isinstance(item, UndecodableValue) else [account.series for account in item.series]
+        wanted = {id(each) for each in series}
+        stop = max((number for number, account in enumerate(accounts, 1) if id(account.series) in wanted), default=0)
+        for account in accounts[:stop]:
+            if account.is_selected:  # others have no tables
+                self._give_variant(account, self._reader.signature(self._settled))
+            self._settled += 1
+        if isinstance(item, UndecodableValue) and stop:
+            return item._replace(series=accounts[stop - 1].series)
+        return item
+
+    def _give_variant(self, account: SeriesAccount, signature: str) -> None:
+        series = account.series
+        first = self._first.setdefault((series.tag_bytes, series.kind), signature)
+        account.series = replace(series, variant="" if signature == first else signature)
 
 
 def with_parents(trials: pl.DataFrame, parents: Mapping[str, str]) -> pl.DataFrame:

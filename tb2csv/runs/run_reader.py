@@ -84,6 +84,8 @@ class Grouping:
     rows_before: dict[int, int] = field(default_factory=dict)
     #: The session of each value of the block, where a row plan asks for it.
     sessions: npt.NDArray[np.int32] | None = None
+    #: Tells the number that each value of the block has in its series, where not all that are between are in the block.
+    ordinals: Callable[[], npt.NDArray[np.int64]] | None = None
 
 
 @dataclass(slots=True)
@@ -336,6 +338,8 @@ class RunReader:
         before = np.array([grouping.rows_before[number] for number in numbers])
 
         def ordinal() -> npt.NDArray[np.int64]:
+            if grouping.ordinals:
+                return grouping.ordinals()[order]
             shifts: npt.NDArray[np.int64] = np.repeat(before - bounds[:-1], np.diff(bounds))
             return shifts + np.arange(bounds[-1])
 

@@ -6,16 +6,18 @@ is read on from where it ended.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from tb2csv.errors import UNREADABLE, Damage, LogdirError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.event_files.values import COLUMN_NAMES, ValueBlock, ValueColumns
 from tb2csv.runs.restarts import RunHistory
-from tb2csv.runs.run_reader import RunReader
+from tb2csv.runs.run_reader import Rows, RunReader, UndecodableValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,10 +26,10 @@ if TYPE_CHECKING:
 
     from tb2csv.decoders import DecodeOptions
     from tb2csv.event_files.event_file import FileAccount
-    from tb2csv.logdir import EventFile, Run
+    from tb2csv.logdir import EventFile, EventFileSource, Run
     from tb2csv.runs.restarts import FileHistory
-    from tb2csv.runs.row_selection import RowPlan, RowSelection
-    from tb2csv.runs.run_reader import Rows, SeriesAccount, UndecodableValue
+    from tb2csv.runs.row_selection import RowSelection
+    from tb2csv.runs.run_reader import SeriesAccount
     from tb2csv.runs.subruns import Subrun
     from tb2csv.selection import Selection
 
@@ -63,6 +65,16 @@ class _StoredBlock:
 
     file: EventFile
     columns: ValueColumns
+
+
+class _AskedFor(NamedTuple):
+    """What is asked for of a run; the arrays have an element for each of its values, in the order of the blocks."""
+
+    blocks: list[_StoredBlock]
+    #: The number of each value's series.
+    numbers: npt.NDArray[np.int32]
+    keep: npt.NDArray[np.bool_]
+    sessions: npt.NDArray[np.int32] | None
 
 
 class StoredRun:
@@ -141,59 +153,118 @@ class StoredRun:
         is_wanted: Callable[[SeriesAccount], bool],
         rows: RowSelection | None = None,
         on_bytes: Callable[[int], None] = lambda _: None,
+        *,
+        skip_unreadable: bool = False,
     ) -> Iterator[Rows | UndecodableValue]:
         """Yield the rows of the wanted series, in file order; payloads are read again.
 
-        ``on_bytes`` is called with 0 now and then, and may raise to end it. Raises OSError where a file cannot be read
-        any more.
+        ``on_bytes`` is called with 0 now and then, and may raise to end it. Raises LogdirError where a file cannot be
+        read any more; with ``skip_unreadable`` that is damage of the file, and what it held is undecodable.
         """
         self._reader.on_bytes = on_bytes
+        asked = self._asked_for(is_wanted, rows)
+        counts = np.bincount(asked.numbers[asked.keep], minlength=len(self.series)).tolist()
+        for account, count in zip(self.series, counts, strict=True):
+            if is_wanted(account):
+                account.undecodable, account.left_out = 0, account.points - count
+        yield from self._decoded(asked, asked.keep, skip_unreadable=skip_unreadable)
+
+    def samples(
+        self, is_wanted: Callable[[SeriesAccount], bool], rows: RowSelection | None = None
+    ) -> Iterator[Rows | UndecodableValue]:
+        """Yield what tells the columns of the wanted series: the rows of one value of each, the first of those chosen.
+
+        Where that cannot be decoded, the next ones are, more at a time. Errors as of ``decode``.
+        """
+        self._reader.on_bytes = lambda _: None
+        asked = self._asked_for(is_wanted, rows)
+        number_of = {id(account): number for number, account in enumerate(self.series)}
+        places = np.flatnonzero(asked.keep)
+        numbers = asked.numbers[places]
+        ranks = _ranks(numbers)
+        is_unknown = np.ones(len(self.series), np.bool_)
+        begin, end = 0, 1
+        while (left := is_unknown[numbers] & (ranks >= begin)).any():
+            keep = np.zeros_like(asked.keep)
+            keep[places[left & (ranks < end)]] = True
+            for item in self._decoded(asked, keep):
+                if isinstance(item, Rows) and not item.piece.kind:
+                    is_unknown[[number_of[id(account)] for account in item.series]] = False
+                yield item
+            begin, end = end, 4 * end
+
+    def _asked_for(self, is_wanted: Callable[[SeriesAccount], bool], rows: RowSelection | None) -> _AskedFor:
         wanted = np.array([is_wanted(account) for account in self.series], np.bool_)
         blocks = self._blocks_in_order()
-        plan = None if rows is None or rows.is_everything else self._plan(blocks, rows)
-        for account, is_decoded in zip(self.series, wanted, strict=True):
-            if is_decoded:
-                account.undecodable = account.left_out = 0
-        decoded: dict[int, int] = {}
+        parts = [self._reader.series_numbers(ValueBlock(stored.columns, memoryview(b""), 0)) for stored in blocks]
+        numbers = np.concatenate([np.empty(0, np.int32), *parts])
+        if rows is None or rows.is_everything:
+            return _AskedFor(blocks, numbers, wanted[numbers], None)
+        plan = rows.plan(self._history(blocks), numbers)
+        return _AskedFor(blocks, numbers, wanted[numbers] & plan.keep, plan.sessions)
+
+    def _decoded(
+        self, asked: _AskedFor, keep: npt.NDArray[np.bool_], *, skip_unreadable: bool = False
+    ) -> Iterator[Rows | UndecodableValue]:
+        """Yield the rows of those values that are kept."""
+        ordinals = functools.cache(lambda: _ranks(asked.numbers))
         first = 0
-        for stored in blocks:
-            block = ValueBlock(stored.columns, memoryview(b""), 0)
-            numbers = self._reader.series_numbers(block)
-            stretch = slice(first, first + len(block))
-            first += len(block)
-            keep = wanted[numbers]
-            if plan:
-                for number, count in enumerate(np.bincount(numbers[keep & ~plan.keep[stretch]])):
-                    self.series[number].left_out += int(count)
-                keep &= plan.keep[stretch]
-            for part, kept in _with_payloads(stored, np.flatnonzero(keep), self._chunk_size):
-                grouping = self._reader.regroup(part, decoded)
-                if plan and plan.sessions is not None:
-                    grouping.sessions = plan.sessions[stretch][kept]
-                for number in grouping.present:
-                    decoded[number] = decoded.get(number, 0) + int(np.diff(grouping.bounds[number : number + 2])[0])
-                yield from self._reader.decode_grouping(grouping, lambda _: True)
+        for stored in asked.blocks:
+            columns = stored.columns
+            rows = np.flatnonzero(keep[first : first + columns.size])
+            with contextlib.ExitStack() as opened:
+                source = functools.cache(lambda file=stored.file, opened=opened: opened.enter_context(file.open()))
+                for part in _stretches(columns, rows, self._chunk_size):
+                    kept, data, base = part, b"", 0
+                    try:
+                        data, base = _payloads(columns, part, source)
+                    except OSError as error:
+                        if not skip_unreadable:
+                            message = _unreadable(stored.file.location, error) + "; refresh reads what there is now."
+                            raise LogdirError(message) from error
+                        is_lost = columns.payload_length[part] > 0
+                        lost, kept = part[is_lost], part[~is_lost]
+                        yield from self._lost(stored, lost, asked.numbers[first + lost], error)
+                    places = first + kept
+                    taken = columns if kept.size == columns.size else _taken(columns, kept, kept.size)
+                    grouping = self._reader.regroup(ValueBlock(taken, memoryview(data), base), {})
+                    grouping.sessions = None if asked.sessions is None else asked.sessions[places]
+                    grouping.ordinals = lambda places=places: ordinals()[places]
+                    yield from self._reader.decode_grouping(grouping, lambda _: True)
+            first += columns.size
+
+    def _lost(
+        self, stored: _StoredBlock, rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int32], error: OSError
+    ) -> Iterator[UndecodableValue]:
+        """Yield values of a file that cannot be read any more, and add the damage to its account."""
+        columns, detail = stored.columns, _unreadable("the file", error)
+        account = next(each for each in self.files if each.path == stored.file.path)
+        damage = Damage(stored.file.path, int(columns.payload_offset[rows[0]]), 0, UNREADABLE, detail)
+        if all((each.kind, each.detail) != (damage.kind, damage.detail) for each in account.damage):
+            account.damage.append(damage)
+        for row, number in zip(rows.tolist(), numbers.tolist(), strict=True):
+            self.series[number].undecodable += 1
+            time = float(columns.wall_time[row]), int(columns.step[row])
+            yield UndecodableValue(self.series[number].series, *time, detail, b"")
 
     def _blocks_in_order(self) -> list[_StoredBlock]:
         """Return the blocks as one reading would give them: files in their order, though they may grow in turn."""
         place = {file.path: number for number, file in enumerate(self._reader.ordered_files())}
         return sorted(self._blocks, key=lambda block: place[block.file.path])
 
-    def _plan(self, blocks: list[_StoredBlock], rows: RowSelection) -> RowPlan:
+    def _history(self, blocks: list[_StoredBlock]) -> RunHistory:
         tags: dict[bytes, int] = {}
         tag_of_form = np.array([tags.setdefault(form.tag, len(tags)) for form in self._reader.forms], np.int32)
         kind_of_form = np.array([form.kind for form in self._reader.forms], np.int8)
         columns = [block.columns for block in blocks]
         form_id = _column(columns, "form_id")
-        history = RunHistory(
+        return RunHistory(
             tag_of_form[form_id],
             kind_of_form[form_id],
             _column(columns, "step"),
             _column(columns, "wall_time"),
             self._file_histories(),
         )
-        tables = [self._reader.series_numbers(ValueBlock(each, memoryview(b""), 0)) for each in columns]
-        return rows.plan(history, np.concatenate(tables or [np.empty(0, np.int32)]))
 
     def _file_histories(self) -> list[FileHistory]:
         values = {account.path: account.values for account in self.files}
@@ -205,44 +276,27 @@ class StoredRun:
         return histories
 
 
-class RowReader:
+class RowReader(StoredRun):
     """Reads a run once, as a RunReader does, but decodes only the rows that a row selection asks for."""
 
-    def __init__(self, stored: StoredRun, rows: RowSelection, on_bytes: Callable[[int], None]) -> None:
-        """Read all of ``stored``, which has not been read yet; ``on_bytes`` is told of bytes as they are passed."""
-        self.run = stored.run
-        self._stored = stored
+    def __init__(self, run: Run, rows: RowSelection, on_bytes: Callable[[int], None], **more: Any) -> None:
+        """Prepare to read ``run``; ``on_bytes`` is told of bytes as they are passed, ``more`` is a RunReader's."""
+        super().__init__(run, **more)
         self._rows = rows
         self._on_bytes = on_bytes
 
-    @property
-    def series(self) -> list[SeriesAccount]:
-        """The accounts of all series, in the order of their first values."""
-        return self._stored.series
-
-    @property
-    def files(self) -> list[FileAccount]:
-        """The accounts of all files."""
-        return self._stored.files
-
-    @property
-    def started(self) -> float:
-        """The wall time of the run's first event in seconds since the epoch; infinity where it is not known."""
-        return self._stored.started
-
-    @property
-    def session_count(self) -> int:
-        """How many sessions the run has."""
-        return self._stored.session_count
-
-    def signature(self, number: int) -> str:
-        """Return what the columns of the tables of a series depend on, by the series' number."""
-        return self._stored.signature(number)
-
-    def decode(self) -> Iterator[Rows | UndecodableValue]:
-        """Yield the chosen rows of all selected series, each series' rows in file order."""
-        self._stored.refresh(on_bytes=self._on_bytes)
-        yield from self._stored.decode(lambda account: account.is_selected, self._rows, self._on_bytes)
+    def decode(
+        self,
+        is_wanted: Callable[[SeriesAccount], bool] = lambda account: account.is_selected,
+        rows: RowSelection | None = None,
+        on_bytes: Callable[[int], None] | None = None,
+        *,
+        skip_unreadable: bool = True,
+    ) -> Iterator[Rows | UndecodableValue]:
+        """Read the run, and yield the chosen rows of all selected series, unless told otherwise."""
+        on_bytes = on_bytes or self._on_bytes
+        self.refresh(on_bytes=on_bytes)
+        yield from super().decode(is_wanted, rows or self._rows, on_bytes, skip_unreadable=skip_unreadable)
 
 
 def _column(blocks: list[ValueColumns], name: str) -> npt.NDArray[Any]:
@@ -263,47 +317,46 @@ def _taken(columns: ValueColumns, rows: npt.NDArray[np.int64] | slice, size: int
     return taken
 
 
-def _with_payloads(
-    stored: _StoredBlock, rows: npt.NDArray[np.int64], chunk_size: int
-) -> Iterator[tuple[ValueBlock, npt.NDArray[np.int64]]]:
-    """Yield some rows of a block as blocks of their own, with the bytes that their payloads lie in; and which they are.
+def _payloads(
+    columns: ValueColumns, rows: npt.NDArray[np.int64], source: Callable[[], EventFileSource]
+) -> tuple[bytes, int]:
+    """Return the bytes that the payloads of some values lie in, and where those begin in the file.
 
-    Payloads that lie close together are read together, up to a chunk's size.
+    Raises OSError where they cannot be read; ``source`` is asked for only where there are any.
     """
-    columns = stored.columns
-    has_payload = columns.payload_length[rows] > 0
-    if not has_payload.any():
-        if rows.size:
-            alone = columns if rows.size == columns.size else _taken(columns, rows, len(rows))
-            yield ValueBlock(alone, memoryview(b""), 0), rows
-        return
-    with stored.file.open() as source:
-        for part in _stretches(columns, rows, has_payload, chunk_size):
-            taken = _taken(columns, part, len(part))
-            begins = taken.payload_offset[taken.payload_length > 0]
-            start, stop = 0, 0
-            if begins.size:
-                start = int(begins.min())
-                stop = int((taken.payload_offset + taken.payload_length).max())
-            data = source.read_at(start, stop - start)
-            if len(data) < stop - start:
-                raise OSError(0, "the file is shorter than it was")
-            yield ValueBlock(taken, memoryview(data), start), part
+    rows = rows[columns.payload_length[rows] > 0]
+    if not rows.size:
+        return b"", 0
+    begins = columns.payload_offset[rows]
+    start, stop = int(begins.min()), int((begins + columns.payload_length[rows]).max())
+    data = source().read_at(start, stop - start)
+    if len(data) < stop - start:
+        raise OSError(0, "it is shorter than it was")
+    return data, start
 
 
-def _stretches(
-    columns: ValueColumns, rows: npt.NDArray[np.int64], has_payload: npt.NDArray[np.bool_], chunk_size: int
-) -> list[npt.NDArray[np.int64]]:
+def _unreadable(what: str, error: OSError) -> str:
+    return f"{what} cannot be read any more ({error.strerror or error})"
+
+
+def _ranks(numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Return for each value how many of the same number stand before it."""
+    order = np.argsort(numbers, kind="stable")
+    counts = np.bincount(numbers)
+    ranks = np.empty(len(numbers), np.int64)
+    ranks[order] = np.arange(len(numbers)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return ranks
+
+
+def _stretches(columns: ValueColumns, rows: npt.NDArray[np.int64], chunk_size: int) -> Iterator[npt.NDArray[np.int64]]:
     """Split rows where their payloads lie far apart in the file, or would be more than a chunk together."""
-    # A row without a payload lies where the one before it does.
+    # A row without a payload lies where the one before it does, wherever it says that it would begin.
+    has_payload = columns.payload_length[rows] > 0
     ends = np.where(has_payload, columns.payload_offset[rows] + columns.payload_length[rows], 0)
     ends = np.maximum.accumulate(ends)
     begins = np.where(has_payload, columns.payload_offset[rows], ends)
-    is_far = begins[1:] - ends[:-1] > _GAP
-    pieces = np.split(rows, np.flatnonzero(is_far) + 1)
-    positions = np.split(ends, np.flatnonzero(is_far) + 1)
-    stretches = []
-    for piece, position in zip(pieces, positions, strict=True):
-        chunk = (position - position[0]) // chunk_size
-        stretches += np.split(piece, np.flatnonzero(np.diff(chunk)) + 1)
-    return stretches
+    borders = np.flatnonzero(begins[1:] - ends[:-1] > _GAP) + 1
+    for piece, position in zip(np.split(rows, borders), np.split(ends, borders), strict=True):
+        if piece.size:
+            chunk = (position - position[0]) // chunk_size
+            yield from np.split(piece, np.flatnonzero(np.diff(chunk)) + 1)

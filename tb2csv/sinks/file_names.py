@@ -144,8 +144,8 @@ class UniqueNames:
     Two paths that are equal in this way never both leave here, and the answers are the same on every system. Only whole
     paths are compared: that the folders ``Loss`` and ``loss`` become one is harmless as long as no file meets another.
 
-    Which of two clashing names stays as it is depends on the order of the claims. Who continues an earlier conversion
-    claims the paths that it wrote first, each as it was written.
+    Which of two clashing names stays as it is depends on the order of the claims. Paths that others have, such as those
+    of the index and of the trials, are claimed before all.
 
     One registry has one owner: it is not safe to share between threads.
     """

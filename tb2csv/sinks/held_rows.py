@@ -131,7 +131,7 @@ class HeldRows:
             yield first.lazy()
             return
         files = [self._store(piece) for piece in itertools.chain([first, second], pieces)]
-        yield pl.scan_ipc(files)
+        yield pl.scan_ipc(files, glob=False)
         for file in files:
             os.unlink(file)  # noqa: PTH108
 
@@ -209,9 +209,9 @@ def _read_file(file: str, stretches: list[_Stretch]) -> Iterator[pl.DataFrame]:
 
     start, stop = min(each.start for each in stretches), max(each.stop for each in stretches)
     if sum(each.rows for each in stretches) * _SPARSE > stop - start:
-        span = pl.scan_ipc(file).slice(start, stop - start).collect()
+        span = pl.scan_ipc(file, glob=False).slice(start, stop - start).collect()
         parts = [span.slice(each.start - start, each.rows) for each in stretches]
         yield pl.concat(parts, rechunk=True) if len(parts) > 1 else parts[0]  # and what lies between may go
     else:
         for each in stretches:
-            yield pl.scan_ipc(file).slice(each.start, each.rows).collect()
+            yield pl.scan_ipc(file, glob=False).slice(each.start, each.rows).collect()
