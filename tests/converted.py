@@ -83,9 +83,9 @@ def _read_csv(data: bytes, dtypes: dict[str, str]) -> tuple[list[str], list[list
     rows = []
     for i, line in enumerate(lines[1:]):
         cells: list[Any] = []
-        for cell, (name, dtype) in zip(line or [""], dtypes.items(), strict=True):
-            if not cell:
-                cells.append("" if dtype == "string" and texts[name][i] is not None else None)
+        for place, (cell, dtype) in enumerate(zip(line or [""], dtypes.values(), strict=True)):
+            if not cell:  # by its place, for polars leaves quotes in a header doubled
+                cells.append("" if dtype == "string" and texts.to_series(place)[i] is not None else None)
             else:
                 cells.append(_PARSERS.get(dtype, float if "float" in dtype else int)(cell))
         rows.append(cells)
