@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import io
 import itertools
 import json
-import tempfile
 import warnings
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
@@ -268,25 +266,6 @@ def test_the_name_of_a_folder_is_no_pattern(sparse: int, tmp_path: Path, monkeyp
             TableWriter(folder, FORMATS["parquet"], held).write("many.parquet", pieces)
         written = (tmp_path / "a[b]c" / name / "many.parquet").read_bytes()
         assert pl.read_parquet(written).equals(pl.concat(pieces))
-
-
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_inputs_of_a_model_are_files_and_no_patterns(
-    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nor is the folder for what is unpacked."""
-    pytest.importorskip("keras")  # the package of the recorders asks for it
-    from tb2csv.recorders.input_arrays import open_inputs
-
-    for name, numbers in (("x0", [1.0, 2.0]), ("x[0]", [3.0, 4.0])):
-        frame = pl.DataFrame({"a": numbers})
-        path = tmp_path / f"{name}.{ending}"
-        frame.write_csv(path) if ending == "csv" else frame.write_parquet(path)
-    (tmp_path / "tmp[1]").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp[1]"))
-    with contextlib.ExitStack() as folder:
-        inputs = open_inputs(tmp_path / f"x[0].{ending}", folder)
-        assert inputs.arrays[""][0:2].tolist() == [[3.0], [4.0]]
 
 
 def test_arrow_files_have_types_that_every_reader_knows(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import tempfile
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from recordings import at, recorded, steps
 
 from tb2csv.errors import OutputError, RecorderError
 from tb2csv.recorders import PredictionRecorder, predict_to_csv
+from tb2csv.recorders.input_arrays import open_inputs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -391,3 +394,19 @@ def test_what_does_not_fit_a_prediction_recorder(tmp_path: Path) -> None:
         PredictionRecorder(X, np.arange(4), log_dir=tmp_path)
     with pytest.raises(RecorderError, match="sample_size=0 is no number"):
         PredictionRecorder(X, log_dir=tmp_path, sample_size=0)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_inputs_of_a_model_are_files_and_no_patterns(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is the folder for what is unpacked."""
+    for name, numbers in (("x0", [1.0, 2.0]), ("x[0]", [3.0, 4.0])):
+        frame = pl.DataFrame({"a": numbers})
+        path = tmp_path / f"{name}.{ending}"
+        frame.write_csv(path) if ending == "csv" else frame.write_parquet(path)
+    (tmp_path / "tmp[1]").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp[1]"))
+    with contextlib.ExitStack() as folder:
+        inputs = open_inputs(tmp_path / f"x[0].{ending}", folder)
+        assert inputs.arrays[""][0:2].tolist() == [[3.0], [4.0]]
