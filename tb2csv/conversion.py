@@ -18,6 +18,7 @@ from tb2csv.layouts.run_tables import Member, Output, RunTables
 from tb2csv.layouts.table_shape import TableShape
 from tb2csv.layouts.time_columns import TimeColumns
 from tb2csv.logdir import Logdir, Run, discover
+from tb2csv.messages import advice
 from tb2csv.report import Report, RunReport
 from tb2csv.runs.merged_runs import ORIGINAL_RUN, MergedRun, families, with_parents
 from tb2csv.runs.row_selection import RowSelection
@@ -163,8 +164,7 @@ def _refuse_damage(first: Damage) -> NoReturn:
         what = f"{first.path}: {first.detail}"
     else:
         what = f"{first.path} is damaged at byte {first.offset} ({first.detail})"
-    message = f"{what}; without --strict the rest is converted."
-    raise DamagedError(message)
+    raise DamagedError(what, advice("without {} the rest is converted", "strict"))
 
 
 def check_apart(logdir: Logdir, out: Path) -> None:

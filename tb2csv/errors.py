@@ -15,11 +15,26 @@ Every message is one sentence that says what happened, where, and what to do.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.messages import Message, python_spelling
+
+if TYPE_CHECKING:
+    from tb2csv.messages import Advice, Spelling
 
 
 class Tb2csvError(Exception):
-    """Anything that tb2csv refuses; the message is meant for the person who asked."""
+    """Anything that tb2csv refuses; ``str`` gives the message in the words of Python."""
+
+    def __init__(self, fact: str = "", *advice: Advice) -> None:
+        """Say what happened: a whole sentence, or one without its full stop if advice follows."""
+        self.message = Message(fact, advice)
+        super().__init__(self.spelled(python_spelling))
+
+    def spelled(self, spelling: Spelling) -> str:
+        """Return the message in the words of the face in use."""
+        text = self.message.spelled(spelling)
+        return f"{text}." if self.message.advice else text
 
 
 class LogdirError(Tb2csvError, OSError):

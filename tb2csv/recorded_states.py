@@ -13,6 +13,7 @@ from tb2csv.decoders import DECODERS
 from tb2csv.errors import DecodeError, StateError
 from tb2csv.event_files.values import ValueForm, ValueKind
 from tb2csv.logdir import Logdir, discover
+from tb2csv.messages import advice
 from tb2csv.model_state.dtypes import DTYPES
 from tb2csv.model_state.layer_numbers import STRUCTURE, path_structures
 from tb2csv.model_state.matching import PATH
@@ -99,10 +100,10 @@ def recorded_state(
     by_run = {run.name: _RunWeights(run, prefix, step, on_bytes) for run in Selection(runs=runs).choose_runs(found)}
     having = {name: weights for name, weights in by_run.items() if weights.tensors}
     if len(having) > 1:
-        message = f"Runs {', '.join(map(repr, having))} all have tensors at step {step}; choose one of them with --run."
-        raise StateError(message)
+        fact = f"Runs {', '.join(map(repr, having))} all have tensors at step {step}"
+        raise StateError(fact, advice("choose one of them with {}", "run"))
     if not having:
-        raise StateError(_nothing_found(found.path, by_run, prefix, step))
+        raise _nothing_found(found.path, by_run, prefix, step)
     ((name, weights),) = having.items()
     names = [tag.removeprefix(prefix) for tag in weights.tensors]
     tensors = tuple(map(_tensor, weights.tensors, names, path_structures(names), weights.tensors.values()))
@@ -112,15 +113,18 @@ def recorded_state(
     return ModelState("keras", tensors, f"step {step} of run {name!r} in {found.path}", tuple(notes))
 
 
-def _nothing_found(path: str, by_run: dict[str, _RunWeights], prefix: str, step: int) -> str:
+def _nothing_found(path: str, by_run: dict[str, _RunWeights], prefix: str, step: int) -> StateError:
     steps = sorted(set().union(*(weights.steps for weights in by_run.values())))
     if not steps:
-        return (
-            f"{path} has no tensors with tags {prefix}…; record them (TrainingRecorder(weights_every=N)), or give the "
-            "start of their tags with --prefix."
+        return StateError(
+            f"{path} has no tensors with tags {prefix}…",
+            advice("record them (TrainingRecorder(weights_every=N))"),
+            advice("give the start of their tags with {}", "prefix"),
         )
     near = sorted(sorted(steps, key=lambda each: abs(each - step))[:_SHOWN_STEPS])
-    return f"{path} has no tensors of {prefix}… at step {step}; the nearest steps are {', '.join(map(str, near))}."
+    return StateError(
+        f"{path} has no tensors of {prefix}… at step {step}; the nearest steps are {', '.join(map(str, near))}."
+    )
 
 
 def _tensor(tag: str, name: str, structure: str, recorded: _Recorded) -> StateTensor:

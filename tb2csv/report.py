@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from tb2csv.messages import command_line_spelling, spelled
+
 if TYPE_CHECKING:
     from tb2csv.errors import Damage
     from tb2csv.event_files.event_file import FileAccount
+    from tb2csv.messages import Note, Spelling
 
 __version__: Final = "0.1.0"
 
@@ -34,7 +37,7 @@ class RunReport:
     tables: int = 0
     sources: list[FileAccount] = field(default_factory=list)
     undecodable: list[UndecodableEntry] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -47,7 +50,7 @@ class Report:
     #: Tables of the whole log directory, which belong to no run.
     shared_tables: int = 0
     #: What deserves a word and belongs to no run alone.
-    shared_notes: list[str] = field(default_factory=list)
+    shared_notes: list[Note] = field(default_factory=list)
 
     @property
     def values_read(self) -> int:
@@ -85,12 +88,12 @@ class Report:
         return self.folder_damage + [damage for _, account in self.sources for damage in account.damage]
 
     @property
-    def notes(self) -> list[str]:
-        """Sentences on what else deserves a word."""
+    def notes(self) -> list[Note]:
+        """What else deserves a word; ``str`` gives each as a sentence."""
         return [*(note for run in self.runs for note in run.notes), *self.shared_notes]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the report as plain objects, ready for JSON."""
+    def to_json(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
+        """Return the report as plain objects, ready for JSON; notes name options as ``spelling`` does."""
         return {
             "tool": "tb2csv",
             "version": __version__,
@@ -125,5 +128,5 @@ class Report:
             ],
             "damage": [asdict(damage) for damage in self.damage],
             "undecodable": [asdict(entry) for run in self.runs for entry in run.undecodable],
-            "notes": self.notes,
+            "notes": [spelled(note, spelling) for note in self.notes],
         }

@@ -87,8 +87,7 @@ class Selection:
         runs = [run for run in logdir.runs if self._asks("runs", run.name)]
         if not runs:
             near = nearest(self.runs, (run.name for run in logdir.runs))
-            message = f"No run of {logdir.path} is asked for by --run and --exclude-run; the nearest are {near}."
-            raise LogdirError(message)
+            raise LogdirError(_no_match(f"run of {logdir.path}", self.runs, near))
         return runs
 
     def includes(self, tag: str, kind: str) -> bool:
@@ -103,12 +102,17 @@ class Selection:
         """Raise the error that none of these is asked for; it names what comes nearest."""
         known = list(series)
         if self.tags or self.exclude_tags:
-            asked, near = "--tag and --exclude-tag", nearest(self.tags, (each.tag for each in known))
-            near = f"the nearest tags are {near}"
-        else:
-            asked, near = "--kind", f"there are {', '.join(sorted({each.kind for each in known}))}"
-        message = f"No value is asked for by {asked}; {near}."
-        raise Tb2csvError(message)
+            near = nearest(self.tags, (each.tag for each in known))
+            raise Tb2csvError(_no_match("tag", self.tags, near))
+        kinds = ", ".join(sorted({each.kind for each in known}))
+        raise Tb2csvError(f"There are no values of the kind {' or '.join(self.kinds)}; there are {kinds}.")
+
+
+def _no_match(what: str, patterns: tuple[str, ...], near: str) -> str:
+    """Return a sentence: no name matches the patterns, or there are none and every name is excluded."""
+    if patterns:
+        return f"No {what} matches {' or '.join(map(repr, patterns))}; the nearest are {near}."
+    return f"Every {what} is excluded; there are {near}."
 
 
 def literal_pattern(name: str) -> str:

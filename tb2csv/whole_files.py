@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.errors import OutputError
+from tb2csv.messages import Option, advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,8 +75,8 @@ def check_place(out: str | os.PathLike[str], *, overwrite: bool) -> None:
         message = f"{out} is a folder; give the name of a file."
         raise OutputError(message)
     if is_there and not overwrite:
-        message = f"{out} is there already; give another name, or --overwrite to replace it."
-        raise OutputError(message)
+        replace = advice("{} to replace it", Option("overwrite", value=True))
+        raise OutputError(f"{out} exists already", advice("give another name"), replace)
 
 
 def _mode(place: Path) -> int:

@@ -535,9 +535,9 @@ def test_filters_that_match_nothing(run: Callable[..., Ran], logdir: Path, out: 
     assert_refused(run("convert", logdir, out, "--run", "trian"), "No run of", "'train'")
     assert_refused(run("ls", logdir, "--run", "trian"), "No run of", "'train'")
     assert_refused(run("check", logdir, "--run", "trian"), "No run of", "'train'")
-    assert_refused(run("convert", logdir, out, "--exclude-run", "*"), "No run of", "'train'", "'valid'")
-    assert_refused(run("convert", logdir, out, "--tag", "los"), "No value is asked for", "'loss'")
-    assert_refused(run("convert", logdir, out, "--kind", "audio"), "No value is asked for")
+    assert_refused(run("convert", logdir, out, "--exclude-run", "*"), "Every run of", "'train'", "'valid'")
+    assert_refused(run("convert", logdir, out, "--tag", "los"), "No tag matches 'los'", "'loss'")
+    assert_refused(run("convert", logdir, out, "--kind", "audio"), "no values of the kind audio")
     assert list(out.parent.iterdir()) == []
 
 

@@ -350,7 +350,7 @@ def test_duplicates_are_counted_and_told(tmp_path: Path) -> None:
         assert (report.values_read, report.values_written, report.values_filtered) == (10, 6, 4)
         assert report.to_json()["notes"][-1] == f"run 'a': the {keep} value of a tag and step is kept; left out: 4"
     assert found == {"last": ["3.0", "4.0", "2.0"], "first": ["0.0", "1.0", "2.0"]}
-    with pytest.raises(Tb2csvError, match=r"Tag 'x' of run 'a' has step 0 more than once; .*--on-duplicate first"):
+    with pytest.raises(Tb2csvError, match=r"Tag 'x' of run 'a' has step 0 more than once; .*on_duplicate='first'"):
         tb2csv.convert(tmp_path / "logs", tmp_path / "error", layout="wide", on_duplicate="error")
     assert not (tmp_path / "error").exists()
 
@@ -432,11 +432,11 @@ def test_the_choices_of_the_command_are_the_registries() -> None:
         ({"time": ()}, "No way to tell the time is given; "),
         ({"time": "soon"}, "There is no way 'soon' to tell the time"),
         ({"relative_to": "now"}, "Times cannot be relative to 'now'; give one of run, first-step."),
-        ({"layout": "wide", "time": ("relative",), "relative_to": "first-step"}, "leave out --relative-to first-step"),
-        ({"header": "tensorboard", "layout": "wide"}, "leave out --layout wide."),
-        ({"header": "tensorboard", "format": "parquet"}, "leave out --format parquet."),
-        ({"header": "tensorboard", "time": ("iso",)}, "leave out --time."),
-        ({"header": "tensorboard", "merge_subruns": True}, "leave out --merge-subruns."),
+        ({"layout": "wide", "time": ("relative",), "relative_to": "first-step"}, "leave out relative_to='first-step'"),
+        ({"header": "tensorboard", "layout": "wide"}, "leave out layout='wide'."),
+        ({"header": "tensorboard", "format": "parquet"}, "leave out format='parquet'."),
+        ({"header": "tensorboard", "time": ("iso",)}, "leave out time."),
+        ({"header": "tensorboard", "merge_subruns": True}, "leave out merge_subruns."),
         ({"tensors": "deep"}, "There is no way 'deep' to lay out tensors"),
     ],
 )

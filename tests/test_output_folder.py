@@ -160,7 +160,7 @@ def test_an_empty_folder_is_taken(logdir: Path, out: Path) -> None:
 def test_a_folder_that_is_not_empty_is_refused(logdir: Path, out: Path) -> None:
     out.mkdir()
     (out / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match="is not empty; give another folder, or --overwrite"):
+    with pytest.raises(OutputError, match="is not empty; give another folder, or overwrite=True"):
         tb2csv.convert(logdir, out)
     assert tree(out) == {"notes.txt": b"mine"}
     assert beside(out) == []

@@ -608,7 +608,7 @@ def test_the_kind_is_the_first_that_is_there(tmp_path: Path, capsys: pytest.Capt
         (["-o", "p.png", "--tag", "los"], 1, "the nearest tags are 'loss'"),
         (["-o", "p.png", "--tag", "notes*"], 1, "is of the kind text, of which there are no pictures"),
         (["-o", "p.png", "--min-step", "1000"], 1, "No row of the tags that are asked for has a step that is"),
-        (["-o", "there.png"], 1, "there.png is there already; give another name, or --overwrite to replace it."),
+        (["-o", "there.png"], 1, "there.png exists already; give another name, or --overwrite to replace it."),
         (["-o", "no/where.png"], 1, "No file can be made in no"),
     ],
 )

@@ -122,6 +122,15 @@ def test_the_planned_rows_of_scalars_are_those_of_the_tables(samples: Tab) -> No
     assert 0.7 < plan["bytes"] / written < 1.4
 
 
+def test_notes_name_options_as_the_page_does(samples: Tab) -> None:
+    token = samples.export()
+    assert samples.get(f"download/{token}").data
+    notes = samples.status(token)["report"]["notes"]
+    assert "run 'restarted' was restarted: it has 2 sessions; see Restarts" in notes
+    assert any("add_scalars" in note for note in notes)
+    assert not any("--" in note for note in notes)
+
+
 def test_an_archive_can_be_unpacked_by_others(samples: Tab, tmp_path: Path) -> None:
     archive = tmp_path / "all.zip"
     archive.write_bytes(samples.get(f"download/{samples.export()}").data)

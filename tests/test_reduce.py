@@ -324,7 +324,7 @@ def test_an_earlier_reduction_is_replaced_and_nothing_else(tmp_path: Path) -> No
     arguments: dict[str, Any] = {"by": "lr=*/seed_*", "event_files": True}
     reduce_runs(tmp_path / "log", tmp_path / "out", **arguments)
     before = read_tree(tmp_path / "out")
-    with pytest.raises(OutputError, match="--overwrite"):
+    with pytest.raises(OutputError, match="overwrite=True"):
         reduce_runs(tmp_path / "log", tmp_path / "out", **arguments)
     reduce_runs(tmp_path / "log", tmp_path / "out", **arguments, overwrite=True)
     assert read_tree(tmp_path / "out") == before

@@ -16,6 +16,7 @@ from tb2csv.errors import DamagedError, OptionError, OutputError
 from tb2csv.layouts.manifest import TableEntry, write_manifest
 from tb2csv.layouts.places import TreePaths
 from tb2csv.logdir import discover
+from tb2csv.messages import advice, command_line_spelling
 from tb2csv.report import Report, RunReport
 from tb2csv.selection import Selection
 from tb2csv.sinks.appending import TableRows
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.analysis.aggregates import Aggregate, AggregatedTag
+    from tb2csv.messages import Note, Spelling
     from tb2csv.runs.run_reader import SeriesAccount
     from tb2csv.runs.stored_runs import StoredRun
 
@@ -60,10 +62,10 @@ class ReductionReport(Report):
     #: Runs that the pattern for groups does not match.
     unmatched_runs: list[str] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the report as plain objects, ready for JSON."""
+    def to_json(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
+        """Return the report as plain objects, ready for JSON; notes name options as ``spelling`` does."""
         groups = {"groups": [asdict(group) for group in self.groups], "unmatched_runs": self.unmatched_runs}
-        return {**Report.to_json(self), **groups}
+        return {**Report.to_json(self, spelling), **groups}
 
 
 def reduce_runs(  # noqa: PLR0913 - the options of the command
@@ -111,7 +113,7 @@ def reduce_runs(  # noqa: PLR0913 - the options of the command
     check_nan_policy(nan)
     selection = selection or Selection()
     if selection.kinds not in {(), (_SCALARS,)}:
-        message = f"Of {' and '.join(selection.kinds)} nothing can be reduced; there is but one kind: {_SCALARS}."
+        message = f"Only {_SCALARS} can be reduced, not {' and '.join(selection.kinds)}."
         raise OptionError(message)
     table_format = choose_format(format)
     folder = TableFolder(out, overwrite=overwrite)
@@ -120,10 +122,8 @@ def reduce_runs(  # noqa: PLR0913 - the options of the command
     frames.refresh(on_bytes)
     if strict and frames.report.damage:
         first = frames.report.damage[0]
-        message = (
-            f"{first.path} is damaged at byte {first.offset} ({first.detail}); without --strict the rest is reduced."
-        )
-        raise DamagedError(message)
+        fact = f"{first.path} is damaged at byte {first.offset} ({first.detail})"
+        raise DamagedError(fact, advice("without {} the rest is reduced", "strict"))
     chosen = {run.run.name: (run, accounts) for run, accounts in frames.choose(replace(selection, kinds=(_SCALARS,)))}
     by_name, unmatched = groups.sort(chosen)
     with folder:
@@ -222,9 +222,9 @@ def _report(
     return ReductionReport(runs, report.folder_damage, groups=groups)
 
 
-def _notes(report: ReductionReport, nan: str) -> list[str]:
+def _notes(report: ReductionReport, nan: str) -> list[Note]:
     """Return a sentence for each way in which the runs of a group differ, or could surprise."""
-    notes = []
+    notes: list[Note] = []
     if report.unmatched_runs:
         count = len(report.unmatched_runs)
         notes.append(f"{count:,} run{'s' * (count > 1)} in no group: {_listed(map(repr, report.unmatched_runs))}")

@@ -18,6 +18,7 @@ from tb2csv.cli.terminal import (
     print_result,
     progress,
 )
+from tb2csv.messages import command_line_spelling, spelled
 
 _STYLE_NAMES = {name: name for styles in STYLES.values() for name in styles}
 
@@ -103,7 +104,7 @@ def plot(  # noqa: PLR0913, PLR0917 - one parameter for each option
         )
         if not quiet:
             for note in drawn.notes:
-                print_message(f"tb2csv: {note}")
+                print_message(f"tb2csv: {spelled(note, command_line_spelling)}")
             print_result(
                 f"{plural(drawn.values, 'value')} of {plural(drawn.tags, 'tag')} in {plural(drawn.runs, 'run')}: "
                 f"see {output}"

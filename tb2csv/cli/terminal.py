@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import typer
 
 from tb2csv.errors import UNREADABLE, DamagedError, OptionError, OutputError, Tb2csvError
+from tb2csv.messages import command_line_spelling, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +46,7 @@ def error_messages(*, debug: bool) -> Iterator[None]:
         if debug:
             raise
         if isinstance(error, Tb2csvError):
-            print_message(f"tb2csv: {error}")
+            print_message(f"tb2csv: {error.spelled(command_line_spelling)}")
         else:
             detail = f"{type(error).__name__}: {error}"
             print_message(f"tb2csv: this should not happen, please report it with what --debug shows: {detail}")
@@ -130,7 +131,7 @@ def print_problems(report: Report) -> None:
         for run in report.runs
         for entry in run.undecodable
     ]
-    lines += report.notes
+    lines += [spelled(note, command_line_spelling) for note in report.notes]
     for line in lines[:_SHOWN]:
         print_message(line)
     if len(lines) > _SHOWN:

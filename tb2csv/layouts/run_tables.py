@@ -11,6 +11,7 @@ import numpy as np
 
 from tb2csv.layouts.manifest import TableEntry
 from tb2csv.layouts.places import FILES_ENDING
+from tb2csv.messages import Message, advice
 from tb2csv.report import RunReport, UndecodableEntry
 from tb2csv.runs.merged_runs import ORIGINAL_RUN, MergedRun
 from tb2csv.runs.run_reader import UndecodableValue
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from tb2csv.layouts.places import Join, TreePaths, TreePlace
     from tb2csv.layouts.time_columns import TimeColumns
+    from tb2csv.messages import Note
     from tb2csv.runs.run_reader import Rows, RunReader, SeriesAccount
     from tb2csv.runs.stored_runs import RowReader
     from tb2csv.runs.time_series import TimeSeries
@@ -154,9 +156,9 @@ class RunTables:
             notes=self._notes(),
         )
 
-    def _notes(self) -> list[str]:
+    def _notes(self) -> list[Note]:
         run, sessions = self._reader.run.name, self._reader.session_count
-        notes = [
+        notes: list[Note] = [
             f"tag {account.series.tag!r} of run {run!r} changes its type or shape: "
             f"what is {account.series.variant} has a table of its own"
             for account in self._reader.series
@@ -165,7 +167,8 @@ class RunTables:
             and account.points > account.left_out + account.undecodable
         ]
         if sessions > 1:
-            notes.append(f"run {run!r} was restarted: it has {sessions} sessions; see --restarts and --sessions")
+            fact = f"run {run!r} was restarted: it has {sessions} sessions"
+            notes.append(Message(fact, (advice("see {}", "restarts", "sessions"),)))
         return notes
 
     def _write_rows(self, rows: Rows) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tb2csv.errors import OptionError
 from tb2csv.layouts.places import HEADERS, LAYOUTS, ON_DUPLICATE, StepJoin, TensorBoardNames
 from tb2csv.layouts.time_columns import TimeColumns
+from tb2csv.messages import Option, advice
 from tb2csv.sinks.formats import choose_format
 from tb2csv.sinks.tensorboard_csv import TensorBoardCsvFormat
 
@@ -43,36 +44,35 @@ class TableShape:
         _check("way to treat a step that a tag has twice", self.on_duplicate, ON_DUPLICATE)
         choose_format(self.format)
         if isinstance(self.join, StepJoin) and self.times.is_since_tag:
-            message = (
-                "A row of the wide layout is of many tags, so its time is relative to the run; leave out "
-                "--relative-to first-step, or choose another layout."
+            raise OptionError(
+                "A row of the wide layout is of many tags, so its time is relative to the run",
+                advice("leave out {}", Option("relative_to", "first-step")),
+                advice("choose another layout"),
             )
-            raise OptionError(message)
         if isinstance(self.join, StepJoin) and self.sessions:
-            message = (
-                "A row of the wide layout may be of many sessions; leave out --sessions, or choose another layout."
+            raise OptionError(
+                "A row of the wide layout may be of many sessions",
+                advice("leave out {}", "sessions"),
+                advice("choose another layout"),
             )
-            raise OptionError(message)
         if self.header == "tensorboard":
             self._check_download()
 
     def _check_download(self) -> None:
         """Refuse what TensorBoard's own download has no place for."""
         if self.layout != "tree":
-            message = f"TensorBoard's download is a file for each run and tag; leave out --layout {self.layout}."
-            raise OptionError(message)
+            unfit = advice("leave out {}", Option("layout", self.layout))
+            raise OptionError("TensorBoard's download is a file for each run and tag", unfit)
         if self.format != "csv":
-            message = f"TensorBoard's download is CSV; leave out --format {self.format}."
-            raise OptionError(message)
+            raise OptionError("TensorBoard's download is CSV", advice("leave out {}", Option("format", self.format)))
         if not self.times.is_stored:
-            message = "TensorBoard's download has the seconds since 1970 and no other time; leave out --time."
-            raise OptionError(message)
+            unfit = advice("leave out {}", "time")
+            raise OptionError("TensorBoard's download has the seconds since 1970 and no other time", unfit)
         if self.sessions:
-            message = "TensorBoard's download has no column for sessions; leave out --sessions."
-            raise OptionError(message)
+            raise OptionError("TensorBoard's download has no column for sessions", advice("leave out {}", "sessions"))
         if self.merge_subruns:
-            message = "TensorBoard's download has no column for the run a row came from; leave out --merge-subruns."
-            raise OptionError(message)
+            unfit = advice("leave out {}", "merge_subruns")
+            raise OptionError("TensorBoard's download has no column for the run a row came from", unfit)
 
     @property
     def join(self) -> Join:

@@ -10,6 +10,7 @@ from tb2csv.column_names import free_name
 from tb2csv.errors import Tb2csvError
 from tb2csv.layouts.places import ON_DUPLICATE, with_variant
 from tb2csv.layouts.time_columns import TIME_COLUMN_NAMES
+from tb2csv.messages import Option, advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -125,11 +126,11 @@ class WideRows:
         is_last = _is_last(steps)
         if self._kept is None and not is_last.all():
             step = steps[~is_last][0]
-            message = (
-                f"Tag {column.tag!r} of run {self._run!r} has step {step} more than once; choose one value with "
-                "--on-duplicate first or last, or keep all in another layout."
+            raise Tb2csvError(
+                f"Tag {column.tag!r} of run {self._run!r} has step {step} more than once",
+                advice("choose one value with {} or last", Option("on_duplicate", "first")),
+                advice("keep all in another layout"),
             )
-            raise Tb2csvError(message)
         kept = self._kept(steps) if self._kept else is_last
         self.duplicates += len(steps) - int(kept.sum())
         chosen = order[kept]

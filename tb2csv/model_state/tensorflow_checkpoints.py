@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tb2csv.errors import OutputError, StateError
+from tb2csv.messages import Option, advice
 from tb2csv.model_state.dtypes import DTYPES
 from tb2csv.model_state.matching import PATH
 from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes
@@ -167,8 +168,8 @@ def _whole_files(out: Path, overwrite: bool) -> Iterator[Path]:  # noqa: FBT001 
 def _whole_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
     """Give a folder beside ``out`` that becomes it."""
     if out.exists() and (not overwrite or not (out / _VARIABLES.parent).is_dir()):
-        message = f"{out} is there already; give another name, or --overwrite to replace a SavedModel."
-        raise OutputError(message)
+        replace = advice("{} to replace a SavedModel", Option("overwrite", value=True))
+        raise OutputError(f"{out} exists already", advice("give another name"), replace)
     with _folder_beside(out) as folder:
         yield folder / "new"
         if out.exists():

@@ -58,7 +58,7 @@ class RowSelection:
 
     def refuse_nothing(self) -> NoReturn:
         """Raise the error that no row is asked for."""
-        message = "No row of the tags that are asked for has a step that is; tb2csv ls tells the steps of each."
+        message = "No rows are left after selecting steps; the list of series shows the first and last step of each."
         raise Tb2csvError(message)
 
     @property

@@ -15,10 +15,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.logdir import ROOT_RUN
+from tb2csv.messages import Message, advice
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from tb2csv.messages import Note
     from tb2csv.runs.time_series import TimeSeries
 
 #: The three values of ``add_hparams``; TensorFlow's own interface writes the first into another run than the second.
@@ -86,13 +88,16 @@ def _subrun_of(run: str, parent: str, series: Collection[TimeSeries]) -> Subrun 
     return None
 
 
-def notes_on(subruns: Mapping[str, Subrun]) -> list[str]:
+def notes_on(subruns: Mapping[str, Subrun]) -> list[Note]:
     """Return a sentence for each parent, for the report."""
     by_parent: dict[tuple[str, str], list[Subrun]] = {}
     for subrun in subruns.values():
         by_parent.setdefault((subrun.parent, subrun.made_by), []).append(subrun)
     return [
-        f"run {parent!r} has {len(members)} run{'s' * (len(members) > 1)} below it that {made_by} seems to have made, "
-        f"such as {members[0].run!r}; --merge-subruns folds them back"
+        Message(
+            f"run {parent!r} has {len(members)} run{'s' * (len(members) > 1)} below it that {made_by} seems to have "
+            f"made, such as {members[0].run!r}",
+            (advice("{} folds them back", "merge_subruns"),),
+        )
         for (parent, made_by), members in by_parent.items()
     ]

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Final
 
 from tb2csv.errors import OutputError
+from tb2csv.messages import Option, advice
 from tb2csv.whole_files import local_path
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ class TableFolder:
         if not any(self.out.iterdir()):
             return
         if not self._overwrite:
-            message = f"{self.out} is not empty; give another folder, or --overwrite to replace an earlier conversion."
-            raise OutputError(message)
+            replace = advice("{} to replace an earlier conversion", Option("overwrite", value=True))
+            raise OutputError(f"{self.out} is not empty", advice("give another folder"), replace)
         foreign = _foreign_file(self.out)
         if foreign is not None:
             message = f"{self.out} is not replaced, for it holds {foreign}, which tb2csv did not write."

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import Tb2csvError
 from tb2csv.executors import Cancelled
+from tb2csv.tensorboard_plugin.option_titles import page_spelling
 from tb2csv.tensorboard_plugin.web_api import RequestError
 
 if TYPE_CHECKING:
@@ -270,7 +271,7 @@ class ExportJobs:
         except Cancelled:
             return None
         except Tb2csvError as failure:
-            message = self._hide_paths(str(failure))
+            message = self._hide_paths(failure.spelled(page_spelling))
             for folder in (job.folder / "tables", job.folder) if job.folder else ():
                 message = message.replace(str(folder), "its temporary folder")
             return ExportError("failed", message)
@@ -334,7 +335,7 @@ class ExportJobs:
 
 def _told(report: Report) -> dict[str, Any]:
     """Return a report as the page shows it, its lists cut."""
-    whole = report.to_json()
+    whole = report.to_json(page_spelling)
     counts = ("values_read", "values_written", "values_filtered", "values_undecodable", "tables")
     lists = ("damage", "undecodable", "notes")
     return {

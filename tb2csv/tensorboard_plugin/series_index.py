@@ -14,6 +14,7 @@ from tb2csv.errors import Tb2csvError
 from tb2csv.executors import Cancelled, map_runs
 from tb2csv.tensorboard_plugin.counted_run import CountedRun
 from tb2csv.tensorboard_plugin.index_snapshot import IndexSnapshot
+from tb2csv.tensorboard_plugin.option_titles import page_spelling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,7 +135,7 @@ class SeriesIndex:
             state, error = FAILED, ("closing", "TensorBoard is shutting down.")
         except Tb2csvError as failure:
             self._runs = {}
-            state, error = FAILED, ("no_data", self._sources.hide_paths(str(failure)))
+            state, error = FAILED, ("no_data", self._sources.hide_paths(failure.spelled(page_spelling)))
         except Exception:
             _LOGGER.exception("tb2csv: the log directory could not be scanned")
             state, error = FAILED, ("internal", "The log directory could not be scanned; TensorBoard's log says why.")

@@ -15,6 +15,7 @@ from tensorboard.backend import http_util
 from werkzeug import wrappers
 
 from tb2csv.errors import Tb2csvError
+from tb2csv.tensorboard_plugin.option_titles import page_spelling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -57,7 +58,7 @@ def route(
             allowed = [("Allow", "GET, HEAD" if method == "GET" else method)] if error.status == _BAD_METHOD else []
             return _error(request, error.status, error.code, str(error), allowed)
         except Tb2csvError as error:
-            return _error(request, 400, "refused", hide_paths(str(error)))
+            return _error(request, 400, "refused", hide_paths(error.spelled(page_spelling)))
         except ImportError as error:
             _LOGGER.exception("tb2csv cannot be imported")
             message = f"tb2csv does not work, for {error.name or 'a package'} cannot be imported; install it anew."

@@ -325,7 +325,7 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path) -> None
 
 def test_a_table_that_is_there_is_kept(tmp_path: Path) -> None:
     (tmp_path / "out.csv").write_text("mine")
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="exists already"):
         predict_to_csv(classifier(), X, tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == "mine"
     predict_to_csv(classifier(), X, tmp_path / "out.csv", overwrite=True)

@@ -17,6 +17,7 @@ from tb2csv.analysis.plots.sheet import drawing
 from tb2csv.analysis.plots.smoothing import check_weight
 from tb2csv.analysis.plots.styles import STYLES
 from tb2csv.errors import OptionError, Tb2csvError
+from tb2csv.messages import Message, advice
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.selection import Selection
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tb2csv.analysis.plots.plotted_series import PlottedHistograms, PlottedSeries, PlottedValues
     from tb2csv.analysis.plots.sheet import Sheet
     from tb2csv.dataframes import LogdirFrames
+    from tb2csv.messages import Note
 
 #: By kind and style, all of STYLES, what draws it.
 _DRAWN_BY: Final[dict[tuple[str, str], Callable[[PlottedValues, DrawingOptions], tuple[Sheet, list[str]]]]] = {
@@ -50,7 +52,7 @@ class Picture(NamedTuple):
     #: Values that are drawn, or that the drawn line stands for.
     values: int
     #: What else is to be said of it, a sentence without its full stop each.
-    notes: list[str]
+    notes: list[Note]
 
 
 def plot(  # noqa: PLR0913 - what may be asked for
@@ -91,9 +93,9 @@ def plot(  # noqa: PLR0913 - what may be asked for
     )
     runs, tags = {each.run for each in shown}, {each.tag for each in shown}
     with drawing([*runs, *tags]):
-        sheet, notes = _DRAWN_BY[chosen_kind, chosen_style](values, options)
+        sheet, drawing_notes = _DRAWN_BY[chosen_kind, chosen_style](values, options)
         write_picture(sheet.figure, out, _title(frames, tags), overwrite=overwrite)
-    notes += _notes(values, others if selection.tags else {})
+    notes = [*drawing_notes, *_notes(values, others if selection.tags else {})]
     return Picture(chosen_kind, chosen_style, len(runs), len(tags), values.values, notes)
 
 
@@ -135,10 +137,10 @@ def _style(kind: str, style: str | None, *, smooth: float, log: bool) -> str:
     if chosen not in STYLES[kind]:
         message = f"The {kind} cannot be drawn as {style!r}; give one of {', '.join(STYLES[kind])}."
         raise OptionError(message)
-    for option, is_given in {"--smooth": bool(smooth), "--log": log}.items():
+    for option, is_given in {"smooth": bool(smooth), "log": log}.items():
         if is_given and chosen != "curves":
-            message = f"{option} is for curves, and the {kind} are to be drawn as {chosen}; leave it out."
-            raise OptionError(message)
+            fact = f"The {kind} are drawn as {chosen}, which can be neither smoothed nor logarithmic"
+            raise OptionError(fact, advice("leave out {}", option))
     return chosen
 
 
@@ -147,11 +149,11 @@ def _title(frames: LogdirFrames, tags: set[str]) -> str:
     return drawable(f"{next(iter(tags))} of {frames.path}" if len(tags) == 1 else frames.path)
 
 
-def _notes(values: PlottedValues, others: dict[str, int]) -> list[str]:
-    notes = []
+def _notes(values: PlottedValues, others: dict[str, int]) -> list[Note]:
+    notes: list[Note] = []
     if others:  # of what was asked for by name
         more = " and ".join(f"{count:,} of {kind}" for kind, count in others.items())
-        notes.append(f"there are other tags that match, {more}; --kind asks for these")
+        notes.append(Message(f"there are other tags that match, {more}", (advice("{} selects these", "kind"),)))
     if values.undecodable:
         notes.append(f"values that could not be decoded, and are not in the picture: {values.undecodable:,}")
     if values.dateless:

@@ -12,6 +12,7 @@ from tb2csv.analysis.plots.names import drawable, shortened
 from tb2csv.analysis.plots.positions import label_numbers
 from tb2csv.errors import OptionError, Tb2csvError
 from tb2csv.logdir import ROOT_RUN
+from tb2csv.messages import advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -139,11 +140,10 @@ class Sheet:
         Raises OptionError where there are too many.
         """
         if count > MOST_PANELS:
-            message = (
-                f"The picture would have {count:,} panels, and {MOST_PANELS} is the most; "
-                "choose fewer tags or runs by --tag, --run, --exclude-tag and --exclude-run."
+            fact = f"The picture would have {count:,} panels, and {MOST_PANELS} is the most"
+            raise OptionError(
+                fact, advice("choose fewer tags or runs by {}", "tag", "run", "exclude_tag", "exclude_run")
             )
-            raise OptionError(message)
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
 

@@ -1,0 +1,80 @@
+"""Messages whose advice names options, which each face spells in its own way.
+
+An option is called by its name in Python: ``on_duplicate`` is ``--on-duplicate`` on the command line and may have a
+title, or be missing, in a page. Advice that names only options that a face lacks is left out there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a function or command, and the value to give it, if one is meant; True is a flag that is set."""
+
+    name: str
+    value: str | bool | None = None
+
+
+#: Spell an option; None if the face does not have it.
+Spelling: TypeAlias = Callable[[Option], "str | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Something to do, such as ``leave out {}``: the options take the place of the braces."""
+
+    text: str
+    options: tuple[Option, ...] = ()
+
+    def spelled(self, spelling: Spelling) -> str | None:
+        """Return the advice in the words of a face; None if the face has none of its options."""
+        if not self.options:
+            return self.text
+        known = [name for name in map(spelling, self.options) if name]
+        return self.text.format(" and ".join(known)) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What happened and where, and the ways to deal with it; ``str`` gives it in the words of Python."""
+
+    fact: str
+    advice: tuple[Advice, ...] = ()
+
+    def spelled(self, spelling: Spelling) -> str:
+        """Return the message in the words of a face."""
+        known = [text for each in self.advice if (text := each.spelled(spelling))]
+        return f"{self.fact}; {', or '.join(known)}" if known else self.fact
+
+    def __str__(self) -> str:
+        """Return the message with options as arguments."""
+        return self.spelled(python_spelling)
+
+
+#: A note of a report; one without advice may be plain text.
+Note: TypeAlias = "str | Message"
+
+
+def advice(text: str, *options: str | Option) -> Advice:
+    """Return advice on options, each given by its name, or with a value."""
+    return Advice(text, tuple(Option(each) if isinstance(each, str) else each for each in options))
+
+
+def spelled(note: Note, spelling: Spelling) -> str:
+    """Return a note in the words of a face."""
+    return note if isinstance(note, str) else note.spelled(spelling)
+
+
+def python_spelling(option: Option) -> str:
+    """Spell an option as an argument of a Python function."""
+    return option.name if option.value is None else f"{option.name}={option.value!r}"
+
+
+def command_line_spelling(option: Option) -> str:
+    """Spell an option as the command line takes it."""
+    name = f"--{option.name.replace('_', '-')}"
+    return name if option.value is None or option.value is True else f"{name} {option.value}"
