@@ -65,6 +65,7 @@ PIECES = (
     *("con", "NUL", "com1", "LPT³", "conin$", "$", "c", "on", "aux.txt", "index.csv"),
     *("hparams.csv", "datapackage.json", "ſcalars", "👩", "\uffff"),
     *(".csv", ".CSV", ".cſv", ".stats", ".files", ".ﬁles", ".parquet", ".gz", ".tmp", "csv", "scalars", "Text"),
+    *("=", "lr=0.1", "[", "]", "{1,2}"),
     *("\0", "\n", "\x7f", "\x85", "\u2028", "\u202e", "\u200d", "\ufeff", "\ud800", "\udfff", "\ufe0f", "≮"),
     *("x" * 150, "é" * 80, "日" * 60, "?" * 60, "\u202e" * 20),
 )
@@ -102,6 +103,7 @@ def assert_safe(segment: str, limit: int = 200) -> None:
     assert segment
     assert len(segment.encode()) <= limit, "strict UTF-8, so without surrogates, and short"
     assert not set(segment) & set('<>:"/\\|?*'), "refused by Windows"
+    assert not set(segment) & set("[]{}*?"), "a pattern to DuckDB, ClickHouse or polars"
     for form in ("NFC", "NFD"):
         assert not set(unicodedata.normalize(form, segment)) & set('<>:"/\\|?*')
     assert not {unicodedata.category(character) for character in segment} & {"Cc", "Cs", "Zl", "Zp"}
@@ -120,7 +122,9 @@ def assert_safe(segment: str, limit: int = 200) -> None:
 SEGMENT_EXAMPLES = {
     "loss": "loss",
     "learning rate": "learning rate",
-    "lr=0.001,bs=[32]": "lr=0.001,bs=[32]",
+    "lr=0.001,bs=(32)": "lr=0.001,bs=(32)",
+    "layer[1]": "layer%5B1%5D",
+    "[ab]*{1..3}": "%5Bab%5D%2A%7B1..3%7D",
     "Übung 日本語": "Übung 日本語",
     "😀": "😀",
     "": "%empty",
@@ -197,6 +201,9 @@ def test_a_name_becomes_a_segment(name: str, segment: str) -> None:
         "C:/x": "C%3A/x",
         "x.files/0.png": "x%2Efiles/0.png",
         "scalars/a": "scalars/a",
+        "step=5/loss": "step%3D5/loss",
+        "x/lr=0.1": "x/lr=0.1",
+        "a==b/=/=c": "a%3D%3Db/%3D/=c",
     }.items(),
 )
 def test_a_tag_becomes_a_path(tag: str, path: str) -> None:
@@ -221,11 +228,28 @@ def test_a_tag_becomes_a_path(tag: str, path: str) -> None:
         "index.csv": "index%2Ecsv",
         "hparams.csv": "hparams%2Ecsv",
         "datapackage.json": "datapackage%2Ejson",
+        "lr=0.1/seed=0": "lr%3D0.1/seed%3D0",
+        "STEP=5,bs=[32]": "STEP%3D5,bs%3D%5B32%5D",
+        "=": "%3D",
     }.items(),
 )
 def test_a_run_becomes_a_path(run: str, path: str) -> None:
     """The root run is the output folder itself, and folders of kinds are kept free."""
     assert run_path(run) == PurePosixPath(path)
+
+
+def test_folders_without_tables_keep_equals_signs() -> None:
+    """TensorBoard shows the folder of an event file as the name of its run."""
+    assert file_names.run_path("lr=0.1/a:b", holds_tables=False) == "lr=0.1/a%3Ab"
+
+
+@given(NAMES)
+@example("=" * 300 + "/x")
+@example("/".join(["a=" * 50] * 50))
+def test_no_folder_looks_like_a_partition(name: str) -> None:
+    """Not even one that was cut."""
+    assert "=" not in str(run_path(name))
+    assert "=" not in str(tag_path(name).parent)
 
 
 def test_reserved_words_are_those_of_the_layout() -> None:

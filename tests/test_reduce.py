@@ -212,9 +212,9 @@ def test_groups_are_folders_and_the_index_knows_them(tmp_path: Path) -> None:
     report = reduce_runs(tmp_path / "log", tmp_path / "out", by="lr=*/seed_*")
     places = [(entry["path"], entry["run"], entry["tag"], entry["rows"]) for entry in read_index(tmp_path / "out")]
     assert places == [
-        ("lr=0.01/scalars/loss.csv", "lr=0.01", "loss", "5"),
-        ("lr=0.1/scalars/loss.csv", "lr=0.1", "loss", "5"),
-        ("lr=0.1/validation/scalars/a/b.csv", "lr=0.1/validation", "a/b", "1"),
+        ("lr%3D0.01/scalars/loss.csv", "lr=0.01", "loss", "5"),
+        ("lr%3D0.1/scalars/loss.csv", "lr=0.1", "loss", "5"),
+        ("lr%3D0.1/validation/scalars/a/b.csv", "lr=0.1/validation", "a/b", "1"),
     ]
     assert set(read_tree(tmp_path / "out")) == {place[0] for place in places} | {"index.csv", "datapackage.json"}
     assert [(group.group, len(group.runs)) for group in report.groups] == [
@@ -223,7 +223,7 @@ def test_groups_are_folders_and_the_index_knows_them(tmp_path: Path) -> None:
         ("lr=0.1/validation", 1),
     ]
     assert report.unmatched_runs == ["other"]
-    counts = [row["n"] for row in read_rows(tmp_path / "out" / "lr=0.1" / "scalars" / "loss.csv")]
+    counts = [row["n"] for row in read_rows(tmp_path / "out" / "lr%3D0.1" / "scalars" / "loss.csv")]
     assert counts == ["3", "3", "3", "2", "1"]
 
 
@@ -269,9 +269,9 @@ def test_every_format_has_the_same_rows(tmp_path: Path) -> None:
     write_log(tmp_path / "log", SEEDS)
     reduce_runs(tmp_path / "log", tmp_path / "csv", by="lr=*/seed_*")
     reduce_runs(tmp_path / "log", tmp_path / "parquet", by="lr=*/seed_*", format="parquet")
-    table = pl.read_parquet(tmp_path / "parquet" / "lr=0.1" / "scalars" / "loss.parquet")
+    table = pl.read_parquet(tmp_path / "parquet" / "lr%3D0.1" / "scalars" / "loss.parquet")
     assert table.columns == ["step", *STATISTICS]
-    assert table.write_csv() == (tmp_path / "csv" / "lr=0.1" / "scalars" / "loss.csv").read_text("utf-8")
+    assert table.write_csv() == (tmp_path / "csv" / "lr%3D0.1" / "scalars" / "loss.csv").read_text("utf-8")
 
 
 # Event files
@@ -286,7 +286,7 @@ def test_tensorboard_reads_the_event_files(tmp_path: Path) -> None:
         f"lr={rate}/{name}" for rate in ("0.01", "0.1") for name in sorted(STATISTICS)
     ]
     for rate in ("0.01", "0.1"):
-        rows = read_rows(tmp_path / "out" / f"lr={rate}" / "scalars" / "loss.csv")
+        rows = read_rows(tmp_path / "out" / f"lr%3D{rate}" / "scalars" / "loss.csv")
         for name in STATISTICS:
             accumulator = EventAccumulator(str(tmp_path / "out" / f"lr={rate}" / name), {"scalars": 0})
             accumulator.Reload()
@@ -366,7 +366,7 @@ def test_the_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixt
     assert ran.status == 0
     assert ran.stdout == f"6 runs in 2 groups, 2 tables: see {tmp_path / 'out'}/index.csv\n"
     assert "steps that not all runs with the tag have, see n: 'loss' 2 of 5" in ran.stderr
-    assert len(parse_rows((tmp_path / "out" / "lr=0.1" / "scalars" / "loss.csv").read_text("utf-8"))) == 5
+    assert len(parse_rows((tmp_path / "out" / "lr%3D0.1" / "scalars" / "loss.csv").read_text("utf-8"))) == 5
 
 
 def test_json_is_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

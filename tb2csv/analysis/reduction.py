@@ -161,6 +161,7 @@ class _Reduction:
         self.stored: list[str] = []
         self._folder = folder
         self._paths = TreePaths(groups)
+        self._event_paths = TreePaths(groups, holds_tables=False)
 
     def write(self, group: str, runs: list[str], found: Aggregate, *, has_event_files: bool) -> None:
         """Write the tables of a group."""
@@ -192,7 +193,7 @@ class _Reduction:
             rows = frame.select("series", "wall_time", "step", name).drop_nulls(name)
             if not len(rows):
                 continue
-            folder = self._paths.below(group, name)
+            folder = self._event_paths.below(group, name)
             self.stored.append(folder)
             with self._folder.open(f"{folder}/{event_file_name(rows['wall_time'][0])}") as file:
                 write_scalar_events(file, ((tags[series], *others) for series, *others in rows.iter_rows()))

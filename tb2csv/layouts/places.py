@@ -55,10 +55,13 @@ class TreePlace:
 class TreePaths:
     """The run tree mirrored: a folder for each run, in it one for each kind, in it the tags. All without endings."""
 
-    def __init__(self, runs: Iterable[str]) -> None:
-        """Find a folder for each run; two that differ only in case do not meet."""
+    def __init__(self, runs: Iterable[str], *, holds_tables: bool = True) -> None:
+        """Find a folder for each run; two that differ only in case do not meet.
+
+        ``holds_tables=False`` is for event files alone, whose folders TensorBoard shows as names of runs.
+        """
         names = UniqueNames()
-        self._folders = {run: names.claim(run_path(run), run) for run in runs}
+        self._folders = {run: names.claim(run_path(run, holds_tables=holds_tables), run) for run in runs}
         self._names = {run: UniqueNames() for run in self._folders}
 
     def below(self, run: str, path: str) -> str:

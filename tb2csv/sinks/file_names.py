@@ -3,6 +3,10 @@
 Names come from whoever wrote the log, so they are never trusted: no path made here is absolute, climbs out of its
 folder, or means something other than a plain file to one of the three systems. Readable letters stay readable.
 
+A path also means itself to the programs that read tables. DuckDB, ClickHouse and polars take brackets and braces for
+patterns, so they could read another file. DuckDB and ClickHouse take a folder ``step=5`` for a column of a partitioned
+data set, and that column replaces the table's own. Both are escaped: the first everywhere, ``=`` in folders alone.
+
 Why no two names share a path
 -----------------------------
 1. Escapes can be undone. ``%`` is always written ``%25``, so every ``%`` in a segment starts an escape of one UTF-8
@@ -59,9 +63,10 @@ _SHORTENED_DIGITS: Final = 24
 _CLASH_DIGITS: Final = 12
 
 # Fixed code points rather than unicodedata's categories: those grow with Python, and a name must not change with it.
-_UNSAFE: Final = re.compile(
-    r"[%~"  # ours
+_UNSAFE_CHARACTERS: Final = (
+    r"%~"  # ours
     r"<>:\"/\\|?*"  # refused by Windows
+    r"\[\]{}"  # patterns to programs that read tables
     r"\x00-\x1f\x7f-\x9f\u2028\u2029\ufff9-\ufffb"  # controls and separators
     # Nothing is drawn for these (bidi controls, joiners, variation selectors, fillers, tags), and some file systems
     # skip them when they compare names.
@@ -72,8 +77,9 @@ _UNSAFE: Final = re.compile(
     r"\uf000-\uf0ff"  # private use: network shares put forbidden characters here and may take them back
     r"\ufdd0-\ufdef"  # code points that are no characters, also the last two of each plane
     + "".join(rf"\U{plane:04x}fffe-\U{plane:04x}ffff" for plane in range(17))
-    + r"]"
 )
+_UNSAFE: Final = re.compile(f"[{_UNSAFE_CHARACTERS}]")
+_UNSAFE_IN_FOLDER: Final = re.compile(f"[={_UNSAFE_CHARACTERS}]")
 # Windows strips dots and spaces at the end; at the start a dot hides a file, or makes it ``.`` or ``..``.
 _UNSAFE_AT_EDGES: Final = ". \xa0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 
@@ -83,24 +89,27 @@ _DEVICE: Final = re.compile(
 )
 
 # Names that no rule can touch, which are nearly all; what this refuses without need only takes the longer way.
-_PLAIN: Final = re.compile(r"(?!(?i:aux|com|con|lpt|nul|prn))[0-9A-Za-z_][0-9A-Za-z_+,=()\[\]-]{0,199}")
+_PLAIN: Final = re.compile(r"(?!(?i:aux|com|con|lpt|nul|prn))[0-9A-Za-z_][0-9A-Za-z_+,=()-]{0,199}")
 
 # What a cut may leave of an escaped character: too few escapes for the bytes that its first one announces.
 _BROKEN_ESCAPES: Final = re.compile(r"(?:%[CD].|%E.(?:%..)?|%F.(?:%..){0,2})?(?:%[0-9A-F]?)?\Z")
 
 
-def encode_segment(name: str) -> str:
+def encode_segment(name: str, *, is_folder: bool = False) -> str:
     """Return the file or folder name that stands for ``name``: one path segment, safe and never shared.
 
     The same name always gives the same segment, and different names give different ones. It is never empty, is no
     more than 200 bytes of UTF-8, starts and ends with neither dot nor space, ends in no reserved ending, and has
     only characters that every system takes. Any ``str`` will do, also one with unpaired surrogates: nothing is refused.
+
+    With ``is_folder`` it has no ``=`` either: no reader takes the folder of a table for a column.
     """
-    if _PLAIN.fullmatch(name):
+    if _PLAIN.fullmatch(name) and not (is_folder and "=" in name):
         return name
     if not name:
         return _EMPTY
-    encoded = _UNSAFE.sub(lambda unsafe: _percent(unsafe.group()), name)
+    unsafe_characters = _UNSAFE_IN_FOLDER if is_folder else _UNSAFE
+    encoded = unsafe_characters.sub(lambda unsafe: _percent(unsafe.group()), name)
     inner = encoded.lstrip(_UNSAFE_AT_EDGES)
     encoded = _percent(encoded[: len(encoded) - len(inner)]) + inner
     inner = encoded.rstrip(_UNSAFE_AT_EDGES)
@@ -116,15 +125,17 @@ def encode_segment(name: str) -> str:
     return encoded
 
 
-def run_path(run: str) -> str:
+def run_path(run: str, *, holds_tables: bool = True) -> str:
     """Return the folder of a run, relative to the output folder: its segments, each encoded.
 
     The root run ``.`` is the empty text, and no other run is. No segment equals one of ``RESERVED_FOLDERS``, whatever
     its case: the folders of kinds in a run's folder are never taken for runs below it. Nothing is refused.
+
+    A folder that ``holds_tables`` has no ``=`` in its path. Others, such as those of event files, keep it.
     """
     if run == ".":
         return ""
-    segments = [encode_segment(name) for name in run.split("/")]
+    segments = [encode_segment(name, is_folder=holds_tables) for name in run.split("/")]
     return _joined([_percent(s[0]) + s[1:] if _folded(s) in RESERVED_FOLDERS else s for s in segments], run)
 
 
@@ -132,9 +143,11 @@ def tag_path(tag: str) -> str:
     """Return the path of a tag's table, relative to the folder of its kind and without the extension.
 
     A ``/`` starts a folder, so ``a//b``, ``/a``, ``a/`` and the empty tag have empty segments, which are encoded as any
-    other. The result is never empty, and it may have dots, which are no extension. Nothing is refused.
+    other. The result is never empty, and it may have dots, which are no extension. Nothing is refused. Only the last
+    segment, which names the file, can have a ``=``.
     """
-    return _joined([encode_segment(name) for name in tag.split("/")], tag)
+    *folders, name = tag.split("/")
+    return _joined([*(encode_segment(folder, is_folder=True) for folder in folders), encode_segment(name)], tag)
 
 
 class UniqueNames:

@@ -48,5 +48,7 @@ def single_table(request: ExportRequest, index: IndexSnapshot, places: Sequence[
         return SingleTable("hparams", HPARAMS_PATH + suffix)
     (place,) = places
     series = index.series[place]
-    stem = f"{run_path(index.runs[index.run[place]])}/{tag_path(series.tag)}".strip("/").replace("/", "-")
+    stem = f"{run_path(index.runs[index.run[place]], holds_tables=False)}/{tag_path(series.tag)}".strip("/").replace(
+        "/", "-"
+    )
     return SingleTable(series.kind, stem.encode()[: _LONGEST - len(suffix)].decode(errors="ignore") + suffix)
