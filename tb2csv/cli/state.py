@@ -167,18 +167,25 @@ def diff(
     element, and the most units in the last place.
     """
     with error_messages(debug=debug):
-        from tb2csv.model_state import diff_states
+        from tb2csv.model_state import diff_states, state_of
+        from tb2csv.model_state.differences import NOT_COMPARED
 
         for each in (first, second):
             _quiet_tensorflow(each, debug=debug)
-        differences = diff_states(first, second)
+        states = state_of(first), state_of(second)
+        for note in dict.fromkeys(note for state in states for note in state.notes):
+            print_message(printable(note))
+        differences = diff_states(*states)
         changed = [each for each in differences if each.status != "same"]
+        opaque = [each for each in changed if each.status == NOT_COMPARED]
         if json:
             print_json([_fields(each) for each in differences])
         else:
             _print_table(differences if all_tensors else changed)
             same = len(differences) - len(changed)
-            print_message(f"{plural(len(changed), 'tensor')} differ, {same:,} are the same")
+            differ = plural(len(changed) - len(opaque), "tensor")
+            not_compared = f", {len(opaque):,} not compared" if opaque else ""
+            print_message(f"{differ} differ, {same:,} are the same{not_compared}")
 
 
 def _quiet_tensorflow(path: str, *, debug: bool) -> None:

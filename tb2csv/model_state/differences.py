@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tb2csv.model_state.dtypes import Dtype
     from tb2csv.model_state.tensors import StateTensor
 
+#: The status of what has no form in a table.
+NOT_COMPARED: Final = "not compared"
+
 #: Elements that are compared at once, which bounds the memory of float64 copies.
 _STRETCH: Final = 1 << 20
 
@@ -25,7 +28,8 @@ _STRETCH: Final = 1 << 20
 class TensorDifference:
     """How one tensor differs.
 
-    ``status`` is ``same``, ``changed``, ``only in A``, ``only in B``, or says how shape or dtype differ. The largest
+    ``status`` is ``same``, ``changed``, ``only in A``, ``only in B``, or says how shape or dtype differ; a value that
+    has no form in a table is ``not compared``, and its ``dtype`` is the type that it has. The largest
     absolute and relative differences are None where the elements are no numbers; relative to A's element, and
     infinite where that is 0. ``max_ulps`` counts the numbers of the dtype between two floats, None for other dtypes.
     NaNs with the same bits are equal; a number and a NaN differ by infinity.
@@ -51,7 +55,8 @@ def diff_states(first: Any, second: Any) -> list[TensorDifference]:
     """Compare two states: live objects, model files or CSV files, in any combination.
 
     Tensors are matched as they are when a state is restored. Returns a difference for each, in the order of the first,
-    then what only the second has. Raises StateError where one of them cannot be read.
+    then what only the second has, then the values of both that cannot be compared. Raises StateError where one of them
+    cannot be read.
     """
     one, other = state_of(first), state_of(second)
     found = fit(one, other.tensors, {})
@@ -61,10 +66,12 @@ def diff_states(first: Any, second: Any) -> list[TensorDifference]:
     for tensor in one.tensors:
         twin = seconds.pop(partner.get(tensor.name, tensor.name), None)
         differences.append(_difference(tensor, twin))
-    return differences + [
+    differences += [
         TensorDifference(tensor.name, "only in B", tensor.dtype, tensor.shape, size=tensor.size)
         for tensor in seconds.values()
     ]
+    opaque = {**other.left_out, **one.left_out}
+    return differences + [TensorDifference(name, NOT_COMPARED, kind) for name, kind in opaque.items()]
 
 
 def _difference(one: StateTensor, other: StateTensor | None) -> TensorDifference:

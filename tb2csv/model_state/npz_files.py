@@ -8,8 +8,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from tb2csv.errors import StateError
-from tb2csv.model_state.dtypes import DTYPES, dtype_of_array
-from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes
+from tb2csv.model_state.dtypes import dtype_of_array
+from tb2csv.model_state.tensors import ModelState, StateTensor, array_bytes, array_of_bytes
 from tb2csv.whole_files import whole_file
 
 if TYPE_CHECKING:
@@ -70,20 +70,9 @@ class NpzFile:
                 array = self._read(member.filename)
                 content = restoration.content(member.filename.removesuffix(_ENDING))
                 if content is not None:
-                    array = _with_content(array, content)
+                    array = array_of_bytes(content, array)
                 with new.open(info, "w", force_zip64=True) as file:
                     np.lib.format.write_array(file, array, allow_pickle=False)
-
-
-def _with_content(array: npt.NDArray[Any], content: Buffer) -> npt.NDArray[Any]:
-    if array.dtype.kind in "US":
-        dtype = DTYPES[dtype_of_array("", array)]
-        assert dtype.strings is not None  # noqa: S101 - a dtype of text has it
-        texts = dtype.strings(content).reshape(array.shape).astype(array.dtype.type)
-        wide_enough = np.promote_types(texts.dtype, array.dtype)
-        return texts.astype(wide_enough.newbyteorder(array.dtype.byteorder))
-    values = np.frombuffer(content, array.dtype.newbyteorder("<")).reshape(array.shape)
-    return np.asarray(values, array.dtype, order="F" if array.flags.fnc else "C")
 
 
 def _header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...]]:

@@ -10,19 +10,21 @@ from tb2csv.errors import StateError
 from tb2csv.model_state.holders import open_file, open_live, read_any
 from tb2csv.model_state.matching import Restoration, fit
 from tb2csv.model_state.state_csv import DEFAULT_MAX_CELL, STYLES, read_state, write_state
+from tb2csv.model_state.tensors import ModelState
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from tb2csv.model_state.tensors import ModelState
-
 
 def state_of(model: Any) -> ModelState:
     """Return the state of a live object, or of the file at a path; a CSV file is one, too.
 
-    Bytes are read when they are asked for. Raises StateError where there is none, or the file is not safe to read.
+    Bytes are read when they are asked for. A state is returned as it is. Raises StateError where there is none, or the
+    file is not safe to read.
     """
+    if isinstance(model, ModelState):
+        return model
     return read_any(model) if isinstance(model, str | Path) else open_live(model).state
 
 
@@ -76,7 +78,8 @@ def load_state(
         renames: names in the model, by the names in the state; see ``matching.fit``.
 
     Returns:
-        What was left alone, a sentence each; empty but for ``allow_partial``.
+        What was left alone, a sentence each: values of the model that have no form in a table, and with
+        ``allow_partial`` what does not fit.
 
     Raises:
         StateError: Something does not fit, or is damaged; the message lists all of it, and nothing was changed.
@@ -89,7 +92,7 @@ def load_state(
     contents = restoration.read_all()
     restoration.refuse_problems(incoming.origin or "The state", f"the {type(model).__name__}")
     holder.assign(contents)
-    return found.problems
+    return _left_alone(found.problems, holder.state)
 
 
 def restore_file(  # noqa: PLR0913 - each is something that a caller may want
@@ -118,10 +121,16 @@ def restore_file(  # noqa: PLR0913 - each is something that a caller may want
         place = stack.enter_context(holder.output(Path(out), overwrite=overwrite))
         holder.write(place, restoration)
         restoration.refuse_problems(*names)
-    return found.problems
+    return _left_alone(found.problems, holder.state)
+
+
+def _left_alone(problems: list[str], model: ModelState) -> list[str]:
+    """Return what a restoration leaves as it is: what does not fit, and what no table has a form for."""
+    return [
+        *problems,
+        *(f"{name}: is of type {kind}, which has no form in a table" for name, kind in model.left_out.items()),
+    ]
 
 
 def _incoming(state: str | os.PathLike[str] | ModelState) -> ModelState:
-    from tb2csv.model_state.tensors import ModelState as State
-
-    return state if isinstance(state, State) else read_state(state)
+    return state if isinstance(state, ModelState) else read_state(state)

@@ -13,7 +13,7 @@ from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import DTYPES, dtype_of_array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
@@ -84,6 +84,8 @@ class ModelState:
     origin: str = ""
     #: What of the model is no tensor and is not here, in sentences for whoever exports it.
     notes: tuple[str, ...] = ()
+    #: By name, the types of values of the model that have no form in a table and are not here.
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse two tensors of one name, of which a table could keep only one."""
@@ -93,6 +95,21 @@ class ModelState:
                 message = f"{self.origin or 'The model'} has two tensors named {tensor.name!r}; give them names."
                 raise StateError(message)
             seen.add(tensor.name)
+
+
+#: Names that a note lists; of the others it gives the number.
+_NAMES_IN_NOTE: Final = 10
+
+
+def left_out_notes(origin: str, left_out: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the note about values that have no form in a table; none if there are none."""
+    if not left_out:
+        return ()
+    names = [f"{name} ({kind})" for name, kind in left_out.items()]
+    listed = ", ".join(names[:_NAMES_IN_NOTE])
+    others = f" and {len(names) - _NAMES_IN_NOTE:,} more" if len(names) > _NAMES_IN_NOTE else ""
+    count = f"{len(names):,} value{'s' * (len(names) > 1)}"
+    return (f"Not in the state of {origin}: {count} without a form in a table: {listed}{others}.",)
 
 
 def tensor_of_array(name: str, array: npt.NDArray[Any], **facts: Any) -> StateTensor:
@@ -112,6 +129,24 @@ def array_bytes(array: npt.NDArray[Any]) -> Buffer:
         array = array.astype(array.dtype.newbyteorder("<"))
     flat = np.ascontiguousarray(array).reshape(-1)
     return flat.view(np.uint8).data if flat.size else b""
+
+
+def array_of_bytes(content: Buffer, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return little-endian bytes as an array with the dtype, shape and order of axes of another one.
+
+    Text of fixed length becomes as wide as the longest of both.
+    """
+    if like.dtype.kind in "OUS":
+        strings = DTYPES[dtype_of_array("", like)].strings
+        assert strings is not None  # noqa: S101 - a dtype of text has it
+        texts = strings(content).reshape(like.shape)
+        if like.dtype.kind == "O":
+            return texts
+        texts = texts.astype(like.dtype.type)
+        wide_enough = np.promote_types(texts.dtype, like.dtype)
+        return texts.astype(wide_enough.newbyteorder(like.dtype.byteorder))
+    values = np.frombuffer(content, like.dtype.newbyteorder("<")).reshape(like.shape)
+    return np.array(values, like.dtype, order="F" if like.flags.fnc else "C")
 
 
 #: Whether this machine puts the largest byte first.

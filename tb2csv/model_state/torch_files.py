@@ -6,11 +6,13 @@ import pickle
 import re
 import warnings
 import zipfile
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import StateError
-from tb2csv.model_state.tensors import ModelState
-from tb2csv.model_state.torch_trees import leaves, replaced
+from tb2csv.model_state.foreign_errors import as_state_errors
+from tb2csv.model_state.tensors import ModelState, left_out_notes
+from tb2csv.model_state.torch_trees import flat, replaced, tensor_leaf
 from tb2csv.whole_files import whole_file
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.tensors import Buffer
 
 #: Where PyTorch's message names what it did not import.
 _ASKED_FOR: Final = re.compile(r"GLOBAL ([\w.]+)")
@@ -28,18 +31,40 @@ class TorchFile:
 
     def __init__(self, path: Path) -> None:
         """Map the file into memory; raises StateError where it has more in it than tensors and plain values."""
+        self._path = path
         self._tree = _loaded(path)
-        self.state = ModelState("torch", tuple(leaves(self._tree)), str(path))
+        found = flat(self._tree)
+        notes = left_out_notes(str(path), found.left_out)
+        self.state = ModelState("torch", found.tensors, str(path), notes, found.left_out)
 
     def output(self, out: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
         """Return a context that gives a file to write to."""
         return whole_file(out, overwrite=overwrite)
 
     def write(self, place: Path, restoration: Restoration) -> None:
-        """Save the same structure with new values; tensors that shared memory still do."""
+        """Save the same structure with new values; tensors that shared memory still do.
+
+        A value that a tensor cannot take because another one has the same memory is a problem of the restoration.
+        """
         import torch
 
-        torch.save(replaced(self._tree, _Lazy(restoration), _copied), place)
+        written: list[tuple[str, Any]] = []
+        contents = _Lazy(restoration)
+
+        def put(tensor: Any, new: Any) -> Any:
+            if _repeats_memory(tensor):
+                return new
+            written.append((contents.name, tensor))
+            return tensor.copy_(new)
+
+        with as_state_errors(f"{self._path} cannot be written again", "restore to another file"):
+            tree = replaced(self._tree, contents, put)
+            for name in _shared(written):
+                new = restoration.content(name)
+                if new is not None and bytes(new) != bytes(tensor_leaf(name, dict(written)[name]).content()):
+                    problem = "shares its memory with another tensor that has another value in the state"
+                    restoration.problems.append(f"{name}: {problem}")
+            torch.save(tree, place)
 
 
 class _Lazy(dict[str, Any]):
@@ -48,19 +73,28 @@ class _Lazy(dict[str, Any]):
     def __init__(self, restoration: Restoration) -> None:
         super().__init__()
         self._restoration = restoration
-        self._found: tuple[str, Any] = ("", None)
+        self.name = ""
+        self._content: Buffer | None = None
 
     def __contains__(self, name: object) -> bool:
-        self._found = (str(name), self._restoration.content(str(name)))
-        return self._found[1] is not None
+        self.name = str(name)
+        self._content = self._restoration.content(self.name)
+        return self._content is not None
 
     def __getitem__(self, name: str) -> Any:
-        return self._found[1]
+        return self._content
 
 
-def _copied(tensor: Any, new: Any) -> Any:
-    tensor.copy_(new)
-    return tensor
+def _repeats_memory(tensor: Any) -> bool:
+    """Say whether elements of a tensor have one place in memory, as after ``expand``."""
+    return any(size > 1 and stride == 0 for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+
+
+def _shared(tensors: list[tuple[str, Any]]) -> list[str]:
+    """Return the names of the tensors that may have memory in common, with others or within themselves."""
+    places = [(name, tensor.untyped_storage().data_ptr(), tensor.is_contiguous()) for name, tensor in tensors]
+    counts = Counter(place for _, place, _ in places)
+    return [name for name, place, is_contiguous in places if counts[place] > 1 or not is_contiguous]
 
 
 def _loaded(path: Path) -> Any:
