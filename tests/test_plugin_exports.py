@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from commands import run_here
-from event_files import audio, event, hparams_start, image, scalar, tensor, text, write_run
+from event_files import audio, event, hparams_start, image, scalar, tensor, tensor_of, text, write_run
 from plugin_server import API, Tab, context_of, files_of_folder, files_of_zip, tensorboard_here
 
 from tb2csv import conversion, convert
@@ -113,13 +113,69 @@ def test_an_archive_is_what_the_planned_command_writes(
     assert plan["tables"] == len(rows)
 
 
-def test_the_planned_rows_of_scalars_are_those_of_the_tables(samples: Tab) -> None:
-    plan = samples.post("plan", {"kinds": ["scalars"]}).json
-    files = samples.archive(kinds=["scalars"])
-    index = list(csv.DictReader(io.StringIO(files["index.csv"].decode())))
-    assert plan["rows"] == sum(int(row["rows"]) for row in index)
+@pytest.mark.parametrize("layout", ["tree", "tags", "wide", "long"])
+@pytest.mark.parametrize("times", [["epoch"], ["iso", "relative"]], ids="-".join)
+def test_the_planned_size_of_scalars_is_that_of_the_tables(tmp_path: Path, layout: str, times: list[str]) -> None:
+    for run in ("a", "baselines/long name of a run"):
+        points = [
+            event(
+                scalar("loss", 1 / (3 + step)),
+                scalar("metrics/accuracy", 1 - 1 / (3 + step)),
+                step=step,
+                wall_time=1.7e9 + step / 7,
+            )
+            for step in range(500)
+        ]
+        write_run(tmp_path / "logs" / run, *points)
+    served = Tab(context_of(tmp_path / "logs"))
+    served.index()
+    request = {"layout": layout, "time": times}
+    plan = served.post("plan", request).json
+    files = served.archive(**request)
+    rows = sum(int(row["rows"]) for row in csv.DictReader(io.StringIO(files["index.csv"].decode())))
+    assert plan["rows"] == rows
     written = sum(len(data) for path, data in files.items() if path.endswith(".csv") and path != "index.csv")
-    assert 0.7 < plan["bytes"] / written < 1.4
+    assert 0.85 < plan["bytes"] / written < 1.15
+    served.close()
+
+
+@pytest.mark.parametrize("tensors", ["elements", "wide", "base64", "npy"])
+def test_the_planned_size_of_tensors_is_that_of_the_tables(tmp_path: Path, tensors: str) -> None:
+    noise = np.random.default_rng(0).normal(size=(50, 20, 5)).astype(np.float32)
+    points = (event(tensor("weights", each), step=step, wall_time=1.7e9 + step / 7) for step, each in enumerate(noise))
+    write_run(tmp_path / "logs", *points)
+    served = Tab(context_of(tmp_path / "logs"))
+    served.index()
+    plan = served.post("plan", {"tensors": tensors}).json
+    files = served.archive(tensors=tensors)
+    (row,) = csv.DictReader(io.StringIO(files["index.csv"].decode()))
+    assert plan["rows"] == int(row["rows"])
+    written = sum(len(data) for path, data in files.items() if path not in {"index.csv", "datapackage.json"})
+    assert 0.8 < plan["bytes"] / written < 1.25
+    served.close()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        tensor("t", tensor_of("DT_FLOAT", (10**6, 10**6), float_val=[1.0])),
+        tensor("t", tensor_of("DT_FLOAT", (10**6, 10**6), tensor_content=b"1234")),
+        tensor("t", tensor_of("DT_STRING", (10**12,), string_val=[b"a"])),
+        tensor("t", tensor_of("DT_DOUBLE", (10**12, 3), double_val=[1.0]), "histograms"),
+        tensor("t", tensor_of("DT_FLOAT", (-4, -4), float_val=[1.0])),
+    ],
+    ids=["repeated", "short", "strings", "histogram", "negative"],
+)
+def test_values_that_cannot_be_decoded_count_as_no_rows(tmp_path: Path, value: Any) -> None:
+    write_run(tmp_path / "logs", event(value))
+    served = Tab(context_of(tmp_path / "logs"))
+    assert served.index()["series"]["rows"] == [0]
+    plan = served.post("plan", {}).json
+    assert (plan["rows"], plan["bytes"]) == (0, 0)
+    files = served.archive()
+    tables = csv.DictReader(io.StringIO(files["index.csv"].decode()))
+    assert all(row["path"].endswith(".undecodable.csv") or row["rows"] == "0" for row in tables)
+    served.close()
 
 
 def test_notes_name_options_as_the_page_does(samples: Tab) -> None:

@@ -6,11 +6,12 @@ import contextlib
 import gzip
 import json
 import logging
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from event_files import event, file_name, frames, histogram, scalar, tensor, text, write_run
+from event_files import event, file_name, frames, histogram, scalar, tensor, tensor_of, text, write_run
 from hypothesis import given
 from hypothesis import strategies as st
 from plugin_server import Tab, context_of
@@ -197,7 +198,47 @@ def test_preview_leaves_out_values_that_are_too_large(tmp_path: Path, monkeypatc
     tab.close()
 
 
-@pytest.mark.parametrize("count", [1, 4, 5, 6, 11, 301])
+@pytest.mark.parametrize(
+    ("sizes", "first", "last"),
+    [
+        ([3], [0, 1, 2], []),
+        ([7], [0, 1, 2, 3, 4], [5, 6]),
+        ([2, 5, 1], [0, 1, 2, 3, 4], [5, 6, 7]),
+        ([0, 0, 4, 0, 0, 0, 5], [0, 1, 2, 3, 4], [5, 6, 7, 8]),
+        ([12, 1], [0, 1, 2, 3, 4], [8, 9, 10, 11, 12]),
+        ([1] * 5 + [0] * 6 + [3] * 5, [0, 1, 2, 3, 4], [15, 16, 17, 18, 19]),
+    ],
+    ids=str,
+)
+def test_preview_shows_no_row_of_a_tensor_twice(
+    tmp_path: Path, sizes: list[int], first: list[int], last: list[int]
+) -> None:
+    """Tensors of several sizes give a row for each element; the elements are numbered through all of them."""
+    ends = list(accumulate(sizes, initial=0))
+    tensors = [np.arange(start, stop, dtype=np.int32) for start, stop in pairwise(ends)]
+    write_run(tmp_path, *(event(tensor("t", each), step=step) for step, each in enumerate(tensors)))
+    tab = Tab(context_of(tmp_path))
+    tab.index()
+    preview = tab.get("preview?run=.&tag=t&kind=tensors").json
+    assert preview["columns"] == ["wall_time", "step", "i0", "value"]
+    assert [row[-1] for row in preview["first"]] == first
+    assert [row[-1] for row in preview["last"]] == last
+    tab.close()
+
+
+def test_preview_of_a_table_whose_first_values_cannot_be_decoded(tmp_path: Path) -> None:
+    broken = [event(tensor("t", tensor_of("DT_INT32", (1,), tensor_content=b"abc")), step=step) for step in range(5)]
+    sound = [event(tensor("t", np.array([step], np.int32)), step=step) for step in range(5, 8)]
+    write_run(tmp_path, *broken, *sound)
+    tab = Tab(context_of(tmp_path))
+    tab.index()
+    preview = tab.get("preview?run=.&tag=t&kind=tensors").json
+    assert preview["columns"] == ["wall_time", "step", "i0", "value"]
+    assert [row[1] for row in preview["first"] + preview["last"]] == [5, 6, 7]
+    tab.close()
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 6, 9, 10, 11, 301])
 def test_preview_over_several_chunks_is_the_head_and_tail_of_all(
     tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,7 +253,7 @@ def test_preview_over_several_chunks_is_the_head_and_tail_of_all(
     assert found is not None
     preview = preview_series(logdir.runs[0], found)
     assert [row[1] for row in preview["first"]] == list(range(count))[:5]
-    assert [row[1] for row in preview["last"]] == list(range(count))[-5:]
+    assert [row[1] for row in preview["last"]] == list(range(count))[5:][-5:]
     stride = -(-count // 300)
     assert preview["chart"]["step"] == list(range(0, count, stride))
     tab.close()

@@ -62,6 +62,8 @@ class CountedSeries:
     #: Estimates: see table_sizes.py.
     rows: int = 0
     text_bytes: int = 0
+    #: Bytes of the values in the event files.
+    payload_bytes: int = 0
     #: Which of the run's values was the last.
     last_row: int = -1
 
@@ -169,6 +171,7 @@ def _add(whole: CountedSeries, account: SeriesAccount, columns: str, forms: list
         rows = values * size.rows
         whole.rows += round(rows)
         whole.text_bytes += bytes_of_table(rows, size.row_bytes, account.last_step)
+        whole.payload_bytes += round(values * payload)
     whole.tables += (CountedTable(series.kind, series.tag_bytes, series.variant, columns),)
     if series.kind == "histograms" and any(form.kind == ValueKind.HISTO for form, _, _ in forms):
         whole.tables += (CountedTable("histogram_stats", series.tag_bytes, series.variant, ""),)

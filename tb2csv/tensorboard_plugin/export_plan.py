@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.selection import literal_pattern
+from tb2csv.tensorboard_plugin.export_sizes import size_of_export
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from tb2csv.tensorboard_plugin.event_sources import EventSources, LogFolder
     from tb2csv.tensorboard_plugin.export_request import ExportRequest
     from tb2csv.tensorboard_plugin.index_snapshot import IndexSnapshot
-
-#: How large a table is in a format, compared with CSV: measured on float32 scalars of one decimal run.
-_SIZE_OF_FORMAT: Final = {"csv": 1.0, "csv.gz": 0.42, "csv.zst": 0.42, "parquet": 0.45, "arrow": 0.6, "jsonl": 2.2}
 
 #: Where the command puts the tables.
 _OUT: Final = "tensorboard-tables"
@@ -30,10 +28,11 @@ def plan_export(
     Payloads that cannot be decoded get tables that nobody can foresee.
     """
     chosen = [(index.runs[index.run[place]], index.series[place]) for place in places]
+    size = size_of_export(request, chosen)
     return {
         "tables": len(set(_tables(request, chosen))),
-        "rows": sum(series.rows for _, series in chosen),
-        "bytes": round(sum(series.text_bytes for _, series in chosen) * _SIZE_OF_FORMAT.get(request.format, 1.0)),
+        "rows": size.rows,
+        "bytes": size.bytes,
         "command": command_line(request, index, sources),
     }
 

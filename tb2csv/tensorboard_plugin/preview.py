@@ -36,9 +36,9 @@ _CHUNK_SIZE: Final = 8 << 20
 def preview_series(run: Run, series: CountedSeries) -> dict[str, Any]:
     """Return the first and last rows of a table, its columns, and for scalars a chart's points.
 
-    Of a tag whose type changes, the table of its first values is shown. There are no rows of what has no table of its
-    own, as hyperparameters, and of values that are too large to be looked at. Raises OSError where a file cannot be
-    read any more.
+    A row is either among the first or among the last. If the type of a tag changes, the table of its first values is
+    shown. Hyperparameters have no table of their own, hence no rows; values that are too large are left out. Raises
+    OSError if a file cannot be read any more.
     """
     selection = Selection(tags=(literal_pattern(series.tag),), kinds=(series.kind,))
     reader = RunReader(run, selection=selection, chunk_size=_CHUNK_SIZE)
@@ -50,10 +50,13 @@ def preview_series(run: Run, series: CountedSeries) -> dict[str, Any]:
             number = next((each for each in grouping.present if reader.series[each].is_selected), -1)
         if number in grouping.present:
             picked.add(block, grouping.order[grouping.bounds[number] : grouping.bounds[number + 1]])
-    first, last = _decoded(reader, number, picked.first), _decoded(reader, number, picked.last)
+    first, last = (_decoded(reader, number, values) for values in picked.ends)
+    if picked.are_all:  # the last rows may be of the first values
+        whole = first if last is None else last if first is None else first.vstack(last)
+        first, last = whole, None if whole is None else whole.slice(_ROWS)
     chart = _decoded(reader, number, picked.chart)
     return {
-        "columns": [] if first is None else first.columns,
+        "columns": next((frame.columns for frame in (first, last) if frame is not None), []),
         "first": [] if first is None else _cells(first.head(_ROWS)),
         "last": [] if last is None else _cells(last.tail(_ROWS)),
         "chart": None
@@ -66,8 +69,8 @@ class _Picked:
     """Values that are shown, copied from the blocks that they were read in, each with the number of the first."""
 
     def __init__(self, stride: int, *, has_chart: bool) -> None:
-        self.first: list[tuple[ValueBlock, int]] = []
-        self.last: list[tuple[ValueBlock, int]] = []
+        self._first: list[tuple[ValueBlock, int]] = []
+        self._last: list[tuple[ValueBlock, int]] = []
         self.chart: list[tuple[ValueBlock, int]] = []
         self._seen = 0
         self._stride = stride
@@ -75,15 +78,26 @@ class _Picked:
 
     def add(self, block: ValueBlock, rows: npt.NDArray[np.int64]) -> None:
         """Pick from the rows of a block that are of the series."""
-        if self._seen < _ROWS:
-            self.first.append((_copied(block, rows[: _ROWS - self._seen]), self._seen))
-        start = max(0, len(rows) - _ROWS)
-        self.last.append((_copied(block, rows[start:]), self._seen + start))
-        while sum(len(each) for each, _ in self.last[1:]) >= _ROWS:
-            del self.last[0]
+        rest = max(0, _ROWS - self._seen)
+        if rest:
+            self._first.append((_copied(block, rows[:rest]), self._seen))
+        start = max(rest, len(rows) - _ROWS)
+        self._last.append((_copied(block, rows[start:]), self._seen + start))
+        while sum(len(each) for each, _ in self._last[1:]) >= _ROWS:
+            del self._last[0]
         if self._has_chart:
             self.chart.append((_copied(block, rows[-self._seen % self._stride :: self._stride]), self._seen))
         self._seen += len(rows)
+
+    @property
+    def ends(self) -> tuple[list[tuple[ValueBlock, int]], list[tuple[ValueBlock, int]]]:
+        """The first values and the last ones; no value is in both."""
+        return self._first, self._last
+
+    @property
+    def are_all(self) -> bool:
+        """Whether there are no values between the first and the last."""
+        return self._seen <= 2 * _ROWS
 
 
 def _copied(block: ValueBlock, rows: npt.NDArray[np.int64]) -> ValueBlock:

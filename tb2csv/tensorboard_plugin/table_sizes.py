@@ -1,7 +1,7 @@
-"""How large the table of a series will be, from what its forms tell: nothing is decoded for it.
+"""Estimates of the size of tables, made from the forms of their values without decoding anything.
 
-Rows are exact where the shape of a value tells how many it gives, as of scalars and tensors. Bytes are those of CSV in
-the tree layout, within some tens of a percent.
+Rows are exact if the shape of a value gives their number, as for scalars and tensors. Bytes are those of CSV in the
+tree layout, within some tens of a percent. A shape that the payload cannot fill counts as no rows.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tb2csv.tensor_protos import MAX_REPEATED_ELEMENTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tb2csv.event_files.values import ValueForm
 
 #: A wall time, two commas and a line feed.
-_TIME_BYTES: Final = 21
+TIME_BYTES: Final = 21
 #: A float32 as the shortest text, and a comma.
-_NUMBER_BYTES: Final = 11
+NUMBER_BYTES: Final = 11
 #: A bucket's right edge and its count in a HistogramProto.
 _BUCKET_BYTES: Final = 16
 
@@ -31,28 +33,31 @@ class TableSize(NamedTuple):
 
 def size_of_value(kind: str, form: ValueForm, payload: float) -> TableSize:
     """Return what a value of this form adds to a table of this kind; ``payload`` is its size in bytes."""
+    shape = form.shape or ()
+    if min(shape, default=0) < 0 or math.prod(shape) > payload + MAX_REPEATED_ELEMENTS:
+        return TableSize(0, 0)  # its values cannot be decoded
     return _SIZES.get(kind, _cells)(form, payload)
 
 
 def bytes_of_table(rows: float, row_bytes: float, last_step: int) -> int:
     """Return the bytes of a table with so many rows."""
-    return round(rows * (_TIME_BYTES + len(str(last_step)) + row_bytes))
+    return round(rows * (TIME_BYTES + len(str(last_step)) + row_bytes))
 
 
 def _scalar(form: ValueForm, payload: float) -> TableSize:  # noqa: ARG001 - of one signature with the others
-    return TableSize(1, _NUMBER_BYTES)
+    return TableSize(1, NUMBER_BYTES)
 
 
 def _histogram(form: ValueForm, payload: float) -> TableSize:
     buckets = form.shape[0] if form.shape and len(form.shape) > 1 else payload / _BUCKET_BYTES
-    return TableSize(buckets, 3 * _NUMBER_BYTES)
+    return TableSize(buckets, 3 * NUMBER_BYTES)
 
 
 def _elements(form: ValueForm, payload: float) -> TableSize:
     if form.shape is None:
-        return TableSize(max(1.0, payload / 4), _NUMBER_BYTES)
+        return TableSize(max(1.0, payload / 4), NUMBER_BYTES)
     digits = sum(len(str(size)) + 1 for size in form.shape)
-    return TableSize(math.prod(form.shape), _NUMBER_BYTES + digits)
+    return TableSize(math.prod(form.shape), NUMBER_BYTES + digits)
 
 
 def _texts(form: ValueForm, payload: float) -> TableSize:
@@ -70,7 +75,7 @@ def _files(form: ValueForm, payload: float) -> TableSize:
 
 def _curve(form: ValueForm, payload: float) -> TableSize:
     thresholds = form.shape[-1] if form.shape else payload / 24
-    return TableSize(thresholds, 7 * _NUMBER_BYTES)
+    return TableSize(thresholds, 7 * NUMBER_BYTES)
 
 
 def _cells(form: ValueForm, payload: float) -> TableSize:

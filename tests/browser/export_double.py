@@ -293,8 +293,8 @@ class ExportDouble:
             | {
                 "rows": len(rows),
                 "columns": columns,
-                "first": rows[:5] if len(rows) > 10 else rows,
-                "last": rows[-5:] if len(rows) > 10 else [],
+                "first": rows[:5],
+                "last": rows[5:][-5:],
                 "chart": chart if found[0].kind == "scalars" else None,
                 "shown": found[0].shown,
                 "points": found[0].points,

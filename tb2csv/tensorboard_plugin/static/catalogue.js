@@ -3,6 +3,8 @@
  * have a hundred thousand series, so that everything here is a pass over numbers.
  */
 
+import { nameRanks } from "./name_order.js";
+
 /**
  * @typedef {Object} Totals
  * @property {number} series
@@ -135,8 +137,8 @@ export class Catalogue {
   inOrder(order) {
     const known = this.orders.get(order);
     if (known) return known;
-    const byTag = ranks(this.tags);
-    const byRun = ranks(this.runs);
+    const byTag = nameRanks(this.tags);
+    const byRun = nameRanks(this.runs);
     /** @type {Object<string, (one: number, other: number) => number>} */
     const comparisons = {
       tag: (one, other) =>
@@ -165,32 +167,6 @@ export class Catalogue {
 
 /** The orders that `Catalogue.sorted` knows, and their names for people. */
 export const ORDERS = { points: "Most points", tag: "Tag", run: "Run" };
-
-const COLLATOR = new Intl.Collator("en", { numeric: true });
-
-/**
- * Compare names as people sort them: part_2 before part_10.
- *
- * @param {string} one
- * @param {string} other
- * @returns {number}
- */
-export function compareNames(one, other) {
-  return COLLATOR.compare(one, other);
-}
-
-/**
- * @param {string[]} names
- * @returns {Int32Array} the place of each among the sorted
- */
-function ranks(names) {
-  const order = names.map((_, place) => place).sort((one, other) => compareNames(names[one], names[other]));
-  const places = new Int32Array(names.length);
-  order.forEach((name, place) => {
-    places[name] = place;
-  });
-  return places;
-}
 
 /** @returns {Totals} */
 function noTotals() {

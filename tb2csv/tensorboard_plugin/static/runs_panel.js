@@ -1,6 +1,6 @@
 /** The list of runs: a check box for each, with the colour that TensorBoard gives to it. */
 
-import { compareNames } from "./catalogue.js";
+import { inNameOrder } from "./name_order.js";
 import { element, setAttribute, setText } from "./elements.js";
 import { ListHeading } from "./list_heading.js";
 import { counted, formatCount } from "./numbers.js";
@@ -55,7 +55,7 @@ export class RunsPanel {
   update(catalogue, facets, palette) {
     if (this.runs !== catalogue.runs) {
       this.runs = catalogue.runs;
-      this.order = this.runs.map((_, run) => run).sort((one, other) => compareNames(this.runs[one], this.runs[other]));
+      this.order = inNameOrder(this.runs.keys(), (run) => this.runs[run]);
     }
     this.facets = facets;
     this.palette = palette;

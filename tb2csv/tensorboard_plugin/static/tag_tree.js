@@ -3,7 +3,7 @@
  * children, so that counts go up and rows come out in single passes.
  */
 
-import { compareNames } from "./catalogue.js";
+import { inNameOrder } from "./name_order.js";
 
 /**
  * @typedef {Object} TreeNode
@@ -37,7 +37,7 @@ export class TagTree {
    * @param {number} level
    */
   lay(folder, parent, before, level) {
-    const entries = [...folder.children].sort(([one], [other]) => compareNames(one, other));
+    const entries = inNameOrder(folder.children, ([name]) => name);
     for (const [name, child] of entries) this.layEntry(name, child, parent, before, level);
   }
 
