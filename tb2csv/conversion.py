@@ -26,7 +26,8 @@ from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scalar_statistics import read_metrics
 from tb2csv.runs.stored_runs import RowReader
 from tb2csv.runs.subruns import find_subruns, notes_on
-from tb2csv.runs.trials import trials
+from tb2csv.runs.trial_metrics import LogScalars
+from tb2csv.runs.trials import HparamsValue, trials
 from tb2csv.selection import Selection
 from tb2csv.sinks.folder import TableFolder
 from tb2csv.sinks.held_rows import HeldRows
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tb2csv.errors import Damage
-    from tb2csv.runs.subruns import Subrun
     from tb2csv.runs.time_series import TimeSeries
     from tb2csv.sinks.table_format import TextFormat, WholeFormat
 
@@ -49,8 +49,8 @@ class _ConvertedRun(NamedTuple):
     stored: list[str]
     #: The tables whose rows are held until those of all runs are there.
     members: list[Member]
-    #: The values of hyperparameters, serialized, with the run that each was written to.
-    hparams: list[tuple[str, bytes]]
+    #: The values of hyperparameters, each with the run that it was written to.
+    hparams: list[HparamsValue]
     series: list[TimeSeries]
     #: Whether any of the series was asked for.
     is_asked_for: bool
@@ -121,9 +121,12 @@ def convert(  # noqa: PLR0913 - the options of the command
     found = logdir if isinstance(logdir, Logdir) else discover(logdir)
     check_apart(found, folder.out)
     runs = selection.choose_runs(found)
-    subruns = _find_subruns(runs, workers, chunk_size) if merge_subruns else {}
+    series_by_run = _series_by_run(runs, workers, chunk_size) if merge_subruns else {}
+    subruns = find_subruns(series_by_run)
     merged = families(runs, subruns)
-    conversion = _Conversion(shape, folder, runs, list(merged), is_merged=merge_subruns, chunk_size=chunk_size)
+    conversion = _Conversion(
+        shape, folder, runs, list(merged), series_by_run, is_merged=merge_subruns, chunk_size=chunk_size
+    )
 
     def reader_of(run: Run, passed: Callable[[int], None]) -> RunReader | RowReader:
         subrun = subruns.get(run.name)
@@ -183,8 +186,8 @@ def check_apart(logdir: Logdir, out: Path) -> None:
         raise OutputError(message)
 
 
-def _find_subruns(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, Subrun]:
-    """Scan runs for what tells which of them belong to others."""
+def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, list[TimeSeries]]:
+    """Scan runs for their series, which show the runs that belong to others."""
 
     def series_of(run: Run, passed: Callable[[int], None]) -> list[TimeSeries]:
         # The bytes are passed once more.
@@ -193,7 +196,7 @@ def _find_subruns(runs: list[Run], workers: int | None, chunk_size: int) -> dict
         return [account.series for account in reader.series]
 
     series = map_runs(series_of, runs, workers=workers)
-    return find_subruns({run.name: each for run, each in zip(runs, series, strict=True)})
+    return {run.name: each for run, each in zip(runs, series, strict=True)}
 
 
 class _Conversion:
@@ -205,11 +208,16 @@ class _Conversion:
         folder: TableFolder,
         runs: list[Run],
         names: list[str],
+        original_series: dict[str, list[TimeSeries]],
         *,
         is_merged: bool,
         chunk_size: int,
     ) -> None:
-        """Write the tables of ``runs``, under ``names`` where some are merged into others."""
+        """Write the tables of ``runs``, under ``names`` where some are merged into others.
+
+        If they are, ``original_series`` are the series of each run before.
+        """
+        self._original_series = original_series
         self._is_merged = is_merged
         self._chunk_size = chunk_size
         self._shape = shape
@@ -242,10 +250,13 @@ class _Conversion:
             tables.stored,
             members,
             [
-                (original, content)
+                HparamsValue(*value)
                 for frame in tables.gathered.get("hparams", [])
-                for original, content in zip(
-                    frame[ORIGINAL_RUN] if self._is_merged else [run] * len(frame), frame["content"], strict=True
+                for value in zip(
+                    frame[ORIGINAL_RUN] if self._is_merged else [run] * len(frame),
+                    frame["wall_time"],
+                    frame["content"],
+                    strict=True,
                 )
             ],
             [account.series for account in reader.series],
@@ -262,7 +273,7 @@ class _Conversion:
             joined, folders = write_joined_by_rows(output, self._shape.join, members, (INDEX_PATH, HPARAMS_PATH))
             entries += joined
             stored += folders
-        entries += self._write_hparams(converted)
+        entries += self._write_hparams(converted, report)
         for writer in self._writers.values():
             writer.flush()
         report.shared_tables = len(entries) - sum(each.report.tables for each in converted)
@@ -277,18 +288,20 @@ class _Conversion:
             writer = self._writers[key] = TableWriter(self._folder, table_format, self._held)
         return Output(self._folder, writer, self._held, self._paths, self._shape.join, self._shape.times)
 
-    def _write_hparams(self, converted: list[_ConvertedRun]) -> list[TableEntry]:
+    def _write_hparams(self, converted: list[_ConvertedRun], report: Report) -> list[TableEntry]:
         """Write the table of trials, for which the values of all runs were gathered, and return its entry, if any."""
-        contents = [content for each in converted for content in each.hparams]
-        if not contents:
+        values = [value for each in converted for value in each.hparams]
+        if not values:
             return []
         # Written or not: the metrics of trials may be any scalars. So the few runs that have them are read again.
         metrics = functools.cache(
             lambda run: read_metrics(self._runs[run], chunk_size=self._chunk_size) if run in self._runs else {}
         )
-        table = trials(contents, metrics)
+        series = self._original_series or {each.report.run: each.series for each in converted}
+        table, notes = trials(values, LogScalars(series, metrics))
+        report.shared_notes += notes
         if self._is_merged:
-            parents = {run: each.report.run for each in converted for run, _ in each.hparams}
+            parents = {value.run: each.report.run for each in converted for value in each.hparams}
             table = with_parents(table, parents)
         writer = self._output(self._shape.table_format).writer
         path = HPARAMS_PATH + writer.format.suffix

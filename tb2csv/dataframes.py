@@ -5,7 +5,6 @@ Event files are scanned once; what a method is asked for is decoded when it is c
 
 from __future__ import annotations
 
-import functools
 import html
 import itertools
 import threading
@@ -21,9 +20,8 @@ from tb2csv.joined_frames import fitted, joined, joint_schema
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.report import Report, RunReport
 from tb2csv.runs.run_reader import UndecodableValue
-from tb2csv.runs.scalar_statistics import metrics
 from tb2csv.runs.stored_runs import StoredRun
-from tb2csv.runs.trials import trials
+from tb2csv.runs.stored_trials import stored_trials
 from tb2csv.selection import KINDS, Selection, literal_pattern
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     from tb2csv.decoders import Piece
     from tb2csv.runs.row_selection import RowSelection
     from tb2csv.runs.run_reader import Rows, SeriesAccount
-    from tb2csv.runs.scalar_statistics import MetricSummary
+    from tb2csv.runs.trials import Trials
 
 #: Runs, with those of their series that are asked for.
 _Chosen = list[tuple[StoredRun, "list[SeriesAccount]"]]
@@ -225,29 +223,16 @@ class LogdirFrames:
     def hparams(self, selection: Selection | None = None) -> pl.DataFrame:
         """Return the trials, a row for each: see docs/tables.md for the columns; no rows where there are none.
 
-        ``selection`` says which runs get rows, and by tag which metrics get columns; all where it is None. Raises
-        LogdirError or Tb2csvError where it leaves nothing of what there is.
+        ``selection`` chooses the runs that get rows. If it names tags, the scalars that match get columns as metrics,
+        whether an experiment names them or not. Raises LogdirError or Tb2csvError if it leaves no run or no metric.
         """
+        return self.trials(selection).table
+
+    def trials(self, selection: Selection | None = None) -> Trials:
+        """Return the table of ``hparams`` together with notes on what it does not show; errors as of ``hparams``."""
         with self._lock:
-            contents = []
-            for name, run in self._runs.items():
-                pieces = run.decode(lambda account: account.series.kind == "hparams")
-                contents += [
-                    (name, content)
-                    for item in pieces
-                    if not isinstance(item, UndecodableValue)
-                    for content in item.piece.frame["content"]
-                ]
-
-            @functools.cache
-            def metrics_of(name: str) -> dict[str, MetricSummary]:
-                run = self._runs.get(name)
-                return metrics(run.decode(lambda account: account.series.kind == "scalars")) if run else {}
-
-            if selection is None:
-                return trials(contents, metrics_of)
-            runs = {run.name for run in selection.choose_runs(self._scanned())}
-            return trials(contents, metrics_of, runs=runs, selection=selection)
+            chosen = None if selection is None else {run.name for run in selection.choose_runs(self._scanned())}
+            return stored_trials(self._runs, chosen, selection)
 
     def choose(self, selection: Selection) -> _Chosen:
         """Return the runs that are asked for, with those of their series that are; errors as of ``series``."""

@@ -818,8 +818,8 @@ def hyperparameters_of_tensorflow_2() -> Scenario:
         {
             "hparams.csv": table(
                 f"{TRIAL},optimizer,rate,layers,bias,{metric('accuracy')},duration",
-                "trial_0,g0,success,100.5,200.25,adam,0.1,2.0,true,0.7,0.1,1,0.7,2,99.75",
-                f'trial_1,g1,failure,300.0,301.0,"sgd, slow",0.1,2.0,false,{NO_METRIC},1.0',
+                "trial_0,g0,success,100.5,200.25,adam,0.1,2,true,0.7,0.1,1,0.7,2,99.75",
+                f'trial_1,g1,failure,300.0,301.0,"sgd, slow",0.1,2,false,{NO_METRIC},1.0',
             ),
             "trial_0/scalars/accuracy.csv": scalars("1.5,1,0.1", "1.5,2,0.7"),
             "trial_0/scalars/other.csv": scalars("1.5,1,1.0"),
@@ -848,8 +848,8 @@ def hyperparameters_of_torch() -> Scenario:
         {
             "hparams.csv": table(
                 f"{TRIAL},bias,rate,{metric('accuracy')},{metric('loss')},duration",
-                f"100.5,,success,,,1.0,0.1,{once('0.5', 0)},{NO_METRIC},",
-                f"200.5,,,,,0.0,,{once('0.25', 0)},{once('2.0', 0)},",
+                f"100.5,,success,,,1,0.1,{once('0.5', 0)},{NO_METRIC},",
+                f"200.5,,,,,0,,{once('0.25', 0)},{once('2.0', 0)},",
             ),
             "100.5/scalars/accuracy.csv": scalars("1.5,0,0.5"),
             "200.5/scalars/loss.csv": scalars("1.5,0,2.0"),
@@ -887,7 +887,7 @@ def hyperparameters_of_several_sessions_in_one_run() -> Scenario:
                 f"{TRIAL},rate,units,{metric('loss')},duration",
                 f"started_late,,success,8.0,9.0,4.0,,{NO_METRIC},1.0",
                 f"twice,,success,100.0,150.0,0.5,,{NO_METRIC},50.0",
-                "twice,,success,200.0,260.0,0.25,3.0,1.0,1.0,3,2.0,1,60.0",
+                "twice,,success,200.0,260.0,0.25,3,1.0,1.0,3,2.0,1,60.0",
                 f"within,,success,,,1.0,,{NO_METRIC},",
                 f"within,,failure,,,2.0,,{NO_METRIC},",
                 f"without_start,,success,,9.0,,,{once('4.0', 1)},",
@@ -918,7 +918,7 @@ def hyperparameters_that_are_now_this_now_that() -> Scenario:
             "hparams.csv": table(
                 f"{TRIAL},hparam:status,mixed,acc,nothing,not_a_number,{metric('validation/acc')},"
                 "metric:acc,acc:min,acc:min_step,acc:max,acc:max_step,duration",
-                f"a,,,,,warm,true,3.0,,,{once('0.5', 1)},{NO_METRIC},",
+                f"a,,,,,warm,true,3,,,{once('0.5', 1)},{NO_METRIC},",
                 f"b,,,,,cold,0.5,,,,{NO_METRIC},{once('0.25', 1)},",
                 f"c,,running,,,,x,,,NaN,{NO_METRIC},{NO_METRIC},",
             ),
@@ -1441,7 +1441,7 @@ def hyperparameters_that_are_odd() -> Scenario:
         {
             "hparams.csv": table(
                 f"{TRIAL},nested,duration",
-                r'r,,99,,,"[NaN, {""a"": -Infinity, ""b"": [true, null, ""\u00e9""], ""c"": 2.0}]",',
+                r'r,,99,,,"[NaN, {""a"": -Infinity, ""b"": [true, null, ""\u00e9""], ""c"": 2}]",',
             ),
         },
     )
@@ -1579,7 +1579,7 @@ def metrics_of_other_types_than_float32() -> Scenario:
         {
             "hparams.csv": table(
                 f"{TRIAL},rate,{','.join(map(metric, 'abcdef'))},duration",
-                f"r,,,,,1.0,{once('0.1', 1)},{once('0.5', 1)},{once('1073741824.0', 1)},NaN,,,,,"
+                f"r,,,,,1,{once('0.1', 1)},{once('0.5', 1)},{once('1073741824.0', 1)},NaN,,,,,"
                 f"{once('inf', 1)},{once('0.1', 1)},",
             ),
             "r/scalars/a.csv": scalars("1.5,1,0.1"),

@@ -8,14 +8,23 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from commands import run_here
-from event_files import event, hparams_end, hparams_experiment, hparams_start, scalar, simple_value, write_run
+from event_files import (
+    Value,
+    event,
+    hparams_end,
+    hparams_experiment,
+    hparams_start,
+    scalar,
+    simple_value,
+    write_run,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -29,6 +38,9 @@ from tb2csv.errors import LogdirError, OptionError, Tb2csvError
 from tb2csv.logdir import discover
 from tb2csv.runs.scalar_statistics import read_metrics
 from tb2csv.selection import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SAMPLE_LOGS = Path(__file__).resolve().parent.parent / "sample_logs"
 PARTS = {"": "last", ":min": "min", ":min_step": "min_step", ":max": "max", ":max_step": "max_step"}
@@ -124,6 +136,251 @@ def test_names_that_are_taken_tell_what_they_are(tmp_path: Path) -> None:
     assert [row[name] for name in names] == [5, 1, 2, 2, 3, 4, 2]
 
 
+# Which scalars are metrics
+
+
+def write_trial(folder: Path, *values: Value, metrics: Iterable[str] = (), wall_time: float = 1.0) -> None:
+    """Write what ``add_hparams`` of PyTorch writes into a run of its own."""
+    write_run(
+        folder,
+        event(hparams_experiment(["rate"], metrics, has_tensor=False), wall_time=wall_time),
+        event(hparams_start({"rate": 0.5}, has_tensor=False), wall_time=wall_time),
+        event(hparams_end(has_tensor=False), wall_time=wall_time),
+        *(event(value, wall_time=wall_time) for value in values),
+    )
+
+
+def metrics_of(table: pl.DataFrame) -> list[dict[str, float]]:
+    """Return the last values of the metrics of each row, by their columns."""
+    names = [name.removesuffix(":max_step") for name in table.columns if name.endswith(":max_step")]
+    return [{name: row[name] for name in names if row[name] is not None} for row in table.iter_rows(named=True)]
+
+
+def chosen(folder: Path, *tags: str, exclude: tuple[str, ...] = ()) -> list[dict[str, float]]:
+    return metrics_of(tb2csv.open_logdir(folder).hparams(Selection(tags=tags, exclude_tags=exclude)))
+
+
+def test_a_tag_that_no_experiment_names_can_be_a_metric(tmp_path: Path) -> None:
+    """Lightning names ``hp_metric`` alone; Stable-Baselines3 names two of its many scalars."""
+    write_trial(tmp_path / "a", simple_value("hp_metric", 0.5), simple_value("val_dice", 0.75), metrics=["hp_metric"])
+    write_trial(tmp_path / "b", simple_value("val_dice", 0.25), metrics=["hp_metric"])
+    assert metrics_of(tb2csv.open_logdir(tmp_path).hparams()) == [{"hp_metric": 0.5}, {}]
+    assert chosen(tmp_path, "val_dice") == [{"val_dice": 0.75}, {"val_dice": 0.25}]
+    assert chosen(tmp_path, "*", exclude=("hp*",)) == [{"val_dice": 0.75}, {"val_dice": 0.25}]
+    assert chosen(tmp_path, "*") == [{"hp_metric": 0.5, "val_dice": 0.75}, {"val_dice": 0.25}]
+
+
+def test_scalars_of_the_run_above_can_be_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Accelerate writes hyperparameters without metrics by ``add_hparams``, and curves to the run above."""
+    for number in range(2):
+        write_trial(tmp_path / f"exp{number}" / "1700000000.5")
+        write_run(
+            tmp_path / f"exp{number}",
+            event(simple_value("train_loss", 2), step=1),
+            event(simple_value("train_loss", number), step=2),
+        )
+    ran = hparams_here(capsys, tmp_path)
+    assert list(parse_rows(ran.stdout)[0])[5:] == ["rate", "duration"]
+    assert "2 trials without metrics" in ran.stderr
+    assert "'train_loss'" in ran.stderr
+    assert hparams_here(capsys, tmp_path, "--quiet").stderr == ""
+    ran = hparams_here(capsys, tmp_path, "--tag", "train*")
+    assert ran.stderr == ""
+    rows = parse_rows(ran.stdout)
+    assert [(row["run"], row["train_loss"], row["train_loss:max"]) for row in rows] == [
+        ("exp0/1700000000.5", "0.0", "2.0"),
+        ("exp1/1700000000.5", "1.0", "2.0"),
+    ]
+
+
+def test_scalars_of_the_run_above_are_those_of_the_last_trial(tmp_path: Path) -> None:
+    """A trial's own scalars go before them."""
+    write_run(tmp_path, event(simple_value("loss", 3)), event(simple_value("acc", 0.5)))
+    write_trial(tmp_path / "trial_10", simple_value("loss", 1), metrics=["loss"], wall_time=20)
+    write_trial(tmp_path / "trial_9", simple_value("loss", 2), metrics=["loss"], wall_time=10)
+    table, notes = tb2csv.open_logdir(tmp_path).trials(Selection(tags=("*",)))
+    assert table["run"].to_list() == ["trial_10", "trial_9"]
+    assert metrics_of(table) == [{"loss": 1, "acc": 0.5}, {"loss": 2}]
+    (note,) = notes
+    assert "2 trials" in note
+    assert tb2csv.open_logdir(tmp_path).trials(Selection(tags=("loss",))).table["loss"].to_list() == [1, 2]
+
+
+def test_a_pattern_matches_tags_and_columns(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", event(hparams_start({"rate": 1})))
+    write_run(tmp_path / "a" / "train", event(scalar("loss", 1)), event(scalar("acc", 2)))
+    write_run(tmp_path / "a" / "validation", event(scalar("loss", 3)))
+    assert chosen(tmp_path) == [{"train/loss": 1, "train/acc": 2, "validation/loss": 3}]
+    assert chosen(tmp_path, "loss") == [{"train/loss": 1, "validation/loss": 3}]
+    assert chosen(tmp_path, "validation/*") == [{"validation/loss": 3}]
+    assert chosen(tmp_path, exclude=("train/*",)) == [{"validation/loss": 3}]
+    assert chosen(tmp_path, "train/*", exclude=("loss",)) == [{"train/acc": 2}]
+
+
+@pytest.mark.parametrize("metrics", [[], ["loss"], ["never"]])
+@pytest.mark.parametrize("values", [[], [simple_value("loss", 1)]])
+@pytest.mark.parametrize("run", [".", "a"])
+def test_a_tag_that_nothing_has_is_an_error(metrics: list[str], values: list[Value], run: str, tmp_path: Path) -> None:
+    write_trial(tmp_path / run, *values, metrics=metrics)
+    with pytest.raises(Tb2csvError, match="No scalar of these trials matches"):
+        chosen(tmp_path, "losss")
+
+
+def test_a_log_without_trials_says_so_with_and_without_tags(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path, event(scalar("loss", 1)))
+    for options in ([], ["--tag", "loss"], ["--tag", "other"]):
+        ran = hparams_here(capsys, tmp_path, *options)
+        assert (ran.status, "has no trials" in ran.stderr) == (1, True)
+
+
+def test_a_named_metric_that_no_trial_has_is_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of Keras the tags are ``epoch_accuracy``, and they are in runs below the trial."""
+    logs = tmp_path / "logs"
+    write_run(logs, event(hparams_experiment(["rate"], ["accuracy", ("train", "epoch_loss")])))
+    write_run(logs / "a", event(hparams_start({"rate": 1})))
+    write_run(logs / "a" / "train", event(scalar("epoch_accuracy", 0.5)), event(scalar("epoch_loss", 2)))
+    write_run(logs / "b", event(hparams_start({"rate": 2})))
+    report = tb2csv.convert(logs, tmp_path / "out")
+    (note,) = report.notes
+    assert "'accuracy'" in note
+    assert "'train/epoch_accuracy'" in note
+    assert "'train/epoch_loss'" not in note
+    assert report.to_json()["notes"] == [note]
+    assert hparams_here(capsys, logs).stderr == f"{note}\n"
+    assert hparams_here(capsys, logs, "--tag", "epoch_loss").stderr == ""
+    assert hparams_here(capsys, logs, "--run", "a", "--quiet").stderr == ""
+
+
+def test_trials_that_no_experiment_is_about_have_their_scalars(tmp_path: Path) -> None:
+    """An experiment in one branch of the log takes no metrics from the trials of another."""
+    write_trial(tmp_path / "torch" / "t", simple_value("acc", 1), simple_value("other", 2), metrics=["acc"])
+    write_run(tmp_path / "keras" / "r", event(hparams_start({"rate": 1})))
+    write_run(tmp_path / "keras" / "r" / "train", event(scalar("epoch_loss", 3)))
+    table = tb2csv.open_logdir(tmp_path).hparams()
+    assert table["run"].to_list() == ["keras/r", "torch/t"]
+    assert metrics_of(table) == [{"train/epoch_loss": 3}, {"acc": 1}]
+
+
+def test_a_trial_that_ended_early_adds_no_metrics(tmp_path: Path) -> None:
+    """The experiment is beside the trials, above them, or in the same run."""
+    write_run(tmp_path / "experiment", event(hparams_experiment(["rate"], ["acc"])))
+    write_run(tmp_path / "a", event(hparams_start({"rate": 1})), event(scalar("acc", 1), scalar("fps", 2)))
+    assert metrics_of(tb2csv.open_logdir(tmp_path).hparams()) == [{"acc": 1}]
+    write_trial(tmp_path / "torch", simple_value("fps", 3), metrics=["acc"])
+    assert metrics_of(tb2csv.open_logdir(tmp_path).hparams()) == [{"acc": 1}, {}]
+
+
+# Lightning's placeholder
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+@pytest.mark.parametrize(
+    ("points", "expected", "placeholders"),
+    [
+        # Value and step of each; last, min, its step, max, its step.
+        ([(-1, 0), (0.25, 10), (0.5, 20)], (0.5, 0.25, 10, 0.5, 20), 1),
+        ([(-1, 0), (-2, 10), (-3, 20)], (-3, -3, 20, -2, 10), 1),
+        # A training that was resumed writes it again.
+        ([(-1, 0), (0.5, 10), (-1, 0), (0.25, 20)], (0.25, 0.25, 20, 0.5, 10), 2),
+        ([(-1, 0), (0.5, 10), (-1, 0)], (0.5, 0.5, 10, 0.5, 10), 2),
+        # A measured -1.
+        ([(-1, 0), (-1, 0), (0.5, 10)], (0.5, -1, 0, 0.5, 10), 1),
+        ([(-1, 0), (0.5, 10), (-1, 20)], (-1, -1, 20, 0.5, 10), 1),
+        ([(0.5, 0), (-1, 0), (0.75, 1)], (0.75, -1, 0, 0.75, 1), 0),
+        ([(-1, 5), (0.5, 10)], (0.5, -1, 5, 0.5, 10), 0),
+        ([(-0.75, 0), (0.5, 10)], (0.5, -0.75, 0, 0.5, 10), 0),
+        # Nothing else.
+        ([(-1, 0)], (-1, -1, 0, -1, 0), 1),
+    ],
+)
+def test_the_placeholder_of_lightning_is_not_a_measurement(
+    points: list[tuple[float, int]],
+    expected: tuple[float | None, ...],
+    placeholders: int,
+    tmp_path: Path,
+    *,
+    is_streamed: bool,
+) -> None:
+    events = [event(simple_value("hp_metric", value), simple_value("loss", value), step=step) for value, step in points]
+    write_run(tmp_path, *events)
+    (run,) = discover(tmp_path).runs
+    found = read_metrics(run, chunk_size=150 if is_streamed else 1 << 20)
+    assert found["hp_metric"][:5] == expected
+    assert found["hp_metric"].placeholders == placeholders
+    assert found["loss"].min == min(value for value, _ in points)
+    assert found["loss"].placeholders == 0
+
+
+def test_a_metric_that_is_nan_after_the_placeholder_has_no_minimum(tmp_path: Path) -> None:
+    events = [event(simple_value("hp_metric", value), step=step) for step, value in enumerate([-1, math.nan])]
+    write_run(tmp_path, *events)
+    (run,) = discover(tmp_path).runs
+    metric = read_metrics(run)["hp_metric"]
+    assert math.isnan(metric.last)
+    assert metric[1:5] == (None, None, None, None)
+
+
+def test_the_placeholder_of_lightning_is_a_note(tmp_path: Path) -> None:
+    placeholder = event(simple_value("hp_metric", -1))
+    for name, values in (("a", [0.5]), ("b", []), ("c", [0.25])):
+        later = [event(simple_value("hp_metric", value), step=9) for value in values]
+        write_run(
+            tmp_path / "logs" / name,
+            event(hparams_experiment(["rate"], ["hp_metric"]), hparams_start({"rate": 1})),
+            placeholder,
+            *later,
+        )
+    report = tb2csv.convert(tmp_path / "logs", tmp_path / "out")
+    begun, only = (note for note in report.notes if "placeholder" in note)
+    assert ("2 trials" in begun, "1 trial" in only) == (True, True)
+    table = tb2csv.read_csv_tables(tmp_path / "out")["hparams.csv"]
+    assert table["hp_metric:min"].to_list() == [0.5, -1, 0.25]
+    # The table of the scalar has every value.
+    assert tb2csv.read_csv_tables(tmp_path / "out").table("a", "hp_metric")["value"].to_list() == [-1, 0.5]
+
+
+# Whole numbers
+
+
+@pytest.mark.parametrize(
+    ("numbers", "dtype", "cells"),
+    [
+        ([32, 64], pl.Int64, ["32", "64"]),
+        ([-3, None, 0], pl.Int64, ["-3", "", "0"]),
+        ([2**53, -(2**53)], pl.Int64, ["9007199254740992", "-9007199254740992"]),
+        ([1, 0.5], pl.Float64, ["1.0", "0.5"]),
+        ([-0.0], pl.Float64, ["-0.0"]),
+        ([1e300], pl.Float64, ["1e+300"]),
+        ([1, math.nan], pl.Float64, ["1.0", "NaN"]),
+        ([2, math.inf], pl.Float64, ["2.0", "inf"]),
+        ([3, "auto"], pl.String, ["3", "auto"]),
+        ([0.5, "auto"], pl.String, ["0.5", "auto"]),
+    ],
+)
+def test_numbers_that_are_all_whole_are_integers(
+    numbers: list[object], dtype: type[pl.DataType], cells: list[str], tmp_path: Path
+) -> None:
+    for place, number in enumerate(numbers):
+        write_run(tmp_path / "logs" / f"run{place}", event(hparams_start({"units": number, "same": 1})))
+    column = tb2csv.open_logdir(tmp_path / "logs").hparams()["units"]
+    assert column.dtype == dtype
+    tb2csv.convert(tmp_path / "logs", tmp_path / "csv")
+    tb2csv.convert(tmp_path / "logs", tmp_path / "parquet", format="parquet")
+    rows = parse_rows((tmp_path / "csv" / "hparams.csv").read_text("utf-8"))
+    assert [row["units"] for row in rows] == cells
+    for out, name in (("csv", "hparams.csv"), ("parquet", "hparams.parquet")):
+        found = tb2csv.read_csv_tables(tmp_path / out)[name]["units"]
+        assert (found.dtype, found.equals(column, null_equal=True)) == (dtype, True)
+
+
+def test_whole_numbers_are_written_alike_in_every_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path, event(hparams_start({"units": 64, "rate": 0.5})))
+    assert parse_rows(hparams_here(capsys, tmp_path).stdout)[0]["units"] == "64"
+    assert '"units":64,' in hparams_here(capsys, tmp_path, "--json").stdout
+    assert "| 64 |" in hparams_here(capsys, tmp_path, "--format", "markdown").stdout
+    assert "& 64 &" in hparams_here(capsys, tmp_path, "--format", "latex").stdout
+
+
 # The command
 
 
@@ -145,7 +402,7 @@ def test_every_trial_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         write_run(folder, event(hparams_start({"n": number})), event(simple_value("loss", number), step=number))
     rows = parse_rows(hparams_here(capsys, tmp_path).stdout)
     assert [(row["run"], row["n"], row["loss"], row["loss:max_step"]) for row in rows] == [
-        (f"trial_{number:03}", f"{number}.0", f"{number}.0", str(number)) for number in range(120)
+        (f"trial_{number:03}", str(number), f"{number}.0", str(number)) for number in range(120)
     ]
 
 

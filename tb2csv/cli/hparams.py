@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from tb2csv.cli import options, table_output
-from tb2csv.cli.terminal import error_messages, exit_status, print_problems, progress
+from tb2csv.cli.terminal import error_messages, exit_status, print_message, print_problems, progress
 from tb2csv.errors import LogdirError
 
 
@@ -24,10 +24,10 @@ def hparams(  # noqa: PLR0913, PLR0917 - one parameter for each option
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write the hyperparameters of every trial below LOGDIR and what its metrics came to, a row for each.
+    """Write the hyperparameters and metrics of every trial below LOGDIR, a row for each trial.
 
-    A metric has its last value, its least and its greatest, and the steps of these. --tag chooses metrics. All trials
-    are there, however many.
+    A metric has its last value, its minimum and its maximum, and the steps of these. --tag makes metrics of all scalars
+    that match: of the trial's run, of the runs below it, and of the run whose add_hparams made it.
     """
     with error_messages(debug=debug):
         from tb2csv.dataframes import LogdirFrames
@@ -41,9 +41,12 @@ def hparams(  # noqa: PLR0913, PLR0917 - one parameter for each option
         if not quiet:
             print_problems(report)
         status = exit_status(report, strict=strict)
-        table = frames.hparams(options.selection_of(run, tag, [], exclude_run, exclude_tag))
-        if table.is_empty():
+        trials = frames.trials(options.selection_of(run, tag, [], exclude_run, exclude_tag))
+        if trials.table.is_empty():
             message = f"{logdir} has no trials in these runs: nothing there was written by the plugin hparams."
             raise LogdirError(message)
-        table_output.write_table(table, name, output, overwrite=overwrite, quiet=quiet)
+        if not quiet:
+            for note in trials.notes:
+                print_message(note)
+        table_output.write_table(trials.table, name, output, overwrite=overwrite, quiet=quiet)
         raise typer.Exit(status)

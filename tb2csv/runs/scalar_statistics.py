@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
+from tb2csv.runs.placeholders import PLACEHOLDER, Placeholders
 from tb2csv.runs.run_reader import RunReader, UndecodableValue
 from tb2csv.selection import Selection
 
@@ -34,6 +35,10 @@ class MetricSummary(NamedTuple):
     min_step: int | None
     max: float | None
     max_step: int | None
+    #: How many values are placeholders of a writer. They count only if there are no other values.
+    placeholders: int = 0
+    #: Whether all values are placeholders.
+    is_placeholder: bool = False
 
 
 class Reduced(NamedTuple):
@@ -219,15 +224,26 @@ def metrics(decoded: Iterable[Rows | UndecodableValue]) -> dict[str, MetricSumma
 
     A tag that changes its type on the way has several series: the one that came last tells its last value.
     """
-    parts = [part for item in decoded if not isinstance(item, UndecodableValue) if (part := reduced(item))]
+    placeholders = Placeholders()
+    rows_of_pieces = (item for item in decoded if not isinstance(item, UndecodableValue))
+    parts = [part for rows in rows_of_pieces if (part := reduced(placeholders.leave_out(rows)))]
     accounts, frame = statistics_frame(parts)
     rows = sorted(zip(accounts, frame.iter_rows(named=True), strict=True), key=lambda pair: pair[0].last_row)
     found: dict[str, MetricSummary] = {}
     for account, row in rows:
         tag = account.series.tag
-        new = MetricSummary(*(row[name] for name in MetricSummary._fields))
+        new = MetricSummary(*(row[name] for name in _STATISTICS))
         found[tag] = _followed(found[tag], new) if tag in found else new
+    for tag, count in placeholders.counts.items():
+        if tag in found:
+            found[tag] = found[tag]._replace(placeholders=count)
+        else:
+            found[tag] = MetricSummary(PLACEHOLDER, PLACEHOLDER, 0, PLACEHOLDER, 0, count, is_placeholder=True)
     return found
+
+
+#: The columns of ``statistics_frame`` that are part of a MetricSummary.
+_STATISTICS: Final = ("last", "min", "min_step", "max", "max_step")
 
 
 def _followed(earlier: MetricSummary, later: MetricSummary) -> MetricSummary:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tb2csv.messages import Note
     from tb2csv.runs.time_series import TimeSeries
 
+#: The method that makes a sub-run for a trial.
+ADD_HPARAMS: Final = "add_hparams"
 #: The three values of ``add_hparams``; TensorFlow's own interface writes the first into another run than the second.
 _TRIAL_TAGS: Final = {"_hparams_/experiment", "_hparams_/session_start_info", "_hparams_/session_end_info"}
 #: What tensorboardX allows in a tag; all else becomes ``_`` in it, but not in the name of the run.
@@ -63,6 +65,12 @@ def find_subruns(series_by_run: Mapping[str, Collection[TimeSeries]]) -> dict[st
     return {run: subrun for run, subrun in found.items() if subrun.parent not in found}
 
 
+def run_and_parents(run: str) -> Iterator[str]:
+    """Yield a run and what may be its parents, from the nearest to the root."""
+    yield run
+    yield from _parents(run)
+
+
 def _parents(run: str) -> Iterator[str]:
     """Yield what may be the parents of a run, from the nearest to the root."""
     if run == ROOT_RUN:
@@ -77,7 +85,7 @@ def _subrun_of(run: str, parent: str, series: Collection[TimeSeries]) -> Subrun 
     below = run if parent == ROOT_RUN else run[len(parent) + 1 :]
     tags = {each.tag for each in series if each.kind == "hparams"}
     if tags == _TRIAL_TAGS and "/" not in below and all(each.kind in {"hparams", "scalars"} for each in series):
-        return Subrun(run, parent, below, "add_hparams")
+        return Subrun(run, parent, below, ADD_HPARAMS)
     tags = {each.tag for each in series}
     if len(tags) == 1 and {each.kind for each in series} == {"scalars"}:
         (tag,) = tags

@@ -1,8 +1,8 @@
-"""The table of trials: one row for each, with its hyperparameters and what its metrics came to.
+"""The table of trials: one row for each, with its hyperparameters and the statistics of its metrics.
 
-What a trial is made of stands in several values, of several runs: its hyperparameters and its start in one, its end in
-another, which metrics count in a third, and the metrics themselves are ordinary scalars. So the values of all runs are
-gathered first.
+The parts of a trial are values of several runs: its hyperparameters and its start are one value, its end is another,
+which metrics count is a third, and the metrics themselves are ordinary scalars. So the values of all runs are gathered
+first.
 
 Source: tensorboard/plugins/hparams/plugin_data.proto, api.proto and list_session_groups.py.
 """
@@ -12,23 +12,20 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.column_names import free_name
 from tb2csv.decoders.hparams import parse
-from tb2csv.errors import Tb2csvError
-from tb2csv.selection import nearest
+from tb2csv.runs.trial_metrics import Experiment, Metric, TrialMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
+    from collections.abc import Container, Iterable
 
     import polars as pl
 
     from tb2csv.runs.scalar_statistics import MetricSummary
+    from tb2csv.runs.trial_metrics import LogScalars
     from tb2csv.selection import Selection
-
-#: Gives, for a run, what each of its scalar tags came to.
-MetricsOfRun: TypeAlias = "Callable[[str], Mapping[str, MetricSummary]]"
 
 #: Up to this one, float32 has every integer.
 _FLOAT32_INTEGERS: Final = 2**24
@@ -37,41 +34,61 @@ _FLOAT32_INTEGERS: Final = 2**24
 _FIXED: Final = ("run", "session_group", "status", "start_time", "end_time")
 
 
+#: Up to this one, float64 has every integer.
+_FLOAT64_INTEGERS: Final = 2**53
+
+
+class HparamsValue(NamedTuple):
+    """One value of the plugin hparams."""
+
+    run: str
+    wall_time: float
+    #: A serialized HParamsPluginData.
+    content: bytes
+
+
+class Trials(NamedTuple):
+    """The table of trials, and sentences on what it does not show."""
+
+    table: pl.DataFrame
+    notes: list[str]
+
+
 def trials(
-    contents: Iterable[tuple[str, bytes]],
-    metrics_of: MetricsOfRun,
+    values: Iterable[HparamsValue],
+    scalars: LogScalars,
     *,
     runs: Container[str] | None = None,
     selection: Selection | None = None,
-) -> pl.DataFrame:
+) -> Trials:
     """Return the table of trials: ``run, session_group, status, start_time, end_time``, and the rest of a trial.
 
     The rest is a column for each hyperparameter; for each metric its last value under the metric's own name, and the
-    least and the greatest with their steps, as ``<metric>:min``, ``<metric>:min_step``, ``<metric>:max`` and
+    minimum and the maximum with their steps, as ``<metric>:min``, ``<metric>:min_step``, ``<metric>:max`` and
     ``<metric>:max_step``; and ``duration``. Times are in seconds since the epoch, the duration in seconds.
 
-    ``contents`` are (run, serialized HParamsPluginData) in the order of the log. ``metrics_of`` is asked, more than
-    once, for the runs of trials, and for those that the experiment's groups name below them; it may know nothing of a
-    run. Where no experiment says which metrics count, every scalar of a trial's run does.
-
-    ``runs`` are those that get rows, all where it is None; what only others have gets no column then. ``selection``
-    says by tag which metrics get columns.
-
     A run that was started several times has a row for each start. Which of its scalars belong to which is not stored;
-    they stand in its last row.
+    they are in its last row.
 
-    Raises Tb2csvError where there are metrics but none is asked for; it names the nearest.
+    Args:
+        values: in the order of the log.
+        scalars: of all runs of the log.
+        runs: the runs that get rows; all if None. Columns that only other runs fill are left out.
+        selection: the metrics that get columns, by tag. If it names tags, any scalar of a trial may be a metric. If
+            None, these are the metrics that experiments name, and the scalars of trials that no experiment is about.
+
+    Raises:
+        Tb2csvError: no metric is selected; the error names the nearest.
     """
     import polars as pl
 
-    experiment = _Experiment()
-    for run, content in contents:
-        experiment.add(run, parse(content))
-    all_rows = [(run, session) for run, sessions in experiment.runs.items() for session in sessions]
+    log = _Log()
+    for value in values:
+        log.add(value, parse(value.content))
+    all_rows = [(run, session) for run, sessions in log.runs.items() for session in sessions]
     rows = all_rows if runs is None else [(run, session) for run, session in all_rows if run in runs]
-    metrics = _chosen_metrics(
-        experiment.metrics or dict.fromkeys(("", tag) for run, _ in rows for tag in metrics_of(run)), selection
-    )
+    chosen_runs = dict.fromkeys(run for run, _ in rows)
+    metrics = TrialMetrics(log.started, chosen_runs, log.experiments, scalars, selection)
     columns: dict[str, pl.Series] = {"run": pl.Series([run for run, _ in rows], dtype=pl.String)}
     for name in _FIXED[1:]:
         dtype = pl.Float64 if name.endswith("_time") else pl.String
@@ -79,36 +96,21 @@ def trials(
     duration = columns["end_time"] - columns["start_time"]
     fixed = (*_FIXED, "duration")
     taken = set(fixed)
-    for name in experiment.hparams:
+    for name in log.hparams:
         free = free_name(name, "hparam", taken)
         columns[free] = _typed([session.hparams.get(name) for _, session in rows])
         taken.add(free)
-    for group, tag in metrics:
-        found = [
-            metrics_of(_subrun(run, group)).get(tag) if session is experiment.runs[run][-1] else None
-            for run, session in rows
-        ]
+    for metric in metrics.chosen:
+        found = [metrics.find(run, metric) if session is log.runs[run][-1] else None for run, session in rows]
         for part, column in _metric(found).items():
-            name = f"{group}/{tag}" if group else tag
-            free = free_name(f"{name}:{part}" if part else name, "metric", taken)
+            name = f"{metric.label}:{part}" if part else metric.label
+            free = free_name(name, "metric", taken)
             columns[free] = column
             taken.add(free)
     table = pl.DataFrame({**columns, "duration": duration})
-    if len(rows) == len(all_rows):
-        return table
-    return table.select(name for name in table.columns if name in fixed or table[name].null_count() < len(rows))
-
-
-def _chosen_metrics(metrics: Iterable[tuple[str, str]], selection: Selection | None) -> list[tuple[str, str]]:
-    known = list(metrics)
-    if selection is None:
-        return known
-    chosen = [(group, tag) for group, tag in known if selection.includes(tag, "scalars")]
-    if known and not chosen:
-        near = nearest(selection.tags, (tag for _, tag in known))
-        message = f"No metric is asked for by --tag and --exclude-tag; the nearest are {near}."
-        raise Tb2csvError(message)
-    return chosen
+    if len(rows) < len(all_rows):
+        table = table.select(name for name in table.columns if name in fixed or table[name].null_count() < len(rows))
+    return Trials(table, metrics.notes)
 
 
 @dataclass
@@ -122,24 +124,29 @@ class _Session:
     hparams: dict[str, Any] = field(default_factory=dict)
 
 
-class _Experiment:
-    """What the gathered values say together."""
+class _Log:
+    """The trials and experiments of a log, put together from its values."""
 
     def __init__(self) -> None:
         self.runs: dict[str, list[_Session]] = {}  # none of the lists is empty
+        self.started: dict[str, float] = {}  # by run, the wall time of the last start; -inf without one
         self.hparams: dict[str, None] = {}  # names in order
-        self.metrics: dict[tuple[str, str], None] = {}  # (group, tag) in order
+        self.experiments: list[Experiment] = []
 
-    def add(self, run: str, data: Any) -> None:
-        """Add one HParamsPluginData of a run."""
+    def add(self, value: HparamsValue, data: Any) -> None:
+        """Add the message of a value."""
+        run = value.run
         which = data.WhichOneof("data")
         if which == "experiment":
             for info in data.experiment.hparam_infos:
                 self.hparams.setdefault(info.name)
-            self.metrics |= {(info.name.group, info.name.tag): None for info in data.experiment.metric_infos}
+            names = (info.name for info in data.experiment.metric_infos)
+            metrics = [Metric(name.group.removesuffix("/"), name.tag) for name in names]
+            self.experiments.append(Experiment(run, metrics))
         elif which == "session_start_info":
             start = data.session_start_info
             session = self._started(run, start.SerializeToString(deterministic=True))
+            self.started[run] = max(self.started[run], value.wall_time)
             session.fixed |= {"session_group": start.group_name or None, "start_time": start.start_time_secs or None}
             for name in sorted(start.hparams):
                 self.hparams.setdefault(name)
@@ -150,9 +157,13 @@ class _Experiment:
             session.has_end = True
             session.fixed |= {"status": _status(end), "end_time": end.end_time_secs or None}
 
+    def _sessions(self, run: str) -> list[_Session]:
+        self.started.setdefault(run, -math.inf)
+        return self.runs.setdefault(run, [_Session()])
+
     def _started(self, run: str, start: bytes) -> _Session:
         """Return the session of a start: a new one, unless it repeats the last start or that is still missing."""
-        sessions = self.runs.setdefault(run, [_Session()])
+        sessions = self._sessions(run)
         if sessions[-1].start not in (None, start):
             sessions.append(_Session())
         sessions[-1].start = start
@@ -160,7 +171,7 @@ class _Experiment:
 
     def _ended(self, run: str) -> _Session:
         """Return the session of an end: the last one without any, or the last where all have ended."""
-        sessions = self.runs.setdefault(run, [_Session()])
+        sessions = self._sessions(run)
         return next((session for session in reversed(sessions) if not session.has_end), sessions[-1])
 
 
@@ -199,26 +210,38 @@ def _scalars(values: list[float | None]) -> pl.Series:
     return narrow if is_short and narrow.cast(pl.Float64).equals(column) else column
 
 
-def _subrun(run: str, group: str) -> str:
-    if not group:
-        return run
-    return group if run == "." else f"{run}/{group}"
-
-
 def _typed(values: list[Any]) -> pl.Series:
-    """Return a column of booleans, numbers or text; of text as well where a hyperparameter is now this, now that."""
+    """Return a column of truth values, numbers or text.
+
+    Every number is a double on disk. Those of a column that are all whole are integers. A hyperparameter that has
+    values of several types is text.
+    """
     import polars as pl
 
-    types = {type(value) for value in values if value is not None}
+    known = [value for value in values if value is not None]
+    types = {type(value) for value in known}
     if types <= {bool}:
         return pl.Series(values, dtype=pl.Boolean if types else pl.String)
     if types == {float}:
+        if all(map(_is_whole, known)):
+            return pl.Series([None if value is None else int(value) for value in values], dtype=pl.Int64)
         return pl.Series(values, dtype=pl.Float64)
     return pl.Series([None if value is None else _cell(value) for value in values], dtype=pl.String)
 
 
+def _is_whole(number: float) -> bool:
+    """Say whether a double is an integer that has no digits of its own beyond those of a double; -0.0 is not."""
+    is_integer = number.is_integer() and abs(number) <= _FLOAT64_INTEGERS
+    return is_integer and (number != 0 or math.copysign(1, number) > 0)
+
+
 def _cell(value: float | str) -> str:  # or a bool
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(_number(value))
+
+
+def _number(value: Any) -> Any:
+    """Return a whole number as an integer, and anything else as it is."""
+    return int(value) if isinstance(value, float) and _is_whole(value) else value
 
 
 def _plain(value: Any) -> Any:
@@ -233,7 +256,7 @@ def _plain(value: Any) -> Any:
 def _nested(value: Any) -> Any:
     which = value.WhichOneof("kind")
     if which == "list_value":
-        return [_nested(item) for item in value.list_value.values]
+        return [_number(_nested(item)) for item in value.list_value.values]
     if which == "struct_value":
-        return {name: _nested(item) for name, item in sorted(value.struct_value.fields.items())}
+        return {name: _number(_nested(item)) for name, item in sorted(value.struct_value.fields.items())}
     return None if which in (None, "null_value") else getattr(value, which)

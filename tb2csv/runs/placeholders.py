@@ -1,0 +1,65 @@
+"""Placeholders that a writer puts before the values of a metric.
+
+Lightning's ``log_hyperparams`` writes ``hp_metric`` = -1 at step 0 at each start of a training, so that TensorBoard has
+the metric. It is not a measurement, and would be the minimum of nearly every metric.
+
+Source: ``log_hyperparams`` in lightning/fabric/loggers/tensorboard.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tb2csv.runs.run_reader import Rows
+
+PLACEHOLDER: Final = -1.0
+_TAG: Final = "hp_metric"
+
+
+class Placeholders:
+    """Leaves the placeholders out of the scalars of one run, which come piece by piece.
+
+    A placeholder is a value of ``hp_metric`` that is exactly -1, at step 0, and either the first of its run or after a
+    value of another step. A -1 that was measured is at a later step, or at step 0 after the placeholder.
+
+    Attributes:
+        counts: how many placeholders were left out, by tag.
+    """
+
+    def __init__(self) -> None:
+        """Start at the first value of a run."""
+        self.counts: dict[str, int] = {}
+        self._last_step: int | None = None
+
+    def leave_out(self, rows: Rows) -> Rows:
+        """Return the rows without placeholders."""
+        for number, account in enumerate(rows.series):
+            if account.series.tag == _TAG:
+                rows = self._leave_out_of(rows, number)
+        return rows
+
+    def _leave_out_of(self, rows: Rows, number: int) -> Rows:
+        import polars as pl
+
+        start, stop = rows.bounds[number : number + 2].tolist()
+        if start == stop:
+            return rows
+        frame = rows.piece.frame
+        step, value = (frame[name].slice(start, stop - start).to_numpy() for name in ("step", "value"))
+        first = 1 if self._last_step is None else self._last_step
+        previous = np.concatenate(([first], step[:-1]))
+        self._last_step = int(step[-1])
+        is_placeholder = (value == PLACEHOLDER) & (step == 0) & (previous != 0)
+        count = int(is_placeholder.sum())
+        if not count:
+            return rows
+        self.counts[_TAG] = self.counts.get(_TAG, 0) + count
+        is_kept = np.ones(len(frame), np.bool_)
+        is_kept[start:stop] = ~is_placeholder
+        bounds = rows.bounds.copy()
+        bounds[number + 1 :] -= count
+        return rows._replace(piece=replace(rows.piece, frame=frame.filter(pl.Series(is_kept))), bounds=bounds)

@@ -1,0 +1,39 @@
+"""The table of trials of runs that have been scanned."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from tb2csv.runs.run_reader import UndecodableValue
+from tb2csv.runs.scalar_statistics import metrics
+from tb2csv.runs.trial_metrics import LogScalars
+from tb2csv.runs.trials import HparamsValue, Trials, trials
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
+    from tb2csv.runs.scalar_statistics import MetricSummary
+    from tb2csv.runs.stored_runs import StoredRun
+    from tb2csv.selection import Selection
+
+
+def stored_trials(
+    runs: Mapping[str, StoredRun], chosen: Container[str] | None = None, selection: Selection | None = None
+) -> Trials:
+    """Return the trials of ``runs``, a row for each of the chosen ones; arguments and errors as of ``trials``."""
+    values = [
+        HparamsValue(name, wall_time, content)
+        for name, run in runs.items()
+        for item in run.decode(lambda account: account.series.kind == "hparams")
+        if not isinstance(item, UndecodableValue)
+        for wall_time, content in item.piece.frame.select("wall_time", "content").iter_rows()
+    ]
+
+    @functools.cache
+    def metrics_of(name: str) -> dict[str, MetricSummary]:
+        run = runs.get(name)
+        return metrics(run.decode(lambda account: account.series.kind == "scalars")) if run else {}
+
+    series = {name: [account.series for account in run.series] for name, run in runs.items()}
+    return trials(values, LogScalars(series, metrics_of), runs=chosen, selection=selection)
