@@ -96,9 +96,9 @@ def steps(log: str, path: str) -> list[int]:
 @pytest.mark.parametrize(
     ("log", "trials"),
     {
-        "tf2_hparams": ["session_0,trial_0,,0.1,2.0,true,sgd,0.2", "session_1,trial_1,success,0.01,4.0,false,adam,0.1"],
-        "torch": ["trial_0,,success,0.1,16.0,1.0,sgd,0.8,0.2", "trial_1,,success,0.01,32.0,0.0,sgd,0.89,0.02"],
-        "tensorboardx": ["trial_0,,success,0.1,16.0,true,sgd,0.8", "trial_1,,success,0.01,32.0,false,sgd,0.89"],
+        "tf2_hparams": ["session_0,trial_0,,0.1,2,true,sgd,0.2", "session_1,trial_1,success,0.01,4,false,adam,0.1"],
+        "torch": ["trial_0,,success,0.1,16,1,sgd,0.8,0.2", "trial_1,,success,0.01,32,0,sgd,0.89,0.02"],
+        "tensorboardx": ["trial_0,,success,0.1,16,true,sgd,0.8", "trial_1,,success,0.01,32,false,sgd,0.89"],
     }.items(),
 )
 def test_trials(log: str, trials: list[str]) -> None:
