@@ -90,8 +90,7 @@ class LogdirFrames:
     def report(self) -> Report:
         """The account of all event files: values, bytes and damage; nothing counts as written."""
         reports = [
-            RunReport(name, sum(account.points for account in run.series), sources=run.files)
-            for name, run in self._runs.items()
+            RunReport(name, run.values_read, sources=run.files, empty=run.empty) for name, run in self._runs.items()
         ]
         return Report(reports, self._logdir.damage if self._logdir else [])
 

@@ -35,7 +35,7 @@ def list_series(
         reader = RunReader(run, selection=selection, on_bytes=passed)
         reader.count()
         accounts = [account for account in reader.series if account.points]
-        return accounts, RunReport(run.name, sum(account.points for account in accounts), sources=reader.files)
+        return accounts, RunReport(run.name, reader.values_read, sources=reader.files, empty=reader.empty)
 
     counted = map_runs(count, selection.choose_runs(found), workers=workers, on_bytes=on_bytes)
     everything = [account for accounts, _ in counted for account in accounts]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from tb2csv.messages import command_line_spelling, spelled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tb2csv.errors import Damage
     from tb2csv.event_files.event_file import FileAccount
     from tb2csv.messages import Note, Spelling
@@ -27,7 +29,7 @@ class UndecodableEntry:
 
 @dataclass(slots=True)
 class RunReport:
-    """The values of one run: read = written + filtered + undecodable."""
+    """The values of one run: read = written + filtered + undecodable + empty."""
 
     run: str
     values_read: int = 0
@@ -38,6 +40,26 @@ class RunReport:
     sources: list[FileAccount] = field(default_factory=list)
     undecodable: list[UndecodableEntry] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    #: How many values of each selected tag hold nothing, neither a payload nor plugin content.
+    empty: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def values_empty(self) -> int:
+        """Values that hold nothing, and so are in no table."""
+        return sum(self.empty.values())
+
+    def all_notes(self) -> list[Note]:
+        """Return the notes, with one on the values that hold nothing."""
+        if not self.empty:
+            return self.notes
+        tags = ", ".join(f"{count:,} of tag {tag!r}" for tag, count in list(self.empty.items())[:_EXAMPLES])
+        more = ", …" if len(self.empty) > _EXAMPLES else ""
+        note = f"run {self.run!r}: values that hold nothing, neither a payload nor plugin content, are in no table: "
+        return [*self.notes, f"{note}{tags}{more}"]
+
+
+#: How many tags a note names.
+_EXAMPLES: Final = 3
 
 
 @dataclass(slots=True)
@@ -73,6 +95,11 @@ class Report:
         return sum(run.values_undecodable for run in self.runs)
 
     @property
+    def values_empty(self) -> int:
+        """Values that hold nothing, and so are in no table."""
+        return sum(run.values_empty for run in self.runs)
+
+    @property
     def tables(self) -> int:
         """Tables that were written, the index not counted."""
         return sum(run.tables for run in self.runs) + self.shared_tables
@@ -90,7 +117,7 @@ class Report:
     @property
     def notes(self) -> list[Note]:
         """What else deserves a word; ``str`` gives each as a sentence."""
-        return [*(note for run in self.runs for note in run.notes), *self.shared_notes]
+        return [*(note for run in self.runs for note in run.all_notes()), *self.shared_notes]
 
     def to_json(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
         """Return the report as plain objects, ready for JSON; notes name options as ``spelling`` does."""
@@ -101,6 +128,7 @@ class Report:
             "values_written": self.values_written,
             "values_filtered": self.values_filtered,
             "values_undecodable": self.values_undecodable,
+            "values_empty": self.values_empty,
             "tables": self.tables,
             "runs": [
                 {
@@ -109,6 +137,7 @@ class Report:
                     "values_written": run.values_written,
                     "values_filtered": run.values_filtered,
                     "values_undecodable": run.values_undecodable,
+                    "values_empty": run.values_empty,
                     "tables": run.tables,
                 }
                 for run in self.runs

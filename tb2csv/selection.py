@@ -32,7 +32,10 @@ KINDS: Final = (
     "custom_scalars",
     "meshes",
     "blobs",
+    "plugin_contents",
 )
+#: The kinds of tables that belong to a table of another kind, and are selected with it.
+KINDS_BESIDE: Final = ("histogram_stats", "plugin_contents")
 
 #: The ways to lay tensors out, the first of them where nobody says; ``decoders.tensors`` has what they do.
 TENSOR_STYLES: Final = ("elements", "wide", "base64", "npy")
@@ -92,7 +95,11 @@ class Selection:
 
     def includes(self, tag: str, kind: str) -> bool:
         """Say whether a tag and its kind are asked for, in a run that is."""
-        return self._asks("tags", tag) and (not self.kinds or kind in self.kinds)
+        return self.includes_tag(tag) and (not self.kinds or kind in self.kinds)
+
+    def includes_tag(self, tag: str) -> bool:
+        """Return whether a tag is selected, whatever its kind, in a run that is."""
+        return self._asks("tags", tag)
 
     def _asks(self, what: str, name: str) -> bool:
         is_wanted = not getattr(self, what) or self._matchers[what].matches(name)

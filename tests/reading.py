@@ -44,6 +44,8 @@ class Row(NamedTuple):
     step: int
     scalar: bytes
     payload: bytes
+    #: Plugin content beside a payload.
+    content: bytes = b""
 
     @property
     def number(self) -> float:
@@ -78,6 +80,7 @@ class Reading(NamedTuple):
 def rows_of(block: ValueBlock, forms: FormTable) -> list[Row]:
     """Return the values of a block, copied."""
     columns = block.columns
+    contents = {row: bytes(block.bytes_at(offset, length)) for row, offset, length in columns.contents.tolist()}
     return [
         Row(
             ValueForm.from_key(forms.key(int(columns.form_id[row]))),
@@ -85,6 +88,7 @@ def rows_of(block: ValueBlock, forms: FormTable) -> list[Row]:
             int(columns.step[row]),
             struct.pack("<d", columns.scalar[row]),
             bytes(block.payload(row)),
+            contents.get(row, b""),
         )
         for row in range(len(block))
     ]

@@ -82,6 +82,8 @@ class Scenario:
     options: Mapping[str, Any] = field(default_factory=dict)
     #: values_read, values_written, values_filtered, values_undecodable.
     account: tuple[int, int, int, int] | None = None
+    #: How many values hold nothing.
+    empty: int = 0
     #: How many stretches of the event files are damaged.
     damaged: int = 0
     notes: int = 0
@@ -544,16 +546,121 @@ def strings_of_no_plugin_are_kept_in_base64() -> Scenario:
             ".": [
                 at(1, tensor("one", string_tensor([b"\x00\xff,\n"], ())), tensor("two", string_tensor([b"", b"abc"]))),
                 at(2, tensor("mystery", string_tensor([b"abc"], ()), "plugin_of_tomorrow")),
-                at(3, Value(tag="nothing")),
             ]
         },
         {
             "blobs/one.csv": table("wall_time,step,data", "1.5,1,AP8sCg=="),
             "blobs/two.csv": table("wall_time,step,i0,data", '1.5,1,0,""', "1.5,1,1,YWJj"),
             "blobs/mystery.csv": table("wall_time,step,data", "1.5,2,YWJj"),
-            "blobs/nothing.csv": table("wall_time,step,data", '1.5,3,""'),
         },
-        account=(4, 4, 0, 0),
+        account=(3, 3, 0, 0),
+    )
+
+
+# Plugin content
+
+
+def _flight(content: bytes, plugin_name: str = "flight") -> Value:
+    """Return a value that is all metadata."""
+    return Value(tag="flight/episode", metadata=metadata(plugin_name, content))
+
+
+@scenario
+def plugin_content_of_values_without_a_payload() -> Scenario:
+    return Scenario(
+        {
+            "run": [
+                at(0, _flight(b"first")),
+                at(1, _flight(b"\x00\xff,\n"), scalar("loss", 1)),
+                at(2, _flight(b"x" * 90_000)),
+                at(3, _flight(b"\x00\xff,\n")),
+            ],
+            "once": [at(0, _flight(b"first"))],
+        },
+        {
+            "run/blobs/flight/episode.csv": table(
+                "wall_time,step,data",
+                "1.5,0,Zmlyc3Q=",
+                "1.5,1,AP8sCg==",
+                f"1.5,2,{base64_of(b'x' * 90_000)}",
+                "1.5,3,AP8sCg==",
+            ),
+            "run/scalars/loss.csv": scalars("1.5,1,1.0"),
+            "once/blobs/flight/episode.csv": table("wall_time,step,data", "1.5,0,Zmlyc3Q="),
+        },
+    )
+
+
+@scenario
+def plugin_content_that_changes_beside_a_payload() -> Scenario:
+    """A row for the first value and for each change; a value without content keeps that of the value before."""
+
+    def route(step: int, content: bytes | None) -> Value:
+        return tensor("route", np.float32([step]), "flight" if content else None, content=content or b"")
+
+    point = simple_value("point", 0.5)
+    point.metadata.CopyFrom(metadata("scalars", b"new"))
+    return Scenario(
+        {
+            ".": [
+                at(1, route(1, b"a"), tensor("same", np.float32([0]), "flight", content=b"a")),
+                at(2, route(2, b"a"), tensor("same", np.float32([0]), "flight", content=b"a")),
+                at(3, route(3, b"b"), tensor("point", np.float32(0), "scalars", content=b"old")),
+                at(4, route(4, None), point, wall_time=2.5),
+                at(5, route(5, b"a")),
+                at(5, route(6, b"c")),
+            ]
+        },
+        {
+            "tensors/route.csv": table(
+                "wall_time,step,i0,value",
+                *("1.5,1,0,1.0", "1.5,2,0,2.0", "1.5,3,0,3.0", "2.5,4,0,4.0", "1.5,5,0,5.0", "1.5,5,0,6.0"),
+            ),
+            "tensors/route.contents.csv": table(
+                "wall_time,step,content", "1.5,1,YQ==", "1.5,3,Yg==", "1.5,5,YQ==", "1.5,5,Yw=="
+            ),
+            "tensors/same.csv": table("wall_time,step,i0,value", "1.5,1,0,0.0", "1.5,2,0,0.0"),
+            "scalars/point.csv": scalars("1.5,3,0.0", "2.5,4,0.5"),
+            "scalars/point.contents.csv": table("wall_time,step,content", "1.5,3,b2xk", "2.5,4,bmV3"),
+        },
+        account=(10, 10, 0, 0),
+    )
+
+
+@scenario
+def plugin_content_beside_what_cannot_be_decoded() -> Scenario:
+    values = [text("t", [b"fine"]), text("t", [b"\xff"])]
+    for value, content in zip(values, (b"1", b"2"), strict=True):
+        value.metadata.plugin_data.content = content
+    return Scenario(
+        {".": [at(step, value) for step, value in enumerate(values)]},
+        {
+            "text/t.csv": table("wall_time,step,i0,text", "1.5,0,0,fine"),
+            "text/t.contents.csv": table("wall_time,step,content", "1.5,0,MQ==", "1.5,1,Mg=="),
+            "blobs/t.undecodable.csv": Undecodable([("1.5", "1", values[1].tensor.SerializeToString())]),
+        },
+        account=(2, 1, 0, 1),
+    )
+
+
+@scenario
+def values_that_hold_nothing() -> Scenario:
+    """They are counted and are no rows; the other values of their tags stay one table."""
+    return Scenario(
+        {
+            "run": [
+                at(0, simple_value("loss", 0.5), Value(tag="video")),
+                at(1, Value(tag="loss")),
+                at(2, simple_value("loss", 0.25), Value(tag="clip", metadata=metadata("images", display_name="Clip"))),
+            ],
+            "nothing": [at(0, Value(tag="video"))],
+            "hidden": [at(0, Value(tag="video"), Value(tag="loss"))],
+        },
+        {"run/scalars/loss.csv": scalars("1.5,0,0.5", "1.5,2,0.25")},
+        {"exclude_tags": ["clip"], "exclude_runs": ["hidden"]},
+        account=(6, 2, 1, 0),
+        empty=3,
+        notes=2,
     )
 
 

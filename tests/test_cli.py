@@ -22,7 +22,7 @@ import tb2csv
 from tb2csv.cli import app
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.logdir import EventFile
-from tb2csv.selection import KINDS
+from tb2csv.selection import KINDS, KINDS_BESIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +37,7 @@ REPORT_KEYS = {
     "values_written",
     "values_filtered",
     "values_undecodable",
+    "values_empty",
     "tables",
     "runs",
     "sources",
@@ -162,7 +163,7 @@ def test_help_lists_every_option(command: str, options: list[str]) -> None:
     assert ("OUT" in ran.stdout) == (command == "convert")
     assert run_process(command, "-h", env={"COLUMNS": "200"}) == ran
     if "--kind" in options:
-        assert set(KINDS) - {"histogram_stats"} <= set(re.findall(r"\w+", ran.stdout)), "stats come with histograms"
+        assert set(KINDS) - set(KINDS_BESIDE) <= set(re.findall(r"\w+", ran.stdout)), "those come with others"
 
 
 def test_help_lists_every_command(run: Callable[..., Ran]) -> None:

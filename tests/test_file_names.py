@@ -18,7 +18,7 @@ from tb2csv.sinks.file_names import RESERVED_ENDINGS, RESERVED_FOLDERS, encode_s
 
 KINDS = (
     *("scalars", "histograms", "histogram_stats", "tensors", "text", "images", "audio", "hparams"),
-    *("pr_curves", "graphs", "custom_scalars", "meshes", "blobs"),
+    *("plugin_contents", "pr_curves", "graphs", "custom_scalars", "meshes", "blobs"),
 )
 DEVICES = {
     *("con", "prn", "aux", "nul", "conin$", "conout$"),
@@ -31,7 +31,17 @@ INVISIBLE = (
 )
 #: What tb2csv puts behind the path of a tag, files first.
 FILE_ENDINGS = (
-    *(".csv", ".stats.csv", ".nodes.csv", ".undecodable.csv", ".parquet", ".csv.gz", ".csv.zst", ".arrow"),
+    *(
+        ".csv",
+        ".stats.csv",
+        ".nodes.csv",
+        ".contents.csv",
+        ".undecodable.csv",
+        ".parquet",
+        ".csv.gz",
+        ".csv.zst",
+        ".arrow",
+    ),
     *(".json", ".jsonl", ".jsonl.zst"),
 )
 FOLDER_ENDING = ".files"

@@ -92,7 +92,17 @@ def _row(message: Event, form: ValueForm, number: float = float("nan"), payload:
 
 def _value_row(message: Event, value: Any) -> Row:
     tag = (value.tag or value.node_name).encode()
+    which = value.WhichOneof("value")
+    content = value.metadata.plugin_data.content
+    if content:
+        value.metadata.plugin_data.ClearField("content")
     about = value.metadata.SerializeToString() if value.HasField("metadata") else b""
+    if content and which is None:
+        return _row(message, ValueForm(tag, ValueKind.PLUGIN_CONTENT, metadata=about), payload=content)
+    return _beside_content(message, value, tag, about)._replace(content=content)
+
+
+def _beside_content(message: Event, value: Any, tag: bytes, about: bytes) -> Row:
     which = value.WhichOneof("value")
     if which == "simple_value":
         return _row(message, ValueForm(tag, ValueKind.SIMPLE_VALUE, metadata=about), value.simple_value)
@@ -484,9 +494,27 @@ def test_float32_values_keep_their_value(number: float) -> None:
         assert row.scalar == struct.pack("<d", number)
 
 
-def test_a_value_without_content_is_a_value() -> None:
+def test_plugin_content_alone_is_a_payload() -> None:
     row = only_row(event(Summary.Value(tag="h", metadata=metadata("hparams", b"content"))).SerializeToString())
-    assert row.form == ValueForm(b"h", ValueKind.NONE, metadata=metadata("hparams", b"content").SerializeToString())
+    about = metadata("hparams").SerializeToString()
+    assert row.form == ValueForm(b"h", ValueKind.PLUGIN_CONTENT, metadata=about)
+    assert (row.payload, row.content) == (b"content", b"")
+
+
+def test_a_value_of_nothing_is_a_value() -> None:
+    about = metadata("flight", display_name="Flight")
+    row = only_row(event(Summary.Value(tag="h", metadata=about)).SerializeToString())
+    assert row.form == ValueForm(b"h", ValueKind.NONE, metadata=about.SerializeToString())
+    assert (row.payload, row.content) == (b"", b"")
+
+
+@pytest.mark.parametrize("size", [1, 200, 100_000])
+def test_plugin_contents_beside_a_payload_are_of_one_form(size: int) -> None:
+    values = [tensor("t", np.float32([1, 2]), "p", content=bytes([number]) * size) for number in range(3)]
+    reading = read_by_all(frames([event(value, step=step) for step, value in enumerate(values)]))
+    assert [row.content for row in reading.rows] == [bytes([number]) * size for number in range(3)]
+    assert len(reading.forms) == 1
+    assert {row.payload for row in reading.rows} == {np.float32([1, 2]).tobytes()}
 
 
 def test_a_node_name_stands_for_a_missing_tag() -> None:
@@ -708,6 +736,7 @@ def test_both_scanners_fill_the_same_columns() -> None:
         legacy_histogram("h", [], []),
         tensor("t", tensor_of("DT_STRING")),
         tensor("z", np.zeros((0, 2), "float32")),
+        tensor("c", np.zeros((0, 2), "float32"), "p", content=b"content"),
     ]
     data = MIXED + frames([event(*empty, step=1), event(histogram("h", [[0, 1, 2]]), *empty, step=2)])
     columns = []
@@ -715,6 +744,7 @@ def test_both_scanners_fill_the_same_columns() -> None:
         reader = EventFileReader(MemorySource(data), scanner, scanner.form_table())
         (block,) = reader.blocks()
         columns.append({name: getattr(block.columns, name)[: len(block)].tobytes() for name in COLUMN_NAMES})
+        columns[-1]["contents"] = block.columns.contents.tobytes()
     assert len(columns[0]["step"]) > len(empty)
     assert all(each == columns[0] for each in columns)
 

@@ -117,12 +117,13 @@ def readable(data: bytes, expected: str | bytes | Undecodable) -> Any:
 def check_account(report: dict[str, Any], scenario: Scenario) -> None:
     names = ("values_read", "values_written", "values_filtered", "values_undecodable")
     read, written, filtered, undecodable = (report[name] for name in names)
-    assert read == written + filtered + undecodable
+    assert report["values_empty"] == scenario.empty
+    assert read == written + filtered + undecodable + scenario.empty
     if scenario.account:
         assert (read, written, filtered, undecodable) == scenario.account
     else:
         assert read == written
-    for name in names:
+    for name in (*names, "values_empty"):
         assert report[name] == sum(run[name] for run in report["runs"])
     assert len(report["undecodable"]) == undecodable
     assert len(report["damage"]) == scenario.damaged

@@ -117,13 +117,13 @@ class _RunErrors:
 
     def report(self) -> RunReport:
         """Return the account of the run; nothing counts as written."""
-        points = sum(account.points for account in self.stored.series)
         return RunReport(
             self.name,
-            points,
+            self.stored.values_read,
             values_undecodable=len(self.undecodable),
             sources=self.stored.files,
             undecodable=self.undecodable,
+            empty=self.stored.empty,
         )
 
 

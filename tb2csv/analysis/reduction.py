@@ -218,8 +218,9 @@ def _report(
         entered = accounts.get(each.run, [])
         undecodable = sum(account.undecodable for account in entered)
         written = sum(account.points for account in entered) - undecodable
-        filtered = each.values_read - written - undecodable
-        runs.append(RunReport(each.run, each.values_read, written, filtered, undecodable, sources=each.sources))
+        filtered = each.values_read - written - undecodable - each.values_empty
+        counts = (each.values_read, written, filtered, undecodable)
+        runs.append(RunReport(each.run, *counts, sources=each.sources, empty=each.empty))
     return ReductionReport(runs, report.folder_damage, groups=groups)
 
 

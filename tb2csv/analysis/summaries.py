@@ -118,14 +118,14 @@ class _RunSummary:
 
     def report(self) -> RunReport:
         """Return the account of the run; nothing counts as written."""
-        accounts = self.reader.series
         return RunReport(
             self.reader.run.name,
-            values_read=sum(account.points for account in accounts),
-            values_filtered=sum(account.points for account in accounts if not account.is_selected),
+            values_read=self.reader.values_read,
+            values_filtered=self.reader.values_filtered,
             values_undecodable=len(self.undecodable),
             sources=self.reader.files,
             undecodable=self.undecodable,
+            empty=self.reader.empty,
         )
 
 

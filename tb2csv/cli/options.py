@@ -9,13 +9,13 @@ import typer
 
 from tb2csv.layouts.places import HEADERS, LAYOUTS, ON_DUPLICATE
 from tb2csv.layouts.time_columns import ORIGINS, TIME_STYLES
-from tb2csv.selection import KINDS, RESTARTS, TENSOR_STYLES, Selection
+from tb2csv.selection import KINDS, KINDS_BESIDE, RESTARTS, TENSOR_STYLES, Selection
 from tb2csv.sinks.formats import FORMATS
 
 # The choices are made of the registries, so that these alone say what there is.
 
 #: What values can be chosen by: the statistics of histograms come with these.
-Kind = enum.Enum("Kind", {name: name for name in KINDS if name != "histogram_stats"}, type=str)  # type: ignore[misc]
+Kind = enum.Enum("Kind", {name: name for name in KINDS if name not in KINDS_BESIDE}, type=str)  # type: ignore[misc]
 TensorStyle = enum.Enum("TensorStyle", {name: name for name in TENSOR_STYLES}, type=str)  # type: ignore[misc]
 Restarts = enum.Enum("Restarts", {name: name for name in RESTARTS}, type=str)  # type: ignore[misc]
 Layout = enum.Enum("Layout", {name: name for name in LAYOUTS}, type=str)  # type: ignore[misc]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import numpy as np
 
 from tb2csv.errors import OptionError
+from tb2csv.event_files.values import ValueKind
 from tb2csv.selection import TENSOR_STYLES
 
 if TYPE_CHECKING:
@@ -138,6 +139,34 @@ class Values:
         """Return the payload of one value, without a copy."""
         start = int(self.payload_start[row])
         return self.block.buffer[start : start + int(self.payload_length[row])]
+
+    def content(self, row: int) -> memoryview:
+        """Return what the plugin keeps in the metadata of one value, without a copy."""
+        if self.form(row).kind == ValueKind.PLUGIN_CONTENT:
+            return self.payload(row)
+        place = self._content_places[row] if self.block.columns.has_contents else -1
+        return memoryview(b"") if place < 0 else self._content_at(place)
+
+    def contents(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the number of each value that has plugin content beside its payload, and the content."""
+        places = self._content_places
+        for row in np.flatnonzero(places >= 0).tolist():
+            yield row, bytes(self._content_at(places[row]))
+
+    @functools.cached_property
+    def _contents(self) -> npt.NDArray[np.void]:
+        return self.block.columns.contents
+
+    @functools.cached_property
+    def _content_places(self) -> npt.NDArray[np.int64]:
+        """The number of each value's content among those of the block; -1 for a value without."""
+        places = np.full(len(self.block), -1)
+        places[self._contents["row"]] = np.arange(len(self._contents))
+        return places[self._rows]
+
+    def _content_at(self, place: int) -> memoryview:
+        _, offset, length = self._contents[place].tolist()
+        return self.block.bytes_at(offset, length)
 
     def take(self, which: npt.NDArray[np.int64] | slice) -> Values:
         """Return some of the values."""

@@ -14,7 +14,6 @@ import numpy as np
 from tb2csv.decoders.decoder import Piece, Undecodable
 from tb2csv.decoders.messages import parse_message
 from tb2csv.errors import DecodeError
-from tb2csv.event_files.reference import read_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +26,7 @@ class HparamDecoder:
     """``wall_time, step, content``: the values as they are, to be gathered by ``trials``."""
 
     kind = "hparams"
+    reads_content = True
 
     def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Take every value of the plugin."""
@@ -42,8 +42,7 @@ class HparamDecoder:
         contents = []
         counts = np.zeros(len(values), np.int64)
         for row in values.log_order.tolist():  # which end belongs to which start is told by nothing else
-            metadata = read_metadata(values.form(row).metadata)
-            content = metadata[1] if metadata else b""
+            content = bytes(values.content(row))
             if parse(content) is None:
                 yield Undecodable(row, f"the {len(content)} bytes of metadata are no HParamsPluginData", content)
             else:

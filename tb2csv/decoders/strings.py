@@ -41,7 +41,7 @@ class TextDecoder:
 class BlobDecoder:
     """``wall_time, step, [i0 …,] data``, the data in base64: what no other decoder takes, one row for each string.
 
-    Values that hold no tensor make one row of their payload, and an empty one where there is none.
+    Values that hold no tensor make one row of their payload; values that are all metadata, of their plugin content.
     """
 
     kind = "blobs"

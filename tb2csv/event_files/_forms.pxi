@@ -173,16 +173,19 @@ cdef class FormTable:
                 and memcmp(key + dims_size, value.tag.at, tag_size) == 0
                 and memcmp(key + dims_size + tag_size, value.metadata.at, metadata_size) == 0)
 
-    cdef int32_t form_of(self, const Value *value) noexcept nogil:
-        """Return the number of a value's form, or -1 where memory ran out.
+    cdef int32_t guessed(self, const Value *value) noexcept nogil:
+        """Return the number of a value's form if it is the one that followed the last form before, or -1.
 
-        Training loops write the same tags in the same order again and again, so the form that followed the last one
-        is tried first: one comparison instead of a look-up.
+        Training loops write the same tags in the same order again and again, so that one comparison saves a look-up.
         """
         cdef int32_t guess = self.entries[self.last].successor if self.last >= 0 else -1
         if 0 <= guess < self.count and self.matches(guess, value):
             self.last = guess
             return guess
+        return -1
+
+    cdef int32_t form_of(self, const Value *value) noexcept nogil:
+        """Return the number of a value's form, or -1 where memory ran out."""
         cdef size_t dims_size = 8 * value.rank if value.rank > 0 else 0
         cdef size_t tag_size = value.tag.end - value.tag.at
         cdef size_t metadata_size = value.metadata.end - value.metadata.at

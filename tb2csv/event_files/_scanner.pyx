@@ -4,9 +4,9 @@
 
 Strategy: one pass over a buffer, without the interpreter's lock. Each nested message is a cursor with an end, and every
 read is checked against that end; no length in the file is believed. Only what is regular is read here. Whatever is not
-(a group, a field twice, a graph, an event without values, a varint of eleven bytes, a nested message that runs over)
-stops the scan with IRREGULAR, and the reference scanner decides about that one record. So the two agree by construction
-on everything odd, and this file never has to know what damage is.
+(a group, a field twice, a graph, plugin content, an event without values, a varint of eleven bytes, a nested message
+that runs over) stops the scan with IRREGULAR, and the reference scanner decides about that one record. So the two agree
+by construction on everything odd, and this file never has to know what damage is.
 
 Formats: TFRecord in tensorflow/core/lib/io/record_writer.h, the messages in event.proto, summary.proto, tensor.proto.
 
@@ -194,6 +194,31 @@ cdef bint walk_value(Cursor cursor, Value *value) noexcept nogil:
     return value.tag.end - value.tag.at < 0x7FFFFFFF
 
 
+cdef bint walk_strings(Cursor cursor, uint32_t last, Cursor *found) noexcept nogil:
+    """Find the fields 1 to ``last``, all of them strings or messages, each once at the most."""
+    cdef uint32_t field, wire, seen = 0
+    while cursor.at < cursor.end:
+        if not read_field(&cursor, &field, &wire):
+            return False
+        if field > last:
+            if not skip(&cursor, wire):
+                return False
+        elif seen >> field & 1 or wire != BYTES or not read_bytes(&cursor, &found[field]):
+            return False
+        else:
+            seen |= 1u << field
+    return True
+
+
+cdef bint has_content(Cursor metadata) noexcept nogil:
+    """Say whether a SummaryMetadata has plugin content, which no form holds, or is irregular."""
+    cdef Cursor outer[4]
+    cdef Cursor inner[3]
+    outer[1] = inner[2] = Cursor(NOTHING, NOTHING)
+    return (not walk_strings(metadata, 3, outer) or not walk_strings(outer[1], 2, inner)
+            or inner[2].at < inner[2].end)
+
+
 cdef struct Columns:
     int32_t *form_id
     double *wall_time
@@ -250,9 +275,13 @@ cdef int walk_event(
             return IRREGULAR
         if row == columns.capacity:
             return FULL
-        form_id = forms.form_of(&value)
+        form_id = forms.guessed(&value)
         if form_id < 0:
-            return OUT_OF_MEMORY
+            if has_content(value.metadata):
+                return IRREGULAR
+            form_id = forms.form_of(&value)
+            if form_id < 0:
+                return OUT_OF_MEMORY
         columns.form_id[row] = form_id
         columns.wall_time[row] = wall_time
         columns.step[row] = step
@@ -331,22 +360,6 @@ def group(
         for row in range(series, 0, -1):
             bounds[row] = bounds[row - 1]
         bounds[0] = 0
-
-
-cdef bint walk_strings(Cursor cursor, uint32_t last, Cursor *found) noexcept nogil:
-    """Find the fields 1 to ``last``, all of them strings or messages, each once at the most."""
-    cdef uint32_t field, wire, seen = 0
-    while cursor.at < cursor.end:
-        if not read_field(&cursor, &field, &wire):
-            return False
-        if field > last:
-            if not skip(&cursor, wire):
-                return False
-        elif seen >> field & 1 or wire != BYTES or not read_bytes(&cursor, &found[field]):
-            return False
-        else:
-            seen |= 1u << field
-    return True
 
 
 cdef bytes bytes_of(Cursor cursor):

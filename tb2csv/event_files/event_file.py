@@ -141,7 +141,7 @@ class EventFileReader:
                 break  # what was scanned is whole; the next reading fails again, with nothing before it
             if self.offset <= block.end < stop:  # the file was cut while it was read
                 self._end_unfinished()
-            if columns.payload_length[values_before : columns.size].any():
+            if columns.has_contents or columns.payload_length[values_before : columns.size].any():
                 window = length
             elif base == start:
                 base = self.offset

@@ -23,7 +23,17 @@ import numpy as np
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.flat_messages import flat_classes
 from tb2csv.event_files.framing import FOOT_SIZE, HEAD_SIZE, MAX_PAYLOAD_SIZE, frame_length, masked_crc
-from tb2csv.event_files.values import FormTable, Mark, ScanStatus, ValueColumns, ValueForm, ValueKind, pack_row
+from tb2csv.event_files.values import (
+    ROW_SIZE,
+    FormTable,
+    Mark,
+    ScanStatus,
+    ValueColumns,
+    ValueForm,
+    ValueKind,
+    pack_content,
+    pack_row,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,13 +93,32 @@ def scan(
     ``forms``; both scanners leave both the same. An event without values stops a scan, unless it is the file's first
     and tells the version: ``read_event`` makes a mark of it.
     """
-    rows = bytearray()
+    rows = _Rows(columns.size)
     status, position, records = _scan(buffer, start, base, forms, rows)
-    columns.extend(rows)
+    rows.append_to(columns)
     return status, position, records
 
 
-def _scan(buffer: memoryview, start: int, base: int, forms: FormTable, rows: bytearray) -> tuple[ScanStatus, int, int]:
+class _Rows:
+    """Rows to be appended to columns at once, and the plugin contents that belong to them."""
+
+    def __init__(self, first_row: int) -> None:
+        """Start with no rows; the first one to come is number ``first_row`` of the columns."""
+        self.packed = bytearray()
+        self._contents = bytearray()
+        self._first_row = first_row
+
+    def add_content(self, offset: int, length: int) -> None:
+        """Add the content of the row to come."""
+        self._contents += pack_content(self._first_row + len(self.packed) // ROW_SIZE, offset, length)
+
+    def append_to(self, columns: ValueColumns) -> None:
+        """Append the rows and their contents."""
+        columns.add_contents(self._contents)
+        columns.extend(self.packed)
+
+
+def _scan(buffer: memoryview, start: int, base: int, forms: FormTable, rows: _Rows) -> tuple[ScanStatus, int, int]:
     position = start
     records = 0
     size = len(buffer)
@@ -107,12 +136,11 @@ def _scan(buffer: memoryview, start: int, base: int, forms: FormTable, rows: byt
         if masked_crc(event) != _FOOT.unpack_from(buffer, foot)[0]:
             return ScanStatus.BAD_PAYLOAD_CRC, position, records
         try:
-            made = _event_rows(event, base + payload, forms)
+            is_filled = _add_rows(event, base + payload, forms, rows)
         except DecodeError:
             return ScanStatus.IRREGULAR, position, records
-        if not made and not _is_first_with_version(event, base + payload):
+        if not is_filled and not _is_first_with_version(event, base + payload):
             return ScanStatus.IRREGULAR, position, records
-        rows += made
         position = foot + FOOT_SIZE
         records += 1
     return ScanStatus.MORE, position, records
@@ -189,8 +217,8 @@ def _mark(event: bytes, row: int) -> Mark:
     return Mark(row, message.step, is_start, what == "summary")
 
 
-#: A form's key, the scalar or NaN, and the payload. A plain tuple: a million of them are made.
-_Value: TypeAlias = tuple[bytes, float, bytes]
+#: A form's key, the scalar or NaN, the payload, and the plugin content. A plain tuple: a million of them are made.
+_Value: TypeAlias = tuple[bytes, float, bytes, bytes]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -206,40 +234,49 @@ def read_event(event: bytes, offset: int, forms: FormTable, columns: ValueColumn
 
     Raises DecodeError where it is no Event, and then appends nothing.
     """
-    rows = _event_rows(event, offset, forms)
-    if not rows and not _is_first_with_version(event, offset):
+    rows = _Rows(columns.size)
+    if not _add_rows(event, offset, forms, rows) and not _is_first_with_version(event, offset):
         columns.marks.append(_mark(event, columns.size))
-    columns.extend(rows)
+    rows.append_to(columns)
 
 
-def _event_rows(event: bytes, offset: int, forms: FormTable) -> bytes:
-    """Return the packed rows of an event's values; raise DecodeError where it is none."""
+def _add_rows(event: bytes, offset: int, forms: FormTable, rows: _Rows) -> bool:
+    """Add the rows of an event's values, and return whether it has any; raise DecodeError if it is not an Event."""
     message = _parse("Event", event)
     wall_time, step = message.wall_time, message.step
-    rows = []
-    cursor = 0
-    for key, scalar, payload in _values(message):
+    values = _values(message)
+    cursor = content_cursor = 0
+    for key, scalar, payload, content in values:
         form_id = forms.intern(key)
+        if content:
+            content_cursor = _place(event, content, content_cursor)
+            rows.add_content(offset + content_cursor, len(content))
         if not payload:
-            rows.append(pack_row(form_id, wall_time, step, scalar, 0, 0))
+            rows.packed += pack_row(form_id, wall_time, step, scalar, 0, 0)
             continue
-        # Payloads stand in the event in the order of their values; only where a writer put fields in odd order can the
-        # search have to start over, and then equal bytes are as good.
-        cursor = event.find(payload, cursor)
-        if cursor < 0:
-            cursor = event.index(payload)
-        rows.append(pack_row(form_id, wall_time, step, scalar, offset + cursor, len(payload)))
-    return b"".join(rows)
+        cursor = _place(event, payload, cursor)
+        rows.packed += pack_row(form_id, wall_time, step, scalar, offset + cursor, len(payload))
+    return bool(values)
+
+
+def _place(event: bytes, part: bytes, cursor: int) -> int:
+    """Return where a part of an event is, from ``cursor`` on if it is there.
+
+    Parts are in the event in the order of their values. Only if a writer put fields in odd order, the search starts
+    over, and then equal bytes are as good.
+    """
+    place = event.find(part, cursor)
+    return event.index(part) if place < 0 else place
 
 
 def _values(event: Any) -> list[_Value]:
     values = [_value(value) for summary in event.summary[:] for value in summary.value[:]]
     if event.graph_def:
-        values.append((_key(RUN_GRAPH_TAG, ValueKind.GRAPH_DEF), _NO_SCALAR, event.graph_def))
+        values.append((_key(RUN_GRAPH_TAG, ValueKind.GRAPH_DEF), _NO_SCALAR, event.graph_def, b""))
     if event.meta_graph_def:
-        values.append((_key(META_GRAPH_TAG, ValueKind.META_GRAPH_DEF), _NO_SCALAR, event.meta_graph_def))
+        values.append((_key(META_GRAPH_TAG, ValueKind.META_GRAPH_DEF), _NO_SCALAR, event.meta_graph_def, b""))
     values += [
-        (_key(tagged.tag, ValueKind.RUN_METADATA), _NO_SCALAR, tagged.run_metadata)
+        (_key(tagged.tag, ValueKind.RUN_METADATA), _NO_SCALAR, tagged.run_metadata, b"")
         for tagged in event.tagged_run_metadata[:]
     ]
     return values
@@ -256,18 +293,50 @@ _PAYLOAD_KINDS: Final = {
 
 def _value(value: Any) -> _Value:
     tag = value.tag or value.node_name  # node_name is what the first logs had instead of a tag
-    metadata = b"".join(value.metadata[:])
+    metadata, content = split_metadata(b"".join(value.metadata[:]))
     which = value.WhichOneof("value")
     if which is None:
-        return (_key(tag, ValueKind.NONE, 0, (), metadata), _NO_SCALAR, b"")
+        kind = ValueKind.PLUGIN_CONTENT if content else ValueKind.NONE
+        return (_key(tag, kind, 0, (), metadata), _NO_SCALAR, content, b"")
     if which == "simple_value":
-        return (_key(tag, ValueKind.SIMPLE_VALUE, 0, (), metadata), value.simple_value, b"")
+        return (_key(tag, ValueKind.SIMPLE_VALUE, 0, (), metadata), value.simple_value, b"", content)
     if which == "tensor":
-        return _tensor_value(tag, metadata, value.tensor)
-    return (_key(tag, _PAYLOAD_KINDS[which], 0, (), metadata), _NO_SCALAR, getattr(value, which))
+        return (*_tensor_value(tag, metadata, value.tensor), content)
+    return (_key(tag, _PAYLOAD_KINDS[which], 0, (), metadata), _NO_SCALAR, getattr(value, which), content)
 
 
-def _tensor_value(tag: bytes, metadata: bytes, serialized: bytes) -> _Value:
+#: Metadata of up to so many bytes is remembered, for it comes again and again.
+_SMALL_METADATA: Final = 256
+
+
+def split_metadata(metadata: bytes) -> tuple[bytes, bytes]:
+    """Return a serialized SummaryMetadata without its plugin content, and the content.
+
+    Metadata without content stays as it is, and so do bytes that are not a SummaryMetadata.
+    """
+    if not metadata:
+        return b"", b""
+    return _split_again(metadata) if len(metadata) <= _SMALL_METADATA else _split(metadata)
+
+
+def _split(metadata: bytes) -> tuple[bytes, bytes]:
+    try:
+        message = _parse("SummaryMetadata", metadata)
+        plugin = _parse("PluginData", b"".join(message.plugin_data))
+    except DecodeError:
+        return metadata, b""
+    content: bytes = plugin.content
+    if not content:
+        return metadata, b""
+    plugin.ClearField("content")
+    message.plugin_data[:] = [plugin.SerializeToString()]
+    return message.SerializeToString(), content
+
+
+_split_again: Final = functools.lru_cache(maxsize=4096)(_split)
+
+
+def _tensor_value(tag: bytes, metadata: bytes, serialized: bytes) -> tuple[bytes, float, bytes]:
     try:
         tensor = _parse("TensorProto", serialized)
         shape = _shape(b"".join(tensor.tensor_shape[:]))

@@ -9,15 +9,18 @@ from __future__ import annotations
 import enum
 import struct
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 class ValueKind(enum.IntEnum):
     """How a summary value stands on disk: which field holds it, and what its payload bytes are."""
 
-    #: A value that is all metadata, as PyTorch writes hyperparameters; no payload.
+    #: A value with neither a payload nor plugin content: it holds nothing.
     NONE = 0
     #: ``simple_value``; the number is in the scalar column, no payload.
     SIMPLE_VALUE = 1
@@ -41,6 +44,8 @@ class ValueKind(enum.IntEnum):
     META_GRAPH_DEF = 10
     #: The payload is a RunMetadata; the tag is the one it was tagged with.
     RUN_METADATA = 11
+    #: A value that is all metadata, as PyTorch writes hyperparameters; the payload is the plugin content.
+    PLUGIN_CONTENT = 12
 
 
 #: Rank of a tensor that says its rank is unknown.
@@ -55,7 +60,8 @@ class ValueForm:
     """What the values of one form have in common.
 
     ``dtype`` is TensorFlow's DataType number (0 where the value is no tensor), ``shape`` the tensor's shape
-    (``None`` where its rank is unknown), ``metadata`` the serialized SummaryMetadata (empty where there was none).
+    (``None`` where its rank is unknown), ``metadata`` the serialized SummaryMetadata (empty where there was none). It
+    lacks the plugin content, which may be another one for each value, and long.
     """
 
     tag: bytes
@@ -126,7 +132,8 @@ class ValueColumns:
 
     ``wall_time`` is in seconds since the epoch, ``payload_offset`` in bytes of the file. The
     scalar column holds float32 values widened to float64, and NaN where the payload holds the value. ``marks`` are the
-    events between the rows that have none.
+    events between the rows that have none. ``contents`` has an item for each row with plugin content beside its
+    payload, in the order of the rows.
     """
 
     def __init__(self) -> None:
@@ -139,11 +146,13 @@ class ValueColumns:
         self.payload_length = np.empty(0, np.int32)
         self.size = 0
         self.marks: list[Mark] = []
+        self._contents = bytearray()
 
     def clear(self) -> None:
-        """Forget rows and marks, but keep the memory."""
+        """Forget rows, marks and contents, but keep the memory of the rows."""
         self.size = 0
         self.marks.clear()
+        self._contents.clear()
 
     def reserve(self, capacity: int) -> None:
         """Make room for ``capacity`` rows in all, keeping those that are set."""
@@ -152,6 +161,20 @@ class ValueColumns:
             new = np.empty(capacity, old.dtype)
             new[: self.size] = old[: self.size]
             setattr(self, name, new)
+
+    @property
+    def contents(self) -> npt.NDArray[np.void]:
+        """Where plugin contents are: ``row``, and ``offset`` and ``length`` in bytes of the file."""
+        return np.frombuffer(bytes(self._contents), CONTENT_DTYPE)
+
+    @property
+    def has_contents(self) -> bool:
+        """Whether any row has plugin content beside its payload."""
+        return bool(self._contents)
+
+    def add_contents(self, packed: bytes | bytearray) -> None:
+        """Add items of ``contents`` as bytes: of ``pack_content``, or an array's."""
+        self._contents += packed
 
     def extend(self, rows: bytes | bytearray) -> None:
         """Add rows that ``pack_row`` made, one behind the other."""
@@ -179,6 +202,13 @@ _ROW_DTYPE: Final = np.dtype(list(zip(COLUMN_NAMES, ("<i4", "<f8", "<i8", "<f8",
 #: One row as bytes, its cells given in the order of the columns. To pack a row and to unpack many at once costs half
 #: of what it takes to set six cells one by one.
 pack_row: Final = _ROW.pack
+ROW_SIZE: Final = _ROW.size
+
+#: Plugin content beside a payload: the row that it belongs to, and where it is in the file.
+CONTENT_DTYPE: Final = np.dtype([("row", "<i8"), ("offset", "<i8"), ("length", "<i4")])
+
+#: One item of ``ValueColumns.contents`` as bytes.
+pack_content: Final = struct.Struct("<qqi").pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,5 +231,8 @@ class ValueBlock:
 
     def payload(self, row: int) -> memoryview:
         """Return the payload bytes of one value, without a copy."""
-        start = int(self.columns.payload_offset[row]) - self.base
-        return self.buffer[start : start + int(self.columns.payload_length[row])]
+        return self.bytes_at(int(self.columns.payload_offset[row]), int(self.columns.payload_length[row]))
+
+    def bytes_at(self, offset: int, length: int) -> memoryview:
+        """Return bytes of the buffer by their offset in the file, without a copy."""
+        return self.buffer[offset - self.base : offset - self.base + length]

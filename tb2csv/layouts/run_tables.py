@@ -100,7 +100,7 @@ class RunTables:
     def write(self) -> RunReport:
         """Write all tables that are not joined, and return the account of the run."""
         held = 0
-        for item in self._reader.decode():
+        for item in self._reader.decode(with_contents=True):
             if isinstance(item, UndecodableValue):
                 self._report.append(UndecodableEntry(item.series.run, item.series.tag, item.step, item.detail))
                 self._undecodable.append(item)
@@ -146,14 +146,15 @@ class RunTables:
         selected = [account for account in series if account.is_selected]
         return RunReport(
             run=self._reader.run.name,
-            values_read=sum(account.points for account in series),
+            values_read=self._reader.values_read,
             values_written=sum(account.points - account.undecodable - account.left_out for account in selected),
-            values_filtered=sum(account.left_out if account.is_selected else account.points for account in series),
+            values_filtered=self._reader.values_filtered,
             values_undecodable=sum(account.undecodable for account in selected),
             tables=len(self.entries),
             sources=self._reader.files,
             undecodable=self._report,
             notes=self._notes(),
+            empty=self._reader.empty,
         )
 
     def _notes(self) -> list[Note]:
@@ -176,7 +177,7 @@ class RunTables:
         if piece.is_gathered:
             self.gathered.setdefault(rows.series[0].series.kind, []).append(piece.frame)
             return
-        is_joined = self._output.join.joins(rows.series[0].series.kind)
+        is_joined = self._output.join.joins(piece.kind or rows.series[0].series.kind)
         frame = piece.frame if is_joined else self._timed(piece.frame, rows.series, rows.bounds)
         with_files = {id(rows.series_of(file.row)) for file in piece.files}
         steps, wall_times = piece.frame["step"], piece.frame["wall_time"]

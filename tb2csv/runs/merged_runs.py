@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -47,6 +48,21 @@ class MergedRun:
         return [account for reader in self._readers for account in reader.files]
 
     @property
+    def empty(self) -> Counter[str]:
+        """How many values of each selected tag hold nothing."""
+        return sum((reader.empty for reader in self._readers), Counter())
+
+    @property
+    def values_read(self) -> int:
+        """How many values have been read."""
+        return sum(reader.values_read for reader in self._readers)
+
+    @property
+    def values_filtered(self) -> int:
+        """How many of them are not selected."""
+        return sum(reader.values_filtered for reader in self._readers)
+
+    @property
     def started(self) -> float:
         """The wall time of the first event of all in seconds since the epoch; infinity where it is not known."""
         return min(reader.started for reader in self._readers)
@@ -64,7 +80,7 @@ class MergedRun:
             number -= len(reader.series)
         raise IndexError(number)
 
-    def decode(self) -> Iterator[Rows | UndecodableValue]:
+    def decode(self, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
         """Yield the rows of all selected series, run by run, with a column that tells the run."""
         import polars as pl
 
@@ -72,7 +88,7 @@ class MergedRun:
         for reader in self._readers:
             variants = _Variants(reader, first)
             column = pl.lit(reader.run.name, dtype=pl.String).alias(ORIGINAL_RUN)
-            for decoded in reader.decode():
+            for decoded in reader.decode(with_contents=with_contents):
                 item = variants.settle(decoded)
                 if isinstance(item, UndecodableValue):
                     yield item

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,8 +15,10 @@ from tb2csv.decoders import DecodeOptions, Decoder, Piece, Undecodable, Values, 
 from tb2csv.errors import UNREADABLE, Damage
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, NO_HEAD, EventFileReader, FileAccount, first_event
 from tb2csv.event_files.scanners import default_scanner
-from tb2csv.event_files.values import ValueBlock, ValueForm
+from tb2csv.event_files.values import ValueBlock, ValueForm, ValueKind
 from tb2csv.executors import ahead
+from tb2csv.runs.groupings import Grouping, series_at, with_sessions
+from tb2csv.runs.plugin_contents import ContentChanges
 from tb2csv.runs.restarts import GRAPH_KINDS, BriefHistory, FileHistory
 from tb2csv.runs.time_series import RememberedMetadata, TimeSeries, readable
 from tb2csv.selection import Selection
@@ -69,23 +73,7 @@ class Rows(NamedTuple):
 
     def series_of(self, value: int) -> SeriesAccount:
         """Return the series of one of the values."""
-        return self.series[_index(self.value_bounds, value)]
-
-
-@dataclass(slots=True)
-class Grouping:
-    """The values of a block sorted by series: ``order[bounds[i]:bounds[i + 1]]`` are the rows of series number i."""
-
-    block: ValueBlock
-    order: npt.NDArray[np.int64]
-    bounds: npt.NDArray[np.int64]
-    #: The numbers of the series that have values here, and how many rows were decoded of them before.
-    present: list[int] = field(default_factory=list)
-    rows_before: dict[int, int] = field(default_factory=dict)
-    #: The session of each value of the block, where a row plan asks for it.
-    sessions: npt.NDArray[np.int32] | None = None
-    #: Tells the number that each value of the block has in its series, where not all that are between are in the block.
-    ordinals: Callable[[], npt.NDArray[np.int64]] | None = None
+        return self.series[series_at(self.value_bounds, value)]
 
 
 @dataclass(slots=True)
@@ -121,6 +109,10 @@ class RunReader:
         self.run = run
         self._subrun = subrun
         self.series: list[SeriesAccount] = []
+        #: How many values of each selected tag hold nothing, neither a payload nor plugin content: they belong to no
+        #: series.
+        self.empty: Counter[str] = Counter()
+        self._empty_filtered = 0
         self._scanner = default_scanner()
         self._selection = selection or Selection()
         self._options = options or DecodeOptions()
@@ -143,6 +135,18 @@ class RunReader:
     def files(self) -> list[FileAccount]:
         """The accounts of the files that have been read, in the order of the first reading."""
         return [progress.account for progress in self._progress.values()]
+
+    @property
+    def values_read(self) -> int:
+        """How many values have been read and grouped."""
+        return sum(account.points for account in self.series) + self.empty.total() + self._empty_filtered
+
+    @property
+    def values_filtered(self) -> int:
+        """How many of them are not selected."""
+        unselected = (account.points for account in self.series if not account.is_selected)
+        left_out = (account.left_out for account in self.series if account.is_selected)
+        return sum(unselected) + sum(left_out) + self._empty_filtered
 
     @property
     def started(self) -> float:
@@ -206,7 +210,7 @@ class RunReader:
 
     def _remember(self, file: EventFile, account: FileAccount, block: ValueBlock) -> None:
         """Keep what tells of restarts; of values in a file that is alone and has no marks there is nothing to tell."""
-        self._learn_forms()
+        self._learn_forms(block)
         if len(self.run.files) == 1 and not account.marks and set(GRAPH_KINDS).isdisjoint(self._kinds.tolist()):
             return
         columns, size = block.columns, len(block)
@@ -218,30 +222,35 @@ class RunReader:
         for block in self.scan():
             self.group(block)
 
-    def decode(self, kind: str | None = None) -> Iterator[Rows | UndecodableValue]:
+    def decode(self, kind: str | None = None, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
         """Yield the rows of all selected series, chunk by chunk, each series' rows in file order.
 
-        With ``kind``, only series of that kind are decoded; the accounts are of all.
+        With ``kind``, only series of that kind are decoded; the accounts are of all. ``with_contents`` yields the
+        changes of plugin content as well, as rows of a table beside the series' own.
         """
 
         def is_wanted(number: int) -> bool:
             account = self.series[number]
             return account.is_selected and kind in {None, account.series.kind}
 
+        contents = ContentChanges() if with_contents else None
         for grouping in ahead(map(self.group, self.scan()), lambda: self._has_more):
-            yield from self.decode_grouping(grouping, is_wanted)
+            yield from self.decode_grouping(grouping, is_wanted, contents)
 
     def decode_grouping(
-        self, grouping: Grouping, is_wanted: Callable[[int], bool]
+        self, grouping: Grouping, is_wanted: Callable[[int], bool], contents: ContentChanges | None = None
     ) -> Iterator[Rows | UndecodableValue]:
-        """Yield the rows of those series in a grouped block whose numbers are wanted."""
+        """Yield the rows of those series in a grouped block whose numbers are wanted.
+
+        With ``contents``, which knows those of the blocks before, the changes of plugin content are among them.
+        """
         load_polars()
         batches: dict[tuple[Decoder, str], list[int]] = {}
         for number in grouping.present:
             if is_wanted(number):
                 batches.setdefault((self.series[number].decoder, self._signatures[number]), []).append(number)
         for (decoder, _), numbers in batches.items():
-            for decoded in self._decode_batch(decoder, numbers, grouping):
+            for decoded in self._decode_batch(decoder, numbers, grouping, contents):
                 self.on_bytes(0)  # a chunk may take long, and whoever is told may want to end it
                 yield decoded
 
@@ -269,16 +278,17 @@ class RunReader:
         return self._forms
 
     def series_numbers(self, block: ValueBlock) -> npt.NDArray[np.int32]:
-        """Return the number of each value's series, an index of ``series``."""
-        self._learn_forms()
+        """Return the number of each value's series, an index of ``series``; -1 for a value that holds nothing."""
+        self._learn_forms(block)
         return self._series_of_form[block.columns.form_id[: len(block)]]
 
     def regroup(self, block: ValueBlock, rows_before: Mapping[int, int]) -> Grouping:
         """Sort the values of a block by series; ``rows_before`` tells how many rows were decoded of each before."""
         size = len(block)
-        self._learn_forms()
-        order, bounds = np.empty(size, np.int64), np.empty(len(self.series) + 1, np.int64)
-        self._scanner.group(block.columns.form_id[:size], self._series_of_form, order, bounds)
+        self._learn_forms(block)
+        order, bounds = np.empty(size, np.int64), np.empty(len(self.series) + 2, np.int64)
+        self._scanner.group(block.columns.form_id[:size], self._series_of_form + 1, order, bounds)
+        order, bounds = order[bounds[1] :], bounds[1:] - bounds[1]  # without the values that hold nothing
         present = np.flatnonzero(np.diff(bounds)).tolist()
         return Grouping(block, order, bounds, present, {number: rows_before.get(number, 0) for number in present})
 
@@ -299,23 +309,47 @@ class RunReader:
             account.last_row = self._rows_before + int(last)
             account.points += int(bounds[number + 1] - bounds[number])
         self._rows_before += len(block)
+        if len(order) < len(block):
+            self._count_empty(block)
         return grouping
 
-    def _learn_forms(self) -> None:
-        """Find the series of every form that has been met since the last time."""
+    def _count_empty(self, block: ValueBlock) -> None:
+        form_id = block.columns.form_id[: len(block)]
+        forms, counts = np.unique(form_id[self._series_of_form[form_id] < 0], return_counts=True)
+        for number, count in zip(forms.tolist(), counts.tolist(), strict=True):
+            tag = readable(self._forms[number].tag)
+            if self._selection.includes_tag(tag):
+                self.empty[tag] += count
+            else:
+                self._empty_filtered += count
+
+    def _learn_forms(self, block: ValueBlock) -> None:
+        """Find the series of every form that has its first value in a block."""
         known = len(self._forms)
-        if len(self._form_table) == known:
+        form_id = block.columns.form_id[: len(block)]
+        if len(self._form_table) == known or not len(block):
             return
+
+        @functools.cache
+        def first_rows() -> npt.NDArray[np.int64]:
+            # Forms are numbered in the order of their first values.
+            return np.flatnonzero(np.diff(np.maximum.accumulate(form_id), prepend=known - 1) > 0)
+
         numbers = []
-        for form_id in range(known, len(self._form_table)):
-            form = ValueForm.from_key(self._form_table.key(form_id))
+        for number in range(known, int(form_id.max()) + 1):
+            form = ValueForm.from_key(self._form_table.key(number))
             self._forms.append(form)
-            numbers.append(self._series_number(form))
+
+            def first_value(place: int = number - known) -> Values:
+                rows = first_rows()[place : place + 1]
+                return Values(block, rows, self._forms, lambda: np.zeros(1, np.int64), self._options)
+
+            numbers.append(-1 if form.kind == ValueKind.NONE else self._series_number(form, first_value))
         self._series_of_form = np.append(self._series_of_form, np.array(numbers, np.int32))
         self._kinds = np.append(self._kinds, np.array([form.kind for form in self._forms[known:]], np.int8))
 
-    def _series_number(self, form: ValueForm) -> int:
-        plugin_name, metadata = self._metadata.of(form)
+    def _series_number(self, form: ValueForm, first_value: Callable[[], Values]) -> int:
+        plugin_name, metadata = self._metadata.of(form, lambda: bytes(first_value().content(0)))
         decoder, signature = choose_decoder(plugin_name, form, self._options)
         key = (form.tag, decoder.kind, signature)
         number = self._series_ids.get(key)
@@ -332,9 +366,9 @@ class RunReader:
         return number
 
     def _decode_batch(
-        self, decoder: Decoder, numbers: list[int], grouping: Grouping
+        self, decoder: Decoder, numbers: list[int], grouping: Grouping, contents: ContentChanges | None
     ) -> Iterator[Rows | UndecodableValue]:
-        order, bounds = _joined(numbers, grouping)
+        order, bounds = grouping.rows_of(numbers)
         before = np.array([grouping.rows_before[number] for number in numbers])
 
         def ordinal() -> npt.NDArray[np.int64]:
@@ -345,9 +379,10 @@ class RunReader:
 
         values = Values(grouping.block, order, self._forms, ordinal, self._options)
         accounts = [self.series[number] for number in numbers]
+        sessions = None if grouping.sessions is None else grouping.sessions[order]
         for decoded in decoder.decode(values):
             if isinstance(decoded, Undecodable):
-                account = accounts[_index(bounds, decoded.row)]
+                account = accounts[series_at(bounds, decoded.row)]
                 account.undecodable += 1
                 row = decoded.row
                 yield UndecodableValue(
@@ -358,33 +393,13 @@ class RunReader:
                     bytes(values.payload(row)) if decoded.payload is None else decoded.payload,
                 )
             elif decoded.start < decoded.stop:
-                first, last = _index(bounds, decoded.start), _index(bounds, decoded.stop - 1)
+                first, last = series_at(bounds, decoded.start), series_at(bounds, decoded.stop - 1)
                 concerned = bounds[first : last + 2]
                 piece = decoded
-                if grouping.sessions is not None and not piece.is_gathered:
-                    piece = _with_sessions(piece, grouping.sessions[order])
+                if sessions is not None and not piece.is_gathered:
+                    piece = with_sessions(piece, sessions)
                 yield Rows(piece, accounts[first : last + 1], piece.row_bounds(concerned), concerned)
-
-
-def _joined(numbers: list[int], grouping: Grouping) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the rows of some series of a block, one series after the other, and where each starts."""
-    starts, stops = grouping.bounds[numbers], grouping.bounds[np.array(numbers) + 1]
-    bounds = np.concatenate(([0], np.cumsum(stops - starts)))
-    order = grouping.order
-    if bounds[-1] < len(order):
-        order = np.concatenate([order[a:b] for a, b in zip(starts, stops, strict=True)])  # not all are selected
-    return order, bounds
-
-
-def _with_sessions(piece: Piece, sessions: npt.NDArray[np.int32]) -> Piece:
-    """Return a piece with a column ``session`` behind its ``step``; ``sessions`` has one for each of the values."""
-    import polars as pl
-
-    column = pl.Series("session", np.repeat(sessions[piece.start : piece.stop], piece.counts))
-    frame = piece.frame.clone().insert_column(piece.frame.get_column_index("step") + 1, column)
-    return replace(piece, frame=frame)
-
-
-def _index(bounds: npt.NDArray[np.int64], row: int) -> int:
-    """Return which series a row belongs to."""
-    return int(np.searchsorted(bounds, row, side="right")) - 1
+        if contents and not getattr(decoder, "reads_content", False):
+            for index, piece in contents.pieces(values, numbers, bounds, sessions):
+                concerned = bounds[index : index + 2]
+                yield Rows(piece, accounts[index : index + 1], piece.row_bounds(concerned), concerned)

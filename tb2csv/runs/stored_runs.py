@@ -16,10 +16,12 @@ import numpy as np
 from tb2csv.errors import UNREADABLE, Damage, LogdirError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.event_files.values import COLUMN_NAMES, ValueBlock, ValueColumns
+from tb2csv.runs.plugin_contents import ContentChanges
 from tb2csv.runs.restarts import RunHistory
 from tb2csv.runs.run_reader import Rows, RunReader, UndecodableValue
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterable, Iterator
 
     import numpy.typing as npt
@@ -116,6 +118,21 @@ class StoredRun:
         return self._reader.files
 
     @property
+    def empty(self) -> Counter[str]:
+        """How many values of each selected tag hold nothing."""
+        return self._reader.empty
+
+    @property
+    def values_read(self) -> int:
+        """How many values have been read."""
+        return self._reader.values_read
+
+    @property
+    def values_filtered(self) -> int:
+        """How many of them are not selected."""
+        return self._reader.values_filtered
+
+    @property
     def started(self) -> float:
         """The wall time of the run's first event in seconds since the epoch; infinity where it is not known."""
         return self._reader.started
@@ -155,6 +172,7 @@ class StoredRun:
         on_bytes: Callable[[int], None] = lambda _: None,
         *,
         skip_unreadable: bool = False,
+        with_contents: bool = False,
     ) -> Iterator[Rows | UndecodableValue]:
         """Yield the rows of the wanted series, in file order; payloads are read again.
 
@@ -167,7 +185,8 @@ class StoredRun:
         for account, count in zip(self.series, counts, strict=True):
             if is_wanted(account):
                 account.undecodable, account.left_out = 0, account.points - count
-        yield from self._decoded(asked, asked.keep, skip_unreadable=skip_unreadable)
+        contents = ContentChanges() if with_contents else None
+        yield from self._decoded(asked, asked.keep, contents, skip_unreadable=skip_unreadable)
 
     def samples(
         self, is_wanted: Callable[[SeriesAccount], bool], rows: RowSelection | None = None
@@ -194,17 +213,23 @@ class StoredRun:
             begin, end = end, 4 * end
 
     def _asked_for(self, is_wanted: Callable[[SeriesAccount], bool], rows: RowSelection | None) -> _AskedFor:
-        wanted = np.array([is_wanted(account) for account in self.series], np.bool_)
+        # The last one is of the values that hold nothing: their number is -1.
+        wanted = np.array([*(is_wanted(account) for account in self.series), False], np.bool_)
         blocks = self._blocks_in_order()
         parts = [self._reader.series_numbers(ValueBlock(stored.columns, memoryview(b""), 0)) for stored in blocks]
         numbers = np.concatenate([np.empty(0, np.int32), *parts])
         if rows is None or rows.is_everything:
             return _AskedFor(blocks, numbers, wanted[numbers], None)
-        plan = rows.plan(self._history(blocks), numbers)
+        plan = rows.plan(self._history(blocks), numbers + 1)
         return _AskedFor(blocks, numbers, wanted[numbers] & plan.keep, plan.sessions)
 
     def _decoded(
-        self, asked: _AskedFor, keep: npt.NDArray[np.bool_], *, skip_unreadable: bool = False
+        self,
+        asked: _AskedFor,
+        keep: npt.NDArray[np.bool_],
+        contents: ContentChanges | None = None,
+        *,
+        skip_unreadable: bool = False,
     ) -> Iterator[Rows | UndecodableValue]:
         """Yield the rows of those values that are kept."""
         ordinals = functools.cache(lambda: _ranks(asked.numbers))
@@ -222,7 +247,8 @@ class StoredRun:
                         if not skip_unreadable:
                             message = _unreadable(stored.file.location, error) + "; refresh reads what there is now."
                             raise LogdirError(message) from error
-                        is_lost = columns.payload_length[part] > 0
+                        begins, ends = _extents(columns, part)
+                        is_lost = ends > begins
                         lost, kept = part[is_lost], part[~is_lost]
                         yield from self._lost(stored, lost, asked.numbers[first + lost], error)
                     places = first + kept
@@ -230,7 +256,7 @@ class StoredRun:
                     grouping = self._reader.regroup(ValueBlock(taken, memoryview(data), base), {})
                     grouping.sessions = None if asked.sessions is None else asked.sessions[places]
                     grouping.ordinals = lambda places=places: ordinals()[places]
-                    yield from self._reader.decode_grouping(grouping, lambda _: True)
+                    yield from self._reader.decode_grouping(grouping, lambda _: True, contents)
             first += columns.size
 
     def _lost(
@@ -292,11 +318,15 @@ class RowReader(StoredRun):
         on_bytes: Callable[[int], None] | None = None,
         *,
         skip_unreadable: bool = True,
+        with_contents: bool = False,
     ) -> Iterator[Rows | UndecodableValue]:
         """Read the run, and yield the chosen rows of all selected series, unless told otherwise."""
         on_bytes = on_bytes or self._on_bytes
         self.refresh(on_bytes=on_bytes)
-        yield from super().decode(is_wanted, rows or self._rows, on_bytes, skip_unreadable=skip_unreadable)
+        rows = rows or self._rows
+        yield from super().decode(
+            is_wanted, rows, on_bytes, skip_unreadable=skip_unreadable, with_contents=with_contents
+        )
 
 
 def _column(blocks: list[ValueColumns], name: str) -> npt.NDArray[Any]:
@@ -314,7 +344,36 @@ def _taken(columns: ValueColumns, rows: npt.NDArray[np.int64] | slice, size: int
     for name in COLUMN_NAMES:
         setattr(taken, name, getattr(columns, name)[rows].copy())
     taken.size = size
+    if isinstance(rows, slice):
+        taken.add_contents(columns.contents.tobytes())
+    elif columns.has_contents:
+        contents, places = _contents_of(columns, rows)
+        contents["row"] = places
+        taken.add_contents(contents.tobytes())
     return taken
+
+
+def _contents_of(
+    columns: ValueColumns, rows: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
+    """Return the plugin contents beside the payloads of some rows, and the place that each one's row has among them."""
+    contents = columns.contents
+    places = np.searchsorted(rows, contents["row"])
+    is_there = np.append(rows, -1)[places] == contents["row"]
+    return contents[is_there], places[is_there]
+
+
+def _extents(columns: ValueColumns, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return where the bytes of each row begin and end in the file, payload and plugin content; 0 for none."""
+    has_payload = columns.payload_length[rows] > 0
+    begins = np.where(has_payload, columns.payload_offset[rows], 0)
+    ends = np.where(has_payload, begins + columns.payload_length[rows], 0)
+    if columns.has_contents:
+        contents, places = _contents_of(columns, rows)
+        offsets = contents["offset"]
+        begins[places] = np.where(has_payload[places], np.minimum(begins[places], offsets), offsets)
+        ends[places] = np.maximum(ends[places], offsets + contents["length"])
+    return begins, ends
 
 
 def _payloads(
@@ -324,11 +383,10 @@ def _payloads(
 
     Raises OSError where they cannot be read; ``source`` is asked for only where there are any.
     """
-    rows = rows[columns.payload_length[rows] > 0]
-    if not rows.size:
+    begins, ends = _extents(columns, rows)
+    if not ends.any():
         return b"", 0
-    begins = columns.payload_offset[rows]
-    start, stop = int(begins.min()), int((begins + columns.payload_length[rows]).max())
+    start, stop = int(begins[ends > 0].min()), int(ends.max())
     data = source().read_at(start, stop - start)
     if len(data) < stop - start:
         raise OSError(0, "it is shorter than it was")
@@ -342,7 +400,7 @@ def _unreadable(what: str, error: OSError) -> str:
 def _ranks(numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     """Return for each value how many of the same number stand before it."""
     order = np.argsort(numbers, kind="stable")
-    counts = np.bincount(numbers)
+    counts = np.bincount(numbers + 1)
     ranks = np.empty(len(numbers), np.int64)
     ranks[order] = np.arange(len(numbers)) - np.repeat(np.cumsum(counts) - counts, counts)
     return ranks
@@ -351,10 +409,10 @@ def _ranks(numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
 def _stretches(columns: ValueColumns, rows: npt.NDArray[np.int64], chunk_size: int) -> Iterator[npt.NDArray[np.int64]]:
     """Split rows where their payloads lie far apart in the file, or would be more than a chunk together."""
     # A row without a payload lies where the one before it does, wherever it says that it would begin.
-    has_payload = columns.payload_length[rows] > 0
-    ends = np.where(has_payload, columns.payload_offset[rows] + columns.payload_length[rows], 0)
+    begins, ends = _extents(columns, rows)
+    has_bytes = ends > 0
     ends = np.maximum.accumulate(ends)
-    begins = np.where(has_payload, columns.payload_offset[rows], ends)
+    begins = np.where(has_bytes, begins, ends)
     borders = np.flatnonzero(begins[1:] - ends[:-1] > _GAP) + 1
     for piece, position in zip(np.split(rows, borders), np.split(ends, borders), strict=True):
         if piece.size:

@@ -17,6 +17,8 @@ from tb2csv.event_files.reference import read_metadata
 from tb2csv.event_files.values import ValueKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tb2csv.event_files.scanners import Scanner
     from tb2csv.event_files.values import ValueForm
 
@@ -71,27 +73,28 @@ class RememberedMetadata:
         self._read_metadata = scanner.read_metadata
         self._by_tag: dict[bytes, SeriesMetadata] = {}
 
-    def of(self, form: ValueForm) -> tuple[str, SeriesMetadata]:
+    def of(self, form: ValueForm, content: Callable[[], bytes]) -> tuple[str, SeriesMetadata]:
         """Return the plugin name and the metadata of a value of this form, and remember its metadata for the tag.
 
+        ``content`` returns the value's plugin content.
         A value's own metadata counts before what is remembered, so that a tag which two plugins write is read right.
         """
-        own = self._parse(form.metadata)
+        own = self._parse(form.metadata, content)
         known = self._by_tag.get(form.tag)
         if known is None or (not known.plugin_name and own.plugin_name):
             known = self._by_tag[form.tag] = own
         metadata = own if own.plugin_name else known
         return LEGACY_PLUGIN_NAMES.get(form.kind, metadata.plugin_name), metadata
 
-    def _parse(self, serialized: bytes) -> SeriesMetadata:
+    def _parse(self, serialized: bytes, content: Callable[[], bytes]) -> SeriesMetadata:
         """Return what a SummaryMetadata says; what is none is that of no plugin, for its values are still read."""
         if not serialized:
             return _NO_METADATA
         parts = self._read_metadata(serialized) or read_metadata(serialized)
         if parts is None:
             return _NO_METADATA
-        plugin_name, content, display_name, description = parts
-        return SeriesMetadata(readable(plugin_name), readable(display_name), readable(description), content)
+        plugin_name, _, display_name, description = parts
+        return SeriesMetadata(readable(plugin_name), readable(display_name), readable(description), content())
 
 
 def readable(name: bytes) -> str:

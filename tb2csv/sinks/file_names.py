@@ -36,7 +36,7 @@ from typing import Final
 #: renames the tables of tags that happen to end in it.
 RESERVED_ENDINGS: Final = (
     *(".csv", ".tsv", ".parquet", ".arrow", ".feather", ".json", ".jsonl", ".ndjson", ".npy", ".npz"),
-    *(".stats", ".nodes", ".undecodable", ".files"),
+    *(".stats", ".nodes", ".contents", ".undecodable", ".files"),
     *(".gz", ".bz2", ".xz", ".zst", ".zip"),
     *(".tmp", ".lock"),
 )
@@ -45,7 +45,7 @@ RESERVED_ENDINGS: Final = (
 RESERVED_FOLDERS: Final = frozenset(
     {
         *("scalars", "histograms", "histogram_stats", "tensors", "text", "images", "audio", "hparams"),
-        *("pr_curves", "graphs", "custom_scalars", "meshes", "blobs"),
+        *("plugin_contents", "pr_curves", "graphs", "custom_scalars", "meshes", "blobs"),
     }
 )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 import numpy as np
 
 from tb2csv.event_files.values import ValueKind
+from tb2csv.runs.plugin_contents import CONTENTS_KIND
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.stored_runs import growth_of
 from tb2csv.tensorboard_plugin.table_sizes import bytes_of_table, size_of_value
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tb2csv.errors import Damage
-    from tb2csv.event_files.values import ValueForm
+    from tb2csv.event_files.values import ValueBlock, ValueForm
     from tb2csv.logdir import Run
     from tb2csv.runs.run_reader import SeriesAccount
 
@@ -84,6 +85,9 @@ class CountedRun:
         self._series_of_form: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._values: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._payload: npt.NDArray[np.float64] = np.empty(0, np.float64)
+        #: The latest plugin content of each series, by number; and the series in which it has changed.
+        self._contents: dict[int, bytes] = {}
+        self._changing: set[int] = set()
         return RunReader(run, chunk_size=_CHUNK_SIZE)
 
     @property
@@ -121,12 +125,23 @@ class CountedRun:
             form_id = block.columns.form_id[:size]
             forms = len(reader.forms)
             self._series_of_form = _longer(self._series_of_form, forms)
-            self._series_of_form[form_id] = reader.series_numbers(block)
+            numbers = self._series_of_form[form_id] = reader.series_numbers(block)
+            self._compare_contents(block, numbers)
             self._values = _longer(self._values, forms) + np.bincount(form_id, minlength=forms)
             payload = np.bincount(form_id, block.columns.payload_length[:size], forms)
             self._payload = _longer(self._payload, forms) + payload
         self._counted = self._count()
         self._is_reading = False
+
+    def _compare_contents(self, block: ValueBlock, numbers: npt.NDArray[np.int32]) -> None:
+        """Find the series whose plugin content changes: it has a table beside theirs."""
+        if not block.columns.has_contents:
+            return
+        for row, offset, length in block.columns.contents.tolist():
+            number, content = int(numbers[row]), bytes(block.bytes_at(offset, length))
+            if self._contents.setdefault(number, content) != content:
+                self._changing.add(number)
+                self._contents[number] = content
 
     def _count(self) -> list[CountedSeries]:
         if self._reader is None:
@@ -143,6 +158,8 @@ class CountedRun:
                 signature = self._reader.signature(number) if series.kind in _OF_SEVERAL_COLUMNS else ""
                 columns = _SMALL_FLOAT.sub("float32", signature)
                 _add(whole, account, columns, forms.get(number, []))
+                if number in self._changing and not getattr(account.decoder, "reads_content", False):
+                    whole.tables += (CountedTable(CONTENTS_KIND, series.tag_bytes, series.variant, series.kind),)
         return list(counted.values())
 
     def _forms_by_series(self, reader: RunReader) -> dict[int, list[tuple[ValueForm, int, float]]]:

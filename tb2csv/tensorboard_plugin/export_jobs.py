@@ -336,7 +336,7 @@ class ExportJobs:
 def _told(report: Report) -> dict[str, Any]:
     """Return a report as the page shows it, its lists cut."""
     whole = report.to_json(page_spelling)
-    counts = ("values_read", "values_written", "values_filtered", "values_undecodable", "tables")
+    counts = ("values_read", "values_written", "values_filtered", "values_undecodable", "values_empty", "tables")
     lists = ("damage", "undecodable", "notes")
     return {
         **{name: whole[name] for name in counts},

@@ -75,6 +75,7 @@ def report(**changes: Any) -> dict[str, Any]:
         "values_written": 1234,
         "values_filtered": 0,
         "values_undecodable": 0,
+        "values_empty": 0,
         "tables": 12,
         "damage": [],
         "undecodable": [],

@@ -22,6 +22,7 @@
  * @property {number} values_written
  * @property {number} values_filtered
  * @property {number} values_undecodable
+ * @property {number} values_empty
  * @property {number} tables
  * @property {any[]} damage
  * @property {number} damage_count

@@ -1,0 +1,84 @@
+"""The plugin content of each value, and the table of it beside a tag's own.
+
+A plugin may keep data in the metadata of a value (``plugin_data.content``). Most writers repeat the same content with
+each value of a tag, and the data package has it once. If it changes, a table lists the changes: a row for the first
+value, and one for each value whose content is not that of the value before it. A value without content keeps that of
+the value before it: TensorFlow 1 writes metadata once for each tag.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tb2csv.decoders import Piece
+from tb2csv.runs.groupings import series_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from tb2csv.decoders import Values
+
+CONTENTS_PART: Final = "contents"
+CONTENTS_KIND: Final = "plugin_contents"
+
+
+class ContentChanges:
+    """Finds the changes of plugin content in each series, block by block in the order of the values."""
+
+    def __init__(self) -> None:
+        """Start before the first value."""
+        self._latest: dict[int, bytes] = {}
+        #: The row of the first value, as long as no other content has been met.
+        self._first: dict[int, tuple[Any, ...]] = {}
+
+    def pieces(
+        self,
+        values: Values,
+        keys: Sequence[int],
+        bounds: npt.NDArray[np.int64],
+        sessions: npt.NDArray[np.int32] | None,
+    ) -> Iterator[tuple[int, Piece]]:
+        """Yield the changes in those series that have any, each as its index and a piece of its own table.
+
+        Args:
+            values: values of several series, one series after the other.
+            keys: what each series is known by from block to block.
+            bounds: the value that each series starts with, and the number of values.
+            sessions: the session of each value, if the table has a column for it.
+        """
+        if not values.block.columns.has_contents:
+            return
+        rows: dict[int, list[tuple[Any, ...]]] = {}
+        counts = np.zeros(len(values), np.int64)
+        for value, content in values.contents():
+            index = series_at(bounds, value)
+            key = keys[index]
+            session = () if sessions is None else (int(sessions[value]),)
+            row = (float(values.wall_time[value]), int(values.step[value]), *session, content)
+            if key not in self._latest:
+                self._first[key] = row
+            elif self._latest[key] != content:
+                changed = [*([self._first.pop(key)] if key in self._first else []), row]
+                rows.setdefault(index, []).extend(changed)
+                counts[value] += len(changed)
+            self._latest[key] = content
+        for index, found in rows.items():
+            start, stop = int(bounds[index]), int(bounds[index + 1])
+            frame = _frame(found, has_sessions=sessions is not None)
+            yield index, Piece(frame, start, stop, counts[start:stop], CONTENTS_PART, kind=CONTENTS_KIND)
+
+
+def _frame(rows: list[tuple[Any, ...]], *, has_sessions: bool) -> Any:
+    import polars as pl
+
+    schema: dict[str, type[pl.DataType]] = {"wall_time": pl.Float64, "step": pl.Int64}
+    if has_sessions:
+        schema["session"] = pl.Int32
+    schema["content"] = pl.String
+    cells = [(*row[:-1], base64.b64encode(row[-1]).decode("ascii")) for row in rows]
+    return pl.DataFrame(cells, schema, orient="row")
