@@ -599,7 +599,7 @@ def test_the_slope_of_an_activation_follows_from_gradients(
         (np.concatenate([np.geomspace(2, 0.1, 20), np.full(20, 0.5)]), set()),  # worse, yet better than at first
         (np.concatenate([np.full(20, -1.0), np.linspace(-1, 5, 20)]), {"diverging_end"}),
         (np.linspace(-1, -9, 20), set()),
-        ([1.0, 0.9] * 4 + [1e5, 1e6, 1e5, *np.geomspace(1e3, 0.5, 20)], {"diverging_growth"}),
+        ([1.0, 0.9] * 4 + [1e5, 1e6, 1e5, *np.geomspace(1e3, 0.5, 20)], {"diverging_growth", "spike_loss"}),
         ([1.0, 0.9, 1e5, 0.8, 0.7, 0.6, 0.5, 0.4], set()),
         (np.zeros(20), set()),
         # The losses of single samples.
@@ -620,7 +620,10 @@ def test_weights_that_do_not_move_are_found(tmp_path: Path) -> None:
         values += [tensor("weights/frozen/kernel", fixed)]
         values += [tensor("weights/live/kernel", fixed + 0.01 * step), tensor("gradients/live/kernel", fixed * 0.1)]
     rows = found(diagnose(log.write(tmp_path)))
-    assert rows == [("plateau_weights", "weights", "stuck", 0, 110, 12)]
+    assert rows == [
+        ("plateau_weights", "weights", "stuck", 0, 110, 12),
+        ("frozen_layer", "weights", "frozen", 0, 110, 12),
+    ]
 
 
 def test_rows_are_judged_in_the_order_in_which_they_were_written(tmp_path: Path) -> None:
@@ -630,7 +633,7 @@ def test_rows_are_judged_in_the_order_in_which_they_were_written(tmp_path: Path)
     again = np.linspace(1.4, 0.2, 10)
     events = [event(simple_value("loss", v), step=s + 6, wall_time=50.0) for s, v in enumerate(again)]
     write_run(tmp_path, *events, name=file_name(2), wall_time=50.0)
-    assert found(diagnose(tmp_path)) == []
+    assert found(diagnose(tmp_path)) == [("steps_back", "loss", "loss", 6, 6, 1)]
 
 
 def test_thresholds_and_steps_are_options(tmp_path: Path) -> None:
@@ -653,8 +656,8 @@ def test_thresholds_and_steps_are_options(tmp_path: Path) -> None:
 def test_every_rule_can_be_switched_by_its_threshold() -> None:
     assert set(RULES) <= set(THRESHOLDS)
     for rule in RULES.values():
-        assert rule.message.format(value=0.5)
-        assert rule.problem in {"not finite", "vanishing", "exploding", "dead", "saturated", "plateau", "diverging"}
+        assert rule.message.format(value=0.5, size=0.5)
+        assert rule.families
 
 
 def test_runs_are_judged_by_themselves(tmp_path: Path) -> None:
@@ -749,6 +752,7 @@ def test_damaged_bytes_are_told_and_make_the_status_3(capsys: pytest.CaptureFixt
     assert "42 bytes lost" in ran.stderr
     assert [(row["run"], row["rule"]) for row in parse_rows(ran.stdout)] == [
         ("restarted", "diverging_end"),
+        ("restarted", "steps_back"),
         ("tf2", "not_finite"),
     ]
 

@@ -1,4 +1,4 @@
-"""``tb2csv diagnose``: what is wrong with the networks whose training a log tells of."""
+"""The command ``tb2csv diagnose``: the training problems that a log shows."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from typing import Annotated
 import typer
 
 from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS
-from tb2csv.analysis.diagnosis.rules import THRESHOLDS
+from tb2csv.analysis.diagnosis.rules import RULES, THRESHOLDS
 from tb2csv.analysis.diagnosis.tag_families import FAMILIES
 from tb2csv.cli import options, table_output
-from tb2csv.cli.terminal import error_messages, exit_status, is_terminal, print_message, print_problems, progress
+from tb2csv.cli.terminal import (
+    EXIT_FOUND,
+    error_messages,
+    exit_status,
+    is_terminal,
+    print_message,
+    print_problems,
+    progress,
+)
 from tb2csv.errors import LogdirError, OptionError
+from tb2csv.selection import nearest
 
 
 def diagnose(  # noqa: PLR0913, PLR0917 - one parameter for each option
@@ -49,6 +58,14 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter for each option
             + ".",
         ),
     ] = [],  # noqa: B006
+    fail_on: Annotated[
+        list[str],
+        typer.Option(
+            "--fail-on",
+            metavar="RULE",
+            help=f"End with exit status {EXIT_FOUND} if this rule found something; repeatable.",
+        ),
+    ] = [],  # noqa: B006
     output: table_output.OutputOption = None,
     format: table_output.TextFormatOption = None,  # noqa: A002 - the option's name
     json: table_output.TableJsonOption = False,
@@ -58,11 +75,12 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter for each option
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """Say what is wrong with the networks below LOGDIR, layer by layer: not finite, vanishing, exploding, dead.
+    """Find the training problems of the networks below LOGDIR, layer by layer.
 
-    Saturated layers, plateaus and diverging losses, too. It reads recorded gradients, weights, layer errors and
-    outputs, as tensors, histograms or statistics, and the loss; docs/diagnose.md explains every rule. What is found
-    does not change the exit status.
+    Gradients that vanish or explode, dead and saturated layers, NaN; losses that diverge, jump, stay or overfit;
+    learning rates of zero, and steps that go back. It reads recorded gradients, weights, layer errors and outputs, as
+    tensors, histograms or statistics, losses and learning rates; docs/diagnose.md explains every rule. Findings change
+    the exit status only with --fail-on.
     """
     with error_messages(debug=debug):
         from tb2csv.analysis.diagnosis.diagnosing import diagnose as find_faults
@@ -71,6 +89,7 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter for each option
         is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)
         name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
         thresholds = _thresholds(threshold)
+        _check_rules(fail_on)
         found = discover(logdir)
         with progress(found, shown=not quiet) as on_bytes:
             diagnosis = find_faults(
@@ -100,7 +119,15 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter for each option
                 print_message(line)
         if not is_drawn:
             table_output.write_table(diagnosis.findings, name, output, overwrite=overwrite, quiet=quiet)
-        raise typer.Exit(status)
+        is_failed = not set(diagnosis.findings["rule"]).isdisjoint(fail_on)
+        raise typer.Exit(EXIT_FOUND if is_failed else status)
+
+
+def _check_rules(names: list[str]) -> None:
+    for name in names:
+        if name not in RULES:
+            message = f"--fail-on {name}: there is no such rule; the nearest are {nearest([name], RULES)}."
+            raise OptionError(message)
 
 
 def _thresholds(given: list[str]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from tb2csv.analysis.diagnosis.tag_families import SCALAR_FAMILIES, SCALARS
 from tb2csv.cli.terminal import plural, print_result, printable, shortened
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def findings_table(rows: list[dict[str, Any]], width: int) -> Table:
 def _name(row: dict[str, Any]) -> str:
     """Return the layer and, where it is not clear of a tag, what of it was judged."""
     name = printable(row["layer"])
-    return name if row["family"] in {"loss", "scalars"} else f"{name} ({row['family']})"
+    return name if row["family"] in {*SCALAR_FAMILIES, SCALARS} else f"{name} ({row['family']})"
 
 
 def _steps(row: dict[str, Any]) -> str:
@@ -85,7 +86,7 @@ def judged_lines(diagnosis: Diagnosis) -> Iterator[str]:
 
 def _judged(row: dict[str, Any]) -> str:
     at = plural(row["points"], "step")
-    if row["family"] == "loss":
-        return f"{plural(row['layers'], 'loss', 'es')} at {at}"
     family = row["family"].replace("_", " ")
+    if row["family"] in SCALAR_FAMILIES:
+        return f"{plural(row['layers'], family, 'es' if family.endswith('s') else 's')} at {at}"
     return f"{family} of {plural(row['layers'], 'layer')} at {at} ({row['sources']})"

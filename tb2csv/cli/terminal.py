@@ -24,6 +24,8 @@ EXIT_ERROR: Final = 1
 EXIT_USAGE: Final = 2
 #: Converted or checked, but some bytes were damaged.
 EXIT_DAMAGED: Final = 3
+#: ``diagnose --fail-on`` found what it was to fail on.
+EXIT_FOUND: Final = 4
 
 _SHOWN: Final = 20
 

@@ -6,9 +6,11 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS, Network
-from tb2csv.analysis.diagnosis.observations import Observations, observe
+from tb2csv.analysis.diagnosis.observations import observe
 from tb2csv.analysis.diagnosis.rules import FOUND, RULES, THRESHOLDS
-from tb2csv.analysis.diagnosis.tag_families import LOSS, TagFamilies
+from tb2csv.analysis.diagnosis.rules.rule import MESSAGE, found_frame
+from tb2csv.analysis.diagnosis.scalar_series import step_count
+from tb2csv.analysis.diagnosis.tag_families import SCALAR_FAMILIES, TagFamilies
 from tb2csv.errors import OptionError
 from tb2csv.logdir import Logdir, discover
 from tb2csv.selection import Selection, nearest
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
     from tb2csv.report import Report
 
 
@@ -28,7 +31,7 @@ class Diagnosis(NamedTuple):
     ``findings`` has a row for each rule that fired of each layer, the worst problem of a run first: ``run, problem,
     rule, family, layer, first_step, last_step, points, observed, value, threshold, message``. ``points`` is at how many
     recorded steps it was so, of all that were ``observed``; ``value`` is the worst number that was compared with
-    ``threshold``. Of a loss, ``layer`` is its tag.
+    ``threshold``. Of a loss or another scalar, ``layer`` is its tag.
 
     ``judged`` says what could be judged at all: ``run, family, layers, first_step, last_step, points, sources``.
     """
@@ -72,9 +75,7 @@ def diagnose(  # noqa: PLR0913 - what may be asked for
     observations = observe(found, TagFamilies(families), selection or Selection(), workers=workers, on_bytes=on_bytes)
     network = Network(observations, steps)
     runs = [report.run for report in observations.report.runs]
-    return Diagnosis(
-        _in_order(_findings(network, known), runs), _in_order(_judged(observations), runs), observations.report
-    )
+    return Diagnosis(_in_order(_findings(network, known), runs), _in_order(_judged(network), runs), observations.report)
 
 
 def thresholds_with(given: Mapping[str, float]) -> dict[str, float]:
@@ -94,8 +95,13 @@ def _findings(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame
 
     parts = []
     for name, rule in RULES.items():
-        found = rule.find(network, thresholds).select(FOUND)
-        texts = [rule.message.format(value=value) for value in found["value"]]
+        is_read = network.families.intersection(rule.families)
+        found = rule.find(network, thresholds) if is_read else found_frame(())
+        words = found[MESSAGE] if MESSAGE in found.columns else [None] * len(found)
+        texts = [
+            (given or rule.message).format(value=value, size=abs(value))
+            for given, value in zip(words, found["value"], strict=True)
+        ]
         parts.append(
             found.select(
                 "run",
@@ -103,7 +109,7 @@ def _findings(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame
                 pl.lit(name).alias("rule"),
                 *FOUND[1:],
                 pl.lit(thresholds[next(iter(rule.thresholds))], pl.Float64).alias("threshold"),
-                pl.Series("message", texts, dtype=pl.String),
+                pl.Series(MESSAGE, texts, dtype=pl.String),
             )
         )
     return pl.concat(parts)
@@ -116,21 +122,23 @@ def _in_order(rows: pl.DataFrame, runs: list[str]) -> pl.DataFrame:
     return rows.sort(pl.col("run").replace_strict(places, return_dtype=pl.Int64), maintain_order=True)
 
 
-def _judged(observations: Observations) -> pl.DataFrame:
+def _judged(network: Network) -> pl.DataFrame:
     import polars as pl
 
-    span = [pl.col("step").min().alias("first_step"), pl.col("step").max().alias("last_step")]
+    observations = network.observations
     of_layers = observations.variables.group_by("run", "family", maintain_order=True).agg(
         pl.col("layer").n_unique().cast(pl.Int64).alias("layers"),
-        *span,
+        pl.col("step").min().alias("first_step"),
+        pl.col("step").max().alias("last_step"),
         pl.col("step").n_unique().cast(pl.Int64).alias("points"),
         pl.col("source").unique(maintain_order=True).str.join(", ").alias("sources"),
     )
-    losses = observations.scalars.filter(pl.col("family") == LOSS)
-    of_losses = losses.group_by("run", "family", maintain_order=True).agg(
-        pl.col("tag").n_unique().cast(pl.Int64).alias("layers"),
-        *span,
-        pl.col("step").n_unique().cast(pl.Int64).alias("points"),
-        pl.lit("scalar").alias("sources"),
-    )
-    return pl.concat([of_layers, of_losses])
+    of_scalars = []
+    for family in SCALAR_FAMILIES:
+        by_run: dict[str, list[ScalarSeries]] = {}
+        for series in network.scalars(family):
+            by_run.setdefault(series.run, []).append(series)
+        for run, several in by_run.items():
+            first, last = (min(int(each.step.min()) for each in several), max(int(each.step.max()) for each in several))
+            of_scalars.append((run, family, len(several), first, last, step_count(several), "scalar"))
+    return pl.concat([of_layers, pl.DataFrame(of_scalars, of_layers.schema, orient="row")])

@@ -6,12 +6,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.analysis.diagnosis.tag_families import GRADIENTS, LOSS, STATES, WEIGHTS, is_bias
+from tb2csv.analysis.diagnosis.layer_chains import layer_shapes, with_chains
+from tb2csv.analysis.diagnosis.loss_levels import loss_levels, median
+from tb2csv.analysis.diagnosis.tag_families import (
+    GRADIENTS,
+    LAYER_ERRORS,
+    LOSS,
+    STATES,
+    WEIGHTS,
+    is_bias,
+    is_kernel,
+    is_key_bias,
+)
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from tb2csv.analysis.diagnosis.layer_chains import Shape
+    from tb2csv.analysis.diagnosis.loss_levels import LossLevels
     from tb2csv.analysis.diagnosis.observations import Observations
+    from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
 
 #: At how many recorded steps running something must be so, where nobody says.
 DEFAULT_STEPS: Final = 3
@@ -21,8 +35,10 @@ SOURCES: Final = ("tensor", "statistics", "histogram")
 
 #: What a layer, or a variable of it, is known by.
 LAYER: Final = ("run", "family", "layer")
-#: What layers are compared within: one step of one run.
-MOMENT: Final = ("run", "family", "step", "time")
+#: The gradient of a bias that is such a small share of that of its kernel is a rounding error.
+_ROUNDING: Final = 1e-4
+#: Layers of which the errors of the last are not compared with the others.
+_LEAST_WITHOUT_LAST: Final = 3
 
 
 @dataclass(frozen=True)
@@ -35,7 +51,10 @@ class Network:
 
     @cached_property
     def variables(self) -> pl.DataFrame:
-        """A row for each variable and step, of the source that has the most steps; ``time`` tells rows of one step."""
+        """A row for each variable and step, of the source that has the most steps.
+
+        ``time`` counts the rows of one step. The gradients of biases without effect are left out.
+        """
         import polars as pl
 
         keys = [*LAYER, "variable"]
@@ -48,11 +67,32 @@ class Network:
         best = rows.select(*keys, "source", "points", "rank").unique()
         best = best.sort("points", "rank", descending=[True, False]).unique(keys, keep="first").select(*keys, "source")
         chosen = rows.join(best, [*keys, "source"], "semi", nulls_equal=True)
-        return (
+        chosen = (
             chosen.with_columns(pl.col("order").min().over(LAYER))
             .sort("run", "family", "order", "layer", "variable", maintain_order=True)
             .with_columns(pl.int_range(pl.len()).over(*keys, "step").alias("time"))
         )
+        return chosen.join(_biases_without_effect(chosen), keys, "anti", maintain_order="left")
+
+    @cached_property
+    def shapes(self) -> dict[tuple[str, str], Shape]:
+        """The shapes of the layers that have a kernel and a bias, by run and layer."""
+        return layer_shapes(self.observations.variables)
+
+    @cached_property
+    def chains(self) -> pl.DataFrame:
+        """The layers' rows of gradients and layer errors, with their ``chain``.
+
+        Without the errors of the last layer: a softmax after it gives them a size of their own. With fewer than three
+        layers, there is no other to compare.
+        """
+        import polars as pl
+
+        rows = self.family(GRADIENTS, LAYER_ERRORS)
+        of_family = ("run", "family")
+        is_last = pl.col("order") == pl.col("order").max().over(of_family)
+        has_others = pl.col("layer").n_unique().over(of_family) >= _LEAST_WITHOUT_LAST
+        return with_chains(rows.filter(~(is_last & has_others & (pl.col("family") == LAYER_ERRORS))), self.shapes)
 
     @cached_property
     def layers(self) -> pl.DataFrame:
@@ -111,13 +151,33 @@ class Network:
             pl.col("family") == GRADIENTS, pl.col("variable").is_in(list(filter(is_bias, names)))
         )
 
-    @cached_property
-    def losses(self) -> pl.DataFrame:
-        """The losses of trainings: ``run, family, tag, step, value``; what is not finite is missing."""
+    @property
+    def moved(self) -> pl.Expr:
+        """An aggregation of the rows of a variable: how far its numbers are apart over all steps."""
         import polars as pl
 
-        losses = self.observations.scalars.filter(pl.col("family") == LOSS).sort("run", "tag", maintain_order=True)
-        return losses.with_columns(pl.when(pl.col("value").is_finite()).then("value"))
+        numbers = ("norm", "mean", "std", "min", "max")
+        return pl.max_horizontal((pl.col(name).max() - pl.col(name).min()).fill_null(0) for name in numbers)
+
+    @cached_property
+    def families(self) -> frozenset[str]:
+        """The families of which anything is recorded."""
+        of_layers = self.observations.variables["family"].unique().to_list()
+        return frozenset((*of_layers, *(series.family for series in self.observations.scalars)))
+
+    def scalars(self, family: str) -> list[ScalarSeries]:
+        """Return the scalars of a family."""
+        return [series for series in self.observations.scalars if series.family == family]
+
+    @cached_property
+    def losses(self) -> list[ScalarSeries]:
+        """The losses of trainings."""
+        return self.scalars(LOSS)
+
+    @cached_property
+    def loss_levels(self) -> list[LossLevels]:
+        """The levels of the losses that have more values than a fault must last."""
+        return [levels for series in self.losses if (levels := loss_levels(series, self.steps))]
 
     @cached_property
     def relative_gradients(self) -> pl.DataFrame:
@@ -128,8 +188,7 @@ class Network:
         import polars as pl
 
         gradients = self.family(GRADIENTS).with_row_index("row")
-        weights = self.family(WEIGHTS).filter(pl.col("scale") > 0)
-        weights = weights.select("run", "layer", "step", weight_norm="norm", weight_rms="rms").sort("step")
+        weights = self._weights.select("run", "layer", "step", weight_norm="norm", weight_rms="rms").sort("step")
         joined = gradients.sort("step", maintain_order=True).join_asof(
             weights, on="step", by=["run", "layer"], strategy="nearest", check_sortedness=False
         )
@@ -138,22 +197,57 @@ class Network:
         relative = pl.when(is_known).then(pl.coalesce(by_weights, pl.col("scale")))
         return joined.with_columns(relative.alias("relative")).sort("row")
 
+    def with_message(self, found: pl.DataFrame, recorded: str, other: str) -> pl.DataFrame:
+        """Return findings about relative gradients with the message for layers with recorded weights, or the other."""
+        import polars as pl
+
+        weights = self._weights.select("run", "layer", pl.lit(recorded).alias("message")).unique()
+        return found.join(weights, ["run", "layer"], "left", maintain_order="left").with_columns(
+            pl.col("message").fill_null(other)
+        )
+
+    @property
+    def _weights(self) -> pl.DataFrame:
+        """The layers' rows of weights that are not all zero."""
+        import polars as pl
+
+        return self.family(WEIGHTS).filter(pl.col("scale") > 0)
+
     @cached_property
     def learnt_runs(self) -> list[str]:
         """The runs in which a loss fell to a hundredth: gradients are meant to be small there."""
-        import polars as pl
-
-        levels = (
-            self.losses.drop_nulls("value")
-            .group_by("run", "tag")
-            .agg(
-                pl.col("value").head(self.steps).median().alias("first"),
-                pl.col("value").tail(self.steps).median().alias("last"),
-            )
-        )
-        fallen = levels.filter(pl.col("first") > 0, pl.col("last") <= LEARNT * pl.col("first"))
-        return fallen["run"].unique().to_list()
+        learnt = []
+        for series in self.losses:
+            value = series.finite()[1]
+            if not value.size:
+                continue
+            first, last = median(value[: self.steps]), median(value[-self.steps :])
+            if first > 0 and last <= LEARNT * first:
+                learnt.append(series.run)
+        return list(dict.fromkeys(learnt))
 
 
 #: How far a loss must have fallen for small gradients to be the end of a training, and not a fault.
 LEARNT: Final = 0.01
+
+
+def _biases_without_effect(variables: pl.DataFrame) -> pl.DataFrame:
+    """Return the keys of biases whose gradients are nothing but rounding errors.
+
+    What such a bias adds is taken away again by what follows, a softmax over the keys of an attention or a batch
+    normalization, so that its gradient is zero in exact arithmetic while that of its kernel is not.
+    """
+    import polars as pl
+
+    gradients = variables.filter(pl.col("family") == GRADIENTS)
+    names = gradients["variable"].unique().to_list()
+    kernels, biases = (list(filter(is_kind, names)) for is_kind in (is_kernel, is_bias))
+    size = pl.coalesce("rms", "norm")
+    moment = ["run", "layer", "step", "time"]
+    of_kernels = gradients.filter(pl.col("variable").is_in(kernels)).select(*moment, size.alias("kernel"))
+    of_biases = gradients.filter(pl.col("variable").is_in(biases)).join(of_kernels, moment, "left")
+    keys = [*LAYER, "variable"]
+    share = pl.when(pl.col("kernel") > 0).then(size / pl.col("kernel")).median().alias("share")
+    found = of_biases.group_by(keys, maintain_order=True).agg(share)
+    is_key = [is_key_bias(layer, variable) for layer, variable in found.select("layer", "variable").iter_rows()]
+    return found.filter((pl.col("share") <= _ROUNDING) | pl.Series(is_key, dtype=pl.Boolean)).select(keys)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.analysis.diagnosis.moments import SeriesMoments
-from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, LOSS, SCALARS, STATISTICS, Quantity, TagFamilies
+from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
+from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, STATISTICS, Quantity, TagFamilies
 from tb2csv.decoders import load_polars
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.executors import map_runs
@@ -30,13 +31,11 @@ class Observations(NamedTuple):
     nan_count, inf_count, tanh_share, sigmoid_share``: ``order`` counts series as they appear in the log, ``source`` is
     ``tensor``, ``statistics`` or ``histogram``. NaN are in none of the others, and what is not known is missing.
 
-    ``scalars`` has ``run, family, tag, step, value``: losses, and of all other scalars those that are not finite.
+    ``scalars`` has all scalars that are not statistics, run by run in the order of their first values.
     """
 
     variables: pl.DataFrame
-    scalars: pl.DataFrame
-    #: ``run, tag, points`` of all scalars that are no statistics.
-    scalar_points: pl.DataFrame
+    scalars: list[ScalarSeries]
     report: Report
 
 
@@ -65,7 +64,6 @@ def observe(
     on_bytes: Callable[[int], None] = lambda _: None,
 ) -> Observations:
     """Read what ``selection`` asks for and ``families`` knows, of all runs."""
-    import polars as pl
 
     def read(run: Run, passed: Callable[[int], None]) -> _RunObservations:
         return _RunObservations(run, families, selection, passed)
@@ -75,11 +73,24 @@ def observe(
     if everything and not any(account.is_selected for account in everything):
         selection.refuse_nothing(account.series for account in everything)
     return Observations(
-        pl.concat([run.variables() for run in runs]),
-        pl.concat([run.scalars() for run in runs]),
-        pl.concat([run.scalar_points() for run in runs]),
+        _variables(runs),
+        [series for run in runs for series in run.scalars],
         Report([run.report() for run in runs], logdir.damage),
     )
+
+
+def _variables(runs: list[_RunObservations]) -> pl.DataFrame:
+    import polars as pl
+
+    schema: dict[str, pl.DataType] = {
+        **dict.fromkeys(("run", "family", "layer", "variable"), pl.String()),
+        "order": pl.Int64(),
+        "source": pl.String(),
+        "step": pl.Int64(),
+        **dict.fromkeys(_NUMBERS, pl.Float64()),
+    }
+    parts = [part for run in runs for part in run.variables()]
+    return pl.concat([pl.DataFrame(schema=schema), *parts], how="diagonal_relaxed").select(*schema)
 
 
 class _RunObservations:
@@ -90,7 +101,8 @@ class _RunObservations:
         self._families = families
         self._quantities: dict[int, Quantity | None] = {}
         self._moments: dict[int, SeriesMoments] = {}
-        self._values: dict[int, list[pl.DataFrame]] = {}
+        self._statistics: dict[int, list[pl.DataFrame]] = {}
+        self._scalars: dict[str, ScalarSeries] = {}
         self._undecodable: list[UndecodableEntry] = []
         numbers: dict[int, int] = {}
         for grouping in map(self.reader.group, self.reader.scan()):
@@ -114,41 +126,44 @@ class _RunObservations:
     def _add(self, rows: Rows, numbers: list[int]) -> None:
         import polars as pl
 
+        is_of_scalars = rows.series[0].series.kind == "scalars"
+        columns = {name: rows.piece.frame[name].to_numpy() for name in ("step", "value")} if is_of_scalars else {}
         for place, number in enumerate(numbers):
             start, stop = int(rows.bounds[place]), int(rows.bounds[place + 1])
             quantity = self._quantities[number]
             if quantity is None or start == stop:
                 continue
-            if rows.series[place].series.kind == "scalars":
-                values = rows.piece.frame[start:stop].select("step", pl.col("value").cast(pl.Float64))
-                if quantity.family == SCALARS:
-                    values = values.filter(~pl.col("value").is_finite())
-                self._values.setdefault(number, []).append(values)
-            else:
+            if rows.series[place].series.kind != "scalars":
                 self._moments_of(number, quantity).add(rows.piece, start, stop)
+            elif quantity.statistic:
+                values = rows.piece.frame[start:stop].select("step", pl.col("value").cast(pl.Float64))
+                self._statistics.setdefault(number, []).append(values)
+            else:
+                self._series_of(quantity).add(columns["step"][start:stop], columns["value"][start:stop])
+
+    def _series_of(self, quantity: Quantity) -> ScalarSeries:
+        if quantity.layer not in self._scalars:
+            self._scalars[quantity.layer] = ScalarSeries(self.reader.run.name, quantity.family, quantity.layer)
+        return self._scalars[quantity.layer]
 
     def _moments_of(self, number: int, quantity: Quantity) -> SeriesMoments:
         if number not in self._moments:
             self._moments[number] = SeriesMoments(are_outputs=quantity.family == ACTIVATIONS)
         return self._moments[number]
 
-    def variables(self) -> pl.DataFrame:
-        """Return the rows of this run's variables."""
-        import polars as pl
+    @property
+    def scalars(self) -> list[ScalarSeries]:
+        """The scalars of this run that are not statistics."""
+        return list(self._scalars.values())
 
+    def variables(self) -> list[pl.DataFrame]:
+        """Return the rows of this run's variables, in parts."""
         parts = []
         for number, moments in self._moments.items():
             frame = moments.frame()
             if frame is not None:
                 parts.append(self._named(number, frame))
-        parts += self._statistics()
-        schema = dict.fromkeys(("run", "family", "layer", "variable"), pl.String)
-        empty = pl.DataFrame(
-            schema=schema
-            | {"order": pl.Int64, "source": pl.String, "step": pl.Int64}
-            | dict.fromkeys(_NUMBERS, pl.Float64)
-        )
-        return pl.concat([empty, *parts], how="diagonal_relaxed").select(empty.columns)
+        return parts + self._of_statistics()
 
     def _named(self, number: int, frame: pl.DataFrame) -> pl.DataFrame:
         import polars as pl
@@ -163,17 +178,17 @@ class _RunObservations:
             pl.lit(number, pl.Int64).alias("order"),
         )
 
-    def _statistics(self) -> list[pl.DataFrame]:
+    def _of_statistics(self) -> list[pl.DataFrame]:
         """Return the rows that scalars of the seven statistics make together."""
         import polars as pl
 
         parts = []
-        for number, values in self._values.items():
+        for number, values in self._statistics.items():
             quantity = self._quantities[number]
-            if quantity is not None and quantity.statistic:
-                frame = pl.concat(values).with_columns(pl.lit(quantity.statistic).alias("statistic"))
-                # Where a step was written twice, the first norm belongs to the first mean.
-                parts.append(self._named(number, frame.with_columns(pl.int_range(pl.len()).over("step").alias("time"))))
+            assert quantity is not None  # noqa: S101 - it was wanted
+            frame = pl.concat(values).with_columns(pl.lit(quantity.statistic).alias("statistic"))
+            # Where a step was written twice, the first norm belongs to the first mean.
+            parts.append(self._named(number, frame.with_columns(pl.int_range(pl.len()).over("step").alias("time"))))
         if not parts:
             return []
         keys = ["family", "layer", "variable"]
@@ -182,30 +197,6 @@ class _RunObservations:
             pl.col("value").filter(pl.col("statistic") == name).first().alias(name) for name in STATISTICS
         )
         return [_with_size(found).with_columns(pl.lit("statistics").alias("source")).drop("time")]
-
-    def scalars(self) -> pl.DataFrame:
-        """Return losses, and what is not finite of other scalars."""
-        import polars as pl
-
-        parts = []
-        for number, values in self._values.items():
-            quantity = self._quantities[number]
-            if quantity is not None and not quantity.statistic:
-                named = self._named(number, pl.concat(values)).rename({"layer": "tag"})
-                parts.append(named.select("run", "family", "tag", "step", "value"))
-        schema = {"run": pl.String, "family": pl.String, "tag": pl.String, "step": pl.Int64, "value": pl.Float64}
-        return pl.concat([pl.DataFrame(schema=schema), *parts])
-
-    def scalar_points(self) -> pl.DataFrame:
-        """Return how many values each scalar has."""
-        import polars as pl
-
-        rows = [
-            (self.reader.run.name, account.series.tag, account.points)
-            for number, account in enumerate(self.reader.series)
-            if (quantity := self._quantities.get(number)) and quantity.family in {LOSS, SCALARS}
-        ]
-        return pl.DataFrame(rows, {"run": pl.String, "tag": pl.String, "points": pl.Int64}, orient="row")
 
     def report(self) -> RunReport:
         """Return the account of the run; nothing counts as written."""

@@ -22,13 +22,27 @@ LAYER_ERRORS: Final = "layer_errors"
 ACTIVATIONS: Final = "activations"
 PREDICTIONS: Final = "predictions"
 LOSS: Final = "loss"
+#: The loss of the data that a training does not learn from.
+VALIDATION_LOSS: Final = "validation_loss"
+LEARNING_RATE: Final = "learning_rate"
 #: Numbers that a layer keeps without learning them, such as running means: only looked at for NaN and infinity.
 STATES: Final = "states"
 #: Any other scalar: only looked at for NaN and infinity.
 SCALARS: Final = "scalars"
 
 #: What a tag may be said to be.
-FAMILIES: Final = (GRADIENTS, WEIGHTS, LAYER_ERRORS, ACTIVATIONS, PREDICTIONS, LOSS)
+FAMILIES: Final = (
+    GRADIENTS,
+    WEIGHTS,
+    LAYER_ERRORS,
+    ACTIVATIONS,
+    PREDICTIONS,
+    LOSS,
+    VALIDATION_LOSS,
+    LEARNING_RATE,
+)
+#: The families of single scalars, each known by its tag.
+SCALAR_FAMILIES: Final = (LOSS, VALIDATION_LOSS, LEARNING_RATE)
 
 #: The statistics that stand as the last part of a tag.
 STATISTICS: Final = ("norm", "mean", "std", "min", "max", "zero_share", "nan_count")
@@ -58,6 +72,8 @@ _VARIABLE: Final = re.compile(
 _STATE: Final = re.compile(rf"(?:moving|running)_(?:mean|var|variance)|num_batches_tracked{_NUMBERED}", re.IGNORECASE)
 _KERNEL: Final = re.compile(rf"(?:kernel|weight|w){_NUMBERED}", re.IGNORECASE)
 _BIAS: Final = re.compile(rf"(?:bias|b){_NUMBERED}", re.IGNORECASE)
+#: The layer that makes the keys of an attention, by the last part of its name.
+_KEY_LAYER: Final = re.compile(r"(?:.*[./])?(?:to_|linear_|fc_|w_)?(?:k|keys?)(?:_proj|_lin|_layer|_dense|_linear)?")
 
 #: Words that may stand with ``loss`` in the part of a tag that says that it is the loss of the training.
 _LOSS_WORDS: Final = frozenset(
@@ -65,6 +81,12 @@ _LOSS_WORDS: Final = frozenset(
 )
 _EVALUATION_WORDS: Final = frozenset(("val", "valid", "validation", "eval", "evaluation", "test", "dev"))
 _WORD: Final = re.compile(r"[a-z]+")
+_NAME_PART: Final = re.compile(r"[a-z0-9]+")
+#: A learning rate; but not its factor, nor another number of the optimizer in a tag such as ``lr-SGD-momentum``.
+_RATE_WORDS: Final = (frozenset(("lr",)), frozenset(("learning", "rate")), frozenset(("learningrate",)))
+_NOT_A_RATE: Final = frozenset(
+    ("decay", "momentum", "weight", "factor", "scale", "multiplier", "mult", "log", "warmup", "reduction", "loss")
+)
 
 _DIAGNOSED_KINDS: Final = ("scalars", "tensors", "histograms")
 
@@ -102,25 +124,49 @@ class TagFamilies:
             return None
         for family, pattern in self._given:
             if fnmatchcase(tag, pattern):
-                if family == LOSS:
-                    return Quantity(LOSS, tag) if kind == "scalars" else None
+                if family in SCALAR_FAMILIES:
+                    return Quantity(family, tag) if kind == "scalars" else None
                 name, statistic = _statistic(_inner(tag, pattern), kind)
                 return _named(family, name or tag, statistic or (_SIZE if kind == "scalars" else ""))
         found = _by_name(tag, kind)
         if found is None and kind == "scalars":
-            return Quantity(LOSS if is_training_loss(run, tag) else SCALARS, tag)
+            return Quantity(_scalar_family(run, tag), tag)
         return found
 
 
+def _scalar_family(run: str, tag: str) -> str:
+    if is_training_loss(run, tag):
+        return LOSS
+    if is_validation_loss(run, tag):
+        return VALIDATION_LOSS
+    return LEARNING_RATE if is_learning_rate(tag) else SCALARS
+
+
 def is_training_loss(run: str, tag: str) -> bool:
-    """Say whether a scalar is the loss that is trained on: not one of several terms, and not of other data."""
+    """Return whether a scalar is the loss of the training: not one of several terms, and not of other data."""
+    return not _evaluation_words(run, tag) and _is_loss_tag(tag, frozenset())
+
+
+def is_validation_loss(run: str, tag: str) -> bool:
+    """Return whether a scalar is the loss of a validation or a test: not one of several terms."""
+    return bool(_evaluation_words(run, tag)) and _is_loss_tag(tag, _EVALUATION_WORDS)
+
+
+def is_learning_rate(tag: str) -> bool:
+    """Return whether a scalar is a learning rate, by the first or the last part of its tag."""
     parts = tag.lower().split("/")
-    words = {word for part in (*parts, run.lower().rsplit("/", 1)[-1]) for word in _WORD.findall(part)}
-    if words & _EVALUATION_WORDS:
+    if set(_WORD.findall(tag.lower())) & _NOT_A_RATE:
         return False
-    first, last = (set(_WORD.findall(part)) for part in (parts[0], parts[-1]))
-    others = {word for part in parts[1:] for word in _WORD.findall(part)}
-    return _is_loss(last) or (_is_loss(first) and others <= _LOSS_WORDS)
+    return any(words <= set(_WORD.findall(part)) for words in _RATE_WORDS for part in (parts[0], parts[-1]))
+
+
+def data_name(run: str, tag: str) -> tuple[str, ...]:
+    """Return what a training loss and the validation loss of the same model have in common in their names."""
+    return tuple(
+        part
+        for part in _NAME_PART.findall(f"{run}/{tag}".lower())
+        if part not in _LOSS_WORDS and part not in _EVALUATION_WORDS
+    )
 
 
 def is_kernel(variable: str) -> bool:
@@ -131,6 +177,28 @@ def is_kernel(variable: str) -> bool:
 def is_bias(variable: str) -> bool:
     """Say whether a variable has one number for each unit of its layer, added to what the unit sums up."""
     return _BIAS.fullmatch(variable) is not None
+
+
+def is_key_bias(layer: str, variable: str) -> bool:
+    """Return whether a variable is the bias of the keys of an attention.
+
+    It adds the same number to all scores of a query, which the softmax takes away: its gradient is zero in exact
+    arithmetic, and rounding errors in floating point.
+    """
+    return is_bias(variable) and _KEY_LAYER.fullmatch(layer.lower()) is not None
+
+
+def _evaluation_words(run: str, tag: str) -> set[str]:
+    parts = (*tag.lower().split("/"), run.lower().rsplit("/", 1)[-1])
+    return {word for part in parts for word in _WORD.findall(part)} & _EVALUATION_WORDS
+
+
+def _is_loss_tag(tag: str, others: frozenset[str]) -> bool:
+    """Return whether a tag names a loss, with no words beside it but usual ones and ``others``."""
+    parts = tag.lower().split("/")
+    first, last = (set(_WORD.findall(part)) - others for part in (parts[0], parts[-1]))
+    inner = {word for part in parts[1:] for word in _WORD.findall(part)} - others
+    return _is_loss(last) or (_is_loss(first) and inner <= _LOSS_WORDS)
 
 
 def _is_loss(words: set[str]) -> bool:

@@ -5,19 +5,25 @@ from __future__ import annotations
 from typing import Final
 
 from tb2csv.analysis.diagnosis.rules.dead import DEAD_LAYER, DEAD_UNITS
-from tb2csv.analysis.diagnosis.rules.diverging import DIVERGING_END, DIVERGING_GROWTH
+from tb2csv.analysis.diagnosis.rules.diverging import DIVERGING_END, DIVERGING_GROWTH, DIVERGING_RISE
 from tb2csv.analysis.diagnosis.rules.exploding import EXPLODING_DEPTH, EXPLODING_GROWTH, EXPLODING_LEVEL
+from tb2csv.analysis.diagnosis.rules.frozen import FROZEN_LAYER
+from tb2csv.analysis.diagnosis.rules.learning_rate import LEARNING_RATE_ZERO
 from tb2csv.analysis.diagnosis.rules.not_finite import NOT_FINITE
+from tb2csv.analysis.diagnosis.rules.overfitting import OVERFITTING
 from tb2csv.analysis.diagnosis.rules.plateau import PLATEAU_LOSS, PLATEAU_WEIGHTS
 from tb2csv.analysis.diagnosis.rules.rule import FOUND, Rule, Threshold
 from tb2csv.analysis.diagnosis.rules.saturated import SATURATED_OUTPUTS, SATURATED_SLOPE, SATURATED_WEIGHTS
+from tb2csv.analysis.diagnosis.rules.spikes import SPIKE_LOSS
+from tb2csv.analysis.diagnosis.rules.step_order import STEPS_BACK, STEPS_REPEATED
 from tb2csv.analysis.diagnosis.rules.vanishing import VANISHING_DEPTH, VANISHING_LEVEL
 
-#: By name, in the order in which findings of one layer are told: the worst first.
+#: By name, the worst first: the order of the findings of a run.
 RULES: Final[dict[str, Rule]] = {
     "not_finite": NOT_FINITE,
     "diverging_end": DIVERGING_END,
     "diverging_growth": DIVERGING_GROWTH,
+    "diverging_rise": DIVERGING_RISE,
     "exploding_level": EXPLODING_LEVEL,
     "exploding_growth": EXPLODING_GROWTH,
     "exploding_depth": EXPLODING_DEPTH,
@@ -28,8 +34,14 @@ RULES: Final[dict[str, Rule]] = {
     "saturated_outputs": SATURATED_OUTPUTS,
     "saturated_slope": SATURATED_SLOPE,
     "saturated_weights": SATURATED_WEIGHTS,
+    "spike_loss": SPIKE_LOSS,
+    "overfitting": OVERFITTING,
+    "learning_rate_zero": LEARNING_RATE_ZERO,
     "plateau_loss": PLATEAU_LOSS,
     "plateau_weights": PLATEAU_WEIGHTS,
+    "steps_back": STEPS_BACK,
+    "steps_repeated": STEPS_REPEATED,
+    "frozen_layer": FROZEN_LAYER,
 }
 
 #: All thresholds, by name.

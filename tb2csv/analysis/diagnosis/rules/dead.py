@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.analysis.diagnosis.network import LAYER, MOMENT
+from tb2csv.analysis.diagnosis.layer_chains import MOMENT
+from tb2csv.analysis.diagnosis.network import LAYER
 from tb2csv.analysis.diagnosis.rules.rule import Rule, Threshold, streaks
 from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, GRADIENTS, LAYER_ERRORS
 
@@ -42,6 +43,7 @@ DEAD_LAYER: Final = Rule(
     {"dead_layer": Threshold(0.999, "share of zeros in a layer's gradients, errors or outputs, at the least")},
     _find_layers,
     "{value:.1%} zeros",
+    (GRADIENTS, LAYER_ERRORS, ACTIVATIONS),
 )
 
 DEAD_UNITS: Final = Rule(
@@ -49,4 +51,5 @@ DEAD_UNITS: Final = Rule(
     {"dead_units": Threshold(0.9, "share of zeros in the gradient of a layer's bias, at the least")},
     _find_units,
     "{value:.1%} of the units get no gradient",
+    (GRADIENTS,),
 )

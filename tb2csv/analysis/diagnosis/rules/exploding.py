@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.analysis.diagnosis.network import LAYER, MOMENT
+from tb2csv.analysis.diagnosis.layer_chains import MOMENT
+from tb2csv.analysis.diagnosis.network import LAYER
 from tb2csv.analysis.diagnosis.rules.rule import LEVEL_WINDOW, Rule, Threshold, streaks
-from tb2csv.analysis.diagnosis.rules.vanishing import comparable
 from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, GRADIENTS, LAYER_ERRORS, WEIGHTS
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ def _find_by_depth(network: Network, thresholds: Mapping[str, float]) -> pl.Data
     import polars as pl
 
     scale = pl.col("scale")
-    place = pl.col("order").rank("dense").over("run", "family")
-    is_rear = place > place.max().over("run", "family") / 2
-    rows = comparable(network).with_columns(is_rear.alias("is_rear"))
-    rear = scale.filter(pl.col("is_rear") & (scale > 0)).median().over(MOMENT)
+    chain = (*MOMENT, "chain")
+    place = pl.int_range(1, pl.len() + 1).over(chain, order_by="order")
+    rows = network.chains.with_columns((place > pl.len().over(chain) / 2).alias("is_rear"))
+    rear = scale.filter(pl.col("is_rear") & (scale > 0)).median().over(chain)
     ratio = pl.when(~pl.col("is_rear")).then(scale / rear)
     return streaks(rows, ratio >= thresholds["exploding_depth"], ratio, network.steps, "max")
 
@@ -46,8 +46,12 @@ def _find_by_level(network: Network, thresholds: Mapping[str, float]) -> pl.Data
     import polars as pl
 
     hit = pl.col("relative") >= thresholds["exploding_level"]
-    return streaks(network.relative_gradients, hit, pl.col("relative"), network.steps, "max")
+    found = streaks(network.relative_gradients, hit, pl.col("relative"), network.steps, "max")
+    return network.with_message(found, _OF_THE_WEIGHTS, _BY_ITSELF)
 
+
+_OF_THE_WEIGHTS: Final = "{value:.2g} times the weights"
+_BY_ITSELF: Final = "{value:.2g}, without weights to compare it with"
 
 EXPLODING_DEPTH: Final = Rule(
     "exploding",
@@ -58,6 +62,7 @@ EXPLODING_DEPTH: Final = Rule(
     },
     _find_by_depth,
     "{value:.2g} times those nearer to the output",
+    (GRADIENTS, LAYER_ERRORS),
 )
 
 EXPLODING_GROWTH: Final = Rule(
@@ -65,11 +70,13 @@ EXPLODING_GROWTH: Final = Rule(
     {"exploding_growth": Threshold(100, "size by the highest level before it, at the least")},
     _find_by_growth,
     "{value:.2g} times the highest level before",
+    (GRADIENTS, WEIGHTS, LAYER_ERRORS, ACTIVATIONS),
 )
 
 EXPLODING_LEVEL: Final = Rule(
     "exploding",
     {"exploding_level": Threshold(1e4, "size of a layer's gradient by that of its weights, at the least")},
     _find_by_level,
-    "{value:.2g} times the weights",
+    _OF_THE_WEIGHTS,
+    (GRADIENTS,),
 )

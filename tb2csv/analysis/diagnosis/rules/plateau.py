@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.analysis.diagnosis.network import LAYER
-from tb2csv.analysis.diagnosis.rules.loss_levels import loss_levels
-from tb2csv.analysis.diagnosis.rules.rule import FOUND, Rule, Threshold
-from tb2csv.analysis.diagnosis.tag_families import GRADIENTS, WEIGHTS
+from tb2csv.analysis.diagnosis.rules.diverging import has_risen
+from tb2csv.analysis.diagnosis.rules.rule import FOUND, Found, Rule, Threshold, found_frame
+from tb2csv.analysis.diagnosis.tag_families import GRADIENTS, LOSS, WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,33 +20,36 @@ if TYPE_CHECKING:
 _LEAST_POINTS: Final = 5
 #: A fall by more than this is none of the noise's.
 _MOST_NOISE: Final = 0.1
+_FELL: Final = "the loss fell by {size:.2%} from its first values to its last"
+_ROSE: Final = "the loss did not fall: it rose by {size:.2%} from its first values to its last"
 
 
 def _find_by_loss(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    import polars as pl
-
-    levels = loss_levels(network).filter(pl.col("points") >= _LEAST_POINTS)
-    size = pl.col("first").abs()
-    fall = (pl.col("first") - pl.col("last")) / size
-    early_fall = (pl.col("early") - pl.col("last")) / size
-    # Of few values the noise may be large, of a tenth it is small; but a fast fall is over within a tenth.
-    stays = fall <= thresholds["plateau_loss"] + (pl.col("first_noise") / size).clip(upper_bound=_MOST_NOISE)
-    stays &= early_fall <= thresholds["plateau_loss"] + (pl.col("noise") / size).clip(upper_bound=_MOST_NOISE)
-    found = levels.filter(stays & (pl.col("rise") < 1))
-    return found.with_columns(early_fall.alias("value"), pl.col("points").alias("observed")).select(FOUND)
+    found = []
+    for levels in network.loss_levels:
+        if levels.points < _LEAST_POINTS or not levels.first or has_risen(levels, thresholds["diverging_rise"]):
+            continue
+        size = abs(levels.first)
+        fall, early_fall = (levels.first - levels.last) / size, (levels.early - levels.last) / size
+        # Of few values the noise may be large, of a tenth it is small; but a fast fall is over within a tenth.
+        stays = fall <= thresholds["plateau_loss"] + min(levels.first_noise / size, _MOST_NOISE)
+        stays &= early_fall <= thresholds["plateau_loss"] + min(levels.noise / size, _MOST_NOISE)
+        if stays and levels.rise < 1:
+            series, span = levels.series, (levels.first_step, levels.last_step, levels.points, levels.points)
+            message = _FELL if early_fall >= 0 else _ROSE
+            found.append(Found(series.run, series.family, series.tag, *span, early_fall, message))
+    return found_frame(found)
 
 
 def _find_by_weights(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
     import polars as pl
 
     weights = network.variables.filter(pl.col("family") == WEIGHTS)
-    numbers = ("norm", "mean", "std", "min", "max")
-    moved = pl.max_horizontal((pl.col(name).max() - pl.col(name).min()).fill_null(0) for name in numbers)
     of_variables = weights.group_by([*LAYER, "variable"], maintain_order=True).agg(
         pl.col("step").min().alias("first_step"),
         pl.col("step").max().alias("last_step"),
         pl.col("step").n_unique().cast(pl.Int64).alias("points"),
-        moved.alias("moved"),
+        network.moved.alias("moved"),
         pl.col("rms").max(),
     )
     share = pl.when(pl.col("moved") == 0).then(0.0).otherwise(pl.col("moved") / pl.col("rms"))
@@ -72,7 +75,8 @@ PLATEAU_LOSS: Final = Rule(
     "plateau",
     {"plateau_loss": Threshold(0.02, "share by which the loss fell from its first to its last values, at the most")},
     _find_by_loss,
-    "fall of the loss from its first values to its last: {value:.2%}",
+    _FELL,
+    (LOSS,),
 )
 
 PLATEAU_WEIGHTS: Final = Rule(
@@ -80,4 +84,5 @@ PLATEAU_WEIGHTS: Final = Rule(
     {"plateau_weights": Threshold(0, "change of a weight that has a gradient, by its size, at the most")},
     _find_by_weights,
     "the weights never moved, though they have gradients",
+    (WEIGHTS,),
 )

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+import numpy as np
 
 from tb2csv.analysis.diagnosis.network import LAYER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    import numpy.typing as npt
     import polars as pl
 
     from tb2csv.analysis.diagnosis.network import Network
 
 #: The columns that a rule's findings have, in their order.
 FOUND: Final = ("run", "family", "layer", "first_step", "last_step", "points", "observed", "value")
+#: The column of a finding that has other words than its rule's; a rule need not have it.
+MESSAGE: Final = "message"
 
 #: Steps over which the median is taken that says at what level something was.
 LEVEL_WINDOW: Final = 25
@@ -38,10 +43,50 @@ class Rule:
     problem: str
     #: By name, the first of them the rule's own.
     thresholds: Mapping[str, Threshold]
-    #: Returns FOUND; it is given the numbers of all thresholds, by their names.
+    #: Returns FOUND, with MESSAGE or without; it is given the numbers of all thresholds, by their names.
     find: Callable[[Network, Mapping[str, float]], pl.DataFrame]
-    #: What a finding says, with its number in the place of ``{value}``.
+    #: What a finding says, with its number in the place of ``{value}``, and that without its sign of ``{size}``.
     message: str
+    #: The families that the rule reads; without any of them, it is not called.
+    families: tuple[str, ...]
+
+
+class Found(NamedTuple):
+    """A finding about a scalar: the columns FOUND, and the words if they are not those of the rule."""
+
+    run: str
+    family: str
+    layer: str
+    first_step: int
+    last_step: int
+    points: int
+    observed: int
+    value: float
+    message: str | None = None
+
+
+def found_frame(found: Iterable[Found]) -> pl.DataFrame:
+    """Return findings about scalars as a frame: FOUND and MESSAGE."""
+    import polars as pl
+
+    schema: dict[str, pl.DataType] = {
+        **dict.fromkeys(FOUND[:3], pl.String()),
+        **dict.fromkeys(FOUND[3:7], pl.Int64()),
+        FOUND[7]: pl.Float64(),
+        MESSAGE: pl.String(),
+    }
+    return pl.DataFrame(list(found), schema, orient="row")
+
+
+def in_streaks(hit: npt.NDArray[np.bool_], steps: int) -> npt.NDArray[np.bool_]:
+    """Return which values are hit as part of so many hits running."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], hit, [False]])))
+    starts, stops = edges[::2], edges[1::2]
+    is_long = stops - starts >= steps
+    change = np.zeros(hit.size + 1, np.int64)
+    change[starts[is_long]] = 1
+    change[stops[is_long]] = -1
+    return np.cumsum(change[:-1]).astype(np.bool_)
 
 
 def streaks(  # noqa: PLR0913, PLR0917 - what is looked at, and what is told of it

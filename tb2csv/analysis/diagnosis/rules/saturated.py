@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tb2csv.analysis.diagnosis.layer_chains import follows
 from tb2csv.analysis.diagnosis.rules.rule import Rule, Threshold, streaks
 from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, GRADIENTS, WEIGHTS, is_bias, is_kernel
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 #: The outputs of a sigmoid come near to 1; those of a ReLU that only look like it end somewhere.
 _NEAR_ONE: Final = 0.9
+#: A layer with larger outputs has no tanh and no sigmoid. The gradient of a kernel is that of its bias times the inputs
+#: of the layer, so that their ratio gives the outputs of the layer before: 0.4 to 1.5 for tanh and sigmoid,
+#: 2.3 and more for a ReLU with weights that let it explode.
+_BOUNDED: Final = 2
 
 
 def _find_by_outputs(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
@@ -58,7 +63,7 @@ def _slopes(network: Network) -> pl.DataFrame:
         return placed.filter(is_of[role]).select(*moment, "family", "layer", "place", *columns).rename(renamed)
 
     dense = of("bias", "count", "norm", "nan_count").join(
-        of("kernel", "count"), [*moment, "family", "layer", "place"], "inner"
+        of("kernel", "count", "norm"), [*moment, "family", "layer", "place"], "inner"
     )
     behind = dense.select(
         *moment,
@@ -67,11 +72,21 @@ def _slopes(network: Network) -> pl.DataFrame:
         pl.col("bias_norm").alias("behind_norm"),
         pl.col("bias_count").alias("behind_units"),
         pl.col("kernel_count").alias("behind_kernel"),
+        pl.col("kernel_norm").alias("behind_kernel_norm"),
     )
     # One dense layer feeds another where the matrix between them has a number for each pair of units.
     pairs = dense.join(behind, [*moment, "place"], "inner").filter(
         pl.col("behind_kernel") == pl.col("bias_count") * pl.col("behind_units"), pl.col("behind_norm") > 0
     )
+    # Of layers of one size the shapes do not show it: the keys and values of an attention are not its queries' next.
+    known = pairs.select("run", "layer", "behind").unique()
+    is_next = [
+        follows(layer, behind, network.shapes.get((run, layer)), network.shapes.get((run, behind)))
+        for run, layer, behind in known.iter_rows()
+    ]
+    pairs = pairs.join(known.filter(pl.Series(is_next, dtype=pl.Boolean)), ["run", "layer", "behind"], "semi")
+    outputs = pl.col("behind_kernel_norm") / pl.col("behind_norm") / pl.col("bias_count").sqrt()
+    pairs = pairs.filter((outputs.median().over("run", "layer") <= _BOUNDED).fill_null(value=True))
     weights = network.variables.filter(pl.col("family") == WEIGHTS)
     kernels = list(filter(is_kernel, weights["variable"].unique().to_list()))
     sizes = weights.filter(pl.col("variable").is_in(kernels)).select("run", "layer", "step", "norm").sort("step")
@@ -123,6 +138,7 @@ SATURATED_OUTPUTS: Final = Rule(
     },
     _find_by_outputs,
     "{value:.1%} of the outputs near their bounds",
+    (ACTIVATIONS,),
 )
 
 SATURATED_SLOPE: Final = Rule(
@@ -130,6 +146,7 @@ SATURATED_SLOPE: Final = Rule(
     {"saturated_slope": Threshold(0.02, "slope of a layer's activation, as its gradients tell it, at the most")},
     _find_by_slope,
     "slope {value:.2g}: the activation lets little through",
+    (GRADIENTS,),
 )
 
 SATURATED_WEIGHTS: Final = Rule(
@@ -140,4 +157,5 @@ SATURATED_WEIGHTS: Final = Rule(
     },
     _find_by_weights,
     "inputs of size 1 sum up to {value:.2g}, where the activation is flat",
+    (GRADIENTS,),
 )

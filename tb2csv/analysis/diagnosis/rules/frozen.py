@@ -1,0 +1,55 @@
+"""Layers that alone have no gradient: frozen, perhaps by mistake, or cut off by ``stop_gradient``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.analysis.diagnosis.rules.rule import FOUND, Rule, Threshold
+from tb2csv.analysis.diagnosis.tag_families import GRADIENTS, WEIGHTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+    from tb2csv.analysis.diagnosis.network import Network
+
+
+def _find(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
+    import polars as pl
+
+    # Only known variables: other numbers of a layer, such as those of a normalization of inputs, are not trained.
+    weights = network.variables.filter(pl.col("family") == WEIGHTS, pl.col("variable") != "")
+    layers = weights.group_by("run", "family", "layer", "variable", maintain_order=True).agg(
+        pl.col("order").first(),
+        pl.col("step").min().alias("first_step"),
+        pl.col("step").max().alias("last_step"),
+        pl.col("step").n_unique().cast(pl.Int64).alias("points"),
+        network.moved.alias("moved"),
+    )
+    layers = layers.group_by("run", "family", "layer", maintain_order=True).agg(
+        pl.col("order", "first_step").min(), pl.col("last_step", "points", "moved").max()
+    )
+    trained = network.variables.filter(pl.col("family") == GRADIENTS).select("run", "layer").unique()
+    layers = layers.join(trained.with_columns(pl.lit(value=True).alias("is_trained")), ["run", "layer"], "left")
+    is_trained = pl.col("is_trained").fill_null(value=False)
+    layers = layers.with_columns(
+        is_trained.alias("is_trained"),
+        is_trained.cum_max().over("run", order_by="order").alias("is_after_trained"),
+        (~is_trained).sum().over("run").alias("frozen_count"),
+        is_trained.sum().over("run").alias("trained_count"),
+    )
+    # All layers before some place are without gradients in most trainings that start from another model.
+    is_alone = pl.col("is_after_trained") | (pl.col("frozen_count") == 1)
+    is_note = ~pl.col("is_trained") & is_alone & (pl.col("trained_count") > pl.col("frozen_count"))
+    is_still = pl.col("moved") <= thresholds["frozen_layer"]
+    return layers.filter(is_note & is_still).with_columns(observed="points", value="moved").select(FOUND)
+
+
+FROZEN_LAYER: Final = Rule(
+    "note",
+    {"frozen_layer": Threshold(0, "change of the weights of a layer that alone has no gradient, at the most")},
+    _find,
+    "no gradient is recorded of this layer alone, and its weights never moved: frozen, or cut off from the loss",
+    (WEIGHTS,),
+)

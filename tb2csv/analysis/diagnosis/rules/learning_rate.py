@@ -1,0 +1,46 @@
+"""Learning rates of zero, with which nothing is learnt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from tb2csv.analysis.diagnosis.rules.rule import Found, Rule, Threshold, found_frame, in_streaks
+from tb2csv.analysis.diagnosis.tag_families import LEARNING_RATE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+    from tb2csv.analysis.diagnosis.network import Network
+    from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
+
+
+def _find(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
+    most = thresholds["learning_rate_zero"]
+    rates = network.scalars(LEARNING_RATE)
+    return found_frame(found for each in rates if (found := _zeros(each, most, network.steps)))
+
+
+def _zeros(series: ScalarSeries, most: float, steps: int) -> Found | None:
+    step, rate = series.finite()
+    is_zero = np.abs(rate) <= most
+    if not is_zero.all():
+        is_zero &= step != step[0]  # a warmup begins at zero
+    hit = in_streaks(is_zero, steps)
+    if not hit.any():
+        return None
+    first, last = int(step[hit].min()), int(step[hit].max())
+    names = series.run, series.family, series.tag
+    return Found(*names, first, last, int(hit.sum()), rate.size, float(np.abs(rate[hit]).max()))
+
+
+LEARNING_RATE_ZERO: Final = Rule(
+    "learning rate",
+    {"learning_rate_zero": Threshold(0, "learning rate after the first step, at the most")},
+    _find,
+    "the learning rate is {value:.2g}: nothing is learnt",
+    (LEARNING_RATE,),
+)
