@@ -1,10 +1,11 @@
-"""Single files that appear whole: written beside their place and renamed into it at the end."""
+"""Files and folders that appear whole: written beside their place and renamed into it at the end."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,7 +14,7 @@ from tb2csv.errors import OutputError
 from tb2csv.messages import Option, advice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: What tells that it is the writing that failed, and not something that was read for it.
 _WRITING_FAILED: Final = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -49,6 +50,42 @@ def whole_file(out: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
             raise OutputError(message) from error
     finally:
         filled.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(out: Path, *, overwrite: bool, may_replace: Callable[[Path], bool], kind: str) -> Iterator[Path]:
+    """Give the path of a folder to make; it becomes ``out`` at the end, unless an exception ends the block.
+
+    Raises OutputError if ``out`` is there and is not to be overwritten, or is not a folder that ``may_replace``
+    accepts, which is of this ``kind``.
+    """
+    if out.exists() and (not overwrite or not may_replace(out)):
+        replace = advice("{} to replace " + kind, Option("overwrite", value=True))
+        raise OutputError(f"{out} exists already", advice("give another name"), replace)
+    with folder_beside(out) as folder:
+        yield folder / "new"
+        if out.exists():
+            out.rename(folder / "old")
+        try:
+            (folder / "new").rename(out)
+        except BaseException:
+            if (folder / "old").exists():
+                (folder / "old").rename(out)
+            raise
+
+
+@contextlib.contextmanager
+def folder_beside(out: Path) -> Iterator[Path]:
+    """Give a folder in the parent of ``out``, which is removed at the end."""
+    try:
+        folder = tempfile.mkdtemp(prefix=f".{out.name[:100]}.", suffix=".tmp", dir=os.path.abspath(out.parent))  # noqa: PTH100 - links stay
+    except OSError as error:
+        message = f"No folder can be made in {out.parent} ({error.strerror}); give another place."
+        raise OutputError(message) from error
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def local_path(out: str | os.PathLike[str]) -> Path:

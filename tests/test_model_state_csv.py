@@ -311,5 +311,5 @@ def test_nothing_is_left_where_writing_fails(tmp_path: Path) -> None:
     with pytest.raises(StateError):
         write_state(state, tmp_path / "old.csv", overwrite=True)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("old.csv", "before")]
-    with pytest.raises(OutputError, match="there already"):
+    with pytest.raises(OutputError, match="exists already"):
         write_state(STATE, tmp_path / "old.csv")

@@ -1,7 +1,7 @@
-"""What can hold a state: files by their suffix, and live objects by the package that their class comes from.
+"""Holders of a state: files by their type, and live objects by the package that their class comes from.
 
-A new sort is one module with a class that satisfies one of the protocols, and one line here. No framework is imported
-to find out whose an object is.
+A new holder is one module with a class that satisfies one of the protocols, and one line: in ``file_types.FILE_TYPES``
+for files, here for objects. No framework is imported to find out whose an object is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tb2csv.errors import StateError
-from tb2csv.model_state.state_csv import read_state
+from tb2csv.model_state.file_types import ENDINGS, refusal_of, type_of
+from tb2csv.model_state.state_csv import is_table, read_state
 
 if TYPE_CHECKING:
     import os
@@ -46,21 +47,7 @@ class LiveHolder(Protocol):
         """Put new values in their places, by the names of tensors; all of them are known to fit."""
 
 
-#: The module and the class, or function, that opens files with an ending; the longest that fits counts.
-FILE_HOLDERS: Final = {
-    ".keras": ("keras_files", "KerasArchive"),
-    ".h5": ("keras_files", "open_hdf5"),
-    ".hdf5": ("keras_files", "open_hdf5"),
-    ".pt": ("torch_files", "TorchFile"),
-    ".pth": ("torch_files", "TorchFile"),
-    ".safetensors": ("safetensors_files", "SafetensorsFile"),
-    ".npz": ("npz_files", "NpzFile"),
-    ".skops": ("sklearn_estimators", "SkopsFile"),
-    ".ckpt": ("tensorflow_checkpoints", "Checkpoint"),
-    ".index": ("tensorflow_checkpoints", "Checkpoint"),
-}
-
-#: The same for objects, by the first part of a module's name, of any of the classes that theirs descends from.
+#: The module and the class for objects, by the first part of a module's name, of any class that theirs descends from.
 LIVE_HOLDERS: Final = {
     "keras": ("keras_models", "KerasModel"),
     "torch": ("torch_states", "TorchObject"),
@@ -71,60 +58,60 @@ LIVE_HOLDERS: Final = {
 #: The extra of tb2csv that brings a package, where it is not called so itself.
 _EXTRAS: Final = {"keras": "tensorflow", "h5py": "tensorflow", "ml_dtypes": "tensorflow", "skops": "sklearn"}
 
-#: Endings of files that nothing reads, and why.
-_REFUSED: Final = dict.fromkeys(
-    (".pkl", ".pickle", ".joblib", ".dill"),
-    "a pickle, which can run any code when it is read; save the model as a .skops or .safetensors file instead",
-)
-
 
 def open_file(path: str | os.PathLike[str]) -> FileHolder:
     """Return what holds the state of a model file, without running anything that is in it.
 
-    Raises StateError where there is no such file, or it is of no sort that is known.
+    Raises StateError if there is no such file, or it is of no type that can be read.
     """
     place = Path(path)
-    name = place.name.lower()
-    for ending, reason in _REFUSED.items():
-        if name.endswith(ending):
-            message = f"{place} is not read, for it is {reason}."
-            raise StateError(message)
-    if _is_checkpoint(place):
-        return _file_holder(".ckpt", place)
+    found = type_of(place)
+    if found is not None and found[1].holder is not None:
+        holder: FileHolder = _made(*found[1].holder, place)
+        return holder
+    raise StateError(refusal_of(place) or _unknown(place))
+
+
+def _unknown(place: Path) -> str:
+    """Return a sentence about a path of no known type."""
+    if place.is_dir():
+        known = [each.name for each in sorted(place.iterdir()) if each.is_file() and _is_readable(each)]
+        files = f", such as {known[0]}" if known else ""
+        return f"{place} is a folder, and no model of a known type; give the file of a model{files}."
     if not place.exists():
-        message = f"{place} is not there; give the file of a model."
-        raise StateError(message)
-    ending = max((each for each in FILE_HOLDERS if name.endswith(each)), key=len, default="")
-    if not ending:
-        known = ", ".join(FILE_HOLDERS)
-        message = f"{place} is of no sort that is known; give a file that ends in {known}, or a TensorFlow checkpoint."
-        raise StateError(message)
-    return _file_holder(ending, place)
+        return f"{place} is not there; give the file of a model."
+    if not place.stat().st_size:
+        return f"{place} is empty; save or fetch the model again."
+    return f"{place} is of no type that is known; give one of {', '.join(ENDINGS)}, or a TensorFlow checkpoint."
 
 
-def _file_holder(ending: str, place: Path) -> FileHolder:
-    holder: FileHolder = _made(*FILE_HOLDERS[ending], place)
-    return holder
+def _is_readable(place: Path) -> bool:
+    found = type_of(place)
+    return found is not None and found[1].holder is not None
 
 
 def needs_tensorflow(path: str | os.PathLike[str]) -> bool:
     """Say whether a file is read with the help of TensorFlow."""
-    place = Path(path)
-    return _is_checkpoint(place) or place.suffix.lower() in {".keras", ".index", ".ckpt"}
-
-
-def _is_checkpoint(place: Path) -> bool:
-    """Say whether it is a SavedModel, a folder of checkpoints, or the prefix of one checkpoint."""
-    if place.is_dir():
-        return (place / "variables").is_dir() or (place / "checkpoint").exists()
-    return place.with_name(place.name + ".index").exists()
+    found = type_of(Path(path))
+    return found is not None and found[1].needs_tensorflow
 
 
 def read_any(path: str | os.PathLike[str]) -> ModelState:
     """Return the state in a CSV file or in a model's file."""
-    if str(path).lower().endswith(".csv"):
-        return read_state(path)
-    return open_file(path).state
+    return read_table(path) if _is_table(Path(path)) else open_file(path).state
+
+
+def read_table(path: str | os.PathLike[str]) -> ModelState:
+    """Return the state in a CSV file; raises StateError if it is none, and says what it is if that is known."""
+    refusal = "" if is_table(Path(path)) else refusal_of(Path(path))
+    if refusal:
+        raise StateError(refusal)
+    return read_state(path)
+
+
+def _is_table(place: Path) -> bool:
+    """Say whether it is a table of a state by its columns, or by its ending if its content is of no known type."""
+    return is_table(place) or (place.name.lower().endswith(".csv") and type_of(place) is None)
 
 
 def open_live(model: Any) -> LiveHolder:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tb2csv.errors import StateError
-from tb2csv.model_state.holders import open_file, open_live, read_any
+from tb2csv.model_state.holders import open_file, open_live, read_any, read_table
 from tb2csv.model_state.matching import Restoration, fit
-from tb2csv.model_state.state_csv import DEFAULT_MAX_CELL, STYLES, read_state, write_state
+from tb2csv.model_state.state_csv import DEFAULT_MAX_CELL, STYLES, write_state
 from tb2csv.model_state.tensors import ModelState
 
 if TYPE_CHECKING:
@@ -133,4 +133,4 @@ def _left_alone(problems: list[str], model: ModelState) -> list[str]:
 
 
 def _incoming(state: str | os.PathLike[str] | ModelState) -> ModelState:
-    return state if isinstance(state, ModelState) else read_state(state)
+    return state if isinstance(state, ModelState) else read_table(state)

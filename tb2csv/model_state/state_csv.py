@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
 #: So many bytes of data a cell has at the most, unless somebody asks for less or more.
 DEFAULT_MAX_CELL: Final = 64 << 20
+
+
+#: Bytes that a header has at most.
+_HEADER: Final = 1 << 16
 
 
 def _elements(state: ModelState, file: IO[bytes], *, max_cell: int) -> None:  # noqa: ARG001 - its cells are short
@@ -54,23 +60,45 @@ def write_state(
         _WRITERS[style](state, file, max_cell=max_cell)
 
 
+def is_table(path: Path) -> bool:
+    """Say whether a file has the columns of a state."""
+    try:
+        return path.is_file() and _reader(_columns(path)) is not None
+    except OSError:
+        return False
+
+
+def _columns(path: Path) -> list[str]:
+    """Return the columns of a CSV file; none if it does not begin with a header."""
+    with path.open("rb") as file:
+        start = file.read(_HEADER)
+    with contextlib.suppress(StateError):  # it ends inside a cell
+        header = next(scan_rows(io.BytesIO(start), str(path)), [])
+        return [read_cell(io.BytesIO(start), cell).decode("utf-8", "replace").strip() for cell in header[:100]]
+    return []
+
+
+def _reader(columns: list[str]) -> Callable[[Path], ModelState] | None:
+    """Return what reads a table with these columns; None if it is no table of a state."""
+    if set(tensor_rows.COLUMNS) <= set(columns):
+        return lambda path: tensor_rows.TensorRows(path, columns).state
+    if set(element_rows.COLUMNS) <= set(columns):
+        return lambda path: element_rows.ElementRows(path).state
+    return None
+
+
 def read_state(path: str | os.PathLike[str]) -> ModelState:
     """Return the state in a CSV file, whatever its style; bytes are read from the file when they are asked for.
 
     Raises StateError where the file has other columns, or rows that are not sound.
     """
-    file_path = Path(path)
     try:
-        with file_path.open("rb") as file:
-            header = next(scan_rows(file, str(path)), [])
-            columns = [read_cell(file, cell).decode("utf-8", "replace").strip() for cell in header[:100]]
+        reader = _reader(_columns(Path(path)))
     except OSError as error:
         message = f"{path} cannot be read ({error.strerror}); give a CSV file that tb2csv state made."
         raise StateError(message) from error
-    if set(tensor_rows.COLUMNS) <= set(columns):
-        return tensor_rows.TensorRows(file_path, columns).state
-    if set(element_rows.COLUMNS) <= set(columns):
-        return element_rows.ElementRows(file_path).state
+    if reader is not None:
+        return reader(Path(path))
     wanted = ", ".join(tensor_rows.COLUMNS), ", ".join(element_rows.COLUMNS)
     message = f"{path} is no table of a state, whose columns are {wanted[0]}, or {wanted[1]}."
     raise StateError(message)

@@ -7,21 +7,19 @@ where no other has it. Such a checkpoint is written again as it was, entry by en
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tb2csv.errors import OutputError, StateError
-from tb2csv.messages import Option, advice
+from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import DTYPES
+from tb2csv.model_state.file_types import CHECKPOINT_DATA, pointer_refusal
 from tb2csv.model_state.matching import PATH
 from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes
-from tb2csv.whole_files import check_place
+from tb2csv.whole_files import check_place, folder_beside, whole_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
 _GRAPH: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE: Final = "/.ATTRIBUTES/VARIABLE_VALUE"
 _VARIABLES: Final = Path("variables", "variables")
+_GRAPHS: Final = ("saved_model.pb", "saved_model.pbtxt")
 
 
 class Checkpoint:
@@ -39,11 +38,12 @@ class Checkpoint:
 
     def __init__(self, path: Path) -> None:
         """Find the variables; raises StateError where there is no checkpoint that can be read."""
+        self._path = path
+        self._is_saved_model = _is_saved_model(path)
+        self._prefix = _prefix(path)
+        _refuse_incomplete(path, Path(self._prefix))
         import tensorflow as tf
 
-        self._path = path
-        self._is_saved_model = (path / _VARIABLES.parent).is_dir()
-        self._prefix = _prefix(path)
         try:
             self._reader = tf.train.load_checkpoint(self._prefix)
             shapes = self._reader.get_variable_to_shape_map()
@@ -97,7 +97,9 @@ class Checkpoint:
 
     def output(self, out: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
         """Return a context that gives a prefix, or a folder, to write to."""
-        return _whole_folder(out, overwrite=overwrite) if self._is_saved_model else _whole_files(out, overwrite)
+        if self._is_saved_model:
+            return whole_folder(out, overwrite=overwrite, may_replace=_is_saved_model, kind="a SavedModel")
+        return _whole_files(out, overwrite)
 
     def write(self, place: Path, restoration: Restoration) -> None:
         """Write all entries again, those that have new values with these."""
@@ -134,19 +136,47 @@ def _array(content: Buffer, like: Any) -> Any:
     return np.frombuffer(content, like.dtype).reshape(like.shape)
 
 
-def _prefix(path: Path) -> str:
-    """Return the prefix of the files of a checkpoint, of which the latest counts where there are several."""
-    import tensorflow as tf
+def _is_saved_model(path: Path) -> bool:
+    return (path / _VARIABLES.parent).is_dir() or any((path / name).exists() for name in _GRAPHS)
 
-    if (path / _VARIABLES.parent).is_dir():
+
+def _prefix(path: Path) -> str:
+    """Return the prefix of the files of a checkpoint, of which the latest counts if there are several."""
+    if _is_saved_model(path):
         return str(path / _VARIABLES)
     if path.is_dir():
+        import tensorflow as tf
+
         latest = tf.train.latest_checkpoint(path)
         if latest is None:
-            message = f"{path} holds no checkpoint; give the prefix of one."
+            message = (
+                f"{path} has no checkpoint that its file {str(path / 'checkpoint')!r} names; copy the files of the "
+                "checkpoint there, or give the prefix of one."
+            )
             raise StateError(message)
         return str(latest)
     return str(path).removesuffix(".index")
+
+
+def _refuse_incomplete(path: Path, prefix: Path) -> None:
+    """Raise StateError if a file of the checkpoint is not there, or was not fetched by Git LFS."""
+    index = prefix.with_name(f"{prefix.name}.index")
+    names = [each.name for each in prefix.parent.iterdir()] if prefix.parent.is_dir() else []
+    found = [name for name in names if CHECKPOINT_DATA.fullmatch(name.removeprefix(prefix.name))]
+    # Files of an earlier checkpoint may be left, in another number of parts.
+    parts = sorted({name.rpartition("-of-")[2] for name in found}, reverse=True) or ["00001"]
+    wholes = [[f"{prefix.name}.data-{part:05}-of-{count}" for part in range(int(count))] for count in parts]
+    whole = next((each for each in wholes if set(each) <= set(names)), wholes[0])
+    expected = [index, *(prefix.with_name(name) for name in whole)]
+    missing = [each for each in expected if not each.exists()]
+    if missing:
+        kind = "SavedModel" if _is_saved_model(path) else "checkpoint of TensorFlow"
+        message = f"{path} is a {kind} that is not complete: {missing[0]} is not there; copy all its files."
+        raise StateError(message)
+    for each in expected:
+        refusal = pointer_refusal(each)
+        if refusal:
+            raise StateError(refusal)
 
 
 def _natural(entry: str) -> list[tuple[int, str]]:
@@ -158,38 +188,7 @@ def _whole_files(out: Path, overwrite: bool) -> Iterator[Path]:  # noqa: FBT001 
     """Give a prefix in a folder beside ``out``; the files of a checkpoint are moved from there, the index at last."""
     name = out.name.removesuffix(".index")
     check_place(out.with_name(f"{name}.index"), overwrite=overwrite)
-    with _folder_beside(out) as folder:
+    with folder_beside(out) as folder:
         yield folder / name
         for file in sorted(folder.iterdir(), key=lambda each: each.suffix == ".index"):
             file.replace(out.with_name(file.name))
-
-
-@contextlib.contextmanager
-def _whole_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Give a folder beside ``out`` that becomes it."""
-    if out.exists() and (not overwrite or not (out / _VARIABLES.parent).is_dir()):
-        replace = advice("{} to replace a SavedModel", Option("overwrite", value=True))
-        raise OutputError(f"{out} exists already", advice("give another name"), replace)
-    with _folder_beside(out) as folder:
-        yield folder / "new"
-        if out.exists():
-            out.rename(folder / "old")
-        try:
-            (folder / "new").rename(out)
-        except BaseException:
-            if (folder / "old").exists():
-                (folder / "old").rename(out)
-            raise
-
-
-@contextlib.contextmanager
-def _folder_beside(out: Path) -> Iterator[Path]:
-    try:
-        folder = tempfile.mkdtemp(prefix=f".{out.name[:100]}.", suffix=".tmp", dir=os.path.abspath(out.parent))  # noqa: PTH100 - links stay
-    except OSError as error:
-        message = f"No folder can be made in {out.parent} ({error.strerror}); give another place."
-        raise OutputError(message) from error
-    try:
-        yield Path(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

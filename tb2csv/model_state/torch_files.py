@@ -1,17 +1,14 @@
-"""Files of ``torch.save``, read with ``weights_only=True`` and nothing else: a pickle of other objects is refused."""
+"""Read and write files of ``torch.save``: state dicts, and checkpoints of nested dicts, lists and plain values."""
 
 from __future__ import annotations
 
-import pickle
-import re
-import warnings
-import zipfile
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tb2csv.errors import StateError
 from tb2csv.model_state.foreign_errors import as_state_errors
 from tb2csv.model_state.tensors import ModelState, left_out_notes
+from tb2csv.model_state.torch_pickles import Hyperparameters, holds_nothing, read_pickle
 from tb2csv.model_state.torch_trees import flat, replaced, tensor_leaf
 from tb2csv.whole_files import whole_file
 
@@ -22,9 +19,6 @@ if TYPE_CHECKING:
     from tb2csv.model_state.matching import Restoration
     from tb2csv.model_state.tensors import Buffer
 
-#: Where PyTorch's message names what it did not import.
-_ASKED_FOR: Final = re.compile(r"GLOBAL ([\w.]+)")
-
 
 class TorchFile:
     """A state dict, or a checkpoint of nested dicts, lists and numbers, in a file."""
@@ -32,7 +26,7 @@ class TorchFile:
     def __init__(self, path: Path) -> None:
         """Map the file into memory; raises StateError where it has more in it than tensors and plain values."""
         self._path = path
-        self._tree = _loaded(path)
+        self._tree = read_pickle(path)
         found = flat(self._tree)
         notes = left_out_notes(str(path), found.left_out)
         self.state = ModelState("torch", found.tensors, str(path), notes, found.left_out)
@@ -48,6 +42,7 @@ class TorchFile:
         """
         import torch
 
+        hyperparameters = self._hyperparameters()
         written: list[tuple[str, Any]] = []
         contents = _Lazy(restoration)
 
@@ -64,7 +59,20 @@ class TorchFile:
                 if new is not None and bytes(new) != bytes(tensor_leaf(name, dict(written)[name]).content()):
                     problem = "shares its memory with another tensor that has another value in the state"
                     restoration.problems.append(f"{name}: {problem}")
-            torch.save(tree, place)
+            torch.save({**tree, **hyperparameters} if hyperparameters else tree, place)
+
+    def _hyperparameters(self) -> dict[str, Any]:
+        """Return what the file has as hyperparameters; raises StateError if they cannot be written as they are."""
+        items = self._tree.items() if isinstance(self._tree, dict) else ()
+        found = {key: value.value for key, value in items if isinstance(value, Hyperparameters)}
+        odd = [key for key, value in found.items() if holds_nothing(value)]
+        if odd:
+            message = (
+                f"{self._path} cannot be written again, because {odd[0]!r} in it holds objects that only code can "
+                "make; restore to a file of the state dict, or to the live model."
+            )
+            raise StateError(message)
+        return found
 
 
 class _Lazy(dict[str, Any]):
@@ -95,24 +103,3 @@ def _shared(tensors: list[tuple[str, Any]]) -> list[str]:
     places = [(name, tensor.untyped_storage().data_ptr(), tensor.is_contiguous()) for name, tensor in tensors]
     counts = Counter(place for _, place, _ in places)
     return [name for name, place, is_contiguous in places if counts[place] > 1 or not is_contiguous]
-
-
-def _loaded(path: Path) -> Any:
-    import torch
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of pickles in an unusual form, which are refused below
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except pickle.UnpicklingError as error:
-        asked = _ASKED_FOR.search(str(error))
-        what = f" (it asks for {asked[1]})" if asked else ""
-        message = (
-            f"{path} is not read, for it is a pickle that holds other things than tensors and plain values{what}, or "
-            "no file of torch.save at all, and reading such a pickle could run any code; save the model's state_dict()."
-        )
-        raise StateError(message) from error
-    except Exception as error:  # whatever the unpickler trips over in bytes that are no pickle
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        message = f"{path} is no file of torch.save that can be read ({reason}); save the model's state_dict()."
-        raise StateError(message) from error

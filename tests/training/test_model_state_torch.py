@@ -193,7 +193,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(writer: str, e
         torch.save(nn.Linear(1, 1), path)
     else:
         torch.save(what, path, _use_new_zipfile_serialization=writer == "torch")
-    with pytest.raises(StateError, match="is not read, for it is a pickle that holds other things"):
+    with pytest.raises(StateError, match=r"is a pickle.*any code"):
         state_of(path)
     assert not mark.exists()
 

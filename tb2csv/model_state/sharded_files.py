@@ -1,0 +1,107 @@
+"""Models in several files, with an index that says which tensor is in which, as large ones are saved.
+
+The index is JSON with a ``weight_map`` from tensors to files beside it. Each of these is a file of its own type.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.errors import StateError
+from tb2csv.model_state.tensors import ModelState
+from tb2csv.whole_files import whole_folder
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from tb2csv.model_state.holders import FileHolder
+    from tb2csv.model_state.matching import Restoration
+
+_ENDING: Final = ".index.json"
+
+
+class ShardedFile:
+    """An index, or a folder that has one, and the files that it names."""
+
+    def __init__(self, path: Path) -> None:
+        """Open all files; raises StateError if one is missing, or has not the tensors that the index says."""
+        self._index = _index(path)
+        weight_map = _weight_map(self._index)
+        #: The holder of each file, by its name.
+        self._shards = {name: _open(self._index, name) for name in sorted(set(weight_map.values()))}
+        states = {name: shard.state for name, shard in self._shards.items()}
+        held = {name: {tensor.name for tensor in state.tensors} for name, state in states.items()}
+        missing = [tensor for tensor, shard in weight_map.items() if tensor not in held[shard]]
+        if missing:
+            message = (
+                f"{self._index} names {missing[0]!r}, which is not in {weight_map[missing[0]]}; copy all files of the "
+                "model from one place."
+            )
+            raise StateError(message)
+        self.state = ModelState(
+            next(iter(states.values())).framework,
+            tuple(tensor for state in states.values() for tensor in state.tensors),
+            str(path),
+            tuple(note for state in states.values() for note in state.notes),
+            {name: kind for state in states.values() for name, kind in state.left_out.items()},
+        )
+
+    def output(self, out: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
+        """Return a context that gives a folder to write to: all files are in it, under the names that they have."""
+        is_alike = functools.partial(_has_index, name=self._index.name)
+        return whole_folder(out, overwrite=overwrite, may_replace=is_alike, kind="a folder of such a model")
+
+    def write(self, place: Path, restoration: Restoration) -> None:
+        """Write each file with its new values, and the index as it is."""
+        place.mkdir()
+        for name, shard in self._shards.items():
+            shard.write(place / name, restoration)
+        shutil.copyfile(self._index, place / self._index.name)
+
+
+def _index(path: Path) -> Path:
+    """Return the index itself, or the only one in a folder."""
+    if not path.is_dir():
+        return path
+    found = sorted(path.glob(f"*{_ENDING}"))
+    if len(found) > 1:
+        names = ", ".join(each.name for each in found)
+        message = f"{path} has several models ({names}); give the index of one."
+        raise StateError(message)
+    return found[0]
+
+
+def _has_index(folder: Path, name: str) -> bool:
+    return (folder / name).is_file()
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    """Return the file of each tensor; raises StateError if the index is not sound, or leads out of its folder."""
+    try:
+        weight_map = json.loads(index.read_bytes())["weight_map"]
+        pairs = dict(weight_map.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        message = f"{index} is not an index of a model's files ({error}); save the model again."
+        raise StateError(message) from error
+    for name in pairs.values():
+        if not isinstance(name, str) or not name or name != Path(name).name or "\\" in name:
+            message = f"{index} names {name!r}, which is not a file beside it; save the model again."
+            raise StateError(message)
+    return pairs
+
+
+def _open(index: Path, name: str) -> FileHolder:
+    from tb2csv.model_state.holders import open_file
+
+    place = index.with_name(name)
+    if not place.exists():
+        message = f"{index} is an index of several files, and {place} is not there; copy all of them."
+        raise StateError(message)
+    if place == index or place.name.endswith(_ENDING):
+        message = f"{index} names another index, {name!r}; give the index whose files have tensors."
+        raise StateError(message)
+    return open_file(place)
