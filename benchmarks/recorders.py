@@ -35,6 +35,7 @@ RECORDED: Final[dict[str, dict[str, Any]]] = {
     "statistics of gradients and weights, every step": {"gradient_statistics_every": 1, "weight_statistics_every": 1},
     "gradients and weights themselves, every step": {"gradients_every": 1, "weights_every": 1},
     "gradients and weights themselves, every 50 steps": {"gradients_every": 50, "weights_every": 50},
+    "layer errors, every step": {"layer_errors_every": 1},
     "layer errors, every 50 steps": {"layer_errors_every": 50},
 }
 

@@ -4,8 +4,8 @@ They need TensorFlow, which ``pip install tb2csv[tensorflow]`` brings. Nothing t
 """
 
 from tb2csv.errors import RecorderError
-from tb2csv.recorders.event_log import RecorderWarning
 from tb2csv.recorders.layer_errors import layer_errors, layer_mse, record_layer_errors
+from tb2csv.recorders.omissions import RecorderWarning
 from tb2csv.recorders.prediction_tables import PredictionTable, predict_to_csv
 from tb2csv.recorders.predictions import PredictionRecorder
 from tb2csv.recorders.training import TrainingRecorder

@@ -6,6 +6,7 @@ failed write the file is cut back to its last whole record, and the caller gets 
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import socket
@@ -13,9 +14,10 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final
 
-from google_crc32c import value as crc32c
+from google_crc32c import extend as extend_crc32c
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _HEAD: Final = struct.Struct("<QI")
@@ -38,6 +40,8 @@ class EventFile:
         folder.mkdir(parents=True, exist_ok=True)
         self.path, self._descriptor = _create(folder)
         self._size = 0
+        # Some file systems count no links at all.
+        self._has_links = os.fstat(self._descriptor).st_nlink > 0
         from tensorboard.compat.proto.event_pb2 import Event
 
         try:
@@ -46,18 +50,24 @@ class EventFile:
             self.close()
             raise
 
-    def append(self, event: bytes) -> None:
-        """Write a serialized Event as one record. Raises OSError, and then nothing of the record is left."""
-        length = _LENGTH.pack(len(event))
-        frame = b"".join((_HEAD.pack(len(event), _masked(length)), event, _FOOT.pack(_masked(event))))
-        rest = memoryview(frame)
+    def append(self, *parts: bytes) -> None:
+        """Write a serialized Event, in one part or several, as one record.
+
+        Raises OSError, and then nothing of the record is left: the disk is full, or the file was removed.
+        """
+        size = sum(map(len, parts))
+        length = _LENGTH.pack(size)
+        pieces = (_HEAD.pack(size, _masked_crc(length)), *parts, _FOOT.pack(_masked_crc(*parts)))
+        frame_size = _HEAD.size + size + _FOOT.size
         try:
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            _write_all(self._descriptor, pieces, frame_size)
         except BaseException:  # an interrupt as well
             os.ftruncate(self._descriptor, self._size)
             raise
-        self._size += len(frame)
+        # On Linux and macOS the bytes of a removed file are lost without an error.
+        if self._has_links and not os.fstat(self._descriptor).st_nlink:
+            raise FileNotFoundError(errno.ENOENT, "the event file was removed", str(self.path))
+        self._size += frame_size
 
     def close(self) -> None:
         """Close the file; nothing can be written any more."""
@@ -78,6 +88,17 @@ def _create(folder: Path) -> tuple[Path, int]:
     raise AssertionError  # counting does not end
 
 
-def _masked(data: bytes) -> int:
-    crc: int = crc32c(data)
+def _write_all(descriptor: int, pieces: Sequence[bytes], size: int) -> None:
+    """Write all pieces; those of a large tensor are not joined first."""
+    written = os.writev(descriptor, pieces) if hasattr(os, "writev") else 0
+    if written < size:
+        rest = memoryview(b"".join(pieces))[written:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+
+def _masked_crc(*parts: bytes) -> int:
+    crc = 0
+    for part in parts:
+        crc = extend_crc32c(crc, part)
     return ((crc >> 15 | crc << 17) + _CRC_MASK) & _ALL_BITS

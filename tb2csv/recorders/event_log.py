@@ -6,22 +6,29 @@ that an exception or a killed process could lose.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import logging
 import os
 import struct
 import time
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 import numpy as np
 
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.event_file import EventFile
+from tb2csv.recorders.omissions import Omissions, RecorderWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
+
+_LOGGER = logging.getLogger("tb2csv")
+
+_Method = TypeVar("_Method", bound="Callable[..., Any]")
 
 OnError = Literal["warn", "raise"]
 
@@ -37,12 +44,15 @@ _TIME: Final = struct.Struct("<Bd")
 _TIME_FIELD: Final = 0x09
 _STEP_FIELD: Final = b"\x10"
 _SUMMARY_FIELD: Final = b"\x2a"
+# A Summary of one tensor: field 1 the value; in it field 1 the tag, 8 the tensor, 9 the metadata; in the tensor, behind
+# its type and shape, field 4 the content.
+_VALUE_FIELD: Final = b"\x0a"
+_TAG_FIELD: Final = b"\x0a"
+_TENSOR_FIELD: Final = b"\x42"
+_METADATA_FIELD: Final = b"\x4a"
+_CONTENT_FIELD: Final = b"\x22"
 #: Where a template has a number: bytes that are no UTF-8, so that no tag contains them.
 _NUMBER: Final = b"\xfe\xff\xfe\xff"
-
-
-class RecorderWarning(UserWarning):
-    """A recorder stopped recording, or left something out; the training goes on."""
 
 
 class EventLog:
@@ -67,110 +77,126 @@ class EventLog:
         self.folder = Path(log_dir)
         self._on_error = on_error
         self._file: EventFile | None = None
-        self._stopped = False
+        self._is_stopped = False
+        self._omissions = Omissions(self.folder)
         self._templates: dict[tuple[str, ...], _ScalarTemplate] = {}
 
     def scalars(self, step: int, values: Mapping[str, float], *, wall_time: float | None = None) -> None:
         """Write float32 scalars of one step, by their tags."""
-        row = np.array([list(values.values())], np.float32)
+        with np.errstate(over="ignore"):  # infinite in float32
+            row = np.array([list(values.values())], np.float64).astype(np.float32)
         self.scalar_rows(list(values), [step], row, [time.time() if wall_time is None else wall_time])
 
     def scalar_rows(
         self, tags: Sequence[str], steps: Sequence[int], rows: npt.NDArray[Any], wall_times: Sequence[float]
     ) -> None:
         """Write scalars of many steps: ``rows`` is [steps, tags] and becomes float32."""
-        if not tags or self._stopped:
+        if not tags or not steps:
             return
         template = self._templates.get(tuple(tags))
         if template is None:
             template = self._templates[tuple(tags)] = _ScalarTemplate(tags)
         for step, wall_time, summary in zip(steps, wall_times, template.summaries(rows), strict=True):
-            self._append(step, wall_time, summary)
+            self._append(step, wall_time, summary, values=len(tags))
 
     def tensor(self, step: int, tag: str, value: npt.ArrayLike, *, wall_time: float | None = None) -> None:
         """Write an array of any dtype that TensorFlow has, bit for bit.
 
-        Raises RecorderError where it is too large for an event file, whose records end at 2 GiB.
+        What is not one, or too large for an event file, whose records end at 2 GiB, is left out.
         """
-        if self._stopped:
+        try:
+            array = np.asarray(value)
+            if array.nbytes > _MAX_TENSOR_BYTES:
+                self.omit(tag, f"{array.nbytes:,} bytes, and a record ends at 2 GiB")
+                return
+            parts = _tensor_summary(tag, array, _tensor_metadata())
+        except (TypeError, ValueError):  # ragged, or objects
+            self.omit(tag, f"not a tensor but {type(value).__name__}")
             return
-        from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_TENSOR
-
-        array = np.asarray(value)
-        if array.nbytes > _MAX_TENSOR_BYTES:
-            message = (
-                f"The tensor {tag} takes {array.nbytes:,} bytes, and an event file holds none beyond 2 GiB; "
-                "leave it out, or record statistics instead."
-            )
-            raise RecorderError(message)
-        self._append_tensor(step, tag, array, (TENSOR_PLUGIN, DATA_CLASS_TENSOR, b""), wall_time)
+        self._append(step, time.time() if wall_time is None else wall_time, *parts)
 
     def histogram(self, step: int, tag: str, value: npt.ArrayLike, *, wall_time: float | None = None) -> None:
-        """Write a histogram of the finite numbers in an array, in 30 buckets from the least to the greatest."""
-        if self._stopped:
-            return
-        from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_TENSOR
-        from tensorboard.plugins.histogram import metadata
+        """Write a histogram of the finite numbers in an array, in 30 buckets from the smallest to the largest.
 
-        content = metadata.create_summary_metadata(None, None).plugin_data.content
-        self._append_tensor(
-            step,
-            tag,
-            histogram_buckets(np.asarray(value)),
-            (metadata.PLUGIN_NAME, DATA_CLASS_TENSOR, content),
-            wall_time,
-        )
-
-    def guarded(self, action: Callable[[], None]) -> None:
-        """Do what may fail on the disk, as ``on_error`` asks."""
-        if self._stopped:
-            return
+        What is not an array of real numbers is left out.
+        """
         try:
-            action()
-        except OSError as error:
-            self._stopped = True
-            self.close()
-            reason = error.strerror or str(error)
-            message = f"Nothing more can be recorded in {self.folder} ({reason}); what was recorded before is whole."
-            if self._on_error == "raise":
-                raise RecorderError(message) from error
-            warnings.warn(f"{message} The training goes on.", RecorderWarning, stacklevel=2)
+            parts = _tensor_summary(tag, histogram_buckets(np.asarray(value)), _histogram_metadata())
+        except (TypeError, ValueError):
+            self.omit(tag, "not real numbers")
+            return
+        self._append(step, time.time() if wall_time is None else wall_time, *parts)
+
+    def omit(self, tag: str, reason: str, count: int = 1) -> None:
+        """Count values that cannot be recorded; ``report`` says which."""
+        self._omissions.add(tag, reason, count)
+
+    @contextlib.contextmanager
+    def guard(self) -> Iterator[None]:
+        """Let no failure of the recorder in this block end the training: it ends the recording.
+
+        Raises RecorderError with ``on_error="raise"``, and passes on one that was raised in the block.
+        """
+        try:
+            yield
+        except (RecorderError, RecorderWarning):  # the warning is one if the user made errors of warnings
+            raise
+        except Exception as error:  # noqa: BLE001 - the training is worth more than its record
+            self._stop(error)
 
     def close(self) -> None:
-        """Close the event file; what is given later goes to another one."""
+        """Close the event file; what is given later goes to another one. Warn once of all that was left out."""
+        self._close_file()
+        self._omissions.report()
+
+    def _close_file(self) -> None:
         if self._file is not None:
             file, self._file = self._file, None
-            file.close()
+            with contextlib.suppress(OSError):  # it was written, or the recording has stopped
+                file.close()
 
-    def _append_tensor(
-        self, step: int, tag: str, array: npt.NDArray[Any], plugin: tuple[str, Any, bytes], wall_time: float | None
-    ) -> None:
-        import tensorflow as tf
-        from tensorboard.compat.proto.summary_pb2 import Summary
+    def _append(self, step: int, wall_time: float, *summary: bytes, values: int = 1) -> None:
+        """Write a Summary, in one part or several, that holds so many values."""
+        if not self._is_stopped:
+            size = _varint(sum(map(len, summary)))
+            step_text = _varint(step & 0xFFFF_FFFF_FFFF_FFFF)
+            head = b"".join((_TIME.pack(_TIME_FIELD, wall_time), _STEP_FIELD, step_text, _SUMMARY_FIELD, size))
+            try:
+                if self._file is None:
+                    self._file = EventFile(self.folder)
+                self._file.append(head, *summary)
+            except OSError as error:
+                self._stop(error)
+        if self._is_stopped and self._on_error == "warn":
+            self._omissions.add_after_stop(values)
 
-        summary = Summary()
-        value = summary.value.add(tag=tag)
-        if array.dtype.kind in "OSU":
-            value.tensor.ParseFromString(tf.make_tensor_proto(array).SerializeToString())
+    def _stop(self, error: Exception) -> None:
+        """Record nothing more. Raises RecorderError with ``on_error="raise"``."""
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
         else:
-            value.tensor.dtype = tf.as_dtype(array.dtype).as_datatype_enum
-            for size in array.shape:
-                value.tensor.tensor_shape.dim.add(size=size)
-            value.tensor.tensor_content = np.ascontiguousarray(array).tobytes()
-        value.metadata.plugin_data.plugin_name, value.metadata.data_class, value.metadata.plugin_data.content = plugin
-        self._append(step, time.time() if wall_time is None else wall_time, summary.SerializeToString())
+            reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+        was_stopped, self._is_stopped = self._is_stopped, True
+        if was_stopped:
+            return
+        self._close_file()
+        if self._on_error == "raise":
+            message = f"Recording in {self.folder} stopped ({reason}); earlier records are intact."
+            raise RecorderError(message) from error
+        self._omissions.stop(reason)
+        # Now, and not only when the training has ended.
+        _LOGGER.warning("Recording in %s stopped (%s); the training goes on.", self.folder, reason)
 
-    def _append(self, step: int, wall_time: float, summary: bytes) -> None:
-        step_text = _varint(step & 0xFFFF_FFFF_FFFF_FFFF)
-        head = (_TIME.pack(_TIME_FIELD, wall_time), _STEP_FIELD, step_text, _SUMMARY_FIELD, _varint(len(summary)))
-        event = b"".join((*head, summary))
 
-        def append() -> None:
-            if self._file is None:
-                self._file = EventFile(self.folder)
-            self._file.append(event)
+def guarded(method: _Method) -> _Method:
+    """Have a recorder's method, which Keras calls while it trains, run under the guard of the recorder's log."""
 
-        self.guarded(append)
+    @functools.wraps(method)
+    def run(recorder: Any, *args: Any, **kwargs: Any) -> Any:
+        with recorder._log.guard():  # noqa: SLF001 - it is the recorder's own method
+            return method(recorder, *args, **kwargs)
+
+    return cast("_Method", run)
 
 
 class _ScalarTemplate:
@@ -207,17 +233,69 @@ class _ScalarTemplate:
 def histogram_buckets(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return [30, 3]: left edge, right edge and count of equally wide buckets over the finite numbers of an array.
 
-    All zero where there is no finite number; where all are equal, the last bucket counts them.
+    All zero if there is no finite number; if all are equal, the last bucket counts them. Raises TypeError or ValueError
+    for an array that does not hold real numbers.
     """
+    if array.dtype.kind in "cOSUMm":
+        message = f"A histogram is of real numbers, not of {array.dtype}."
+        raise TypeError(message)
     numbers = array.astype(np.float64, copy=False).ravel()
     numbers = numbers[np.isfinite(numbers)]
     if not numbers.size:
         return np.zeros((_BUCKETS, 3))
-    # Halves, for the distance between the two may be more than a float64 holds.
+    # Halves, because the distance between the two may be more than a float64 holds; half of the smallest is rounded.
     edges = 2 * np.linspace(numbers.min() / 2, numbers.max() / 2, _BUCKETS + 1)
+    edges = edges.clip(numbers.min(), numbers.max())
     edges[0], edges[-1] = numbers.min(), numbers.max()
     counts, _ = np.histogram(numbers, edges)
     return np.stack([edges[:-1], edges[1:], counts.astype(np.float64)], axis=1)
+
+
+def _tensor_summary(tag: str, array: npt.NDArray[Any], metadata: bytes) -> tuple[bytes, ...]:
+    """Return a serialized Summary of one tensor in parts, so that the content of a large one is copied once.
+
+    Raises TypeError or ValueError if TensorFlow has no such tensor.
+    """
+    import tensorflow as tf
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+
+    content = b""
+    if array.dtype.kind in "OSU":
+        tensor: bytes = tf.make_tensor_proto(array).SerializeToString()
+    else:
+        proto = TensorProto(dtype=tf.as_dtype(array.dtype).as_datatype_enum)
+        proto.tensor_shape.SetInParent()
+        for size in array.shape:
+            proto.tensor_shape.dim.add(size=size)
+        content = array.tobytes()
+        tensor = proto.SerializeToString()
+        if content:
+            tensor += _CONTENT_FIELD + _varint(len(content))
+    name = tag.encode()
+    tensor_head = _TENSOR_FIELD + _varint(len(tensor) + len(content)) + tensor
+    head = _TAG_FIELD + _varint(len(name)) + name + tensor_head
+    tail = _METADATA_FIELD + _varint(len(metadata)) + metadata
+    return _VALUE_FIELD + _varint(len(head) + len(content) + len(tail)) + head, content, tail
+
+
+@functools.cache
+def _tensor_metadata() -> bytes:
+    return _metadata(TENSOR_PLUGIN, b"")
+
+
+@functools.cache
+def _histogram_metadata() -> bytes:
+    from tensorboard.plugins.histogram import metadata
+
+    return _metadata(metadata.PLUGIN_NAME, metadata.create_summary_metadata(None, None).plugin_data.content)
+
+
+def _metadata(plugin: str, content: bytes) -> bytes:
+    from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_TENSOR, SummaryMetadata
+
+    plugin_data = SummaryMetadata.PluginData(plugin_name=plugin, content=content)
+    serialized: bytes = SummaryMetadata(plugin_data=plugin_data, data_class=DATA_CLASS_TENSOR).SerializeToString()
+    return serialized
 
 
 def _varint(number: int) -> bytes:

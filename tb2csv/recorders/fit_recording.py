@@ -28,14 +28,13 @@ class FitRecording:
         self,
         log: EventLog,
         model: Any,
-        step: int,
         *,
         gradients: RecordingPlan,
         layer_errors_every: int,
         layers: Sequence[str] | None,
         samples: Samples,
     ) -> None:
-        """Begin to record a model that is about to train; ``step`` batches were done before.
+        """Prepare to record a model that is about to train; ``begin`` gives the number of its batches so far.
 
         Raises:
             RecorderError: the model trains under a distribution strategy, and gradients or layer errors are asked for;
@@ -54,7 +53,7 @@ class FitRecording:
         several = model.steps_per_execution
         if not inside and several == 1:
             return
-        self._batch = tf.Variable(step, dtype=tf.int64, trainable=False, name="recorded_batch")
+        self._batch = tf.Variable(0, dtype=tf.int64, trainable=False, name="recorded_batch")
         if gradients.every:
             self._taps = GradientTaps(log, gradients, model, self._batch, several)
         if layer_errors_every:
@@ -65,9 +64,10 @@ class FitRecording:
         train_step = model.train_step
 
         def counted_train_step(data: Any) -> Any:
-            self._batch.assign_add(1)
-            for each in taps:
-                each.begin_trace()
+            with log.guard():
+                self._batch.assign_add(1)
+                for each in taps:
+                    each.begin_trace()
             return train_step(data)
 
         methods = [(model, "train_step", counted_train_step), *(method for each in taps for method in each.methods())]
@@ -75,12 +75,14 @@ class FitRecording:
             model, methods, allow_xla=self._errors is None, on_failure=self._after_failure
         )
 
-    def resume(self, step: int) -> bool:
+    def resume(self) -> bool:
         """Go on with another ``fit`` of the same model, as it was compiled; say whether that is what it is."""
-        if self._function is None or not self._function.resume():
-            return False
-        self._batch.assign(step)
-        return True
+        return self._function is not None and self._function.resume()
+
+    def begin(self, step: int) -> None:
+        """Begin with the next batch; ``step`` batches were done before."""
+        if self._function is not None:
+            self._batch.assign(step)
 
     def announce(self) -> None:
         """Say that a batch, or several at one go, begins."""
@@ -106,7 +108,7 @@ class FitRecording:
         import tensorflow as tf
 
         # Outside of any graph: a recorder may be collected, and finished, while Keras traces another model.
-        with tf.init_scope():
+        with self._log.guard(), tf.init_scope():
             if self._errors is not None:
                 self._errors.write(self._wall_times)
             if self._taps is not None:

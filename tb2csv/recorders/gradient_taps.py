@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tb2csv.errors import RecorderError
-from tb2csv.recorders.event_log import RecorderWarning
 from tb2csv.recorders.graph_delivery import when, when_due
-from tb2csv.recorders.tensor_statistics import STATISTICS, statistics_of
+from tb2csv.recorders.optimizers import leaf_optimizers, optimizers_of
+from tb2csv.recorders.tensor_statistics import STATISTICS, is_real, statistics_of
 from tb2csv.recorders.variable_names import variable_names
 
 if TYPE_CHECKING:
@@ -80,26 +80,33 @@ class GradientTaps:
 
         def update_and_record(gradients: Any, variables: Any, *args: Any, **kwargs: Any) -> Any:
             gradients, variables = list(gradients), list(variables)
-            self._record(optimizer, gradients, variables)
+            with self._log.guard():
+                self._record(optimizer, gradients, variables)
             return update(gradients, variables, *args, **kwargs)
 
         return update_and_record
 
     def _record(self, optimizer: Any, gradients: list[Any], variables: list[Any]) -> None:
         """Add to the train step what records these gradients."""
-        present = [
-            (dense(gradient, variable), variable)
-            for gradient, variable in zip(gradients, variables, strict=True)
-            if gradient is not None
-        ]
+        present = []
+        for gradient, variable in zip(gradients, variables, strict=True):
+            if gradient is None:
+                continue
+            if not is_real(variable):
+                self._log.omit(f"{self._plan.family}/{self._name(variable)}", f"{variable.dtype}, in each step")
+                continue
+            present.append((dense(gradient, variable), variable))
         # An optimizer that applies several times within a step has a tap for each: none overwrites another's rows.
         key = (id(optimizer), tuple(id(variable) for _, variable in present), self._calls)
         self._calls += 1
         tap = self._taps.get(key)
         if tap is None:
-            names = [self._names.get(id(variable)) or variable_names([variable])[0] for _, variable in present]
+            names = [self._name(variable) for _, variable in present]
             tap = self._taps[key] = _Tap(names, [gradient for gradient, _ in present], self._plan, self._execution)
         tap.record(self._step, [gradient for gradient, _ in present])
+
+    def _name(self, variable: Any) -> str:
+        return self._names.get(id(variable)) or variable_names([variable])[0]
 
     def after(self, steps: range, wall_times: Mapping[int, float]) -> bool:
         """Write what waits, if it must be after these batches; say whether it was."""
@@ -144,15 +151,22 @@ class _Tap:
         import time
 
         now = time.time()
-        steps, (statistics,) = self._statistics.take()
+        steps, (statistics,) = self._taken(self._statistics, log)
         if steps:
             times = [wall_times.get(step, now) for step in steps]
             self._plan.write_statistics(log, steps, self._names, statistics, times)
         if self._values is not None:
-            steps, columns = self._values.take()
+            steps, columns = self._taken(self._values, log)
             for row, step in enumerate(steps):
                 values = [column[row] for column in columns]
                 self._plan.write_values(log, step, self._names, values, wall_times.get(step, now))
+
+    def _taken(self, ring: _Ring, log: EventLog) -> tuple[list[int], list[npt.NDArray[Any]]]:
+        """Take the rows of a ring, and count those that it has lost."""
+        steps, columns, lost = ring.take()
+        for name in self._names if lost else ():
+            log.omit(f"{self._plan.family}/{name}", "applied in a loop within a step", lost)
+        return steps, columns
 
 
 class _Ring:
@@ -180,53 +194,29 @@ class _Ring:
                 column.scatter_update(tf.IndexedSlices(tf.expand_dims(value, 0), tf.reshape(row, [1])))
             self._written.assign_add(1)
 
-    def take(self) -> tuple[list[int], list[npt.NDArray[Any]]]:
-        """Return the steps and the columns of the rows that were not taken yet, in order."""
+    def take(self) -> tuple[list[int], list[npt.NDArray[Any]], int]:
+        """Return the steps and the columns of the rows that were not taken yet, in order, and how many are lost.
+
+        Rows are lost if an optimizer applies more often than the train step calls it: in a loop of its own.
+        """
         written = int(self._written.numpy())
         first = max(self._taken, written - self._size)
-        if first > self._taken:  # the optimizer applied more often than the train step calls it: in a loop of its own
-            import warnings
-
-            message = (
-                f"{first - self._taken} gradients were not recorded, for an optimizer runs in a loop within a step."
-            )
-            warnings.warn(message, RecorderWarning, stacklevel=2)
-        self._taken = written
+        lost, self._taken = first - self._taken, written
         rows = np.arange(first, written) % self._size
         if not rows.size:
-            return [], [np.empty(0) for _ in self._columns]
-        return self._steps.numpy()[rows].tolist(), [column.numpy()[rows] for column in self._columns]
-
-
-def optimizers_of(model: Any) -> list[Any]:
-    """Return the optimizer a model was compiled with, and those that it keeps as attributes, such as a GAN's."""
-    import keras
-
-    found = [getattr(model, "optimizer", None), *vars(model).values()]
-    optimizers = {id(each): each for each in found if isinstance(each, keras.optimizers.Optimizer)}
-    if found[0] is not None:
-        optimizers.setdefault(id(found[0]), found[0])
-    return list(optimizers.values())
-
-
-def leaf_optimizers(optimizer: Any) -> list[Any]:
-    """Return the optimizers that do the work, where one stands for others: a loss-scaling or a multi-optimizer."""
-    inner = getattr(optimizer, "inner_optimizer", None)
-    inside = [inner] if inner is not None else getattr(optimizer, "optimizers", None)
-    if not inside:
-        return [optimizer]
-    leaves = [leaf for each in inside for leaf in leaf_optimizers(each)]
-    return list({id(leaf): leaf for leaf in leaves}.values())
+            return [], [np.empty(0) for _ in self._columns], lost
+        return self._steps.numpy()[rows].tolist(), [column.numpy()[rows] for column in self._columns], lost
 
 
 def dense(gradient: Any, variable: Any) -> Any:
-    """Return a gradient as a tensor: of an embedding it comes as rows, of which some may be there twice."""
+    """Return a gradient as a tensor of its variable's shape: of an embedding it comes as rows, some of them twice."""
     import tensorflow as tf
 
     if isinstance(gradient, tf.IndexedSlices):
         rows = tf.cast(gradient.indices, tf.int64)
-        return tf.math.unsorted_segment_sum(gradient.values, rows, variable.shape[0])
-    return gradient
+        gradient = tf.math.unsorted_segment_sum(gradient.values, rows, variable.shape[0])
+    # An operation written in Python forgets the shape.
+    return gradient if tf.TensorShape(gradient.shape).is_fully_defined() else tf.ensure_shape(gradient, variable.shape)
 
 
 def _names_by_identity(model: Any) -> dict[int, str]:

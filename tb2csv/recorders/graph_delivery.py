@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tb2csv.recorders.event_log import EventLog
 
-def deliver(write: Callable[..., None], step: Any, values: Sequence[Any]) -> None:
-    """Call ``write(step, *arrays)`` with the numbers that tensors have when this runs.
 
-    In a graph it becomes an operation, which a graph that XLA compiles cannot have.
+def deliver(log: EventLog, write: Callable[..., None], step: Any, values: Sequence[Any]) -> None:
+    """Call ``write(step, *values)`` with arrays in place of tensors when this runs, under the guard of ``log``.
+
+    In a graph it becomes an operation, which a graph that XLA compiles cannot have. Values other than tensors and
+    variables are passed as they are.
     """
+    import keras
     import tensorflow as tf
 
     if tf.executing_eagerly():
-        write(int(step), *(np.asarray(value) for value in values))
+        number = int(step)
+        with log.guard():
+            write(number, *(each.numpy() if isinstance(each, keras.Variable) else each for each in values))
         return
+    kinds = (tf.Tensor, tf.Variable, keras.Variable)
+    tensors = {place: tf.convert_to_tensor(value) for place, value in enumerate(values) if isinstance(value, kinds)}
 
-    def call(step: Any, *values: Any) -> None:
-        write(int(step), *values)
+    def call(step: Any, *arrays: Any) -> None:
+        with log.guard():
+            found = dict(zip(tensors, arrays, strict=True))
+            write(int(step), *(found.get(place, value) for place, value in enumerate(values)))
 
-    tf.numpy_function(call, [tf.cast(step, tf.int64), *values], [], stateful=True)
+    tf.numpy_function(call, [tf.cast(step, tf.int64), *tensors.values()], [], stateful=True)
 
 
 def when_due(step: Any, every: int, action: Callable[[], None]) -> None:

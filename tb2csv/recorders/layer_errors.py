@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from tb2csv.recorders.layer_calls import LayerCalls, by_sample, every_layer, lay
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    import keras
     import numpy.typing as npt
 
     from tb2csv.recorders.event_log import EventLog
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 Samples = Literal["each", "sum"]
 
 SAMPLES: Final = ("each", "sum")
+
+#: Numbers that are widened at a time, so that they stay in the processor's cache.
+_BLOCK: Final = 1 << 14
 
 
 def record_layer_errors(  # noqa: PLR0913 - what a step of a training loop has at hand
@@ -62,10 +67,11 @@ def record_layer_errors(  # noqa: PLR0913 - what a step of a training loop has a
     check_samples(samples)
     names = list(errors)
 
-    def write(step: int, *values: npt.NDArray[Any]) -> None:
-        write_layer_errors(log, step, dict(zip(names, values, strict=True)), samples, time.time())
+    def write(step: int, *values: Any) -> None:
+        arrays = {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
+        write_layer_errors(log, step, arrays, samples, time.time())
 
-    deliver(write, step, list(errors.values()))
+    deliver(log, write, step, list(errors.values()))
     return errors
 
 
@@ -104,26 +110,68 @@ def layer_errors(  # noqa: PLR0913 - as above
     }
 
 
+@overload
 def layer_mse(
-    model: Any, x: Any, targets: Mapping[str, Any], *, step: Any = None, training: bool = False
-) -> dict[str, Any]:
+    model: keras.Model, x: Any, targets: Mapping[str, Any], *, step: Any = None, training: bool = False
+) -> dict[str, Any]: ...
+
+
+@overload
+def layer_mse(output: Any, target: Any, /, *, step: Any = None, name: str | None = None) -> Any: ...
+
+
+def layer_mse(  # noqa: PLR0913 - two ways to call it
+    model: Any,
+    x: Any,
+    targets: Mapping[str, Any] | None = None,
+    *,
+    step: Any = None,
+    name: str | None = None,
+    training: bool = False,
+) -> Any:
     """Return the mean squared error of layers' outputs against given targets, a scalar for each layer.
 
+    ``layer_mse(output, target)`` is the error of one output that is there already: two arrays of one shape.
+
     Args:
-        model: a built keras.Model.
-        x: inputs of a batch.
+        model: a built keras.Model; or an output, an array or a tensor.
+        x: inputs of a batch; or the target of that output.
         targets: for each layer, named as in ``record_layer_errors``, an array of its output's shape. For one call of a
             layer that is used more than once, give ``name#0``, ``name#1`` ….
         step: number of the batch; with it the errors are recorded as ``layer_mse/<layer>``, too.
+        name: the layer's name in that tag, for an output that is there already.
         training: whether layers behave as in training.
 
+    Returns:
+        A scalar tensor for each layer of ``targets``; or one, for an output.
+
     Raises:
-        RecorderError: a name is no layer's, a target has another shape than the output, or no recorder is active
-            though a step was given.
+        RecorderError: a name is not a layer's, a target has another shape than the output, no recorder is active
+            though a step was given, or ``step`` and ``name`` are not given together.
     """
-    import tensorflow as tf
+    import keras
 
     log = active_log("layer_mse") if step is not None else None
+    if isinstance(model, keras.Model):
+        if targets is None or name is not None:
+            message = "layer_mse(model, x, targets) takes an array for each layer by its name, and no name=."
+            raise RecorderError(message)
+        found = _outputs_by_name(model, x, training=training)
+        errors = {layer: _mse(layer, found, target) for layer, target in targets.items()}
+        _write_mse(log, step, errors)
+        return errors
+    if targets is not None:
+        message = f"A {type(model).__name__} is not a keras.Model; give one, or an output and its target alone."
+        raise RecorderError(message)
+    if (step is None) != (name is None):
+        message = "layer_mse records one output under its name; give step= and name= together, or neither."
+        raise RecorderError(message)
+    error = _mean_squared_error(name or "the output", model, x)
+    _write_mse(log, step, {str(name): error})
+    return error
+
+
+def _outputs_by_name(model: Any, x: Any, *, training: bool) -> dict[str, Any]:
     calls = LayerCalls(every_layer(model))
     outputs: list[tuple[Callable[[], str], Any]] = []
 
@@ -133,31 +181,45 @@ def layer_mse(
 
     with calls.exchanging(keep):
         model(x, training=training)
-    found = {name(): output for name, output in outputs}
-    errors = {name: _mse(name, found, target) for name, target in targets.items()}
-    if log is not None:
-        written = log
-        tags = [f"layer_mse/{name}" for name in errors]
+    return {name(): output for name, output in outputs}
 
-        def write(step: int, *values: npt.NDArray[Any]) -> None:
-            written.scalars(step, dict(zip(tags, map(float, values), strict=True)))
 
-        deliver(write, step, [tf.cast(error, tf.float64) for error in errors.values()])
-    return errors
+def _write_mse(log: EventLog | None, step: Any, errors: Mapping[str, Any]) -> None:
+    if log is None:
+        return
+    tags = [f"layer_mse/{name}" for name in errors]
+
+    def write(step: int, *values: Any) -> None:
+        log.scalars(step, dict(zip(tags, map(float, values), strict=True)))
+
+    deliver(log, write, step, list(errors.values()))
 
 
 def _mse(name: str, found: Mapping[str, Any], target: Any) -> Any:
-    import tensorflow as tf
-
     if name not in found:
         message = f"There is no layer output {name!r} in this forward pass; there are {', '.join(found)}."
         raise RecorderError(message)
-    output = found[name]
-    target = tf.cast(tf.convert_to_tensor(target), output.dtype)
+    return _mean_squared_error(name, found[name], target)
+
+
+def _mean_squared_error(name: str, output: Any, target: Any) -> Any:
+    import tensorflow as tf
+
+    try:
+        output = tf.convert_to_tensor(output)
+        output = output if output.dtype.is_floating else tf.cast(output, tf.float64)
+        target = tf.cast(tf.convert_to_tensor(target), output.dtype)
+    except (TypeError, ValueError, tf.errors.OpError) as error:
+        message = f"{name} or its target is not an array of numbers ({str(error).splitlines()[0]})."
+        raise RecorderError(message) from error
     if not output.shape.is_compatible_with(target.shape):
         message = f"The target of {name} has the shape {tuple(target.shape)}, its output {tuple(output.shape)}."
         raise RecorderError(message)
-    return tf.reduce_mean(tf.math.squared_difference(output, target))
+    checks = []
+    if not (output.shape.is_fully_defined() and target.shape.is_fully_defined()):
+        checks = [tf.debugging.assert_equal(tf.shape(output), tf.shape(target), f"The target of {name}")]
+    with tf.control_dependencies(checks):  # else one sample would be compared with each of a batch
+        return tf.reduce_mean(tf.math.squared_difference(output, target))
 
 
 def write_layer_errors(
@@ -169,8 +231,19 @@ def write_layer_errors(
         rows = by_sample(error)
         value = rows if samples == "each" else rows.sum(axis=0)
         log.tensor(step, f"layer_errors/{name}", value, wall_time=wall_time)
-        norms[f"layer_errors/{name}/norm"] = float(np.linalg.norm(value.astype(np.float64)))
+        norms[f"layer_errors/{name}/norm"] = _norm(value)
     log.scalars(step, norms, wall_time=wall_time)
+
+
+def _norm(values: npt.NDArray[Any]) -> float:
+    """Return the Euclidean norm, computed in float64.
+
+    numpy.linalg.norm leaves it to BLAS, whose threads wait for work by spinning, on the processors that TensorFlow's
+    own threads need.
+    """
+    flat = values.reshape(-1)
+    blocks = (flat[start : start + _BLOCK].astype(np.float64) for start in range(0, flat.size, _BLOCK))
+    return math.sqrt(sum(float(np.einsum("i,i->", block, block)) for block in blocks))
 
 
 def check_samples(samples: str) -> None:
@@ -209,7 +282,8 @@ class LayerErrorTaps:
         @tf.custom_gradient  # type: ignore[untyped-decorator] # TensorFlow ships no types
         def identity(output: Any) -> Any:
             def backward(error: Any) -> Any:
-                self._keep(name(), error)
+                with self._log.guard():
+                    self._keep(name(), error)
                 return error
 
             return tf.identity(output), backward
@@ -219,15 +293,17 @@ class LayerErrorTaps:
     def _keep(self, name: str, error: Any) -> None:
         import tensorflow as tf
 
-        def keep(step: int, error: npt.NDArray[Any], scale: npt.NDArray[Any]) -> None:
-            # A copy, for the array lies in memory that TensorFlow uses again.
+        def keep(step: int, error: Any, scale: Any) -> None:
+            # A copy, because the array lies in memory that TensorFlow uses again.
             self._waiting.append((step, name, np.array(error / scale if scale != 1 else error)))
 
         wide = error.dtype if error.dtype == tf.float64 else tf.float32
-        scale = self._model.optimizer.scale_loss(tf.constant(1.0, wide))
+        scale = tf.constant(1.0, wide)
+        if hasattr(self._model.optimizer, "scale_loss"):  # a model may have optimizers of its own instead
+            scale = self._model.optimizer.scale_loss(scale)
         error = tf.cast(error, wide) if error.dtype.size < tf.float32.size else error
         step = self._step.read_value()
-        when_due(step, self._every, lambda: deliver(keep, step, [error, scale]))
+        when_due(step, self._every, lambda: deliver(self._log, keep, step, [error, scale]))
 
     def write(self, wall_times: Mapping[int, float]) -> None:
         """Write what the last train steps left."""

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from tb2csv.errors import RecorderError
-from tb2csv.recorders.event_log import EventLog
+from tb2csv.recorders.event_log import EventLog, guarded
 from tb2csv.recorders.prediction_tables import classes_of
 from tb2csv.recorders.predictors import named_outputs
 from tb2csv.recorders.recording_plan import due, interval
@@ -80,11 +80,16 @@ class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Kera
         self._log = EventLog(log_dir, on_error=on_error)
         self._finalizer = weakref.finalize(self, self._log.close)
 
+    @guarded
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras calls it so
         """Predict, and record what came out."""
         if not due(epoch + 1, self._every):
             return
-        predicted = self.model.predict(self._x, batch_size=self._batch_size, verbose=0)
+        try:
+            predicted = self.model.predict(self._x, batch_size=self._batch_size, verbose=0)
+        except Exception as error:  # noqa: BLE001 - the training is worth more than its record
+            self._log.omit("predictions", f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}")
+            return
         outputs = named_outputs(self.model, predicted)
         targets = self._targets(list(outputs))
         now = time.time()
@@ -94,15 +99,20 @@ class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Kera
             labels = classes_of(output)
             if labels is not None:
                 self._log.tensor(epoch, f"predictions/{name}/label", labels, wall_time=now)
-            if name in targets:
-                self._log.tensor(epoch, f"predictions/{name}/target", targets[name], wall_time=now)
+        for name, target in targets.items():
+            if name in outputs:
+                self._log.tensor(epoch, f"predictions/{name}/target", target, wall_time=now)
+            else:
+                self._log.omit(f"predictions/{name}/target", "the target of an output that the model does not have")
 
     def _targets(self, outputs: list[str]) -> dict[str, npt.NDArray[Any]]:
         if self._y is None:
             return {}
         if isinstance(self._y, dict):
             return self._y
-        return dict(zip(outputs, keras.tree.flatten(self._y), strict=False))
+        targets = keras.tree.flatten(self._y)
+        missing = [f"output_{place}" for place in range(len(outputs), len(targets))]
+        return dict(zip([*outputs, *missing], targets, strict=False))
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Close the file."""

@@ -22,7 +22,15 @@ def statistics_of(tensors: Sequence[Any]) -> Any:
     """
     import tensorflow as tf
 
-    return tf.stack([_statistics(tensor) for tensor in tensors])
+    return tf.stack([_statistics(tensor) for tensor in tensors]) if tensors else tf.zeros([0, len(STATISTICS)])
+
+
+def is_real(tensor: Any) -> bool:
+    """Return whether a tensor or variable holds real numbers, so that it has these statistics."""
+    import tensorflow as tf
+
+    dtype = tf.as_dtype(tensor.dtype)
+    return bool(dtype.is_floating or dtype.is_integer or dtype.is_bool)
 
 
 def _statistics(tensor: Any) -> Any:

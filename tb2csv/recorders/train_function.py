@@ -46,6 +46,9 @@ class RecordedTrainFunction:
             with self._replaced():
                 model.make_train_function(force=True)
             self._function = model.train_function
+        except BaseException:
+            model.train_function = self._original
+            raise
         finally:
             if not allow_xla and jit_compile:
                 model.jit_compile = jit_compile

@@ -12,13 +12,15 @@ import numpy as np
 
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.active_recorder import activated
-from tb2csv.recorders.event_log import EventLog
+from tb2csv.recorders.event_log import EventLog, guarded
 from tb2csv.recorders.fit_recording import FitRecording
-from tb2csv.recorders.gradient_taps import dense, leaf_optimizers, optimizers_of
+from tb2csv.recorders.gradient_taps import dense
 from tb2csv.recorders.graph_delivery import deliver, when, when_due
 from tb2csv.recorders.layer_errors import check_samples
+from tb2csv.recorders.log_values import UnrecordableError, recordable
+from tb2csv.recorders.optimizers import learning_rates, trained_batches
 from tb2csv.recorders.recording_plan import RecordingPlan, due, interval
-from tb2csv.recorders.tensor_statistics import statistics_of
+from tb2csv.recorders.tensor_statistics import is_real, statistics_of
 from tb2csv.recorders.variable_names import variable_names
 
 if TYPE_CHECKING:
@@ -104,30 +106,41 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         self._layers = layers
         self._samples: Samples = layer_error_samples
         self._log = EventLog(log_dir, on_error=on_error)
+        self._first_batch = first_batch
         #: The batch that ended last; None before the first ``fit``.
-        self._step = None if first_batch is None else first_batch - 1
+        self._step: int | None = None
+        #: Batches of the model, as its optimizer counts them, before any callback could restore an earlier training.
+        self._found_batches = 0
+        #: How many batches more are counted here than by the optimizer.
+        self._ahead = 0
+        self._has_begun = False
         self._epoch = 0
         self._fit: FitRecording | None = None
-        self._learning_rates: dict[str, float] = {}
+        self._learning_rates: dict[str, Any] = {}
         self._summary_writer: Any = None
         self._traced_variables: list[Any] = []
         self._traced_statistics: Callable[[], Any] = list
-        #: Nobody tells a callback that ``fit`` ended by an exception.
+        #: Keras does not call a callback when ``fit`` ends by an exception.
         self._finalizer = weakref.finalize(self, self._log.close)
 
     # Within model.fit
 
+    def set_model(self, model: Any) -> None:
+        """Take the model; Keras calls this before any callback begins."""
+        super().set_model(model)
+        with self._log.guard():
+            self._found_batches = trained_batches(model)
+
+    @guarded
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras calls it so
-        """Begin to record a ``fit``."""
+        """Prepare to record a ``fit``. Raises RecorderError if something cannot be recorded from this model."""
+        self._has_begun = False
         model = self.model
-        if self._step is None:
-            self._step = int(_tensor(getattr(model.optimizer, "iterations", 0)))
-        if self._fit is None or not self._fit.resume(self._step):
+        if self._fit is None or not self._fit.resume():
             self._finish()
             self._fit = FitRecording(
                 self._log,
                 model,
-                self._step,
                 gradients=self._gradients,
                 layer_errors_every=self._layer_errors_every,
                 layers=self._layers,
@@ -135,20 +148,39 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             )
             self._finalizer.detach()
             self._finalizer = weakref.finalize(self, self._fit.finish)
-        if self._step == 0:
-            self._record_weights(0, time.time())
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Remember the epoch."""
         self._epoch = epoch
 
+    @guarded
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Note the learning rate that the batch is trained with."""
         if self._fit is None:
             return
+        if not self._has_begun:
+            self._begin(self._fit)
         self._fit.announce()
-        self._learning_rates = _learning_rates(self.model)
+        self._learning_rates = learning_rates(self.model)
 
+    def _begin(self, fit: FitRecording) -> None:
+        """Find the number of the first batch.
+
+        All callbacks have begun by now, those that restore an earlier training as well, in whatever order they are.
+        """
+        self._has_begun = True
+        batches = trained_batches(self.model)
+        if self._step is None:
+            self._ahead = 0 if self._first_batch is None else self._first_batch - 1 - self._found_batches
+            self._step = batches + self._ahead
+        elif batches != self._found_batches:  # restored
+            self._step = batches + self._ahead
+        self._ahead = self._step - batches
+        fit.begin(self._step)
+        if self._step == 0:
+            self._record_weights(0, time.time())
+
+    @guarded
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Record what is due after a batch, or after several that were run at one go."""
         if self._fit is None or self._step is None:
@@ -170,6 +202,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         self._log.scalar_rows(["batch/epoch"], joined, epochs, [wall_time] * len(joined))
         self._record_weights(self._step, wall_time, steps)
 
+    @guarded
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Record the metrics of an epoch, and the learning rate of its last batch."""
         self._metrics("epoch", epoch, {**(logs or {}), **self._learning_rates}, time.time())
@@ -187,11 +220,19 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
     def _metrics(self, unit: str, step: int, values: Mapping[str, Any], wall_time: float) -> None:
         scalars = {}
         for name, value in values.items():
-            array = np.asarray(value)
-            if array.ndim:
-                self._log.tensor(step, f"{unit}/{name}", array, wall_time=wall_time)
+            tag = f"{unit}/{name}"
+            try:
+                tag.encode()
+                array = recordable(value)
+            except UnicodeEncodeError:
+                self._log.omit(ascii(tag), "its name is not valid Unicode")
+            except UnrecordableError as error:
+                self._log.omit(tag, str(error))
             else:
-                scalars[f"{unit}/{name}"] = float(array)
+                if array.ndim:
+                    self._log.tensor(step, tag, array, wall_time=wall_time)
+                else:
+                    scalars[tag] = float(array)
         self._log.scalars(step, scalars, wall_time=wall_time)
 
     def _record_weights(self, step: int, wall_time: float, steps: range | None = None) -> None:
@@ -206,8 +247,9 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             names = variable_names(variables)
             plan.write_values(self._log, step, names, [_tensor(each).numpy() for each in variables], wall_time)
             if plan.statistics:
-                numbers = self._weight_statistics(variables).numpy()
-                plan.write_statistics(self._log, [step], names, numbers[np.newaxis], [wall_time])
+                real = [(name, each) for name, each in zip(names, variables, strict=True) if is_real(each)]
+                numbers = self._weight_statistics([each for _, each in real]).numpy()
+                plan.write_statistics(self._log, [step], [name for name, _ in real], numbers[np.newaxis], [wall_time])
 
     def _weight_statistics(self, variables: list[Any]) -> Any:
         """Return the statistics of variables, by a function that is traced once for a model."""
@@ -230,34 +272,40 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         import tensorflow as tf
 
         if self._summary_writer is None:
-            self._log.folder.mkdir(parents=True, exist_ok=True)
-            self._summary_writer = tf.summary.create_file_writer(str(self._log.folder), filename_suffix=".summary.v2")
+            with self._log.guard():
+                self._log.folder.mkdir(parents=True, exist_ok=True)
+                self._summary_writer = tf.summary.create_file_writer(
+                    str(self._log.folder), filename_suffix=".summary.v2"
+                )
+        writer = self._summary_writer or tf.summary.create_noop_writer()
         try:
-            with activated(self._log), self._summary_writer.as_default():
+            with activated(self._log), writer.as_default():
                 yield self
         finally:
-            self._summary_writer.flush()
+            with self._log.guard():
+                writer.flush()
 
     def scalars(self, values: Mapping[str, Any], step: Any, *, unit: str = "batch") -> None:
-        """Record scalars as ``<unit>/<name>``; ``unit`` is what ``step`` counts: ``batch`` or ``epoch``."""
-        import tensorflow as tf
+        """Record scalars as ``<unit>/<name>``; ``unit`` is what ``step`` counts: ``batch`` or ``epoch``.
 
-        tags = [f"{unit}/{name}" for name in values]
+        An array of numbers is recorded as a tensor. Whatever is not a number is left out, as in ``fit``.
+        """
+        names = list(values)
 
         def write(step: int, *numbers: Any) -> None:
-            self._log.scalars(step, dict(zip(tags, map(float, numbers), strict=True)))
+            self._metrics(unit, step, dict(zip(names, numbers, strict=True)), time.time())
 
-        deliver(write, step, [tf.cast(value, tf.float32) for value in values.values()])
+        deliver(self._log, write, step, list(values.values()))
 
     def tensors(self, values: Mapping[str, Any], step: Any) -> None:
-        """Record tensors under their tags, bit for bit."""
+        """Record tensors under their tags, bit for bit; what is not a tensor is left out, as in ``fit``."""
         tags = list(values)
 
         def write(step: int, *arrays: Any) -> None:
             for tag, array in zip(tags, arrays, strict=True):
                 self._log.tensor(step, tag, array)
 
-        deliver(write, step, [_tensor(value) for value in values.values()])
+        deliver(self._log, write, step, [_tensor_if_possible(value) for value in values.values()])
 
     def histograms(self, values: Mapping[str, Any], step: Any) -> None:
         """Record histograms of the finite numbers of tensors under their tags."""
@@ -267,7 +315,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             for tag, array in zip(tags, arrays, strict=True):
                 self._log.histogram(step, tag, array)
 
-        deliver(write, step, [_tensor(value) for value in values.values()])
+        deliver(self._log, write, step, [_tensor_if_possible(value) for value in values.values()])
 
     def weights(self, model: Any, step: Any) -> None:
         """Record the weights of a model, or those in a list, as far as this recorder's intervals say they are due."""
@@ -288,23 +336,27 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         import tensorflow as tf
 
         def write_values(step: int, *arrays: Any) -> None:
-            plan.write_values(self._log, step, names, arrays, time.time())
+            plan.write_values(self._log, step, names, [np.asarray(each) for each in arrays], time.time())
 
         def write_statistics(step: int, numbers: Any) -> None:
-            plan.write_statistics(self._log, [step], names, numbers[np.newaxis], [time.time()])
+            plan.write_statistics(self._log, [step], list(real), np.asarray(numbers)[np.newaxis], [time.time()])
 
         step = tf.cast(step, tf.int64)
-        if plan.tensors or plan.histograms:
-            when(plan.wants_values(step), lambda: deliver(write_values, step, values))
-        if plan.statistics and values:
-            when_due(step, plan.statistics, lambda: deliver(write_statistics, step, [statistics_of(values)]))
+        real = {name: each for name, each in zip(names, values, strict=True) if is_real(each)}
+        with self._log.guard():
+            if plan.tensors or plan.histograms:
+                when(plan.wants_values(step), lambda: deliver(self._log, write_values, step, values))
+            if plan.statistics:
+                numbers = statistics_of(list(real.values()))
+                when_due(step, plan.statistics, lambda: deliver(self._log, write_statistics, step, [numbers]))
 
     def close(self) -> None:
         """Write what waits and close the files; what is recorded afterwards goes to new ones."""
         self._finish()
         self._log.close()
         if self._summary_writer is not None:
-            self._summary_writer.close()
+            with self._log.guard():
+                self._summary_writer.close()
             self._summary_writer = None
 
 
@@ -314,14 +366,9 @@ def _tensor(value: Any) -> Any:
     return tf.convert_to_tensor(value)
 
 
-def _learning_rates(model: Any) -> dict[str, float]:
-    """Return the learning rate of the next batch, or one for each optimizer where there are several."""
-    rates = {
-        optimizer.name: float(_tensor(optimizer.learning_rate))
-        for each in optimizers_of(model)
-        for optimizer in leaf_optimizers(each)
-    }
-    if len(rates) == 1:
-        (rate,) = rates.values()
-        return {"learning_rate": rate}
-    return {f"learning_rate/{name}": rate for name, rate in rates.items()}
+def _tensor_if_possible(value: Any) -> Any:
+    """Return a value as a tensor, or as it is if it cannot be one."""
+    try:
+        return _tensor(value)
+    except (TypeError, ValueError):
+        return value

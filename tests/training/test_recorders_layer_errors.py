@@ -12,6 +12,8 @@ from recordings import at, recorded, steps
 
 from tb2csv.errors import RecorderError
 from tb2csv.recorders import TrainingRecorder, layer_errors, layer_mse, record_layer_errors
+from tb2csv.recorders.event_log import EventLog
+from tb2csv.recorders.layer_errors import write_layer_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -225,6 +227,69 @@ def test_mse_of_layers(tmp_path: Path) -> None:
     found = recorded(tmp_path)
     for name, value in expected.items():
         assert float(at(found[f"layer_mse/{name}"], 3)) == pytest.approx(value, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, tf.constant, np.ndarray.tolist, keras.Variable], ids=str)
+def test_mse_of_an_output_that_is_there(kind: Any, tmp_path: Path) -> None:
+    output, target = RANDOM.normal(size=(10, 3)), RANDOM.normal(size=(10, 3))
+    expected = np.mean((output - target) ** 2)
+    assert float(layer_mse(kind(output), kind(target))) == pytest.approx(expected, rel=1e-6)
+    with TrainingRecorder(tmp_path).as_default():
+        assert float(layer_mse(kind(output), target, step=3, name="add")) == pytest.approx(expected, rel=1e-6)
+    found = recorded(tmp_path)
+    assert list(found) == ["layer_mse/add"]
+    assert float(at(found["layer_mse/add"], 3)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_mse_of_whole_numbers_is_not_rounded() -> None:
+    assert float(layer_mse(np.array([1, 2]), np.array([1.5, 2.0]))) == 0.125
+    assert float(layer_mse([3, 4], [1, 4])) == 2
+
+
+def test_mse_in_a_graph_compares_shapes_when_it_runs(tmp_path: Path) -> None:
+    @tf.function(input_signature=[tf.TensorSpec([None, 2]), tf.TensorSpec([None, 2])])
+    def error(output: Any, target: Any) -> Any:
+        return layer_mse(output, target, step=tf.constant(4), name="last")
+
+    with TrainingRecorder(tmp_path).as_default():
+        assert float(error(tf.ones([5, 2]), tf.zeros([5, 2]))) == 1
+        with pytest.raises(tf.errors.InvalidArgumentError, match="The target of last"):
+            error(tf.ones([5, 2]), tf.zeros([1, 2]))
+    assert steps(recorded(tmp_path)["layer_mse/last"]) == [4]
+
+
+def test_mse_of_unequal_shapes_and_half_a_record_are_refused(tmp_path: Path) -> None:
+    for output, target in [((10, 3), (10, 1)), ((10, 1), (10,)), ((4,), (1,))]:
+        with pytest.raises(RecorderError, match="The target of the output has the shape"):
+            layer_mse(np.zeros(output), np.zeros(target))
+    with pytest.raises(RecorderError, match="not an array of numbers"):
+        layer_mse([[1.0], [1.0, 2.0]], [[1.0], [1.0, 2.0]])
+    with pytest.raises(RecorderError, match="not an array of numbers"):
+        layer_mse("a", "b")
+    with TrainingRecorder(tmp_path).as_default():
+        for half in ({"step": 3}, {"name": "add"}):
+            with pytest.raises(RecorderError, match="step= and name= together"):
+                layer_mse(np.zeros(2), np.zeros(2), **half)
+    with pytest.raises(RecorderError, match="no recorder to write to"):
+        layer_mse(np.zeros(2), np.zeros(2), step=3, name="add")
+    with pytest.raises(RecorderError, match="takes an array for each layer"):
+        layer_mse(sequential(), X)  # type: ignore[call-overload]
+    with pytest.raises(RecorderError, match=r"ndarray is not a keras\.Model"):
+        layer_mse(X, X, {"first": X})  # type: ignore[call-overload]
+
+
+def test_norms_of_large_errors_are_those_of_numpy(tmp_path: Path) -> None:
+    error = RANDOM.normal(size=(3, 70_000)).astype(np.float32)
+    log = EventLog(tmp_path)
+    write_layer_errors(log, 1, {"wide": error, "empty": error[:, :0]}, "each", 0.0)
+    write_layer_errors(log, 2, {"wide": error}, "sum", 0.0)
+    log.close()
+    found = recorded(tmp_path)
+    np.testing.assert_array_equal(at(found["layer_errors/wide"], 1), error)
+    norm = found["layer_errors/wide/norm"]
+    assert at(norm, 1) == np.float32(np.linalg.norm(error.astype(np.float64)))
+    assert at(norm, 2) == np.float32(np.linalg.norm(error.sum(axis=0).astype(np.float64)))
+    assert at(found["layer_errors/empty/norm"], 1) == 0
 
 
 def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""Numbers among the values that Keras' logs hold, which may be anything."""
+
+from __future__ import annotations
+
+import numbers
+from typing import TYPE_CHECKING, Any, Final
+
+import keras
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+_FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+
+#: What values of these NumPy kinds are, in words.
+_WORDS: Final = {"U": "text", "S": "text", "c": "a complex number", "M": "a date", "m": "a duration"}
+
+
+class UnrecordableError(Exception):
+    """A value that is not a number, nor an array of numbers; the message is what it is."""
+
+
+def recordable(value: Any) -> npt.NDArray[Any]:
+    """Return a value as an array: float64 and of rank 0 for a number, else in its own dtype.
+
+    Raises:
+        UnrecordableError: it is something else, or a number that a float32 cannot hold.
+    """
+    array = _array_of(value)
+    if array.ndim:
+        if not _is_real(array.dtype) and array.dtype.kind != "c":
+            raise UnrecordableError(_word(array, value))
+        return array
+    if array.dtype.kind not in "biuf" and not _is_real(array.dtype):
+        raise UnrecordableError(_word(array, value))
+    number = float(array)
+    if np.isfinite(number) and abs(number) > _FLOAT32_MAX:
+        message = "a number beyond float32"
+        raise UnrecordableError(message)
+    return np.asarray(number)
+
+
+def _array_of(value: Any) -> npt.NDArray[Any]:
+    import tensorflow as tf
+
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        message = "masked"
+        raise UnrecordableError(message)
+    if isinstance(value, np.ndarray) and value.dtype == object and not value.ndim:
+        value = value.item()
+    is_plain = isinstance(value, numbers.Number) and not isinstance(value, (np.generic, complex))
+    try:
+        if isinstance(value, (keras.Variable, tf.Tensor, tf.Variable)):
+            value = value.numpy()
+        # Integers of any size, fractions and decimals are objects to numpy.
+        return np.asarray(float(value)) if is_plain else np.asarray(value)
+    except OverflowError as error:
+        message = "a number beyond float32"
+        raise UnrecordableError(message) from error
+    except Exception as error:  # whatever an object's own conversion raises
+        raise UnrecordableError(_type_word(value)) from error
+
+
+def _is_real(dtype: np.dtype[Any]) -> bool:
+    """Return whether TensorFlow has this dtype, and it holds real numbers; bfloat16 is one to TensorFlow alone."""
+    import tensorflow as tf
+
+    try:
+        known = tf.as_dtype(dtype)
+    except TypeError:
+        return False
+    return bool(known.is_floating or known.is_integer or known.is_bool)
+
+
+def _word(array: npt.NDArray[Any], value: Any) -> str:
+    if array.dtype == object:
+        return _type_word(value if array.ndim else array.item())
+    return _WORDS.get(array.dtype.kind, str(array.dtype))
+
+
+def _type_word(value: Any) -> str:
+    if isinstance(value, (str, bytes)):
+        return "text"
+    return "None" if value is None else type(value).__name__

@@ -1,0 +1,65 @@
+"""Values that a recorder could not write: counted by name, and reported in one warning."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Names that one warning lists.
+_LISTED: Final = 10
+
+
+class RecorderWarning(UserWarning):
+    """A recorder stopped recording, or left something out; the training goes on."""
+
+
+class Omissions:
+    """What one recorder left out since its last report."""
+
+    def __init__(self, folder: Path) -> None:
+        """Count what is missing in ``folder``, the run's folder."""
+        self._folder = folder
+        self._by_name: dict[str, tuple[str, int]] = {}
+        self._stop_reason = ""
+        self._has_news_of_stop = False
+        self._after_stop = 0
+
+    def add(self, name: str, reason: str, count: int = 1) -> None:
+        """Count values of one name; ``reason`` is what they are, such as ``text``."""
+        first_reason, counted = self._by_name.get(name, (reason, 0))
+        self._by_name[name] = first_reason, counted + count
+
+    def stop(self, reason: str) -> None:
+        """Note why nothing more is recorded."""
+        self._stop_reason, self._has_news_of_stop = reason, True
+
+    def add_after_stop(self, count: int) -> None:
+        """Count values that came when nothing was recorded any more."""
+        self._after_stop += count
+
+    def report(self) -> None:
+        """Warn once of all that was left out since the last report."""
+        sentences = []
+        if self._after_stop or self._has_news_of_stop:
+            sentences.append(
+                f"Recording in {self._folder} stopped ({self._stop_reason}): "
+                f"{_values(self._after_stop)} not recorded. The training goes on."
+            )
+        if self._by_name:
+            total = sum(count for _, count in self._by_name.values())
+            listed = [
+                f"{name} ({count:,} x {reason})" for name, (reason, count) in list(self._by_name.items())[:_LISTED]
+            ]
+            more = len(self._by_name) - len(listed)
+            tail = f", and {more:,} more names" if more else ""
+            sentences.append(f"{_values(total)} not recorded in {self._folder}: {', '.join(listed)}{tail}.")
+        self._by_name, self._after_stop, self._has_news_of_stop = {}, 0, False
+        if sentences:
+            warnings.warn(" ".join(sentences), RecorderWarning, stacklevel=3)
+
+
+def _values(count: int) -> str:
+    return "1 value was" if count == 1 else f"{count:,} values were"

@@ -1,0 +1,61 @@
+"""The optimizers of a model, their learning rates, and how many batches they have seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def trained_batches(model: Any) -> int:
+    """Return how many batches a model's optimizer has applied; 0 without one of Keras.
+
+    ``optimizer.iterations`` is not that number if gradients are accumulated: it counts updates. The variable that Keras
+    saves counts batches.
+    """
+    import tensorflow as tf
+
+    optimizer: Any = getattr(model, "optimizer", None)
+    while getattr(optimizer, "inner_optimizer", None) is not None:  # the loss is scaled
+        optimizer = optimizer.inner_optimizer
+    named = (each for each in getattr(optimizer, "variables", ()) if getattr(each, "name", "") == "iteration")
+    return int(tf.convert_to_tensor(next(named, getattr(optimizer, "iterations", 0))))
+
+
+def learning_rates(model: Any) -> dict[str, Any]:
+    """Return the learning rate of the next batch, or one for each optimizer if there are several."""
+    optimizers = [leaf for each in optimizers_of(model) for leaf in leaf_optimizers(each)]
+    rates = {each.name: _current(each.learning_rate) for each in optimizers if hasattr(each, "learning_rate")}
+    if len(rates) == 1:
+        (rate,) = rates.values()
+        return {"learning_rate": rate}
+    return {f"learning_rate/{name}": rate for name, rate in rates.items()}
+
+
+def _current(rate: Any) -> Any:
+    """Return what a rate is now, because it may be a variable; if it is not a number, as it is."""
+    import tensorflow as tf
+
+    try:
+        return tf.convert_to_tensor(rate).numpy()
+    except (TypeError, ValueError):
+        return rate
+
+
+def optimizers_of(model: Any) -> list[Any]:
+    """Return the optimizer a model was compiled with, and those that it keeps as attributes, such as a GAN's."""
+    import keras
+
+    found = [getattr(model, "optimizer", None), *vars(model).values()]
+    optimizers = {id(each): each for each in found if isinstance(each, keras.optimizers.Optimizer)}
+    if found[0] is not None:
+        optimizers.setdefault(id(found[0]), found[0])
+    return list(optimizers.values())
+
+
+def leaf_optimizers(optimizer: Any) -> list[Any]:
+    """Return the optimizers that do the work, where one stands for others: a loss-scaling or a multi-optimizer."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    inside = [inner] if inner is not None else getattr(optimizer, "optimizers", None)
+    if not inside:
+        return [optimizer]
+    leaves = [leaf for each in inside for leaf in leaf_optimizers(each)]
+    return list({id(leaf): leaf for leaf in leaves}.values())
