@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, TypeVar
+from concurrent.futures import Executor, Future
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tb2csv.errors import Tb2csvError
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 #: What stands for a run, or for several that are worked on together.
 _Run = TypeVar("_Run")
+
+_Task = tuple[Future[Any], "Callable[[], Any]"]
+
+_NAME: Final = "tb2csv"
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error
@@ -27,6 +32,70 @@ def default_workers() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class DaemonExecutor(Executor):
+    """An executor whose threads the interpreter does not join when it ends.
+
+    It joins those of ThreadPoolExecutor, before any code of ours could cancel their work: TensorBoard would end only
+    when an export is complete. If no thread can be started, as at the end of the interpreter, the caller does the work.
+    """
+
+    def __init__(self, max_workers: int) -> None:
+        """Start at most ``max_workers`` threads, as they are needed."""
+        self._max_workers = max_workers
+        self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def submit(self, fn: Callable[..., _Result], /, *args: Any, **kwargs: Any) -> Future[_Result]:
+        """Have ``fn(*args, **kwargs)`` called in a thread, and return its future."""
+        future: Future[_Result] = Future()
+        task = future, functools.partial(fn, *args, **kwargs)
+        if len(self._threads) < self._max_workers:
+            self._start_thread()
+        if self._threads:
+            self._tasks.put(task)
+        else:
+            _run_task(*task)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001 - as in Executor
+        """End the threads when they have done what was submitted, or what they are at."""
+        while cancel_futures:
+            try:
+                task = self._tasks.get_nowait()
+            except Empty:
+                break
+            if task is not None:
+                task[0].cancel()
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads if wait else ():
+            thread.join()
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._work, name=f"{_NAME}_{len(self._threads)}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads, or Python 3.12 and later starts none at its end
+            self._max_workers = len(self._threads)
+        else:
+            self._threads.append(thread)
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            _run_task(*task)
+
+
+def _run_task(future: Future[Any], call: Callable[[], Any]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
 def map_runs(
@@ -69,7 +138,7 @@ def map_runs(
         return result
 
     count = max(1, min(workers or default_workers(), len(runs)))
-    with ThreadPoolExecutor(count, thread_name_prefix="tb2csv") as executor:
+    with DaemonExecutor(count) as executor:
         try:
             futures = [executor.submit(attempt, run) for run in runs]
             meanwhile()
@@ -97,7 +166,7 @@ def ahead(items: Iterator[_Result], has_more: Callable[[], bool]) -> Iterator[_R
         yield item
     else:
         return
-    with ThreadPoolExecutor(1, thread_name_prefix="tb2csv-ahead") as executor:
+    with DaemonExecutor(1) as executor:
         following: _Result | None = item
         while following is not None:
             future = executor.submit(next, items, None)

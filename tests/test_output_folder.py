@@ -7,6 +7,7 @@ import io
 import itertools
 import os
 import stat
+import subprocess
 import sys
 import threading
 import time
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 import tb2csv
 from tb2csv import conversion
 from tb2csv.errors import OutputError
-from tb2csv.executors import map_runs
+from tb2csv.executors import ahead, map_runs
 from tb2csv.layouts.run_tables import RunTables
 from tb2csv.logdir import Run, discover
 from tb2csv.runs.run_reader import RunReader
@@ -461,6 +462,58 @@ def test_runs_that_have_not_started_do_not_where_one_failed() -> None:
         map_runs(work, numbered_runs(5000), workers=1)
     assert begun[0] == "0"
     assert len(begun) < 5000
+
+
+@pytest.mark.parametrize("available", [0, 1])
+def test_threads_that_cannot_be_started_are_not_needed(available: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = threading.Thread.start, []
+
+    def start_some(thread: threading.Thread) -> None:
+        if len(started) == available:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_some)
+    assert map_runs(lambda run, _: int(run.name), numbered_runs(9), workers=3) == list(range(9))
+    with pytest.raises(ZeroDivisionError):
+        map_runs(lambda run, _: 1 // int(run.name), numbered_runs(3), workers=3)
+    assert list(ahead(iter(range(5)), lambda: True)) == list(range(5))
+
+
+#: An interpreter that ends while a thread of its own has runs read; what reads them ends when it is told to.
+ENDING = """
+import atexit, sys, threading, time
+from tb2csv.executors import Cancelled, map_runs
+
+ends, has_begun, has_ended = threading.Event(), threading.Event(), threading.Event()
+
+def work(run, passed):
+    has_begun.set()
+    while not ends.wait(0.01):
+        passed(0)
+    raise Cancelled
+
+def read():
+    try:
+        map_runs(work, range(100), workers=2)
+    finally:
+        has_ended.set()
+
+def close():
+    ends.set()
+    print("closing", has_ended.wait(60))
+
+atexit.register(close)
+threading.excepthook = lambda _: None  # Cancelled ends the thread
+threading.Thread(target=read, daemon=True).start()
+has_begun.wait()
+"""
+
+
+def test_the_interpreter_can_end_work_before_it_ends() -> None:
+    ended = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, check=True, timeout=300)
+    assert (ended.stdout, ended.stderr) == ("closing True\n", "")
 
 
 def test_a_run_is_ended_between_the_pieces_of_a_chunk(tmp_path: Path) -> None:

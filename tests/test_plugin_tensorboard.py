@@ -111,6 +111,45 @@ def test_tensorboard_ends_though_an_export_is_at_work(large: Path, tmp_path: Pat
     assert not list(work.glob("tb2csv-exports-*"))
 
 
+@pytest.fixture(scope="module")
+def many_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of so many runs that reading them takes a while."""
+    logs = tmp_path_factory.mktemp("many") / "logs"
+    first = write_run(
+        logs / "0", *(event(scalar(f"t{tag}", step), step=step) for tag in range(5) for step in range(200))
+    )
+    for run in range(1, 1500):
+        (logs / str(run)).mkdir()
+        shutil.copy(first, logs / str(run))
+    return logs
+
+
+@pytest.mark.parametrize("exports", [1, 3], ids=["an export of many runs", "exports that wait"])
+def test_tensorboard_ends_though_many_runs_are_exported(many_runs: Path, tmp_path: Path, exports: int) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    with tensorboard(tmp_path, "--logdir", many_runs, TMPDIR=str(work)) as running:
+        tokens = [running.json(f"{API}export", {})["token"] for _ in range(exports)]
+        while not any(work.glob("tb2csv-exports-*/*/*")):
+            time.sleep(0.01)
+        if exports > 1:
+            running.json(f"{API}cancel/{tokens[0]}", {})  # its folder is removed at the same time
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait() == 0
+        assert "Traceback" not in running.log
+        assert "Exception" not in running.log
+    assert not list(work.glob("tb2csv-exports-*"))
+
+
+def test_tensorboard_ends_though_the_index_is_being_made(many_runs: Path, tmp_path: Path) -> None:
+    with tensorboard(tmp_path, "--logdir", many_runs) as running:
+        assert running.json(f"{API}index")["state"] == "scanning"
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait() == 0
+        assert "Traceback" not in running.log
+        assert "Exception" not in running.log
+
+
 #: What runs first in a Python where something is missing; the sources here are not to stand in for what is gone.
 BLOCKER = """
 import sys

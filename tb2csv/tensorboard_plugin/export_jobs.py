@@ -132,6 +132,9 @@ class ExportJobs:
         self._running = 0
         self._sweeper: threading.Thread | None = None
         self._closed = threading.Event()
+        #: Folders that the sweeper is to remove, and what wakes it.
+        self._doomed: list[Path] = []
+        self._has_work = threading.Event()
 
     def submit(self, name: str, convert: Conversion) -> ExportJob:
         """Begin an export, or queue it, and return it; ``name`` is what the file will be called.
@@ -147,9 +150,9 @@ class ExportJobs:
             self._jobs[job.token] = job
             self._queue.append(job)
             self._start_some()
-            if self._sweeper is None:
-                self._sweeper = threading.Thread(target=self._sweep, name="tb2csv-sweeper", daemon=True)
-                self._sweeper.start()
+            if self._sweeper is None and not job.is_over:
+                sweeper = threading.Thread(target=self._sweep, name="tb2csv-sweeper", daemon=True)
+                self._sweeper = sweeper if _is_started(sweeper) else None
         return job
 
     def find(self, token: str) -> ExportJob:
@@ -231,6 +234,7 @@ class ExportJobs:
     def close(self) -> None:
         """Cancel all exports, and begin none any more; return when they have ended."""
         self._closed.set()
+        self._has_work.set()
         with self._lock:
             jobs = list(self._jobs.values())
             for job in jobs:
@@ -242,9 +246,11 @@ class ExportJobs:
     def _start_some(self) -> None:
         while self._queue and self._running < _PLACES:
             job = self._queue.popleft()
-            job.state = RUNNING
-            self._running += 1
-            threading.Thread(target=self._work, args=(job,), name="tb2csv-export", daemon=True).start()
+            if _is_started(threading.Thread(target=self._work, args=(job,), name="tb2csv-export", daemon=True)):
+                job.state = RUNNING
+                self._running += 1
+            else:
+                self._end(job, FAILED, ExportError("closing", "No thread can be started; TensorBoard may be ending."))
 
     def _work(self, job: ExportJob) -> None:
         error: ExportError | None = ExportError("internal", "The export ended in an unforeseen way; start it again.")
@@ -301,14 +307,19 @@ class ExportJobs:
             job.ended.set()
 
     def _remove(self, job: ExportJob) -> None:
-        """Remove what a job wrote."""
+        """Have the sweeper remove what a job wrote. The lock is held."""
         folder, job.folder = job.folder, None
         if folder is not None:
-            self._folders.remove(folder)
+            self._doomed.append(folder)
+            self._has_work.set()
 
     def _sweep(self) -> None:
-        """Forget exports that nobody has asked for in a long time, as long as there are any."""
-        while not self._closed.wait(_SWEEP):
+        """Remove folders, and forget exports that were not fetched in a long time, as long as there are any."""
+        while True:
+            self._has_work.wait(_SWEEP)
+            self._has_work.clear()
+            if self._closed.is_set():  # all folders are removed together
+                return
             now = time.monotonic()
             with self._lock:
                 for job in list(self._jobs.values()):
@@ -317,9 +328,12 @@ class ExportJobs:
                     kept = _KEPT_WHEN_SENT if job.state == SENT else _KEPT
                     if job.state not in {QUEUED, RUNNING} and now - job.touched > kept:
                         self._forget(job)
-                if not self._jobs:
+                doomed, self._doomed = self._doomed, []
+                if not (self._jobs or self._running or doomed):
                     self._sweeper = None
                     return
+            for folder in doomed:
+                self._folders.remove(folder)
 
     def _forget_oldest(self) -> bool:
         """Make room by what was sent or ended longest ago; say whether there was any."""
@@ -331,6 +345,15 @@ class ExportJobs:
     def _forget(self, job: ExportJob) -> None:
         self._end(job, CANCELLED, ExportError(EXPIRED, "Nobody fetched the export in time; start it again."))
         self._jobs.pop(job.token, None)
+
+
+def _is_started(thread: threading.Thread) -> bool:
+    """Start a thread; return False if there is none to be had, as Python 3.12 and later starts none at its end."""
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _told(report: Report) -> dict[str, Any]:

@@ -52,8 +52,7 @@ class ExportService:
         folders = WorkFolders([folder.path for folder in sources.folders if not folder.is_remote])
         self._jobs = ExportJobs(folders, sources.hide_paths)
         self._previews = threading.Semaphore(_PREVIEWS)
-        # What Python offers to everybody is called after all threads have ended, and a conversion may take long.
-        getattr(threading, "_register_atexit", atexit.register)(self.close)
+        atexit.register(self.close)  # no thread of an export is joined before it is called
 
     def close(self) -> None:
         """End whatever is at work; TensorBoard is about to end."""

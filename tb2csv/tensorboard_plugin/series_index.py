@@ -83,7 +83,10 @@ class SeriesIndex:
             if self._scan is None and is_due and not self._closed.is_set():
                 self._scan = threading.Thread(target=self._run_scan, name="tb2csv-index", daemon=True)
                 self._so_far, self._passed, self._total = None, 0, 0
-                self._scan.start()
+                try:
+                    self._scan.start()
+                except RuntimeError:  # Python is about to end
+                    self._scan = None
             scan = self._scan
         if scan is not None:
             scan.join(patience)

@@ -30,7 +30,6 @@ class WorkFolders:
         self._apart_from = [Path(path).resolve() for path in apart_from]
         self._lock = threading.Lock()
         self._root: Path | None = None
-        self._removers: list[threading.Thread] = []
 
     def make(self, name: str) -> Path:
         """Return a new, empty folder; raises OutputError where none can be made."""
@@ -47,19 +46,15 @@ class WorkFolders:
         return folder
 
     def remove(self, folder: Path) -> None:
-        """Remove a folder, which may hold ten thousand files, without keeping anybody waiting."""
-        arguments = {"path": folder, "ignore_errors": True}
-        remover = threading.Thread(target=shutil.rmtree, kwargs=arguments, name="tb2csv-remover", daemon=True)
-        with self._lock:
-            self._removers = [each for each in self._removers if each.is_alive()]
-            self._removers.append(remover)
-            remover.start()
+        """Remove a folder; it may hold ten thousand files, and that takes a while."""
+        shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Remove all folders, when nobody writes into them any more."""
+        """Remove all folders, those as well that are being removed by another thread.
+
+        What an export that does not end writes afterwards is left to the next process, as after a kill.
+        """
         with self._lock:
-            for remover in self._removers:  # two at once would stumble over one another
-                remover.join()
             if self._root is not None:
                 shutil.rmtree(self._root, ignore_errors=True)
 
