@@ -7,11 +7,13 @@ are escaped, so that they are shown as they are.
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import OptionError
+from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.jsonl import JsonLinesFormat
 
 if TYPE_CHECKING:
@@ -49,9 +51,11 @@ _LATEX: Final = {
 }
 
 
-def csv_text(table: pl.DataFrame) -> str:
-    """Return the table as CSV."""
-    return table.write_csv()
+def csv_text(table: pl.DataFrame, *, has_header: bool = True) -> str:
+    """Return the table as CSV, as it is in a file."""
+    file = io.BytesIO()
+    CsvFormat().append(table, file, is_first=has_header)
+    return file.getvalue().decode()
 
 
 def json_rows(table: pl.DataFrame) -> list[dict[str, Any]]:
