@@ -100,8 +100,8 @@ def _cells(table: pl.DataFrame, escaped: Callable[[pl.Expr], pl.Expr]) -> tuple[
 
     names = pl.DataFrame({"name": table.columns}, {"name": pl.String}).select(escaped(pl.col("name")))
     cells = table.select(
-        escaped(pl.col(name)) if dtype == pl.String else pl.col(name).cast(pl.String)
-        for name, dtype in table.schema.items()
+        (escaped(pl.nth(number)) if dtype == pl.String else pl.nth(number).cast(pl.String)).alias(name)
+        for number, (name, dtype) in enumerate(table.schema.items())
     )
     return names["name"].to_list(), cells.with_columns(pl.all().fill_null("")).rows()
 
