@@ -90,5 +90,5 @@ clean: ## Remove whatever the other targets made.
 .venv-training/installed: pyproject.toml setup.py | .venv/installed-test
 	$(PYTHON) -m venv .venv-training
 	@$(subst $(BIN),.venv-training/bin,$(PIP)) install --quiet torch==2.13.0
-	@TB2CSV_SKIP_EXT=1 $(subst $(BIN),.venv-training/bin,$(PIP)) install --quiet --editable '.[test,tensorflow,torch,sklearn]'
+	@TB2CSV_SKIP_EXT=1 $(subst $(BIN),.venv-training/bin,$(PIP)) install --quiet --editable '.[test,test-training,tensorflow,torch,sklearn]'
 	@touch $@

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from tb2csv.errors import StateError
 from tb2csv.model_state.file_types import ENDINGS, refusal_of, type_of
@@ -33,6 +33,14 @@ class FileHolder(Protocol):
 
     def write(self, place: Path, restoration: Restoration) -> None:
         """Write the file again, with the new values; the others stay as they are."""
+
+
+@runtime_checkable
+class GrowingFile(Protocol):
+    """A file that can get tensors that it does not have yet, such as the slots of an optimizer."""
+
+    def prepare(self, incoming: ModelState) -> None:
+        """Add what ``incoming`` has and the file can get, to be written if the state is restored."""
 
 
 class LiveHolder(Protocol):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tb2csv.errors import StateError
-from tb2csv.model_state.holders import open_file, open_live, read_any, read_table
+from tb2csv.model_state.holders import GrowingFile, open_file, open_live, read_any, read_table
 from tb2csv.model_state.matching import Restoration, fit
 from tb2csv.model_state.state_csv import DEFAULT_MAX_CELL, STYLES, write_state
 from tb2csv.model_state.tensors import ModelState
@@ -111,6 +111,8 @@ def restore_file(  # noqa: PLR0913 - each is something that a caller may want
     """
     incoming = _incoming(state)
     holder = open_file(model)
+    if isinstance(holder, GrowingFile):
+        holder.prepare(incoming)
     found = fit(incoming, holder.state.tensors, renames or {})
     restoration = Restoration(found.assigned, problems=[] if allow_partial else found.problems)
     names = incoming.origin or "The state", str(model)

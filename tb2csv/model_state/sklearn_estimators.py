@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tb2csv.errors import StateError
-from tb2csv.model_state.dtypes import DTYPES
-from tb2csv.model_state.fitted_attributes import Attribute, fitted
-from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, tensor_of_array
+from tb2csv.model_state.estimator_building import EstimatorBuilding
+from tb2csv.model_state.estimator_values import STRUCTURE, EstimatorValues, join
+from tb2csv.model_state.tensors import ModelState
 from tb2csv.whole_files import whole_file
 
 if TYPE_CHECKING:
@@ -17,50 +17,77 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    import numpy.typing as npt
-
     from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.tensors import Buffer, StateTensor
 
 
 class Estimator:
-    """The fitted attributes of a live estimator."""
+    """The whole fitted state of a live estimator, which is put back as a whole."""
 
     def __init__(self, estimator: Any, origin: str = "") -> None:
-        """Find the attributes; there are none before it is fitted."""
+        """Hold an estimator; what it has learnt is read when it is needed."""
         self._estimator = estimator
-        self._origin = origin or f"the {type(estimator).__name__}"
-        self._learn()
+        self._origin = origin or f"The {type(estimator).__name__}"
+        self._state: ModelState | None = None
 
-    def _learn(self) -> None:
-        found = fitted(self._estimator)
-        self._attributes = {each.name: each for each in found.attributes}
-        tensors = tuple(map(_tensor, found.attributes))
-        notes = (f"Not in the state of {self._origin}: {', '.join(found.others)}.",) if found.others else ()
-        self.state = ModelState("sklearn", tensors, self._origin, notes)
+    @property
+    def state(self) -> ModelState:
+        """The tensors of the estimator, or of the state that it is prepared for; none before it is fitted.
+
+        Raises StateError if a part of the estimator has no form in a table.
+        """
+        if self._state is None:
+            import sklearn
+
+            facts = {"version": sklearn.__version__}
+            is_fitted = _is_fitted(self._estimator)
+            tensors = EstimatorValues(self._estimator, self._origin, facts).tensors if is_fitted else ()
+            self._state = ModelState("sklearn", tuple(tensors), self._origin)
+        return self._state
 
     def prepare(self, incoming: ModelState) -> None:
-        """Give an estimator that is not fitted the plain attributes that the state has: arrays, numbers and texts.
+        """Take the tensors of a state in place of those that the estimator has: their number and shapes may differ.
 
-        What an estimator of several parts needs beside them, only ``fit`` can make.
+        Raises StateError if they do not describe an estimator.
         """
-        if self._attributes:
-            return
-        simple = [tensor for tensor in incoming.tensors if "." not in tensor.name and "/" not in tensor.name]
-        if len(simple) < len(incoming.tensors) or not simple:
+        tensors = tuple(map(_named_by_path, incoming.tensors))
+        if STRUCTURE not in {tensor.name for tensor in tensors}:
             message = (
-                f"{self._origin} is not fitted, and its state has parts that only fitting can make; fit one like it on "
-                "any data of the same shape first."
+                f"{incoming.origin or 'The state'} has no tensor {STRUCTURE!r}, so it is not the whole state of a "
+                "scikit-learn estimator; export one with tb2csv."
             )
             raise StateError(message)
-        for tensor in simple:
-            setattr(self._estimator, tensor.name, _value(tensor, _array(tensor, tensor.content())))
-        self._learn()
+        self._state = replace(incoming, tensors=tensors)
 
     def assign(self, contents: Mapping[str, Buffer]) -> None:
-        """Set the attributes."""
-        for name, content in contents.items():
-            attribute = self._attributes[name]
-            attribute.put(_array(_tensor(attribute), content, like=attribute.array))
+        """Give the estimator all attributes; raises StateError, with nothing changed, if they do not fit."""
+        import sklearn
+
+        building = EstimatorBuilding(self._estimator, {each.name: each for each in self.state.tensors}, contents)
+        building.commit()
+        if building.version != sklearn.__version__:
+            from sklearn.exceptions import InconsistentVersionWarning
+
+            name = type(self._estimator).__name__
+            versions = {"current_sklearn_version": sklearn.__version__, "original_sklearn_version": building.version}
+            warnings.warn(InconsistentVersionWarning(estimator_name=name, **versions), stacklevel=3)
+
+
+def _named_by_path(tensor: StateTensor) -> StateTensor:
+    """Return a tensor under the name that it has in other styles, if its table is one of elements."""
+    in_elements = f"{tensor.layer}/{tensor.parameter}"
+    return tensor.renamed(join(tensor.layer, tensor.parameter)) if tensor.name == in_elements else tensor
+
+
+def _is_fitted(estimator: Any) -> bool:
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True
 
 
 class SkopsFile:
@@ -85,7 +112,15 @@ class SkopsFile:
             )
             raise StateError(message)
         self._live = Estimator(self._estimator, str(path))
-        self.state = self._live.state
+
+    @property
+    def state(self) -> ModelState:
+        """The tensors of the estimator in the file."""
+        return self._live.state
+
+    def prepare(self, incoming: ModelState) -> None:
+        """Take the tensors of a state in place of those in the file."""
+        self._live.prepare(incoming)
 
     def output(self, out: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
         """Return a context that gives a file to write to."""
@@ -95,30 +130,9 @@ class SkopsFile:
         """Save the estimator with new attributes."""
         import skops.io
 
-        self._live.assign(restoration.read_all())
+        contents = restoration.read_all()
+        if restoration.problems:  # the caller raises them
+            return
+        self._live.assign(contents)
         with place.open("wb") as file:
             skops.io.dump(self._estimator, file)
-
-
-def _tensor(attribute: Attribute) -> StateTensor:
-    name, layer = attribute.name, attribute.layer
-    parameter = name.removeprefix(f"{layer}.") if layer else name
-    facts = {"layer": layer, "layer_type": attribute.layer_type, "parameter": parameter, "python": attribute.python}
-    return tensor_of_array(name, attribute.array, **facts)
-
-
-def _array(tensor: StateTensor, content: Buffer, like: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
-    """Return bytes as an array that owns its memory, in the order of axes that another one has."""
-    dtype = DTYPES[tensor.dtype]
-    if dtype.strings:
-        values = dtype.strings(content).reshape(tensor.shape)
-        as_objects = tensor.python or (like is not None and like.dtype == object)
-        return values if as_objects else values.astype("S" if tensor.dtype == "bytes" else "U")
-    stored = np.dtype(bool) if tensor.dtype == "bool" else np.dtype(dtype.stored).newbyteorder("=")
-    values = np.frombuffer(content, stored).reshape(tensor.shape)
-    return np.array(values, order="F" if like is not None and like.flags.fnc else "C")
-
-
-def _value(tensor: StateTensor, array: npt.NDArray[Any]) -> Any:
-    kinds = {"bool": bool, "int": int, "float": float, "complex": complex, "str": str}
-    return kinds[tensor.python](array.tolist()) if tensor.python else array
