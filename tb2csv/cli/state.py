@@ -59,7 +59,8 @@ JsonOption = Annotated[
 ]
 StateArgument = Annotated[str, typer.Argument(metavar="STATE", help="CSV file that export or from-logs wrote.")]
 _MODEL_HELP: Final = (
-    "File of a model: .keras, .h5, .pt, .pth, .safetensors, .npz, .skops, a TensorFlow checkpoint or SavedModel."
+    "File of a model, known by its content: Keras, torch.save, safetensors, .npz, .skops, a TensorFlow checkpoint or "
+    "SavedModel, or the index of a model in several files."
 )
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP)]
 
@@ -77,7 +78,8 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter for each option
 ) -> None:
     """Write the state of MODEL to a CSV file: weights, and what else of the training the file has.
 
-    No code in a model's file is run: a pickle of anything but tensors, and a Keras Lambda layer, are refused.
+    No code in a model's file is run: a pickle of other objects than tensors and plain values, and a Keras Lambda layer,
+    are refused. Values without a form in a table are named in a note.
     """
     with error_messages(debug=debug):
         from tb2csv.model_state import export_state
