@@ -141,8 +141,8 @@ def _read_json_lines(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFr
     with path.open("rb") as file:  # polars takes a path for a pattern here
         text = pl.read_ndjson(file, schema=dict.fromkeys(schema, pl.String))
     return text.select(
-        _parsed(pl.col(name), dtype).alias(name) if dtype != pl.String else pl.col(name)
-        for name, dtype in schema.items()
+        _parsed(pl.nth(number), dtype).alias(name) if dtype != pl.String else pl.nth(number)
+        for number, (name, dtype) in enumerate(schema.items())
     )
 
 

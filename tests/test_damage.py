@@ -563,3 +563,23 @@ def test_strict_refuses_damage_but_no_unfinished_record(tmp_path: Path, capsys: 
 
 def test_the_waste_limit_is_out_of_reach_of_accidents() -> None:
     assert framing.WASTE_LIMIT >= 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "git lfs pull"),
+        (b"\x1f\x8b\x08\x00" + bytes(range(1, 60)), "unpack it first"),
+    ],
+)
+def test_a_pointer_or_packed_file_in_place_of_an_event_file_is_called_so(
+    content: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "events.out.tfevents.1.host").write_bytes(content)
+    for command in (["convert", tmp_path / "logs", tmp_path / "out"], ["check", tmp_path / "logs"]):
+        ran = run_here(capsys, *command)
+        assert ran.status == 3
+        assert said in ran.stderr
+    (damage,) = tb2csv.check(tmp_path / "logs").damage
+    assert (damage.offset, damage.length) == (0, len(content))

@@ -58,12 +58,14 @@ def test_tables_are_those_of_a_conversion(name: str, tmp_path: Path) -> None:
     places = [(row["run"], row["tag"], row["kind"]) for row in rows]
     for row, place in zip(rows, places, strict=True):
         written = (tmp_path / "out" / row["path"]).read_bytes().decode()
-        is_stored = ",path\n" in written.partition("\n")[0] + "\n"
+        is_stored = written.partition("\n")[0].endswith(',"path"')
         if places.count(place) > 1 or row["kind"] in {"hparams", *KINDS_BESIDE} or is_stored:
             continue
         if row["path"].endswith(".undecodable.csv"):
             continue
-        assert frames.table(*place).write_csv() == written, row["path"]
+        frame = frames.table(*place)
+        header = frame.clear().write_csv(quote_style="always" if pl.String in frame.dtypes else "necessary")
+        assert header + frame.write_csv(include_header=False) == written, row["path"]
 
 
 @pytest.fixture

@@ -778,7 +778,7 @@ def test_a_terminal_gets_a_table_that_fits(tmp_path: Path) -> None:
 def test_a_diagnosis_starts_in_a_process_of_its_own(tmp_path: Path) -> None:
     ran = run_process("diagnose", network().write(tmp_path), "--format", "csv", "--steps", "2")
     assert ran.status == 0
-    assert ran.stdout.startswith("run,problem,rule,family,layer,")
+    assert ran.stdout.startswith('"run","problem","rule","family","layer",')
 
 
 def test_every_rule_threshold_and_column_is_documented(tmp_path: Path) -> None:

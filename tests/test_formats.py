@@ -27,6 +27,7 @@ from tb2csv.sinks.appending import AppendingSink, TableRows
 from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.folder import TableFolder
 from tb2csv.sinks.formats import FORMATS, choose_format
+from tb2csv.sinks.formulas import escape_formulas, unescape_formulas
 from tb2csv.sinks.held_rows import HeldRows
 from tb2csv.sinks.jsonl import JsonLinesFormat
 from tb2csv.sinks.table_format import TextFormat, WholeFormat
@@ -81,8 +82,8 @@ def same(rows: list[Any], frame: pl.DataFrame) -> bool:
         ]
     )
     signs = [
-        pl.col(name).is_nan() | (1 / pl.col(name) == -pl.lit(float("inf")))
-        for name, dtype in frame.schema.items()
+        (pl.nth(number).is_nan() | (1 / pl.nth(number) == -pl.lit(float("inf")))).alias(name)
+        for number, (name, dtype) in enumerate(frame.schema.items())
         if dtype.is_float()
     ]
     return found.equals(frame) and (not signs or found.select(signs).equals(frame.select(signs)))
@@ -116,6 +117,24 @@ def test_every_cell_survives(
     names, rows = READERS[READER_KEYS[name]](path.read_bytes(), dtypes_of(frame))
     assert names == frame.columns
     assert same(rows, frame)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("tag", ["*", "^.*$", "^loss$"])
+def test_names_of_columns_are_not_patterns(tmp_path: Path, name: str, tag: str) -> None:
+    """To polars, a column chosen by the name ``*`` is all columns, and one by ``^…$`` all that match."""
+    write_run(tmp_path / "logs", event(scalar("loss", 1.5), scalar(tag, 2.5), text("note", "=1")))
+    tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout="wide", format=name, escape_formulas=True)
+    tables = tb2csv.read_csv_tables(tmp_path / "out")
+    (wide,) = (tables[path] for path in tables if path.startswith("scalars."))
+    assert wide.rows(named=True) == [{"step": 0, "wall_time": 0.0, "loss": 1.5, tag: 2.5}]
+
+
+def test_formulas_in_a_column_named_as_a_pattern_are_escaped_and_back() -> None:
+    frame = pl.DataFrame({"a": ["=1", "'=1"], "*": ["+2", "x"], "^a$": ["-3", None]})
+    escaped = escape_formulas(frame)
+    assert escaped.rows() == [("'=1", "'+2", "'-3"), ("''=1", "x", None)]
+    assert unescape_formulas(escaped).equals(frame)
 
 
 def test_json_lines_are_strict_json() -> None:

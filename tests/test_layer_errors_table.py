@@ -245,5 +245,5 @@ def test_every_format_holds_the_same_rows(
 def test_the_command_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
     ran = run_process("layer-errors", write(tmp_path, recorded()), "--tag", "*/last", "--max-step", "1")
     assert ran.status == 0
-    assert ran.stdout.startswith("epoch,batch,layer,sample,error_0,error_1\n0,1,last,0,")
+    assert ran.stdout.startswith('"epoch","batch","layer","sample","error_0","error_1"\n0,1,last,0,')
     assert len(ran.stdout.splitlines()) == 5

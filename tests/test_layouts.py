@@ -180,10 +180,10 @@ def test_tags_have_one_table_each(tmp_path: Path) -> None:
         write_run(tmp_path / "logs" / run, *events)
     tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout="tags")
     assert (tmp_path / "out" / "scalars" / "x" / "y.csv").read_text() == (
-        "run,wall_time,step,value\na,0.0,2,2.0\na,0.0,1,1.0\nb,0.0,2,2.0\nb,0.0,1,1.0\n"
+        '"run","wall_time","step","value"\na,0.0,2,2.0\na,0.0,1,1.0\nb,0.0,2,2.0\nb,0.0,1,1.0\n'
     )
     assert (tmp_path / "out" / "scalars" / "z~int64.csv").read_text() == (
-        "run,wall_time,step,value\nb,0.0,2,2\nb,0.0,1,1\n"
+        '"run","wall_time","step","value"\nb,0.0,2,2\nb,0.0,1,1\n'
     )
     assert [(row["path"], row["run"], row["tag"], row["rows"]) for row in read_index(tmp_path / "out")] == [
         ("scalars/x/y.csv", "", "x/y", "4"),
@@ -198,7 +198,7 @@ def test_kinds_have_one_table_each(tmp_path: Path) -> None:
         write_run(tmp_path / "logs" / run, *(event(*each, step=2 - i) for i, each in enumerate(values)))
     tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout="long")
     assert (tmp_path / "out" / "scalars.csv").read_text() == (
-        "run,tag,wall_time,step,value\n.,y,0.0,2,2.0\n.,y,0.0,1,1.0\n.,x,0.0,2,2.0\n.,x,0.0,1,1.0\n"
+        '"run","tag","wall_time","step","value"\n.,y,0.0,2,2.0\n.,y,0.0,1,1.0\n.,x,0.0,2,2.0\n.,x,0.0,1,1.0\n'
         "b,y,0.0,2,2.0\nb,y,0.0,1,1.0\nb,x,0.0,2,2.0\nb,x,0.0,1,1.0\n"
     )
     assert [(row["path"], row["run"], row["tag"], row["kind"]) for row in read_index(tmp_path / "out")] == [

@@ -576,8 +576,20 @@ def frames_and_tables(draw: st.DrawFn) -> tuple[pl.DataFrame, list[tuple[int, in
 
 
 def written(tables: dict[str, list[pl.DataFrame]]) -> dict[str, bytes]:
-    """Return each table as polars writes it, header and all."""
-    return {path: pl.concat(pieces).write_csv().encode() for path, pieces in tables.items()}
+    """Return each table as polars writes it; the header is quoted if a column is text."""
+    tables_of_pieces = {path: pl.concat(pieces) for path, pieces in tables.items()}
+    return {
+        path: (
+            quoted_header(table) + table.write_csv(include_header=False)
+            if pl.String in table.dtypes
+            else table.write_csv()
+        ).encode()
+        for path, table in tables_of_pieces.items()
+    }
+
+
+def quoted_header(table: pl.DataFrame) -> str:
+    return ",".join(f'"{name}"' for name in table.columns) + "\n"
 
 
 @settings(deadline=None, max_examples=200)

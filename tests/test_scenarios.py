@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import json
 import os
 import subprocess
@@ -107,11 +109,21 @@ def readable(data: bytes, expected: str | bytes | Undecodable) -> Any:
         return data
     text = data.decode("utf-8")
     if isinstance(expected, str):
-        return text
+        return with_plain_header(text, parse_lines(expected)[0])
     header, *rows = parse_lines(text)
     assert header == ["wall_time", "step", "reason", "data"]
     assert all(reason for _, _, reason, _ in rows)
     return [(wall_time, step, base64.b64decode(payload, validate=True)) for wall_time, step, _, payload in rows]
+
+
+def with_plain_header(text: str, names: list[str]) -> str:
+    """Return a table with its header as scenarios write it, if it is quoted as the headers of tables with text are."""
+    quoted = io.StringIO()
+    csv.writer(quoted, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(names)
+    plain = io.StringIO()
+    csv.writer(plain, lineterminator="\n").writerow(names)
+    rows = text.removeprefix(quoted.getvalue())
+    return text if rows == text else plain.getvalue() + rows
 
 
 def check_account(report: dict[str, Any], scenario: Scenario) -> None:

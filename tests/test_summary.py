@@ -331,7 +331,8 @@ def test_elsewhere_the_command_prints_csv(capsys: pytest.CaptureFixture[str]) ->
     (row,) = parse_rows(ran.stdout)
     assert row["last"] == "0.016578007"
     table = summarize(SAMPLE_LOGS, selection=Selection(runs=("tf2",), tags=("*rate*",))).table
-    assert ran.stdout == table.write_csv()
+    header = ",".join(f'"{name}"' for name in table.columns)
+    assert ran.stdout == f"{header}\n{table.write_csv(include_header=False)}"
 
 
 def test_json_is_strict_and_has_every_cell(capsys: pytest.CaptureFixture[str]) -> None:
@@ -357,7 +358,7 @@ def test_json_is_ascii_where_standard_output_takes_no_more(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "start"), [("s.csv", "run,tag,"), ("s.json", '[\n{"run":'), ("s.md", "| run | tag |")]
+    ("name", "start"), [("s.csv", '"run","tag",'), ("s.json", '[\n{"run":'), ("s.md", "| run | tag |")]
 )
 def test_a_file_has_the_format_of_its_ending(
     name: str, start: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -7,11 +7,13 @@ are escaped, so that they are shown as they are.
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import OptionError
+from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.jsonl import JsonLinesFormat
 
 if TYPE_CHECKING:
@@ -49,9 +51,11 @@ _LATEX: Final = {
 }
 
 
-def csv_text(table: pl.DataFrame) -> str:
-    """Return the table as CSV."""
-    return table.write_csv()
+def csv_text(table: pl.DataFrame, *, has_header: bool = True) -> str:
+    """Return the table as CSV, as it is in a file."""
+    file = io.BytesIO()
+    CsvFormat().append(table, file, is_first=has_header)
+    return file.getvalue().decode()
 
 
 def json_rows(table: pl.DataFrame) -> list[dict[str, Any]]:
@@ -96,8 +100,8 @@ def _cells(table: pl.DataFrame, escaped: Callable[[pl.Expr], pl.Expr]) -> tuple[
 
     names = pl.DataFrame({"name": table.columns}, {"name": pl.String}).select(escaped(pl.col("name")))
     cells = table.select(
-        escaped(pl.col(name)) if dtype == pl.String else pl.col(name).cast(pl.String)
-        for name, dtype in table.schema.items()
+        (escaped(pl.nth(number)) if dtype == pl.String else pl.nth(number).cast(pl.String)).alias(name)
+        for number, (name, dtype) in enumerate(table.schema.items())
     )
     return names["name"].to_list(), cells.with_columns(pl.all().fill_null("")).rows()
 

@@ -43,6 +43,7 @@ def layer_errors(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """
     with error_messages(debug=debug):
         from tb2csv.analysis.layer_errors import layer_error_table
+        from tb2csv.analysis.table_text import csv_text
         from tb2csv.logdir import discover
         from tb2csv.sinks.table_file import check_table_file, write_table_file
 
@@ -63,7 +64,7 @@ def layer_errors(  # noqa: PLR0913, PLR0917 - one parameter for each option
         status = exit_status(table.report, strict=strict)
         if output is None:
             for number, piece in enumerate(table.pieces()):
-                print_result(piece.write_csv(include_header=not number).removesuffix("\n"))
+                print_result(csv_text(piece, has_header=not number).removesuffix("\n"))
         else:
             rows = write_table_file(output, table.schema, table.pieces(), overwrite=overwrite)
             if not quiet:

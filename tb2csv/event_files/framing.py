@@ -34,8 +34,12 @@ FOOT_SIZE: Final = 4
 _HEAD: Final = struct.Struct("<QI")
 _FOOT: Final = struct.Struct("<I")
 
-#: How compressed files start that somebody meant to save space with.
-_GZIP: Final = b"\x1f\x8b"
+#: First bytes of files that only have the name of an event file, and what they are.
+_OTHER_FILES: Final = {
+    b"\x1f\x8b": "the file is compressed, unpack it first",
+    b"version https://git-lfs.": "the file is a Git LFS pointer, fetch it with `git lfs pull`",
+}
+_LONGEST_START: Final = max(map(len, _OTHER_FILES))
 
 #: An Event cannot be larger, for protobuf does not parse more; a length beyond it is no length.
 MAX_PAYLOAD_SIZE: Final = 2**31 - 1
@@ -134,7 +138,7 @@ def recover(source: ByteSource, offset: int, effort: Effort) -> Recovery:
         return Recovery(source.size, None, f"{remaining} bytes are left, too few for a record's head")
     length = frame_length(head)
     if length is None:
-        return _recover_head(source, offset, head, effort)
+        return _recover_head(source, offset, effort)
     end = offset + HEAD_SIZE + length + FOOT_SIZE
     if length <= MAX_PAYLOAD_SIZE and end <= source.size:
         return _recover_payload(source, offset, end, effort)
@@ -161,16 +165,16 @@ def _recover_payload(source: ByteSource, offset: int, end: int, effort: Effort) 
     return Recovery(found, LOST_FRAMING, "neither the payload's checksum nor the next record's head is sound")
 
 
-def _recover_head(source: ByteSource, offset: int, head: bytes, effort: Effort) -> Recovery:
+def _recover_head(source: ByteSource, offset: int, effort: Effort) -> Recovery:
     end = _proven_end(source, offset, effort)
     if end is None:
         found = find_frame(source, offset + 1, effort)
         stretch = found - offset
         # Up to the next frame there may be just this one; no more bytes are summed up for that than are passed.
         if not (HEAD_SIZE + FOOT_SIZE <= stretch <= MAX_FRAME_SIZE and _is_sound_up_to(source, offset, found)):
-            is_packed = offset == 0 and head.startswith(_GZIP)
-            detail = "the file is compressed, unpack it first" if is_packed else "no record starts here"
-            return Recovery(found, LOST_FRAMING, detail)
+            first = source.read_at(0, _LONGEST_START) if offset == 0 else b""
+            details = (detail for start, detail in _OTHER_FILES.items() if first.startswith(start))
+            return Recovery(found, LOST_FRAMING, next(details, "no record starts here"))
         end = found
     return Recovery(end, BAD_LENGTH_CRC, "the length or its checksum is damaged, the payload is whole", keep=True)
 

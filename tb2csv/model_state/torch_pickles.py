@@ -175,13 +175,13 @@ def _read_known(path: Path) -> tuple[Any, list[str]]:
             return _read(path, {**_STAND_INS, **{name: type("Nothing", (Nothing,), {}) for name in names}}), names
         except Exception as error:
             found = _NAMED.search(str(error)) if isinstance(error, pickle.UnpicklingError) else None
-            # Of builtins PyTorch gives the name alone; none of them is an object that is kept.
-            if not found or "." not in found[1] or found[1] in names or len(names) == _MOST_NAMES:
+            name = (found[1] if "." in found[1] else f"builtins.{found[1]}") if found else ""
+            if not name or name in names or len(names) == _MOST_NAMES:
                 if names:
                     message = f"GLOBAL {names[0]}"
                     raise pickle.UnpicklingError(message) from error
                 raise
-            names.append(found[1])
+            names.append(name)
 
 
 def _read(path: Path, stand_ins: dict[str, Any]) -> Any:

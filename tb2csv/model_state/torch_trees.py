@@ -167,7 +167,7 @@ def _obstacle(tensor: Any) -> str:
     # Sharded, quantized and jagged tensors, among others, hold inner tensors and answer every operation themselves.
     if tensor.is_nested or type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
         kind = "NestedTensor" if tensor.is_nested else type(tensor).__name__
-        return f"is a {kind}, made of other tensors"
+        return f"is of type {kind}, made of other tensors"
     return ""
 
 

@@ -1,5 +1,9 @@
 """CSV: UTF-8, comma, line feed, quotes only where needed, numbers as the shortest text that reads back.
 
+The header of a table that has columns of text is quoted, because such a table can have quoted cells. DuckDB decides by
+the first 20,480 rows whether there are quotes, and reads the header among them: without quotes there, it stops at a
+quoted cell that comes later, or takes the quotes for a part of the text.
+
 polars writes the text, and compresses it. A piece that is appended to a compressed file is a gzip member, or a
 Zstandard frame, of its own; readers of both formats read one after the other.
 """
@@ -46,9 +50,15 @@ class CsvFormat:
 
     def append(self, frame: pl.DataFrame, file: IO[bytes], *, is_first: bool) -> None:
         """Write rows to the end of a file, with a header where they are the first."""
-        (escape_formulas(frame) if self.escapes_formulas else frame).write_csv(
+        import polars as pl
+
+        rows = escape_formulas(frame) if self.escapes_formulas else frame
+        has_text = pl.String in rows.dtypes
+        if is_first and has_text:
+            rows.clear().write_csv(file, quote_style="always", compression=self._compression, check_extension=False)
+        rows.write_csv(
             file,
-            include_header=is_first,
+            include_header=is_first and not has_text,
             compression=self._compression,
             check_extension=False,
             datetime_format=TIMESTAMP,
@@ -60,7 +70,7 @@ class CsvFormat:
         return is_plain and all(dtype.is_numeric() or dtype.is_temporal() for dtype in schema.values())
 
     def header(self, names: tuple[str, ...]) -> bytes:
-        """Return the line of the columns' names."""
+        """Return the line of the columns' names, none of which is of text."""
         return _header(tuple(map(escape_formula, names)) if self.escapes_formulas else names)
 
     def lines(self, frame: pl.DataFrame) -> bytes:

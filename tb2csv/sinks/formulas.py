@@ -38,19 +38,26 @@ def escape_formulas(frame: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
     names = {name: escape_formula(name) for name in frame.columns if _STARTS_FORMULA.match(name)}
-    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    texts = _texts(frame)
     if texts:
         frame = frame.with_columns(
-            pl.when(pl.col(name).str.contains(_PATTERN)).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name)
-            for name in texts
+            pl.when(text.str.contains(_PATTERN)).then("'" + text).otherwise(text).alias(name)
+            for name, text in texts.items()
         )
     return frame.rename(names) if names else frame
 
 
 def unescape_formulas(frame: pl.DataFrame) -> pl.DataFrame:
     """Undo ``escape_formulas``: return the frame with the columns and names that it had before."""
+    names = {name: unescape_formula(name) for name in frame.columns}
+    texts = _texts(frame)
+    return frame.with_columns(
+        text.str.replace(_WAS_ESCAPED, "${1}").alias(name) for name, text in texts.items()
+    ).rename(names)
+
+
+def _texts(frame: pl.DataFrame) -> dict[str, pl.Expr]:
+    """Return the columns of text by name, each chosen by its number: by its name, ``*`` would be all columns."""
     import polars as pl
 
-    names = {name: unescape_formula(name) for name in frame.columns}
-    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
-    return frame.with_columns(pl.col(name).str.replace(_WAS_ESCAPED, "${1}") for name in texts).rename(names)
+    return {name: pl.nth(i) for i, (name, dtype) in enumerate(frame.schema.items()) if dtype == pl.String}

@@ -55,15 +55,15 @@ def _line(columns: tuple[tuple[str, pl.DataType], ...]) -> pl.Expr:
 
     parts = []
     for number, (name, dtype) in enumerate(columns):
-        parts += [pl.lit(f"{',' if number else '{'}{json.dumps(name, ensure_ascii=False)}:"), _cell(name, dtype)]
+        parts += [pl.lit(f"{',' if number else '{'}{json.dumps(name, ensure_ascii=False)}:"), _cell(number, dtype)]
     return pl.concat_str([*parts, pl.lit("}" if parts else "{}")]).alias("line")
 
 
-def _cell(name: str, dtype: pl.DataType) -> pl.Expr:
-    """Return the expression for a cell as JSON."""
+def _cell(number: int, dtype: pl.DataType) -> pl.Expr:
+    """Return the expression for the cell of a column, given by its number, as JSON."""
     import polars as pl
 
-    column = pl.col(name)
+    column = pl.nth(number)  # by its name, a column called ``*`` would be all columns
     if dtype == pl.String:  # polars escapes texts in objects only
         return pl.struct(column.alias("")).struct.json_encode().str.strip_prefix('{"":').str.strip_suffix("}")
     if dtype.is_temporal():

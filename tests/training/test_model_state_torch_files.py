@@ -190,7 +190,9 @@ def test_plain_hyperparameters_of_lightning_are_noted_and_stay_in_the_file(tmp_p
 
 def test_hyperparameters_of_lightning_may_be_any_objects_and_none_of_them_runs(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
-    objects = {"loss": nn.MSELoss(), "act": torch.nn.functional.relu, "size": Size.SMALL, "s": Settings()}
+    # A method of a class and PyTorch's own functions are pickled as calls of getattr.
+    functions = {"act": nn.functional.relu, "relu": torch.relu, "touch": Path.touch}
+    objects = {**functions, "loss": nn.MSELoss(), "size": Size.SMALL, "s": Settings(), "path": tmp_path, "type": int}
     torch.save(lightning(1.0, **objects, evil=Evil(mark)), tmp_path / "a.ckpt")
     state = export_state(tmp_path / "a.ckpt", tmp_path / "s.csv")
     assert list(state.left_out) == ["hyper_parameters"]
