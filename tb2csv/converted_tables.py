@@ -115,7 +115,8 @@ def _read_csv(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Read CSV, compressed or not; an empty text in quotes is a text, an empty cell is missing."""
     import polars as pl
 
-    return pl.read_csv(path, schema=schema, glob=False)
+    # The header is left out: polars leaves doubled quotes in it, and then misses the column in the schema.
+    return pl.read_csv(path, schema=schema, has_header=False, skip_rows=1, glob=False)
 
 
 def _read_parquet(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:  # noqa: ARG001 - as the others

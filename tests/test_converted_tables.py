@@ -20,13 +20,16 @@ from tb2csv.sinks.formats import FORMATS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+#: Those that keep NaN and infinities.
+EXACT_FORMATS = [name for name in FORMATS if name != "jsonl-null"]
+
 SAMPLES = Path(__file__).parents[1] / "sample_logs"
 
 
 @pytest.mark.parametrize("layout", ["tree", "tags", "wide", "long"])
 def test_all_formats_give_the_same_frames(layout: str, tmp_path: Path) -> None:
     frames = {}
-    for name in FORMATS:
+    for name in EXACT_FORMATS:
         out = tmp_path / name
         tb2csv.convert(SAMPLES, out, layout=layout, format=name, time=("epoch", "iso", "relative"))
         tables = tb2csv.read_csv_tables(out)
@@ -54,7 +57,7 @@ numbers32 = st.floats(width=32) | st.sampled_from([0.1, 3.4e38, 1e-45, -0.0, 167
 numbers64 = st.floats() | st.sampled_from([0.1, 1.7e308, 5e-324, -0.0, 2.0**53 + 2])
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", EXACT_FORMATS)
 @given(st.lists(st.tuples(numbers32, numbers64, st.integers(-(2**63), 2**63 - 1)), min_size=1, max_size=20))
 def test_numbers_come_back_with_all_their_bits(
     name: str, tmp_path_factory: pytest.TempPathFactory, cells: Sequence[tuple[float, float, int]]

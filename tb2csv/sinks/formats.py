@@ -24,6 +24,7 @@ FORMATS: Final[dict[str, TextFormat | WholeFormat]] = {
     "parquet": ParquetFormat(),
     "arrow": ArrowFormat(),
     "jsonl": JsonLinesFormat(),
+    "jsonl-null": JsonLinesFormat(odd_numbers_are_null=True),
 }
 
 

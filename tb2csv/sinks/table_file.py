@@ -67,6 +67,6 @@ def _format_of(out: str | os.PathLike[str]) -> TextFormat | WholeFormat:
     for table_format in FORMATS.values():
         if name.endswith(table_format.suffix):
             return table_format
-    endings = ", ".join(each.suffix for each in FORMATS.values())
+    endings = ", ".join(dict.fromkeys(each.suffix for each in FORMATS.values()))
     message = f"The ending of {out} tells no format; give one of {endings}."
     raise OptionError(message)

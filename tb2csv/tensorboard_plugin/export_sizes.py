@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     _Chosen = Iterable[tuple[str, CountedSeries]]
 
 #: How large a table is in a format, compared with CSV: measured on float32 scalars of one decimal run.
-_SIZE_OF_FORMAT: Final = {"csv": 1.0, "csv.gz": 0.42, "csv.zst": 0.42, "parquet": 0.45, "arrow": 0.6, "jsonl": 2.2}
+_SIZE_OF_FORMAT: Final = {
+    "csv": 1.0,
+    "csv.gz": 0.42,
+    "csv.zst": 0.42,
+    "parquet": 0.45,
+    "arrow": 0.6,
+    "jsonl": 2.2,
+    "jsonl-null": 2.2,
+}
 #: Bytes of a cell in a column of time, with its comma.
 _TIME_CELLS: Final = {"epoch": 18, "iso": 28, "relative": 19}
 #: Kinds whose bytes are those of files beside their tables, which no format changes.

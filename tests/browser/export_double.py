@@ -345,7 +345,7 @@ class ExportDouble:
 def _options(blob_limit: int) -> dict[str, Any]:
     return {
         "layouts": ["tree", "tags", "wide", "long"],
-        "formats": ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "jsonl"],
+        "formats": ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "jsonl", "jsonl-null"],
         "tensors": ["elements", "wide", "base64", "npy"],
         "times": ["epoch", "iso", "relative"],
         "restarts": ["keep", "purge", "supersede"],

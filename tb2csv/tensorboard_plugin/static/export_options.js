@@ -42,6 +42,7 @@ const TITLES = {
     parquet: "Parquet",
     arrow: "Arrow",
     jsonl: "JSON Lines",
+    "jsonl-null": "JSON Lines, null for NaN and infinities",
   },
   tensors: {
     elements: "A row per element",
