@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from tb2csv.decoders import DecodeOptions, load_polars
-from tb2csv.errors import UNREADABLE, DamagedError, OutputError
+from tb2csv.errors import UNREADABLE, DamagedError, LogdirError, OutputError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.executors import map_runs
 from tb2csv.layouts.joined_tables import write_joined_by_rows, write_joined_by_steps
@@ -146,6 +146,7 @@ def convert(  # noqa: PLR0913 - the options of the command
             report = Report([each.report for each in converted], found.damage)
             if not merge_subruns:
                 report.shared_notes = notes_on(find_subruns({each.report.run: each.series for each in converted}))
+            report.refuse_other_files()
             if strict and report.damage:
                 _refuse_damage(report.damage[0])
             if report.values_read and report.values_filtered == report.values_read:
@@ -154,7 +155,7 @@ def convert(  # noqa: PLR0913 - the options of the command
                 selection.refuse_nothing(series for each in converted for series in each.series)
             conversion.finish(converted, report)
         except OSError as error:
-            if isinstance(error, OutputError):
+            if isinstance(error, (OutputError, LogdirError)):
                 raise
             reason = error.strerror or error
             message = f"The tables could not be written to {folder.out} ({reason}); nothing was changed."

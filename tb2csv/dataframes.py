@@ -109,6 +109,7 @@ class LogdirFrames:
 
             changes = map_runs(read, self._logdir.runs, workers=self._workers, on_bytes=on_bytes, meanwhile=load_polars)
             self._runs = runs
+            self.report.refuse_other_files()
             return any(changes) or known.keys() != runs.keys()
 
     def series(self, run: Pattern = None, tag: Pattern = None, kind: str | None = None) -> list[SeriesAccount]:

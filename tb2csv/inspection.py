@@ -38,11 +38,13 @@ def list_series(
         return accounts, RunReport(run.name, reader.values_read, sources=reader.files, empty=reader.empty)
 
     counted = map_runs(count, selection.choose_runs(found), workers=workers, on_bytes=on_bytes)
+    report = Report([report for _, report in counted], found.damage)
+    report.refuse_other_files()
     everything = [account for accounts, _ in counted for account in accounts]
     chosen = [account for account in everything if account.is_selected]
     if everything and not chosen:
         selection.refuse_nothing(account.series for account in everything)
-    return chosen, Report([report for _, report in counted], found.damage)
+    return chosen, report
 
 
 def check(
@@ -65,4 +67,6 @@ def check(
         return RunReport(run.name, sum(len(block) for block in reader.scan()), sources=reader.files)
 
     reports = map_runs(read, selection.choose_runs(found), workers=workers, on_bytes=on_bytes)
-    return Report(reports, found.damage)
+    report = Report(reports, found.damage)
+    report.refuse_other_files()
+    return report

@@ -1,7 +1,8 @@
 """Log directories: the runs below a path, the event files of each, and their bytes; local paths and fsspec URLs.
 
 A run is a folder that holds event files, named by its path below the log directory; the log directory itself is ``.``.
-An event file has ``tfevents`` in its base name; ``.profile-empty`` files are the profiler's marks and hold nothing.
+An event file has ``tfevents`` in its base name, unless it is given itself; ``.profile-empty`` files are the profiler's
+marks and hold nothing.
 Source: tensorboard/backend/event_processing/io_wrapper.py.
 """
 
@@ -78,6 +79,8 @@ class EventFile:
     def open(self) -> EventFileSource:
         """Open the file; raises OSError."""
         if self.filesystem is None:
+            if os.path.islink(self.location) and not os.path.lexists(os.path.realpath(self.location)):  # noqa: PTH114
+                raise OSError(errno.ENOENT, "it is a link to a file that does not exist")
             if not stat.S_ISREG(os.stat(self.location).st_mode):  # noqa: PTH116 - to open a pipe would wait for a writer
                 raise OSError(errno.EINVAL, "it is no regular file")
             file = open(self.location, "rb", buffering=0)  # noqa: SIM115, PTH123 - the source closes it
@@ -164,11 +167,8 @@ def _local_files(location: str, seen: _Seen, damage: list[Damage]) -> Iterator[E
         message = f"{location} cannot be read ({error.strerror}); check its permissions."
         raise LogdirError(message) from error
     if is_there and not is_folder:
-        if _is_event_file(root.name):
-            yield EventFile(_readable(root.name), location)
-            return
-        message = f"{location} is no event file: TensorBoard's have 'tfevents' in their name; give their folder."
-        raise LogdirError(message)
+        yield EventFile(_readable(root.name), location)  # whatever it is called: what it is shows when it is read
+        return
     if not is_there:
         message = f"There is no folder {location}; give the folder that holds the TensorBoard logs."
         raise LogdirError(message)
@@ -246,7 +246,7 @@ def _remote_files(location: str, seen: _Seen) -> Iterator[EventFile]:
         raise LogdirError(message) from error
     for path in found:
         relative = path.removeprefix(root).lstrip("/") or PurePosixPath(path).name
-        if _is_event_file(PurePosixPath(path).name):
+        if _is_event_file(PurePosixPath(path).name) or path == root:
             yield EventFile(relative, path, filesystem)
         else:
             seen.files += 1

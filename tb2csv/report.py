@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from tb2csv.errors import LogdirError
 from tb2csv.messages import command_line_spelling, spelled
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Report:
     @property
     def sources(self) -> list[tuple[str, FileAccount]]:
         """The account of each event file, with its run."""
-        return [(run.run, account) for run in self.runs for account in run.sources]
+        return [(run.run, account) for run in self.runs for account in run.sources if not account.left_out]
 
     @property
     def damage(self) -> list[Damage]:
@@ -117,7 +118,17 @@ class Report:
     @property
     def notes(self) -> list[Note]:
         """What else deserves a word; ``str`` gives each as a sentence."""
-        return [*(note for run in self.runs for note in run.all_notes()), *self.shared_notes]
+        accounts = [account for run in self.runs for account in run.sources if account.left_out]
+        left_out = [f"{account.path} {account.left_out}, and is left out" for account in accounts]
+        return [*left_out, *(note for run in self.runs for note in run.all_notes()), *self.shared_notes]
+
+    def refuse_other_files(self) -> None:
+        """Raise LogdirError if files were found, and none of them is an event file."""
+        others = [account for run in self.runs for account in run.sources if account.left_out]
+        if others and not self.sources:
+            more = f", and {len(others) - 1:,} other files are not either" if len(others) > 1 else ""
+            message = f"There are no event files: {others[0].path} {others[0].left_out}{more}."
+            raise LogdirError(message)
 
     def to_json(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
         """Return the report as plain objects, ready for JSON; notes name options as ``spelling`` does."""

@@ -174,6 +174,7 @@ def many_values_in_one_event_of_tensorflow_1() -> Scenario:
             "scalars/b/c.csv": scalars("1.5,1,2.0", "1.5,2,4.0"),
         },
         account=(5, 5, 0, 0),
+        notes=1,
     )
 
 
@@ -255,6 +256,7 @@ def steps_beyond_32_bits_and_below_zero() -> Scenario:
                 "1.5,-9223372036854775808,1.0",
             )
         },
+        notes=1,
     )
 
 
@@ -263,6 +265,7 @@ def steps_that_repeat_and_go_back_are_kept() -> Scenario:
     return Scenario(
         {".": [at(step, scalar("x", i), wall_time=9.0 - i) for i, step in enumerate((5, 5, 2, 7, 0))]},
         {"scalars/x.csv": scalars("9.0,5,0.0", "8.0,5,1.0", "7.0,2,2.0", "6.0,7,3.0", "5.0,0,4.0")},
+        notes=2,
     )
 
 
@@ -328,7 +331,7 @@ def metadata_is_remembered_from_file_to_file_of_a_run() -> Scenario:
         },
         {
             "a/text/note.csv": table("wall_time,step,text", "1.5,1,one", "1.5,2,two"),
-            "b/blobs/note.csv": table("wall_time,step,data", "1.5,3,dGhyZWU="),
+            "b/text/note.csv": table("wall_time,step,text", "1.5,3,three"),
         },
         notes=1,
     )
@@ -540,17 +543,78 @@ def complex_numbers_take_two_columns() -> Scenario:
 
 
 @scenario
-def strings_of_no_plugin_are_kept_in_base64() -> Scenario:
+def strings_of_no_plugin_are_text_if_they_are_utf_8() -> Scenario:
+    broken = tensor("log", string_tensor([b"\xff"], ()), None)
     return Scenario(
         {
             ".": [
-                at(1, tensor("one", string_tensor([b"\x00\xff,\n"], ())), tensor("two", string_tensor([b"", b"abc"]))),
+                at(1, tensor("log", string_tensor(['Grüße, "you"'.encode()], ()), None), text("note", "a")),
+                at(2, tensor("log", string_tensor([b""], ()), None), tensor("words", string_tensor([b"a", b"b"]))),
+                at(3, broken),
+                at(4, tensor("log", string_tensor([b"end"], ()), None)),
+            ]
+        },
+        {
+            "text/log.csv": table("wall_time,step,text", '1.5,1,"Grüße, ""you"""', '1.5,2,""', "1.5,4,end"),
+            "text/words.csv": table("wall_time,step,i0,text", "1.5,2,0,a", "1.5,2,1,b"),
+            "text/note.csv": table("wall_time,step,text", "1.5,1,a"),
+            "blobs/log.undecodable.csv": Undecodable([("1.5", "3", broken.tensor.SerializeToString())]),
+        },
+        account=(6, 5, 0, 1),
+    )
+
+
+@scenario
+def scalars_of_one_element_and_any_rank() -> Scenario:
+    """As TensorBoard's Python backend has them, for the plugin ``scalars`` alone."""
+
+    def at_step(step: int) -> list[Value]:
+        number = np.float32(step + 0.5)
+        return [
+            tensor("one", number.reshape(1), "scalars"),
+            tensor("deep", number.reshape(1, 1, 1), "scalars"),
+            tensor("mixed", number.reshape(()) if step % 2 else number.reshape(1, 1), "scalars"),
+            tensor("whole", np.array([2**60 + step]), "scalars"),
+            tensor("listed", tensor_of("DT_DOUBLE", (1,), double_val=[step]), "scalars"),
+            tensor("two", np.float32([step, 1]), "scalars"),
+            tensor("none", np.zeros(0, np.float32), "scalars"),
+            tensor("plain", number.reshape(1), None),
+        ]
+
+    rows = scalars("1.5,0,0.5", "1.5,1,1.5")
+    return Scenario(
+        {".": [at(step, *at_step(step)) for step in range(2)]},
+        {
+            "scalars/one.csv": rows,
+            "scalars/deep.csv": rows,
+            "scalars/mixed.csv": rows,
+            "scalars/whole.csv": scalars("1.5,0,1152921504606846976", "1.5,1,1152921504606846977"),
+            "scalars/listed.csv": scalars("1.5,0,0.0", "1.5,1,1.0"),
+            "tensors/two.csv": table(
+                "wall_time,step,i0,value", "1.5,0,0,0.0", "1.5,0,1,1.0", "1.5,1,0,1.0", "1.5,1,1,1.0"
+            ),
+            "tensors/none.csv": table("wall_time,step,i0,value"),
+            "tensors/plain.csv": table("wall_time,step,i0,value", "1.5,0,0,0.5", "1.5,1,0,1.5"),
+        },
+    )
+
+
+@scenario
+def strings_of_no_plugin_that_are_not_utf_8_are_kept_in_base64() -> Scenario:
+    return Scenario(
+        {
+            ".": [
+                at(
+                    1,
+                    tensor("one", string_tensor([b"\x00\xff,\n"], ())),
+                    tensor("two", string_tensor([b"\xff", b"abc"])),
+                ),
                 at(2, tensor("mystery", string_tensor([b"abc"], ()), "plugin_of_tomorrow")),
             ]
         },
         {
             "blobs/one.csv": table("wall_time,step,data", "1.5,1,AP8sCg=="),
-            "blobs/two.csv": table("wall_time,step,i0,data", '1.5,1,0,""', "1.5,1,1,YWJj"),
+            "blobs/two.csv": table("wall_time,step,i0,data", "1.5,1,0,/w==", "1.5,1,1,YWJj"),
             "blobs/mystery.csv": table("wall_time,step,data", "1.5,2,YWJj"),
         },
         account=(3, 3, 0, 0),
@@ -624,6 +688,7 @@ def plugin_content_that_changes_beside_a_payload() -> Scenario:
             "scalars/point.contents.csv": table("wall_time,step,content", "1.5,3,b2xk", "2.5,4,bmV3"),
         },
         account=(10, 10, 0, 0),
+        notes=1,
     )
 
 
@@ -1162,17 +1227,18 @@ def a_tag_that_changes_its_type() -> Scenario:
                 at(4, tensor("x", np.array([4.0, 5.0]), "scalars")),
                 at(5, tensor("x", np.array([[6.0]]), "scalars")),
                 at(6, scalar("x", 2**60, "int64")),
+                at(7, tensor("x", np.array([[7.0, 8.0]]), "scalars")),
             ]
         },
         {
             "scalars/x.csv": scalars("1.5,1,0.1", "1.5,3,3.0"),
-            "scalars/x~float64.csv": scalars("1.5,2,0.1"),
+            "scalars/x~float64.csv": scalars("1.5,2,0.1", "1.5,5,6.0"),
             "scalars/x~int64.csv": scalars("1.5,6,1152921504606846976"),
             "tensors/x.csv": table("wall_time,step,i0,value", "1.5,4,0,4.0", "1.5,4,1,5.0"),
-            "tensors/x~float64-rank2.csv": table("wall_time,step,i0,i1,value", "1.5,5,0,0,6.0"),
+            "tensors/x~float64-rank2.csv": table("wall_time,step,i0,i1,value", "1.5,7,0,0,7.0", "1.5,7,0,1,8.0"),
         },
-        account=(6, 6, 0, 0),
-        notes=3,
+        account=(7, 7, 0, 0),
+        notes=4,
     )
 
 
@@ -1274,6 +1340,7 @@ def a_value_that_cannot_be_decoded_costs_only_itself() -> Scenario:
             ),
         },
         account=(9, 6, 0, 3),
+        notes=1,
     )
 
 
@@ -1630,6 +1697,7 @@ def wall_times_of_any_size() -> Scenario:
     return Scenario(
         {".": [at(1, scalar("x", i), wall_time=time) for i, time in enumerate(times)]},
         {"scalars/x.csv": scalars(*(f"{cell},1,{i}.0" for i, cell in enumerate(cells)))},
+        notes=1,
     )
 
 
@@ -1670,6 +1738,7 @@ def the_manifest() -> Scenario:
             "hparams.csv": table(f"{TRIAL},flag,{metric('n')},duration", f"r,,,,,true,{once('0.1', 5)},"),
         },
         account=(7, 6, 0, 1),
+        notes=1,
     )
 
 

@@ -309,8 +309,8 @@ KINDS = {
     "text": Kind("text", lambda tag: text(tag, "good"), lambda tag: text(tag, b"\xff")),
     "blobs": Kind(
         "blobs",
-        lambda tag: tensor(tag, string_tensor([b"x"], ())),
-        lambda tag: tensor(tag, tensor_of("DT_STRING", (), tensor_content=b"\xff\xff")),
+        lambda tag: tensor(tag, string_tensor([b"x"], ()), "plugin_of_tomorrow"),
+        lambda tag: tensor(tag, tensor_of("DT_STRING", (), tensor_content=b"\xff\xff"), "plugin_of_tomorrow"),
     ),
     "histograms": Kind("histograms", lambda tag: legacy_histogram(tag, [1, 2], [3, 4]), broken_histogram, 2),
     "new histograms": Kind(

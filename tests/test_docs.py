@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from event_files import event, tensor, write_run
+from event_files import event, string_tensor, tensor, write_run
 
 import tb2csv
 from tb2csv.decoders import DECODERS, FALLBACKS
@@ -124,7 +124,7 @@ def test_every_kind_is_in_the_tables_of(page: str) -> None:
 @pytest.mark.parametrize("page", ["README.md", "docs/tables.md"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_column_is_in_the_tables_of(page: str, kind: str, sample_tables: Path, content_tables: Path) -> None:
-    headers = headers_by_kind(content_tables if kind == "plugin_contents" else sample_tables)[kind]
+    headers = headers_by_kind(content_tables if kind in {"blobs", "plugin_contents"} else sample_tables)[kind]
     known = documented(page)[kind]
     assert headers
     for header in headers:
@@ -185,10 +185,11 @@ def sample_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def content_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tables of a plugin whose content changes, which no sample log has."""
+    """Tables of a plugin that no sample log has: of strings, and of tensors with content that changes."""
     folder = tmp_path_factory.mktemp("contents")
     values = [tensor("t", [1], "flight", content=content) for content in (b"a", b"b")]
-    write_run(folder / "logs", event(*values))
+    strings = [tensor("scalar", string_tensor([b"x"], ()), "flight"), tensor("vector", [b"x"], "flight")]
+    write_run(folder / "logs", event(*values, *strings))
     tb2csv.convert(folder / "logs", folder / "out")
     return folder / "out"
 

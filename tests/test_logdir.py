@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import socket
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import fsspec
 import pytest
-from event_files import event, event_file, file_name, simple_value, write_run
+from event_files import event, event_file, file_name, records, simple_value, write_run
 from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
@@ -208,6 +209,7 @@ def test_a_link_that_leads_nowhere_is_an_unreadable_file(tmp_path: Path) -> None
     report = tb2csv.check(tmp_path)
     (damage,) = report.damage
     assert (damage.path, damage.kind) == (file_name(), "unreadable")
+    assert "it is a link to a file that does not exist" in damage.detail
     assert report.values_read == 1
 
 
@@ -320,9 +322,93 @@ def test_a_folder_of_other_files(tmp_path: Path) -> None:
     assert "2 other files (such as deep/a.txt)" in error_of(tmp_path)
 
 
-def test_a_file_that_is_no_event_file(tmp_path: Path) -> None:
-    path = touch(tmp_path / "model.ckpt")
-    assert error_of(path).startswith(f"{path} is no event file: TensorBoard's have 'tfevents' in their name")
+OTHER_FILES = {
+    "events.out.tfevents.export.csv": (b"wall_time,step,value\n", "it holds no record"),
+    "notes.tfevents.md": (b"# Runs\n", "it holds no record"),
+    "a.tfevents": (b"short", "it holds no record"),
+    "events.out.tfevents.1.zip": (b"PK\x03\x04\x14\0\0\0\x08\0" + bytes(50), "it is a ZIP archive"),
+    "events.out.tfevents.1.gz": (gzip.compress(event_file([event(simple_value("a", 1))])), "gzip"),
+    "events.out.tfevents.2": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "Git LFS"),
+    "events.out.tfevents.3": (b"<!DOCTYPE html><title>Sign in</title>", "it is a web page"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_FILES)
+@pytest.mark.parametrize("is_given", [False, True])
+def test_other_files_are_refused_if_there_is_no_event_file(tmp_path: Path, name: str, *, is_given: bool) -> None:
+    content, what = OTHER_FILES[name]
+    path = touch(tmp_path / "logs" / name, content)
+    for read in (tb2csv.check, tb2csv.open_logdir, lambda logdir: tb2csv.convert(logdir, tmp_path / "out")):
+        with pytest.raises(LogdirError, match=f"is not an event file: .*{what}"):
+            read(path if is_given else tmp_path / "logs")
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_files_beside_event_files_are_noted_and_are_no_damage(tmp_path: Path) -> None:
+    write_one(tmp_path / "logs" / "run")
+    for name, (content, _) in OTHER_FILES.items():
+        touch(tmp_path / "logs" / "run" / name, content)
+        touch(tmp_path / "logs" / "others" / name, content)
+    report = tb2csv.convert(tmp_path / "logs", tmp_path / "out", strict=True)
+    assert (report.values_read, report.values_written, report.damage) == (1, 1, [])
+    assert [account.path for _, account in report.sources] == [f"run/{file_name()}"]
+    for name, (_, what) in OTHER_FILES.items():
+        notes = [note for note in map(str, report.notes) if f"/{name} is not an event file" in note]
+        assert len(notes) == 2
+        assert all(what in note for note in notes)
+
+
+@pytest.mark.parametrize("damage", ["head", "payload", "cut", "begun", "zeros", "empty"])
+def test_damaged_event_files_are_not_taken_for_others(tmp_path: Path, damage: str) -> None:
+    """Whether records come later or not, and whatever was left of the first one."""
+    whole = event_file([event(simple_value("loss", 1.0), step=1)])
+    second = records(whole)[1].start
+    changed = {
+        "head": b"some text" + whole[9:],
+        "payload": b"\xff" * 8 + whole[8:second],
+        "cut": whole[: second - 1],
+        "begun": whole[:4],
+        "zeros": bytes(1000),
+        "empty": b"",
+    }[damage]
+    touch(tmp_path / "events.out.tfevents.1.h", changed)
+    report = tb2csv.check(tmp_path)
+    (source,) = [account for _, account in report.sources]
+    assert not report.notes
+    assert source.bytes == source.record_bytes + source.lost_bytes + source.incomplete_tail_bytes == len(changed)
+    assert report.values_read == (damage == "head")
+
+
+def test_a_file_given_by_name_may_have_any_name(tmp_path: Path, memory: fsspec.AbstractFileSystem) -> None:
+    data = event_file([event(simple_value("loss", 1.0), step=1)])
+    assert tb2csv.check(touch(tmp_path / "demo.pb", data)).values_read == 1
+    assert tb2csv.check(touch(tmp_path / "cut", data[:-1])).values_read == 0
+    memory.pipe_file("/bucket/demo.pb", data)
+    assert tb2csv.check("memory://bucket/demo.pb").values_read == 1
+    for name, content in {"model.ckpt": b"", "other": bytes(100)}.items():
+        with pytest.raises(LogdirError, match=f"{name} is not an event file: it holds no record"):
+            tb2csv.check(touch(tmp_path / name, content))
+
+
+@pytest.mark.parametrize("added", [" (1)", "~", ".bak", ".orig", " copy", " - Copy"])
+def test_copies_of_event_files_are_left_out(tmp_path: Path, added: str) -> None:
+    """Of an older copy, the original has all bytes; what differs in any byte is an event file of its own."""
+    original = write_run(tmp_path, *(event(simple_value("loss", step), step=step) for step in range(3)))
+    data = original.read_bytes()
+    copy = tmp_path / f"{file_name()}{added}"
+    for content in (data, data[: records(data)[-1].start]):
+        touch(copy, content)
+        report = tb2csv.check(tmp_path)
+        assert report.values_read == 3
+        assert [str(note) for note in report.notes] == [f"{copy.name} is a copy of {file_name()}, and is left out"]
+    touch(copy, event_file([event(simple_value("loss", 9.0), step=9)]))
+    report = tb2csv.check(tmp_path)
+    assert (report.values_read, report.notes) == (4, [])
+
+
+def test_a_copy_without_its_original_is_an_event_file(tmp_path: Path) -> None:
+    write_one(tmp_path, f"{file_name()}.bak")
+    assert tb2csv.check(tmp_path).values_read == 1
 
 
 def test_a_folder_that_cannot_be_read(tmp_path: Path, refused: set[str]) -> None:

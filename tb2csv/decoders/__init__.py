@@ -17,10 +17,12 @@ from tb2csv.decoders.hparams import HparamDecoder
 from tb2csv.decoders.media import AudioDecoder, ImageDecoder
 from tb2csv.decoders.pr_curves import PrCurveDecoder
 from tb2csv.decoders.scalars import ScalarDecoder
-from tb2csv.decoders.strings import BlobDecoder, TextDecoder
+from tb2csv.decoders.strings import BlobDecoder, TextDecoder, is_text
 from tb2csv.decoders.tensors import TensorDecoder
+from tb2csv.tensor_protos import is_string
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from importlib.metadata import EntryPoint
 
     from tb2csv.event_files.values import ValueForm
@@ -41,7 +43,7 @@ __all__ = [
 #: Names from tensorboard/plugins/*/metadata.py.
 DECODERS: Final[dict[str, Decoder]] = {
     "": ScalarDecoder(),
-    "scalars": ScalarDecoder(),
+    "scalars": ScalarDecoder(any_rank=True),
     "histograms": HistogramDecoder(),
     "text": TextDecoder(),
     "images": ImageDecoder(),
@@ -61,9 +63,16 @@ DECODERS: Final[dict[str, Decoder]] = {
 FALLBACKS: Final[tuple[Decoder, ...]] = (TensorDecoder(), BlobDecoder())
 
 
-def choose_decoder(plugin_name: str, form: ValueForm, options: DecodeOptions) -> tuple[Decoder, str]:
-    """Return the decoder for values of this form, and the signature that it gives them."""
+def choose_decoder(
+    plugin_name: str, form: ValueForm, options: DecodeOptions, first_value: Callable[[], Values]
+) -> tuple[Decoder, str]:
+    """Return the decoder for values of this form, and the signature that it gives them.
+
+    ``first_value`` returns the first of the values: strings of no plugin are text if that one's are UTF-8.
+    """
     own = DECODERS.get(plugin_name)
+    if not plugin_name and is_string(form.dtype) and is_text(first_value()):
+        own = DECODERS["text"]
     if own is None and plugin_name in _entry_points():
         own = _installed_decoder(plugin_name)
     for decoder in (own, *FALLBACKS) if own else FALLBACKS:

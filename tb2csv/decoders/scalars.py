@@ -1,4 +1,9 @@
-"""Scalars: one row per value. Plugin ``scalars``, legacy ``simple_value``, and rank-0 numbers of no plugin."""
+"""Scalars: one row per value. Plugin ``scalars``, legacy ``simple_value``, and rank-0 numbers of no plugin.
+
+A tensor of the plugin ``scalars`` is a scalar if it has one element, whatever its rank: TensorBoard's Python backend
+takes ``.item()`` of it. Source: tensorboard/plugins/scalar/scalars_plugin.py and
+tensorboard/backend/event_processing/data_provider.py.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +30,16 @@ class ScalarDecoder:
 
     kind = "scalars"
 
+    def __init__(self, *, any_rank: bool = False) -> None:
+        """Take numbers of rank 0 only, or with ``any_rank`` every tensor of one number."""
+        self._any_rank = any_rank
+
     def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
-        """Return the dtype of a number of rank 0."""
+        """Return the dtype of one number."""
         if form.kind == ValueKind.SIMPLE_VALUE:
             return "float32"
-        return dtype_name(form.dtype) if form.shape == () and is_real(form.dtype) else None
+        is_one = form.shape == () or (self._any_rank and form.shape is not None and set(form.shape) == {1})
+        return dtype_name(form.dtype) if is_one and is_real(form.dtype) else None
 
     def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
         """Yield a row for each value that can be decoded."""
@@ -60,7 +70,7 @@ def _decode(values: Values, start: int) -> Iterator[Piece | Undecodable]:
                 counts[row] = 0
                 yield Undecodable(start + row, stack.detail)
             else:
-                numbers[indirect[stack.start : stack.stop]] = stack.array
+                numbers[indirect[stack.start : stack.stop]] = stack.array.reshape(-1)
         rows = counts.astype(bool)
     frame = pl.DataFrame(
         {

@@ -1,4 +1,8 @@
-"""Tensors of strings: text as it is, anything else as base64. Plugin ``text``, and the last resort for all others."""
+"""Tensors of strings: text as it is, anything else as base64. Plugin ``text``, and the last resort for all others.
+
+Strings of no plugin are text if they are UTF-8. That is decided once for all values of one form, by the first of them:
+a later value that is not UTF-8 is undecodable, as it is for the plugin ``text``.
+"""
 
 from __future__ import annotations
 
@@ -65,6 +69,15 @@ class BlobDecoder:
 def encode_cell(data: bytes | memoryview) -> str:
     """Return bytes as a table's cell."""
     return base64.b64encode(data).decode("ascii")
+
+
+def is_text(values: Values) -> bool:
+    """Return whether the first of some values is a tensor of strings, all of them UTF-8."""
+    try:
+        _read_text(values, 0)
+    except DecodeError:
+        return False
+    return True
 
 
 def _text(string: bytes) -> str:

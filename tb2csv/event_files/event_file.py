@@ -27,6 +27,7 @@ from tb2csv.event_files.framing import (
     is_payload_sound,
     recover,
 )
+from tb2csv.event_files.other_files import HEAD_BYTES, why_not_events
 from tb2csv.event_files.reference import EventHead
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.values import FormTable, Mark, ScanStatus, ValueBlock, ValueColumns
@@ -63,6 +64,8 @@ class FileAccount:
     damage: list[Damage] = field(default_factory=list)
     #: Its events without values, but for a first one that tells the file's version: see ``first_event``.
     marks: list[Mark] = field(default_factory=list)
+    #: Why the file is left out of the result, as what is said of it: ``is a copy of …``; empty if it is not.
+    left_out: str = ""
 
     @property
     def damaged_records(self) -> int:
@@ -118,6 +121,19 @@ class EventFileReader:
             # Where the next record is not whole in the chunk, it is read whole.
             wanted = max(self._chunk_size, self._frame_size(block))
             yield from self._finished(block)
+        self.account.left_out = "" if self.account.records else self._why_left_out()
+
+    def _why_left_out(self) -> str:
+        """Return what is said of a file without a sound record, if that is not an event file."""
+        is_named = "tfevents" in self._source.path.rpartition("/")[2]
+        if self._has_sound_start() or (is_named and not self._source.size):
+            return ""
+        why = why_not_events(self._source.read_at(0, HEAD_BYTES), is_named=is_named)
+        return f"is not an event file: {why}" if why else ""
+
+    def _has_sound_start(self) -> bool:
+        head = self._source.read_at(0, HEAD_SIZE)
+        return len(head) == HEAD_SIZE and frame_length(head) is not None
 
     def _next_block(self, length: int) -> ValueBlock:
         """Read and scan the next ``length`` bytes, or fewer where a record comes that needs a block of its own.

@@ -34,13 +34,6 @@ FOOT_SIZE: Final = 4
 _HEAD: Final = struct.Struct("<QI")
 _FOOT: Final = struct.Struct("<I")
 
-#: First bytes of files that only have the name of an event file, and what they are.
-_OTHER_FILES: Final = {
-    b"\x1f\x8b": "the file is compressed, unpack it first",
-    b"version https://git-lfs.": "the file is a Git LFS pointer, fetch it with `git lfs pull`",
-}
-_LONGEST_START: Final = max(map(len, _OTHER_FILES))
-
 #: An Event cannot be larger, for protobuf does not parse more; a length beyond it is no length.
 MAX_PAYLOAD_SIZE: Final = 2**31 - 1
 MAX_FRAME_SIZE: Final = HEAD_SIZE + MAX_PAYLOAD_SIZE + FOOT_SIZE
@@ -172,9 +165,7 @@ def _recover_head(source: ByteSource, offset: int, effort: Effort) -> Recovery:
         stretch = found - offset
         # Up to the next frame there may be just this one; no more bytes are summed up for that than are passed.
         if not (HEAD_SIZE + FOOT_SIZE <= stretch <= MAX_FRAME_SIZE and _is_sound_up_to(source, offset, found)):
-            first = source.read_at(0, _LONGEST_START) if offset == 0 else b""
-            details = (detail for start, detail in _OTHER_FILES.items() if first.startswith(start))
-            return Recovery(found, LOST_FRAMING, next(details, "no record starts here"))
+            return Recovery(found, LOST_FRAMING, "no record starts here")
         end = found
     return Recovery(end, BAD_LENGTH_CRC, "the length or its checksum is damaged, the payload is whole", keep=True)
 

@@ -15,10 +15,14 @@ from tb2csv.messages import Message, advice
 from tb2csv.report import RunReport, UndecodableEntry
 from tb2csv.runs.merged_runs import ORIGINAL_RUN, MergedRun
 from tb2csv.runs.run_reader import UndecodableValue
+from tb2csv.runs.step_orders import notes_on_steps
+from tb2csv.runs.time_series import readable
 from tb2csv.sinks.appending import TableRows
 from tb2csv.sinks.folder import SCRATCH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
     import polars as pl
 
@@ -167,10 +171,25 @@ class RunTables:
             and account.series.variant
             and account.points > account.left_out + account.undecodable
         ]
+        notes += self._notes_on_kinds()
         if sessions > 1:
             fact = f"run {run!r} was restarted: it has {sessions} sessions"
             notes.append(Message(fact, (advice("see {}", "restarts", "sessions"),)))
-        return notes
+        return notes + notes_on_steps(run, self._reader.step_orders(), is_restarted=sessions > 1)
+
+    def _notes_on_kinds(self) -> Iterator[str]:
+        """Yield a note for each tag of one plugin whose values are of several kinds."""
+        kinds: dict[tuple[bytes, str], dict[str, None]] = {}
+        for account in self._reader.series:
+            if account.is_selected and account.points > account.left_out:
+                series = account.series
+                kinds.setdefault((series.tag_bytes, series.plugin_name), {})[series.kind] = None
+        for (tag, _), found in kinds.items():
+            if len(found) > 1:
+                yield (
+                    f"tag {readable(tag)!r} of run {self._reader.run.name!r} changes its type or shape: "
+                    f"its values are {' and '.join(found)}, each kind in a table of its own"
+                )
 
     def _write_rows(self, rows: Rows) -> None:
         piece = rows.piece

@@ -24,6 +24,8 @@ class Grouping:
     """
 
     block: ValueBlock
+    #: The number of the file that the block is of, counted from 1.
+    file: int
     order: npt.NDArray[np.int64]
     bounds: npt.NDArray[np.int64]
     #: The numbers of the series that have values here, and how many rows were decoded of them before.

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from tb2csv.event_files.event_file import FileAccount
     from tb2csv.runs.run_reader import Rows, RunReader, SeriesAccount
+    from tb2csv.runs.step_orders import StepOrder
     from tb2csv.runs.stored_runs import RowReader
     from tb2csv.runs.subruns import Subrun
+    from tb2csv.runs.time_series import TimeSeries
 
 #: Tells which run a row came from, at the end of every table of a log whose sub-runs were merged.
 ORIGINAL_RUN: Final = "original_run"
@@ -71,6 +73,11 @@ class MergedRun:
     def session_count(self) -> int:
         """How many sessions the run has that was restarted most often; sub-runs are no restarts."""
         return max(reader.session_count for reader in self._readers)
+
+    def step_orders(self) -> Iterator[tuple[TimeSeries, StepOrder]]:
+        """Yield the series that have been decoded with their contents, and the order of their steps."""
+        for reader in self._readers:
+            yield from reader.step_orders()
 
     def signature(self, number: int) -> str:
         """Return what the columns of the tables of a series depend on, by its number in ``series``."""

@@ -17,9 +17,11 @@ from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, NO_HEAD, EventFile
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.values import ValueBlock, ValueForm, ValueKind
 from tb2csv.executors import ahead
+from tb2csv.runs.file_copies import original_of
 from tb2csv.runs.groupings import Grouping, series_at, with_sessions
 from tb2csv.runs.plugin_contents import ContentChanges
 from tb2csv.runs.restarts import GRAPH_KINDS, BriefHistory, FileHistory
+from tb2csv.runs.step_orders import StepOrder, StepOrders
 from tb2csv.runs.time_series import RememberedMetadata, TimeSeries, readable
 from tb2csv.selection import Selection
 
@@ -113,6 +115,8 @@ class RunReader:
         #: series.
         self.empty: Counter[str] = Counter()
         self._empty_filtered = 0
+        self._step_orders = StepOrders()
+        self._file_number = 0
         self._scanner = default_scanner()
         self._selection = selection or Selection()
         self._options = options or DecodeOptions()
@@ -167,6 +171,11 @@ class RunReader:
         head = self.head(file)
         return FileHistory(row, head.wall_time, head.step, head.version, self._progress[file.path].account.marks)
 
+    def step_orders(self) -> Iterator[tuple[TimeSeries, StepOrder]]:
+        """Yield the series that have been decoded with their contents, and the order of their steps."""
+        for number, account in enumerate(self.series):
+            yield account.series, self._step_orders.order(number)
+
     def signature(self, number: int) -> str:
         """Return what the columns of the tables of a series depend on, by the series' number."""
         return self._signatures[number]
@@ -185,6 +194,9 @@ class RunReader:
             account = progress.account
             account.damage = [damage for damage in account.damage if damage.kind != UNREADABLE]
             try:
+                if not account.records and (original := original_of(file, self.run)):
+                    account.left_out, account.bytes = f"is a copy of {original.path}", file.size()
+                    continue
                 with file.open() as source:
                     reader = EventFileReader(
                         source,
@@ -194,6 +206,7 @@ class RunReader:
                         offset=progress.offset,
                         account=account,
                     )
+                    self._file_number += 1
                     for block in reader.blocks():
                         self._remember(file, account, block)
                         self._has_more = reader.offset < source.size or file is not last
@@ -290,7 +303,9 @@ class RunReader:
         self._scanner.group(block.columns.form_id[:size], self._series_of_form + 1, order, bounds)
         order, bounds = order[bounds[1] :], bounds[1:] - bounds[1]  # without the values that hold nothing
         present = np.flatnonzero(np.diff(bounds)).tolist()
-        return Grouping(block, order, bounds, present, {number: rows_before.get(number, 0) for number in present})
+        return Grouping(
+            block, self._file_number, order, bounds, present, {number: rows_before.get(number, 0) for number in present}
+        )
 
     def group(self, block: ValueBlock) -> Grouping:
         """Sort the values of a block by series and add them to the accounts."""
@@ -350,7 +365,7 @@ class RunReader:
 
     def _series_number(self, form: ValueForm, first_value: Callable[[], Values]) -> int:
         plugin_name, metadata = self._metadata.of(form, lambda: bytes(first_value().content(0)))
-        decoder, signature = choose_decoder(plugin_name, form, self._options)
+        decoder, signature = choose_decoder(plugin_name, form, self._options, first_value)
         key = (form.tag, decoder.kind, signature)
         number = self._series_ids.get(key)
         if number is None:
@@ -399,6 +414,8 @@ class RunReader:
                 if sessions is not None and not piece.is_gathered:
                     piece = with_sessions(piece, sessions)
                 yield Rows(piece, accounts[first : last + 1], piece.row_bounds(concerned), concerned)
+        if contents:
+            self._step_orders.add(numbers, bounds, values.step, grouping.file)
         if contents and not getattr(decoder, "reads_content", False):
             for index, piece in contents.pieces(values, numbers, bounds, sessions):
                 concerned = bounds[index : index + 2]

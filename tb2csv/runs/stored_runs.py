@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from tb2csv.runs.restarts import FileHistory
     from tb2csv.runs.row_selection import RowSelection
     from tb2csv.runs.run_reader import SeriesAccount
+    from tb2csv.runs.step_orders import StepOrder
     from tb2csv.runs.subruns import Subrun
+    from tb2csv.runs.time_series import TimeSeries
     from tb2csv.selection import Selection
 
 #: Payloads that lie so many bytes apart, or fewer, are read at one stroke: a seek costs more than they do.
@@ -142,6 +144,10 @@ class StoredRun:
         """How many sessions the run has, of those that have values."""
         return self._reader.session_count
 
+    def step_orders(self) -> Iterator[tuple[TimeSeries, StepOrder]]:
+        """Yield the series that have been decoded with their contents, and the order of their steps."""
+        return self._reader.step_orders()
+
     def signature(self, number: int) -> str:
         """Return what the columns of the tables of a series depend on, by the series' number."""
         return self._reader.signature(number)
@@ -233,6 +239,7 @@ class StoredRun:
     ) -> Iterator[Rows | UndecodableValue]:
         """Yield the rows of those values that are kept."""
         ordinals = functools.cache(lambda: _ranks(asked.numbers))
+        file_numbers = {file.path: number for number, file in enumerate(self._reader.ordered_files(), 1)}
         first = 0
         for stored in asked.blocks:
             columns = stored.columns
@@ -254,6 +261,7 @@ class StoredRun:
                     places = first + kept
                     taken = columns if kept.size == columns.size else _taken(columns, kept, kept.size)
                     grouping = self._reader.regroup(ValueBlock(taken, memoryview(data), base), {})
+                    grouping.file = file_numbers[stored.file.path]
                     grouping.sessions = None if asked.sessions is None else asked.sessions[places]
                     grouping.ordinals = lambda places=places: ordinals()[places]
                     yield from self._reader.decode_grouping(grouping, lambda _: True, contents)

@@ -98,7 +98,8 @@ class CountedRun:
     @property
     def damage(self) -> list[Damage]:
         """What could not be read of the run's files."""
-        return [damage for account in self._reader.files for damage in account.damage] if self._reader else []
+        accounts = self._reader.files if self._reader else []
+        return [damage for account in accounts if not account.left_out for damage in account.damage]
 
     def unread(self, run: Run) -> int | None:
         """Return how many bytes ``refresh`` would have to read; None where nothing has changed.

@@ -1,0 +1,38 @@
+"""Copies of event files beside the originals, as browsers, editors and file managers name them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tb2csv.logdir import EventFile, Run
+
+#: What is added to the name of a file to name its copy.
+_ADDED: Final = re.compile(r" \(\d+\)| - Copy| copy(?: \d+)?|~$|\.(?:bak|backup|old|orig|copy)$")
+
+_BLOCK: Final = 1 << 20
+
+
+def original_of(file: EventFile, run: Run) -> EventFile | None:
+    """Return the file of the run that another one is a copy of by its name and by its bytes, or None.
+
+    A copy may be an older one: then the original has grown since, and begins with the bytes of the copy. Raises OSError
+    if one of the two cannot be read.
+    """
+    path = PurePosixPath(file.path)
+    name = _ADDED.sub("", path.name)
+    if name == path.name:
+        return None
+    original = next((each for each in run.files if each.path == str(path.with_name(name))), None)
+    return original if original and _begins_with(original, file) else None
+
+
+def _begins_with(original: EventFile, file: EventFile) -> bool:
+    """Return whether a file has all bytes of another one at its beginning; an empty file is not a copy."""
+    with original.open() as whole, file.open() as part:
+        return 0 < part.size <= whole.size and all(
+            whole.read_at(offset, min(_BLOCK, part.size - offset)) == part.read_at(offset, _BLOCK)
+            for offset in range(0, part.size, _BLOCK)
+        )

@@ -1,0 +1,125 @@
+"""Steps that repeat or go back within an event file, counted for each series in a pass over its values.
+
+A series whose steps rise costs one comparison for each value. What a second file writes again is a restart, which
+``restarts`` knows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from tb2csv.messages import Message, Note, advice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
+
+    from tb2csv.runs.time_series import TimeSeries
+
+#: Kinds whose values have no step of their own.
+STEPLESS_KINDS: Final = frozenset({"hparams", "graphs", "custom_scalars"})
+
+
+class StepOrder(NamedTuple):
+    """How the steps of a series do not rise within a file."""
+
+    #: Values with the step of the value before them.
+    repeats: int
+    #: Values with a smaller step than the value before them.
+    backs: int
+    #: Whether any value has a step other than 0.
+    has_steps: bool
+
+
+class StepOrders:
+    """The orders of the steps of all series of a run."""
+
+    def __init__(self) -> None:
+        """Start before the first value."""
+        self._last, self._file, self._repeats, self._backs = (np.empty(0, np.int64) for _ in range(4))
+        self._has_steps = np.empty(0, np.bool_)
+
+    def add(
+        self, numbers: Sequence[int], bounds: npt.NDArray[np.int64], step: npt.NDArray[np.int64], file: int
+    ) -> None:
+        """Add values of several series, one series after the other.
+
+        Args:
+            numbers: the number of each series.
+            bounds: the value that each series starts with, and the number of values.
+            step: of each value.
+            file: the number of the event file that they are all of, counted from 1.
+        """
+        series = np.array(numbers, np.int64)
+        self._make_room(int(series.max()) + 1)
+        starts = bounds[:-1]
+        first = step[starts]
+        before = np.where(self._file[series] == file, self._last[series], first - 1)
+        last = step[bounds[1:] - 1]
+        self._last[series], self._file[series] = last, file
+        self._has_steps[series] |= (first != 0) | (last != 0)
+        rises = np.empty(len(step), np.bool_)
+        np.greater(step[1:], step[:-1], out=rises[1:])
+        rises[starts] = first > before
+        if rises.all():
+            return
+        rows = np.flatnonzero(~rises)
+        owner = np.searchsorted(bounds, rows, side="right") - 1
+        previous = np.where(rows == starts[owner], before[owner], step[rows - 1])
+        is_back = step[rows] < previous
+        np.add.at(self._backs, series[owner[is_back]], 1)
+        np.add.at(self._repeats, series[owner[~is_back]], 1)
+        self._has_steps[series[owner]] |= step[rows] != 0
+
+    def order(self, number: int) -> StepOrder:
+        """Return the order of a series, by its number."""
+        if number >= len(self._last):
+            return StepOrder(0, 0, has_steps=True)
+        return StepOrder(int(self._repeats[number]), int(self._backs[number]), bool(self._has_steps[number]))
+
+    def _make_room(self, size: int) -> None:
+        missing = max(0, size - len(self._last))
+        for name in ("_last", "_file", "_repeats", "_backs", "_has_steps"):
+            column = getattr(self, name)
+            setattr(self, name, np.concatenate((column, np.zeros(missing, column.dtype))))
+
+
+def notes_on_steps(run: str, orders: Iterable[tuple[TimeSeries, StepOrder]], *, is_restarted: bool) -> list[Note]:
+    """Return a note for each way in which steps of a run do not rise within a file.
+
+    ``is_restarted`` means that another note says so: then steps that go back need none.
+    """
+    odd = [
+        (series.tag, order)
+        for series, order in orders
+        if series.kind not in STEPLESS_KINDS and (order.repeats or order.backs)
+    ]
+    stepless = [(tag, order.repeats + 1) for tag, order in odd if not order.has_steps]
+    repeated = [(tag, order.repeats) for tag, order in odd if order.has_steps and order.repeats]
+    back = [(tag, order.backs) for tag, order in odd if order.backs]
+    notes: list[Note] = []
+    if stepless:
+        fact = f"run {run!r}: all values have step 0, as if the writer was given no step: {_listed(stepless)}"
+        notes.append(Message(fact, (advice("{} would keep the last value only", "restarts"),)))
+    if repeated:
+        notes.append(
+            f"run {run!r}: values have the step of the value before them: {_listed(repeated)}; if several parts of a "
+            "program write one tag at a step, as Keras 3.8 does for the weights of layers, give each a tag of its own "
+            "(tb2csv.recorders.TrainingRecorder names weights by their layers)"
+        )
+    if back and not is_restarted:
+        fact = f"run {run!r}: steps go back within a file, as if the training was restarted: {_listed(back)}"
+        notes.append(Message(fact, (advice("see {}", "restarts"),)))
+    return notes
+
+
+#: How many tags a note names.
+_EXAMPLES: Final = 3
+
+
+def _listed(counts: list[tuple[str, int]]) -> str:
+    shown = ", ".join(f"{count:,} of tag {tag!r}" for tag, count in counts[:_EXAMPLES])
+    return shown + (f" and of {len(counts) - _EXAMPLES:,} more tags" if len(counts) > _EXAMPLES else "")
