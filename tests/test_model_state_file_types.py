@@ -65,6 +65,7 @@ FILES = {
     "flax.serialization": b"\x81\xa6params\x81\xa5dense\x81\xa6kernel\xc7",  # of flax 0.12
     "MessagePack": b"\xde\x00\x14\xd9\x06layer_" + bytes(8),
     "pickle": b"\x80\x04\x95\x0c\0\0\0\0\0\0\0}.",
+    "numpy.savez": b"\x93NUMPY\x01\x00v\x00",
     "compressed": b"\x1f\x8b\x08\0\0\0\0\0",
 }
 
@@ -154,6 +155,22 @@ def test_a_pointer_in_place_of_any_file_is_one_sentence(
 def test_every_type_has_a_reader_or_says_what_to_do() -> None:
     for name, each in FILE_TYPES.items():
         assert (each.holder is None) == bool(each.refusal), name
+
+
+def test_a_member_of_an_npz_file_that_is_no_array_is_noted_and_stays(tmp_path: Path) -> None:
+    for name, value in {"a": 1, "b": 2}.items():
+        np.savez(tmp_path / f"{name}.npz", w=np.full(2, value))
+        with zipfile.ZipFile(tmp_path / f"{name}.npz", "a") as archive:
+            archive.writestr("about.txt", f"of {name}")
+    state = export_state(tmp_path / "a.npz", tmp_path / "s.csv")
+    assert state.left_out == {"about.txt": "file"}
+    assert "1 value without a form in a table: about.txt (file)" in state.notes[0]
+    statuses = {each.name: each.status for each in diff_states(tmp_path / "a.npz", tmp_path / "b.npz")}
+    assert statuses == {"w": "changed", "about.txt": "not compared"}
+    assert len(restore_file(tmp_path / "s.csv", tmp_path / "b.npz", tmp_path / "c.npz")) == 1
+    with zipfile.ZipFile(tmp_path / "c.npz") as archive:
+        assert archive.read("about.txt") == b"of b"
+    assert np.load(tmp_path / "c.npz")["w"].tolist() == [1, 1]
 
 
 # TensorFlow's files that are not complete

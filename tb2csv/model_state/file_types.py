@@ -202,6 +202,7 @@ FILE_TYPES: Final[dict[str, FileType]] = {
         _starts(b"GGUF"),
         refusal="its blocks of numbers have no form in a table, so give the model that it was made from",
     ),
+    "a single array of NumPy": FileType(_starts(b"\x93NUMPY"), refusal="save it under a name with numpy.savez"),
     "a TensorFlow Lite model": FileType(
         lambda look: look.start[4:8] == b"TFL3", refusal="give the Keras model or SavedModel that it was made from"
     ),

@@ -9,7 +9,7 @@ import numpy as np
 
 from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import dtype_of_array
-from tb2csv.model_state.tensors import ModelState, StateTensor, array_bytes, array_of_bytes
+from tb2csv.model_state.tensors import ModelState, StateTensor, array_bytes, array_of_bytes, left_out_notes
 from tb2csv.whole_files import whole_file
 
 if TYPE_CHECKING:
@@ -30,16 +30,20 @@ class NpzFile:
         """Find the arrays; raises StateError where the file is no such archive, or an array is none of numbers."""
         self._path = path
         tensors = []
+        left_out: dict[str, str] = {}
         try:
             with zipfile.ZipFile(path) as archive:
                 for member in archive.infolist():
                     if member.filename.endswith(_ENDING):
                         with archive.open(member) as file:
                             tensors.append(self._tensor(member.filename, *_header(file)))
+                    elif not member.is_dir():
+                        left_out[member.filename] = "file"
         except (OSError, ValueError, zipfile.BadZipFile) as error:
             message = f"{path} is no .npz file that can be read ({error}); save the arrays anew."
             raise StateError(message) from error
-        self.state = ModelState("numpy", tuple(tensors), str(path))
+        notes = left_out_notes(str(path), left_out)
+        self.state = ModelState("numpy", tuple(tensors), str(path), notes, left_out)
 
     def _tensor(self, member: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> StateTensor:
         name = member.removesuffix(_ENDING)
@@ -67,6 +71,9 @@ class NpzFile:
             for member in old.infolist():
                 info = zipfile.ZipInfo(member.filename, member.date_time)
                 info.compress_type = member.compress_type
+                if not member.filename.endswith(_ENDING):
+                    new.writestr(info, old.read(member))
+                    continue
                 array = self._read(member.filename)
                 content = restoration.content(member.filename.removesuffix(_ENDING))
                 if content is not None:
