@@ -51,6 +51,7 @@ from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tensorboard.plugins.mesh.plugin_data_pb2 import MeshPluginData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -1149,6 +1150,32 @@ def meshes_are_tensors() -> Scenario:
     )
 
 
+@scenario
+def meshes_say_what_they_are() -> Scenario:
+    """The tags of tensorboardX do not: the plugin content alone tells vertices, faces and colors apart."""
+    contents = [
+        MeshPluginData(name="m", content_type=number).SerializeToString() if number else b"\xff" for number in range(4)
+    ]
+    index = "path,run,tag,kind,plugin_name,rows,first_step,last_step,first_wall_time,last_wall_time,content_type"
+    return Scenario(
+        {
+            ".": [
+                at(1, *(tensor(f"m_{n}", np.int32([n]), "mesh", content=content) for n, content in enumerate(contents)))
+            ]
+        },
+        {
+            **{f"meshes/m_{n}.csv": table("wall_time,step,i0,value", f"1.5,1,0,{n}") for n in range(4)},
+            "index.csv": table(
+                index,
+                *(
+                    f"meshes/m_{n}.csv,.,m_{n},meshes,mesh,1,1,1,1.5,1.5,{what}"
+                    for n, what in enumerate(("", "vertices", "faces", "colors"))
+                ),
+            ),
+        },
+    )
+
+
 NODES = "wall_time,step,name,op,device,inputs"
 GRAPH = GraphDef(
     node=[NodeDef(name="x", op="Placeholder"), NodeDef(name="y", op="Add", device="/gpu:0", input=["x", "x:1"])]
@@ -1704,7 +1731,7 @@ def wall_times_of_any_size() -> Scenario:
 @scenario
 def the_manifest() -> Scenario:
     """All of ``index.csv``; what the data package says of each type of column."""
-    index = "path,run,tag,kind,plugin_name,rows,first_step,last_step,first_wall_time,last_wall_time"
+    index = "path,run,tag,kind,plugin_name,rows,first_step,last_step,first_wall_time,last_wall_time,content_type"
     return Scenario(
         {
             ".": [
@@ -1721,13 +1748,13 @@ def the_manifest() -> Scenario:
         {
             "index.csv": table(
                 index,
-                "blobs/t.undecodable.csv,.,t,blobs,text,1,9,9,30.0,30.0",
-                "histograms/h.csv,.,h,histograms,histograms,2,1,1,20.0,20.0",
-                "histograms/old.csv,.,old,histograms,histograms,1,9,9,40.0,40.0",
-                "histograms/old.stats.csv,.,old,histogram_stats,histograms,1,9,9,40.0,40.0",
-                '"scalars/a,b.csv",.,"a,b",scalars,scalars,2,3,1,10.0,20.0',
-                "r/scalars/n.csv,r,n,scalars,scalars,1,5,5,6.0,6.0",
-                "hparams.csv,,,hparams,hparams,1,,,,",
+                "blobs/t.undecodable.csv,.,t,blobs,text,1,9,9,30.0,30.0,",
+                "histograms/h.csv,.,h,histograms,histograms,2,1,1,20.0,20.0,",
+                "histograms/old.csv,.,old,histograms,histograms,1,9,9,40.0,40.0,",
+                "histograms/old.stats.csv,.,old,histogram_stats,histograms,1,9,9,40.0,40.0,",
+                '"scalars/a,b.csv",.,"a,b",scalars,scalars,2,3,1,10.0,20.0,',
+                "r/scalars/n.csv,r,n,scalars,scalars,1,5,5,6.0,6.0,",
+                "hparams.csv,,,hparams,hparams,1,,,,,",
             ),
             "scalars/a,b.csv": scalars("10.0,3,1.0", "20.0,1,2.0"),
             "histograms/h.csv": table(BUCKETS, "20.0,1,0,0.0,1.0,2.0", "20.0,1,1,1.0,2.0,3.0"),

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from tb2csv.decoders.meshes import mesh_content_type
 from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.folder import DATA_PACKAGE
 from tb2csv.sinks.formulas import escape_formula
@@ -50,6 +51,11 @@ class TableEntry:
     first_wall_time: float | None = None
     last_wall_time: float | None = None
 
+    @property
+    def content_type(self) -> str | None:
+        """What the tensors of a mesh are; None for other kinds."""
+        return mesh_content_type(self.metadata.plugin_content) if self.kind == "meshes" and self.metadata else None
+
 
 def write_manifest(  # noqa: PLR0913 - all that there is to tell
     folder: TableFolder,
@@ -76,6 +82,7 @@ def write_manifest(  # noqa: PLR0913 - all that there is to tell
     resources += [
         _resource(names.name(entry.path), entry.path, entry.format or table_format, entry.schema)
         + (told_by_writer(entry.metadata) if entry.metadata else "")
+        + (f', "tb2csv:content_type": {_json(entry.content_type)}' if entry.content_type else "")
         for entry in entries
     ]
     account = {**report.to_json(), "escape_formulas": escape_formulas, "folders": sorted(stored)}
@@ -117,6 +124,7 @@ def _index_frame(entries: list[TableEntry]) -> pl.DataFrame:
         "last_step": pl.Int64,
         "first_wall_time": pl.Float64,
         "last_wall_time": pl.Float64,
+        "content_type": pl.String,
     }
     return pl.DataFrame([[getattr(entry, name) for entry in entries] for name in columns], columns, orient="col")
 
