@@ -143,7 +143,12 @@ def test_files_of_no_known_sort_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("nothing known")
     (tmp_path / "empty").write_text("")
     (tmp_path / "x.safetensors").write_bytes(b"\xff" * 20)
-    for name, said in {"x.npz": "no .npz file", "x.txt": "no type", "empty": "empty", "gone.pt": "not there"}.items():
+    for name, said in {
+        "x.npz": "cannot be read as an .npz file",
+        "x.txt": "no type",
+        "empty": "empty",
+        "gone.pt": "not there",
+    }.items():
         with pytest.raises(StateError, match=said):
             state_of(tmp_path / name)
     with pytest.raises(StateError, match="no safetensors file"):

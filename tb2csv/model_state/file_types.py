@@ -56,7 +56,7 @@ class Look:
 
     @functools.cached_property
     def members(self) -> frozenset[str]:
-        """The names in a ZIP archive, without its first folder; none if it is no archive that can be read."""
+        """The names in a ZIP archive, without its first folder; none if it cannot be read as one."""
         if not self.start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             return frozenset()
         try:
@@ -68,7 +68,7 @@ class Look:
 
     @functools.cached_property
     def shards(self) -> frozenset[str]:
-        """The files that an index of shards names; none if it is no such index."""
+        """The files that an index of shards names; none if it is not such an index."""
         if not self.start.lstrip().startswith(b"{"):
             return frozenset()
         try:

@@ -27,7 +27,7 @@ class NpzFile:
     """An ``.npz`` file; an array is read when its bytes are asked for."""
 
     def __init__(self, path: Path) -> None:
-        """Find the arrays; raises StateError where the file is no such archive, or an array is none of numbers."""
+        """Find the arrays; raises StateError if the file is not such an archive, or an array has Python objects."""
         self._path = path
         tensors = []
         left_out: dict[str, str] = {}
@@ -40,7 +40,7 @@ class NpzFile:
                     elif not member.is_dir():
                         left_out[member.filename] = "file"
         except (OSError, ValueError, zipfile.BadZipFile) as error:
-            message = f"{path} is no .npz file that can be read ({error}); save the arrays anew."
+            message = f"{path} cannot be read as an .npz file ({error}); save the arrays anew."
             raise StateError(message) from error
         notes = left_out_notes(str(path), left_out)
         self.state = ModelState("numpy", tuple(tensors), str(path), notes, left_out)

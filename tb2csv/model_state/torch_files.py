@@ -24,7 +24,7 @@ class TorchFile:
     """A state dict, or a checkpoint of nested dicts, lists and numbers, in a file."""
 
     def __init__(self, path: Path) -> None:
-        """Map the file into memory; raises StateError where it has more in it than tensors and plain values."""
+        """Map the file into memory; raises StateError if it has more in it than tensors and plain values."""
         self._path = path
         self._tree = read_pickle(path)
         found = flat(self._tree)

@@ -2,7 +2,7 @@
 
 NumPy's arrays and scalars are rebuilt here from their bytes: nothing of NumPy that a pickle names is called. Everything
 else that a pickle names is refused, with one exception: the hyperparameters in a checkpoint of Lightning may be any
-objects. There each name stands for a class of ours that does nothing, and all of them are left out of the state.
+objects. There a class of ours that does nothing replaces each name, and all of them are left out of the state.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class _Dtype:
 
 
 class _Array:
-    """What takes the place of ``numpy.ndarray`` in a pickle; ``array`` is what it stands for."""
+    """What takes the place of ``numpy.ndarray`` in a pickle; ``array`` is the real one."""
 
     array: np.ndarray[Any, Any]
 
@@ -128,16 +128,14 @@ _STAND_INS: Final[dict[str, Any]] = {
 def read_pickle(path: Path) -> Any:
     """Return the tree in a file of ``torch.save``; Lightning's hyperparameters are in it as ``Hyperparameters``.
 
-    Raises StateError if the file holds anything that only code could make, or is no such file.
+    Raises StateError if the file holds anything that only code could make, or is not such a file.
     """
     try:
         tree, names = _read_known(path)
     except pickle.UnpicklingError as error:
         raise StateError(_refusal(path, error)) from error
     except Exception as error:  # whatever the unpickler trips over in bytes that are no pickle
-        message = (
-            f"{path} is no file of torch.save that can be read ({reason_of(error)}); save the model's state_dict()."
-        )
+        message = f"{path} cannot be read as a file of torch.save ({reason_of(error)}); save the model's state_dict()."
         raise StateError(message) from error
     is_lightning = isinstance(tree, dict) and _LIGHTNING in tree and isinstance(tree.get("state_dict"), dict)
     kept = {key: Hyperparameters(tree[key]) for key in _HYPERPARAMETERS if is_lightning and key in tree}
@@ -224,6 +222,6 @@ def _refusal(path: Path, cause: pickle.UnpicklingError | str) -> str:
     named = found[1] if found else cause if isinstance(cause, str) else ""
     what = f" (it names {named})" if named else ""
     return (
-        f"{path} is not read, for it is a pickle that holds other things than tensors and plain values{what}, or "
-        "no file of torch.save at all, and reading such a pickle could run any code; save the model's state_dict()."
+        f"{path} is not read: it is a pickle that holds other things than tensors and plain values{what}, or "
+        "not a file of torch.save at all, and reading such a pickle could run any code; save the model's state_dict()."
     )
