@@ -14,7 +14,7 @@ INCLUDE := $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include
 IS_LITTLE := $(BIN)/python -c 'import sys; sys.exit(sys.byteorder == "big")'
 HAS_COMPILER = $(IS_LITTLE) && echo '\#include <Python.h>' | $$($(COMPILER)) -I"$$($(INCLUDE))" -x c -E - >/dev/null 2>&1
 
-.PHONY: help browser demo test test-training lint docs bench clean
+.PHONY: help browser demo test test-readers test-training lint docs bench clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -41,6 +41,9 @@ browser: ## Install Chromium for the tests in a browser, or say how.
 
 test-training: .venv-training/installed ## Run the tests that need TensorFlow, PyTorch and scikit-learn; ARGS go to pytest.
 	.venv-training/bin/python -m pytest tests/training $(ARGS)
+
+test-readers: .venv-readers/installed ## Run the tests of programs that read the tables; ARGS go to pytest.
+	.venv-readers/bin/python -m pytest tests/test_readers*.py $(ARGS)
 
 lint: .venv/installed-dev ## Check style, formatting, types and the floors of imports.
 	$(BIN)/ruff check .
@@ -83,6 +86,12 @@ clean: ## Remove whatever the other targets made.
 # The linters need no compiled scanner, and leave one that is there.
 .venv/installed-dev: $(BUILD_FILES) | .venv/bin/python
 	@TB2CSV_SKIP_EXT=1 $(PIP) install --quiet --editable '.[dev]'
+	@touch $@
+
+# The large ones of the programs that read tables, such as ClickHouse.
+.venv-readers/installed: pyproject.toml setup.py | .venv/installed-test
+	$(PYTHON) -m venv .venv-readers
+	@TB2CSV_SKIP_EXT=1 $(subst $(BIN),.venv-readers/bin,$(PIP)) install --quiet --editable '.[test,readers]'
 	@touch $@
 
 # The frameworks live in an environment of their own: what reads logs must work, and start fast, without them.

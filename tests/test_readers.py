@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 import struct
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from event_files import event, scalar, text, write_run
 
 import tb2csv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PAGE = Path(__file__).parents[1] / "docs" / "readers.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
@@ -49,6 +53,21 @@ TEXTS = [
 ]
 #: So many rows without a value come first: polars looks at 100 rows, DuckDB at 20,480.
 EMPTY_ROWS = 21_000
+
+
+@pytest.fixture
+def spark() -> Iterator[Any]:
+    sql = pytest.importorskip("pyspark.sql", reason="PySpark is in the environment of make test-readers")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs java")
+    session = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def clickhouse() -> None:
+    pytest.importorskip("chdb", reason="chdb is in the environment of make test-readers")
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +108,11 @@ def pandas_columns(table: Any) -> dict[str, list[Any]]:
     return {name: [None if cell is pd.NA else cell for cell in table[name].tolist()] for name in table}
 
 
+def spark_columns(table: Any) -> dict[str, list[Any]]:
+    rows = table.collect()
+    return {name: [row[number] for row in rows] for number, name in enumerate(table.columns)}
+
+
 #: The format that each call reads, and how its columns become lists.
 READERS: dict[str, tuple[str, Any]] = {
     "read_duckdb": ("csv", duckdb_columns),
@@ -96,9 +120,14 @@ READERS: dict[str, tuple[str, Any]] = {
     "read_pyarrow": ("csv", lambda table: {name: table[name].to_pylist() for name in table.column_names}),
     "read_pandas": ("csv", pandas_columns),
     "read_chdb": ("csv", arrow_columns),
+    "read_spark": ("csv", spark_columns),
     "read_json_duckdb": ("jsonl", duckdb_columns),
     "read_json_pandas": ("jsonl", pandas_columns),
 }
+#: What a reader needs; a fixture that is not None is the third argument of the call.
+FIXTURES = {"read_spark": ["spark"], "read_chdb": ["clickhouse"]}
+#: What these make of an empty text.
+EMPTY_TEXTS = {"read_spark": None}
 #: What these make of a missing float.
 NAN_IS_MISSING = {"read_pandas", "read_json_pandas"}
 
@@ -116,26 +145,29 @@ def bits(cell: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_calls_on_the_page_read_every_cell_back(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::ResourceWarning")  # Spark's
+def test_calls_on_the_page_read_every_cell_back(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     table_format, columns_of = READERS[name]
-    if name == "read_chdb":
-        pytest.importorskip("chdb", reason="chdb is not installed")
-    monkeypatch.chdir(folder / table_format / "step=7")
+    monkeypatch.chdir(folder / table_format / "step=7")  # before Spark starts, which stays where it started
+    fixtures = [request.getfixturevalue(fixture) for fixture in FIXTURES.get(name, ())]
+    more = [fixture for fixture in fixtures if fixture is not None]
     scope: dict[str, Any] = {}
     for block in BLOCKS:
         if f"def {name}(" in block or "types = {\n    resource" in block:
             exec(block, scope)  # noqa: S102
     read = scope[name]
-    found = columns_of(read(f"tables/scalars.{table_format}", scope["types"][f"scalars.{table_format}"]))
+    found = columns_of(read(f"tables/scalars.{table_format}", scope["types"][f"scalars.{table_format}"], *more))
     assert list(found) == ["step", "wall_time", "first", *NUMBERS]
     assert found["step"][EMPTY_ROWS:] == STEPS
     for tag, (dtype, cells) in NUMBERS.items():
         missing = math.nan if name in NAN_IS_MISSING and "float" in dtype else None
         expected = [missing] * EMPTY_ROWS + [missing if cell is None else stored(cell, dtype) for cell in cells]
         assert list(map(bits, found[tag])) == list(map(bits, expected)), tag
-    notes = columns_of(read(f"tables/text/notes.{table_format}", scope["types"][f"text/notes.{table_format}"]))
+    notes = columns_of(read(f"tables/text/notes.{table_format}", scope["types"][f"text/notes.{table_format}"], *more))
     assert list(notes) == ["wall_time", "step", "text"]
-    assert notes["text"] == TEXTS
+    assert notes["text"] == [EMPTY_TEXTS.get(name, "") if cell == "" else cell for cell in TEXTS]
 
 
 def test_every_call_on_the_page_is_run() -> None:
