@@ -19,9 +19,15 @@ if TYPE_CHECKING:
     #: Returns the attributes that an object has, or will have.
     Content = Callable[[Any], Attributes]
 
+#: Attributes that say how many threads compiled code starts, which ends the process if it cannot; and sane numbers.
+_THREADS: Final = {"_n_threads", "n_threads"}
+_THREAD_COUNTS: Final = range(1, 1025)
+
 
 def check_object(kind: type, attributes: Attributes, content: Content) -> None:
     """Raise ValueError if the attributes of an object do not fit together; one that is not fitted is not looked at."""
+    for name in _THREADS & attributes.keys():
+        require(attributes[name] in _THREAD_COUNTS, f"{name} is not a number of threads")
     for base in kind.__mro__:
         if base.__name__ in _CHECKS and base.__module__.startswith("sklearn."):
             needed, check = _CHECKS[base.__name__]

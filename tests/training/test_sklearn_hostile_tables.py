@@ -135,6 +135,7 @@ def test_a_ring_of_nodes_beside_a_tree_is_refused() -> None:
         ("neighbours", "_tree.order", lambda a: a[::-1], "another order"),
         ("neighbours", "_fit_X", lambda a: a[:, 1:], "_fit_X"),
         ("kmeans", "cluster_centers_", lambda a: a[:, :1], "cluster_centers_"),
+        ("kmeans", "_n_threads", lambda a: a * 0, "_n_threads"),
         ("bisecting kmeans", "_bisecting_tree.center", lambda a: a[:1], "_bisecting_tree"),
     ],
 )
