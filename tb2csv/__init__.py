@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from tb2csv import model_state, recorders  # noqa: F401 - attributes of this module, see __getattr__
     from tb2csv.analysis.diagnosis.diagnosing import diagnose
     from tb2csv.analysis.layer_errors import layer_error_table
     from tb2csv.analysis.plots.picture import plot
@@ -79,7 +80,13 @@ _MODULES: Final = {
 }
 
 
+#: The packages for those who train, which need frameworks and are imported when they are used.
+_PACKAGES: Final = ("model_state", "recorders")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _MODULES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
@@ -21,6 +22,9 @@ _Run = TypeVar("_Run")
 _Task = tuple[Future[Any], "Callable[[], Any]"]
 
 _NAME: Final = "tb2csv"
+
+#: How long a signal may wait to be handled.
+_SECONDS_BETWEEN_SIGNALS: Final = 0.05
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error
@@ -143,7 +147,7 @@ def map_runs(
             futures = [executor.submit(attempt, run) for run in runs]
             meanwhile()
             for _ in futures:
-                if ended.get() is not None:
+                if _next(ended) is not None:
                     break
         finally:  # by an interrupt as well; where all is done, there is nothing to cancel
             cancelled.set()
@@ -153,6 +157,17 @@ def map_runs(
     if error is not None:
         raise error
     return [future.result() for future in futures]
+
+
+def _next(queue: SimpleQueue[_Result]) -> _Result:
+    """Return what comes next in a queue.
+
+    The system may deliver a signal to any thread, and Python handles it in the main thread, which no signal wakes then.
+    So the main thread wakes by itself.
+    """
+    while True:
+        with contextlib.suppress(Empty):
+            return queue.get(timeout=_SECONDS_BETWEEN_SIGNALS)
 
 
 def ahead(items: Iterator[_Result], has_more: Callable[[], bool]) -> Iterator[_Result]:

@@ -226,6 +226,17 @@ def test_the_python_example_prints_what_the_readme_says(checkout: Path) -> None:
     assert run("python example.py", checkout) == printed[1]
 
 
+def test_the_package_imports_nothing_until_it_is_used() -> None:
+    """Not even what TensorBoard would have to wait for; the packages for training are attributes all the same."""
+    code = (
+        "import sys, tb2csv; print(sorted({'numpy', 'polars', 'tensorflow', 'keras', 'torch'} & set(sys.modules)));"
+        "print(tb2csv.model_state.ModelState.__name__, hasattr(tb2csv, 'recorder'));"
+        "print(sorted({'tensorflow', 'keras', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout.splitlines() == ["[]", "ModelState False", "[]"]
+
+
 def test_the_python_of_its_page_runs(checkout: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```$", read("docs/python.md"), re.DOTALL | re.MULTILINE)
     assert len(blocks) > 2

@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.analysis.diagnosis.tag_families import SCALAR_FAMILIES, SCALARS
-from tb2csv.cli.terminal import plural, print_result, printable, shortened
+from tb2csv.cli.short_names import short_names
+from tb2csv.cli.terminal import plural, print_result, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +32,9 @@ def print_findings(diagnosis: Diagnosis) -> None:
     console = Console(highlight=False)
     rows = list(diagnosis.findings.iter_rows(named=True))
     runs = dict.fromkeys(row["run"] for row in rows)
+    headings = short_names(map(printable, runs), console.width)
     for run in runs:
-        console.print(Text(shortened(printable(run), console.width), style="bold"))
+        console.print(Text(headings[printable(run)], style="bold"))
         console.print(findings_table([row for row in rows if row["run"] == run], console.width))
     count = diagnosis.judged["run"].n_unique()
     if rows:
@@ -48,7 +50,8 @@ def findings_table(rows: list[dict[str, Any]], width: int) -> Table:
     from rich.text import Text
 
     names = [_name(row) for row in rows]
-    room = max(_LEAST_NAME, int(width * _NAME_SHARE))
+    texts = short_names(names, max(_LEAST_NAME, int(width * _NAME_SHARE)))
+    room = max(map(len, texts.values()), default=_LEAST_NAME)
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("  rule", no_wrap=True)
     table.add_column("layer", no_wrap=True, max_width=room)
@@ -56,7 +59,7 @@ def findings_table(rows: list[dict[str, Any]], width: int) -> Table:
     table.add_column("at", no_wrap=True)
     table.add_column("what")
     for row, name in zip(rows, names, strict=True):
-        cells = [f"  {row['rule']}", shortened(name, room), _steps(row), f"{row['points']} of {row['observed']}"]
+        cells = [f"  {row['rule']}", texts[name], _steps(row), f"{row['points']} of {row['observed']}"]
         table.add_row(*map(Text, [*cells, row["message"]]))
     return table
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from tb2csv.cli import options
+from tb2csv.cli.short_names import short_names
 from tb2csv.cli.terminal import (
     error_messages,
     exit_status,
@@ -19,7 +20,6 @@ from tb2csv.cli.terminal import (
     print_result,
     printable,
     progress,
-    shortened,
 )
 
 if TYPE_CHECKING:
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 _COLUMNS: Final = ("run", "tag", "kind", "plugin_name", "points", "first_step", "last_step")
 _NUMBERS: Final = ("points", "first_step", "last_step")
 _GAP: Final = "  "
-#: The columns that are cut to make a row fit a terminal, and the least width that is left of each.
+#: The columns that are left out to make a row fit a terminal, the first one first.
+_LEFT_OUT: Final = ("plugin_name", "first_step", "last_step")
+#: The columns that are cut then, and the minimum width of each.
 _CUT: Final = ("run", "tag")
-_LEAST: Final = 12
+_MIN_WIDTH: Final = 12
 
 
 def ls(  # noqa: PLR0913, PLR0917 - one parameter for each option
@@ -46,7 +48,10 @@ def ls(  # noqa: PLR0913, PLR0917 - one parameter for each option
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """List the runs and tags below LOGDIR: kind, number of points, first and last step. All points are counted."""
+    """List the runs and tags below LOGDIR: kind, number of points, first and last step. All points are counted.
+
+    On a narrow terminal, columns are left out and long names are cut; a pipe and --json have everything.
+    """
     with error_messages(debug=debug):
         from tb2csv.inspection import list_series
         from tb2csv.logdir import discover
@@ -88,30 +93,38 @@ def _finite(number: float) -> float | None:
 
 
 def _print_aligned(rows: list[dict[str, Any]]) -> None:
-    """Print the rows below their names, numbers to the right; on a terminal, each in one of its lines."""
-    table = [_COLUMNS, *(tuple(_cell(row[name]) for name in _COLUMNS) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    """Print the rows below the names of their columns, numbers to the right; on a terminal, one line for each."""
+    columns = {name: [_cell(row[name]) for row in rows] for name in _COLUMNS}
+    widths = {name: max(map(len, (name, *cells))) for name, cells in columns.items()}
     if is_terminal(sys.stdout):
         widths = _fitting(widths, shutil.get_terminal_size().columns)
-    for line in table:
+        for name in _CUT:
+            texts = short_names(columns[name], widths[name])
+            columns[name] = [texts[cell] for cell in columns[name]]
+    for line in zip(*([name, *columns[name]] for name in widths), strict=True):
         cells = [
-            cell.rjust(width) if name in _NUMBERS else shortened(cell, width).ljust(width)
-            for name, cell, width in zip(_COLUMNS, line, widths, strict=True)
+            cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
+            for cell, (name, width) in zip(line, widths.items(), strict=True)
         ]
         print_result(_GAP.join(cells).rstrip())
 
 
-def _fitting(widths: list[int], total: int) -> list[int]:
-    """Return the widths with the wider of those that may be cut made less, so that a row fits, where it can."""
-    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - total
-    fitting = dict(zip(_COLUMNS, widths, strict=True))
-    while excess > 0:
+def _fitting(widths: dict[str, int], total: int) -> dict[str, int]:
+    """Return the columns of which a row fits, if it can, with their widths: fewer columns, then narrower names."""
+    fitting = dict(widths)
+
+    def excess() -> int:
+        return sum(fitting.values()) + len(_GAP) * (len(fitting) - 1) - total
+
+    for name in _LEFT_OUT:
+        if excess() > 0:
+            del fitting[name]
+    while excess() > 0:
         widest = max(_CUT, key=lambda name: fitting[name])
-        if fitting[widest] <= _LEAST:
+        if fitting[widest] <= _MIN_WIDTH:
             break
         fitting[widest] -= 1
-        excess -= 1
-    return list(fitting.values())
+    return fitting
 
 
 def _cell(value: str | int) -> str:

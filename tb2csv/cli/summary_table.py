@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
 
-from tb2csv.cli.terminal import plural, print_result, printable, shortened
+from tb2csv.cli.short_names import short_names
+from tb2csv.cli.terminal import plural, print_result, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -110,6 +111,7 @@ def summary_table(summary: Summary, width: int, *, has_curves: bool = True) -> G
     shown, has_curves = _fitting(widths, room, has_curves=any(curves))
     used = sum(widths[column] + _GAP for column in shown) + has_curves * (_CURVE_WIDTH + _GAP)
     name_width = min(wanted, max(width, _LEAST_WIDTH) - used)
+    tags, runs = short_names(names, name_width - 2), short_names(headings, width)
 
     def new_table(*, show_header: bool) -> Table:
         table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim", show_header=show_header)
@@ -126,9 +128,9 @@ def summary_table(summary: Summary, width: int, *, has_curves: bool = True) -> G
     for number, (heading, name) in enumerate(zip(headings, names, strict=True)):
         if not number or rows[number]["run"] != rows[number - 1]["run"]:
             table = new_table(show_header=False)
-            parts += [Text(shortened(heading, width), style="bold"), table]
+            parts += [Text(runs[heading], style="bold"), table]
         texts = [*(cells[column][number] for column in shown), *(curves[number:][:1] if has_curves else [])]
-        table.add_row(*map(Text, [f"  {shortened(name, name_width - 2)}", *texts]))
+        table.add_row(*map(Text, [f"  {tags[name]}", *texts]))
     return Group(*parts)
 
 

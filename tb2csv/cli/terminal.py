@@ -110,14 +110,6 @@ def printable(text: str) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
-def shortened(cell: str, width: int) -> str:
-    """Return the start and the end of a cell that is wider, for names of runs and tags differ at either."""
-    if len(cell) <= width:
-        return cell
-    end = (width - 1) // 2
-    return f"{cell[: width - 1 - end]}…{cell[len(cell) - end :]}"
-
-
 def print_problems(report: Report) -> None:
     """Print what was damaged, left unfinished, kept undecoded or otherwise deserves a word, to standard error."""
     lines = [f"{printable(each.path)}: {_told(each)}" for each in report.damage]

@@ -1,0 +1,87 @@
+"""Names of runs and tags that are cut to the width of a column and stay apart.
+
+A cut name has ``…`` in the place of what is left out. Which part that is depends on the other names: names that would
+read alike show the part in which they differ.
+"""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_MARK: Final = "…"
+
+
+def short_names(names: Iterable[str], width: int) -> dict[str, str]:
+    """Return a text of at most ``width`` letters for each name, a different one for each if there are that many texts.
+
+    A name that fits is its own text.
+    """
+    distinct = list(dict.fromkeys(names))
+    shorts = {name: name for name in distinct if len(name) <= width}
+    taken = set(shorts)
+    for name, text in _apart([name for name in distinct if len(name) > width], width).items():
+        shorts[name] = text if text not in taken else _numbered(text, taken, width)
+        taken.add(shorts[name])
+    return shorts
+
+
+def shortened(name: str, width: int) -> str:
+    """Return the start and the end of a name that is wider, because names of runs and tags differ at either."""
+    if len(name) <= width:
+        return name
+    end = (width - 1) // 2
+    return f"{name[: width - 1 - end]}{_MARK}{name[len(name) - end :]}"
+
+
+def _apart(names: list[str], width: int, before: int = 0, after: int = 0) -> dict[str, str]:
+    """Return short texts of names that all share their first ``before`` and their last ``after`` letters."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(_around(name, before, after, width), []).append(name)
+    texts = {}
+    for text, members in alike.items():
+        if len(members) == 1:
+            texts[members[0]] = text
+            continue
+        start, end = _shared(members)
+        if (start, end) == (before, after):
+            texts |= dict.fromkeys(members, text)
+        else:
+            texts |= _apart(members, width, start, end)
+    return texts
+
+
+def _around(name: str, before: int, after: int, width: int) -> str:
+    """Return a short text of a name that shows what is between its first ``before`` and its last ``after`` letters."""
+    core = shortened(name[before : len(name) - after], max(width - 2, 1))
+    head = min((width - 2 - len(core)) // 2, before)
+    tail = min(width - 2 - len(core) - head, after)
+    head = min(width - 2 - len(core) - tail, before)
+    start = name[:before] if head == before else f"{name[:head]}{_MARK}"
+    stop = name[len(name) - after :] if tail == after else f"{_MARK}{name[len(name) - tail :]}"
+    text = f"{start}{core}{stop}"
+    return text if len(text) <= width and (before or after) else shortened(name, width)
+
+
+def _shared(names: Sequence[str]) -> tuple[int, int]:
+    """Return how many letters all names share at their start, and at their end without these."""
+    start = _common_start(names)
+    return start, _common_start([name[start:][::-1] for name in names])
+
+
+def _common_start(names: Sequence[str]) -> int:
+    first, last = min(names), max(names)
+    alike = takewhile(lambda letters: letters[0] == letters[1], zip(first, last, strict=False))
+    return sum(1 for _ in alike)
+
+
+def _numbered(text: str, taken: set[str], width: int) -> str:
+    """Return a text that is not taken, with a number at its end."""
+    number = 2
+    while (numbered := f"{text[: max(width - len(str(number)) - 1, 0)]}~{number}") in taken:
+        number += 1
+    return numbered

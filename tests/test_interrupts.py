@@ -1,0 +1,91 @@
+"""An interrupt that the system delivers to another thread than the main one."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from event_files import event, scalar, write_run
+
+import tb2csv
+from tb2csv.analysis import summaries
+from tb2csv.executors import map_runs
+from tb2csv.sinks.appending import AppendingSink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a thread cannot be sent a signal")
+
+CHUNKS = 200
+
+
+@pytest.fixture(autouse=True)
+def _interrupts_are_errors() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+class Interrupting:
+    """Sends the signal to the thread of its eleventh call, and makes each call take a while."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.calls = 0
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self.calls == 10:
+            assert threading.current_thread() is not threading.main_thread()
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        self.calls += 1
+        time.sleep(0.01)
+        return self._function(*arguments)
+
+
+def write_one_run(folder: Path) -> None:
+    """Write a run of a single file, which gives as many chunks as it has values."""
+    write_run(folder / "run", *(event(scalar("loss", 1.0), step=step) for step in range(CHUNKS)))
+
+
+def test_conversion_ends_within_some_chunks_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_one_run(tmp_path / "logs")
+    out = tmp_path / "outputs" / "out"
+    out.parent.mkdir()
+    tb2csv.convert(tmp_path / "logs", out)
+    before = (out / "index.csv").read_bytes()
+    append = Interrupting(AppendingSink.append)
+    monkeypatch.setattr(AppendingSink, "append", lambda *arguments: append(*arguments))  # noqa: PLW0108 - a method
+    with pytest.raises(KeyboardInterrupt):
+        tb2csv.convert(tmp_path / "logs", out, overwrite=True, chunk_size=60)
+    assert append.calls < CHUNKS / 2
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    assert (out / "index.csv").read_bytes() == before
+
+
+def test_summary_ends_within_some_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_one_run(tmp_path)
+    reduce = Interrupting(summaries.reduced)
+    monkeypatch.setattr(summaries, "reduced", reduce)
+    with pytest.raises(KeyboardInterrupt):
+        tb2csv.summarize(tmp_path, chunk_size=60)
+    assert reduce.calls < CHUNKS / 2
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_work_on_runs_ends_when_it_next_counts_bytes(count: int) -> None:
+    rounds = Interrupting(lambda: None)
+
+    def work(_: int, passed: Callable[[int], None]) -> None:
+        for _round in range(CHUNKS):
+            rounds()
+            passed(0)
+
+    with pytest.raises(KeyboardInterrupt):
+        map_runs(work, range(count), workers=2)
+    assert rounds.calls < CHUNKS / 2
