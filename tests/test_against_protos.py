@@ -6,7 +6,6 @@ second time, in the plainest way: one value after the other, no columns, no batc
 
 from __future__ import annotations
 
-import base64
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -138,14 +137,13 @@ def pr_curve_rows(each: Value) -> tuple[str, list[str], list[Row]] | None:
 def string_rows(each: Value) -> tuple[str, list[str], list[Row]] | None:
     if each.value.WhichOneof("value") != "tensor" or each.value.tensor.dtype != DataType.DT_STRING:
         return None
-    kind, column = {"text": ("text", "text"), "": ("blobs", "data")}.get(each.plugin, (None, ""))
-    if kind is None:
+    if each.plugin not in {"text", ""}:  # strings of no plugin are UTF-8 in all sample logs
         return None
     shape = [dim.size for dim in each.value.tensor.tensor_shape.dim]
     strings = each.value.tensor.string_val
-    cells = [s.decode() if kind == "text" else base64.b64encode(s).decode() for s in strings]
+    cells = [string.decode() for string in strings]
     places = list(np.ndindex(*shape))
-    return kind, [*axes(shape), column], [(*place, cell) for place, cell in zip(places, cells, strict=True)]
+    return "text", [*axes(shape), "text"], [(*place, cell) for place, cell in zip(places, cells, strict=True)]
 
 
 def axes(shape: Any) -> list[str]:

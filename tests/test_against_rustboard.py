@@ -142,7 +142,7 @@ def superseded(scanned: Scanned) -> tuple[set[tuple[str, int, float]], int]:
     kept = supersede(history)
     is_meta_graph = history.kind == ValueKind.META_GRAPH_DEF
     assert kept[is_meta_graph].all()
-    is_no_scalar = (history.kind == ValueKind.NONE) & (history.tag == scanned.tags.index("loss"))
+    is_no_scalar = (history.kind == ValueKind.PLUGIN_CONTENT) & (history.tag == scanned.tags.index("loss"))
     rows = np.flatnonzero(kept & ~is_meta_graph & ~is_no_scalar)
     found = [(scanned.tag_of(row), int(history.step[row]), float(history.wall_time[row])) for row in rows]
     assert len(set(found)) == len(found)

@@ -356,7 +356,7 @@ def test_duplicates_are_counted_and_told(tmp_path: Path) -> None:
 
 
 def test_no_duplicate_is_no_error(tmp_path: Path) -> None:
-    write_run(tmp_path / "logs", *(event(scalar("x", i), step=-i) for i in range(5)))
+    write_run(tmp_path / "logs", *(event(scalar("x", i), step=i - 5) for i in range(5)))
     report = tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout="wide", on_duplicate="error")
     assert (report.values_written, report.values_filtered) == (5, 0)
     assert not report.to_json()["notes"]
