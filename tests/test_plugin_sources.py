@@ -115,7 +115,7 @@ def test_the_tab_of_several_folders_exports_them_under_their_names(logs: Path) -
     assert index["runs"] == ["x/.", "x/=odd name, ü", "x/a", "x/a/b", "y/.", "y/a", "y/c"]
     files = tab.archive()
     assert {path for path in files if path.endswith("/loss.csv")} == {
-        f"{run}/scalars/loss.csv" for run in ("x/%2E", "x/=odd name, ü", "x/a", "x/a/b", "y/%2E", "y/a", "y/c")
+        f"{run}/scalars/loss.csv" for run in ("x/%2E", "x/%3Dodd name, ü", "x/a", "x/a/b", "y/%2E", "y/a", "y/c")
     }
     assert str(logs) not in files["datapackage.json"].decode()
     command = tab.post("plan", {"runs": ["x/.", "x/a", "y/c"]}).json["command"]
