@@ -67,7 +67,8 @@ def test_all_that_does_not_fit_is_told_at_once_and_nothing_is_written(models: Pa
     with pytest.raises(StateError) as told:
         restore_file(models / "s.csv", models / "c.npz", models / "out.npz")
     lines = str(told.value).splitlines()
-    assert lines[0].endswith("and nothing was changed (5 problems):")
+    assert lines[0].startswith("Nothing was changed")
+    assert lines[0].endswith("(5 problems):")
     assert lines[1:] == [
         "  w: has shape [2, 3] in the state and [3, 2] in the model",
         "  b: is float64 in the state and float32 in the model",
@@ -307,3 +308,73 @@ def test_a_step_that_was_not_recorded_and_runs_that_both_were(
     assert read_state(out).tensors[0].array().tolist() == [10, 10]
     with pytest.raises(StateError, match="no tensors with tags bias"):
         recorded_state(tmp_path / "logs", 10, prefix="bias", runs=("a",))
+
+
+# Prefixes
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("module.", ""), ("", "module."), ("_orig_mod.", "net."), ("model.module.", "model."), ("a/b/", "a/")],
+)
+def test_a_prefix_is_proposed_and_the_proposal_restores_the_state(
+    old: str, new: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("0.weight", "0.bias", "3.weight")
+    np.savez(tmp_path / "a.npz", **{old + name: np.full(2, i) for i, name in enumerate(names)})
+    np.savez(tmp_path / "b.npz", **{new + name: np.full(2, 9) for name in names})
+    table, model, out = tmp_path / "s.csv", tmp_path / "b.npz", tmp_path / "out.npz"
+    export_state(tmp_path / "a.npz", table)
+    refused = run_here(capsys, "state", "restore", table, model, "-o", out)
+    assert refused.status == 1
+    assert f"give --map {old}={new}, or renames=" in refused.stderr
+    assert not out.exists()
+    assert run_here(capsys, "state", "restore", table, model, "-o", out, "--map", f"{old}={new}").status == 0
+    assert {name: values.tolist() for name, values in np.load(out).items()} == {
+        new + name: [i, i] for i, name in enumerate(names)
+    }
+
+
+def test_no_prefix_is_proposed_for_names_that_have_nothing_in_common(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **{"x.weight": np.ones(2), "y.bias": np.ones(2)})
+    np.savez(tmp_path / "b.npz", **{"p.kernel": np.ones(2), "q.offset": np.ones(2)})
+    export_state(tmp_path / "a.npz", tmp_path / "s.csv")
+    with pytest.raises(StateError) as refused:
+        restore_file(tmp_path / "s.csv", tmp_path / "b.npz", tmp_path / "out.npz")
+    assert "--map" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"other": np.ones((2, 3), np.float32)},  # other names
+        {"w": np.ones((5, 3), np.float32), "b": np.ones(9), "n": np.float32(0)},  # other shapes and dtypes
+    ],
+)
+def test_a_state_of_which_nothing_fits_is_refused_though_a_part_is_allowed(
+    tensors: dict[str, np.ndarray], models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(models / "c.npz", **tensors)
+    export_state(models / "a.npz", models / "s.csv")
+    arguments = ("state", "restore", models / "s.csv", models / "c.npz", "-o", models / "out.npz", "--allow-partial")
+    assert run_here(capsys, *arguments).status == 1
+    assert not (models / "out.npz").exists()
+
+
+def test_a_partial_restore_says_how_much_was_left(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(models / "c.npz", w=np.ones((2, 3), np.float32), other=np.ones(2))
+    export_state(models / "a.npz", models / "s.csv")
+    out = models / "out.npz"
+    ran = run_here(capsys, "state", "restore", models / "s.csv", models / "c.npz", "-o", out, "--allow-partial")
+    assert ran.status == 0
+    assert ran.stderr.splitlines()[-1] == f"{out}: restored, except for 3 tensors"
+    assert np.load(out)["w"].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+@pytest.mark.parametrize("argument", ["w", "="])
+def test_a_map_needs_an_equals_sign_and_a_name(argument: str, models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export_state(models / "a.npz", models / "s.csv")
+    out = models / "out.npz"
+    ran = run_here(capsys, "state", "restore", models / "s.csv", models / "b.npz", "-o", out, "--map", argument)
+    assert ran.status == 1
+    assert "OLD=NEW" in ran.stderr

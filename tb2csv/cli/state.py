@@ -96,14 +96,20 @@ def restore(  # noqa: PLR0913, PLR0917
     output: OutOption,
     allow_partial: Annotated[
         bool,
-        typer.Option("--allow-partial", help="Leave what is missing, or differs in shape or dtype, as it is in MODEL."),
+        typer.Option(
+            "--allow-partial",
+            help="Leave what is missing, or differs in shape or dtype, as it is in MODEL. Some tensor must fit.",
+        ),
     ] = False,
     renamed: Annotated[
         list[str],
         typer.Option(
             "--map",
             metavar="OLD=NEW",
-            help="Name in STATE and in MODEL; repeatable. OLD/ or OLD. renames all below it.",
+            help=(
+                "Name in STATE and in MODEL; repeatable. OLD ending in / or . is a prefix of names: module.= removes "
+                "it, =module. adds it to all names."
+            ),
         ),
     ] = [],  # noqa: B006 - typer copies it
     overwrite: OverwriteOption = False,
@@ -123,7 +129,7 @@ def restore(  # noqa: PLR0913, PLR0917
         if not quiet:
             for each in left:
                 print_message(f"left as it is: {printable(each)}")
-            print_message(f"{output}: restored")
+            print_message(f"{output}: restored" + (f", except for {plural(len(left), 'tensor')}" if left else ""))
 
 
 @app.command()
@@ -212,7 +218,7 @@ def _quiet_tensorflow(path: str, *, debug: bool) -> None:
 
 def _old_and_new(text: str) -> tuple[str, str]:
     old, equals, new = text.partition("=")
-    if not (old and equals and new):
+    if not equals or not (old or new):
         message = f"--map takes OLD=NEW, a name in the state and one in the model, and not {text!r}."
         raise StateError(message)
     return old, new

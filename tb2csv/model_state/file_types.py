@@ -190,6 +190,10 @@ FILE_TYPES: Final[dict[str, FileType]] = {
     ),
     "an HDF5 file": FileType(_is_hdf5, ("keras_files", "open_hdf5")),
     "a safetensors file": FileType(_is_safetensors, ("safetensors_files", "SafetensorsFile")),
+    "an index of Keras weights": FileType(
+        lambda look: any(name.endswith(".weights.h5") for name in look.shards),
+        ("keras_sharded_weights", "ShardedWeights"),
+    ),
     "an index of shards": FileType(lambda look: bool(look.shards), ("sharded_files", "ShardedFile")),
     "a pickle": FileType(
         lambda look: (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -11,10 +12,14 @@ from tb2csv.model_state.dtypes import DTYPES
 from tb2csv.model_state.tensors import Buffer, array_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.tensors import StateTensor
+
+
+#: Bytes of an attribute at most, as in Keras; HDF5 allows 64 KiB together with its description.
+_MAX_ATTRIBUTE: Final = 64512
 
 
 def open_file(path: Path, mode: str = "r") -> Any:
@@ -74,18 +79,50 @@ def read_dataset(path: Path, place: str) -> Buffer:
         return array_bytes(values)
 
 
-def overwrite_datasets(path: Path, restoration: Restoration, places: Mapping[str, str]) -> None:
-    """Put new values into the datasets of a file, by the names of tensors that ``places`` gives."""
+def attribute_texts(group: Any, name: str) -> list[str]:
+    """Return the texts of an attribute, which Keras splits into ``name0``, ``name1`` … if they take over 64 KiB."""
+    parts = [group.attrs[name]] if name in group.attrs else []
+    while f"{name}{len(parts)}" in group.attrs:
+        parts.append(group.attrs[f"{name}{len(parts)}"])
+    return [text.decode() if isinstance(text, bytes) else str(text) for part in parts for text in part]
+
+
+def add_texts(group: Any, name: str, texts: list[str]) -> None:
+    """Append to the texts of an attribute, in as many parts as HDF5 needs."""
+    known = attribute_texts(group, name)
+    for part in [each for each in group.attrs if re.fullmatch(rf"{name}\d*", each)]:
+        del group.attrs[part]
+    encoded = np.array([text.encode() for text in known + texts])
+    count = -(-encoded.nbytes // _MAX_ATTRIBUTE)
+    if count == 1:
+        group.attrs[name] = encoded
+        return
+    for number, part in enumerate(np.array_split(encoded, count)):
+        group.attrs[f"{name}{number}"] = part
+
+
+def overwrite_datasets(path: Path, contents: Iterable[tuple[StateTensor, Buffer, Sequence[str]]]) -> None:
+    """Put new values into the datasets of a file; each tensor has the names of its datasets, which are made if needed.
+
+    Raises StateError if the file cannot be written.
+    """
     with open_file(path, "r+") as file:
-        for name, place in places.items():
-            content = restoration.content(name)
-            if content is None:
-                continue
-            dataset = file[place]
-            if dataset.dtype.kind in "OS":
-                strings = DTYPES["bytes"].strings
-                assert strings is not None  # noqa: S101 - a dtype of text has it
-                dataset[...] = strings(content).reshape(dataset.shape)
-            elif dataset.size:
-                stored = dataset.dtype.newbyteorder("<") if dataset.dtype.kind in "iufc" else dataset.dtype
-                dataset[...] = np.frombuffer(content, stored).reshape(dataset.shape)
+        for tensor, content, places in contents:
+            for place in places:
+                dataset = file[place] if place in file else _new_dataset(file, place, tensor)
+                if dataset.dtype.kind in "OS":
+                    strings = DTYPES["bytes"].strings
+                    assert strings is not None  # noqa: S101 - a dtype of text has it
+                    dataset[...] = strings(content).reshape(dataset.shape)
+                elif dataset.size:
+                    stored = dataset.dtype.newbyteorder("<") if dataset.dtype.kind in "iufc" else dataset.dtype
+                    dataset[...] = np.frombuffer(content, stored).reshape(dataset.shape)
+
+
+def _new_dataset(file: Any, place: str, tensor: StateTensor) -> Any:
+    import ml_dtypes
+
+    dataset = file.create_dataset(place, tensor.shape, np.dtype(getattr(ml_dtypes, tensor.dtype, tensor.dtype)))
+    if tensor.dtype == "bfloat16":  # as Keras does it
+        dataset.attrs["dtype"] = tensor.dtype
+    return dataset

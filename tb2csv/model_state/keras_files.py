@@ -1,4 +1,4 @@
-"""Files of Keras: ``.keras``, weights files, and the HDF5 files of whole models from before.
+"""Files of Keras: ``.keras`` archives, and whatever HDF5 files Keras writes.
 
 Values are read from the HDF5 file itself, and overwritten in a copy of it, so that whatever else is in the file stays
 as it is. A ``.keras`` file is loaded by Keras as well, in safe mode, for the names of its variables: the HDF5 file in
@@ -7,28 +7,27 @@ it only numbers them. What a Lambda layer holds is Python code, which is not run
 
 from __future__ import annotations
 
-import contextlib
-import json
 import shutil
 import tempfile
 import warnings
 import weakref
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import StateError
-from tb2csv.model_state.hdf5_tensors import dataset_dtype, datasets, open_file, overwrite_datasets, read_dataset
-from tb2csv.model_state.layer_numbers import OPTIMIZER, STRUCTURE, structures
+from tb2csv.model_state.hdf5_files import Place, Source, StoredTensor
+from tb2csv.model_state.hdf5_tensors import datasets, open_file
+from tb2csv.model_state.keras_hdf5_models import hdf5_model, json_object
+from tb2csv.model_state.keras_vocabularies import IDF
+from tb2csv.model_state.keras_weights_files import WeightsFile, numbered_tensors, open_weights
+from tb2csv.model_state.layer_numbers import OPTIMIZER, has_more_of_optimizer, is_optimizer
 from tb2csv.model_state.matching import FILE_KEY
-from tb2csv.model_state.tensors import ModelState, StateTensor
-from tb2csv.whole_files import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-
+    from tb2csv.model_state.hdf5_files import Hdf5File
     from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.tensors import ModelState, StateTensor
 
 _WEIGHTS: Final = "model.weights.h5"
 _CONFIG: Final = "config.json"
@@ -42,162 +41,72 @@ class _Folder:
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
-class _Source(NamedTuple):
-    """An HDF5 file, and the temporary folder that it lies in, which stays while something reads from it."""
-
-    path: Path
-    folder: _Folder | None = None
-
-
-class Hdf5File:
-    """A file of datasets, whose tensors are given."""
-
-    def __init__(self, path: Path, tensors: list[tuple[str, StateTensor]]) -> None:
-        """Hold the tensors and the places of their datasets."""
-        self._path = path
-        self._places = {tensor.name: place for place, tensor in tensors}
-        self.state = ModelState("keras", tuple(tensor for _, tensor in tensors), str(path))
-
-    def output(self, out: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
-        """Return a context that gives a file to write to."""
-        return whole_file(out, overwrite=overwrite)
-
-    def write(self, place: Path, restoration: Restoration) -> None:
-        """Copy the file and overwrite its datasets."""
-        shutil.copyfile(self._path, place)
-        overwrite_datasets(place, restoration, self._places)
-
-
 def open_hdf5(path: Path) -> Hdf5File:
     """Return the tensors of a weights file of Keras 3, or of a model or weights file of the older format."""
     with open_file(path) as file:
         root = file.get("model_weights", file)
-        if "layer_names" in root.attrs:
+        if "layer_names" in root.attrs or "layer_names0" in root.attrs:
             _refuse_lambda(path, file.attrs.get("model_config", "{}"))
-            return Hdf5File(path, _older_tensors(_Source(path), file, root))
-        return Hdf5File(path, _numbered_tensors(_Source(path), file, {}))
+            return hdf5_model(path, file, root)
+    return open_weights(path)
 
 
-def _older_tensors(source: _Source, file: Any, root: Any) -> list[tuple[str, StateTensor]]:
-    """Return the tensors of the older format, which names its variables."""
-    tensors = []
-    layer_types = dict(_layer_types(_json(file.attrs.get("model_config", "{}"))))
-    training = _json(file.attrs.get("training_config", "{}")).get("optimizer_config") or {}
-    layer_types[OPTIMIZER] = str(training.get("class_name", ""))
-    groups = [(_text(name), root[_text(name)]) for name in root.attrs["layer_names"]]
-    groups += [("", root["top_level_model_weights"])] if "top_level_model_weights" in root else []
-    groups += [(OPTIMIZER, file["optimizer_weights"])] if "optimizer_weights" in file else []
-    for layer, group in groups:
-        known = dict(datasets(group))
-        for weight in map(_text, group.attrs.get("weight_names", ())):
-            dataset = known.pop(weight)
-            name = weight.removesuffix(":0")
-            if layer == OPTIMIZER:
-                name = f"{OPTIMIZER}/{name.split('/', 1)[-1]}"
-            chain, _, parameter = name.rpartition("/")
-            layer_type = layer_types.get(chain, layer_types.get(layer, ""))
-            facts = {"layer": chain or layer, "layer_type": layer_type, "parameter": parameter}
-            tensors.append((dataset.name, _tensor(source, dataset, name, **facts)))
-    _number_anew([tensor for _, tensor in tensors])
-    return tensors
-
-
-def _number_anew(tensors: list[StateTensor]) -> None:
-    """Let tensors be known by their layers whatever the numbers in these names."""
-    numbered = structures((tensor.layer, tensor.layer_type, tensor.parameter) for tensor in tensors)
-    for tensor, structure in zip(tensors, numbered, strict=True):
-        tensor.aliases[STRUCTURE] = structure
-
-
-def _layer_types(model: dict[str, Any], chain: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the paths of layers and their types from a model's description."""
-    for layer in (model.get("config") or {}).get("layers", ()):
-        name = chain + str((layer.get("config") or {}).get("name", ""))
-        yield name, str(layer.get("class_name", ""))
-        yield from _layer_types(layer, f"{name}/")
-
-
-def _json(text: str | bytes) -> dict[str, Any]:
-    """Return what a description says; nothing where it is no JSON object."""
-    with contextlib.suppress(json.JSONDecodeError):
-        described = json.loads(text)
-        if isinstance(described, dict):
-            return described
-    return {}
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name
-
-
-def _numbered_tensors(source: _Source, file: Any, known: dict[str, StateTensor]) -> list[tuple[str, StateTensor]]:
-    """Return the tensors of a file of Keras 3; their places name those that are not ``known``."""
-    tensors = []
-    for place, dataset in datasets(file):
-        live = known.get(place)
-        if live is not None:
-            facts = {name: getattr(live, name) for name in ("trainable", "layer", "layer_type", "parameter", "aliases")}
-            tensors.append((place, _tensor(source, dataset, live.name, dtype=live.dtype, **facts)))
-        else:
-            parameter = place.rpartition("/")[2]
-            facts = {"layer": _layer(file, place), "parameter": parameter, "aliases": {FILE_KEY: place}}
-            tensors.append((place, _tensor(source, dataset, place, **facts)))
-    # In the order of the model where that is known, else as a person counts: 2 before 10.
-    order = {name: number for number, name in enumerate(known)}
-    tensors.sort(key=lambda each: (order.get(each[0], len(order)), _natural(each[0])))
-    _number_anew([tensor for _, tensor in tensors if STRUCTURE not in tensor.aliases])
-    return tensors
-
-
-def _natural(place: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in place.split("/")]
-
-
-def _layer(file: Any, place: str) -> str:
-    """Return the names of the layers that a dataset is in, as far as the file gives them."""
-    parts = place.split("/")
-    names = []
-    for end in range(1, len(parts) - 1):
-        group = file["/".join(parts[:end])]
-        name = group["vars"].attrs.get("name") if parts[end - 1] != "vars" and "vars" in group else None
-        names += [_text(name)] if name is not None else []
-    return OPTIMIZER if parts[0] == OPTIMIZER else "/".join(names)
-
-
-def _tensor(source: _Source, dataset: Any, name: str, dtype: str = "", **facts: Any) -> StateTensor:
-    place = dataset.name
-    shape = tuple(int(size) for size in dataset.shape)
-    return StateTensor(name, dtype or dataset_dtype(dataset), shape, lambda: read_dataset(source.path, place), **facts)
-
-
-class KerasArchive(Hdf5File):
+class KerasArchive(WeightsFile):
     """A ``.keras`` file."""
 
     def __init__(self, path: Path) -> None:
-        """Find the tensors; raises StateError where Keras cannot load the model, or would have to run code for it."""
+        """Find the tensors; raises StateError if Keras cannot load the model, or would have to run code for it."""
         self._archive = path
         self._folder = _Folder()
-        weights = self._folder.path / _WEIGHTS
+        self._weights = self._folder.path / _WEIGHTS
         try:
             with zipfile.ZipFile(path) as archive:
-                _refuse_lambda(path, archive.read(_CONFIG))
-                with archive.open(_WEIGHTS) as packed, weights.open("wb") as file:
+                config = archive.read(_CONFIG)
+                _refuse_lambda(path, config)
+                with archive.open(_WEIGHTS) as packed, self._weights.open("wb") as file:
                     shutil.copyfileobj(packed, file, 1 << 20)
         except (OSError, KeyError, zipfile.BadZipFile) as error:
-            message = f"{path} is no .keras file that can be read ({error}); save the model anew."
+            message = f"{path} is not a .keras file that can be read ({error}); save the model again."
             raise StateError(message) from error
-        tensors = _live_tensors(path)
-        known = {tensor.aliases[FILE_KEY]: tensor for tensor in tensors if FILE_KEY in tensor.aliases}
-        with open_file(weights) as file:
-            super().__init__(weights, _numbered_tensors(_Source(weights, self._folder), file, known))
-        lost = [tensor.name for tensor in tensors if tensor.name not in self._places]
-        notes = (f"Not in {path}, as Keras saved it: {', '.join(lost)}.",) if lost else ()
-        self.state = ModelState("keras", self.state.tensors, str(path), notes)
+        live = _live_tensors(path)
+        with open_file(self._weights) as file:
+            shapes = {place: tuple(dataset.shape) for place, dataset in datasets(file)}
+        named = {tensor.aliases[FILE_KEY]: tensor for tensor in live if FILE_KEY in tensor.aliases}
+        stated = _stated_optimizer(config)
+        known = _confirmed(named, shapes, stated)
+        stored = numbered_tensors([Source(self._weights, self._folder)], known)
+        learned = [StoredTensor(tensor, ()) for tensor in live if tensor.any_length]
+        stored = [each for each in stored if not (learned and each.places[0].name.endswith(f"/vars/{IDF}"))] + learned
+        places = {place.name for each in stored for place in each.places}
+        #: What an optimizer gets at its first step, if it has not made one in this file.
+        self._slots = [
+            StoredTensor(tensor, (Place(self._weights, key),), is_new=True)
+            for key, tensor in known.items()
+            if key not in places and is_optimizer(tensor)
+        ]
+        found = {each.tensor.name for each in [*stored, *self._slots]}
+        odd = {tensor.name for key, tensor in named.items() if key not in known and is_optimizer(tensor)}
+        lost = [tensor.name for tensor in live if tensor.name not in found | odd]
+        super().__init__(path, stored, _notes(path, lost, stated if odd else None))
+
+    def prepare(self, incoming: ModelState) -> None:
+        """Add the slots of an optimizer that has made no step yet, if the state has them."""
+        if has_more_of_optimizer(incoming, self.state):
+            self._hold([*self._stored, *self._slots], self.state.notes)
+            self._slots = []
+        super().prepare(incoming)
 
     def write(self, place: Path, restoration: Restoration) -> None:
-        """Write the archive with another HDF5 file in it."""
+        """Write the archive with another HDF5 file in it; a vocabulary that would change is a problem."""
+        for tensor in (each.tensor for each in self._stored if not each.places):
+            content = restoration.content(tensor.name)
+            if content is not None and bytes(content) != bytes(tensor.content()):
+                restoration.problems.append(
+                    f"{tensor.name}: is another one in {self._archive}, where it cannot be changed; load the model, "
+                    "restore it with tb2csv.model_state.load_state, and save it"
+                )
         weights = self._folder.path / f"new.{_WEIGHTS}"
-        super().write(weights, restoration)
+        self._write_copy(self._weights, weights, restoration)
         with zipfile.ZipFile(self._archive) as old, zipfile.ZipFile(place, "w") as new:
             for member in old.infolist():
                 is_weights = member.filename == _WEIGHTS
@@ -208,6 +117,61 @@ class KerasArchive(Hdf5File):
                         shutil.copyfileobj(source, target, 1 << 20)
 
 
+def _stated_optimizer(config: bytes) -> str | None:
+    """Return the class of the optimizer in a model's description; empty if there is none.
+
+    None if the model is not compiled.
+    """
+    compiled = json_object(config).get("compile_config")
+    if not isinstance(compiled, dict):
+        return None
+    stated = compiled.get("optimizer")
+    return str(stated.get("class_name", "") if isinstance(stated, dict) else stated or "")
+
+
+def _confirmed(
+    named: dict[str, StateTensor], shapes: dict[str, tuple[int, ...]], stated: str | None
+) -> dict[str, StateTensor]:
+    """Return the tensors of the live model that are those in the file.
+
+    Keras compiles a model with another optimizer if it cannot make the one that was saved; its names would be wrong.
+    """
+    fits = {key: shapes.get(key, tensor.shape) == tensor.shape for key, tensor in named.items()}
+    optimizers = {key: tensor.layer for key, tensor in named.items() if is_optimizer(tensor)}
+    wrong = {layer for key, layer in optimizers.items() if not fits[key]}
+    if stated is not None:
+        is_other = {
+            key for key, layer in optimizers.items() if layer == OPTIMIZER and not _is_class(named[key], stated)
+        }
+        wrong |= {optimizers[key] for key in is_other}
+    groups = {key.partition("vars/")[0]: layer for key, layer in optimizers.items()}
+    wrong |= {groups[start] for key in shapes if (start := key.partition("vars/")[0]) in groups and key not in named}
+    return {key: tensor for key, tensor in named.items() if fits[key] and optimizers.get(key) not in wrong}
+
+
+def _is_class(tensor: StateTensor, stated: str) -> bool:
+    """Say whether an optimizer is of the class that is stated, as ``Adam`` or ``adam``."""
+    return tensor.layer_type.lower() == stated.rpartition(">")[2].replace("_", "").lower()
+
+
+def _notes(path: Path, lost: list[str], not_made: str | None) -> list[str]:
+    """Return what is to be said of a file: what Keras did not save, and the optimizer that Keras cannot make anew."""
+    notes = [f"Not in {path}, as Keras saved it: {', '.join(lost)}."] if lost else []
+    if not_made == "":
+        notes.append(
+            f"{path} has the state of an optimizer and does not say of which, so Keras does not restore it; Keras "
+            "forgets the optimizer if a model was saved as an .h5 file before (seen with 3.15.1). Compile the model "
+            "and save it again."
+        )
+    elif not_made:
+        notes.append(
+            f"The optimizer in {path} is not the {not_made} that Keras makes of its description, so it is not "
+            "restored by Keras, and its variables have numbers for names; a global policy such as mixed_float16 has to "
+            "be set before the file is read."
+        )
+    return notes
+
+
 def _live_tensors(path: Path) -> list[StateTensor]:
     """Return the tensors of the model that Keras makes of a file; their values are not used."""
     import keras
@@ -216,7 +180,7 @@ def _live_tensors(path: Path) -> list[StateTensor]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an optimizer that was saved before its first step, and the like
+            warnings.simplefilter("ignore")  # of an optimizer that was saved before its first step, for example
             model = keras.saving.load_model(path, safe_mode=True)
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -230,7 +194,7 @@ def _live_tensors(path: Path) -> list[StateTensor]:
 
 def _refuse_lambda(path: Path, config: str | bytes) -> None:
     """Raise StateError where the description of a model has a Lambda layer in it."""
-    if _has_lambda(_json(config)):
+    if _has_lambda(json_object(config)):
         message = (
             f"{path} is not read, for it has a Lambda layer, which is Python code that loading the model would run; "
             "give a weights file of the model (model.save_weights), or the live model."

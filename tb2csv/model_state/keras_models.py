@@ -13,16 +13,27 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tb2csv.errors import StateError
-from tb2csv.model_state.layer_numbers import OPTIMIZER, PATH_STRUCTURE, STRUCTURE, path_structures, structures
+from tb2csv.model_state.dtypes import DTYPES, dtype_of_array
+from tb2csv.model_state.keras_optimizers import Growth, Optimizer, find_optimizers, growth
+from tb2csv.model_state.keras_vocabularies import Learned, check_arrays, learned_arrays, set_arrays
+from tb2csv.model_state.layer_numbers import (
+    OPTIMIZER,
+    PATH_STRUCTURE,
+    ROOTED_STRUCTURE,
+    STRUCTURE,
+    path_structures,
+    rooted_structures,
+    structures,
+)
 from tb2csv.model_state.matching import FILE_KEY, PATH
-from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes
+from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes, tensor_of_array
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 
 class Place(NamedTuple):
-    """Where a variable stands in its model."""
+    """A variable of a model, or what else a layer learned, and how it is called."""
 
     variable: Any
     name: str
@@ -30,95 +41,136 @@ class Place(NamedTuple):
     layer_type: str
     parameter: str
     file_key: str = ""
+    #: The layer and what it learned, of what is not a variable.
+    learned: tuple[Any, Learned] | None = None
 
 
 class KerasModel:
     """The state of a live model, or of a single layer."""
 
     def __init__(self, model: Any) -> None:
-        """Find the variables of ``model``; raises StateError where it is not built."""
+        """Find the variables of ``model``; raises StateError if it is not built."""
         self._model = model
+        self._growths: list[Growth] = []
         self._learn()
 
     def _learn(self) -> None:
         model = self._model
-        self._places = find_variables(model)
-        optimizer = getattr(model, "optimizer", None)
-        if optimizer is not None:
-            self._places += find_optimizer_variables(optimizer, {place.name for place in self._places})
-        numbered = structures((place.layer, place.layer_type, place.parameter) for place in self._places)
+        paths, keys = _file_places(model)
+        places = find_variables(model, keys)
+        copies = {id(each.optimizer): each.copy for each in self._growths}
+        self._optimizers = find_optimizers(model, paths)
+        for optimizer in self._optimizers:
+            places += _optimizer_variables(optimizer, copies.get(id(optimizer.value), optimizer.value))
+        self._places = places
+        numbered = structures((place.layer, place.layer_type, place.parameter) for place in places)
+        rooted = rooted_structures(model.name, (place.name for place in places))
         recorded = _recorded_names(model)
         tensors = tuple(
-            _tensor(place, {STRUCTURE: structure, FILE_KEY: place.file_key} | recorded.get(id(place.variable), {}))
-            for place, structure in zip(self._places, numbered, strict=True)
+            _tensor(
+                place,
+                {STRUCTURE: structure, ROOTED_STRUCTURE: below_root, FILE_KEY: place.file_key}
+                | recorded.get(id(place.variable), {}),
+            )
+            for place, structure, below_root in zip(places, numbered, rooted, strict=True)
         )
         self.state = ModelState("keras", tensors, f"the model {model.name!r}")
 
     def prepare(self, incoming: ModelState) -> None:
-        """Build the optimizer where the state has variables of one, which it gets at its first step otherwise."""
-        optimizer = getattr(self._model, "optimizer", None)
-        is_wanted = any(
-            tensor.layer == OPTIMIZER or tensor.name.startswith("optimizer/") for tensor in incoming.tensors
+        """Make room for the slots of optimizers, which they get at their first step otherwise, if the state has them.
+
+        The model itself is not changed.
+        """
+        found = (
+            growth(optimizer, incoming, lambda: [layer for layer, _ in _layers(self._model, (), set())])
+            for optimizer in self._optimizers
         )
-        if optimizer is not None and is_wanted and not optimizer.built:
-            optimizer.build(self._model.trainable_variables)
+        self._growths = [each for each in found if each is not None]
+        if self._growths:
             self._learn()
 
     def assign(self, contents: Mapping[str, Buffer]) -> None:
-        """Assign to the variables."""
+        """Assign to the variables, once all layers are known to take what they are to have learned."""
+        learned = self._learned(contents)
+        for name, (layer, arrays) in learned.items():
+            check_arrays(name, layer, arrays)
+        for each in self._growths:
+            each.optimizer.build(each.variables)
+        if self._growths:
+            self._growths = []
+            self._learn()
         for place in self._places:
             content = contents.get(place.name)
-            if content is not None:
+            if content is not None and place.learned is None:
                 variable = place.variable
                 values = np.frombuffer(content, _numpy_dtype(_dtype(variable)))
                 variable.assign(values.reshape(tuple(variable.shape)))
-        _adopt_statistics(self._model)
+        for layer, arrays in learned.values():
+            set_arrays(layer, arrays)
+        _compute_anew(self._model, is_changed=bool(learned))
+
+    def _learned(self, contents: Mapping[str, Buffer]) -> dict[str, tuple[Any, dict[str, Any]]]:
+        """Return what layers are to have learned, by their names."""
+        found: dict[str, tuple[Any, dict[str, Any]]] = {}
+        for place in self._places:
+            content = contents.get(place.name)
+            if content is not None and place.learned is not None:
+                layer, learned = place.learned
+                dtype = DTYPES[dtype_of_array(place.name, learned.read())]
+                values = dtype.strings(content) if dtype.strings else np.frombuffer(content, dtype.stored)
+                found.setdefault(place.layer, (layer, {}))[1][learned.parameter] = values
+        return found
 
 
-def find_variables(model: Any) -> list[Place]:
-    """Return the variables of a model, layer by layer; raises StateError where a layer has none yet but will."""
+def find_variables(model: Any, keys: Mapping[int, str] | None = None) -> list[Place]:
+    """Return the variables of a model, and what else its layers learned, layer by layer.
+
+    ``keys`` has the places of variables in a weights file, by their ids. Raises StateError if a layer has no variables
+    yet but will have some.
+    """
     if not getattr(model, "built", True):
         message = f"The model {model.name!r} is not built, so it has no variables; call it once, or give it an input."
         raise StateError(message)
-    keys = _file_keys(model)
     seen: set[int] = set()
     names: Counter[str] = Counter()
     places = []
     for layer, chain in _layers(model, (), set()):
         below = {id(variable) for child in _children(layer) for variable in child.variables}
+        facts = "/".join(chain) or model.name, type(layer).__name__
         for variable in layer.variables:
             if id(variable) in seen or id(variable) in below:
                 continue
             seen.add(id(variable))
-            name = "/".join((*chain, variable.name))
-            names[name] += 1
-            repeated = f"#{names[name] - 1}" if names[name] > 1 else ""
-            places.append(
-                Place(
-                    variable,
-                    name + repeated,
-                    "/".join(chain) or model.name,
-                    type(layer).__name__,
-                    variable.name + repeated,
-                    keys.get(id(variable), ""),
-                )
-            )
+            name, parameter = _numbered((*chain, variable.name), names)
+            places.append(Place(variable, name, *facts, parameter, (keys or {}).get(id(variable), "")))
+        for learned in learned_arrays(layer):
+            name, parameter = _numbered((*chain, learned.parameter), names)
+            places.append(Place(None, name, *facts, parameter, learned=(layer, learned)))
     return places
 
 
-def find_optimizer_variables(optimizer: Any, taken: Iterable[str] = ()) -> list[Place]:
+def find_optimizer_variables(optimizer: Any) -> list[Place]:
     """Return the variables of an optimizer: its step counter, its learning rate, and what it keeps of each weight."""
-    names = Counter(taken)
+    return _optimizer_variables(Optimizer(optimizer, OPTIMIZER, OPTIMIZER), optimizer)
+
+
+def _optimizer_variables(optimizer: Optimizer, built: Any) -> list[Place]:
+    """Return the variables that an optimizer has, or will have as a copy of it that is built has them."""
+    names: Counter[str] = Counter()
     places = []
-    kind = type(optimizer).__name__
-    for number, variable in enumerate(optimizer.variables):
-        name = f"{OPTIMIZER}/{variable.name}"
-        names[name] += 1
-        repeated = f"#{names[name] - 1}" if names[name] > 1 else ""
-        key = f"{OPTIMIZER}/vars/{number}"
-        parameter = variable.name + repeated
-        places.append(Place(variable, name + repeated, OPTIMIZER, kind, parameter, key))
+    for number, variable in enumerate(built.variables):
+        name, parameter = _numbered((optimizer.layer, variable.name), names)
+        key = f"{optimizer.group}/vars/{number}" if optimizer.group else ""
+        places.append(Place(variable, name, optimizer.layer, type(built).__name__, parameter, key))
     return places
+
+
+def _numbered(parts: tuple[str, ...], counts: Counter[str]) -> tuple[str, str]:
+    """Return the name and the last part of it, both with a number if the name is not the first of its kind."""
+    name = "/".join(parts)
+    repeated = f"#{counts[name]}" if counts[name] else ""
+    counts[name] += 1
+    return name + repeated, parts[-1] + repeated
 
 
 def _layers(layer: Any, chain: tuple[str, ...], seen: set[int]) -> Iterator[tuple[Any, tuple[str, ...]]]:
@@ -135,34 +187,67 @@ def _children(layer: Any) -> list[Any]:
     return list(layer._flatten_layers(include_self=False, recursive=False))  # noqa: SLF001 - no public way to them
 
 
-def _file_keys(model: Any) -> dict[int, str]:
-    """Return where Keras puts each variable in a weights file; empty where this Keras does it in another way."""
+def _file_places(model: Any) -> tuple[dict[int, str], dict[int, str]]:
+    """Return where Keras puts objects and variables in a weights file, by their ids.
+
+    Both are empty if this Keras does it in another way.
+    """
     try:
         from keras.src.saving import saving_lib
 
         class Recorder(saving_lib.H5IOStore):  # type: ignore[misc] # Keras is not typed; it accepts no other store
-            """Writes nothing and remembers what it was told to write."""
+            """A store that writes nothing and remembers the group that it is in, and its values."""
 
             def __init__(self) -> None:
-                self.keys: dict[int, str] = {}
                 self.path = ""
+                self.values: dict[str, Any] = {}
 
             def __bool__(self) -> bool:
                 return True
 
             def make(self, path: str, metadata: Any = None) -> Recorder:  # noqa: ARG002 - as it is called
-                self.path = path
+                self.path, self.values = path, {}
                 return self
 
             def __setitem__(self, key: str, value: Any) -> None:
-                self.keys.setdefault(id(value), f"{self.path}/vars/{key}".lstrip("/"))
+                self.values[f"{self.path}/vars/{key}".lstrip("/")] = value
 
+        class Visited(set[int]):
+            """The objects that Keras has saved, each added as soon as its own variables are."""
+
+            def add(self, identity: int) -> None:
+                paths[identity] = recorder.path
+                values[identity] = recorder.values
+                super().add(identity)
+
+        paths: dict[int, str] = {}
+        values: dict[int, dict[str, Any]] = {}
         recorder = Recorder()
-        visited = {id(optimizer) for optimizer in [getattr(model, "optimizer", None)] if optimizer is not None}
+        own = getattr(model, "optimizer", None)
+        visited = Visited() if own is None else Visited({id(own)})
         saving_lib._save_state(model, recorder, None, "", visited)  # noqa: SLF001 - no public way to the places
     except (ImportError, AttributeError, TypeError, ValueError):
-        return {}
-    return recorder.keys
+        return {}, {}
+    keys: dict[int, str] = {}
+    for layer, _ in _layers(model, (), set()):
+        keys |= _variable_keys(layer, values.get(id(layer), {}))
+    return paths, keys
+
+
+def _variable_keys(layer: Any, values: Mapping[str, Any]) -> dict[int, str]:
+    """Return where a layer's variables are saved, by their ids.
+
+    A kernel with LoRA is saved with what LoRA adds to it, which is no variable; it is known by its shape.
+    """
+    found = {id(value): key for key, value in values.items()}
+    free = [v for v in layer.variables if id(v) not in found and not v.name.startswith("lora_")]
+    known = {id(variable) for variable in layer.variables}
+    for key, value in values.items():
+        fitting = [v for v in free if id(value) not in known and tuple(v.shape) == tuple(getattr(value, "shape", ()))]
+        if getattr(layer, "lora_enabled", False) and fitting:
+            found[id(fitting[0])] = key
+            free.remove(fitting[0])
+    return found
 
 
 def _recorded_names(model: Any) -> dict[int, dict[str, str]]:
@@ -182,16 +267,21 @@ def _recorded_names(model: Any) -> dict[int, dict[str, str]]:
 
 def _tensor(place: Place, aliases: dict[str, str]) -> StateTensor:
     variable = place.variable
+    facts: dict[str, Any] = {
+        "layer": place.layer,
+        "layer_type": place.layer_type,
+        "parameter": place.parameter,
+        "aliases": {sort: alias for sort, alias in aliases.items() if alias},
+    }
+    if place.learned is not None:
+        return tensor_of_array(place.name, place.learned[1].read(), trainable=False, any_length=True, **facts)
     return StateTensor(
         place.name,
         _dtype(variable),
         tuple(int(size) for size in variable.shape),
         lambda: array_bytes(_values(variable)),
         trainable=bool(variable.trainable),
-        layer=place.layer,
-        layer_type=place.layer_type,
-        parameter=place.parameter,
-        aliases={sort: alias for sort, alias in aliases.items() if alias},
+        **facts,
     )
 
 
@@ -214,14 +304,14 @@ def _numpy_dtype(name: str) -> Any:
     return np.dtype(getattr(ml_dtypes, name, name))
 
 
-def _adopt_statistics(model: Any) -> None:
-    """Have normalization layers compute with the statistics that they were given, in compiled functions as well."""
+def _compute_anew(model: Any, *, is_changed: bool) -> None:
+    """Have layers compute with the statistics and vocabularies that they were given, in compiled functions as well."""
     import keras
 
     layers = [layer for layer, _ in _layers(model, (), set()) if isinstance(layer, keras.layers.Normalization)]
     for layer in layers:
         layer.finalize_state()
-    if layers:
+    if layers or is_changed:
         for compiled in ("train_function", "test_function", "predict_function"):
             if getattr(model, compiled, None) is not None:
                 setattr(model, compiled, None)

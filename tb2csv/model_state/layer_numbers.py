@@ -10,21 +10,55 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from tb2csv.model_state.tensors import ModelState, StateTensor
 
 #: The alias of a tensor that ``structures`` gives.
 STRUCTURE: Final = "structure"
 #: The alias of a tensor that ``structures`` gives for the name under which training recorded it.
 PATH_STRUCTURE: Final = "path_structure"
-#: What stands for the optimizer as the layer of its variables, whose names tell not how often one was made.
+#: The alias of a tensor that ``structures`` gives for its name below the name of its model, under which Keras records
+#: the weights of a Sequential.
+ROOTED_STRUCTURE: Final = "rooted_structure"
+#: The layer that an optimizer's variables have; further optimizers of a model are layers below it.
 OPTIMIZER: Final = "optimizer"
 
 _NUMBER: Final = re.compile(r"_\d+$")
 
 
+def is_optimizer_layer(layer: str) -> bool:
+    """Say whether this is the layer of an optimizer's variables."""
+    return layer == OPTIMIZER or layer.startswith(f"{OPTIMIZER}/")
+
+
+def is_optimizer(tensor: StateTensor) -> bool:
+    """Say whether a tensor is a variable of an optimizer."""
+    return is_optimizer_layer(tensor.layer) or tensor.name.startswith(f"{OPTIMIZER}/")
+
+
+def is_unused(optimizer: Sequence[StateTensor]) -> bool:
+    """Say whether these are the variables of an optimizer before its first step: the step counter and the rate."""
+    return [(tensor.dtype.strip("u0123456789"), tensor.shape) for tensor in optimizer] == [("int", ()), ("float", ())]
+
+
+def has_more_of_optimizer(state: ModelState, other: ModelState) -> bool:
+    """Say whether a state has more variables of an optimizer than another one, such as its slots."""
+    first, second = (sum(map(is_optimizer, each.tensors)) for each in (state, other))
+    return first > second
+
+
 def path_structures(paths: Iterable[str]) -> list[str]:
     """Return ``structures`` of variables that are given by their paths."""
     return structures((layer, "", parameter) for layer, _, parameter in (path.rpartition("/") for path in paths))
+
+
+def rooted_structures(root: str, names: Iterable[str]) -> list[str]:
+    """Return ``structures`` of variables by their paths below the name of their model; none for an optimizer's."""
+    known = list(names)
+    weights = [name for name in known if not name.startswith(f"{OPTIMIZER}/")]
+    numbered = dict(zip(weights, path_structures(f"{root}/{name}" for name in weights), strict=True))
+    return [numbered.get(name, "") for name in known]
 
 
 def structures(variables: Iterable[tuple[str, str, str]]) -> list[str]:
@@ -38,8 +72,8 @@ def structures(variables: Iterable[tuple[str, str, str]]) -> list[str]:
     counts: dict[str, int] = {}
     found = []
     for layer, layer_type, parameter in variables:
-        if layer == OPTIMIZER:
-            key = f"{OPTIMIZER}:{layer_type}"
+        if is_optimizer_layer(layer):
+            key = f"{layer}:{layer_type}"
             counts[key] = counts.get(key, -1) + 1
             found.append(f"{key}#{counts[key]}")
             continue

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.errors import StateError
 from tb2csv.model_state.element_rows import element_identity
-from tb2csv.model_state.layer_numbers import PATH_STRUCTURE, STRUCTURE
+from tb2csv.model_state.layer_numbers import PATH_STRUCTURE, ROOTED_STRUCTURE, STRUCTURE
 from tb2csv.model_state.tensor_rows import problem_list
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor
 
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 FILE_KEY: Final = "file_key"
 #: The alias that is the name under which training recorded it.
 PATH: Final = "path"
+
+_SEPARATORS: Final = ("/", ".")
+#: Pairs of prefixes that are tried for a proposal, and names of the model that they are taken from.
+_MAX_PROPOSALS: Final = 200
 
 
 def _name(tensor: StateTensor) -> str:
@@ -43,6 +49,11 @@ _WAYS: Final[tuple[tuple[_Identity, _Identity], ...]] = (
     (_alias(PATH), _alias(PATH)),
     (_alias(PATH), _name),
     (_alias(STRUCTURE), _alias(PATH_STRUCTURE)),
+    (_alias(STRUCTURE), _alias(ROOTED_STRUCTURE)),
+    (_alias(ROOTED_STRUCTURE), _alias(STRUCTURE)),
+)
+#: What is compared of the tensors that are left then: some have no name but their place in a file.
+_NAMELESS: Final[tuple[tuple[_Identity, _Identity], ...]] = (
     (_alias(FILE_KEY), _name),
     (_name, _alias(FILE_KEY)),
 )
@@ -54,6 +65,14 @@ class Fit:
 
     assigned: dict[str, StateTensor]
     problems: list[str] = field(default_factory=list)
+    #: A sentence that proposes a change of prefix that would match more names; empty if there is none.
+    proposal: str = ""
+
+    def refuse_nothing(self, state: str, model: str) -> None:
+        """Raise StateError if no tensor of the state fits the model."""
+        if not self.assigned:
+            what = f"No tensor of {state} fits {model}, so nothing was changed"
+            raise StateError(_with_proposal(problem_list(what, self.problems), self.proposal))
 
 
 def fit(state: ModelState, slots: Sequence[StateTensor], renames: Mapping[str, str]) -> Fit:
@@ -62,8 +81,8 @@ def fit(state: ModelState, slots: Sequence[StateTensor], renames: Mapping[str, s
     Args:
         state: what is to be restored.
         slots: the tensors that the model has.
-        renames: names of the state, by what they are in the model; one that ends in ``/`` or ``.`` stands for all
-            names that begin so.
+        renames: names in the model, by the names in the state. A name that ends in ``/`` or ``.`` is a prefix, which
+            is replaced in all names that begin with it; the empty name is the prefix of all names.
 
     Raises:
         StateError: A name to be changed is not in the state, or two tensors would have one name.
@@ -71,10 +90,13 @@ def fit(state: ModelState, slots: Sequence[StateTensor], renames: Mapping[str, s
     tensors, chosen = _renamed(state, renames)
     # What was renamed goes where it was told to go, whatever else it is called.
     pairs = {place: number for place, number in _pairs(tensors, slots, (_name, _name)).items() if number in chosen}
-    rest = [(number, tensor) for number, tensor in enumerate(tensors) if number not in chosen]
-    free = [(place, slot) for place, slot in enumerate(slots) if place not in pairs]
-    ways = (_pairs([tensor for _, tensor in rest], [slot for _, slot in free], way) for way in _WAYS)
-    pairs |= {free[place][0]: rest[number][0] for place, number in max(ways, key=len).items()}
+    best: dict[int, int] = {}
+    for way in _WAYS:
+        found = _pairs_of_rest(tensors, slots, pairs, way, chosen)
+        best = found if len(found) > len(best) else best
+    pairs |= best
+    for way in _NAMELESS:
+        pairs |= _pairs_of_rest(tensors, slots, pairs, way, chosen)
     problems: list[str] = []
     assigned: dict[str, StateTensor] = {}
     for place, slot in enumerate(slots):
@@ -88,7 +110,7 @@ def fit(state: ModelState, slots: Sequence[StateTensor], renames: Mapping[str, s
     free_tensors = [tensor.name for place, tensor in enumerate(tensors) if place not in taken]
     problems += [f"{name}: is not in the state{_nearest(name, free_tensors)}" for name in free_slots]
     problems += [f"{name}: is not in the model{_nearest(name, free_slots)}" for name in free_tensors]
-    return Fit(assigned, problems)
+    return Fit(assigned, problems, _proposal(free_tensors, free_slots))
 
 
 def _renamed(state: ModelState, renames: Mapping[str, str]) -> tuple[list[StateTensor], set[int]]:
@@ -96,7 +118,7 @@ def _renamed(state: ModelState, renames: Mapping[str, str]) -> tuple[list[StateT
     tensors = list(state.tensors)
     chosen: set[int] = set()
     for old, new in renames.items():
-        is_prefix = old.endswith(("/", "."))
+        is_prefix = not old or old.endswith(_SEPARATORS)
         found = [i for i, t in enumerate(tensors) if (t.name.startswith(old) if is_prefix else t.name == old)]
         if not found:
             near = _nearest(old, [tensor.name for tensor in state.tensors])
@@ -125,6 +147,21 @@ def _pairs(
     }
 
 
+def _pairs_of_rest(
+    tensors: Sequence[StateTensor],
+    slots: Sequence[StateTensor],
+    pairs: Mapping[int, int],
+    way: tuple[_Identity, _Identity],
+    chosen: Collection[int] = (),
+) -> dict[int, int]:
+    """Return ``_pairs`` of what has no partner yet and was not chosen for another."""
+    taken = {*pairs.values(), *chosen}
+    rest = [number for number in range(len(tensors)) if number not in taken]
+    free = [place for place in range(len(slots)) if place not in pairs]
+    found = _pairs([tensors[number] for number in rest], [slots[place] for place in free], way)
+    return {free[place]: rest[number] for place, number in found.items()}
+
+
 def _places_by_identity(identities: Iterator[str]) -> dict[str, int]:
     known = list(identities)
     counts = Counter(known)
@@ -134,7 +171,8 @@ def _places_by_identity(identities: Iterator[str]) -> dict[str, int]:
 def _difference(tensor: StateTensor, slot: StateTensor) -> str:
     """Say what keeps a tensor from its slot; empty where nothing does."""
     both_empty = not tensor.size and not slot.size and tensor.shape == (0,)  # all that a table of elements can say
-    if tensor.shape != slot.shape and not both_empty:
+    fits = tensor.shape[1:] == slot.shape[1:] if slot.any_length and tensor.shape else tensor.shape == slot.shape
+    if not fits and not both_empty:
         return f"has shape {_shape(tensor.shape)} in the state and {_shape(slot.shape)} in the model"
     if tensor.dtype != slot.dtype:
         return f"is {tensor.dtype} in the state and {slot.dtype} in the model"
@@ -150,13 +188,44 @@ def _nearest(name: str, names: Sequence[str]) -> str:
     return f"; is it {near[0]!r}?" if near else ""
 
 
+def _proposal(tensors: Sequence[str], slots: Sequence[str]) -> str:
+    """Return a sentence about the change of prefix that gives most of the tensors a slot; empty if none does so."""
+    free = set(slots)
+    tried: dict[tuple[str, str], int] = {}
+    for slot in slots[:_MAX_PROPOSALS]:
+        for tensor in {*tensors[:1], *tensors[-1:]}:
+            pair = _heads(tensor, slot)
+            if pair is not None and pair not in tried and len(tried) < _MAX_PROPOSALS:
+                old, new = pair
+                tried[pair] = sum(name.startswith(old) and new + name[len(old) :] in free for name in tensors)
+    old, new = max(tried, key=lambda pair: tried[pair], default=("", ""))
+    if not tried or tried[old, new] < min(2, len(tensors)):
+        return ""
+    return (
+        f"{tried[old, new]:,} of these names fit if the prefix {old!r} of the state becomes {new!r}: "
+        f"give --map {old}={new}, or renames={{{old!r}: {new!r}}}."
+    )
+
+
+def _heads(first: str, second: str) -> tuple[str, str] | None:
+    """Return the prefixes of two names that end alike; None if their last parts differ."""
+    ends = zip(*(reversed(re.split(r"(?<=[/.])", name)) for name in (first, second)), strict=False)
+    shared = "".join(reversed([one for one, other in itertools.takewhile(lambda pair: pair[0] == pair[1], ends)]))
+    return (first.removesuffix(shared), second.removesuffix(shared)) if shared else None
+
+
+def _with_proposal(message: str, proposal: str) -> str:
+    return f"{message}\n{proposal}" if proposal else message
+
+
 class Restoration:
     """What goes into a model: by the name that a tensor has there, its new bytes. Damage is collected, not raised."""
 
-    def __init__(self, assigned: Mapping[str, StateTensor], *, problems: Sequence[str] = ()) -> None:
-        """Hold what is assigned; nothing is read yet."""
-        self._assigned = assigned
-        self.problems = list(problems)
+    def __init__(self, found: Fit, *, allow_partial: bool = False) -> None:
+        """Hold what is assigned; nothing is read yet. What does not fit is a problem unless ``allow_partial``."""
+        self._assigned = found.assigned
+        self._proposal = "" if allow_partial else found.proposal
+        self.problems = [] if allow_partial else list(found.problems)
 
     def __contains__(self, name: str) -> bool:
         """Say whether the model's tensor of this name gets a new value."""
@@ -186,6 +255,5 @@ class Restoration:
     def refuse_problems(self, state: str, model: str) -> None:
         """Raise StateError with all problems, where there are any."""
         if self.problems:
-            raise StateError(
-                problem_list(f"{state} was not restored to {model}, and nothing was changed", self.problems)
-            )
+            message = problem_list(f"Nothing was changed, as {state} does not fit {model}", self.problems)
+            raise StateError(_with_proposal(message, self._proposal))

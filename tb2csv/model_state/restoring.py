@@ -74,7 +74,8 @@ def load_state(
     Args:
         state: a CSV file of any style, or a state from elsewhere.
         model: the object, built as the one was that the state comes from.
-        allow_partial: leave alone what is missing on one side, or differs in shape or dtype. Damage is an error still.
+        allow_partial: leave alone what is missing on one side, or differs in shape or dtype. Damage is still an error,
+            and so is a state of which no tensor fits.
         renames: names in the model, by the names in the state; see ``matching.fit``.
 
     Returns:
@@ -88,9 +89,11 @@ def load_state(
     holder = open_live(model)
     holder.prepare(incoming)
     found = fit(incoming, holder.state.tensors, renames or {})
-    restoration = Restoration(found.assigned, problems=[] if allow_partial else found.problems)
+    restoration = Restoration(found, allow_partial=allow_partial)
+    names = incoming.origin or "the state", f"the {type(model).__name__}"
     contents = restoration.read_all()
-    restoration.refuse_problems(incoming.origin or "The state", f"the {type(model).__name__}")
+    restoration.refuse_problems(*names)
+    found.refuse_nothing(*names)
     holder.assign(contents)
     return _left_alone(found.problems, holder.state)
 
@@ -114,11 +117,12 @@ def restore_file(  # noqa: PLR0913 - each is something that a caller may want
     if isinstance(holder, GrowingFile):
         holder.prepare(incoming)
     found = fit(incoming, holder.state.tensors, renames or {})
-    restoration = Restoration(found.assigned, problems=[] if allow_partial else found.problems)
-    names = incoming.origin or "The state", str(model)
+    restoration = Restoration(found, allow_partial=allow_partial)
+    names = incoming.origin or "the state", str(model)
     if restoration.problems:
         restoration.find_damage()
         restoration.refuse_problems(*names)
+    found.refuse_nothing(*names)
     with contextlib.ExitStack() as stack:
         place = stack.enter_context(holder.output(Path(out), overwrite=overwrite))
         holder.write(place, restoration)

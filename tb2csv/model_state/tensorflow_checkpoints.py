@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,24 +51,32 @@ class Checkpoint:
             reason = str(error).splitlines()[0]
             message = f"{path} is no checkpoint of TensorFlow that can be read ({reason}); give its prefix or folder."
             raise StateError(message) from error
-        names = self._names(shapes)
-        #: The entry of each tensor.
-        self._entries = {name: entry for entry, name in names.items()}
-        tensors = tuple(self._tensor(name, entry, tuple(shapes[entry])) for name, entry in self._entries.items())
+        #: The entries of each tensor, of which the first is read.
+        self._entries = self._names(shapes)
+        tensors = tuple(self._tensor(name, es[0], tuple(shapes[es[0]])) for name, es in self._entries.items())
         self.state = ModelState("tensorflow", tensors, str(path))
 
-    def _names(self, entries: dict[str, Any]) -> dict[str, str]:
-        """Return the names of the entries that are variables, in an order that a person expects."""
-        full = self._full_names() if _GRAPH in entries else {}
-        kept = sorted((entry for entry in entries if entry != _GRAPH), key=_natural)
-        short = {entry: entry.removesuffix(_VALUE) for entry in kept}
-        # Keras puts a second copy of its variables behind a private attribute of a SavedModel.
-        public = Counter(name for entry, name in full.items() if not entry.startswith("_"))
-        named = {
-            e: full[e] if full.get(e) and public[full[e]] == 1 and not e.startswith("_") else short[e] for e in kept
-        }
-        doubled = {name for name, count in Counter(named.values()).items() if count > 1}
-        return {entry: short[entry] if name in doubled else name for entry, name in named.items()}
+    def _names(self, shapes: dict[str, Any]) -> dict[str, list[str]]:
+        """Return the names of the variables and their entries, in an order that a person expects.
+
+        The SavedModels of Keras' ``model.export`` have most variables twice: once more below a private attribute.
+        """
+        full = self._full_names() if _GRAPH in shapes else {}
+        named: dict[str, list[str]] = {}
+        kept = (entry for entry in shapes if entry != _GRAPH)
+        for entry in sorted(kept, key=lambda entry: (entry.startswith("_"), _natural(entry))):
+            named.setdefault(full.get(entry) or entry.removesuffix(_VALUE), []).append(entry)
+        found: dict[str, list[str]] = {}
+        for name, entries in named.items():
+            kinds = {(tuple(shapes[entry]), self._dtypes[entry]) for entry in entries}
+            is_copied = [entry.startswith("_") for entry in entries] == [False, True] and len(kinds) == 1
+            if len(entries) == 1 or is_copied:
+                found[name] = entries
+            else:
+                found |= {entry.removesuffix(_VALUE): [entry] for entry in entries}
+        if sum(map(len, found.values())) < sum(map(len, named.values())):  # a name is the entry of another variable
+            return {entry.removesuffix(_VALUE): [entry] for entries in named.values() for entry in entries}
+        return found
 
     def _full_names(self) -> dict[str, str]:
         """Return the variables' own names, by entry."""
@@ -114,7 +121,7 @@ class Checkpoint:
     def _save(self, prefix: Path, restoration: Restoration) -> None:
         import tensorflow as tf
 
-        names = {entry: name for name, entry in self._entries.items()}
+        names = {entry: name for name, entries in self._entries.items() for entry in entries}
         entries = sorted(self._dtypes)
         values = []
         for entry in entries:

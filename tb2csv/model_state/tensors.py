@@ -29,7 +29,8 @@ class StateTensor:
     little-endian bytes, row-major, and may be called again. ``layer``, ``layer_type`` and ``parameter`` say whose it
     is, as far as the format knows. ``python`` is the Python type that the value has in the model where that is no
     array (``int``, ``float``, ``bool``, ``str``). ``aliases`` are other names by which the tensor is known, by the
-    sort of name: two formats that name things differently are matched by them.
+    sort of name: two formats that name things differently are matched by them. ``any_length`` says that the model
+    takes any number of elements in the first dimension, as a vocabulary.
     """
 
     name: str
@@ -42,6 +43,7 @@ class StateTensor:
     parameter: str = ""
     python: str = ""
     aliases: dict[str, str] = field(default_factory=dict)
+    any_length: bool = False
 
     @property
     def size(self) -> int:

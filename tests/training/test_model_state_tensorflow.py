@@ -134,3 +134,29 @@ def test_what_our_recorder_wrote_rebuilds_the_model(tmp_path: Path) -> None:
     left = load_state(state, fresh, allow_partial=True)
     assert left == [f"optimizer/{name}: is not in the state" for name in ("iteration", "learning_rate")]
     assert [variable.numpy().tobytes() for variable in fresh.weights] == kept[3]  # batches count from 0 in Keras
+
+
+@pytest.mark.parametrize("way", ["export", "saved_model.save"])
+def test_a_saved_model_of_a_keras_model_has_each_weight_once(way: str, tmp_path: Path) -> None:
+    def saved(seed: int, name: str) -> keras.Model:
+        keras.utils.set_random_seed(seed)
+        inputs = keras.Input((4,))
+        normalized = keras.layers.BatchNormalization(name="n")(inputs)
+        model = keras.Model(inputs, keras.layers.Dense(1, name="o")(normalized))
+        if way == "export":
+            model.export(tmp_path / name, verbose=False)
+        else:
+            tf.saved_model.save(model, str(tmp_path / name))
+        return model
+
+    first, _ = saved(0, "a"), saved(1, "b")
+    names = {"n/gamma", "n/beta", "n/moving_mean", "n/moving_variance", "o/kernel", "o/bias"}
+    assert set(contents(tmp_path / "a")) == names
+    export_state(tmp_path / "a", tmp_path / "s.csv")
+    restore_file(tmp_path / "s.csv", tmp_path / "b", tmp_path / "out")
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    served = tf.saved_model.load(str(tmp_path / "out"))
+    result = served.serve(x) if way == "export" else served.signatures["serving_default"](tf.constant(x))
+    found = result if way == "export" else next(iter(result.values()))
+    np.testing.assert_array_equal(found, first(x))
+    assert load_state(tmp_path / "s.csv", first) == []  # the names are those of the live model

@@ -1,0 +1,82 @@
+"""HDF5 files of models: tensors in datasets, which are read where they are and overwritten in a copy of the file."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tb2csv.model_state.hdf5_tensors import dataset_dtype, overwrite_datasets, read_dataset
+from tb2csv.model_state.tensors import ModelState, StateTensor
+from tb2csv.whole_files import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.tensors import Buffer
+
+
+class Source(NamedTuple):
+    """An HDF5 file, and what keeps it there while something reads from it, such as a temporary folder."""
+
+    path: Path
+    keeper: object = None
+
+
+class Place(NamedTuple):
+    """A dataset: its file, and its name there."""
+
+    file: Path
+    name: str
+
+
+class StoredTensor(NamedTuple):
+    """A tensor and its datasets, all of which are written."""
+
+    tensor: StateTensor
+    places: tuple[Place, ...]
+    #: Whether the file does not have it yet.
+    is_new: bool = False
+
+
+class Hdf5File:
+    """A file of datasets, whose tensors are given."""
+
+    def __init__(self, path: Path, stored: Sequence[StoredTensor], notes: Sequence[str] = ()) -> None:
+        """Hold the tensors of a file."""
+        self._path = path
+        self._hold(stored, notes)
+
+    def _hold(self, stored: Sequence[StoredTensor], notes: Sequence[str]) -> None:
+        self._stored = list(stored)
+        self.state = ModelState("keras", tuple(each.tensor for each in stored), str(self._path), tuple(notes))
+
+    def output(self, out: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
+        """Return a context that gives a file to write to."""
+        return whole_file(out, overwrite=overwrite)
+
+    def write(self, place: Path, restoration: Restoration) -> None:
+        """Copy the file and overwrite its datasets."""
+        self._write_copy(self._path, place, restoration)
+
+    def _write_copy(self, source: Path, target: Path, restoration: Restoration) -> None:
+        shutil.copyfile(source, target)
+        overwrite_datasets(target, self._contents(source, restoration))
+
+    def _contents(self, source: Path, restoration: Restoration) -> Iterator[tuple[StateTensor, Buffer, Sequence[str]]]:
+        for tensor, places, is_new in self._stored:
+            names = [place.name for place in places if place.file == source]
+            content = restoration.content(tensor.name) if names else None
+            if content is None and names and is_new:
+                content = tensor.content()  # a slot that the state lacks begins as the framework makes it
+            if content is not None:
+                yield tensor, content, names
+
+
+def dataset_tensor(source: Source, dataset: Any, name: str, dtype: str = "", **facts: Any) -> StateTensor:
+    """Return the tensor in a dataset; ``facts`` are further fields of StateTensor."""
+    place = dataset.name
+    shape = tuple(int(size) for size in dataset.shape)
+    return StateTensor(name, dtype or dataset_dtype(dataset), shape, lambda: read_dataset(source.path, place), **facts)

@@ -1,0 +1,212 @@
+"""Models and weights in the HDF5 format that Keras had before ``.keras``, and that Keras 3 still writes.
+
+The file lists its layers, and the weights of each under names that differ with the version of Keras: with the name of
+the model in front, of the layer in front, or with neither. They are named here as the live model names them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from tb2csv.errors import StateError
+from tb2csv.model_state.hdf5_files import Hdf5File, Place, Source, StoredTensor, dataset_tensor
+from tb2csv.model_state.hdf5_tensors import add_texts, attribute_texts, datasets, open_file
+from tb2csv.model_state.keras_vocabularies import LEARNING_LAYERS
+from tb2csv.model_state.layer_numbers import (
+    OPTIMIZER,
+    PATH_STRUCTURE,
+    ROOTED_STRUCTURE,
+    STRUCTURE,
+    is_optimizer,
+    is_unused,
+    path_structures,
+    rooted_structures,
+    structures,
+)
+from tb2csv.model_state.matching import PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.tensors import ModelState, StateTensor
+
+_TOP_LEVEL: Final = "top_level_model_weights"
+_OPTIMIZER_GROUP: Final = "optimizer_weights"
+
+
+def hdf5_model(path: Path, file: Any, root: Any) -> Hdf5File:
+    """Return the tensors of an open file, whose layers are listed in ``root``.
+
+    Raises StateError if the file is not complete.
+    """
+    described = json_object(file.attrs.get("model_config", "{}"))
+    model = str(_config(described).get("name", ""))
+    layer_types = dict(_layer_types(described))
+    training = json_object(file.attrs.get("training_config", "{}")).get("optimizer_config") or {}
+    layer_types[OPTIMIZER] = str(training.get("class_name", ""))
+    is_keras_3 = _text(file.attrs.get("keras_version", root.attrs.get("keras_version", ""))).startswith("3")
+    names = _Names(model)
+    source = Source(path)
+    stored, paths = [], []
+    for layer, group in _groups(file, root):
+        for weight, dataset in _listed_datasets(path, layer, group):
+            stated = weight.removesuffix(":0")
+            name = names.of_optimizer(stated, is_keras_3) if layer == OPTIMIZER else names.of_layer(stated, layer)
+            chain, _, parameter = name.rpartition("/")
+            layer_type = layer_types.get(chain) or layer_types.get(layer, "")
+            facts = {"layer": chain or model or layer, "layer_type": layer_type, "parameter": parameter}
+            tensor = dataset_tensor(source, dataset, name, **facts)
+            stored.append(StoredTensor(tensor, (Place(path, dataset.name),)))
+            paths.append("" if layer == OPTIMIZER else stated)
+    _add_aliases([each.tensor for each in stored], paths, model)
+    learning = [name for name, layer_type in layer_types.items() if layer_type in LEARNING_LAYERS]
+    return Hdf5Model(path, stored, _notes(path, [each.tensor for each in stored], learning))
+
+
+class Hdf5Model(Hdf5File):
+    """A file of the older format."""
+
+    def prepare(self, incoming: ModelState) -> None:
+        """Add the slots of an optimizer that has made no step yet, if the state has them."""
+        old = [each for each in self._stored if each.tensor.layer == OPTIMIZER]
+        wanted = [tensor for tensor in incoming.tensors if is_optimizer(tensor)]
+        stated = [each.tensor.parameter for each in old]
+        same_kind = {tensor.layer_type for tensor in wanted[:1]} <= {"", *(each.tensor.layer_type for each in old)}
+        is_same = [tensor.name.rpartition("/")[2] for tensor in wanted[: len(old)]] == stated and same_kind
+        if not is_unused([each.tensor for each in old]) or not is_same:
+            return
+        kind = old[0].tensor.layer_type
+        group = old[0].places[0].name.rpartition("/")[0]
+        found = []
+        for number, tensor in enumerate(wanted[len(old) :], len(old)):
+            parameter = tensor.name.rpartition("/")[2]
+            facts: dict[str, Any] = {"layer": OPTIMIZER, "layer_type": kind, "parameter": parameter}
+            slot = replace(tensor, aliases={STRUCTURE: f"{OPTIMIZER}:{kind}#{number}"}, **facts)
+            found.append(StoredTensor(slot, (Place(self._path, f"{group}/{parameter}"),), is_new=True))
+        self._hold([*self._stored, *found], self.state.notes)
+
+    def write(self, place: Path, restoration: Restoration) -> None:
+        """Copy the file and overwrite its datasets; new ones are listed."""
+        super().write(place, restoration)
+        new = [name.name for each in self._stored if each.is_new for name in each.places]
+        if new:
+            with open_file(place, "r+") as file:
+                add_texts(file[_OPTIMIZER_GROUP], "weight_names", [_below(name) for name in new])
+
+
+def _below(name: str) -> str:
+    """Return the name of an optimizer's dataset within its group."""
+    return name.partition(f"{_OPTIMIZER_GROUP}/")[2]
+
+
+def _groups(file: Any, root: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each layer and its group; weights of the model itself and of the optimizer come last."""
+    for layer in attribute_texts(root, "layer_names"):
+        yield layer, root[layer]
+    if _TOP_LEVEL in root:
+        yield "", root[_TOP_LEVEL]
+    if _OPTIMIZER_GROUP in file:
+        yield OPTIMIZER, file[_OPTIMIZER_GROUP]
+
+
+def _listed_datasets(path: Path, layer: str, group: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the weights of a group in their order."""
+    known = dict(datasets(group))
+    listed = attribute_texts(group, "weight_names")
+    if set(listed) != set(known) or len(listed) != len(known):
+        message = (
+            f"{path} is not complete: it lists {len(listed)} weights of {layer or 'the model'!r} and has {len(known)}; "
+            "save the model again, as a .keras file."
+        )
+        raise StateError(message)
+    for weight in listed:
+        yield weight, known[weight]
+
+
+class _Names:
+    """The names of weights as a live model has them."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._counts: Counter[str] = Counter()
+
+    def of_layer(self, stated: str, layer: str) -> str:
+        """Return the name of a weight of a layer, from this layer on; of the model itself if there is no layer."""
+        parts = stated.split("/")
+        if not layer:
+            return self._numbered(parts[-1])
+        start = 1 if parts[0] == self._model and parts[1:2] == [layer] else 0
+        if layer in parts[start:-1]:
+            return self._numbered("/".join(parts[parts.index(layer, start) :]))
+        return self._numbered(f"{layer}/{stated}")
+
+    def of_optimizer(self, stated: str, is_keras_3: bool) -> str:  # noqa: FBT001 - private
+        """Return the name of an optimizer's variable; Keras 3 puts the names of the optimizers in front of it."""
+        own = stated.rpartition("/")[2] if is_keras_3 else stated.split("/", 1)[-1]
+        return self._numbered(f"{OPTIMIZER}/{own}")
+
+    def _numbered(self, name: str) -> str:
+        self._counts[name] += 1
+        return f"{name}#{self._counts[name] - 1}" if self._counts[name] > 1 else name
+
+
+def _add_aliases(tensors: list[StateTensor], paths: list[str], model: str) -> None:
+    """Let tensors be known by their layers whatever the numbers in these names, and by the paths in the file."""
+    numbered = structures((tensor.layer, tensor.layer_type, tensor.parameter) for tensor in tensors)
+    rooted = rooted_structures(model, (tensor.name for tensor in tensors)) if model else [""] * len(tensors)
+    aliases = zip(numbered, rooted, paths, path_structures(paths), strict=True)
+    for tensor, (structure, below_root, path, path_structure) in zip(tensors, aliases, strict=True):
+        tensor.aliases[STRUCTURE] = structure
+        if below_root:
+            tensor.aliases[ROOTED_STRUCTURE] = below_root
+        if path:
+            tensor.aliases.update({PATH: path, PATH_STRUCTURE: path_structure})
+
+
+def _notes(path: Path, tensors: list[StateTensor], learning: list[str]) -> list[str]:
+    """Return what is to be said of a file: what of it Keras does not restore, and what is not in its state."""
+    notes = []
+    if learning:
+        notes.append(
+            f"Not in the state of {path}: the vocabularies or bin boundaries of {', '.join(map(repr, learning))}, as "
+            "an .h5 file does not keep all of them; give the live model or a .keras file."
+        )
+    if any(tensor.layer == OPTIMIZER for tensor in tensors):
+        notes.append(
+            f"Keras 3 does not restore the optimizer of {path}, as of any .h5 file (seen with 3.15.1); to go on with "
+            "a training, save the model as a .keras file."
+        )
+    return notes
+
+
+def _config(layer: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a layer; before Keras 2.2.3 that of a Sequential was the list of its layers."""
+    config = layer.get("config") or {}
+    return {"layers": config} if isinstance(config, list) else dict(config)
+
+
+def _layer_types(model: dict[str, Any], chain: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the paths of layers and their types from a model's description."""
+    for layer in _config(model).get("layers", ()):
+        name = chain + str(_config(layer).get("name", ""))
+        yield name, str(layer.get("class_name", ""))
+        yield from _layer_types(layer, f"{name}/")
+
+
+def json_object(text: str | bytes) -> dict[str, Any]:
+    """Return what a description says; nothing if it is not a JSON object."""
+    with contextlib.suppress(json.JSONDecodeError):
+        described = json.loads(text)
+        if isinstance(described, dict):
+            return described
+    return {}
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name

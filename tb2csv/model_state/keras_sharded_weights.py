@@ -1,0 +1,82 @@
+"""Weights of Keras in several HDF5 files, which ``save_weights(…, max_shard_size=…)`` lists in a ``.weights.json``.
+
+The list names the files by groups of variables. A group may lie in two files, so the files are one state together.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tb2csv.errors import StateError
+from tb2csv.model_state.hdf5_files import Source
+from tb2csv.model_state.hdf5_tensors import datasets, open_file
+from tb2csv.model_state.keras_weights_files import WeightsFile, numbered_tensors
+from tb2csv.whole_files import whole_folder
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from tb2csv.model_state.matching import Restoration
+
+
+class ShardedWeights(WeightsFile):
+    """A list of weights files, which are read and written together."""
+
+    def __init__(self, path: Path) -> None:
+        """Find the tensors of all files; raises StateError if one is missing, or has not what the list says."""
+        weight_map = _weight_map(path)
+        names = sorted({name for listed in weight_map.values() for name in listed})
+        self._shards = [path.with_name(name) for name in names]
+        missing = [shard.name for shard in self._shards if not shard.is_file()]
+        if missing:
+            message = f"{path} is incomplete: {', '.join(missing)} should be beside it; copy all files of the weights."
+            raise StateError(message)
+        _refuse_other_groups(path, weight_map)
+        super().__init__(path, numbered_tensors([Source(shard) for shard in self._shards], {}))
+
+    def output(self, out: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
+        """Return a context that gives a folder to write to: all files are in it, under the names that they have."""
+        is_alike = functools.partial(_has_file, name=self._path.name)
+        return whole_folder(out, overwrite=overwrite, may_replace=is_alike, kind="a folder of such weights")
+
+    def write(self, place: Path, restoration: Restoration) -> None:
+        """Write each file with its new values, and the list as it is."""
+        place.mkdir()
+        for shard in self._shards:
+            self._write_copy(shard, place / shard.name, restoration)
+        shutil.copyfile(self._path, place / self._path.name)
+
+
+def _has_file(folder: Path, name: str) -> bool:
+    return (folder / name).is_file()
+
+
+def _weight_map(path: Path) -> dict[str, list[str]]:
+    """Return the files of each group; raises StateError if the list is not sound, or leads out of its folder."""
+    try:
+        listed = json.loads(path.read_bytes())["weight_map"]
+        found = {str(group): [each] if isinstance(each, str) else list(each) for group, each in listed.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        message = f"{path} is not a list of weights files that can be read ({error}); give the one that Keras saved."
+        raise StateError(message) from error
+    for name in (name for names in found.values() for name in names):
+        if not isinstance(name, str) or not name or name != Path(name).name or "\\" in name:
+            message = f"{path} names {name!r}, which is not a file beside it; save the weights again."
+            raise StateError(message)
+    return found
+
+
+def _refuse_other_groups(path: Path, weight_map: dict[str, list[str]]) -> None:
+    """Raise StateError if a group is not in the files that the list says, as in files of another model."""
+    held: dict[str, set[str]] = {}
+    for name in {name for names in weight_map.values() for name in names}:
+        with open_file(path.with_name(name)) as file:
+            held[name] = {f"/{place.rpartition('/')[0]}" for place, _ in datasets(file)}
+    for group, names in weight_map.items():
+        if not any(group in held[name] for name in names):
+            message = f"{path} names {group!r}, which is not in {', '.join(names)}; copy all files from one place."
+            raise StateError(message)

@@ -1,0 +1,166 @@
+"""Weights files of Keras 3, in one HDF5 file or in several, which number variables instead of naming them.
+
+``layers/dense/vars/0`` is the first variable of a layer. Since Keras 3.3 the group has the name of the layer as well.
+An optimizer that scales its loss is stored twice, as a whole and as the optimizer inside it; both are one tensor here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from tb2csv.model_state.hdf5_files import Hdf5File, Place, Source, StoredTensor, dataset_tensor
+from tb2csv.model_state.hdf5_tensors import datasets, open_file
+from tb2csv.model_state.layer_numbers import OPTIMIZER, STRUCTURE, is_unused, structures
+from tb2csv.model_state.matching import FILE_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from tb2csv.model_state.tensors import ModelState, StateTensor
+
+_VARIABLE: Final = re.compile(r"(?:(?P<group>.+)/)?vars/(?P<number>\d+)")
+_INNER: Final = "/inner_optimizer"
+
+
+class WeightsFile(Hdf5File):
+    """A file, or several, of numbered variables."""
+
+    def prepare(self, incoming: ModelState) -> None:
+        """Add the slots of an optimizer that has made no step yet, if the state has them."""
+        found = _slots(self._stored, incoming)
+        if found:
+            self._hold([*self._stored, *found], self.state.notes)
+
+
+def open_weights(path: Path) -> WeightsFile:
+    """Return the tensors of a weights file."""
+    return WeightsFile(path, numbered_tensors([Source(path)], {}))
+
+
+def numbered_tensors(sources: Sequence[Source], known: Mapping[str, StateTensor]) -> list[StoredTensor]:
+    """Return the tensors of files of Keras 3; their places name those that are not ``known``.
+
+    ``known`` has the tensors of the live model by their places.
+    """
+    found: dict[str, StoredTensor] = {}
+    for source in sources:
+        with open_file(source.path) as file:
+            for place, dataset in datasets(file):
+                tensor = _tensor(source, dataset, place, file, known.get(place))
+                found[place] = StoredTensor(tensor, (Place(source.path, place),))
+    # In the order of the model if that is known, else as a person counts: 2 before 10.
+    order = {name: number for number, name in enumerate(known)}
+    stored = [
+        found[place] for place in sorted(found, key=lambda place: (order.get(place, len(order)), _natural(place)))
+    ]
+    stored = _without_copies(_with_numbers(stored))
+    _add_structures([each.tensor for each in stored if STRUCTURE not in each.tensor.aliases])
+    return stored
+
+
+def _with_numbers(stored: list[StoredTensor]) -> list[StoredTensor]:
+    """Number the variables of layers of one name, as those of a live model are."""
+    counts: Counter[tuple[str, str]] = Counter()
+    found = []
+    for each in stored:
+        key = each.tensor.layer, each.tensor.parameter
+        number = counts[key]
+        counts[key] += 1
+        parameter = f"{each.tensor.parameter}#{number}" if number else each.tensor.parameter
+        found.append(each._replace(tensor=replace(each.tensor, parameter=parameter)))
+    return found
+
+
+def _tensor(source: Source, dataset: Any, place: str, file: Any, live: StateTensor | None) -> StateTensor:
+    if live is not None:
+        facts = {name: getattr(live, name) for name in ("trainable", "layer", "layer_type", "parameter")}
+        return dataset_tensor(source, dataset, live.name, live.dtype, aliases=dict(live.aliases), **facts)
+    parameter = place.rpartition("/")[2]
+    facts = {"layer": _layer(file, place), "parameter": parameter, "aliases": {FILE_KEY: place}}
+    return dataset_tensor(source, dataset, place, **facts)
+
+
+def _layer(file: Any, place: str) -> str:
+    """Return the names of the layers that a dataset is in, or else its group."""
+    parts = place.split("/")
+    if parts[0] == OPTIMIZER:
+        return OPTIMIZER
+    names = []
+    for end in range(1, len(parts) - 1):
+        group = file["/".join(parts[:end])]
+        name = group["vars"].attrs.get("name") if parts[end - 1] != "vars" and "vars" in group else None
+        names += [name.decode() if isinstance(name, bytes) else str(name)] if name is not None else []
+    return "/".join(names) or "/".join(part for part in parts[:-1] if part != "vars")
+
+
+def _without_copies(stored: list[StoredTensor]) -> list[StoredTensor]:
+    """Take the variables of an inner optimizer for those that the outer one ends with, as Keras stores them twice.
+
+    Keras loads the outer ones first, so that the inner ones count.
+    """
+    groups: dict[str, list[StoredTensor]] = {}
+    for each in stored:
+        group, number = _variable(each.places[0].name)
+        if number is not None:
+            groups.setdefault(group, []).append(each)
+    for variables in groups.values():
+        variables.sort(key=lambda each: _natural(each.places[0].name))
+    copies: dict[int, StoredTensor] = {}
+    for group, inner in groups.items():
+        outer = groups.get(group.removesuffix(_INNER), []) if group.endswith(_INNER) else []
+        last = outer[len(outer) - len(inner) :]
+        if [_sort(each) for each in last] == [_sort(each) for each in inner]:
+            copies |= {id(one): other for one, other in zip(last, inner, strict=True)}
+    dropped = {id(other) for other in copies.values()}
+    return [
+        StoredTensor(replace(each.tensor, read=copies[id(each)].tensor.read), each.places + copies[id(each)].places)
+        if id(each) in copies
+        else each
+        for each in stored
+        if id(each) not in dropped
+    ]
+
+
+def _variable(place: str) -> tuple[str, int | None]:
+    """Return the group of a numbered variable and its number; no number if it is not one."""
+    match = _VARIABLE.fullmatch(place)
+    return (match["group"] or "", int(match["number"])) if match else ("", None)
+
+
+def _sort(each: StoredTensor) -> tuple[str, tuple[int, ...]]:
+    return each.tensor.dtype, each.tensor.shape
+
+
+def _add_structures(tensors: list[StateTensor]) -> None:
+    numbered = structures((tensor.layer, tensor.layer_type, tensor.parameter) for tensor in tensors)
+    for tensor, structure in zip(tensors, numbered, strict=True):
+        tensor.aliases[STRUCTURE] = structure
+
+
+def _slots(stored: Iterable[StoredTensor], incoming: ModelState) -> list[StoredTensor]:
+    """Return the slots that a state has of optimizers that have made no step in this file."""
+    wanted: dict[str, dict[int, StateTensor]] = {}
+    for tensor in incoming.tensors:
+        group, number = _variable(tensor.aliases.get(FILE_KEY, tensor.name))
+        if number is not None:
+            wanted.setdefault(group, {})[number] = tensor
+    found = []
+    stored = [each for each in stored if each.places]
+    for group, tensors in wanted.items():
+        old = [each for each in stored if _variable(each.places[0].name)[0] == group]
+        if not is_unused([each.tensor for each in old]) or sorted(tensors) != list(range(len(tensors))):
+            continue
+        facts = {name: getattr(old[0].tensor, name) for name in ("layer", "layer_type")}
+        for number in range(len(old), len(tensors)):
+            name = f"{group}/vars/{number}"
+            slot = replace(tensors[number], name=name, parameter=str(number), aliases={FILE_KEY: name}, **facts)
+            found.append(StoredTensor(slot, (Place(old[0].places[0].file, name),), is_new=True))
+    return found
+
+
+def _natural(place: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in place.split("/")]
