@@ -4,12 +4,10 @@ The reference scanner takes over where it is missing. TB2CSV_REQUIRE_EXT=1 makes
 TB2CSV_SKIP_EXT=1 does not try.
 """
 
-import contextlib
 import os
 import sys
-from typing import Any
 
-from setuptools import Distribution, Extension, setup
+from setuptools import Extension, setup
 
 REQUIRED = os.environ.get("TB2CSV_REQUIRE_EXT") == "1"
 # The scanner reads numbers as they lie in memory, and event files are little-endian.
@@ -27,15 +25,4 @@ if REQUIRED and SKIPPED:
     message = "TB2CSV_REQUIRE_EXT=1 asks for what TB2CSV_SKIP_EXT=1 or this machine's byte order leaves out."
     raise SystemExit(message)
 
-
-class InPlace(Distribution):
-    """Builds the extension beside its source also with a setuptools that is too old to read pyproject.toml."""
-
-    def parse_config_files(self, *args: Any, **options: Any) -> None:
-        """Read pyproject.toml if this setuptools can: what it says of the package is not needed in place."""
-        with contextlib.suppress(ValueError):
-            super().parse_config_files(*args, **options)
-
-
-is_in_place = {"build_ext", "--inplace"} <= set(sys.argv)
-setup(ext_modules=[] if SKIPPED else [scanner], distclass=InPlace if is_in_place else Distribution)
+setup(ext_modules=[] if SKIPPED else [scanner])

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import LogdirError
-from tb2csv.messages import command_line_spelling, spelled
+from tb2csv.messages import command_line_spelling, python_spelling, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,11 +116,16 @@ class Report:
         return self.folder_damage + [damage for _, account in self.sources for damage in account.damage]
 
     @property
-    def notes(self) -> list[Note]:
-        """What else deserves a word; ``str`` gives each as a sentence."""
+    def notes(self) -> list[str]:
+        """What else deserves a word, a sentence without its full stop each; options are named as in Python."""
+        return self.notes_in(python_spelling)
+
+    def notes_in(self, spelling: Spelling) -> list[str]:
+        """Return the notes, their options named as ``spelling`` does."""
         accounts = [account for run in self.runs for account in run.sources if account.left_out]
         left_out = [f"{account.path} {account.left_out}, and is left out" for account in accounts]
-        return [*left_out, *(note for run in self.runs for note in run.all_notes()), *self.shared_notes]
+        notes = [*left_out, *(note for run in self.runs for note in run.all_notes()), *self.shared_notes]
+        return [spelled(note, spelling) for note in notes]
 
     def refuse_other_files(self) -> None:
         """Raise LogdirError if files were found, and none of them is an event file."""
@@ -168,5 +173,5 @@ class Report:
             ],
             "damage": [asdict(damage) for damage in self.damage],
             "undecodable": [asdict(entry) for run in self.runs for entry in run.undecodable],
-            "notes": [spelled(note, spelling) for note in self.notes],
+            "notes": self.notes_in(spelling),
         }

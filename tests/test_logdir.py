@@ -353,7 +353,7 @@ def test_other_files_beside_event_files_are_noted_and_are_no_damage(tmp_path: Pa
     assert (report.values_read, report.values_written, report.damage) == (1, 1, [])
     assert [account.path for _, account in report.sources] == [f"run/{file_name()}"]
     for name, (_, what) in OTHER_FILES.items():
-        notes = [note for note in map(str, report.notes) if f"/{name} is not an event file" in note]
+        notes = [note for note in report.notes if f"/{name} is not an event file" in note]
         assert len(notes) == 2
         assert all(what in note for note in notes)
 
@@ -400,7 +400,7 @@ def test_copies_of_event_files_are_left_out(tmp_path: Path, added: str) -> None:
         touch(copy, content)
         report = tb2csv.check(tmp_path)
         assert report.values_read == 3
-        assert [str(note) for note in report.notes] == [f"{copy.name} is a copy of {file_name()}, and is left out"]
+        assert report.notes == [f"{copy.name} is a copy of {file_name()}, and is left out"]
     touch(copy, event_file([event(simple_value("loss", 9.0), step=9)]))
     report = tb2csv.check(tmp_path)
     assert (report.values_read, report.notes) == (4, [])

@@ -28,7 +28,7 @@ STEPLESS = "all values have step 0"
 
 def notes_of(folder: Path, chunk_size: int = 1 << 20, **options: Any) -> list[str]:
     report = tb2csv.convert(folder / "logs", folder / "out", overwrite=True, chunk_size=chunk_size, **options)
-    return [str(note) for note in report.notes]
+    return report.notes
 
 
 @pytest.mark.usefixtures("scanner")

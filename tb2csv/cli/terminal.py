@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import typer
 
 from tb2csv.errors import UNREADABLE, DamagedError, OptionError, OutputError, Tb2csvError
-from tb2csv.messages import command_line_spelling, spelled
+from tb2csv.messages import command_line_spelling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,7 +125,7 @@ def print_problems(report: Report) -> None:
         for run in report.runs
         for entry in run.undecodable
     ]
-    lines += [spelled(note, command_line_spelling) for note in report.notes]
+    lines += report.notes_in(command_line_spelling)
     for line in lines[:_SHOWN]:
         print_message(line)
     if len(lines) > _SHOWN:

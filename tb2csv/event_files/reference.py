@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from tb2csv.errors import DecodeError
-from tb2csv.event_files.flat_messages import flat_classes
+from tb2csv.event_files.event_messages import EVENT_ALONE, parse
 from tb2csv.event_files.framing import FOOT_SIZE, HEAD_SIZE, MAX_PAYLOAD_SIZE, frame_length, masked_crc
 from tb2csv.event_files.values import (
     ROW_SIZE,
@@ -36,8 +36,6 @@ from tb2csv.event_files.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy.typing as npt
 
 #: TensorBoard's own tag for a run's graph, and ours for a MetaGraphDef's.
@@ -53,9 +51,6 @@ _FOOT: Final = struct.Struct("<I")
 
 _VERSION_PREFIX: Final = "brain.Event:"
 _SESSION_START: Final = 1
-
-#: The name of the class that parses an event and nothing below it.
-_EVENT_ALONE: Final = "Event alone"
 
 
 class PythonFormTable:
@@ -168,8 +163,8 @@ def read_metadata(serialized: bytes) -> tuple[bytes, bytes, bytes, bytes] | None
     None where it is no SummaryMetadata.
     """
     try:
-        message = _parse("SummaryMetadata", serialized)
-        plugin = _parse("PluginData", b"".join(message.plugin_data))
+        message = parse("SummaryMetadata", serialized)
+        plugin = parse("PluginData", b"".join(message.plugin_data))
     except DecodeError:
         return None
     return plugin.plugin_name, plugin.content, message.display_name, message.summary_description
@@ -190,7 +185,7 @@ def read_head(event: bytes) -> EventHead:
 
     Raises DecodeError where it is no Event.
     """
-    message = _parse(_EVENT_ALONE, event)
+    message = parse(EVENT_ALONE, event)
     version = None
     if message.WhichOneof("what") == "file_version":
         _, _, number = message.file_version.decode("utf-8", "replace").rpartition(_VERSION_PREFIX)
@@ -203,17 +198,17 @@ def read_head(event: bytes) -> EventHead:
 
 def _is_first_with_version(event: bytes, offset: int) -> bool:
     """Whether an event, which lies at ``offset`` in its file, is the one that a file begins with."""
-    return offset == HEAD_SIZE and _parse(_EVENT_ALONE, event).WhichOneof("what") == "file_version"
+    return offset == HEAD_SIZE and parse(EVENT_ALONE, event).WhichOneof("what") == "file_version"
 
 
 def _mark(event: bytes, row: int) -> Mark:
     """Return the mark that an event without values leaves behind ``row`` rows."""
-    message = _parse(_EVENT_ALONE, event)
+    message = parse(EVENT_ALONE, event)
     what = message.WhichOneof("what")
     is_start = False
     if what == "session_log":
         with contextlib.suppress(DecodeError):  # one that is broken starts nothing
-            is_start = _parse("SessionLog", message.session_log).status == _SESSION_START
+            is_start = parse("SessionLog", message.session_log).status == _SESSION_START
     return Mark(row, message.step, is_start, what == "summary")
 
 
@@ -242,7 +237,7 @@ def read_event(event: bytes, offset: int, forms: FormTable, columns: ValueColumn
 
 def _add_rows(event: bytes, offset: int, forms: FormTable, rows: _Rows) -> bool:
     """Add the rows of an event's values, and return whether it has any; raise DecodeError if it is not an Event."""
-    message = _parse("Event", event)
+    message = parse("Event", event)
     wall_time, step = message.wall_time, message.step
     values = _values(message)
     cursor = content_cursor = 0
@@ -321,8 +316,8 @@ def split_metadata(metadata: bytes) -> tuple[bytes, bytes]:
 
 def _split(metadata: bytes) -> tuple[bytes, bytes]:
     try:
-        message = _parse("SummaryMetadata", metadata)
-        plugin = _parse("PluginData", b"".join(message.plugin_data))
+        message = parse("SummaryMetadata", metadata)
+        plugin = parse("PluginData", b"".join(message.plugin_data))
     except DecodeError:
         return metadata, b""
     content: bytes = plugin.content
@@ -338,7 +333,7 @@ _split_again: Final = functools.lru_cache(maxsize=4096)(_split)
 
 def _tensor_value(tag: bytes, metadata: bytes, serialized: bytes) -> tuple[bytes, float, bytes]:
     try:
-        tensor = _parse("TensorProto", serialized)
+        tensor = parse("TensorProto", serialized)
         shape = _shape(b"".join(tensor.tensor_shape[:]))
     except DecodeError:  # kept as it is: the decoder will say what is wrong with it
         return (_key(tag, ValueKind.TENSOR_PROTO, 0, None, metadata), _NO_SCALAR, serialized)
@@ -362,45 +357,7 @@ def _tensor_value(tag: bytes, metadata: bytes, serialized: bytes) -> tuple[bytes
 
 @functools.lru_cache(maxsize=1024)
 def _shape(serialized: bytes) -> tuple[int, ...] | None:
-    shape = _parse("TensorShapeProto", serialized)
+    shape = parse("TensorShapeProto", serialized)
     if shape.unknown_rank:
         return None
-    return tuple(_parse("Dim", dim).size for dim in shape.dim)
-
-
-def _parse(name: str, serialized: bytes) -> Any:
-    try:
-        return _parser(name)(serialized)
-    except _protobuf_error() as error:
-        detail = f"the bytes are no {name} in the protobuf wire format"
-        raise DecodeError(detail) from error
-
-
-@functools.cache
-def _parser(name: str) -> Callable[[bytes], Any]:
-    parser: Callable[[bytes], Any] = _classes()[name].FromString
-    return parser
-
-
-@functools.cache
-def _protobuf_error() -> type[Exception]:
-    from google.protobuf.message import DecodeError as ProtobufError
-
-    return ProtobufError
-
-
-@functools.cache
-def _classes() -> dict[str, Any]:
-    from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2
-
-    summary = summary_pb2.Summary
-    shape = tensor_shape_pb2.TensorShapeProto
-    metadata = summary_pb2.SummaryMetadata
-    apart = (metadata, metadata.PluginData, tensor_pb2.TensorProto, shape, shape.Dim)
-    return {
-        _EVENT_ALONE: flat_classes(event_pb2.Event)["Event"],
-        **flat_classes(event_pb2.SessionLog),
-        # Not exclusive here: a summary beside a graph, or a second summary, is read and not overwritten.
-        **flat_classes(event_pb2.Event, event_pb2.TaggedRunMetadata, summary, summary.Value, without_oneofs=("Event",)),
-        **{name: flat for cls in apart for name, flat in flat_classes(cls).items()},
-    }
+    return tuple(parse("Dim", dim).size for dim in shape.dim)

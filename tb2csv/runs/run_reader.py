@@ -257,6 +257,7 @@ class RunReader:
 
         With ``contents``, which knows those of the blocks before, the changes of plugin content are among them.
         """
+        self.on_bytes(0)  # the import takes long, and whoever waits may have had enough
         load_polars()
         batches: dict[tuple[Decoder, str], list[int]] = {}
         for number in grouping.present:

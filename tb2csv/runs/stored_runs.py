@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tb2csv.errors import UNREADABLE, Damage, LogdirError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
-from tb2csv.event_files.values import COLUMN_NAMES, ValueBlock, ValueColumns
+from tb2csv.event_files.values import ValueBlock, ValueColumns
 from tb2csv.runs.plugin_contents import ContentChanges
 from tb2csv.runs.restarts import RunHistory
 from tb2csv.runs.run_reader import Rows, RunReader, UndecodableValue
+from tb2csv.runs.stored_columns import column_of, copied, extents, payloads, stretches, taken_rows
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from tb2csv.decoders import DecodeOptions
     from tb2csv.event_files.event_file import FileAccount
-    from tb2csv.logdir import EventFile, EventFileSource, Run
+    from tb2csv.logdir import EventFile, Run
     from tb2csv.runs.restarts import FileHistory
     from tb2csv.runs.row_selection import RowSelection
     from tb2csv.runs.run_reader import SeriesAccount
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from tb2csv.runs.subruns import Subrun
     from tb2csv.runs.time_series import TimeSeries
     from tb2csv.selection import Selection
-
-#: Payloads that lie so many bytes apart, or fewer, are read at one stroke: a seek costs more than they do.
-_GAP: Final = 1 << 18
 
 
 class Growth(NamedTuple):
@@ -168,7 +166,7 @@ class StoredRun:
         self._reader.on_bytes = on_bytes
         for file, block in self._reader.scan_files():
             self._reader.group(block)
-            self._blocks.append(_StoredBlock(file, _copy(block.columns)))
+            self._blocks.append(_StoredBlock(file, copied(block.columns)))
         return True
 
     def decode(
@@ -246,20 +244,20 @@ class StoredRun:
             rows = np.flatnonzero(keep[first : first + columns.size])
             with contextlib.ExitStack() as opened:
                 source = functools.cache(lambda file=stored.file, opened=opened: opened.enter_context(file.open()))
-                for part in _stretches(columns, rows, self._chunk_size):
+                for part in stretches(columns, rows, self._chunk_size):
                     kept, data, base = part, b"", 0
                     try:
-                        data, base = _payloads(columns, part, source)
+                        data, base = payloads(columns, part, source)
                     except OSError as error:
                         if not skip_unreadable:
                             message = _unreadable(stored.file.location, error) + "; refresh reads what there is now."
                             raise LogdirError(message) from error
-                        begins, ends = _extents(columns, part)
+                        begins, ends = extents(columns, part)
                         is_lost = ends > begins
                         lost, kept = part[is_lost], part[~is_lost]
                         yield from self._lost(stored, lost, asked.numbers[first + lost], error)
                     places = first + kept
-                    taken = columns if kept.size == columns.size else _taken(columns, kept, kept.size)
+                    taken = columns if kept.size == columns.size else taken_rows(columns, kept, kept.size)
                     grouping = self._reader.regroup(ValueBlock(taken, memoryview(data), base), {})
                     grouping.file = file_numbers[stored.file.path]
                     grouping.sessions = None if asked.sessions is None else asked.sessions[places]
@@ -291,12 +289,12 @@ class StoredRun:
         tag_of_form = np.array([tags.setdefault(form.tag, len(tags)) for form in self._reader.forms], np.int32)
         kind_of_form = np.array([form.kind for form in self._reader.forms], np.int8)
         columns = [block.columns for block in blocks]
-        form_id = _column(columns, "form_id")
+        form_id = column_of(columns, "form_id")
         return RunHistory(
             tag_of_form[form_id],
             kind_of_form[form_id],
-            _column(columns, "step"),
-            _column(columns, "wall_time"),
+            column_of(columns, "step"),
+            column_of(columns, "wall_time"),
             self._file_histories(),
         )
 
@@ -337,70 +335,6 @@ class RowReader(StoredRun):
         )
 
 
-def _column(blocks: list[ValueColumns], name: str) -> npt.NDArray[Any]:
-    """Return a column of all blocks together."""
-    return np.concatenate([getattr(ValueColumns(), name), *(getattr(columns, name) for columns in blocks)])
-
-
-def _copy(columns: ValueColumns) -> ValueColumns:
-    """Return a copy without the room beyond the last row, for the memory of a block is used again."""
-    return _taken(columns, slice(0, columns.size), columns.size)
-
-
-def _taken(columns: ValueColumns, rows: npt.NDArray[np.int64] | slice, size: int) -> ValueColumns:
-    taken = ValueColumns()
-    for name in COLUMN_NAMES:
-        setattr(taken, name, getattr(columns, name)[rows].copy())
-    taken.size = size
-    if isinstance(rows, slice):
-        taken.add_contents(columns.contents.tobytes())
-    elif columns.has_contents:
-        contents, places = _contents_of(columns, rows)
-        contents["row"] = places
-        taken.add_contents(contents.tobytes())
-    return taken
-
-
-def _contents_of(
-    columns: ValueColumns, rows: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
-    """Return the plugin contents beside the payloads of some rows, and the place that each one's row has among them."""
-    contents = columns.contents
-    places = np.searchsorted(rows, contents["row"])
-    is_there = np.append(rows, -1)[places] == contents["row"]
-    return contents[is_there], places[is_there]
-
-
-def _extents(columns: ValueColumns, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return where the bytes of each row begin and end in the file, payload and plugin content; 0 for none."""
-    has_payload = columns.payload_length[rows] > 0
-    begins = np.where(has_payload, columns.payload_offset[rows], 0)
-    ends = np.where(has_payload, begins + columns.payload_length[rows], 0)
-    if columns.has_contents:
-        contents, places = _contents_of(columns, rows)
-        offsets = contents["offset"]
-        begins[places] = np.where(has_payload[places], np.minimum(begins[places], offsets), offsets)
-        ends[places] = np.maximum(ends[places], offsets + contents["length"])
-    return begins, ends
-
-
-def _payloads(
-    columns: ValueColumns, rows: npt.NDArray[np.int64], source: Callable[[], EventFileSource]
-) -> tuple[bytes, int]:
-    """Return the bytes that the payloads of some values lie in, and where those begin in the file.
-
-    Raises OSError where they cannot be read; ``source`` is asked for only where there are any.
-    """
-    begins, ends = _extents(columns, rows)
-    if not ends.any():
-        return b"", 0
-    start, stop = int(begins[ends > 0].min()), int(ends.max())
-    data = source().read_at(start, stop - start)
-    if len(data) < stop - start:
-        raise OSError(0, "it is shorter than it was")
-    return data, start
-
-
 def _unreadable(what: str, error: OSError) -> str:
     return f"{what} cannot be read any more ({error.strerror or error})"
 
@@ -412,17 +346,3 @@ def _ranks(numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     ranks = np.empty(len(numbers), np.int64)
     ranks[order] = np.arange(len(numbers)) - np.repeat(np.cumsum(counts) - counts, counts)
     return ranks
-
-
-def _stretches(columns: ValueColumns, rows: npt.NDArray[np.int64], chunk_size: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Split rows where their payloads lie far apart in the file, or would be more than a chunk together."""
-    # A row without a payload lies where the one before it does, wherever it says that it would begin.
-    begins, ends = _extents(columns, rows)
-    has_bytes = ends > 0
-    ends = np.maximum.accumulate(ends)
-    begins = np.where(has_bytes, begins, ends)
-    borders = np.flatnonzero(begins[1:] - ends[:-1] > _GAP) + 1
-    for piece, position in zip(np.split(rows, borders), np.split(ends, borders), strict=True):
-        if piece.size:
-            chunk = (position - position[0]) // chunk_size
-            yield from np.split(piece, np.flatnonzero(np.diff(chunk)) + 1)

@@ -1,0 +1,54 @@
+"""TensorBoard's messages of an event, parsed one level at a time."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+from tb2csv.errors import DecodeError
+from tb2csv.event_files.flat_messages import flat_classes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: The name of the class that parses an event and nothing below it.
+EVENT_ALONE: Final = "Event alone"
+
+
+def parse(name: str, serialized: bytes) -> Any:
+    """Return a message by the name of its class; raises DecodeError for bytes that are not one."""
+    try:
+        return _parser(name)(serialized)
+    except _protobuf_error() as error:
+        detail = f"the bytes are no {name} in the protobuf wire format"
+        raise DecodeError(detail) from error
+
+
+@functools.cache
+def _parser(name: str) -> Callable[[bytes], Any]:
+    parser: Callable[[bytes], Any] = _classes()[name].FromString
+    return parser
+
+
+@functools.cache
+def _protobuf_error() -> type[Exception]:
+    from google.protobuf.message import DecodeError as ProtobufError
+
+    return ProtobufError
+
+
+@functools.cache
+def _classes() -> dict[str, Any]:
+    from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2
+
+    summary = summary_pb2.Summary
+    shape = tensor_shape_pb2.TensorShapeProto
+    metadata = summary_pb2.SummaryMetadata
+    apart = (metadata, metadata.PluginData, tensor_pb2.TensorProto, shape, shape.Dim)
+    return {
+        EVENT_ALONE: flat_classes(event_pb2.Event)["Event"],
+        **flat_classes(event_pb2.SessionLog),
+        # Not exclusive here: a summary beside a graph, or a second summary, is read and not overwritten.
+        **flat_classes(event_pb2.Event, event_pb2.TaggedRunMetadata, summary, summary.Value, without_oneofs=("Event",)),
+        **{name: flat for cls in apart for name, flat in flat_classes(cls).items()},
+    }

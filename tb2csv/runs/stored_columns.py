@@ -1,0 +1,98 @@
+"""Columns of values that are kept in memory, and the payloads that are read again for some of their rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tb2csv.event_files.values import COLUMN_NAMES, ValueColumns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy.typing as npt
+
+    from tb2csv.logdir import EventFileSource
+
+#: Payloads that lie so many bytes apart, or fewer, are read at one stroke: a seek costs more than they do.
+_GAP: Final = 1 << 18
+
+
+def column_of(blocks: list[ValueColumns], name: str) -> npt.NDArray[Any]:
+    """Return a column of all blocks together."""
+    return np.concatenate([getattr(ValueColumns(), name), *(getattr(columns, name) for columns in blocks)])
+
+
+def copied(columns: ValueColumns) -> ValueColumns:
+    """Return a copy without the room beyond the last row, for the memory of a block is used again."""
+    return taken_rows(columns, slice(0, columns.size), columns.size)
+
+
+def taken_rows(columns: ValueColumns, rows: npt.NDArray[np.int64] | slice, size: int) -> ValueColumns:
+    """Return a copy of ``size`` rows."""
+    taken = ValueColumns()
+    for name in COLUMN_NAMES:
+        setattr(taken, name, getattr(columns, name)[rows].copy())
+    taken.size = size
+    if isinstance(rows, slice):
+        taken.add_contents(columns.contents.tobytes())
+    elif columns.has_contents:
+        contents, places = _contents_of(columns, rows)
+        contents["row"] = places
+        taken.add_contents(contents.tobytes())
+    return taken
+
+
+def _contents_of(
+    columns: ValueColumns, rows: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
+    """Return the plugin contents beside the payloads of some rows, and the place that each one's row has among them."""
+    contents = columns.contents
+    places = np.searchsorted(rows, contents["row"])
+    is_there = np.append(rows, -1)[places] == contents["row"]
+    return contents[is_there], places[is_there]
+
+
+def extents(columns: ValueColumns, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return where the bytes of each row begin and end in the file, payload and plugin content; 0 for none."""
+    has_payload = columns.payload_length[rows] > 0
+    begins = np.where(has_payload, columns.payload_offset[rows], 0)
+    ends = np.where(has_payload, begins + columns.payload_length[rows], 0)
+    if columns.has_contents:
+        contents, places = _contents_of(columns, rows)
+        offsets = contents["offset"]
+        begins[places] = np.where(has_payload[places], np.minimum(begins[places], offsets), offsets)
+        ends[places] = np.maximum(ends[places], offsets + contents["length"])
+    return begins, ends
+
+
+def payloads(
+    columns: ValueColumns, rows: npt.NDArray[np.int64], source: Callable[[], EventFileSource]
+) -> tuple[bytes, int]:
+    """Return the bytes that the payloads of some values lie in, and where those begin in the file.
+
+    Raises OSError where they cannot be read; ``source`` is asked for only where there are any.
+    """
+    begins, ends = extents(columns, rows)
+    if not ends.any():
+        return b"", 0
+    start, stop = int(begins[ends > 0].min()), int(ends.max())
+    data = source().read_at(start, stop - start)
+    if len(data) < stop - start:
+        raise OSError(0, "it is shorter than it was")
+    return data, start
+
+
+def stretches(columns: ValueColumns, rows: npt.NDArray[np.int64], chunk_size: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Split rows where their payloads lie far apart in the file, or would be more than a chunk together."""
+    # A row without a payload lies where the one before it does, wherever it says that it would begin.
+    begins, ends = extents(columns, rows)
+    has_bytes = ends > 0
+    ends = np.maximum.accumulate(ends)
+    begins = np.where(has_bytes, begins, ends)
+    borders = np.flatnonzero(begins[1:] - ends[:-1] > _GAP) + 1
+    for piece, position in zip(np.split(rows, borders), np.split(ends, borders), strict=True):
+        if piece.size:
+            chunk = (position - position[0]) // chunk_size
+            yield from np.split(piece, np.flatnonzero(np.diff(chunk)) + 1)
