@@ -19,7 +19,7 @@ from tb2csv.executors import map_runs
 from tb2csv.joined_frames import fitted, joined, joint_schema
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.report import Report, RunReport
-from tb2csv.runs.run_reader import UndecodableValue
+from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.stored_runs import StoredRun
 from tb2csv.runs.stored_trials import stored_trials
 from tb2csv.selection import KINDS, Selection, literal_pattern
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.decoders import Piece
+    from tb2csv.runs.decoded_rows import Rows, SeriesAccount
     from tb2csv.runs.row_selection import RowSelection
-    from tb2csv.runs.run_reader import Rows, SeriesAccount
     from tb2csv.runs.trials import Trials
 
 #: Runs, with those of their series that are asked for.

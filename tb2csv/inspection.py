@@ -8,12 +8,14 @@ from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.executors import map_runs
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.report import Report, RunReport
-from tb2csv.runs.run_reader import RunReader, SeriesAccount
+from tb2csv.runs.run_reader import RunReader
 from tb2csv.selection import Selection
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
+
+    from tb2csv.runs.decoded_rows import SeriesAccount
 
 
 def list_series(

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tb2csv.runs.run_reader import Rows
+    from tb2csv.runs.decoded_rows import Rows
 
 
 @pytest.fixture(params=[1, 2, 5, 7])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tb2csv.runs.run_reader import SeriesAccount
+    from tb2csv.runs.decoded_rows import SeriesAccount
     from tb2csv.runs.time_series import TimeSeries
 
 #: The columns of an aggregate behind its ``step``.

@@ -19,8 +19,8 @@ from tb2csv.errors import LogdirError, Tb2csvError
 from tb2csv.executors import map_runs
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.report import Report, RunReport, UndecodableEntry
+from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.row_selection import RowSelection
-from tb2csv.runs.run_reader import UndecodableValue
 from tb2csv.runs.stored_runs import StoredRun
 from tb2csv.selection import Selection
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from tb2csv.runs.run_reader import Rows, SeriesAccount
+    from tb2csv.runs.decoded_rows import Rows, SeriesAccount
 
 #: The start of the tags; what follows is the layer.
 LAYER_ERRORS: Final = "layer_errors/"

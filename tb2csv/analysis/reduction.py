@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tb2csv.analysis.aggregates import Aggregate, AggregatedTag
     from tb2csv.messages import Note, Spelling
-    from tb2csv.runs.run_reader import SeriesAccount
+    from tb2csv.runs.decoded_rows import SeriesAccount
     from tb2csv.runs.stored_runs import StoredRun
 
 _SCALARS: Final = "scalars"

@@ -12,7 +12,8 @@ from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.executors import map_runs
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.report import Report, RunReport, UndecodableEntry
-from tb2csv.runs.run_reader import RunReader, UndecodableValue
+from tb2csv.runs.decoded_rows import UndecodableValue
+from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scalar_statistics import reduced, statistics_frame
 from tb2csv.selection import Selection
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from tb2csv.runs.run_reader import Rows, SeriesAccount
+    from tb2csv.runs.decoded_rows import Rows, SeriesAccount
     from tb2csv.runs.scalar_statistics import Reduced
 
 

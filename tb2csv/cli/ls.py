@@ -23,7 +23,7 @@ from tb2csv.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from tb2csv.runs.run_reader import SeriesAccount
+    from tb2csv.runs.decoded_rows import SeriesAccount
 
 _COLUMNS: Final = ("run", "tag", "kind", "plugin_name", "points", "first_step", "last_step")
 _NUMBERS: Final = ("points", "first_step", "last_step")

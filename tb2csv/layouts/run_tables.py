@@ -13,8 +13,8 @@ from tb2csv.layouts.manifest import TableEntry
 from tb2csv.layouts.places import FILES_ENDING
 from tb2csv.messages import Message, advice
 from tb2csv.report import RunReport, UndecodableEntry
+from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.merged_runs import ORIGINAL_RUN, MergedRun
-from tb2csv.runs.run_reader import UndecodableValue
 from tb2csv.runs.step_orders import notes_on_steps
 from tb2csv.runs.time_series import readable
 from tb2csv.sinks.appending import TableRows
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from tb2csv.layouts.places import Join, TreePaths, TreePlace
     from tb2csv.layouts.time_columns import TimeColumns
     from tb2csv.messages import Note
-    from tb2csv.runs.run_reader import Rows, RunReader, SeriesAccount
+    from tb2csv.runs.decoded_rows import Rows, SeriesAccount
+    from tb2csv.runs.run_reader import RunReader
     from tb2csv.runs.stored_runs import RowReader
     from tb2csv.runs.time_series import TimeSeries
     from tb2csv.sinks.folder import TableFolder

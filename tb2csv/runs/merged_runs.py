@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.logdir import Run
-from tb2csv.runs.run_reader import UndecodableValue
+from tb2csv.runs.decoded_rows import UndecodableValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.event_files.event_file import FileAccount
-    from tb2csv.runs.run_reader import Rows, RunReader, SeriesAccount
+    from tb2csv.runs.decoded_rows import Rows, SeriesAccount
+    from tb2csv.runs.run_reader import RunReader
     from tb2csv.runs.step_orders import StepOrder
     from tb2csv.runs.stored_runs import RowReader
     from tb2csv.runs.subruns import Subrun

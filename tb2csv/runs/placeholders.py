@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from tb2csv.runs.run_reader import Rows
+    from tb2csv.runs.decoded_rows import Rows
 
 PLACEHOLDER: Final = -1.0
 _TAG: Final = "hp_metric"

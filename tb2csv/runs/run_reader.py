@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tb2csv.decoders import DecodeOptions, Decoder, Piece, Undecodable, Values, choose_decoder, load_polars
+from tb2csv.decoders import DecodeOptions, Decoder, Undecodable, Values, choose_decoder, load_polars
 from tb2csv.errors import UNREADABLE, Damage
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, NO_HEAD, EventFileReader, FileAccount, first_event
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.values import ValueBlock, ValueForm, ValueKind
 from tb2csv.executors import ahead
+from tb2csv.runs.decoded_rows import Rows, SeriesAccount, UndecodableValue
 from tb2csv.runs.file_copies import original_of
 from tb2csv.runs.groupings import Grouping, series_at, with_sessions
 from tb2csv.runs.plugin_contents import ContentChanges
@@ -33,49 +33,6 @@ if TYPE_CHECKING:
     from tb2csv.event_files.reference import EventHead
     from tb2csv.logdir import EventFile, Run
     from tb2csv.runs.subruns import Subrun
-
-
-@dataclass(slots=True)
-class SeriesAccount:
-    """What was seen of one time series: how many values, and when; the first and the last in the order of the files."""
-
-    series: TimeSeries
-    decoder: Decoder
-    is_selected: bool
-    points: int = 0
-    #: Values that were selected, but not by a row selection; and those that could not be decoded.
-    left_out: int = 0
-    undecodable: int = 0
-    first_step: int = 0
-    last_step: int = 0
-    first_wall_time: float = math.nan
-    last_wall_time: float = math.nan
-    #: Which of the run's values, counted from 0 in the order of the files, was the last.
-    last_row: int = -1
-
-
-class UndecodableValue(NamedTuple):
-    """A value that could not be decoded: where it belongs, why, and the payload that is kept."""
-
-    series: TimeSeries
-    wall_time: float
-    step: int
-    detail: str
-    payload: bytes
-
-
-class Rows(NamedTuple):
-    """A piece of a table, or of several of the same columns: ``bounds[i]`` to ``bounds[i + 1]`` are ``series[i]``'s."""
-
-    piece: Piece
-    series: list[SeriesAccount]
-    bounds: npt.NDArray[np.int64]
-    #: As ``bounds``, but of the values that were decoded.
-    value_bounds: npt.NDArray[np.int64]
-
-    def series_of(self, value: int) -> SeriesAccount:
-        """Return the series of one of the values."""
-        return self.series[series_at(self.value_bounds, value)]
 
 
 @dataclass(slots=True)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
+from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.placeholders import PLACEHOLDER, Placeholders
-from tb2csv.runs.run_reader import RunReader, UndecodableValue
+from tb2csv.runs.run_reader import RunReader
 from tb2csv.selection import Selection
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.logdir import Run
-    from tb2csv.runs.run_reader import Rows, SeriesAccount
+    from tb2csv.runs.decoded_rows import Rows, SeriesAccount
 
 
 class MetricSummary(NamedTuple):

@@ -16,9 +16,10 @@ import numpy as np
 from tb2csv.errors import UNREADABLE, Damage, LogdirError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.event_files.values import ValueBlock, ValueColumns
+from tb2csv.runs.decoded_rows import Rows, UndecodableValue
 from tb2csv.runs.plugin_contents import ContentChanges
 from tb2csv.runs.restarts import RunHistory
-from tb2csv.runs.run_reader import Rows, RunReader, UndecodableValue
+from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.stored_columns import column_of, copied, extents, payloads, stretches, taken_rows
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from tb2csv.decoders import DecodeOptions
     from tb2csv.event_files.event_file import FileAccount
     from tb2csv.logdir import EventFile, Run
+    from tb2csv.runs.decoded_rows import SeriesAccount
     from tb2csv.runs.restarts import FileHistory
     from tb2csv.runs.row_selection import RowSelection
-    from tb2csv.runs.run_reader import SeriesAccount
     from tb2csv.runs.step_orders import StepOrder
     from tb2csv.runs.subruns import Subrun
     from tb2csv.runs.time_series import TimeSeries

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from tb2csv.runs.run_reader import UndecodableValue
+from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.scalar_statistics import metrics
 from tb2csv.runs.trial_metrics import LogScalars
 from tb2csv.runs.trials import HparamsValue, Trials, trials

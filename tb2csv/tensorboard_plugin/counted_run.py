@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tb2csv.errors import Damage
     from tb2csv.event_files.values import ValueBlock, ValueForm
     from tb2csv.logdir import Run
-    from tb2csv.runs.run_reader import SeriesAccount
+    from tb2csv.runs.decoded_rows import SeriesAccount
 
 _Number = TypeVar("_Number", bound=np.generic)
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tb2csv.event_files.values import COLUMN_NAMES, ValueBlock, ValueColumns
-from tb2csv.runs.run_reader import RunReader, UndecodableValue
+from tb2csv.runs.decoded_rows import UndecodableValue
+from tb2csv.runs.run_reader import RunReader
 from tb2csv.selection import Selection, literal_pattern
 from tb2csv.tensorboard_plugin.index_snapshot import exact_step
 

@@ -11,7 +11,8 @@ from tb2csv.decoders import load_polars
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.executors import map_runs
 from tb2csv.report import Report, RunReport, UndecodableEntry
-from tb2csv.runs.run_reader import RunReader, UndecodableValue
+from tb2csv.runs.decoded_rows import UndecodableValue
+from tb2csv.runs.run_reader import RunReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.logdir import Logdir, Run
-    from tb2csv.runs.run_reader import Rows
+    from tb2csv.runs.decoded_rows import Rows
     from tb2csv.selection import Selection
 
 
