@@ -137,9 +137,17 @@ class KerasPredictor:
         import keras
 
         values = [batch[name] for name in self.input_shapes]
-        structure = getattr(self._model, "input", None) if self.input_shapes.keys() != {""} else None
+        structure = _input_structure(self._model) if self.input_shapes.keys() != {""} else None
         inputs = values[0] if structure is None else keras.tree.pack_sequence_as(structure, values)
         return named_outputs(self._model, self._model.predict_on_batch(inputs))
+
+
+def _input_structure(model: Any) -> Any:
+    """Return the inputs of a model as it takes them, or None if it does not say."""
+    try:
+        return getattr(model, "input", None)
+    except ValueError:  # of a Sequential that was not called, in Keras 3.1; it has one input
+        return None
 
 
 def named_outputs(model: Any, outputs: Any) -> dict[str, npt.NDArray[Any]]:

@@ -1,0 +1,17 @@
+"""The version of Keras that the recorders need."""
+
+from __future__ import annotations
+
+from tb2csv.errors import RecorderError
+
+
+def check_keras() -> None:
+    """Raise RecorderError if this Keras has no ``keras.tree``, which came with Keras 3.1."""
+    import keras
+
+    if not hasattr(keras, "tree"):
+        message = (
+            f"Recorders need Keras 3.1 or later, not {keras.__version__}; "
+            "run pip install --upgrade 'tb2csv[tensorflow]'."
+        )
+        raise RecorderError(message)
