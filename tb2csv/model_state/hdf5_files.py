@@ -75,8 +75,12 @@ class Hdf5File:
                 yield tensor, content, names
 
 
-def dataset_tensor(source: Source, dataset: Any, name: str, dtype: str = "", **facts: Any) -> StateTensor:
-    """Return the tensor in a dataset; ``facts`` are further fields of StateTensor."""
+def dataset_tensor(source: Source, dataset: Any, name: str, live: str = "", **facts: Any) -> StateTensor:
+    """Return the tensor in a dataset.
+
+    ``live`` is the dtype of the live model's variable, for a dataset that does not say its own; ``facts`` are further
+    fields of StateTensor.
+    """
     place = dataset.name
     shape = tuple(int(size) for size in dataset.shape)
-    return StateTensor(name, dtype or dataset_dtype(dataset), shape, lambda: read_dataset(source.path, place), **facts)
+    return StateTensor(name, dataset_dtype(dataset, live), shape, lambda: read_dataset(source.path, place), **facts)

@@ -53,13 +53,19 @@ def datasets(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield place, item
 
 
-def dataset_dtype(dataset: Any) -> str:
-    """Return the dtype's name; Keras stores bfloat16 as opaque bytes and says so in an attribute."""
+def dataset_dtype(dataset: Any, live: str = "") -> str:
+    """Return the dtype's name; Keras stores bfloat16 as opaque bytes and says so in an attribute.
+
+    ``live`` is that of the live model, for opaque bytes without the attribute. It may differ from the file's otherwise:
+    Keras counts steps in int64 on TensorFlow, and in int32 on JAX and PyTorch.
+    """
     name = str(dataset.attrs.get("dtype", dataset.dtype.name))
     if name in DTYPES and dataset.dtype.kind != "O":
         return name
     if dataset.dtype.kind in "OS":
         return "bytes"
+    if live:
+        return live
     message = (
         f"{dataset.file.filename} has data of type {dataset.dtype} at {dataset.name!r} and does not say what it means; "
         "give the .keras file, or the live model."

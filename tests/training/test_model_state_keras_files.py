@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import warnings
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -330,3 +334,71 @@ def test_weights_that_lack_a_file_or_have_one_of_another_model_are_refused(tmp_p
     (tmp_path / "m.weights.json").write_text(listed.replace(shard.name, f"../{shard.name}"))
     with pytest.raises(StateError, match="not a file beside it"):
         state_of(tmp_path / "m.weights.json")
+
+
+# Other backends
+
+#: Saves a trained and an untrained model.
+WRITER = """
+import sys
+import keras
+import numpy as np
+
+def build(seed):
+    keras.backend.clear_session()  # so that both have the same names
+    keras.utils.set_random_seed(seed)
+    layers = [keras.layers.Dense(3), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((4,)), *layers])
+    model.compile("adam", "mean_squared_error")
+    return model
+
+ending = sys.argv[1]
+trained = build(0)
+trained.fit(np.ones((8, 4)), np.ones((8, 1)), batch_size=4, epochs=2, verbose=0)
+for name, model in {"trained": trained, "untrained": build(1)}.items():
+    (model.save_weights if ending == "weights.h5" else model.save)(f"{name}.{ending}")
+"""
+
+
+def stored(path: Path) -> dict[str, tuple[str, bytes]]:
+    """Return the dtypes and the bytes of all datasets, as h5py reads them."""
+    if path.suffix == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            path = path.with_suffix(".unpacked")
+            path.write_bytes(archive.read("model.weights.h5"))
+    found = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = item.dtype.name, item[()].tobytes()
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+    return found
+
+
+@pytest.mark.parametrize("ending", ["keras", "weights.h5", "h5"])
+def test_files_of_keras_on_pytorch_are_read_and_restored(ending: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    environment = {**os.environ, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run([sys.executable, "-c", WRITER, ending], cwd=tmp_path, env=environment, check=True)
+    trained, untrained = tmp_path / f"trained.{ending}", tmp_path / f"untrained.{ending}"
+    expected = stored(trained)
+    assert ("int32", np.int32(4).tobytes()) in expected.values()  # two epochs of two batches
+    export_state(trained, tmp_path / "s.csv")
+    assert not restore_file(tmp_path / "s.csv", untrained, tmp_path / f"out.{ending}")
+    assert stored(tmp_path / f"out.{ending}") == expected
+
+
+def test_a_step_counter_of_another_backend_is_named(tmp_path: Path) -> None:
+    path = save(sequential(0, steps=3), tmp_path / "m.weights.h5")
+    with h5py.File(path, "r+") as file:
+        del file["optimizer/vars/0"]
+        file["optimizer/vars/0"] = np.int32(3)  # as on JAX and PyTorch
+    export_state(path, tmp_path / "s.csv")
+    model = sequential(1, steps=1)
+    with pytest.raises(StateError, match="optimizer/iteration: is int32 in the state and int64 in the model"):
+        load_state(tmp_path / "s.csv", model)
+    assert len(load_state(tmp_path / "s.csv", model, allow_partial=True)) == 1
+    assert int(model.optimizer.iterations) == 1
+    assert values(model.optimizer.variables[2:]) == values(sequential(0, steps=3).optimizer.variables[2:])
