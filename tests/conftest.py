@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from tb2csv.event_files.scanners import SCANNER_VARIABLE, SCANNERS
 
 if str(Path(__file__).parent) not in sys.path:
     sys.path.insert(0, str(Path(__file__).parent))
+
+# A shell starts its background jobs with interrupts ignored, and so would be the programs that the tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test has a time limit: machines are slow, or busy, and that says nothing of the code.
 settings.register_profile("tb2csv", deadline=None, suppress_health_check=[HealthCheck.too_slow])
