@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Read by the other scripts here: an environment of its own, for tb2csv as it is installed from a copy of the sources.
 #
-# Gives $venv, where the environment is, $sources, the copy, and $work, a folder for what is written; the last two are
-# removed at the end. These are scripts and no tests, because they fetch packages: the tests need no network.
+# Gives $venv, where the environment is to be, $sources, the copy, and $work, a folder for what is written; the last two
+# are removed at the end. These are scripts and no tests, because they fetch packages: the tests need no network.
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=.venv-$(basename "$0" .sh)
 work=$(mktemp -d "$PWD/$venv.XXXXXX")
@@ -14,4 +14,8 @@ sources=$work/source
 mkdir "$sources"
 tar -cf - --exclude='*.so' --exclude='*.c' --exclude=__pycache__ pyproject.toml setup.py MANIFEST.in README.md LICENSE tb2csv |
     tar -xf - -C "$sources"
-.venv/bin/python -m venv --clear "$venv"
+
+# new_environment [PYTHON]: makes $venv, empty, with the Python of the other tests if none is given.
+new_environment() {
+    "${1:-.venv/bin/python}" -m venv --clear "$venv"
+}

@@ -3,6 +3,7 @@
 # which `make test` has. The compiled scanner is left out here, so that the reference works in TensorBoard as well.
 set -eu
 . "$(dirname "$0")/apart.sh"
+new_environment
 
 # `name>=1.2` becomes `name==1.2.*`, as some of them never had a bare 1.2.
 sed -n '/^dependencies = \[/,/^\]/p; /^pandas = /p' pyproject.toml | grep -o '"[A-Za-z0-9-]*>=[0-9.]*' |

@@ -2,6 +2,7 @@
 # Where there is no C compiler, tb2csv installs all the same and its tables are the same, byte for byte.
 set -eu
 . "$(dirname "$0")/apart.sh"
+new_environment
 
 CC=/bin/false "$venv/bin/python" -m pip install --quiet "$sources"
 

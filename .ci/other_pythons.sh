@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# tb2csv works on an older and on a newer Python than the one of .venv, if they are installed: with pyenv, or as
+# python3.N on the PATH. The oldest that pyproject.toml admits is taken, and the newest. The tests are those that need
+# neither a browser nor pictures: pixels depend on the version of matplotlib, and Python 3.10 has an older one.
+set -eu
+. "$(dirname "$0")/apart.sh"
+
+minor_of() {
+    # A Python without a lock is left out: few packages have wheels for it. A shim of pyenv may start nothing.
+    "$1" -c 'import sys, sysconfig, venv, ensurepip
+if not sysconfig.get_config_var("Py_GIL_DISABLED"): print(sys.version_info.minor)' 2>/dev/null || true
+}
+
+own=$(minor_of .venv/bin/python)
+oldest=$(sed -n 's/^requires-python = ">=3\.\([0-9]*\)"$/\1/p' pyproject.toml)
+test -n "$own" && test -n "$oldest"
+
+# By minor version, the first that was found.
+declare -A found
+for candidate in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python $(compgen -c python3. | grep -E "^python3\.[0-9]+$" | sort -u); do
+    minor=$(minor_of "$candidate")
+    if [ -n "$minor" ] && [ "$minor" -ge "$oldest" ] && [ -z "${found[$minor]:-}" ]; then
+        found[$minor]=$candidate
+    fi
+done
+older=$(printf '%s\n' "${!found[@]}" | awk -v own="$own" '$1 < own' | sort -n | head -n 1)
+newer=$(printf '%s\n' "${!found[@]}" | awk -v own="$own" '$1 > own' | sort -n | tail -n 1)
+test -n "$older" || echo "other Pythons: none older than 3.$own is installed; skipped"
+test -n "$newer" || echo "other Pythons: none newer than 3.$own is installed; skipped"
+
+# Their packages are today's, which may warn of a Python that is older or newer than theirs.
+for minor in $older $newer; do
+    python=${found[$minor]}
+    echo "other Pythons: $("$python" --version)"
+    new_environment "$python"
+    "$venv/bin/python" -m pip install --quiet "$sources[pandas]" hypothesis pytest tensorboardX
+    "$venv/bin/pytest" -q -W ignore::DeprecationWarning tests/test_plugin_*.py tests/test_cli.py \
+        tests/test_against_protos.py tests/test_against_event_accumulator.py tests/test_damage.py \
+        tests/test_dataframes.py tests/test_formats.py tests/test_framing.py tests/test_growing_logs.py \
+        tests/test_hparams_table.py tests/test_layouts.py tests/test_logdir.py tests/test_output_folder.py \
+        tests/test_restarts.py tests/test_row_selection.py tests/test_scanner.py tests/test_subruns.py \
+        tests/test_tensor_protos.py "$@"
+    rm -rf "$venv"
+done
