@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import pytest
 from commands import run_here
 from event_files import audio, event, hparams_start, image, scalar, tensor, tensor_of, text, write_run
@@ -290,8 +291,9 @@ def test_hostile_names_stay_names(tmp_path: Path) -> None:
             assert not path.startswith("/")
             assert ".." not in path.split("/")
             assert not set('<>:"\\|?*\n\x00') & set(path)
-        rows = list(csv.reader(io.StringIO(files["index.csv"].decode(), newline="")))
-        assert not [cell for row in rows for cell in row if cell[:1] in {"=", "+", "-", "@", "\t", "\r"}]
+        # Not by csv, which refuses NUL before Python 3.11.
+        rows = pl.read_csv(files["index.csv"], has_header=False, infer_schema=False).rows()
+        assert not [cell for row in rows for cell in row if (cell or "")[:1] in {"=", "+", "-", "@", "\t", "\r"}]
         for tag in HOSTILE:
             body = {"runs": index["runs"][:1], "tags": [tag], "archive": False}
             assert shlex.split(tab.post("plan", body).json["command"])[0] == "tb2csv"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tb2csv.converted_tables import read_csv_tables
 from tb2csv.errors import OutputError
-from tb2csv.layouts.manifest import INDEX
 from tb2csv.layouts.places import HPARAMS_PATH
 from tb2csv.sinks.file_names import run_path, tag_path
 from tb2csv.sinks.formats import FORMATS
-from tb2csv.sinks.formulas import unescape_formula
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +31,8 @@ class SingleTable:
 
     def find(self, folder: Path) -> Path:
         """Return the table in a folder that was written; raises OutputError where there is none."""
-        with (folder / INDEX).open(encoding="utf-8", newline="") as file:
-            paths = [unescape_formula(row["path"]) for row in csv.DictReader(file) if row["kind"] == self.kind]
+        index = read_csv_tables(folder).index
+        paths: list[str] = index.filter(index["kind"] == self.kind)["path"].to_list()
         if not paths:
             message = "None of the values could be decoded, so there is no table; an archive has their bytes."
             raise OutputError(message)
