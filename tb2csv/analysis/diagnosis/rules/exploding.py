@@ -25,7 +25,11 @@ def _find_by_depth(network: Network, thresholds: Mapping[str, float]) -> pl.Data
     place = pl.int_range(1, pl.len() + 1).over(chain, order_by="order")
     rows = network.chains.with_columns((place > pl.len().over(chain) / 2).alias("is_rear"))
     rear = scale.filter(pl.col("is_rear") & (scale > 0)).median().over(chain)
-    ratio = pl.when(~pl.col("is_rear")).then(scale / rear)
+    # A trunk gets its gradient from any of its heads: only one of them is of its chain.
+    later = rows.group_by(chain).agg(scale.filter(scale > 0).median().alias("later")).sort(chain)
+    later = later.with_columns(pl.col("later").reverse().cum_max().reverse().shift(-1).over(MOMENT, order_by="chain"))
+    rows = rows.join(later, chain, "left", maintain_order="left")
+    ratio = pl.when(~pl.col("is_rear")).then(scale / pl.max_horizontal(rear, "later"))
     return streaks(rows, ratio >= thresholds["exploding_depth"], ratio, network.steps, "max")
 
 
