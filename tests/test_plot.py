@@ -588,7 +588,7 @@ def test_the_kind_is_the_first_that_is_there(tmp_path: Path, capsys: pytest.Capt
     log = SAMPLE_LOGS / "tf2"
     ran = run_here(capsys, "plot", log, "--tag", "*dense*", "-o", tmp_path / "p.svg")
     assert ran.stdout.startswith("24 values of 4 tags in 1 run")
-    assert ran.stderr == "tb2csv: there are other tags that match, 4 of tensors; --kind asks for these\n"
+    assert ran.stderr == "tb2csv: there are other tags that match, 4 of tensors; --kind selects these\n"
     ran = run_here(capsys, "plot", log, "--tag", "*dense*", "--kind", "tensors", "-o", tmp_path / "q.svg")
     assert "Euclidean norm" in (tmp_path / "q.svg").read_text(encoding="utf-8")
 
@@ -604,10 +604,14 @@ def test_the_kind_is_the_first_that_is_there(tmp_path: Path, capsys: pytest.Capt
             2,
             "The scalars cannot be drawn as 'ridges'; give one of curves, heatmap.",
         ),
-        (["-o", "p.png", "--style", "heatmap", "--log"], 2, "--log is for curves, and the scalars are to be drawn as"),
-        (["-o", "p.png", "--tag", "los"], 1, "the nearest tags are 'loss'"),
+        (
+            ["-o", "p.png", "--style", "heatmap", "--log"],
+            2,
+            "The scalars are drawn as heatmap, which can be neither smoothed nor logarithmic; leave out --log.",
+        ),
+        (["-o", "p.png", "--tag", "los"], 1, "No tag matches 'los'; the nearest are 'loss'"),
         (["-o", "p.png", "--tag", "notes*"], 1, "is of the kind text, of which there are no pictures"),
-        (["-o", "p.png", "--min-step", "1000"], 1, "No row of the tags that are asked for has a step that is"),
+        (["-o", "p.png", "--min-step", "1000"], 1, "No rows are left after selecting steps"),
         (["-o", "there.png"], 1, "there.png exists already; give another name, or --overwrite to replace it."),
         (["-o", "no/where.png"], 1, "No file can be made in no"),
     ],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import frictionless
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow.csv
@@ -15,6 +16,7 @@ from event_files import event, scalar, text, write_run
 from tables import read_schemas
 
 import tb2csv
+from tb2csv.model_state import export_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +44,18 @@ def test_duckdb_reads_names_of_tags_that_are_quoted_late(tmp_path: Path, tag: st
     rows = duckdb.sql(f"SELECT run, tag, value FROM '{tmp_path}/out/scalars.csv'").fetchall()  # noqa: S608
     assert rows[:: PLAIN_ROWS - 1] == [(".", "a", 1.5)] * 2
     assert rows[PLAIN_ROWS:] == [(".", tag, 2.5)]
+
+
+@pytest.mark.parametrize("name", LATE_CELLS)
+@pytest.mark.parametrize("style", ["elements", "tensors"])
+def test_duckdb_reads_names_of_tensors_that_are_quoted_late(tmp_path: Path, style: str, name: str) -> None:
+    count = 1 if style == "tensors" else PLAIN_ROWS
+    np.savez(tmp_path / "state.npz", **{"a": np.zeros(count), name: np.ones(1)})
+    export_state(tmp_path / "state.npz", tmp_path / "state.csv", style=style)
+    column = "tensor_name" if style == "tensors" else "parameter"
+    names = duckdb.sql(f"SELECT {column} FROM '{tmp_path}/state.csv'").fetchall()  # noqa: S608
+    assert names[0] == ("a",)
+    assert names[count:] == [(name,)]
 
 
 def test_only_tables_with_text_have_a_quoted_header(tmp_path: Path) -> None:

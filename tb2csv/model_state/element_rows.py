@@ -45,7 +45,8 @@ def write_element_rows(state: ModelState, file: IO[bytes]) -> None:
 
     layers: dict[str, int] = {}
     seen: dict[str, str] = {}
-    pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.String)).write_csv(file)
+    # Quoted, because DuckDB takes its first 20,480 rows for all: a name in quotes after them would be misread.
+    pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.String)).write_csv(file, quote_style="always")
     for tensor in state.tensors:
         other = seen.setdefault(element_identity(tensor), tensor.name)
         if other != tensor.name:

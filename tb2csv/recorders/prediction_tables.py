@@ -237,7 +237,9 @@ class _Table:
         if target is not None:
             columns["target"] = np.repeat(np.asarray(target).reshape(len(output), -1)[:, 0], repeats)
         frame = pl.DataFrame(columns | layout.after)
-        frame.write_csv(self._file, include_header=not self._rows)
+        if not self._rows:  # DuckDB misses quotes that come late, unless the header has some
+            frame.clear().write_csv(self._file, quote_style="always" if pl.String in frame.dtypes else "necessary")
+        frame.write_csv(self._file, include_header=False)
         self._rows += len(frame)
         self._names = tuple(frame.columns)
 
