@@ -113,12 +113,23 @@ def spark_columns(table: Any) -> dict[str, list[Any]]:
     return {name: [row[number] for row in rows] for number, name in enumerate(table.columns)}
 
 
+def sqlite_columns(cursor: Any) -> dict[str, list[Any]]:
+    """Return the columns; NaN and uint64 are text in SQLite."""
+    columns = {name: list(cells) for (name, *_), *cells in zip(cursor.description, *cursor.fetchall(), strict=True)}
+    for name, (dtype, _) in NUMBERS.items():
+        if name in columns:
+            kept = {"uint64": int}.get(dtype, float)
+            columns[name] = [kept(cell) if isinstance(cell, str) else cell for cell in columns[name]]
+    return columns
+
+
 #: The format that each call reads, and how its columns become lists.
 READERS: dict[str, tuple[str, Any]] = {
     "read_duckdb": ("csv", duckdb_columns),
     "read_polars": ("csv", lambda table: table.to_dict(as_series=False)),
     "read_pyarrow": ("csv", lambda table: {name: table[name].to_pylist() for name in table.column_names}),
     "read_pandas": ("csv", pandas_columns),
+    "read_sqlite": ("csv", sqlite_columns),
     "read_chdb": ("csv", arrow_columns),
     "read_spark": ("csv", spark_columns),
     "read_json_duckdb": ("jsonl", duckdb_columns),
