@@ -33,7 +33,7 @@ for minor in $older $newer; do
     python=${found[$minor]}
     echo "other Pythons: $("$python" --version)"
     new_environment "$python"
-    "$venv/bin/python" -m pip install --quiet "$sources[pandas]" hypothesis pytest tensorboardX
+    "$venv/bin/python" -m pip install --quiet "$sources[pandas]" hypothesis jinja2 pytest tensorboardX
     "$venv/bin/pytest" -q -W ignore::DeprecationWarning tests/test_plugin_*.py tests/test_cli.py \
         tests/test_against_protos.py tests/test_against_event_accumulator.py tests/test_damage.py \
         tests/test_dataframes.py tests/test_formats.py tests/test_framing.py tests/test_growing_logs.py \
