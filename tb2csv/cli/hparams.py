@@ -7,6 +7,7 @@ import typer
 from tb2csv.cli import options, table_output
 from tb2csv.cli.terminal import error_messages, exit_status, print_message, print_problems, progress
 from tb2csv.errors import LogdirError
+from tb2csv.messages import command_line_spelling, spelled
 
 
 def hparams(  # noqa: PLR0913, PLR0917 - one parameter for each option
@@ -47,6 +48,6 @@ def hparams(  # noqa: PLR0913, PLR0917 - one parameter for each option
             raise LogdirError(message)
         if not quiet:
             for note in trials.notes:
-                print_message(note)
+                print_message(spelled(note, command_line_spelling))
         table_output.write_table(trials.table, name, output, overwrite=overwrite, quiet=quiet)
         raise typer.Exit(status)

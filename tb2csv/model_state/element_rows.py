@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tb2csv.csv_pieces import append_csv
 from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import DTYPES, texts_from_json, texts_to_json
 from tb2csv.model_state.layer_numbers import STRUCTURE, structures
@@ -45,8 +46,7 @@ def write_element_rows(state: ModelState, file: IO[bytes]) -> None:
 
     layers: dict[str, int] = {}
     seen: dict[str, str] = {}
-    # Quoted, because DuckDB takes its first 20,480 rows for all: a name in quotes after them would be misread.
-    pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.String)).write_csv(file, quote_style="always")
+    append_csv(pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.String)), file, is_first=True)
     for tensor in state.tensors:
         other = seen.setdefault(element_identity(tensor), tensor.name)
         if other != tensor.name:
@@ -61,9 +61,8 @@ def write_element_rows(state: ModelState, file: IO[bytes]) -> None:
         }
         for columns in _element_columns(tensor):
             frame = pl.DataFrame(columns)
-            frame.select(*(pl.lit(value).alias(name) for name, value in facts.items()), pl.all()).write_csv(
-                file, include_header=False
-            )
+            rows = frame.select(*(pl.lit(value).alias(name) for name, value in facts.items()), pl.all())
+            append_csv(rows, file, is_first=False)
 
 
 def _element_columns(tensor: StateTensor) -> Iterator[dict[str, Any]]:

@@ -5,20 +5,19 @@ The list names the files by groups of variables. A group may lie in two files, s
 
 from __future__ import annotations
 
-import functools
 import json
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tb2csv.errors import StateError
 from tb2csv.model_state.hdf5_files import Source
 from tb2csv.model_state.hdf5_tensors import datasets, open_file
 from tb2csv.model_state.keras_weights_files import WeightsFile, numbered_tensors
-from tb2csv.whole_files import whole_folder
+from tb2csv.model_state.sharded_files import folder_of_shards, refuse_files_elsewhere
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from tb2csv.model_state.matching import Restoration
 
@@ -40,8 +39,7 @@ class ShardedWeights(WeightsFile):
 
     def output(self, out: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
         """Return a context that gives a folder to write to: all files are in it, under the names that they have."""
-        is_alike = functools.partial(_has_file, name=self._path.name)
-        return whole_folder(out, overwrite=overwrite, may_replace=is_alike, kind="a folder of such weights")
+        return folder_of_shards(out, self._path.name, "a folder of such weights", overwrite=overwrite)
 
     def write(self, place: Path, restoration: Restoration) -> None:
         """Write each file with its new values, and the list as it is."""
@@ -49,10 +47,6 @@ class ShardedWeights(WeightsFile):
         for shard in self._shards:
             self._write_copy(shard, place / shard.name, restoration)
         shutil.copyfile(self._path, place / self._path.name)
-
-
-def _has_file(folder: Path, name: str) -> bool:
-    return (folder / name).is_file()
 
 
 def _weight_map(path: Path) -> dict[str, list[str]]:
@@ -63,10 +57,7 @@ def _weight_map(path: Path) -> dict[str, list[str]]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"{path} is not a list of weights files that can be read ({error}); give the one that Keras saved."
         raise StateError(message) from error
-    for name in (name for names in found.values() for name in names):
-        if not isinstance(name, str) or not name or name != Path(name).name or "\\" in name:
-            message = f"{path} names {name!r}, which is not a file beside it; save the weights again."
-            raise StateError(message)
+    refuse_files_elsewhere(path, (name for names in found.values() for name in names), "weights")
     return found
 
 

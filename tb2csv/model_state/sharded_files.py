@@ -9,13 +9,14 @@ import functools
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import StateError
 from tb2csv.model_state.tensors import ModelState
 from tb2csv.whole_files import whole_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
     from tb2csv.model_state.holders import FileHolder
@@ -52,8 +53,7 @@ class ShardedFile:
 
     def output(self, out: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
         """Return a context that gives a folder to write to: all files are in it, under the names that they have."""
-        is_alike = functools.partial(_has_index, name=self._index.name)
-        return whole_folder(out, overwrite=overwrite, may_replace=is_alike, kind="a folder of such a model")
+        return folder_of_shards(out, self._index.name, "a folder of such a model", overwrite=overwrite)
 
     def write(self, place: Path, restoration: Restoration) -> None:
         """Write each file with its new values, and the index as it is."""
@@ -75,7 +75,20 @@ def _index(path: Path) -> Path:
     return found[0]
 
 
-def _has_index(folder: Path, name: str) -> bool:
+def folder_of_shards(out: Path, index: str, kind: str, *, overwrite: bool) -> AbstractContextManager[Path]:
+    """Return a context that gives a folder to make; ``out`` may only be replaced if it has an index of that name."""
+    is_alike = functools.partial(_has_file, name=index)
+    return whole_folder(out, overwrite=overwrite, may_replace=is_alike, kind=kind)
+
+
+def refuse_files_elsewhere(index: Path, names: Iterable[Any], what: str) -> None:
+    """Raise StateError if an index names anything but files beside it; ``what`` is to be saved again then."""
+    for name in names:
+        if not isinstance(name, str) or not name or name != Path(name).name or "\\" in name:
+            raise StateError(f"{index} names {name!r}, which is not a file beside it; save the {what} again.")
+
+
+def _has_file(folder: Path, name: str) -> bool:
     return (folder / name).is_file()
 
 
@@ -87,10 +100,7 @@ def _weight_map(index: Path) -> dict[str, str]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"{index} is not an index of a model's files ({error}); save the model again."
         raise StateError(message) from error
-    for name in pairs.values():
-        if not isinstance(name, str) or not name or name != Path(name).name or "\\" in name:
-            message = f"{index} names {name!r}, which is not a file beside it; save the model again."
-            raise StateError(message)
+    refuse_files_elsewhere(index, pairs.values(), "model")
     return pairs
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
+from tb2csv.csv_pieces import append_csv
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.input_arrays import open_inputs
 from tb2csv.recorders.predictors import predictor_of
@@ -237,9 +238,7 @@ class _Table:
         if target is not None:
             columns["target"] = np.repeat(np.asarray(target).reshape(len(output), -1)[:, 0], repeats)
         frame = pl.DataFrame(columns | layout.after)
-        if not self._rows:  # DuckDB misses quotes that come late, unless the header has some
-            frame.clear().write_csv(self._file, quote_style="always" if pl.String in frame.dtypes else "necessary")
-        frame.write_csv(self._file, include_header=False)
+        append_csv(frame, self._file, is_first=not self._rows)
         self._rows += len(frame)
         self._names = tuple(frame.columns)
 

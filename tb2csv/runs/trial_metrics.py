@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from tb2csv.errors import Tb2csvError
 from tb2csv.logdir import ROOT_RUN
+from tb2csv.messages import Message, advice
 from tb2csv.runs.subruns import ADD_HPARAMS, find_subruns, run_and_parents
 from tb2csv.selection import Selection, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
+    from tb2csv.messages import Note
     from tb2csv.runs.scalar_statistics import MetricSummary
     from tb2csv.runs.time_series import TimeSeries
 
@@ -105,7 +107,7 @@ class TrialMetrics:
         found = self._any_scalars() if has_patterns else self._default_scalars(named)
         known = list(dict.fromkeys((*named, *found)))
         self.chosen = known if selection is None or not chosen_runs else _matching(known, selection)
-        self.notes = [
+        self.notes: list[Note] = [
             *self._notes_on_missing([metric for metric in named if metric in set(self.chosen)], found),
             *self._notes_on_placeholders(),
             *(self._notes_on_shared_parents() if has_patterns else self._notes_on_silent_trials()),
@@ -163,16 +165,14 @@ class TrialMetrics:
         if only:
             yield f"hp_metric is only Lightning's placeholder -1 in {_trials(only)}"
 
-    def _notes_on_silent_trials(self) -> Iterator[str]:
+    def _notes_on_silent_trials(self) -> Iterator[Message]:
         silent = [run for run in self._runs if not any(self.find(run, metric) for metric in self.chosen)]
         above = [self._scalars.parents[run] for run in silent if run in self._scalars.parents]
         tags = sorted({tag for parent in dict.fromkeys(above) for tag in self._scalars.of_run(parent)})
         if tags:
             names = ", ".join(map(repr, tags[:_SHOWN]))
-            yield (
-                f"{_trials(len(above))} without metrics: tb2csv hparams --tag makes metrics of the scalars of the runs "
-                f"above, such as {names}"
-            )
+            fact = f"{_trials(len(above))} without metrics, but with scalars in the runs above, such as {names}"
+            yield Message(fact, (advice("{} of hparams makes metrics of them", "tag"),))
 
     def _notes_on_shared_parents(self) -> Iterator[str]:
         parents = [self._scalars.parents[run] for run in self._runs if run in self._scalars.parents]

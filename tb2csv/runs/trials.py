@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from tb2csv.messages import Note
     from tb2csv.runs.scalar_statistics import MetricSummary
     from tb2csv.runs.trial_metrics import LogScalars
     from tb2csv.selection import Selection
@@ -51,7 +52,7 @@ class Trials(NamedTuple):
     """The table of trials, and sentences on what it does not show."""
 
     table: pl.DataFrame
-    notes: list[str]
+    notes: list[Note]
 
 
 def trials(

@@ -1,8 +1,6 @@
 """CSV: UTF-8, comma, line feed, quotes only where needed, numbers as the shortest text that reads back.
 
-The header of a table that has columns of text is quoted, because such a table can have quoted cells. DuckDB decides by
-the first 20,480 rows whether there are quotes, and reads the header among them: without quotes there, it stops at a
-quoted cell that comes later, or takes the quotes for a part of the text.
+The header is quoted if the table has columns of text: see csv_pieces.py.
 
 polars writes the text, and compresses it. A piece that is appended to a compressed file is a gzip member, or a
 Zstandard frame, of its own; readers of both formats read one after the other.
@@ -14,6 +12,7 @@ import functools
 import io
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
+from tb2csv.csv_pieces import append_csv
 from tb2csv.sinks.formulas import escape_formula, escape_formulas
 from tb2csv.sinks.table_format import TIMESTAMP
 
@@ -50,15 +49,10 @@ class CsvFormat:
 
     def append(self, frame: pl.DataFrame, file: IO[bytes], *, is_first: bool) -> None:
         """Write rows to the end of a file, with a header where they are the first."""
-        import polars as pl
-
-        rows = escape_formulas(frame) if self.escapes_formulas else frame
-        has_text = pl.String in rows.dtypes
-        if is_first and has_text:
-            rows.clear().write_csv(file, quote_style="always", compression=self._compression, check_extension=False)
-        rows.write_csv(
+        append_csv(
+            escape_formulas(frame) if self.escapes_formulas else frame,
             file,
-            include_header=is_first and not has_text,
+            is_first=is_first,
             compression=self._compression,
             check_extension=False,
             datetime_format=TIMESTAMP,
