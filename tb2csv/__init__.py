@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from tb2csv import model_state, recorders  # noqa: F401 - attributes of this module, see __getattr__
-    from tb2csv.analysis.diagnosis.diagnosing import diagnose
+    from tb2csv.analysis.diagnosis.diagnose import diagnose
     from tb2csv.analysis.layer_errors import layer_error_table
-    from tb2csv.analysis.plots.picture import plot
+    from tb2csv.analysis.plots.plot import plot
     from tb2csv.analysis.reduction import reduce_runs
     from tb2csv.analysis.summaries import summarize
     from tb2csv.conversion import convert
     from tb2csv.converted_tables import ConvertedTables, read_csv_tables
     from tb2csv.dataframes import LogdirFrames, open_logdir
     from tb2csv.errors import Damage, DamagedError, DecodeError, LogdirError, OptionError, OutputError, Tb2csvError
-    from tb2csv.inspection import check, list_series
     from tb2csv.report import Report, __version__
     from tb2csv.runs.row_selection import RowSelection
     from tb2csv.selection import Selection
+    from tb2csv.series_listing import check, list_series
 
 __all__ = [
     "ConvertedTables",
@@ -67,13 +67,13 @@ _MODULES: Final = {
     "Selection": "selection",
     "Tb2csvError": "errors",
     "__version__": "report",
-    "check": "inspection",
+    "check": "series_listing",
     "convert": "conversion",
-    "diagnose": "analysis.diagnosis.diagnosing",
+    "diagnose": "analysis.diagnosis.diagnose",
     "layer_error_table": "analysis.layer_errors",
-    "list_series": "inspection",
+    "list_series": "series_listing",
     "open_logdir": "dataframes",
-    "plot": "analysis.plots.picture",
+    "plot": "analysis.plots.plot",
     "read_csv_tables": "converted_tables",
     "reduce_runs": "analysis.reduction",
     "summarize": "analysis.summaries",

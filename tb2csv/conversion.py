@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from tb2csv.decoders import DecodeOptions, load_polars
 from tb2csv.errors import UNREADABLE, DamagedError, LogdirError, OutputError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
-from tb2csv.executors import map_runs
-from tb2csv.layouts.joined_tables import write_joined_by_rows, write_joined_by_steps
 from tb2csv.layouts.manifest import TableEntry, write_manifest
-from tb2csv.layouts.places import HPARAMS_PATH, INDEX_PATH, NoJoin, StepJoin, TreePaths
-from tb2csv.layouts.run_tables import Member, Output, RunTables
-from tb2csv.layouts.table_shape import TableShape
+from tb2csv.layouts.output_options import OutputOptions
+from tb2csv.layouts.run_writer import HeldTable, Output, RunWriter
+from tb2csv.layouts.table_joins import write_joined_by_rows, write_joined_by_steps
+from tb2csv.layouts.table_paths import HPARAMS_PATH, INDEX_PATH, NoJoin, StepJoin, TreePaths
 from tb2csv.layouts.time_columns import TimeColumns
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.messages import advice
+from tb2csv.parallel import map_runs
 from tb2csv.report import Report, RunReport
+from tb2csv.runs.hparams_table import HparamsValue, trials
 from tb2csv.runs.merged_runs import ORIGINAL_RUN, MergedRun, families, with_parents
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scalar_statistics import read_metrics
-from tb2csv.runs.stored_runs import RowReader
+from tb2csv.runs.scanned_run import RowReader
 from tb2csv.runs.subruns import find_subruns, notes_on
 from tb2csv.runs.trial_metrics import LogScalars
-from tb2csv.runs.trials import HparamsValue, trials
 from tb2csv.selection import Selection
-from tb2csv.sinks.folder import TableFolder
-from tb2csv.sinks.held_rows import HeldRows
+from tb2csv.sinks.output_folder import OutputFolder
+from tb2csv.sinks.row_buffer import RowBuffer
 from tb2csv.sinks.table_writer import TableWriter
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from tb2csv.errors import Damage
     from tb2csv.runs.time_series import TimeSeries
-    from tb2csv.sinks.table_format import TextFormat, WholeFormat
+    from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
 
 
 class _ConvertedRun(NamedTuple):
@@ -48,7 +48,7 @@ class _ConvertedRun(NamedTuple):
     entries: list[TableEntry]
     stored: list[str]
     #: The tables whose rows are held until those of all runs are there.
-    members: list[Member]
+    members: list[HeldTable]
     #: The values of hyperparameters, each with the run that it was written to.
     hparams: list[HparamsValue]
     series: list[TimeSeries]
@@ -115,9 +115,9 @@ def convert(  # noqa: PLR0913 - the options of the command
     """
     selection, rows = selection or Selection(), rows or RowSelection()
     times = TimeColumns((time,) if isinstance(time, str) else tuple(time), relative_to)
-    shape = TableShape(layout, format, header, on_duplicate, times, escape_formulas, rows.sessions, merge_subruns)
+    shape = OutputOptions(layout, format, header, on_duplicate, times, escape_formulas, rows.sessions, merge_subruns)
     options = DecodeOptions(tensors)
-    folder = TableFolder(out, overwrite=overwrite)
+    folder = OutputFolder(out, overwrite=overwrite)
     found = logdir if isinstance(logdir, Logdir) else discover(logdir)
     check_apart(found, folder.out)
     runs = selection.choose_runs(found)
@@ -142,17 +142,17 @@ def convert(  # noqa: PLR0913 - the options of the command
 
     with folder:
         try:
-            converted = map_runs(convert_run, list(merged), workers=workers, on_bytes=on_bytes, meanwhile=load_polars)
+            converted = map_runs(convert_run, list(merged), workers=workers, on_bytes=on_bytes, warm_up=load_polars)
             report = Report([each.report for each in converted], found.damage)
             if not merge_subruns:
                 report.shared_notes = notes_on(find_subruns({each.report.run: each.series for each in converted}))
             report.refuse_other_files()
             if strict and report.damage:
-                _refuse_damage(report.damage[0])
+                _raise_damage(report.damage[0])
             if report.values_read and report.values_filtered == report.values_read:
                 if any(each.is_asked_for for each in converted):
-                    rows.refuse_nothing()
-                selection.refuse_nothing(series for each in converted for series in each.series)
+                    rows.raise_no_match()
+                selection.raise_no_match(series for each in converted for series in each.series)
             conversion.finish(converted, report)
         except OSError as error:
             if isinstance(error, (OutputError, LogdirError)):
@@ -163,7 +163,7 @@ def convert(  # noqa: PLR0913 - the options of the command
     return report
 
 
-def _refuse_damage(first: Damage) -> NoReturn:
+def _raise_damage(first: Damage) -> NoReturn:
     if first.kind == UNREADABLE:
         what = f"{first.path}: {first.detail}"
     else:
@@ -205,8 +205,8 @@ class _Conversion:
 
     def __init__(  # noqa: PLR0913 - what is read, how, and where it goes
         self,
-        shape: TableShape,
-        folder: TableFolder,
+        shape: OutputOptions,
+        folder: OutputFolder,
         runs: list[Run],
         names: list[str],
         original_series: dict[str, list[TimeSeries]],
@@ -225,14 +225,14 @@ class _Conversion:
         self._folder = folder
         self._runs = {run.name: run for run in runs}
         self._paths = TreePaths(names)
-        self._held = HeldRows(folder)
+        self._held = RowBuffer(folder)
         # One for each format and thread, so that small tables of many runs are written together.
         self._writers: dict[tuple[type, int], TableWriter] = {}
 
     def convert_run(self, reader: RunReader | RowReader | MergedRun) -> _ConvertedRun:
         """Read a run and write its tables, but for those that are joined with other runs'."""
         run = reader.run.name
-        tables = RunTables(self._output(self._shape.table_format), reader)
+        tables = RunWriter(self._output(self._shape.table_format), reader)
         report = tables.write()
         entries, members = tables.entries, tables.members
         if members and isinstance(self._shape.join, StepJoin):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from tb2csv.errors import Tb2csvError
 from tb2csv.layouts.manifest import INDEX, column_type
 from tb2csv.selection import nearest
-from tb2csv.sinks.folder import DATA_PACKAGE
-from tb2csv.sinks.formulas import unescape_formulas
+from tb2csv.sinks.formula_escaping import unescape_formulas
+from tb2csv.sinks.output_folder import DATA_PACKAGE
 
 if TYPE_CHECKING:
     import os

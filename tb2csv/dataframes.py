@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import numpy as np
 
+from tb2csv.concat_frames import fitted, joined, joint_schema
 from tb2csv.decoders import load_polars
 from tb2csv.errors import LogdirError, Tb2csvError
-from tb2csv.executors import map_runs
-from tb2csv.joined_frames import fitted, joined, joint_schema
 from tb2csv.logdir import Logdir, Run, discover
+from tb2csv.parallel import map_runs
 from tb2csv.report import Report, RunReport
 from tb2csv.runs.decoded_rows import UndecodableValue
-from tb2csv.runs.stored_runs import StoredRun
-from tb2csv.runs.stored_trials import stored_trials
+from tb2csv.runs.scanned_hparams import scanned_hparams
+from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.selection import KINDS, Selection, literal_pattern
 
 if TYPE_CHECKING:
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tb2csv.decoders import Piece
+    from tb2csv.decoders import TablePart
     from tb2csv.runs.decoded_rows import Rows, SeriesAccount
+    from tb2csv.runs.hparams_table import Trials
     from tb2csv.runs.row_selection import RowSelection
-    from tb2csv.runs.trials import Trials
 
 #: Runs, with those of their series that are asked for.
-_Chosen = list[tuple[StoredRun, "list[SeriesAccount]"]]
+_Chosen = list[tuple[ScannedRun, "list[SeriesAccount]"]]
 
 #: Gives the rows of some series of a run, or what tells their columns.
-_Read = Callable[[StoredRun, Callable[[Any], bool], "RowSelection | None"], Iterator["Rows | UndecodableValue"]]
+_Read = Callable[[ScannedRun, Callable[[Any], bool], "RowSelection | None"], Iterator["Rows | UndecodableValue"]]
 
 #: What chooses runs or tags: a shell pattern, several of them, or None for all.
 Pattern = str | Iterable[str] | None
@@ -73,7 +73,7 @@ class LogdirFrames:
         self._logdir: Logdir | None = None
         self._path = path
         self._workers = workers
-        self._runs: dict[str, StoredRun] = {}
+        self._runs: dict[str, ScannedRun] = {}
         self._lock = threading.RLock()
 
     @property
@@ -102,12 +102,12 @@ class LogdirFrames:
         with self._lock:
             self._logdir = discover(self._path)
             known = self._runs
-            runs = {run.name: known.get(run.name) or StoredRun(run) for run in self._logdir.runs}
+            runs = {run.name: known.get(run.name) or ScannedRun(run) for run in self._logdir.runs}
 
             def read(run: Run, passed: Callable[[int], None]) -> bool:
                 return runs[run.name].refresh(run, passed)
 
-            changes = map_runs(read, self._logdir.runs, workers=self._workers, on_bytes=on_bytes, meanwhile=load_polars)
+            changes = map_runs(read, self._logdir.runs, workers=self._workers, on_bytes=on_bytes, warm_up=load_polars)
             self._runs = runs
             self.report.refuse_other_files()
             return any(changes) or known.keys() != runs.keys()
@@ -232,14 +232,14 @@ class LogdirFrames:
         """Return the table of ``hparams`` together with notes on what it does not show; errors as of ``hparams``."""
         with self._lock:
             chosen = None if selection is None else {run.name for run in selection.choose_runs(self._scanned())}
-            return stored_trials(self._runs, chosen, selection)
+            return scanned_hparams(self._runs, chosen, selection)
 
     def choose(self, selection: Selection) -> _Chosen:
         """Return the runs that are asked for, with those of their series that are; errors as of ``series``."""
         return self._chosen(selection)
 
     def rows_of(
-        self, run: StoredRun, accounts: list[SeriesAccount], rows: RowSelection | None = None
+        self, run: ScannedRun, accounts: list[SeriesAccount], rows: RowSelection | None = None
     ) -> list[tuple[SeriesAccount, pl.DataFrame]]:
         """Return the rows of some series of a run, one series after the other, each in one part or in several."""
         with self._lock:
@@ -255,7 +255,7 @@ class LogdirFrames:
         from polars.io.plugins import register_io_source
 
         # Every series has one schema, but which ones have rows is not known before some are decoded.
-        samples = self._frames(chosen, rows, with_names=True, read=StoredRun.samples)
+        samples = self._frames(chosen, rows, with_names=True, read=ScannedRun.samples)
         schema = joint_schema((frame.schema for frame in samples), what)
 
         def read(
@@ -291,11 +291,11 @@ class LogdirFrames:
             for run, accounts in everything
         ]
         if not any(accounts for _, accounts in chosen) and (selection.tags or selection.kinds):
-            selection.refuse_nothing(account.series for _, accounts in everything for account in accounts)
+            selection.raise_no_match(account.series for _, accounts in everything for account in accounts)
         return [(run, accounts) for run, accounts in chosen if accounts]
 
     def _frames(
-        self, chosen: _Chosen, rows: RowSelection | None, *, with_names: bool, read: _Read = StoredRun.decode
+        self, chosen: _Chosen, rows: RowSelection | None, *, with_names: bool, read: _Read = ScannedRun.decode
     ) -> Iterator[pl.DataFrame]:
         """Yield the main tables of the chosen series; undecodable values are left out, as they are of tables."""
         for run, accounts in chosen:
@@ -329,7 +329,7 @@ def _patterns(pattern: Pattern) -> tuple[str, ...]:
 
 
 def _main_parts(
-    run: StoredRun, accounts: list[SeriesAccount], rows: RowSelection | None, read: _Read = StoredRun.decode
+    run: ScannedRun, accounts: list[SeriesAccount], rows: RowSelection | None, read: _Read = ScannedRun.decode
 ) -> list[tuple[SeriesAccount, pl.DataFrame]]:
     """Return the rows of each series, one series after the other, each in one part or in several."""
     parts: dict[int, list[pl.DataFrame]] = {id(account): [] for account in accounts}
@@ -370,7 +370,7 @@ def _named(tables: list[tuple[SeriesAccount, pl.DataFrame]]) -> pl.DataFrame:
     return names[of_row].hstack(frame) if len(frame) else names.clear().hstack(frame)
 
 
-def _with_data(piece: Piece) -> pl.DataFrame:
+def _with_data(piece: TablePart) -> pl.DataFrame:
     """Return the frame of a piece, with the bytes of stored files in the place of their paths.
 
     A path is a file's only within its series, and a piece may be of several: so a file is told by its value as well.

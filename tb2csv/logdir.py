@@ -160,16 +160,16 @@ def _is_event_file(name: str) -> bool:
 def _local_files(location: str, seen: _Seen, damage: list[Damage]) -> Iterator[EventFile]:
     root = Path(location)
     try:
-        is_folder, is_there = stat.S_ISDIR(root.stat().st_mode), True
+        is_folder, exists = stat.S_ISDIR(root.stat().st_mode), True
     except (FileNotFoundError, NotADirectoryError):
-        is_folder = is_there = False
+        is_folder = exists = False
     except OSError as error:
         message = f"{location} cannot be read ({error.strerror}); check its permissions."
         raise LogdirError(message) from error
-    if is_there and not is_folder:
+    if exists and not is_folder:
         yield EventFile(_readable(root.name), location)  # whatever it is called: what it is shows when it is read
         return
-    if not is_there:
+    if not exists:
         message = f"There is no folder {location}; give the folder that holds the TensorBoard logs."
         raise LogdirError(message)
     yield from _walk(root, seen, damage)

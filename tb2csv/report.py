@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tb2csv.errors import Damage
-    from tb2csv.event_files.event_file import FileAccount
+    from tb2csv.event_files.event_file import FileStats
     from tb2csv.messages import Note, Spelling
 
 __version__: Final = "0.1.0"
@@ -38,7 +38,7 @@ class RunReport:
     values_filtered: int = 0
     values_undecodable: int = 0
     tables: int = 0
-    sources: list[FileAccount] = field(default_factory=list)
+    sources: list[FileStats] = field(default_factory=list)
     undecodable: list[UndecodableEntry] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     #: How many values of each selected tag hold nothing, neither a payload nor plugin content.
@@ -106,7 +106,7 @@ class Report:
         return sum(run.tables for run in self.runs) + self.shared_tables
 
     @property
-    def sources(self) -> list[tuple[str, FileAccount]]:
+    def sources(self) -> list[tuple[str, FileStats]]:
         """The account of each event file, with its run."""
         return [(run.run, account) for run in self.runs for account in run.sources if not account.left_out]
 

@@ -105,7 +105,7 @@ class Selection:
         is_wanted = not getattr(self, what) or self._matchers[what].matches(name)
         return is_wanted and not self._matchers[f"exclude_{what}"].matches(name)
 
-    def refuse_nothing(self, series: Iterable[TimeSeries]) -> NoReturn:
+    def raise_no_match(self, series: Iterable[TimeSeries]) -> NoReturn:
         """Raise the error that none of these is asked for; it names what comes nearest."""
         known = list(series)
         if self.tags or self.exclude_tags:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 
 from tb2csv.errors import DecodeError
-from tb2csv.small_floats import SMALL_FLOATS, SmallFloat, values_of_codes
+from tb2csv.minifloats import SMALL_FLOATS, Minifloat, values_of_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ def _low_bits(bits: int) -> _Widen:
     return lambda values: values & mask if values.dtype.kind == "u" else ((values & mask) ^ sign) - sign
 
 
-def _small_float(layout: SmallFloat) -> _Widen:
+def _small_float(layout: Minifloat) -> _Widen:
     """Return what widens floats of 8 bits or fewer."""
     return lambda codes: values_of_codes(layout)[codes]
 
@@ -152,7 +152,7 @@ _NUMERIC: Final = {
     30: _Dtype("uint4", "u1", _INTS, _integers, _low_bits(4)),
     31: _Dtype("int2", "i1", _INTS, _integers, _low_bits(2)),
     32: _Dtype("uint2", "u1", _INTS, _integers, _low_bits(2)),
-    33: _Dtype("float4_e2m1fn", "u1", ("float8_val",), widen=_small_float(SmallFloat(2, 1, 1))),
+    33: _Dtype("float4_e2m1fn", "u1", ("float8_val",), widen=_small_float(Minifloat(2, 1, 1))),
 }
 _STRING: Final = 7
 _OTHER_NAMES: Final = {0: "invalid", _STRING: "string", 20: "resource", 21: "variant"}

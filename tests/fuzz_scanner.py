@@ -18,7 +18,7 @@ from typing import Any
 
 import google_crc32c
 
-from tb2csv.event_files.values import ScanStatus, ValueColumns, ValueForm
+from tb2csv.event_files.values import ScanStatus, ValueColumns, ValueSchema
 
 #: Bytes that mean something to the wire format: varints at their edges, field keys of every wire type, lengths.
 TELLING = bytes([0x00, 0x01, 0x02, 0x07, 0x08, 0x0A, 0x0B, 0x0C, 0x12, 0x22, 0x2A, 0x42, 0x4A, 0x7F, 0x80, 0xFE, 0xFF])
@@ -83,7 +83,7 @@ def scan_all(scanner: Any, data: bytes, capacity: int) -> int:
             break
         position += 16 + int.from_bytes(buffer[position : position + 8], "little")
     for row in range(columns.size):
-        ValueForm.from_key(forms.key(int(columns.form_id[row])))
+        ValueSchema.from_key(forms.key(int(columns.form_id[row])))
         start, length = int(columns.payload_offset[row]), int(columns.payload_length[row])
         if not 0 <= start <= start + length <= len(data):
             raise AssertionError((start, length, len(data)))

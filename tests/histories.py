@@ -9,7 +9,7 @@ from reading import MemorySource
 
 from tb2csv.event_files.event_file import EventFileReader, first_event
 from tb2csv.event_files.scanners import default_scanner
-from tb2csv.event_files.values import ValueForm
+from tb2csv.event_files.values import ValueSchema
 from tb2csv.runs.restarts import FileHistory, RunHistory
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def scan_run(folder: Path, *, chunk_size: int = 1 << 20) -> Scanned:
         assert reader.account.values == len(rows) - row
         files.append(FileHistory(row, head.wall_time, head.step, head.version, reader.account.marks))
     form_ids, steps, wall_times = zip(*rows, strict=True) if rows else ((), (), ())
-    keys = [ValueForm.from_key(forms.key(form_id)) for form_id in range(len(forms))]
+    keys = [ValueSchema.from_key(forms.key(form_id)) for form_id in range(len(forms))]
     tags = list(dict.fromkeys(form.tag.decode() for form in keys))
     history = RunHistory(
         np.array([tags.index(keys[form_id].tag.decode()) for form_id in form_ids], np.int32),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, EventFileReader, FileAccount
+from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, EventFileReader, FileStats
 from tb2csv.event_files.scanners import SCANNERS, Scanner
-from tb2csv.event_files.values import ValueForm
+from tb2csv.event_files.values import ValueSchema
 
 if TYPE_CHECKING:
     from tb2csv.event_files.values import FormTable, ValueBlock
@@ -39,7 +39,7 @@ class MemorySource:
 class Row(NamedTuple):
     """One summary value; numbers as bytes, so that NaN equals NaN and 0.0 does not equal -0.0."""
 
-    form: ValueForm
+    form: ValueSchema
     wall_time: bytes
     step: int
     scalar: bytes
@@ -56,7 +56,7 @@ class Reading(NamedTuple):
     """What became of an event file."""
 
     rows: list[Row]
-    account: FileAccount
+    account: FileStats
     #: Where the reader stopped.
     offset: int
     #: The keys of all forms, in the order of their numbers.
@@ -83,7 +83,7 @@ def rows_of(block: ValueBlock, forms: FormTable) -> list[Row]:
     contents = {row: bytes(block.bytes_at(offset, length)) for row, offset, length in columns.contents.tolist()}
     return [
         Row(
-            ValueForm.from_key(forms.key(int(columns.form_id[row]))),
+            ValueSchema.from_key(forms.key(int(columns.form_id[row]))),
             struct.pack("<d", columns.wall_time[row]),
             int(columns.step[row]),
             struct.pack("<d", columns.scalar[row]),

@@ -568,7 +568,7 @@ def test_an_unexpected_error_asks_to_be_reported(
         detail = "oops"
         raise ZeroDivisionError(detail)
 
-    monkeypatch.setattr("tb2csv.inspection.check", fail)
+    monkeypatch.setattr("tb2csv.series_listing.check", fail)
     ran = run("check", logdir)
     assert (ran.status, ran.stdout) == (1, "")
     assert ran.stderr == (
@@ -695,14 +695,14 @@ def test_a_full_disk(small_disk: Path, logdir: Path, tmp_path: Path, shape: str)
 _SLOWLY = """
 import signal, sys, time
 from tb2csv.cli import main
-from tb2csv.sinks.appending import AppendingSink
+from tb2csv.sinks.append_writer import AppendWriter
 signal.signal(signal.SIGINT, signal.default_int_handler)
-append = AppendingSink.append
+append = AppendWriter.append
 def slowly(*arguments):
     append(*arguments)
     print("writing", flush=True)
     time.sleep(0.1)
-AppendingSink.append = slowly
+AppendWriter.append = slowly
 main()
 """
 

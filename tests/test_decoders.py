@@ -41,10 +41,10 @@ from tensorboard.compat.proto.types_pb2 import DataType
 
 import tb2csv
 from tb2csv import decoders
-from tb2csv.decoders import DecodeOptions, decoder, histograms, media, one_by_one, scalars, stacks, tensors
-from tb2csv.decoders.one_by_one import Decoded
-from tb2csv.event_files.values import ValueBlock, ValueColumns, ValueForm, ValueKind, pack_row
-from tb2csv.layouts import run_tables
+from tb2csv.decoders import DecodeOptions, histograms, media, per_value, protocol, scalars, tensor_batches, tensors
+from tb2csv.decoders.per_value import Decoded
+from tb2csv.event_files.values import ValueBlock, ValueColumns, ValueKind, ValueSchema, pack_row
+from tb2csv.layouts import run_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,10 +68,10 @@ class small_pieces:  # noqa: N801 - used as a function
         self._patch = pytest.MonkeyPatch()
 
     def __enter__(self) -> None:
-        for module in (histograms, one_by_one, scalars, stacks, tensors):
-            self._patch.setattr(module, "PIECE_ROWS", self._rows)
+        for module in (histograms, per_value, scalars, tensor_batches, tensors):
+            self._patch.setattr(module, "PART_ROWS", self._rows)
         self._patch.setattr(histograms, "_BATCH", self._rows)
-        self._patch.setattr(run_tables, "_UNDECODABLE_BYTES", self._rows)
+        self._patch.setattr(run_writer, "_UNDECODABLE_BYTES", self._rows)
 
     def __exit__(self, *_: object) -> None:
         self._patch.undo()
@@ -137,13 +137,13 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return the rows of each piece that is going to be made, but for those that have none."""
     sizes: list[int] = []
 
-    def write_rows(tables: run_tables.RunTables, rows: Rows) -> None:
+    def write_rows(tables: run_writer.RunWriter, rows: Rows) -> None:
         if len(rows.piece.frame):
             sizes.append(len(rows.piece.frame))
         write(tables, rows)
 
-    write = run_tables.RunTables._write_rows
-    monkeypatch.setattr(run_tables.RunTables, "_write_rows", write_rows)
+    write = run_writer.RunWriter._write_rows
+    monkeypatch.setattr(run_writer.RunWriter, "_write_rows", write_rows)
     return sizes
 
 
@@ -194,7 +194,7 @@ def test_small_values_share_a_piece(name: str, made: list[int], tmp_path: Path) 
 
 def test_scalars_that_fit_into_a_piece_are_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[Any] = []
-    monkeypatch.setattr(decoder.Values, "take", lambda _, which: taken.append(which))
+    monkeypatch.setattr(protocol.Values, "take", lambda _, which: taken.append(which))
     with small_pieces(10):
         out = convert(tmp_path, *(event(scalar("x", step), step=step) for step in range(10)))
     assert column(out, "scalars/x.csv", "value") == [f"{step}.0" for step in range(10)]
@@ -206,7 +206,7 @@ def test_values_of_changing_shape_share_their_pieces(
     style: str, made: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For a frame costs more than a short value."""
-    monkeypatch.setattr(stacks, "PIECE_ROWS", 100)
+    monkeypatch.setattr(tensor_batches, "PART_ROWS", 100)
     values = [
         text("x", ["a"] * (step % 3 + 1)) if style == "text" else tensor("x", np.ones(step % 3 + 1))
         for step in range(90)
@@ -217,12 +217,12 @@ def test_values_of_changing_shape_share_their_pieces(
 
 def test_indices_are_made_for_a_piece_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cut tensor's take eight bytes for each dimension of an element, which is many times the tensor itself."""
-    monkeypatch.setattr(tensors, "PIECE_ROWS", 1000)
+    monkeypatch.setattr(tensors, "PART_ROWS", 1000)
     values: Any = SimpleNamespace(wall_time=np.zeros(1), step=np.zeros(1, np.int64))
     array = np.zeros((1, 100, 100, 100), np.uint8)
     tracemalloc.start()
     try:
-        rows = sum(len(piece.frame) for piece in tensors._elements(values, [stacks.Stack(0, 1, array)]))
+        rows = sum(len(piece.frame) for piece in tensors._elements(values, [tensor_batches.Stack(0, 1, array)]))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -237,11 +237,11 @@ def test_payloads_are_stacked_wherever_they_lie(starts: list[int], size: int) ->
     buffer = bytes(range(64))
     columns = ValueColumns()
     columns.extend(b"".join(pack_row(0, 0.0, 0, 0.0, 1000 + start, size) for start in starts))
-    form = ValueForm(b"t", ValueKind.TENSOR_CONTENT, DataType.Value("DT_UINT8"), (size,))
+    form = ValueSchema(b"t", ValueKind.TENSOR_CONTENT, DataType.Value("DT_UINT8"), (size,))
     rows = np.arange(len(starts))
-    values = decoder.Values(ValueBlock(columns, memoryview(buffer), 1000), rows, [form], lambda: rows, DecodeOptions())
-    (stack,) = stacks.stacks(values)
-    assert isinstance(stack, stacks.Stack)
+    values = protocol.Values(ValueBlock(columns, memoryview(buffer), 1000), rows, [form], lambda: rows, DecodeOptions())
+    (stack,) = tensor_batches.stacks(values)
+    assert isinstance(stack, tensor_batches.Stack)
     assert stack.array.tolist() == [list(buffer[start : start + size]) for start in starts]
 
 

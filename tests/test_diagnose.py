@@ -27,7 +27,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import parse_rows
 
-from tb2csv.analysis.diagnosis.diagnosing import Diagnosis, diagnose
+from tb2csv.analysis.diagnosis.diagnose import Diagnosis, diagnose
 from tb2csv.analysis.diagnosis.observations import observe
 from tb2csv.analysis.diagnosis.rules import RULES, THRESHOLDS
 from tb2csv.analysis.diagnosis.tag_families import FAMILIES, Quantity, TagFamilies, is_training_loss

@@ -9,7 +9,7 @@ import pytest
 from commands import run_here
 from event_files import event, file_name, scalar, simple_value, write_run
 
-from tb2csv.analysis.diagnosis.diagnosing import diagnose
+from tb2csv.analysis.diagnosis.diagnose import diagnose
 from tb2csv.analysis.diagnosis.rules import RULES
 from tb2csv.analysis.diagnosis.tag_families import TagFamilies, data_name, is_learning_rate, is_validation_loss
 

@@ -22,15 +22,15 @@ from tables import parse_lines, read_index, read_tree
 import tb2csv
 from tb2csv.cli import options
 from tb2csv.errors import OptionError
-from tb2csv.sinks import appending, held_rows
-from tb2csv.sinks.appending import AppendingSink, TableRows
+from tb2csv.sinks import append_writer, row_buffer
+from tb2csv.sinks.append_writer import AppendWriter, TableRows
 from tb2csv.sinks.csv import CsvFormat
-from tb2csv.sinks.folder import TableFolder
+from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
 from tb2csv.sinks.formats import FORMATS, choose_format
-from tb2csv.sinks.formulas import escape_formulas, unescape_formulas
-from tb2csv.sinks.held_rows import HeldRows
+from tb2csv.sinks.formula_escaping import escape_formulas, unescape_formulas
 from tb2csv.sinks.jsonl import JsonLinesFormat
-from tb2csv.sinks.table_format import TextFormat, WholeFormat
+from tb2csv.sinks.output_folder import OutputFolder
+from tb2csv.sinks.row_buffer import RowBuffer
 from tb2csv.sinks.table_writer import TableWriter
 
 if TYPE_CHECKING:
@@ -207,10 +207,10 @@ def test_tables_are_the_same_together_and_alone(
     assert isinstance(text_format, TextFormat)
     out = tmp_path_factory.mktemp("sink") / "out"
     expected: dict[str, bytes] = {}
-    with pytest.MonkeyPatch.context() as patch, TableFolder(out) as folder:
-        patch.setattr(appending, "_LARGE", large)
-        patch.setattr(appending, "_WAITING", waiting)
-        sink = AppendingSink(folder, text_format)
+    with pytest.MonkeyPatch.context() as patch, OutputFolder(out) as folder:
+        patch.setattr(append_writer, "_LARGE", large)
+        patch.setattr(append_writer, "_WAITING", waiting)
+        sink = AppendWriter(folder, text_format)
         for number, (frame, *cuts) in enumerate(pieces * 2):
             borders = [0, *sorted(min(cut, len(frame)) for cut in cuts), len(frame)]
             tables = [
@@ -247,10 +247,10 @@ def test_held_rows_come_back_in_their_order(  # noqa: PLR0913, PLR0917 - what is
     """Three tables of two sorts of columns, which share their pieces."""
     expected: list[list[tuple[int, str | None]]] = [[], [], []]
     numbers = itertools.count()
-    with pytest.MonkeyPatch.context() as patch, TableFolder(tmp_path_factory.mktemp("held") / "out") as folder:
-        patch.setattr(held_rows, "_BATCH_ROWS", rows)
-        patch.setattr(held_rows, "_SPARSE", sparse)
-        held = HeldRows(folder, budget)
+    with pytest.MonkeyPatch.context() as patch, OutputFolder(tmp_path_factory.mktemp("held") / "out") as folder:
+        patch.setattr(row_buffer, "_BATCH_ROWS", rows)
+        patch.setattr(row_buffer, "_SPARSE", sparse)
+        held = RowBuffer(folder, budget)
         for sizes in pieces:
             cells = [(next(numbers), None if size % 2 else "text") for size in sizes for _ in range(size)]
             bounds = [0, *itertools.accumulate(sizes)]
@@ -277,8 +277,8 @@ def test_held_rows_come_back_in_their_order(  # noqa: PLR0913, PLR0917 - what is
 def test_a_table_in_pieces_is_written_whole_from_files(tmp_path: Path) -> None:
     """In their order, also where there are more files than digits in a name."""
     pieces = [pl.DataFrame({"n": range(i * 10, i * 10 + 10), "t": [str(i)] * 10}) for i in range(23)]
-    with TableFolder(tmp_path / "out") as folder:
-        writer = TableWriter(folder, FORMATS["parquet"], HeldRows(folder))
+    with OutputFolder(tmp_path / "out") as folder:
+        writer = TableWriter(folder, FORMATS["parquet"], RowBuffer(folder))
         writer.write("many.parquet", pieces)
         writer.write("one.parquet", pieces[:1])
     assert pl.read_parquet(tmp_path / "out" / "many.parquet").equals(pl.concat(pieces))
@@ -289,11 +289,11 @@ def test_a_table_in_pieces_is_written_whole_from_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sparse", [1, 1 << 30])
 def test_the_name_of_a_folder_is_no_pattern(sparse: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that waited in its files are found: those of tables in pieces, and those that were too many to hold."""
-    monkeypatch.setattr(held_rows, "_SPARSE", sparse)
+    monkeypatch.setattr(row_buffer, "_SPARSE", sparse)
     pieces = [pl.DataFrame({"n": range(i * 10, i * 10 + 10)}) for i in range(3)]
     for name in ("out[1]", "{out,in}", "out"):
-        with TableFolder(tmp_path / "a[b]c" / name) as folder:
-            held = HeldRows(folder, budget=0)
+        with OutputFolder(tmp_path / "a[b]c" / name) as folder:
+            held = RowBuffer(folder, budget=0)
             for piece in pieces:
                 held.append(piece, [TableRows("x", 2, 7)])
             assert pl.concat(batch.frame for batch in held.batches(["x"])).equals(pl.concat(p[2:7] for p in pieces))

@@ -25,7 +25,7 @@ from reading import MemorySource
 
 from tb2csv.errors import BAD_LENGTH_CRC, BAD_PAYLOAD_CRC, LOST_FRAMING
 from tb2csv.event_files import framing
-from tb2csv.event_files.framing import MAX_PAYLOAD_SIZE, Effort, Recovery, find_frame, masked_crc
+from tb2csv.event_files.framing import MAX_PAYLOAD_SIZE, Recovery, SearchBudget, find_frame, masked_crc
 
 #: Three small records and their places.
 DATA = event_file([event(simple_value("a", 1.0), step=1), event(simple_value("b", 2.0), step=2)])
@@ -38,11 +38,11 @@ def masked(crc: int) -> int:
     return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
 
 
-def effort() -> Effort:
-    return Effort(1 << 30)
+def effort() -> SearchBudget:
+    return SearchBudget(1 << 30)
 
 
-def recover(data: bytes, offset: int = 0, patience: Effort | None = None) -> Recovery:
+def recover(data: bytes, offset: int = 0, patience: SearchBudget | None = None) -> Recovery:
     return framing.recover(MemorySource(data), offset, patience or effort())
 
 
@@ -140,7 +140,7 @@ def test_a_frame_before_a_damaged_one_is_found_by_its_payload() -> None:
 
 def test_what_cannot_be_afforded_is_not_summed_up() -> None:
     data = b"?" + frame(b"sound") + flip(DATA, 0)
-    little = Effort(4)
+    little = SearchBudget(4)
     assert find_frame(MemorySource(data), 0, little) == 1 + len(frame(b"sound")) + SECOND.start
     assert little.left == 4
 
@@ -266,7 +266,7 @@ def test_the_largest_length_may_be_unfinished() -> None:
 
 def test_a_claim_that_was_summed_up_in_vain_is_counted() -> None:
     data = head(1000) + frame(b"x") + frame(b"y") + b"?" * 2000
-    patience = Effort(10_000)
+    patience = SearchBudget(10_000)
     recovery = recover(data, 0, patience)
     assert recovery[:2] == (12, LOST_FRAMING)
     assert patience.left == 10_000 - (12 + 1000 + 4 - 12)

@@ -9,9 +9,9 @@ import pytest
 from event_files import event, event_file, file_name, frames, simple_value, write_run
 
 import tb2csv
-from tb2csv.executors import ahead
 from tb2csv.logdir import discover
-from tb2csv.tensorboard_plugin.counted_run import CountedRun
+from tb2csv.parallel import ahead
+from tb2csv.tensorboard_plugin.run_counts import CountedRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,8 @@ from event_files import event, scalar, write_run
 
 import tb2csv
 from tb2csv.analysis import summaries
-from tb2csv.executors import map_runs
-from tb2csv.sinks.appending import AppendingSink
+from tb2csv.parallel import map_runs
+from tb2csv.sinks.append_writer import AppendWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,8 +59,8 @@ def test_conversion_ends_within_some_chunks_and_leaves_nothing(tmp_path: Path, m
     out.parent.mkdir()
     tb2csv.convert(tmp_path / "logs", out)
     before = (out / "index.csv").read_bytes()
-    append = Interrupting(AppendingSink.append)
-    monkeypatch.setattr(AppendingSink, "append", lambda *arguments: append(*arguments))  # noqa: PLW0108 - a method
+    append = Interrupting(AppendWriter.append)
+    monkeypatch.setattr(AppendWriter, "append", lambda *arguments: append(*arguments))  # noqa: PLW0108 - a method
     with pytest.raises(KeyboardInterrupt):
         tb2csv.convert(tmp_path / "logs", out, overwrite=True, chunk_size=60)
     assert append.calls < CHUNKS / 2

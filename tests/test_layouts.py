@@ -38,10 +38,10 @@ from tb2csv import conversion
 from tb2csv.cli.options import Duplicate, Layout
 from tb2csv.errors import OptionError, OutputError, Tb2csvError
 from tb2csv.layouts import wide_rows
-from tb2csv.layouts.places import LAYOUTS
-from tb2csv.sinks import held_rows
+from tb2csv.layouts.table_paths import LAYOUTS
+from tb2csv.sinks import row_buffer
 from tb2csv.sinks.formats import FORMATS
-from tb2csv.sinks.held_rows import HeldRows
+from tb2csv.sinks.row_buffer import RowBuffer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,10 +156,10 @@ def test_rows_that_are_spilled_are_the_same(  # noqa: PLR0913, PLR0917 - what is
     logdir = next(iter(trees))
     tb2csv.convert(logdir, tmp_path / "memory", layout=layout, format=format_name)
     spilled: list[int] = []
-    store = HeldRows._store
-    monkeypatch.setattr(HeldRows, "_store", lambda self, frame: spilled.append(len(frame)) or store(self, frame))
-    monkeypatch.setattr(conversion, "HeldRows", functools.partial(HeldRows, budget=budget))
-    monkeypatch.setattr(held_rows, "_BATCH_ROWS", batch)
+    store = RowBuffer._store
+    monkeypatch.setattr(RowBuffer, "_store", lambda self, frame: spilled.append(len(frame)) or store(self, frame))
+    monkeypatch.setattr(conversion, "RowBuffer", functools.partial(RowBuffer, budget=budget))
+    monkeypatch.setattr(row_buffer, "_BATCH_ROWS", batch)
     monkeypatch.setattr(wide_rows, "_RANGE_VALUES", values)
     tb2csv.convert(logdir, tmp_path / "spilled", layout=layout, format=format_name, chunk_size=2000)
     assert bool(spilled) == ((layout, format_name) != ("tree", "csv"))
@@ -330,8 +330,8 @@ def test_wide_is_an_outer_join_of_random_steps(  # noqa: PLR0913, PLR0917 - what
     events = [event(scalar(tag, number), step=step, wall_time=time) for step, tag, number, time in values]
     write_run(folder / "logs", *events)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conversion, "HeldRows", functools.partial(HeldRows, budget=budget))
-        patch.setattr(held_rows, "_BATCH_ROWS", batch)
+        patch.setattr(conversion, "RowBuffer", functools.partial(RowBuffer, budget=budget))
+        patch.setattr(row_buffer, "_BATCH_ROWS", batch)
         patch.setattr(wide_rows, "_SAMPLED", 2)
         patch.setattr(wide_rows, "_RANGE_VALUES", 2 * most)
         report = tb2csv.convert(folder / "logs", folder / "wide", layout="wide", on_duplicate=keep)

@@ -19,7 +19,7 @@ from tb2csv.errors import OutputError, StateError
 from tb2csv.model_state import STYLES, ModelState, StateTensor, read_state, write_state
 from tb2csv.model_state.csv_cells import read_cell, scan_rows
 from tb2csv.model_state.dtypes import DTYPES
-from tb2csv.model_state.number_text import numbers_to_text, text_to_numbers, widest
+from tb2csv.model_state.number_codec import numbers_to_text, text_to_numbers, widest
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ from tensorboard.compat.proto.types_pb2 import DataType
 from tb2csv.errors import StateError
 from tb2csv.event_files.scanners import SCANNERS
 from tb2csv.model_state import STYLES, diff_states, export_state, read_state, restore_file, state_of
-from tb2csv.recorded_states import recorded_state
+from tb2csv.state_from_logs import recorded_state
 
 ARRAYS = hnp.arrays(
     st.one_of(

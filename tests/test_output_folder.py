@@ -22,17 +22,17 @@ from hypothesis import strategies as st
 
 import tb2csv
 from tb2csv import conversion
+from tb2csv.atomic_files import whole_file
 from tb2csv.errors import OutputError
-from tb2csv.executors import ahead, map_runs
-from tb2csv.layouts.run_tables import RunTables
+from tb2csv.layouts.run_writer import RunWriter
 from tb2csv.logdir import Run, discover
+from tb2csv.parallel import ahead, map_runs
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.selection import Selection
-from tb2csv.sinks import appending
-from tb2csv.sinks.appending import AppendingSink, TableRows
+from tb2csv.sinks import append_writer
+from tb2csv.sinks.append_writer import AppendWriter, TableRows
 from tb2csv.sinks.csv import CsvFormat
-from tb2csv.sinks.folder import TableFolder
-from tb2csv.whole_files import whole_file
+from tb2csv.sinks.output_folder import OutputFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +74,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_the_folder_appears_when_it_is_whole(out: Path) -> None:
-    with TableFolder(out) as folder:
+    with OutputFolder(out) as folder:
         with folder.open(FILE) as file:
             file.write(b"text")
         assert not out.exists()
@@ -86,7 +86,7 @@ def test_the_folder_appears_when_it_is_whole(out: Path) -> None:
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, OSError])
 def test_an_exception_leaves_nothing(out: Path, error: type[BaseException]) -> None:
     def interrupted() -> NoReturn:
-        with TableFolder(out) as folder, folder.open(FILE) as file:
+        with OutputFolder(out) as folder, folder.open(FILE) as file:
             file.write(b"text")
             raise error
 
@@ -101,15 +101,15 @@ def test_an_exception_leaves_nothing(out: Path, error: type[BaseException]) -> N
 def test_an_exception_in_a_worker_leaves_nothing(
     logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch, failing: str, workers: int
 ) -> None:
-    write = RunTables.write
+    write = RunWriter.write
 
-    def write_or_fail(tables: RunTables) -> RunReport:
+    def write_or_fail(tables: RunWriter) -> RunReport:
         report = write(tables)
         if report.run == failing:
             raise ZeroDivisionError(failing)
         return report
 
-    monkeypatch.setattr(RunTables, "write", write_or_fail)
+    monkeypatch.setattr(RunWriter, "write", write_or_fail)
     with pytest.raises(ZeroDivisionError, match=failing):
         tb2csv.convert(logdir, out, workers=workers)
     assert not out.exists()
@@ -123,7 +123,7 @@ def no_space(*_: object, **__: object) -> NoReturn:
 @pytest.mark.parametrize("when", ["tables", "manifest"])
 def test_a_full_disk_is_an_output_error(logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     if when == "tables":
-        monkeypatch.setattr(AppendingSink, "append", no_space)
+        monkeypatch.setattr(AppendWriter, "append", no_space)
     else:
         monkeypatch.setattr(conversion, "write_manifest", no_space)
     with pytest.raises(OutputError, match=r"could not be written .*No space left on device.*; nothing was changed"):
@@ -272,7 +272,7 @@ def test_odd_names_of_the_folder(logdir: Path, out: Path) -> None:
 
 def test_a_relative_place_stays_where_it_was(logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(out.parent)
-    with TableFolder("out") as folder:
+    with OutputFolder("out") as folder:
         monkeypatch.chdir(logdir)
         folder.append(FILE, b"text")
     assert tree(out) == {FILE: b"text"}
@@ -325,11 +325,11 @@ def test_an_error_keeps_the_earlier_conversion(logdir: Path, out: Path, monkeypa
     assert beside(out) == []
 
 
-def fill(out: Path, *, meanwhile: Callable[[], object] = lambda: None) -> None:
+def fill(out: Path, *, warm_up: Callable[[], object] = lambda: None) -> None:
     """Replace an earlier conversion, if there is one."""
-    with TableFolder(out, overwrite=True) as folder:
+    with OutputFolder(out, overwrite=True) as folder:
         folder.append(FILE, b"new")
-        meanwhile()
+        warm_up()
 
 
 @pytest.mark.parametrize("error", [OSError(16, "Device or resource busy"), KeyboardInterrupt(), SystemExit(143)])
@@ -360,7 +360,7 @@ def test_what_appeared_in_the_meantime_is_not_replaced(out: Path) -> None:
         (out / "notes.txt").write_text("mine")
 
     with pytest.raises(OutputError):
-        fill(out, meanwhile=appear)
+        fill(out, warm_up=appear)
     assert tree(out) == {"notes.txt": b"mine"}
     assert beside(out) == []
 
@@ -484,7 +484,7 @@ def test_threads_that_cannot_be_started_are_not_needed(available: int, monkeypat
 #: An interpreter that ends while a thread of its own has runs read; what reads them ends when it is told to.
 ENDING = """
 import atexit, sys, threading, time
-from tb2csv.executors import Cancelled, map_runs
+from tb2csv.parallel import Cancelled, map_runs
 
 ends, has_begun, has_ended = threading.Event(), threading.Event(), threading.Event()
 
@@ -608,10 +608,10 @@ def test_tables_are_the_same_text_together_and_alone(
 ) -> None:
     out = tmp_path_factory.mktemp("sink") / "out"
     expected: dict[str, list[pl.DataFrame]] = {}
-    with pytest.MonkeyPatch.context() as patch, TableFolder(out) as folder:
-        patch.setattr(appending, "_LARGE", large)
-        patch.setattr(appending, "_WAITING", waiting)
-        sink = AppendingSink(folder, CsvFormat())
+    with pytest.MonkeyPatch.context() as patch, OutputFolder(out) as folder:
+        patch.setattr(append_writer, "_LARGE", large)
+        patch.setattr(append_writer, "_WAITING", waiting)
+        sink = AppendWriter(folder, CsvFormat())
         for piece, (frame, bounds) in list(enumerate(pieces)) * chunks:
             tables = [TableRows(f"t{piece}/{i}.csv", *rows) for i, rows in enumerate(bounds)]
             sink.append(frame, tables)
@@ -627,8 +627,8 @@ def test_the_text_reads_back(tmp_path_factory: pytest.TempPathFactory, drawn: tu
     """Python's csv module finds as many rows and cells as there are, and strings unchanged."""
     frame, _ = drawn
     out = tmp_path_factory.mktemp("sink") / "out"
-    with TableFolder(out) as folder:
-        sink = AppendingSink(folder, CsvFormat())
+    with OutputFolder(out) as folder:
+        sink = AppendWriter(folder, CsvFormat())
         sink.append(frame, [TableRows("t.csv", 0, len(frame))])
         sink.flush()
     rows = list(csv.reader(io.StringIO((out / "t.csv").read_bytes().decode(), newline="")))

@@ -24,20 +24,21 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from tb2csv.analysis.plots import heat_maps, picture, positions, styles
+from tb2csv.analysis.plots import heat_maps, styles, x_axis
+from tb2csv.analysis.plots import plot as plot_module
 from tb2csv.analysis.plots.curves import NAMED, draw_curves
 from tb2csv.analysis.plots.drawing_options import DrawingOptions
+from tb2csv.analysis.plots.figure import MOST_PANELS, drawing
 from tb2csv.analysis.plots.heat_maps import draw_heat_map
 from tb2csv.analysis.plots.histogram_bins import Histograms
-from tb2csv.analysis.plots.histogram_pictures import draw_histogram_map, draw_ridges
+from tb2csv.analysis.plots.histogram_plots import draw_histogram_map, draw_ridges
 from tb2csv.analysis.plots.names import common_ending, common_folders, drawable, labels
-from tb2csv.analysis.plots.picture import plot
+from tb2csv.analysis.plots.plot import plot
 from tb2csv.analysis.plots.plotted_series import PlottedSeries, PlottedValues, read_values
-from tb2csv.analysis.plots.positions import short_number
 from tb2csv.analysis.plots.run_colours import PALETTE, run_colours
-from tb2csv.analysis.plots.sheet import MOST_PANELS, drawing
 from tb2csv.analysis.plots.smoothing import smoothed
 from tb2csv.analysis.plots.thinning import line
+from tb2csv.analysis.plots.x_axis import short_number
 from tb2csv.dataframes import open_logdir
 from tb2csv.errors import OptionError, OutputError, Tb2csvError
 from tb2csv.selection import Selection
@@ -255,7 +256,7 @@ def test_values_whose_times_are_no_dates_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("longest", "unit"), [(100, "seconds"), (1000, "minutes"), (20_000, "hours"), (1e6, "days")])
 def test_the_unit_of_relative_times_fits(longest: float, unit: str) -> None:
-    assert positions.positions("relative").fitted(longest).title.endswith(f"({unit})")
+    assert x_axis.positions("relative").fitted(longest).title.endswith(f"({unit})")
 
 
 # What is drawn
@@ -269,7 +270,7 @@ def drawn() -> Any:
 
 def options_of(values: PlottedValues, **more: Any) -> DrawingOptions:
     runs = dict.fromkeys(each.run for each in (*values.series, *values.histograms))
-    return DrawingOptions(positions.positions("step"), dict(zip(runs, PALETTE * 20, strict=False)), **more)
+    return DrawingOptions(x_axis.positions("step"), dict(zip(runs, PALETTE * 20, strict=False)), **more)
 
 
 @pytest.mark.usefixtures("drawn")
@@ -564,8 +565,8 @@ def test_the_users_settings_of_matplotlib_are_neither_used_nor_changed(tmp_path:
 
 
 def test_the_registries_agree() -> None:
-    assert set(picture._DRAWN_BY) == {(kind, style) for kind, names in styles.STYLES.items() for style in names}
-    assert set(positions._KINDS) == set(styles.POSITIONS)
+    assert set(plot_module._DRAWN_BY) == {(kind, style) for kind, names in styles.STYLES.items() for style in names}
+    assert set(x_axis._KINDS) == set(styles.POSITIONS)
 
 
 def test_the_help_says_which_styles_there_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Exports from the tab: the same bytes as the command line's, whatever the client does meanwhile."""
+"""Exports from the tab: the same bytes as the command line's, whatever the client does."""
 
 from __future__ import annotations
 
@@ -534,7 +534,7 @@ def test_exports_do_not_go_where_event_files_are_looked_for(tmp_path: Path, monk
     elsewhere = tmp_path / "cache"
     elsewhere.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "logs"))
-    monkeypatch.setattr("tb2csv.tensorboard_plugin.work_folders.SHARED", str(tmp_path / "logs" / "run"))
+    monkeypatch.setattr("tb2csv.tensorboard_plugin.export_folders.SHARED", str(tmp_path / "logs" / "run"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(elsewhere))
     write_run(tmp_path / "logs" / "run", event(scalar("loss", 1)))
     for tab in tab_of(tmp_path / "logs"):

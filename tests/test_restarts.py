@@ -29,7 +29,7 @@ from tensorboardX import SummaryWriter
 
 from tb2csv.event_files.event_file import EventFileReader, first_event
 from tb2csv.event_files.scanners import SCANNERS
-from tb2csv.event_files.values import Mark, ValueKind
+from tb2csv.event_files.values import SessionMark, ValueKind
 from tb2csv.runs.restarts import (
     RESTART_POLICIES,
     BriefHistory,
@@ -73,9 +73,9 @@ def history(
 
 
 def file(
-    row: int = 0, *starts: Start, wall_time: float = 0.5, version: float | None = 2.0, marks: Sequence[Mark] = ()
+    row: int = 0, *starts: Start, wall_time: float = 0.5, version: float | None = 2.0, marks: Sequence[SessionMark] = ()
 ) -> FileHistory:
-    made = [Mark(place, step, is_start=True, has_summary=False) for place, step in starts]
+    made = [SessionMark(place, step, is_start=True, has_summary=False) for place, step in starts]
     return FileHistory(row, wall_time, 0, version, [*made, *marks])
 
 
@@ -165,7 +165,7 @@ def test_of_several_starts_each_purges() -> None:
 
 
 def test_a_mark_that_is_no_start_purges_nothing() -> None:
-    stop = Mark(3, 0, is_start=False, has_summary=False)
+    stop = SessionMark(3, 0, is_start=False, has_summary=False)
     largest = np.iinfo(np.int64).max
     assert rows(purge(history([0, 1, largest, 0], file(marks=[stop])))) == [0, 1, 2, 3]
     assert rows(purge(history([0, largest, 1, 0], file(0, (1, 0), marks=[stop])))) == [1, 2, 3]
@@ -363,7 +363,7 @@ def test_few_rows_tell_how_many_sessions_there_are(plans: list[_FilePlan], data:
 # From event files
 
 
-def marks_of(data: bytes, scanner: str) -> list[Mark]:
+def marks_of(data: bytes, scanner: str) -> list[SessionMark]:
     """Return the marks of a file, which are the same for every size of chunk."""
     found = [read(data, scanner, chunk_size=chunk_size).account.marks for chunk_size in (1 << 20, 64)]
     assert found[0] == found[1]
@@ -388,31 +388,31 @@ def test_every_event_without_values_is_a_mark_but_for_the_first_with_the_version
         ]
     )
     assert marks_of(data, scanner) == [
-        Mark(0, 4, is_start=True, has_summary=False),
-        Mark(2, 1, is_start=False, has_summary=False),
-        Mark(2, 6, is_start=False, has_summary=True),
-        Mark(3, 7, is_start=False, has_summary=False),
-        Mark(3, 8, is_start=False, has_summary=False),
-        Mark(3, 0, is_start=False, has_summary=False),
-        Mark(4, 9, is_start=True, has_summary=False),
+        SessionMark(0, 4, is_start=True, has_summary=False),
+        SessionMark(2, 1, is_start=False, has_summary=False),
+        SessionMark(2, 6, is_start=False, has_summary=True),
+        SessionMark(3, 7, is_start=False, has_summary=False),
+        SessionMark(3, 8, is_start=False, has_summary=False),
+        SessionMark(3, 0, is_start=False, has_summary=False),
+        SessionMark(4, 9, is_start=True, has_summary=False),
     ]
 
 
 def test_a_first_event_that_tells_no_version_is_a_mark(scanner: str) -> None:
-    assert marks_of(frames([start(3)]), scanner) == [Mark(0, 3, is_start=True, has_summary=False)]
-    assert marks_of(frames([event(step=3)]), scanner) == [Mark(0, 3, is_start=False, has_summary=False)]
+    assert marks_of(frames([start(3)]), scanner) == [SessionMark(0, 3, is_start=True, has_summary=False)]
+    assert marks_of(frames([event(step=3)]), scanner) == [SessionMark(0, 3, is_start=False, has_summary=False)]
 
 
 def test_a_start_is_seen_where_its_record_is_damaged_but_kept(scanner: str) -> None:
     a, b = event(simple_value("a", 1)), event(simple_value("b", 1))
     damaged = with_length_crc_broken(event_file([a, start(4, wall_time=1.5), b]), 2)
-    assert marks_of(damaged, scanner) == [Mark(1, 4, is_start=True, has_summary=False)]
+    assert marks_of(damaged, scanner) == [SessionMark(1, 4, is_start=True, has_summary=False)]
     assert len(read(damaged, scanner).account.damage) == 1
 
 
 def test_a_broken_session_log_starts_nothing(scanner: str) -> None:
     data = frames([file_version().SerializeToString(), number_field(2, 5) + field(7, b"\xff")])
-    assert marks_of(data, scanner) == [Mark(0, 5, is_start=False, has_summary=False)]
+    assert marks_of(data, scanner) == [SessionMark(0, 5, is_start=False, has_summary=False)]
 
 
 def test_marks_of_what_is_read_later_count_on_from_what_was_read_before(scanner: str) -> None:

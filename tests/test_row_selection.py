@@ -16,7 +16,7 @@ from tables import read_index, read_tree
 import tb2csv
 from tb2csv.event_files.values import ValueKind
 from tb2csv.runs.restarts import RESTART_POLICIES, FileHistory, RunHistory
-from tb2csv.runs.stored_runs import StoredRun
+from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.selection import RESTARTS
 
 
@@ -161,14 +161,14 @@ def test_a_file_that_goes_between_the_readings_costs_its_own_values(
     tensors = [event(tensor("x", np.ones(2), None), simple_value("l", 1.0), step=step) for step in range(3)]
     gone = write_run(tmp_path / "logs" / "a", *tensors)
     write_run(tmp_path / "logs" / "b", *tensors)
-    decode = StoredRun.decode
+    decode = ScannedRun.decode
 
-    def after_it_is_gone(run: StoredRun, *args: Any, **more: Any) -> Any:
+    def after_it_is_gone(run: ScannedRun, *args: Any, **more: Any) -> Any:
         if run.run.name == "a":  # runs are read side by side
             gone.unlink()
         return decode(run, *args, **more)
 
-    monkeypatch.setattr(StoredRun, "decode", after_it_is_gone)
+    monkeypatch.setattr(ScannedRun, "decode", after_it_is_gone)
     report = tb2csv.convert(tmp_path / "logs", tmp_path / "out", rows=tb2csv.RowSelection(min_step=1))
     assert (report.values_read, report.values_written, report.values_filtered) == (12, 6, 4)
     assert report.values_undecodable == 2

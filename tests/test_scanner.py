@@ -49,7 +49,7 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
 from tb2csv.event_files.event_file import EventFileReader, first_event
 from tb2csv.event_files.scanners import SCANNERS
-from tb2csv.event_files.values import COLUMN_NAMES, ScanStatus, ValueColumns, ValueForm, ValueKind
+from tb2csv.event_files.values import COLUMN_NAMES, ScanStatus, ValueColumns, ValueKind, ValueSchema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,11 +82,11 @@ def expected_rows(message: Event) -> list[Row]:
     )
     for payload, tag, kind in graphs:
         if payload or (kind == ValueKind.RUN_METADATA and message.HasField("tagged_run_metadata")):
-            made.append(_row(message, ValueForm(tag.encode(), kind), payload=payload))
+            made.append(_row(message, ValueSchema(tag.encode(), kind), payload=payload))
     return made
 
 
-def _row(message: Event, form: ValueForm, number: float = float("nan"), payload: bytes = b"") -> Row:
+def _row(message: Event, form: ValueSchema, number: float = float("nan"), payload: bytes = b"") -> Row:
     return Row(form, struct.pack("<d", message.wall_time), message.step, struct.pack("<d", number), payload)
 
 
@@ -98,14 +98,14 @@ def _value_row(message: Event, value: Any) -> Row:
         value.metadata.plugin_data.ClearField("content")
     about = value.metadata.SerializeToString() if value.HasField("metadata") else b""
     if content and which is None:
-        return _row(message, ValueForm(tag, ValueKind.PLUGIN_CONTENT, metadata=about), payload=content)
+        return _row(message, ValueSchema(tag, ValueKind.PLUGIN_CONTENT, metadata=about), payload=content)
     return _beside_content(message, value, tag, about)._replace(content=content)
 
 
 def _beside_content(message: Event, value: Any, tag: bytes, about: bytes) -> Row:
     which = value.WhichOneof("value")
     if which == "simple_value":
-        return _row(message, ValueForm(tag, ValueKind.SIMPLE_VALUE, metadata=about), value.simple_value)
+        return _row(message, ValueSchema(tag, ValueKind.SIMPLE_VALUE, metadata=about), value.simple_value)
     if which == "tensor":
         return _tensor_row(message, tag, about, value.tensor)
     kinds = {
@@ -118,15 +118,15 @@ def _beside_content(message: Event, value: Any, tag: bytes, about: bytes) -> Row
     payload = getattr(value, which) if which else b""
     if not isinstance(payload, bytes):
         payload = payload.SerializeToString()
-    return _row(message, ValueForm(tag, kinds[which], metadata=about), payload=payload)
+    return _row(message, ValueSchema(tag, kinds[which], metadata=about), payload=payload)
 
 
 def _tensor_row(message: Event, tag: bytes, about: bytes, proto: TensorProto) -> Row:
     unknown = proto.tensor_shape.unknown_rank
     shape = None if unknown else tuple(dim.size for dim in proto.tensor_shape.dim)
 
-    def form(kind: ValueKind) -> ValueForm:
-        return ValueForm(tag, kind, proto.dtype, shape, about)
+    def form(kind: ValueKind) -> ValueSchema:
+        return ValueSchema(tag, kind, proto.dtype, shape, about)
 
     for dtype, code, numbers in ((1, "<f", proto.float_val), (2, "<d", proto.double_val)):
         size = struct.calcsize(code)
@@ -149,7 +149,7 @@ _PARSED_PAYLOADS = {
 def normal(row: Row) -> Row:
     """Return a row with its messages serialized in one way, whatever the order of fields on disk."""
     about = SummaryMetadata.FromString(row.form.metadata).SerializeToString(deterministic=True)
-    form = ValueForm(row.form.tag, row.form.kind, row.form.dtype, row.form.shape, about)
+    form = ValueSchema(row.form.tag, row.form.kind, row.form.dtype, row.form.shape, about)
     cls = _PARSED_PAYLOADS.get(row.form.kind)
     payload = cls.FromString(row.payload).SerializeToString(deterministic=True) if cls else row.payload
     return row._replace(form=form, payload=payload)
@@ -173,7 +173,7 @@ def _discarding(row: Row) -> Row:
     about = SummaryMetadata.FromString(row.form.metadata)
     about.DiscardUnknownFields()
     form = row.form
-    form = ValueForm(form.tag, form.kind, form.dtype, form.shape, about.SerializeToString())
+    form = ValueSchema(form.tag, form.kind, form.dtype, form.shape, about.SerializeToString())
     if cls is None:
         return row._replace(form=form)
     payload = cls.FromString(row.payload)
@@ -497,14 +497,14 @@ def test_float32_values_keep_their_value(number: float) -> None:
 def test_plugin_content_alone_is_a_payload() -> None:
     row = only_row(event(Summary.Value(tag="h", metadata=metadata("hparams", b"content"))).SerializeToString())
     about = metadata("hparams").SerializeToString()
-    assert row.form == ValueForm(b"h", ValueKind.PLUGIN_CONTENT, metadata=about)
+    assert row.form == ValueSchema(b"h", ValueKind.PLUGIN_CONTENT, metadata=about)
     assert (row.payload, row.content) == (b"content", b"")
 
 
 def test_a_value_of_nothing_is_a_value() -> None:
     about = metadata("flight", display_name="Flight")
     row = only_row(event(Summary.Value(tag="h", metadata=about)).SerializeToString())
-    assert row.form == ValueForm(b"h", ValueKind.NONE, metadata=about.SerializeToString())
+    assert row.form == ValueSchema(b"h", ValueKind.NONE, metadata=about.SerializeToString())
     assert (row.payload, row.content) == (b"", b"")
 
 
@@ -570,7 +570,7 @@ def test_pieces_of_a_message_are_one_message() -> None:
     proto = varint(1 << 3) + b"\x01" + b"".join(shape) + field(4, bytes(24))
     pieces = [metadata("hparams").SerializeToString(), field(2, b"its name")]
     row = only_row(raw_event(raw_value(b"t", field(8, proto), *(field(9, piece) for piece in pieces))))
-    assert row.form == ValueForm(b"t", ValueKind.TENSOR_CONTENT, 1, (2, 3), b"".join(pieces))
+    assert row.form == ValueSchema(b"t", ValueKind.TENSOR_CONTENT, 1, (2, 3), b"".join(pieces))
     assert TensorProto.FromString(proto).tensor_shape.dim[1].size == 3
     scalar_in_pieces = varint(1 << 3) + b"\x01" + field(2, b"") + field(5, b"") + field(5, struct.pack("<f", 1.5))
     assert only_row(raw_event(raw_value(b"t", field(8, scalar_in_pieces)))).number == 1.5
@@ -628,7 +628,7 @@ def test_the_scanners_agree_on_keys_and_sizes_of_too_many_bytes(size: int, where
 
 def test_a_broken_event_leaves_no_forms_behind() -> None:
     data = frames([raw_event(simple_value("a", 1.0), b"\x0b"), event(simple_value("b", 1.0))])
-    assert [ValueForm.from_key(key).tag for key in read_by_all(data).forms] == [b"b"]
+    assert [ValueSchema.from_key(key).tag for key in read_by_all(data).forms] == [b"b"]
 
 
 # Chunks
@@ -857,7 +857,7 @@ def test_thousands_of_forms_keep_their_numbers(scanner: str) -> None:
     shuffled = random.Random(1).sample(tags, len(tags))  # noqa: S311
     reading = read(frames([event(*(simple_value(tag, 1.0) for tag in [*tags, *shuffled, *tags]))]), scanner)
     assert reading.tags == [*tags, *shuffled, *tags]
-    assert [ValueForm.from_key(key).tag.decode() for key in reading.forms] == tags
+    assert [ValueSchema.from_key(key).tag.decode() for key in reading.forms] == tags
 
 
 def test_forms_that_share_their_bytes_are_told_apart() -> None:
@@ -893,7 +893,7 @@ def test_interning_numbers_keys_in_the_order_of_their_first(scanner: str, keys: 
 
 
 forms_of_any_kind = st.builds(
-    ValueForm,
+    ValueSchema,
     st.binary(max_size=10),
     st.sampled_from(ValueKind),
     st.integers(-(2**31), 2**31 - 1),
@@ -903,8 +903,8 @@ forms_of_any_kind = st.builds(
 
 
 @given(forms_of_any_kind)
-def test_a_key_gives_its_form_back(form: ValueForm) -> None:
-    assert ValueForm.from_key(form.to_key()) == form
+def test_a_key_gives_its_form_back(form: ValueSchema) -> None:
+    assert ValueSchema.from_key(form.to_key()) == form
 
 
 # Checksums of the compiled scanner

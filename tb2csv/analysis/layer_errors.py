@@ -16,12 +16,12 @@ import numpy as np
 
 from tb2csv.decoders import DecodeOptions, load_polars
 from tb2csv.errors import LogdirError, Tb2csvError
-from tb2csv.executors import map_runs
 from tb2csv.logdir import Logdir, Run, discover
+from tb2csv.parallel import map_runs
 from tb2csv.report import Report, RunReport, UndecodableEntry
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.row_selection import RowSelection
-from tb2csv.runs.stored_runs import StoredRun
+from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.selection import Selection
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class _Shape(NamedTuple):
 class _RunErrors:
     """What one run has: known by the first reading, but for the elements."""
 
-    stored: StoredRun
+    stored: ScannedRun
     min_step: int | None
     max_step: int | None
     #: Step and rows of each tensor.
@@ -228,19 +228,19 @@ def layer_error_table(  # noqa: PLR0913 - what may be asked for
         return is_tensor and asked.includes(series.tag, series.kind)
 
     def read(run: Run, passed: Callable[[int], None]) -> _RunErrors:
-        stored = StoredRun(run, options=DecodeOptions(tensors="npy"))
+        stored = ScannedRun(run, options=DecodeOptions(tensors="npy"))
         stored.refresh(on_bytes=passed)
         errors = _RunErrors(stored, min_step, max_step)
         if any(map(is_wanted, stored.series)):
             errors.look(is_wanted)
         return errors
 
-    runs = map_runs(read, asked.choose_runs(found), workers=workers, on_bytes=on_bytes, meanwhile=load_polars)
+    runs = map_runs(read, asked.choose_runs(found), workers=workers, on_bytes=on_bytes, warm_up=load_polars)
     if not any(run.steps for run in runs):
         series = [account.series for run in runs for account in run.stored.series]
         recorded = [each for each in series if each.kind == "tensors" and each.tag.startswith(LAYER_ERRORS)]
         if recorded and not any(asked.includes(each.tag, each.kind) for each in recorded):
-            asked.refuse_nothing(recorded)
+            asked.raise_no_match(recorded)
         message = (
             f"{found.path} has no layer errors that are asked for: they are tensors with tags {LAYER_ERRORS}<layer>; "
             "record them with TrainingRecorder(layer_errors_every=…) or record_layer_errors."

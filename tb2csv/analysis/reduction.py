@@ -14,15 +14,15 @@ from tb2csv.conversion import check_apart
 from tb2csv.dataframes import LogdirFrames
 from tb2csv.errors import DamagedError, OptionError, OutputError
 from tb2csv.layouts.manifest import TableEntry, write_manifest
-from tb2csv.layouts.places import TreePaths
+from tb2csv.layouts.table_paths import TreePaths
 from tb2csv.logdir import discover
 from tb2csv.messages import advice, command_line_spelling
 from tb2csv.report import Report, RunReport
 from tb2csv.selection import Selection
-from tb2csv.sinks.appending import TableRows
-from tb2csv.sinks.folder import TableFolder
+from tb2csv.sinks.append_writer import TableRows
 from tb2csv.sinks.formats import choose_format
-from tb2csv.sinks.held_rows import HeldRows
+from tb2csv.sinks.output_folder import OutputFolder
+from tb2csv.sinks.row_buffer import RowBuffer
 from tb2csv.sinks.table_writer import TableWriter
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tb2csv.analysis.aggregates import Aggregate, AggregatedTag
     from tb2csv.messages import Note, Spelling
     from tb2csv.runs.decoded_rows import SeriesAccount
-    from tb2csv.runs.stored_runs import StoredRun
+    from tb2csv.runs.scanned_run import ScannedRun
 
 _SCALARS: Final = "scalars"
 #: Names that a note lists at the most.
@@ -116,7 +116,7 @@ def reduce_runs(  # noqa: PLR0913 - the options of the command
         message = f"Only {_SCALARS} can be reduced, not {' and '.join(selection.kinds)}."
         raise OptionError(message)
     table_format = choose_format(format)
-    folder = TableFolder(out, overwrite=overwrite)
+    folder = OutputFolder(out, overwrite=overwrite)
     check_apart(discover(logdir), folder.out)
     frames = LogdirFrames(logdir, workers=workers)
     frames.refresh(on_bytes)
@@ -128,7 +128,7 @@ def reduce_runs(  # noqa: PLR0913 - the options of the command
     by_name, unmatched = groups.sort(chosen)
     with folder:
         try:
-            held = HeldRows(folder)
+            held = RowBuffer(folder)
             reduction = _Reduction(folder, TableWriter(folder, table_format, held), list(by_name))
             for group, runs in by_name.items():
                 found = aggregate((frames.rows_of(*chosen[run]) for run in runs), nan)
@@ -153,7 +153,7 @@ def reduce_runs(  # noqa: PLR0913 - the options of the command
 class _Reduction:
     """The tables of all groups while they are written."""
 
-    def __init__(self, folder: TableFolder, writer: TableWriter, groups: list[str]) -> None:
+    def __init__(self, folder: OutputFolder, writer: TableWriter, groups: list[str]) -> None:
         self.writer = writer
         self.groups: list[ReducedGroup] = []
         self.entries: list[TableEntry] = []
@@ -208,7 +208,7 @@ def _table(rows: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:
 
 
 def _report(
-    frames: LogdirFrames, groups: list[ReducedGroup], reduced: list[tuple[StoredRun, list[SeriesAccount]]]
+    frames: LogdirFrames, groups: list[ReducedGroup], reduced: list[tuple[ScannedRun, list[SeriesAccount]]]
 ) -> ReductionReport:
     """Return the account of the runs that were read, of which some were reduced."""
     accounts = {run.run.name: accounts for run, accounts in reduced}

@@ -9,8 +9,8 @@ import numpy as np
 
 from tb2csv.decoders import load_polars
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
-from tb2csv.executors import map_runs
 from tb2csv.logdir import Logdir, Run, discover
+from tb2csv.parallel import map_runs
 from tb2csv.report import Report, RunReport, UndecodableEntry
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.run_reader import RunReader
@@ -72,11 +72,11 @@ def summarize(  # noqa: PLR0913 - what may be asked for
             summary.add(item, curve_points)
         return summary
 
-    runs = map_runs(read, selection.choose_runs(found), workers=workers, on_bytes=on_bytes, meanwhile=load_polars)
+    runs = map_runs(read, selection.choose_runs(found), workers=workers, on_bytes=on_bytes, warm_up=load_polars)
     everything = [account for run in runs for account in run.reader.series if account.points]
     accounts = [account for account in everything if account.is_selected]
     if everything and not accounts:
-        selection.refuse_nothing(account.series for account in everything)
+        selection.raise_no_match(account.series for account in everything)
     table = _table(accounts, [part for run in runs for part in run.parts])
     curves: list[npt.NDArray[np.float64]] = []
     if curve_points:

@@ -32,12 +32,12 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter for each option
     The exit status is 3 where bytes are damaged. An unfinished last record is no damage: the log is still written.
     """
     with error_messages(debug=debug):
-        from tb2csv import inspection
+        from tb2csv import series_listing
         from tb2csv.logdir import discover
 
         found = discover(logdir)
         with progress(found, shown=not (quiet or json)) as on_bytes:
-            report = inspection.check(
+            report = series_listing.check(
                 found, selection=options.selection_of(run, [], [], exclude_run, []), workers=workers, on_bytes=on_bytes
             )
         if json:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tb2csv.atomic_files import local_path
 from tb2csv.cli import options
 from tb2csv.cli.terminal import (
     error_messages,
@@ -16,7 +17,6 @@ from tb2csv.cli.terminal import (
     print_result,
     progress,
 )
-from tb2csv.whole_files import local_path
 
 
 def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option

@@ -83,7 +83,7 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter for each option
     the exit status only with --fail-on.
     """
     with error_messages(debug=debug):
-        from tb2csv.analysis.diagnosis.diagnosing import diagnose as find_faults
+        from tb2csv.analysis.diagnosis.diagnose import diagnose as find_faults
         from tb2csv.logdir import discover
 
         is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)

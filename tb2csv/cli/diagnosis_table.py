@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from tb2csv.analysis.diagnosis.diagnosing import Diagnosis
+    from tb2csv.analysis.diagnosis.diagnose import Diagnosis
 
 _GAP: Final = 2
 #: A layer's name gets so much of the width at the most, unless the others leave more.

@@ -53,8 +53,8 @@ def ls(  # noqa: PLR0913, PLR0917 - one parameter for each option
     On a narrow terminal, columns are left out and long names are cut; a pipe and --json have everything.
     """
     with error_messages(debug=debug):
-        from tb2csv.inspection import list_series
         from tb2csv.logdir import discover
+        from tb2csv.series_listing import list_series
 
         found = discover(logdir)
         with progress(found, shown=not (quiet or json)) as on_bytes:

@@ -77,12 +77,12 @@ def plot(  # noqa: PLR0913, PLR0917 - one parameter for each option
     sampled: a long curve shows all extremes. It needs matplotlib, which the extra `plot` installs.
     """
     with error_messages(debug=debug):
-        from tb2csv.analysis.plots import picture
+        from tb2csv.analysis.plots import plot as drawing
         from tb2csv.dataframes import LogdirFrames
         from tb2csv.logdir import discover
         from tb2csv.runs.row_selection import RowSelection
 
-        picture.check_request(output, smooth=smooth, x=x.value, overwrite=overwrite)
+        drawing.check_request(output, smooth=smooth, x=x.value, overwrite=overwrite)
         frames = LogdirFrames(logdir, workers=workers)
         with progress(discover(logdir), shown=not quiet) as on_bytes:
             frames.refresh(on_bytes)
@@ -90,7 +90,7 @@ def plot(  # noqa: PLR0913, PLR0917 - one parameter for each option
         if not quiet:
             print_problems(report)
         status = exit_status(report, strict=strict)
-        drawn = picture.plot(
+        drawn = drawing.plot(
             frames,
             output,
             selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tb2csv.analysis.aggregates import NAN_POLICIES
+from tb2csv.atomic_files import local_path
 from tb2csv.cli import options
 from tb2csv.cli.terminal import (
     error_messages,
@@ -18,7 +19,6 @@ from tb2csv.cli.terminal import (
     print_result,
     progress,
 )
-from tb2csv.whole_files import local_path
 
 NanPolicy = enum.Enum("NanPolicy", {name: name for name in NAN_POLICIES}, type=str)  # type: ignore[misc]
 

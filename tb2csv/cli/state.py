@@ -152,7 +152,7 @@ def from_logs(  # noqa: PLR0913, PLR0917
     with error_messages(debug=debug):
         from tb2csv.logdir import discover
         from tb2csv.model_state import write_state
-        from tb2csv.recorded_states import recorded_state
+        from tb2csv.state_from_logs import recorded_state
 
         found = discover(logdir)
         with progress(found, shown=not (quiet or json)) as on_bytes:
@@ -198,7 +198,7 @@ def diff(
 
 def _quiet_tensorflow(path: str, *, debug: bool) -> None:
     """Import TensorFlow, where the file needs it, without the dozen lines that it prints on its way."""
-    from tb2csv.model_state.holders import needs_tensorflow
+    from tb2csv.model_state.formats import needs_tensorflow
 
     if debug or not needs_tensorflow(path) or "tensorflow" in sys.modules or sys.stderr is None:
         return

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tb2csv.analysis.table_text import TABLE_TEXTS, text_format
+from tb2csv.atomic_files import check_place, whole_file
 from tb2csv.cli.terminal import plural, print_result
 from tb2csv.errors import OptionError
-from tb2csv.whole_files import check_place, whole_file
 
 if TYPE_CHECKING:
     import polars as pl

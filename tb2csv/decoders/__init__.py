@@ -10,12 +10,12 @@ import functools
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.decoders.custom_scalars import CustomScalarDecoder
-from tb2csv.decoders.decoder import DecodeOptions, Decoder, Piece, StoredFile, Undecodable, Values, load_polars
 from tb2csv.decoders.graphs import GraphDecoder
 from tb2csv.decoders.histograms import HistogramDecoder
 from tb2csv.decoders.hparams import HparamDecoder
 from tb2csv.decoders.media import AudioDecoder, ImageDecoder
 from tb2csv.decoders.pr_curves import PrCurveDecoder
+from tb2csv.decoders.protocol import DecodeOptions, Decoder, StoredFile, TablePart, Undecodable, Values, load_polars
 from tb2csv.decoders.scalars import ScalarDecoder
 from tb2csv.decoders.strings import BlobDecoder, TextDecoder, is_text
 from tb2csv.decoders.tensors import TensorDecoder
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from importlib.metadata import EntryPoint
 
-    from tb2csv.event_files.values import ValueForm
+    from tb2csv.event_files.values import ValueSchema
 
 __all__ = [
     "DECODERS",
     "DecodeOptions",
     "Decoder",
-    "Piece",
     "StoredFile",
+    "TablePart",
     "Undecodable",
     "Values",
     "choose_decoder",
@@ -64,7 +64,7 @@ FALLBACKS: Final[tuple[Decoder, ...]] = (TensorDecoder(), BlobDecoder())
 
 
 def choose_decoder(
-    plugin_name: str, form: ValueForm, options: DecodeOptions, first_value: Callable[[], Values]
+    plugin_name: str, form: ValueSchema, options: DecodeOptions, first_value: Callable[[], Values]
 ) -> tuple[Decoder, str]:
     """Return the decoder for values of this form, and the signature that it gives them.
 

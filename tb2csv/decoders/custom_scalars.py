@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tb2csv.decoders.messages import parse_message
-from tb2csv.decoders.one_by_one import Decoded, decode_one_by_one, read_strings
+from tb2csv.decoders.per_value import Decoded, decode_one_by_one, read_strings
 from tb2csv.tensor_protos import is_string
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tb2csv.decoders.decoder import DecodeOptions, Piece, Undecodable, Values
-    from tb2csv.event_files.values import ValueForm
+    from tb2csv.decoders.protocol import DecodeOptions, TablePart, Undecodable, Values
+    from tb2csv.event_files.values import ValueSchema
 
 
 class CustomScalarDecoder:
@@ -27,11 +27,11 @@ class CustomScalarDecoder:
 
     kind = "custom_scalars"
 
-    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Take string tensors that hold a Layout."""
         return "layout" if is_string(form.dtype) else None
 
-    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+    def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the rows of all values."""
         import polars as pl
 

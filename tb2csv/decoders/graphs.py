@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.decoders.messages import parse_message
-from tb2csv.decoders.one_by_one import Decoded, decode_one_by_one, read_strings
+from tb2csv.decoders.per_value import Decoded, decode_one_by_one, read_strings
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
 from tb2csv.tensor_protos import is_string
@@ -17,8 +17,8 @@ from tb2csv.tensor_protos import is_string
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tb2csv.decoders.decoder import DecodeOptions, Piece, Undecodable, Values
-    from tb2csv.event_files.values import ValueForm
+    from tb2csv.decoders.protocol import DecodeOptions, TablePart, Undecodable, Values
+    from tb2csv.event_files.values import ValueSchema
 
 _EVENT_KINDS: Final = (ValueKind.GRAPH_DEF, ValueKind.META_GRAPH_DEF, ValueKind.RUN_METADATA)
 
@@ -33,13 +33,13 @@ class GraphDecoder:
 
     kind = "graphs"
 
-    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Return the format of graph events and string tensors: of one tag, several plugins may write."""
         if form.kind in _EVENT_FORMATS:
             return _EVENT_FORMATS[form.kind]
         return self._format if is_string(form.dtype) else None
 
-    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+    def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the rows of all values."""
         import polars as pl
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from tb2csv.decoders.decoder import PIECE_ROWS, Piece, Undecodable
 from tb2csv.decoders.messages import parse_message
-from tb2csv.decoders.stacks import is_real, stacks
+from tb2csv.decoders.protocol import PART_ROWS, TablePart, Undecodable
+from tb2csv.decoders.tensor_batches import is_real, stacks
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.flat_messages import flat_classes
 from tb2csv.event_files.values import ValueKind
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.decoders.decoder import DecodeOptions, Values
-    from tb2csv.event_files.values import ValueForm
+    from tb2csv.decoders.protocol import DecodeOptions, Values
+    from tb2csv.event_files.values import ValueSchema
 
 #: The part that holds what a HistogramProto says of all its buckets together.
 STATS_PART: Final = "stats"
@@ -47,7 +47,7 @@ class HistogramDecoder:
 
     kind = "histograms"
 
-    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Return the encoding, as only one of the two has statistics."""
         if form.kind == ValueKind.HISTO:
             return "histo"
@@ -55,12 +55,12 @@ class HistogramDecoder:
         is_exact = is_real(form.dtype) and dtype_name(form.dtype) not in _BEYOND_FLOAT64
         return "tensor" if is_histogram and is_exact else None
 
-    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+    def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the buckets of all values."""
         return _legacy(values) if values.form(0).kind == ValueKind.HISTO else _tensors(values)
 
 
-def _tensors(values: Values) -> Iterator[Piece | Undecodable]:
+def _tensors(values: Values) -> Iterator[TablePart | Undecodable]:
     width, numbers = 0, np.empty(0, np.int64)
     for stack in stacks(values):
         if isinstance(stack, Undecodable):
@@ -74,7 +74,7 @@ def _tensors(values: Values) -> Iterator[Piece | Undecodable]:
         yield _buckets(values, slice(stack.start, stack.stop), buckets, bucket, *edges_and_counts.T)
 
 
-def _legacy(values: Values) -> Iterator[Piece | Undecodable]:
+def _legacy(values: Values) -> Iterator[TablePart | Undecodable]:
     batch: list[_Histogram | None] = []
     size = 0
     for row in range(len(values)):
@@ -84,7 +84,7 @@ def _legacy(values: Values) -> Iterator[Piece | Undecodable]:
         except DecodeError as error:
             yield Undecodable(row, str(error))
         buckets = len(histogram.right) if histogram else 0
-        if batch and (len(batch) == _BATCH or size + buckets > PIECE_ROWS):
+        if batch and (len(batch) == _BATCH or size + buckets > PART_ROWS):
             yield from _pieces(values, row - len(batch), batch)
             batch, size = [], 0
         batch.append(histogram)
@@ -92,7 +92,7 @@ def _legacy(values: Values) -> Iterator[Piece | Undecodable]:
     yield from _pieces(values, len(values) - len(batch), batch)
 
 
-def _pieces(values: Values, start: int, histograms: list[_Histogram | None]) -> Iterator[Piece]:
+def _pieces(values: Values, start: int, histograms: list[_Histogram | None]) -> Iterator[TablePart]:
     """Yield the buckets and the statistics of the values from ``start`` on; None is what could not be read."""
     whole = [histogram for histogram in histograms if histogram]
     if not whole:
@@ -145,7 +145,7 @@ def _buckets(  # noqa: PLR0913, PLR0917 - one for each column
     left: npt.NDArray[np.float64],
     right: npt.NDArray[np.float64],
     count: npt.NDArray[np.float64],
-) -> Piece:
+) -> TablePart:
     import polars as pl
 
     columns = {
@@ -156,10 +156,10 @@ def _buckets(  # noqa: PLR0913, PLR0917 - one for each column
         "right": np.ascontiguousarray(right),
         "count": np.ascontiguousarray(count),
     }
-    return Piece(pl.DataFrame(columns), rows.start, rows.stop, counts)
+    return TablePart(pl.DataFrame(columns), rows.start, rows.stop, counts)
 
 
-def _stats(values: Values, rows: slice, histograms: list[_Histogram | None]) -> Piece:
+def _stats(values: Values, rows: slice, histograms: list[_Histogram | None]) -> TablePart:
     import polars as pl
 
     decoded = np.array([histogram is not None for histogram in histograms])
@@ -169,4 +169,6 @@ def _stats(values: Values, rows: slice, histograms: list[_Histogram | None]) -> 
         "step": values.step[rows][decoded],
         **{name: np.ascontiguousarray(stats[:, i]) for i, name in enumerate(_STATS)},
     }
-    return Piece(pl.DataFrame(columns), rows.start, rows.stop, decoded.astype(np.int64), STATS_PART, kind=STATS_KIND)
+    return TablePart(
+        pl.DataFrame(columns), rows.start, rows.stop, decoded.astype(np.int64), STATS_PART, kind=STATS_KIND
+    )

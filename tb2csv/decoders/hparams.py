@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tb2csv.decoders.decoder import Piece, Undecodable
 from tb2csv.decoders.messages import parse_message
+from tb2csv.decoders.protocol import TablePart, Undecodable
 from tb2csv.errors import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tb2csv.decoders.decoder import DecodeOptions, Values
-    from tb2csv.event_files.values import ValueForm
+    from tb2csv.decoders.protocol import DecodeOptions, Values
+    from tb2csv.event_files.values import ValueSchema
 
 
 class HparamDecoder:
@@ -28,11 +28,11 @@ class HparamDecoder:
     kind = "hparams"
     reads_content = True
 
-    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Take every value of the plugin."""
         return "hparams"
 
-    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+    def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield one piece in the order of the log; a value whose metadata holds no HParamsPluginData is undecodable.
 
         However large, for all of it is kept until the end.
@@ -54,7 +54,7 @@ class HparamDecoder:
             "step": values.step[rows],
             "content": pl.Series(contents, dtype=pl.Binary),
         }
-        yield Piece(pl.DataFrame(columns), 0, len(values), counts, is_gathered=True)
+        yield TablePart(pl.DataFrame(columns), 0, len(values), counts, is_gathered=True)
 
 
 def parse(content: bytes) -> Any | None:

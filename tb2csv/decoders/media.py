@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.decoders.messages import parse_message
-from tb2csv.decoders.one_by_one import Decoded, decode_one_by_one, read_strings
-from tb2csv.decoders.stacks import read_tensor
+from tb2csv.decoders.per_value import Decoded, decode_one_by_one, read_strings
+from tb2csv.decoders.tensor_batches import read_tensor
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
 from tb2csv.tensor_protos import is_string
@@ -17,8 +17,8 @@ from tb2csv.tensor_protos import is_string
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tb2csv.decoders.decoder import DecodeOptions, Piece, Undecodable, Values
-    from tb2csv.event_files.values import ValueForm
+    from tb2csv.decoders.protocol import DecodeOptions, TablePart, Undecodable, Values
+    from tb2csv.event_files.values import ValueSchema
 
 #: How files begin, for writers store no name: (offset, bytes, ending).
 _SIGNATURES: Final = (
@@ -47,11 +47,11 @@ class ImageDecoder:
 
     kind = "images"
 
-    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Take legacy images and string tensors ``[width, height, image, …]``."""
         return "images" if form.kind == ValueKind.IMAGE or is_string(form.dtype) else None
 
-    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+    def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the rows of all values."""
         import polars as pl
 
@@ -87,11 +87,11 @@ class AudioDecoder:
 
     kind = "audio"
 
-    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Take legacy audio and string tensors ``[k, 2]`` of clip and label, or ``[k]`` of clips."""
         return "audio" if form.kind == ValueKind.AUDIO or is_string(form.dtype) else None
 
-    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+    def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the rows of all values."""
         import polars as pl
 

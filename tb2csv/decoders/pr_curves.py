@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tb2csv.decoders.decoder import Piece, Undecodable
-from tb2csv.decoders.stacks import is_real, stacks, storable
+from tb2csv.decoders.protocol import TablePart, Undecodable
+from tb2csv.decoders.tensor_batches import is_real, stacks, storable
 from tb2csv.tensor_protos import dtype_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tb2csv.decoders.decoder import DecodeOptions, Values
-    from tb2csv.event_files.values import ValueForm
+    from tb2csv.decoders.protocol import DecodeOptions, Values
+    from tb2csv.event_files.values import ValueSchema
 
 _ROWS: Final = ("true_positives", "false_positives", "true_negatives", "false_negatives", "precision", "recall")
 
@@ -30,12 +30,12 @@ class PrCurveDecoder:
 
     kind = "pr_curves"
 
-    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Return the dtype of a tensor ``[6, thresholds]``."""
         is_curve = form.shape is not None and len(form.shape) == 2 and form.shape[0] == len(_ROWS)  # noqa: PLR2004
         return dtype_name(form.dtype) if is_curve and is_real(form.dtype) else None
 
-    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+    def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield a piece for each stack."""
         import polars as pl
 
@@ -50,4 +50,4 @@ class PrCurveDecoder:
                 "threshold": np.tile(np.linspace(0.0, 1.0, thresholds), count),
                 **{name: storable(stack.array[:, i, :].reshape(-1)) for i, name in enumerate(_ROWS)},
             }
-            yield Piece(pl.DataFrame(columns), stack.start, stack.stop, thresholds)
+            yield TablePart(pl.DataFrame(columns), stack.start, stack.stop, thresholds)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tb2csv.decoders.decoder import PIECE_ROWS, Piece, Undecodable
-from tb2csv.decoders.stacks import is_real, stacks, storable
+from tb2csv.decoders.protocol import PART_ROWS, TablePart, Undecodable
+from tb2csv.decoders.tensor_batches import is_real, stacks, storable
 from tb2csv.event_files.values import ValueKind
 from tb2csv.tensor_protos import decode_content, dtype_name
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.decoders.decoder import DecodeOptions, Values
-    from tb2csv.event_files.values import ValueForm
+    from tb2csv.decoders.protocol import DecodeOptions, Values
+    from tb2csv.event_files.values import ValueSchema
 
 
 class ScalarDecoder:
@@ -34,23 +34,23 @@ class ScalarDecoder:
         """Take numbers of rank 0 only, or with ``any_rank`` every tensor of one number."""
         self._any_rank = any_rank
 
-    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Return the dtype of one number."""
         if form.kind == ValueKind.SIMPLE_VALUE:
             return "float32"
         is_one = form.shape == () or (self._any_rank and form.shape is not None and set(form.shape) == {1})
         return dtype_name(form.dtype) if is_one and is_real(form.dtype) else None
 
-    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+    def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield a row for each value that can be decoded."""
-        if len(values) <= PIECE_ROWS:
+        if len(values) <= PART_ROWS:
             yield from _decode(values, 0)
             return
-        for start in range(0, len(values), PIECE_ROWS):
-            yield from _decode(values.take(slice(start, start + PIECE_ROWS)), start)
+        for start in range(0, len(values), PART_ROWS):
+            yield from _decode(values.take(slice(start, start + PART_ROWS)), start)
 
 
-def _decode(values: Values, start: int) -> Iterator[Piece | Undecodable]:
+def _decode(values: Values, start: int) -> Iterator[TablePart | Undecodable]:
     """Yield one piece of values, of which the first is number ``start`` of all."""
     import polars as pl
 
@@ -79,10 +79,10 @@ def _decode(values: Values, start: int) -> Iterator[Piece | Undecodable]:
             "value": numbers[rows].astype(dtype, copy=False),
         }
     )
-    yield Piece(frame, start, start + len(values), counts)
+    yield TablePart(frame, start, start + len(values), counts)
 
 
-def _dtype(form: ValueForm) -> np.dtype[Any]:
+def _dtype(form: ValueSchema) -> np.dtype[Any]:
     if form.kind == ValueKind.SIMPLE_VALUE:
         return np.dtype(np.float32)
     return decode_content(b"", form.dtype).dtype

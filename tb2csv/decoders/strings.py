@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tb2csv.decoders.decoder import Piece, Undecodable
-from tb2csv.decoders.stacks import element_columns, element_counts, read_tensor, stacks, stretches
+from tb2csv.decoders.protocol import TablePart, Undecodable
+from tb2csv.decoders.tensor_batches import element_columns, element_counts, read_tensor, stacks, stretches
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
 from tb2csv.tensor_protos import is_string
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.decoders.decoder import DecodeOptions, Values
-    from tb2csv.decoders.stacks import Stack
-    from tb2csv.event_files.values import ValueForm
+    from tb2csv.decoders.protocol import DecodeOptions, Values
+    from tb2csv.decoders.tensor_batches import Stack
+    from tb2csv.event_files.values import ValueSchema
 
 
 class TextDecoder:
@@ -32,11 +32,11 @@ class TextDecoder:
 
     kind = "text"
 
-    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Return the rank of a string tensor."""
         return _rank(form) if is_string(form.dtype) else None
 
-    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+    def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield a piece for each stack; a value with a string that is no UTF-8 is undecodable."""
         for stretch in stretches(stacks(values, _read_text)):
             yield stretch if isinstance(stretch, Undecodable) else _piece(values, stretch, "text", str)
@@ -50,11 +50,11 @@ class BlobDecoder:
 
     kind = "blobs"
 
-    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
         """Take everything."""
         return _rank(form)
 
-    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+    def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield a piece for each stack."""
         for stretch in stretches(stacks(values, _read_blob)):
             if isinstance(stretch, Undecodable):
@@ -99,7 +99,7 @@ def _read_text(values: Values, row: int) -> npt.NDArray[Any]:
     return texts.reshape(array.shape)
 
 
-def _rank(form: ValueForm) -> str:
+def _rank(form: ValueSchema) -> str:
     return f"rank{1 if form.shape is None else len(form.shape)}"
 
 
@@ -110,7 +110,7 @@ def _read_blob(values: Values, row: int) -> npt.NDArray[Any]:
     return np.array(bytes(values.payload(row)), object)
 
 
-def _piece(values: Values, stretch: list[Stack], column: str, to_cell: Callable[[Any], str]) -> Piece:
+def _piece(values: Values, stretch: list[Stack], column: str, to_cell: Callable[[Any], str]) -> TablePart:
     import polars as pl
 
     cells = [to_cell(string) for stack in stretch for string in stack.array.reshape(-1)]
@@ -119,4 +119,4 @@ def _piece(values: Values, stretch: list[Stack], column: str, to_cell: Callable[
         **element_columns(values, stretch, 0, end),
         column: pl.Series(cells, dtype=pl.String),
     }
-    return Piece(pl.DataFrame(columns), stretch[0].start, stretch[-1].stop, element_counts(stretch, 0, end))
+    return TablePart(pl.DataFrame(columns), stretch[0].start, stretch[-1].stop, element_counts(stretch, 0, end))

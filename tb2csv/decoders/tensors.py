@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tb2csv.decoders.decoder import PIECE_ROWS, Piece, StoredFile, Undecodable
-from tb2csv.decoders.stacks import Stack, element_columns, element_counts, stacks, storable, stretches
+from tb2csv.decoders.protocol import PART_ROWS, StoredFile, TablePart, Undecodable
+from tb2csv.decoders.tensor_batches import Stack, element_columns, element_counts, stacks, storable, stretches
 from tb2csv.event_files.values import ValueKind
 from tb2csv.selection import TENSOR_STYLES
 from tb2csv.tensor_protos import dtype_name, is_numeric
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.decoders.decoder import DecodeOptions, Values
-    from tb2csv.event_files.values import ValueForm
+    from tb2csv.decoders.protocol import DecodeOptions, Values
+    from tb2csv.event_files.values import ValueSchema
 
 #: The widest row of the ``wide`` style, which is also what a spreadsheet takes; larger tensors keep a row per element.
 MAX_WIDE_ELEMENTS: Final = 16_000
@@ -41,7 +41,7 @@ class TensorDecoder:
         """Make tables of this kind."""
         self.kind = kind
 
-    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
         """Return what the columns depend on: the style and, according to it, the dtype, the rank or the shape."""
         if form.kind not in _TENSOR_KINDS or not is_numeric(form.dtype):
             return None
@@ -53,7 +53,7 @@ class TensorDecoder:
             return "-".join([dtype_name(form.dtype), *map(str, form.shape or ())])
         return style
 
-    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+    def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the tensors a stack at a time; one that is larger than a piece is cut."""
         layout = _LAYOUTS[_style(values.form(0), values.options)]
         for stretch in stretches(stacks(values)):
@@ -63,7 +63,7 @@ class TensorDecoder:
                 yield from layout(values, stretch)
 
 
-def _style(form: ValueForm, options: DecodeOptions) -> str:
+def _style(form: ValueSchema, options: DecodeOptions) -> str:
     return "elements" if options.tensors == "wide" and not _is_narrow(form.shape) else options.tensors
 
 
@@ -73,26 +73,26 @@ def _is_narrow(shape: tuple[int, ...] | None) -> bool:
     return math.prod(max(size, 1) for size in shape) <= MAX_WIDE_ELEMENTS
 
 
-def _elements(values: Values, stretch: list[Stack]) -> Iterator[Piece]:
+def _elements(values: Values, stretch: list[Stack]) -> Iterator[TablePart]:
     import polars as pl
 
     flat = [stack.array.reshape(len(stack.array), math.prod(stack.array.shape[1:])) for stack in stretch]
     largest = max(array.shape[1] for array in flat)
-    for begin in range(0, max(largest, 1), PIECE_ROWS):  # more than once only for a tensor alone
-        end = begin + PIECE_ROWS
+    for begin in range(0, max(largest, 1), PART_ROWS):  # more than once only for a tensor alone
+        end = begin + PART_ROWS
         columns = element_columns(values, stretch, begin, end)
         parts = [array[:, begin:end].reshape(-1) for array in flat]
         columns |= number_columns("value", np.concatenate(parts) if len(parts) > 1 else parts[0])
         counts = element_counts(stretch, begin, end)
-        yield Piece(pl.DataFrame(columns), stretch[0].start, stretch[-1].stop, counts)
+        yield TablePart(pl.DataFrame(columns), stretch[0].start, stretch[-1].stop, counts)
 
 
-def _by_stack(layout: Callable[[Values, Stack], Piece]) -> Callable[[Values, list[Stack]], Iterator[Piece]]:
+def _by_stack(layout: Callable[[Values, Stack], TablePart]) -> Callable[[Values, list[Stack]], Iterator[TablePart]]:
     """Return a layout of stacks that do not share a piece."""
     return lambda values, stretch: (layout(values, stack) for stack in stretch)
 
 
-def _wide(values: Values, stack: Stack) -> Piece:
+def _wide(values: Values, stack: Stack) -> TablePart:
     columns = _time_columns(values, stack)
     for index in np.ndindex(*stack.array.shape[1:]):
         name = "_".join(["value", *map(str, index)])
@@ -101,14 +101,14 @@ def _wide(values: Values, stack: Stack) -> Piece:
     return _piece(columns, stack)
 
 
-def _encoded(values: Values, stack: Stack) -> Piece:
+def _encoded(values: Values, stack: Stack) -> TablePart:
     arrays = stack.array.astype(stack.array.dtype.newbyteorder("<"), copy=False)
     columns = _array_columns(values, stack)
     columns["data"] = [base64.b64encode(array.tobytes()).decode("ascii") for array in arrays]
     return _piece(columns, stack)
 
 
-def _files(values: Values, stack: Stack) -> Piece:
+def _files(values: Values, stack: Stack) -> TablePart:
     files = []
     for row, array in enumerate(stack.array, stack.start):
         file = io.BytesIO()
@@ -120,7 +120,7 @@ def _files(values: Values, stack: Stack) -> Piece:
 
 
 #: The styles by the name that DecodeOptions.tensors and the command line give them.
-_LAYOUTS: Final[dict[str, Callable[[Values, list[Stack]], Iterator[Piece]]]] = dict(
+_LAYOUTS: Final[dict[str, Callable[[Values, list[Stack]], Iterator[TablePart]]]] = dict(
     zip(TENSOR_STYLES, (_elements, _by_stack(_wide), _by_stack(_encoded), _by_stack(_files)), strict=True)
 )
 
@@ -152,8 +152,8 @@ def number_columns(name: str, numbers: npt.NDArray[Any]) -> dict[str, npt.NDArra
     return {name: storable(numbers)}
 
 
-def _piece(columns: dict[str, Any], stack: Stack, files: tuple[StoredFile, ...] = ()) -> Piece:
+def _piece(columns: dict[str, Any], stack: Stack, files: tuple[StoredFile, ...] = ()) -> TablePart:
     """Return a row for each tensor."""
     import polars as pl
 
-    return Piece(pl.DataFrame(columns), stack.start, stack.stop, 1, files=files)
+    return TablePart(pl.DataFrame(columns), stack.start, stack.stop, 1, files=files)

@@ -22,7 +22,7 @@ from tb2csv.event_files.framing import (
     MAX_PAYLOAD_SIZE,
     WASTE_LIMIT,
     ByteSource,
-    Effort,
+    SearchBudget,
     frame_length,
     is_payload_sound,
     recover,
@@ -30,7 +30,7 @@ from tb2csv.event_files.framing import (
 from tb2csv.event_files.other_files import HEAD_BYTES, why_not_events
 from tb2csv.event_files.reference import EventHead
 from tb2csv.event_files.scanners import default_scanner
-from tb2csv.event_files.values import FormTable, Mark, ScanStatus, ValueBlock, ValueColumns
+from tb2csv.event_files.values import FormTable, ScanStatus, SessionMark, ValueBlock, ValueColumns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ _BYTES_PER_VALUE: Final = 48
 
 
 @dataclass(slots=True)
-class FileAccount:
+class FileStats:
     """What became of the bytes of one event file: ``bytes`` = records + lost + incomplete tail, always.
 
     ``record_bytes`` counts whole frames that were read, ``lost_bytes`` the stretches that could not be,
@@ -63,7 +63,7 @@ class FileAccount:
     incomplete_tail_bytes: int = 0
     damage: list[Damage] = field(default_factory=list)
     #: Its events without values, but for a first one that tells the file's version: see ``first_event``.
-    marks: list[Mark] = field(default_factory=list)
+    marks: list[SessionMark] = field(default_factory=list)
     #: Why the file is left out of the result, as what is said of it: ``is a copy of …``; empty if it is not.
     left_out: str = ""
 
@@ -89,7 +89,7 @@ class EventFileReader:
         *,
         chunk_size: int = DEFAULT_CHUNK_SIZE,
         offset: int = 0,
-        account: FileAccount | None = None,
+        account: FileStats | None = None,
     ) -> None:
         """Read from ``source``, interning forms into the table of the run; nothing is read yet.
 
@@ -99,14 +99,14 @@ class EventFileReader:
         self._source = source
         self._forms = forms
         self._chunk_size = max(chunk_size, HEAD_SIZE)
-        self._effort = Effort(WASTE_LIMIT + source.size)
+        self._effort = SearchBudget(WASTE_LIMIT + source.size)
         self._stop = source.size
         self._stray: ValueBlock | None = None
         # Used in turn: a block stays as it is until the next but one is asked for.
         self._memory = [(np.empty(0, np.uint8), ValueColumns()) for _ in range(2)]
         #: Where the next record starts; after the last block, where a file that has grown is to be resumed.
         self.offset = offset
-        self.account = account or FileAccount(source.path)
+        self.account = account or FileStats(source.path)
         self.account.bytes = source.size if account else source.size - offset
         self.account.incomplete_tail_bytes = 0
 

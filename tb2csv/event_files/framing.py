@@ -9,8 +9,7 @@ Format: tensorflow/core/lib/io/record_writer.h. Strategy on damage: a frame whos
 not is stepped over, provided that a frame can start right behind it. Where the length is not, the payload's own
 checksum can prove it: as it is stored, or as its checksum says, for of two lengths below 4 GiB no checksum is the same.
 Otherwise the bytes are searched for the next place where a frame can start. Every step goes forward, and what it costs
-beyond the bytes it passes is counted (``Effort``), so that no file, however hostile, takes more than time linear in its
-size.
+beyond the bytes it passes is counted (``SearchBudget``), so that no file, however hostile, takes more than linear time.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ class ByteSource(Protocol):
 
 
 @dataclass(slots=True)
-class Effort:
+class SearchBudget:
     """How many bytes of a file may still be summed up in vain; below zero, the file is to be given up."""
 
     left: int
@@ -123,7 +122,7 @@ def is_payload_sound(payload_and_foot: bytes | memoryview) -> bool:
     return masked_crc(payload_and_foot[:-FOOT_SIZE]) == crc
 
 
-def recover(source: ByteSource, offset: int, effort: Effort) -> Recovery:
+def recover(source: ByteSource, offset: int, effort: SearchBudget) -> Recovery:
     """Decide about the frame at ``offset``, which is damaged or not whole."""
     remaining = source.size - offset
     head = source.read_at(offset, HEAD_SIZE)
@@ -141,7 +140,7 @@ def recover(source: ByteSource, offset: int, effort: Effort) -> Recovery:
     return Recovery(source.size, None, f"the last record has {remaining} of {HEAD_SIZE + length + FOOT_SIZE} bytes")
 
 
-def _recover_payload(source: ByteSource, offset: int, end: int, effort: Effort) -> Recovery:
+def _recover_payload(source: ByteSource, offset: int, end: int, effort: SearchBudget) -> Recovery:
     """Decide about a frame that is whole, with a sound head, whose payload does not match its checksum."""
     found = find_frame(source, offset + HEAD_SIZE, effort, end)
     left = source.size - end
@@ -158,7 +157,7 @@ def _recover_payload(source: ByteSource, offset: int, end: int, effort: Effort) 
     return Recovery(found, LOST_FRAMING, "neither the payload's checksum nor the next record's head is sound")
 
 
-def _recover_head(source: ByteSource, offset: int, effort: Effort) -> Recovery:
+def _recover_head(source: ByteSource, offset: int, effort: SearchBudget) -> Recovery:
     end = _proven_end(source, offset, effort)
     if end is None:
         found = find_frame(source, offset + 1, effort)
@@ -170,7 +169,7 @@ def _recover_head(source: ByteSource, offset: int, effort: Effort) -> Recovery:
     return Recovery(end, BAD_LENGTH_CRC, "the length or its checksum is damaged, the payload is whole", keep=True)
 
 
-def _proven_end(source: ByteSource, offset: int, effort: Effort) -> int | None:
+def _proven_end(source: ByteSource, offset: int, effort: SearchBudget) -> int | None:
     """Return where the frame ends whose head stands damaged at ``offset``, if the payload's checksum proves it."""
     head = source.read_at(offset, HEAD_SIZE)
     if len(head) < HEAD_SIZE:
@@ -229,7 +228,7 @@ def _is_chain(source: ByteSource, offset: int, end: int) -> bool:
     return offset == end
 
 
-def find_frame(source: ByteSource, offset: int, effort: Effort, stop: int | None = None) -> int:
+def find_frame(source: ByteSource, offset: int, effort: SearchBudget, stop: int | None = None) -> int:
     """Return the first offset from ``offset`` on where a whole frame seems to start, or ``stop``: the source's size.
 
     It takes a sound head, an end within the source, and at that end another sound head or the end of the source, or

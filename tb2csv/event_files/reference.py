@@ -26,11 +26,11 @@ from tb2csv.event_files.framing import FOOT_SIZE, HEAD_SIZE, MAX_PAYLOAD_SIZE, f
 from tb2csv.event_files.values import (
     ROW_SIZE,
     FormTable,
-    Mark,
     ScanStatus,
+    SessionMark,
     ValueColumns,
-    ValueForm,
     ValueKind,
+    ValueSchema,
     pack_content,
     pack_row,
 )
@@ -201,7 +201,7 @@ def _is_first_with_version(event: bytes, offset: int) -> bool:
     return offset == HEAD_SIZE and parse(EVENT_ALONE, event).WhichOneof("what") == "file_version"
 
 
-def _mark(event: bytes, row: int) -> Mark:
+def _mark(event: bytes, row: int) -> SessionMark:
     """Return the mark that an event without values leaves behind ``row`` rows."""
     message = parse(EVENT_ALONE, event)
     what = message.WhichOneof("what")
@@ -209,7 +209,7 @@ def _mark(event: bytes, row: int) -> Mark:
     if what == "session_log":
         with contextlib.suppress(DecodeError):  # one that is broken starts nothing
             is_start = parse("SessionLog", message.session_log).status == _SESSION_START
-    return Mark(row, message.step, is_start, what == "summary")
+    return SessionMark(row, message.step, is_start, what == "summary")
 
 
 #: A form's key, the scalar or NaN, the payload, and the plugin content. A plain tuple: a million of them are made.
@@ -221,7 +221,7 @@ def _key(
     tag: bytes, kind: ValueKind, dtype: int = 0, shape: tuple[int, ...] | None = (), metadata: bytes = b""
 ) -> bytes:
     """Return the key of a form; the same ones come again and again."""
-    return ValueForm(tag, kind, dtype, shape, metadata).to_key()
+    return ValueSchema(tag, kind, dtype, shape, metadata).to_key()
 
 
 def read_event(event: bytes, offset: int, forms: FormTable, columns: ValueColumns) -> None:

@@ -56,7 +56,7 @@ _KEY_HEAD: Final = struct.Struct("<iiiI")
 
 
 @dataclass(frozen=True, slots=True)
-class ValueForm:
+class ValueSchema:
     """What the values of one form have in common.
 
     ``dtype`` is TensorFlow's DataType number (0 where the value is no tensor), ``shape`` the tensor's shape
@@ -78,7 +78,7 @@ class ValueForm:
         return b"".join((head, struct.pack(f"<{len(dims)}q", *dims), self.tag, self.metadata))
 
     @classmethod
-    def from_key(cls, key: bytes) -> ValueForm:
+    def from_key(cls, key: bytes) -> ValueSchema:
         """Return the form that ``key`` (of ``to_key`` or of the compiled scanner) stands for."""
         kind, dtype, rank, tag_length = _KEY_HEAD.unpack_from(key)
         dims_end = _KEY_HEAD.size + 8 * max(rank, 0)
@@ -115,7 +115,7 @@ class ScanStatus(enum.IntEnum):
     IRREGULAR = 4
 
 
-class Mark(NamedTuple):
+class SessionMark(NamedTuple):
     """An event without values: nothing of it becomes a row, but it can tell of a restart."""
 
     #: How many values stand before it: of the block where it is one of a block's marks, of the file where of a file's.
@@ -145,7 +145,7 @@ class ValueColumns:
         self.payload_offset = np.empty(0, np.int64)
         self.payload_length = np.empty(0, np.int32)
         self.size = 0
-        self.marks: list[Mark] = []
+        self.marks: list[SessionMark] = []
         self._contents = bytearray()
 
     def clear(self) -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.decoders.meshes import mesh_content_type
 from tb2csv.sinks.csv import CsvFormat
-from tb2csv.sinks.folder import DATA_PACKAGE
-from tb2csv.sinks.formulas import escape_formula
+from tb2csv.sinks.formula_escaping import escape_formula
+from tb2csv.sinks.output_folder import DATA_PACKAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from tb2csv.report import Report
     from tb2csv.runs.time_series import SeriesMetadata
-    from tb2csv.sinks.folder import TableFolder
-    from tb2csv.sinks.table_format import Format
+    from tb2csv.sinks.format_protocols import Format
+    from tb2csv.sinks.output_folder import OutputFolder
 
 INDEX: Final = "index.csv"
 
@@ -58,7 +58,7 @@ class TableEntry:
 
 
 def write_manifest(  # noqa: PLR0913 - all that there is to tell
-    folder: TableFolder,
+    folder: OutputFolder,
     entries: Iterable[TableEntry],
     stored: Iterable[str],
     report: Report,

@@ -8,7 +8,7 @@ import numpy as np
 
 from tb2csv.column_names import free_name
 from tb2csv.errors import Tb2csvError
-from tb2csv.layouts.places import ON_DUPLICATE, with_variant
+from tb2csv.layouts.table_paths import ON_DUPLICATE, with_variant
 from tb2csv.layouts.time_columns import TIME_COLUMN_NAMES
 from tb2csv.messages import Option, advice
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from tb2csv.sinks.held_rows import HeldPart, HeldRows
+    from tb2csv.sinks.row_buffer import HeldPart, RowBuffer
 
     _Steps = npt.NDArray[np.int64]
 
@@ -72,7 +72,7 @@ class _Values(NamedTuple):
 class WideRows:
     """The rows of a run's wide table, in pieces; ``duplicates`` is complete when all have been taken."""
 
-    def __init__(self, run: str, columns: Sequence[WideColumn], held: HeldRows, on_duplicate: str) -> None:
+    def __init__(self, run: str, columns: Sequence[WideColumn], held: RowBuffer, on_duplicate: str) -> None:
         """Lay these series side by side, in their order.
 
         ``on_duplicate`` is one of ON_DUPLICATE. With ``error``, a tag that has a step twice is a Tb2csvError.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tb2csv.model_state.dtypes import DTYPES
-from tb2csv.model_state.matching import fit
+from tb2csv.model_state.match_tensors import fit
 from tb2csv.model_state.restoring import state_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tb2csv.errors import StateError
-from tb2csv.small_floats import SMALL_FLOATS, values_of_codes
+from tb2csv.minifloats import SMALL_FLOATS, values_of_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

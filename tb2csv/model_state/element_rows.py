@@ -15,8 +15,8 @@ import numpy as np
 from tb2csv.csv_pieces import append_csv
 from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import DTYPES, texts_from_json, texts_to_json
-from tb2csv.model_state.layer_numbers import STRUCTURE, structures
-from tb2csv.model_state.number_text import elements_to_series, text_to_numbers
+from tb2csv.model_state.number_codec import elements_to_series, text_to_numbers
+from tb2csv.model_state.structural_names import STRUCTURE, structures
 from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes
 
 if TYPE_CHECKING:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tb2csv.atomic_files import whole_file
 from tb2csv.model_state.hdf5_tensors import dataset_dtype, overwrite_datasets, read_dataset
 from tb2csv.model_state.tensors import ModelState, StateTensor
-from tb2csv.whole_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.match_tensors import Restoration
     from tb2csv.model_state.tensors import Buffer
 
 

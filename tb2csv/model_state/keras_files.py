@@ -21,12 +21,12 @@ from tb2csv.model_state.hdf5_tensors import datasets, open_file
 from tb2csv.model_state.keras_hdf5_models import hdf5_model, json_object
 from tb2csv.model_state.keras_vocabularies import IDF
 from tb2csv.model_state.keras_weights_files import WeightsFile, numbered_tensors, open_weights
-from tb2csv.model_state.layer_numbers import OPTIMIZER, has_more_of_optimizer, is_optimizer
-from tb2csv.model_state.matching import FILE_KEY
+from tb2csv.model_state.match_tensors import FILE_KEY
+from tb2csv.model_state.structural_names import OPTIMIZER, has_more_of_optimizer, is_optimizer
 
 if TYPE_CHECKING:
     from tb2csv.model_state.hdf5_files import Hdf5File
-    from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.match_tensors import Restoration
     from tb2csv.model_state.tensors import ModelState, StateTensor
 
 _WEIGHTS: Final = "model.weights.h5"

@@ -16,7 +16,8 @@ from tb2csv.errors import StateError
 from tb2csv.model_state.hdf5_files import Hdf5File, Place, Source, StoredTensor, dataset_tensor
 from tb2csv.model_state.hdf5_tensors import add_texts, attribute_texts, datasets, open_file
 from tb2csv.model_state.keras_vocabularies import LEARNING_LAYERS
-from tb2csv.model_state.layer_numbers import (
+from tb2csv.model_state.match_tensors import PATH
+from tb2csv.model_state.structural_names import (
     OPTIMIZER,
     PATH_STRUCTURE,
     ROOTED_STRUCTURE,
@@ -27,13 +28,12 @@ from tb2csv.model_state.layer_numbers import (
     rooted_structures,
     structures,
 )
-from tb2csv.model_state.matching import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.match_tensors import Restoration
     from tb2csv.model_state.tensors import ModelState, StateTensor
 
 _TOP_LEVEL: Final = "top_level_model_weights"

@@ -16,7 +16,8 @@ from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import DTYPES, dtype_of_array
 from tb2csv.model_state.keras_optimizers import Growth, Optimizer, find_optimizers, growth
 from tb2csv.model_state.keras_vocabularies import Learned, check_arrays, learned_arrays, set_arrays
-from tb2csv.model_state.layer_numbers import (
+from tb2csv.model_state.match_tensors import FILE_KEY, PATH
+from tb2csv.model_state.structural_names import (
     OPTIMIZER,
     PATH_STRUCTURE,
     ROOTED_STRUCTURE,
@@ -25,7 +26,6 @@ from tb2csv.model_state.layer_numbers import (
     rooted_structures,
     structures,
 )
-from tb2csv.model_state.matching import FILE_KEY, PATH
 from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes, tensor_of_array
 
 if TYPE_CHECKING:

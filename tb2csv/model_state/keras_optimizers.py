@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tb2csv.errors import StateError
-from tb2csv.model_state.layer_numbers import OPTIMIZER
-from tb2csv.model_state.matching import FILE_KEY
+from tb2csv.model_state.match_tensors import FILE_KEY
+from tb2csv.model_state.structural_names import OPTIMIZER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

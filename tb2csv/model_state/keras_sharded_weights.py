@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.match_tensors import Restoration
 
 
 class ShardedWeights(WeightsFile):

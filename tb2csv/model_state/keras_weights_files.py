@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.model_state.hdf5_files import Hdf5File, Place, Source, StoredTensor, dataset_tensor
 from tb2csv.model_state.hdf5_tensors import datasets, open_file
-from tb2csv.model_state.layer_numbers import OPTIMIZER, STRUCTURE, is_unused, structures
-from tb2csv.model_state.matching import FILE_KEY
+from tb2csv.model_state.match_tensors import FILE_KEY
+from tb2csv.model_state.structural_names import OPTIMIZER, STRUCTURE, is_unused, structures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -7,10 +7,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from tb2csv.atomic_files import whole_file
 from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import dtype_of_array
 from tb2csv.model_state.tensors import ModelState, StateTensor, array_bytes, array_of_bytes, left_out_notes
-from tb2csv.whole_files import whole_file
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.match_tensors import Restoration
 
 _ENDING = ".npy"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tb2csv.errors import StateError
-from tb2csv.model_state.holders import GrowingFile, open_file, open_live, read_any, read_table
-from tb2csv.model_state.matching import Restoration, fit
+from tb2csv.model_state.formats import GrowingFile, open_file, open_live, read_any, read_table
+from tb2csv.model_state.match_tensors import Restoration, fit
 from tb2csv.model_state.state_csv import DEFAULT_MAX_CELL, STYLES, write_state
 from tb2csv.model_state.tensors import ModelState
 
@@ -93,7 +93,7 @@ def load_state(
     names = incoming.origin or "the state", f"the {type(model).__name__}"
     contents = restoration.read_all()
     restoration.refuse_problems(*names)
-    found.refuse_nothing(*names)
+    found.raise_no_match(*names)
     holder.assign(contents)
     return _left_alone(found.problems, holder.state)
 
@@ -122,7 +122,7 @@ def restore_file(  # noqa: PLR0913 - each is something that a caller may want
     if restoration.problems:
         restoration.find_damage()
         restoration.refuse_problems(*names)
-    found.refuse_nothing(*names)
+    found.raise_no_match(*names)
     with contextlib.ExitStack() as stack:
         place = stack.enter_context(holder.output(Path(out), overwrite=overwrite))
         holder.write(place, restoration)

@@ -12,16 +12,16 @@ import shutil
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
+from tb2csv.atomic_files import whole_file
 from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import DTYPES
 from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor
-from tb2csv.whole_files import whole_file
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.match_tensors import Restoration
 
 _LENGTH: Final = struct.Struct("<Q")
 #: The format's own limit.

@@ -11,16 +11,16 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tb2csv.atomic_files import whole_folder
 from tb2csv.errors import StateError
 from tb2csv.model_state.tensors import ModelState
-from tb2csv.whole_files import whole_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
-    from tb2csv.model_state.holders import FileHolder
-    from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.formats import FileHolder
+    from tb2csv.model_state.match_tensors import Restoration
 
 _ENDING: Final = ".index.json"
 
@@ -105,7 +105,7 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 
 def _open(index: Path, name: str) -> FileHolder:
-    from tb2csv.model_state.holders import open_file
+    from tb2csv.model_state.formats import open_file
 
     place = index.with_name(name)
     if not place.exists():

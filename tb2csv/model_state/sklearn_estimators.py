@@ -6,18 +6,18 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tb2csv.atomic_files import whole_file
 from tb2csv.errors import StateError
 from tb2csv.model_state.estimator_building import EstimatorBuilding
 from tb2csv.model_state.estimator_values import STRUCTURE, EstimatorValues, join
 from tb2csv.model_state.tensors import ModelState
-from tb2csv.whole_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.match_tensors import Restoration
     from tb2csv.model_state.tensors import Buffer, StateTensor
 
 

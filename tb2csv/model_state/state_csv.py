@@ -8,10 +8,10 @@ import io
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
+from tb2csv.atomic_files import whole_file
 from tb2csv.errors import StateError
 from tb2csv.model_state import element_rows, tensor_rows
 from tb2csv.model_state.csv_cells import read_cell, scan_rows
-from tb2csv.whole_files import whole_file
 
 if TYPE_CHECKING:
     import os

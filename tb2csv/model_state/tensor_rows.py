@@ -17,7 +17,7 @@ import numpy as np
 from tb2csv.errors import StateError
 from tb2csv.model_state.csv_cells import Cell, cell_text, read_cell, read_stretches, scan_rows
 from tb2csv.model_state.dtypes import DTYPES, texts_from_json, texts_to_json
-from tb2csv.model_state.number_text import numbers_to_text, text_to_numbers, widest
+from tb2csv.model_state.number_codec import numbers_to_text, text_to_numbers, widest
 from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes, checksum
 
 if TYPE_CHECKING:

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tb2csv.atomic_files import check_place, folder_beside, whole_folder
 from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import DTYPES
 from tb2csv.model_state.file_types import CHECKPOINT_DATA, pointer_refusal
-from tb2csv.model_state.matching import PATH
+from tb2csv.model_state.match_tensors import PATH
 from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes
-from tb2csv.whole_files import check_place, folder_beside, whole_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.match_tensors import Restoration
 
 _GRAPH: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE: Final = "/.ATTRIBUTES/VARIABLE_VALUE"

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from tb2csv.atomic_files import whole_file
 from tb2csv.errors import StateError
 from tb2csv.model_state.foreign_errors import as_state_errors
 from tb2csv.model_state.tensors import ModelState, left_out_notes
 from tb2csv.model_state.torch_pickles import Hyperparameters, holds_nothing, read_pickle
 from tb2csv.model_state.torch_trees import flat, replaced, tensor_leaf
-from tb2csv.whole_files import whole_file
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from tb2csv.model_state.matching import Restoration
+    from tb2csv.model_state.match_tensors import Restoration
     from tb2csv.model_state.tensors import Buffer
 
 

@@ -11,13 +11,13 @@ from tb2csv.errors import RecorderError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tb2csv.recorders.event_log import EventLog
+    from tb2csv.recorders.event_writer import EventWriter
 
-_active: contextvars.ContextVar[EventLog | None] = contextvars.ContextVar("tb2csv_recorder", default=None)
+_active: contextvars.ContextVar[EventWriter | None] = contextvars.ContextVar("tb2csv_recorder", default=None)
 
 
 @contextlib.contextmanager
-def activated(log: EventLog) -> Iterator[None]:
+def activated(log: EventWriter) -> Iterator[None]:
     """Have functions write to this log within the block."""
     token = _active.set(log)
     try:
@@ -26,7 +26,7 @@ def activated(log: EventLog) -> Iterator[None]:
         _active.reset(token)
 
 
-def active_log(asking: str) -> EventLog:
+def active_log(asking: str) -> EventWriter:
     """Return the log of the active recorder. Raises RecorderError where there is none."""
     log = _active.get()
     if log is None:

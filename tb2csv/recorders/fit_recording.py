@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tb2csv.errors import RecorderError
-from tb2csv.recorders.gradient_taps import GradientTaps
-from tb2csv.recorders.layer_errors import LayerErrorTaps
+from tb2csv.recorders.gradient_hooks import GradientHooks
+from tb2csv.recorders.layer_errors import LayerErrorHooks
 from tb2csv.recorders.train_function import RecordedTrainFunction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tb2csv.recorders.event_log import EventLog
+    from tb2csv.recorders.event_writer import EventWriter
     from tb2csv.recorders.layer_errors import Samples
     from tb2csv.recorders.recording_plan import RecordingPlan
 
@@ -26,7 +26,7 @@ class FitRecording:
 
     def __init__(  # noqa: PLR0913 - it belongs to one recorder
         self,
-        log: EventLog,
+        log: EventWriter,
         model: Any,
         *,
         gradients: RecordingPlan,
@@ -38,14 +38,14 @@ class FitRecording:
 
         Raises:
             RecorderError: the model trains under a distribution strategy, and gradients or layer errors are asked for;
-                or what GradientTaps and LayerErrorTaps refuse.
+                or what GradientHooks and LayerErrorHooks refuse.
         """
         import tensorflow as tf
 
         self._log = log
         self._wall_times: dict[int, float] = {}
-        self._taps: GradientTaps | None = None
-        self._errors: LayerErrorTaps | None = None
+        self._taps: GradientHooks | None = None
+        self._errors: LayerErrorHooks | None = None
         self._function: RecordedTrainFunction | None = None
         inside = bool(gradients.every or layer_errors_every)
         if inside:
@@ -55,9 +55,9 @@ class FitRecording:
             return
         self._batch = tf.Variable(0, dtype=tf.int64, trainable=False, name="recorded_batch")
         if gradients.every:
-            self._taps = GradientTaps(log, gradients, model, self._batch, several)
+            self._taps = GradientHooks(log, gradients, model, self._batch, several)
         if layer_errors_every:
-            self._errors = LayerErrorTaps(
+            self._errors = LayerErrorHooks(
                 log, model, self._batch, every=layer_errors_every, layers=layers, samples=samples
             )
         taps = [each for each in (self._taps, self._errors) if each is not None]

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from tb2csv.errors import RecorderError
-from tb2csv.recorders.replaced_methods import replaced_method
+from tb2csv.recorders.method_patching import replaced_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -10,7 +10,7 @@ import numpy as np
 
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.active_recorder import active_log
-from tb2csv.recorders.graph_delivery import deliver, when_due
+from tb2csv.recorders.graph_callbacks import deliver, when_due
 from tb2csv.recorders.layer_calls import LayerCalls, by_sample, every_layer, layers_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import keras
     import numpy.typing as npt
 
-    from tb2csv.recorders.event_log import EventLog
+    from tb2csv.recorders.event_writer import EventWriter
 
 Samples = Literal["each", "sum"]
 
@@ -184,7 +184,7 @@ def _outputs_by_name(model: Any, x: Any, *, training: bool) -> dict[str, Any]:
     return {name(): output for name, output in outputs}
 
 
-def _write_mse(log: EventLog | None, step: Any, errors: Mapping[str, Any]) -> None:
+def _write_mse(log: EventWriter | None, step: Any, errors: Mapping[str, Any]) -> None:
     if log is None:
         return
     tags = [f"layer_mse/{name}" for name in errors]
@@ -223,7 +223,7 @@ def _mean_squared_error(name: str, output: Any, target: Any) -> Any:
 
 
 def write_layer_errors(
-    log: EventLog, step: int, errors: Mapping[str, npt.NDArray[Any]], samples: Samples, wall_time: float
+    log: EventWriter, step: int, errors: Mapping[str, npt.NDArray[Any]], samples: Samples, wall_time: float
 ) -> None:
     """Write errors, [sample, …] by layer: the values as [sample, unit], or summed up as [unit], and their norms."""
     norms = {}
@@ -253,11 +253,11 @@ def check_samples(samples: str) -> None:
         raise RecorderError(message)
 
 
-class LayerErrorTaps:
+class LayerErrorHooks:
     """Layer errors of the batches that a model trains on, from the backward pass that the train step makes anyway."""
 
     def __init__(  # noqa: PLR0913 - it belongs to one fit of one recorder
-        self, log: EventLog, model: Any, step: Any, *, every: int, layers: Sequence[str] | None, samples: Samples
+        self, log: EventWriter, model: Any, step: Any, *, every: int, layers: Sequence[str] | None, samples: Samples
     ) -> None:
         """Prepare to record them; ``step`` is an int64 tf.Variable with the number of the batch in the train step."""
         self._log = log

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
+from tb2csv.atomic_files import whole_file
 from tb2csv.csv_pieces import append_csv
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.input_arrays import open_inputs
 from tb2csv.recorders.predictors import predictor_of
-from tb2csv.whole_files import whole_file
 
 if TYPE_CHECKING:
     import os

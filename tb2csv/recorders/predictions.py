@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from tb2csv.errors import RecorderError
-from tb2csv.recorders.event_log import EventLog, guarded
+from tb2csv.recorders.event_writer import EventWriter, guarded
 from tb2csv.recorders.prediction_tables import classes_of
 from tb2csv.recorders.predictors import named_outputs
 from tb2csv.recorders.recording_plan import due, interval
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.recorders.event_log import OnError
+    from tb2csv.recorders.event_writer import OnError
 
 
 class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
@@ -77,7 +77,7 @@ class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Kera
         self._x = keras.tree.map_structure(chosen, x)
         self._y = keras.tree.map_structure(chosen, y)
         self._batch_size = batch_size
-        self._log = EventLog(log_dir, on_error=on_error)
+        self._log = EventWriter(log_dir, on_error=on_error)
         self._finalizer = weakref.finalize(self, self._log.close)
 
     @guarded

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from tb2csv.recorders.event_log import EventLog
+    from tb2csv.recorders.event_writer import EventWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class RecordingPlan:
         return answer
 
     def write_values(
-        self, log: EventLog, step: int, names: Sequence[str], values: Sequence[npt.NDArray[Any]], wall_time: float
+        self, log: EventWriter, step: int, names: Sequence[str], values: Sequence[npt.NDArray[Any]], wall_time: float
     ) -> None:
         """Write tensors and histograms that are due at a step."""
         for name, value in zip(names, values, strict=True):
@@ -55,7 +55,7 @@ class RecordingPlan:
 
     def write_statistics(
         self,
-        log: EventLog,
+        log: EventWriter,
         steps: Sequence[int],
         names: Sequence[str],
         statistics: npt.NDArray[np.float32],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from tb2csv.recorders.replaced_methods import replaced_method
+from tb2csv.recorders.method_patching import replaced_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -12,10 +12,10 @@ import numpy as np
 
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.active_recorder import activated
-from tb2csv.recorders.event_log import EventLog, guarded
+from tb2csv.recorders.event_writer import EventWriter, guarded
 from tb2csv.recorders.fit_recording import FitRecording
-from tb2csv.recorders.gradient_taps import dense
-from tb2csv.recorders.graph_delivery import deliver, when, when_due
+from tb2csv.recorders.gradient_hooks import dense
+from tb2csv.recorders.graph_callbacks import deliver, when, when_due
 from tb2csv.recorders.layer_errors import check_samples
 from tb2csv.recorders.log_values import UnrecordableError, recordable
 from tb2csv.recorders.optimizers import learning_rates, trained_batches
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from tb2csv.recorders.event_log import OnError
+    from tb2csv.recorders.event_writer import OnError
     from tb2csv.recorders.layer_errors import Samples
 
 
@@ -105,7 +105,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         self._layer_errors_every = interval("layer_errors_every", layer_errors_every)
         self._layers = layers
         self._samples: Samples = layer_error_samples
-        self._log = EventLog(log_dir, on_error=on_error)
+        self._log = EventWriter(log_dir, on_error=on_error)
         self._first_batch = first_batch
         #: The batch that ended last; None before the first ``fit``.
         self._step: int | None = None

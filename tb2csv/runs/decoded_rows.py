@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from tb2csv.decoders import Decoder, Piece
+    from tb2csv.decoders import Decoder, TablePart
     from tb2csv.runs.time_series import TimeSeries
 
 
@@ -48,7 +48,7 @@ class UndecodableValue(NamedTuple):
 class Rows(NamedTuple):
     """A piece of a table, or of several of the same columns: ``bounds[i]`` to ``bounds[i + 1]`` are ``series[i]``'s."""
 
-    piece: Piece
+    piece: TablePart
     series: list[SeriesAccount]
     bounds: npt.NDArray[np.int64]
     #: As ``bounds``, but of the values that were decoded.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.decoders import Piece
+    from tb2csv.decoders import TablePart
     from tb2csv.event_files.values import ValueBlock
 
 
@@ -46,7 +46,7 @@ class Grouping:
         return order, bounds
 
 
-def with_sessions(piece: Piece, sessions: npt.NDArray[np.int32]) -> Piece:
+def with_sessions(piece: TablePart, sessions: npt.NDArray[np.int32]) -> TablePart:
     """Return a piece with a column ``session`` after its ``step``; ``sessions`` has one for each of the values."""
     import polars as pl
 

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tb2csv.event_files.event_file import FileAccount
+    from tb2csv.event_files.event_file import FileStats
     from tb2csv.runs.decoded_rows import Rows, SeriesAccount
     from tb2csv.runs.run_reader import RunReader
+    from tb2csv.runs.scanned_run import RowReader
     from tb2csv.runs.step_orders import StepOrder
-    from tb2csv.runs.stored_runs import RowReader
     from tb2csv.runs.subruns import Subrun
     from tb2csv.runs.time_series import TimeSeries
 
@@ -46,7 +46,7 @@ class MergedRun:
                 yield account, reader.run.name
 
     @property
-    def files(self) -> list[FileAccount]:
+    def files(self) -> list[FileStats]:
         """The accounts of all files, in the order of their runs."""
         return [account for reader in self._readers for account in reader.files]
 

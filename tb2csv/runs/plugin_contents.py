@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tb2csv.decoders import Piece
+from tb2csv.decoders import TablePart
 from tb2csv.runs.groupings import series_at
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class ContentChanges:
         keys: Sequence[int],
         bounds: npt.NDArray[np.int64],
         sessions: npt.NDArray[np.int32] | None,
-    ) -> Iterator[tuple[int, Piece]]:
+    ) -> Iterator[tuple[int, TablePart]]:
         """Yield the changes in those series that have any, each as its index and a piece of its own table.
 
         Args:
@@ -70,7 +70,7 @@ class ContentChanges:
         for index, found in rows.items():
             start, stop = int(bounds[index]), int(bounds[index + 1])
             frame = _frame(found, has_sessions=sessions is not None)
-            yield index, Piece(frame, start, stop, counts[start:stop], CONTENTS_PART, kind=CONTENTS_KIND)
+            yield index, TablePart(frame, start, stop, counts[start:stop], CONTENTS_PART, kind=CONTENTS_KIND)
 
 
 def _frame(rows: list[tuple[Any, ...]], *, has_sessions: bool) -> Any:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.event_files.values import Mark
+    from tb2csv.event_files.values import SessionMark
 
 #: From this version of the format on, marks tell of restarts; before it, EventAccumulator guesses from the steps.
 _VERSION_WITH_MARKS: Final = 2
@@ -45,7 +45,7 @@ class FileHistory(NamedTuple):
     #: What its first event says the version is; None where it says nothing.
     version: float | None
     #: Its events without values, in order; their rows count from the file's first.
-    marks: Sequence[Mark]
+    marks: Sequence[SessionMark]
 
 
 class RunHistory(NamedTuple):
@@ -213,7 +213,7 @@ def _begin(wall_time: float, later: npt.NDArray[np.float64]) -> float:
 def _marked_starts(history: RunHistory) -> Iterator[int]:
     """Yield the row before which each session starts that is marked, without those that are marked again."""
     for file in history.files:
-        last: Mark | None = None
+        last: SessionMark | None = None
         for mark in file.marks:
             if not mark.is_start:
                 continue

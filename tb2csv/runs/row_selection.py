@@ -56,7 +56,7 @@ class RowSelection:
             message = f"The least step, {self.min_step}, is above the greatest, {self.max_step}; exchange them."
             raise OptionError(message)
 
-    def refuse_nothing(self) -> NoReturn:
+    def raise_no_match(self) -> NoReturn:
         """Raise the error that no row is asked for."""
         message = "No rows are left after selecting steps; the list of series shows the first and last step of each."
         raise Tb2csvError(message)

@@ -12,10 +12,10 @@ import numpy as np
 
 from tb2csv.decoders import DecodeOptions, Decoder, Undecodable, Values, choose_decoder, load_polars
 from tb2csv.errors import UNREADABLE, Damage
-from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, NO_HEAD, EventFileReader, FileAccount, first_event
+from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, NO_HEAD, EventFileReader, FileStats, first_event
 from tb2csv.event_files.scanners import default_scanner
-from tb2csv.event_files.values import ValueBlock, ValueForm, ValueKind
-from tb2csv.executors import ahead
+from tb2csv.event_files.values import ValueBlock, ValueKind, ValueSchema
+from tb2csv.parallel import ahead
 from tb2csv.runs.decoded_rows import Rows, SeriesAccount, UndecodableValue
 from tb2csv.runs.file_copies import original_of
 from tb2csv.runs.groupings import Grouping, series_at, with_sessions
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class _FileProgress:
     """How far a file has been read."""
 
-    account: FileAccount
+    account: FileStats
     offset: int = 0
     #: What its first event says, where it has been looked up.
     head: EventHead | None = None
@@ -80,7 +80,7 @@ class RunReader:
         self._chunk_size = chunk_size
         self.on_bytes = on_bytes
         self._form_table = self._scanner.form_table()
-        self._forms: list[ValueForm] = []
+        self._forms: list[ValueSchema] = []
         self._series_of_form = np.empty(0, np.int32)
         self._kinds = np.empty(0, np.int8)
         self._series_ids: dict[tuple[bytes, str, str], int] = {}
@@ -93,7 +93,7 @@ class RunReader:
         self._brief_history = BriefHistory()
 
     @property
-    def files(self) -> list[FileAccount]:
+    def files(self) -> list[FileStats]:
         """The accounts of the files that have been read, in the order of the first reading."""
         return [progress.account for progress in self._progress.values()]
 
@@ -147,7 +147,7 @@ class RunReader:
         files = self.ordered_files()
         last = files[-1]
         for file in files:
-            progress = self._progress.setdefault(file.path, _FileProgress(FileAccount(file.path)))
+            progress = self._progress.setdefault(file.path, _FileProgress(FileStats(file.path)))
             account = progress.account
             account.damage = [damage for damage in account.damage if damage.kind != UNREADABLE]
             try:
@@ -178,7 +178,7 @@ class RunReader:
                 detail = f"the file cannot be read: {error.strerror or error}"
                 account.damage.append(Damage(file.path, account.bytes - lost, lost, UNREADABLE, detail))
 
-    def _remember(self, file: EventFile, account: FileAccount, block: ValueBlock) -> None:
+    def _remember(self, file: EventFile, account: FileStats, block: ValueBlock) -> None:
         """Keep what tells of restarts; of values in a file that is alone and has no marks there is nothing to tell."""
         self._learn_forms(block)
         if len(self.run.files) == 1 and not account.marks and set(GRAPH_KINDS).isdisjoint(self._kinds.tolist()):
@@ -244,7 +244,7 @@ class RunReader:
         return head
 
     @property
-    def forms(self) -> list[ValueForm]:
+    def forms(self) -> list[ValueSchema]:
         """The forms of all values that were grouped, by their numbers."""
         return self._forms
 
@@ -310,7 +310,7 @@ class RunReader:
 
         numbers = []
         for number in range(known, int(form_id.max()) + 1):
-            form = ValueForm.from_key(self._form_table.key(number))
+            form = ValueSchema.from_key(self._form_table.key(number))
             self._forms.append(form)
 
             def first_value(place: int = number - known) -> Values:
@@ -321,7 +321,7 @@ class RunReader:
         self._series_of_form = np.append(self._series_of_form, np.array(numbers, np.int32))
         self._kinds = np.append(self._kinds, np.array([form.kind for form in self._forms[known:]], np.int8))
 
-    def _series_number(self, form: ValueForm, first_value: Callable[[], Values]) -> int:
+    def _series_number(self, form: ValueSchema, first_value: Callable[[], Values]) -> int:
         plugin_name, metadata = self._metadata.of(form, lambda: bytes(first_value().content(0)))
         decoder, signature = choose_decoder(plugin_name, form, self._options, first_value)
         key = (form.tag, decoder.kind, signature)

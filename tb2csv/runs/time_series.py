@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tb2csv.event_files.scanners import Scanner
-    from tb2csv.event_files.values import ValueForm
+    from tb2csv.event_files.values import ValueSchema
 
 #: The plugin that a value without a tensor belongs to, by the field that holds it.
 LEGACY_PLUGIN_NAMES: Final = {
@@ -73,7 +73,7 @@ class RememberedMetadata:
         self._read_metadata = scanner.read_metadata
         self._by_tag: dict[bytes, SeriesMetadata] = {}
 
-    def of(self, form: ValueForm, content: Callable[[], bytes]) -> tuple[str, SeriesMetadata]:
+    def of(self, form: ValueSchema, content: Callable[[], bytes]) -> tuple[str, SeriesMetadata]:
         """Return the plugin name and the metadata of a value of this form, and remember its metadata for the tag.
 
         ``content`` returns the value's plugin content.

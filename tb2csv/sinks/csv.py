@@ -13,8 +13,8 @@ import io
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from tb2csv.csv_pieces import append_csv
-from tb2csv.sinks.formulas import escape_formula, escape_formulas
-from tb2csv.sinks.table_format import TIMESTAMP
+from tb2csv.sinks.format_protocols import TIMESTAMP
+from tb2csv.sinks.formula_escaping import escape_formula, escape_formulas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,7 @@ from tb2csv.sinks.jsonl import JsonLinesFormat
 from tb2csv.sinks.parquet import ParquetFormat
 
 if TYPE_CHECKING:
-    from tb2csv.sinks.table_format import TextFormat, WholeFormat
+    from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
 
 FORMATS: Final[dict[str, TextFormat | WholeFormat]] = {
     "csv": CsvFormat(),

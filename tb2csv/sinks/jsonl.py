@@ -13,7 +13,7 @@ import io
 import json
 from typing import IO, TYPE_CHECKING, Any
 
-from tb2csv.sinks.table_format import TIMESTAMP
+from tb2csv.sinks.format_protocols import TIMESTAMP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

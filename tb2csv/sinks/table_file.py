@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tb2csv.atomic_files import check_place, whole_file
 from tb2csv.errors import OptionError
+from tb2csv.sinks.format_protocols import TextFormat
 from tb2csv.sinks.formats import FORMATS
-from tb2csv.sinks.table_format import TextFormat
-from tb2csv.whole_files import check_place, whole_file
 
 if TYPE_CHECKING:
     import os
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tb2csv.sinks.table_format import WholeFormat
+    from tb2csv.sinks.format_protocols import WholeFormat
 
 
 def check_table_file(out: str | os.PathLike[str], *, overwrite: bool) -> None:

@@ -5,28 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tb2csv.errors import OutputError
-from tb2csv.sinks.appending import AppendingSink, TableRows
-from tb2csv.sinks.table_format import TextFormat
+from tb2csv.sinks.append_writer import AppendWriter, TableRows
+from tb2csv.sinks.format_protocols import TextFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import polars as pl
 
-    from tb2csv.sinks.folder import TableFolder
-    from tb2csv.sinks.held_rows import HeldRows
-    from tb2csv.sinks.table_format import WholeFormat
+    from tb2csv.sinks.format_protocols import WholeFormat
+    from tb2csv.sinks.output_folder import OutputFolder
+    from tb2csv.sinks.row_buffer import RowBuffer
 
 
 class TableWriter:
     """Writes tables into a folder. For one thread at a time, but for as many runs as there are."""
 
-    def __init__(self, folder: TableFolder, table_format: TextFormat | WholeFormat, held: HeldRows) -> None:
+    def __init__(self, folder: OutputFolder, table_format: TextFormat | WholeFormat, held: RowBuffer) -> None:
         """Write below ``folder``; ``held`` takes the rows of tables that can only be written whole."""
         self.format = table_format
         self._folder = folder
         self._held = held
-        self._appending = AppendingSink(folder, table_format) if isinstance(table_format, TextFormat) else None
+        self._appending = AppendWriter(folder, table_format) if isinstance(table_format, TextFormat) else None
 
     def append(self, frame: pl.DataFrame, tables: list[TableRows]) -> None:
         """Append rows of a frame to the tables that they belong to: now, before ``flush``, or before ``finish``."""

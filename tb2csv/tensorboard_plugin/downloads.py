@@ -57,20 +57,20 @@ def download(jobs: ExportJobs, job: ExportJob, request: wrappers.Request) -> wra
     }
     if request.method == "HEAD":
         return wrappers.Response(headers=headers)
-    is_there = _Listener(request.environ)
+    client_connected = _Listener(request.environ)
     if job.name == ARCHIVE_NAME:
-        return wrappers.Response(_archive(jobs, job, is_there), headers=headers)
+        return wrappers.Response(_archive(jobs, job, client_connected), headers=headers)
     with jobs.reading(job):
         try:
-            path = jobs.wait(job, is_there)
+            path = jobs.wait(job, client_connected)
         except ExportError as error:
             raise RequestError(_GONE, error.code, str(error)) from error
     return wrappers.Response(_file(jobs, job, path), headers={**headers, "Content-Length": str(job.size)})
 
 
-def _archive(jobs: ExportJobs, job: ExportJob, is_there: _Listener) -> Iterator[bytes]:
+def _archive(jobs: ExportJobs, job: ExportJob, client_connected: _Listener) -> Iterator[bytes]:
     with jobs.reading(job):
-        pieces = stream_zip(ARCHIVE_ROOT, lambda: jobs.wait(job, is_there))
+        pieces = stream_zip(ARCHIVE_ROOT, lambda: jobs.wait(job, client_connected))
         yield from _checked(jobs, job, pieces)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import Tb2csvError
-from tb2csv.executors import Cancelled
+from tb2csv.parallel import Cancelled
 from tb2csv.tensorboard_plugin.option_titles import page_spelling
 from tb2csv.tensorboard_plugin.web_api import RequestError
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tb2csv.report import Report
-    from tb2csv.tensorboard_plugin.work_folders import WorkFolders
+    from tb2csv.tensorboard_plugin.export_folders import ExportFolders
 
 _LOGGER = logging.getLogger("tensorboard")
 
@@ -122,7 +122,7 @@ class ExportJob:
 class ExportJobs:
     """All exports of one TensorBoard, by token."""
 
-    def __init__(self, folders: WorkFolders, hide_paths: Callable[[str], str]) -> None:
+    def __init__(self, folders: ExportFolders, hide_paths: Callable[[str], str]) -> None:
         """Write into ``folders``; ``hide_paths`` takes absolute paths out of a message."""
         self._folders = folders
         self._hide_paths = hide_paths

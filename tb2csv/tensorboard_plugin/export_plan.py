@@ -11,10 +11,10 @@ from tb2csv.tensorboard_plugin.export_sizes import size_of_export
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tb2csv.tensorboard_plugin.counted_run import CountedSeries, CountedTable
     from tb2csv.tensorboard_plugin.event_sources import EventSources, LogFolder
     from tb2csv.tensorboard_plugin.export_request import ExportRequest
     from tb2csv.tensorboard_plugin.index_snapshot import IndexSnapshot
+    from tb2csv.tensorboard_plugin.run_counts import CountedSeries, CountedTable
 
 #: Where the command puts the tables.
 _OUT: Final = "tensorboard-tables"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tb2csv.layouts.places import LAYOUTS
+from tb2csv.layouts.table_paths import LAYOUTS
 from tb2csv.layouts.time_columns import TIME_STYLES
 from tb2csv.runs.restarts import RESTART_POLICIES
 from tb2csv.runs.row_selection import RowSelection

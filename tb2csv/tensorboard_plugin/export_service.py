@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final
 from tb2csv.layouts.time_columns import TIME_STYLES
 from tb2csv.report import __version__
 from tb2csv.tensorboard_plugin.downloads import ARCHIVE_NAME, download
+from tb2csv.tensorboard_plugin.export_folders import ExportFolders
 from tb2csv.tensorboard_plugin.export_jobs import ExportJobs
 from tb2csv.tensorboard_plugin.export_plan import plan_export
 from tb2csv.tensorboard_plugin.export_request import CHOICES, ExportRequest
 from tb2csv.tensorboard_plugin.preview import preview_series
+from tb2csv.tensorboard_plugin.sampling_limits import SamplingLimits
 from tb2csv.tensorboard_plugin.series_index import READY, SeriesIndex
-from tb2csv.tensorboard_plugin.shown_points import ShownPoints
 from tb2csv.tensorboard_plugin.single_table import single_table
 from tb2csv.tensorboard_plugin.web_api import RequestError, answer, read_json
-from tb2csv.tensorboard_plugin.work_folders import WorkFolders
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,9 +47,9 @@ class ExportService:
     def __init__(self, context: base_plugin.TBContext, sources: EventSources) -> None:
         """Serve what is in ``sources``; nothing is read yet."""
         self._sources = sources
-        self._shown = ShownPoints(context)
+        self._shown = SamplingLimits(context)
         self._index = SeriesIndex(sources, self._shown)
-        folders = WorkFolders([folder.path for folder in sources.folders if not folder.is_remote])
+        folders = ExportFolders([folder.path for folder in sources.folders if not folder.is_remote])
         self._jobs = ExportJobs(folders, sources.hide_paths)
         self._previews = threading.Semaphore(_PREVIEWS)
         atexit.register(self.close)  # no thread of an export is joined before it is called

@@ -9,8 +9,8 @@ from tb2csv.tensorboard_plugin.table_sizes import NUMBER_BYTES, bytes_of_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tb2csv.tensorboard_plugin.counted_run import CountedSeries
     from tb2csv.tensorboard_plugin.export_request import ExportRequest
+    from tb2csv.tensorboard_plugin.run_counts import CountedSeries
 
     _Chosen = Iterable[tuple[str, CountedSeries]]
 

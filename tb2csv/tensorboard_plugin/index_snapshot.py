@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.tensorboard_plugin.counted_run import CountedSeries
-    from tb2csv.tensorboard_plugin.shown_points import ShownPoints
+    from tb2csv.tensorboard_plugin.run_counts import CountedSeries
+    from tb2csv.tensorboard_plugin.sampling_limits import SamplingLimits
 
 #: Beyond these, a browser's numbers have gaps.
 _EXACT: Final = 1 << 53
@@ -38,7 +38,7 @@ class IndexSnapshot:
     shown: list[int]
 
     @classmethod
-    def of(cls, counted: Mapping[str, Sequence[CountedSeries]], shown: ShownPoints) -> IndexSnapshot:
+    def of(cls, counted: Mapping[str, Sequence[CountedSeries]], shown: SamplingLimits) -> IndexSnapshot:
         """Return the snapshot of what was counted, by run."""
         series = [each for run in counted.values() for each in run]
         tags = sorted({each.tag for each in series})

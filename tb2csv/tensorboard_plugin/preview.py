@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.logdir import Run
-    from tb2csv.tensorboard_plugin.counted_run import CountedSeries
+    from tb2csv.tensorboard_plugin.run_counts import CountedSeries
 
 #: Rows at either end, and so many values at the most, as each gives a row or more.
 _ROWS: Final = 5

@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.errors import Tb2csvError
-from tb2csv.executors import Cancelled, map_runs
-from tb2csv.tensorboard_plugin.counted_run import CountedRun
+from tb2csv.parallel import Cancelled, map_runs
 from tb2csv.tensorboard_plugin.index_snapshot import IndexSnapshot
 from tb2csv.tensorboard_plugin.option_titles import page_spelling
+from tb2csv.tensorboard_plugin.run_counts import CountedRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tb2csv.logdir import Logdir, Run
     from tb2csv.tensorboard_plugin.event_sources import EventSources, FoundRuns
-    from tb2csv.tensorboard_plugin.shown_points import ShownPoints
+    from tb2csv.tensorboard_plugin.sampling_limits import SamplingLimits
 
 _LOGGER = logging.getLogger("tensorboard")
 
@@ -53,7 +53,7 @@ class IndexState:
 class SeriesIndex:
     """The index of one TensorBoard. Nothing is read before ``refresh`` is called; each call is short."""
 
-    def __init__(self, sources: EventSources, shown: ShownPoints) -> None:
+    def __init__(self, sources: EventSources, shown: SamplingLimits) -> None:
         """Index what is in ``sources``."""
         self._sources = sources
         self._shown = shown

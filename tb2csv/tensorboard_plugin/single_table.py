@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tb2csv.converted_tables import read_csv_tables
 from tb2csv.errors import OutputError
-from tb2csv.layouts.places import HPARAMS_PATH
+from tb2csv.layouts.table_paths import HPARAMS_PATH
 from tb2csv.sinks.file_names import run_path, tag_path
 from tb2csv.sinks.formats import FORMATS
 

@@ -14,7 +14,7 @@ from tb2csv.tensor_protos import MAX_REPEATED_ELEMENTS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tb2csv.event_files.values import ValueForm
+    from tb2csv.event_files.values import ValueSchema
 
 #: A wall time, two commas and a line feed.
 TIME_BYTES: Final = 21
@@ -31,7 +31,7 @@ class TableSize(NamedTuple):
     row_bytes: float
 
 
-def size_of_value(kind: str, form: ValueForm, payload: float) -> TableSize:
+def size_of_value(kind: str, form: ValueSchema, payload: float) -> TableSize:
     """Return what a value of this form adds to a table of this kind; ``payload`` is its size in bytes."""
     shape = form.shape or ()
     if min(shape, default=0) < 0 or math.prod(shape) > payload + MAX_REPEATED_ELEMENTS:
@@ -44,28 +44,28 @@ def bytes_of_table(rows: float, row_bytes: float, last_step: int) -> int:
     return round(rows * (TIME_BYTES + len(str(last_step)) + row_bytes))
 
 
-def _scalar(form: ValueForm, payload: float) -> TableSize:  # noqa: ARG001 - of one signature with the others
+def _scalar(form: ValueSchema, payload: float) -> TableSize:  # noqa: ARG001 - of one signature with the others
     return TableSize(1, NUMBER_BYTES)
 
 
-def _histogram(form: ValueForm, payload: float) -> TableSize:
+def _histogram(form: ValueSchema, payload: float) -> TableSize:
     buckets = form.shape[0] if form.shape and len(form.shape) > 1 else payload / _BUCKET_BYTES
     return TableSize(buckets, 3 * NUMBER_BYTES)
 
 
-def _elements(form: ValueForm, payload: float) -> TableSize:
+def _elements(form: ValueSchema, payload: float) -> TableSize:
     if form.shape is None:
         return TableSize(max(1.0, payload / 4), NUMBER_BYTES)
     digits = sum(len(str(size)) + 1 for size in form.shape)
     return TableSize(math.prod(form.shape), NUMBER_BYTES + digits)
 
 
-def _texts(form: ValueForm, payload: float) -> TableSize:
+def _texts(form: ValueSchema, payload: float) -> TableSize:
     count = math.prod(form.shape or ())
     return TableSize(count, payload / max(count, 1))
 
 
-def _files(form: ValueForm, payload: float) -> TableSize:
+def _files(form: ValueSchema, payload: float) -> TableSize:
     """Images and audio: the bytes are those of the files beside the table, which are stored unchanged."""
     if not form.shape:
         return TableSize(1, payload)
@@ -73,18 +73,18 @@ def _files(form: ValueForm, payload: float) -> TableSize:
     return TableSize(max(count, 0), payload / max(count, 1))
 
 
-def _curve(form: ValueForm, payload: float) -> TableSize:
+def _curve(form: ValueSchema, payload: float) -> TableSize:
     thresholds = form.shape[-1] if form.shape else payload / 24
     return TableSize(thresholds, 7 * NUMBER_BYTES)
 
 
-def _cells(form: ValueForm, payload: float) -> TableSize:
+def _cells(form: ValueSchema, payload: float) -> TableSize:
     """Bytes as base64."""
     count = math.prod(form.shape or ())
     return TableSize(count, payload / max(count, 1) * 4 / 3)
 
 
-_SIZES: Final[dict[str, Callable[[ValueForm, float], TableSize]]] = {
+_SIZES: Final[dict[str, Callable[[ValueSchema, float], TableSize]]] = {
     "scalars": _scalar,
     "histograms": _histogram,
     "tensors": _elements,

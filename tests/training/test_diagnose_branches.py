@@ -12,7 +12,7 @@ import tensorflow as tf
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from tb2csv.analysis.diagnosis.diagnosing import diagnose
+from tb2csv.analysis.diagnosis.diagnose import diagnose
 from tb2csv.recorders import TrainingRecorder
 
 if TYPE_CHECKING:

@@ -105,8 +105,8 @@ def test_a_file_names_weights_as_its_live_model_does(build: Any, ending: str, tm
 def test_weights_recorded_under_a_sequential_go_into_its_file_and_into_a_loaded_model(
     ending: str | None, tmp_path: Path
 ) -> None:
-    from tb2csv.recorded_states import recorded_state
     from tb2csv.recorders import TrainingRecorder
+    from tb2csv.state_from_logs import recorded_state
 
     model = sequential(0)
     model.fit(X, Y, verbose=0, callbacks=[TrainingRecorder(tmp_path / "logs", weights_every=1)])

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tb2csv.errors import OutputError, StateError
 from tb2csv.model_state import STYLES, diff_states, export_state, load_state, restore_file, state_of
-from tb2csv.recorded_states import recorded_state
+from tb2csv.state_from_logs import recorded_state
 
 if TYPE_CHECKING:
     from pathlib import Path

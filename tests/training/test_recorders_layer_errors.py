@@ -12,7 +12,7 @@ from recordings import at, recorded, steps
 
 from tb2csv.errors import RecorderError
 from tb2csv.recorders import TrainingRecorder, layer_errors, layer_mse, record_layer_errors
-from tb2csv.recorders.event_log import EventLog
+from tb2csv.recorders.event_writer import EventWriter
 from tb2csv.recorders.layer_errors import write_layer_errors
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def test_mse_of_unequal_shapes_and_half_a_record_are_refused(tmp_path: Path) -> 
 
 def test_norms_of_large_errors_are_those_of_numpy(tmp_path: Path) -> None:
     error = RANDOM.normal(size=(3, 70_000)).astype(np.float32)
-    log = EventLog(tmp_path)
+    log = EventWriter(tmp_path)
     write_layer_errors(log, 1, {"wide": error, "empty": error[:, :0]}, "each", 0.0)
     write_layer_errors(log, 2, {"wide": error}, "sum", 0.0)
     log.close()

@@ -24,7 +24,7 @@ from recordings import at, event_files, events, numpy_statistics, recorded, step
 import tb2csv
 from tb2csv.errors import RecorderError
 from tb2csv.recorders import RecorderWarning, TrainingRecorder
-from tb2csv.recorders.event_log import EventLog, histogram_buckets
+from tb2csv.recorders.event_writer import EventWriter, histogram_buckets
 from tb2csv.recorders.tensor_statistics import STATISTICS, statistics_of
 from tb2csv.recorders.variable_names import variable_names
 
@@ -427,7 +427,7 @@ def test_scalars_of_many_steps_are_what_they_were(
     folder = tmp_path_factory.mktemp("scalars")
     rows = data.draw(hnp.arrays(np.float32, (len(at_steps), len(tags))))
     times = [float(number) for number in range(len(at_steps))]
-    log = EventLog(folder)
+    log = EventWriter(folder)
     log.scalar_rows(tags, at_steps, rows, times)
     log.close()
     _, *found = events(folder)

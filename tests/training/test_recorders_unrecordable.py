@@ -17,7 +17,7 @@ from recordings import at, recorded, steps
 
 from tb2csv.errors import RecorderError
 from tb2csv.recorders import PredictionRecorder, RecorderWarning, TrainingRecorder, record_layer_errors
-from tb2csv.recorders.event_log import EventLog, histogram_buckets
+from tb2csv.recorders.event_writer import EventWriter, histogram_buckets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -189,7 +189,7 @@ def test_a_loop_of_ones_own_goes_on(in_graph: bool, tmp_path: Path) -> None:  # 
 
 def test_tensors_beyond_what_a_record_holds_are_left_out(tmp_path: Path) -> None:
     huge = np.lib.stride_tricks.as_strided(np.zeros(1), (2**28,), (0,))
-    log = EventLog(tmp_path)
+    log = EventWriter(tmp_path)
     log.tensor(1, "big", huge)
     log.tensor(1, "small", huge[:2])
     with pytest.warns(RecorderWarning, match="big .1 x 2,147,483,648 bytes, and a record ends at 2 GiB"):
@@ -260,7 +260,7 @@ def test_a_failure_of_the_recorder_is_not_one_of_the_training(
         message = "no memory\nfor this"
         raise MemoryError(message)
 
-    monkeypatch.setattr("tb2csv.recorders.gradient_taps.statistics_of", fail)
+    monkeypatch.setattr("tb2csv.recorders.gradient_hooks.statistics_of", fail)
     recorder = TrainingRecorder(tmp_path, gradient_statistics_every=1, on_error=on_error)
     if on_error == "raise":
         with pytest.raises(RecorderError, match="MemoryError: no memory"):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tb2csv.analysis.diagnosis.moments import SeriesMoments
 from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
 from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, STATISTICS, Quantity, TagFamilies
+from tb2csv.analysis.diagnosis.tensor_statistics import SeriesMoments
 from tb2csv.decoders import load_polars
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
-from tb2csv.executors import map_runs
+from tb2csv.parallel import map_runs
 from tb2csv.report import Report, RunReport, UndecodableEntry
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.run_reader import RunReader
@@ -69,10 +69,10 @@ def observe(
     def read(run: Run, passed: Callable[[int], None]) -> _RunObservations:
         return _RunObservations(run, families, selection, passed)
 
-    runs = map_runs(read, selection.choose_runs(logdir), workers=workers, on_bytes=on_bytes, meanwhile=load_polars)
+    runs = map_runs(read, selection.choose_runs(logdir), workers=workers, on_bytes=on_bytes, warm_up=load_polars)
     everything = [account for run in runs for account in run.reader.series if account.points]
     if everything and not any(account.is_selected for account in everything):
-        selection.refuse_nothing(account.series for account in everything)
+        selection.raise_no_match(account.series for account in everything)
     return Observations(
         _variables(runs),
         [series for run in runs for series in run.scalars],

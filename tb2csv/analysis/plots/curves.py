@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tb2csv.analysis.plots.figure import Sheet
 from tb2csv.analysis.plots.names import common_folders, drawable, labels
-from tb2csv.analysis.plots.positions import label_numbers
-from tb2csv.analysis.plots.sheet import Sheet
 from tb2csv.analysis.plots.smoothing import smoothed
 from tb2csv.analysis.plots.thinning import line
+from tb2csv.analysis.plots.x_axis import label_numbers
 
 if TYPE_CHECKING:
     from tb2csv.analysis.plots.drawing_options import DrawingOptions

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tb2csv.analysis.plots.positions import Positions
+    from tb2csv.analysis.plots.x_axis import XAxis
 
 
 @dataclass(frozen=True, slots=True)
 class DrawingOptions:
     """What all styles are told; each takes what concerns it."""
 
-    positions: Positions
+    positions: XAxis
     #: By the name of the run, ``#rrggbb``.
     colours: dict[str, str]
     #: The weight of smoothing, 0 for none.

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from tb2csv.analysis.plots.figure import Sheet
 from tb2csv.analysis.plots.names import common_ending, common_folders, labels
-from tb2csv.analysis.plots.positions import label_numbers
-from tb2csv.analysis.plots.sheet import Sheet
 from tb2csv.analysis.plots.thinning import TOO_LARGE
+from tb2csv.analysis.plots.x_axis import label_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -162,6 +162,6 @@ def _name_odd(sheet: Sheet, maps: list[_Map], *, is_log: bool) -> None:
         "0": (_ZERO, is_log and any((each.cells == 0).any() for each in maps)),
         "NaN or infinite": (_ODD, any(np.isinf(each.cells).any() for each in maps)),
     }
-    names = [name for name, (_, is_there) in shown.items() if is_there]
+    names = [name for name, (_, is_found) in shown.items() if is_found]
     if names:
         sheet.legend([Patch(color=shown[name][0]) for name in names], names)

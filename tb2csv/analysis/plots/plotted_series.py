@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tb2csv.analysis.plots.histogram_bins import Histograms
-from tb2csv.analysis.plots.positions import of_values
+from tb2csv.analysis.plots.x_axis import of_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tb2csv.runs.stored_runs import StoredRun
+    from tb2csv.runs.scanned_run import ScannedRun
 
 #: TensorBoard's palette for light backgrounds, in its order.
 PALETTE: Final = ("#425066", "#12b5cb", "#e52592", "#f9ab00", "#9334e6", "#7cb342", "#e8710a")
@@ -17,7 +17,7 @@ PALETTE: Final = ("#425066", "#12b5cb", "#e52592", "#f9ab00", "#9334e6", "#7cb34
 _ROUNDS: Final = ((0x00, 0.0), (0x00, 0.4), (0xFF, 0.5))
 
 
-def run_colours(runs: Iterable[StoredRun]) -> dict[str, str]:
+def run_colours(runs: Iterable[ScannedRun]) -> dict[str, str]:
     """Return the colour of each run, as ``#rrggbb``, by its name.
 
     TensorBoard counts all runs of a log directory by the time of their first event, so that ``runs`` must be all.

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tb2csv.recorders.event_log import EventLog
+    from tb2csv.recorders.event_writer import EventWriter
 
 
-def deliver(log: EventLog, write: Callable[..., None], step: Any, values: Sequence[Any]) -> None:
+def deliver(log: EventWriter, write: Callable[..., None], step: Any, values: Sequence[Any]) -> None:
     """Call ``write(step, *values)`` with arrays in place of tensors when this runs, under the guard of ``log``.
 
     In a graph it becomes an operation, which a graph that XLA compiles cannot have. Values other than tensors and

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tb2csv.decoders.decoder import MAIN_PART, PIECE_ROWS, Piece, StoredFile, Undecodable
-from tb2csv.decoders.stacks import read_tensor
+from tb2csv.decoders.protocol import MAIN_PART, PART_ROWS, StoredFile, TablePart, Undecodable
+from tb2csv.decoders.tensor_batches import read_tensor
 from tb2csv.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tb2csv.decoders.decoder import Values
+    from tb2csv.decoders.protocol import Values
 
 
 class Decoded(NamedTuple):
@@ -30,7 +30,7 @@ def decode_one_by_one(
     schema: Mapping[str, type[pl.DataType]],
     decode: Callable[[Values, int], Decoded],
     part: str = MAIN_PART,
-) -> Iterator[Piece | Undecodable]:
+) -> Iterator[TablePart | Undecodable]:
     """Yield the rows that ``decode`` returns for each value, as a rule in one piece.
 
     DecodeError makes a value undecodable.
@@ -50,14 +50,16 @@ def decode_one_by_one(
         except DecodeError as error:
             yield Undecodable(row, str(error))
             continue
-        if rows and len(rows) + len(decoded.rows) > PIECE_ROWS:
-            yield Piece(pl.DataFrame(rows, columns, orient="row"), start, row, counts[start:row], part, tuple(files))
+        if rows and len(rows) + len(decoded.rows) > PART_ROWS:
+            yield TablePart(
+                pl.DataFrame(rows, columns, orient="row"), start, row, counts[start:row], part, tuple(files)
+            )
             rows, files, start = [], [], row
         time = (float(values.wall_time[row]), int(values.step[row]))
         rows += [(*time, *cells) for cells in decoded.rows]
         counts[row] = len(decoded.rows)
         files += [StoredFile(row, name, data) for name, data in decoded.files.items()]
-    yield Piece(pl.DataFrame(rows, columns, orient="row"), start, len(values), counts[start:], part, tuple(files))
+    yield TablePart(pl.DataFrame(rows, columns, orient="row"), start, len(values), counts[start:], part, tuple(files))
 
 
 def _check(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, type[pl.DataType]]) -> None:

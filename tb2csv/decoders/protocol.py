@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from tb2csv.event_files.values import ValueBlock, ValueForm
+    from tb2csv.event_files.values import ValueBlock, ValueSchema
 
 #: The part of a decoder's output that is the table itself; others stand beside it, named after it.
 MAIN_PART: Final = ""
 
 #: Rows of a piece at the most, where one value alone does not have more: it keeps memory bounded.
-PIECE_ROWS: Final = 1 << 20
+PART_ROWS: Final = 1 << 20
 
 
 _LOADING: Final = threading.Lock()
@@ -72,7 +72,7 @@ class Values:
         self,
         block: ValueBlock,
         rows: npt.NDArray[np.int64],
-        forms: Sequence[ValueForm],
+        forms: Sequence[ValueSchema],
         ordinal: Callable[[], npt.NDArray[np.int64]],
         options: DecodeOptions,
     ) -> None:
@@ -131,7 +131,7 @@ class Values:
         """Return the number of values."""
         return len(self._rows)
 
-    def form(self, row: int) -> ValueForm:
+    def form(self, row: int) -> ValueSchema:
         """Return the form of one value."""
         return self.forms[int(self.block.columns.form_id[self._rows[row]])]
 
@@ -182,7 +182,7 @@ class StoredFile(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Piece:
+class TablePart:
     """Rows of a table, made of the values ``start`` to ``stop``, of which value ``start + i`` gave ``counts[i]``."""
 
     frame: pl.DataFrame
@@ -226,11 +226,11 @@ class Decoder(Protocol):
     #: The family of tables that it makes.
     kind: str
 
-    def signature(self, form: ValueForm, options: DecodeOptions) -> str | None:
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
         """Return what the table's columns depend on, or None where values of this form are not for this decoder.
 
         Values with one signature share a table, and may be decoded together with those of other series.
         """
 
-    def decode(self, values: Values) -> Iterator[Piece | Undecodable]:
+    def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the rows of the values, in their order, in one piece or in several."""

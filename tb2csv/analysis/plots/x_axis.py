@@ -30,20 +30,20 @@ _MINUS: Final = "\N{MINUS SIGN}"
 _WIDE: Final = 200.0
 
 
-class Positions(NamedTuple):
+class XAxis(NamedTuple):
     """What a picture's values stand at: the option's name, the axis' title, and what its numbers are divided by."""
 
     name: str
     title: str
     unit: float = 1.0
 
-    def fitted(self, longest: float) -> Positions:
+    def fitted(self, longest: float) -> XAxis:
         """Return the same with the unit for a picture that reaches so far."""
         if self.name != "relative":
             return self
         for title, unit, least in _UNITS:
             if longest >= least * unit:
-                return Positions(self.name, f"time since the run's first event ({title})", unit)
+                return XAxis(self.name, f"time since the run's first event ({title})", unit)
         return self
 
     def label(self, axis: Any, within: tuple[float, float] | None = None) -> None:
@@ -111,12 +111,12 @@ _KINDS: Final[dict[str, tuple[str, Callable[[Numbers, Numbers, float], Numbers]]
 }
 
 
-def positions(name: str) -> Positions:
+def positions(name: str) -> XAxis:
     """Return what is called so; raises OptionError where nothing is."""
     if name not in _KINDS:
         message = f"There is no axis {name!r}; give one of {', '.join(POSITIONS)}."
         raise OptionError(message)
-    return Positions(name, _KINDS[name][0])
+    return XAxis(name, _KINDS[name][0])
 
 
 def of_values(name: str, step: Numbers, wall_time: Numbers, started: float) -> Numbers:

@@ -55,7 +55,7 @@ _CONTENT_FIELD: Final = b"\x22"
 _NUMBER: Final = b"\xfe\xff\xfe\xff"
 
 
-class EventLog:
+class EventWriter:
     """The event file of one recorder: made with the first value, in a folder that may hold earlier ones."""
 
     def __init__(self, log_dir: str | os.PathLike[str], *, on_error: OnError = "warn") -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from tb2csv.decoders.decoder import PIECE_ROWS, Undecodable
+from tb2csv.decoders.protocol import PART_ROWS, Undecodable
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
 from tb2csv.tensor_protos import decode_content, decode_tensor, dtype_name, is_numeric, item_size
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.decoders.decoder import Values
-    from tb2csv.event_files.values import ValueForm
+    from tb2csv.decoders.protocol import Values
+    from tb2csv.event_files.values import ValueSchema
 
     _Reader = Callable[[Values, int], npt.NDArray[Any]]
 
@@ -46,7 +46,7 @@ def stacks(values: Values, read: _Reader | None = None) -> Iterator[Stack | Unde
     bounds = [0, *changes.tolist(), len(values)]
     for start, stop in itertools.pairwise(bounds):
         form = values.form(start)
-        step = max(1, PIECE_ROWS // max(1, math.prod(form.shape or ())))
+        step = max(1, PART_ROWS // max(1, math.prod(form.shape or ())))
         for begin in range(start, stop, step):
             yield from _stack(values, form, begin, min(begin + step, stop), read or read_tensor)
 
@@ -73,7 +73,7 @@ def stretches(stacked: Iterator[Stack | Undecodable]) -> Iterator[list[Stack] | 
 
 def _fits(stack: Stack, other: Stack, rows: int) -> bool:
     is_alike = stack.array.dtype == other.array.dtype and stack.array.ndim == other.array.ndim
-    return is_alike and rows + stack.array.size <= PIECE_ROWS
+    return is_alike and rows + stack.array.size <= PART_ROWS
 
 
 def element_columns(values: Values, stretch: list[Stack], begin: int, end: int) -> dict[str, npt.NDArray[Any]]:
@@ -100,7 +100,7 @@ def element_counts(stretch: list[Stack], begin: int, end: int) -> npt.NDArray[np
     return np.repeat(stacked, [len(stack.array) for stack in stretch])
 
 
-def _stack(values: Values, form: ValueForm, start: int, stop: int, read: _Reader) -> Iterator[Stack | Undecodable]:
+def _stack(values: Values, form: ValueSchema, start: int, stop: int, read: _Reader) -> Iterator[Stack | Undecodable]:
     if form.kind == ValueKind.SCALAR_TENSOR:
         yield Stack(start, stop, values.scalar[start:stop].astype(decode_content(b"", form.dtype).dtype))
         return
@@ -155,7 +155,7 @@ def _stack_one_by_one(values: Values, start: int, stop: int, read: _Reader) -> I
 def _goes_with(array: npt.NDArray[Any], alike: list[npt.NDArray[Any]]) -> bool:
     """Say whether a tensor can be stacked on others; of a form without a shape, how large they are shows here only."""
     is_alike = array.shape == alike[0].shape and array.dtype == alike[0].dtype
-    return is_alike and (len(alike) + 1) * array.size <= PIECE_ROWS
+    return is_alike and (len(alike) + 1) * array.size <= PART_ROWS
 
 
 def read_tensor(values: Values, row: int) -> npt.NDArray[Any]:
@@ -182,7 +182,7 @@ def read_tensor(values: Values, row: int) -> npt.NDArray[Any]:
     return array
 
 
-def _tensor_proto(form: ValueForm, content: bytes) -> bytes:
+def _tensor_proto(form: ValueSchema, content: bytes) -> bytes:
     """Return the TensorProto that a form and its content come from: odd contents go the long way, like any other."""
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
 

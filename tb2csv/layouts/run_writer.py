@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from tb2csv.layouts.manifest import TableEntry
-from tb2csv.layouts.places import FILES_ENDING
+from tb2csv.layouts.table_paths import FILES_ENDING
 from tb2csv.messages import Message, advice
 from tb2csv.report import RunReport, UndecodableEntry
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.merged_runs import ORIGINAL_RUN, MergedRun
 from tb2csv.runs.step_orders import notes_on_steps
 from tb2csv.runs.time_series import readable
-from tb2csv.sinks.appending import TableRows
-from tb2csv.sinks.folder import SCRATCH
+from tb2csv.sinks.append_writer import TableRows
+from tb2csv.sinks.output_folder import SCRATCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from tb2csv.layouts.places import Join, TreePaths, TreePlace
+    from tb2csv.layouts.table_paths import Join, TreePaths, TreePlace
     from tb2csv.layouts.time_columns import TimeColumns
     from tb2csv.messages import Note
     from tb2csv.runs.decoded_rows import Rows, SeriesAccount
     from tb2csv.runs.run_reader import RunReader
-    from tb2csv.runs.stored_runs import RowReader
+    from tb2csv.runs.scanned_run import RowReader
     from tb2csv.runs.time_series import TimeSeries
-    from tb2csv.sinks.folder import TableFolder
-    from tb2csv.sinks.held_rows import HeldRows
+    from tb2csv.sinks.output_folder import OutputFolder
+    from tb2csv.sinks.row_buffer import RowBuffer
     from tb2csv.sinks.table_writer import TableWriter
 
 #: Payload bytes that could not be decoded are written out when so many have come together.
@@ -44,9 +44,9 @@ _UNDECODABLE_BYTES: Final = 8 << 20
 class Output(NamedTuple):
     """Where the tables of a conversion go, and in which shape; ``writer`` is for one thread at a time."""
 
-    folder: TableFolder
+    folder: OutputFolder
     writer: TableWriter
-    held: HeldRows
+    held: RowBuffer
     paths: TreePaths
     join: Join
     times: TimeColumns
@@ -71,7 +71,7 @@ class RunTable:
         return f"{SCRATCH}/{self.place.stem}{FILES_ENDING}" if self.is_joined else self.place.stem + FILES_ENDING
 
 
-class Member(NamedTuple):
+class HeldTable(NamedTuple):
     """A table whose rows are held, to become a part of a joined one."""
 
     table: RunTable
@@ -86,7 +86,7 @@ class Member(NamedTuple):
         return self.table.account.series
 
 
-class RunTables:
+class RunWriter:
     """Writes what a RunReader yields; one run, one worker, one of these."""
 
     def __init__(self, output: Output, reader: RunReader | RowReader | MergedRun) -> None:
@@ -137,12 +137,12 @@ class RunTables:
         return [table.files for table in self._tables.values() if table.has_files and not table.is_joined]
 
     @property
-    def members(self) -> list[Member]:
+    def members(self) -> list[HeldTable]:
         """The tables whose rows are held, in the order of their series' first values."""
         numbers = {id(account): number for number, account in enumerate(self._reader.series)}
         tables = [table for table in self._tables.values() if table.is_joined]
         return [
-            Member(table, self._reader.signature(numbers[id(table.account)]), self._origin(table.account))
+            HeldTable(table, self._reader.signature(numbers[id(table.account)]), self._origin(table.account))
             for table in sorted(tables, key=lambda table: (numbers[id(table.account)], table.place.part))
         ]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tb2csv.errors import RecorderError
-from tb2csv.recorders.graph_delivery import when, when_due
+from tb2csv.recorders.graph_callbacks import when, when_due
 from tb2csv.recorders.optimizers import leaf_optimizers, optimizers_of
 from tb2csv.recorders.tensor_statistics import STATISTICS, is_real, statistics_of
 from tb2csv.recorders.variable_names import variable_names
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.recorders.event_log import EventLog
+    from tb2csv.recorders.event_writer import EventWriter
     from tb2csv.recorders.recording_plan import RecordingPlan
 
 #: Steps whose statistics wait in the tap's variables before they are written together.
@@ -32,10 +32,10 @@ WAITING_STEPS: Final = 64
 UPDATE_METHOD: Final = "_backend_update_step"
 
 
-class GradientTaps:
+class GradientHooks:
     """What is recorded of the gradients of one model during one ``fit``."""
 
-    def __init__(self, log: EventLog, plan: RecordingPlan, model: Any, step: Any, steps_per_execution: int) -> None:
+    def __init__(self, log: EventWriter, plan: RecordingPlan, model: Any, step: Any, steps_per_execution: int) -> None:
         """Prepare to record what the optimizers of a compiled model apply.
 
         Args:
@@ -54,7 +54,7 @@ class GradientTaps:
         self._execution = steps_per_execution
         self._names = _names_by_identity(model)
         self._optimizers = [leaf for optimizer in optimizers_of(model) for leaf in leaf_optimizers(optimizer)]
-        self._taps: dict[tuple[int, tuple[int, ...], int], _Tap] = {}
+        self._taps: dict[tuple[int, tuple[int, ...], int], _Hook] = {}
         self._calls = 0
         self._waiting = 0
         for optimizer in self._optimizers:
@@ -102,7 +102,7 @@ class GradientTaps:
         tap = self._taps.get(key)
         if tap is None:
             names = [self._name(variable) for _, variable in present]
-            tap = self._taps[key] = _Tap(names, [gradient for gradient, _ in present], self._plan, self._execution)
+            tap = self._taps[key] = _Hook(names, [gradient for gradient, _ in present], self._plan, self._execution)
         tap.record(self._step, [gradient for gradient, _ in present])
 
     def _name(self, variable: Any) -> str:
@@ -123,7 +123,7 @@ class GradientTaps:
             tap.write(self._log, wall_times)
 
 
-class _Tap:
+class _Hook:
     """The gradients of one call of one optimizer."""
 
     def __init__(self, names: list[str], gradients: Sequence[Any], plan: RecordingPlan, execution: int) -> None:
@@ -146,7 +146,7 @@ class _Tap:
             ring = self._values
             when(self._plan.wants_values(now), lambda: ring.put(now, gradients))
 
-    def write(self, log: EventLog, wall_times: Mapping[int, float]) -> None:
+    def write(self, log: EventWriter, wall_times: Mapping[int, float]) -> None:
         """Write what was kept since the last time."""
         import time
 
@@ -161,7 +161,7 @@ class _Tap:
                 values = [column[row] for column in columns]
                 self._plan.write_values(log, step, self._names, values, wall_times.get(step, now))
 
-    def _taken(self, ring: _Ring, log: EventLog) -> tuple[list[int], list[npt.NDArray[Any]]]:
+    def _taken(self, ring: _Ring, log: EventWriter) -> tuple[list[int], list[npt.NDArray[Any]]]:
         """Take the rows of a ring, and count those that it has lost."""
         steps, columns, lost = ring.take()
         for name in self._names if lost else ():

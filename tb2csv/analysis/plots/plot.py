@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.analysis.plots.curves import draw_curves
 from tb2csv.analysis.plots.drawing_options import DrawingOptions
+from tb2csv.analysis.plots.figure import drawing
 from tb2csv.analysis.plots.heat_maps import draw_heat_map
-from tb2csv.analysis.plots.histogram_pictures import draw_histogram_map, draw_ridges
+from tb2csv.analysis.plots.histogram_plots import draw_histogram_map, draw_ridges
+from tb2csv.analysis.plots.image_files import check_picture_file, write_picture
 from tb2csv.analysis.plots.names import drawable
-from tb2csv.analysis.plots.picture_files import check_picture_file, write_picture
 from tb2csv.analysis.plots.plotted_series import read_values
-from tb2csv.analysis.plots.positions import longest, positions
 from tb2csv.analysis.plots.run_colours import run_colours
-from tb2csv.analysis.plots.sheet import drawing
 from tb2csv.analysis.plots.smoothing import check_weight
 from tb2csv.analysis.plots.styles import STYLES
+from tb2csv.analysis.plots.x_axis import longest, positions
 from tb2csv.errors import OptionError, Tb2csvError
 from tb2csv.messages import Message, advice
 from tb2csv.runs.row_selection import RowSelection
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    from tb2csv.analysis.plots.figure import Sheet
     from tb2csv.analysis.plots.plotted_series import PlottedHistograms, PlottedSeries, PlottedValues
-    from tb2csv.analysis.plots.sheet import Sheet
     from tb2csv.dataframes import LogdirFrames
     from tb2csv.messages import Note
 
@@ -42,7 +42,7 @@ _DRAWN_BY: Final[dict[tuple[str, str], Callable[[PlottedValues, DrawingOptions],
 _MEASURES: Final = {"tensors": "Euclidean norm"}
 
 
-class Picture(NamedTuple):
+class Plot(NamedTuple):
     """What ``plot`` has drawn."""
 
     kind: str
@@ -67,7 +67,7 @@ def plot(  # noqa: PLR0913 - what may be asked for
     x: str = "step",
     log: bool = False,
     overwrite: bool = False,
-) -> Picture:
+) -> Plot:
     """Draw the chosen tags and runs into the file ``out``, which appears when it is whole: .png, .svg or .html.
 
     ``kind`` is one of STYLES, by default the first that is there; ``style`` is one of its styles. ``smooth`` is the
@@ -82,7 +82,7 @@ def plot(  # noqa: PLR0913 - what may be asked for
     chosen_style = _style(chosen_kind, style, smooth=smooth, log=log)
     values = read_values(frames, _of_kind(selection, chosen_kind), chosen_kind, rows, axis.name)
     if not values.series and not values.histograms:
-        rows.refuse_nothing()
+        rows.raise_no_match()
     shown: list[PlottedSeries | PlottedHistograms] = [*values.series, *values.histograms]
     options = DrawingOptions(
         positions=axis.fitted(longest(each.x for each in shown)),
@@ -96,7 +96,7 @@ def plot(  # noqa: PLR0913 - what may be asked for
         sheet, drawing_notes = _DRAWN_BY[chosen_kind, chosen_style](values, options)
         write_picture(sheet.figure, out, _title(frames, tags), overwrite=overwrite)
     notes = [*drawing_notes, *_notes(values, others if selection.tags else {})]
-    return Picture(chosen_kind, chosen_style, len(runs), len(tags), values.values, notes)
+    return Plot(chosen_kind, chosen_style, len(runs), len(tags), values.values, notes)
 
 
 def check_request(out: str | os.PathLike[str], *, smooth: float, x: str, overwrite: bool) -> None:

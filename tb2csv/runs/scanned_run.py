@@ -20,7 +20,7 @@ from tb2csv.runs.decoded_rows import Rows, UndecodableValue
 from tb2csv.runs.plugin_contents import ContentChanges
 from tb2csv.runs.restarts import RunHistory
 from tb2csv.runs.run_reader import RunReader
-from tb2csv.runs.stored_columns import column_of, copied, extents, payloads, stretches, taken_rows
+from tb2csv.runs.scanned_columns import column_of, copied, extents, payloads, stretches, taken_rows
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tb2csv.decoders import DecodeOptions
-    from tb2csv.event_files.event_file import FileAccount
+    from tb2csv.event_files.event_file import FileStats
     from tb2csv.logdir import EventFile, Run
     from tb2csv.runs.decoded_rows import SeriesAccount
     from tb2csv.runs.restarts import FileHistory
@@ -50,7 +50,7 @@ class Growth(NamedTuple):
     unread: int
 
 
-def growth_of(run: Run, accounts: Iterable[FileAccount]) -> Growth:
+def file_changes(run: Run, accounts: Iterable[FileStats]) -> Growth:
     """Compare the files that a run has now with the accounts of what was read of them."""
     sizes = {file.path: file.size() for file in run.files}
     known = {account.path: account for account in accounts}
@@ -80,7 +80,7 @@ class _AskedFor(NamedTuple):
     sessions: npt.NDArray[np.int32] | None
 
 
-class StoredRun:
+class ScannedRun:
     """One run, scanned; ``series`` and ``files`` are the accounts of what ``refresh`` has read so far."""
 
     def __init__(
@@ -114,7 +114,7 @@ class StoredRun:
         return self._reader.series
 
     @property
-    def files(self) -> list[FileAccount]:
+    def files(self) -> list[FileStats]:
         """The accounts of all files."""
         return self._reader.files
 
@@ -158,7 +158,7 @@ class StoredRun:
         read of it, all is read again.
         """
         run = run or self.run
-        growth = growth_of(run, self.files)
+        growth = file_changes(run, self.files)
         if growth.is_replaced:
             self._begin(run)
         elif growth.is_unchanged:
@@ -309,7 +309,7 @@ class StoredRun:
         return histories
 
 
-class RowReader(StoredRun):
+class RowReader(ScannedRun):
     """Reads a run once, as a RunReader does, but decodes only the rows that a row selection asks for."""
 
     def __init__(self, run: Run, rows: RowSelection, on_bytes: Callable[[int], None], **more: Any) -> None:

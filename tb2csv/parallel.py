@@ -108,11 +108,11 @@ def map_runs(
     *,
     workers: int | None = None,
     on_bytes: Callable[[int], None] = lambda _: None,
-    meanwhile: Callable[[], object] = lambda: None,
+    warm_up: Callable[[], object] = lambda: None,
 ) -> list[_Result]:
     """Return ``work(run, on_bytes)`` for every run, in the order of the runs.
 
-    ``meanwhile`` is called in this thread once the others are at work.
+    ``warm_up`` is called in this thread once the others are at work.
     ``on_bytes`` is told of bytes as they are passed; what a worker calls instead also ends it where another failed.
     A worker may call that with 0 to be ended sooner.
 
@@ -145,7 +145,7 @@ def map_runs(
     with DaemonExecutor(count) as executor:
         try:
             futures = [executor.submit(attempt, run) for run in runs]
-            meanwhile()
+            warm_up()
             for _ in futures:
                 if _next(ended) is not None:
                     break

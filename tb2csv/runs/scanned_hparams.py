@@ -6,20 +6,20 @@ import functools
 from typing import TYPE_CHECKING
 
 from tb2csv.runs.decoded_rows import UndecodableValue
+from tb2csv.runs.hparams_table import HparamsValue, Trials, trials
 from tb2csv.runs.scalar_statistics import metrics
 from tb2csv.runs.trial_metrics import LogScalars
-from tb2csv.runs.trials import HparamsValue, Trials, trials
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
     from tb2csv.runs.scalar_statistics import MetricSummary
-    from tb2csv.runs.stored_runs import StoredRun
+    from tb2csv.runs.scanned_run import ScannedRun
     from tb2csv.selection import Selection
 
 
-def stored_trials(
-    runs: Mapping[str, StoredRun], chosen: Container[str] | None = None, selection: Selection | None = None
+def scanned_hparams(
+    runs: Mapping[str, ScannedRun], chosen: Container[str] | None = None, selection: Selection | None = None
 ) -> Trials:
     """Return the trials of ``runs``, a row for each of the chosen ones; arguments and errors as of ``trials``."""
     values = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
-from tb2csv.executors import map_runs
 from tb2csv.logdir import Logdir, Run, discover
+from tb2csv.parallel import map_runs
 from tb2csv.report import Report, RunReport
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.selection import Selection
@@ -45,7 +45,7 @@ def list_series(
     everything = [account for accounts, _ in counted for account in accounts]
     chosen = [account for account in everything if account.is_selected]
     if everything and not chosen:
-        selection.refuse_nothing(account.series for account in everything)
+        selection.raise_no_match(account.series for account in everything)
     return chosen, report
 
 

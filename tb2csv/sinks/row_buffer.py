@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from tb2csv.sinks.folder import SCRATCH
+from tb2csv.sinks.output_folder import SCRATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from tb2csv.sinks.appending import TableRows
-    from tb2csv.sinks.folder import TableFolder
+    from tb2csv.sinks.append_writer import TableRows
+    from tb2csv.sinks.output_folder import OutputFolder
 
 #: Bytes of rows that are held in memory.
 DEFAULT_BUDGET: Final = 128 << 20
@@ -71,10 +71,10 @@ class HeldPart(NamedTuple):
         return _read(self.stretches)
 
 
-class HeldRows:
+class RowBuffer:
     """Rows by the path of the table that they belong to. For several threads, but each table is one thread's."""
 
-    def __init__(self, folder: TableFolder, budget: int = DEFAULT_BUDGET) -> None:
+    def __init__(self, folder: OutputFolder, budget: int = DEFAULT_BUDGET) -> None:
         """Hold so many bytes in memory, and others in the scratch folder of ``folder``."""
         self._folder = folder
         self._budget = budget

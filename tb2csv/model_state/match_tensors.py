@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from tb2csv.errors import StateError
 from tb2csv.model_state.element_rows import element_identity
-from tb2csv.model_state.layer_numbers import PATH_STRUCTURE, ROOTED_STRUCTURE, STRUCTURE
+from tb2csv.model_state.structural_names import PATH_STRUCTURE, ROOTED_STRUCTURE, STRUCTURE
 from tb2csv.model_state.tensor_rows import problem_list
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Fit:
     #: A sentence that proposes a change of prefix that would match more names; empty if there is none.
     proposal: str = ""
 
-    def refuse_nothing(self, state: str, model: str) -> None:
+    def raise_no_match(self, state: str, model: str) -> None:
         """Raise StateError if no tensor of the state fits the model."""
         if not self.assigned:
             what = f"No tensor of {state} fits {model}, so nothing was changed"

@@ -50,8 +50,8 @@ def _contents_of(
     """Return the plugin contents beside the payloads of some rows, and the place that each one's row has among them."""
     contents = columns.contents
     places = np.searchsorted(rows, contents["row"])
-    is_there = np.append(rows, -1)[places] == contents["row"]
-    return contents[is_there], places[is_there]
+    is_found = np.append(rows, -1)[places] == contents["row"]
+    return contents[is_found], places[is_found]
 
 
 def extents(columns: ValueColumns, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

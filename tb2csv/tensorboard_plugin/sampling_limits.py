@@ -19,7 +19,7 @@ _RUST: Final = {"scalars": 1000, "images": 10, "audio": 10} | dict.fromkeys(
 _RUST_OTHERS: Final = 100
 
 
-class ShownPoints:
+class SamplingLimits:
     """The limits of one TensorBoard."""
 
     def __init__(self, context: Any) -> None:

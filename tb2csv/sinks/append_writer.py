@@ -13,8 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     import polars as pl
 
-    from tb2csv.sinks.folder import TableFolder
-    from tb2csv.sinks.table_format import TextFormat
+    from tb2csv.sinks.format_protocols import TextFormat
+    from tb2csv.sinks.output_folder import OutputFolder
 
 #: From so many rows on a table is written by a call of its own.
 _LARGE: Final = 4096
@@ -31,13 +31,13 @@ class TableRows(NamedTuple):
     stop: int
 
 
-class AppendingSink:
+class AppendWriter:
     """Writes tables into a folder; rows that come later for the same path are appended.
 
     Not all is written before ``flush``. For one thread at a time, but for as many runs as there are.
     """
 
-    def __init__(self, folder: TableFolder, text: TextFormat) -> None:
+    def __init__(self, folder: OutputFolder, text: TextFormat) -> None:
         """Write below ``folder``."""
         self._folder = folder
         self._format = text

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tb2csv.errors import OptionError
-from tb2csv.layouts.places import HEADERS, LAYOUTS, ON_DUPLICATE, StepJoin, TensorBoardNames
+from tb2csv.layouts.table_paths import HEADERS, LAYOUTS, ON_DUPLICATE, StepJoin, TensorBoardNames
 from tb2csv.layouts.time_columns import TimeColumns
 from tb2csv.messages import Option, advice
 from tb2csv.sinks.formats import choose_format
@@ -15,12 +15,12 @@ from tb2csv.sinks.tensorboard_csv import TensorBoardCsvFormat
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tb2csv.layouts.places import Join
-    from tb2csv.sinks.table_format import TextFormat, WholeFormat
+    from tb2csv.layouts.table_paths import Join
+    from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
 
 
 @dataclass(frozen=True)
-class TableShape:
+class OutputOptions:
     """What tables look like; raises OptionError for what there is not, or does not go together.
 
     The fields are options of ``convert``.

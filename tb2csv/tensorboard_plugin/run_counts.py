@@ -14,7 +14,7 @@ import numpy as np
 from tb2csv.event_files.values import ValueKind
 from tb2csv.runs.plugin_contents import CONTENTS_KIND
 from tb2csv.runs.run_reader import RunReader
-from tb2csv.runs.stored_runs import growth_of
+from tb2csv.runs.scanned_run import file_changes
 from tb2csv.tensorboard_plugin.table_sizes import bytes_of_table, size_of_value
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tb2csv.errors import Damage
-    from tb2csv.event_files.values import ValueBlock, ValueForm
+    from tb2csv.event_files.values import ValueBlock, ValueSchema
     from tb2csv.logdir import Run
     from tb2csv.runs.decoded_rows import SeriesAccount
 
@@ -108,10 +108,10 @@ class CountedRun:
         the run is to be read again.
         """
         accounts = self._reader.files if self._reader else []
-        growth = growth_of(run, accounts)
+        growth = file_changes(run, accounts)
         if not accounts or growth.is_replaced:
             self._reader = self._begin(run)
-            return growth_of(run, []).unread
+            return file_changes(run, []).unread
         return None if growth.is_unchanged else growth.unread
 
     def refresh(self, run: Run, on_bytes: Callable[[int], None]) -> None:
@@ -163,9 +163,9 @@ class CountedRun:
                     whole.tables += (CountedTable(CONTENTS_KIND, series.tag_bytes, series.variant, series.kind),)
         return list(counted.values())
 
-    def _forms_by_series(self, reader: RunReader) -> dict[int, list[tuple[ValueForm, int, float]]]:
+    def _forms_by_series(self, reader: RunReader) -> dict[int, list[tuple[ValueSchema, int, float]]]:
         """Return, for each series, its forms with the number of their values and the mean size of a payload."""
-        by_series: dict[int, list[tuple[ValueForm, int, float]]] = {}
+        by_series: dict[int, list[tuple[ValueSchema, int, float]]] = {}
         columns = (self._series_of_form.tolist(), self._values.tolist(), self._payload.tolist())
         for form, number, values, payload in zip(reader.forms, *columns, strict=False):
             if values:
@@ -178,7 +178,9 @@ def _longer(column: npt.NDArray[_Number], size: int) -> npt.NDArray[_Number]:
     return np.concatenate((column, np.zeros(size - len(column), column.dtype)))
 
 
-def _add(whole: CountedSeries, account: SeriesAccount, columns: str, forms: list[tuple[ValueForm, int, float]]) -> None:
+def _add(
+    whole: CountedSeries, account: SeriesAccount, columns: str, forms: list[tuple[ValueSchema, int, float]]
+) -> None:
     """Add what was seen of one table's values."""
     series = account.series
     whole.points += account.points

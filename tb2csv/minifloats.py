@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-class SmallFloat(NamedTuple):
+class Minifloat(NamedTuple):
     """How the bits of a float are laid out; ``nans`` and ``infinities`` are codes, the NaN of choice first."""
 
     exponent_bits: int
@@ -23,16 +23,16 @@ class SmallFloat(NamedTuple):
 
 #: By the name that TensorFlow, PyTorch and ml_dtypes share. Those with "fn" have no infinity; with "uz", no -0.0.
 SMALL_FLOATS: Final = {
-    "float8_e5m2": SmallFloat(5, 2, 15, (0x7E, 0x7D, 0x7F, 0xFD, 0xFE, 0xFF), (0x7C, 0xFC)),
-    "float8_e4m3fn": SmallFloat(4, 3, 7, (0x7F, 0xFF)),
-    "float8_e4m3fnuz": SmallFloat(4, 3, 8, (0x80,)),
-    "float8_e4m3b11fnuz": SmallFloat(4, 3, 11, (0x80,)),
-    "float8_e5m2fnuz": SmallFloat(5, 2, 16, (0x80,)),
+    "float8_e5m2": Minifloat(5, 2, 15, (0x7E, 0x7D, 0x7F, 0xFD, 0xFE, 0xFF), (0x7C, 0xFC)),
+    "float8_e4m3fn": Minifloat(4, 3, 7, (0x7F, 0xFF)),
+    "float8_e4m3fnuz": Minifloat(4, 3, 8, (0x80,)),
+    "float8_e4m3b11fnuz": Minifloat(4, 3, 11, (0x80,)),
+    "float8_e5m2fnuz": Minifloat(5, 2, 16, (0x80,)),
 }
 
 
 @cache
-def values_of_codes(layout: SmallFloat) -> npt.NDArray[np.float32]:
+def values_of_codes(layout: Minifloat) -> npt.NDArray[np.float32]:
     """Return the values of the codes 0 to 255 of a small float; bits above its sign have no meaning."""
     exponent_bits, mantissa_bits, bias, nans, infinities = layout
     codes = np.arange(256)

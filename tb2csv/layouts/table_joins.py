@@ -9,7 +9,7 @@ import numpy as np
 
 from tb2csv.column_names import free_name
 from tb2csv.layouts.manifest import TableEntry
-from tb2csv.layouts.places import FILES_ENDING, SCALARS, with_variant
+from tb2csv.layouts.table_paths import FILES_ENDING, SCALARS, with_variant
 from tb2csv.layouts.wide_rows import WideColumn, WideRows
 from tb2csv.sinks.file_names import UniqueNames
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tb2csv.layouts.places import RowJoin
-    from tb2csv.layouts.run_tables import Member, Output
-    from tb2csv.sinks.held_rows import Batch
+    from tb2csv.layouts.run_writer import HeldTable, Output
+    from tb2csv.layouts.table_paths import RowJoin
+    from tb2csv.sinks.row_buffer import Batch
 
 _Cell = TypeVar("_Cell")
 
 
 def write_joined_by_rows(
-    output: Output, join: RowJoin, members: Iterable[Member], reserved: Sequence[str]
+    output: Output, join: RowJoin, members: Iterable[HeldTable], reserved: Sequence[str]
 ) -> tuple[list[TableEntry], list[str]]:
     """Write tables of several runs one below the other, in the order in which they are given.
 
@@ -51,7 +51,7 @@ def write_joined_by_rows(
 
 
 def write_joined_by_steps(
-    output: Output, run: str, members: Sequence[Member], on_duplicate: str
+    output: Output, run: str, members: Sequence[HeldTable], on_duplicate: str
 ) -> tuple[TableEntry, int]:
     """Write the scalars of a run side by side; return what the index says of them.
 
@@ -93,10 +93,10 @@ class _Group:
     key: str
     #: Tells the table from others of the same key, which have other columns; empty for the first.
     variant: str
-    members: list[Member] = field(default_factory=list)
+    members: list[HeldTable] = field(default_factory=list)
 
 
-def _groups(join: RowJoin, members: Iterable[Member]) -> list[_Group]:
+def _groups(join: RowJoin, members: Iterable[HeldTable]) -> list[_Group]:
     """Return the members by the table that they go into: those of one key, one part and the same columns."""
     groups: dict[tuple[str, str, tuple[tuple[str, pl.DataType], ...]], _Group] = {}
     variants: dict[tuple[str, str], set[str]] = {}
@@ -116,7 +116,7 @@ def _groups(join: RowJoin, members: Iterable[Member]) -> list[_Group]:
     return list(groups.values())
 
 
-def _write_rows(output: Output, join: RowJoin, members: list[Member], stem: str, part: str) -> TableEntry:
+def _write_rows(output: Output, join: RowJoin, members: list[HeldTable], stem: str, part: str) -> TableEntry:
     first = members[0]
     path = (f"{stem}.{part}" if part else stem) + output.writer.format.suffix
     of_tables = [member.table.entry for member in members]
@@ -154,7 +154,7 @@ def _write_rows(output: Output, join: RowJoin, members: list[Member], stem: str,
 class _Finish:
     """What the rows of joined tables lack yet: whose they are, the columns of time, where their files are."""
 
-    def __init__(self, output: Output, join: RowJoin, members: list[Member], stem: str) -> None:
+    def __init__(self, output: Output, join: RowJoin, members: list[HeldTable], stem: str) -> None:
         import polars as pl
 
         self._times = output.times

@@ -9,7 +9,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.analysis.plots.names import drawable, shortened
-from tb2csv.analysis.plots.positions import label_numbers
+from tb2csv.analysis.plots.x_axis import label_numbers
 from tb2csv.errors import OptionError, Tb2csvError
 from tb2csv.logdir import ROOT_RUN
 from tb2csv.messages import advice
@@ -17,7 +17,7 @@ from tb2csv.messages import advice
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tb2csv.analysis.plots.positions import Positions
+    from tb2csv.analysis.plots.x_axis import XAxis
 
 #: Pixels to an inch of a PNG file.
 DPI: Final = 150
@@ -184,7 +184,7 @@ class Sheet:
         label = shortened(drawable(text), room)
         self.figure.suptitle(label, x=0.01, ha="left", size=_TITLE_SIZE, color=_FAINT_TEXT)
 
-    def label_positions(self, number: int, positions: Positions) -> None:
+    def label_positions(self, number: int, positions: XAxis) -> None:
         """Write the axis below a panel; its title only where no panel follows."""
         axis = self.panels[number].xaxis
         positions.label(axis)

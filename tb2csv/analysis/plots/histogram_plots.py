@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from tb2csv.analysis.plots.figure import Sheet
 from tb2csv.analysis.plots.heat_maps import edges_between
-from tb2csv.analysis.plots.positions import label_numbers
 from tb2csv.analysis.plots.run_colours import mixed
-from tb2csv.analysis.plots.sheet import Sheet
+from tb2csv.analysis.plots.x_axis import label_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ _PREFIX: Final = "tb2csv-exports-"
 _ABANDONED: Final = 24 * 3600
 
 
-class WorkFolders:
+class ExportFolders:
     """Gives folders for exports; ``close`` removes all."""
 
     def __init__(self, apart_from: Sequence[str]) -> None:

@@ -7,8 +7,8 @@ import io
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
+from tb2csv.atomic_files import check_place, whole_file
 from tb2csv.errors import OptionError
-from tb2csv.whole_files import check_place, whole_file
 
 if TYPE_CHECKING:
     import os

@@ -11,12 +11,12 @@ import numpy as np
 
 from tb2csv.decoders import DECODERS
 from tb2csv.errors import DecodeError, StateError
-from tb2csv.event_files.values import ValueForm, ValueKind
+from tb2csv.event_files.values import ValueKind, ValueSchema
 from tb2csv.logdir import Logdir, discover
 from tb2csv.messages import advice
 from tb2csv.model_state.dtypes import DTYPES
-from tb2csv.model_state.layer_numbers import STRUCTURE, path_structures
-from tb2csv.model_state.matching import PATH
+from tb2csv.model_state.match_tensors import PATH
+from tb2csv.model_state.structural_names import STRUCTURE, path_structures
 from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.selection import Selection
@@ -38,7 +38,7 @@ _SHOWN_STEPS: Final = 5
 class _Recorded(NamedTuple):
     """One recorded tensor: what it is, and the payload that holds it."""
 
-    form: ValueForm
+    form: ValueSchema
     payload: bytes
     scalar: float
 

@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Final
 
+from tb2csv.atomic_files import local_path
 from tb2csv.errors import OutputError
 from tb2csv.messages import Option, advice
-from tb2csv.whole_files import local_path
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,7 +37,7 @@ _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY"
 _STORED_NAME: Final = re.compile(r"\d{6,}(_\d+)?\.[a-z0-9]+|events\.out\.tfevents\.\d{10,}\.tb2csv")
 
 
-class TableFolder:
+class OutputFolder:
     """A folder that is being filled; leaving the ``with`` block publishes it, unless an exception does."""
 
     def __init__(self, out: str | os.PathLike[str], *, overwrite: bool = False) -> None:

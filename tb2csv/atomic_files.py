@@ -104,14 +104,14 @@ def check_place(out: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Raise OutputError where no file may be put at ``out``."""
     place = local_path(out)
     try:
-        is_folder, is_there = place.is_dir(), place.exists()
+        is_folder, exists = place.is_dir(), place.exists()
     except OSError as error:
         message = f"{out} cannot be written ({error.strerror}); give another name."
         raise OutputError(message) from error
     if is_folder:
         message = f"{out} is a folder; give the name of a file."
         raise OutputError(message)
-    if is_there and not overwrite:
+    if exists and not overwrite:
         replace = advice("{} to replace it", Option("overwrite", value=True))
         raise OutputError(f"{out} exists already", advice("give another name"), replace)
 

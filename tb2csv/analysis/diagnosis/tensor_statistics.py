@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from tb2csv.decoders import Piece
+    from tb2csv.decoders import TablePart
 
 #: Numbers that are no larger count as zero in histograms: both of the usual sets of buckets have an edge there.
 NEARLY_ZERO: Final = 1e-12
@@ -38,7 +38,7 @@ class SeriesMoments:
         self._buckets: list[pl.DataFrame] = []
         self._sums: list[pl.DataFrame] = []
 
-    def add(self, piece: Piece, start: int, stop: int) -> None:
+    def add(self, piece: TablePart, start: int, stop: int) -> None:
         """Add the rows ``start`` to ``stop`` of a piece, all of them this series'."""
         frame = piece.frame[start:stop]
         if frame.is_empty():
