@@ -82,7 +82,7 @@ def _rustboard_binary() -> str:
     return answer.stdout.decode().strip()
 
 
-def _rustboard(prepared: Prepared, out: Path) -> list[str]:  # noqa: ARG001 - it writes nothing
+def _rustboard(prepared: Prepared, out: Path) -> list[str]:
     # Everything is kept, and checksums are not verified: its default, and its fastest.
     keep_all = "--samples-per-plugin=scalars=all,histograms=all"
     where = ["--logdir", str(prepared.logdir), "--port", "0"]

@@ -75,7 +75,7 @@ def measure(
         ended = 0.0
         try:
             if until is not None:
-                assert process.stderr is not None  # noqa: S101 - a pipe was asked for
+                assert process.stderr is not None
                 complaint = _wait_for_line(process.stderr, until)
                 ended = time.perf_counter()
                 os.kill(process.pid, signal.SIGTERM)

@@ -154,5 +154,5 @@ def _number(figure: float | None, unit: str = "") -> str:
     """Three digits at least; a dash where nothing was measured."""
     if figure is None:
         return "-"
-    digits = f"{figure:.3f}" if figure < 10 else f"{figure:.1f}"  # noqa: PLR2004
+    digits = f"{figure:.3f}" if figure < 10 else f"{figure:.1f}"
     return f"{digits} {unit}".rstrip()

@@ -169,7 +169,7 @@ def choose_peers(prepared: workloads.Prepared, asked_for: list[str] | None, resu
     return chosen
 
 
-def attempt(  # noqa: PLR0913 - one run of many
+def attempt(
     contender: Contender,
     prepared: workloads.Prepared,
     out: Path,

@@ -23,7 +23,7 @@ import scipy.sparse
 import sklearn
 from scipy.interpolate import interp1d
 from sklearn.decomposition import SparseCoder
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - without it there is no IterativeImputer
+from sklearn.experimental import enable_iterative_imputer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
 from sklearn.utils import all_estimators
@@ -114,7 +114,7 @@ def outputs(estimator: Any, data: Any) -> dict[str, Any]:
     """Return whatever an estimator makes of data, by method."""
     found: dict[str, Any] = {}
     for method in _METHODS:
-        np.random.seed(0)  # noqa: NPY002 - estimators without random_state draw from this generator
+        np.random.seed(0)
         if hasattr(estimator, method):
             try:
                 result = getattr(estimator, method)(copy.deepcopy(data))

@@ -78,7 +78,7 @@ def whole_folder(out: Path, *, overwrite: bool, may_replace: Callable[[Path], bo
 def folder_beside(out: Path) -> Iterator[Path]:
     """Give a folder in the parent of ``out``, which is removed at the end."""
     try:
-        folder = tempfile.mkdtemp(prefix=f".{out.name[:100]}.", suffix=".tmp", dir=os.path.abspath(out.parent))  # noqa: PTH100 - links stay
+        folder = tempfile.mkdtemp(prefix=f".{out.name[:100]}.", suffix=".tmp", dir=os.path.abspath(out.parent))
     except OSError as error:
         message = f"No folder can be made in {out.parent} ({error.strerror}); give another place."
         raise OutputError(message) from error

@@ -56,14 +56,14 @@ class _ConvertedRun(NamedTuple):
     is_asked_for: bool
 
 
-def convert(  # noqa: PLR0913 - the options of the command
+def convert(
     logdir: str | os.PathLike[str] | Logdir,
     out: str | os.PathLike[str],
     *,
     selection: Selection | None = None,
     rows: RowSelection | None = None,
     layout: str = "tree",
-    format: str = "csv",  # noqa: A002 - the option's name
+    format: str = "csv",
     header: str = "plain",
     on_duplicate: str = "last",
     tensors: str = "elements",
@@ -203,7 +203,7 @@ def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dic
 class _Conversion:
     """The tables of all runs."""
 
-    def __init__(  # noqa: PLR0913 - what is read, how, and where it goes
+    def __init__(
         self,
         shape: OutputOptions,
         folder: OutputFolder,

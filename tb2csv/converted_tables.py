@@ -119,13 +119,13 @@ def _read_csv(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     return pl.read_csv(path, schema=schema, has_header=False, skip_rows=1, glob=False)
 
 
-def _read_parquet(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:  # noqa: ARG001 - as the others
+def _read_parquet(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     import polars as pl
 
     return pl.read_parquet(path, hive_partitioning=False, glob=False)
 
 
-def _read_arrow(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:  # noqa: ARG001
+def _read_arrow(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     import polars as pl
 
     return pl.scan_ipc(path, glob=False).collect()

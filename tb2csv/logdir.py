@@ -79,11 +79,11 @@ class EventFile:
     def open(self) -> EventFileSource:
         """Open the file; raises OSError."""
         if self.filesystem is None:
-            if os.path.islink(self.location) and not os.path.lexists(os.path.realpath(self.location)):  # noqa: PTH114
+            if os.path.islink(self.location) and not os.path.lexists(os.path.realpath(self.location)):
                 raise OSError(errno.ENOENT, "it is a link to a file that does not exist")
-            if not stat.S_ISREG(os.stat(self.location).st_mode):  # noqa: PTH116 - to open a pipe would wait for a writer
+            if not stat.S_ISREG(os.stat(self.location).st_mode):
                 raise OSError(errno.EINVAL, "it is no regular file")
-            file = open(self.location, "rb", buffering=0)  # noqa: SIM115, PTH123 - the source closes it
+            file = open(self.location, "rb", buffering=0)  # noqa: SIM115 - the source closes it
             return EventFileSource(self.path, file, os.fstat(file.fileno()).st_size, _WINDOW)
         remote = self.filesystem.open(self.location, "rb")
         if remote.size is None:  # of a web server that tells none

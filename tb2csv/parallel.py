@@ -63,7 +63,7 @@ class DaemonExecutor(Executor):
             _run_task(*task)
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001 - as in Executor
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the threads when they have done what was submitted, or what they are at."""
         while cancel_futures:
             try:

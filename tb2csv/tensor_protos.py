@@ -160,7 +160,7 @@ _VARINT32: Final = re.compile(rb"[\x80-\xff]{0,4}[\x00-\x7f]")
 
 
 def _base(dtype: int) -> int:
-    return dtype - 100 if dtype > 100 else dtype  # noqa: PLR2004 (DT_FLOAT_REF = 101 is DT_FLOAT = 1, and so on)
+    return dtype - 100 if dtype > 100 else dtype
 
 
 def is_numeric(dtype: int) -> bool:

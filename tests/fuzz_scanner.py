@@ -93,7 +93,7 @@ def scan_all(scanner: Any, data: bytes, capacity: int) -> int:
 
 def main() -> None:
     scanner = load_scanner(sys.argv[1])
-    rng = random.Random(int(sys.argv[2]))  # noqa: S311 - to be the same each time
+    rng = random.Random(int(sys.argv[2]))
     files = [payloads(Path(path).read_bytes()) for path in sys.argv[4:]]
     values = 0
     for _ in range(int(sys.argv[3])):

@@ -120,7 +120,7 @@ class ServedTab:
         self.url = url
 
     def get(self, path: str) -> bytes:
-        with urlopen(self.url + path) as response:  # noqa: S310 - of a server that was started here
+        with urlopen(self.url + path) as response:
             data: bytes = response.read()
             return data
 
@@ -128,7 +128,7 @@ class ServedTab:
         headers = {} if body is None else {"Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
         try:
-            with urlopen(Request(self.url + path, data, headers)) as response:  # noqa: S310 - as above
+            with urlopen(Request(self.url + path, data, headers)) as response:
                 return json.load(response)
         except HTTPError as error:
             return json.load(error)

@@ -639,7 +639,7 @@ def test_a_closed_standard_error(damaged: Path, out: Path, closed: str) -> None:
 def large_log(folder: Path) -> Path:
     """Write a log that takes room in any format: its numbers cannot be compressed."""
     for number in range(3):
-        numbers = random.Random(number)  # noqa: S311 - no secret
+        numbers = random.Random(number)
         events = [event(scalar("loss", numbers.random()), step=i, wall_time=numbers.random()) for i in range(5000)]
         write_run(folder / f"run{number}", *events)
     return folder
@@ -727,7 +727,7 @@ def test_a_closed_terminal_is_ignored_where_that_was_asked_for(logdir: Path, out
 @linux_only
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("old", ["", "old"])
-def test_an_interrupt_leaves_nothing(  # noqa: PLR0913, PLR0917 - what it is sent, and what it finds
+def test_an_interrupt_leaves_nothing(
     tmp_path: Path, out: Path, request: pytest.FixtureRequest, sent: signal.Signals, status: int, old: str
 ) -> None:
     # Whoever runs the tests by nohup has us ignore this signal, and what we start with us.

@@ -109,7 +109,7 @@ def test_what_a_tag_is_about(tag: str, kind: str, expected: Quantity | None) -> 
         (".", "learning_rate", False),
     ],
 )
-def test_which_scalars_are_training_losses(run: str, tag: str, expected: bool) -> None:  # noqa: FBT001 - a case
+def test_which_scalars_are_training_losses(run: str, tag: str, expected: bool) -> None:
     assert is_training_loss(run, tag) is expected
 
 
@@ -799,5 +799,5 @@ def test_the_example_of_the_page_runs(capsys: pytest.CaptureFixture[str], monkey
     (code,) = re.findall(
         r"^```python\n(.*?)^```$", (ROOT / "docs" / "diagnose.md").read_text(), re.DOTALL | re.MULTILINE
     )
-    exec(compile(code, "diagnose.md", "exec"), {})  # noqa: S102 - it is our own
+    exec(compile(code, "diagnose.md", "exec"), {})
     assert "not_finite" in capsys.readouterr().out

@@ -79,7 +79,7 @@ def rules(folder: Path) -> set[str]:
         (".", "val_accuracy", False),
     ],
 )
-def test_which_scalars_are_validation_losses(run: str, tag: str, expected: bool) -> None:  # noqa: FBT001 - a case
+def test_which_scalars_are_validation_losses(run: str, tag: str, expected: bool) -> None:
     assert is_validation_loss(run, tag) is expected
     assert (TagFamilies().quantity(run, tag, "scalars")[0] == "validation_loss") is expected  # type: ignore[index]
 
@@ -100,7 +100,7 @@ def test_which_scalars_are_validation_losses(run: str, tag: str, expected: bool)
         ("slr", False),
     ],
 )
-def test_which_scalars_are_learning_rates(tag: str, expected: bool) -> None:  # noqa: FBT001 - a case
+def test_which_scalars_are_learning_rates(tag: str, expected: bool) -> None:
     assert is_learning_rate(tag) is expected
 
 
@@ -264,7 +264,7 @@ def test_a_spike_is_found_in_a_noisy_loss(
         (with_spikes(noisy(decay(first=2, last=1e-3, rate=30)), (150, 9.0)), False),  # less than a hundredth of 2
     ],
 )
-def test_what_a_spike_is(curve: Curve, is_found: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a case
+def test_what_a_spike_is(curve: Curve, is_found: bool, tmp_path: Path) -> None:
     assert ("spike_loss" in rules(write(tmp_path, {"loss": curve}))) is is_found
 
 

@@ -43,7 +43,7 @@ def run(command: str, folder: Path, width: int = 80) -> str:
     scripts = sysconfig.get_path("scripts")
     path = os.pathsep.join([scripts, str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
-        ["sh", "-c", command],  # noqa: S607 - whichever there is
+        ["sh", "-c", command],
         cwd=folder,
         env={**os.environ, "PATH": path, "COLUMNS": str(width), "TERMINAL_WIDTH": str(width), "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,

@@ -236,7 +236,7 @@ def test_tables_are_the_same_together_and_alone(
     sparse=st.sampled_from([1, 8]),
     order=st.permutations(range(3)),
 )
-def test_held_rows_come_back_in_their_order(  # noqa: PLR0913, PLR0917 - what is varied
+def test_held_rows_come_back_in_their_order(
     tmp_path_factory: pytest.TempPathFactory,
     pieces: list[list[int]],
     budget: int,

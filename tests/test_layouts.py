@@ -143,7 +143,7 @@ def test_neither_workers_nor_chunks_show(layout: str, format_name: str, odd_logs
     ("layout", "format_name"), [*((layout, "csv") for layout in LAYOUTS), ("tree", "parquet"), ("long", "arrow")]
 )
 @pytest.mark.parametrize(("budget", "batch", "values"), [(0, 3, 256), (100, 20, 512), (200, 1 << 18, 1 << 21)])
-def test_rows_that_are_spilled_are_the_same(  # noqa: PLR0913, PLR0917 - what is varied
+def test_rows_that_are_spilled_are_the_same(
     layout: str,
     format_name: str,
     budget: int,
@@ -318,7 +318,7 @@ STEPS = st.one_of(st.integers(-3, 6), st.sampled_from([-(2**63), 2**63 - 1]))
     budget=st.sampled_from([0, 200, 1 << 20]),
     keep=st.sampled_from(["first", "last"]),
 )
-def test_wide_is_an_outer_join_of_random_steps(  # noqa: PLR0913, PLR0917 - what is varied
+def test_wide_is_an_outer_join_of_random_steps(
     tmp_path_factory: pytest.TempPathFactory,
     values: list[tuple[int, str, float, float]],
     batch: int,

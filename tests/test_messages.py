@@ -45,7 +45,7 @@ def test_a_note_without_advice_is_plain_text() -> None:
 @pytest.mark.parametrize("error_type", [Tb2csvError, LogdirError, OutputError, OptionError])
 def test_an_error_is_one_sentence_and_survives_copies(error_type: type[Tb2csvError]) -> None:
     error = error_type("/out is not empty", advice("give another folder"), REPLACE)
-    for each in (error, copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301 - made here
+    for each in (error, copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert str(each) == "/out is not empty; give another folder, or overwrite=True to replace it."
         expected = "/out is not empty; give another folder, or --overwrite to replace it."
         assert each.spelled(command_line_spelling) == expected

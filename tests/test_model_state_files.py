@@ -268,7 +268,7 @@ def test_what_only_one_has_is_said(models: Path) -> None:
 
 
 @pytest.mark.parametrize("scanner", list(SCANNERS), indirect=True)
-def test_weights_are_read_from_logs_bit_for_bit(scanner: str, tmp_path: Path) -> None:  # noqa: ARG001
+def test_weights_are_read_from_logs_bit_for_bit(scanner: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     arrays = {
         "net/kernel": rng.normal(size=(3, 2)).astype(np.float32),

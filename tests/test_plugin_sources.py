@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def runs_of(sources: EventSources) -> dict[str, str]:
     """Return the folder of each run."""
-    return {run.name: os.path.dirname(run.files[0].location) for run in sources.find().logdir.runs}  # noqa: PTH120
+    return {run.name: os.path.dirname(run.files[0].location) for run in sources.find().logdir.runs}
 
 
 def multiplexed(folders: dict[str, str | None]) -> dict[str, str]:

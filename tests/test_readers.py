@@ -167,7 +167,7 @@ def test_calls_on_the_page_read_every_cell_back(
     scope: dict[str, Any] = {}
     for block in BLOCKS:
         if f"def {name}(" in block or "types = {\n    resource" in block:
-            exec(block, scope)  # noqa: S102
+            exec(block, scope)
     read = scope[name]
     found = columns_of(read(f"tables/scalars.{table_format}", scope["types"][f"scalars.{table_format}"], *more))
     assert list(found) == ["step", "wall_time", "first", *NUMBERS]

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 def query_duckdb(path: Path, columns: str) -> list[tuple[Any, ...]]:
     """Return some columns of a table, read with the defaults."""
-    return duckdb.sql(f"SELECT {columns} FROM '{path}'").fetchall()  # noqa: S608
+    return duckdb.sql(f"SELECT {columns} FROM '{path}'").fetchall()
 
 
 def query_chdb(path: Path, columns: str) -> list[tuple[Any, ...]]:
     """Return some columns of a table, read with the defaults."""
     chdb = pytest.importorskip("chdb", reason="chdb is in the environment of make test-readers")
-    text = str(chdb.query(f"SELECT {columns} FROM file('{path}')", "JSONCompactEachRow"))  # noqa: S608
+    text = str(chdb.query(f"SELECT {columns} FROM file('{path}')", "JSONCompactEachRow"))
     return [tuple(json.loads(line)) for line in text.splitlines()]
 
 
@@ -84,7 +84,7 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("format", ["csv", "parquet"])
-def test_run_folders_do_not_replace_columns(query: Any, sweep: Path, tmp_path: Path, format: str) -> None:  # noqa: A002
+def test_run_folders_do_not_replace_columns(query: Any, sweep: Path, tmp_path: Path, format: str) -> None:
     tb2csv.convert(sweep, tmp_path / "out", format=format)
     for run, losses in LOSSES.items():
         rows = query(table_of(tmp_path / "out", run=run, tag="loss"), "*")
@@ -141,6 +141,6 @@ def test_one_pattern_reads_all_runs_of_a_sweep(sweep: Path, tmp_path: Path) -> N
         FROM read_csv('{tmp_path}/out/**/loss.csv', filename = true) AS rows
         JOIN '{tmp_path}/out/index.csv' AS index ON rows.filename = '{tmp_path}/out/' || index.path
         GROUP BY run
-        """  # noqa: S608
+        """
     ).fetchall()
     assert dict(rows) == {run: max(losses) for run, losses in LOSSES.items()}

@@ -28,12 +28,12 @@ LATE_CELLS = ["a, b", 'she said "so"', "two\nlines", '"whole"', "it's", 'a "b", 
 
 
 @pytest.mark.parametrize("format", ["csv", "csv.gz", "csv.zst"])
-def test_duckdb_reads_quotes_that_come_late(tmp_path: Path, format: str) -> None:  # noqa: A002
+def test_duckdb_reads_quotes_that_come_late(tmp_path: Path, format: str) -> None:
     expected = [(step, f"text {step}") for step in range(PLAIN_ROWS)]
     expected += [(PLAIN_ROWS + step, cell) for step, cell in enumerate(LATE_CELLS)]
     write_run(tmp_path / "logs", *(event(text("notes", cell), step=step) for step, cell in expected))
     tb2csv.convert(tmp_path / "logs", tmp_path / "out", format=format)
-    assert duckdb.sql(f"SELECT step, text FROM '{tmp_path}/out/text/notes.{format}'").fetchall() == expected  # noqa: S608
+    assert duckdb.sql(f"SELECT step, text FROM '{tmp_path}/out/text/notes.{format}'").fetchall() == expected
 
 
 @pytest.mark.parametrize("tag", LATE_CELLS)
@@ -41,7 +41,7 @@ def test_duckdb_reads_names_of_tags_that_are_quoted_late(tmp_path: Path, tag: st
     steps = range(PLAIN_ROWS)
     write_run(tmp_path / "logs", *(event(scalar("a", 1.5), step=step) for step in steps), event(scalar(tag, 2.5)))
     tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout="long")
-    rows = duckdb.sql(f"SELECT run, tag, value FROM '{tmp_path}/out/scalars.csv'").fetchall()  # noqa: S608
+    rows = duckdb.sql(f"SELECT run, tag, value FROM '{tmp_path}/out/scalars.csv'").fetchall()
     assert rows[:: PLAIN_ROWS - 1] == [(".", "a", 1.5)] * 2
     assert rows[PLAIN_ROWS:] == [(".", tag, 2.5)]
 
@@ -53,7 +53,7 @@ def test_duckdb_reads_names_of_tensors_that_are_quoted_late(tmp_path: Path, styl
     np.savez(tmp_path / "state.npz", **{"a": np.zeros(count), name: np.ones(1)})
     export_state(tmp_path / "state.npz", tmp_path / "state.csv", style=style)
     column = "tensor_name" if style == "tensors" else "parameter"
-    names = duckdb.sql(f"SELECT {column} FROM '{tmp_path}/state.csv'").fetchall()  # noqa: S608
+    names = duckdb.sql(f"SELECT {column} FROM '{tmp_path}/state.csv'").fetchall()
     assert names[0] == ("a",)
     assert names[count:] == [(name,)]
 

@@ -121,7 +121,7 @@ def no_steps(folder: Path) -> None:
         (no_steps, 50, 50, 1, [50]),
     ],
 )
-def test_what_readers_keep_of_a_restart(  # noqa: PLR0913, PLR0917 - a row of the table
+def test_what_readers_keep_of_a_restart(
     write: Callable[[Path], None],
     all_rows: int,
     purged: int,

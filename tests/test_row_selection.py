@@ -26,7 +26,7 @@ def history(tags: list[int], steps: list[int]) -> RunHistory:
     return RunHistory(np.array(tags, np.int32), kinds, np.array(steps), np.zeros(len(tags)), files)
 
 
-def kept_one_by_one(  # noqa: PLR0913 - what a selection has
+def kept_one_by_one(
     tables: list[int], steps: list[int], least: int | None, most: int | None, every: int, *, last: bool
 ) -> list[bool]:
     counts: dict[int, int] = {}
@@ -58,7 +58,7 @@ def test_rows_are_those_of_a_walk(
     least: int | None,
     most: int | None,
     every: int,
-    last: bool,  # noqa: FBT001 - drawn
+    last: bool,
 ) -> None:
     if least is not None and most is not None and least > most:
         least, most = most, least

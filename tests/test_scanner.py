@@ -432,7 +432,7 @@ def mutated(payload: bytes, source: random.Random) -> bytes:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_scanners_agree_on_mutated_events(seed: int) -> None:
-    source = random.Random(seed)  # noqa: S311 - the same every time
+    source = random.Random(seed)
     events = regular_events()
     mutations = [mutated(source.choice(events), source) for _ in range(1500)]
     reading = read_by_all(frames(mutations))
@@ -854,7 +854,7 @@ def test_a_scan_starts_inside_the_buffer_only(scanner: str) -> None:
 @pytest.mark.parametrize("scanner", SCANNERS)
 def test_thousands_of_forms_keep_their_numbers(scanner: str) -> None:
     tags = [f"tag_{number:05}" for number in range(3000)]
-    shuffled = random.Random(1).sample(tags, len(tags))  # noqa: S311
+    shuffled = random.Random(1).sample(tags, len(tags))
     reading = read(frames([event(*(simple_value(tag, 1.0) for tag in [*tags, *shuffled, *tags]))]), scanner)
     assert reading.tags == [*tags, *shuffled, *tags]
     assert [ValueSchema.from_key(key).tag.decode() for key in reading.forms] == tags
@@ -923,7 +923,7 @@ def pieces_of(data: bytes) -> Iterator[bytes]:
 
 
 def test_checksums_by_tables_and_by_instruction_are_the_same(crc32c: Callable[..., int]) -> None:
-    data = random.Random(3).randbytes(1 << 16)  # noqa: S311
+    data = random.Random(3).randbytes(1 << 16)
     for piece in [data, *pieces_of(data)]:
         expected = google_crc32c.value(piece)
         assert crc32c(piece) == crc32c(piece, by_tables=True) == expected

@@ -38,6 +38,6 @@ def write_tables(workload: Path, out: Path) -> None:
         start += height
 
 
-if __name__ == "__main__" and len(sys.argv) == 3:  # noqa: PLR2004 - with both arguments
+if __name__ == "__main__" and len(sys.argv) == 3:
     read_bytes(Path(sys.argv[1]) / "log")
     write_tables(Path(sys.argv[1]), Path(sys.argv[2]))

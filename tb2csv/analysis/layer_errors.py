@@ -196,7 +196,7 @@ class LayerErrorTable:
         return rows.with_columns(pl.lit(run.name).alias("run"))
 
 
-def layer_error_table(  # noqa: PLR0913 - what may be asked for
+def layer_error_table(
     logdir: str | os.PathLike[str] | Logdir,
     *,
     selection: Selection | None = None,

@@ -68,14 +68,14 @@ class ReductionReport(Report):
         return {**Report.to_json(self, spelling), **groups}
 
 
-def reduce_runs(  # noqa: PLR0913 - the options of the command
+def reduce_runs(
     logdir: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
     by: str,
     selection: Selection | None = None,
     nan: str = "keep",
-    format: str = "csv",  # noqa: A002 - the option's name
+    format: str = "csv",
     event_files: bool = False,
     overwrite: bool = False,
     strict: bool = False,

@@ -47,7 +47,7 @@ class Summary(NamedTuple):
     report: Report
 
 
-def summarize(  # noqa: PLR0913 - what may be asked for
+def summarize(
     logdir: str | os.PathLike[str] | Logdir,
     *,
     selection: Selection | None = None,

@@ -89,7 +89,7 @@ app = typer.Typer(
 )
 
 
-def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer calls it so
+def _print_version(requested: bool) -> None:
     if requested:
         from tb2csv.event_files.scanners import default_scanner
         from tb2csv.report import __version__
@@ -102,7 +102,7 @@ def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer calls it so
 @app.callback(invoke_without_command=True)
 def _main(
     context: typer.Context,
-    version: Annotated[  # noqa: ARG001 - its callback does it
+    version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show version and scanner, and exit."),
     ] = False,

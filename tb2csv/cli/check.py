@@ -17,10 +17,10 @@ from tb2csv.cli.terminal import (
 )
 
 
-def check(  # noqa: PLR0913, PLR0917 - one parameter for each option
+def check(
     logdir: options.LogdirArgument,
-    run: options.RunOption = [],  # noqa: B006 - typer copies it
-    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
+    run: options.RunOption = [],
+    exclude_run: options.ExcludeRunOption = [],
     strict: options.StrictOption = False,
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,

@@ -19,14 +19,14 @@ from tb2csv.cli.terminal import (
 )
 
 
-def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option
+def convert(
     logdir: options.LogdirArgument,
     out: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the tables; it appears when it is whole.")],
-    run: options.RunOption = [],  # noqa: B006 - typer copies it
-    tag: options.TagOption = [],  # noqa: B006
-    kind: options.KindOption = [],  # noqa: B006
-    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
-    exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    run: options.RunOption = [],
+    tag: options.TagOption = [],
+    kind: options.KindOption = [],
+    exclude_run: options.ExcludeRunOption = [],
+    exclude_tag: options.ExcludeTagOption = [],
     min_step: options.MinStepOption = None,
     max_step: options.MaxStepOption = None,
     every: options.EveryOption = 1,
@@ -35,7 +35,7 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option
     sessions: options.SessionsOption = False,
     merge_subruns: options.MergeOption = False,
     layout: options.LayoutOption = options.Layout["tree"],
-    format: options.FormatOption = "csv",  # noqa: A002 - the option's name
+    format: options.FormatOption = "csv",
     header: options.HeaderOption = options.Header["plain"],
     on_duplicate: options.DuplicateOption = options.Duplicate["last"],
     time: options.TimeOption = "epoch",

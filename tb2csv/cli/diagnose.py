@@ -24,12 +24,12 @@ from tb2csv.errors import LogdirError, OptionError
 from tb2csv.selection import nearest
 
 
-def diagnose(  # noqa: PLR0913, PLR0917 - one parameter for each option
+def diagnose(
     logdir: options.LogdirArgument,
-    run: options.RunOption = [],  # noqa: B006 - typer copies it
-    tag: options.TagOption = [],  # noqa: B006
-    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
-    exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    run: options.RunOption = [],
+    tag: options.TagOption = [],
+    exclude_run: options.ExcludeRunOption = [],
+    exclude_tag: options.ExcludeTagOption = [],
     tags_as: Annotated[
         list[str],
         typer.Option(
@@ -37,7 +37,7 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter for each option
             metavar="FAMILY=GLOB",
             help=f"What tags are whose names do not say it; repeatable. FAMILY is one of {', '.join(FAMILIES)}.",
         ),
-    ] = [],  # noqa: B006
+    ] = [],
     steps: Annotated[
         int,
         typer.Option(
@@ -57,7 +57,7 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter for each option
             + ", ".join(f"{name}={threshold.default:g}" for name, threshold in THRESHOLDS.items())
             + ".",
         ),
-    ] = [],  # noqa: B006
+    ] = [],
     fail_on: Annotated[
         list[str],
         typer.Option(
@@ -65,9 +65,9 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter for each option
             metavar="RULE",
             help=f"End with exit status {EXIT_FOUND} if this rule found something; repeatable.",
         ),
-    ] = [],  # noqa: B006
+    ] = [],
     output: table_output.OutputOption = None,
-    format: table_output.TextFormatOption = None,  # noqa: A002 - the option's name
+    format: table_output.TextFormatOption = None,
     json: table_output.TableJsonOption = False,
     overwrite: options.OverwriteFileOption = False,
     strict: options.StrictOption = False,

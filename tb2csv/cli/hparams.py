@@ -10,14 +10,14 @@ from tb2csv.errors import LogdirError
 from tb2csv.messages import command_line_spelling, spelled
 
 
-def hparams(  # noqa: PLR0913, PLR0917 - one parameter for each option
+def hparams(
     logdir: options.LogdirArgument,
-    run: options.RunOption = [],  # noqa: B006 - typer copies it
-    tag: options.TagOption = [],  # noqa: B006
-    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
-    exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    run: options.RunOption = [],
+    tag: options.TagOption = [],
+    exclude_run: options.ExcludeRunOption = [],
+    exclude_tag: options.ExcludeTagOption = [],
     output: table_output.OutputOption = None,
-    format: table_output.TextFormatOption = None,  # noqa: A002 - the option's name
+    format: table_output.TextFormatOption = None,
     json: table_output.TableJsonOption = False,
     overwrite: options.OverwriteFileOption = False,
     strict: options.StrictOption = False,

@@ -10,12 +10,12 @@ from tb2csv.cli import options
 from tb2csv.cli.terminal import error_messages, exit_status, plural, print_problems, print_result, progress
 
 
-def layer_errors(  # noqa: PLR0913, PLR0917 - one parameter for each option
+def layer_errors(
     logdir: options.LogdirArgument,
-    run: options.RunOption = [],  # noqa: B006 - typer copies it
-    tag: options.TagOption = [],  # noqa: B006
-    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
-    exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    run: options.RunOption = [],
+    tag: options.TagOption = [],
+    exclude_run: options.ExcludeRunOption = [],
+    exclude_tag: options.ExcludeTagOption = [],
     min_step: options.MinStepOption = None,
     max_step: options.MaxStepOption = None,
     output: Annotated[

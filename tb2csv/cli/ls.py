@@ -35,13 +35,13 @@ _CUT: Final = ("run", "tag")
 _MIN_WIDTH: Final = 12
 
 
-def ls(  # noqa: PLR0913, PLR0917 - one parameter for each option
+def ls(
     logdir: options.LogdirArgument,
-    run: options.RunOption = [],  # noqa: B006 - typer copies it
-    tag: options.TagOption = [],  # noqa: B006
-    kind: options.KindOption = [],  # noqa: B006
-    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
-    exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    run: options.RunOption = [],
+    tag: options.TagOption = [],
+    kind: options.KindOption = [],
+    exclude_run: options.ExcludeRunOption = [],
+    exclude_tag: options.ExcludeTagOption = [],
     strict: options.StrictOption = False,
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,

@@ -27,7 +27,7 @@ PlotStyle = enum.Enum("PlotStyle", _STYLE_NAMES, type=str)  # type: ignore[misc]
 Along = enum.Enum("Along", {name: name for name in POSITIONS}, type=str)  # type: ignore[misc]
 
 
-def plot(  # noqa: PLR0913, PLR0917 - one parameter for each option
+def plot(
     logdir: options.LogdirArgument,
     output: Annotated[
         str,
@@ -35,10 +35,10 @@ def plot(  # noqa: PLR0913, PLR0917 - one parameter for each option
             "--output", "-o", metavar="FILE", help="Write to FILE, whose ending says what: .png, .svg or .html."
         ),
     ],
-    run: options.RunOption = [],  # noqa: B006 - typer copies it
-    tag: options.TagOption = [],  # noqa: B006
-    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
-    exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    run: options.RunOption = [],
+    tag: options.TagOption = [],
+    exclude_run: options.ExcludeRunOption = [],
+    exclude_tag: options.ExcludeTagOption = [],
     kind: Annotated[
         PlotKind | None,
         typer.Option(

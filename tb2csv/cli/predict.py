@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tb2csv.cli import options  # noqa: TC001 - typer looks it up
+from tb2csv.cli import options
 from tb2csv.cli.tensorflow_start import start_tensorflow
 from tb2csv.cli.terminal import error_messages, is_terminal, plural, print_json, print_result
 
@@ -25,7 +25,7 @@ class PredictionColumns(str, enum.Enum):
     outputs = "outputs"
 
 
-def predict(  # noqa: PLR0913, PLR0917 - one parameter for each option
+def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file, or the folder of a SavedModel.")],
     inputs: Annotated[
         str, typer.Argument(metavar="INPUTS", help="A .npy, .npz, .csv or .parquet file with a row for each sample.")
@@ -37,7 +37,7 @@ def predict(  # noqa: PLR0913, PLR0917 - one parameter for each option
     ] = None,
     ignore: Annotated[
         list[str], typer.Option("--ignore", metavar="NAME", help="A column or array that is no input; repeatable.")
-    ] = [],  # noqa: B006 - typer copies it
+    ] = [],
     columns: Annotated[
         PredictionColumns,
         typer.Option("--columns", help="label and class_0 …, or output_0 …; auto looks at the first batch."),

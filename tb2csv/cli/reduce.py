@@ -23,7 +23,7 @@ from tb2csv.cli.terminal import (
 NanPolicy = enum.Enum("NanPolicy", {name: name for name in NAN_POLICIES}, type=str)  # type: ignore[misc]
 
 
-def reduce(  # noqa: PLR0913, PLR0917 - one parameter for each option
+def reduce(
     logdir: options.LogdirArgument,
     out: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the tables; it appears when it is whole.")],
     by: Annotated[
@@ -35,10 +35,10 @@ def reduce(  # noqa: PLR0913, PLR0917 - one parameter for each option
             "folder; braces enclose what names the group, as in '{*}_seed*'.",
         ),
     ],
-    run: options.RunOption = [],  # noqa: B006 - typer copies it
-    tag: options.TagOption = [],  # noqa: B006
-    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
-    exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    run: options.RunOption = [],
+    tag: options.TagOption = [],
+    exclude_run: options.ExcludeRunOption = [],
+    exclude_tag: options.ExcludeTagOption = [],
     nan: Annotated[
         NanPolicy,
         typer.Option(
@@ -48,7 +48,7 @@ def reduce(  # noqa: PLR0913, PLR0917 - one parameter for each option
     event_files: Annotated[
         bool, typer.Option("--event-files", help="Write event files too: runs <group>/mean, <group>/std and so on.")
     ] = False,
-    format: options.FormatOption = "csv",  # noqa: A002 - the option's name
+    format: options.FormatOption = "csv",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUT, if tb2csv wrote all that is in it.")
     ] = False,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from tb2csv.cli import options  # noqa: TC001 - typer reads annotations
+from tb2csv.cli import options
 from tb2csv.cli.terminal import error_messages, plural, print_json, print_message, print_result, printable, progress
 from tb2csv.errors import StateError
 
@@ -66,7 +66,7 @@ ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP)
 
 
 @app.command()
-def export(  # noqa: PLR0913, PLR0917 - one parameter for each option
+def export(
     model: ModelArgument,
     output: OutOption,
     style: StyleOption = _TENSORS,
@@ -90,7 +90,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 
 @app.command()
-def restore(  # noqa: PLR0913, PLR0917
+def restore(
     state: StateArgument,
     model: ModelArgument,
     output: OutOption,
@@ -111,7 +111,7 @@ def restore(  # noqa: PLR0913, PLR0917
                 "it, =module. adds it to all names."
             ),
         ),
-    ] = [],  # noqa: B006 - typer copies it
+    ] = [],
     overwrite: OverwriteOption = False,
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
@@ -133,11 +133,11 @@ def restore(  # noqa: PLR0913, PLR0917
 
 
 @app.command()
-def from_logs(  # noqa: PLR0913, PLR0917
+def from_logs(
     logdir: options.LogdirArgument,
     step: Annotated[int, typer.Option("--step", metavar="N", help="Step at which the tensors were recorded.")],
     output: OutOption,
-    run: options.RunOption = [],  # noqa: B006
+    run: options.RunOption = [],
     prefix: Annotated[str, typer.Option("--prefix", metavar="TAG", help="Start of the tags; the rest is a name.")] = (
         "weights/"
     ),
@@ -256,7 +256,7 @@ def _print_table(differences: list[TensorDifference]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [
-            cell.ljust(width) if place < 3 else cell.rjust(width)  # noqa: PLR2004 - the columns of text
+            cell.ljust(width) if place < 3 else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         print_result("  ".join(cells).rstrip())

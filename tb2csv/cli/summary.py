@@ -10,15 +10,15 @@ from tb2csv.cli import options, table_output
 from tb2csv.cli.terminal import error_messages, exit_status, is_terminal, print_problems, progress
 
 
-def summary(  # noqa: PLR0913, PLR0917 - one parameter for each option
+def summary(
     logdir: options.LogdirArgument,
-    run: options.RunOption = [],  # noqa: B006 - typer copies it
-    tag: options.TagOption = [],  # noqa: B006
-    kind: options.KindOption = [],  # noqa: B006
-    exclude_run: options.ExcludeRunOption = [],  # noqa: B006
-    exclude_tag: options.ExcludeTagOption = [],  # noqa: B006
+    run: options.RunOption = [],
+    tag: options.TagOption = [],
+    kind: options.KindOption = [],
+    exclude_run: options.ExcludeRunOption = [],
+    exclude_tag: options.ExcludeTagOption = [],
     output: table_output.OutputOption = None,
-    format: table_output.TextFormatOption = None,  # noqa: A002 - the option's name
+    format: table_output.TextFormatOption = None,
     json: table_output.TableJsonOption = False,
     overwrite: options.OverwriteFileOption = False,
     strict: options.StrictOption = False,

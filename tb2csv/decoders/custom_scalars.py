@@ -27,7 +27,7 @@ class CustomScalarDecoder:
 
     kind = "custom_scalars"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
         """Take string tensors that hold a Layout."""
         return "layout" if is_string(form.dtype) else None
 

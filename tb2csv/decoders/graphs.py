@@ -33,7 +33,7 @@ class GraphDecoder:
 
     kind = "graphs"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
         """Return the format of graph events and string tensors: of one tag, several plugins may write."""
         if form.kind in _EVENT_FORMATS:
             return _EVENT_FORMATS[form.kind]
@@ -118,7 +118,7 @@ def _keras_inputs(inbound: Any) -> Iterator[str]:
             for item in inbound.values():
                 yield from _keras_inputs(item)
     elif isinstance(inbound, list):
-        if len(inbound) > 2 and isinstance(inbound[0], str) and isinstance(inbound[1], int):  # noqa: PLR2004
+        if len(inbound) > 2 and isinstance(inbound[0], str) and isinstance(inbound[1], int):
             yield inbound[0]
         else:
             for item in inbound:

@@ -47,11 +47,11 @@ class HistogramDecoder:
 
     kind = "histograms"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
         """Return the encoding, as only one of the two has statistics."""
         if form.kind == ValueKind.HISTO:
             return "histo"
-        is_histogram = form.shape is not None and len(form.shape) == 2 and form.shape[1] == _COLUMNS  # noqa: PLR2004
+        is_histogram = form.shape is not None and len(form.shape) == 2 and form.shape[1] == _COLUMNS
         is_exact = is_real(form.dtype) and dtype_name(form.dtype) not in _BEYOND_FLOAT64
         return "tensor" if is_histogram and is_exact else None
 
@@ -137,7 +137,7 @@ def _parse(serialized: bytes) -> _Histogram:
     return _Histogram(tuple(getattr(flat, name) for name in _STATS), left, right, count)
 
 
-def _buckets(  # noqa: PLR0913, PLR0917 - one for each column
+def _buckets(
     values: Values,
     rows: slice,
     counts: npt.NDArray[np.int64] | int,

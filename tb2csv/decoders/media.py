@@ -47,7 +47,7 @@ class ImageDecoder:
 
     kind = "images"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
         """Take legacy images and string tensors ``[width, height, image, …]``."""
         return "images" if form.kind == ValueKind.IMAGE or is_string(form.dtype) else None
 
@@ -87,7 +87,7 @@ class AudioDecoder:
 
     kind = "audio"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
         """Take legacy audio and string tensors ``[k, 2]`` of clip and label, or ``[k]`` of clips."""
         return "audio" if form.kind == ValueKind.AUDIO or is_string(form.dtype) else None
 
@@ -116,7 +116,7 @@ def _decode_audio(values: Values, row: int) -> Decoded:
         stored = (legacy.sample_rate, legacy.num_channels, legacy.length_frames, legacy.content_type)
     else:
         array = read_tensor(values, row)
-        if array.dtype != object or array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] != 2):  # noqa: PLR2004
+        if array.dtype != object or array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] != 2):
             detail = f"audio is a {array.dtype} tensor of shape {list(array.shape)}, not pairs of clip and label"
             raise DecodeError(detail)
         clips = list(array) if array.ndim == 1 else list(array[:, 0])

@@ -30,9 +30,9 @@ class PrCurveDecoder:
 
     kind = "pr_curves"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
         """Return the dtype of a tensor ``[6, thresholds]``."""
-        is_curve = form.shape is not None and len(form.shape) == 2 and form.shape[0] == len(_ROWS)  # noqa: PLR2004
+        is_curve = form.shape is not None and len(form.shape) == 2 and form.shape[0] == len(_ROWS)
         return dtype_name(form.dtype) if is_curve and is_real(form.dtype) else None
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:

@@ -34,7 +34,7 @@ class ScalarDecoder:
         """Take numbers of rank 0 only, or with ``any_rank`` every tensor of one number."""
         self._any_rank = any_rank
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
         """Return the dtype of one number."""
         if form.kind == ValueKind.SIMPLE_VALUE:
             return "float32"

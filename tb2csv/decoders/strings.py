@@ -32,7 +32,7 @@ class TextDecoder:
 
     kind = "text"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
         """Return the rank of a string tensor."""
         return _rank(form) if is_string(form.dtype) else None
 
@@ -50,7 +50,7 @@ class BlobDecoder:
 
     kind = "blobs"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:  # noqa: ARG002 - the interface's
+    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
         """Take everything."""
         return _rank(form)
 

@@ -81,7 +81,7 @@ class FileStats:
 class EventFileReader:
     """Reads one event file from ``offset`` on; ``account`` is complete when ``blocks`` is exhausted."""
 
-    def __init__(  # noqa: PLR0913 - where to read from, how, and where an earlier reading ended
+    def __init__(
         self,
         source: ByteSource,
         scanner: Scanner,

@@ -57,7 +57,7 @@ class TableEntry:
         return mesh_content_type(self.metadata.plugin_content) if self.kind == "meshes" and self.metadata else None
 
 
-def write_manifest(  # noqa: PLR0913 - all that there is to tell
+def write_manifest(
     folder: OutputFolder,
     entries: Iterable[TableEntry],
     stored: Iterable[str],

@@ -122,7 +122,7 @@ class TagsJoin:
     leading = ("run",)
     renamed: Mapping[str, str] = {}
 
-    def joins(self, kind: str) -> bool:  # noqa: ARG002 - the interface's
+    def joins(self, kind: str) -> bool:
         """Join all."""
         return True
 
@@ -145,7 +145,7 @@ class LongJoin:
     leading = ("run", "tag")
     renamed: Mapping[str, str] = {}
 
-    def joins(self, kind: str) -> bool:  # noqa: ARG002 - the interface's
+    def joins(self, kind: str) -> bool:
         """Join all."""
         return True
 
@@ -200,7 +200,7 @@ class StepJoin:
 class NoJoin:
     """The tree as it is."""
 
-    def joins(self, kind: str) -> bool:  # noqa: ARG002 - the interface's
+    def joins(self, kind: str) -> bool:
         """Join nothing."""
         return False
 

@@ -57,13 +57,13 @@ def _relative(wall_time: _Numbers, origin: _Numbers) -> pl.Series:
     )
 
 
-def _epoch(wall_time: _Numbers, origin: _Numbers) -> pl.Series:  # noqa: ARG001 - as the others
+def _epoch(wall_time: _Numbers, origin: _Numbers) -> pl.Series:
     import polars as pl
 
     return pl.Series(wall_time)
 
 
-def _iso(wall_time: _Numbers, origin: _Numbers) -> pl.Series:  # noqa: ARG001
+def _iso(wall_time: _Numbers, origin: _Numbers) -> pl.Series:
     return utc(wall_time)
 
 

@@ -123,7 +123,7 @@ def _numeric(tensor: StateTensor, a: npt.NDArray[Any], b: npt.NDArray[Any], dtyp
 
 def _largest_distances(x: npt.NDArray[Any], y: npt.NDArray[Any], dtype: Dtype) -> tuple[float, float]:
     """Return the largest absolute and relative differences of elements whose bits differ."""
-    if dtype.numbers_per_element == 1 and not dtype.is_float and dtype.item_size == 8:  # noqa: PLR2004 - bytes
+    if dtype.numbers_per_element == 1 and not dtype.is_float and dtype.item_size == 8:
         # In float64, neighbours beyond 2**53 would be the same: the smaller is taken from the larger as integers.
         distance = (np.maximum(x, y).astype(np.uint64) - np.minimum(x, y).astype(np.uint64)).astype(np.float64)
         size = np.abs(x.astype(np.float64))

@@ -37,7 +37,7 @@ def check_object(kind: type, attributes: Attributes, content: Content) -> None:
 
 def _has_columns(array: Any, attributes: Attributes) -> bool:
     count = attributes["n_features_in_"]
-    return isinstance(count, int | np.integer) and np.ndim(array) == 2 and array.shape[1] == count  # noqa: PLR2004
+    return isinstance(count, int | np.integer) and np.ndim(array) == 2 and array.shape[1] == count
 
 
 def _check_tree(attributes: Attributes, _: Content) -> None:

@@ -68,7 +68,7 @@ def is_known_class(kind: type) -> bool:
 
 def parameters_of(kind: Any) -> set[str]:
     """Return the names of the parameters of a class of estimators; none for other classes."""
-    return set(kind._get_param_names()) if _is_estimator(kind) else set()  # noqa: SLF001 - get_params needs an object
+    return set(kind._get_param_names()) if _is_estimator(kind) else set()
 
 
 def _is_estimator(kind: type) -> bool:

@@ -53,7 +53,7 @@ def _make_tree(parts: Parts) -> Any:
     require(n_classes.ndim == 1 and n_classes.dtype == np.intp and n_classes.size == n_outputs >= 1, "n_classes")
     require(n_classes.min() >= 1 and type(n_features) is int and n_features >= 1, "n_classes or n_features")
     require(
-        values.ndim == 3 and values.dtype == np.float64 and values.shape[1:] == (n_outputs, n_classes.max()),  # noqa: PLR2004
+        values.ndim == 3 and values.dtype == np.float64 and values.shape[1:] == (n_outputs, n_classes.max()),
         "value has another shape",
     )
     empty = Tree(n_features, n_classes, n_outputs)
@@ -113,7 +113,7 @@ def _make_neighbours(kind: str) -> Callable[[Parts], Any]:
         import sklearn.neighbors
 
         data, order, metric = parts["data"], parts["order"], parts["metric"]
-        require(data.ndim == 2 and data.dtype == np.float64 and isinstance(metric, str), "data")  # noqa: PLR2004
+        require(data.ndim == 2 and data.dtype == np.float64 and isinstance(metric, str), "data")
         options = {"p": parts["p"]} if metric == "minkowski" else {}
         tree = getattr(sklearn.neighbors, kind)(
             data, leaf_size=parts["leaf_size"], metric=metric, sample_weight=parts["weights"], **options
@@ -128,7 +128,7 @@ def _make_neighbours(kind: str) -> Callable[[Parts], Any]:
 
 
 def _random_state_parts(generator: Any) -> Parts | None:
-    if generator is np.random.mtrand._rand:  # noqa: SLF001 - what sklearn.utils.check_random_state gives for None
+    if generator is np.random.mtrand._rand:
         return {"seed": None}
     state = generator.get_state(legacy=False)
     if state["bit_generator"] != "MT19937":
@@ -143,7 +143,7 @@ def _random_state_parts(generator: Any) -> Parts | None:
 
 def _make_random_state(parts: Parts) -> Any:
     if "seed" in parts:
-        return np.random.mtrand._rand  # noqa: SLF001 - see above
+        return np.random.mtrand._rand
     key, position = parts["key"], parts["position"]
     require(key.shape == (624,) and key.dtype == np.uint32 and 0 <= position <= len(key), "key or position")
     generator = np.random.RandomState(0)
@@ -160,7 +160,7 @@ def _generator_parts(generator: Any) -> Parts | None:
 
 
 def _make_generator(parts: Parts) -> Any:
-    require(parts["seed"]["pool_size"] == 4, "pool_size")  # noqa: PLR2004 - numpy's default; another one needs memory
+    require(parts["seed"]["pool_size"] == 4, "pool_size")
     bits = np.random.PCG64(np.random.SeedSequence(**parts["seed"]))
     bits.state = {
         "bit_generator": "PCG64",
@@ -202,7 +202,7 @@ def _fields(dtype: Any) -> tuple[list[str], list[Any]]:
     return list(dtype.names), [dtype[name] for name in dtype.names]
 
 
-def _record_dtype(is_aligned: bool, names: list[str], dtypes: list[Any]) -> Any:  # noqa: FBT001 - it is numpy's name
+def _record_dtype(is_aligned: bool, names: list[str], dtypes: list[Any]) -> Any:
     return np.dtype(list(zip(names, dtypes, strict=True)), align=is_aligned)
 
 

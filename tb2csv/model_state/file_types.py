@@ -124,7 +124,7 @@ def _is_hdf5(look: Look) -> bool:
 
 def _is_safetensors(look: Look) -> bool:
     length = int.from_bytes(look.start[:8], "little")
-    return look.start[8:9] == b"{" and 2 <= length <= look.path.stat().st_size - 8  # noqa: PLR2004 - "{}"
+    return look.start[8:9] == b"{" and 2 <= length <= look.path.stat().st_size - 8
 
 
 def _is_checkpoint(look: Look) -> bool:
@@ -142,7 +142,7 @@ CHECKPOINT_DATA: Final = re.compile(r"\.data-\d{5}-of-\d{5}")
 def _is_onnx(look: Look) -> bool:
     """Say whether it begins with the version of ONNX, and then names its producer, its operators or its graph."""
     start = look.start
-    return len(start) > 2 and start[0] == 0x08 and 3 <= start[1] < 0x20 and start[2] in {0x12, 0x3A, 0x42}  # noqa: PLR2004
+    return len(start) > 2 and start[0] == 0x08 and 3 <= start[1] < 0x20 and start[2] in {0x12, 0x3A, 0x42}
 
 
 def _is_msgpack(look: Look) -> bool:

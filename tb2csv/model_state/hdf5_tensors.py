@@ -118,7 +118,7 @@ def overwrite_datasets(path: Path, contents: Iterable[tuple[StateTensor, Buffer,
                 dataset = file[place] if place in file else _new_dataset(file, place, tensor)
                 if dataset.dtype.kind in "OS":
                     strings = DTYPES["bytes"].strings
-                    assert strings is not None  # noqa: S101 - a dtype of text has it
+                    assert strings is not None
                     dataset[...] = strings(content).reshape(dataset.shape)
                 elif dataset.size:
                     stored = dataset.dtype.newbyteorder("<") if dataset.dtype.kind in "iufc" else dataset.dtype

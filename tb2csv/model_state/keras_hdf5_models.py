@@ -146,7 +146,7 @@ class _Names:
             return self._numbered("/".join(parts[parts.index(layer, start) :]))
         return self._numbered(f"{layer}/{stated}")
 
-    def of_optimizer(self, stated: str, is_keras_3: bool) -> str:  # noqa: FBT001 - private
+    def of_optimizer(self, stated: str, is_keras_3: bool) -> str:
         """Return the name of an optimizer's variable; Keras 3 puts the names of the optimizers in front of it."""
         own = stated.rpartition("/")[2] if is_keras_3 else stated.split("/", 1)[-1]
         return self._numbered(f"{OPTIMIZER}/{own}")

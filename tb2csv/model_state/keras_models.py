@@ -184,7 +184,7 @@ def _layers(layer: Any, chain: tuple[str, ...], seen: set[int]) -> Iterator[tupl
 
 
 def _children(layer: Any) -> list[Any]:
-    return list(layer._flatten_layers(include_self=False, recursive=False))  # noqa: SLF001 - no public way to them
+    return list(layer._flatten_layers(include_self=False, recursive=False))
 
 
 def _file_places(model: Any) -> tuple[dict[int, str], dict[int, str]]:
@@ -205,7 +205,7 @@ def _file_places(model: Any) -> tuple[dict[int, str], dict[int, str]]:
             def __bool__(self) -> bool:
                 return True
 
-            def make(self, path: str, metadata: Any = None) -> Recorder:  # noqa: ARG002 - as it is called
+            def make(self, path: str, metadata: Any = None) -> Recorder:
                 self.path, self.values = path, {}
                 return self
 
@@ -225,7 +225,7 @@ def _file_places(model: Any) -> tuple[dict[int, str], dict[int, str]]:
         recorder = Recorder()
         own = getattr(model, "optimizer", None)
         visited = Visited() if own is None else Visited({id(own)})
-        saving_lib._save_state(model, recorder, None, "", visited)  # noqa: SLF001 - no public way to the places
+        saving_lib._save_state(model, recorder, None, "", visited)
     except (ImportError, AttributeError, TypeError, ValueError):
         return {}, {}
     keys: dict[int, str] = {}

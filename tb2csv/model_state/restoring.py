@@ -98,7 +98,7 @@ def load_state(
     return _left_alone(found.problems, holder.state)
 
 
-def restore_file(  # noqa: PLR0913 - each is something that a caller may want
+def restore_file(
     state: str | os.PathLike[str] | ModelState,
     model: str | os.PathLike[str],
     out: str | os.PathLike[str],

@@ -27,7 +27,7 @@ DEFAULT_MAX_CELL: Final = 64 << 20
 _HEADER: Final = 1 << 16
 
 
-def _elements(state: ModelState, file: IO[bytes], *, max_cell: int) -> None:  # noqa: ARG001 - its cells are short
+def _elements(state: ModelState, file: IO[bytes], *, max_cell: int) -> None:
     element_rows.write_element_rows(state, file)
 
 

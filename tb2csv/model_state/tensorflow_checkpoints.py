@@ -138,7 +138,7 @@ class Checkpoint:
 def _array(content: Buffer, like: Any) -> Any:
     if like.dtype.kind in "OS":
         strings = DTYPES["bytes"].strings
-        assert strings is not None  # noqa: S101 - a dtype of text has it
+        assert strings is not None
         return strings(content).reshape(like.shape)
     return np.frombuffer(content, like.dtype).reshape(like.shape)
 
@@ -191,7 +191,7 @@ def _natural(entry: str) -> list[tuple[int, str]]:
 
 
 @contextlib.contextmanager
-def _whole_files(out: Path, overwrite: bool) -> Iterator[Path]:  # noqa: FBT001 - as it is called
+def _whole_files(out: Path, overwrite: bool) -> Iterator[Path]:
     """Give a prefix in a folder beside ``out``; the files of a checkpoint are moved from there, the index at last."""
     name = out.name.removesuffix(".index")
     check_place(out.with_name(f"{name}.index"), overwrite=overwrite)

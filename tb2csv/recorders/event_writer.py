@@ -300,7 +300,7 @@ def _metadata(plugin: str, content: bytes) -> bytes:
 
 def _varint(number: int) -> bytes:
     text = bytearray()
-    while number > 0x7F:  # noqa: PLR2004 - seven bits to a byte
+    while number > 0x7F:
         text.append(number & 0x7F | 0x80)
         number >>= 7
     text.append(number)

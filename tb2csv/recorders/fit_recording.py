@@ -24,7 +24,7 @@ class FitRecording:
     then Keras does not always say how many.
     """
 
-    def __init__(  # noqa: PLR0913 - it belongs to one recorder
+    def __init__(
         self,
         log: EventWriter,
         model: Any,

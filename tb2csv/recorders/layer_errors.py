@@ -29,7 +29,7 @@ SAMPLES: Final = ("each", "sum")
 _BLOCK: Final = 1 << 14
 
 
-def record_layer_errors(  # noqa: PLR0913 - what a step of a training loop has at hand
+def record_layer_errors(
     model: Any,
     x: Any,
     y: Any,
@@ -75,7 +75,7 @@ def record_layer_errors(  # noqa: PLR0913 - what a step of a training loop has a
     return errors
 
 
-def layer_errors(  # noqa: PLR0913 - as above
+def layer_errors(
     model: Any,
     x: Any,
     y: Any,
@@ -120,7 +120,7 @@ def layer_mse(
 def layer_mse(output: Any, target: Any, /, *, step: Any = None, name: str | None = None) -> Any: ...
 
 
-def layer_mse(  # noqa: PLR0913 - two ways to call it
+def layer_mse(
     model: Any,
     x: Any,
     targets: Mapping[str, Any] | None = None,
@@ -256,7 +256,7 @@ def check_samples(samples: str) -> None:
 class LayerErrorHooks:
     """Layer errors of the batches that a model trains on, from the backward pass that the train step makes anyway."""
 
-    def __init__(  # noqa: PLR0913 - it belongs to one fit of one recorder
+    def __init__(
         self, log: EventWriter, model: Any, step: Any, *, every: int, layers: Sequence[str] | None, samples: Samples
     ) -> None:
         """Prepare to record them; ``step`` is an int64 tf.Variable with the number of the batch in the train step."""

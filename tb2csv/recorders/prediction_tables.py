@@ -44,7 +44,7 @@ class PredictionTable:
     npy: Path | None = None
 
 
-def predict_to_csv(  # noqa: PLR0913 - each has a default
+def predict_to_csv(
     model: Any,
     inputs: Any,
     out: str | os.PathLike[str],
@@ -190,7 +190,7 @@ def _places(out: Path, outputs: Sequence[str]) -> dict[str, Path]:
 class _Table:
     """The table of one output while it is written."""
 
-    def __init__(  # noqa: PLR0913 - what the first batch shows
+    def __init__(
         self,
         files: contextlib.ExitStack,
         path: Path,
@@ -287,7 +287,7 @@ def _elements(output: npt.NDArray[Any]) -> _Layout:
 
 def _are_probabilities(output: npt.NDArray[Any]) -> bool:
     """Say whether an output is a classifier's: at least two numbers a sample, none negative, that add up to 1."""
-    if output.ndim != _MAX_COLUMN_RANK or output.shape[1] < 2:  # noqa: PLR2004 - two classes at the least
+    if output.ndim != _MAX_COLUMN_RANK or output.shape[1] < 2:
         return False
     numbers = _storable(output).astype(np.float64)
     return bool((numbers >= 0).all() and (np.abs(numbers.sum(axis=1) - 1) < _CERTAIN).all())

@@ -32,7 +32,7 @@ class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Kera
     with the largest number, and ``predictions/<output>/target`` what ``y`` says.
     """
 
-    def __init__(  # noqa: PLR0913 - each has a default but the first and the folder
+    def __init__(
         self,
         x: Any,
         y: Any = None,
@@ -81,7 +81,7 @@ class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Kera
         self._finalizer = weakref.finalize(self, self._log.close)
 
     @guarded
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras calls it so
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Predict, and record what came out."""
         if not due(epoch + 1, self._every):
             return
@@ -114,6 +114,6 @@ class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Kera
         missing = [f"output_{place}" for place in range(len(outputs), len(targets))]
         return dict(zip([*outputs, *missing], targets, strict=False))
 
-    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Close the file."""
         self._log.close()

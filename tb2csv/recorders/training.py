@@ -45,7 +45,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
     docs/recorders.md has all tags.
     """
 
-    def __init__(  # noqa: PLR0913 - one argument for each thing that can be recorded
+    def __init__(
         self,
         log_dir: str | os.PathLike[str],
         *,
@@ -132,7 +132,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             self._found_batches = trained_batches(model)
 
     @guarded
-    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras calls it so
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Prepare to record a ``fit``. Raises RecorderError if something cannot be recorded from this model."""
         self._has_begun = False
         model = self.model
@@ -149,12 +149,12 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             self._finalizer.detach()
             self._finalizer = weakref.finalize(self, self._fit.finish)
 
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Remember the epoch."""
         self._epoch = epoch
 
     @guarded
-    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Note the learning rate that the batch is trained with."""
         if self._fit is None:
             return
@@ -181,7 +181,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             self._record_weights(0, time.time())
 
     @guarded
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Record what is due after a batch, or after several that were run at one go."""
         if self._fit is None or self._step is None:
             return
@@ -209,7 +209,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         if self._fit is not None:
             self._fit.write()
 
-    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Write what waits, and give the model back its train function."""
         self._finish()
 

@@ -51,7 +51,7 @@ class RunReader:
     What is written to the files meanwhile is read where ``scan`` is called again.
     """
 
-    def __init__(  # noqa: PLR0913 - what to read, what of it, and how
+    def __init__(
         self,
         run: Run,
         *,

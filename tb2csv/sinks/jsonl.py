@@ -31,17 +31,17 @@ class JsonLinesFormat:
         self._odd_numbers_are_null = odd_numbers_are_null
         self.properties: dict[str, Any] = {"format": "jsonl", "mediatype": "application/jsonl", "encoding": "utf-8"}
 
-    def append(self, frame: pl.DataFrame, file: IO[bytes], *, is_first: bool) -> None:  # noqa: ARG002 - the interface's
+    def append(self, frame: pl.DataFrame, file: IO[bytes], *, is_first: bool) -> None:
         """Write rows to the end of a file."""
         frame.select(_line(tuple(frame.schema.items()), self._odd_numbers_are_null)).write_csv(
             file, include_header=False, quote_style="never"
         )
 
-    def is_cut(self, schema: Mapping[str, pl.DataType]) -> bool:  # noqa: ARG002
+    def is_cut(self, schema: Mapping[str, pl.DataType]) -> bool:
         """Say that every row is a line, for line feeds in texts are escaped."""
         return True
 
-    def header(self, names: tuple[str, ...]) -> bytes:  # noqa: ARG002
+    def header(self, names: tuple[str, ...]) -> bytes:
         """Return nothing: each line names its cells."""
         return b""
 
@@ -53,7 +53,7 @@ class JsonLinesFormat:
 
 
 @functools.lru_cache(maxsize=256)
-def _line(columns: tuple[tuple[str, pl.DataType], ...], odd_numbers_are_null: bool) -> pl.Expr:  # noqa: FBT001 - cached
+def _line(columns: tuple[tuple[str, pl.DataType], ...], odd_numbers_are_null: bool) -> pl.Expr:
     """Return the expression for a row's line, as a column named after nothing in it."""
     import polars as pl
 
@@ -66,7 +66,7 @@ def _line(columns: tuple[tuple[str, pl.DataType], ...], odd_numbers_are_null: bo
     return pl.concat_str([*parts, pl.lit("}" if parts else "{}")]).alias("line")
 
 
-def _cell(number: int, dtype: pl.DataType, odd_numbers_are_null: bool) -> pl.Expr:  # noqa: FBT001
+def _cell(number: int, dtype: pl.DataType, odd_numbers_are_null: bool) -> pl.Expr:
     """Return the expression for the cell of a column, given by its number, as JSON."""
     import polars as pl
 

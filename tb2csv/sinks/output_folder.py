@@ -45,7 +45,7 @@ class OutputFolder:
 
         Raises OutputError where it is a file, or is not empty and may not be replaced.
         """
-        self.out = Path(os.path.abspath(local_path(out)))  # noqa: PTH100 - links on the way stay as they were given
+        self.out = Path(os.path.abspath(local_path(out)))
         self._overwrite = overwrite
         try:
             if self.out.is_symlink():
@@ -146,7 +146,7 @@ class OutputFolder:
 
     def open(self, path: str, *, append: bool = False) -> IO[bytes]:
         """Open a file below the folder for writing; its parents are made."""
-        return open(self.location(path), "ab" if append else "wb")  # noqa: PTH123
+        return open(self.location(path), "ab" if append else "wb")
 
     def append(self, path: str, data: bytes) -> None:
         """Append to a file below the folder; its parents are made. For ten thousand small tables ``open`` is slow."""
@@ -160,7 +160,7 @@ class OutputFolder:
 
     def move(self, path: str, new: str) -> None:
         """Move a file or folder below the folder to another place below it, where nothing is; parents are made."""
-        os.rename(f"{self._root}/{path}", self.location(new))  # noqa: PTH104
+        os.rename(f"{self._root}/{path}", self.location(new))
 
     def remove_scratch(self) -> None:
         """Remove what lies in SCRATCH: it is no part of what is published."""
@@ -174,7 +174,7 @@ class OutputFolder:
         location = f"{self._root}/{path}"
         parent = location[: location.rindex("/")]
         if parent not in self._made:
-            os.makedirs(parent, exist_ok=True)  # noqa: PTH103 - as for append
+            os.makedirs(parent, exist_ok=True)
             self._made.add(parent)
         return location
 

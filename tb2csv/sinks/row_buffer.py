@@ -133,7 +133,7 @@ class RowBuffer:
         files = [self._store(piece) for piece in itertools.chain([first, second], pieces)]
         yield pl.scan_ipc(files, glob=False)
         for file in files:
-            os.unlink(file)  # noqa: PTH108
+            os.unlink(file)
 
     def _spill(self) -> None:
         """Move all rows from memory to files: those of the same columns together, and those of a table in a row."""

@@ -36,7 +36,7 @@ class TensorBoardCsvFormat:
         """Write rows to the end of a file, with a header where they are the first."""
         file.write(self.header(tuple(frame.columns)) * is_first + self.lines(frame))
 
-    def is_cut(self, schema: Mapping[str, pl.DataType]) -> bool:  # noqa: ARG002 - the interface's
+    def is_cut(self, schema: Mapping[str, pl.DataType]) -> bool:
         """Say that every row is a line, for a row is of numbers."""
         return True
 

@@ -86,7 +86,7 @@ def parse_logdir_spec(spec: str) -> list[LogFolder]:
         is_named = ":" in part and not part.startswith("/") and not os.path.splitdrive(part)[0]
         name, _, path = part.partition(":") if is_named and not _URL.match(part) else ("", "", part)
         if not _URL.match(path):
-            path = os.path.realpath(os.path.expanduser(path))  # noqa: PTH111 - with os.path, as TensorBoard does
+            path = os.path.realpath(os.path.expanduser(path))
         names[path] = name or None
     return [LogFolder(path, name) for path, name in names.items()]
 
@@ -95,7 +95,7 @@ def _absolute(logdir: str) -> str:
     """Return the path of a logdir for as long as the process lives, whatever its current folder is then."""
     if _URL.match(logdir):
         return logdir
-    return os.path.abspath(os.path.expanduser(logdir))  # noqa: PTH100, PTH111 - as above; links stay as given
+    return os.path.abspath(os.path.expanduser(logdir))
 
 
 def _joined(folders: tuple[LogFolder, ...] | list[LogFolder], *, only_own: bool) -> FoundRuns:

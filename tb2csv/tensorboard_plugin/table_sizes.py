@@ -44,7 +44,7 @@ def bytes_of_table(rows: float, row_bytes: float, last_step: int) -> int:
     return round(rows * (TIME_BYTES + len(str(last_step)) + row_bytes))
 
 
-def _scalar(form: ValueSchema, payload: float) -> TableSize:  # noqa: ARG001 - of one signature with the others
+def _scalar(form: ValueSchema, payload: float) -> TableSize:
     return TableSize(1, NUMBER_BYTES)
 
 

@@ -152,7 +152,7 @@ class _Job:
 
 
 class _QuietHandler(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - named so by its parent
+    def log(self, type: str, message: str, *args: Any) -> None:
         pass
 
 

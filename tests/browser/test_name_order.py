@@ -33,7 +33,7 @@ def test_names_are_in_the_order_that_people_expect(page: ExportPage, double: Exp
     page.open(double.url).ready()
     sort = "async names => (await import('./static/name_order.js')).inNameOrder(names, name => name)"
     for seed in range(5):
-        shuffled = random.Random(seed).sample(names, len(names))  # noqa: S311 - no secret
+        shuffled = random.Random(seed).sample(names, len(names))
         assert page.frame.evaluate(sort, shuffled) == names
 
 

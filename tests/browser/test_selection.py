@@ -244,7 +244,7 @@ def test_new_data_appear_and_the_selection_stays(opened: ExportPage, double: Exp
     real = double.shelf
 
     class Grown:
-        series = [*real.series, Series("a new run", "loss", "scalars", 7, 0, 6)]  # noqa: RUF012 - as the others have it
+        series = [*real.series, Series("a new run", "loss", "scalars", 7, 0, 6)]
         rows = real.rows
 
     double.shelf = Grown()

@@ -20,7 +20,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
     StackingClassifier,
 )
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - which makes the next import possible
+from sklearn.experimental import enable_iterative_imputer
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.impute import IterativeImputer

@@ -91,7 +91,7 @@ def test_the_key_bias_of_a_keras_attention_is_not_a_fault(seed: int, tmp_path: P
 
 @pytest.mark.parametrize("small_first", [True, False])
 @pytest.mark.parametrize("width", [WIDTH, 2 * WIDTH])
-def test_parallel_heads_of_keras_do_not_follow_one_another(width: int, small_first: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a case
+def test_parallel_heads_of_keras_do_not_follow_one_another(width: int, small_first: bool, tmp_path: Path) -> None:
     keras.utils.set_random_seed(SEEDS[0])
     y = sequences()[1]
     fit(tmp_path, two_heads(width, small_first=small_first), [y, y])

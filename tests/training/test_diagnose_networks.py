@@ -30,7 +30,7 @@ class Fault(NamedTuple):
     model: Callable[[], Any]
     #: Problems that must be found, and in which layers, for those that are of layers.
     problem: str
-    layers: set[str] = set()  # noqa: RUF012 - never changed
+    layers: set[str] = set()
     rate: float = 0.1
     loss: Any = None
 

@@ -14,7 +14,7 @@ from sklearn.ensemble import (
     GradientBoostingRegressor,
     RandomForestClassifier,
 )
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - which makes the next import possible
+from sklearn.experimental import enable_iterative_imputer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectKBest, f_classif, mutual_info_classif
 from sklearn.isotonic import IsotonicRegression
@@ -184,10 +184,10 @@ def test_random_generators_go_on_where_they_were(tmp_path: Path) -> None:
 def test_the_generator_of_the_whole_program_stays_that(tmp_path: Path) -> None:
     first, second = GradientBoostingRegressor(n_estimators=2), GradientBoostingRegressor(n_estimators=2)
     first.fit(X, numbers(X))
-    before = np.random.get_state()[1].copy()  # noqa: NPY002 - the one that scikit-learn takes for None
+    before = np.random.get_state()[1].copy()
     load_state(exported(first, tmp_path), second)
     assert second._rng is np.random.mtrand._rand
-    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002 - see above
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
 
 
 def test_functions_are_those_of_the_model(tmp_path: Path) -> None:

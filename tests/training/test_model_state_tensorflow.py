@@ -123,9 +123,7 @@ def test_what_our_recorder_wrote_rebuilds_the_model(tmp_path: Path) -> None:
     model, kept = build(0), {}
     x, y = np.random.default_rng(0).normal(size=(40, 3)), np.zeros((40, 2))
     keeper = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: kept.update(  # noqa: ARG005 - as Keras calls it
-            {batch: [v.numpy().tobytes() for v in model.weights]}
-        )
+        on_train_batch_end=lambda batch, logs: kept.update({batch: [v.numpy().tobytes() for v in model.weights]})
     )
     recorder = TrainingRecorder(tmp_path / "logs", weights_every=2)
     model.fit(x, y, batch_size=8, verbose=0, shuffle=False, callbacks=[recorder, keeper])

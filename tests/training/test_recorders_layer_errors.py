@@ -175,7 +175,7 @@ def test_chosen_layers_at_chosen_steps_summed_over_the_samples(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("in_graph", [False, True])
-def test_in_a_loop_of_ones_own(in_graph: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a case
+def test_in_a_loop_of_ones_own(in_graph: bool, tmp_path: Path) -> None:
     model = functional()
     recorder = TrainingRecorder(tmp_path)
 

@@ -353,7 +353,7 @@ def test_predictions_of_the_same_samples_every_so_many_epochs(tmp_path: Path) ->
     seen = []
 
     class Predictions(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             seen.append(self.model(X, training=False).numpy())
 
     model.fit(X, y, epochs=4, verbose=0, callbacks=[recorder, Predictions()])

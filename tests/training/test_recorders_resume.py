@@ -48,11 +48,11 @@ class Watching(keras.callbacks.Callback):
         self.kernels: list[float] = []
         self.interrupt_in = interrupt_in
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if len(self.kernels) + 1 == self.interrupt_in:
             raise Interrupted
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.kernels.append(float(self.model.get_weights()[0].item()))
 
 
@@ -70,7 +70,7 @@ SAVED = {"epoch": 4, 3: 6}
 
 @pytest.mark.parametrize("recorder_first", [True, False], ids=["recorder first", "backup first"])
 @pytest.mark.parametrize("save_freq", SAVED)
-def test_steps_go_on_from_the_backup(save_freq: Any, recorder_first: bool, tmp_path: Path) -> None:  # noqa: FBT001
+def test_steps_go_on_from_the_backup(save_freq: Any, recorder_first: bool, tmp_path: Path) -> None:
     sessions = []
     for session, interrupt_in in enumerate([8, None]):
         recorder = TrainingRecorder(tmp_path / str(session), **RECORDED)
@@ -103,7 +103,7 @@ def test_steps_go_on_from_the_backup(save_freq: Any, recorder_first: bool, tmp_p
 
 @pytest.mark.parametrize("is_same_model", [True, False], ids=["same model", "new model"])
 @pytest.mark.parametrize("first_batch", [None, 101])
-def test_one_recorder_goes_on_from_the_backup(first_batch: int | None, is_same_model: bool, tmp_path: Path) -> None:  # noqa: FBT001
+def test_one_recorder_goes_on_from_the_backup(first_batch: int | None, is_same_model: bool, tmp_path: Path) -> None:
     model = line()
     recorder = TrainingRecorder(tmp_path / "run", first_batch=first_batch, **RECORDED)
     backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")

@@ -56,7 +56,7 @@ class Batches(keras.callbacks.Callback):
         self.logs: list[dict[str, float]] = []
         self.weights: list[list[Any]] = []
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.logs.append(dict(logs))
         self.weights.append([weight.numpy() for weight in self.model.weights])
 
@@ -169,7 +169,7 @@ def test_weights_keep_their_dtype_and_bits(dtype: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("in_graph", [False, True])
-def test_a_loop_of_ones_own(in_graph: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a case
+def test_a_loop_of_ones_own(in_graph: bool, tmp_path: Path) -> None:
     weight = tf.Variable([1.0, 2.0], name="w")
     recorder = TrainingRecorder(
         tmp_path, weights_every=2, gradients_every=2, gradient_statistics_every=1, weight_histograms_every=3
@@ -221,7 +221,7 @@ class Broken(keras.callbacks.Callback):
         super().__init__()
         self.error = error
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if batch == 2:
             raise self.error
 

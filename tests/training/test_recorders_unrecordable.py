@@ -74,10 +74,10 @@ class Logging(keras.callbacks.Callback):
         super().__init__()
         self.extra, self.at_batches = extra, at_batches or {}
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs.update(self.extra)
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         logs.update(self.at_batches)
 
 
@@ -149,7 +149,7 @@ def test_many_names_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("in_graph", [False, True])
-def test_a_loop_of_ones_own_goes_on(in_graph: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a case
+def test_a_loop_of_ones_own_goes_on(in_graph: bool, tmp_path: Path) -> None:
     recorder = TrainingRecorder(tmp_path, weight_statistics_every=1, weights_every=1, gradient_statistics_every=1)
     words, waves = tf.Variable("a", name="words"), tf.Variable(1j, name="waves")
     plain = tf.Variable(3.0, name="plain")
@@ -205,7 +205,7 @@ class Removing(keras.callbacks.Callback):
         super().__init__()
         self.folder = folder
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if epoch == 1:
             shutil.rmtree(self.folder)
 

@@ -17,7 +17,7 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
 )
 from sklearn.exceptions import InconsistentVersionWarning
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - which makes the next import possible
+from sklearn.experimental import enable_iterative_imputer
 from sklearn.linear_model import LinearRegression
 from sklearn_models import OTHER, Holder, X, exported, fitted, labels, numbers, output
 

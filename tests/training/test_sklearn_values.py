@@ -13,7 +13,7 @@ import scipy.sparse
 import xgboost
 from sklearn.base import BaseEstimator
 from sklearn.cluster import Birch
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - which makes the next import possible
+from sklearn.experimental import enable_iterative_imputer
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline

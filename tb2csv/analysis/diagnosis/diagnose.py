@@ -41,7 +41,7 @@ class Diagnosis(NamedTuple):
     report: Report
 
 
-def diagnose(  # noqa: PLR0913 - what may be asked for
+def diagnose(
     logdir: str | os.PathLike[str] | Logdir,
     *,
     selection: Selection | None = None,

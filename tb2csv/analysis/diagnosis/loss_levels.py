@@ -114,6 +114,6 @@ def _row_quantile(rows: npt.NDArray[np.float64], quantile: float) -> npt.NDArray
     highest = (~np.isnan(rows)).sum(axis=1) - 1
     row = np.arange(len(rows))
     rank = np.maximum(highest, 0) * quantile
-    lower, upper = (np.floor(rank), np.ceil(rank)) if quantile == 0.5 else (np.floor(rank),) * 2  # noqa: PLR2004 - the median
+    lower, upper = (np.floor(rank), np.ceil(rank)) if quantile == 0.5 else (np.floor(rank),) * 2
     found: npt.NDArray[np.float64] = ordered[row, lower.astype(np.int64)] / 2 + ordered[row, upper.astype(np.int64)] / 2
     return found

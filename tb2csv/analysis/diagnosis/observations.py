@@ -170,7 +170,7 @@ class _RunObservations:
         import polars as pl
 
         quantity = self._quantities[number]
-        assert quantity is not None  # noqa: S101 - it was wanted
+        assert quantity is not None
         return frame.with_columns(
             pl.lit(self.reader.run.name).alias("run"),
             pl.lit(quantity.family).alias("family"),
@@ -186,7 +186,7 @@ class _RunObservations:
         parts = []
         for number, values in self._statistics.items():
             quantity = self._quantities[number]
-            assert quantity is not None  # noqa: S101 - it was wanted
+            assert quantity is not None
             frame = pl.concat(values).with_columns(pl.lit(quantity.statistic).alias("statistic"))
             # Where a step was written twice, the first norm belongs to the first mean.
             parts.append(self._named(number, frame.with_columns(pl.int_range(pl.len()).over("step").alias("time"))))

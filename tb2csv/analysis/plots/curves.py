@@ -73,7 +73,7 @@ class _Drawn:
         self.not_positive = 0
 
 
-def _draw(  # noqa: PLR0913, PLR0917 - what is drawn, where, how, and what is told of it
+def _draw(
     sheet: Sheet,
     number: int,
     series: PlottedSeries,

@@ -19,7 +19,7 @@ def drawable(name: str) -> str:
 
 def common_folders(names: Sequence[str]) -> str:
     """Return the folders that all names begin with, such as ``a/b/``; none of a single name."""
-    if len(names) < 2:  # noqa: PLR2004 - what one name has, it need not share
+    if len(names) < 2:
         return ""
     folders = [name.split("/")[:-1] for name in names]
     shared = 0

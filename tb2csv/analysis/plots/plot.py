@@ -55,7 +55,7 @@ class Plot(NamedTuple):
     notes: list[Note]
 
 
-def plot(  # noqa: PLR0913 - what may be asked for
+def plot(
     frames: LogdirFrames,
     out: str | os.PathLike[str],
     *,

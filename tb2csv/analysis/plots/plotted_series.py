@@ -76,9 +76,7 @@ def read_values(
     return found
 
 
-def _add(  # noqa: PLR0913, PLR0917 - what a tag of a run is known by
-    found: PlottedValues, run: str, tag: str, frame: pl.DataFrame, kind: str, axis: str, started: float
-) -> None:
+def _add(found: PlottedValues, run: str, tag: str, frame: pl.DataFrame, kind: str, axis: str, started: float) -> None:
     x = of_values(axis, _numbers(frame["step"]), _numbers(frame["wall_time"]), started)
     is_dated = np.isfinite(x)
     if kind == "histograms":

@@ -89,16 +89,16 @@ def short_number(value: float) -> str:
     return (f"{mantissa}e{int(exponent)}" if exponent else mantissa).replace("-", _MINUS)
 
 
-def _steps(step: Numbers, wall_time: Numbers, started: float) -> Numbers:  # noqa: ARG001 - as the others
+def _steps(step: Numbers, wall_time: Numbers, started: float) -> Numbers:
     return step
 
 
-def _relative(step: Numbers, wall_time: Numbers, started: float) -> Numbers:  # noqa: ARG001
+def _relative(step: Numbers, wall_time: Numbers, started: float) -> Numbers:
     origin = started if math.isfinite(started) else wall_time[0] if wall_time.size else 0.0
     return wall_time - origin
 
 
-def _wall(step: Numbers, wall_time: Numbers, started: float) -> Numbers:  # noqa: ARG001
+def _wall(step: Numbers, wall_time: Numbers, started: float) -> Numbers:
     is_date = (wall_time >= _DATES[0]) & (wall_time <= _DATES[1])
     return np.where(is_date, wall_time / _DAY, np.nan)
 

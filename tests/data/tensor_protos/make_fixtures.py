@@ -84,9 +84,7 @@ def noted(values: Any, decoded: str) -> list[Any]:
     return [note(value) for value in array.ravel().tolist()]
 
 
-def case(  # noqa: PLR0913, PLR0917 - one for each thing that is told
-    writer: str, how: str, proto: bytes, name: str, shape: list[int], values: Any
-) -> dict[str, Any]:
+def case(writer: str, how: str, proto: bytes, name: str, shape: list[int], values: Any) -> dict[str, Any]:
     """Describe one TensorProto and what it holds."""
     decoded = WIDENED.get(name, name)
     told = {"writer": writer, "name": name, "dtype": types_pb2.DataType.Value(enum_name(name)), "shape": shape}

@@ -89,7 +89,7 @@ def in_streaks(hit: npt.NDArray[np.bool_], steps: int) -> npt.NDArray[np.bool_]:
     return np.cumsum(change[:-1]).astype(np.bool_)
 
 
-def streaks(  # noqa: PLR0913, PLR0917 - what is looked at, and what is told of it
+def streaks(
     rows: pl.DataFrame,
     hit: pl.Expr,
     value: pl.Expr,
