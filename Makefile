@@ -45,11 +45,12 @@ test-training: .venv-training/installed ## Run the tests that need TensorFlow, P
 test-readers: .venv-readers/installed ## Run the tests of programs that read the tables; ARGS go to pytest.
 	.venv-readers/bin/python -m pytest tests/test_readers*.py $(ARGS)
 
-lint: .venv/installed-dev ## Check style, formatting, types and the floors of imports.
+lint: .venv/installed-dev ## Check style, formatting, types, the floors of imports, and spelling.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 docs: .venv/installed-base ## Write docs/cli.md anew.
 	$(BIN)/python docs/make_cli_reference.py
