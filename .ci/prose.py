@@ -24,7 +24,7 @@ BANNED: Final = {
     r"\btells?\b|\btold\b": "shows, gives, reports",
     r"\bstands?\b(?!-|alone)": "is",
     r"\bat the (most|least)\b": "at most, at least",
-    r"\bis no\b|\bare no\b": "is not a, there is no",
+    r"(?<!there )\b(is|are) no\b(?! longer)": "is not a, there is no",
     r"\bbehind\b": "after, below",
     r"\bbut for\b|\bbut one\b": "except",
     r", for (it|that|they|these|those|he|there|what|which|each) ": "because",

@@ -130,7 +130,7 @@ def test_the_environment_chooses_the_scanner(scanner: str) -> None:
     if scanner == "reference":
         assert ran == Ran(0, f"tb2csv {tb2csv.__version__} (reference scanner)\n", "")
     else:
-        assert_refused(ran, "TB2CSV_SCANNER asks for the scanner 'no such'")
+        assert_refused(ran, "The scanner 'no such' is not installed")
 
 
 def test_the_script_and_the_module_are_the_same(logdir: Path) -> None:

@@ -1,7 +1,7 @@
-"""One event file, read in chunks: blocks of values on the way, an account of every byte at the end.
+"""Read one event file in chunks: blocks of summary values, and an account of every byte.
 
-The scanner does the regular work; what stops it is decided here: a record that is not whole yet, one that is irregular,
-one that is damaged. Memory is bounded by the chunk, or by the largest record where that is larger.
+The scanner reads regular records. This module handles the record at which a scan stops: unfinished, irregular or
+damaged. Memory is bounded by the chunk size or by the largest record, whichever is larger.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ if TYPE_CHECKING:
 
     from tb2csv.event_files.scanners import Scanner
 
-#: Bytes of a file that are held at once. With smaller chunks every table is appended to more often.
+#: Bytes of a file in memory at once. Smaller chunks append to every table more often.
 DEFAULT_CHUNK_SIZE: Final = 64 << 20
 
-#: For a look at the first values.
+#: Enough for the first values.
 _SMALL_CHUNK_SIZE: Final = 1 << 16
 
-#: A scalar of TensorFlow 2 takes some sixty bytes; denser events make the columns grow.
+#: A TensorFlow 2 scalar takes about 60 bytes; denser events make the columns grow.
 _BYTES_PER_VALUE: Final = 48
 
 
 @dataclass(slots=True)
 class FileStats:
-    """What became of the bytes of one event file: ``bytes`` = records + lost + incomplete tail, always.
+    """Counts for one event file; ``bytes`` always equals record bytes + lost bytes + incomplete tail bytes.
 
-    ``record_bytes`` counts whole frames that were read, ``lost_bytes`` the stretches that could not be,
-    ``incomplete_tail_bytes`` an unfinished last record, which is normal for a log that is still written.
+    ``record_bytes`` counts complete frames that were read, ``lost_bytes`` the stretches that could not be read, and
+    ``incomplete_tail_bytes`` an unfinished last record, which is normal in a log that is still being written.
     """
 
     path: str
@@ -62,24 +62,24 @@ class FileStats:
     values: int = 0
     incomplete_tail_bytes: int = 0
     damage: list[Damage] = field(default_factory=list)
-    #: Its events without values, but for a first one that tells the file's version: see ``first_event``.
+    #: The events without values, except a first one with the file's version: see ``first_event``.
     marks: list[SessionMark] = field(default_factory=list)
-    #: Why the file is left out of the result, as what is said of it: ``is a copy of …``; empty if it is not.
+    #: Why the file is left out, as the end of a sentence: ``is a copy of …``; empty if it is not left out.
     left_out: str = ""
 
     @property
     def damaged_records(self) -> int:
-        """The number of damaged stretches; how many records were in one that lost its framing, nobody can tell."""
+        """The number of damaged stretches; one that lost its framing may hold any number of records."""
         return len(self.damage)
 
     @property
     def lost_bytes(self) -> int:
-        """The bytes whose values are missing from the result."""
+        """The number of bytes whose values are missing from the result."""
         return sum(damage.length for damage in self.damage if damage.lost)
 
 
 class EventFileReader:
-    """Reads one event file from ``offset`` on; ``account`` is complete when ``blocks`` is exhausted."""
+    """Reads one event file from ``offset``; ``account`` is complete when ``blocks`` is exhausted."""
 
     def __init__(
         self,
@@ -91,9 +91,10 @@ class EventFileReader:
         offset: int = 0,
         account: FileStats | None = None,
     ) -> None:
-        """Read from ``source``, interning forms into the table of the run; nothing is read yet.
+        """Prepare to read ``source``; nothing is read yet.
 
-        ``account`` is that of the bytes before ``offset``, which goes on.
+        ``forms`` is the run's table of forms, to which new ones are added. ``account`` has the counts of the bytes
+        before ``offset``, and reading continues it.
         """
         self._scan_buffer = scanner.scan
         self._source = source
@@ -102,9 +103,9 @@ class EventFileReader:
         self._effort = SearchBudget(WASTE_LIMIT + source.size)
         self._stop = source.size
         self._stray: ValueBlock | None = None
-        # Used in turn: a block stays as it is until the next but one is asked for.
+        # Used in turn, so that a block stays valid until the block after the next is requested.
         self._memory = [(np.empty(0, np.uint8), ValueColumns()) for _ in range(2)]
-        #: Where the next record starts; after the last block, where a file that has grown is to be resumed.
+        #: Where the next record starts; after the last block, where to resume when the file has grown.
         self.offset = offset
         self.account = account or FileStats(source.path)
         self.account.bytes = source.size if account else source.size - offset
@@ -113,18 +114,18 @@ class EventFileReader:
     def blocks(self) -> Iterator[ValueBlock]:
         """Yield the values of the file in file order, a chunk at a time.
 
-        A block's memory is used again: the block is valid until the next but one is asked for.
+        Memory is reused: a block is valid until the block after the next is requested.
         """
         wanted = self._chunk_size
         while self.offset < self._stop:
             block = self._next_block(min(wanted, self._source.size - self.offset))
-            # Where the next record is not whole in the chunk, it is read whole.
+            # If the next record is larger than the chunk, the next block holds the whole record.
             wanted = max(self._chunk_size, self._frame_size(block))
             yield from self._finished(block)
         self.account.left_out = "" if self.account.records else self._why_left_out()
 
     def _why_left_out(self) -> str:
-        """Return what is said of a file without a sound record, if that is not an event file."""
+        """Return why a file without a sound record is not an event file; empty if it is a damaged event file."""
         is_named = "tfevents" in self._source.path.rpartition("/")[2]
         if self._has_sound_start() or (is_named and not self._source.size):
             return ""
@@ -136,10 +137,10 @@ class EventFileReader:
         return len(head) == HEAD_SIZE and frame_length(head) is not None
 
     def _next_block(self, length: int) -> ValueBlock:
-        """Read and scan the next ``length`` bytes, or fewer where a record comes that needs a block of its own.
+        """Read and scan the next ``length`` bytes, or fewer if a record needs a block of its own.
 
-        They are read a window at a time. The bytes before the first payload are not needed once they are scanned, so
-        that windows of scalars take one another's place: fresh memory would take longer than to scan them.
+        Reading goes a window at a time. Bytes before the first payload are not needed after the scan, so windows of
+        scalars reuse the same memory: touching fresh memory takes longer than scanning them.
         """
         buffer, columns = self._cleared_memory(length)
         first = base = self.offset
@@ -154,14 +155,14 @@ class EventFileReader:
             except OSError:
                 if self.offset == first:
                     raise
-                break  # what was scanned is whole; the next reading fails again, with nothing before it
-            if self.offset <= block.end < stop:  # the file was cut while it was read
+                break  # keep what was scanned; the next read fails again and raises
+            if self.offset <= block.end < stop:  # the file was truncated while it was read
                 self._end_unfinished()
             if columns.has_contents or columns.payload_length[values_before : columns.size].any():
                 window = length
             elif base == start:
                 base = self.offset
-            if self.offset < block.end:  # in a record that goes on
+            if self.offset < block.end:  # the last record goes on after the block
                 needed = self._frame_size(block)
                 if needed > end - self.offset:
                     break
@@ -171,7 +172,7 @@ class EventFileReader:
     def _cleared_memory(self, length: int) -> tuple[memoryview, ValueColumns]:
         buffer, columns = self._memory[0]
         if len(buffer) < length:
-            buffer = np.empty(length, np.uint8)  # not cleared, as a bytearray would be
+            buffer = np.empty(length, np.uint8)  # a bytearray would be zeroed
             self._memory[0] = buffer, columns
         columns.clear()
         if len(columns.form_id) < length // _BYTES_PER_VALUE:
@@ -192,14 +193,14 @@ class EventFileReader:
         self._stray = None
 
     def _frame_size(self, block: ValueBlock) -> int:
-        """Return how many bytes the record at the offset takes, or a head's where not even that is in the buffer."""
+        """Return the size in bytes of the record at the offset, or of a head if the buffer does not hold the head."""
         head = block.buffer[self.offset - block.base :][:HEAD_SIZE]
         if len(head) < HEAD_SIZE:
             return HEAD_SIZE
         return HEAD_SIZE + int.from_bytes(head[:8], "little") + FOOT_SIZE
 
     def _scan(self, block: ValueBlock) -> None:
-        """Scan a buffer up to a record that is not whole in it; the offset may come to lie behind the buffer."""
+        """Scan a buffer up to the first record that is not complete in it; the offset may end up after the buffer."""
         while self.offset < min(block.end, self._stop):
             start = self.offset - block.base
             status, position, records = self._scan_buffer(block.buffer, start, block.base, self._forms, block.columns)
@@ -218,7 +219,7 @@ class EventFileReader:
                 self._recover(block)
 
     def _read_record(self, block: ValueBlock, frame_size: int) -> None:
-        """Read the sound record at the offset, which lies in the block, by the reference scanner; then pass it."""
+        """Read the sound record at the offset, which is in the block, with the reference scanner, and move past it."""
         start = self.offset - block.base + HEAD_SIZE
         event = bytes(block.buffer[start : start + frame_size - HEAD_SIZE - FOOT_SIZE])
         try:
@@ -231,13 +232,13 @@ class EventFileReader:
         self.offset += frame_size
 
     def _recover(self, block: ValueBlock) -> None:
-        """Get past the damaged record at the offset; or stop there, where it is merely unfinished."""
+        """Move past the damaged record at the offset, or stop there if it is only unfinished."""
         recovery = recover(self._source, self.offset, self._effort)
         size = recovery.next_offset - self.offset
         if recovery.kind is None:
             self._end_unfinished()
         elif recovery.keep:
-            # Its payload is sound, so it is read after all; from a block of its own where it is not in the buffer.
+            # The payload is sound, so the record is read, from a block of its own if the buffer does not hold it.
             if recovery.next_offset > block.end:
                 frame = memoryview(self._source.read_at(self.offset, size))
                 block = self._stray = ValueBlock(ValueColumns(), frame, self.offset)
@@ -260,10 +261,10 @@ class EventFileReader:
 
 
 def first_event(source: ByteSource) -> EventHead:
-    """Return what a file's first event says: wall time, step, and the version of the format.
+    """Return a file's first event: its wall time in seconds since the epoch, its step, and the format's version.
 
-    Where the first record is damaged, the file's first value tells the time, and nothing the version. The wall time is
-    infinity where it is not known.
+    If the first record is damaged, time and step are those of the file's first value, and the version is None. An
+    unknown wall time is infinity.
     """
     head = source.read_at(0, HEAD_SIZE)
     length = frame_length(head) if len(head) == HEAD_SIZE else None
@@ -279,7 +280,7 @@ def first_event(source: ByteSource) -> EventHead:
     return NO_HEAD
 
 
-#: Of a file whose first event cannot be read.
+#: The head of a file whose first event cannot be read.
 NO_HEAD: Final = EventHead(math.inf, 0, None)
 
 

@@ -1,4 +1,4 @@
-"""TensorBoard's messages of an event, parsed one level at a time."""
+"""TensorBoard's protobuf messages for events, parsed one level at a time."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from tb2csv.event_files.flat_messages import flat_classes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: The name of the class that parses an event and nothing below it.
+#: The name of the class that parses an event but not its sub-messages.
 EVENT_ALONE: Final = "Event alone"
 
 
 def parse(name: str, serialized: bytes) -> Any:
-    """Return a message by the name of its class; raises DecodeError for bytes that are not one."""
+    """Parse a message of the class ``name``.
+
+    Raises:
+        DecodeError: the bytes are not such a message.
+    """
     try:
         return _parser(name)(serialized)
     except _protobuf_error() as error:
-        detail = f"the bytes are no {name} in the protobuf wire format"
+        detail = f"the bytes are not a {name} in the protobuf wire format"
         raise DecodeError(detail) from error
 
 
@@ -48,7 +52,7 @@ def _classes() -> dict[str, Any]:
     return {
         EVENT_ALONE: flat_classes(event_pb2.Event)["Event"],
         **flat_classes(event_pb2.SessionLog),
-        # Not exclusive here: a summary beside a graph, or a second summary, is read and not overwritten.
+        # Without oneofs, a summary beside a graph, or a second summary, is kept and not overwritten.
         **flat_classes(event_pb2.Event, event_pb2.TaggedRunMetadata, summary, summary.Value, without_oneofs=("Event",)),
         **{name: flat for cls in apart for name, flat in flat_classes(cls).items()},
     }

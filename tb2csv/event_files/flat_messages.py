@@ -1,7 +1,7 @@
-"""TensorBoard's protobuf message classes, flattened: sub-messages, strings and packed fields in them stay bytes.
+"""Flattened protobuf classes: sub-messages, strings and packed fields stay bytes.
 
-Parsing then stops where it is told to. What nests below is left for whoever needs it, and is not copied into Python
-objects on the way; where it is broken, the level above can still be read.
+Parsing stops at one level. Nested messages are parsed only when they are needed, without a copy into Python objects,
+and a broken nested message does not prevent reading the level above.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 def flat_classes(*classes: type[Message], without_oneofs: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return a flattened class for each of ``classes``, by the message's name.
 
-    Where one of ``classes`` nests in another of them it stays a message, and is parsed with it. In all else a flattened
-    class holds bytes: an enum is an int32, a string is bytes, a repeated number is repeated bytes (the packed form of
-    each occurrence), and a sub-message is repeated bytes, for to join the encodings of a message is to merge them;
-    within a oneof it is plain bytes, of which the last occurrence counts. In a message ``without_oneofs`` each
-    occurrence of a sub-message counts.
+    A field whose type is another of ``classes`` stays a message and is parsed too. Every other field holds raw values:
+    an enum is an int32, a string is bytes, a repeated number is repeated bytes (the packed form of each occurrence).
+    A sub-message is repeated bytes, because concatenated encodings merge; in a oneof it is bytes, and the last
+    occurrence wins. In the messages named in ``without_oneofs`` every occurrence of a sub-message is kept.
     """
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -31,7 +30,7 @@ def flat_classes(*classes: type[Message], without_oneofs: tuple[str, ...] = ()) 
         flat = file.message_type.add()
         cls.DESCRIPTOR.CopyToProto(flat)
         _flatten(flat, nested, keep_oneofs=flat.name not in without_oneofs)
-    pool = descriptor_pool.DescriptorPool()  # of its own, so that nothing of TensorBoard's is replaced
+    pool = descriptor_pool.DescriptorPool()  # a private pool, so that TensorBoard's classes are not replaced
     pool.Add(file)
     return {
         flat.name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tb2csv.{flat.name}"))
@@ -40,7 +39,7 @@ def flat_classes(*classes: type[Message], without_oneofs: tuple[str, ...] = ()) 
 
 
 def _flatten(flat: Any, nested: dict[str, str], *, keep_oneofs: bool) -> None:
-    """Change a message's descriptor; ``nested`` gives new names to the types whose fields stay messages."""
+    """Flatten a message's descriptor in place; ``nested`` renames the types whose fields stay messages."""
     del flat.nested_type[:]
     del flat.enum_type[:]
     if not keep_oneofs:

@@ -5,11 +5,13 @@
     └────────────┴──────────────────────┴─────────────────────┴───────────────────────┘
       8 bytes      4 bytes                length bytes          4 bytes
 
-Format: tensorflow/core/lib/io/record_writer.h. Strategy on damage: a frame whose length is sound but whose payload is
-not is stepped over, provided that a frame can start right behind it. Where the length is not, the payload's own
-checksum can prove it: as it is stored, or as its checksum says, for of two lengths below 4 GiB no checksum is the same.
-Otherwise the bytes are searched for the next place where a frame can start. Every step goes forward, and what it costs
-beyond the bytes it passes is counted (``SearchBudget``), so that no file, however hostile, takes more than linear time.
+Format: tensorflow/core/lib/io/record_writer.h.
+
+Recovery from damage: a frame with a sound length and a damaged payload is skipped if another frame can start after it.
+If the length is damaged, the payload's checksum can prove the length, either as it is stored or as the length's own
+checksum gives it: no two lengths below 4 GiB have the same checksum. Otherwise the bytes are searched for the next
+place at which a frame can start. Each step moves forward, and a ``SearchBudget`` limits the bytes that are read without
+moving, so that even a hostile file takes linear time.
 """
 
 from __future__ import annotations
@@ -33,14 +35,14 @@ FOOT_SIZE: Final = 4
 _HEAD: Final = struct.Struct("<QI")
 _FOOT: Final = struct.Struct("<I")
 
-#: An Event cannot be larger, for protobuf does not parse more; a length beyond it is no length.
+#: protobuf does not parse larger messages, so an Event has at most this size; a larger length is damage.
 MAX_PAYLOAD_SIZE: Final = 2**31 - 1
 MAX_FRAME_SIZE: Final = HEAD_SIZE + MAX_PAYLOAD_SIZE + FOOT_SIZE
 
-#: Bytes that may be summed up in vain before a file counts as made to waste time; no accident comes near.
+#: Bytes that may be checked without success in one file; no accidental damage comes close to it.
 WASTE_LIMIT: Final = 1 << 30
 
-#: A search takes a few bytes at first and ever more, for the next frame is near as a rule.
+#: A search reads a few bytes at first and then more and more, because the next frame is usually close.
 _FIRST_SEARCH_BLOCK: Final = 256
 _SEARCH_BLOCK: Final = 1 << 20
 _CRC_MASK: Final = 0xA282EAD8
@@ -50,29 +52,29 @@ _CRC_OF_ZERO: Final = 0x07980329
 
 
 class ByteSource(Protocol):
-    """Where the bytes of an event file come from."""
+    """The bytes of an event file."""
 
     path: str
-    #: Size in bytes when the source was opened; what is written later is not read.
+    #: Size in bytes when the source was opened; bytes written later are not read.
     size: int
-    #: How many bytes to ask for at a time, where no more are needed at once.
+    #: How many bytes to read at a time if no more are needed at once.
     window: int
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
-        """Fill ``buffer`` from ``offset`` on and return how many bytes there were; fewer only where the source ends."""
+        """Fill ``buffer`` with the bytes from ``offset`` and return their number; fewer only at the source's end."""
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """Return ``length`` bytes from ``offset``, fewer only where the source ends."""
+        """Return ``length`` bytes from ``offset``; fewer only at the source's end."""
 
 
 @dataclass(slots=True)
 class SearchBudget:
-    """How many bytes of a file may still be summed up in vain; below zero, the file is to be given up."""
+    """The number of bytes that may still be checked without success; below zero, the rest of the file is given up."""
 
     left: int
 
     def affords(self, size: int) -> bool:
-        """Say whether so many bytes may be summed up, and count them."""
+        """Return whether ``size`` bytes may be checked, and if so, count them."""
         if size > self.left:
             return False
         self.left -= size
@@ -80,9 +82,9 @@ class SearchBudget:
 
 
 class Recovery(NamedTuple):
-    """What became of the bytes at which a scan stopped: where to go on, and the damage (``None`` for a mere tail).
+    """The result of a recovery: where to continue, and the kind of damage (None for an incomplete tail).
 
-    ``keep`` says that the record is sound but for its head.
+    ``keep`` is true if the record is sound except for its head.
     """
 
     next_offset: int
@@ -100,7 +102,7 @@ def _crc32c() -> Callable[[bytes], int]:
 
 
 def masked_crc(data: bytes | memoryview) -> int:
-    """Return the CRC-32C of ``data``, masked as TFRecord demands."""
+    """Return the CRC-32C of ``data``, masked as in TFRecord."""
     return _masked(_crc32c()(bytes(data)))
 
 
@@ -110,20 +112,20 @@ def _masked(crc: int) -> int:
 
 @functools.lru_cache(maxsize=4096)
 def frame_length(head: bytes) -> int | None:
-    """Return the payload length that a frame's first 12 bytes give, or None where its checksum says otherwise."""
+    """Return the payload length in a frame's first 12 bytes, or None if its checksum does not match."""
     length: int
     length, crc = _HEAD.unpack_from(head)
     return length if masked_crc(head[:8]) == crc else None
 
 
 def is_payload_sound(payload_and_foot: bytes | memoryview) -> bool:
-    """Say whether a payload matches the checksum behind it."""
+    """Return whether a payload matches the checksum after it."""
     crc: int = _FOOT.unpack_from(payload_and_foot, len(payload_and_foot) - FOOT_SIZE)[0]
     return masked_crc(payload_and_foot[:-FOOT_SIZE]) == crc
 
 
 def recover(source: ByteSource, offset: int, effort: SearchBudget) -> Recovery:
-    """Decide about the frame at ``offset``, which is damaged or not whole."""
+    """Decide what to do about the frame at ``offset``, which is damaged or incomplete."""
     remaining = source.size - offset
     head = source.read_at(offset, HEAD_SIZE)
     if len(head) < HEAD_SIZE:
@@ -141,12 +143,12 @@ def recover(source: ByteSource, offset: int, effort: SearchBudget) -> Recovery:
 
 
 def _recover_payload(source: ByteSource, offset: int, end: int, effort: SearchBudget) -> Recovery:
-    """Decide about a frame that is whole, with a sound head, whose payload does not match its checksum."""
+    """Decide what to do about a complete frame whose head is sound and whose payload does not match its checksum."""
     found = find_frame(source, offset + HEAD_SIZE, effort, end)
     left = source.size - end
     is_followed = left == 0 or _has_sound_head(source, end) or _proven_end(source, end, effort) is not None
-    # A payload may well hold frames of its own. They are records only where this one's bytes are missing, so that
-    # others have come to stand in their place.
+    # A payload may contain frames. They are records only if bytes of this frame are missing and later records have
+    # taken their place.
     if found < end and (not is_followed or _is_chain(source, found, end)):
         effort.left -= end - found
     elif is_followed or left < HEAD_SIZE:
@@ -162,7 +164,7 @@ def _recover_head(source: ByteSource, offset: int, effort: SearchBudget) -> Reco
     if end is None:
         found = find_frame(source, offset + 1, effort)
         stretch = found - offset
-        # Up to the next frame there may be just this one; no more bytes are summed up for that than are passed.
+        # This frame may reach up to the next one; checking that reads no more bytes than are skipped.
         if not (HEAD_SIZE + FOOT_SIZE <= stretch <= MAX_FRAME_SIZE and _is_sound_up_to(source, offset, found)):
             return Recovery(found, LOST_FRAMING, "no record starts here")
         end = found
@@ -170,7 +172,7 @@ def _recover_head(source: ByteSource, offset: int, effort: SearchBudget) -> Reco
 
 
 def _proven_end(source: ByteSource, offset: int, effort: SearchBudget) -> int | None:
-    """Return where the frame ends whose head stands damaged at ``offset``, if the payload's checksum proves it."""
+    """Return the end of the frame whose damaged head is at ``offset``, if the payload's checksum proves it."""
     head = source.read_at(offset, HEAD_SIZE)
     if len(head) < HEAD_SIZE:
         return None
@@ -185,7 +187,7 @@ def _proven_end(source: ByteSource, offset: int, effort: SearchBudget) -> int | 
 
 
 def _is_sound_up_to(source: ByteSource, offset: int, end: int) -> bool:
-    """Say whether the payload of a frame from ``offset`` to ``end`` matches its checksum; it is read in pieces."""
+    """Return whether the payload of a frame from ``offset`` to ``end`` matches its checksum; it is read in parts."""
     import google_crc32c
 
     crc = 0
@@ -196,7 +198,7 @@ def _is_sound_up_to(source: ByteSource, offset: int, end: int) -> bool:
 
 
 def _length_of_crc(masked: int) -> int:
-    """Return the one length below 4 GiB that has this masked checksum."""
+    """Return the only length below 4 GiB that has this masked checksum."""
     rotated = (masked - _CRC_MASK) & _ALL_BITS
     state = ~(rotated >> 17 | rotated << 15) & _ALL_BITS
     steps = _backward_steps()
@@ -208,7 +210,7 @@ def _length_of_crc(masked: int) -> int:
 
 @functools.cache
 def _backward_steps() -> dict[int, tuple[int, int]]:
-    """Return by which place in the table, and what stands there, the checksum came to have its highest byte."""
+    """Return the position and the value of the table entry that produces each highest byte of a checksum."""
     return {entry >> 24: (position, entry) for position, entry in enumerate(_crc_table().tolist())}
 
 
@@ -218,7 +220,7 @@ def _has_sound_head(source: ByteSource, offset: int) -> bool:
 
 
 def _is_chain(source: ByteSource, offset: int, end: int) -> bool:
-    """Say whether frames with sound heads stand one behind the other from ``offset`` to exactly ``end``."""
+    """Return whether frames with sound heads fill the bytes from ``offset`` to exactly ``end``."""
     while offset < end:
         head = source.read_at(offset, HEAD_SIZE)
         length = frame_length(head) if len(head) == HEAD_SIZE else None
@@ -229,10 +231,10 @@ def _is_chain(source: ByteSource, offset: int, end: int) -> bool:
 
 
 def find_frame(source: ByteSource, offset: int, effort: SearchBudget, stop: int | None = None) -> int:
-    """Return the first offset from ``offset`` on where a whole frame seems to start, or ``stop``: the source's size.
+    """Return the first offset, from ``offset`` on, at which a complete frame seems to start, or else ``stop``.
 
-    It takes a sound head, an end within the source, and at that end another sound head or the end of the source, or
-    else a sound payload.
+    A frame needs a sound head and an end within the source. At its end there must be another sound head or the end of
+    the source, or else its payload must be sound. ``stop`` is the source's size by default.
     """
     stop = source.size if stop is None else stop
     size = _FIRST_SEARCH_BLOCK
@@ -257,12 +259,12 @@ def find_frame(source: ByteSource, offset: int, effort: SearchBudget, stop: int 
 
 
 def _sound_heads(block: bytes, remaining: int) -> list[int]:
-    """Return the positions in ``block`` of every 12 bytes that could be the head of a frame, checksum included."""
+    """Return the positions in ``block`` of all heads of frames whose checksum matches."""
     count = len(block) - HEAD_SIZE + 1
-    # Overlapping views: lengths[i] are the eight bytes from i on, crcs[i] the four from i + 8 on.
+    # Overlapping views: lengths[i] is the eight bytes from i, crcs[i] the four bytes from i + 8.
     lengths = np.ndarray((count,), "<u8", block, 0, (1,))
     crcs = np.ndarray((count,), "<u4", block, 8, (1,))
-    # Long stretches of zeros are what a power failure leaves; they are no heads, but would be tried one by one.
+    # A power failure leaves long stretches of zeros; they are not heads and must not be tried one by one.
     fitting = np.flatnonzero((lengths <= min(remaining, MAX_PAYLOAD_SIZE)) & ((lengths != 0) | (crcs == _CRC_OF_ZERO)))
     if not fitting.size:
         return []

@@ -1,18 +1,18 @@
-"""Files that are not event files, known by their first bytes.
+"""Files that are not event files, recognised by their first bytes.
 
-A name says little: exports, notes and archives of event files have ``tfevents`` in theirs. A file in which a sound
-record was found is an event file, whatever it begins with. Of the others, those that begin as a record may are damaged
-event files, and the rest are other files.
+A name is not enough: exports, notes and archives of event files also have ``tfevents`` in their names. A file with a
+sound record is an event file, whatever its first bytes are. Of the others, a file that begins like a record is a
+damaged event file; the rest are other files.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-#: How many bytes of a file are enough to know it.
+#: How many bytes of a file are needed to recognise it.
 HEAD_BYTES: Final = 512
 
-#: What a file is, and what to do about it, by how it begins.
+#: What a file is and what to do about it, by its first bytes.
 _KNOWN: Final = {
     b"\x1f\x8b": "it is compressed with gzip; unpack it first",
     b"BZh": "it is compressed with bzip2; unpack it first",
@@ -26,19 +26,19 @@ _KNOWN: Final = {
     b"<html": "it is a web page, as of a failed download; download the file again",
 }
 
-#: What the first event of an event file holds, near its beginning.
+#: Bytes near the beginning of the first event of an event file.
 _VERSION: Final = b"brain.Event"
 
 
 def why_not_events(head: bytes, *, is_named: bool) -> str:
-    """Return why a file in which no sound record was found is not an event file; empty if it is a damaged one.
+    """Return why a file without a sound record is not an event file; empty if it is a damaged event file.
 
-    ``head`` is its first ``HEAD_BYTES``; ``is_named`` means that it is called as event files are.
+    ``head`` is the first ``HEAD_BYTES`` of the file; ``is_named`` is true if it has an event file's name.
     """
     for start, what in _KNOWN.items():
         if head.startswith(start):
             return what
-    # A record is less than 4 GiB: the upper half of its length is zero, which no text and few other files have there.
+    # A record is smaller than 4 GiB, so the upper half of its length is zero; text has other bytes there.
     if not is_named or (any(head[4:8]) and _VERSION not in head):
         return "it holds no record"
     return ""

@@ -1,14 +1,14 @@
-"""The reference scanner: the contract of the compiled one in readable Python, through protobuf's own parser.
+"""The reference scanner: readable Python that uses protobuf's parser, and the contract of the compiled scanner.
 
-It is the oracle that the compiled scanner is tested against, what runs where none could be compiled, and what decides
-about every record that the compiled one finds irregular.
+The compiled scanner is tested against it. It runs alone if nothing could be compiled, and it reads every record that
+the compiled scanner finds irregular.
 
-An event is parsed down to its values, Event > Summary > Value, and of a tensor the dtype, the shape and where its
-elements are. Messages below that are payload: they stay bytes, so that a broken image or a name that is no UTF-8 costs
-one value at most, and not the other values of its event: see flat_messages.py.
+It parses an event down to its values (Event > Summary > Value), and a tensor's dtype, shape and place of its elements.
+Messages below that stay bytes, so that a broken image or a name that is not UTF-8 affects one value at most; see
+flat_messages.py.
 
-A log has a million events, and of each microsecond in here comes a second. What costs most of it are the containers of
-repeated fields: one slice, ``field[:]``, makes a list of them in a third of the time that it takes to iterate.
+For a log of a million events, a microsecond here is a second in total. Most of the time goes to the containers of
+repeated fields: a slice ``field[:]`` makes a list of them in a third of the time of a loop.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tb2csv.event_files.values import (
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-#: TensorBoard's own tag for a run's graph, and ours for a MetaGraphDef's.
+#: TensorBoard's tag for a run's graph, and our tag for a MetaGraphDef.
 RUN_GRAPH_TAG: Final = b"__run_graph__"
 META_GRAPH_TAG: Final = b"__meta_graph__"
 
@@ -54,15 +54,15 @@ _SESSION_START: Final = 1
 
 
 class PythonFormTable:
-    """The forms met so far in one run, numbered in the order of their first value."""
+    """The value schemas found so far in one run, numbered in the order of their first value."""
 
     def __init__(self) -> None:
-        """Start with no forms."""
+        """Start with no schemas."""
         self._ids: dict[bytes, int] = {}
         self._keys: list[bytes] = []
 
     def intern(self, key: bytes) -> int:
-        """Return the number of the form with this key, a new one for a new key."""
+        """Return the number of the schema with this key; a new key gets a new number."""
         form_id = self._ids.get(key)
         if form_id is None:
             form_id = self._ids[key] = len(self._keys)
@@ -70,23 +70,23 @@ class PythonFormTable:
         return form_id
 
     def key(self, form_id: int) -> bytes:
-        """Return the key of a form."""
+        """Return the key of a schema."""
         return self._keys[form_id]
 
     def __len__(self) -> int:
-        """Return how many forms there are."""
+        """Return the number of schemas."""
         return len(self._keys)
 
 
 def scan(
     buffer: memoryview, start: int, base: int, forms: FormTable, columns: ValueColumns
 ) -> tuple[ScanStatus, int, int]:
-    """Scan records from ``start`` until something stops it.
+    """Scan records from ``start`` until a record stops the scan.
 
-    ``buffer`` holds the bytes of the file from offset ``base`` on. Returns why it stopped, the position in the buffer
-    of the record at which it did, and how many records it passed. Values go into ``columns``, their forms into
-    ``forms``; both scanners leave both the same. An event without values stops a scan, unless it is the file's first
-    and tells the version: ``read_event`` makes a mark of it.
+    ``buffer`` holds the bytes of the file from offset ``base``. Returns the reason for the stop, the position in the
+    buffer of the record that stopped it, and the number of records before it. Values go into ``columns`` and their
+    schemas into ``forms``; both scanners fill them alike. An event without values stops a scan, unless it is the
+    file's first and has the version: ``read_event`` makes a mark of it.
     """
     rows = _Rows(columns.size)
     status, position, records = _scan(buffer, start, base, forms, rows)
@@ -95,16 +95,16 @@ def scan(
 
 
 class _Rows:
-    """Rows to be appended to columns at once, and the plugin contents that belong to them."""
+    """Rows that are appended to columns at once, with their plugin contents."""
 
     def __init__(self, first_row: int) -> None:
-        """Start with no rows; the first one to come is number ``first_row`` of the columns."""
+        """Start with no rows; the first one added becomes row ``first_row`` of the columns."""
         self.packed = bytearray()
         self._contents = bytearray()
         self._first_row = first_row
 
     def add_content(self, offset: int, length: int) -> None:
-        """Add the content of the row to come."""
+        """Add the content of the next row."""
         self._contents += pack_content(self._first_row + len(self.packed) // ROW_SIZE, offset, length)
 
     def append_to(self, columns: ValueColumns) -> None:
@@ -149,8 +149,8 @@ def group(
 ) -> None:
     """Sort rows by series: ``order[bounds[i]:bounds[i + 1]]`` becomes the rows of series i, in their order.
 
-    ``form_id`` has a form number for each row, ``series_of_form`` a series number for each form. ``order`` is as long
-    as there are rows, ``bounds`` one longer than there are series.
+    ``form_id`` has a schema number for each row, and ``series_of_form`` a series number for each schema. The length of
+    ``order`` is the number of rows, that of ``bounds`` the number of series plus one.
     """
     series = series_of_form[form_id]
     order[:] = np.argsort(series, kind="stable")
@@ -158,9 +158,9 @@ def group(
 
 
 def read_metadata(serialized: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
-    """Return plugin name, plugin content, display name and description of a serialized SummaryMetadata.
+    """Return the plugin name, plugin content, display name and description in a serialized SummaryMetadata.
 
-    None where it is no SummaryMetadata.
+    Returns None if the bytes are not a SummaryMetadata.
     """
     try:
         message = parse("SummaryMetadata", serialized)
@@ -171,19 +171,20 @@ def read_metadata(serialized: bytes) -> tuple[bytes, bytes, bytes, bytes] | None
 
 
 class EventHead(NamedTuple):
-    """What an event says beside its values."""
+    """An event without its values."""
 
-    #: In seconds since the epoch; infinity where it is not known.
+    #: In seconds since the epoch; infinity if it is unknown.
     wall_time: float
     step: int
-    #: The number in ``brain.Event:2``: -1 where something else stands there, None where nothing does.
+    #: The number in ``brain.Event:2``: -1 if the event has another version text, None if it has no version.
     version: float | None
 
 
 def read_head(event: bytes) -> EventHead:
-    """Return what a serialized Event says beside its values; what nests in it may be broken.
+    """Parse an Event without its values; its nested messages may be broken.
 
-    Raises DecodeError where it is no Event.
+    Raises:
+        DecodeError: the bytes are not an Event.
     """
     message = parse(EVENT_ALONE, event)
     version = None
@@ -197,12 +198,12 @@ def read_head(event: bytes) -> EventHead:
 
 
 def _is_first_with_version(event: bytes, offset: int) -> bool:
-    """Whether an event, which lies at ``offset`` in its file, is the one that a file begins with."""
+    """Return whether an event at ``offset`` in its file is the first one, with the file's version."""
     return offset == HEAD_SIZE and parse(EVENT_ALONE, event).WhichOneof("what") == "file_version"
 
 
 def _mark(event: bytes, row: int) -> SessionMark:
-    """Return the mark that an event without values leaves behind ``row`` rows."""
+    """Return the mark for an event without values after ``row`` rows."""
     message = parse(EVENT_ALONE, event)
     what = message.WhichOneof("what")
     is_start = False
@@ -212,7 +213,7 @@ def _mark(event: bytes, row: int) -> SessionMark:
     return SessionMark(row, message.step, is_start, what == "summary")
 
 
-#: A form's key, the scalar or NaN, the payload, and the plugin content. A plain tuple: a million of them are made.
+#: A schema's key, the scalar or NaN, the payload, and the plugin content. A plain tuple, because logs have millions.
 _Value: TypeAlias = tuple[bytes, float, bytes, bytes]
 
 
@@ -220,14 +221,15 @@ _Value: TypeAlias = tuple[bytes, float, bytes, bytes]
 def _key(
     tag: bytes, kind: ValueKind, dtype: int = 0, shape: tuple[int, ...] | None = (), metadata: bytes = b""
 ) -> bytes:
-    """Return the key of a form; the same ones come again and again."""
+    """Return the key of a schema; the same ones come again and again."""
     return ValueSchema(tag, kind, dtype, shape, metadata).to_key()
 
 
 def read_event(event: bytes, offset: int, forms: FormTable, columns: ValueColumns) -> None:
-    """Append the values of one serialized Event, which lies at ``offset`` in its file; a mark where it has none.
+    """Append the values of the serialized Event at ``offset`` in its file, or a mark if it has no values.
 
-    Raises DecodeError where it is no Event, and then appends nothing.
+    Raises:
+        DecodeError: the bytes are not an Event. Nothing is appended.
     """
     rows = _Rows(columns.size)
     if not _add_rows(event, offset, forms, rows) and not _is_first_with_version(event, offset):
@@ -255,10 +257,10 @@ def _add_rows(event: bytes, offset: int, forms: FormTable, rows: _Rows) -> bool:
 
 
 def _place(event: bytes, part: bytes, cursor: int) -> int:
-    """Return where a part of an event is, from ``cursor`` on if it is there.
+    """Return the offset of a part of an event, from ``cursor`` on if possible.
 
-    Parts are in the event in the order of their values. Only if a writer put fields in odd order, the search starts
-    over, and then equal bytes are as good.
+    The parts are in the order of the values. If a writer used an unusual order of fields, the search starts over;
+    equal bytes elsewhere in the event are as good.
     """
     place = event.find(part, cursor)
     return event.index(part) if place < 0 else place
@@ -277,7 +279,7 @@ def _values(event: Any) -> list[_Value]:
     return values
 
 
-#: The fields of Summary.Value's oneof whose payload is all we need to know here.
+#: The fields of Summary.Value's oneof that are kept as a payload.
 _PAYLOAD_KINDS: Final = {
     "histo": ValueKind.HISTO,
     "image": ValueKind.IMAGE,
@@ -287,7 +289,7 @@ _PAYLOAD_KINDS: Final = {
 
 
 def _value(value: Any) -> _Value:
-    tag = value.tag or value.node_name  # node_name is what the first logs had instead of a tag
+    tag = value.tag or value.node_name  # the first logs had node_name instead of a tag
     metadata, content = split_metadata(b"".join(value.metadata[:]))
     which = value.WhichOneof("value")
     if which is None:
@@ -300,14 +302,14 @@ def _value(value: Any) -> _Value:
     return (_key(tag, _PAYLOAD_KINDS[which], 0, (), metadata), _NO_SCALAR, getattr(value, which), content)
 
 
-#: Metadata of up to so many bytes is remembered, for it comes again and again.
+#: Metadata of at most so many bytes is cached, because it comes again and again.
 _SMALL_METADATA: Final = 256
 
 
 def split_metadata(metadata: bytes) -> tuple[bytes, bytes]:
     """Return a serialized SummaryMetadata without its plugin content, and the content.
 
-    Metadata without content stays as it is, and so do bytes that are not a SummaryMetadata.
+    Metadata without content is returned unchanged, and so are bytes that are not a SummaryMetadata.
     """
     if not metadata:
         return b"", b""
@@ -335,7 +337,7 @@ def _tensor_value(tag: bytes, metadata: bytes, serialized: bytes) -> tuple[bytes
     try:
         tensor = parse("TensorProto", serialized)
         shape = _shape(b"".join(tensor.tensor_shape[:]))
-    except DecodeError:  # kept as it is: the decoder will say what is wrong with it
+    except DecodeError:  # kept as it is, so that the decoder reports what is wrong with it
         return (_key(tag, ValueKind.TENSOR_PROTO, 0, None, metadata), _NO_SCALAR, serialized)
     dtype = tensor.dtype
     if shape == ():

@@ -1,4 +1,4 @@
-"""The two scanners, and which of them is in use: the compiled one where it was built."""
+"""The two scanners, and the choice between them: the compiled one if it was built."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ try:
 except ImportError:  # installed without a C compiler
     _scanner = None  # type: ignore[assignment]
 
-#: Set to the name of a scanner, this environment variable overrides the choice.
+#: The environment variable that overrides the choice with the name of a scanner.
 SCANNER_VARIABLE: Final = "TB2CSV_SCANNER"
 
 
 class Scanner(NamedTuple):
-    """A way to scan event files; ``reference.scan`` tells the contract of ``scan``."""
+    """A way to scan event files; ``reference.scan`` documents the contract of ``scan``."""
 
     name: str
-    # Each scanner takes the kind of table that it makes.
+    # Each scanner accepts the type of table that its ``form_table`` makes.
     scan: Callable[[memoryview, int, int, Any, ValueColumns], tuple[int, int, int]]
     form_table: Callable[[], FormTable]
     #: As ``reference.group``.
     group: Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], None]
-    #: As ``reference.read_metadata``; None also for what only the reference can read.
+    #: As ``reference.read_metadata``; None also for metadata that only the reference can read.
     read_metadata: Callable[[bytes], tuple[bytes, bytes, bytes, bytes] | None]
 
 
-#: The scanners that this installation has, the preferred one last.
+#: The installed scanners, the preferred one last.
 SCANNERS: Final = {
     "reference": Scanner(
         "reference", reference.scan, reference.PythonFormTable, reference.group, reference.read_metadata
@@ -50,9 +50,10 @@ if _scanner is not None:
 
 
 def default_scanner() -> Scanner:
-    """Return the scanner to use: the compiled one if it was built, unless the environment names another."""
+    """Return the scanner to use: the compiled one if it was built, unless the environment names another one."""
     name = os.environ.get(SCANNER_VARIABLE) or next(reversed(SCANNERS))
     if name not in SCANNERS:
-        detail = f"{SCANNER_VARIABLE} asks for the scanner {name!r}, but only {' and '.join(SCANNERS)} are installed."
+        installed = ", ".join(SCANNERS)
+        detail = f"The scanner {name!r} is not installed; set {SCANNER_VARIABLE} to one of {installed}, or unset it."
         raise Tb2csvError(detail)
     return SCANNERS[name]

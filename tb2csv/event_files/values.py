@@ -1,7 +1,8 @@
-"""The columns that scanning an event file fills, and the forms that its summary values take.
+"""Columns of summary values, as a scan fills them, and the schemas that values share.
 
-What stays the same from value to value — tag, metadata, kind, dtype and shape — is stored once as a *form* and referred
-to by number, so that a million scalars of ten tags are ten forms and six columns. Nothing is decoded here.
+What does not change from value to value (tag, metadata, kind, dtype and shape) is stored once as a *value schema*, and
+each value has the number of its schema. A million scalars of ten tags are ten schemas and six columns. Nothing is
+decoded here.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
 
 
 class ValueKind(enum.IntEnum):
-    """How a summary value stands on disk: which field holds it, and what its payload bytes are."""
+    """How a summary value is stored: in which field, and what its payload bytes are."""
 
-    #: A value with neither a payload nor plugin content: it holds nothing.
+    #: An empty value, with neither a payload nor plugin content.
     NONE = 0
-    #: ``simple_value``; the number is in the scalar column, no payload.
+    #: ``simple_value``; the number is in the scalar column, there is no payload.
     SIMPLE_VALUE = 1
-    #: A rank-0 float32 or float64 tensor; the number is in the scalar column, no payload.
+    #: A rank-0 float32 or float64 tensor; the number is in the scalar column, there is no payload.
     SCALAR_TENSOR = 2
-    #: A tensor whose payload is its ``tensor_content``: little-endian elements, row-major.
+    #: A tensor whose payload is its ``tensor_content``: little-endian elements in row-major order.
     TENSOR_CONTENT = 3
     #: Any other tensor; the payload is the whole TensorProto.
     TENSOR_PROTO = 4
@@ -38,30 +39,30 @@ class ValueKind(enum.IntEnum):
     AUDIO = 7
     #: The payload is the bytes of ``obsolete_old_style_histogram``.
     OBSOLETE_HISTOGRAM = 8
-    #: The payload is a GraphDef; the event has no summary, the tag is TensorBoard's own name for it.
+    #: The payload is a GraphDef; the event has no summary, and the tag is TensorBoard's name for it.
     GRAPH_DEF = 9
-    #: The payload is a MetaGraphDef; as above.
+    #: The payload is a MetaGraphDef; the event has no summary either.
     META_GRAPH_DEF = 10
-    #: The payload is a RunMetadata; the tag is the one it was tagged with.
+    #: The payload is a RunMetadata, with its own tag.
     RUN_METADATA = 11
-    #: A value that is all metadata, as PyTorch writes hyperparameters; the payload is the plugin content.
+    #: A value with metadata only, as PyTorch writes hyperparameters; the payload is the plugin content.
     PLUGIN_CONTENT = 12
 
 
-#: Rank of a tensor that says its rank is unknown.
+#: The rank of a tensor of unknown rank.
 UNKNOWN_RANK: Final = -1
 
-#: The fixed head of a form's key: kind, dtype, rank, length of the tag. Then dims, tag and metadata follow.
+#: The fixed head of a schema's key: kind, dtype, rank, length of the tag. The sizes, tag and metadata follow.
 _KEY_HEAD: Final = struct.Struct("<iiiI")
 
 
 @dataclass(frozen=True, slots=True)
 class ValueSchema:
-    """What the values of one form have in common.
+    """What values share: tag, kind, dtype, shape and metadata.
 
-    ``dtype`` is TensorFlow's DataType number (0 where the value is no tensor), ``shape`` the tensor's shape
-    (``None`` where its rank is unknown), ``metadata`` the serialized SummaryMetadata (empty where there was none). It
-    lacks the plugin content, which may be another one for each value, and long.
+    ``dtype`` is TensorFlow's DataType number (0 if the value is not a tensor), ``shape`` the tensor's shape (None if
+    its rank is unknown), and ``metadata`` the serialized SummaryMetadata (empty if there is none) without its plugin
+    content, which may be long and differ from value to value.
     """
 
     tag: bytes
@@ -71,7 +72,7 @@ class ValueSchema:
     metadata: bytes = b""
 
     def to_key(self) -> bytes:
-        """Return the bytes by which a FormTable knows this form; both scanners build the same."""
+        """Return the key of this schema in a FormTable; both scanners build the same keys."""
         dims = self.shape or ()
         rank = UNKNOWN_RANK if self.shape is None else len(dims)
         head = _KEY_HEAD.pack(self.kind, self.dtype, rank, len(self.tag))
@@ -79,7 +80,7 @@ class ValueSchema:
 
     @classmethod
     def from_key(cls, key: bytes) -> ValueSchema:
-        """Return the form that ``key`` (of ``to_key`` or of the compiled scanner) stands for."""
+        """Return the schema with a key, as ``to_key`` or the compiled scanner made it."""
         kind, dtype, rank, tag_length = _KEY_HEAD.unpack_from(key)
         dims_end = _KEY_HEAD.size + 8 * max(rank, 0)
         tag_end = dims_end + tag_length
@@ -88,22 +89,22 @@ class ValueSchema:
 
 
 class FormTable(Protocol):
-    """The forms met so far in one run, numbered in the order of their first value."""
+    """The value schemas found so far in one run, numbered in the order of their first value."""
 
     def intern(self, key: bytes) -> int:
-        """Return the number of the form with this key, a new one for a new key."""
+        """Return the number of the schema with this key; a new key gets a new number."""
 
     def key(self, form_id: int) -> bytes:
-        """Return the key of a form."""
+        """Return the key of a schema."""
 
     def __len__(self) -> int:
-        """Return how many forms there are."""
+        """Return the number of schemas."""
 
 
 class ScanStatus(enum.IntEnum):
     """Why a scan stopped."""
 
-    #: What is left of the buffer is no whole record.
+    #: The rest of the buffer is not a complete record.
     MORE = 0
     #: The next event has more values than the columns have room for.
     FULL = 1
@@ -111,29 +112,28 @@ class ScanStatus(enum.IntEnum):
     BAD_LENGTH_CRC = 2
     #: The payload of the record at the position fails its checksum.
     BAD_PAYLOAD_CRC = 3
-    #: The frame at the position is sound; its event is for the reference scanner to read, or to refuse.
+    #: The frame at the position is sound, but its event is left to the reference scanner.
     IRREGULAR = 4
 
 
 class SessionMark(NamedTuple):
-    """An event without values: nothing of it becomes a row, but it can tell of a restart."""
+    """An event without values: it does not become a row, but it may show a restart."""
 
-    #: How many values stand before it: of the block where it is one of a block's marks, of the file where of a file's.
+    #: How many values come before it, in the block for a mark of a block, in the file for a mark of a file.
     row: int
     step: int
-    #: Whether it says that a session starts (``SessionLog.START``).
+    #: Whether it starts a session (``SessionLog.START``).
     is_start: bool
     #: Whether it has a summary, an empty one.
     has_summary: bool
 
 
 class ValueColumns:
-    """Growing columns, one row per summary value in file order; rows beyond ``size`` are not set.
+    """Growing columns with one row for each summary value in file order; rows beyond ``size`` are not set.
 
-    ``wall_time`` is in seconds since the epoch, ``payload_offset`` in bytes of the file. The
-    scalar column holds float32 values widened to float64, and NaN where the payload holds the value. ``marks`` are the
-    events between the rows that have none. ``contents`` has an item for each row with plugin content beside its
-    payload, in the order of the rows.
+    ``wall_time`` is in seconds since the epoch, ``payload_offset`` in bytes of the file. ``scalar`` holds float32
+    values widened to float64, and NaN for values with a payload. ``marks`` are the events without values between the
+    rows. ``contents`` has an item for each row with plugin content beside its payload, in the order of the rows.
     """
 
     def __init__(self) -> None:
@@ -149,13 +149,13 @@ class ValueColumns:
         self._contents = bytearray()
 
     def clear(self) -> None:
-        """Forget rows, marks and contents, but keep the memory of the rows."""
+        """Drop rows, marks and contents, but keep the allocated memory."""
         self.size = 0
         self.marks.clear()
         self._contents.clear()
 
     def reserve(self, capacity: int) -> None:
-        """Make room for ``capacity`` rows in all, keeping those that are set."""
+        """Make room for ``capacity`` rows in total, and keep the rows that are set."""
         for name in COLUMN_NAMES:
             old = getattr(self, name)
             new = np.empty(capacity, old.dtype)
@@ -164,7 +164,7 @@ class ValueColumns:
 
     @property
     def contents(self) -> npt.NDArray[np.void]:
-        """Where plugin contents are: ``row``, and ``offset`` and ``length`` in bytes of the file."""
+        """The plugin contents: their ``row``, and their ``offset`` and ``length`` in bytes of the file."""
         return np.frombuffer(bytes(self._contents), CONTENT_DTYPE)
 
     @property
@@ -173,11 +173,11 @@ class ValueColumns:
         return bool(self._contents)
 
     def add_contents(self, packed: bytes | bytearray) -> None:
-        """Add items of ``contents`` as bytes: of ``pack_content``, or an array's."""
+        """Add items of ``contents`` as bytes, as ``pack_content`` or an array gives them."""
         self._contents += packed
 
     def extend(self, rows: bytes | bytearray) -> None:
-        """Add rows that ``pack_row`` made, one behind the other."""
+        """Add rows that ``pack_row`` made, concatenated."""
         table = np.frombuffer(rows, _ROW_DTYPE)
         start, stop = self.size, self.size + len(table)
         if stop > len(self.form_id):
@@ -199,25 +199,25 @@ COLUMN_NAMES: Final = (
 _ROW: Final = struct.Struct("<idqdqi")
 _ROW_DTYPE: Final = np.dtype(list(zip(COLUMN_NAMES, ("<i4", "<f8", "<i8", "<f8", "<i8", "<i4"), strict=True)))
 
-#: One row as bytes, its cells given in the order of the columns. To pack a row and to unpack many at once costs half
-#: of what it takes to set six cells one by one.
+#: Pack one row, its cells in the order of the columns. Packing a row and unpacking many at once takes half the time of
+#: setting six cells one by one.
 pack_row: Final = _ROW.pack
 ROW_SIZE: Final = _ROW.size
 
-#: Plugin content beside a payload: the row that it belongs to, and where it is in the file.
+#: Plugin content beside a payload: its row, and its place in the file.
 CONTENT_DTYPE: Final = np.dtype([("row", "<i8"), ("offset", "<i8"), ("length", "<i4")])
 
-#: One item of ``ValueColumns.contents`` as bytes.
+#: Pack one item of ``ValueColumns.contents``.
 pack_content: Final = struct.Struct("<qqi").pack
 
 
 @dataclass(frozen=True, slots=True)
 class ValueBlock:
-    """The summary values of a stretch of one event file, undecoded, and the bytes that their payloads lie in."""
+    """The undecoded summary values of a stretch of one event file, and the bytes with their payloads."""
 
     columns: ValueColumns
     buffer: memoryview
-    #: Offset in the file of the buffer's first byte.
+    #: The offset in the file of the buffer's first byte.
     base: int
 
     def __len__(self) -> int:
@@ -226,7 +226,7 @@ class ValueBlock:
 
     @property
     def end(self) -> int:
-        """Offset in the file of the byte behind the buffer."""
+        """The offset in the file of the first byte after the buffer."""
         return self.base + len(self.buffer)
 
     def payload(self, row: int) -> memoryview:
@@ -234,5 +234,5 @@ class ValueBlock:
         return self.bytes_at(int(self.columns.payload_offset[row]), int(self.columns.payload_length[row]))
 
     def bytes_at(self, offset: int, length: int) -> memoryview:
-        """Return bytes of the buffer by their offset in the file, without a copy."""
+        """Return bytes of the buffer, by their offset in the file, without a copy."""
         return self.buffer[offset - self.base : offset - self.base + length]
