@@ -427,7 +427,7 @@ def test_media_come_with_their_bytes(tmp_path: Path) -> None:
 
 
 def test_tags_that_read_alike_keep_their_own_bytes(tmp_path: Path) -> None:
-    """One of them is no UTF-8, and reads as the other is; both have a file of the same name."""
+    """One of them is not UTF-8, and reads like the other; both have a file of the same name."""
     pictures = [b"\x89PNG\r\n\x1a\nA", b"\x89PNG\r\n\x1a\nB"]
     values = [legacy_image("t_xx", 1, 1, pictures[0]), legacy_image(r"t_\xff\xfe", 1, 1, pictures[1])]
     serialized = [raw_event(value, step=step) for step, value in enumerate(values)]

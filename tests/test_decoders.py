@@ -111,7 +111,7 @@ def test_shapes_that_change_in_many_pieces(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("piece_rows")
 def test_texts_whose_shapes_change_in_many_pieces(tmp_path: Path) -> None:
-    """One that is no UTF-8 leaves a gap, and takes nothing from those beside it."""
+    """One that is not UTF-8 leaves a gap, and takes nothing from those beside it."""
     shapes = [(1, 2), (0, 3), (2, 1), (2, 1), (3, 1), (1, 1)]
     strings = [[b"%d,%d" % (step, i) for i in range(int(np.prod(shape)))] for step, shape in enumerate(shapes)]
     strings[3][1] = b"\xff"
@@ -484,7 +484,7 @@ def test_thresholds_are_evenly_spaced(tmp_path: Path) -> None:
     assert column(out, "pr_curves/one.csv", "threshold") == ["0.0"]
 
 
-#: A string that is no UTF-8, in messages that must not hold one.
+#: A string that is not UTF-8, in messages that must not hold one.
 NO_TEXT = wire_field(1, b"\xff\xfe")
 RUN_METADATA = "graph_run_metadata"
 HPARAMS = wire_field(1, b"hparams")
@@ -503,7 +503,7 @@ NO_MESSAGES: dict[str, Any] = {
 
 @pytest.mark.parametrize("implementation", ["", "python"], ids=["as installed", "pure Python"])
 def test_messages_that_are_none_are_kept(implementation: str, tmp_path: Path) -> None:
-    """Whichever protobuf reads them: in pure Python, text that is no UTF-8 raises another exception."""
+    """Whichever protobuf reads them: in pure Python, text that is not UTF-8 raises another exception."""
     for name, message in NO_MESSAGES.items():
         write_run(tmp_path / "logs" / name, message, event(scalar("sound", 1)))
     code = "import sys, tb2csv; tb2csv.convert(sys.argv[1], sys.argv[2])"
@@ -520,7 +520,7 @@ def test_messages_that_are_none_are_kept(implementation: str, tmp_path: Path) ->
     assert package["tb2csv"]["values_written"] == len(NO_MESSAGES)
     details = {each["run"]: each["detail"] for each in package["tb2csv"]["undecodable"]}
     assert details.keys() == NO_MESSAGES.keys()
-    assert all(re.match(r"the \d+ bytes (of metadata )?are no \w+", detail) for detail in details.values()), details
+    assert all(re.match(r"the \d+ bytes (of metadata )?are not an? \w+", detail) for detail in details.values()), details
 
 
 def test_raw_bytes_of_what_cannot_be_decoded_are_all_there(tmp_path: Path) -> None:

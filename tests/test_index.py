@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def test_tags_that_read_alike_have_tables_of_their_own(tmp_path: Path) -> None:
-    """One tag is no UTF-8, the other is the text by which such bytes are shown."""
+    """One tag is not UTF-8, the other is the text by which such bytes are shown."""
     path = write_run(tmp_path / "logs", event(simple_value("tag_xx", 1.0)), event(simple_value(r"tag_\xff\xfe", 2.0)))
     data = path.read_bytes()
     payload = event(simple_value("tag_xx", 1.0)).SerializeToString()

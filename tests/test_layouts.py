@@ -439,7 +439,7 @@ def test_the_choices_of_the_command_are_the_registries() -> None:
         ({"header": "tensorboard", "format": "parquet"}, "leave out format='parquet'."),
         ({"header": "tensorboard", "time": ("iso",)}, "leave out time."),
         ({"header": "tensorboard", "merge_subruns": True}, "leave out merge_subruns."),
-        ({"tensors": "deep"}, "There is no way 'deep' to lay out tensors"),
+        ({"tensors": "deep"}, "Unknown tensor layout 'deep'"),
     ],
 )
 def test_what_cannot_be_is_refused(

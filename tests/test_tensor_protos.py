@@ -263,7 +263,7 @@ def test_one_value_may_stand_for_no_element() -> None:
 REFUSED = {
     "no protobuf": (b"\xff", "not in the format"),
     "cut": (proto_of(1, [2], float_val=[1, 2])[:-1], "not in the format"),
-    "name of a dimension that is no UTF-8": (b"\x08\x01\x12\x05\x12\x03\x12\x01\xff", "not in the format"),
+    "name of a dimension that is not UTF-8": (b"\x08\x01\x12\x05\x12\x03\x12\x01\xff", "not in the format"),
     "dtype not set": (proto_of(0, [1], float_val=[1]), "of invalid"),
     "empty": (b"", "of invalid"),
     "resource": (proto_of(20, [1]), "of resource"),

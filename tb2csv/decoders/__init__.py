@@ -1,7 +1,7 @@
-"""Decoders by plugin name on disk, and the choice among them: undecoded values to tables.
+"""Decoders by plugin name, which turn undecoded values into tables.
 
-A new plugin is a module here and a line in DECODERS; from outside, an entry point of the group ``tb2csv.decoders`` that
-has the plugin's name and gives a Decoder.
+A new plugin needs a module here and a line in DECODERS. A package outside needs an entry point of the group
+``tb2csv.decoders`` with the plugin's name that gives a Decoder.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
     "load_polars",
 ]
 
-#: The decoder of each plugin, by the name that its values carry on disk; "" is no plugin.
+#: The decoder of each plugin, by its name in the metadata; "" is for values without a plugin.
 #: Names from tensorboard/plugins/*/metadata.py.
 DECODERS: Final[dict[str, Decoder]] = {
     "": ScalarDecoder(),
@@ -59,16 +59,16 @@ DECODERS: Final[dict[str, Decoder]] = {
     "graph_keras_model": GraphDecoder("keras_model"),
 }
 
-#: What takes the values that a plugin's own decoder does not, and those of unknown plugins.
+#: The decoders for values that the plugin's own decoder does not take, and for unknown plugins.
 FALLBACKS: Final[tuple[Decoder, ...]] = (TensorDecoder(), BlobDecoder())
 
 
 def choose_decoder(
     plugin_name: str, form: ValueSchema, options: DecodeOptions, first_value: Callable[[], Values]
 ) -> tuple[Decoder, str]:
-    """Return the decoder for values of this form, and the signature that it gives them.
+    """Return the decoder for values of this schema, and their signature.
 
-    ``first_value`` returns the first of the values: strings of no plugin are text if that one's are UTF-8.
+    ``first_value`` returns the first of the values: strings without a plugin are text if they are UTF-8 there.
     """
     own = DECODERS.get(plugin_name)
     if not plugin_name and is_string(form.dtype) and is_text(first_value()):
@@ -85,7 +85,7 @@ def choose_decoder(
 
 @functools.cache
 def _entry_points() -> dict[str, EntryPoint]:
-    """Return the installed decoders by plugin name; to look for them once takes long enough."""
+    """Return the installed decoders by plugin name; the search is slow, so it runs once."""
     from importlib.metadata import entry_points
 
     found: dict[str, EntryPoint] = {}
@@ -96,6 +96,6 @@ def _entry_points() -> dict[str, EntryPoint]:
 
 @functools.cache
 def _installed_decoder(plugin_name: str) -> Decoder:
-    """Load an installed decoder, when the first value of its plugin comes."""
+    """Load an installed decoder, at the first value of its plugin."""
     decoder: Decoder = _entry_points()[plugin_name].load()
     return decoder

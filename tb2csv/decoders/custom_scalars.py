@@ -1,4 +1,4 @@
-"""Custom-scalar layouts: which charts TensorBoard's custom scalars tab shows. Plugin ``custom_scalars``.
+"""Custom-scalar layouts: the charts in TensorBoard's custom scalars tab. Plugin ``custom_scalars``.
 
 Source: tensorboard/plugins/custom_scalar/layout.proto.
 """
@@ -28,7 +28,7 @@ class CustomScalarDecoder:
     kind = "custom_scalars"
 
     def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
-        """Take string tensors that hold a Layout."""
+        """Take string tensors, which hold a Layout."""
         return "layout" if is_string(form.dtype) else None
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:

@@ -34,7 +34,7 @@ class GraphDecoder:
     kind = "graphs"
 
     def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
-        """Return the format of graph events and string tensors: of one tag, several plugins may write."""
+        """Return the format of a graph event or a string tensor: several plugins may write one tag."""
         if form.kind in _EVENT_FORMATS:
             return _EVENT_FORMATS[form.kind]
         return self._format if is_string(form.dtype) else None
@@ -87,19 +87,19 @@ def _keras_model(data: bytes) -> list[_Node]:
     try:
         return list(_keras_layers(json.loads(data), ""))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        detail = f"the {len(data)} bytes are no Keras model in JSON: {error!r}"
+        detail = f"the {len(data)} bytes are not a Keras model in JSON: {error!r}"
         raise DecodeError(detail) from error
 
 
 def _keras_layers(model: dict[str, Any], scope: str) -> Iterator[_Node]:
-    """Yield the layers of a model; those of a model within it are named ``<model>/<layer>``."""
+    """Yield the layers of a model; layers of a nested model are named ``<model>/<layer>``."""
     previous = ""
     for layer in model["config"]["layers"]:
         config = layer["config"]
         name = scope + str(config.get("name", layer.get("name", "")))
         inputs = [scope + each for each in _keras_inputs(layer.get("inbound_nodes", []))]
         if not inputs and previous and model["class_name"] == "Sequential":
-            inputs = [previous]  # understood, and so not written
+            inputs = [previous]  # a Sequential model does not store it
         yield name, str(layer["class_name"]), None, " ".join(inputs) or None
         if isinstance(config.get("layers"), list):
             yield from _keras_layers(layer, f"{name}/")
@@ -107,7 +107,7 @@ def _keras_layers(model: dict[str, Any], scope: str) -> Iterator[_Node]:
 
 
 def _keras_inputs(inbound: Any) -> Iterator[str]:
-    """Yield the layers that a layer's inputs come from.
+    """Yield the names of the layers whose outputs are a layer's inputs.
 
     Keras 3 nests a tensor's ``keras_history`` in the arguments of a call; Keras 2 lists ``[layer, node, tensor, …]``.
     """

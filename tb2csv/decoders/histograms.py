@@ -1,8 +1,8 @@
 """Histograms: one row per bucket. Plugin ``histograms`` (tensors ``[k, 3]``) and legacy HistogramProto.
 
-The buckets are the ones stored, none merged or dropped. HistogramProto stores right edges only; the left edge of a
-bucket is the right edge of the one before it. What the format says of the first bucket's left edge, -DBL_MAX, tells
-nobody anything: it is ``min`` where the bucket holds values, and its own right edge where it holds none.
+Buckets are written as they are stored; none is merged or dropped. HistogramProto stores right edges only, so the left
+edge of a bucket is the right edge of the one before it. The format's left edge of the first bucket, -DBL_MAX, is not
+useful: it becomes ``min`` if the bucket holds values, and its own right edge if it does not.
 
 Sources: tensorboard/plugins/histogram/summary_v2.py, tensorboard/compat/proto/histogram.proto.
 """
@@ -29,26 +29,26 @@ if TYPE_CHECKING:
     from tb2csv.decoders.protocol import DecodeOptions, Values
     from tb2csv.event_files.values import ValueSchema
 
-#: The part that holds what a HistogramProto says of all its buckets together.
+#: The table of the statistics that a HistogramProto stores beside its buckets.
 STATS_PART: Final = "stats"
 STATS_KIND: Final = "histogram_stats"
 _STATS: Final = ("min", "max", "num", "sum", "sum_squares")
 _COLUMNS: Final = 3  # left, right, count
 
-#: What not every value of is a float64; no writer makes histograms of it.
+#: Types with values that a float64 cannot hold; no writer makes histograms of them.
 _BEYOND_FLOAT64: Final = ("int64", "uint64")
 
-#: Legacy histograms decoded together, if their rows fit into a piece; PyTorch's default bins make six hundred of one.
+#: Legacy histograms decoded together, if their rows fit into one part; PyTorch's default bins give 600 rows each.
 _BATCH: Final = 1024
 
 
 class HistogramDecoder:
-    """``wall_time, step, bucket, left, right, count``; beside it the statistics that only a HistogramProto has."""
+    """``wall_time, step, bucket, left, right, count``, and a second table of the statistics in a HistogramProto."""
 
     kind = "histograms"
 
     def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
-        """Return the encoding, as only one of the two has statistics."""
+        """Return the encoding, because only HistogramProto has statistics."""
         if form.kind == ValueKind.HISTO:
             return "histo"
         is_histogram = form.shape is not None and len(form.shape) == 2 and form.shape[1] == _COLUMNS
@@ -69,7 +69,7 @@ def _tensors(values: Values) -> Iterator[TablePart | Undecodable]:
         count, buckets, _ = stack.array.shape
         if buckets != width or count * buckets > len(numbers):
             width, numbers = buckets, np.tile(np.arange(buckets), count)
-        bucket = numbers[: count * buckets]  # as a rule the same in all pieces: one column for them all
+        bucket = numbers[: count * buckets]  # usually the same in all parts, so they share one column
         edges_and_counts = stack.array.reshape(-1, _COLUMNS).astype(np.float64, copy=False)
         yield _buckets(values, slice(stack.start, stack.stop), buckets, bucket, *edges_and_counts.T)
 
@@ -93,7 +93,7 @@ def _legacy(values: Values) -> Iterator[TablePart | Undecodable]:
 
 
 def _pieces(values: Values, start: int, histograms: list[_Histogram | None]) -> Iterator[TablePart]:
-    """Yield the buckets and the statistics of the values from ``start`` on; None is what could not be read."""
+    """Yield the buckets and the statistics of the values from ``start``; None marks a value that could not be read."""
     whole = [histogram for histogram in histograms if histogram]
     if not whole:
         return
@@ -121,11 +121,11 @@ def _parse(serialized: bytes) -> _Histogram:
     flat = parse_message(flat_classes(HistogramProto)["HistogramProto"], serialized)
     try:
         right, count = (np.frombuffer(b"".join(field), "<f8") for field in (flat.bucket_limit, flat.bucket))
-        if len(UnknownFieldSet(flat)):  # numbers that are stored one by one, which only the full class reads
+        if len(UnknownFieldSet(flat)):  # unpacked numbers, which only the full class reads
             full = parse_message(HistogramProto, serialized)
             right, count = np.array(full.bucket_limit, np.float64), np.array(full.bucket, np.float64)
-    except ValueError as error:  # bytes that make no whole number of float64
-        detail = f"the {len(serialized)} bytes are no HistogramProto"
+    except ValueError as error:  # the length is not a multiple of a float64's
+        detail = f"the {len(serialized)} bytes are not a HistogramProto"
         raise DecodeError(detail) from error
     if len(right) != len(count):
         detail = f"a histogram has {len(right)} bucket limits for {len(count)} buckets"

@@ -1,6 +1,6 @@
-"""Hyperparameters and what belongs to them, to be gathered into one table of trials. Plugin ``hparams``.
+"""Hyperparameters and the states of trials, gathered for the table of trials. Plugin ``hparams``.
 
-All of it is in the metadata; the tensor, where there is one, is empty. What it says is the matter of runs/trials.py.
+All data are in the metadata; a tensor, if there is one, is empty. runs/hparams_table.py interprets the messages.
 
 Source: tensorboard/plugins/hparams/plugin_data.proto.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class HparamDecoder:
-    """``wall_time, step, content``: the values as they are, to be gathered by ``trials``."""
+    """``wall_time, step, content``: the values unchanged, for the table of trials."""
 
     kind = "hparams"
     reads_content = True
@@ -33,18 +33,18 @@ class HparamDecoder:
         return "hparams"
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
-        """Yield one piece in the order of the log; a value whose metadata holds no HParamsPluginData is undecodable.
+        """Yield one part in the order of the log; a value whose metadata is not an HParamsPluginData is undecodable.
 
-        However large, for all of it is kept until the end.
+        The part may be large, because all of it is kept until the end anyway.
         """
         import polars as pl
 
         contents = []
         counts = np.zeros(len(values), np.int64)
-        for row in values.log_order.tolist():  # which end belongs to which start is told by nothing else
+        for row in values.log_order.tolist():  # only the order shows which end belongs to which start
             content = bytes(values.content(row))
             if parse(content) is None:
-                yield Undecodable(row, f"the {len(content)} bytes of metadata are no HParamsPluginData", content)
+                yield Undecodable(row, f"the {len(content)} bytes of metadata are not an HParamsPluginData", content)
             else:
                 contents.append(content)
                 counts[row] = 1
@@ -58,7 +58,7 @@ class HparamDecoder:
 
 
 def parse(content: bytes) -> Any | None:
-    """Return serialized HParamsPluginData as a message; None where it is none."""
+    """Return a serialized HParamsPluginData as a message, or None if the bytes are not one."""
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
     try:

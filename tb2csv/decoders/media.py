@@ -1,4 +1,4 @@
-"""Images and audio: the stored bytes become files, unchanged; the table says when and what. Plugins of those names.
+"""Images and audio: the stored bytes become files, unchanged, with a row for each. Plugins ``images`` and ``audio``.
 
 Sources: tensorboard/plugins/image/summary_v2.py and audio/summary_v2.py for tensors, summary.proto for legacy values.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tb2csv.decoders.protocol import DecodeOptions, TablePart, Undecodable, Values
     from tb2csv.event_files.values import ValueSchema
 
-#: How files begin, for writers store no name: (offset, bytes, ending).
+#: The first bytes of media files, because writers store no name: (offset, bytes, ending).
 _SIGNATURES: Final = (
     (0, b"\x89PNG\r\n\x1a\n", "png"),
     (0, b"\xff\xd8\xff", "jpg"),
@@ -35,7 +35,7 @@ _SIGNATURES: Final = (
 
 
 def file_ending(data: bytes) -> str:
-    """Return the usual ending of a media file, judged by its first bytes; ``bin`` where they say nothing."""
+    """Return the usual ending of a media file with these first bytes; ``bin`` if they are unknown."""
     for offset, signature, ending in _SIGNATURES:
         if data.startswith(signature, offset):
             return ending
@@ -70,7 +70,7 @@ def _decode_image(values: Values, row: int) -> Decoded:
         try:
             width, height = (int(size) for size in strings[:2])
         except ValueError as error:
-            detail = f"an image's width and height are no numbers: {error}"
+            detail = f"an image's width and height are not numbers: {error}"
             raise DecodeError(detail) from error
         images = strings[2:]
     names = _names(values, row, images)
@@ -81,8 +81,8 @@ def _decode_image(values: Values, row: int) -> Decoded:
 class AudioDecoder:
     """``wall_time, step, index, label, …, path``: one row for each clip of a value.
 
-    ``sample_rate``, ``num_channels``, ``length_frames`` and ``content_type`` are what legacy values store beside the
-    clip; elsewhere they stand in the clip itself only.
+    Legacy values store ``sample_rate``, ``num_channels``, ``length_frames`` and ``content_type`` beside the clip; in
+    other values only the clip itself has them.
     """
 
     kind = "audio"

@@ -1,4 +1,4 @@
-"""What a mesh's tensors are: vertices, faces or colors; the plugin ``mesh`` keeps that in its content.
+"""The type of a mesh's tensors: vertices, faces or colors, from the content of the plugin ``mesh``.
 
 Source: tensorboard/plugins/mesh/plugin_data.proto.
 """
@@ -15,7 +15,7 @@ _CONTENT_TYPES: Final = {1: "vertices", 2: "faces", 3: "colors"}
 
 
 def mesh_content_type(plugin_content: bytes) -> str | None:
-    """Return what the tensors of a tag are by its plugin content; None if that does not say."""
+    """Return the type of a tag's tensors from its plugin content, or None if the content does not have it."""
     from tensorboard.plugins.mesh.plugin_data_pb2 import MeshPluginData
 
     try:

@@ -1,4 +1,4 @@
-"""Protobuf messages that payloads and metadata hold."""
+"""Protobuf messages in payloads and metadata."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ if TYPE_CHECKING:
 
 
 def parse_message(message_class: type[Message], data: bytes | memoryview) -> Any:
-    """Return ``data`` as a message; raise DecodeError where it is none."""
+    """Parse ``data`` as a message.
+
+    Raises:
+        DecodeError: the bytes are not such a message.
+    """
     from google.protobuf import message
 
     try:
         return message_class.FromString(bytes(data))
-    except (message.DecodeError, ValueError) as error:  # ValueError: protobuf in pure Python, on text that is no UTF-8
+    except (message.DecodeError, ValueError) as error:  # ValueError: pure-Python protobuf, for text that is not UTF-8
         name = message_class.DESCRIPTOR.full_name.partition(".")[2]  # without the package
-        detail = f"the {len(data)} bytes are no {name}"
+        detail = f"the {len(data)} bytes are not a {name}"
         raise DecodeError(detail) from error

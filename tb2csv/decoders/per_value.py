@@ -1,4 +1,4 @@
-"""Decoding value by value, for what is rare or large enough that no columns are worth the trouble."""
+"""Decode values one by one, for payloads that are rare or large."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Decoded(NamedTuple):
-    """What one value gives: rows without their times, and files by name."""
+    """The result for one value: rows without their times, and files by name."""
 
     rows: Sequence[tuple[Any, ...]]
     files: dict[str, bytes] = {}  # noqa: RUF012 - never changed
@@ -31,10 +31,10 @@ def decode_one_by_one(
     decode: Callable[[Values, int], Decoded],
     part: str = MAIN_PART,
 ) -> Iterator[TablePart | Undecodable]:
-    """Yield the rows that ``decode`` returns for each value, as a rule in one piece.
+    """Yield the rows that ``decode`` returns for each value, usually in one part.
 
-    DecodeError makes a value undecodable.
-    ``schema`` names the columns behind ``wall_time`` and ``step``, which each row is given here.
+    A value for which ``decode`` raises DecodeError is undecodable. ``schema`` has the columns after ``wall_time`` and
+    ``step``, which are added here.
     """
     import polars as pl
 
@@ -63,11 +63,11 @@ def decode_one_by_one(
 
 
 def _check(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, type[pl.DataType]]) -> None:
-    """Raise DecodeError for cells that no column takes, so that one odd value costs no more than itself.
+    """Raise DecodeError for cells that do not fit their column, so that only one value is undecodable.
 
-    Formats of text can hold what tables cannot, such as numbers of any size and half of a surrogate pair.
+    Text formats can hold cells that tables cannot, such as numbers of any size and half of a surrogate pair.
     """
-    for (name, dtype), cells in zip(schema.items(), zip(*rows, strict=True)):  # noqa: B905 - of no rows are no columns
+    for (name, dtype), cells in zip(schema.items(), zip(*rows, strict=True)):  # noqa: B905 - without rows there are no columns
         known = [cell for cell in cells if cell is not None]
         try:
             if dtype.is_numeric():
@@ -80,9 +80,13 @@ def _check(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, type[pl.DataTyp
 
 
 def read_strings(values: Values, row: int) -> list[bytes]:
-    """Return the strings of a string tensor in order, whatever its shape; raise DecodeError for any other value."""
+    """Return the strings of a string tensor of any shape, in order.
+
+    Raises:
+        DecodeError: the value is not a string tensor.
+    """
     array = read_tensor(values, row)
     if array.dtype != object:
-        detail = f"a tensor of {array.dtype} stands where strings should"
+        detail = f"a tensor of {array.dtype} is stored instead of strings"
         raise DecodeError(detail)
     return list(array.reshape(-1))

@@ -1,7 +1,7 @@
 """Precision-recall curves: one row per threshold. Plugin ``pr_curves``.
 
-The value is a tensor ``[6, thresholds]``. The thresholds themselves are not stored; they are evenly spaced from 0 to 1,
-as TensorBoard computes them.
+The value is a tensor ``[6, thresholds]``. The thresholds are not stored; they are evenly spaced from 0 to 1, as
+TensorBoard computes them.
 
 Sources: tensorboard/plugins/pr_curve/metadata.py and pr_curves_plugin.py.
 """
@@ -26,7 +26,7 @@ _ROWS: Final = ("true_positives", "false_positives", "true_negatives", "false_ne
 
 
 class PrCurveDecoder:
-    """``wall_time, step, threshold`` and the six numbers at each."""
+    """``wall_time, step, threshold`` and six numbers for each threshold."""
 
     kind = "pr_curves"
 
@@ -36,7 +36,7 @@ class PrCurveDecoder:
         return dtype_name(form.dtype) if is_curve and is_real(form.dtype) else None
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
-        """Yield a piece for each stack."""
+        """Yield a part for each stack of tensors."""
         import polars as pl
 
         for stack in stacks(values):

@@ -1,4 +1,4 @@
-"""What a decoder is given, and what it gives back: undecoded values in, pieces of tables out."""
+"""The protocol of decoders: undecoded values in, table parts out."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from tb2csv.event_files.values import ValueBlock, ValueSchema
 
-#: The part of a decoder's output that is the table itself; others stand beside it, named after it.
+#: The part that is the table itself; other parts are tables beside it, named after it.
 MAIN_PART: Final = ""
 
-#: Rows of a piece at the most, where one value alone does not have more: it keeps memory bounded.
+#: The maximum number of rows of a part, which bounds memory, unless one value alone has more.
 PART_ROWS: Final = 1 << 20
 
 
@@ -39,10 +39,10 @@ def _loaded_polars() -> None:
 
 
 def load_polars() -> None:
-    """Import polars and what it imports itself at the first frame; every thread must have done so before it decodes.
+    """Import polars and the modules that it loads at the first frame; required before a thread decodes.
 
-    It takes longer than to scan a million values, so it is worth doing meanwhile. polars finds numpy at its first use,
-    and fails where two threads do that at once.
+    The import takes longer than scanning a million values, so it runs during a scan. polars looks for numpy at its
+    first use and fails if two threads do that at once.
     """
     with _LOADING:
         _loaded_polars()
@@ -50,22 +50,26 @@ def load_polars() -> None:
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """How to lay tensors out: see ``tb2csv convert --help``. Raises OptionError for a way that there is not."""
+    """Options for decoders: ``tensors`` is the layout of tensors, one of ``selection.TENSOR_STYLES``.
+
+    Raises:
+        OptionError: there is no such layout.
+    """
 
     tensors: str = TENSOR_STYLES[0]
 
     def __post_init__(self) -> None:
-        """Refuse what there is not."""
+        """Check the options."""
         if self.tensors not in TENSOR_STYLES:
-            message = f"There is no way {self.tensors!r} to lay out tensors; give one of {', '.join(TENSOR_STYLES)}."
+            message = f"Unknown tensor layout {self.tensors!r}; choose from {', '.join(TENSOR_STYLES)}."
             raise OptionError(message)
 
 
 class Values:
-    """Summary values that one decoder turns into rows together: of one series or of several, one after the other.
+    """Summary values that a decoder turns into rows together: values of one series, then of the next.
 
-    The arrays have one element per value, and are gathered when they are asked for. ``ordinal`` counts a value within
-    its series from 0, over all files of the run.
+    The arrays have one element for each value and are gathered on first use. ``ordinal`` is a value's number in its
+    series, from 0, over all files of the run.
     """
 
     def __init__(
@@ -76,7 +80,7 @@ class Values:
         ordinal: Callable[[], npt.NDArray[np.int64]],
         options: DecodeOptions,
     ) -> None:
-        """Stand for the given rows of a block, whose form numbers count in ``forms``."""
+        """Use the given rows of a block; ``forms`` has the value schemas by number."""
         self.block = block
         self.forms = forms
         self.options = options
@@ -89,42 +93,42 @@ class Values:
 
     @functools.cached_property
     def form_id(self) -> npt.NDArray[np.int32]:
-        """The number of each value's form."""
+        """The number of each value's schema."""
         return self._column("form_id")
 
     @functools.cached_property
     def wall_time(self) -> npt.NDArray[np.float64]:
-        """Seconds since the epoch."""
+        """The wall times in seconds since the epoch."""
         return self._column("wall_time")
 
     @functools.cached_property
     def step(self) -> npt.NDArray[np.int64]:
-        """The step that the value was written for."""
+        """The steps."""
         return self._column("step")
 
     @functools.cached_property
     def scalar(self) -> npt.NDArray[np.float64]:
-        """The number of a scalar; NaN where it is in the payload."""
+        """The numbers of scalars; NaN for values with a payload."""
         return self._column("scalar")
 
     @functools.cached_property
     def payload_start(self) -> npt.NDArray[np.int64]:
-        """Where the payload starts in the block's buffer."""
+        """The positions of the payloads in the block's buffer."""
         return self._column("payload_offset") - self.block.base
 
     @functools.cached_property
     def payload_length(self) -> npt.NDArray[np.int32]:
-        """Bytes of the payload."""
+        """The lengths of the payloads in bytes."""
         return self._column("payload_length")
 
     @functools.cached_property
     def ordinal(self) -> npt.NDArray[np.int64]:
-        """The number of the value in its series, from 0."""
+        """The numbers of the values in their series, from 0."""
         return self._ordinal()
 
     @functools.cached_property
     def log_order(self) -> npt.NDArray[np.int64]:
-        """The values in the order of the log, where those of several series alternate."""
+        """The positions of the values in the order of the log, in which series alternate."""
         return np.argsort(self._rows)
 
     def __len__(self) -> int:
@@ -132,7 +136,7 @@ class Values:
         return len(self._rows)
 
     def form(self, row: int) -> ValueSchema:
-        """Return the form of one value."""
+        """Return the schema of one value."""
         return self.forms[int(self.block.columns.form_id[self._rows[row]])]
 
     def payload(self, row: int) -> memoryview:
@@ -141,7 +145,7 @@ class Values:
         return self.block.buffer[start : start + int(self.payload_length[row])]
 
     def content(self, row: int) -> memoryview:
-        """Return what the plugin keeps in the metadata of one value, without a copy."""
+        """Return the plugin content of one value, without a copy."""
         if self.form(row).kind == ValueKind.PLUGIN_CONTENT:
             return self.payload(row)
         place = self._content_places[row] if self.block.columns.has_contents else -1
@@ -159,7 +163,7 @@ class Values:
 
     @functools.cached_property
     def _content_places(self) -> npt.NDArray[np.int64]:
-        """The number of each value's content among those of the block; -1 for a value without."""
+        """The number of each value's content among the contents of the block; -1 for a value without content."""
         places = np.full(len(self.block), -1)
         places[self._contents["row"]] = np.arange(len(self._contents))
         return places[self._rows]
@@ -174,7 +178,7 @@ class Values:
 
 
 class StoredFile(NamedTuple):
-    """Bytes to be stored beside the table of the value ``row``, under the name that the ``path`` column gives."""
+    """A file of the value ``row``, stored beside its table under the name in the ``path`` column."""
 
     row: int
     name: str
@@ -183,18 +187,18 @@ class StoredFile(NamedTuple):
 
 @dataclass(frozen=True)
 class TablePart:
-    """Rows of a table, made of the values ``start`` to ``stop``, of which value ``start + i`` gave ``counts[i]``."""
+    """Rows of a table, decoded from the values ``start`` to ``stop``; value ``start + i`` gave ``counts[i]`` rows."""
 
     frame: pl.DataFrame
     start: int
     stop: int
-    #: Rows per value; one number where every value gave as many.
+    #: The number of rows of each value; one number if it is the same for all values.
     counts: npt.NDArray[np.int64] | int
     part: str = MAIN_PART
     files: tuple[StoredFile, ...] = ()
-    #: The kind of a part that is a table of its own kind; empty where it is the decoder's.
+    #: The kind of the part's table if it differs from the decoder's; else empty.
     kind: str = ""
-    #: Whether the rows are not a run's, but part of one table of the whole log directory.
+    #: Whether the rows belong to a table of the whole log directory, and not to a table of the run.
     is_gathered: bool = False
 
     @functools.cached_property
@@ -203,7 +207,7 @@ class TablePart:
         return self.frame.schema
 
     def row_bounds(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return at which row of the frame each of the given values starts; ``stop`` gives the frame's end."""
+        """Return the first row of the frame of each of the given values; for ``stop``, the length of the frame."""
         inside = np.clip(values, self.start, self.stop) - self.start
         if isinstance(self.counts, int):
             return inside * self.counts
@@ -216,21 +220,21 @@ class Undecodable(NamedTuple):
 
     row: int
     detail: str
-    #: What is kept of it: the value's payload where this is None.
+    #: The bytes to keep; None keeps the value's payload.
     payload: bytes | None = None
 
 
 class Decoder(Protocol):
     """Turns the values of one plugin into tables."""
 
-    #: The family of tables that it makes.
+    #: The kind of its tables.
     kind: str
 
     def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
-        """Return what the table's columns depend on, or None where values of this form are not for this decoder.
+        """Return what the columns depend on, or None if this decoder does not take values of this schema.
 
-        Values with one signature share a table, and may be decoded together with those of other series.
+        Values with the same signature share a table and may be decoded together with values of other series.
         """
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
-        """Yield the rows of the values, in their order, in one piece or in several."""
+        """Yield the rows of the values, in their order, in one part or in several."""

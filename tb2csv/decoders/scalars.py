@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 
 class ScalarDecoder:
-    """``wall_time, step, value``, the value in the type that it has on disk."""
+    """``wall_time, step, value``; the value keeps its type on disk."""
 
     kind = "scalars"
 
     def __init__(self, *, any_rank: bool = False) -> None:
-        """Take numbers of rank 0 only, or with ``any_rank`` every tensor of one number."""
+        """Take numbers of rank 0 only, or with ``any_rank`` every tensor with one element."""
         self._any_rank = any_rank
 
     def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
-        """Return the dtype of one number."""
+        """Return the dtype of a single number."""
         if form.kind == ValueKind.SIMPLE_VALUE:
             return "float32"
         is_one = form.shape == () or (self._any_rank and form.shape is not None and set(form.shape) == {1})
@@ -51,14 +51,14 @@ class ScalarDecoder:
 
 
 def _decode(values: Values, start: int) -> Iterator[TablePart | Undecodable]:
-    """Yield one piece of values, of which the first is number ``start`` of all."""
+    """Yield one part for ``values``; the first is value ``start`` of all."""
     import polars as pl
 
     numbers: npt.NDArray[Any] = values.scalar
     counts: npt.NDArray[np.int64] | int = 1
     rows: Any = slice(None)
     dtype = storable(np.empty(0, _dtype(values.form(0)))).dtype
-    indirect = np.flatnonzero(values.payload_length)  # their number is not in the scalar column
+    indirect = np.flatnonzero(values.payload_length)  # the number is in the payload
     if indirect.size:
         numbers = np.zeros(len(values), dtype)
         direct = values.payload_length == 0

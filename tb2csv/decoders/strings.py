@@ -1,7 +1,7 @@
-"""Tensors of strings: text as it is, anything else as base64. Plugin ``text``, and the last resort for all others.
+"""Tensors of strings: text, or other bytes as base64. Plugin ``text``, and the fallback for all other values.
 
-Strings of no plugin are text if they are UTF-8. That is decided once for all values of one form, by the first of them:
-a later value that is not UTF-8 is undecodable, as it is for the plugin ``text``.
+Strings without a plugin are text if they are UTF-8. The first value of a schema decides for all of them: a later value
+that is not UTF-8 is undecodable, as it is for the plugin ``text``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class TextDecoder:
-    """``wall_time, step, [i0 …,] text``, one row for each string of the tensor."""
+    """``wall_time, step, [i0 …,] text``: one row for each string of the tensor."""
 
     kind = "text"
 
@@ -37,15 +37,15 @@ class TextDecoder:
         return _rank(form) if is_string(form.dtype) else None
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
-        """Yield a piece for each stack; a value with a string that is no UTF-8 is undecodable."""
+        """Yield a piece for each stack; a value with a string that is not UTF-8 is undecodable."""
         for stretch in stretches(stacks(values, _read_text)):
             yield stretch if isinstance(stretch, Undecodable) else _piece(values, stretch, "text", str)
 
 
 class BlobDecoder:
-    """``wall_time, step, [i0 …,] data``, the data in base64: what no other decoder takes, one row for each string.
+    """``wall_time, step, [i0 …,] data``, the data in base64: one row for each string that no other decoder takes.
 
-    Values that hold no tensor make one row of their payload; values that are all metadata, of their plugin content.
+    A value without a tensor gives one row with its payload; a value with metadata only, its plugin content.
     """
 
     kind = "blobs"
@@ -60,14 +60,14 @@ class BlobDecoder:
             if isinstance(stretch, Undecodable):
                 yield stretch
             elif stretch[0].array.dtype != object:
-                detail = f"no table is defined for a {stretch[0].array.dtype} tensor of no known type"
+                detail = f"no table is defined for a {stretch[0].array.dtype} tensor of an unknown type"
                 yield from (Undecodable(row, detail) for row in range(stretch[0].start, stretch[-1].stop))
             else:
                 yield _piece(values, stretch, "data", encode_cell)
 
 
 def encode_cell(data: bytes | memoryview) -> str:
-    """Return bytes as a table's cell."""
+    """Return bytes as a cell of a table."""
     return base64.b64encode(data).decode("ascii")
 
 
@@ -84,7 +84,7 @@ def _text(string: bytes) -> str:
     try:
         return string.decode("utf-8")
     except UnicodeDecodeError as error:
-        detail = f"a text is no UTF-8: {error.reason} at byte {error.start}"
+        detail = f"a text is not UTF-8: {error.reason} at byte {error.start}"
         raise DecodeError(detail) from error
 
 
@@ -92,7 +92,7 @@ def _read_text(values: Values, row: int) -> npt.NDArray[Any]:
     """Return a value's strings as text."""
     array = read_tensor(values, row)
     if array.dtype != object:
-        detail = f"a tensor of {array.dtype} stands where strings should"
+        detail = f"a tensor of {array.dtype} is stored instead of strings"
         raise DecodeError(detail)
     texts = np.empty(array.size, object)
     texts[:] = [_text(string) for string in array.reshape(-1)]
@@ -104,7 +104,7 @@ def _rank(form: ValueSchema) -> str:
 
 
 def _read_blob(values: Values, row: int) -> npt.NDArray[Any]:
-    """Return a value's tensor, or its payload where it holds none."""
+    """Return a value's tensor, or its payload if it has no tensor."""
     if values.form(row).kind in (ValueKind.TENSOR_CONTENT, ValueKind.TENSOR_PROTO):
         return read_tensor(values, row)
     return np.array(bytes(values.payload(row)), object)

@@ -1,4 +1,4 @@
-"""Tensor payloads as numpy arrays, many of one form at a time."""
+"""Tensor payloads as numpy arrays, many values of one schema at a time."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     _Reader = Callable[[Values, int], npt.NDArray[Any]]
 
 
-#: Dimensions of a tensor at the most: one less than numpy has had since its first version, as a stack takes one more.
+#: The maximum number of dimensions of a tensor: one fewer than in every numpy version, because a stack adds one.
 _MAX_RANK: Final = 31
 
 
 class Stack(NamedTuple):
-    """The tensors of the values ``start`` to ``stop``: they have one dtype and shape; axis 0 counts the values."""
+    """The tensors of the values ``start`` to ``stop``, of one dtype and shape; axis 0 is the value."""
 
     start: int
     stop: int
@@ -37,10 +37,10 @@ class Stack(NamedTuple):
 
 
 def stacks(values: Values, read: _Reader | None = None) -> Iterator[Stack | Undecodable]:
-    """Yield the tensors of all values in order, as many together as have one form and fit into a piece.
+    """Yield the tensors of all values in order, stacked as far as they share a schema and fit into a part.
 
-    Strings are ``bytes`` objects. What cannot be decoded is yielded as such, and interrupts its stack. ``read`` reads
-    a value that needs to be read alone; ``read_tensor`` does where it is None.
+    Strings are ``bytes`` objects. An undecodable value is yielded as such, between two stacks. ``read`` reads a value
+    that cannot be read with others, ``read_tensor`` by default.
     """
     changes = np.flatnonzero(np.diff(values.form_id)) + 1
     bounds = [0, *changes.tolist(), len(values)]
@@ -52,9 +52,9 @@ def stacks(values: Values, read: _Reader | None = None) -> Iterator[Stack | Unde
 
 
 def stretches(stacked: Iterator[Stack | Undecodable]) -> Iterator[list[Stack] | Undecodable]:
-    """Join stacks that follow one another and differ in their shapes alone, up to the rows of a piece.
+    """Join consecutive stacks that differ in shape only, up to the rows of a part.
 
-    A frame and its writing cost much more than a value that is a stack of its own, as in a series of changing shapes.
+    In a series of changing shapes each value is a stack, and making and writing a frame costs much more than a value.
     """
     joined: list[Stack] = []
     rows = 0
@@ -77,7 +77,7 @@ def _fits(stack: Stack, other: Stack, rows: int) -> bool:
 
 
 def element_columns(values: Values, stretch: list[Stack], begin: int, end: int) -> dict[str, npt.NDArray[Any]]:
-    """Return the times and the indices of the elements ``begin`` to ``end`` of each tensor, one after the other."""
+    """Return the times and the indices of the elements ``begin`` to ``end`` of all tensors, concatenated."""
     counts = element_counts(stretch, begin, end)
     indices: list[list[npt.NDArray[np.int64]]] = [[] for _ in range(stretch[0].array.ndim - 1)]
     for start, _, array in stretch:
@@ -111,7 +111,7 @@ def _stack(values: Values, form: ValueSchema, start: int, stop: int, read: _Read
         if (values.payload_length[start:stop] == size).all():
             try:
                 flat = decode_content(_joined_payloads(values, start, stop, size), form.dtype)
-            except DecodeError:  # of one value among them: which, is found out one by one
+            except DecodeError:  # one of the values is broken: read them one by one
                 pass
             else:
                 yield Stack(start, stop, flat.reshape(stop - start, *shape))
@@ -120,14 +120,14 @@ def _stack(values: Values, form: ValueSchema, start: int, stop: int, read: _Read
 
 
 def _joined_payloads(values: Values, start: int, stop: int, size: int) -> memoryview:
-    """Return the payloads of a stretch of values, of ``size`` bytes each, one behind the other.
+    """Return the payloads of a stretch of values, of ``size`` bytes each, concatenated.
 
-    No Python object is made for each: thousands of them would have the garbage collector look at all there are.
+    No Python object is made for a payload: thousands of objects would start the garbage collector.
     """
     if not size:
         return memoryview(b"")
     buffer = values.block.buffer
-    # Overlapping views: windows[i] are the bytes from i on.
+    # Overlapping views: windows[i] is the bytes from i.
     windows = np.ndarray((len(buffer) - size + 1,), f"V{size}", buffer, 0, (1,))
     joined: memoryview = windows[values.payload_start[start:stop]].view(np.uint8).data
     return joined
@@ -153,15 +153,17 @@ def _stack_one_by_one(values: Values, start: int, stop: int, read: _Reader) -> I
 
 
 def _goes_with(array: npt.NDArray[Any], alike: list[npt.NDArray[Any]]) -> bool:
-    """Say whether a tensor can be stacked on others; of a form without a shape, how large they are shows here only."""
+    """Return whether a tensor can be stacked on others; without a shape in the schema, its size is known only here."""
     is_alike = array.shape == alike[0].shape and array.dtype == alike[0].dtype
     return is_alike and (len(alike) + 1) * array.size <= PART_ROWS
 
 
 def read_tensor(values: Values, row: int) -> npt.NDArray[Any]:
-    """Return the tensor of one value; raise DecodeError where it holds none, or not what it says.
+    """Return the tensor of one value.
 
-    Several elements without a shape are not what it says: a form without a shape is that of a single one.
+    Raises:
+        DecodeError: the value does not hold a tensor, or the tensor does not match its schema, such as several elements
+            without a shape, which means a single element.
     """
     form = values.form(row)
     payload = bytes(values.payload(row))
@@ -183,7 +185,7 @@ def read_tensor(values: Values, row: int) -> npt.NDArray[Any]:
 
 
 def _tensor_proto(form: ValueSchema, content: bytes) -> bytes:
-    """Return the TensorProto that a form and its content come from: odd contents go the long way, like any other."""
+    """Return the TensorProto of a schema and its content, so that unusual contents are read like any other."""
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
     proto = TensorProto(dtype=form.dtype, tensor_content=content)
@@ -197,10 +199,10 @@ def _tensor_proto(form: ValueSchema, content: bytes) -> bytes:
 
 
 def is_real(dtype: int) -> bool:
-    """Say whether one column can hold the values of a dtype: those of complex numbers take two."""
+    """Return whether one column can hold the values of a dtype; complex numbers take two."""
     return is_numeric(dtype) and not dtype_name(dtype).startswith("complex")
 
 
 def storable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return numbers in a type that tables have: a float16 becomes the same number as float32."""
+    """Return numbers in a type that tables have; float16 becomes float32 without a change of value."""
     return array.astype(np.float32) if array.dtype == np.float16 else array

@@ -1,4 +1,4 @@
-"""Tensors of numbers, in one of four styles. Any plugin's tensors come here that no other decoder takes."""
+"""Tensors of numbers, in one of four styles: the fallback for tensors that no other decoder takes."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from tb2csv.decoders.protocol import DecodeOptions, Values
     from tb2csv.event_files.values import ValueSchema
 
-#: The widest row of the ``wide`` style, which is also what a spreadsheet takes; larger tensors keep a row per element.
+#: The widest row of the ``wide`` style, as spreadsheets have; larger tensors keep a row per element.
 MAX_WIDE_ELEMENTS: Final = 16_000
-#: So do those of more dimensions, for in this style a table's name may have to tell them all.
+#: Tensors with more dimensions also do: in this style a table's name may need all sizes.
 MAX_WIDE_RANK: Final = 8
 
 _TENSOR_KINDS: Final = (ValueKind.SCALAR_TENSOR, ValueKind.TENSOR_CONTENT, ValueKind.TENSOR_PROTO)
 
 
 class TensorDecoder:
-    """``wall_time, step, i0 … ik, value``, or what ``DecodeOptions.tensors`` asks for instead.
+    """``wall_time, step, i0 … ik, value``, or the layout of ``DecodeOptions.tensors``.
 
     Complex numbers take two columns, ``real`` and ``imag``.
     """
@@ -42,19 +42,19 @@ class TensorDecoder:
         self.kind = kind
 
     def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
-        """Return what the columns depend on: the style and, according to it, the dtype, the rank or the shape."""
+        """Return the style and, depending on it, the dtype, the rank or the shape."""
         if form.kind not in _TENSOR_KINDS or not is_numeric(form.dtype):
             return None
         style = _style(form, options)
         if style == "elements":
-            # Of unknown rank: what there is, as a vector.
+            # A tensor of unknown rank becomes a vector.
             return f"{dtype_name(form.dtype)}-rank{1 if form.shape is None else len(form.shape)}"
         if style == "wide":
             return "-".join([dtype_name(form.dtype), *map(str, form.shape or ())])
         return style
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
-        """Yield the tensors a stack at a time; one that is larger than a piece is cut."""
+        """Yield the tensors a stack at a time; a tensor larger than a part is split."""
         layout = _LAYOUTS[_style(values.form(0), values.options)]
         for stretch in stretches(stacks(values)):
             if isinstance(stretch, Undecodable):
@@ -78,7 +78,7 @@ def _elements(values: Values, stretch: list[Stack]) -> Iterator[TablePart]:
 
     flat = [stack.array.reshape(len(stack.array), math.prod(stack.array.shape[1:])) for stack in stretch]
     largest = max(array.shape[1] for array in flat)
-    for begin in range(0, max(largest, 1), PART_ROWS):  # more than once only for a tensor alone
+    for begin in range(0, max(largest, 1), PART_ROWS):  # more than once only for a large tensor
         end = begin + PART_ROWS
         columns = element_columns(values, stretch, begin, end)
         parts = [array[:, begin:end].reshape(-1) for array in flat]
@@ -88,7 +88,7 @@ def _elements(values: Values, stretch: list[Stack]) -> Iterator[TablePart]:
 
 
 def _by_stack(layout: Callable[[Values, Stack], TablePart]) -> Callable[[Values, list[Stack]], Iterator[TablePart]]:
-    """Return a layout of stacks that do not share a piece."""
+    """Return a layout in which each stack has a part of its own."""
     return lambda values, stretch: (layout(values, stack) for stack in stretch)
 
 
@@ -119,7 +119,7 @@ def _files(values: Values, stack: Stack) -> TablePart:
     return _piece(columns, stack, tuple(files))
 
 
-#: The styles by the name that DecodeOptions.tensors and the command line give them.
+#: The layouts of tensors, by the names in DecodeOptions.tensors and on the command line.
 _LAYOUTS: Final[dict[str, Callable[[Values, list[Stack]], Iterator[TablePart]]]] = dict(
     zip(TENSOR_STYLES, (_elements, _by_stack(_wide), _by_stack(_encoded), _by_stack(_files)), strict=True)
 )
@@ -142,7 +142,7 @@ def _array_columns(values: Values, stack: Stack) -> dict[str, Any]:
 
 
 def number_columns(name: str, numbers: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-    """Return the column of these numbers; complex ones take two."""
+    """Return a column of these numbers; complex numbers take two columns."""
     if np.iscomplexobj(numbers):
         suffix = name.removeprefix("value")
         return {
@@ -153,7 +153,7 @@ def number_columns(name: str, numbers: npt.NDArray[Any]) -> dict[str, npt.NDArra
 
 
 def _piece(columns: dict[str, Any], stack: Stack, files: tuple[StoredFile, ...] = ()) -> TablePart:
-    """Return a row for each tensor."""
+    """Return a part with one row for each tensor."""
     import polars as pl
 
     return TablePart(pl.DataFrame(columns), stack.start, stack.stop, 1, files=files)
