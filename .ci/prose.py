@@ -48,9 +48,7 @@ def main() -> int:
     """Check the checkout that this file is in; arguments narrow the check to files or folders."""
     root = Path(__file__).resolve().parent.parent
     chosen = [Path(each).resolve() for each in sys.argv[1:]] or [root]
-    texts = [
-        text for text in prose_of(root) if any(text.path == each or each in text.path.parents for each in chosen)
-    ]
+    texts = [text for text in prose_of(root) if any(text.path == each or each in text.path.parents for each in chosen)]
     faults = 0
     for pattern, instead in BANNED.items():
         for path, line, words in texts:

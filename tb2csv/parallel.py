@@ -113,10 +113,10 @@ def map_runs(
     """Return ``work(run, on_bytes)`` for every run, in the order of the runs.
 
     ``warm_up`` is called in this thread once the others are at work.
-    ``on_bytes`` is told of bytes as they are passed; what a worker calls instead also ends it where another failed.
+    ``on_bytes`` is called with the number of bytes read since the last call; what a worker calls instead also ends it where another failed.
     A worker may call that with 0 to be ended sooner.
 
-    Where several runs fail before all have ended, the error of the first of them is raised.
+    If several runs fail before all have ended, the error of the first of them is raised.
     """
     if workers is not None and workers < 1:
         message = f"workers is {workers}; give at least 1, or None for one for each processor."

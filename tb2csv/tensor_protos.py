@@ -5,9 +5,9 @@ little-endian bytes (``tensor_content``) or the entries of a repeated field (``f
 says for each dtype how its bytes are stored, which fields hold it, and how it becomes something numpy knows. What numpy
 lacks is widened exactly: bfloat16 and the 8- and 4-bit floats to float32, the 4- and 2-bit integers to 8 bits.
 
-Where the shape has room for more elements than the fields hold, TensorFlow's readers (``Tensor::FromProto`` in C++ and
-``tf.make_ndarray``, which agree) repeat the last value, or fill with zeros or empty strings where there is none; so do
-we. Where they would drop or change what a writer stored, we do not follow: it is decoded as it was meant, or refused.
+If the shape has room for more elements than the fields hold, TensorFlow's readers (``Tensor::FromProto`` in C++ and
+``tf.make_ndarray``, which agree) repeat the last value, or fill with zeros or empty strings if there is none; so do
+we. If they would drop or change what a writer stored, we do not follow: it is decoded as it was meant, or refused.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _halves(entries: Sequence[Any], dtype: _Dtype) -> _Array:
     """Decode half_val: 16-bit patterns from TensorFlow, but float32 patterns (as signed integers) from PyTorch.
 
     Of all float16 and bfloat16 values only 0 has a float32 pattern that fits 16 bits, so one entry that does not tells
-    for the whole tensor; where there is none, the entries are 16-bit patterns, or zeros, which are the same in both.
+    for the whole tensor; if there is none, the entries are 16-bit patterns, or zeros, which are the same in both.
     """
     patterns = np.fromiter(entries, np.int64, len(entries)).astype(np.uint32)
     if patterns.max(initial=0) < 1 << 16:
@@ -164,12 +164,12 @@ def _base(dtype: int) -> int:
 
 
 def is_numeric(dtype: int) -> bool:
-    """Say whether the enum number ``dtype`` is of numbers or bools; strings, resources and variants are neither."""
+    """Return whether the enum number ``dtype`` is of numbers or bools; strings, resources and variants are neither."""
     return _base(dtype) in _NUMERIC
 
 
 def is_string(dtype: int) -> bool:
-    """Say whether the enum number ``dtype`` is of strings of bytes."""
+    """Return whether the enum number ``dtype`` is of strings of bytes."""
     return _base(dtype) == _STRING
 
 
@@ -226,7 +226,7 @@ def decode_tensor(proto: bytes) -> _Array:
 
     try:
         message = TensorProto.FromString(proto)
-    except (ProtobufError, ValueError) as error:  # ValueError: protobuf in pure Python, on text that is no UTF-8
+    except (ProtobufError, ValueError) as error:  # ValueError: protobuf in pure Python, on text that is not UTF-8
         reason = f"The {len(proto)} bytes of a tensor are not in the format of a TensorProto ({error})."
         raise DecodeError(reason) from error
     content = message.tensor_content  # counts before the fields, as in TensorFlow

@@ -520,7 +520,9 @@ def test_messages_that_are_none_are_kept(implementation: str, tmp_path: Path) ->
     assert package["tb2csv"]["values_written"] == len(NO_MESSAGES)
     details = {each["run"]: each["detail"] for each in package["tb2csv"]["undecodable"]}
     assert details.keys() == NO_MESSAGES.keys()
-    assert all(re.match(r"the \d+ bytes (of metadata )?are not an? \w+", detail) for detail in details.values()), details
+    assert all(re.match(r"the \d+ bytes (of metadata )?are not an? \w+", detail) for detail in details.values()), (
+        details
+    )
 
 
 def test_raw_bytes_of_what_cannot_be_decoded_are_all_there(tmp_path: Path) -> None:

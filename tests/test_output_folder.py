@@ -161,7 +161,7 @@ def test_an_empty_folder_is_taken(logdir: Path, out: Path) -> None:
 def test_a_folder_that_is_not_empty_is_refused(logdir: Path, out: Path) -> None:
     out.mkdir()
     (out / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match="is not empty; give another folder, or overwrite=True"):
+    with pytest.raises(OutputError, match="is not empty; choose another folder, or overwrite=True"):
         tb2csv.convert(logdir, out)
     assert tree(out) == {"notes.txt": b"mine"}
     assert beside(out) == []
@@ -170,14 +170,14 @@ def test_a_folder_that_is_not_empty_is_refused(logdir: Path, out: Path) -> None:
 def test_a_file_is_refused(logdir: Path, out: Path) -> None:
     out.write_text("mine")
     for overwrite in (False, True):
-        with pytest.raises(OutputError, match="is a file; give a folder"):
+        with pytest.raises(OutputError, match="is a file"):
             tb2csv.convert(logdir, out, overwrite=overwrite)
     assert out.read_text() == "mine"
 
 
 def test_a_place_below_a_file_is_refused(logdir: Path, out: Path) -> None:
     out.write_text("mine")
-    with pytest.raises(OutputError, match="No folder can be made in"):
+    with pytest.raises(OutputError, match="A folder cannot be created in"):
         tb2csv.convert(logdir, out / "below")
     assert out.read_text() == "mine"
 
@@ -236,13 +236,13 @@ def test_a_link_leads_to_a_folder_that_is_made(logdir: Path, out: Path) -> None:
 
 def test_a_link_to_itself_is_refused(logdir: Path, out: Path) -> None:
     out.symlink_to(out.name)
-    with pytest.raises(OutputError, match="is a link that leads nowhere; remove it"):
+    with pytest.raises(OutputError, match="is a broken link"):
         tb2csv.convert(logdir, out)
     assert beside(out) == []
 
 
 def test_a_place_that_the_file_system_refuses(logdir: Path, out: Path) -> None:
-    with pytest.raises(OutputError, match=r"a cannot be the folder of the tables \(.*\); give another one"):
+    with pytest.raises(OutputError, match=r"a cannot be used as the output folder"):
         tb2csv.convert(logdir, out.with_name("a" * 300))
 
 
@@ -299,7 +299,7 @@ def test_a_conversion_with_foreign_files_is_not_replaced(logdir: Path, out: Path
     before = tree(out)
     with pytest.raises(OutputError) as caught:
         tb2csv.convert(logdir, out, overwrite=True)
-    assert f"it holds {foreign}, which tb2csv did not write" in str(caught.value)
+    assert f"it contains {foreign}, which tb2csv did not write" in str(caught.value)
     assert tree(out) == before
 
 
@@ -310,7 +310,7 @@ def test_a_folder_that_no_conversion_made_is_not_replaced(logdir: Path, out: Pat
     out.mkdir()
     (out / "datapackage.json").write_bytes(manifest)
     (out / "data.csv").write_text("mine")
-    with pytest.raises(OutputError, match=r"is not replaced, for it holds .*, which tb2csv did not write"):
+    with pytest.raises(OutputError, match=r"is not replaced, because it contains .*, which tb2csv did not write"):
         tb2csv.convert(logdir, out, overwrite=True)
     assert (out / "data.csv").read_text() == "mine"
 
@@ -325,11 +325,11 @@ def test_an_error_keeps_the_earlier_conversion(logdir: Path, out: Path, monkeypa
     assert beside(out) == []
 
 
-def fill(out: Path, *, warm_up: Callable[[], object] = lambda: None) -> None:
+def fill(out: Path, *, at_the_end: Callable[[], object] = lambda: None) -> None:
     """Replace an earlier conversion, if there is one."""
     with OutputFolder(out, overwrite=True) as folder:
         folder.append(FILE, b"new")
-        warm_up()
+        at_the_end()
 
 
 @pytest.mark.parametrize("error", [OSError(16, "Device or resource busy"), KeyboardInterrupt(), SystemExit(143)])
@@ -360,7 +360,7 @@ def test_what_appeared_in_the_meantime_is_not_replaced(out: Path) -> None:
         (out / "notes.txt").write_text("mine")
 
     with pytest.raises(OutputError):
-        fill(out, warm_up=appear)
+        fill(out, at_the_end=appear)
     assert tree(out) == {"notes.txt": b"mine"}
     assert beside(out) == []
 
@@ -415,14 +415,14 @@ def test_the_current_folder_is_not_replaced(
     tb2csv.convert(logdir, out)
     before = tree(out)
     monkeypatch.chdir(out if place == "." else out / "run0")
-    with pytest.raises(OutputError, match="holds the current folder"):
+    with pytest.raises(OutputError, match="contains the current directory"):
         tb2csv.convert(logdir, place, overwrite=True)
     assert tree(out) == before
     monkeypatch.chdir(out.parent)
     empty = out.parent / "empty"
     empty.mkdir()
     monkeypatch.chdir(empty)
-    with pytest.raises(OutputError, match="holds the current folder"):
+    with pytest.raises(OutputError, match="contains the current directory"):
         tb2csv.convert(logdir, ".")
     assert empty.samefile(Path.cwd())
 
@@ -540,7 +540,7 @@ def test_there_is_at_least_one_worker(logdir: Path, out: Path, workers: int) -> 
 
 
 def test_a_style_of_tensors_that_is_none(logdir: Path, out: Path) -> None:
-    with pytest.raises(tb2csv.Tb2csvError, match="'bogus'.* elements, wide, base64, npy"):
+    with pytest.raises(tb2csv.Tb2csvError, match=r"'bogus'.* elements, wide, base64, npy"):
         tb2csv.convert(logdir, out, tensors="bogus")
     assert not out.exists()
 

@@ -613,8 +613,8 @@ def test_the_kind_is_the_first_that_is_there(tmp_path: Path, capsys: pytest.Capt
         (["-o", "p.png", "--tag", "los"], 1, "No tag matches 'los'; the nearest are 'loss'"),
         (["-o", "p.png", "--tag", "notes*"], 1, "is of the kind text, of which there are no pictures"),
         (["-o", "p.png", "--min-step", "1000"], 1, "No rows are left after selecting steps"),
-        (["-o", "there.png"], 1, "there.png exists already; give another name, or --overwrite to replace it."),
-        (["-o", "no/where.png"], 1, "No file can be made in no"),
+        (["-o", "there.png"], 1, "there.png exists already; choose another name, or --overwrite to replace it."),
+        (["-o", "no/where.png"], 1, "A file cannot be created in no"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_in_a_sentence(

@@ -30,7 +30,7 @@ class TensorDifference:
 
     ``status`` is ``same``, ``changed``, ``only in A``, ``only in B``, or says how shape or dtype differ; a value that
     has no form in a table is ``not compared``, and its ``dtype`` is the type that it has. The largest
-    absolute and relative differences are None where the elements are no numbers; relative to A's element, and
+    absolute and relative differences are None if the elements are no numbers; relative to A's element, and
     infinite where that is 0. ``max_ulps`` counts the numbers of the dtype between two floats, None for other dtypes.
     NaNs with the same bits are equal; a number and a NaN differ by infinity.
     """
@@ -55,7 +55,7 @@ def diff_states(first: Any, second: Any) -> list[TensorDifference]:
     """Compare two states: live objects, model files or CSV files, in any combination.
 
     Tensors are matched as they are when a state is restored. Returns a difference for each, in the order of the first,
-    then what only the second has, then the values of both that cannot be compared. Raises StateError where one of them
+    then what only the second has, then the values of both that cannot be compared. Raises StateError if one of them
     cannot be read.
     """
     one, other = state_of(first), state_of(second)
@@ -145,7 +145,7 @@ def _wide(values: npt.NDArray[Any], dtype: Dtype) -> npt.NDArray[np.float64]:
 
 
 def _largest_ulps(x: npt.NDArray[Any], y: npt.NDArray[Any], dtype: Dtype) -> int:
-    """Return how many numbers of the dtype lie between two of them at the most; -0.0 and 0.0 are one place apart."""
+    """Return how many numbers of the dtype lie between two of them at most; -0.0 and 0.0 are one place apart."""
     bits = np.dtype(dtype.bits)
     width = 8 * bits.itemsize
     sign, largest = np.uint64(1 << (width - 1)), np.uint64((1 << width) - 1)

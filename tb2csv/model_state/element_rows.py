@@ -89,7 +89,7 @@ def _strings(values: npt.NDArray[Any]) -> pl.Series:
 
 
 class ElementRows:
-    """The state in a table of this sort; a tensor's rows are parsed when its bytes are asked for."""
+    """The state in a table of this sort; a tensor's rows are parsed when its bytes are requested."""
 
     def __init__(self, path: Path) -> None:
         """Find the tensors of a file and their shapes; raises StateError where it is no such table."""
@@ -215,7 +215,7 @@ class ElementRows:
 
 
 def _row_end(block: bytes) -> int:
-    """Return where the last whole row of a block ends; 0 where there is none."""
+    """Return where the last whole row of a block ends; 0 if there is none."""
     end = block.rfind(b"\n") + 1
     while end and block.count(b'"', 0, end) % 2:  # this line feed is within quotes
         end = block.rfind(b"\n", 0, end - 1) + 1
@@ -223,7 +223,7 @@ def _row_end(block: bytes) -> int:
 
 
 def _places(index: pl.Series, rank: int) -> pl.DataFrame:
-    """Return the numbers of each index in a column each; null where there is none."""
+    """Return the numbers of each index in a column each; null if there is none."""
     import polars as pl
 
     return index.str.split_exact(",", rank - 1).struct.unnest().select(pl.all().cast(pl.Int64, strict=False))

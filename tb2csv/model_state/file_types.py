@@ -128,7 +128,7 @@ def _is_safetensors(look: Look) -> bool:
 
 
 def _is_checkpoint(look: Look) -> bool:
-    """Say whether it is a SavedModel, a folder of checkpoints, or one checkpoint by its prefix or its index."""
+    """Return whether it is a SavedModel, a folder of checkpoints, or one checkpoint by its prefix or its index."""
     if look.entries:
         return bool({"variables", "saved_model.pb", "checkpoint"} & look.entries)
     is_index = look.last == b"\x57\xfb\x80\x8b\x24\x75\x47\xdb" if look.is_file else False  # of a table of LevelDB
@@ -140,13 +140,13 @@ CHECKPOINT_DATA: Final = re.compile(r"\.data-\d{5}-of-\d{5}")
 
 
 def _is_onnx(look: Look) -> bool:
-    """Say whether it begins with the version of ONNX, and then names its producer, its operators or its graph."""
+    """Return whether it begins with the version of ONNX, and then names its producer, its operators or its graph."""
     start = look.start
     return len(start) > 2 and start[0] == 0x08 and 3 <= start[1] < 0x20 and start[2] in {0x12, 0x3A, 0x42}
 
 
 def _is_msgpack(look: Look) -> bool:
-    """Say whether it begins with a map of MessagePack whose first key is text."""
+    """Return whether it begins with a map of MessagePack whose first key is text."""
     start = look.start
     head = 1 if b"\x81" <= start[:1] <= b"\x8f" else {b"\xde": 3, b"\xdf": 5}.get(start[:1], 0)
     if not head:

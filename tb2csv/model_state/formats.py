@@ -99,7 +99,7 @@ def _is_readable(place: Path) -> bool:
 
 
 def needs_tensorflow(path: str | os.PathLike[str]) -> bool:
-    """Say whether a file is read with the help of TensorFlow."""
+    """Return whether a file is read with the help of TensorFlow."""
     found = type_of(Path(path))
     return found is not None and found[1].needs_tensorflow
 
@@ -118,14 +118,14 @@ def read_table(path: str | os.PathLike[str]) -> ModelState:
 
 
 def _is_table(place: Path) -> bool:
-    """Say whether it is a table of a state by its columns, or by its ending if its content is of no known type."""
+    """Return whether it is a table of a state by its columns, or by its ending if its content is of no known type."""
     return is_table(place) or (place.name.lower().endswith(".csv") and type_of(place) is None)
 
 
 def open_live(model: Any) -> LiveHolder:
     """Return what holds the state of an object: a Keras model, a PyTorch object or a dict of them, an estimator.
 
-    Raises StateError where it is none of these.
+    Raises StateError if it is none of these.
     """
     for cls in type(model).__mro__:
         package = "dict" if cls is dict else cls.__module__.split(".", 1)[0]

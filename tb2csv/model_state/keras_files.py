@@ -150,7 +150,7 @@ def _confirmed(
 
 
 def _is_class(tensor: StateTensor, stated: str) -> bool:
-    """Say whether an optimizer is of the class that is stated, as ``Adam`` or ``adam``."""
+    """Return whether an optimizer is of the class that is stated, as ``Adam`` or ``adam``."""
     return tensor.layer_type.lower() == stated.rpartition(">")[2].replace("_", "").lower()
 
 
@@ -193,7 +193,7 @@ def _live_tensors(path: Path) -> list[StateTensor]:
 
 
 def _refuse_lambda(path: Path, config: str | bytes) -> None:
-    """Raise StateError where the description of a model has a Lambda layer in it."""
+    """Raise StateError if the description of a model has a Lambda layer in it."""
     if _has_lambda(json_object(config)):
         message = (
             f"{path} is not read, for it has a Lambda layer, which is Python code that loading the model would run; "

@@ -89,7 +89,7 @@ def growth(optimizer: Optimizer, incoming: ModelState, owners: Callable[[], Sequ
 
 
 def _is_of(tensor: StateTensor, optimizer: Optimizer) -> bool:
-    """Say whether a tensor is a variable of an optimizer, by its layer, by its name, or by its place in a file."""
+    """Return whether a tensor is a variable of an optimizer, by its layer, by its name, or by its place in a file."""
     if (tensor.layer or tensor.name.rpartition("/")[0]) == optimizer.layer:
         return True
     place = tensor.aliases.get(FILE_KEY, tensor.name)

@@ -228,11 +228,11 @@ class Restoration:
         self.problems = [] if allow_partial else list(found.problems)
 
     def __contains__(self, name: str) -> bool:
-        """Say whether the model's tensor of this name gets a new value."""
+        """Return whether the model's tensor of this name gets a new value."""
         return name in self._assigned
 
     def content(self, name: str) -> Buffer | None:
-        """Return the new little-endian bytes of a tensor; None where it has none, or they are damaged."""
+        """Return the new little-endian bytes of a tensor; None if it has none, or they are damaged."""
         tensor = self._assigned.get(name)
         if tensor is None:
             return None
@@ -253,7 +253,7 @@ class Restoration:
             self.content(name)
 
     def refuse_problems(self, state: str, model: str) -> None:
-        """Raise StateError with all problems, where there are any."""
+        """Raise StateError with all problems, if there are any."""
         if self.problems:
             message = problem_list(f"Nothing was changed, as {state} does not fit {model}", self.problems)
             raise StateError(_with_proposal(message, self._proposal))

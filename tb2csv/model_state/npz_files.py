@@ -24,7 +24,7 @@ _ENDING = ".npy"
 
 
 class NpzFile:
-    """An ``.npz`` file; an array is read when its bytes are asked for."""
+    """An ``.npz`` file; an array is read when its bytes are requested."""
 
     def __init__(self, path: Path) -> None:
         """Find the arrays; raises StateError if the file is not such an archive, or an array has Python objects."""

@@ -29,7 +29,7 @@ _WIDEST: Final = {1: 16, 2: 20, 4: 20, 8: 26}
 
 
 def widest(dtype: Dtype) -> int:
-    """Return how many bytes of text an element takes at the most, its comma included."""
+    """Return how many bytes of text an element takes at most, its comma included."""
     return _WIDEST[np.dtype(dtype.number).itemsize] * dtype.numbers_per_element
 
 
@@ -60,7 +60,7 @@ def elements_to_series(stored: npt.NDArray[Any], dtype: Dtype) -> pl.Series:
 def text_to_numbers(text: bytes, dtype: Dtype) -> npt.NDArray[Any]:
     """Return the elements that ``numbers_to_text`` wrote, in stored form; spaces at commas do not matter.
 
-    Raises ValueError where something is no number of the dtype, or of a complex number a part is missing.
+    Raises ValueError if something is no number of the dtype, or of a complex number a part is missing.
     """
     import polars as pl
 
@@ -119,7 +119,7 @@ def _texts(parts: npt.NDArray[Any], odd: npt.NDArray[np.int64], dtype: Dtype) ->
 
 
 def _without_nan_bits(text: bytes) -> tuple[bytes, pl.Series]:
-    """Return the text with plain NaNs, and the bits that they had, null where they had none."""
+    """Return the text with plain NaNs, and the bits that they had, null if they had none."""
     import polars as pl
 
     texts = pl.Series([text.decode("ascii", "replace")]).str.split(",").explode().str.strip_chars()

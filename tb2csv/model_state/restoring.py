@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def state_of(model: Any) -> ModelState:
     """Return the state of a live object, or of the file at a path; a CSV file is one, too.
 
-    Bytes are read when they are asked for. A state is returned as it is. Raises StateError where there is none, or the
+    Bytes are read when they are requested. A state is returned as it is. Raises StateError if there is none, or the
     file is not safe to read.
     """
     if isinstance(model, ModelState):
@@ -44,7 +44,7 @@ def export_state(
         out: the CSV file, which appears when it is whole.
         style: ``tensors`` (a row for each tensor, numbers as text), ``base64`` (the same, as bytes) or ``elements``
             (a row for each number).
-        max_cell: bytes of data in a cell at the most; a tensor that has more takes several rows.
+        max_cell: bytes of data in a cell at most; a tensor that has more takes several rows.
         overwrite: replace ``out`` where it is there already.
 
     Returns:

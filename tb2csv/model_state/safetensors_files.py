@@ -44,7 +44,7 @@ _DTYPES: Final = {
 
 
 class SafetensorsFile:
-    """A ``.safetensors`` file; a tensor is read when its bytes are asked for."""
+    """A ``.safetensors`` file; a tensor is read when its bytes are requested."""
 
     def __init__(self, path: Path) -> None:
         """Read the header; raises StateError where it is not sound."""

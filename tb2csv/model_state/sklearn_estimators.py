@@ -91,7 +91,7 @@ def _is_fitted(estimator: Any) -> bool:
 
 
 class SkopsFile:
-    """A ``.skops`` file; it is loaded only where all types in it are ones that skops trusts."""
+    """A ``.skops`` file; it is loaded only if all types in it are ones that skops trusts."""
 
     def __init__(self, path: Path) -> None:
         """Load the estimator; raises StateError where the file is none, or would need types that are not trusted."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tb2csv.model_state.tensors import ModelState
 
-#: So many bytes of data a cell has at the most, unless somebody asks for less or more.
+#: So many bytes of data a cell has at most, unless somebody asks for less or more.
 DEFAULT_MAX_CELL: Final = 64 << 20
 
 
@@ -50,7 +50,7 @@ def write_state(
 ) -> None:
     """Write a state as a CSV file, which appears when it is whole.
 
-    Raises StateError where the style is unknown or a tensor cannot be read, OutputError where ``out`` is there already
+    Raises StateError if the style is unknown or a tensor cannot be read, OutputError where ``out`` is there already
     and ``overwrite`` is not given, or cannot be written.
     """
     if style not in _WRITERS:
@@ -61,7 +61,7 @@ def write_state(
 
 
 def is_table(path: Path) -> bool:
-    """Say whether a file has the columns of a state."""
+    """Return whether a file has the columns of a state."""
     try:
         return path.is_file() and _reader(_columns(path)) is not None
     except OSError:
@@ -88,9 +88,9 @@ def _reader(columns: list[str]) -> Callable[[Path], ModelState] | None:
 
 
 def read_state(path: str | os.PathLike[str]) -> ModelState:
-    """Return the state in a CSV file, whatever its style; bytes are read from the file when they are asked for.
+    """Return the state in a CSV file, whatever its style; bytes are read from the file when they are requested.
 
-    Raises StateError where the file has other columns, or rows that are not sound.
+    Raises StateError if the file has other columns, or rows that are not sound.
     """
     try:
         reader = _reader(_columns(Path(path)))

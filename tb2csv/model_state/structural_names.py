@@ -28,22 +28,22 @@ _NUMBER: Final = re.compile(r"_\d+$")
 
 
 def is_optimizer_layer(layer: str) -> bool:
-    """Say whether this is the layer of an optimizer's variables."""
+    """Return whether this is the layer of an optimizer's variables."""
     return layer == OPTIMIZER or layer.startswith(f"{OPTIMIZER}/")
 
 
 def is_optimizer(tensor: StateTensor) -> bool:
-    """Say whether a tensor is a variable of an optimizer."""
+    """Return whether a tensor is a variable of an optimizer."""
     return is_optimizer_layer(tensor.layer) or tensor.name.startswith(f"{OPTIMIZER}/")
 
 
 def is_unused(optimizer: Sequence[StateTensor]) -> bool:
-    """Say whether these are the variables of an optimizer before its first step: the step counter and the rate."""
+    """Return whether these are the variables of an optimizer before its first step: the step counter and the rate."""
     return [(tensor.dtype.strip("u0123456789"), tensor.shape) for tensor in optimizer] == [("int", ()), ("float", ())]
 
 
 def has_more_of_optimizer(state: ModelState, other: ModelState) -> bool:
-    """Say whether a state has more variables of an optimizer than another one, such as its slots."""
+    """Return whether a state has more variables of an optimizer than another one, such as its slots."""
     first, second = (sum(map(is_optimizer, each.tensors)) for each in (state, other))
     return first > second
 

@@ -170,7 +170,7 @@ class TensorRows:
 
 
 def _metadata(text: bytes) -> dict[str, Any] | None:
-    """Return what a cell of metadata says; None where it lacks what is needed."""
+    """Return what a cell of metadata says; None if it lacks what is needed."""
     try:
         metadata = json.loads(text)
         is_sound = metadata["dtype"] in DTYPES and all(int(size) >= 0 for size in metadata["shape"])
@@ -221,7 +221,7 @@ def _parse(file: IO[bytes], cells: Iterable[Cell], dtype: Dtype, size: int) -> B
 
 
 def _whole_elements(stretches: Iterator[bytes], dtype: Dtype) -> Iterator[bytes]:
-    """Yield text that is cut between elements; the last of a cell may be empty only where the cell is."""
+    """Yield text that is cut between elements; the last of a cell may be empty only if the cell is."""
     rest = b""
     for stretch in stretches:
         text = rest + stretch

@@ -36,7 +36,7 @@ class Checkpoint:
     """A checkpoint, given by its prefix, its index file or its folder, or a SavedModel's folder."""
 
     def __init__(self, path: Path) -> None:
-        """Find the variables; raises StateError where there is no checkpoint that can be read."""
+        """Find the variables; raises StateError if there is no checkpoint that can be read."""
         self._path = path
         self._is_saved_model = _is_saved_model(path)
         self._prefix = _prefix(path)

@@ -82,7 +82,7 @@ class ModelState:
 
     framework: str
     tensors: tuple[StateTensor, ...]
-    #: Where it comes from, for messages.
+    #: The source, for messages.
     origin: str = ""
     #: What of the model is no tensor and is not here, in sentences for whoever exports it.
     notes: tuple[str, ...] = ()
@@ -115,9 +115,9 @@ def left_out_notes(origin: str, left_out: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def tensor_of_array(name: str, array: npt.NDArray[Any], **facts: Any) -> StateTensor:
-    """Return a tensor of a numpy array, whose bytes are taken when they are asked for.
+    """Return a tensor of a numpy array, whose bytes are taken when they are requested.
 
-    ``facts`` are further fields of StateTensor. Raises StateError where the dtype has no form in a table.
+    ``facts`` are further fields of StateTensor. Raises StateError if the dtype has no form in a table.
     """
     dtype = dtype_of_array(name, array)
     return StateTensor(name, dtype, array.shape, lambda: array_bytes(array), **facts)

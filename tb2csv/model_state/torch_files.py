@@ -94,7 +94,7 @@ class _Lazy(dict[str, Any]):
 
 
 def _repeats_memory(tensor: Any) -> bool:
-    """Say whether elements of a tensor have one place in memory, as after ``expand``."""
+    """Return whether elements of a tensor have one place in memory, as after ``expand``."""
     return any(size > 1 and stride == 0 for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
 
 

@@ -150,7 +150,7 @@ def read_pickle(path: Path) -> Any:
 
 
 def holds_nothing(value: Any) -> bool:
-    """Say whether objects that only code could make were left out of a tree."""
+    """Return whether objects that only code could make were left out of a tree."""
     found: list[Any] = []
 
     def look(_: str, leaf: Any) -> Any:

@@ -102,7 +102,7 @@ def _reference_lists(value: dict[Any, Any]) -> frozenset[int]:
 
 
 def is_value(value: Any) -> bool:
-    """Say whether a table has a form for values of this type."""
+    """Return whether a table has a form for values of this type."""
     import torch
 
     return isinstance(value, torch.Tensor | np.generic) or type(value) is np.ndarray or type(value) in _PYTHON

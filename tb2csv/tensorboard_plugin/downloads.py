@@ -44,8 +44,8 @@ def download(jobs: ExportJobs, job: ExportJob, request: wrappers.Request) -> wra
     """Return the response that sends an export.
 
     An archive begins at once, and waits for the conversion behind its first bytes; where the conversion fails then, the
-    connection is cut, for there is no other way to tell a browser that a download is not whole. One file begins when it
-    is there. Raises RequestError where the export has ended without a file.
+    connection is cut, because there is no other way to tell a browser that a download is not whole. One file begins when it
+    is there. Raises RequestError if the export has ended without a file.
     """
     if job.error is not None:
         raise RequestError(_GONE, job.error.code, str(job.error))

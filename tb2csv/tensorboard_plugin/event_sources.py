@@ -1,7 +1,7 @@
-"""Where the event files are that TensorBoard shows, and the runs in them, named as TensorBoard names them.
+"""The event files that TensorBoard shows and their runs, named as TensorBoard names them.
 
 The event files are found as ``tb2csv convert`` finds them, so that an export is what the command line would give:
-below ``--logdir``, or below each folder of ``--logdir_spec``. TensorBoard's own list of runs is asked only where it was
+below ``--logdir``, or below each folder of ``--logdir_spec``. TensorBoard's own list of runs is asked only if it was
 started in a way that tells no folder, for the list lags behind, and knows a folder once more for each link to it.
 
 Source: ``_parse_event_files_spec`` in tensorboard/backend/event_processing/data_ingester.py, and
@@ -49,7 +49,7 @@ class EventSources:
 
     def __init__(self, context: Any) -> None:
         """Take from TensorBoard's ``context``, a TBContext of which every field may be None, where to look."""
-        #: What was given to ``--logdir``, as it was given; empty where that was not used.
+        #: What was given to ``--logdir``, as it was given; empty if that was not used.
         self.given: str = context.logdir or ""
         spec = getattr(context.flags, "logdir_spec", None) or ""
         if self.given:
@@ -64,7 +64,7 @@ class EventSources:
         return not self.folders and self._multiplexer is None
 
     def find(self) -> FoundRuns:
-        """Return the runs that there are now; raises LogdirError where there are none."""
+        """Return the runs that there are now; raises LogdirError if there are none."""
         if self._multiplexer is not None:
             folders = [LogFolder(path, name) for name, path in dict(self._multiplexer.RunPaths()).items()]
             return _joined(folders, only_own=True)

@@ -139,7 +139,7 @@ class ExportJobs:
     def submit(self, name: str, convert: Conversion) -> ExportJob:
         """Begin an export, or queue it, and return it; ``name`` is what the file will be called.
 
-        Raises RequestError where there are too many already.
+        Raises RequestError if there are too many already.
         """
         job = ExportJob(secrets.token_urlsafe(24), name, convert)
         with self._lock:
@@ -156,7 +156,7 @@ class ExportJobs:
         return job
 
     def find(self, token: str) -> ExportJob:
-        """Return an export; raises RequestError where there is none, or no longer."""
+        """Return an export; raises RequestError if there is none, or no longer."""
         with self._lock:
             job = self._jobs.get(token)
             if job is None:
@@ -336,7 +336,7 @@ class ExportJobs:
                 self._folders.remove(folder)
 
     def _forget_oldest(self) -> bool:
-        """Make room by what was sent or ended longest ago; say whether there was any."""
+        """Make room by what was sent or ended longest ago; return whether there was any."""
         done = [job for job in self._jobs.values() if job.state == SENT or job.is_over]
         if done:
             self._forget(min(done, key=lambda job: job.touched))

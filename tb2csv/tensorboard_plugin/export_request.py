@@ -66,7 +66,7 @@ class ExportRequest:
     def choose(self, index: IndexSnapshot, *, is_complete: bool) -> npt.NDArray[np.int64]:
         """Return the places of the series in the index.
 
-        Raises RequestError where a name is not in it, where nothing is asked for, and where one file is asked for that
+        Raises RequestError if a name is not in it, where nothing is requested, and where one file is requested that
         has to be several. An index that is not complete may not know all yet: then nothing is nothing only later.
         """
         for what, names, known in (("run", self.runs, index.runs), ("tag", self.tags, index.tags)):
@@ -94,7 +94,7 @@ class ExportRequest:
             raise RequestError(400, "needs_archive", message)
 
     def logdir(self, found: Logdir) -> Logdir:
-        """Return the runs that are asked for, of those that were found."""
+        """Return the runs that are requested, of those that were found."""
         if self.runs is None:
             return found
         wanted = frozenset(self.runs)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 #: Seconds that a request for the index waits for what is new; after that it is answered with what is known.
 _PATIENCE: Final = 0.3
-#: Bytes that the page takes into the browser's memory at the most, where a browser cannot download by itself.
+#: Bytes that the page takes into the browser's memory at most, where a browser cannot download by itself.
 _BLOB_LIMIT: Final = 256 << 20
 #: Of an event file at once: less than the command line takes, for TensorBoard has other things in memory.
 _CHUNK_SIZE: Final = 4 << 20
@@ -150,7 +150,7 @@ class ExportService:
         return answer(request, {"state": job.state})
 
     def _known(self) -> IndexState:
-        """Return what the index knows; raises RequestError where there is nothing to know."""
+        """Return what the index knows; raises RequestError if there is nothing to know."""
         index = self._index.refresh(patience=_PATIENCE)
         if index.error is not None:
             raise RequestError(404, *index.error)

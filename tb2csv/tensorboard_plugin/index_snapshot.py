@@ -59,7 +59,7 @@ class IndexSnapshot:
     def chosen(
         self, runs: Sequence[str] | None, tags: Sequence[str] | None, kinds: Sequence[str] | None
     ) -> npt.NDArray[np.int64]:
-        """Return the places of the series that are asked for by name; None asks for all."""
+        """Return the places of the series that are requested by name; None asks for all."""
         is_chosen = np.ones(len(self.series), np.bool_)
         for names, known, column in (
             (runs, self.runs, self.run),
@@ -73,7 +73,7 @@ class IndexSnapshot:
         return np.flatnonzero(is_chosen)
 
     def find(self, run: str, tag: str, kind: str) -> CountedSeries | None:
-        """Return one series, or None where there is none."""
+        """Return one series, or None if there is none."""
         places = self.chosen([run], [tag], [kind])
         return self.series[int(places[0])] if places.size else None
 

@@ -48,7 +48,7 @@ class ExportPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard s
         self._service: ExportService | None = None
 
     def is_active(self) -> bool:
-        """Say whether there is something to export, as far as TensorBoard knows: to look oneself would take long."""
+        """Return whether there is something to export, as far as TensorBoard knows: to look oneself would take long."""
         provider = self._context.data_provider
         if self._sources.is_empty:
             return False

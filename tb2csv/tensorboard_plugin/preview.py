@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tb2csv.logdir import Run
     from tb2csv.tensorboard_plugin.run_counts import CountedSeries
 
-#: Rows at either end, and so many values at the most, as each gives a row or more.
+#: Rows at either end, and so many values at most, as each gives a row or more.
 _ROWS: Final = 5
 _CHART_POINTS: Final = 300
 #: Characters of a cell.
@@ -115,7 +115,7 @@ def _copied(block: ValueBlock, rows: npt.NDArray[np.int64]) -> ValueBlock:
 
 
 def _decoded(reader: RunReader, number: int, picked: list[tuple[ValueBlock, int]]) -> pl.DataFrame | None:
-    """Return the rows of picked values; None where they have none."""
+    """Return the rows of picked values; None if they have none."""
     import polars as pl
 
     groupings = (reader.regroup(block, {number: before}) for block, before in picked)

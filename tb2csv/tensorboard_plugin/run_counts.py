@@ -104,7 +104,7 @@ class CountedRun:
     def unread(self, run: Run) -> int | None:
         """Return how many bytes ``refresh`` would have to read; None where nothing has changed.
 
-        ``run`` tells the files that there are now. Where one is gone, or is shorter than what was read of it, all of
+        ``run`` tells the files that there are now. If one is gone, or is shorter than what was read of it, all of
         the run is to be read again.
         """
         accounts = self._reader.files if self._reader else []

@@ -1,4 +1,4 @@
-"""How many points of a series TensorBoard itself shows at the most: it keeps a sample of each in memory.
+"""How many points of a series TensorBoard itself shows at most: it keeps a sample of each in memory.
 
 Source: ``DEFAULT_TENSOR_SIZE_GUIDANCE`` in tensorboard/backend/event_processing/data_ingester.py for the data server
 in Python, ``StageTimeSeries::capacity`` in tensorboard/data/server/run.rs for the one in Rust.
@@ -30,7 +30,7 @@ class SamplingLimits:
         self._others = _PYTHON_OTHERS if is_python else _RUST_OTHERS
 
     def of(self, plugin_name: str, points: int) -> int:
-        """Return how many of so many points are shown; none where they belong to no plugin."""
+        """Return how many of so many points are shown; none if they belong to no plugin."""
         if not plugin_name:
             return 0
         limit = self._limits.get(plugin_name, self._others)

@@ -30,7 +30,7 @@ class SingleTable:
     file_name: str
 
     def find(self, folder: Path) -> Path:
-        """Return the table in a folder that was written; raises OutputError where there is none."""
+        """Return the table in a folder that was written; raises OutputError if there is none."""
         index = read_csv_tables(folder).index
         paths: list[str] = index.filter(index["kind"] == self.kind)["path"].to_list()
         if not paths:

@@ -30,7 +30,7 @@ class StaticFiles:
         }
 
     def answer(self, request: wrappers.Request) -> wrappers.Response:
-        """Return the file that the end of the request's path names; raises RequestError where there is none."""
+        """Return the file that the end of the request's path names; raises RequestError if there is none."""
         found = self._files.get(request.path.rpartition("/static/")[2])
         if found is None:
             raise RequestError(404, "no_file", "There is no such file in the Export tab.")

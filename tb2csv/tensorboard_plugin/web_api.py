@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("tensorboard")
 
-#: Bytes of a request at the most: a hundred thousand names fit in.
+#: Bytes of a request at most: a hundred thousand names fit in.
 MAX_BODY: Final = 8 << 20
 
 _JSON: Final = "application/json"

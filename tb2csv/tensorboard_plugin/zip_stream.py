@@ -54,7 +54,7 @@ def stream_zip(root: str, wait_for_folder: Callable[[], Path]) -> Iterator[bytes
     """Yield a ZIP archive of a folder's files, all below a folder ``root`` in it, in the order of their names.
 
     The first piece comes at once; ``wait_for_folder`` is called then, may take its time, and returns the folder.
-    Raises OSError where a file cannot be read: what was sent then lacks its end, so that nobody takes it for whole.
+    Raises OSError if a file cannot be read: what was sent then lacks its end, so that nobody takes it for whole.
     """
     unsent = _Unsent()
     with zipfile.ZipFile(unsent, "w") as archive:

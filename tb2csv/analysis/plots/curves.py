@@ -99,7 +99,7 @@ def _draw(
     if shown.lone_x.size:
         panel.plot(shown.lone_x, shown.lone_y, marker="o", markersize=4, gid=f"{gid}-lone", **marks)
     if raw.odd_x.size:
-        # Where no value is near, at the foot of the panel.
+        # If no value is near, at the foot of the panel.
         foot = {} if raw.odd_y.size else {"transform": panel.get_xaxis_transform(), "clip_on": False}
         heights = raw.odd_y if raw.odd_y.size else np.full(raw.odd_x.shape, _FOOT)
         panel.plot(raw.odd_x, heights, marker="^", markersize=6, gid=f"{gid}-odd", **marks, **foot)

@@ -20,5 +20,5 @@ class DrawingOptions:
     smooth: float = 0.0
     #: Whether the axis of values is logarithmic.
     log: bool = False
-    #: What has been made of the values; empty where they are as they were.
+    #: What has been made of the values; empty if they are as they were.
     measure: str = ""

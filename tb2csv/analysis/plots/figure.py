@@ -78,7 +78,7 @@ def drawing(names: Iterable[str]) -> Iterator[None]:
     """Set matplotlib to the style of these pictures while a block makes and writes one, and back at the end.
 
     ``names`` are the texts that come from the log: where the usual font lacks letters of theirs, others that are
-    installed are taken for these. Raises Tb2csvError where matplotlib is not installed.
+    installed are taken for these. Raises Tb2csvError if matplotlib is not installed.
     """
     try:
         import matplotlib as mpl
@@ -137,7 +137,7 @@ class Sheet:
     def __init__(self, count: int, width: float = 4.2, height: float = 2.7, *, columns: int | None = None) -> None:
         """Make a figure of so many panels of the given size in inches; one alone is larger.
 
-        Raises OptionError where there are too many.
+        Raises OptionError if there are too many.
         """
         if count > MOST_PANELS:
             fact = f"The picture would have {count:,} panels, and {MOST_PANELS} is the most"
@@ -164,7 +164,7 @@ class Sheet:
         return int(self.panel_width * DPI)
 
     def is_lowest(self, number: int) -> bool:
-        """Say whether no panel is below."""
+        """Return whether no panel is below."""
         return number + self.columns >= len(self.panels)
 
     def title(self, number: int, text: str) -> None:
@@ -185,7 +185,7 @@ class Sheet:
         self.figure.suptitle(label, x=0.01, ha="left", size=_TITLE_SIZE, color=_FAINT_TEXT)
 
     def label_positions(self, number: int, positions: XAxis) -> None:
-        """Write the axis below a panel; its title only where no panel follows."""
+        """Write the axis below a panel; its title only if no panel follows."""
         axis = self.panels[number].xaxis
         positions.label(axis)
         axis.label.set_visible(self.is_lowest(number))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.float64]
 
-#: Columns of a map at the most; more positions share them.
+#: Columns of a map at most; more positions share them.
 _COLUMNS: Final = 400
 #: Colours follow the logarithm where values span so much.
 _WIDE: Final = 10.0

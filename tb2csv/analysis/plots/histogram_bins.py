@@ -46,7 +46,7 @@ class Histograms:
         return Histograms(place[keep], self.left[keep], self.right[keep], self.count[keep])
 
     def edges(self, bins: int) -> Numbers | None:
-        """Return the edges of so many bins of equal width, over the range of all; None where there are no values."""
+        """Return the edges of so many bins of equal width, over the range of all; None if there are no values."""
         if not self.count.size:
             return None
         low, high = self.left.min(), self.right.max()

@@ -1,4 +1,4 @@
-"""Histograms over steps: as ridges one behind the other, or as a heat map. A panel for each tag of each run."""
+"""Histograms over steps: as ridges one after the other, or as a heat map. A panel for each tag of each run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.float64]
 
 _BINS: Final = 80
-#: Histograms that a panel shows at the most; of more, so many are chosen at even distances.
+#: Histograms that a panel shows at most; of more, so many are chosen at even distances.
 _MOST_RIDGES: Final = 40
 _MOST_COLUMNS: Final = 400
 #: The height of the highest ridge, as a share of the panel's.

@@ -81,7 +81,7 @@ PICTURE_FILES: Final[dict[str, Callable[[Any, str], bytes]]] = {".png": _png, ".
 
 
 def check_picture_file(out: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Raise OptionError where the ending is not known, and OutputError where no file may be put there."""
+    """Raise OptionError if the ending is not known, and OutputError where no file may be put there."""
     if PurePath(out).suffix.lower() not in PICTURE_FILES:
         message = f"The ending of {out} tells no sort of picture; give one of {', '.join(PICTURE_FILES)}."
         raise OptionError(message)

@@ -1,4 +1,4 @@
-"""Names of runs and tags where there is little room for them."""
+"""Short names of runs and tags."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def common_folders(names: Sequence[str]) -> str:
 
 
 def common_ending(names: Sequence[str]) -> str:
-    """Return the last part that all names have, such as ``/norm``; none where there is nothing before it."""
+    """Return the last part that all names have, such as ``/norm``; none if there is nothing before it."""
     endings = {name.rpartition("/")[2] for name in names}
     return f"/{endings.pop()}" if len(endings) == 1 and all("/" in name for name in names) else ""
 

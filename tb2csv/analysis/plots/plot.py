@@ -72,7 +72,7 @@ def plot(
 
     ``kind`` is one of STYLES, by default the first that is there; ``style`` is one of its styles. ``smooth`` is the
     weight of TensorBoard's smoothing, 0 to 0.999; ``x`` is step, relative or wall; ``log`` makes the axis of the values
-    of curves logarithmic. Raises OptionError where these do not go together, OutputError where ``out`` cannot be
+    of curves logarithmic. Raises OptionError if these do not go together, OutputError where ``out`` cannot be
     written, and Tb2csvError where nothing is chosen or matplotlib is not installed.
     """
     check_request(out, smooth=smooth, x=x, overwrite=overwrite)

@@ -61,7 +61,7 @@ def read_values(
 ) -> PlottedValues:
     """Read what is chosen, of the kind scalars, tensors or histograms; ``axis`` is one of POSITIONS.
 
-    Tensors are read tag by tag, for they may be large. Raises Tb2csvError where nothing is chosen.
+    Tensors are read tag by tag, because they may be large. Raises Tb2csvError if nothing is chosen.
     """
     found = PlottedValues([], [])
     for run, accounts in frames.choose(selection):

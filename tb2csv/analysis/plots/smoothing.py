@@ -23,7 +23,7 @@ def smoothed(values: npt.NDArray[np.float64], weight: float) -> npt.NDArray[np.f
     """Return the moving average of each value and those before it, whose weights fall by ``weight`` at each.
 
     Shape and order stay. NaN and infinities are returned as they are and leave no trace in the others. Values that are
-    all the same come back to the bit. Raises OptionError where ``weight`` is not in [0, 1).
+    all the same come back to the bit. Raises OptionError if ``weight`` is not in [0, 1).
     """
     check_weight(weight)
     is_finite = np.isfinite(values)

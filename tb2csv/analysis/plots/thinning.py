@@ -29,7 +29,7 @@ class Line(NamedTuple):
     lone_x: Numbers
     lone_y: Numbers
     #: Where values are NaN or infinite, at most one in a column; and the finite value before each, or after where
-    #: none is before. The latter is empty where there are no finite values.
+    #: none is before. The latter is empty if there are no finite values.
     odd_x: Numbers
     odd_y: Numbers
     #: Whether there were more points than a picture has room for.

@@ -26,7 +26,7 @@ _UNITS: Final = (("days", _DAY, 3), ("hours", 3600.0, 3), ("minutes", 60.0, 3))
 _PREFIXES: Final = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))
 _TOO_LARGE: Final = 1e12
 _MINUS: Final = "\N{MINUS SIGN}"
-#: Where a logarithmic axis reaches so far, powers of ten are ticks enough.
+#: From so many powers of ten on, a logarithmic axis has ticks only at powers of ten.
 _WIDE: Final = 200.0
 
 
@@ -120,7 +120,7 @@ def positions(name: str) -> XAxis:
 
 
 def of_values(name: str, step: Numbers, wall_time: Numbers, started: float) -> Numbers:
-    """Return the position of each value in steps, seconds, or days since 1970; NaN where it has none.
+    """Return the position of each value in steps, seconds, or days since 1970; NaN if it has none.
 
     ``started`` is the wall time of the run's first event. The arrays have an element for each value.
     """
@@ -128,5 +128,5 @@ def of_values(name: str, step: Numbers, wall_time: Numbers, started: float) -> N
 
 
 def longest(parts: Iterable[Numbers]) -> float:
-    """Return the greatest position of all, 0 where there is none."""
+    """Return the greatest position of all, 0 if there is none."""
     return max((float(part.max()) for part in parts if part.size), default=0.0)
