@@ -1,4 +1,4 @@
-"""Names of columns that come from the log, beside those that every table has."""
+"""Names for columns that come from the log and must not collide with a table's own columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def free_name(name: str, role: str, taken: Container[str]) -> str:
-    """Return the column's name, with its role before it where that name is taken already."""
+    """Return ``name``, with ``role`` as a prefix if the name is taken."""
     while name in taken:
         name = f"{role}:{name}"
     return name

@@ -1,4 +1,4 @@
-"""Frames of different columns or types one below the other, with no digit lost."""
+"""Concatenate frames whose columns or types differ, without loss of digits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def joined(frames: Iterable[pl.DataFrame], what: str) -> pl.DataFrame:
-    """Return the frames one below the other; raises Tb2csvError where a type would lose digits by that."""
+    """Return the rows of all frames in one frame.
+
+    Raises:
+        Tb2csvError: the common type of a column would lose digits.
+    """
     import polars as pl
 
     parts = list(frames)
@@ -24,7 +28,11 @@ def joined(frames: Iterable[pl.DataFrame], what: str) -> pl.DataFrame:
 
 
 def joint_schema(schemas: Iterable[pl.Schema], what: str) -> pl.Schema:
-    """Return the columns that frames of these have together; raises Tb2csvError where a type would lose digits."""
+    """Return the schema of the concatenation of frames with these schemas.
+
+    Raises:
+        Tb2csvError: the common type of a column would lose digits.
+    """
     import polars as pl
 
     known = sorted(dict.fromkeys(tuple(schema.items()) for schema in schemas), key=lambda columns: -len(columns))
@@ -49,7 +57,7 @@ def _wider(types: set[pl.DataType], name: str, what: str) -> pl.DataType:
 
 
 def fitted(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Return a frame with the columns of ``schema``: cast, and empty where it has none."""
+    """Return a frame with the columns of ``schema``, cast to its types; missing columns are null."""
     import polars as pl
 
     if frame.schema == schema:

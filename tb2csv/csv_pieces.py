@@ -1,8 +1,8 @@
-"""Tables of CSV that are written piece by piece.
+"""Write CSV tables part by part.
 
-The header of a table that has columns of text is quoted, because such a table can have quoted cells. DuckDB decides by
-the first 20,480 rows whether there are quotes, and reads the header among them: without quotes there, it stops at a
-quoted cell that comes later, or takes the quotes for a part of the text.
+The header of a table with text columns is quoted, because such a table can have quoted cells. DuckDB looks for quotes
+in the header and the first 20,480 rows. Without quotes there, it fails at a later quoted cell, or keeps the quotes as
+part of the text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def append_csv(frame: pl.DataFrame, file: IO[bytes], *, is_first: bool, **options: Any) -> None:
-    """Write rows to the end of a file, after the header if they are the first; ``options`` are those of polars."""
+    """Append rows to a file, after the header if they are the first; ``options`` are those of polars."""
     import polars as pl
 
     has_text = pl.String in frame.dtypes

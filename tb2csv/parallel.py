@@ -1,4 +1,4 @@
-"""Runs side by side: the unit of parallel work is the run, and threads do, for scanner and polars leave the lock."""
+"""Process runs in parallel threads: the scanner and polars release the interpreter's lock."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _Result = TypeVar("_Result")
-#: What stands for a run, or for several that are worked on together.
+#: A run, or several runs that are processed together.
 _Run = TypeVar("_Run")
 
 _Task = tuple[Future[Any], "Callable[[], Any]"]
 
 _NAME: Final = "tb2csv"
 
-#: How long a signal may wait to be handled.
+#: How long a signal may wait until it is handled, in seconds.
 _SECONDS_BETWEEN_SIGNALS: Final = 0.05
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error
-    """Raised in a worker to end it, because another one failed or the user has had enough."""
+    """Raised in a worker to end it, because another worker failed or the user interrupted."""
 
 
 def default_workers() -> int:
@@ -41,8 +41,8 @@ def default_workers() -> int:
 class DaemonExecutor(Executor):
     """An executor whose threads the interpreter does not join when it ends.
 
-    It joins those of ThreadPoolExecutor, before any code of ours could cancel their work: TensorBoard would end only
-    when an export is complete. If no thread can be started, as at the end of the interpreter, the caller does the work.
+    It joins the threads of ThreadPoolExecutor before our code can cancel their work, so TensorBoard would end only when
+    an export is complete. If no thread can be started, as at the end of the interpreter, the caller does the work.
     """
 
     def __init__(self, max_workers: int) -> None:
@@ -52,7 +52,7 @@ class DaemonExecutor(Executor):
         self._threads: list[threading.Thread] = []
 
     def submit(self, fn: Callable[..., _Result], /, *args: Any, **kwargs: Any) -> Future[_Result]:
-        """Have ``fn(*args, **kwargs)`` called in a thread, and return its future."""
+        """Call ``fn(*args, **kwargs)`` in a thread, and return its future."""
         future: Future[_Result] = Future()
         task = future, functools.partial(fn, *args, **kwargs)
         if len(self._threads) < self._max_workers:
@@ -64,7 +64,7 @@ class DaemonExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the threads when they have done what was submitted, or what they are at."""
+        """End the threads after all submitted work, or after their present work if futures are cancelled."""
         while cancel_futures:
             try:
                 task = self._tasks.get_nowait()
@@ -81,7 +81,7 @@ class DaemonExecutor(Executor):
         thread = threading.Thread(target=self._work, name=f"{_NAME}_{len(self._threads)}", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # the system has no more threads, or Python 3.12 and later starts none at its end
+        except RuntimeError:  # the system has no more threads, or Python 3.12 and later is ending
             self._max_workers = len(self._threads)
         else:
             self._threads.append(thread)
@@ -96,7 +96,7 @@ def _run_task(future: Future[Any], call: Callable[[], Any]) -> None:
         return
     try:
         result = call()
-    except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+    except BaseException as error:  # noqa: BLE001 - the caller of result() gets it
         future.set_exception(error)
     else:
         future.set_result(result)
@@ -112,14 +112,12 @@ def map_runs(
 ) -> list[_Result]:
     """Return ``work(run, on_bytes)`` for every run, in the order of the runs.
 
-    ``warm_up`` is called in this thread once the others are at work.
-    ``on_bytes`` is called with the number of bytes read since the last call; what a worker calls instead also ends it where another failed.
-    A worker may call that with 0 to be ended sooner.
-
-    If several runs fail before all have ended, the error of the first of them is raised.
+    ``warm_up`` is called in this thread while the workers run. ``on_bytes`` is called with the number of bytes read
+    since the last call. A worker calls the function that it is given, which also ends the worker if another one failed;
+    a worker may call it with 0 to end sooner. If several runs fail, the error of the first of them is raised.
     """
     if workers is not None and workers < 1:
-        message = f"workers is {workers}; give at least 1, or None for one for each processor."
+        message = f"workers is {workers}; it must be at least 1, or None for one worker per processor."
         raise Tb2csvError(message)
     cancelled = threading.Event()
 
@@ -129,7 +127,7 @@ def map_runs(
         if count:
             on_bytes(count)
 
-    # The error of each run that has ended, or None. Unlike futures.wait, it leaves no lock held when a signal comes.
+    # The error of each run that has ended, or None. Unlike futures.wait, the queue holds no lock when a signal comes.
     ended: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def attempt(run: _Run) -> _Result:
@@ -149,7 +147,7 @@ def map_runs(
             for _ in futures:
                 if _next(ended) is not None:
                     break
-        finally:  # by an interrupt as well; where all is done, there is nothing to cancel
+        finally:  # after an interrupt as well; if all is done, nothing is cancelled
             cancelled.set()
             executor.shutdown(wait=True, cancel_futures=True)
     errors = (future.exception() for future in futures if not future.cancelled())
@@ -160,10 +158,10 @@ def map_runs(
 
 
 def _next(queue: SimpleQueue[_Result]) -> _Result:
-    """Return what comes next in a queue.
+    """Return the next item of a queue.
 
-    The system may deliver a signal to any thread, and Python handles it in the main thread, which no signal wakes then.
-    So the main thread wakes by itself.
+    The system may deliver a signal to any thread, and Python handles it in the main thread, which may then be asleep.
+    So the main thread wakes up at intervals.
     """
     while True:
         with contextlib.suppress(Empty):
@@ -171,9 +169,9 @@ def _next(queue: SimpleQueue[_Result]) -> _Result:
 
 
 def ahead(items: Iterator[_Result], has_more: Callable[[], bool]) -> Iterator[_Result]:
-    """Yield the items, while the one after is being made in a thread of its own.
+    """Yield the items while a thread makes the next one.
 
-    No thread is started where ``has_more`` says, when the first item is made, that there are no others.
+    No thread is started if ``has_more`` returns false when the first item is made.
     """
     for item in items:
         if has_more():

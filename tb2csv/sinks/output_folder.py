@@ -145,7 +145,10 @@ class OutputFolder:
         return open(self.location(path), "ab" if append else "wb")
 
     def append(self, path: str, data: bytes) -> None:
-        """Append to a file below the folder; its parents are created. ``open`` is slow for thousands of small tables."""
+        """Append to a file below the folder; its parents are created.
+
+        For thousands of small tables ``open`` is slow.
+        """
         descriptor = os.open(self.location(path), _APPEND, 0o666)
         try:
             rest = memoryview(data)

@@ -43,9 +43,12 @@ _ANY_TYPE: Final = "application/octet-stream"
 def download(jobs: ExportJobs, job: ExportJob, request: wrappers.Request) -> wrappers.Response:
     """Return the response that sends an export.
 
-    An archive begins at once, and waits for the conversion behind its first bytes; where the conversion fails then, the
-    connection is cut, because there is no other way to tell a browser that a download is not whole. One file begins when it
-    is there. Raises RequestError if the export has ended without a file.
+    The first bytes of an archive are sent at once, and the rest when the conversion is done. If the conversion fails,
+    the connection is closed early, which is the only way to show a browser that a download is incomplete. A single file
+    is sent when it is complete.
+
+    Raises:
+        RequestError: the export ended without a file.
     """
     if job.error is not None:
         raise RequestError(_GONE, job.error.code, str(job.error))
