@@ -31,7 +31,7 @@ from tb2csv.runs.trial_metrics import LogScalars
 from tb2csv.selection import Selection
 from tb2csv.sinks.output_folder import OutputFolder
 from tb2csv.sinks.row_buffer import RowBuffer
-from tb2csv.sinks.table_writer import TableWriter
+from tb2csv.sinks.table_writer import TableWriter, lost_cells
 
 if TYPE_CHECKING:
     import os
@@ -278,6 +278,10 @@ class _Conversion:
         for writer in self._writers.values():
             writer.flush()
         report.shared_tables = len(entries) - sum(each.report.tables for each in converted)
+        lost, notes = lost_cells(self._writers.values())
+        report.shared_notes += notes
+        for entry in entries:
+            entry.lost_cells = lost.get(entry.path, 0)
         escapes = self._shape.escape_formulas
         write_manifest(self._folder, entries, stored, report, self._shape.table_format, escape_formulas=escapes)
 

@@ -23,7 +23,7 @@ from tb2csv.sinks.append_writer import TableRows
 from tb2csv.sinks.formats import choose_format
 from tb2csv.sinks.output_folder import OutputFolder
 from tb2csv.sinks.row_buffer import RowBuffer
-from tb2csv.sinks.table_writer import TableWriter
+from tb2csv.sinks.table_writer import TableWriter, lost_cells
 
 if TYPE_CHECKING:
     import os
@@ -139,6 +139,10 @@ def reduce_runs(
             report.shared_notes = _notes(report, nan)
             report.shared_tables = len(reduction.entries)
             reduction.writer.flush()
+            lost, notes = lost_cells([reduction.writer])
+            report.shared_notes += notes
+            for entry in reduction.entries:
+                entry.lost_cells = lost.get(entry.path, 0)
             write_manifest(folder, reduction.entries, reduction.stored, report, table_format)
         except OSError as error:
             if isinstance(error, OutputError):

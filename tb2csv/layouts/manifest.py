@@ -50,6 +50,8 @@ class TableEntry:
     last_step: int | None = None
     first_wall_time: float | None = None
     last_wall_time: float | None = None
+    #: How many cells the format wrote as missing ones although they are not.
+    lost_cells: int = 0
 
     @property
     def content_type(self) -> str | None:
@@ -83,6 +85,7 @@ def write_manifest(
         _resource(names.name(entry.path), entry.path, entry.format or table_format, entry.schema)
         + (told_by_writer(entry.metadata) if entry.metadata else "")
         + (f', "tb2csv:content_type": {_json(entry.content_type)}' if entry.content_type else "")
+        + (f', "tb2csv:made_null": {entry.lost_cells}' if entry.lost_cells else "")
         for entry in entries
     ]
     account = {**report.to_json(), "escape_formulas": escape_formulas, "folders": sorted(stored)}

@@ -10,7 +10,11 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+    import numpy.typing as npt
     import polars as pl
+
+    from tb2csv.messages import Note
 
 #: How a moment is written where a format has no type for it: RFC 3339, with six digits of a second.
 TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
@@ -46,6 +50,17 @@ class TextFormat(Format, Protocol):
 
     def lines(self, frame: pl.DataFrame) -> bytes:
         """Return the lines of rows, each with a line feed at its end and none within."""
+
+
+@runtime_checkable
+class LossyFormat(TextFormat, Protocol):
+    """A format of text that writes some cells as missing ones, and says so."""
+
+    def lost_cells(self, frame: pl.DataFrame) -> npt.NDArray[np.int64]:
+        """Return for each row how many of its cells are written as missing ones although they are not."""
+
+    def note(self, lost: Mapping[str, int]) -> Note:
+        """Return a note on cells that were written as missing, given their numbers by the paths of their tables."""
 
 
 @runtime_checkable

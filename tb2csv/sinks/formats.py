@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from tb2csv.errors import OptionError
 from tb2csv.sinks.arrow import ArrowFormat
 from tb2csv.sinks.csv import CsvFormat
-from tb2csv.sinks.jsonl import JsonLinesFormat
+from tb2csv.sinks.jsonl import JsonLinesFormat, NullJsonLinesFormat
 from tb2csv.sinks.parquet import ParquetFormat
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ FORMATS: Final[dict[str, TextFormat | WholeFormat]] = {
     "parquet": ParquetFormat(),
     "arrow": ArrowFormat(),
     "jsonl": JsonLinesFormat(),
-    "jsonl-null": JsonLinesFormat(odd_numbers_are_null=True),
+    "jsonl-null": NullJsonLinesFormat(),
 }
 
 

@@ -11,14 +11,23 @@ from __future__ import annotations
 import functools
 import io
 import json
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
+import numpy as np
+
+from tb2csv.messages import Message, Option, advice
 from tb2csv.sinks.format_protocols import TIMESTAMP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy.typing as npt
     import polars as pl
+
+    from tb2csv.messages import Note
+
+#: How many tables a note names.
+_EXAMPLES: Final = 3
 
 
 class JsonLinesFormat:
@@ -26,9 +35,11 @@ class JsonLinesFormat:
 
     suffix = ".jsonl"
 
-    def __init__(self, *, odd_numbers_are_null: bool = False) -> None:
-        """Write NaN and infinities as texts, or as null, which cannot be told from a missing cell."""
-        self._odd_numbers_are_null = odd_numbers_are_null
+    #: Whether NaN and infinities are null rather than texts.
+    _odd_numbers_are_null = False
+
+    def __init__(self) -> None:
+        """Make the format."""
         self.properties: dict[str, Any] = {"format": "jsonl", "mediatype": "application/jsonl", "encoding": "utf-8"}
 
     def append(self, frame: pl.DataFrame, file: IO[bytes], *, is_first: bool) -> None:
@@ -50,6 +61,28 @@ class JsonLinesFormat:
         file = io.BytesIO()
         self.append(frame, file, is_first=False)
         return file.getvalue()
+
+
+class NullJsonLinesFormat(JsonLinesFormat):
+    """JSON Lines with null for NaN and infinities, which cannot be told from missing cells: so they are counted."""
+
+    _odd_numbers_are_null = True
+
+    def lost_cells(self, frame: pl.DataFrame) -> npt.NDArray[np.int64]:
+        """Return how many cells of each row are NaN or infinite."""
+        counts = np.zeros(len(frame), np.int64)
+        for column in frame.get_columns():
+            if column.dtype.is_float():
+                numbers = column.alias("")  # polars would take a name such as ``^loss$`` for a pattern
+                counts += numbers.is_finite().not_().fill_null(value=False).to_numpy()  # a missing cell stays missing
+        return counts
+
+    def note(self, lost: Mapping[str, int]) -> Note:
+        """Return a note on the numbers that became null."""
+        tables = ", ".join(f"{count:,} in {path}" for path, count in list(lost.items())[:_EXAMPLES])
+        more = ", …" if len(lost) > _EXAMPLES else ""
+        fact = f"NaN and infinities became null, {sum(lost.values()):,} in all: {tables}{more}"
+        return Message(fact, (advice("{} keeps them", Option("format", "jsonl")),))
 
 
 @functools.lru_cache(maxsize=256)
