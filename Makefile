@@ -1,5 +1,5 @@
-# Everything lives in .venv: the packages, and pip's cache. Nothing outside this folder is written, but for Chromium,
-# which Debian's package manager installs for the tests in a browser.
+# Everything lives in .venv: the packages, and pip's cache. Nothing outside this folder is written, except Chromium,
+# R and LibreOffice, which Debian's package manager installs for the tests that need them.
 PYTHON ?= python3
 ARGS ?=
 
@@ -14,7 +14,7 @@ INCLUDE := $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include
 IS_LITTLE := $(BIN)/python -c 'import sys; sys.exit(sys.byteorder == "big")'
 HAS_COMPILER = $(IS_LITTLE) && echo '\#include <Python.h>' | $$($(COMPILER)) -I"$$($(INCLUDE))" -x c -E - >/dev/null 2>&1
 
-.PHONY: help browser demo test test-readers test-training lint docs bench clean
+.PHONY: help browser demo reader-programs test test-readers test-training lint docs bench clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -42,8 +42,22 @@ browser: ## Install Chromium for the tests in a browser, or say how.
 test-training: .venv-training/installed ## Run the tests that need TensorFlow, PyTorch and scikit-learn; ARGS go to pytest.
 	.venv-training/bin/python -m pytest tests/training $(ARGS)
 
-test-readers: .venv-readers/installed ## Run the tests of programs that read the tables; ARGS go to pytest.
+test-readers: .venv-readers/installed | reader-programs ## Run the tests of programs that read the tables; ARGS go to pytest.
 	.venv-readers/bin/python -m pytest tests/test_readers*.py $(ARGS)
+
+# A name on the PATH is not enough: R needs its packages, and LibreOffice needs Calc, which does the conversion.
+HAS_R = Rscript -e 'for (name in c("bit64", "data.table", "jsonlite")) loadNamespace(name)' >/dev/null 2>&1
+HAS_CALC = soffice --headless --version >/dev/null 2>&1 && ls "$$(dirname "$$(readlink -f "$$(command -v soffice)")")"/libsclo.* >/dev/null 2>&1
+
+reader-programs: ## Install R and LibreOffice Calc for the tests of programs that read the tables, or say how.
+	@missing=; $(HAS_R) || missing='r-base-core r-cran-bit64 r-cran-data.table r-cran-jsonlite'; \
+	$(HAS_CALC) || missing="$$missing libreoffice-calc-nogui"; \
+	test -z "$$missing" && exit; \
+	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
+	fi >/dev/null || echo 'apt-get could not install all of it.'; \
+	$(HAS_R) && $(HAS_CALC) || \
+	echo "Some tests of programs that read the tables are skipped; install them with: sudo apt-get install $$missing"
 
 lint: .venv/installed-dev ## Check style, formatting, types, the floors of imports, and spelling.
 	$(BIN)/ruff check .
@@ -89,10 +103,14 @@ clean: ## Remove whatever the other targets made.
 	@TB2CSV_SKIP_EXT=1 $(PIP) install --quiet --editable '.[dev]'
 	@touch $@
 
-# The large ones of the programs that read tables, such as ClickHouse.
-.venv-readers/installed: pyproject.toml setup.py | .venv/installed-test
+# The large ones of the programs that read tables, such as ClickHouse, and those of JavaScript if npm is installed.
+.venv-readers/installed: pyproject.toml setup.py tests/package.json | .venv/installed-test
 	$(PYTHON) -m venv .venv-readers
 	@TB2CSV_SKIP_EXT=1 $(subst $(BIN),.venv-readers/bin,$(PIP)) install --quiet --editable '.[test,readers]'
+	@cp tests/package.json .venv-readers
+	@if command -v npm >/dev/null; then \
+	npm install --prefix .venv-readers --cache .venv/npm-cache --no-audit --no-fund --silent; \
+	fi || echo 'npm could not install the packages of tests/package.json: the tests of JavaScript are skipped.'
 	@touch $@
 
 # The frameworks live in an environment of their own: what reads logs must work, and start fast, without them.
