@@ -9,7 +9,7 @@ import html
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final, Literal, overload
+from typing import TYPE_CHECKING, Final, Literal, overload
 
 import numpy as np
 
@@ -19,26 +19,22 @@ from tb2csv.errors import LogdirError, Tb2csvError
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.parallel import map_runs
 from tb2csv.report import Report, RunReport
-from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.scanned_hparams import scanned_hparams
 from tb2csv.runs.scanned_run import ScannedRun
-from tb2csv.selection import KINDS, Selection, literal_pattern
+from tb2csv.runs.series_frames import CHANGED, Read, decode_all, series_frames
+from tb2csv.selection import KINDS, KINDS_BESIDE, Selection, literal_pattern
 
 if TYPE_CHECKING:
     import os
 
     import polars as pl
 
-    from tb2csv.decoders import TablePart
-    from tb2csv.runs.decoded_rows import Rows, SeriesAccount
+    from tb2csv.runs.decoded_rows import SeriesAccount
     from tb2csv.runs.hparams_table import Trials
     from tb2csv.runs.row_selection import RowSelection
 
 #: Runs, with those of their series that are asked for.
 _Chosen = list[tuple[ScannedRun, "list[SeriesAccount]"]]
-
-#: Gives the rows of some series of a run, or what tells their columns.
-_Read = Callable[[ScannedRun, Callable[[Any], bool], "RowSelection | None"], Iterator["Rows | UndecodableValue"]]
 
 #: What chooses runs or tags: a shell pattern, several of them, or None for all.
 Pattern = str | Iterable[str] | None
@@ -208,15 +204,22 @@ class LogdirFrames:
         """Return the table of one tag of one run, with the columns that ``tb2csv convert`` gives it.
 
         Images and audio have their stored bytes as ``data`` instead of a path. ``run`` and ``tag`` are names, not
-        patterns. Raises Tb2csvError where there is none, or where the tag has several tables and ``kind`` does not
-        tell which.
+        patterns. ``kind`` chooses among several tables, and also gives those beside the values: ``histogram_stats``
+        and ``plugin_contents``. Raises Tb2csvError if there is not a table, or if there are several without ``kind``.
         """
-        exact = Selection((literal_pattern(run),), (literal_pattern(tag),), () if kind is None else (kind,))
-        chosen = self._chosen(exact)
+        beside = kind if kind is not None and kind in KINDS_BESIDE else ""
+        kinds: tuple[str, ...] = () if kind is None or beside else (kind,)
+        chosen = self._chosen(Selection((literal_pattern(run),), (literal_pattern(tag),), kinds))
+        if beside:
+            frames = list(self._frames(chosen, rows, with_names=False, read=decode_all, kind=beside))
+            if not frames:
+                message = f"Tag {tag!r} of run {run!r} does not have a table of the kind {kind!r}."
+                raise Tb2csvError(message)
+            return joined(frames, f"tag {tag!r} of run {run!r}")
         found = [account.series for _, accounts in chosen for account in accounts]
-        kinds = list(dict.fromkeys(series.kind for series in found))
-        if len(kinds) > 1:
-            message = f"Tag {tag!r} of run {run!r} has tables of the kinds {' and '.join(kinds)}; say which by kind."
+        several = list(dict.fromkeys(series.kind for series in found))
+        if len(several) > 1:
+            message = f"Tag {tag!r} of run {run!r} has tables of the kinds {' and '.join(several)}; say which by kind."
             raise Tb2csvError(message)
         return joined(self._frames(chosen, rows, with_names=False), f"tag {tag!r} of run {run!r}")
 
@@ -243,7 +246,7 @@ class LogdirFrames:
     ) -> list[tuple[SeriesAccount, pl.DataFrame]]:
         """Return the rows of some series of a run, one series after the other, each in one part or in several."""
         with self._lock:
-            return _main_parts(run, accounts, rows)
+            return series_frames(run, accounts, rows)
 
     def _of_kind(
         self, kind: str, run: Pattern, tag: Pattern, rows: RowSelection | None, *, lazy: bool
@@ -264,7 +267,7 @@ class LogdirFrames:
             left = n_rows
             for frame in self._frames(chosen, rows, with_names=True):
                 if joint_schema((schema, frame.schema), what) != schema:
-                    raise Tb2csvError(_CHANGED)
+                    raise Tb2csvError(CHANGED)
                 part = fitted(frame, schema)
                 if left is not None:
                     part = part.head(left)
@@ -295,12 +298,18 @@ class LogdirFrames:
         return [(run, accounts) for run, accounts in chosen if accounts]
 
     def _frames(
-        self, chosen: _Chosen, rows: RowSelection | None, *, with_names: bool, read: _Read = ScannedRun.decode
+        self,
+        chosen: _Chosen,
+        rows: RowSelection | None,
+        *,
+        with_names: bool,
+        read: Read = ScannedRun.decode,
+        kind: str = "",
     ) -> Iterator[pl.DataFrame]:
-        """Yield the main tables of the chosen series; undecodable values are left out, as they are of tables."""
+        """Yield the tables of the chosen series that ``kind`` chooses; undecodable values are left out."""
         for run, accounts in chosen:
             with self._lock:
-                parts = _main_parts(run, accounts, rows, read)
+                parts = series_frames(run, accounts, rows, read, kind)
             for tables in _alike(parts):
                 yield _named(tables) if with_names else _below([frame for _, frame in tables])
 
@@ -319,30 +328,11 @@ class LogdirFrames:
 #: The columns of ``tags`` that are of a series; the others are of its account.
 _OF_SERIES: Final = frozenset(("run", "tag", "kind", "plugin_name"))
 
-_CHANGED: Final = "The log is no longer what it was when these values were asked for; ask for them again."
-
 
 def _patterns(pattern: Pattern) -> tuple[str, ...]:
     if pattern is None:
         return ()
     return (pattern,) if isinstance(pattern, str) else tuple(pattern)
-
-
-def _main_parts(
-    run: ScannedRun, accounts: list[SeriesAccount], rows: RowSelection | None, read: _Read = ScannedRun.decode
-) -> list[tuple[SeriesAccount, pl.DataFrame]]:
-    """Return the rows of each series, one series after the other, each in one part or in several."""
-    parts: dict[int, list[pl.DataFrame]] = {id(account): [] for account in accounts}
-    if not parts.keys() <= {id(account) for account in run.series}:  # all was read again, since these were chosen
-        raise Tb2csvError(_CHANGED)
-    for item in read(run, lambda account: id(account) in parts, rows):
-        if isinstance(item, UndecodableValue) or item.piece.kind:  # statistics have a table of their own
-            continue
-        frame = _with_data(item.piece)
-        bounds = item.bounds.tolist()
-        for account, start, stop in zip(item.series, bounds[:-1], bounds[1:], strict=True):
-            parts[id(account)].append(frame.slice(start, stop - start))
-    return [(account, frame) for account in accounts for frame in parts[id(account)]]
 
 
 def _alike(
@@ -368,18 +358,3 @@ def _named(tables: list[tuple[SeriesAccount, pl.DataFrame]]) -> pl.DataFrame:
     names = pl.DataFrame({"run": [each.run for each in series], "tag": [each.tag for each in series]})
     of_row = np.repeat(np.arange(len(tables)), [len(part) for _, part in tables])
     return names[of_row].hstack(frame) if len(frame) else names.clear().hstack(frame)
-
-
-def _with_data(piece: TablePart) -> pl.DataFrame:
-    """Return the frame of a piece, with the bytes of stored files in the place of their paths.
-
-    A path is a file's only within its series, and a piece may be of several: so a file is told by its value as well.
-    """
-    import polars as pl
-
-    if not piece.files or "path" not in piece.frame.columns:
-        return piece.frame
-    stored = {(file.row, file.name): file.data for file in piece.files}
-    values = np.repeat(np.arange(piece.start, piece.stop), piece.counts).tolist()
-    data = pl.Series("data", [stored[place] for place in zip(values, piece.frame["path"], strict=True)], pl.Binary)
-    return piece.frame.with_columns(data.alias("path")).rename({"path": "data"})

@@ -38,6 +38,7 @@ from tables import read_index
 from test_scenarios import write_logs
 
 import tb2csv
+from tb2csv.errors import Tb2csvError
 from tb2csv.logdir import EventFileSource
 from tb2csv.selection import KINDS_BESIDE
 
@@ -59,7 +60,7 @@ def test_tables_are_those_of_a_conversion(name: str, tmp_path: Path) -> None:
     for row, place in zip(rows, places, strict=True):
         written = (tmp_path / "out" / row["path"]).read_bytes().decode()
         is_stored = written.partition("\n")[0].endswith(',"path"')
-        if places.count(place) > 1 or row["kind"] in {"hparams", *KINDS_BESIDE} or is_stored:
+        if places.count(place) > 1 or row["kind"] == "hparams" or is_stored:
             continue
         if row["path"].endswith(".undecodable.csv"):
             continue
@@ -244,7 +245,7 @@ def test_a_lazy_frame_of_files_that_were_replaced_is_refused(logdir: Path) -> No
     (path,) = (logdir / "a").iterdir()
     path.write_bytes(event_file([event(simple_value("loss", 2.0), step=1)]))
     assert frames.refresh()
-    with pytest.raises(OF_COLLECT, match="ask for them again"):
+    with pytest.raises(OF_COLLECT, match="request them again"):
         lazy.collect()
 
 
@@ -262,7 +263,7 @@ def test_a_lazy_frame_has_what_came_since(tmp_path: Path) -> None:
     with path.open("ab") as file:
         file.write(event_file([event(tensor("b", np.array([0.1, 0.2]), None))]))
     frames.refresh()
-    with pytest.raises(OF_COLLECT, match="ask for them again"):
+    with pytest.raises(OF_COLLECT, match="request them again"):
         lazy.collect()
     assert frames.tensors()["value"].to_list()[-1] == 0.2
 
@@ -447,3 +448,44 @@ def test_the_repr_tells_how_much_there_is(logdir: Path) -> None:
     frames = tb2csv.open_logdir(logdir)
     assert repr(frames) == f"<LogdirFrames {os.fspath(logdir)!r}: 2 runs, 3 tags, 14 values>"
     assert "<table" in frames._repr_html_()
+
+
+def with_contents(tag: str, number: float, content: bytes) -> Any:
+    """Return a scalar whose plugin keeps something in its metadata."""
+    return tensor(tag, np.float32(number), "scalars", content=content)
+
+
+def test_plugin_contents_are_a_table_beside_the_values(tmp_path: Path) -> None:
+    contents = [b"a", b"a", b"b", b"a"]
+    events = [event(with_contents("x", s, each), step=s, wall_time=2.0) for s, each in enumerate(contents)]
+    write_run(tmp_path, *events)
+    log = tb2csv.open_logdir(tmp_path)
+    expected = [(2.0, 0, "YQ=="), (2.0, 2, "Yg=="), (2.0, 3, "YQ==")]
+    for _ in range(2):  # the second call begins anew
+        frame = log.table(".", "x", "plugin_contents")
+        assert frame.columns == ["wall_time", "step", "content"]
+        assert frame.rows() == expected
+    assert log.table(".", "x")["value"].to_list() == [0.0, 1.0, 2.0, 3.0]
+    assert log.table(".", "x", "scalars").equals(log.table(".", "x"))
+
+
+def test_plugin_contents_are_those_of_the_chosen_rows(tmp_path: Path) -> None:
+    events = [event(with_contents("x", s, each), step=s) for s, each in enumerate([b"a", b"b", b"b", b"c"])]
+    write_run(tmp_path, *events)
+    frame = tb2csv.open_logdir(tmp_path).table(".", "x", "plugin_contents", rows=tb2csv.RowSelection(min_step=2))
+    assert frame["content"].to_list() == ["Yg==", "Yw=="]
+
+
+def test_statistics_of_legacy_histograms_are_a_table_beside_them(tmp_path: Path) -> None:
+    write_run(tmp_path, event(legacy_histogram("h", [1.0, 2.0], [3.0, 4.0], min=0.5, max=1.5, num=7, sum=9), step=4))
+    frame = tb2csv.open_logdir(tmp_path).table(".", "h", "histogram_stats")
+    assert frame.select("step", "min", "max", "num", "sum").rows() == [(4, 0.5, 1.5, 7.0, 9.0)]
+
+
+@pytest.mark.parametrize("kind", KINDS_BESIDE)
+def test_a_tag_without_a_table_beside_it_is_refused(tmp_path: Path, kind: str) -> None:
+    write_run(tmp_path, event(with_contents("x", 1.5, b"a")), event(with_contents("x", 2.5, b"a"), step=1))
+    with pytest.raises(Tb2csvError, match=rf"'x' of run '\.' does not have a table of the kind '{kind}'"):
+        tb2csv.open_logdir(tmp_path).table(".", "x", kind)
+    with pytest.raises(Tb2csvError, match="nothing"):
+        tb2csv.open_logdir(tmp_path).table(".", "nothing", kind)
