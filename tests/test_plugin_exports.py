@@ -421,7 +421,7 @@ def test_a_package_that_is_gone_is_named(tab: Tab, monkeypatch: pytest.MonkeyPat
     until(lambda: tab.status(token)["state"] == "failed")
     assert tab.status(token)["error"] == {
         "code": "broken",
-        "message": "polars cannot be imported; install tb2csv anew.",
+        "message": "polars cannot be imported; reinstall tb2csv.",
     }
 
 

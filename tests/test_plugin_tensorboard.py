@@ -190,10 +190,10 @@ def test_tensorboard_works_as_before_where_tb2csv_is_broken(broken: str, tmp_pat
             token = running.json(f"{API}export", {})["token"]
             while (status := running.json(f"{API}status/{token}"))["state"] in {"queued", "running"}:
                 time.sleep(0.05)
-            assert status["error"]["message"] == "polars cannot be imported; install tb2csv anew."
+            assert status["error"]["message"] == "polars cannot be imported; reinstall tb2csv."
         elif "selection.py" in removed:
             error = running.json(f"{API}index")["error"]
-            message = "tb2csv does not work, for tb2csv.selection cannot be imported; install it anew."
+            message = "tb2csv does not work, because tb2csv.selection cannot be imported; reinstall it."
             assert error == {"code": "broken", "message": message}
         else:
             assert "TensorBoard starts without the Export tab" in running.log

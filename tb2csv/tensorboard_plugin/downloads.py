@@ -1,4 +1,4 @@
-"""An export on its way to the browser: streamed while it is read, and never cut short without the browser noticing."""
+"""Send an export to the browser: streamed from disk, and an incomplete download is an error in the browser."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from tb2csv.tensorboard_plugin.export_jobs import ExportJob, ExportJobs
 
-#: The folder that everything in an archive is in.
+#: The top folder of an archive.
 ARCHIVE_ROOT: Final = "tensorboard-tables"
 ARCHIVE_NAME: Final = f"{ARCHIVE_ROOT}.zip"
 
 _PIECE: Final = 1 << 18
 _GONE: Final = 410
 
-#: By ending, in the order of looking.
+#: Content types by ending; the first match is used.
 _TYPES: Final = {
     ".zip": "application/zip",
     ".csv": "text/csv; charset=utf-8",
@@ -83,7 +83,7 @@ def _file(jobs: ExportJobs, job: ExportJob, path: Path) -> Iterator[bytes]:
 
 
 def _checked(jobs: ExportJobs, job: ExportJob, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the pieces as long as the export is not cancelled."""
+    """Yield the pieces until the export is cancelled."""
     while True:
         try:
             piece = next(pieces)
@@ -91,7 +91,7 @@ def _checked(jobs: ExportJobs, job: ExportJob, pieces: Iterator[bytes]) -> Itera
         except StopIteration:
             return
         except ExportError as error:
-            # What a server takes for a client that is gone, so it closes the connection and writes no traceback.
+            # The server takes it for a closed connection, so it closes its side and writes no traceback.
             raise ConnectionAbortedError(str(error)) from error
         except OSError:
             jobs.fail(job)
@@ -100,10 +100,10 @@ def _checked(jobs: ExportJobs, job: ExportJob, pieces: Iterator[bytes]) -> Itera
 
 
 class _Listener:
-    """Says whether the browser that sent a request still waits for the answer."""
+    """Returns whether the client of a request is still connected."""
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
-        #: Given by TensorBoard's server; where it is not, nobody can tell before something is sent.
+        #: TensorBoard's server sets it; without it, a closed connection shows only when something is sent.
         self._socket: socket.socket | None = environ.get("werkzeug.socket")
 
     def __call__(self) -> bool:
@@ -117,6 +117,6 @@ class _Listener:
 
 
 def _disposition(name: str) -> str:
-    """Return the header that gives a download its name, also one that is not in ASCII."""
+    """Return the header with the name of a download, which may have characters outside ASCII."""
     plain = re.sub(r'[^ -~]|["\\%]', "_", name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,8 +1,8 @@
 """The event files that TensorBoard shows and their runs, named as TensorBoard names them.
 
-The event files are found as ``tb2csv convert`` finds them, so that an export is what the command line would give:
-below ``--logdir``, or below each folder of ``--logdir_spec``. TensorBoard's own list of runs is asked only if it was
-started in a way that tells no folder, for the list lags behind, and knows a folder once more for each link to it.
+They are found as ``tb2csv convert`` finds them, so that an export equals the command line's result: below
+``--logdir``, or below each folder of ``--logdir_spec``. TensorBoard's own list of runs is used only if TensorBoard was
+started without a folder, because the list is updated late and repeats a folder for each link to it.
 
 Source: ``_parse_event_files_spec`` in tensorboard/backend/event_processing/data_ingester.py, and
 ``AddRunsFromDirectory`` in plugin_event_multiplexer.py.
@@ -25,7 +25,7 @@ _URL: Final = re.compile("[a-zA-Z][0-9a-zA-Z.]*://.*")
 
 
 class LogFolder(NamedTuple):
-    """A folder of event files; ``name`` stands before the names of its runs where it is given."""
+    """A folder of event files; ``name``, unless empty, is a prefix of the names of its runs."""
 
     path: str
     name: str | None = None
@@ -38,18 +38,18 @@ class LogFolder(NamedTuple):
 
 @dataclass(frozen=True)
 class FoundRuns:
-    """What was found, and a sentence for each folder where nothing was."""
+    """The runs that were found, and a sentence for each folder without runs."""
 
     logdir: Logdir
     notes: list[str]
 
 
 class EventSources:
-    """The event files of one TensorBoard."""
+    """The event files of one TensorBoard process."""
 
     def __init__(self, context: Any) -> None:
-        """Take from TensorBoard's ``context``, a TBContext of which every field may be None, where to look."""
-        #: What was given to ``--logdir``, as it was given; empty if that was not used.
+        """Read the folders from TensorBoard's ``context``, a TBContext in which every field may be None."""
+        #: The value of ``--logdir``, unchanged; empty if it was not given.
         self.given: str = context.logdir or ""
         spec = getattr(context.flags, "logdir_spec", None) or ""
         if self.given:
@@ -64,7 +64,11 @@ class EventSources:
         return not self.folders and self._multiplexer is None
 
     def find(self) -> FoundRuns:
-        """Return the runs that there are now; raises LogdirError if there are none."""
+        """Return the present runs.
+
+        Raises:
+            LogdirError: there are none.
+        """
         if self._multiplexer is not None:
             folders = [LogFolder(path, name) for name, path in dict(self._multiplexer.RunPaths()).items()]
             return _joined(folders, only_own=True)
@@ -73,14 +77,14 @@ class EventSources:
         return _joined(self.folders, only_own=False)
 
     def hide_paths(self, message: str) -> str:
-        """Return a message of an error without the absolute paths of these folders."""
+        """Return an error message without the absolute paths of these folders."""
         for folder in sorted(self.folders, key=lambda folder: -len(folder.path)):
             message = message.replace(folder.path, folder.name or "LOGDIR")
         return message
 
 
 def parse_logdir_spec(spec: str) -> list[LogFolder]:
-    """Return the folders of a ``--logdir_spec``; of a path that is given twice, the last name counts."""
+    """Return the folders of a ``--logdir_spec``; if a path is given twice, the last name counts."""
     names: dict[str, str | None] = {}
     for part in spec.split(","):
         is_named = ":" in part and not part.startswith("/") and not os.path.splitdrive(part)[0]
@@ -92,14 +96,14 @@ def parse_logdir_spec(spec: str) -> list[LogFolder]:
 
 
 def _absolute(logdir: str) -> str:
-    """Return the path of a logdir for as long as the process lives, whatever its current folder is then."""
+    """Return the absolute path of a logdir, which stays valid if the current directory changes."""
     if _URL.match(logdir):
         return logdir
     return os.path.abspath(os.path.expanduser(logdir))
 
 
 def _joined(folders: tuple[LogFolder, ...] | list[LogFolder], *, only_own: bool) -> FoundRuns:
-    """Return the runs of several folders; ``only_own`` leaves out those below, and names the run as the folder."""
+    """Return the runs of several folders; ``only_own`` leaves out runs below, and names the run like the folder."""
     runs: dict[str, Run] = {}
     damage: list[Damage] = []
     notes = []
@@ -123,6 +127,6 @@ def _joined(folders: tuple[LogFolder, ...] | list[LogFolder], *, only_own: bool)
 
 
 def _named(run: Run, name: str, folder: str) -> Run:
-    """Return a run under another name, its files under paths that tell their folder."""
+    """Return a run with another name, and the name of its folder in the paths of its files."""
     files = (replace(file, path=f"{folder}/{file.path}" if folder else file.path) for file in run.files)
     return Run(name, tuple(files))

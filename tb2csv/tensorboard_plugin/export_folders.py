@@ -1,4 +1,4 @@
-"""Where exports are written before they are sent: folders of this process, removed with it."""
+"""Temporary folders for exports, removed at the end of the process."""
 
 from __future__ import annotations
 
@@ -15,24 +15,28 @@ from tb2csv.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: Where temporary files go that are large, or to be kept for long.
-SHARED: Final = "/var/tmp"  # noqa: S108 - a folder of this user alone is made in it
+#: The place for large or long-lived temporary files.
+SHARED: Final = "/var/tmp"  # noqa: S108 - only a private folder is created in it
 _PREFIX: Final = "tb2csv-exports-"
-#: Seconds after which a folder that was left by a process that was killed is removed; no export is kept so long.
+#: Seconds after which a folder of a killed process is removed; exports are not kept so long.
 _ABANDONED: Final = 24 * 3600
 
 
 class ExportFolders:
-    """Gives folders for exports; ``close`` removes all."""
+    """Creates folders for exports; ``close`` removes all of them."""
 
     def __init__(self, apart_from: Sequence[str]) -> None:
-        """Keep apart from these folders: event files are looked for in them, and nobody else may write there."""
+        """Avoid these folders, in which event files are searched."""
         self._apart_from = [Path(path).resolve() for path in apart_from]
         self._lock = threading.Lock()
         self._root: Path | None = None
 
     def make(self, name: str) -> Path:
-        """Return a new, empty folder; raises OutputError where none can be made."""
+        """Return a new, empty folder.
+
+        Raises:
+            OutputError: it cannot be created.
+        """
         with self._lock:
             root = self._root
             if root is None or not root.exists():
@@ -41,18 +45,20 @@ class ExportFolders:
         try:
             folder.mkdir()
         except OSError as error:
-            message = f"No temporary folder can be made for an export ({error.strerror}); set TMPDIR to another place."
+            message = (
+                f"A temporary folder for an export cannot be created ({error.strerror}); set TMPDIR to another place."
+            )
             raise OutputError(message) from error
         return folder
 
     def remove(self, folder: Path) -> None:
-        """Remove a folder; it may hold ten thousand files, and that takes a while."""
+        """Remove a folder, which takes a while for ten thousand files."""
         shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Remove all folders, those as well that are being removed by another thread.
+        """Remove all folders, also those that another thread is removing.
 
-        What an export that does not end writes afterwards is left to the next process, as after a kill.
+        Files that an export writes afterwards are removed by the next process, as after a kill.
         """
         with self._lock:
             if self._root is not None:
@@ -65,11 +71,13 @@ class ExportFolders:
                 return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
             except OSError:
                 continue
-        message = "There is no place for an export outside of the log directory; set TMPDIR to one and start again."
+        message = (
+            "There is no temporary folder outside the log directory; set TMPDIR to one and start TensorBoard again."
+        )
         raise OutputError(message)
 
     def _places(self) -> Iterator[Path]:
-        """Yield where temporary files go on this system, the first choice first; not what holds the event files."""
+        """Yield the places for temporary files on this system, the best first, without those that hold event files."""
         candidates = [tempfile.gettempdir(), SHARED, os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"]
         for candidate in candidates:
             place = Path(candidate).resolve()
@@ -78,7 +86,7 @@ class ExportFolders:
 
 
 def _remove_abandoned(place: Path) -> None:
-    """Remove what processes of this user left that could not clean up."""
+    """Remove folders of this user's processes that were killed."""
     for folder in place.glob(f"{_PREFIX}*"):
         status = folder.lstat()
         is_own = not hasattr(os, "getuid") or status.st_uid == os.getuid()

@@ -1,7 +1,6 @@
-"""Exports at work: converted in the background, two at a time, kept until they are fetched, and removed after that.
+"""Exports: converted in the background, two at a time, kept until they are downloaded, and then removed.
 
-A conversion has a place among the two as long as it works, and no longer: whoever fetches slowly, or not at all, keeps
-nobody waiting.
+A conversion counts among the two only while it works, so a slow download does not delay the next export.
 """
 
 from __future__ import annotations
@@ -30,21 +29,21 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("tensorboard")
 
-#: Conversions at once.
+#: Conversions at the same time.
 _PLACES: Final = 2
-#: Exports that are known at once, finished ones included.
+#: Exports at the same time, including finished ones.
 _MOST_JOBS: Final = 32
-#: Seconds for which an export is kept after anybody did anything with it; and after it was sent.
+#: Seconds for which an export is kept after its last use; and after it was sent.
 _KEPT: Final = 600.0
 _KEPT_WHEN_SENT: Final = 120.0
-#: Seconds between two looks at who is still there, and at what is old.
+#: Seconds between two checks for closed connections and expired exports.
 _LOOK: Final = 0.5
 _SWEEP: Final = 1.0
-#: Seconds for which a conversion that nobody waits for any more goes on.
+#: Seconds for which a conversion continues after its last client is gone.
 _GRACE: Final = 5.0
-#: Seconds that TensorBoard's end waits for a conversion to notice it.
+#: Seconds for which the shutdown waits for a conversion to stop.
 _PATIENCE: Final = 10.0
-#: Stretches of damage and the like that a status lists.
+#: The maximum length of a list in a status, such as that of damage.
 _LISTED: Final = 20
 
 QUEUED: Final = "queued"
@@ -54,46 +53,50 @@ SENDING: Final = "sending"
 SENT: Final = "sent"
 FAILED: Final = "failed"
 CANCELLED: Final = "cancelled"
-#: Codes of errors: nobody fetched it in time, or whoever wanted it is gone.
+#: Codes of errors: the export was not downloaded in time, or its client is gone.
 EXPIRED: Final = "expired"
 GONE: Final = "gone"
-_NOBODY: Final = "Nobody was there any more to fetch the export; start it again."
+_ABANDONED: Final = "The page or program that requested the export is gone; start it again."
 _ENDED: Final = frozenset({FAILED, CANCELLED})
 
 
 class ExportError(Tb2csvError):
-    """An export that ended without a file; ``code`` is a word for programs."""
+    """An export ended without a file; ``code`` is for programs."""
 
     def __init__(self, code: str, message: str) -> None:
-        """Tell why."""
+        """Give the code and the message."""
         super().__init__(message)
         self.code = code
 
 
 class Progress:
-    """How far a conversion is, in bytes of event files; what tells of bytes also ends it, once it is to end."""
+    """The progress of a conversion in bytes of event files, and the way to end it."""
 
     def __init__(self) -> None:
-        """Know nothing yet."""
+        """Start at zero."""
         self.total = 0
         self.done = 0
         self.is_to_end = False
 
     def passed(self, count: int) -> None:
-        """Move on; raises Cancelled where the conversion is to end."""
+        """Count bytes.
+
+        Raises:
+            Cancelled: the conversion is to end.
+        """
         if self.is_to_end:
             raise Cancelled
         self.done += count
 
 
-#: Writes tables into a folder that is not there yet; returns the account, and what is to be sent: the folder itself, or
-#: one file in it.
+#: Writes tables into a folder that does not exist yet; returns the report, and the path to send: the folder, or one
+#: file in it.
 Conversion = Callable[["Path", Progress], tuple["Report", "Path"]]
 
 
 @dataclass(slots=True)
 class ExportJob:
-    """One export. Its fields are changed by ExportJobs alone, under a lock."""
+    """One export. Only ExportJobs changes its fields, under a lock."""
 
     token: str
     name: str
@@ -106,11 +109,11 @@ class ExportJob:
     report: dict[str, Any] | None = None
     error: ExportError | None = None
     touched: float = field(default_factory=time.monotonic)
-    #: How many are waiting for it, or have it sent to them.
+    #: The number of clients that wait for it or download it.
     readers: int = 0
-    #: When the last of them gave up, before there was anything to send; None where somebody is there, or never was.
+    #: When the last of them left before the result was ready; None while there is a client, or before the first.
     abandoned: float | None = None
-    #: Set when there is a result, or an error.
+    #: Set when there is a result or an error.
     ended: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -120,10 +123,10 @@ class ExportJob:
 
 
 class ExportJobs:
-    """All exports of one TensorBoard, by token."""
+    """All exports of one TensorBoard process, by token."""
 
     def __init__(self, folders: ExportFolders, hide_paths: Callable[[str], str]) -> None:
-        """Write into ``folders``; ``hide_paths`` takes absolute paths out of a message."""
+        """Write into ``folders``; ``hide_paths`` removes absolute paths from a message."""
         self._folders = folders
         self._hide_paths = hide_paths
         self._lock = threading.Lock()
@@ -132,21 +135,22 @@ class ExportJobs:
         self._running = 0
         self._sweeper: threading.Thread | None = None
         self._closed = threading.Event()
-        #: Folders that the sweeper is to remove, and what wakes it.
+        #: Folders that the sweeper removes, and the event that wakes it.
         self._doomed: list[Path] = []
         self._has_work = threading.Event()
 
     def submit(self, name: str, convert: Conversion) -> ExportJob:
-        """Begin an export, or queue it, and return it; ``name`` is what the file will be called.
+        """Start an export, or queue it, and return it; ``name`` is the name of the file.
 
-        Raises RequestError if there are too many already.
+        Raises:
+            RequestError: there are too many exports.
         """
         job = ExportJob(secrets.token_urlsafe(24), name, convert)
         with self._lock:
             if len(self._jobs) >= _MOST_JOBS and not self._forget_oldest():
-                raise RequestError(429, "busy", "Too many exports wait already; cancel one, or try again later.")
+                raise RequestError(429, "busy", "Too many exports are waiting; cancel one, or try again later.")
             if self._closed.is_set():
-                raise RequestError(503, "closing", "TensorBoard is shutting down; start it again for an export.")
+                raise RequestError(503, "closing", "TensorBoard is shutting down; start it again to export.")
             self._jobs[job.token] = job
             self._queue.append(job)
             self._start_some()
@@ -156,21 +160,25 @@ class ExportJobs:
         return job
 
     def find(self, token: str) -> ExportJob:
-        """Return an export; raises RequestError if there is none, or no longer."""
+        """Return an export.
+
+        Raises:
+            RequestError: it does not exist, or no longer.
+        """
         with self._lock:
             job = self._jobs.get(token)
             if job is None:
-                raise RequestError(404, "no_export", "There is no such export any more; start it again.")
+                raise RequestError(404, "no_export", "This export does not exist any more; start it again.")
             job.touched = time.monotonic()
             return job
 
     def cancel(self, job: ExportJob) -> None:
-        """End an export, whatever it is doing, and remove what it wrote."""
+        """End an export in any state, and remove its files."""
         with self._lock:
             self._end(job, CANCELLED, ExportError("cancelled", "The export was cancelled."))
 
     def status(self, job: ExportJob) -> dict[str, Any]:
-        """Return what the page is told of an export."""
+        """Return the status of an export for the page."""
         with self._lock:
             position = self._queue.index(job) + 1 if job in self._queue else 0
             return {
@@ -184,7 +192,7 @@ class ExportJobs:
 
     @contextlib.contextmanager
     def reading(self, job: ExportJob) -> Iterator[None]:
-        """Have somebody wait for an export, and have it sent to them; an exception says that they do not get it."""
+        """Count a client that waits for an export or downloads it; an exception means that the download failed."""
         with self._lock:
             job.readers += 1
             job.abandoned = None
@@ -201,38 +209,41 @@ class ExportJobs:
                 if job.state == SENDING and (is_whole or not job.readers):
                     job.state = SENT if is_whole else READY
 
-    def wait(self, job: ExportJob, is_anybody_there: Callable[[], bool]) -> Path:
-        """Return what is to be sent once it is there; raises ExportError for an export that ended without.
+    def wait(self, job: ExportJob, client_connected: Callable[[], bool]) -> Path:
+        """Wait for the result and return its path.
 
-        It is raised as well where nobody is there any more. Unless somebody else waits, or comes soon, as programs do
-        that take a download over from the browser, the export is cancelled then.
+        The export is cancelled if its last client disconnects and no other one comes soon, as download managers do that
+        take a download over from the browser.
+
+        Raises:
+            ExportError: the export ended without a file, or the client is gone.
         """
         while not job.ended.wait(_LOOK):
-            if not is_anybody_there():
-                raise ExportError(GONE, _NOBODY)
+            if not client_connected():
+                raise ExportError(GONE, _ABANDONED)
         with self._lock:
             self.check(job)
             if job.result is None:
-                message = "The export is not there any more; start it again."
+                message = "The export does not exist any more; start it again."
                 raise ExportError(EXPIRED, message)
             job.state = SENDING
             return job.result
 
     @staticmethod
     def check(job: ExportJob) -> None:
-        """Note that a piece is being sent; raises the error of an export that has been cancelled meanwhile."""
+        """Note that a piece is being sent; raises the error of a cancelled export."""
         if job.error is not None:
             raise job.error
         job.touched = time.monotonic()
 
     def fail(self, job: ExportJob) -> None:
-        """Note that what was written cannot be read back."""
+        """Note that the written files cannot be read."""
         message = "The tables could not be read back from the temporary folder, so the download ended too early."
         with self._lock:
             self._end(job, FAILED, ExportError("sending", message))
 
     def close(self) -> None:
-        """Cancel all exports, and begin none any more; return when they have ended."""
+        """Cancel all exports and refuse new ones; return when all have ended."""
         self._closed.set()
         self._has_work.set()
         with self._lock:
@@ -253,7 +264,7 @@ class ExportJobs:
                 self._end(job, FAILED, ExportError("closing", "No thread can be started; TensorBoard may be ending."))
 
     def _work(self, job: ExportJob) -> None:
-        error: ExportError | None = ExportError("internal", "The export ended in an unforeseen way; start it again.")
+        error: ExportError | None = ExportError("internal", "The export ended unexpectedly; start it again.")
         try:
             error = self._converted(job)
         finally:
@@ -267,11 +278,11 @@ class ExportJobs:
                 self._start_some()
 
     def _converted(self, job: ExportJob) -> ExportError | None:
-        """Convert, and return what went wrong, if anything did."""
+        """Convert, and return the error, or None."""
         try:
             folder = job.folder = self._folders.make(job.token)
             report, result = job.convert(folder / "tables", job.progress)
-            told = _told(report)
+            told = _page_report(report)
             files = [result] if result.is_file() else (path for path in result.rglob("*") if path.is_file())
             size = sum(path.stat().st_size for path in files)
         except Cancelled:
@@ -282,11 +293,11 @@ class ExportJobs:
                 message = message.replace(str(folder), "its temporary folder")
             return ExportError("failed", message)
         except ImportError as failure:
-            return ExportError("broken", f"{failure.name or 'A package'} cannot be imported; install tb2csv anew.")
+            return ExportError("broken", f"{failure.name or 'A package'} cannot be imported; reinstall tb2csv.")
         except Exception:
             if not job.is_over:
                 _LOGGER.exception("tb2csv: an export failed")
-            return ExportError("internal", "Something went wrong in tb2csv; TensorBoard's log says what.")
+            return ExportError("internal", "tb2csv failed; see TensorBoard's log.")
         with self._lock:
             if not job.is_over:
                 job.report, job.result, job.size, job.state = told, result, size, READY
@@ -294,7 +305,7 @@ class ExportJobs:
         return None
 
     def _end(self, job: ExportJob, state: str, error: ExportError) -> None:
-        """End a job without a file. The lock is held."""
+        """End an export without a file. The lock is held."""
         if job.is_over:
             return
         is_working = job.state == RUNNING and not job.ended.is_set()
@@ -302,19 +313,19 @@ class ExportJobs:
             self._queue.remove(job)
         job.state, job.error, job.result = state, error, None
         job.progress.is_to_end = True
-        if not is_working:  # else it ends at the next bytes, and removes what it wrote then
+        if not is_working:  # a working one ends at the next bytes, and then removes its files
             self._remove(job)
             job.ended.set()
 
     def _remove(self, job: ExportJob) -> None:
-        """Have the sweeper remove what a job wrote. The lock is held."""
+        """Let the sweeper remove the files of an export. The lock is held."""
         folder, job.folder = job.folder, None
         if folder is not None:
             self._doomed.append(folder)
             self._has_work.set()
 
     def _sweep(self) -> None:
-        """Remove folders, and forget exports that were not fetched in a long time, as long as there are any."""
+        """Remove folders and expired exports until there are no exports."""
         while True:
             self._has_work.wait(_SWEEP)
             self._has_work.clear()
@@ -324,7 +335,7 @@ class ExportJobs:
             with self._lock:
                 for job in list(self._jobs.values()):
                     if job.abandoned is not None and now - job.abandoned > _GRACE:
-                        self._end(job, CANCELLED, ExportError(GONE, _NOBODY))
+                        self._end(job, CANCELLED, ExportError(GONE, _ABANDONED))
                     kept = _KEPT_WHEN_SENT if job.state == SENT else _KEPT
                     if job.state not in {QUEUED, RUNNING} and now - job.touched > kept:
                         self._forget(job)
@@ -336,19 +347,19 @@ class ExportJobs:
                 self._folders.remove(folder)
 
     def _forget_oldest(self) -> bool:
-        """Make room by what was sent or ended longest ago; return whether there was any."""
+        """Drop the export that was sent or ended longest ago; return whether there was one."""
         done = [job for job in self._jobs.values() if job.state == SENT or job.is_over]
         if done:
             self._forget(min(done, key=lambda job: job.touched))
         return bool(done)
 
     def _forget(self, job: ExportJob) -> None:
-        self._end(job, CANCELLED, ExportError(EXPIRED, "Nobody fetched the export in time; start it again."))
+        self._end(job, CANCELLED, ExportError(EXPIRED, "The export was not downloaded in time; start it again."))
         self._jobs.pop(job.token, None)
 
 
 def _is_started(thread: threading.Thread) -> bool:
-    """Start a thread; return False if there is none to be had, as Python 3.12 and later starts none at its end."""
+    """Start a thread; return False if that fails, as at the end of the interpreter in Python 3.12 and later."""
     try:
         thread.start()
     except RuntimeError:
@@ -356,8 +367,8 @@ def _is_started(thread: threading.Thread) -> bool:
     return True
 
 
-def _told(report: Report) -> dict[str, Any]:
-    """Return a report as the page shows it, its lists cut."""
+def _page_report(report: Report) -> dict[str, Any]:
+    """Return a report for the page, with shortened lists."""
     whole = report.to_json(page_spelling)
     counts = ("values_read", "values_written", "values_filtered", "values_undecodable", "values_empty", "tables")
     lists = ("damage", "undecodable", "notes")

@@ -1,4 +1,4 @@
-"""What an export will be, told before it is made: how many tables and rows, how large, and the command for the same."""
+"""The plan of an export: the number of tables and rows, the size, and the equal command line."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from tb2csv.tensorboard_plugin.index_snapshot import IndexSnapshot
     from tb2csv.tensorboard_plugin.run_counts import CountedSeries, CountedTable
 
-#: Where the command puts the tables.
+#: The output folder in the command.
 _OUT: Final = "tensorboard-tables"
 
 
 def plan_export(
     request: ExportRequest, index: IndexSnapshot, places: Sequence[int], sources: EventSources
 ) -> dict[str, Any]:
-    """Return tables, rows and bytes of an export, and its command line; the first is exact, the others are estimates.
+    """Return the tables, rows and bytes of an export, and its command line.
 
-    Payloads that cannot be decoded get tables that nobody can foresee.
+    The number of tables is exact except for tables of undecodable payloads; rows and bytes are estimates.
     """
     chosen = [(index.runs[index.run[place]], index.series[place]) for place in places]
     size = size_of_export(request, chosen)
@@ -38,14 +38,14 @@ def plan_export(
 
 
 def _tables(request: ExportRequest, chosen: Iterable[tuple[str, CountedSeries]]) -> Iterable[tuple[object, ...]]:
-    """Yield what tells a table from others in this layout, for each table of the tree that goes into it."""
+    """Yield, for each table of the tree layout, the identity of the table in this layout that has its rows."""
     identity = _IDENTITIES[request.layout]
     for run, series in chosen:
         for table in series.tables:
             yield ("hparams",) if table.kind == "hparams" else identity(run, table)
 
 
-#: By layout, what the tables that are joined into one have in common.
+#: By layout, the identity of a table; tables of the tree layout with equal identities share a table.
 _IDENTITIES: Final[dict[str, Callable[[str, CountedTable], tuple[object, ...]]]] = {
     "tree": lambda run, table: (run, table),
     "tags": lambda _, table: (table.kind, table.tag, table.columns),
@@ -55,7 +55,7 @@ _IDENTITIES: Final[dict[str, Callable[[str, CountedTable], tuple[object, ...]]]]
 
 
 def command_line(request: ExportRequest, index: IndexSnapshot, sources: EventSources) -> str:
-    """Return the ``tb2csv convert`` that writes the same tables, as a shell takes it; one for each folder of logs."""
+    """Return the ``tb2csv convert`` commands that write the same tables, quoted for a shell; one per log folder."""
     runs = request.runs
     options = [
         *_chosen_names("tag", request.tags, index.tags),
@@ -75,7 +75,7 @@ def command_line(request: ExportRequest, index: IndexSnapshot, sources: EventSou
 
 
 def _below(folder: LogFolder, runs: Iterable[str]) -> dict[str, str]:
-    """Return the runs of one folder, with the names that they have in it."""
+    """Return the runs of one folder and their names in it."""
     start = f"{folder.name}/" if folder.name else ""
     return {run: run.removeprefix(start) for run in runs if run.startswith(start)}
 
@@ -85,7 +85,7 @@ def _command(logdir: str, out: str, runs: list[str], options: list[str]) -> str:
 
 
 def _chosen_names(option: str, chosen: Sequence[str] | None, known: Sequence[str]) -> list[str]:
-    """Return the options that choose these names among all: naming either them or the others, whatever is shorter."""
+    """Return the options that select these names: by naming either them or the others, whichever is shorter."""
     wanted = set(known) if chosen is None else set(chosen)
     others = [name for name in known if name not in wanted]
     if not others:

@@ -1,4 +1,4 @@
-"""What somebody asks the Export tab for: read from JSON, checked against what there is, and given to ``convert``."""
+"""Requests for exports: read from JSON, checked against the index, and passed to ``convert``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tb2csv.logdir import Logdir
     from tb2csv.tensorboard_plugin.index_snapshot import IndexSnapshot
 
-#: The choices of each option that has some; the first is what is taken where nothing is said.
+#: The choices of each option; the first is the default.
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "layout": tuple(LAYOUTS),
     "format": tuple(FORMATS),
@@ -31,7 +31,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "what": ("tables", "hparams"),
 }
 
-#: Kinds whose tables name files beside them, so that one file alone is not all of a table.
+#: Kinds with files beside their tables, so that a single file is not the whole table.
 _WITH_FILES: Final = frozenset({"images", "audio", "graphs", "blobs"})
 
 Names = tuple[str, ...] | None
@@ -39,7 +39,7 @@ Names = tuple[str, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """An export: which series, None standing for all, and how; every option is one that ``convert`` takes."""
+    """An export: the series (None for all) and the options, which are options of ``convert``."""
 
     runs: Names = None
     tags: Names = None
@@ -55,19 +55,25 @@ class ExportRequest:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> ExportRequest:
-        """Return the request that JSON stands for; raises RequestError where it stands for none."""
+        """Return a request from a JSON object.
+
+        Raises:
+            RequestError: the object is not valid.
+        """
         unknown = sorted(set(body) - set(_READERS))
         if unknown:
-            message = f"There is no option {unknown[0]!r}; give some of {', '.join(_READERS)}."
+            message = f"Unknown option {unknown[0]!r}; choose from {', '.join(_READERS)}."
             raise RequestError(400, "option", message)
         request = cls(**{name: _READERS[name](name, value) for name, value in body.items()})
         return replace(request, kinds=("hparams",)) if request.what == "hparams" else request
 
     def choose(self, index: IndexSnapshot, *, is_complete: bool) -> npt.NDArray[np.int64]:
-        """Return the places of the series in the index.
+        """Return the positions of the series in the index.
 
-        Raises RequestError if a name is not in it, where nothing is requested, and where one file is requested that
-        has to be several. An index that is not complete may not know all yet: then nothing is nothing only later.
+        An incomplete index may lack names, so an empty result is an error only if ``is_complete``.
+
+        Raises:
+            RequestError: a name is not in the index, nothing is selected, or several tables are selected for one file.
         """
         for what, names, known in (("run", self.runs, index.runs), ("tag", self.tags, index.tags)):
             unknown = sorted(set(names or ()) - set(known))
@@ -76,25 +82,25 @@ class ExportRequest:
                 raise RequestError(404, f"no_{what}", message)
         places = index.chosen(self.runs, self.tags, self.kinds)
         if not places.size and is_complete:
-            raise RequestError(404, "nothing", "There are no values of what is chosen; choose another run or tag.")
+            raise RequestError(404, "nothing", "The selection has no values; choose another run or tag.")
         if not self.archive and self.what == "tables":
             self._check_single(index, places)
         return places
 
     def _check_single(self, index: IndexSnapshot, places: npt.NDArray[np.int64]) -> None:
         if places.size != 1:
-            message = f"{places.size} series are several tables, which one file cannot hold; ask for an archive."
+            message = f"{places.size} series do not fit into one file; choose an archive."
             raise RequestError(400, "needs_archive", message)
         series = index.series[int(places[0])]
         if series.kind in _WITH_FILES or (series.kind == "tensors" and self.tensors == "npy"):
-            message = f"The table of {series.tag!r} comes with files beside it; ask for an archive."
+            message = f"The table of {series.tag!r} has files beside it; choose an archive."
             raise RequestError(400, "needs_archive", message)
         if sum(table.kind == series.kind for table in series.tables) > 1:
-            message = f"The tag {series.tag!r} has several tables, as its type changes; ask for an archive."
+            message = f"The tag {series.tag!r} has several tables because its type changes; choose an archive."
             raise RequestError(400, "needs_archive", message)
 
     def logdir(self, found: Logdir) -> Logdir:
-        """Return the runs that are requested, of those that were found."""
+        """Return the requested runs of ``found``."""
         if self.runs is None:
             return found
         wanted = frozenset(self.runs)
@@ -102,7 +108,7 @@ class ExportRequest:
 
     @property
     def conversion(self) -> dict[str, Any]:
-        """The request as the arguments of ``convert``; the runs are chosen by ``logdir``."""
+        """The request as arguments of ``convert``, except for the runs, which ``logdir`` selects."""
         return {
             "selection": Selection(tags=tuple(map(literal_pattern, self.tags or ())), kinds=self.kinds or ()),
             "layout": self.layout,
@@ -115,7 +121,7 @@ class ExportRequest:
 
 
 def _wrong(name: str, wanted: str) -> RequestError:
-    return RequestError(400, "option", f"The option {name!r} has no such value; give {wanted}.")
+    return RequestError(400, "option", f"The option {name!r} has another type or value; give {wanted}.")
 
 
 def _read_names(name: str, value: Any) -> Names:

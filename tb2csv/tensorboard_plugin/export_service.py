@@ -1,4 +1,4 @@
-"""What the Export tab asks for: the index, previews, plans, and exports. docs/plugin-api.md describes each answer."""
+"""Answers to the Export tab: the index, previews, plans and exports. docs/plugin-api.md describes each answer."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ if TYPE_CHECKING:
     from tb2csv.tensorboard_plugin.export_jobs import ExportJob, Progress
     from tb2csv.tensorboard_plugin.series_index import IndexState
 
-#: Seconds that a request for the index waits for what is new; after that it is answered with what is known.
+#: Seconds for which a request for the index waits for new data; then it gets the present index.
 _PATIENCE: Final = 0.3
-#: Bytes that the page takes into the browser's memory at most, where a browser cannot download by itself.
+#: The maximum number of bytes in the browser's memory if the page has to fetch a download itself.
 _BLOB_LIMIT: Final = 256 << 20
-#: Of an event file at once: less than the command line takes, for TensorBoard has other things in memory.
+#: Bytes of an event file at once: fewer than on the command line, because TensorBoard needs memory itself.
 _CHUNK_SIZE: Final = 4 << 20
-#: Previews at once.
+#: Previews at the same time.
 _PREVIEWS: Final = 2
 
 
 class ExportService:
-    """The tab's side of one TensorBoard; each method answers the requests of one route."""
+    """The service of one TensorBoard process; each method answers the requests of one route."""
 
     def __init__(self, context: base_plugin.TBContext, sources: EventSources) -> None:
-        """Serve what is in ``sources``; nothing is read yet."""
+        """Serve the event files of ``sources``; nothing is read yet."""
         self._sources = sources
         self._shown = SamplingLimits(context)
         self._index = SeriesIndex(sources, self._shown)
         folders = ExportFolders([folder.path for folder in sources.folders if not folder.is_remote])
         self._jobs = ExportJobs(folders, sources.hide_paths)
         self._previews = threading.Semaphore(_PREVIEWS)
-        atexit.register(self.close)  # no thread of an export is joined before it is called
+        atexit.register(self.close)  # called before the interpreter joins threads
 
     def close(self) -> None:
-        """End whatever is at work; TensorBoard is about to end."""
+        """End all work, at the end of TensorBoard."""
         self._index.close()
         self._jobs.close()
 
@@ -75,9 +75,9 @@ class ExportService:
         )
 
     def index(self, request: wrappers.Request) -> wrappers.Response:
-        """Answer with the index, once what is new has been read, or a moment later."""
+        """Answer with the index when new data have been read, or after a short time."""
         if self._sources.is_empty:
-            message = "TensorBoard was started without a log directory; start it with --logdir for an export."
+            message = "TensorBoard was started without a log directory; start it with --logdir to export."
             raise RequestError(404, "no_logdir", message)
         known = request.args.get("known")
         index = self._index.refresh(known, _PATIENCE)
@@ -99,26 +99,28 @@ class ExportService:
         names = {name: request.args.get(name) for name in ("run", "tag", "kind")}
         run_name, tag, kind = names.values()
         if run_name is None or tag is None or kind is None:
-            raise RequestError(400, "option", "A preview is of one table; give run, tag and kind.")
+            raise RequestError(400, "option", "A preview needs run, tag and kind of one table.")
         index, logdir = self._known(), self._index.logdir
         series = index.snapshot.find(run_name, tag, kind)
         run = next((each for each in logdir.runs if each.name == run_name), None) if logdir else None
         if series is None or run is None:
-            raise RequestError(404, "no_series", "There is no such run, tag and kind; load the index again.")
+            raise RequestError(
+                404, "no_series", "The index has no series with this run, tag and kind; load the index again."
+            )
         with self._previews:
             shown = preview_series(run, series)
         seen = self._shown.of(series.plugin_name, series.points)
         return answer(request, {**names, "rows": series.rows, "points": series.points, "shown": seen, **shown})
 
     def plan(self, request: wrappers.Request) -> wrappers.Response:
-        """Answer with what an export would be."""
+        """Answer with the plan of an export."""
         export = ExportRequest.from_json(read_json(request))
         index = self._known()
         places = export.choose(index.snapshot, is_complete=index.state == READY)
         return answer(request, plan_export(export, index.snapshot, places.tolist(), self._sources))
 
     def export(self, request: wrappers.Request) -> wrappers.Response:
-        """Begin an export, and answer with its token."""
+        """Start an export, and answer with its token."""
         export = ExportRequest.from_json(read_json(request))
         index = self._known()
         places = export.choose(index.snapshot, is_complete=index.state == READY)
@@ -136,7 +138,7 @@ class ExportService:
         return answer(request, {"token": job.token, "name": job.name})
 
     def status(self, request: wrappers.Request) -> wrappers.Response:
-        """Answer with how far an export is."""
+        """Answer with the status of an export."""
         return answer(request, self._jobs.status(self._job(request)))
 
     def download(self, request: wrappers.Request) -> wrappers.Response:
@@ -150,7 +152,11 @@ class ExportService:
         return answer(request, {"state": job.state})
 
     def _known(self) -> IndexState:
-        """Return what the index knows; raises RequestError if there is nothing to know."""
+        """Return the state of the index.
+
+        Raises:
+            RequestError: there is nothing to index.
+        """
         index = self._index.refresh(patience=_PATIENCE)
         if index.error is not None:
             raise RequestError(404, *index.error)

@@ -1,4 +1,4 @@
-"""Estimates of the size of an export: what layout, tensor layout, time columns and format make of its tables."""
+"""Estimate the size of an export from its layout, tensor layout, time columns and format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     _Chosen = Iterable[tuple[str, CountedSeries]]
 
-#: How large a table is in a format, compared with CSV: measured on float32 scalars of one decimal run.
+#: The size of a table in a format relative to CSV, measured on float32 scalars of one run.
 _SIZE_OF_FORMAT: Final = {
     "csv": 1.0,
     "csv.gz": 0.42,
@@ -24,31 +24,31 @@ _SIZE_OF_FORMAT: Final = {
     "jsonl": 2.2,
     "jsonl-null": 2.2,
 }
-#: Bytes of a cell in a column of time, with its comma.
+#: Bytes of a cell in a time column, with its comma.
 _TIME_CELLS: Final = {"epoch": 18, "iso": 28, "relative": 19}
-#: Kinds whose bytes are those of files beside their tables, which no format changes.
+#: Kinds whose bytes are in files beside their tables, whose size does not depend on the format.
 _OF_FILES: Final = frozenset({"images", "audio"})
-#: Bytes of the cells for dtype, shape and path, and of the header of a .npy file.
+#: Bytes of the cells for dtype, shape and path, and bytes of the header of a .npy file.
 _DESCRIPTION: Final = 22
 _NPY_HEADER: Final = 128
 
 
 class ExportSize(NamedTuple):
-    """Rows and bytes of all tables together."""
+    """The rows and bytes of all tables."""
 
     rows: int
     bytes: int
 
 
 class _Rows(NamedTuple):
-    """Rows and bytes of one series, its times and steps included."""
+    """The rows and bytes of one series, with its times and steps."""
 
     rows: float
     bytes: float
 
 
 def size_of_export(request: ExportRequest, chosen: _Chosen) -> ExportSize:
-    """Return the estimated size of an export of these series, each given with its run."""
+    """Return the estimated size of an export of these series, each with its run."""
     rows = text = stored = 0.0
     widths: dict[str, tuple[float, int]] = {}
     added = sum(_TIME_CELLS[style] for style in request.time) - _TIME_CELLS["epoch"]
@@ -91,14 +91,14 @@ def _times(series: CountedSeries) -> int:
     return bytes_of_table(series.points, 0, series.last_step)
 
 
-#: By the names of TENSOR_STYLES.
+#: By tensor layout.
 _TENSORS: Final[dict[str, Callable[[CountedSeries], _Rows]]] = {
     "elements": _elements,
     "wide": _wide,
     "base64": _base64,
     "npy": _npy,
 }
-#: By layout, the bytes of the cells that a row has for its run and tag.
+#: By layout, the bytes of a row's cells for run and tag.
 _NAMES: Final[dict[str, Callable[[str, str], int]]] = {
     "tree": lambda _run, _tag: 0,
     "tags": lambda run, _: len(run) + 1,

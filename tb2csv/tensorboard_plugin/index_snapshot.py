@@ -1,4 +1,4 @@
-"""The index at one moment, as columns: which series there are, how many points each has, and how large its table is."""
+"""The index at one moment, as columns: the series, their points, and the sizes of their tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tb2csv.tensorboard_plugin.run_counts import CountedSeries
     from tb2csv.tensorboard_plugin.sampling_limits import SamplingLimits
 
-#: Beyond these, a browser's numbers have gaps.
+#: The largest integers that a browser's numbers hold exactly.
 _EXACT: Final = 1 << 53
 
 
@@ -25,7 +25,7 @@ _EXACT: Final = 1 << 53
 class IndexSnapshot:
     """All series, in the order of the runs and of their first values.
 
-    ``run``, ``tag`` and ``kind`` of a series are places in ``runs``, ``tags`` and ``kinds``.
+    ``run``, ``tag`` and ``kind`` of a series are positions in ``runs``, ``tags`` and ``kinds``.
     """
 
     runs: list[str]
@@ -39,7 +39,7 @@ class IndexSnapshot:
 
     @classmethod
     def of(cls, counted: Mapping[str, Sequence[CountedSeries]], shown: SamplingLimits) -> IndexSnapshot:
-        """Return the snapshot of what was counted, by run."""
+        """Return the snapshot of counted series, by run."""
         series = [each for run in counted.values() for each in run]
         tags = sorted({each.tag for each in series})
         kinds = sorted({each.kind for each in series})
@@ -59,7 +59,7 @@ class IndexSnapshot:
     def chosen(
         self, runs: Sequence[str] | None, tags: Sequence[str] | None, kinds: Sequence[str] | None
     ) -> npt.NDArray[np.int64]:
-        """Return the places of the series that are requested by name; None asks for all."""
+        """Return the positions of the series with these names; None selects all."""
         is_chosen = np.ones(len(self.series), np.bool_)
         for names, known, column in (
             (runs, self.runs, self.run),
@@ -79,7 +79,7 @@ class IndexSnapshot:
 
     @functools.cached_property
     def json(self) -> dict[str, Any]:
-        """The snapshot as the page gets it."""
+        """The snapshot for the page."""
         return {
             "runs": self.runs,
             "tags": self.tags,
@@ -99,10 +99,10 @@ class IndexSnapshot:
 
     @functools.cached_property
     def json_text(self) -> str:
-        """The snapshot as the members of a JSON object, without its braces: made once, and asked for often."""
+        """The snapshot as the members of a JSON object, without braces: made once and used often."""
         return json.dumps(self.json)[1:-1]
 
 
 def exact_step(step: int) -> int | str:
-    """Return a step so that a browser reads it exactly: as text where it is too large for a number."""
+    """Return a step that a browser reads exactly: as text if it is too large for a number."""
     return step if -_EXACT <= step <= _EXACT else str(step)

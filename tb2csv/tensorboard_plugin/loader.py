@@ -1,7 +1,7 @@
-"""What TensorBoard imports at every start, to find the Export tab.
+"""The module that TensorBoard imports at every start to find the Export tab.
 
-An exception at import time would keep all of TensorBoard from starting: nothing but TensorBoard's own class is
-imported before ``load``, and ``load`` lets no exception out.
+An exception at import time would prevent TensorBoard from starting, so only TensorBoard's own class is imported before
+``load``, and ``load`` catches all exceptions.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from tensorboard.plugins import base_plugin
 if TYPE_CHECKING:
     from tb2csv.tensorboard_plugin.plugin import ExportPlugin
 
-_LOGGER = logging.getLogger("tensorboard")  # TensorBoard's own, so that its settings are ours
+_LOGGER = logging.getLogger("tensorboard")  # TensorBoard's logger, with its settings
 
 
 class ExportLoader(base_plugin.TBLoader):  # type: ignore[misc]  # TensorBoard ships no types
-    """Makes the plugin for one start of TensorBoard."""
+    """Creates the plugin at a start of TensorBoard."""
 
     def load(self, context: base_plugin.TBContext) -> ExportPlugin | None:
-        """Return the plugin; None, and a warning in TensorBoard's log, where tb2csv is broken."""
+        """Return the plugin, or None and a warning in TensorBoard's log if tb2csv is broken."""
         try:
             from tb2csv.tensorboard_plugin.plugin import ExportPlugin
 
             return ExportPlugin(context)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with tb2csv, TensorBoard has to start
+        except Exception as error:  # noqa: BLE001 - TensorBoard has to start anyway
             _LOGGER.warning(
-                "TensorBoard starts without the Export tab, for tb2csv does not work (%s: %s); install it anew.",
+                "TensorBoard starts without the Export tab, because tb2csv does not work (%s: %s); reinstall it.",
                 type(error).__name__,
                 error,
             )

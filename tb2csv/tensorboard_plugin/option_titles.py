@@ -1,4 +1,4 @@
-"""The options that the page offers, by the titles it shows."""
+"""The titles of the options on the page."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ OPTION_TITLES: Final = {
 
 
 def page_spelling(option: Option) -> str | None:
-    """Spell an option of ``convert`` as the page shows it; None if the page does not offer it."""
+    """Return the title of an option of ``convert`` on the page; None if the page does not have it."""
     return OPTION_TITLES.get(option.name)

@@ -1,4 +1,4 @@
-"""The Export tab as TensorBoard sees it. What its routes need is imported by the first request, and not at a start."""
+"""The Export tab as a TensorBoard plugin. Its routes are imported at the first request, not at the start."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PLUGIN_NAME: Final = "tb2csv"
 TAB_NAME: Final = "Export"
 
-#: By path: the method of HTTP, and that of ExportService which answers.
+#: By path: the HTTP method, and the method of ExportService that answers.
 _ROUTES: Final = {
     "/api/options": ("GET", "options"),
     "/api/index": ("GET", "index"),
@@ -36,19 +36,19 @@ _ROUTES: Final = {
 
 
 class ExportPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard ships no types
-    """TensorBoard's side of the tab; nothing is read before somebody opens it."""
+    """The plugin; nothing is read before a user opens the tab."""
 
     plugin_name = PLUGIN_NAME
 
     def __init__(self, context: base_plugin.TBContext) -> None:
-        """Serve the event files of the TensorBoard that ``context`` is of."""
+        """Serve the event files of the TensorBoard with this ``context``."""
         self._context = context
         self._sources = EventSources(context)
         self._lock = threading.Lock()
         self._service: ExportService | None = None
 
     def is_active(self) -> bool:
-        """Return whether there is something to export, as far as TensorBoard knows: to look oneself would take long."""
+        """Return whether TensorBoard knows of runs to export; a search of our own would take long."""
         provider = self._context.data_provider
         if self._sources.is_empty:
             return False
@@ -59,7 +59,7 @@ class ExportPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard s
         return bool(provider.list_plugins(context.RequestContext(), experiment_id=""))
 
     def frontend_metadata(self) -> base_plugin.FrontendMetadata:
-        """Tell TensorBoard the tab's name and its script."""
+        """Return the tab's name and its script."""
         return base_plugin.FrontendMetadata(es_module_path="/static/index.js", tab_name=TAB_NAME)
 
     def get_plugin_apps(self) -> dict[str, Callable[..., Iterable[bytes]]]:

@@ -1,7 +1,7 @@
-"""A look at one table before it is exported: its first and last rows, and some points of it for a chart.
+"""The preview of one table before its export: its first and last rows, and some points for a chart.
 
-The run is scanned again, from its first byte to its last, for nothing of it is kept in memory; only the values that are
-shown are decoded.
+The run is scanned again from its first byte to its last, because its values are not kept in memory; only the values in
+the preview are decoded.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from tb2csv.logdir import Run
     from tb2csv.tensorboard_plugin.run_counts import CountedSeries
 
-#: Rows at either end, and so many values at most, as each gives a row or more.
+#: The number of rows at either end, and so the maximum number of values, because each gives at least one row.
 _ROWS: Final = 5
 _CHART_POINTS: Final = 300
-#: Characters of a cell.
+#: The maximum number of characters in a cell.
 _CELL: Final = 500
-#: Bytes of a value that is decoded for a preview; a row for each of its elements would take a multiple of that.
+#: The maximum size in bytes of a value in a preview; its rows take a multiple of that.
 _LARGE: Final = 16 << 20
 _CHUNK_SIZE: Final = 8 << 20
 
@@ -37,9 +37,12 @@ _CHUNK_SIZE: Final = 8 << 20
 def preview_series(run: Run, series: CountedSeries) -> dict[str, Any]:
     """Return the first and last rows of a table, its columns, and for scalars a chart's points.
 
-    A row is either among the first or among the last. If the type of a tag changes, the table of its first values is
-    shown. Hyperparameters have no table of their own, hence no rows; values that are too large are left out. Raises
-    OSError if a file cannot be read any more.
+    A row is either among the first or among the last. If the type of a tag changes, the preview is of the table with
+    its first values. Hyperparameters do not have a table of their own and so no rows; values that are too large are
+    left out.
+
+    Raises:
+        OSError: a file cannot be read any more.
     """
     selection = Selection(tags=(literal_pattern(series.tag),), kinds=(series.kind,))
     reader = RunReader(run, selection=selection, chunk_size=_CHUNK_SIZE)
@@ -52,7 +55,7 @@ def preview_series(run: Run, series: CountedSeries) -> dict[str, Any]:
         if number in grouping.present:
             picked.add(block, grouping.order[grouping.bounds[number] : grouping.bounds[number + 1]])
     first, last = (_decoded(reader, number, values) for values in picked.ends)
-    if picked.are_all:  # the last rows may be of the first values
+    if picked.are_all:  # the last rows may come from the first values
         whole = first if last is None else last if first is None else first.vstack(last)
         first, last = whole, None if whole is None else whole.slice(_ROWS)
     chart = _decoded(reader, number, picked.chart)
@@ -67,7 +70,7 @@ def preview_series(run: Run, series: CountedSeries) -> dict[str, Any]:
 
 
 class _Picked:
-    """Values that are shown, copied from the blocks that they were read in, each with the number of the first."""
+    """The values in a preview, copied from their blocks."""
 
     def __init__(self, stride: int, *, has_chart: bool) -> None:
         self._first: list[tuple[ValueBlock, int]] = []
@@ -78,7 +81,7 @@ class _Picked:
         self._has_chart = has_chart
 
     def add(self, block: ValueBlock, rows: npt.NDArray[np.int64]) -> None:
-        """Pick from the rows of a block that are of the series."""
+        """Pick from the series' rows in a block."""
         rest = max(0, _ROWS - self._seen)
         if rest:
             self._first.append((_copied(block, rows[:rest]), self._seen))
@@ -92,17 +95,17 @@ class _Picked:
 
     @property
     def ends(self) -> tuple[list[tuple[ValueBlock, int]], list[tuple[ValueBlock, int]]]:
-        """The first values and the last ones; no value is in both."""
+        """The first values and the last values; no value is in both."""
         return self._first, self._last
 
     @property
     def are_all(self) -> bool:
-        """Whether there are no values between the first and the last."""
+        """Whether all values are among the first and the last."""
         return self._seen <= 2 * _ROWS
 
 
 def _copied(block: ValueBlock, rows: npt.NDArray[np.int64]) -> ValueBlock:
-    """Return some values as a block of their own, for the memory of a block is used again; none that is too large."""
+    """Return a copy of some values, without those that are too large; the memory of a block is reused."""
     rows = rows[block.columns.payload_length[rows] <= _LARGE]
     columns = ValueColumns()
     for name in COLUMN_NAMES:
@@ -115,7 +118,7 @@ def _copied(block: ValueBlock, rows: npt.NDArray[np.int64]) -> ValueBlock:
 
 
 def _decoded(reader: RunReader, number: int, picked: list[tuple[ValueBlock, int]]) -> pl.DataFrame | None:
-    """Return the rows of picked values; None if they have none."""
+    """Return the rows of picked values, or None if there are none."""
     import polars as pl
 
     groupings = (reader.regroup(block, {number: before}) for block, before in picked)
@@ -130,7 +133,7 @@ def _cells(frame: pl.DataFrame) -> list[list[Any]]:
 
 
 def _column(column: pl.Series) -> list[Any]:
-    """Return the cells of a column as JSON can hold them; a float32 with the digits that the table has."""
+    """Return the cells of a column for JSON; a float32 has the same digits as in the table."""
     import polars as pl
 
     if column.dtype == pl.Float32:

@@ -1,6 +1,6 @@
-"""One run as the index knows it: what is in it, counted from all records, and nothing of the values themselves.
+"""The series of one run and their counts, from all records, without their values.
 
-A log of two gigabytes takes a few kilobytes for each series here, where its columns would take as much as the log.
+A series of a large log takes a few kilobytes here, whereas its columns would be as large as the log.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
 _Number = TypeVar("_Number", bound=np.generic)
 
-#: Less than a conversion's, for two chunks are held for each processor, and nothing is written here.
+#: Smaller than for a conversion, because there are two chunks in memory per processor.
 _CHUNK_SIZE: Final = 4 << 20
 
 
 #: Kinds whose tables may differ in their columns.
 _OF_SEVERAL_COLUMNS: Final = frozenset({"scalars", "tensors", "meshes", "text", "blobs"})
-#: Floats that tables have no columns for, and that fit those of float32.
+#: Floats without a column type of their own; their columns are float32.
 _SMALL_FLOAT: Final = re.compile(r"^(b?float16|float8\w*?)(?=-|$)")
 
 
 class CountedTable(NamedTuple):
-    """A table in the tree; ``columns`` tells those of other columns from it, which no layout joins with it."""
+    """A table of the tree layout; layouts join tables with equal ``columns`` only."""
 
     kind: str
     tag: bytes
@@ -50,7 +50,7 @@ class CountedTable(NamedTuple):
 
 @dataclass(slots=True)
 class CountedSeries:
-    """The values of one tag and one kind in one run; where they have several tables, of all of them."""
+    """The values of one tag and one kind in one run, in one table or in several."""
 
     tag: str
     kind: str
@@ -58,25 +58,25 @@ class CountedSeries:
     points: int = 0
     first_step: int = 0
     last_step: int = 0
-    #: The tables in the tree.
+    #: The tables of the tree layout.
     tables: tuple[CountedTable, ...] = ()
     #: Estimates: see table_sizes.py.
     rows: int = 0
     text_bytes: int = 0
-    #: Bytes of the values in the event files.
+    #: The size of the values in the event files, in bytes.
     payload_bytes: int = 0
-    #: Which of the run's values was the last.
+    #: The position of the last value among the run's values.
     last_row: int = -1
 
 
 class CountedRun:
-    """One run; ``refresh`` reads it, and reads on from there when it is called again.
+    """One run; ``refresh`` reads it, and continues there at the next call.
 
-    One thread may read while others ask what there is.
+    One thread may read while others use the counts.
     """
 
     def __init__(self) -> None:
-        """Know nothing yet."""
+        """Start without counts."""
         self._reader: RunReader | None = None
         self._is_reading = False
         self._counted: list[CountedSeries] = []
@@ -85,27 +85,26 @@ class CountedRun:
         self._series_of_form: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._values: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._payload: npt.NDArray[np.float64] = np.empty(0, np.float64)
-        #: The latest plugin content of each series, by number; and the series in which it has changed.
+        #: The latest plugin content of each series by number, and the series in which it has changed.
         self._contents: dict[int, bytes] = {}
         self._changing: set[int] = set()
         return RunReader(run, chunk_size=_CHUNK_SIZE)
 
     @property
     def series(self) -> list[CountedSeries]:
-        """What has been counted; so far, where ``refresh`` is at work in another thread."""
+        """The counts; incomplete while ``refresh`` runs in another thread."""
         return self._count() if self._is_reading else self._counted
 
     @property
     def damage(self) -> list[Damage]:
-        """What could not be read of the run's files."""
+        """The damage in the run's files."""
         accounts = self._reader.files if self._reader else []
         return [damage for account in accounts if not account.left_out for damage in account.damage]
 
     def unread(self, run: Run) -> int | None:
-        """Return how many bytes ``refresh`` would have to read; None where nothing has changed.
+        """Return the number of bytes that ``refresh`` would read, or None if nothing has changed.
 
-        ``run`` tells the files that there are now. If one is gone, or is shorter than what was read of it, all of
-        the run is to be read again.
+        ``run`` has the present files. If a file is gone or shorter than before, the whole run is read again.
         """
         accounts = self._reader.files if self._reader else []
         growth = file_changes(run, accounts)
@@ -115,7 +114,7 @@ class CountedRun:
         return None if growth.is_unchanged else growth.unread
 
     def refresh(self, run: Run, on_bytes: Callable[[int], None]) -> None:
-        """Read what ``unread`` found."""
+        """Read the bytes that ``unread`` counted."""
         reader = self._reader = self._reader or self._begin(run)
         reader.run = run
         reader.on_bytes = on_bytes
@@ -135,7 +134,7 @@ class CountedRun:
         self._is_reading = False
 
     def _compare_contents(self, block: ValueBlock, numbers: npt.NDArray[np.int32]) -> None:
-        """Find the series whose plugin content changes: it has a table beside theirs."""
+        """Find the series whose plugin content changes: the contents have a table beside the series' own."""
         if not block.columns.has_contents:
             return
         for row, offset, length in block.columns.contents.tolist():
@@ -164,7 +163,7 @@ class CountedRun:
         return list(counted.values())
 
     def _forms_by_series(self, reader: RunReader) -> dict[int, list[tuple[ValueSchema, int, float]]]:
-        """Return, for each series, its forms with the number of their values and the mean size of a payload."""
+        """Return the value schemas of each series, with the number of their values and the mean size of a payload."""
         by_series: dict[int, list[tuple[ValueSchema, int, float]]] = {}
         columns = (self._series_of_form.tolist(), self._values.tolist(), self._payload.tolist())
         for form, number, values, payload in zip(reader.forms, *columns, strict=False):
@@ -174,14 +173,14 @@ class CountedRun:
 
 
 def _longer(column: npt.NDArray[_Number], size: int) -> npt.NDArray[_Number]:
-    """Return an array with zeros behind it, as long as asked for."""
+    """Return an array padded with zeros to ``size``."""
     return np.concatenate((column, np.zeros(size - len(column), column.dtype)))
 
 
 def _add(
     whole: CountedSeries, account: SeriesAccount, columns: str, forms: list[tuple[ValueSchema, int, float]]
 ) -> None:
-    """Add what was seen of one table's values."""
+    """Add the counts of one table's values."""
     series = account.series
     whole.points += account.points
     if account.last_row > whole.last_row:

@@ -1,4 +1,4 @@
-"""How many points of a series TensorBoard itself shows at most: it keeps a sample of each in memory.
+"""The maximum number of points of a series that TensorBoard shows; it keeps a sample in memory.
 
 Source: ``DEFAULT_TENSOR_SIZE_GUIDANCE`` in tensorboard/backend/event_processing/data_ingester.py for the data server
 in Python, ``StageTimeSeries::capacity`` in tensorboard/data/server/run.rs for the one in Rust.
@@ -20,17 +20,17 @@ _RUST_OTHERS: Final = 100
 
 
 class SamplingLimits:
-    """The limits of one TensorBoard."""
+    """The limits of one TensorBoard process."""
 
     def __init__(self, context: Any) -> None:
-        """Take from TensorBoard's ``context`` which data server it has, and what its user asked it to keep."""
+        """Read the data server and ``--samples_per_plugin`` from TensorBoard's ``context``."""
         is_python = context.multiplexer is not None
-        #: By plugin name; 0 stands for all.
+        #: By plugin name; 0 means all points.
         self._limits: Mapping[str, int] = (_PYTHON if is_python else _RUST) | dict(context.sampling_hints or {})
         self._others = _PYTHON_OTHERS if is_python else _RUST_OTHERS
 
     def of(self, plugin_name: str, points: int) -> int:
-        """Return how many of so many points are shown; none if they belong to no plugin."""
+        """Return how many of a series' points TensorBoard shows; 0 if the series has no plugin."""
         if not plugin_name:
             return 0
         limit = self._limits.get(plugin_name, self._others)

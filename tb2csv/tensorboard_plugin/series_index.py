@@ -1,4 +1,4 @@
-"""The index of the log directory: scanned in the background, kept, and brought up to date by reading what is new."""
+"""The index of the log directory: scanned in the background, and updated by reading new data only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("tensorboard")
 
-#: Seconds for which an answer serves: of what is known so far while a scan is at work, and of what is known after it.
+#: Seconds for which a snapshot is reused during a scan, and after it.
 _FRESH_WHILE_SCANNING: Final = 0.4
 _FRESH: Final = 2.0
 
@@ -36,7 +36,7 @@ FAILED: Final = "failed"
 
 @dataclass(frozen=True)
 class IndexState:
-    """What the index knows at one moment; ``version`` differs wherever anything else does, ``made_at`` excepted."""
+    """The state of the index at one moment; a new ``version`` means that anything except ``made_at`` has changed."""
 
     version: str
     state: str
@@ -45,16 +45,16 @@ class IndexState:
     total: int = 0
     damage: int = 0
     notes: tuple[str, ...] = ()
-    #: A word and a sentence, where nothing can be indexed.
+    #: A code and a message if nothing can be indexed.
     error: tuple[str, str] | None = None
     made_at: float = 0.0
 
 
 class SeriesIndex:
-    """The index of one TensorBoard. Nothing is read before ``refresh`` is called; each call is short."""
+    """The index of one TensorBoard process. Nothing is read before ``refresh`` is called; each call is short."""
 
     def __init__(self, sources: EventSources, shown: SamplingLimits) -> None:
-        """Index what is in ``sources``."""
+        """Index the event files of ``sources``."""
         self._sources = sources
         self._shown = shown
         self._lock = threading.Lock()
@@ -63,18 +63,18 @@ class SeriesIndex:
         self._runs: dict[str, CountedRun] = {}
         self._found: FoundRuns | None = None
         self._passed = self._total = 0
-        #: A page lives longer than TensorBoard, and must not take another process's version for ours.
+        #: A page may outlive TensorBoard, and the versions of two processes must differ.
         self._instance = secrets.token_hex(4)
         self._versions = itertools.count(1)
-        #: What the last scan found, and what is known of the one at work.
+        #: The result of the last scan, and the present one's so far.
         self._settled: IndexState | None = None
         self._so_far: IndexState | None = None
 
     def refresh(self, known: str | None = None, patience: float = 0.0) -> IndexState:
-        """Have what is new read, and return what is known ``patience`` seconds later, or once all is read.
+        """Start reading new data, and return the state after ``patience`` seconds, or when all data are read.
 
-        ``known`` is the version that whoever asks has already: where it is the last one, they want another. Without
-        it, what was found a moment ago will do.
+        ``known`` is the version that the caller has: if it is the latest, the caller waits for another. Without it, a
+        recent state is enough.
         """
         with self._lock:
             settled = self._settled
@@ -85,7 +85,7 @@ class SeriesIndex:
                 self._so_far, self._passed, self._total = None, 0, 0
                 try:
                     self._scan.start()
-                except RuntimeError:  # Python is about to end
+                except RuntimeError:  # the interpreter is ending
                     self._scan = None
             scan = self._scan
         if scan is not None:
@@ -94,7 +94,7 @@ class SeriesIndex:
 
     @property
     def state(self) -> IndexState:
-        """What is known now; while a scan is at work, so far."""
+        """The present state; incomplete during a scan."""
         with self._lock:
             if self._scan is None and self._settled is not None:
                 return self._settled
@@ -105,11 +105,11 @@ class SeriesIndex:
 
     @property
     def logdir(self) -> Logdir | None:
-        """The runs and files that the last scan found; None before there was one."""
+        """The runs and files of the last scan; None before the first scan."""
         return self._found.logdir if self._found else None
 
     def close(self) -> None:
-        """End a scan that is at work, and start none any more."""
+        """End a running scan, and do not start another one."""
         self._closed.set()
 
     def _made(self, state: str, error: tuple[str, str] | None = None) -> IndexState:
@@ -150,7 +150,7 @@ class SeriesIndex:
             self._scan = None
 
     def _read(self) -> bool:
-        """Read what is new; return whether there was anything."""
+        """Read new data; return whether there were any."""
         found = self._sources.find()
         is_changed = self._found is None or found.notes != self._found.notes
         is_changed |= [run.name for run in found.logdir.runs] != list(self._runs)

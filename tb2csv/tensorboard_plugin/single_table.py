@@ -1,4 +1,4 @@
-"""An export that is one file: what it is called, and which of the files that a conversion wrote it is."""
+"""An export of one file: its name, and its path among the files of the conversion."""
 
 from __future__ import annotations
 
@@ -18,29 +18,33 @@ if TYPE_CHECKING:
     from tb2csv.tensorboard_plugin.export_request import ExportRequest
     from tb2csv.tensorboard_plugin.index_snapshot import IndexSnapshot
 
-#: Bytes of a name: systems take 255, and browsers put something behind it where it is there already.
+#: Bytes of a name: file systems allow 255, and browsers append a number if the name exists.
 _LONGEST: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class SingleTable:
-    """The one table of a kind that a conversion writes, and the name that it is downloaded under."""
+    """The only table of a kind in a conversion, and its name as a download."""
 
     kind: str
     file_name: str
 
     def find(self, folder: Path) -> Path:
-        """Return the table in a folder that was written; raises OutputError if there is none."""
+        """Return the table in an output folder.
+
+        Raises:
+            OutputError: there is none.
+        """
         index = read_csv_tables(folder).index
         paths: list[str] = index.filter(index["kind"] == self.kind)["path"].to_list()
         if not paths:
-            message = "None of the values could be decoded, so there is no table; an archive has their bytes."
+            message = "The values could not be decoded, so there is no table; export an archive to get their bytes."
             raise OutputError(message)
-        return folder / min(paths, key=len)  # payloads that could not be decoded are beside it, under a longer name
+        return folder / min(paths, key=len)  # the table of undecodable payloads has a longer name
 
 
 def single_table(request: ExportRequest, index: IndexSnapshot, places: Sequence[int]) -> SingleTable:
-    """Return the table of a request that is for one: of the one series, or of the trials."""
+    """Return the table of a request for one file: that of the only series, or that of the trials."""
     suffix = FORMATS[request.format].suffix
     if request.what == "hparams":
         return SingleTable("hparams", HPARAMS_PATH + suffix)

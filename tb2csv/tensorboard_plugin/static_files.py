@@ -1,4 +1,4 @@
-"""The files of the page: those that came with the package, and no others."""
+"""The files of the page, which are part of the package."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tb2csv.tensorboard_plugin.web_api import RequestError
 if TYPE_CHECKING:
     from werkzeug import wrappers
 
-#: By ending; not asked of the system, which on Windows may say that a script is plain text.
+#: Content types by ending; those of the system are not used, because on Windows a script may be plain text.
 _TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 
 
 class StaticFiles:
-    """Answers with a file by its name; a name is looked up, and never made into a path."""
+    """Answers with a file by its name, which is looked up and not used as a path."""
 
     def __init__(self) -> None:
         """Find the files of the package."""
@@ -30,10 +30,14 @@ class StaticFiles:
         }
 
     def answer(self, request: wrappers.Request) -> wrappers.Response:
-        """Return the file that the end of the request's path names; raises RequestError if there is none."""
+        """Return the file named at the end of the request's path.
+
+        Raises:
+            RequestError: there is no such file.
+        """
         found = self._files.get(request.path.rpartition("/static/")[2])
         if found is None:
-            raise RequestError(404, "no_file", "There is no such file in the Export tab.")
+            raise RequestError(404, "no_file", "The Export tab has no such file.")
         file, kind = found
         response: wrappers.Response = http_util.Respond(request, file.read_bytes(), kind)
         return response

@@ -1,7 +1,7 @@
-"""Estimates of the size of tables, made from the forms of their values without decoding anything.
+"""Estimate the size of tables from value schemas, without decoding.
 
 Rows are exact if the shape of a value gives their number, as for scalars and tensors. Bytes are those of CSV in the
-tree layout, within some tens of a percent. A shape that the payload cannot fill counts as no rows.
+tree layout. A value whose shape does not fit its payload counts as zero rows.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ if TYPE_CHECKING:
 
     from tb2csv.event_files.values import ValueSchema
 
-#: A wall time, two commas and a line feed.
+#: Bytes of a wall time, two commas and a line feed.
 TIME_BYTES: Final = 21
-#: A float32 as the shortest text, and a comma.
+#: Bytes of a float32 and a comma.
 NUMBER_BYTES: Final = 11
-#: A bucket's right edge and its count in a HistogramProto.
+#: Bytes of a bucket's right edge and count in a HistogramProto.
 _BUCKET_BYTES: Final = 16
 
 
 class TableSize(NamedTuple):
-    """What one value adds to a table: rows, and bytes of text besides wall time and step."""
+    """The size of one value in a table: rows, and bytes of text besides wall time and step."""
 
     rows: float
     row_bytes: float
 
 
 def size_of_value(kind: str, form: ValueSchema, payload: float) -> TableSize:
-    """Return what a value of this form adds to a table of this kind; ``payload`` is its size in bytes."""
+    """Return the size of a value of this schema in a table of this kind; ``payload`` is its size in bytes."""
     shape = form.shape or ()
     if min(shape, default=0) < 0 or math.prod(shape) > payload + MAX_REPEATED_ELEMENTS:
-        return TableSize(0, 0)  # its values cannot be decoded
+        return TableSize(0, 0)  # the value cannot be decoded
     return _SIZES.get(kind, _cells)(form, payload)
 
 
 def bytes_of_table(rows: float, row_bytes: float, last_step: int) -> int:
-    """Return the bytes of a table with so many rows."""
+    """Return the bytes of a table."""
     return round(rows * (TIME_BYTES + len(str(last_step)) + row_bytes))
 
 
@@ -66,10 +66,10 @@ def _texts(form: ValueSchema, payload: float) -> TableSize:
 
 
 def _files(form: ValueSchema, payload: float) -> TableSize:
-    """Images and audio: the bytes are those of the files beside the table, which are stored unchanged."""
+    """Images and audio: the bytes are those of the files beside the table."""
     if not form.shape:
         return TableSize(1, payload)
-    count = form.shape[0] - (2 if len(form.shape) == 1 else 0)  # the first two of an image's strings are its size
+    count = form.shape[0] - (2 if len(form.shape) == 1 else 0)  # the first two strings of an image are its size
     return TableSize(max(count, 0), payload / max(count, 1))
 
 

@@ -1,8 +1,8 @@
-"""What every route has in common: who may ask, how, and what an answer looks like when something is wrong.
+"""Common parts of all routes: checks of requests, and errors as JSON.
 
-TensorBoard checks neither Origin nor Host, and a form on any web site can post text to it. Hence a request that changes
-something must be JSON, which no other site can send without being asked first and refused; and where the browser says
-that another site is behind a request, it is refused. Names and paths in a request are never used as paths.
+TensorBoard checks neither Origin nor Host, and a form on any web site can post text to it. So a request that changes
+something must be JSON, which another site can send only after a preflight request, which is refused. A request that the
+browser marks as coming from another site is refused. Names and paths in a request are never used as paths.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("tensorboard")
 
-#: Bytes of a request at most: a hundred thousand names fit in.
+#: The maximum size of a request in bytes, enough for 100,000 names.
 MAX_BODY: Final = 8 << 20
 
 _JSON: Final = "application/json"
-#: What a browser says of requests by our own page, and by a person who typed the address.
+#: The marks of requests by our page, and of an address that a user typed.
 _OWN_SITE: Final = frozenset({"same-origin", "none"})
 
 
 class RequestError(Tb2csvError):
-    """A request that is refused: ``code`` is a word for programs, ``status`` that of HTTP."""
+    """A request is refused; ``code`` is for programs, ``status`` is the HTTP status."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        """Refuse with a sentence for the person who asked."""
+        """Give the status, the code and a message for the user."""
         super().__init__(message)
         self.status = status
         self.code = code
@@ -47,7 +47,7 @@ def route(
 ) -> Callable[..., Iterable[bytes]]:
     """Return a handler as a WSGI application that answers errors in JSON.
 
-    ``method`` is ``GET``, which includes ``HEAD``, or ``POST``. ``hide_paths`` takes absolute paths out of a message.
+    ``method`` is ``GET``, which includes ``HEAD``, or ``POST``. ``hide_paths`` removes absolute paths from a message.
     """
 
     def respond(request: wrappers.Request) -> wrappers.Response:
@@ -61,11 +61,11 @@ def route(
             return _error(request, 400, "refused", hide_paths(error.spelled(page_spelling)))
         except ImportError as error:
             _LOGGER.exception("tb2csv cannot be imported")
-            message = f"tb2csv does not work, for {error.name or 'a package'} cannot be imported; install it anew."
+            message = f"tb2csv does not work, because {error.name or 'a package'} cannot be imported; reinstall it."
             return _error(request, 500, "broken", message)
         except Exception:
             _LOGGER.exception("tb2csv: %s could not be answered", request.path)
-            message = "Something went wrong in tb2csv; TensorBoard's log says what."
+            message = "tb2csv failed; see TensorBoard's log."
             return _error(request, 500, "internal", message)
 
     app: Callable[..., Iterable[bytes]] = wrappers.Request.application(respond)
@@ -80,16 +80,20 @@ def _check(request: wrappers.Request, method: str) -> None:
     if site is not None and site not in _OWN_SITE:
         raise RequestError(403, "cross_site", "Requests from other web sites are refused; use TensorBoard's own page.")
     if ("GET" if request.method == "HEAD" else request.method) != method:
-        message = f"This address takes no {request.method} requests; use {method}."
+        message = f"This address does not accept {request.method} requests; use {method}."
         raise RequestError(_BAD_METHOD, "method", message)
     if method == "POST" and request.mimetype != _JSON:
-        raise RequestError(415, "content_type", f"The request is no JSON; send it as {_JSON}.")
+        raise RequestError(415, "content_type", f"The request is not JSON; send it as {_JSON}.")
 
 
 def read_json(request: wrappers.Request) -> dict[str, Any]:
-    """Return the JSON object that a request brings; raises RequestError where it brings none, or too much."""
+    """Return the JSON object in a request.
+
+    Raises:
+        RequestError: the body is not a JSON object, or too large.
+    """
     if request.content_length is None:
-        raise RequestError(411, "length", "The request does not tell its length; send a Content-Length.")
+        raise RequestError(411, "length", "The request has no Content-Length; send one.")
     if request.content_length > MAX_BODY:
         message = f"The request has {request.content_length:,} bytes, more than {MAX_BODY:,}; choose fewer names."
         raise RequestError(413, "too_large", message)
@@ -98,12 +102,12 @@ def read_json(request: wrappers.Request) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise RequestError(400, "json", "The request cannot be read as JSON; send an object.") from error
     if not isinstance(value, dict):
-        raise RequestError(400, "json", "The request is no JSON object; send one.")
+        raise RequestError(400, "json", "The request is not a JSON object; send one.")
     return value
 
 
 def answer(request: wrappers.Request, value: Any) -> wrappers.Response:
-    """Return an answer in JSON; text is taken for JSON already."""
+    """Return an answer in JSON; text must be JSON already."""
     return _json(request, value if isinstance(value, str) else json.dumps(value, allow_nan=False), 200)
 
 

@@ -1,8 +1,7 @@
-"""A folder as a ZIP archive that is sent while it is made: never the whole of it in memory, and its end not known.
+"""Send a folder as a ZIP archive while the archive is made, without keeping it in memory.
 
-Files are stored, not compressed: sending them is then as fast as reading them, and CSV that is to be small has a
-format of its own. Numbers beyond four gigabytes are written as ZIP64 wherever there are any, and only there, for the
-sake of old programs.
+Files are stored, not compressed: sending is then as fast as reading, and there are compressed formats of tables. ZIP64
+is used only for sizes beyond four gigabytes, so that old programs can read all other archives.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: So many bytes are read at once, and sent at once where files are smaller.
+#: The number of bytes that are read at once; small files are sent together up to this size.
 _PIECE: Final = 1 << 18
 
-#: What ZIP's oldest clock shows first; names and contents of an archive are then all that tells it from another.
+#: The earliest date in a ZIP archive, so that archives with the same names and contents are equal.
 _LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)
 
 _FILE_MODE: Final = 0o100644 << 16
@@ -28,7 +27,7 @@ _IS_FOLDER: Final = 0x10
 
 
 class _Unsent(io.RawIOBase):
-    """A file that only grows; what was written is taken away in pieces."""
+    """A file that only grows; its bytes are taken away in pieces."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,8 +52,10 @@ class _Unsent(io.RawIOBase):
 def stream_zip(root: str, wait_for_folder: Callable[[], Path]) -> Iterator[bytes]:
     """Yield a ZIP archive of a folder's files, all below a folder ``root`` in it, in the order of their names.
 
-    The first piece comes at once; ``wait_for_folder`` is called then, may take its time, and returns the folder.
-    Raises OSError if a file cannot be read: what was sent then lacks its end, so that nobody takes it for whole.
+    The first piece comes at once. Then ``wait_for_folder`` is called, which may take time, and returns the folder.
+
+    Raises:
+        OSError: a file cannot be read. The archive then lacks its end, so programs see that it is incomplete.
     """
     unsent = _Unsent()
     with zipfile.ZipFile(unsent, "w") as archive:
@@ -66,7 +67,7 @@ def stream_zip(root: str, wait_for_folder: Callable[[], Path]) -> Iterator[bytes
         for path in _files(folder):
             entry = zipfile.ZipInfo(f"{root}/{path.relative_to(folder).as_posix()}", _LONG_AGO)
             entry.external_attr = _FILE_MODE
-            entry.file_size = path.stat().st_size  # by which zipfile decides on ZIP64
+            entry.file_size = path.stat().st_size  # zipfile uses it to decide on ZIP64
             with path.open("rb", buffering=0) as file, archive.open(entry, "w") as member:
                 while data := file.read(_PIECE):
                     member.write(data)

@@ -115,9 +115,9 @@ def test_steps_beyond_a_browsers_integers_keep_their_digits(page: ExportPage, se
 def test_a_preview_that_fails_can_be_tried_again(page: ExportPage, double: ExportDouble) -> None:
     page.open(double.url).ready()
     page.select(runs="^keras/train$")
-    double.behaviour.refusal = (500, "internal", "Something went wrong in tb2csv; TensorBoard's log says what.")
+    double.behaviour.refusal = (500, "internal", "tb2csv failed; see TensorBoard's log.")
     page.series.get_by_role("button", name="Preview epoch_loss of run keras/train").click()
-    expect(page.preview.get_by_role("alert")).to_contain_text("Something went wrong in tb2csv")
+    expect(page.preview.get_by_role("alert")).to_contain_text("tb2csv failed")
     double.behaviour.refusal = None
     page.preview.get_by_role("button", name="Try again").click()
     expect(page.preview.get_by_role("table")).to_be_visible()

@@ -50,9 +50,9 @@ def test_a_first_scan_shows_how_far_it_is(page: ExportPage) -> None:
 
 
 def test_a_server_that_fails_can_be_asked_again(double: ExportDouble, page: ExportPage) -> None:
-    double.behaviour.refusal = (500, "internal", "Something went wrong in tb2csv; TensorBoard's log says what.")
+    double.behaviour.refusal = (500, "internal", "tb2csv failed; see TensorBoard's log.")
     page.open(double.url)
-    expect(page.frame.get_by_role("alert")).to_contain_text("Something went wrong in tb2csv")
+    expect(page.frame.get_by_role("alert")).to_contain_text("tb2csv failed")
     double.behaviour.refusal = None
     page.button("Try again").click()
     page.ready()
