@@ -27,7 +27,7 @@ BANNED: Final = {
     r"(?<!there )\b(is|are) no\b(?! longer)": "is not a, there is no",
     r"\bbehind\b": "after, below",
     r"\bbut for\b|\bbut one\b": "except",
-    r", for (it|that|they|these|those|he|there|what|which|each) ": "because",
+    r", for (it|that|they|these|those|he|there|what|which) ": "because",
 }
 
 #: How often a word may be used, per 1,000 words: it is right in some places.

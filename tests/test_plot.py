@@ -251,7 +251,7 @@ def test_values_whose_times_are_no_dates_are_counted(tmp_path: Path) -> None:
     found = read(tmp_path, "scalars", "wall")
     assert (found.values, found.dateless) == (1, 2)
     done = plot(open_logdir(tmp_path), tmp_path / "x.svg", x="wall")
-    assert any("whose wall times are no dates" in note for note in done.notes)
+    assert any("whose wall times are not dates" in note for note in done.notes)
 
 
 @pytest.mark.parametrize(("longest", "unit"), [(100, "seconds"), (1000, "minutes"), (20_000, "hours"), (1e6, "days")])
@@ -360,7 +360,7 @@ def test_the_columns_of_a_long_heat_map_have_the_largest_value() -> None:
     is_odd = cells > 1
     assert is_odd.sum() == 1
     assert cells[~is_odd].max() == np.nanmax(values)
-    assert "a column shows the largest of its values" in notes[0]
+    assert "a column shows its largest value" in notes[0]
 
 
 # Histograms
@@ -597,21 +597,21 @@ def test_the_kind_is_the_first_that_is_there(tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["-o", "p.pdf"], 2, "The ending of p.pdf tells no sort of picture; give one of .png, .svg, .html."),
-        (["-o", "p.png", "--smooth", "1"], 2, "A curve cannot be smoothed by 1; give a weight from 0"),
-        (["-o", "p.png", "--smooth", "nan"], 2, "A curve cannot be smoothed by nan"),
+        (["-o", "p.pdf"], 2, "p.pdf has an unknown ending; choose from .png, .svg, .html."),
+        (["-o", "p.png", "--smooth", "1"], 2, "The weight of smoothing is 1; it must be from 0"),
+        (["-o", "p.png", "--smooth", "nan"], 2, "The weight of smoothing is nan"),
         (
             ["-o", "p.png", "--style", "ridges"],
             2,
-            "The scalars cannot be drawn as 'ridges'; give one of curves, heatmap.",
+            "Scalars cannot be drawn as 'ridges'; choose from curves, heatmap.",
         ),
         (
             ["-o", "p.png", "--style", "heatmap", "--log"],
             2,
-            "The scalars are drawn as heatmap, which can be neither smoothed nor logarithmic; leave out --log.",
+            "Scalars drawn as heatmap can be neither smoothed nor logarithmic; leave out --log.",
         ),
         (["-o", "p.png", "--tag", "los"], 1, "No tag matches 'los'; the nearest are 'loss'"),
-        (["-o", "p.png", "--tag", "notes*"], 1, "is of the kind text, of which there are no pictures"),
+        (["-o", "p.png", "--tag", "notes*"], 1, "have the kind text, which cannot be plotted"),
         (["-o", "p.png", "--min-step", "1000"], 1, "No rows are left after selecting steps"),
         (["-o", "there.png"], 1, "there.png exists already; choose another name, or --overwrite to replace it."),
         (["-o", "no/where.png"], 1, "A file cannot be created in no"),
@@ -677,7 +677,7 @@ def test_undecodable_values_are_told_of(tmp_path: Path) -> None:
     write_run(tmp_path, event(tensor("w", np.ones(2))), event(tensor("w", broken, None), step=1))
     done = plot(open_logdir(tmp_path), tmp_path / "p.svg")
     assert done.values == 1
-    assert done.notes == ["values that could not be decoded, and are not in the picture: 1"]
+    assert done.notes == ["values that could not be decoded, and are not in the plot: 1"]
 
 
 def test_the_command_line_of_a_process_of_its_own(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Pictures of what is in a log directory, by matplotlib: ``pip install 'tb2csv[plot]'``; ``picture.plot`` draws one."""
+"""Plots of a log directory, drawn by matplotlib; ``plot.plot`` draws one."""

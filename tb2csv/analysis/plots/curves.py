@@ -1,4 +1,4 @@
-"""Curves: a panel for each tag, a line for each run."""
+"""Curves, with a panel for each tag and a line for each run."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from tb2csv.analysis.plots.drawing_options import DrawingOptions
     from tb2csv.analysis.plots.plotted_series import PlottedSeries, PlottedValues
 
-#: Runs that a legend names; the others are counted.
+#: The maximum number of runs in a legend; the others are counted.
 NAMED: Final = 24
 _NAME_WIDTH: Final = 36
 
-#: Up to so many runs, the width of lines in points and their opacity.
+#: For up to so many runs, the width of lines in points and their opacity.
 _STROKES: Final = ((8, 1.5, 1.0), (24, 1.1, 0.9), (10**9, 0.7, 0.7))
-#: The line through the values as they are, behind the smoothed one; fainter yet where many of them would be a fog.
+#: The opacity of the unsmoothed line below the smoothed one, and the opacity if there are many lines.
 _RAW_WIDTH: Final = 0.8
 _RAW_OPACITY: Final = 0.3
 _FEW_RUNS: Final = 6
-#: A share of a panel's height.
+#: As a fraction of a panel's height.
 _FOOT: Final = 0.03
 
-#: With more corners than this, a drawing of lines is larger than one of pixels by far, and slow to show.
+#: With more points than this, vector lines are much larger than pixels, and slow to show.
 _MOST_CORNERS: Final = 100_000
 
 
 def draw_curves(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[str]]:
-    """Draw scalars, or norms of tensors, and return what else is to be said."""
+    """Draw scalars, or norms of tensors, and return the figure and its notes."""
     by_tag: dict[str, list[PlottedSeries]] = {}
     for series in values.series:
         by_tag.setdefault(series.tag, []).append(series)
@@ -54,19 +54,19 @@ def draw_curves(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, 
     _name_runs(sheet, runs, options, has_odd=drawn.odd)
     notes = []
     if drawn.thinned:
-        notes.append("long curves are thinned to what the picture's pixels can show; their extremes are kept")
+        notes.append("long curves are thinned to the resolution of the picture; their extremes are kept")
     if drawn.not_positive:
-        notes.append(f"values of 0 or less, which have no place on a logarithmic axis: {drawn.not_positive:,}")
+        notes.append(f"values of 0 or less, which a logarithmic axis cannot show: {drawn.not_positive:,}")
     return sheet, notes
 
 
 class _Drawn:
-    """What has been drawn so far."""
+    """Counts of what has been drawn so far."""
 
     def __init__(self, runs: int) -> None:
         self.runs = runs
         self.lines: list[Any] = []
-        #: Corners and lone points of each panel.
+        #: Line points and single points of each panel.
         self.points: dict[int, int] = {}
         self.thinned = False
         self.odd = False
@@ -99,7 +99,7 @@ def _draw(
     if shown.lone_x.size:
         panel.plot(shown.lone_x, shown.lone_y, marker="o", markersize=4, gid=f"{gid}-lone", **marks)
     if raw.odd_x.size:
-        # If no value is near, at the foot of the panel.
+        # At the bottom of the panel if no value is near.
         foot = {} if raw.odd_y.size else {"transform": panel.get_xaxis_transform(), "clip_on": False}
         heights = raw.odd_y if raw.odd_y.size else np.full(raw.odd_x.shape, _FOOT)
         panel.plot(raw.odd_x, heights, marker="^", markersize=6, gid=f"{gid}-odd", **marks, **foot)

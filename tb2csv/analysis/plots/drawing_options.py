@@ -1,4 +1,4 @@
-"""How a picture is to be drawn."""
+"""Options for drawing a plot."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DrawingOptions:
-    """What all styles are told; each takes what concerns it."""
+    """The options of all styles; each style uses those that it needs."""
 
     positions: XAxis
-    #: By the name of the run, ``#rrggbb``.
+    #: Colours by run, as ``#rrggbb``.
     colours: dict[str, str]
     #: The weight of smoothing, 0 for none.
     smooth: float = 0.0
     #: Whether the axis of values is logarithmic.
     log: bool = False
-    #: What has been made of the values; empty if they are as they were.
+    #: The name of the measure computed from the values; empty for the values themselves.
     measure: str = ""

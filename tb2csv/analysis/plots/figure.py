@@ -1,4 +1,4 @@
-"""A figure with a grid of panels, in one plain style, whatever the user's matplotlib is set to."""
+"""A figure with a grid of panels in one plain style, independent of the user's settings for matplotlib."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from tb2csv.analysis.plots.x_axis import XAxis
 
-#: Pixels to an inch of a PNG file.
+#: Pixels per inch of a PNG file.
 DPI: Final = 150
-#: More of them would be too small to read, and take minutes to draw.
+#: More panels would be too small to read and take minutes to draw.
 MOST_PANELS: Final = 60
 
 _TEXT: Final = "#202124"
@@ -29,11 +29,11 @@ _FAINT_TEXT: Final = "#5f6368"
 _LINES: Final = "#dadce0"
 _GRID: Final = "#eceff1"
 
-_FONT: Final = "DejaVu Sans"  # which matplotlib brings along
+_FONT: Final = "DejaVu Sans"  # a part of matplotlib
 _BOXES: Final = "Last Resort"  # a font that has a box for every letter
 _TITLE_SIZE: Final = 10.0
 _TEXT_SIZE: Final = 8.0
-#: Inches that a letter of size 1 takes on average.
+#: The average width in inches of a letter of size 1.
 _LETTER: Final = 0.62 / 72
 
 _SETTINGS: Final = {
@@ -61,8 +61,8 @@ _SETTINGS: Final = {
     "lines.solid_capstyle": "round",
     "lines.solid_joinstyle": "round",
     "path.simplify": True,
-    "svg.fonttype": "none",  # text stays text: it can be searched, and the reader's fonts have what ours lack
-    "svg.hashsalt": "tb2csv",  # the same picture has the same bytes
+    "svg.fonttype": "none",  # text stays searchable, and the reader's fonts may have letters that ours lack
+    "svg.hashsalt": "tb2csv",  # equal plots have equal bytes
     "text.color": _TEXT,
     "text.parse_math": False,  # names of tags may have dollar signs
     "timezone": "UTC",
@@ -75,17 +75,19 @@ _SETTINGS: Final = {
 
 @contextlib.contextmanager
 def drawing(names: Iterable[str]) -> Iterator[None]:
-    """Set matplotlib to the style of these pictures while a block makes and writes one, and back at the end.
+    """Use the style of these plots in a block, and restore matplotlib's settings at its end.
 
-    ``names`` are the texts that come from the log: where the usual font lacks letters of theirs, others that are
-    installed are taken for these. Raises Tb2csvError if matplotlib is not installed.
+    ``names`` are the texts from the log: letters that the usual font lacks are drawn with other installed fonts.
+
+    Raises:
+        Tb2csvError: matplotlib is not installed.
     """
     try:
         import matplotlib as mpl
     except ImportError as error:
-        message = "Pictures are drawn by matplotlib, which is not installed: pip install 'tb2csv[plot]'."
+        message = "Plotting needs matplotlib: pip install 'tb2csv[plot]'."
         raise Tb2csvError(message) from error
-    # Where another font has no bold letters, its own do.
+    # Other fonts may lack bold letters; their regular ones are used.
     fonts_log = logging.getLogger("matplotlib.font_manager")
     level = fonts_log.level
     fonts_log.setLevel(logging.ERROR)
@@ -101,7 +103,7 @@ def drawing(names: Iterable[str]) -> Iterator[None]:
 
 
 def _fonts_for(letters: set[str]) -> list[str]:
-    """Return installed fonts for those of the letters that the usual one lacks."""
+    """Return installed fonts for the letters that the usual font lacks."""
     from matplotlib import font_manager
 
     missing = {ord(letter) for letter in letters} - _letters_of(font_manager.findfont(_FONT))
@@ -121,7 +123,7 @@ def _fonts_for(letters: set[str]) -> list[str]:
 
 
 def _letters_of(path: str) -> set[int]:
-    """Return the code points that a font can draw; none of a font that has pixels for outlines, or is broken."""
+    """Return the code points that a font can draw; an empty set if the font is a bitmap font or broken."""
     from matplotlib.font_manager import get_font
 
     try:
@@ -135,12 +137,13 @@ class Sheet:
     """A figure and its panels, row by row from the upper left; ``panels`` are matplotlib's Axes."""
 
     def __init__(self, count: int, width: float = 4.2, height: float = 2.7, *, columns: int | None = None) -> None:
-        """Make a figure of so many panels of the given size in inches; one alone is larger.
+        """Create a figure of ``count`` panels of the given size in inches; a single panel is larger.
 
-        Raises OptionError if there are too many.
+        Raises:
+            OptionError: there are too many panels.
         """
         if count > MOST_PANELS:
-            fact = f"The picture would have {count:,} panels, and {MOST_PANELS} is the most"
+            fact = f"The plot would have {count:,} panels; the maximum is {MOST_PANELS}"
             raise OptionError(
                 fact, advice("choose fewer tags or runs by {}", "tag", "run", "exclude_tag", "exclude_run")
             )
@@ -160,11 +163,11 @@ class Sheet:
 
     @property
     def pixels(self) -> int:
-        """The columns of pixels that a panel has."""
+        """The width of a panel in pixels."""
         return int(self.panel_width * DPI)
 
     def is_lowest(self, number: int) -> bool:
-        """Return whether no panel is below."""
+        """Return whether the panel is the lowest in its column."""
         return number + self.columns >= len(self.panels)
 
     def title(self, number: int, text: str) -> None:
@@ -173,7 +176,7 @@ class Sheet:
         self.panels[number].set_title(shortened(drawable(text), room))
 
     def name_run(self, run: str) -> None:
-        """Write the name of the only run above all panels; the one in the log directory itself needs none."""
+        """Write the name of the only run above all panels, unless it is the log directory itself."""
         if run == ROOT_RUN:
             return
         self.heading(f"run {run}")
@@ -185,20 +188,20 @@ class Sheet:
         self.figure.suptitle(label, x=0.01, ha="left", size=_TITLE_SIZE, color=_FAINT_TEXT)
 
     def label_positions(self, number: int, positions: XAxis) -> None:
-        """Write the axis below a panel; its title only if no panel follows."""
+        """Write the x axis of a panel; its title only below the lowest panel."""
         axis = self.panels[number].xaxis
         positions.label(axis)
         axis.label.set_visible(self.is_lowest(number))
 
     def label_values(self, number: int) -> None:
-        """Write the axis below a panel whose values run along it."""
+        """Write the x axis of a panel whose x axis shows values."""
         axis = self.panels[number].xaxis
         label_numbers(axis)
         axis.set_label_text("value")
         axis.label.set_visible(self.is_lowest(number))
 
     def say(self, number: int, text: str) -> None:
-        """Write into the middle of a panel that has nothing to show."""
+        """Write into the middle of an empty panel."""
         from matplotlib import ticker
 
         panel = self.panels[number]
@@ -209,12 +212,12 @@ class Sheet:
             axis.set_major_formatter(ticker.NullFormatter())
 
     def legend(self, handles: list[Any], texts: list[str], *, title: str = "") -> None:
-        """Draw a legend to the right of all panels; the figure becomes wider by it."""
+        """Draw a legend to the right of all panels, which makes the figure wider."""
         longest = max(map(len, [*texts, title]), default=0)
         self.figure.set_figwidth(self.figure.get_figwidth() + 0.55 + longest * _TEXT_SIZE * _LETTER)
         lines = 0.25 * (len(texts) + bool(title)) * _TEXT_SIZE / 10 + 0.4
         self.figure.set_figheight(max(self.figure.get_figheight(), lines))
-        # matplotlib leaves labels out that begin with an underscore, so they come later.
+        # matplotlib omits labels that begin with an underscore, so the labels are set later.
         legend = self.figure.legend(handles, [" "] * len(handles), loc="outside right upper", title=title or None)
         legend.get_title().set(color=_FAINT_TEXT, size=_TEXT_SIZE)
         legend.set_alignment("left")
@@ -225,5 +228,5 @@ class Sheet:
 
 
 def _columns(count: int) -> int:
-    """Return how many panels there are in a row."""
+    """Return the number of panels in a row."""
     return min(count, 3) if count in {1, 2, 3, 5, 6, 9} else min(math.ceil(math.sqrt(count)), 4)

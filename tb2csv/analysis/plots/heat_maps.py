@@ -1,4 +1,4 @@
-"""Heat maps of numbers: a panel for each run, a row for each tag; norms of gradients, layer by layer, above all."""
+"""Heat maps of numbers, with a panel for each run and a row for each tag, such as norms of gradients by layer."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.float64]
 
-#: Columns of a map at most; more positions share them.
+#: The maximum number of columns of a map; further positions share columns.
 _COLUMNS: Final = 400
-#: Colours follow the logarithm where values span so much.
+#: If values span such a factor, colours follow the logarithm.
 _WIDE: Final = 10.0
 _NAME_WIDTH: Final = 36
 
@@ -29,7 +29,7 @@ _COLOURS: Final = "viridis"
 _ZERO: Final = "#d5d9de"
 _ODD: Final = "#d93025"
 _MISSING: Final = "#ffffff"
-#: Rows of this height in inches have labels that can be read, and white lines between them.
+#: Rows of this height in inches have readable labels and white lines between them.
 _ROW: Final = 0.24
 _LOWEST_ROW: Final = 0.05
 _TALLEST: Final = 30.0
@@ -37,14 +37,14 @@ _LABELLED: Final = 0.13
 
 
 class _Map(NamedTuple):
-    """The cells of a panel, and the edges of its columns; a cell without values is NaN, one of odd values infinite."""
+    """The cells of a panel and the edges of its columns; an empty cell is NaN, one with NaN or infinity is infinite."""
 
     edges: Numbers
     cells: Numbers
 
 
 def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[str]]:
-    """Draw scalars, or norms of tensors, as rows of colours, and return what else is to be said."""
+    """Draw scalars, or norms of tensors, as rows of colours, and return the figure and its notes."""
     tags = list(dict.fromkeys(series.tag for series in values.series))
     by_run: dict[str, list[PlottedSeries]] = {}
     for series in values.series:
@@ -60,7 +60,7 @@ def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet
         panel = sheet.panels[number]
         if len(by_run) > 1:
             sheet.title(number, run)
-        # Beyond both ends of the scale are the colours for odd values and for 0.
+        # The colours beyond the ends of the scale are for NaN and infinity, and for 0.
         above = norm.vmax * 2 if _is_log(norm) else norm.vmax + (norm.vmax - norm.vmin)
         cells = np.where(np.isinf(each.cells), above, each.cells)
         if _is_log(norm):
@@ -81,7 +81,7 @@ def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet
     bar.outline.set_visible(False)
     _name_odd(sheet, maps, is_log=_is_log(norm))
     is_shared = any(len(each.edges) == _COLUMNS + 1 for each in maps)
-    note = f"there are more positions than columns of a map, {_COLUMNS}: a column shows the largest of its values"
+    note = f"a map has at most {_COLUMNS} columns, and there are more positions: a column shows its largest value"
     return sheet, [note] * is_shared
 
 
@@ -97,13 +97,13 @@ def _map(curves: list[PlottedSeries], rows: dict[str, int], options: DrawingOpti
     else:
         edges = edges_between(places)
     cells = np.full((len(rows), len(edges) - 1), -np.inf)
-    # What is odd must be seen, whatever is in the same column.
+    # NaN and infinity must be visible, whatever else is in the column.
     np.maximum.at(cells, (row, column), np.where(np.abs(y) < TOO_LARGE, y, np.inf))
     return _Map(edges, np.where(cells == -np.inf, np.nan, cells))
 
 
 def edges_between(places: Numbers) -> Numbers:
-    """Return the edges of columns in the middle between places, which are in order; one more than there are places."""
+    """Return the edges of columns, in the middle between sorted places; one more than places."""
     if not places.size:
         return np.array([0.0])
     if len(places) == 1:
@@ -113,7 +113,7 @@ def edges_between(places: Numbers) -> Numbers:
 
 
 def _norm(cells: list[Numbers]) -> Any:
-    """Return matplotlib's scale of colours for all panels together."""
+    """Return matplotlib's colour scale for all panels."""
     from matplotlib.colors import LogNorm, Normalize
 
     known = np.concatenate([each[np.isfinite(each)] for each in cells])
@@ -139,12 +139,12 @@ def _colours() -> Any:
 
 
 def _measure(tags: list[str], options: DrawingOptions) -> str:
-    """Return what the colours stand for: of scalars, what all tags end in, such as norm."""
+    """Return the name of the measure that the colours show; for scalars the common ending of all tags, such as norm."""
     return options.measure or common_ending(tags).lstrip("/") or "value"
 
 
 def _name_rows(panel: Any, tags: list[str], ending: str, row: float) -> None:
-    """Write the names of the tags, without what they share; every n-th where rows are too low for all."""
+    """Write the names of the tags without their common parts; only every n-th if rows are too low."""
     stems = [tag.removesuffix(ending) for tag in tags]
     folders = common_folders(stems)
     names = labels([stem.removeprefix(folders) for stem in stems], _NAME_WIDTH)
@@ -155,7 +155,7 @@ def _name_rows(panel: Any, tags: list[str], ending: str, row: float) -> None:
 
 
 def _name_odd(sheet: Sheet, maps: list[_Map], *, is_log: bool) -> None:
-    """Draw a legend for what is not on the scale, if there is any."""
+    """Draw a legend for values that are not on the scale, if there are any."""
     from matplotlib.patches import Patch
 
     shown = {

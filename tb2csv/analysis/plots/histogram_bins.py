@@ -1,7 +1,7 @@
-"""Histograms of one tag with one set of bins for all of them, so that they can be compared by eye.
+"""Histograms of one tag in common bins, so that they can be compared by eye.
 
-Writers choose the buckets of each histogram anew. The count of a bucket is shared out to the bins that it reaches into,
-as if its values were spread evenly.
+Writers choose new buckets for each histogram. The count of a bucket is distributed over the bins that it overlaps, as
+if its values were spread evenly.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.float64]
 
-#: Writers of legacy histograms give the outermost buckets limits that stand for infinity.
+#: Beyond this, the limits of the outermost buckets of legacy histograms mean infinity.
 _NO_LIMIT: Final = 1e300
-#: Buckets that are shared out at a time: each takes a row of so many numbers as there are bins.
+#: Buckets that are distributed at a time; each takes a row with a number for each bin.
 _AT_ONCE: Final = 20_000
 
 
 @dataclass(slots=True)
 class Histograms:
-    """Buckets that have values, one element each: the number of their histogram, their limits, their count."""
+    """Buckets with values: for each the number of its histogram, its limits and its count."""
 
     number: npt.NDArray[np.int64]
     left: Numbers
@@ -33,20 +33,20 @@ class Histograms:
 
     @classmethod
     def of(cls, number: npt.NDArray[np.int64], left: Numbers, right: Numbers, count: Numbers) -> Histograms:
-        """Take the buckets of histograms; those with a negative number, and empty ones, are left out."""
+        """Take the buckets of histograms, except empty ones and those with a negative number."""
         is_open = np.abs(left) >= _NO_LIMIT
         left, right = np.where(is_open, right, left), np.where(np.abs(right) >= _NO_LIMIT, left, right)
         keep = (number >= 0) & (count > 0) & (np.abs(left) < _NO_LIMIT) & (np.abs(right) < _NO_LIMIT)
         return cls(number[keep], left[keep], right[keep], count[keep])
 
     def chosen(self, numbers: npt.NDArray[np.int64]) -> Histograms:
-        """Return some of the histograms, which are then numbered from 0; ``numbers`` is in order."""
+        """Return some of the histograms, numbered from 0; ``numbers`` is sorted."""
         place = np.searchsorted(numbers, self.number)
         keep = numbers[np.minimum(place, len(numbers) - 1)] == self.number
         return Histograms(place[keep], self.left[keep], self.right[keep], self.count[keep])
 
     def edges(self, bins: int) -> Numbers | None:
-        """Return the edges of so many bins of equal width, over the range of all; None if there are no values."""
+        """Return the edges of bins of equal width over the range of all values; None if there are no values."""
         if not self.count.size:
             return None
         low, high = self.left.min(), self.right.max()
@@ -56,9 +56,9 @@ class Histograms:
         return np.linspace(low, high, bins + 1)
 
     def shares(self, edges: Numbers, histograms: int) -> Numbers:
-        """Return the share of its values that each histogram has in each bin, [histograms, bins].
+        """Return the fraction of each histogram's values in each bin, [histograms, bins].
 
-        Rows add up to 1, or to 0 where a histogram is empty.
+        Rows add up to 1, or to 0 if a histogram is empty.
         """
         below = np.zeros((histograms, len(edges)))
         for start in range(0, len(self.number), _AT_ONCE):
@@ -70,14 +70,14 @@ class Histograms:
         return counts
 
     def _below(self, part: slice, edges: Numbers) -> Numbers:
-        """Return how many values of each bucket lie below each edge."""
+        """Return the number of values of each bucket below each edge."""
         left, right = self.left[part, None], self.right[part, None]
         width = right - left
         reach = np.zeros((len(left), len(edges)))
         with np.errstate(over="ignore"):  # far above a narrow bucket is above it
             np.divide(edges - left, width, out=reach, where=width > 0)
         share = np.clip(reach, 0, 1)
-        # What has no width is below an edge or not; at the last edge, all are.
+        # A bucket without width is below an edge or not; below the last edge, all are.
         share = np.where(width > 0, share, edges > left)
         share[:, -1] = 1
         return share * self.count[part, None]

@@ -1,4 +1,4 @@
-"""Histograms over steps: as ridges one after the other, or as a heat map. A panel for each tag of each run."""
+"""Histograms over steps, as ridges or as a heat map, with a panel for each tag of each run."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.float64]
 
 _BINS: Final = 80
-#: Histograms that a panel shows at most; of more, so many are chosen at even distances.
+#: The maximum number of histograms in a panel; if there are more, evenly spaced ones are chosen.
 _MOST_RIDGES: Final = 40
 _MOST_COLUMNS: Final = 400
-#: The height of the highest ridge, as a share of the panel's.
+#: The height of the highest ridge, as a fraction of the panel's height.
 _RIDGE: Final = 0.28
-#: How much white the oldest ridge has.
+#: The fraction of white in the colour of the oldest ridge.
 _OLD: Final = 0.75
-#: How much darker its outline is.
+#: The fraction of black in its outline.
 _OUTLINE: Final = 0.3
 
 
@@ -43,12 +43,12 @@ class _Chosen(NamedTuple):
 
 
 def draw_ridges(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[str]]:
-    """Draw each histogram as a ridge, the latest in front and full in colour; return what else is to be said."""
+    """Draw each histogram as a ridge, the latest in front in full colour; return the figure and its notes."""
     return _draw(values, options, _MOST_RIDGES, _draw_ridges)
 
 
 def draw_histogram_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[str]]:
-    """Draw histograms as columns of colours, and return what else is to be said."""
+    """Draw histograms as columns of colours, and return the figure and its notes."""
     return _draw(values, options, _MOST_COLUMNS, _draw_map)
 
 
@@ -74,12 +74,12 @@ def _draw(
         sheet.name_run(next(iter(runs)))
     elif len(tags) == 1:
         sheet.heading(next(iter(tags)))
-    note = f"a panel shows {most} histograms at the most, chosen at even distances; the longest series has {thinned:,}"
+    note = f"a panel shows at most {most} histograms, evenly spaced; the longest series has {thinned:,}"
     return sheet, [note] if thinned else []
 
 
 def _choose(each: PlottedHistograms, most: int, options: DrawingOptions) -> _Chosen | None:
-    """Return the histograms to draw; None where none has a value."""
+    """Return the histograms to draw, or None if none has a value."""
     numbers = np.arange(len(each.x))
     if len(numbers) > most:
         numbers = np.linspace(0, len(numbers) - 1, most).round().astype(np.int64)
@@ -88,7 +88,7 @@ def _choose(each: PlottedHistograms, most: int, options: DrawingOptions) -> _Cho
     if edges is None:
         return None
     x = each.x[numbers] / options.positions.unit
-    order = np.argsort(x, kind="stable")  # a restart goes back
+    order = np.argsort(x, kind="stable")  # steps go back after a restart
     return _Chosen(x[order], edges, histograms.shares(edges, len(numbers))[order])
 
 
@@ -114,14 +114,14 @@ def _draw_ridges(sheet: Sheet, number: int, chosen: _Chosen, colour: str, option
     )
     panel.add_collection(ridges, autolim=False)
     panel.set_xlim(edges[0], edges[-1])
-    panel.set_ylim(x[-1] + span * 0.03, x[0] - height * 1.05)  # time runs down
+    panel.set_ylim(x[-1] + span * 0.03, x[0] - height * 1.05)  # time goes down
     sheet.label_values(number)
     options.positions.label(panel.yaxis, (x[0], x[-1]))
     panel.yaxis.label.set_visible(number % sheet.columns == 0)
 
 
 def _trimmed(corners: Numbers, shares: Numbers) -> Numbers:
-    """Return the corners of a ridge, [corner, (x, y)], from where its values begin to where they end."""
+    """Return the points of a ridge, [point, (x, y)], from its first value to its last."""
     used = np.flatnonzero(shares)
     return corners[used[0] : used[-1] + 3] if used.size else corners[:0]
 
@@ -136,7 +136,7 @@ def _draw_map(sheet: Sheet, number: int, chosen: _Chosen, colour: str, options: 
         edges_between(chosen.x),
         chosen.edges,
         chosen.shares.T,
-        norm=PowerNorm(0.5, 0, float(chosen.shares.max()) or 1.0),  # so that tails can be seen
+        norm=PowerNorm(0.5, 0, float(chosen.shares.max()) or 1.0),  # makes tails visible
         cmap=colours,
         rasterized=True,
     )

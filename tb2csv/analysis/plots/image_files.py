@@ -1,4 +1,4 @@
-"""A figure as a file: PNG, SVG, or a page of HTML that needs nothing else."""
+"""Write a figure as PNG, SVG or a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _BACKGROUND: Final = "white"
-#: How much of a line is left while another one is pointed at.
+#: The opacity of a line while the pointer is on another one.
 _DIMMED: Final = 0.1
 
 _PAGE: Final = """<!DOCTYPE html>
@@ -36,7 +36,7 @@ svg.pointed [data-run]:not(.pointed) {{ opacity: {dimmed}; }}
 <body>
 {svg}
 <script>
-// The line that is pointed at, or whose name is, stands out: the lines of a run have ids that begin alike.
+// Highlight the lines of the run under the pointer; the ids of a run's lines share a prefix.
 const svg = document.querySelector("svg");
 for (const each of svg.querySelectorAll('[id^="run-"]')) {{
   each.dataset.run = each.id.split("-")[1];
@@ -58,7 +58,7 @@ def _png(figure: Any, title: str) -> bytes:
 
 
 def _svg(figure: Any, title: str) -> bytes:
-    # Without the date and the version, the same picture has the same bytes.
+    # Without the date and the version, equal plots have equal bytes.
     return _saved(figure, "svg", {"Date": None, "Creator": None, "Title": title})
 
 
@@ -76,20 +76,20 @@ def _saved(figure: Any, form: str, metadata: dict[str, str | None]) -> bytes:
     return buffer.getvalue()
 
 
-#: By the ending of the file's name.
+#: Writers by the ending of the file name.
 PICTURE_FILES: Final[dict[str, Callable[[Any, str], bytes]]] = {".png": _png, ".svg": _svg, ".html": _html}
 
 
 def check_picture_file(out: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Raise OptionError if the ending is not known, and OutputError where no file may be put there."""
+    """Raise OptionError if the ending is unknown, and OutputError if a file must not be written there."""
     if PurePath(out).suffix.lower() not in PICTURE_FILES:
-        message = f"The ending of {out} tells no sort of picture; give one of {', '.join(PICTURE_FILES)}."
+        message = f"{out} has an unknown ending; choose from {', '.join(PICTURE_FILES)}."
         raise OptionError(message)
     check_place(out, overwrite=overwrite)
 
 
 def write_picture(figure: Any, out: str | os.PathLike[str], title: str, *, overwrite: bool) -> None:
-    """Write a matplotlib figure as the ending of ``out`` says; errors as of ``check_picture_file``."""
+    """Write a matplotlib figure in the format of the ending of ``out``; errors as in ``check_picture_file``."""
     check_picture_file(out, overwrite=overwrite)
     content = PICTURE_FILES[PurePath(out).suffix.lower()](figure, title)
     with whole_file(out, overwrite=overwrite) as place:

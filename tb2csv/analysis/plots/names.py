@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def drawable(name: str) -> str:
-    """Return a name as one line that a picture can have: what cannot be shown is escaped."""
+    """Return a name as one line of text, with characters that cannot be shown escaped."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape", "backslashreplace").decode("ascii")
         for letter in name
@@ -18,7 +18,7 @@ def drawable(name: str) -> str:
 
 
 def common_folders(names: Sequence[str]) -> str:
-    """Return the folders that all names begin with, such as ``a/b/``; none of a single name."""
+    """Return the folders that all names begin with, such as ``a/b/``; empty for a single name."""
     if len(names) < 2:
         return ""
     folders = [name.split("/")[:-1] for name in names]
@@ -31,13 +31,13 @@ def common_folders(names: Sequence[str]) -> str:
 
 
 def common_ending(names: Sequence[str]) -> str:
-    """Return the last part that all names have, such as ``/norm``; none if there is nothing before it."""
+    """Return the last part that all names share, such as ``/norm``; empty if a name has nothing before it."""
     endings = {name.rpartition("/")[2] for name in names}
     return f"/{endings.pop()}" if len(endings) == 1 and all("/" in name for name in names) else ""
 
 
 def shortened(name: str, width: int) -> str:
-    """Return start and end of a name that has more letters than ``width``, for names differ at either."""
+    """Return the start and end of a name longer than ``width``, because names differ at either."""
     if len(name) <= width:
         return name
     end = (width - 1) // 2
@@ -45,7 +45,7 @@ def shortened(name: str, width: int) -> str:
 
 
 def labels(names: Sequence[str], width: int) -> list[str]:
-    """Return names of at most ``width`` letters; those that would read alike are numbered."""
+    """Return names of at most ``width`` letters; equal ones are numbered."""
     short = [shortened(drawable(name), width) for name in names]
     counts = Counter(short)
     seen: Counter[str] = Counter()

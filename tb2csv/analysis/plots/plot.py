@@ -1,4 +1,4 @@
-"""From a log directory to a picture: which kind of values is drawn, in which style, and what is told of it."""
+"""Plot a log directory: choose the kind of values and the style, draw, and write notes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tb2csv.dataframes import LogdirFrames
     from tb2csv.messages import Note
 
-#: By kind and style, all of STYLES, what draws it.
+#: The functions that draw, by kind and style, for all of STYLES.
 _DRAWN_BY: Final[dict[tuple[str, str], Callable[[PlottedValues, DrawingOptions], tuple[Sheet, list[str]]]]] = {
     ("scalars", "curves"): draw_curves,
     ("scalars", "heatmap"): draw_heat_map,
@@ -43,15 +43,15 @@ _MEASURES: Final = {"tensors": "Euclidean norm"}
 
 
 class Plot(NamedTuple):
-    """What ``plot`` has drawn."""
+    """The result of ``plot``."""
 
     kind: str
     style: str
     runs: int
     tags: int
-    #: Values that are drawn, or that the drawn line stands for.
+    #: The number of values that were drawn, including those that thinning left out.
     values: int
-    #: What else is to be said of it, a sentence without its full stop each.
+    #: Notes, each a sentence without its full stop.
     notes: list[Note]
 
 
@@ -68,12 +68,16 @@ def plot(
     log: bool = False,
     overwrite: bool = False,
 ) -> Plot:
-    """Draw the chosen tags and runs into the file ``out``, which appears when it is whole: .png, .svg or .html.
+    """Draw the selected tags and runs into the file ``out``: .png, .svg or .html, written atomically.
 
-    ``kind`` is one of STYLES, by default the first that is there; ``style`` is one of its styles. ``smooth`` is the
-    weight of TensorBoard's smoothing, 0 to 0.999; ``x`` is step, relative or wall; ``log`` makes the axis of the values
-    of curves logarithmic. Raises OptionError if these do not go together, OutputError where ``out`` cannot be
-    written, and Tb2csvError where nothing is chosen or matplotlib is not installed.
+    ``kind`` is one of STYLES, by default the first that is selected; ``style`` is one of its styles. ``smooth`` is the
+    weight of TensorBoard's smoothing, 0 to 0.999; ``x`` is step, relative or wall; ``log`` makes the y axis of curves
+    logarithmic.
+
+    Raises:
+        OptionError: the options do not go together.
+        OutputError: ``out`` cannot be written.
+        Tb2csvError: nothing is selected, or matplotlib is not installed.
     """
     check_request(out, smooth=smooth, x=x, overwrite=overwrite)
     axis = positions(x)
@@ -100,7 +104,7 @@ def plot(
 
 
 def check_request(out: str | os.PathLike[str], *, smooth: float, x: str, overwrite: bool) -> None:
-    """Raise the errors of ``plot`` that need no log directory to be read for."""
+    """Raise the errors of ``plot`` that do not depend on the log directory."""
     check_picture_file(out, overwrite=overwrite)
     check_weight(smooth)
     positions(x)
@@ -109,9 +113,9 @@ def check_request(out: str | os.PathLike[str], *, smooth: float, x: str, overwri
 
 
 def _kind(frames: LogdirFrames, selection: Selection, kind: str | None) -> tuple[str, dict[str, int]]:
-    """Return the kind to draw, and how many tags of other kinds that could be drawn are chosen as well."""
+    """Return the kind to draw, and the number of selected tags of other kinds that could be drawn."""
     if kind is not None and kind not in STYLES:
-        message = f"There are no pictures of {kind!r}; give one of {', '.join(STYLES)}."
+        message = f"{kind!r} cannot be plotted; choose from {', '.join(STYLES)}."
         raise OptionError(message)
     tags: dict[str, set[str]] = {}
     for _, accounts in frames.choose(selection if kind is None else _of_kind(selection, kind)):
@@ -120,7 +124,7 @@ def _kind(frames: LogdirFrames, selection: Selection, kind: str | None) -> tuple
     found = [each for each in STYLES if each in tags]
     if not found:
         message = (
-            f"What is asked for is of the kind {' and '.join(sorted(tags)) or 'none'}, of which there are no pictures; "
+            f"The selected tags have the kind {' and '.join(sorted(tags)) or 'none'}, which cannot be plotted; "
             f"choose tags of the kind {', '.join(STYLES)}."
         )
         raise Tb2csvError(message)
@@ -132,30 +136,34 @@ def _of_kind(selection: Selection, kind: str) -> Selection:
 
 
 def _style(kind: str, style: str | None, *, smooth: float, log: bool) -> str:
-    """Return the style to draw in; raises OptionError where the options do not go together."""
+    """Return the style.
+
+    Raises:
+        OptionError: the options do not go together.
+    """
     chosen = style or STYLES[kind][0]
     if chosen not in STYLES[kind]:
-        message = f"The {kind} cannot be drawn as {style!r}; give one of {', '.join(STYLES[kind])}."
+        message = f"{kind.capitalize()} cannot be drawn as {style!r}; choose from {', '.join(STYLES[kind])}."
         raise OptionError(message)
     for option, is_given in {"smooth": bool(smooth), "log": log}.items():
         if is_given and chosen != "curves":
-            fact = f"The {kind} are drawn as {chosen}, which can be neither smoothed nor logarithmic"
+            fact = f"{kind.capitalize()} drawn as {chosen} can be neither smoothed nor logarithmic"
             raise OptionError(fact, advice("leave out {}", option))
     return chosen
 
 
 def _title(frames: LogdirFrames, tags: set[str]) -> str:
-    """Return what a program shows as the picture's name."""
+    """Return the title that a program shows for the picture."""
     return drawable(f"{next(iter(tags))} of {frames.path}" if len(tags) == 1 else frames.path)
 
 
 def _notes(values: PlottedValues, others: dict[str, int]) -> list[Note]:
     notes: list[Note] = []
-    if others:  # of what was asked for by name
+    if others:
         more = " and ".join(f"{count:,} of {kind}" for kind, count in others.items())
         notes.append(Message(f"there are other tags that match, {more}", (advice("{} selects these", "kind"),)))
     if values.undecodable:
-        notes.append(f"values that could not be decoded, and are not in the picture: {values.undecodable:,}")
+        notes.append(f"values that could not be decoded, and are not in the plot: {values.undecodable:,}")
     if values.dateless:
-        notes.append(f"values whose wall times are no dates, and are not in the picture: {values.dateless:,}")
+        notes.append(f"values whose wall times are not dates, and are not in the plot: {values.dateless:,}")
     return notes

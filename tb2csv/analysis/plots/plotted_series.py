@@ -1,4 +1,4 @@
-"""What is read for a picture: the values of each chosen tag and run, in the order of the files."""
+"""Read the values for a plot: those of each selected tag and run, in the order of the files."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class PlottedSeries:
 
     run: str
     tag: str
-    #: Where each value stands, finite, and the value: float64, one element each.
+    #: The position of each value on the x axis, which is finite, and the value; both float64.
     x: Numbers
     y: Numbers
 
 
 @dataclass(slots=True)
 class PlottedHistograms:
-    """The histograms of one tag of one run; ``x`` tells where each of them stands, finite."""
+    """The histograms of one tag of one run; ``x`` has the position of each histogram, which is finite."""
 
     run: str
     tag: str
@@ -46,11 +46,11 @@ class PlottedHistograms:
 
 @dataclass(slots=True)
 class PlottedValues:
-    """Everything that a picture shows, run by run."""
+    """All series of a plot, run by run."""
 
     series: list[PlottedSeries]
     histograms: list[PlottedHistograms]
-    #: Values that are shown, those that could not be decoded, and those that have no date.
+    #: The number of values in the plot, of values that could not be decoded, and of values without a date.
     values: int = 0
     undecodable: int = 0
     dateless: int = 0
@@ -59,9 +59,12 @@ class PlottedValues:
 def read_values(
     frames: LogdirFrames, selection: Selection, kind: str, rows: RowSelection | None, axis: str
 ) -> PlottedValues:
-    """Read what is chosen, of the kind scalars, tensors or histograms; ``axis`` is one of POSITIONS.
+    """Read the selected values of the kind scalars, tensors or histograms; ``axis`` is one of POSITIONS.
 
-    Tensors are read tag by tag, because they may be large. Raises Tb2csvError if nothing is chosen.
+    Tensors are read tag by tag, because they may be large.
+
+    Raises:
+        Tb2csvError: nothing is selected.
     """
     found = PlottedValues([], [])
     for run, accounts in frames.choose(selection):
@@ -130,7 +133,7 @@ def _norms(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-#: By kind, what is kept of a table of its rows.
+#: By kind, the function that reduces a table of rows to what is drawn.
 _REDUCED: Final[dict[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
     "scalars": _scalars,
     "tensors": _norms,

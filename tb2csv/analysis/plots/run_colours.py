@@ -1,4 +1,4 @@
-"""The colours of runs: TensorBoard's, so that a run looks the same in both."""
+"""The colours of runs, which are the same as in TensorBoard."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ if TYPE_CHECKING:
 #: TensorBoard's palette for light backgrounds, in its order.
 PALETTE: Final = ("#425066", "#12b5cb", "#e52592", "#f9ab00", "#9334e6", "#7cb342", "#e8710a")
 
-#: TensorBoard begins again after the last colour. Here the second round is darker and the third lighter: a colour to
-#: mix in, and how much of it.
+#: TensorBoard starts again after the last colour. Here the second round is darker and the third lighter: a colour to
+#: mix in, and its fraction.
 _ROUNDS: Final = ((0x00, 0.0), (0x00, 0.4), (0xFF, 0.5))
 
 
 def run_colours(runs: Iterable[ScannedRun]) -> dict[str, str]:
     """Return the colour of each run, as ``#rrggbb``, by its name.
 
-    TensorBoard counts all runs of a log directory by the time of their first event, so that ``runs`` must be all.
+    TensorBoard assigns colours to all runs of a log directory in the order of their first events, so ``runs`` must be
+    complete.
     """
     ordered = sorted(runs, key=lambda run: (run.started, run.run.name))
     return {run.run.name: _colour(number) for number, run in enumerate(ordered)}
@@ -33,6 +34,6 @@ def _colour(number: int) -> str:
 
 
 def mixed(colour: str, other: str, share: float) -> str:
-    """Return a colour with so much of another in it; all are ``#rrggbb``."""
+    """Return a colour mixed with a ``share`` of another one; all are ``#rrggbb``."""
     pairs = zip(bytes.fromhex(colour[1:]), bytes.fromhex(other[1:]), strict=True)
     return "#" + "".join(f"{round(one + (two - one) * share):02x}" for one, two in pairs)

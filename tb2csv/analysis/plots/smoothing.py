@@ -1,4 +1,4 @@
-"""TensorBoard's smoothing: an exponential moving average without the pull towards its start."""
+"""TensorBoard's smoothing: an exponential moving average with a correction of its bias towards the start."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ if TYPE_CHECKING:
 
 
 def check_weight(weight: float) -> None:
-    """Raise OptionError for what is no weight; at 1 TensorBoard draws a line at 0, which says nothing."""
+    """Raise OptionError if ``weight`` is not in [0, 1); with 1, TensorBoard draws a constant 0."""
     if not 0 <= weight < 1:
-        message = f"A curve cannot be smoothed by {weight:g}; give a weight from 0, which changes nothing, to 0.999."
+        message = f"The weight of smoothing is {weight:g}; it must be from 0, which changes nothing, to 0.999."
         raise OptionError(message)
 
 
 def smoothed(values: npt.NDArray[np.float64], weight: float) -> npt.NDArray[np.float64]:
-    """Return the moving average of each value and those before it, whose weights fall by ``weight`` at each.
+    """Return for each value the moving average of it and the values before it, whose weights fall by ``weight``.
 
-    Shape and order stay. NaN and infinities are returned as they are and leave no trace in the others. Values that are
-    all the same come back to the bit. Raises OptionError if ``weight`` is not in [0, 1).
+    Shape and order are kept. NaN and infinities are returned unchanged and do not affect other values. Equal values are
+    returned bit for bit.
+
+    Raises:
+        OptionError: ``weight`` is not in [0, 1).
     """
     check_weight(weight)
     is_finite = np.isfinite(values)
@@ -32,7 +35,7 @@ def smoothed(values: npt.NDArray[np.float64], weight: float) -> npt.NDArray[np.f
         return values
     import polars as pl
 
-    # Of finite values alone, as if nothing were between them. adjust=True divides by the sum of the weights.
+    # Only finite values count, as if they were adjacent. adjust=True divides by the sum of the weights.
     result: npt.NDArray[np.float64] = values.copy()
     result[is_finite] = pl.Series(finite).ewm_mean(alpha=1 - weight, adjust=True).to_numpy()
     return result

@@ -1,18 +1,18 @@
-"""What can be asked of a picture, by name; the first of each is what nobody has to ask for.
+"""The names of styles and axes of a plot; the first of each is the default.
 
-It is apart from what draws, for the command line must know these names before anything heavy is imported.
+The command line needs these names before it imports anything heavy, so they are in a module of their own.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-#: The styles of each kind of values, of tensors those of their norms; ``picture`` has what draws them.
+#: The styles of each kind of values, for tensors those of their norms; ``plot`` has the functions that draw them.
 STYLES: Final = {
     "scalars": ("curves", "heatmap"),
     "histograms": ("ridges", "heatmap"),
     "tensors": ("heatmap", "curves"),
 }
 
-#: What runs along; ``positions`` has how it is computed.
+#: The x axes; ``x_axis`` computes the positions.
 POSITIONS: Final = ("step", "relative", "wall")

@@ -1,7 +1,7 @@
-"""Long series reduced to what a picture can show, extremes included.
+"""Thin long series to the resolution of a plot, without loss of extremes.
 
-Of the points that fall into one column of pixels, the first, the last, the lowest and the highest are kept: the line
-through these covers the same pixels as the line through all.
+Of the points in one column of pixels, the first, the last, the lowest and the highest are kept: the line through these
+covers the same pixels as the line through all points.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.float64]
 
-#: From here on, values are drawn as infinite ones: their distances may be more than there are numbers.
+#: Values from here on are drawn as infinite, because their differences may overflow.
 TOO_LARGE: Final = 1e300
 
 
 class Line(NamedTuple):
-    """A series as it is drawn. All arrays are float64; those of a pair have the same length."""
+    """A series ready to draw. All arrays are float64; those of a pair have the same length."""
 
-    #: The corners of the line; where it is interrupted, both are NaN.
+    #: The points of the line; a gap is a point of two NaN.
     x: Numbers
     y: Numbers
-    #: Values with no neighbour to be joined to.
+    #: Points without a neighbour to connect to.
     lone_x: Numbers
     lone_y: Numbers
-    #: Where values are NaN or infinite, at most one in a column; and the finite value before each, or after where
-    #: none is before. The latter is empty if there are no finite values.
+    #: The positions of NaN and infinite values, at most one per column of pixels; and the finite value before each, or
+    #: the first finite value if none is before. The latter is empty if there are no finite values.
     odd_x: Numbers
     odd_y: Numbers
-    #: Whether there were more points than a picture has room for.
+    #: Whether points were left out.
     thinned: bool
 
 
 def line(x: Numbers, y: Numbers, columns: int, *, only_positive: bool = False) -> Line:
-    """Return the line through the points in their order, for a picture of so many columns of pixels.
+    """Return the line through the points in their order, for a plot that is ``columns`` pixels wide.
 
-    The line is interrupted by what is not finite, and where ``x`` goes back, as after a restart. ``x`` must be finite.
-    With ``only_positive``, for logarithmic axes, values of 0 and less interrupt it as well.
+    The line has gaps at values that are not finite, and where ``x`` goes back, as after a restart. ``x`` must be
+    finite. With ``only_positive``, for logarithmic axes, values of 0 and less are gaps as well.
     """
     is_finite = np.abs(y) < TOO_LARGE  # NaN is not
     is_drawn = is_finite & (y > 0) if only_positive else is_finite
@@ -49,7 +49,7 @@ def line(x: Numbers, y: Numbers, columns: int, *, only_positive: bool = False) -
     odd = odd[_first_of_each(column[odd])]
     drawn = np.flatnonzero(is_drawn)
     drawn_x, drawn_y = x[drawn], y[drawn]
-    # A stretch ends where points are missing or x goes back.
+    # A stretch ends at a gap.
     is_start = np.ones(len(drawn), np.bool_)
     is_start[1:] = (np.diff(drawn) > 1) | (np.diff(drawn_x) < 0)
     starts = np.flatnonzero(is_start)
@@ -70,7 +70,7 @@ def line(x: Numbers, y: Numbers, columns: int, *, only_positive: bool = False) -
 
 
 def _column(x: Numbers, columns: int) -> npt.NDArray[np.int64]:
-    """Return the column of pixels of each point, the range of all being the picture's."""
+    """Return the column of pixels of each point; the range of all points is the width of the plot."""
     if not x.size:
         return np.zeros(0, np.int64)
     low, high = x.min(), x.max()
@@ -82,14 +82,14 @@ def _column(x: Numbers, columns: int) -> npt.NDArray[np.int64]:
 
 
 def _first_of_each(column: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return where each column is met first, in order."""
+    """Return the sorted positions of the first point in each column."""
     return np.sort(np.unique(column, return_index=True)[1])
 
 
 def _extremes(
     y: Numbers, column: npt.NDArray[np.int64], stretch: npt.NDArray[np.int64], columns: int
 ) -> npt.NDArray[np.int64]:
-    """Return which points to keep: first, last, lowest and highest of each column and stretch; in order."""
+    """Return the sorted positions of the points to keep: first, last, lowest and highest of each column and stretch."""
     if len(y) <= 4 * columns:
         return np.arange(len(y))
     is_new = np.ones(len(y), np.bool_)
@@ -104,7 +104,7 @@ def _extremes(
 
 
 def _before(odd: npt.NDArray[np.int64], drawn: npt.NDArray[np.int64], drawn_y: Numbers) -> Numbers:
-    """Return the drawn value before each odd one, or the first one where none is before it; empty without any."""
+    """Return the drawn value before each odd one, or the first drawn value; empty if none is drawn."""
     if not drawn.size:
         return drawn_y
     before: Numbers = drawn_y[np.maximum(np.searchsorted(drawn, odd) - 1, 0)]

@@ -1,4 +1,4 @@
-"""What runs along a picture: steps, the time since a run began, or the time of day."""
+"""The x axis of a plot: steps, the time since the start of a run, or wall time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.float64]
 
-#: The seconds since 1970 for which matplotlib has dates: the years 1 to 9999, a day left at either end.
+#: The range of matplotlib's dates in seconds since 1970: the years 1 to 9999, less a day at either end.
 _DATES: Final = (-62_135_510_400.0, 253_402_214_400.0)
 _DAY: Final = 86_400.0
-#: Names of units of time, their length in seconds, and how much of a unit there must be for it to be used.
+#: Units of time, their length in seconds, and the minimum number of units to use them.
 _UNITS: Final = (("days", _DAY, 3), ("hours", 3600.0, 3), ("minutes", 60.0, 3))
-#: From which size on, the unit, and its letter.
+#: The minimum size for a unit, the unit, and its letter.
 _PREFIXES: Final = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))
 _TOO_LARGE: Final = 1e12
 _MINUS: Final = "\N{MINUS SIGN}"
@@ -31,14 +31,14 @@ _WIDE: Final = 200.0
 
 
 class XAxis(NamedTuple):
-    """What a picture's values stand at: the option's name, the axis' title, and what its numbers are divided by."""
+    """An x axis: its name as an option, its title, and the number that positions are divided by."""
 
     name: str
     title: str
     unit: float = 1.0
 
     def fitted(self, longest: float) -> XAxis:
-        """Return the same with the unit for a picture that reaches so far."""
+        """Return the axis with the unit for a plot up to the position ``longest``."""
         if self.name != "relative":
             return self
         for title, unit, least in _UNITS:
@@ -47,7 +47,7 @@ class XAxis(NamedTuple):
         return self
 
     def label(self, axis: Any, within: tuple[float, float] | None = None) -> None:
-        """Write ticks and title of a matplotlib axis; ticks only ``within`` a range, where the limits have been set."""
+        """Write ticks and title of a matplotlib axis; if ``within`` is given, ticks are in this range only."""
         from matplotlib import dates, ticker
 
         if self.name == "wall":
@@ -79,7 +79,7 @@ def label_numbers(axis: Any, *, log: bool = False) -> None:
 
 
 def short_number(value: float) -> str:
-    """Return a number of an axis: 25,000 as 25k, 0.00001 as 1e-5."""
+    """Return a number as text for an axis: 25,000 as 25k, 0.00001 as 1e-5."""
     if not math.isfinite(value):
         return ""
     for least, unit, letter in _PREFIXES:
@@ -103,7 +103,7 @@ def _wall(step: Numbers, wall_time: Numbers, started: float) -> Numbers:
     return np.where(is_date, wall_time / _DAY, np.nan)
 
 
-#: By the names in POSITIONS: the title, and what makes positions of steps, wall times and the start of the run.
+#: By the names in POSITIONS: the title, and the function from steps, wall times and the run's start to positions.
 _KINDS: Final[dict[str, tuple[str, Callable[[Numbers, Numbers, float], Numbers]]]] = {
     "step": ("step", _steps),
     "relative": ("time since the run's first event (seconds)", _relative),
@@ -112,15 +112,19 @@ _KINDS: Final[dict[str, tuple[str, Callable[[Numbers, Numbers, float], Numbers]]
 
 
 def positions(name: str) -> XAxis:
-    """Return what is called so; raises OptionError where nothing is."""
+    """Return the axis with a name.
+
+    Raises:
+        OptionError: there is no such axis.
+    """
     if name not in _KINDS:
-        message = f"There is no axis {name!r}; give one of {', '.join(POSITIONS)}."
+        message = f"Unknown axis {name!r}; choose from {', '.join(POSITIONS)}."
         raise OptionError(message)
     return XAxis(name, _KINDS[name][0])
 
 
 def of_values(name: str, step: Numbers, wall_time: Numbers, started: float) -> Numbers:
-    """Return the position of each value in steps, seconds, or days since 1970; NaN if it has none.
+    """Return the position of each value in steps, seconds, or days since 1970; NaN if the value has no date.
 
     ``started`` is the wall time of the run's first event. The arrays have an element for each value.
     """
@@ -128,5 +132,5 @@ def of_values(name: str, step: Numbers, wall_time: Numbers, started: float) -> N
 
 
 def longest(parts: Iterable[Numbers]) -> float:
-    """Return the greatest position of all, 0 if there is none."""
+    """Return the maximum of all positions, or 0 if there are none."""
     return max((float(part.max()) for part in parts if part.size), default=0.0)
