@@ -1,7 +1,7 @@
 """CSV cells of any length, found without being held: Python's csv module keeps whole cells, and refuses long ones.
 
 Reads what RFC 4180 allows and spreadsheets write: any quoting, line feeds with or without carriage returns, a byte
-order mark. A cell is known by its place in the file, and read when somebody asks for it, whole or in stretches.
+order mark. A cell has a place in the file, and is read on demand, as a whole or in stretches.
 """
 
 from __future__ import annotations
@@ -69,7 +69,11 @@ class _Scanner:
                 at += 1
 
     def rest(self, size: int) -> Iterator[list[Cell]]:
-        """Yield the last row, where no line feed ends it; raises StateError where the file ends inside a cell."""
+        """Yield the last row if no line feed ends it.
+
+        Raises:
+            StateError: the file ends inside a cell.
+        """
         if self._state == _QUOTED:
             message = f"{self._name} ends inside a cell that starts at byte {self._start}; it is cut off, get it anew."
             raise StateError(message)
@@ -89,7 +93,7 @@ class _Scanner:
     def _close(self, block: bytes, at: int, base: int, end: int) -> Iterator[list[Cell]]:
         delimiter = block[at : at + 1]
         if delimiter not in {b",", b"\n", b"\r"}:
-            message = f"{self._name} has text behind the closing quote at byte {base + at}; write it as CSV anew."
+            message = f"{self._name} has text after the closing quote at byte {base + at}; write the CSV file again."
             raise StateError(message)
         self._row.append(Cell(self._start, end - self._start, self._is_escaped))
         self._state = _START
@@ -101,7 +105,7 @@ class _Scanner:
 
 
 def _end_of_plain(block: bytes, at: int) -> int:
-    """Return where a plain cell ends: at the first comma, line feed or carriage return, or at the block's end."""
+    """Return the end of a plain cell: the first comma, line feed or carriage return, or the block's end."""
     end = len(block)
     for delimiter in (b",", b"\n", b"\r"):
         found = block.find(delimiter, at, end)
@@ -112,13 +116,14 @@ def _end_of_plain(block: bytes, at: int) -> int:
 def scan_rows(file: IO[bytes], name: str) -> Iterator[list[Cell]]:
     """Yield the cells of each row of a file from its start; blank lines are none.
 
-    Raises StateError, which gives the file's name, where the text is no CSV.
+    Raises:
+        StateError: the text is not CSV; the message has the file's name.
     """
     scanner = _Scanner(name)
     file.seek(0)
     base = len(_BYTE_ORDER_MARK) if file.read(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK else 0
     while True:
-        file.seek(base)  # whoever asked for the last row may have read cells since
+        file.seek(base)  # the caller may have read cells since the last row
         block = file.read(_BLOCK)
         if not block:
             break
@@ -137,12 +142,12 @@ def read_cell(file: IO[bytes], cell: Cell) -> bytes:
 def read_stretches(file: IO[bytes], cell: Cell, size: int) -> Iterator[bytes]:
     """Yield the text of a cell that has no quotes in it, ``size`` bytes at a time."""
     for offset in range(cell.offset, cell.offset + cell.length, size):
-        file.seek(offset)  # somebody else may have read in between
+        file.seek(offset)  # another caller may have read in between
         yield file.read(min(size, cell.offset + cell.length - offset))
 
 
 def cell_text(text: str) -> bytes:
-    """Return a text as a cell, quoted where it needs to be."""
+    """Return a text as a cell, quoted if necessary."""
     if any(letter in text for letter in '",\r\n') or not text:
         text = '"' + text.replace('"', '""') + '"'
     return text.encode("utf-8", "surrogatepass")

@@ -30,8 +30,8 @@ class TensorDifference:
 
     ``status`` is ``same``, ``changed``, ``only in A``, ``only in B``, or says how shape or dtype differ; a value that
     has no form in a table is ``not compared``, and its ``dtype`` is the type that it has. The largest
-    absolute and relative differences are None if the elements are no numbers; relative to A's element, and
-    infinite where that is 0. ``max_ulps`` counts the numbers of the dtype between two floats, None for other dtypes.
+    absolute and relative differences are None if the elements are not numbers; relative to A's element, and
+    infinite if that is 0. ``max_ulps`` counts the numbers of the dtype between two floats, None for other dtypes.
     NaNs with the same bits are equal; a number and a NaN differ by infinity.
     """
 

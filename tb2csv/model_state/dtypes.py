@@ -1,6 +1,6 @@
 """The dtypes that a state may have, by the names that frameworks share: how elements are stored and printed.
 
-What numpy lacks is stored as integers of the same bits. Where such floats become text, they are widened exactly to
+Floats that numpy lacks are stored as integers of the same bits. As text, they are widened exactly to
 float32; narrowing them again gives back the bits.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     _Array = npt.NDArray[Any]
     _Convert = Callable[[_Array], _Array]
 
-#: What stands before each text in the bytes of a tensor of texts: its length, as 64 bits.
+#: The length of a text, as 64 bits, before its bytes in a tensor of texts.
 _LENGTH: Final = struct.Struct("<Q")
 
 
@@ -37,7 +37,7 @@ class Dtype:
     """One dtype.
 
     ``stored`` is numpy's little-endian dtype of the same size, and ``number`` that in which elements are printed and
-    parsed; ``widen`` and ``narrow`` lead from one to the other and back, bit for bit but for NaNs. ``bits`` is the
+    parsed; ``widen`` and ``narrow`` lead from one to the other and back, bit for bit except for NaNs. ``bits`` is the
     integer dtype that shows a float's bits, and ``nan`` the bits of the NaN that is written as plain ``NaN``.
     ``numbers_per_element`` is 2 for complex numbers. A dtype of text has ``encode`` and ``strings`` instead.
     """
@@ -55,7 +55,7 @@ class Dtype:
 
     @property
     def item_size(self) -> int:
-        """Bytes of one element; 0 where they differ in length."""
+        """Bytes of one element; 0 if the lengths differ."""
         return 0 if self.strings else np.dtype(self.stored).itemsize
 
     @property
@@ -110,13 +110,13 @@ def _small_float(name: str) -> Dtype:
 
 def _refuse_inexact(name: str, odd: _Array) -> None:
     if odd.size:
-        message = f"{odd[0]} is no number of {name}"
+        message = f"{odd[0]} is not a number of {name}"
         raise ValueError(message)
 
 
 def _bool_of(values: _Array) -> _Array:
     if values.max(initial=0) > 1:
-        message = f"{values.max()} is no bool, which is 0 or 1"
+        message = f"{values.max()} is not a bool, which is 0 or 1"
         raise ValueError(message)
     return values
 
@@ -177,7 +177,7 @@ DTYPES: Final = {dtype.name: dtype for dtype in _ALL}
 
 
 def dtype_of_array(name: str, array: _Array) -> str:
-    """Return the dtype's name; raises StateError, which tells the tensor's name, where a table has no form for it."""
+    """Return the dtype's name; raises StateError, with the tensor's name, if a table cannot hold it."""
     kind = array.dtype.kind
     if kind in "US" or (kind == "O" and array.size and all(isinstance(each, str) for each in array.flat)):
         return "bytes" if kind == "S" else "str"
@@ -190,16 +190,16 @@ def dtype_of_array(name: str, array: _Array) -> str:
 
 
 def texts_to_json(values: _Array) -> str:
-    """Return texts as a JSON array in ASCII; bytes that are no UTF-8 become lone surrogates."""
+    """Return texts as a JSON array in ASCII; bytes that are not UTF-8 become lone surrogates."""
     texts = [v.decode("utf-8", "surrogateescape") if isinstance(v, bytes) else v for v in values.reshape(-1).tolist()]
     return json.dumps(texts)
 
 
 def texts_from_json(text: str, dtype: str) -> bytes:
-    """Return the stored bytes of what ``texts_to_json`` wrote; raises ValueError where it is something else."""
+    """Return the stored bytes of what ``texts_to_json`` wrote; raises ValueError if it is something else."""
     texts = json.loads(text)
     if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
-        message = "the cell is no JSON array of texts"
+        message = "the cell is not a JSON array of texts"
         raise ValueError(message)
     encoded = [each.encode("utf-8", "surrogateescape") if dtype == "bytes" else each for each in texts]
     return _encode_texts(_objects(encoded))

@@ -1,8 +1,9 @@
 """A state as a table with one row for each element, which people read and other programs take.
 
 The columns are ``layer_index, layer, layer_type, parameter, parameter_type, index, value``. A tensor is known by its
-layer and parameter, ``parameter_type`` is its dtype, and its shape is told by the indices, which are all there. There
-is no checksum, but a missing or doubled element is found. What has no elements has one row without index and value.
+layer and parameter, ``parameter_type`` is its dtype, and its shape follows from the indices, which are complete. Rows
+have no checksum, but a missing or repeated element is found. A tensor without elements has one row without index and
+value.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def element_identity(tensor: StateTensor) -> str:
 
 
 def write_element_rows(state: ModelState, file: IO[bytes]) -> None:
-    """Write a state into a file; raises StateError where layer and parameter do not tell two tensors apart."""
+    """Write a state into a file; raises StateError if two tensors have the same layer and parameter."""
     import polars as pl
 
     layers: dict[str, int] = {}
@@ -92,7 +93,7 @@ class ElementRows:
     """The state in a table of this sort; a tensor's rows are parsed when its bytes are requested."""
 
     def __init__(self, path: Path) -> None:
-        """Find the tensors of a file and their shapes; raises StateError where it is no such table."""
+        """Find the tensors of a file and their shapes; raises StateError if it is not such a table."""
         self._path = path
         self._header = b""
         self._last: tuple[int, pl.DataFrame] | None = None
@@ -127,7 +128,7 @@ class ElementRows:
         try:
             frame = pl.read_csv(self._header + text, infer_schema=False)
         except pl.exceptions.PolarsError as error:
-            message = f"{self._path} is no sound CSV ({str(error).splitlines()[0]}); write it anew."
+            message = f"{self._path} is not valid CSV ({str(error).splitlines()[0]}); write it again."
             raise StateError(message) from error
         return frame.select(pl.col(COLUMNS).fill_null("")).filter(pl.col("parameter") != "")
 
@@ -158,7 +159,7 @@ class ElementRows:
                 parts = _places(rows["index"], int(ranks[0]) + 1)
                 sizes = [0 if top is None else int(top) + 1 for top in parts.max().row(0)]
                 if parts.select(pl.any_horizontal(pl.all().is_null()).any()).item():
-                    facts["faults"].append("an index is no number")
+                    facts["faults"].append("an index is not a number")
             shape = facts["shape"]
             if shape is not None and len(shape) != len(sizes):
                 facts["faults"].append("indices differ in length")
@@ -168,7 +169,7 @@ class ElementRows:
     def _tensor(self, layer: str, parameter: str, facts: dict[str, Any], structure: str) -> StateTensor:
         faults, shape = facts["faults"], tuple(facts["shape"] or ())
         if not faults and facts["rows"] != max(math.prod(shape), 1):
-            faults.append(f"it has {facts['rows']} rows, where its indices ask for {math.prod(shape)}")
+            faults.append(f"it has {facts['rows']} rows, but its indices need {math.prod(shape)}")
         dtype = facts["dtype"] if facts["dtype"] in DTYPES else "float32"
 
         def read() -> Buffer:
@@ -215,7 +216,7 @@ class ElementRows:
 
 
 def _row_end(block: bytes) -> int:
-    """Return where the last whole row of a block ends; 0 if there is none."""
+    """Return the end of the last complete row of a block; 0 if there is none."""
     end = block.rfind(b"\n") + 1
     while end and block.count(b'"', 0, end) % 2:  # this line feed is within quotes
         end = block.rfind(b"\n", 0, end - 1) + 1

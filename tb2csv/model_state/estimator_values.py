@@ -58,7 +58,7 @@ class EstimatorValues:
         self.tensors: list[StateTensor] = []
         self._origin = origin
         self._owner = ("", type(estimator).__name__)
-        #: Where a value that others may refer to was met first; the values are kept so that no id is used twice.
+        #: The first place of each value that others may refer to; values are kept so that no id is used twice.
         self._met: dict[Any, tuple[str, Any]] = {}
         #: The values that are being described.
         self._open: set[Any] = set()

@@ -159,7 +159,7 @@ def _is_msgpack(look: Look) -> bool:
     return bool(length) and len(key) == length and key.decode("ascii", "replace").isprintable() and key.isascii()
 
 
-_POINTER: Final = "a Git LFS pointer, which stands for a file that was not fetched"
+_POINTER: Final = "a Git LFS pointer to a file that was not fetched"
 
 #: Every type, by what it is called in messages; the first that fits counts.
 FILE_TYPES: Final[dict[str, FileType]] = {

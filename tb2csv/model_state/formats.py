@@ -63,7 +63,7 @@ LIVE_HOLDERS: Final = {
     "dict": ("torch_states", "TorchObject"),
 }
 
-#: The extra of tb2csv that brings a package, where it is not called so itself.
+#: The extra of tb2csv that installs a package, if its name differs.
 _EXTRAS: Final = {"keras": "tensorflow", "h5py": "tensorflow", "ml_dtypes": "tensorflow", "skops": "sklearn"}
 
 

@@ -1,4 +1,4 @@
-"""HDF5 files of models: tensors in datasets, which are read where they are and overwritten in a copy of the file."""
+"""HDF5 files of models: tensors in datasets, which are read in place and overwritten in a copy of the file."""
 
 from __future__ import annotations
 

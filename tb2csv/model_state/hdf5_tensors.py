@@ -23,13 +23,13 @@ _MAX_ATTRIBUTE: Final = 64512
 
 
 def open_file(path: Path, mode: str = "r") -> Any:
-    """Return the open HDF5 file; raises StateError where it is none."""
+    """Return the open HDF5 file; raises StateError if it is not one."""
     import h5py
 
     try:
         return h5py.File(path, mode)
     except OSError as error:
-        message = f"{path} is no HDF5 file that can be read ({error}); give the file that Keras saved."
+        message = f"{path} is not a readable HDF5 file ({error}); give the file that Keras saved."
         raise StateError(message) from error
 
 

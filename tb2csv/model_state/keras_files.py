@@ -102,7 +102,7 @@ class KerasArchive(WeightsFile):
             content = restoration.content(tensor.name)
             if content is not None and bytes(content) != bytes(tensor.content()):
                 restoration.problems.append(
-                    f"{tensor.name}: is another one in {self._archive}, where it cannot be changed; load the model, "
+                    f"{tensor.name}: differs in {self._archive} and cannot be changed there; load the model, "
                     "restore it with tb2csv.model_state.load_state, and save it"
                 )
         weights = self._folder.path / f"new.{_WEIGHTS}"
@@ -196,7 +196,7 @@ def _refuse_lambda(path: Path, config: str | bytes) -> None:
     """Raise StateError if the description of a model has a Lambda layer in it."""
     if _has_lambda(json_object(config)):
         message = (
-            f"{path} is not read, for it has a Lambda layer, which is Python code that loading the model would run; "
+            f"{path} is not read, because it has a Lambda layer, whose Python code would run when the model is loaded; "
             "give a weights file of the model (model.save_weights), or the live model."
         )
         raise StateError(message)

@@ -188,7 +188,7 @@ def _children(layer: Any) -> list[Any]:
 
 
 def _file_places(model: Any) -> tuple[dict[int, str], dict[int, str]]:
-    """Return where Keras puts objects and variables in a weights file, by their ids.
+    """Return the places of objects and variables in Keras' weights files, by their ids.
 
     Both are empty if this Keras does it in another way.
     """
@@ -235,9 +235,9 @@ def _file_places(model: Any) -> tuple[dict[int, str], dict[int, str]]:
 
 
 def _variable_keys(layer: Any, values: Mapping[str, Any]) -> dict[int, str]:
-    """Return where a layer's variables are saved, by their ids.
+    """Return the places of a layer's variables in a file, by their ids.
 
-    A kernel with LoRA is saved with what LoRA adds to it, which is no variable; it is known by its shape.
+    A kernel with LoRA is saved with what LoRA adds to it, which is not a variable; its shape identifies it.
     """
     found = {id(value): key for key, value in values.items()}
     free = [v for v in layer.variables if id(v) not in found and not v.name.startswith("lora_")]
@@ -251,7 +251,7 @@ def _variable_keys(layer: Any, values: Mapping[str, Any]) -> dict[int, str]:
 
 
 def _recorded_names(model: Any) -> dict[int, dict[str, str]]:
-    """Return the names that ``tb2csv.recorders`` gives weights: their paths, numbered where several have one."""
+    """Return the names of weights in ``tb2csv.recorders``: their paths, numbered if several variables share one."""
     counts: Counter[str] = Counter()
     names = {}
     for variable in model.weights:

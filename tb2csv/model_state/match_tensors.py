@@ -88,7 +88,7 @@ def fit(state: ModelState, slots: Sequence[StateTensor], renames: Mapping[str, s
         StateError: A name to be changed is not in the state, or two tensors would have one name.
     """
     tensors, chosen = _renamed(state, renames)
-    # What was renamed goes where it was told to go, whatever else it is called.
+    # A renamed tensor goes to its new name only.
     pairs = {place: number for place, number in _pairs(tensors, slots, (_name, _name)).items() if number in chosen}
     best: dict[int, int] = {}
     for way in _WAYS:
@@ -138,7 +138,7 @@ def _renamed(state: ModelState, renames: Mapping[str, str]) -> tuple[list[StateT
 def _pairs(
     tensors: Sequence[StateTensor], slots: Sequence[StateTensor], way: tuple[_Identity, _Identity]
 ) -> dict[int, int]:
-    """Return the place of a slot and of its tensor, for those that have an identity of their own."""
+    """Return the place of a slot and of its tensor, if the slot has an identity of its own."""
     by_identity = _places_by_identity(map(way[0], tensors))
     return {
         place: by_identity[identity]
@@ -169,7 +169,7 @@ def _places_by_identity(identities: Iterator[str]) -> dict[str, int]:
 
 
 def _difference(tensor: StateTensor, slot: StateTensor) -> str:
-    """Say what keeps a tensor from its slot; empty where nothing does."""
+    """Return why a tensor does not fit its slot; empty if it fits."""
     both_empty = not tensor.size and not slot.size and tensor.shape == (0,)  # all that a table of elements can say
     fits = tensor.shape[1:] == slot.shape[1:] if slot.any_length and tensor.shape else tensor.shape == slot.shape
     if not fits and not both_empty:

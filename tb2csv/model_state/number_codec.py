@@ -60,16 +60,17 @@ def elements_to_series(stored: npt.NDArray[Any], dtype: Dtype) -> pl.Series:
 def text_to_numbers(text: bytes, dtype: Dtype) -> npt.NDArray[Any]:
     """Return the elements that ``numbers_to_text`` wrote, in stored form; spaces at commas do not matter.
 
-    Raises ValueError if something is no number of the dtype, or of a complex number a part is missing.
+    Raises:
+        ValueError: a text is not a number of the dtype, or a part of a complex number is missing.
     """
     import polars as pl
 
-    if b" " in text:  # which polars takes before some numbers, and not behind
+    if b" " in text:  # polars accepts spaces before some numbers, and never after
         text = _SPACES.sub(b",", text.strip(b" "))
     if not text:
         return np.empty(0, dtype.stored)
     if text.endswith(b","):  # polars takes it for the end of the last number
-        message = "a number is missing behind the last comma"
+        message = "a number is missing after the last comma"
         raise ValueError(message)
     bits: pl.Series | None = None
     if b":" in text:
@@ -89,7 +90,7 @@ def text_to_numbers(text: bytes, dtype: Dtype) -> npt.NDArray[Any]:
     if dtype.is_float:
         stored = _with_nans(stored, parts, bits, dtype)
     if stored.size % dtype.numbers_per_element:
-        message = f"{stored.size} numbers are no real and imaginary parts"
+        message = f"{stored.size} numbers are not pairs of real and imaginary parts"
         raise ValueError(message)
     return stored.view(dtype.stored)
 
@@ -131,7 +132,7 @@ def _without_nan_bits(text: bytes) -> tuple[bytes, pl.Series]:
         upper = padded.str.slice(0, 8).str.to_integer(base=16, strict=True).cast(pl.UInt64)
         lower = padded.str.slice(8).str.to_integer(base=16, strict=True).cast(pl.UInt64)
     except pl.exceptions.PolarsError as error:
-        message = "the bits of a NaN are no hex digits"
+        message = "the bits of a NaN are not hex digits"
         raise ValueError(message) from error
     plain = pl.select(pl.when(has_bits).then(pl.lit("NaN")).otherwise(texts)).to_series()
     return ",".join(plain.to_list()).encode(), upper * (1 << 32) + lower

@@ -40,12 +40,12 @@ def export_state(
 
     Args:
         model: a Keras model, a PyTorch module, optimizer, scheduler or a dict of them, a scikit-learn estimator, or
-            the path of a file of one. Optimizer and step counters come along where the object has them.
+            the path of a model file. Optimizer and step counters are included if the object has them.
         out: the CSV file, which appears when it is whole.
         style: ``tensors`` (a row for each tensor, numbers as text), ``base64`` (the same, as bytes) or ``elements``
             (a row for each number).
         max_cell: bytes of data in a cell at most; a tensor that has more takes several rows.
-        overwrite: replace ``out`` where it is there already.
+        overwrite: replace ``out`` if it exists.
 
     Returns:
         What was written.
@@ -109,8 +109,10 @@ def restore_file(
 ) -> list[str]:
     """Write a model's file again with a state in it; the new file is of the same format, and appears when it is whole.
 
-    Args and errors are those of ``load_state``; ``out`` may be ``model`` where ``overwrite`` is given. Raises
-    OutputError where ``out`` is there already and may not be replaced, or cannot be written.
+    Args and errors are those of ``load_state``; ``out`` may be ``model`` if ``overwrite`` is true.
+
+    Raises:
+        OutputError: ``out`` exists and may not be replaced, or cannot be written.
     """
     incoming = _incoming(state)
     holder = open_file(model)

@@ -47,7 +47,7 @@ class SafetensorsFile:
     """A ``.safetensors`` file; a tensor is read when its bytes are requested."""
 
     def __init__(self, path: Path) -> None:
-        """Read the header; raises StateError where it is not sound."""
+        """Read the header; raises StateError if it is not sound."""
         self._path = path
         self._places: dict[str, int] = {}
         tensors = []
@@ -60,7 +60,7 @@ class SafetensorsFile:
                 if name != "__metadata__":
                     tensors.append(self._tensor(name, entry, first, end))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-            message = f"{path} is no safetensors file that can be read ({error}); save the tensors anew."
+            message = f"{path} is not a readable safetensors file ({error}); save the tensors again."
             raise StateError(message) from error
         self.state = ModelState("safetensors", tuple(tensors), str(path))
 

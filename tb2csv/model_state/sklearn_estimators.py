@@ -94,7 +94,7 @@ class SkopsFile:
     """A ``.skops`` file; it is loaded only if all types in it are ones that skops trusts."""
 
     def __init__(self, path: Path) -> None:
-        """Load the estimator; raises StateError where the file is none, or would need types that are not trusted."""
+        """Load the estimator; raises StateError if the file is not valid, or needs types that are not trusted."""
         import skops.io
 
         try:
@@ -102,12 +102,12 @@ class SkopsFile:
             if not untrusted:
                 self._estimator = skops.io.load(path, trusted=[])
         except Exception as error:  # whatever it trips over in a file that is none of its own
-            message = f"{path} is no file of skops that can be read ({error}); save the estimator with skops.io.dump."
+            message = f"{path} is not a readable skops file ({error}); save the estimator with skops.io.dump."
             raise StateError(message) from error
         if untrusted:
             names = ", ".join(sorted(untrusted))
             message = (
-                f"{path} is not read, for it holds types that could run any code ({names}); load it yourself if you "
+                f"{path} is not read, because it has types that could run any code ({names}); load it yourself if you "
                 "trust it, and pass the estimator to tb2csv.model_state.export_state."
             )
             raise StateError(message)

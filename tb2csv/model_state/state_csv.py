@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tb2csv.model_state.tensors import ModelState
 
-#: So many bytes of data a cell has at most, unless somebody asks for less or more.
+#: The default maximum of bytes of data in a cell.
 DEFAULT_MAX_CELL: Final = 64 << 20
 
 
@@ -50,7 +50,7 @@ def write_state(
 ) -> None:
     """Write a state as a CSV file, which appears when it is whole.
 
-    Raises StateError if the style is unknown or a tensor cannot be read, OutputError where ``out`` is there already
+    Raises StateError if the style is unknown or a tensor cannot be read, OutputError if ``out`` exists
     and ``overwrite`` is not given, or cannot be written.
     """
     if style not in _WRITERS:
@@ -79,7 +79,7 @@ def _columns(path: Path) -> list[str]:
 
 
 def _reader(columns: list[str]) -> Callable[[Path], ModelState] | None:
-    """Return what reads a table with these columns; None if it is no table of a state."""
+    """Return the reader of tables with these columns; None if it is not a table of a state."""
     if set(tensor_rows.COLUMNS) <= set(columns):
         return lambda path: tensor_rows.TensorRows(path, columns).state
     if set(element_rows.COLUMNS) <= set(columns):
@@ -100,5 +100,5 @@ def read_state(path: str | os.PathLike[str]) -> ModelState:
     if reader is not None:
         return reader(Path(path))
     wanted = ", ".join(tensor_rows.COLUMNS), ", ".join(element_rows.COLUMNS)
-    message = f"{path} is no table of a state, whose columns are {wanted[0]}, or {wanted[1]}."
+    message = f"{path} is not a table of a state, whose columns are {wanted[0]}, or {wanted[1]}."
     raise StateError(message)

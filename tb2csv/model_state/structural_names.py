@@ -62,7 +62,7 @@ def rooted_structures(root: str, names: Iterable[str]) -> list[str]:
 
 
 def structures(variables: Iterable[tuple[str, str, str]]) -> list[str]:
-    """Return what names each variable whatever the numbers behind the names of its layers.
+    """Return names of variables that do not depend on the numbers at the end of layer names.
 
     ``variables`` are layer (as a path), type of layer, and parameter, in the order of the model. A layer gets the
     number that it has among its neighbours of the same name; an optimizer's variables are counted, for their names

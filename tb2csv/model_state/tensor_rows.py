@@ -1,8 +1,8 @@
 """A state as a table with one row for each tensor: ``tensor_name, tensor_data, tensor_metadata``.
 
-The data is the tensor's numbers as text, or its bytes in base64. A tensor whose cell would be larger than asked for
-takes several rows, which its metadata numbers. The metadata is JSON: what StateTensor knows, and the SHA-256 of the
-bytes, by which a damaged cell is found.
+The data are the tensor's numbers as text, or its bytes in base64. A tensor that exceeds the maximum size of a cell has
+several rows, numbered in the metadata. The metadata are JSON: the fields of StateTensor, and the SHA-256 of the bytes,
+which shows damaged cells.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ELEMENTS: Final = 1 << 19
 _STRETCH: Final = 1 << 22
 _GROUP: Final = 3 << 20
 
-#: Fields of StateTensor that the metadata has where they are not empty.
+#: Fields of StateTensor that are in the metadata unless they are empty.
 _FACTS: Final = ("trainable", "layer", "layer_type", "parameter", "python", "aliases")
 
 
@@ -68,7 +68,7 @@ def _parts(tensor: StateTensor, dtype: Dtype, encoding: str, max_cell: int) -> l
     """Return the elements that go into each row."""
     if dtype.strings:
         return [(0, tensor.size)]
-    # Parts of base64 end where its groups of 3 bytes do, so that nobody has to know where one ended.
+    # Parts of base64 end at groups of 3 bytes, so that they can be joined.
     step = max_cell // widest(dtype) if encoding == "text" else max_cell // (4 * dtype.item_size) * 3
     step = max(step, 1)
     return [(start, min(start + step, tensor.size)) for start in range(0, max(tensor.size, 1), step)]
@@ -102,7 +102,7 @@ class TensorRows:
     """The state in a table of this sort; nothing but names and metadata is in memory."""
 
     def __init__(self, path: Path, columns: list[str]) -> None:
-        """Find the tensors of a file with these columns; raises StateError where rows have no sound metadata."""
+        """Find the tensors of a file with these columns; raises StateError if rows have no sound metadata."""
         self._path = path
         self._problems: list[str] = []
         rows: dict[str, list[_Row]] = {}
@@ -124,7 +124,7 @@ class TensorRows:
         name = read_cell(file, cells["tensor_name"]).decode("utf-8", "surrogatepass")
         metadata = _metadata(read_cell(file, cells["tensor_metadata"]))
         if metadata is None:
-            self._problems.append(f"{name}: the metadata in row {number} is no JSON that gives dtype and shape")
+            self._problems.append(f"{name}: the metadata in row {number} is not JSON with dtype and shape")
             return
         rows.setdefault(name, []).append(_Row(cells["tensor_data"], metadata))
 
@@ -181,7 +181,7 @@ def _metadata(text: bytes) -> dict[str, Any] | None:
 
 
 def _decode(file: IO[bytes], cells: Iterable[Cell], expected: int) -> Buffer:
-    """Return the bytes of cells in base64, which are ``expected`` where that is not 0."""
+    """Return the bytes of cells in base64, whose number is ``expected`` unless that is 0."""
     data = bytearray(expected)
     rest = bytearray() if not expected else None
     end = 0
@@ -199,7 +199,7 @@ def _decode(file: IO[bytes], cells: Iterable[Cell], expected: int) -> Buffer:
     if rest is not None:
         return rest
     if end != expected:
-        message = f"there are {end} bytes, where dtype and shape ask for {expected}"
+        message = f"there are {end} bytes, but dtype and shape need {expected}"
         raise ValueError(message)
     return data
 
@@ -215,7 +215,7 @@ def _parse(file: IO[bytes], cells: Iterable[Cell], dtype: Dtype, size: int) -> B
                 values[end : end + part.size] = part
             end += part.size
     if end != size:
-        message = f"there are {end} numbers, where the shape asks for {size}"
+        message = f"there are {end} numbers, but the shape needs {size}"
         raise ValueError(message)
     return array_bytes(values)
 

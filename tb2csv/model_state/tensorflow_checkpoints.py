@@ -49,7 +49,7 @@ class Checkpoint:
             self._dtypes = self._reader.get_variable_to_dtype_map()
         except (tf.errors.OpError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
-            message = f"{path} is no checkpoint of TensorFlow that can be read ({reason}); give its prefix or folder."
+            message = f"{path} is not a readable TensorFlow checkpoint ({reason}); give its prefix or folder."
             raise StateError(message) from error
         #: The entries of each tensor, of which the first is read.
         self._entries = self._names(shapes)

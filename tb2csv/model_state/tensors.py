@@ -1,4 +1,4 @@
-"""The state of a model between two formats: named tensors, each as little-endian bytes that are read when asked for."""
+"""The state of a model between two formats: named tensors, each as little-endian bytes that are read on demand."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class StateTensor:
     """One tensor of a model's state.
 
     ``dtype`` is a name of ``dtypes.DTYPES`` and ``shape`` the sizes of the dimensions; ``read`` returns the elements as
-    little-endian bytes, row-major, and may be called again. ``layer``, ``layer_type`` and ``parameter`` say whose it
-    is, as far as the format knows. ``python`` is the Python type that the value has in the model where that is no
-    array (``int``, ``float``, ``bool``, ``str``). ``aliases`` are other names by which the tensor is known, by the
-    sort of name: two formats that name things differently are matched by them. ``any_length`` says that the model
-    takes any number of elements in the first dimension, as a vocabulary.
+    little-endian bytes, row-major, and may be called again. ``layer``, ``layer_type`` and ``parameter`` are its origin,
+    as far as the format has it. ``python`` is the Python type of the value in the model if that is not an array
+    (``int``, ``float``, ``bool``, ``str``). ``aliases`` are other names of the tensor, by the sort of name, which match
+    formats with different names. ``any_length`` means that the model accepts any number of elements in the first
+    dimension, as for a vocabulary.
     """
 
     name: str
@@ -56,7 +56,7 @@ class StateTensor:
         item_size = DTYPES[self.dtype].item_size
         if item_size and len(data) != self.size * item_size:
             message = (
-                f"Tensor {self.name!r} has {len(data)} bytes, where {self.size} elements of {self.dtype} take "
+                f"Tensor {self.name!r} has {len(data)} bytes, but {self.size} elements of {self.dtype} take "
                 f"{self.size * item_size}; the file that it came from is damaged."
             )
             raise StateError(message)
@@ -84,7 +84,7 @@ class ModelState:
     tensors: tuple[StateTensor, ...]
     #: The source, for messages.
     origin: str = ""
-    #: What of the model is no tensor and is not here, in sentences for whoever exports it.
+    #: Parts of the model that are not tensors and were left out, in sentences for the user.
     notes: tuple[str, ...] = ()
     #: By name, the types of values of the model that have no form in a table and are not here.
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -124,7 +124,7 @@ def tensor_of_array(name: str, array: npt.NDArray[Any], **facts: Any) -> StateTe
 
 
 def array_bytes(array: npt.NDArray[Any]) -> Buffer:
-    """Return the little-endian bytes of an array, without a copy where they lie so already."""
+    """Return the little-endian bytes of an array, without a copy if possible."""
     if array.dtype.kind in "OUS":
         return DTYPES[dtype_of_array("", array)].encode(array)
     if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and _IS_BIG):

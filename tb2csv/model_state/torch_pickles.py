@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: Where PyTorch's message names what it did not import.
+#: The name of a class in PyTorch's message about an import.
 _NAMED: Final = re.compile(r"(?:GLOBAL|global) ([\w.]+)")
 #: Dtypes whose arrays are nothing but bytes.
 _PLAIN_DTYPE: Final = re.compile(r"[biufcSU]\d+")
@@ -134,7 +134,7 @@ def read_pickle(path: Path) -> Any:
         tree, names = _read_known(path)
     except pickle.UnpicklingError as error:
         raise StateError(_refusal(path, error)) from error
-    except Exception as error:  # whatever the unpickler trips over in bytes that are no pickle
+    except Exception as error:  # the unpickler raises many errors for bytes that are not a pickle
         message = f"{path} cannot be read as a file of torch.save ({reason_of(error)}); save the model's state_dict()."
         raise StateError(message) from error
     is_lightning = isinstance(tree, dict) and _LIGHTNING in tree and isinstance(tree.get("state_dict"), dict)
