@@ -297,7 +297,7 @@ def test_other_tables_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="tensor_name, tensor_data, tensor_metadata"):
         read_state(tmp_path / "s.csv")
     (tmp_path / "empty.csv").write_bytes(b"")
-    with pytest.raises(StateError, match="no table of a state"):
+    with pytest.raises(StateError, match="not a table of a state"):
         read_state(tmp_path / "empty.csv")
 
 

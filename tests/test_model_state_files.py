@@ -152,7 +152,7 @@ def test_files_of_no_known_sort_are_refused(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(StateError, match=said):
             state_of(tmp_path / name)
-    with pytest.raises(StateError, match="no safetensors file"):
+    with pytest.raises(StateError, match="not a readable safetensors file"):
         state_of(tmp_path / "x.safetensors")
 
 
@@ -208,7 +208,7 @@ def test_safetensors_go_through_a_table_into_another_file(raw: bytes, style: str
 def test_a_header_that_points_elsewhere_is_refused(entry: object, tmp_path: Path) -> None:
     text = json.dumps({"x": entry}).encode()
     (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"1234")
-    with pytest.raises(StateError, match="no safetensors file"):
+    with pytest.raises(StateError, match="not a readable safetensors file"):
         state_of(tmp_path / "x.safetensors")
 
 
