@@ -262,7 +262,7 @@ def test_a_part_that_is_gone_or_there_twice_is_named(style: str, tmp_path: Path)
     [
         (lambda lines: [*lines[:3], *lines[4:]], "it has 11 rows, but its indices need 12"),
         (lambda lines: [*lines[:3], lines[2], *lines[4:]], "missing or doubled"),
-        (lambda lines: [*lines[:3], lines[3].replace(b"0,2", b"0,z"), *lines[4:]], "no number"),
+        (lambda lines: [*lines[:3], lines[3].replace(b"0,2", b"0,z"), *lines[4:]], "not a number"),
         (lambda lines: [*lines[:3], lines[3].replace(b"0,2", b"0,2,0"), *lines[4:]], "differ in length"),
         (lambda lines: [*lines[:3], lines[3].rpartition(b",")[0] + b",\n", *lines[4:]], "missing"),
         (lambda lines: [*lines[:3], lines[3].replace(b"float32", b"float31"), *lines[4:]], "parameter_type"),
