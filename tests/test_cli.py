@@ -572,7 +572,7 @@ def test_an_unexpected_error_asks_to_be_reported(
     ran = run("check", logdir)
     assert (ran.status, ran.stdout) == (1, "")
     assert ran.stderr == (
-        "tb2csv: this should not happen, please report it with what --debug shows: ZeroDivisionError: oops\n"
+        "tb2csv: unexpected error, please report it with the output of --debug: ZeroDivisionError: oops\n"
     )
 
 

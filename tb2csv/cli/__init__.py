@@ -1,4 +1,4 @@
-"""The command line: one module for each command, and no logic that the library lacks."""
+"""The command line: one module for each command, and no logic of its own."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tb2csv.cli.terminal import EXIT_USAGE, error_messages, print_result
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: The commands in the order of the help. Each is the function of its name in the module of its name, and a group of
-#: commands is the ``app`` of one.
+#: The commands in the order of the help. A command is a function in the module of the same name; a group of commands
+#: is the ``app`` of its module.
 COMMANDS: Final = (
     "convert",
     "ls",
@@ -41,7 +41,7 @@ _OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
 
 
 def load_commands(name: str) -> dict[str, Callable[..., None]]:
-    """Import a command and return its function by its name, or a group's functions by group and name."""
+    """Import a command and return its function by name, or the functions of a group by group and name."""
     app = _load(name)
     group = f"{app.info.name} " if app.info.name else ""
     functions = [each.callback for each in app.registered_commands if each.callback is not None]
@@ -58,7 +58,7 @@ def _load(name: str) -> typer.Typer:
 
 
 class _LoadedWhenCalled(Mapping[str, Any]):
-    """What typer runs, by the name of the command: to import all takes half as long as a small conversion."""
+    """The commands by name, imported on demand: importing all takes half as long as a small conversion."""
 
     def __getitem__(self, name: str) -> Any:
         if name not in COMMANDS:
@@ -108,20 +108,22 @@ def _main(
     ] = False,
 ) -> None:
     """Every number in your TensorBoard logs, as tables."""
-    if context.invoked_subcommand is None:  # typer's own way ends with another status in each of its versions
+    if context.invoked_subcommand is None:  # typer's exit status differs between its versions
         with error_messages(debug=False):
             print_result(context.get_help())
         raise typer.Exit(EXIT_USAGE)
 
 
 def main() -> NoReturn:
-    """Run the command line of this process, and end the process with its exit status."""
-    # Imports and tables make many objects and no garbage; to look for some after every 700 takes a tenth of the time.
+    """Run the command line, and end the process with its exit status."""
+    # Imports and tables create many objects but no garbage; collecting after every 700 takes a tenth of the time.
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     signal.signal(signal.SIGTERM, _end)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
         signal.signal(signal.SIGHUP, _end)
-    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]  # None where closed
+    streams = [
+        stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)
+    ]  # a closed one is None
     for stream in streams:
         stream.reconfigure(errors="backslashreplace")
     status = 0
@@ -132,10 +134,10 @@ def main() -> NoReturn:
     for stream in streams:
         with contextlib.suppress(OSError):
             stream.flush()
-    # All is written. To take the interpreter and its libraries apart first takes a tenth of a short conversion's time.
+    # All is written. The regular shutdown of the interpreter takes a tenth of a short conversion's time.
     os._exit(status)
 
 
 def _end(number: int, _: object) -> NoReturn:
-    """End as by an interrupt: what was begun beside OUT is removed."""
+    """End as after an interrupt: temporary files are removed."""
     sys.exit(128 + number)

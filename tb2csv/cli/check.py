@@ -1,4 +1,4 @@
-"""``tb2csv check``: is every byte of every event file sound?"""
+"""``tb2csv check``: verify every byte of every event file."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def check(
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """Read every record of every event file below LOGDIR and verify its checksums; write nothing.
+    """Verify the checksums of every record of every event file below LOGDIR; write nothing.
 
-    The exit status is 3 where bytes are damaged. An unfinished last record is no damage: the log is still written.
+    The exit status is 3 if bytes are damaged. An unfinished last record is not damage: the log may still be growing.
     """
     with error_messages(debug=debug):
         from tb2csv import series_listing

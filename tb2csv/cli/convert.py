@@ -1,4 +1,4 @@
-"""``tb2csv convert``: every value of every event file, as tables."""
+"""``tb2csv convert``: write every value of every event file as tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tb2csv.cli.terminal import (
 
 def convert(
     logdir: options.LogdirArgument,
-    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the tables; it appears when it is whole.")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the tables, written atomically.")],
     run: options.RunOption = [],
     tag: options.TagOption = [],
     kind: options.KindOption = [],
@@ -43,7 +43,7 @@ def convert(
     tensors: options.TensorsOption = options.TensorStyle["elements"],
     escape_formulas: options.FormulasOption = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace OUT, if an earlier conversion and nothing else is in it.")
+        bool, typer.Option("--overwrite", help="Replace OUT if it holds only an earlier conversion.")
     ] = False,
     strict: options.StrictOption = False,
     json: options.JsonOption = False,
@@ -51,9 +51,9 @@ def convert(
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write every value below LOGDIR as tables into OUT: one for each run and tag, and index.csv to find them.
+    """Write every value below LOGDIR as tables into OUT: one for each run and tag, listed in index.csv.
 
-    Nothing is sampled. What is damaged is skipped, reported, and makes the exit status 3.
+    Nothing is sampled. Damaged bytes are skipped and reported, and the exit status is then 3.
     """
     with error_messages(debug=debug):
         from tb2csv import conversion

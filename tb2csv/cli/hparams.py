@@ -1,4 +1,4 @@
-"""``tb2csv hparams``: the trials of a log directory, one row each."""
+"""``tb2csv hparams``: one row for each trial of a log directory."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def hparams(
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write the hyperparameters and metrics of every trial below LOGDIR, a row for each trial.
+    """Write the hyperparameters and metrics below LOGDIR, with a row for each trial.
 
-    A metric has its last value, its minimum and its maximum, and the steps of these. --tag makes metrics of all scalars
-    that match: of the trial's run, of the runs below it, and of the run whose add_hparams made it.
+    A metric has its last value, and its minimum and maximum with their steps. With --tag, all scalars that match become
+    metrics: those of the trial's run, of the runs below it, and of the run whose add_hparams made it.
     """
     with error_messages(debug=debug):
         from tb2csv.dataframes import LogdirFrames
@@ -44,7 +44,7 @@ def hparams(
         status = exit_status(report, strict=strict)
         trials = frames.trials(options.selection_of(run, tag, [], exclude_run, exclude_tag))
         if trials.table.is_empty():
-            message = f"{logdir} has no trials in these runs: nothing there was written by the plugin hparams."
+            message = f"{logdir} has no trials in these runs: they have no values of the plugin hparams."
             raise LogdirError(message)
         if not quiet:
             for note in trials.notes:

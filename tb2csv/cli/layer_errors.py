@@ -1,4 +1,4 @@
-"""``tb2csv layer-errors``: the wide table of layer errors."""
+"""``tb2csv layer-errors``: write the wide table of layer errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def layer_errors(
             "--output",
             "-o",
             metavar="FILE",
-            help="Write to FILE, which appears when it is whole; its ending tells the format, as of convert --format. "
+            help="File to write, atomically; its ending gives the format, as in convert --format. "
             "Default: CSV to standard output.",
         ),
     ] = None,
@@ -36,10 +36,10 @@ def layer_errors(
 ) -> None:
     """Write the layer errors below LOGDIR as one wide table: epoch, batch, layer, sample, error_0, error_1 and so on.
 
-    These are tensors with tags layer_errors/<layer>. A row is one sample of a batch in one layer; batch is the step,
-    sample its number within the batch. Errors that were summed over the batch have one row for it and no sample.
-    Layers with fewer units than the widest have empty cells behind. Several runs get a column run in front. The long
-    table, a row for each number, is what convert writes.
+    Layer errors are tensors with tags layer_errors/<layer>. A row is one sample of a batch in one layer: batch is the
+    step, and sample the number of the sample in the batch. Errors that were summed over the batch have one row without
+    a sample. Layers with fewer units than the widest have empty cells at the end. With several runs, the first column
+    is run. Use convert for the long table with a row for each number.
     """
     with error_messages(debug=debug):
         from tb2csv.analysis.layer_errors import layer_error_table

@@ -1,4 +1,4 @@
-"""``tb2csv ls``: the runs and tags of a log directory, without decoding payloads."""
+"""``tb2csv ls``: list the runs and tags of a log directory without decoding payloads."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 _COLUMNS: Final = ("run", "tag", "kind", "plugin_name", "points", "first_step", "last_step")
 _NUMBERS: Final = ("points", "first_step", "last_step")
 _GAP: Final = "  "
-#: The columns that are left out to make a row fit a terminal, the first one first.
+#: The columns that are dropped to fit a terminal, in this order.
 _LEFT_OUT: Final = ("plugin_name", "first_step", "last_step")
-#: The columns that are cut then, and the minimum width of each.
+#: The columns that are shortened after that, and their minimum widths.
 _CUT: Final = ("run", "tag")
 _MIN_WIDTH: Final = 12
 
@@ -48,9 +48,9 @@ def ls(
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """List the runs and tags below LOGDIR: kind, number of points, first and last step. All points are counted.
+    """List the runs and tags below LOGDIR with their kind, number of points, and first and last step.
 
-    On a narrow terminal, columns are left out and long names are cut; a pipe and --json have everything.
+    On a narrow terminal, columns are dropped and long names are shortened; a pipe and --json get everything.
     """
     with error_messages(debug=debug):
         from tb2csv.logdir import discover
@@ -93,7 +93,7 @@ def _finite(number: float) -> float | None:
 
 
 def _print_aligned(rows: list[dict[str, Any]]) -> None:
-    """Print the rows below the names of their columns, numbers to the right; on a terminal, one line for each."""
+    """Print the rows below a header, with numbers right-aligned; on a terminal, each row is one line."""
     columns = {name: [_cell(row[name]) for row in rows] for name in _COLUMNS}
     widths = {name: max(map(len, (name, *cells))) for name, cells in columns.items()}
     if is_terminal(sys.stdout):
@@ -110,7 +110,7 @@ def _print_aligned(rows: list[dict[str, Any]]) -> None:
 
 
 def _fitting(widths: dict[str, int], total: int) -> dict[str, int]:
-    """Return the columns of which a row fits, if it can, with their widths: fewer columns, then narrower names."""
+    """Return the widths of the columns that fit, if possible: first fewer columns, then shorter names."""
     fitting = dict(widths)
 
     def excess() -> int:

@@ -1,4 +1,4 @@
-"""Options that several commands share, with one help text each."""
+"""Options of several commands, each with one help text."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tb2csv.layouts.time_columns import ORIGINS, TIME_STYLES
 from tb2csv.selection import KINDS, KINDS_BESIDE, RESTARTS, TENSOR_STYLES, Selection
 from tb2csv.sinks.formats import FORMATS
 
-# The choices are made of the registries, so that these alone say what there is.
+# The choices come from the registries.
 
-#: What values can be chosen by: the statistics of histograms come with these.
+#: Kinds of values; a kind of table beside another one is selected with it.
 Kind = enum.Enum("Kind", {name: name for name in KINDS if name not in KINDS_BESIDE}, type=str)  # type: ignore[misc]
 TensorStyle = enum.Enum("TensorStyle", {name: name for name in TENSOR_STYLES}, type=str)  # type: ignore[misc]
 Restarts = enum.Enum("Restarts", {name: name for name in RESTARTS}, type=str)  # type: ignore[misc]
@@ -27,7 +27,7 @@ LogdirArgument = Annotated[
     str, typer.Argument(metavar="LOGDIR", help="Folder with TensorBoard logs, one event file, or an fsspec URL.")
 ]
 RunOption = Annotated[
-    list[str], typer.Option("--run", metavar="GLOB", help="Only runs that match; repeatable. * matches / too.")
+    list[str], typer.Option("--run", metavar="GLOB", help="Only runs that match; repeatable. * matches / as well.")
 ]
 TagOption = Annotated[list[str], typer.Option("--tag", metavar="GLOB", help="Only tags that match; repeatable.")]
 KindOption = Annotated[
@@ -35,46 +35,47 @@ KindOption = Annotated[
     typer.Option("--kind", metavar="KIND", help=f"Only {', '.join(kind.value for kind in Kind)}; repeatable."),
 ]
 ExcludeRunOption = Annotated[
-    list[str], typer.Option("--exclude-run", metavar="GLOB", help="No runs that match; repeatable.")
+    list[str], typer.Option("--exclude-run", metavar="GLOB", help="Leave out runs that match; repeatable.")
 ]
 ExcludeTagOption = Annotated[
-    list[str], typer.Option("--exclude-tag", metavar="GLOB", help="No tags that match; repeatable.")
+    list[str], typer.Option("--exclude-tag", metavar="GLOB", help="Leave out tags that match; repeatable.")
 ]
 MinStepOption = Annotated[int | None, typer.Option("--min-step", metavar="N", help="Only rows of step N or later.")]
 MaxStepOption = Annotated[int | None, typer.Option("--max-step", metavar="N", help="Only rows of step N or earlier.")]
 EveryOption = Annotated[
-    int, typer.Option("--every", min=1, metavar="N", help="Only every N-th row of each tag, beginning with the first.")
+    int, typer.Option("--every", min=1, metavar="N", help="Only every N-th row of each tag, starting with the first.")
 ]
 LastOption = Annotated[bool, typer.Option("--last", help="Only the last row of each tag.")]
 RestartsOption = Annotated[
     Restarts,
     typer.Option(
         "--restarts",
-        help="What a restart wrote again: keep all; purge what EventAccumulator does, which spares tensors; "
-        "or supersede, as TensorBoard's own server does.",
+        help="Rows that a restart wrote again: keep all; purge as EventAccumulator does, except tensors; "
+        "or supersede as TensorBoard's server does.",
     ),
 ]
 SessionsOption = Annotated[
-    bool, typer.Option("--sessions", help="Add a column session, which counts up at each restart of a run.")
+    bool, typer.Option("--sessions", help="Add a column session, which counts the restarts of a run.")
 ]
 MergeOption = Annotated[
     bool,
     typer.Option(
         "--merge-subruns",
-        help="Fold the runs that add_scalars and add_hparams made back into their own, and tell where rows came from.",
+        help="Merge runs that add_scalars and add_hparams made into their parent run, and add a column original_run.",
     ),
 ]
 TensorsOption = Annotated[
     TensorStyle,
     typer.Option(
-        "--tensors", help="Tensors as a row for each element, a row for each step, base64 cells, or .npy files."
+        "--tensors", help="Tensor layout: a row for each element, a row for each step, base64 cells, or .npy files."
     ),
 ]
 LayoutOption = Annotated[
     Layout,
     typer.Option(
         "--layout",
-        help="A table for each run and tag; for each tag; for each run, with a column for each scalar; for each kind.",
+        help="A table for each run and tag (tree), for each tag (tags), for each run, with scalars as columns (wide), "
+        "or for each kind (long).",
     ),
 ]
 # Not a choice: there may be others installed.
@@ -83,39 +84,35 @@ FormatOption = Annotated[
 ]
 HeaderOption = Annotated[
     Header,
-    typer.Option("--header", help="Scalars with TensorBoard's own names for files and columns, or with ours."),
+    typer.Option("--header", help="Names of scalar files and columns: plain, or those of TensorBoard's download."),
 ]
 DuplicateOption = Annotated[
     Duplicate,
-    typer.Option("--on-duplicate", help="Which value of a tag and step to keep in the wide layout."),
+    typer.Option("--on-duplicate", help="Which of several values of a tag and step the wide layout keeps."),
 ]
 TimeOption = Annotated[
     str,
-    typer.Option(
-        "--time", metavar="NAMES", help=f"Which columns tell the time, separated by commas: {', '.join(TIME_STYLES)}."
-    ),
+    typer.Option("--time", metavar="NAMES", help=f"Time columns, separated by commas: {', '.join(TIME_STYLES)}."),
 ]
 OriginOption = Annotated[
     Origin,
-    typer.Option("--relative-to", help="Relative times since the run's first event, or the tag's first value in it."),
+    typer.Option("--relative-to", help="Start of relative times: the run's first event, or the tag's first value."),
 ]
 FormulasOption = Annotated[
     bool,
     typer.Option(
-        "--escape-formulas", help="In CSV, put ' before text that a spreadsheet would take for a formula: =, +, -, @."
+        "--escape-formulas", help="In CSV, put ' before text that a spreadsheet would run as a formula: =, +, -, @."
     ),
 ]
-OverwriteFileOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace FILE where there is one of that name already.")
-]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print a machine-readable report to standard output, and nothing else there.")
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Stop with an error where any byte is damaged.")]
+OverwriteFileOption = Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print a machine-readable report to standard output.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Stop with an error if any byte is damaged.")]
 WorkersOption = Annotated[
     int | None,
-    typer.Option("--workers", min=1, metavar="N", help="Runs to work on at once. Default: one for each processor."),
+    typer.Option(
+        "--workers", min=1, metavar="N", help="Number of runs to process at once. Default: one per processor."
+    ),
 ]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -127,6 +124,6 @@ def selection_of(
     exclude_run: list[str],
     exclude_tag: list[str],
 ) -> Selection:
-    """Return what the filter options ask for."""
+    """Return the selection of the filter options."""
     kinds = tuple(each.value for each in kind)
     return Selection(tuple(run), tuple(tag), kinds, tuple(exclude_run), tuple(exclude_tag))

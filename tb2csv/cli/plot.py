@@ -1,4 +1,4 @@
-"""``tb2csv plot``: curves, histograms and norms of gradients as a picture."""
+"""``tb2csv plot``: draw curves, histograms and norms of tensors."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ def plot(
     logdir: options.LogdirArgument,
     output: Annotated[
         str,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="Write to FILE, whose ending says what: .png, .svg or .html."
-        ),
+        typer.Option("--output", "-o", metavar="FILE", help="File to write: .png, .svg or .html."),
     ],
     run: options.RunOption = [],
     tag: options.TagOption = [],
@@ -42,26 +40,27 @@ def plot(
     kind: Annotated[
         PlotKind | None,
         typer.Option(
-            "--kind", help="What to draw, of tensors their norms. By default the first of these that is there."
+            "--kind",
+            help="Values to draw; of tensors, their norms. Default: the first of these kinds that is selected.",
         ),
     ] = None,
     style: Annotated[
         PlotStyle | None,
         typer.Option(
             "--style",
-            help="How to draw it. Scalars are drawn as curves or heatmap, histograms as ridges or heatmap, tensors as "
-            "heatmap or curves; the first is the default.",
+            help="Scalars are drawn as curves or heatmap, histograms as ridges or heatmap, tensors as heatmap or "
+            "curves; the first is the default.",
         ),
     ] = None,
     smooth: Annotated[
         float,
-        typer.Option("--smooth", metavar="W", help="Smooth curves as TensorBoard does, by a weight from 0 to 0.999."),
+        typer.Option("--smooth", metavar="W", help="Smooth curves as TensorBoard does, with a weight from 0 to 0.999."),
     ] = 0.0,
     x: Annotated[
         Along,
-        typer.Option("--x", help="What runs along: steps, the time since the run's first event, or the time of day."),
+        typer.Option("--x", help="The x axis: steps, the time since the run's first event, or wall time."),
     ] = Along["step"],
-    log: Annotated[bool, typer.Option("--log", help="Make the axis of the values of curves logarithmic.")] = False,
+    log: Annotated[bool, typer.Option("--log", help="Make the y axis of curves logarithmic.")] = False,
     min_step: options.MinStepOption = None,
     max_step: options.MaxStepOption = None,
     restarts: options.RestartsOption = options.Restarts["keep"],
@@ -71,10 +70,10 @@ def plot(
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """Draw the tags of all runs below LOGDIR that are asked for: a panel for each tag, a curve for each run.
+    """Draw the selected tags and runs below LOGDIR, with a panel for each tag and a curve for each run.
 
-    Runs have the colours that TensorBoard gives them. Behind a smoothed curve, the values are drawn faintly. Nothing is
-    sampled: a long curve shows all extremes. It needs matplotlib, which the extra `plot` installs.
+    Runs have the same colours as in TensorBoard. A smoothed curve is drawn over a faint one of the values. Nothing is
+    sampled: a long curve shows all extremes. This command needs matplotlib, which the extra `plot` installs.
     """
     with error_messages(debug=debug):
         from tb2csv.analysis.plots import plot as drawing

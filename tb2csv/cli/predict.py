@@ -1,4 +1,4 @@
-"""``tb2csv predict``: what a saved model predicts, as CSV tables."""
+"""``tb2csv predict``: write the predictions of a saved model as CSV tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PredictionColumns(str, enum.Enum):
-    """How an output's columns are named."""
+    """How to name the columns of an output."""
 
     auto = "auto"
     classes = "classes"
@@ -30,17 +30,19 @@ def predict(
     inputs: Annotated[
         str, typer.Argument(metavar="INPUTS", help="A .npy, .npz, .csv or .parquet file with a row for each sample.")
     ],
-    out: Annotated[str, typer.Argument(metavar="OUT", help="The table; of several outputs OUT.<output>.csv.")],
+    out: Annotated[
+        str, typer.Argument(metavar="OUT", help="The table to write; with several outputs OUT.<output>.csv.")
+    ],
     target: Annotated[
         str | None,
-        typer.Option("--target", metavar="NAME", help="The column or array that tells what should be predicted."),
+        typer.Option("--target", metavar="NAME", help="The column or array with the expected predictions."),
     ] = None,
     ignore: Annotated[
-        list[str], typer.Option("--ignore", metavar="NAME", help="A column or array that is no input; repeatable.")
+        list[str], typer.Option("--ignore", metavar="NAME", help="A column or array that is not an input; repeatable.")
     ] = [],
     columns: Annotated[
         PredictionColumns,
-        typer.Option("--columns", help="label and class_0 …, or output_0 …; auto looks at the first batch."),
+        typer.Option("--columns", help="label and class_0 …, or output_0 …; auto decides by the first batch."),
     ] = PredictionColumns.auto,
     npy: Annotated[
         bool, typer.Option("--npy", help="Write outputs of several dimensions into a .npy file beside the table.")
@@ -51,15 +53,15 @@ def predict(
             "--batch-size", min=1, metavar="N", show_default=False, help="Samples to predict at a time. Default: 256."
         ),
     ] = 256,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it is there already.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
 ) -> None:
-    """Predict with MODEL for each sample of INPUTS, and write a row for each into OUT.
+    """Predict with MODEL for each sample of INPUTS, and write a row for each sample into OUT.
 
-    A classifier gives sample, label and class_0 to class_n; another model sample and output_0 to output_n; images and
-    the like a row for each element. It needs TensorFlow. No Python code of a model is run.
+    A classifier gives sample, label and class_0 to class_n; another model gives sample and output_0 to output_n; images
+    and other arrays give a row for each element. This command needs TensorFlow. Python code in a model is never run.
     """
     with error_messages(debug=debug):
         start_tensorflow()
@@ -99,7 +101,7 @@ def predict(
 
 @contextlib.contextmanager
 def _progress(*, shown: bool) -> Iterator[Callable[[int, int], None]]:
-    """Give a function that moves a progress bar to so many samples; the bar is shown only on a terminal."""
+    """Yield a function that sets a progress bar to a number of samples; the bar is shown only on a terminal."""
     if not shown or not is_terminal(sys.stderr):
         yield lambda _done, _samples: None
         return

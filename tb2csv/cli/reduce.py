@@ -1,4 +1,4 @@
-"""``tb2csv reduce``: runs that belong together, as the mean and the like of their scalars."""
+"""``tb2csv reduce``: statistics of scalars over groups of runs."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ NanPolicy = enum.Enum("NanPolicy", {name: name for name in NAN_POLICIES}, type=s
 
 def reduce(
     logdir: options.LogdirArgument,
-    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the tables; it appears when it is whole.")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the tables, written atomically.")],
     by: Annotated[
         str,
         typer.Option(
             "--by",
             metavar="GLOB",
-            help="Which runs belong together: 'lr=*/seed_*' makes a group of the seeds of each lr. * stays within a "
-            "folder; braces enclose what names the group, as in '{*}_seed*'.",
+            help="Pattern for groups of runs: 'lr=*/seed_*' groups the seeds of each lr. * does not match /; braces "
+            "mark the part that names the group, as in '{*}_seed*'.",
         ),
     ],
     run: options.RunOption = [],
@@ -42,15 +42,15 @@ def reduce(
     nan: Annotated[
         NanPolicy,
         typer.Option(
-            "--nan", help="Let NaN make the statistics of their step NaN, or leave them out, so that n is less."
+            "--nan", help="Keep NaN, so that the statistics of its step are NaN, or omit it, so that n is smaller."
         ),
     ] = NanPolicy["keep"],
     event_files: Annotated[
-        bool, typer.Option("--event-files", help="Write event files too: runs <group>/mean, <group>/std and so on.")
+        bool, typer.Option("--event-files", help="Also write event files: runs <group>/mean, <group>/std and so on.")
     ] = False,
     format: options.FormatOption = "csv",
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace OUT, if tb2csv wrote all that is in it.")
+        bool, typer.Option("--overwrite", help="Replace OUT if it holds only output of tb2csv.")
     ] = False,
     strict: options.StrictOption = False,
     json: options.JsonOption = False,
@@ -58,10 +58,10 @@ def reduce(
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """Reduce the scalars of runs that belong together, such as seeds, to tables of n, mean, std, min, median and max.
+    """Reduce the scalars of groups of runs, such as seeds, to tables of n, mean, std, min, median and max.
 
-    A table has a row for each step that any of the runs has; n tells how many have it. The std is that of a sample,
-    which divides by n - 1, and is empty where n is 1.
+    A table has a row for each step of any run; n is the number of runs with this step. std is the sample standard
+    deviation, which divides by n - 1, and is empty if n is 1.
     """
     with error_messages(debug=debug):
         from tb2csv.analysis.reduction import reduce_runs

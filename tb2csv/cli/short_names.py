@@ -1,7 +1,7 @@
-"""Names of runs and tags that are cut to the width of a column and stay apart.
+"""Shorten the names of runs and tags to the width of a column, and keep them distinct.
 
-A cut name has ``…`` in the place of what is left out. Which part that is depends on the other names: names that would
-read alike show the part in which they differ.
+A shortened name has ``…`` in place of the omitted part, which depends on the other names: names that would look alike
+show the part in which they differ.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _MARK: Final = "…"
 
 
 def short_names(names: Iterable[str], width: int) -> dict[str, str]:
-    """Return a text of at most ``width`` letters for each name, a different one for each if there are that many texts.
+    """Return a text of at most ``width`` letters for each name, distinct as long as there are enough texts.
 
-    A name that fits is its own text.
+    A name that fits is unchanged.
     """
     distinct = list(dict.fromkeys(names))
     shorts = {name: name for name in distinct if len(name) <= width}
@@ -30,7 +30,7 @@ def short_names(names: Iterable[str], width: int) -> dict[str, str]:
 
 
 def shortened(name: str, width: int) -> str:
-    """Return the start and the end of a name that is wider, because names of runs and tags differ at either."""
+    """Return the start and the end of a name that is too long, because names differ at either."""
     if len(name) <= width:
         return name
     end = (width - 1) // 2

@@ -1,4 +1,4 @@
-"""``tb2csv state``: weights and training state of models as CSV tables, and back."""
+"""``tb2csv state``: write weights and training state of models to CSV tables, and restore them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ app = typer.Typer(
     add_completion=False,
     help=(
         "Weights and training state of models as CSV tables, and back, bit for bit. "
-        "To go on with a training later, the checkpoints of your framework are the better tool: smaller and faster. "
-        "These tables are for looking at a state, comparing states, and carrying them to other programs."
+        "To resume a training, use the checkpoints of your framework, which are smaller and faster. "
+        "These tables are for reading and comparing states, and for other programs."
     ),
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -41,7 +41,7 @@ StyleOption = Annotated[
     typer.Option(
         "--style",
         metavar="STYLE",
-        help="A row for each tensor, with numbers as text or with bytes in base64, or a row for each element.",
+        help="A row for each tensor, as numbers or as bytes in base64, or a row for each element.",
     ),
 ]
 MaxCellOption = Annotated[
@@ -50,13 +50,11 @@ MaxCellOption = Annotated[
         "--max-cell",
         min=1,
         metavar="MIB",
-        help="MiB of data in a cell at the most; larger tensors take several rows. Default: 64.",
+        help="Maximum MiB of data in a cell; larger tensors take several rows. Default: 64.",
     ),
 ]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it is there already.")]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print a machine-readable result to standard output, and nothing else there.")
-]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print a machine-readable result to standard output.")]
 StateArgument = Annotated[str, typer.Argument(metavar="STATE", help="CSV file that export or from-logs wrote.")]
 _MODEL_HELP: Final = (
     "File of a model, known by its content: Keras, torch.save, safetensors, .npz, .skops, a TensorFlow checkpoint or "
@@ -76,17 +74,17 @@ def export(
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write the state of MODEL to a CSV file: weights, and what else of the training the file has.
+    """Write the state of MODEL to a CSV file: its weights and, if the file has them, optimizer and counters.
 
-    No code in a model's file is run: a pickle of other objects than tensors and plain values, and a Keras Lambda layer,
-    are refused. Values without a form in a table are named in a note.
+    Code in a model file is never run: pickles of objects other than tensors and plain values are refused, and so are
+    Keras Lambda layers. Values that a table cannot hold are named in a note.
     """
     with error_messages(debug=debug):
         from tb2csv.model_state import export_state
 
         _quiet_tensorflow(model, debug=debug)
         state = export_state(model, output, style=style.value, max_cell=max_cell * _MIB, overwrite=overwrite)
-        _tell_written(state, output, json=json, quiet=quiet)
+        _print_written(state, output, json=json, quiet=quiet)
 
 
 @app.command()
@@ -98,7 +96,7 @@ def restore(
         bool,
         typer.Option(
             "--allow-partial",
-            help="Leave what is missing, or differs in shape or dtype, as it is in MODEL. Some tensor must fit.",
+            help="Keep tensors of MODEL that STATE lacks or has in another shape or dtype. At least one must fit.",
         ),
     ] = False,
     renamed: Annotated[
@@ -116,9 +114,9 @@ def restore(
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write MODEL again with the state in STATE, in the format that MODEL has, and bit for bit.
+    """Write MODEL with the state in STATE, in MODEL's format and bit for bit.
 
-    What does not fit, and every damaged cell, is told of before anything is written.
+    All tensors that do not fit and all damaged cells are reported before anything is written.
     """
     with error_messages(debug=debug):
         from tb2csv.model_state import restore_file
@@ -148,7 +146,7 @@ def from_logs(
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write the weights that were recorded at a step of a training to a CSV file, from which a model can be rebuilt."""
+    """Write the weights that a training recorded at a step to a CSV file, for restore."""
     with error_messages(debug=debug):
         from tb2csv.logdir import discover
         from tb2csv.model_state import write_state
@@ -158,21 +156,21 @@ def from_logs(
         with progress(found, shown=not (quiet or json)) as on_bytes:
             state = recorded_state(found, step, prefix=prefix, runs=tuple(run), on_bytes=on_bytes)
         write_state(state, output, style=style.value, max_cell=max_cell * _MIB, overwrite=overwrite)
-        _tell_written(state, output, json=json, quiet=quiet)
+        _print_written(state, output, json=json, quiet=quiet)
 
 
 @app.command()
 def diff(
     first: Annotated[str, typer.Argument(metavar="A", help=f"CSV file of a state, or: {_MODEL_HELP}")],
-    second: Annotated[str, typer.Argument(metavar="B", help="Another one, of any of these sorts.")],
-    all_tensors: Annotated[bool, typer.Option("--all", help="List tensors that are the same, as well.")] = False,
+    second: Annotated[str, typer.Argument(metavar="B", help="Another state or model, in any of these formats.")],
+    all_tensors: Annotated[bool, typer.Option("--all", help="Also list equal tensors.")] = False,
     json: JsonOption = False,
     debug: options.DebugOption = False,
 ) -> None:
     """Compare two states, tensor by tensor.
 
-    For each tensor that differs: how many elements differ, the largest absolute difference, the largest relative to A's
-    element, and the most units in the last place.
+    For each tensor that differs, show the number of elements that differ, the maximum absolute difference, the maximum
+    relative to A's element, and the maximum in units in the last place.
     """
     with error_messages(debug=debug):
         from tb2csv.model_state import diff_states, state_of
@@ -197,18 +195,18 @@ def diff(
 
 
 def _quiet_tensorflow(path: str, *, debug: bool) -> None:
-    """Import TensorFlow, where the file needs it, without the dozen lines that it prints on its way."""
+    """Import TensorFlow, if the file needs it, without the lines that it prints at its start."""
     from tb2csv.model_state.formats import needs_tensorflow
 
     if debug or not needs_tensorflow(path) or "tensorflow" in sys.modules or sys.stderr is None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # What it prints before its own logging is set up heeds no setting.
+    # No setting suppresses the lines that it prints before its logging is set up.
     kept = os.dup(sys.stderr.fileno())
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, sys.stderr.fileno())
-        with contextlib.suppress(ImportError):  # of which whoever needs it tells
+        with contextlib.suppress(ImportError):  # reported by the code that needs it
             importlib.import_module("tensorflow")
     finally:
         os.dup2(kept, sys.stderr.fileno())
@@ -219,12 +217,12 @@ def _quiet_tensorflow(path: str, *, debug: bool) -> None:
 def _old_and_new(text: str) -> tuple[str, str]:
     old, equals, new = text.partition("=")
     if not equals or not (old or new):
-        message = f"--map takes OLD=NEW, a name in the state and one in the model, and not {text!r}."
+        message = f"--map needs OLD=NEW, a name in the state and a name in the model, not {text!r}."
         raise StateError(message)
     return old, new
 
 
-def _tell_written(state: ModelState, output: str, *, json: bool, quiet: bool) -> None:
+def _print_written(state: ModelState, output: str, *, json: bool, quiet: bool) -> None:
     if json:
         tensors = [{"name": each.name, "dtype": each.dtype, "shape": list(each.shape)} for each in state.tensors]
         notes = list(state.notes)
@@ -241,7 +239,7 @@ def _fields(difference: TensorDifference) -> dict[str, Any]:
     import math
 
     fields = {**dataclasses.asdict(difference), "changed_share": difference.changed_share}
-    # JSON has no infinity; a text that float() reads stands for it.
+    # JSON has no infinity, so it becomes a text that float() reads.
     return {
         name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in fields.items()

@@ -1,4 +1,4 @@
-"""``tb2csv summary``: how each time series went, one row each."""
+"""``tb2csv summary``: one row of statistics for each series."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def summary(
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """Tell of every run and tag below LOGDIR: points, steps, and of scalars first, last, least, greatest and mean.
+    """Show points, steps, first, last, min, max and mean of every tag below LOGDIR.
 
-    On a terminal this is a table with a curve for each tag, as wide as the terminal; elsewhere, or with --format, it
-    has all columns. All values are read; nothing is sampled but for the curves.
+    On a terminal the table has a curve for each tag and fits the width; elsewhere, or with --format, it has all
+    columns. All values are read; only the curves are sampled.
     """
     with error_messages(debug=debug):
         from tb2csv.analysis.summaries import summarize, with_short_numbers
@@ -58,5 +58,5 @@ def summary(
         raise typer.Exit(status)
 
 
-#: More than a curve on a terminal has columns, so that each of these is a mean.
+#: More points than a curve has columns on a terminal, so that each column is a mean.
 _CURVE_POINTS = 256

@@ -1,4 +1,4 @@
-"""The table that ``tb2csv summary`` draws on a terminal: as many columns as fit, the most wanted first."""
+"""The table of ``tb2csv summary`` on a terminal: as many columns as fit, by priority."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 #: From the lowest to the highest.
 _BARS: Final = "▁▂▃▄▅▆▇█"
-#: What stands for values that are no finite numbers.
+#: The bar of values that are not finite.
 _NO_BAR: Final = " "
 _CURVE_WIDTH: Final = 16
 _GAP: Final = 2
-#: The least width that is left of names.
+#: The minimum width of names.
 _LEAST_NAME: Final = 20
 _LEAST_WIDTH: Final = 40
 
@@ -32,7 +32,7 @@ _Row = dict[str, Any]
 
 
 class _Column(NamedTuple):
-    """A column of the drawn table: how a row's cell reads, and how much it is wanted, 0 most of all."""
+    """A column of the table: its name, the function that makes a cell, and its rank; 0 is the most important."""
 
     title: str
     cell: Callable[[_Row], str]
@@ -53,12 +53,12 @@ def _steps(row: _Row) -> str:
 
 
 def _count_of_odd(row: _Row) -> str:
-    """Return how many values are NaN or infinite, and nothing where none is."""
+    """Return the numbers of NaN and infinite values as text; empty if there are none."""
     counts = {"NaN": row["nan_count"] or 0, "inf": row["inf_count"] or 0}
     return " ".join(f"{count:,} {name}" for name, count in counts.items() if count)
 
 
-#: In the order in which they are drawn; the name, and the curve behind these, come before and after them.
+#: The columns in order, between the name and the curve.
 _COLUMNS: Final = (
     _Column("kind", lambda row: row["kind"], 5, is_number=False),
     _Column("points", _integer("points"), 0),
@@ -89,7 +89,7 @@ def print_summary(summary: Summary) -> None:
 
 
 def summary_table(summary: Summary, width: int, *, has_curves: bool = True) -> Group:
-    """Return the table for a terminal of so many columns: a section for each run, a row for each of its tags."""
+    """Return the table for a terminal of this width, with a section for each run and a row for each tag."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -123,7 +123,7 @@ def summary_table(summary: Summary, width: int, *, has_curves: bool = True) -> G
             table.add_column("", width=_CURVE_WIDTH, no_wrap=True)
         return table
 
-    # A table for each run, so that a run's name has all of its line.
+    # One table per run, so that a run's name has a whole line.
     parts: list[RenderableType] = [new_table(show_header=True)]
     for number, (heading, name) in enumerate(zip(headings, names, strict=True)):
         if not number or rows[number]["run"] != rows[number - 1]["run"]:
@@ -135,7 +135,7 @@ def summary_table(summary: Summary, width: int, *, has_curves: bool = True) -> G
 
 
 def _fitting(widths: dict[_Column, int], room: int, *, has_curves: bool) -> tuple[list[_Column], bool]:
-    """Return the columns that fit in so much room, and whether the curves do; those of one rank fit together or not."""
+    """Return the columns that fit, and whether the curves fit; columns of one rank fit together or not at all."""
     ranked: dict[int, int] = {_CURVE_RANK: _CURVE_WIDTH + _GAP} if has_curves else {}
     for column, width in widths.items():
         ranked[column.rank] = ranked.get(column.rank, 0) + width + _GAP
@@ -149,7 +149,7 @@ def _fitting(widths: dict[_Column, int], room: int, *, has_curves: bool) -> tupl
 
 
 def sparkline(values: npt.NDArray[np.float64], width: int) -> str:
-    """Return a curve of so many bars at the most, each the mean of its share of the values that are finite."""
+    """Return a curve of at most ``width`` bars, each the mean of a share of the finite values."""
     if not values.size:
         return ""
     shares = np.array_split(values, min(width, values.size))
@@ -163,13 +163,13 @@ def sparkline(values: npt.NDArray[np.float64], width: int) -> str:
 
 def _mean(values: npt.NDArray[np.float64]) -> float | None:
     finite = values[np.isfinite(values)]
-    # Scaled, so that the sum of large numbers is one as well.
+    # Scaled, so that the sum of large numbers does not overflow.
     return float((finite / finite.size).sum()) if finite.size else None
 
 
 def _bars(means: Iterable[float | None], least: float, greatest: float) -> Iterable[str]:
     top = len(_BARS) - 1
-    span = greatest / 2 - least / 2  # of halves, for the whole may be more than there are numbers
+    span = greatest / 2 - least / 2  # of halves, because the whole may overflow
     for mean in means:
         if mean is None:
             yield _NO_BAR

@@ -1,4 +1,4 @@
-"""One table, to standard output or to a file, in the format that is asked for; and the options that ask for it."""
+"""Write one table to standard output or to a file, and the options for its format."""
 
 from __future__ import annotations
 
@@ -21,31 +21,32 @@ if TYPE_CHECKING:
 TextFormat = enum.Enum("TextFormat", {name: name for name in TABLE_TEXTS}, type=str)  # type: ignore[misc]
 TextFormatOption = Annotated[
     TextFormat | None,
-    typer.Option("--format", metavar="NAME", help="What to write; by default what the ending of FILE says, or CSV."),
+    typer.Option("--format", metavar="NAME", help="Format of the table. Default: by the ending of FILE, or CSV."),
 ]
 OutputOption = Annotated[
     str | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write to FILE, which appears when it is whole."),
+    typer.Option("--output", "-o", metavar="FILE", help="File to write, atomically."),
 ]
 TableJsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 
 
 def chosen_format(named: TextFormat | None, out: str | None, *, json: bool, overwrite: bool) -> str:
-    """Return what a table is to be written as.
+    """Return the format of a table; called before the work, so that errors come early.
 
-    Raises OptionError where the options do not go together, and OutputError where ``out`` cannot be written: before
-    the work, and not after it.
+    Raises:
+        OptionError: the options do not go together.
+        OutputError: ``out`` cannot be written.
     """
     if out is not None:
         check_place(out, overwrite=overwrite)
     if json and named is not None and named.value != "json":
-        message = f"--json and --format {named.value} ask for two formats; give one of them."
+        message = f"--json and --format {named.value} are two formats; give one of them."
         raise OptionError(message)
     return "json" if json else text_format(named and named.value, out)
 
 
 def write_table(table: pl.DataFrame, name: str, out: str | None, *, overwrite: bool, quiet: bool) -> None:
-    """Write the table in the format of that name to the file ``out``, or print it where that is None."""
+    """Write the table in the format ``name`` to the file ``out``, or print it if ``out`` is None."""
     text = TABLE_TEXTS[name](table)
     if out is None:
         if name == "json" and not _takes_all_text():
@@ -59,5 +60,5 @@ def write_table(table: pl.DataFrame, name: str, out: str | None, *, overwrite: b
 
 
 def _takes_all_text() -> bool:
-    """Say whether standard output is known to take any character."""
+    """Return whether standard output can print any character."""
     return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"

@@ -1,4 +1,4 @@
-"""TensorFlow's start, without the dozen lines that it prints on standard error whatever one does."""
+"""Start TensorFlow without the lines that it prints on standard error."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from tb2csv.errors import Tb2csvError
 
 
 def start_tensorflow() -> None:
-    """Import TensorFlow and Keras, and have TensorFlow look for its devices.
+    """Import TensorFlow and Keras, and let TensorFlow look for its devices.
 
-    Raises Tb2csvError where they are not installed. What they printed is shown where they cannot be imported.
+    Their output is shown if the import fails.
+
+    Raises:
+        Tb2csvError: they are not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if sys.__stderr__ is None:  # it was closed before we started
@@ -38,7 +41,7 @@ def start_tensorflow() -> None:
 
 def _import() -> None:
     try:
-        import keras  # noqa: F401 - it is the import that takes the time and prints
+        import keras  # noqa: F401 - only the import is needed
         import tensorflow as tf
     except ModuleNotFoundError as error:
         message = f"This needs {error.name}, which is not installed; install tb2csv[tensorflow]."

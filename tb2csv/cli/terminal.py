@@ -1,4 +1,4 @@
-"""What commands print: progress and errors to standard error, results to standard output; and their exit statuses."""
+"""Output of commands: progress and errors to standard error, results to standard output, and exit statuses."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 EXIT_ERROR: Final = 1
 EXIT_USAGE: Final = 2
-#: Converted or checked, but some bytes were damaged.
+#: The work is done, but some bytes are damaged.
 EXIT_DAMAGED: Final = 3
-#: ``diagnose --fail-on`` found what it was to fail on.
+#: ``diagnose --fail-on`` found a problem.
 EXIT_FOUND: Final = 4
 
 _SHOWN: Final = 20
@@ -32,12 +32,12 @@ _SHOWN: Final = 20
 
 @contextlib.contextmanager
 def error_messages(*, debug: bool) -> Iterator[None]:
-    """Turn an exception into one sentence on standard error and exit status 1, or 2 where it is an OptionError."""
+    """Turn an exception into one sentence on standard error and exit status 1, or 2 for an OptionError."""
     try:
         yield
     except typer.Exit:
         raise
-    except BrokenPipeError:  # whoever read our output, such as head, has had enough
+    except BrokenPipeError:  # the reader of our output, such as head, has ended
         if sys.stdout is not None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(EXIT_ERROR) from None
@@ -51,13 +51,13 @@ def error_messages(*, debug: bool) -> Iterator[None]:
             print_message(f"tb2csv: {error.spelled(command_line_spelling)}")
         else:
             detail = f"{type(error).__name__}: {error}"
-            print_message(f"tb2csv: this should not happen, please report it with what --debug shows: {detail}")
+            print_message(f"tb2csv: unexpected error, please report it with the output of --debug: {detail}")
         raise typer.Exit(EXIT_USAGE if isinstance(error, OptionError) else EXIT_ERROR) from None
 
 
 @contextlib.contextmanager
 def progress(logdir: Logdir, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Give a function that moves a progress bar on by so many bytes; the bar is shown only on a terminal."""
+    """Yield a function that advances a progress bar by a number of bytes; the bar is shown only on a terminal."""
     if not shown or not is_terminal(sys.stderr):
         yield lambda _: None
         return
@@ -77,18 +77,18 @@ def progress(logdir: Logdir, *, shown: bool) -> Iterator[Callable[[int], None]]:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Say whether a standard stream is a terminal; None is one that was closed before we started."""
+    """Return whether a standard stream is a terminal; None is a stream that was closed before the start."""
     return stream is not None and stream.isatty()
 
 
 def print_message(text: str) -> None:
-    """Print to standard error; where that cannot be written, there is nobody to tell."""
+    """Print to standard error, if it can be written."""
     with contextlib.suppress(OSError):
         typer.echo(text, err=True)
 
 
 def print_result(text: str) -> None:
-    """Print what a command was asked for to standard output."""
+    """Print a result to standard output."""
     try:
         typer.echo(text)
     except BrokenPipeError:
@@ -99,20 +99,20 @@ def print_result(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON, in ASCII where standard output is not known to take more."""
+    """Print a value as JSON, in ASCII if standard output may not be able to print more."""
     encoding = getattr(sys.stdout, "encoding", None) or ""
     ensure_ascii = encoding.lower().replace("-", "") != "utf8"
     print_result(json.dumps(value, indent=1, ensure_ascii=ensure_ascii, allow_nan=False))
 
 
 def printable(text: str) -> str:
-    """Return a name as one line: it comes from the log, and may hold what moves a terminal's cursor."""
+    """Return a name as one printable line: a name in a log may contain control characters."""
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 def print_problems(report: Report) -> None:
-    """Print what was damaged, left unfinished, kept undecoded or otherwise deserves a word, to standard error."""
-    lines = [f"{printable(each.path)}: {_told(each)}" for each in report.damage]
+    """Print damage, unfinished records, undecodable values and notes to standard error."""
+    lines = [f"{printable(each.path)}: {_damage_text(each)}" for each in report.damage]
     lines += [
         f"{printable(account.path)}: the last record is unfinished "
         f"({plural(account.incomplete_tail_bytes, 'byte')}), "
@@ -132,7 +132,7 @@ def print_problems(report: Report) -> None:
         print_message(f"… and {len(lines) - _SHOWN} more; --json lists them all")
 
 
-def _told(damage: Damage) -> str:
+def _damage_text(damage: Damage) -> str:
     if damage.kind == UNREADABLE:
         return damage.detail
     fate = "lost" if damage.lost else "repaired"
@@ -140,14 +140,18 @@ def _told(damage: Damage) -> str:
 
 
 def damage_counted(report: Report) -> str:
-    """Say how many stretches are damaged, and how many files and folders cannot be read, if any."""
+    """Return the number of damaged stretches, and of unreadable files and folders if there are any, as text."""
     unreadable = sum(damage.kind == UNREADABLE for damage in report.damage)
     stretches = plural(len(report.damage) - unreadable, "damaged stretch", "es")
     return stretches + (f", {plural(unreadable, 'path')} that cannot be read" if unreadable else "")
 
 
 def exit_status(report: Report, *, strict: bool = False) -> int:
-    """Return the exit status that a report stands for; raises DamagedError where damage is to be an error."""
+    """Return the exit status for a report.
+
+    Raises:
+        DamagedError: bytes are damaged, and ``strict`` is true.
+    """
     if strict and report.damage:
         message = f"{damage_counted(report)}, the first in {printable(report.damage[0].path)}."
         raise DamagedError(message)
