@@ -32,12 +32,12 @@ class Contender:
     needs: tuple[str, ...] = ()  # distributions that must be installed
     environment: Mapping[str, str] = field(default_factory=dict)
     until: str | None = None  # a server: measured up to the line on stderr that has this
-    joins: bool = False  # tables of several series: what each holds is the matter of the tests
+    unchecked: bool = False  # tables of several series, or findings: the tests check what they hold
 
     @property
     def writes_tables(self) -> bool:
         """Whether there is output to check."""
-        return self.until is None and not self.joins
+        return self.until is None and not self.unchecked
 
     def missing(self) -> list[str]:
         """The distributions that it needs and that are not installed."""
@@ -72,6 +72,10 @@ def _convert(prepared: Prepared, out: Path) -> list[str]:
 
 def _convert_to(layout: str) -> Command:
     return lambda prepared, out: [*_convert(prepared, out), "--layout", layout]
+
+
+def _diagnose(prepared: Prepared, out: Path) -> list[str]:
+    return tb2csv("diagnose", str(prepared.logdir), "--quiet")
 
 
 @functools.cache
@@ -121,9 +125,10 @@ PEERS = {
             environment={"TB2CSV_SCANNER": "reference"},
         ),
         *(
-            Contender(f"layout {layout}", _convert_to(layout), frozenset({"scalars"}), "B", joins=True)
+            Contender(f"layout {layout}", _convert_to(layout), frozenset({"scalars"}), "B", unchecked=True)
             for layout in ("tags", "wide")
         ),
+        Contender("diagnose", _diagnose, frozenset({"scalars"}), "AE", unchecked=True),
     )
 }
 

@@ -64,6 +64,7 @@ TARGETS = (
         Target(f"B: layout {layout} against the tree", _faster("B", f"layout {layout}"), 2.5, "x")
         for layout in ("tags", "wide")
     ),
+    *(Target(f"{workload}: diagnose against convert", _faster(workload, "diagnose"), 1.3, "x") for workload in "AE"),
     Target("E: time", lambda results: results.seconds("E"), 10, "s"),
     Target("F: peak memory", lambda results: results.peak_mb("F"), 500, "MB"),
     Target("F: time against A's", _growth_from_a_to_f, 22, "x"),

@@ -715,9 +715,9 @@ def test_the_command_writes_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
         "observed": "1",
         "value": "1.0",
         "threshold": "1.0",
-        "message": "NaN or infinity: 1 at a step",
+        "message": "NaN or infinity: up to 1 per step",
     }
-    assert "judged by gradients of 5 layers at 12 steps (tensor), weights of 4 layers" in ran.stderr
+    assert "was judged by gradients of 5 layers at 12 steps (tensor), weights of 4 layers" in ran.stderr
     ran = run_here(capsys, "diagnose", tmp_path / "logs", "--json", "--quiet")
     (finding,) = json.loads(ran.stdout)
     assert finding["layer"] == "layer_0/extra"
@@ -731,9 +731,9 @@ def test_the_command_says_what_it_was_not_given(tmp_path: Path, capsys: pytest.C
     write_run(tmp_path, event(scalar("accuracy", 0.5), tensor("g1", np.ones(3)), step=1))
     ran = run_here(capsys, "diagnose", tmp_path)
     assert ran.status == 1
-    assert "nothing to judge a network by" in ran.stderr
+    assert "nothing to diagnose" in ran.stderr
     ran = run_here(capsys, "diagnose", tmp_path, "--as", "gradients=g*")
-    assert (ran.status, ran.stderr) == (0, "run '.' judged by gradients of 1 layer at 1 step (tensor)\n")
+    assert (ran.status, ran.stderr) == (0, "run '.' was judged by gradients of 1 layer at 1 step (tensor)\n")
     for options, message in {
         ("--as", "grads=g*"): "FAMILY=GLOB",
         ("--threshold", "dead_layer"): "NAME=NUMBER",
@@ -773,6 +773,18 @@ def test_a_terminal_gets_a_table_that_fits(tmp_path: Path) -> None:
         assert all(len(line) <= width for line in lines)
         assert "dead_layer" in capture.get()
         assert "0…110" in capture.get()
+
+
+def test_headings_are_not_cut_if_names_are_short(tmp_path: Path) -> None:
+    from rich.console import Console
+
+    from tb2csv.cli.diagnosis_table import findings_table
+
+    rows = diagnose(network().loss(*[np.nan] * STEPS, tag="g").write(tmp_path)).findings.to_dicts()
+    console = Console(width=80, record=True)
+    with console.capture() as capture:
+        console.print(findings_table(rows, 80))
+    assert capture.get().splitlines()[0].split() == ["rule", "layer", "steps", "at", "what"]
 
 
 def test_a_diagnosis_starts_in_a_process_of_its_own(tmp_path: Path) -> None:

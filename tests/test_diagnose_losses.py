@@ -11,7 +11,13 @@ from event_files import event, file_name, scalar, simple_value, write_run
 
 from tb2csv.analysis.diagnosis.diagnose import diagnose
 from tb2csv.analysis.diagnosis.rules import RULES
-from tb2csv.analysis.diagnosis.tag_families import TagFamilies, data_name, is_learning_rate, is_validation_loss
+from tb2csv.analysis.diagnosis.tag_families import (
+    TagFamilies,
+    data_name,
+    is_competing_loss,
+    is_learning_rate,
+    is_validation_loss,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -412,3 +418,95 @@ def test_a_script_may_fail_on_rules(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "'spike_loss'" in ran.stderr
     assert not ran.stdout
     assert set(diagnose(folder).findings["rule"]) == {"spike_loss", "learning_rate_zero"} <= set(RULES)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("overfit", "'overfitting'"),
+        ("plateau", "'plateau_loss'"),
+        ("step_back", "'steps_back'"),
+        ("Dead_Layer", "'dead_layer'"),
+        ("", "'"),
+        ("saturated_weights_slope", "'saturated_weights'"),  # a threshold, not a rule
+    ],
+)
+def test_an_unknown_rule_is_refused_before_anything_is_read(
+    name: str, near: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = run_here(capsys, "diagnose", tmp_path / "nowhere", "--fail-on", "spike_loss", "--fail-on", name)
+    assert (ran.status, ran.stdout) == (2, "")
+    assert repr(name) in ran.stderr
+    assert near in ran.stderr
+
+
+def test_a_rule_that_fails_a_script_outranks_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(tmp_path, {"loss": with_spikes(decay(), (100, 20.0))})
+    (path,) = folder.iterdir()
+    path.write_bytes(path.read_bytes()[:-40] + b"\xff" * 9 + path.read_bytes()[-31:])
+    for rule, status in (("spike_loss", 4), ("plateau_loss", 3)):
+        assert run_here(capsys, "diagnose", folder, "--quiet", "--fail-on", rule).status == status
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_may_fail_a_script(rule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(tmp_path, {"loss": noisy(decay())})
+    assert run_here(capsys, "diagnose", folder, "--quiet", "--fail-on", rule).status == 0
+
+
+# Losses that have no level, or whose levels wander
+
+
+@pytest.mark.parametrize(
+    ("run", "tag", "expected"),
+    [
+        (".", "generator/loss", True),
+        ("gan/discriminator", "loss", True),
+        (".", "train/critic/loss", True),
+        (".", "policy/loss", True),
+        (".", "train/loss", False),
+        ("generation_3", "loss", False),
+        ("factor", "loss", False),
+        (".", "epoch_loss", False),
+    ],
+)
+def test_which_losses_compete(run: str, tag: str, expected: bool) -> None:
+    assert is_competing_loss(run, tag) is expected
+
+
+def test_the_level_of_a_competing_loss_is_not_judged_but_its_spikes_are(tmp_path: Path) -> None:
+    curve = with_spikes(np.linspace(0.7, 1.7, STEPS), (100, 20.0))
+    write(tmp_path / "gan", {"generator/loss": curve})
+    write(tmp_path / "plain", {"loss": curve})
+    findings = diagnose(tmp_path).findings.select("run", "rule").rows()
+    assert findings == [("gan", "spike_loss"), ("plain", "diverging_end"), ("plain", "spike_loss")]
+
+
+@pytest.mark.parametrize("first", [1.0, -1.0, 0.2])
+def test_a_loss_that_falls_through_zero_and_comes_back_is_diverging(first: float, tmp_path: Path) -> None:
+    """A log-likelihood: both signs are no reason to overlook that all that was learnt is lost."""
+    curve = np.interp(np.arange(STEPS), [0, 100, 150, 199], [first, first - 4, first + 1, first + 1])
+    folder = write(tmp_path, {"loss": curve + 0.1 * random().normal(size=STEPS)})
+    assert set(diagnose(folder).findings["problem"]) == {"diverging"}
+
+
+@pytest.mark.parametrize("level", [0.0, 0.05, -0.05])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_loss_around_zero_raises_no_finding(seed: int, level: float, tmp_path: Path) -> None:
+    assert rules(write(tmp_path, {"loss": level + random(seed + 50).normal(size=STEPS)})) == set()
+
+
+@pytest.mark.parametrize("noise", ["lognormal", "pareto", "student"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_spike_is_found_in_noise_only_if_the_noise_does_not_have_its_size(
+    noise: str, seed: int, tmp_path: Path
+) -> None:
+    rng = random(seed + 70)
+    factor = {
+        "lognormal": np.exp(0.5 * rng.normal(size=STEPS)),
+        "pareto": 1 + 0.3 * rng.pareto(2.5, STEPS),
+        "student": 1 + 0.2 * np.abs(rng.standard_t(3, STEPS)),
+    }[noise]
+    write(tmp_path / "noise", {"loss": decay() * factor})
+    write(tmp_path / "spike", {"loss": with_spikes(decay() * factor, (100, 1000.0))})
+    assert diagnose(tmp_path).findings.select("run", "rule").rows() == [("spike", "spike_loss")]

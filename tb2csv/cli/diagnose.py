@@ -106,8 +106,8 @@ def diagnose(
         status = exit_status(diagnosis.report, strict=strict)
         if diagnosis.judged.is_empty() and diagnosis.findings.is_empty():
             message = (
-                f"{logdir} has nothing to judge a network by: no gradients, weights, layer errors, outputs or loss; "
-                "say with --as which tags are what."
+                f"{logdir} has nothing to diagnose: no gradients, weights, layer errors, outputs or scalars; "
+                "assign tags to a family with --as."
             )
             raise LogdirError(message)
         from tb2csv.cli.diagnosis_table import judged_lines, print_findings
@@ -126,18 +126,18 @@ def diagnose(
 def _check_rules(names: list[str]) -> None:
     for name in names:
         if name not in RULES:
-            message = f"--fail-on {name}: there is no such rule; the nearest are {nearest([name], RULES)}."
+            message = f"Unknown rule {name!r} for --fail-on; the nearest are {nearest([name], RULES)}."
             raise OptionError(message)
 
 
 def _thresholds(given: list[str]) -> dict[str, float]:
-    """Return what ``--threshold`` asks for; names that no rule has are refused where rules are known."""
+    """Return the numbers of ``--threshold`` by name; ``diagnose`` refuses unknown names."""
     thresholds = {}
     for text in given:
         name, _, number = text.partition("=")
         try:
             thresholds[name] = float(number)
         except ValueError:
-            message = f"--threshold {text} is no NAME=NUMBER; give, say, {next(iter(THRESHOLDS))}=1."
+            message = f"--threshold {text} is not NAME=NUMBER; give, for example, {next(iter(THRESHOLDS))}=1."
             raise OptionError(message) from None
     return thresholds

@@ -1,4 +1,4 @@
-"""What ``tb2csv diagnose`` draws on a terminal, and what it says of what it could judge."""
+"""The table of findings that ``tb2csv diagnose`` draws on a terminal, and the list of what it judged."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from tb2csv.analysis.diagnosis.diagnose import Diagnosis
 
 _GAP: Final = 2
-#: A layer's name gets so much of the width at the most, unless the others leave more.
+#: The largest share of the width for the name of a layer.
 _NAME_SHARE: Final = 0.3
 _LEAST_NAME: Final = 12
-#: Runs of which it is told what could be judged.
+_NAME_HEADER: Final = "layer"
+#: The number of runs in the list of what was judged.
 _SHOWN: Final = 20
 
 
@@ -51,10 +52,10 @@ def findings_table(rows: list[dict[str, Any]], width: int) -> Table:
 
     names = [_name(row) for row in rows]
     texts = short_names(names, max(_LEAST_NAME, int(width * _NAME_SHARE)))
-    room = max(map(len, texts.values()), default=_LEAST_NAME)
+    room = max(map(len, [_NAME_HEADER, *texts.values()]))
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("  rule", no_wrap=True)
-    table.add_column("layer", no_wrap=True, max_width=room)
+    table.add_column(_NAME_HEADER, no_wrap=True, max_width=room)
     table.add_column("steps", no_wrap=True)
     table.add_column("at", no_wrap=True)
     table.add_column("what")
@@ -65,7 +66,7 @@ def findings_table(rows: list[dict[str, Any]], width: int) -> Table:
 
 
 def _name(row: dict[str, Any]) -> str:
-    """Return the layer and, where it is not clear of a tag, what of it was judged."""
+    """Return the layer and, if it is not a tag, the family that was judged."""
     name = printable(row["layer"])
     return name if row["family"] in {*SCALAR_FAMILIES, SCALARS} else f"{name} ({row['family']})"
 
@@ -76,7 +77,7 @@ def _steps(row: dict[str, Any]) -> str:
 
 
 def judged_lines(diagnosis: Diagnosis) -> Iterator[str]:
-    """Yield what could be judged of each run, for what is not recorded cannot be found."""
+    """Yield what was judged of each run: faults of anything else cannot be found."""
     by_run: dict[str, list[str]] = {}
     for row in diagnosis.judged.iter_rows(named=True):
         by_run.setdefault(row["run"], []).append(_judged(row))
@@ -84,7 +85,7 @@ def judged_lines(diagnosis: Diagnosis) -> Iterator[str]:
         if number == _SHOWN:
             yield f"… and {plural(len(by_run) - _SHOWN, 'other run')}"
             return
-        yield f"run {printable(run)!r} judged by {', '.join(parts)}"
+        yield f"run {printable(run)!r} was judged by {', '.join(parts)}"
 
 
 def _judged(row: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""From a log directory to what is wrong with the networks in it."""
+"""Diagnosis of the trainings in a log directory: read, apply every rule, and collect the findings."""
 
 from __future__ import annotations
 
@@ -51,25 +51,25 @@ def diagnose(
     workers: int | None = None,
     on_bytes: Callable[[int], None] = lambda _: None,
 ) -> Diagnosis:
-    """Say what is wrong with the networks whose training a log directory tells of.
+    """Find training problems in a log directory, layer by layer.
 
     Args:
         logdir: a folder, an event file or an fsspec URL.
         selection: which runs and tags to look at.
         families: ``FAMILY=GLOB`` for tags whose names do not say what they are; see docs/diagnose.md.
         thresholds: other numbers than those of THRESHOLDS, by their names.
-        steps: at how many recorded steps running something must be so; a NaN needs but one.
+        steps: how many consecutive recorded steps a fault must last; one NaN is enough.
         workers: runs to read at once.
-        on_bytes: is told of bytes as they are passed.
+        on_bytes: called with the number of bytes read since the last call.
 
     Raises:
         LogdirError: there is nothing to read.
         OptionError: a threshold or a family is not known, or ``steps`` is less than 1.
-        Tb2csvError: nothing of it is asked for.
+        Tb2csvError: no tag matches the selection.
     """
     known = thresholds_with(thresholds or {})
     if steps < 1:
-        message = f"A fault must be there at {steps} steps; give at least 1."
+        message = f"steps is {steps}; give at least 1."
         raise OptionError(message)
     found = logdir if isinstance(logdir, Logdir) else discover(logdir)
     observations = observe(found, TagFamilies(families), selection or Selection(), workers=workers, on_bytes=on_bytes)
@@ -82,10 +82,10 @@ def thresholds_with(given: Mapping[str, float]) -> dict[str, float]:
     """Return all thresholds by their names, those that are given among them; raises OptionError for what is none."""
     for name, number in given.items():
         if name not in THRESHOLDS:
-            message = f"There is no threshold {name!r}; the nearest are {nearest([name], THRESHOLDS)}."
+            message = f"Unknown threshold {name!r}; the nearest are {nearest([name], THRESHOLDS)}."
             raise OptionError(message)
         if math.isnan(number):
-            message = f"The threshold {name} is NaN, with which nothing can be compared; give a number."
+            message = f"The threshold {name} is NaN; give a number."
             raise OptionError(message)
     return {name: threshold.default for name, threshold in THRESHOLDS.items()} | dict(given)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -18,6 +19,15 @@ _TO_DEVIATION: Final = 1.4826
 _OF_A_MEDIAN: Final = 1.2533
 #: A level at the end is the median of this share of all values.
 _SHARE: Final = 0.1
+#: Levels are looked at so many times in the values of one.
+_OVERLAP: Final = 4
+#: Of fewer levels, a single jump of the loss is near to half or more.
+_LEAST_LEVELS: Final = 9
+#: The probability that one of the levels of a loss that stays is so far below the last one.
+_CHANCE: Final = 0.001
+_NORMAL: Final = NormalDist()
+#: This share of the lowest and of the highest values is not part of the range of a loss.
+_FEW: Final = 0.05
 #: Rows of a matrix that are sorted at a time, which bounds the memory.
 _ROWS: Final = 1 << 16
 
@@ -26,9 +36,9 @@ class LossLevels(NamedTuple):
     """The levels of one series.
 
     ``first`` is the median of as many values as a fault must last, ``early`` that of the first tenth, or of as many as
-    before if that is more, and ``last`` that of as many at the end. ``lowest`` is the lowest of these and of all other
-    tenths. ``first_noise`` is the standard error of ``first``, ``noise`` that of the others, by how much values differ
-    from the one before. ``rise`` is how far ``last`` is above ``lowest``, by the size of that; NaN if that is zero.
+    before if that is more, and ``last`` that of as many at the end. ``lowest`` is the lowest of these and of all
+    ``levels`` tenths. ``first_noise``, ``lowest_noise`` and ``noise`` are the standard errors of ``first``, ``lowest``
+    and the others. ``first_size`` and ``lowest_size`` are what a change of these levels is measured by.
     """
 
     series: ScalarSeries
@@ -41,7 +51,30 @@ class LossLevels(NamedTuple):
     lowest: float
     first_noise: float
     noise: float
-    rise: float
+    lowest_noise: float
+    levels: int
+    lowest_size: float
+    first_size: float
+
+    @property
+    def rise(self) -> float:
+        """How far the end is above the lowest level, by the size of that; NaN if that is zero."""
+        return (self.last - self.lowest) / self.lowest_size if self.lowest_size else math.nan
+
+    @property
+    def rise_of_all(self) -> float:
+        """How far the end is above the beginning, by the size of that; NaN if that is zero."""
+        return (self.last - self.first) / self.first_size if self.first_size else math.nan
+
+    @property
+    def is_clearly_above_lowest(self) -> bool:
+        """Whether the end is above the lowest level by more than what is likely for so many levels by chance."""
+        return is_clear(self.last - self.lowest, self.levels, self.noise, self.lowest_noise)
+
+    @property
+    def is_clearly_above_first(self) -> bool:
+        """Whether the end is above the beginning by more than what is likely by chance."""
+        return is_clear(self.last - self.first, 1, self.noise, self.first_noise)
 
 
 def loss_levels(series: ScalarSeries, steps: int) -> LossLevels | None:
@@ -55,9 +88,12 @@ def loss_levels(series: ScalarSeries, steps: int) -> LossLevels | None:
     begins = min(steps, points - steps)
     whole = points // window * window
     first, early, last = (median(part) for part in (value[:begins], value[:window], value[-window:]))
-    tenths = np.median(value[:whole].reshape(-1, window), axis=1)
+    tenths = _medians(value[:whole].reshape(-1, window))
     lowest = min(first, last, float(tenths.min()))
-    deviation = median(np.abs(np.diff(value))) * _TO_DEVIATION / 2**0.5
+    own, wandering = _own_error(value, window), _wandering(value, window)
+    noise = max(own, wandering)
+    # The beginning has fewer values, and it wanders as the other levels do.
+    first_noise = max(math.sqrt(window / begins) * own, wandering)
     return LossLevels(
         series,
         int(step.min()),
@@ -67,10 +103,21 @@ def loss_levels(series: ScalarSeries, steps: int) -> LossLevels | None:
         early,
         last,
         lowest,
-        deviation * _OF_A_MEDIAN / begins**0.5,
-        deviation * _OF_A_MEDIAN / window**0.5,
-        (last - lowest) / abs(lowest) if lowest else math.nan,
+        first_noise,
+        noise,
+        first_noise if lowest == first else noise,
+        tenths.size,
+        level_size(lowest, value),
+        level_size(first, value),
     )
+
+
+def level_size(level: float, value: npt.NDArray[np.float64]) -> float:
+    """Return by what a change of a level is measured: its size, or half of the range of a loss that has both signs."""
+    if value.min() >= 0 or value.max() <= 0:
+        return abs(level)
+    low, high = quantile(value, _FEW), quantile(value, 1 - _FEW)
+    return max(abs(level), (high - low) / 2) if low < 0 < high else abs(level)
 
 
 def level_window(points: int, steps: int) -> int:
@@ -79,41 +126,78 @@ def level_window(points: int, steps: int) -> int:
 
 
 def level_error(value: npt.NDArray[np.float64], window: int) -> float:
-    """Return the standard error of a median of ``window`` values, whatever the trend of the values is."""
+    """Return the standard error of a median of ``window`` values, whatever the trend of the values is.
+
+    It is the one that independent errors of the values give, or the one that the levels show themselves if that is
+    more: values that are like those before them make levels that wander.
+    """
+    return max(_own_error(value, window), _wandering(value, window))
+
+
+def _own_error(value: npt.NDArray[np.float64], window: int) -> float:
+    """Return the standard error of a median of independent values; a steady trend is not an error."""
     jumps = np.diff(value)
     deviation = median(np.abs(jumps - median(jumps))) * _TO_DEVIATION / 2**0.5
     return deviation * _OF_A_MEDIAN / math.sqrt(window)
 
 
+def _wandering(value: npt.NDArray[np.float64], window: int) -> float:
+    """Return the standard deviation of levels, by how far each is from the middle between those beside it.
+
+    Twice that distance has six times the variance of one level, if levels are independent; it is zero on a trend.
+    """
+    if value.size < _LEAST_LEVELS * window:
+        return 0.0
+    stride = max(1, window // _OVERLAP)
+    levels = _medians(np.lib.stride_tricks.sliding_window_view(value, window)[::stride])
+    beside = window // stride
+    bends = levels[2 * beside :] - 2 * levels[beside:-beside] + levels[: -2 * beside]
+    return median(np.abs(bends)) * _TO_DEVIATION / 6**0.5
+
+
+def is_clear(rise: float, levels: int, *errors: float) -> bool:
+    """Return whether a rise from the lowest of so many levels is more than chance makes of their standard errors."""
+    return rise > 0 and rise > _NORMAL.inv_cdf(1 - _CHANCE / levels) * math.hypot(*errors)
+
+
 def median(value: npt.NDArray[np.float64]) -> float:
-    """Return the median of numbers, of which there is at least one."""
-    return float(np.median(value))
+    """Return the median of finite numbers, of which there is at least one."""
+    return float(_medians(value))
+
+
+def _medians(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the median along the last axis, in a tenth of the time that numpy's takes for few numbers."""
+    ranks = (rows.shape[-1] - 1) // 2, rows.shape[-1] // 2
+    parted = np.partition(rows, ranks)
+    middle: npt.NDArray[np.float64] = parted[..., ranks[0]] / 2 + parted[..., ranks[1]] / 2
+    return middle
+
+
+def quantile(value: npt.NDArray[np.float64], share: float) -> float:
+    """Return the number that this share of finite numbers is not above: the one at the nearest rank."""
+    rank = round(share * (value.size - 1))
+    return float(np.partition(value, rank)[rank])
 
 
 def window_levels(
-    value: npt.NDArray[np.float64], places: npt.NDArray[np.int64], window: int, quantile: float = 0.5
+    value: npt.NDArray[np.float64], places: npt.NDArray[np.int64], window: int
 ) -> npt.NDArray[np.float64]:
-    """Return a quantile of the ``window`` numbers that follow each place, or of as many as there are.
+    """Return the median of the ``window`` numbers that follow each place, or of as many as there are.
 
-    The median is that of an even count as well; another quantile is the number at its rank. A negative place is before
-    the first number; where there is no number at all, the result is NaN.
+    A negative place is before the first number. If there is no number at all, the result is NaN.
     """
     if not places.size:
         return np.empty(0)
     padded = np.concatenate([np.full(window, np.nan), value, np.full(window, np.nan)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, window)
-    parts = [
-        _row_quantile(windows[places[start : start + _ROWS] + window], quantile)
-        for start in range(0, places.size, _ROWS)
-    ]
+    parts = [_known_medians(windows[places[start : start + _ROWS] + window]) for start in range(0, places.size, _ROWS)]
     return np.concatenate(parts)
 
 
-def _row_quantile(rows: npt.NDArray[np.float64], quantile: float) -> npt.NDArray[np.float64]:
+def _known_medians(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the median of each row without its NaN."""
     ordered = np.sort(rows, axis=1)  # NaN last
-    highest = (~np.isnan(rows)).sum(axis=1) - 1
+    highest = np.maximum((~np.isnan(rows)).sum(axis=1) - 1, 0)
     row = np.arange(len(rows))
-    rank = np.maximum(highest, 0) * quantile
-    lower, upper = (np.floor(rank), np.ceil(rank)) if quantile == 0.5 else (np.floor(rank),) * 2
-    found: npt.NDArray[np.float64] = ordered[row, lower.astype(np.int64)] / 2 + ordered[row, upper.astype(np.int64)] / 2
-    return found
+    middle: npt.NDArray[np.float64] = ordered[row, highest // 2] / 2 + ordered[row, (highest + 1) // 2] / 2
+    return middle

@@ -15,6 +15,7 @@ from tb2csv.analysis.diagnosis.tag_families import (
     STATES,
     WEIGHTS,
     is_bias,
+    is_competing_loss,
     is_kernel,
     is_key_bias,
 )
@@ -176,8 +177,9 @@ class Network:
 
     @cached_property
     def loss_levels(self) -> list[LossLevels]:
-        """The levels of the losses that have more values than a fault must last."""
-        return [levels for series in self.losses if (levels := loss_levels(series, self.steps))]
+        """The levels of the losses that have more values than a fault must last, and that are meant to fall."""
+        falling = (series for series in self.losses if not is_competing_loss(series.run, series.tag))
+        return [levels for series in falling if (levels := loss_levels(series, self.steps))]
 
     @cached_property
     def relative_gradients(self) -> pl.DataFrame:

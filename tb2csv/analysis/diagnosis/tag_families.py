@@ -80,6 +80,10 @@ _LOSS_WORDS: Final = frozenset(
     ("loss", "cost", "train", "training", "epoch", "batch", "step", "total", "mean", "average", "avg", "running")
 )
 _EVALUATION_WORDS: Final = frozenset(("val", "valid", "validation", "eval", "evaluation", "test", "dev"))
+#: Networks that do not minimize one loss: they compete, or follow returns or targets that they change themselves.
+_COMPETING_WORDS: Final = frozenset(
+    ("generator", "discriminator", "gen", "disc", "adversary", "adversarial", "critic", "actor", "policy")
+)
 _WORD: Final = re.compile(r"[a-z]+")
 _NAME_PART: Final = re.compile(r"[a-z0-9]+")
 #: A learning rate; but not its factor, nor another number of the optimizer in a tag such as ``lr-SGD-momentum``.
@@ -114,7 +118,9 @@ class TagFamilies:
         for text in given:
             family, is_given, pattern = text.partition("=")
             if not is_given or family not in FAMILIES or not pattern:
-                message = f"{text!r} says of no tag what it is; give FAMILY=GLOB with one of {', '.join(FAMILIES)}."
+                message = (
+                    f"{text!r} does not assign tags to a family; give FAMILY=GLOB with one of {', '.join(FAMILIES)}."
+                )
                 raise OptionError(message)
             self._given.append((family, pattern))
 
@@ -150,6 +156,14 @@ def is_training_loss(run: str, tag: str) -> bool:
 def is_validation_loss(run: str, tag: str) -> bool:
     """Return whether a scalar is the loss of a validation or a test: not one of several terms."""
     return bool(_evaluation_words(run, tag)) and _is_loss_tag(tag, _EVALUATION_WORDS)
+
+
+def is_competing_loss(run: str, tag: str) -> bool:
+    """Return whether a loss is that of a generator, a discriminator, an actor or a critic, by its run or tag.
+
+    Such a loss rises when the other network learns, so that its level says nothing of the training.
+    """
+    return bool(set(_WORD.findall(f"{run}/{tag}".lower())) & _COMPETING_WORDS)
 
 
 def is_learning_rate(tag: str) -> bool:

@@ -40,15 +40,15 @@ def _find_units(network: Network, thresholds: Mapping[str, float]) -> pl.DataFra
 
 DEAD_LAYER: Final = Rule(
     "dead",
-    {"dead_layer": Threshold(0.999, "share of zeros in a layer's gradients, errors or outputs, at the least")},
+    {"dead_layer": Threshold(0.999, "share of zeros in a layer's gradients, errors or outputs (minimum)")},
     _find_layers,
-    "{value:.1%} zeros",
+    "{value:.1%} of the numbers are exactly zero",
     (GRADIENTS, LAYER_ERRORS, ACTIVATIONS),
 )
 
 DEAD_UNITS: Final = Rule(
     "dead",
-    {"dead_units": Threshold(0.9, "share of zeros in the gradient of a layer's bias, at the least")},
+    {"dead_units": Threshold(0.9, "share of zeros in the gradient of a layer's bias (minimum)")},
     _find_units,
     "{value:.1%} of the units get no gradient",
     (GRADIENTS,),

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 #: A loss that is still so far below its beginning has kept some of what was learnt.
 _KEPT: Final = 0.9
-#: The lowest of several levels is low by chance, too: by less than so many of their standard errors.
-_NOISE: Final = 4
 
 
 def _find_at_end(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
@@ -31,27 +29,20 @@ def _find_at_end(network: Network, thresholds: Mapping[str, float]) -> pl.DataFr
 
 def _is_lost(levels: LossLevels, least: float) -> bool:
     is_above = levels.last >= levels.first - (1 - _KEPT) * abs(levels.first)
-    return is_above and levels.last - levels.lowest > _NOISE * levels.noise and 1 + levels.rise >= least
+    return is_above and levels.is_clearly_above_lowest and 1 + levels.rise >= least
 
 
 def _find_rise(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
     return found_frame(
-        _of(levels, rise_of(levels))
+        _of(levels, levels.rise_of_all)
         for levels in network.loss_levels
         if has_risen(levels, thresholds["diverging_rise"]) and not _is_lost(levels, thresholds["diverging_end"])
     )
 
 
-def rise_of(levels: LossLevels) -> float:
-    """Return how far a loss ends above its beginning, by the size of that, which is not zero."""
-    return (levels.last - levels.first) / abs(levels.first)
-
-
 def has_risen(levels: LossLevels, least: float) -> bool:
     """Return whether a loss ends above its beginning by such a share at least, and by more than its noise explains."""
-    if levels.first == 0:
-        return False
-    return rise_of(levels) >= max(least, _NOISE * levels.first_noise / abs(levels.first))
+    return levels.is_clearly_above_first and levels.rise_of_all >= least
 
 
 def _of(levels: LossLevels, value: float) -> Found:
@@ -92,7 +83,7 @@ def _growth(series: ScalarSeries, least: float, steps: int) -> Found | None:
 
 DIVERGING_END: Final = Rule(
     "diverging",
-    {"diverging_end": Threshold(2, "level of the loss at the end by its lowest, at the least")},
+    {"diverging_end": Threshold(2, "level of the loss at the end by its lowest (minimum)")},
     _find_at_end,
     "the loss ends at {value:.3g} times its lowest level",
     (LOSS,),
@@ -100,7 +91,7 @@ DIVERGING_END: Final = Rule(
 
 DIVERGING_RISE: Final = Rule(
     "diverging",
-    {"diverging_rise": Threshold(0.1, "share by which the loss ends above its beginning, at the least")},
+    {"diverging_rise": Threshold(0.1, "share by which the loss ends above its beginning (minimum)")},
     _find_rise,
     "the loss ends {value:.1%} above its beginning",
     (LOSS,),
@@ -108,7 +99,7 @@ DIVERGING_RISE: Final = Rule(
 
 DIVERGING_GROWTH: Final = Rule(
     "diverging",
-    {"diverging_growth": Threshold(100, "loss by its highest level before, at the least")},
+    {"diverging_growth": Threshold(100, "loss by its highest level before (minimum)")},
     _find_growth,
     "the loss is {value:.2g} times its highest level before",
     (LOSS,),

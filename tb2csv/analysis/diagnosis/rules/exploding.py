@@ -54,32 +54,32 @@ def _find_by_level(network: Network, thresholds: Mapping[str, float]) -> pl.Data
     return network.with_message(found, _OF_THE_WEIGHTS, _BY_ITSELF)
 
 
-_OF_THE_WEIGHTS: Final = "{value:.2g} times the weights"
-_BY_ITSELF: Final = "{value:.2g}, without weights to compare it with"
+_OF_THE_WEIGHTS: Final = "the gradient is {value:.2g} times the weights"
+_BY_ITSELF: Final = "the size of the gradient is {value:.2g}; the weights are not recorded"
 
 EXPLODING_DEPTH: Final = Rule(
     "exploding",
     {
         "exploding_depth": Threshold(
-            1e4, "size of a layer's gradient, or error, by the median of the layers of the rear half, at the least"
+            1e4, "size of a layer's gradient, or error, by the median of the layers of the rear half (minimum)"
         )
     },
     _find_by_depth,
-    "{value:.2g} times those nearer to the output",
+    "{value:.2g} times the sizes nearer to the output",
     (GRADIENTS, LAYER_ERRORS),
 )
 
 EXPLODING_GROWTH: Final = Rule(
     "exploding",
-    {"exploding_growth": Threshold(100, "size by the highest level before it, at the least")},
+    {"exploding_growth": Threshold(100, "size by the highest level before it (minimum)")},
     _find_by_growth,
-    "{value:.2g} times the highest level before",
+    "grows to {value:.2g} times its highest level before",
     (GRADIENTS, WEIGHTS, LAYER_ERRORS, ACTIVATIONS),
 )
 
 EXPLODING_LEVEL: Final = Rule(
     "exploding",
-    {"exploding_level": Threshold(1e4, "size of a layer's gradient by that of its weights, at the least")},
+    {"exploding_level": Threshold(1e4, "size of a layer's gradient by that of its weights (minimum)")},
     _find_by_level,
     _OF_THE_WEIGHTS,
     (GRADIENTS,),

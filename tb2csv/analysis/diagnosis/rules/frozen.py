@@ -48,8 +48,8 @@ def _find(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
 
 FROZEN_LAYER: Final = Rule(
     "note",
-    {"frozen_layer": Threshold(0, "change of the weights of a layer that alone has no gradient, at the most")},
+    {"frozen_layer": Threshold(0, "change of the weights of a layer that alone has no gradient (maximum)")},
     _find,
-    "no gradient is recorded of this layer alone, and its weights never moved: frozen, or cut off from the loss",
+    "the only layer without a recorded gradient, and its weights never change: frozen, or cut off from the loss",
     (WEIGHTS,),
 )

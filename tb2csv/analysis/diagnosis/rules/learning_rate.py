@@ -39,8 +39,8 @@ def _zeros(series: ScalarSeries, most: float, steps: int) -> Found | None:
 
 LEARNING_RATE_ZERO: Final = Rule(
     "learning rate",
-    {"learning_rate_zero": Threshold(0, "learning rate after the first step, at the most")},
+    {"learning_rate_zero": Threshold(0, "learning rate after the first step (maximum)")},
     _find,
-    "the learning rate is {value:.2g}: nothing is learnt",
+    "the learning rate is {value:.2g}: nothing is learned",
     (LEARNING_RATE,),
 )

@@ -57,8 +57,8 @@ def _found(series: ScalarSeries) -> Found | None:
 
 NOT_FINITE: Final = Rule(
     "not finite",
-    {"not_finite": Threshold(1, "numbers of a step that are NaN or infinite, at the least")},
+    {"not_finite": Threshold(1, "numbers of a step that are NaN or infinite (minimum)")},
     _find,
-    "NaN or infinity: {value:.0f} at a step",
+    "NaN or infinity: up to {value:.0f} per step",
     (*FAMILIES, STATES, SCALARS),
 )

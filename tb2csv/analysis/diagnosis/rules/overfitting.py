@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tb2csv.analysis.diagnosis.loss_levels import level_error, level_window, median
+from tb2csv.analysis.diagnosis.loss_levels import is_clear, level_error, level_size, level_window, median
 from tb2csv.analysis.diagnosis.network import LEARNT
 from tb2csv.analysis.diagnosis.rules.rule import Found, Rule, Threshold, found_frame
 from tb2csv.analysis.diagnosis.tag_families import VALIDATION_LOSS, data_name
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 #: Fewer values of a validation do not show a trend.
 _LEAST_POINTS: Final = 5
-#: A level is above another if it is so by more than this number of standard errors.
-_NOISE: Final = 4
 #: The training loss falls if it does by such a share of its level.
 _LEAST_FALL: Final = 0.05
 #: Steps of two series are counted alike unless one ends at more than so many times the step of the other.
@@ -55,10 +53,10 @@ def _onset(series: ScalarSeries, least: float, steps: int) -> Found | None:
     levels = np.median(np.lib.stride_tricks.sliding_window_view(value, window)[::stride], axis=1)
     place = int(levels.argmin())
     lowest, last = float(levels[place]), median(value[-window:])
-    size = abs(lowest) or abs(float(levels[0]))
-    rise = last - lowest
-    is_clear = rise > _NOISE * level_error(value, window) and rise >= LEARNT * abs(float(levels[0]))
-    if not is_clear or rise < least * size:
+    size = level_size(lowest, value) or abs(float(levels[0]))
+    rise, error = last - lowest, level_error(value, window)
+    is_visible = rise >= LEARNT * abs(float(levels[0]))
+    if not is_visible or not is_clear(rise, value.size // window, error, error) or rise < least * size:
         return None
     onset = place * stride + window // 2
     names = series.run, series.family, series.tag
@@ -77,7 +75,8 @@ def _falls(training: ScalarSeries, validation: ScalarSeries, onset: int, steps: 
     begin = int(np.abs(step - onset).argmin()) - window // 2
     begin = min(max(begin, 0), value.size - window)
     then, now = median(value[begin : begin + window]), median(value[-window:])
-    return then - now > max(_LEAST_FALL * abs(then), _NOISE * level_error(value, window))
+    error = level_error(value, window)
+    return then - now > _LEAST_FALL * abs(then) and is_clear(then - now, 1, error, error)
 
 
 def _nearest(trainings: Sequence[ScalarSeries], validation: ScalarSeries) -> ScalarSeries:
@@ -92,7 +91,7 @@ def _step_distance(one: ScalarSeries, other: ScalarSeries) -> float:
 
 OVERFITTING: Final = Rule(
     "overfitting",
-    {"overfitting": Threshold(0.1, "share by which a validation loss ends above its lowest level, at the least")},
+    {"overfitting": Threshold(0.1, "share by which a validation loss ends above its lowest level (minimum)")},
     _find,
     "the validation loss ends {value:.0%} above its lowest level, while the training loss falls",
     (VALIDATION_LOSS,),

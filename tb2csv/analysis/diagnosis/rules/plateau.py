@@ -30,6 +30,8 @@ def _find_by_loss(network: Network, thresholds: Mapping[str, float]) -> pl.DataF
         if levels.points < _LEAST_POINTS or not levels.first or has_risen(levels, thresholds["diverging_rise"]):
             continue
         size = abs(levels.first)
+        if levels.first_size > size:
+            continue  # around zero, no share of a loss is small
         fall, early_fall = (levels.first - levels.last) / size, (levels.early - levels.last) / size
         # Of few values the noise may be large, of a tenth it is small; but a fast fall is over within a tenth.
         stays = fall <= thresholds["plateau_loss"] + min(levels.first_noise / size, _MOST_NOISE)
@@ -73,7 +75,7 @@ def _find_by_weights(network: Network, thresholds: Mapping[str, float]) -> pl.Da
 
 PLATEAU_LOSS: Final = Rule(
     "plateau",
-    {"plateau_loss": Threshold(0.02, "share by which the loss fell from its first to its last values, at the most")},
+    {"plateau_loss": Threshold(0.02, "share by which the loss fell from its first to its last values (maximum)")},
     _find_by_loss,
     _FELL,
     (LOSS,),
@@ -81,8 +83,8 @@ PLATEAU_LOSS: Final = Rule(
 
 PLATEAU_WEIGHTS: Final = Rule(
     "plateau",
-    {"plateau_weights": Threshold(0, "change of a weight that has a gradient, by its size, at the most")},
+    {"plateau_weights": Threshold(0, "change of a weight that has a gradient, by its size (maximum)")},
     _find_by_weights,
-    "the weights never moved, though they have gradients",
+    "the weights never change, although they have gradients",
     (WEIGHTS,),
 )

@@ -131,31 +131,27 @@ def _find_by_weights(network: Network, thresholds: Mapping[str, float]) -> pl.Da
 
 SATURATED_OUTPUTS: Final = Rule(
     "saturated",
-    {
-        "saturated_outputs": Threshold(
-            0.8, "share of a layer's outputs near the bounds of tanh or sigmoid, at the least"
-        )
-    },
+    {"saturated_outputs": Threshold(0.8, "share of a layer's outputs near the bounds of tanh or sigmoid (minimum)")},
     _find_by_outputs,
-    "{value:.1%} of the outputs near their bounds",
+    "{value:.1%} of the outputs are near the bounds of the activation",
     (ACTIVATIONS,),
 )
 
 SATURATED_SLOPE: Final = Rule(
     "saturated",
-    {"saturated_slope": Threshold(0.02, "slope of a layer's activation, as its gradients tell it, at the most")},
+    {"saturated_slope": Threshold(0.02, "slope of a layer's activation, as its gradients show it (maximum)")},
     _find_by_slope,
-    "slope {value:.2g}: the activation lets little through",
+    "the slope of the activation is {value:.2g}: little of the gradient passes",
     (GRADIENTS,),
 )
 
 SATURATED_WEIGHTS: Final = Rule(
     "saturated",
     {
-        "saturated_weights": Threshold(5, "sum that a unit makes of inputs of size 1, by its weights, at the least"),
-        "saturated_weights_slope": Threshold(0.3, "slope of the activation there, at the most"),
+        "saturated_weights": Threshold(5, "sum that a unit makes of inputs of size 1, by its weights (minimum)"),
+        "saturated_weights_slope": Threshold(0.3, "slope of the activation there (maximum)"),
     },
     _find_by_weights,
-    "inputs of size 1 sum up to {value:.2g}, where the activation is flat",
+    "inputs of size 1 sum to {value:.2g}, where the activation is flat",
     (GRADIENTS,),
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tb2csv.analysis.diagnosis.loss_levels import median, window_levels
+from tb2csv.analysis.diagnosis.loss_levels import median, quantile, window_levels
 from tb2csv.analysis.diagnosis.network import LEARNT
 from tb2csv.analysis.diagnosis.rules.rule import Found, Rule, Threshold, found_frame
 from tb2csv.analysis.diagnosis.tag_families import LOSS
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 #: The level beside a value is the median of so many values: what lasts for half of them is a level of its own.
 _BESIDE: Final = 12
-#: Noise is measured in so many values around one, and in all.
-_AROUND: Final = 51
+#: Of values of a spike that are so near to each other, only the highest counts.
+_APART: Final = 6
+#: The tail of the noise is this share of all values, or so many if that is more.
+_TAIL: Final = 0.12
+_LEAST_TAIL: Final = 12
 #: This share of all values is no higher above the level than the noise is.
 _NOISE_SHARE: Final = 0.9
-#: How many deviations a spike is above the highest of as many normal numbers. The noise is about one deviation, for it
-#: is that above the higher one of two levels.
-_MARGIN: Final = 1.5
+#: The probability that the noise alone makes a gap between its highest values that is taken for one below a spike.
+_CHANCE: Final = 0.0005
 
 
 def _find(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
@@ -43,7 +45,7 @@ def _spikes(series: ScalarSeries, least: float, steps: int) -> Found | None:
     if value.size < steps + 2:
         return None
     # A loss near zero is measured by its noise, for its level is not a size.
-    noise = float(np.quantile(np.abs(np.diff(value)), _NOISE_SHARE)) / math.sqrt(2)
+    noise = quantile(np.abs(np.diff(value)), _NOISE_SHARE) / math.sqrt(2)
     places = _candidates(value, least, noise)
     places = places[(places >= steps) & (places < value.size - 1)]
     # After the loss has fallen to a hundredth, what is below that is the noise of a training that is done.
@@ -51,17 +53,43 @@ def _spikes(series: ScalarSeries, least: float, steps: int) -> Found | None:
     places = places[_above(value, places, noise, visible) >= least - 1]
     if not places.size:
         return None
-    # Single samples and rewards have losses whose logarithms are normal, so that some are many times the level. A spike
-    # is higher than the highest of so many normal numbers.
     growth = np.log1p(_above(value, np.arange(value.size), noise))
-    local = window_levels(growth, places - _AROUND // 2, _AROUND, _NOISE_SHARE)
-    usual = np.maximum(local, float(np.quantile(growth, _NOISE_SHARE)))
-    highest = math.sqrt(2 * math.log(value.size)) + _MARGIN
-    hit = places[growth[places] > highest * usual]
+    # A spike of several values is one: its other values say nothing of the noise.
+    counted = np.ones(value.size, np.bool_)
+    counted[places[~_is_highest(growth, places)]] = False
+    hit = places[growth[places] > _highest_of_noise(growth[counted])]
     if not hit.size:
         return None
     names, span = (series.run, series.family, series.tag), (int(step[hit].min()), int(step[hit].max()))
     return Found(*names, *span, hit.size, value.size, float(np.exp(growth[hit].max())))
+
+
+def _highest_of_noise(growth: npt.NDArray[np.float64]) -> float:
+    """Return the highest number that the noise may have made; infinity if it may have made all.
+
+    The heaviest tails of noise are those of powers, and their logarithms have exponential tails. In these, the gaps
+    between the numbers in their order, each times its place from above, are independent and have one exponential
+    distribution (Rényi). So the ratio of one to the mean of those below it has a known distribution, however heavy the
+    tail is: nothing needs to be known of the noise but what it shows itself.
+    """
+    above = np.sort(growth)[::-1]
+    tail = above[: max(_LEAST_TAIL, int(_TAIL * growth.size)) + 1]
+    gaps = np.arange(1, tail.size) * -np.diff(tail)
+    below = np.append(np.cumsum(gaps[::-1])[::-1][1:], 0.0)
+    freedom = np.arange(gaps.size - 1, -1, -1)
+    tested = np.arange(gaps.size) < max(1, gaps.size // 3)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chance = np.power(1 + gaps / below, -freedom)
+    is_gap = tested & (gaps > 0) & (chance <= _CHANCE * 0.5 ** np.arange(1, gaps.size + 1))
+    return float(tail[np.flatnonzero(is_gap)[-1] + 1]) if is_gap.any() else math.inf
+
+
+def _is_highest(growth: npt.NDArray[np.float64], places: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return at which places a value is not lower than any that is near."""
+    padded = np.pad(growth, _APART, constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * _APART + 1)
+    highest: npt.NDArray[np.bool_] = windows[places].max(axis=1) == growth[places]
+    return highest
 
 
 def _above(
@@ -88,8 +116,8 @@ def _candidates(value: npt.NDArray[np.float64], least: float, noise: float) -> n
 
 SPIKE_LOSS: Final = Rule(
     "spike",
-    {"spike_loss": Threshold(5, "loss by its level in the values beside it, at the least")},
+    {"spike_loss": Threshold(5, "loss by its level in the values beside it (minimum)")},
     _find,
-    "the loss jumps to {value:.3g} times the level beside it, and comes back",
+    "the loss jumps to {value:.3g} times the level around it, and comes back",
     (LOSS,),
 )

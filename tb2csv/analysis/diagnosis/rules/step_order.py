@@ -46,16 +46,16 @@ def _of_runs(
 
 STEPS_BACK: Final = Rule(
     "steps",
-    {"steps_back": Threshold(1, "times that the step of a scalar goes back, at the least")},
+    {"steps_back": Threshold(1, "times that the step of a scalar goes back (minimum)")},
     _find_back,
-    "steps go back, as after a restart: {value:.0f} time(s)",
+    "steps go back {value:.0f} time(s), as after a restart",
     (*SCALAR_FAMILIES, SCALARS),
 )
 
 STEPS_REPEATED: Final = Rule(
     "steps",
-    {"steps_repeated": Threshold(3, "values of a loss or learning rate at the step of the value before, at the least")},
+    {"steps_repeated": Threshold(3, "values of a loss or learning rate at the step of the value before (minimum)")},
     _find_repeated,
-    "steps are repeated: {value:.0f} values have the step of the value before",
+    "{value:.0f} values repeat the step of the value before",
     SCALAR_FAMILIES,
 )

@@ -49,24 +49,24 @@ def _find_by_level(network: Network, thresholds: Mapping[str, float]) -> pl.Data
     return network.with_message(found, _OF_THE_WEIGHTS, _BY_ITSELF)
 
 
-_OF_THE_WEIGHTS: Final = "{value:.2g} of the weights: too small to move them"
-_BY_ITSELF: Final = "{value:.2g}: too small to move weights, which are not recorded"
+_OF_THE_WEIGHTS: Final = "the gradient is {value:.2g} of the weights: too small to move them"
+_BY_ITSELF: Final = "the size of the gradient is {value:.2g}: too small to move weights; they are not recorded"
 
 VANISHING_DEPTH: Final = Rule(
     "vanishing",
     {
         "vanishing_depth": Threshold(
-            1e-3, "size of a layer's gradient, or error, by that of the largest after it, at the most"
+            1e-3, "size of a layer's gradient, or error, by that of the largest after it (maximum)"
         )
     },
     _find_by_depth,
-    "{value:.2g} of the largest between it and the output",
+    "{value:.2g} of the largest size after it",
     (GRADIENTS, LAYER_ERRORS),
 )
 
 VANISHING_LEVEL: Final = Rule(
     "vanishing",
-    {"vanishing_level": Threshold(1e-8, "size of a layer's gradient by that of its weights, at the most")},
+    {"vanishing_level": Threshold(1e-8, "size of a layer's gradient by that of its weights (maximum)")},
     _find_by_level,
     _OF_THE_WEIGHTS,
     (GRADIENTS,),
