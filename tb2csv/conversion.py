@@ -20,12 +20,13 @@ from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.messages import advice
 from tb2csv.parallel import map_runs
 from tb2csv.report import Report, RunReport
+from tb2csv.runs.filtered_run import FilteredRun
 from tb2csv.runs.hparams_table import HparamsValue, trials
 from tb2csv.runs.merged_runs import ORIGINAL_RUN, MergedRun, families, with_parents
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scalar_statistics import read_metrics
-from tb2csv.runs.scanned_run import RowReader
+from tb2csv.runs.series_registry import SeriesRegistry
 from tb2csv.runs.subruns import find_subruns, notes_on
 from tb2csv.runs.trial_metrics import LogScalars
 from tb2csv.selection import Selection
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tb2csv.errors import Damage
-    from tb2csv.runs.time_series import TimeSeries
+    from tb2csv.runs.series_reader import SeriesReader
     from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
+    from tb2csv.time_series import Series
 
 
 class _ConvertedRun(NamedTuple):
@@ -51,7 +53,7 @@ class _ConvertedRun(NamedTuple):
     members: list[HeldTable]
     #: The values of hyperparameters, each with the run that it was written to.
     hparams: list[HparamsValue]
-    series: list[TimeSeries]
+    series: list[Series]
     #: Whether any of the series was asked for.
     is_asked_for: bool
 
@@ -128,17 +130,18 @@ def convert(
         shape, folder, runs, list(merged), series_by_run, is_merged=merge_subruns, chunk_size=chunk_size
     )
 
-    def reader_of(run: Run, passed: Callable[[int], None]) -> RunReader | RowReader:
-        subrun = subruns.get(run.name)
-        if rows.is_everything:
-            return RunReader(
-                run, selection=selection, options=options, subrun=subrun, chunk_size=chunk_size, on_bytes=passed
-            )
-        return RowReader(run, rows, passed, selection=selection, options=options, subrun=subrun, chunk_size=chunk_size)
-
     def convert_run(name: str, passed: Callable[[int], None]) -> _ConvertedRun:
-        readers = [reader_of(run, passed) for run in merged[name]]
-        return conversion.convert_run(MergedRun(name, readers) if merge_subruns else readers[0])
+        registry = SeriesRegistry()
+        reader_of = functools.partial(
+            RunReader if rows.is_everything else functools.partial(FilteredRun, rows=rows),
+            selection=selection,
+            options=options,
+            registry=registry,
+            chunk_size=chunk_size,
+            on_bytes=passed,
+        )
+        readers = [reader_of(run, subrun=subruns.get(run.name)) for run in merged[name]]
+        return conversion.convert_run(MergedRun(name, readers, registry) if merge_subruns else readers[0])
 
     with folder:
         try:
@@ -187,14 +190,14 @@ def check_apart(logdir: Logdir, out: Path) -> None:
         raise OutputError(message)
 
 
-def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, list[TimeSeries]]:
+def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, list[Series]]:
     """Scan runs for their series, which show the runs that belong to others."""
 
-    def series_of(run: Run, passed: Callable[[int], None]) -> list[TimeSeries]:
+    def series_of(run: Run, passed: Callable[[int], None]) -> list[Series]:
         # The bytes are passed once more.
         reader = RunReader(run, chunk_size=chunk_size, on_bytes=lambda _: passed(0))
         reader.count()
-        return [account.series for account in reader.series]
+        return [stats.series for stats in reader.stats.series]
 
     series = map_runs(series_of, runs, workers=workers)
     return {run.name: each for run, each in zip(runs, series, strict=True)}
@@ -209,7 +212,7 @@ class _Conversion:
         folder: OutputFolder,
         runs: list[Run],
         names: list[str],
-        original_series: dict[str, list[TimeSeries]],
+        original_series: dict[str, list[Series]],
         *,
         is_merged: bool,
         chunk_size: int,
@@ -229,7 +232,7 @@ class _Conversion:
         # One for each format and thread, so that small tables of many runs are written together.
         self._writers: dict[tuple[type, int], TableWriter] = {}
 
-    def convert_run(self, reader: RunReader | RowReader | MergedRun) -> _ConvertedRun:
+    def convert_run(self, reader: SeriesReader) -> _ConvertedRun:
         """Read a run and write its tables, but for those that are joined with other runs'."""
         run = reader.run.name
         tables = RunWriter(self._output(self._shape.table_format), reader)
@@ -260,8 +263,8 @@ class _Conversion:
                     strict=True,
                 )
             ],
-            [account.series for account in reader.series],
-            any(account.is_selected for account in reader.series),
+            [stats.series for stats in reader.stats.series],
+            any(stats.is_selected for stats in reader.stats.series),
         )
 
     def finish(self, converted: list[_ConvertedRun], report: Report) -> None:

@@ -18,7 +18,7 @@ from tb2csv.decoders import load_polars
 from tb2csv.errors import LogdirError, Tb2csvError
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.parallel import map_runs
-from tb2csv.report import Report, RunReport
+from tb2csv.report import Report
 from tb2csv.runs.scanned_hparams import scanned_hparams
 from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.runs.series_frames import CHANGED, Read, decode_all, series_frames
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tb2csv.runs.decoded_rows import SeriesAccount
     from tb2csv.runs.hparams_table import Trials
     from tb2csv.runs.row_selection import RowSelection
+    from tb2csv.time_series import SeriesStats
 
 #: Runs, with those of their series that are asked for.
-_Chosen = list[tuple[ScannedRun, "list[SeriesAccount]"]]
+_Chosen = list[tuple[ScannedRun, "list[SeriesStats]"]]
 
 #: What chooses runs or tags: a shell pattern, several of them, or None for all.
 Pattern = str | Iterable[str] | None
@@ -85,10 +85,7 @@ class LogdirFrames:
     @property
     def report(self) -> Report:
         """The account of all event files: values, bytes and damage; nothing counts as written."""
-        reports = [
-            RunReport(name, run.values_read, sources=run.files, empty=run.empty) for name, run in self._runs.items()
-        ]
-        return Report(reports, self._logdir.damage if self._logdir else [])
+        return Report([run.stats.report() for run in self._runs.values()], self._logdir.damage if self._logdir else [])
 
     def refresh(self, on_bytes: Callable[[int], None] = lambda _: None) -> bool:
         """Read what was written since the last time, and nothing else; return whether there was anything new.
@@ -108,7 +105,7 @@ class LogdirFrames:
             self.report.refuse_other_files()
             return any(changes) or known.keys() != runs.keys()
 
-    def series(self, run: Pattern = None, tag: Pattern = None, kind: str | None = None) -> list[SeriesAccount]:
+    def series(self, run: Pattern = None, tag: Pattern = None, kind: str | None = None) -> list[SeriesStats]:
         """Return the accounts of the time series that are asked for, run by run, in the order of first values.
 
         Raises Tb2csvError where there are none; it names the nearest.
@@ -242,8 +239,8 @@ class LogdirFrames:
         return self._chosen(selection)
 
     def rows_of(
-        self, run: ScannedRun, accounts: list[SeriesAccount], rows: RowSelection | None = None
-    ) -> list[tuple[SeriesAccount, pl.DataFrame]]:
+        self, run: ScannedRun, accounts: list[SeriesStats], rows: RowSelection | None = None
+    ) -> list[tuple[SeriesStats, pl.DataFrame]]:
         """Return the rows of some series of a run, one series after the other, each in one part or in several."""
         with self._lock:
             return series_frames(run, accounts, rows)
@@ -288,7 +285,7 @@ class LogdirFrames:
 
     def _chosen(self, selection: Selection) -> _Chosen:
         names = {run.name for run in selection.choose_runs(self._scanned())}
-        everything = [(run, run.series) for name, run in self._runs.items() if name in names]
+        everything = [(run, run.stats.series) for name, run in self._runs.items() if name in names]
         chosen = [
             (run, [account for account in accounts if selection.includes(account.series.tag, account.series.kind)])
             for run, accounts in everything
@@ -315,7 +312,7 @@ class LogdirFrames:
 
     def __repr__(self) -> str:
         """Tell how much there is."""
-        accounts = [account for run in self._runs.values() for account in run.series]
+        accounts = [account for run in self._runs.values() for account in run.stats.series]
         points = sum(account.points for account in accounts)
         tags = len({account.series.tag for account in accounts})
         return f"<LogdirFrames {self.path!r}: {len(self._runs):,} runs, {tags:,} tags, {points:,} values>"
@@ -336,8 +333,8 @@ def _patterns(pattern: Pattern) -> tuple[str, ...]:
 
 
 def _alike(
-    parts: list[tuple[SeriesAccount, pl.DataFrame]],
-) -> Iterator[list[tuple[SeriesAccount, pl.DataFrame]]]:
+    parts: list[tuple[SeriesStats, pl.DataFrame]],
+) -> Iterator[list[tuple[SeriesStats, pl.DataFrame]]]:
     """Yield stretches of parts that have the same columns."""
     for _, stretch in itertools.groupby(parts, key=lambda part: tuple(part[1].schema.items())):
         yield list(stretch)
@@ -349,7 +346,7 @@ def _below(frames: list[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(frames, rechunk=False)
 
 
-def _named(tables: list[tuple[SeriesAccount, pl.DataFrame]]) -> pl.DataFrame:
+def _named(tables: list[tuple[SeriesStats, pl.DataFrame]]) -> pl.DataFrame:
     """Return the frames one below the other, with ``run`` and ``tag`` before their columns."""
     import polars as pl
 

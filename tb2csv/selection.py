@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tb2csv.logdir import Logdir, Run
-    from tb2csv.runs.time_series import TimeSeries
+    from tb2csv.time_series import Series
 
 
 #: The families of tables.
@@ -105,7 +105,7 @@ class Selection:
         is_wanted = not getattr(self, what) or self._matchers[what].matches(name)
         return is_wanted and not self._matchers[f"exclude_{what}"].matches(name)
 
-    def raise_no_match(self, series: Iterable[TimeSeries]) -> NoReturn:
+    def raise_no_match(self, series: Iterable[Series]) -> NoReturn:
         """Raise the error that none of these is asked for; it names what comes nearest."""
         known = list(series)
         if self.tags or self.exclude_tags:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
-from tb2csv.logdir import Logdir, Run, discover
-from tb2csv.parallel import map_runs
 from tb2csv.report import Report, RunReport
 from tb2csv.runs.run_reader import RunReader
-from tb2csv.selection import Selection
+from tb2csv.runs.selected_runs import read_runs
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from tb2csv.runs.decoded_rows import SeriesAccount
+    from tb2csv.logdir import Logdir, Run
+    from tb2csv.runs.run_stats import RunStats
+    from tb2csv.selection import Selection
+    from tb2csv.time_series import SeriesStats
 
 
 def list_series(
@@ -24,29 +25,22 @@ def list_series(
     selection: Selection | None = None,
     workers: int | None = None,
     on_bytes: Callable[[int], None] = lambda _: None,
-) -> tuple[list[SeriesAccount], Report]:
+) -> tuple[list[SeriesStats], Report]:
     """Return every time series that ``selection`` asks for, run by run in the order of first values, and the report.
 
     Points are counted from all records; nothing is sampled. Raises LogdirError where there is nothing to list, and
     Tb2csvError where nothing of it is asked for.
     """
-    selection = selection or Selection()
-    found = logdir if isinstance(logdir, Logdir) else discover(logdir)
 
-    def count(run: Run, passed: Callable[[int], None]) -> tuple[list[SeriesAccount], RunReport]:
+    def count(run: Run, passed: Callable[[int], None]) -> RunStats:
         reader = RunReader(run, selection=selection, on_bytes=passed)
         reader.count()
-        accounts = [account for account in reader.series if account.points]
-        return accounts, RunReport(run.name, reader.values_read, sources=reader.files, empty=reader.empty)
+        return reader.stats
 
-    counted = map_runs(count, selection.choose_runs(found), workers=workers, on_bytes=on_bytes)
-    report = Report([report for _, report in counted], found.damage)
+    counted = read_runs(logdir, count, selection=selection, workers=workers, on_bytes=on_bytes, decodes=False)
+    report = counted.report(stats.report() for stats in counted.results)
     report.refuse_other_files()
-    everything = [account for accounts, _ in counted for account in accounts]
-    chosen = [account for account in everything if account.is_selected]
-    if everything and not chosen:
-        selection.raise_no_match(account.series for account in everything)
-    return chosen, report
+    return counted.selected_series(counted.results), report
 
 
 def check(
@@ -61,14 +55,12 @@ def check(
 
     Writes nothing and decodes nothing. Raises LogdirError where there is nothing to check.
     """
-    selection = selection or Selection()
-    found = logdir if isinstance(logdir, Logdir) else discover(logdir)
 
     def read(run: Run, passed: Callable[[int], None]) -> RunReport:
         reader = RunReader(run, chunk_size=chunk_size, on_bytes=passed)
-        return RunReport(run.name, sum(len(block) for block in reader.scan()), sources=reader.files)
+        return RunReport(run.name, sum(len(block) for block in reader.scan()), sources=reader.stats.files)
 
-    reports = map_runs(read, selection.choose_runs(found), workers=workers, on_bytes=on_bytes)
-    report = Report(reports, found.damage)
+    checked = read_runs(logdir, read, selection=selection, workers=workers, on_bytes=on_bytes, decodes=False)
+    report = checked.report(checked.results)
     report.refuse_other_files()
     return report

@@ -55,17 +55,17 @@ class _RunWeights:
         self.tags: dict[str, None] = {}
         for block in self._reader.scan():
             self._learn(block)
-        self.damage = [damage for file in self._reader.files for damage in file.damage]
+        self.damage = [damage for file in self._reader.stats.files for damage in file.damage]
 
     def _learn(self, block: ValueBlock) -> None:
         numbers = self._reader.series_numbers(block)
-        wanted = [number for number, account in enumerate(self._reader.series) if self._is_wanted(account.series)]
+        wanted = [number for number, stats in enumerate(self._reader.stats.series) if self._is_wanted(stats.series)]
         rows = np.flatnonzero(np.isin(numbers, wanted))
         steps = block.columns.step[rows]
         self.steps.update(np.unique(steps).tolist())
-        self.tags |= dict.fromkeys(self._reader.series[number].series.tag for number in np.unique(numbers[rows]))
+        self.tags |= dict.fromkeys(self._reader.stats.series[number].series.tag for number in np.unique(numbers[rows]))
         for row in rows[steps == self._step].tolist():  # as many as the model has tensors; the last counts
-            tag = self._reader.series[numbers[row]].series.tag
+            tag = self._reader.stats.series[numbers[row]].series.tag
             form = self._reader.forms[block.columns.form_id[row]]
             self.tensors[tag] = _Recorded(form, bytes(block.payload(row)), float(block.columns.scalar[row]))
 

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tb2csv.runs.decoded_rows import SeriesAccount
-    from tb2csv.runs.time_series import TimeSeries
+    from tb2csv.time_series import Series, SeriesStats
 
 #: The columns of an aggregate behind its ``step``.
 STATISTICS: Final = ("n", "mean", "std", "min", "median", "max")
@@ -52,7 +51,7 @@ class Aggregate(NamedTuple):
     divides by n - 1; missing where n is 1.
     """
 
-    series: list[TimeSeries]
+    series: list[Series]
     tags: list[AggregatedTag]
     #: The type that the values of each series have on disk; float64 where the runs differ.
     dtypes: list[pl.DataType]
@@ -66,7 +65,7 @@ def check_nan_policy(nan: str) -> None:
         raise OptionError(message)
 
 
-def aggregate(runs: Iterable[Iterable[tuple[SeriesAccount, pl.DataFrame]]], nan: str = "keep") -> Aggregate | None:
+def aggregate(runs: Iterable[Iterable[tuple[SeriesStats, pl.DataFrame]]], nan: str = "keep") -> Aggregate | None:
     """Return the statistics over runs; None where none of them has any values.
 
     Of each run come its scalar series with their rows, ``wall_time, step, value``, in one part or several.
@@ -74,7 +73,7 @@ def aggregate(runs: Iterable[Iterable[tuple[SeriesAccount, pl.DataFrame]]], nan:
     import polars as pl
 
     numbers: dict[bytes, int] = {}
-    series: list[TimeSeries] = []
+    series: list[Series] = []
     types: list[set[pl.DataType]] = []
     parts = []
     for run, rows in enumerate(runs):

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from tb2csv.decoders import DecodeOptions, load_polars
+from tb2csv.decoders import DecodeOptions
 from tb2csv.errors import LogdirError, Tb2csvError
-from tb2csv.logdir import Logdir, Run, discover
-from tb2csv.parallel import map_runs
-from tb2csv.report import Report, RunReport, UndecodableEntry
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.runs.scanned_run import ScannedRun
+from tb2csv.runs.selected_runs import read_runs
 from tb2csv.selection import Selection
 
 if TYPE_CHECKING:
@@ -31,7 +29,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from tb2csv.runs.decoded_rows import Rows, SeriesAccount
+    from tb2csv.logdir import Logdir, Run
+    from tb2csv.report import Report, RunReport, UndecodableEntry
+    from tb2csv.runs.decoded_rows import Rows
+    from tb2csv.time_series import Series
 
 #: The start of the tags; what follows is the layer.
 LAYER_ERRORS: Final = "layer_errors/"
@@ -81,16 +82,15 @@ class _RunErrors:
     def name(self) -> str:
         return self.stored.run.name
 
-    def look(self, is_wanted: Callable[[SeriesAccount], bool]) -> None:
+    def look(self, is_wanted: Callable[[Series], bool]) -> None:
         """Learn which shapes there are at which steps, and the epochs of the batches."""
 
-        def is_looked_at(account: SeriesAccount) -> bool:
-            return is_wanted(account) or _is_epoch(account)
+        def is_looked_at(series: Series) -> bool:
+            return is_wanted(series) or _is_epoch(series)
 
         for item in self.stored.decode(is_looked_at, RowSelection(self.min_step, self.max_step)):
             if isinstance(item, UndecodableValue):
-                entry = UndecodableEntry(item.series.run, item.series.tag, item.step, item.detail)
-                self.undecodable.append(entry)
+                self.undecodable.append(item.entry)
             elif _is_epoch(item.series[0]):
                 self.epochs.append(item.piece.frame.select("step", epoch="value"))
             else:
@@ -117,14 +117,7 @@ class _RunErrors:
 
     def report(self) -> RunReport:
         """Return the account of the run; nothing counts as written."""
-        return RunReport(
-            self.name,
-            self.stored.values_read,
-            values_undecodable=len(self.undecodable),
-            sources=self.stored.files,
-            undecodable=self.undecodable,
-            empty=self.stored.empty,
-        )
+        return self.stored.stats.report(self.undecodable)
 
 
 class LayerErrorTable:
@@ -136,7 +129,7 @@ class LayerErrorTable:
     layer's last. Rows are in the order of runs, batches, layers as they appear in the log, and samples.
     """
 
-    def __init__(self, runs: Sequence[_RunErrors], is_wanted: Callable[[SeriesAccount], bool], report: Report) -> None:
+    def __init__(self, runs: Sequence[_RunErrors], is_wanted: Callable[[Series], bool], report: Report) -> None:
         """Stand for the layer errors of these runs."""
         import polars as pl
 
@@ -182,12 +175,11 @@ class LayerErrorTable:
         """Return the rows of some steps, without their epochs."""
         import polars as pl
 
-        places = {id(account): place for place, account in enumerate(run.stored.series)}
         found: list[_Tensor] = []
         for item in run.stored.decode(self._is_wanted, RowSelection(first, last)):
             if not isinstance(item, UndecodableValue):
-                found += _tensors(item, places)
-        found.sort(key=lambda each: (each.step, each.place))  # stable: of one step and layer, as in the log
+                found += _tensors(item)
+        found.sort(key=lambda each: (each.step, each.series.id))  # stable: of one step and layer, as in the log
         by_width: dict[tuple[int, str], list[tuple[int, _Tensor]]] = {}
         for order, each in enumerate(found):
             by_width.setdefault((each.shape.units, each.array.dtype.name), []).append((order, each))
@@ -220,10 +212,8 @@ def layer_error_table(
         Tb2csvError: nothing of it is asked for, or errors are complex numbers.
     """
     asked = selection or Selection()
-    found = logdir if isinstance(logdir, Logdir) else discover(logdir)
 
-    def is_wanted(account: SeriesAccount) -> bool:
-        series = account.series
+    def is_wanted(series: Series) -> bool:
         is_tensor = series.kind == "tensors" and series.tag.startswith(LAYER_ERRORS)
         return is_tensor and asked.includes(series.tag, series.kind)
 
@@ -231,30 +221,31 @@ def layer_error_table(
         stored = ScannedRun(run, options=DecodeOptions(tensors="npy"))
         stored.refresh(on_bytes=passed)
         errors = _RunErrors(stored, min_step, max_step)
-        if any(map(is_wanted, stored.series)):
+        if any(is_wanted(stats.series) for stats in stored.stats.series):
             errors.look(is_wanted)
         return errors
 
-    runs = map_runs(read, asked.choose_runs(found), workers=workers, on_bytes=on_bytes, warm_up=load_polars)
+    found = read_runs(logdir, read, selection=asked, workers=workers, on_bytes=on_bytes)
+    runs = found.results
     if not any(run.steps for run in runs):
-        series = [account.series for run in runs for account in run.stored.series]
+        series = [stats.series for run in runs for stats in run.stored.stats.series]
         recorded = [each for each in series if each.kind == "tensors" and each.tag.startswith(LAYER_ERRORS)]
         if recorded and not any(asked.includes(each.tag, each.kind) for each in recorded):
             asked.raise_no_match(recorded)
         message = (
-            f"{found.path} has no layer errors that are asked for: they are tensors with tags {LAYER_ERRORS}<layer>; "
+            f"{found.logdir.path} has no layer errors that are asked for: "
+            f"they are tensors with tags {LAYER_ERRORS}<layer>; "
             "record them with TrainingRecorder(layer_errors_every=…) or record_layer_errors."
         )
         raise LogdirError(message)
-    return LayerErrorTable(runs, is_wanted, Report([run.report() for run in runs], found.damage))
+    return LayerErrorTable(runs, is_wanted, found.report(run.report() for run in runs))
 
 
 class _Tensor(NamedTuple):
     """The errors of one layer at one step."""
 
     step: int
-    #: The layer's place in the log.
-    place: int
+    series: Series
     layer: str
     shape: _Shape
     array: npt.NDArray[Any]
@@ -274,20 +265,20 @@ def _fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     )
 
 
-def _is_epoch(account: SeriesAccount) -> bool:
-    return account.series.kind == "scalars" and account.series.tag == EPOCH_TAG
+def _is_epoch(series: Series) -> bool:
+    return series.kind == "scalars" and series.tag == EPOCH_TAG
 
 
-def _tensors(rows: Rows, places: dict[int, int]) -> Iterator[_Tensor]:
+def _tensors(rows: Rows) -> Iterator[_Tensor]:
     """Yield the tensors of rows in the style ``npy``: a row, and a stored file, for each."""
     frame = rows.piece.frame
     steps, shapes = frame["step"].to_list(), frame["shape"].to_list()
-    series = np.repeat(np.arange(len(rows.series)), np.diff(rows.bounds)).tolist()
-    for step, shape, number, file in zip(steps, shapes, series, rows.piece.files, strict=True):
-        account = rows.series[number]
-        layer = account.series.tag.removeprefix(LAYER_ERRORS)
+    places = np.repeat(np.arange(len(rows.series)), np.diff(rows.bounds)).tolist()
+    for step, shape, place, file in zip(steps, shapes, places, rows.piece.files, strict=True):
+        series = rows.series[place]
+        layer = series.tag.removeprefix(LAYER_ERRORS)
         array = np.load(io.BytesIO(file.data), allow_pickle=False)
-        yield _Tensor(step, places[id(account)], layer, _Shape.of(shape), array)
+        yield _Tensor(step, series, layer, _Shape.of(shape), array)
 
 
 def _side_by_side(units: int, tensors: list[tuple[int, _Tensor]]) -> pl.DataFrame:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from tb2csv.analysis.aggregates import Aggregate, AggregatedTag
     from tb2csv.messages import Note, Spelling
-    from tb2csv.runs.decoded_rows import SeriesAccount
     from tb2csv.runs.scanned_run import ScannedRun
+    from tb2csv.time_series import SeriesStats
 
 _SCALARS: Final = "scalars"
 #: Names that a note lists at the most.
@@ -212,7 +212,7 @@ def _table(rows: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:
 
 
 def _report(
-    frames: LogdirFrames, groups: list[ReducedGroup], reduced: list[tuple[ScannedRun, list[SeriesAccount]]]
+    frames: LogdirFrames, groups: list[ReducedGroup], reduced: list[tuple[ScannedRun, list[SeriesStats]]]
 ) -> ReductionReport:
     """Return the account of the runs that were read, of which some were reduced."""
     accounts = {run.run.name: accounts for run, accounts in reduced}

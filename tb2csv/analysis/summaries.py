@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from tb2csv.decoders import load_polars
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
-from tb2csv.logdir import Logdir, Run, discover
-from tb2csv.parallel import map_runs
-from tb2csv.report import Report, RunReport, UndecodableEntry
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scalar_statistics import reduced, statistics_frame
-from tb2csv.selection import Selection
+from tb2csv.runs.selected_runs import read_runs
 
 if TYPE_CHECKING:
     import os
@@ -24,8 +20,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from tb2csv.runs.decoded_rows import Rows, SeriesAccount
+    from tb2csv.logdir import Logdir, Run
+    from tb2csv.report import Report, UndecodableEntry
+    from tb2csv.runs.decoded_rows import Rows
+    from tb2csv.runs.run_stats import RunStats
     from tb2csv.runs.scalar_statistics import Reduced
+    from tb2csv.selection import Selection
+    from tb2csv.time_series import Series, SeriesStats
 
 
 class Summary(NamedTuple):
@@ -62,50 +63,46 @@ def summarize(
     of each scalar series, of so many evenly spaced points at the most and half as many at the least.
     Raises LogdirError where there is nothing to read, and Tb2csvError where nothing of it is asked for.
     """
-    selection = selection or Selection()
-    found = logdir if isinstance(logdir, Logdir) else discover(logdir)
 
     def read(run: Run, passed: Callable[[int], None]) -> _RunSummary:
         reader = RunReader(run, selection=selection, chunk_size=chunk_size, on_bytes=passed)
-        summary = _RunSummary(reader)
+        summary = _RunSummary(reader.stats)
         for item in reader.decode("scalars"):
             summary.add(item, curve_points)
         return summary
 
-    runs = map_runs(read, selection.choose_runs(found), workers=workers, on_bytes=on_bytes, warm_up=load_polars)
-    everything = [account for run in runs for account in run.reader.series if account.points]
-    accounts = [account for account in everything if account.is_selected]
-    if everything and not accounts:
-        selection.raise_no_match(account.series for account in everything)
-    table = _table(accounts, [part for run in runs for part in run.parts])
+    found = read_runs(logdir, read, selection=selection, workers=workers, on_bytes=on_bytes)
+    chosen = found.selected_series(run.stats for run in found.results)
+    table = _table(chosen, [part for run in found.results for part in run.parts])
     curves: list[npt.NDArray[np.float64]] = []
     if curve_points:
-        known = {number: curve.points for run in runs for number, curve in run.curves.items()}
-        curves = [known.get(id(account), _NO_CURVE) for account in accounts]
-    return Summary(table, curves, Report([run.report() for run in runs], found.damage))
+        known = {series: curve.points for run in found.results for series, curve in run.curves.items()}
+        curves = [known.get(stats.series, _NO_CURVE) for stats in chosen]
+    report = found.report(
+        run.stats.report(run.undecodable, values_filtered=run.stats.values_filtered) for run in found.results
+    )
+    return Summary(table, curves, report)
 
 
 _NO_CURVE: Final = np.zeros(0)
 
-#: The columns that say what a series is; its account, or the series itself, has an attribute of the same name.
+#: The columns that have an attribute of the same name, of the series or of its stats.
 _OF_SERIES: Final = ("run", "tag", "kind")
-_OF_ACCOUNT: Final = ("points", "first_step", "last_step")
+_OF_STATS: Final = ("points", "first_step", "last_step")
 
 
 @dataclass(slots=True)
 class _RunSummary:
     """What has been read of one run."""
 
-    reader: RunReader
+    stats: RunStats
     parts: list[Reduced] = field(default_factory=list)
-    #: By the identity of the series' account.
-    curves: dict[int, _Curve] = field(default_factory=dict)
+    curves: dict[Series, _Curve] = field(default_factory=dict)
     undecodable: list[UndecodableEntry] = field(default_factory=list)
 
     def add(self, item: Rows | UndecodableValue, curve_points: int) -> None:
         if isinstance(item, UndecodableValue):
-            entry = UndecodableEntry(item.series.run, item.series.tag, item.step, item.detail)
-            self.undecodable.append(entry)
+            self.undecodable.append(item.entry)
             return
         part = reduced(item)
         if part is None:
@@ -113,21 +110,9 @@ class _RunSummary:
         self.parts.append(part)
         if curve_points:
             values = item.piece.frame["value"].to_numpy()
-            for i, account in enumerate(item.series):
-                curve = self.curves.setdefault(id(account), _Curve(curve_points))
+            for i, series in enumerate(item.series):
+                curve = self.curves.setdefault(series, _Curve(curve_points))
                 curve.add(values[item.bounds[i] : item.bounds[i + 1]])
-
-    def report(self) -> RunReport:
-        """Return the account of the run; nothing counts as written."""
-        return RunReport(
-            self.reader.run.name,
-            values_read=self.reader.values_read,
-            values_filtered=self.reader.values_filtered,
-            values_undecodable=len(self.undecodable),
-            sources=self.reader.files,
-            undecodable=self.undecodable,
-            empty=self.reader.empty,
-        )
 
 
 class _Curve:
@@ -152,35 +137,30 @@ class _Curve:
         self._seen += len(values)
 
 
-def _table(accounts: list[SeriesAccount], parts: list[Reduced]) -> pl.DataFrame:
+def _table(chosen: list[SeriesStats], parts: list[Reduced]) -> pl.DataFrame:
     import polars as pl
 
-    chosen = pl.DataFrame(
+    seen = pl.DataFrame(
         {
             **{
-                name: pl.Series([getattr(account.series, name) for account in accounts], dtype=pl.String)
+                name: pl.Series([getattr(stats.series, name) for stats in chosen], dtype=pl.String)
                 for name in _OF_SERIES
             },
-            **{
-                name: pl.Series([getattr(account, name) for account in accounts], dtype=pl.Int64)
-                for name in _OF_ACCOUNT
-            },
-            "seconds": pl.Series(
-                [account.last_wall_time - account.first_wall_time for account in accounts], dtype=pl.Float64
-            ),
+            **{name: pl.Series([getattr(stats, name) for stats in chosen], dtype=pl.Int64) for name in _OF_STATS},
+            "seconds": pl.Series([stats.last_wall_time - stats.first_wall_time for stats in chosen], dtype=pl.Float64),
         }
     )
     scalars, statistics = statistics_frame(parts)
     # The rows of series without values are missing, which a join to the left makes of a number that is not there.
-    place = {id(account): row for row, account in enumerate(scalars)}
-    row = pl.Series("row", [place.get(id(account)) for account in accounts], dtype=pl.UInt32)
-    of_series = chosen.with_columns(row).join(statistics.with_row_index("row"), "row", "left", maintain_order="left")
+    place = {series: row for row, series in enumerate(scalars)}
+    row = pl.Series("row", [place.get(stats.series) for stats in chosen], dtype=pl.UInt32)
+    of_series = seen.with_columns(row).join(statistics.with_row_index("row"), "row", "left", maintain_order="left")
     seconds = pl.col("seconds")
     rate = pl.when(seconds > 0, seconds.is_finite()).then((pl.col("points") - 1) / seconds)
     return of_series.select(
         *_OF_SERIES,
         "dtype",
-        *_OF_ACCOUNT,
+        *_OF_STATS,
         *("first", "last", "min", "min_step", "max", "max_step", "mean", "nan_count", "inf_count"),
         rate.alias("points_per_second"),
     )

@@ -23,7 +23,7 @@ from tb2csv.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from tb2csv.runs.decoded_rows import SeriesAccount
+    from tb2csv.time_series import SeriesStats
 
 _COLUMNS: Final = ("run", "tag", "kind", "plugin_name", "points", "first_step", "last_step")
 _NUMBERS: Final = ("points", "first_step", "last_step")
@@ -58,13 +58,13 @@ def ls(
 
         found = discover(logdir)
         with progress(found, shown=not (quiet or json)) as on_bytes:
-            accounts, report = list_series(
+            chosen, report = list_series(
                 found,
                 selection=options.selection_of(run, tag, kind, exclude_run, exclude_tag),
                 workers=workers,
                 on_bytes=on_bytes,
             )
-        rows = [_row(account) for account in accounts]
+        rows = [_row(stats) for stats in chosen]
         if json:
             print_json(rows)
         else:
@@ -74,17 +74,17 @@ def ls(
         raise typer.Exit(exit_status(report, strict=strict))
 
 
-def _row(account: SeriesAccount) -> dict[str, Any]:
+def _row(stats: SeriesStats) -> dict[str, Any]:
     return {
-        "run": account.series.run,
-        "tag": account.series.tag,
-        "kind": account.series.kind,
-        "plugin_name": account.series.plugin_name,
-        "points": account.points,
-        "first_step": account.first_step,
-        "last_step": account.last_step,
-        "first_wall_time": _finite(account.first_wall_time),
-        "last_wall_time": _finite(account.last_wall_time),
+        "run": stats.series.run,
+        "tag": stats.series.tag,
+        "kind": stats.series.kind,
+        "plugin_name": stats.series.plugin_name,
+        "points": stats.points,
+        "first_step": stats.first_step,
+        "last_step": stats.last_step,
+        "first_wall_time": _finite(stats.first_wall_time),
+        "last_wall_time": _finite(stats.last_wall_time),
     }
 
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.report import Report
-    from tb2csv.runs.time_series import SeriesMetadata
     from tb2csv.sinks.format_protocols import Format
     from tb2csv.sinks.output_folder import OutputFolder
+    from tb2csv.time_series import SeriesMetadata
 
 INDEX: Final = "index.csv"
 

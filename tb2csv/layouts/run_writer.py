@@ -12,11 +12,11 @@ import numpy as np
 from tb2csv.layouts.manifest import TableEntry
 from tb2csv.layouts.table_paths import FILES_ENDING
 from tb2csv.messages import Message, advice
-from tb2csv.report import RunReport, UndecodableEntry
+from tb2csv.report import RunReport
 from tb2csv.runs.decoded_rows import UndecodableValue
-from tb2csv.runs.merged_runs import ORIGINAL_RUN, MergedRun
+from tb2csv.runs.merged_runs import ORIGINAL_RUN
+from tb2csv.runs.series_metadata import readable
 from tb2csv.runs.step_orders import notes_on_steps
-from tb2csv.runs.time_series import readable
 from tb2csv.sinks.append_writer import TableRows
 from tb2csv.sinks.output_folder import SCRATCH
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from tb2csv.layouts.table_paths import Join, TreePaths, TreePlace
     from tb2csv.layouts.time_columns import TimeColumns
     from tb2csv.messages import Note
-    from tb2csv.runs.decoded_rows import Rows, SeriesAccount
-    from tb2csv.runs.run_reader import RunReader
-    from tb2csv.runs.scanned_run import RowReader
-    from tb2csv.runs.time_series import TimeSeries
+    from tb2csv.report import UndecodableEntry
+    from tb2csv.runs.decoded_rows import Rows
+    from tb2csv.runs.series_reader import SeriesReader
     from tb2csv.sinks.output_folder import OutputFolder
     from tb2csv.sinks.row_buffer import RowBuffer
     from tb2csv.sinks.table_writer import TableWriter
+    from tb2csv.time_series import Series
 
 #: Payload bytes that could not be decoded are written out when so many have come together.
 _UNDECODABLE_BYTES: Final = 8 << 20
@@ -58,8 +58,8 @@ class RunTable:
 
     place: TreePlace
     entry: TableEntry
-    #: The series that it is of; the first, where several have undecodable payloads.
-    account: SeriesAccount
+    #: The series that it is of; the first, if several have undecodable payloads.
+    series: Series
     #: Whether its rows are held, for a layout that joins them with others.
     is_joined: bool
     #: Whether files belong to it.
@@ -75,21 +75,19 @@ class HeldTable(NamedTuple):
     """A table whose rows are held, to become a part of a joined one."""
 
     table: RunTable
-    #: What its columns depend on.
-    signature: str
     #: What its relative times count from, in seconds since 1970.
     origin: float
 
     @property
-    def series(self) -> TimeSeries:
+    def series(self) -> Series:
         """The series that it is of."""
-        return self.table.account.series
+        return self.table.series
 
 
 class RunWriter:
-    """Writes what a RunReader yields; one run, one worker, one of these."""
+    """Writes what a reader yields; one run, one worker, one of these."""
 
-    def __init__(self, output: Output, reader: RunReader | RowReader | MergedRun) -> None:
+    def __init__(self, output: Output, reader: SeriesReader) -> None:
         """Write what ``reader`` is going to read."""
         #: Rows for tables of the whole log directory, by kind.
         self.gathered: dict[str, list[pl.DataFrame]] = {}
@@ -107,7 +105,7 @@ class RunWriter:
         held = 0
         for item in self._reader.decode(with_contents=True):
             if isinstance(item, UndecodableValue):
-                self._report.append(UndecodableEntry(item.series.run, item.series.tag, item.step, item.detail))
+                self._report.append(item.entry)
                 self._undecodable.append(item)
                 held += len(item.payload)
                 if held > _UNDECODABLE_BYTES:
@@ -117,10 +115,11 @@ class RunWriter:
                 self._write_rows(item)
         self._write_undecodable()
         for table in self._tables.values():
-            entry, account = table.entry, table.account
+            entry = table.entry
             if not entry.rows:  # its values have no elements, but they have steps
-                entry.first_step, entry.last_step = account.first_step, account.last_step
-                entry.first_wall_time, entry.last_wall_time = account.first_wall_time, account.last_wall_time
+                stats = self._reader.stats_of(table.series)
+                entry.first_step, entry.last_step = stats.first_step, stats.last_step
+                entry.first_wall_time, entry.last_wall_time = stats.first_wall_time, stats.last_wall_time
             if not table.is_joined:
                 self._output.writer.finish(entry.path)
         return self._finished()
@@ -139,38 +138,35 @@ class RunWriter:
     @property
     def members(self) -> list[HeldTable]:
         """The tables whose rows are held, in the order of their series' first values."""
-        numbers = {id(account): number for number, account in enumerate(self._reader.series)}
         tables = [table for table in self._tables.values() if table.is_joined]
         return [
-            HeldTable(table, self._reader.signature(numbers[id(table.account)]), self._origin(table.account))
-            for table in sorted(tables, key=lambda table: (numbers[id(table.account)], table.place.part))
+            HeldTable(table, self._origin(table.series))
+            for table in sorted(tables, key=lambda table: (table.series.id, table.place.part))
         ]
 
     def _finished(self) -> RunReport:
-        series = self._reader.series
-        selected = [account for account in series if account.is_selected]
+        stats = self._reader.stats
+        selected = [each for each in stats.series if each.is_selected]
         return RunReport(
-            run=self._reader.run.name,
-            values_read=self._reader.values_read,
-            values_written=sum(account.points - account.undecodable - account.left_out for account in selected),
-            values_filtered=self._reader.values_filtered,
-            values_undecodable=sum(account.undecodable for account in selected),
+            run=stats.run,
+            values_read=stats.values_read,
+            values_written=sum(each.points - each.undecodable - each.left_out for each in selected),
+            values_filtered=stats.values_filtered,
+            values_undecodable=sum(each.undecodable for each in selected),
             tables=len(self.entries),
-            sources=self._reader.files,
+            sources=stats.files,
             undecodable=self._report,
             notes=self._notes(),
-            empty=self._reader.empty,
+            empty=stats.empty,
         )
 
     def _notes(self) -> list[Note]:
         run, sessions = self._reader.run.name, self._reader.session_count
         notes: list[Note] = [
-            f"tag {account.series.tag!r} of run {run!r} changes its type or shape: "
-            f"what is {account.series.variant} has a table of its own"
-            for account in self._reader.series
-            if account.is_selected
-            and account.series.variant
-            and account.points > account.left_out + account.undecodable
+            f"tag {stats.series.tag!r} of run {run!r} changes its type or shape: "
+            f"what is {stats.series.variant} has a table of its own"
+            for stats in self._reader.stats.series
+            if stats.is_selected and stats.series.variant and stats.points > stats.left_out + stats.undecodable
         ]
         notes += self._notes_on_kinds()
         if sessions > 1:
@@ -181,9 +177,9 @@ class RunWriter:
     def _notes_on_kinds(self) -> Iterator[str]:
         """Yield a note for each tag of one plugin whose values are of several kinds."""
         kinds: dict[tuple[bytes, str], dict[str, None]] = {}
-        for account in self._reader.series:
-            if account.is_selected and account.points > account.left_out:
-                series = account.series
+        for stats in self._reader.stats.series:
+            if stats.is_selected and stats.points > stats.left_out:
+                series = stats.series
                 kinds.setdefault((series.tag_bytes, series.plugin_name), {})[series.kind] = None
         for (tag, _), found in kinds.items():
             if len(found) > 1:
@@ -195,25 +191,25 @@ class RunWriter:
     def _write_rows(self, rows: Rows) -> None:
         piece = rows.piece
         if piece.is_gathered:
-            self.gathered.setdefault(rows.series[0].series.kind, []).append(piece.frame)
+            self.gathered.setdefault(rows.series[0].kind, []).append(piece.frame)
             return
-        is_joined = self._output.join.joins(piece.kind or rows.series[0].series.kind)
+        is_joined = self._output.join.joins(piece.kind or rows.series[0].kind)
         frame = piece.frame if is_joined else self._timed(piece.frame, rows.series, rows.bounds)
-        with_files = {id(rows.series_of(file.row)) for file in piece.files}
+        with_files = {rows.series_of(file.row).id for file in piece.files}
         steps, wall_times = piece.frame["step"], piece.frame["wall_time"]
         tables: list[RunTable] = []
         where: list[TableRows] = []
         bounds = rows.bounds.tolist()
-        for account, start, stop in zip(rows.series, bounds[:-1], bounds[1:], strict=True):
-            if start == stop and account.undecodable and id(account) not in with_files:
-                continue  # of values that have no elements there is a table, of undecodable ones another
-            table = self._known.get((id(account), piece.part))
+        for series, start, stop in zip(rows.series, bounds[:-1], bounds[1:], strict=True):
+            if start == stop and series.id not in with_files and self._reader.stats_of(series).undecodable:
+                continue  # values without elements have a table, undecodable values have another one
+            table = self._known.get((series.id, piece.part))
             if table is None:
-                place = self._output.paths.place(account.series, piece.kind or account.series.kind, piece.part)
+                place = self._output.paths.place(series, piece.kind or series.kind, piece.part)
                 schema = piece.schema if frame is piece.frame else frame.schema
-                table = self._table(place, account, schema, is_joined=is_joined)
-                table.entry.metadata = account.series.metadata
-                self._known[id(account), piece.part] = table
+                table = self._table(place, series, schema, is_joined=is_joined)
+                table.entry.metadata = series.metadata
+                self._known[series.id, piece.part] = table
             if start < stop:
                 _count(table.entry, steps, wall_times, start, stop)
             tables.append(table)
@@ -222,27 +218,26 @@ class RunWriter:
             frame = self._store(rows, frame, tables, where)
         self._append(frame, where, is_joined=is_joined)
 
-    def _table(self, place: TreePlace, account: SeriesAccount, schema: pl.Schema, *, is_joined: bool) -> RunTable:
+    def _table(self, place: TreePlace, series: Series, schema: pl.Schema, *, is_joined: bool) -> RunTable:
         """Return the table of a place, which is a new one where none of its rows has come before."""
         path = place.path + self._suffix
         table = self._tables.get(path)
         if table is None:
-            series = account.series
             entry = TableEntry(path, series.run, series.tag, place.kind, series.plugin_name, schema)
-            table = self._tables[path] = RunTable(place, entry, account, is_joined)
+            table = self._tables[path] = RunTable(place, entry, series, is_joined)
         return table
 
-    def _timed(self, frame: pl.DataFrame, series: list[SeriesAccount], bounds: npt.NDArray[np.int64]) -> pl.DataFrame:
+    def _timed(self, frame: pl.DataFrame, series: list[Series], bounds: npt.NDArray[np.int64]) -> pl.DataFrame:
         """Return rows with the columns of time that are asked for; those from a bound to the next are of one series."""
         if self._output.times.is_stored:
             return frame
-        origins = np.array([self._origin(account) for account in series])
+        origins = np.array([self._origin(each) for each in series])
         return self._output.times.replace(frame, np.repeat(origins, np.diff(bounds)))
 
-    def _origin(self, account: SeriesAccount) -> float:
-        """Return what relative times of a series count from, in seconds since 1970; NaN where nobody asked."""
+    def _origin(self, series: Series) -> float:
+        """Return what relative times of a series count from, in seconds since 1970; NaN if no column needs it."""
         if self._output.times.is_since_tag:
-            return account.first_wall_time
+            return self._reader.stats_of(series).first_wall_time
         return self._started
 
     @functools.cached_property
@@ -262,9 +257,9 @@ class RunWriter:
         """
         import polars as pl
 
-        by_series = {id(table.account): table for table in tables}
+        by_series = {table.series.id: table for table in tables}
         for file in rows.piece.files:
-            table = by_series[id(rows.series_of(file.row))]
+            table = by_series[rows.series_of(file.row).id]
             table.has_files = True
             with self._output.folder.open(f"{table.files}/{file.name}") as opened:
                 opened.write(file.data)
@@ -281,10 +276,6 @@ class RunWriter:
 
         from tb2csv.decoders.strings import encode_cell
 
-        originals = {}
-        if isinstance(self._reader, MergedRun) and self._undecodable:
-            originals = {id(account): run for account, run in self._reader.original_runs()}
-        accounts = {id(account.series): account for account in self._reader.series} if self._undecodable else {}
         by_path: dict[str, list[UndecodableValue]] = {}
         places: dict[str, TreePlace] = {}
         for value in self._undecodable:
@@ -303,9 +294,9 @@ class RunWriter:
                 },
                 {"wall_time": pl.Float64, "step": pl.Int64, "reason": pl.String, "data": pl.String},
             )
-            of_values = [accounts[id(value.series)] for value in values]
-            if originals:
-                runs = [originals[id(account)] for account in of_values]
+            of_values = [value.series for value in values]
+            if values[0].original_run is not None:
+                runs = [value.original_run for value in values]
                 raw = raw.with_columns(pl.Series(ORIGINAL_RUN, runs, dtype=pl.String))
             is_joined = self._output.join.joins(place.kind)
             frame = raw if is_joined else self._timed(raw, of_values, np.arange(len(values) + 1))

@@ -107,9 +107,9 @@ def _groups(join: RowJoin, members: Iterable[HeldTable]) -> list[_Group]:
         group = groups.get((key, place.part, columns))
         if group is None:
             taken = variants.setdefault((key, place.part), set())
-            variant = member.signature if taken else ""
+            variant = member.series.signature if taken else ""
             while variant in taken:
-                variant = f"{member.signature}-{len(taken)}"
+                variant = f"{member.series.signature}-{len(taken)}"
             taken.add(variant)
             group = groups[key, place.part, columns] = _Group(key, variant)
         group.members.append(member)

@@ -14,7 +14,7 @@ from tb2csv.sinks.file_names import UniqueNames, encode_segment, run_path, tag_p
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tb2csv.runs.time_series import TimeSeries
+    from tb2csv.time_series import Series
 
 #: Beside a table, the folder of the files that its ``path`` column names.
 FILES_ENDING: Final = ".files"
@@ -39,7 +39,7 @@ class TreePlace:
     that of the run, empty for the root run.
     """
 
-    series: TimeSeries
+    series: Series
     run_folder: str
     stem: str
     folder: str
@@ -69,18 +69,18 @@ class TreePaths:
         folder = self._folders[run]
         return f"{folder}/{path}" if folder else path
 
-    def place(self, series: TimeSeries, kind: str, part: str) -> TreePlace:
+    def place(self, series: Series, kind: str, part: str) -> TreePlace:
         """Return the place of a series' table, or of a part that is a table beside it."""
         stem = self._stem(series, series.kind, series.variant)
         return TreePlace(series, self._folders[series.run], stem, series.kind, kind, part)
 
-    def undecodable(self, series: TimeSeries) -> TreePlace:
+    def undecodable(self, series: Series) -> TreePlace:
         """Return the place of the table of a tag's payloads that could not be decoded."""
         stem = self._stem(series, UNDECODABLE_KIND, "")
         folder = self._folders[series.run]
         return TreePlace(series, folder, stem, UNDECODABLE_KIND, UNDECODABLE_KIND, UNDECODABLE_PART)
 
-    def _stem(self, series: TimeSeries, kind: str, variant: str) -> str:
+    def _stem(self, series: Series, kind: str, variant: str) -> str:
         path = with_variant(f"{kind}/{tag_path(series.tag)}", variant)
         original = f"{kind}\n{variant}\n{series.tag_bytes!r}"
         return self.below(series.run, self._names[series.run].claim(path, original))

@@ -37,8 +37,8 @@ class Placeholders:
 
     def leave_out(self, rows: Rows) -> Rows:
         """Return the rows without placeholders."""
-        for number, account in enumerate(rows.series):
-            if account.series.tag == _TAG:
+        for number, series in enumerate(rows.series):
+            if series.tag == _TAG:
                 rows = self._leave_out_of(rows, number)
         return rows
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,14 +15,17 @@ from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, NO_HEAD, EventFile
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.values import ValueBlock, ValueKind, ValueSchema
 from tb2csv.parallel import ahead
-from tb2csv.runs.decoded_rows import Rows, SeriesAccount, UndecodableValue
+from tb2csv.runs.decoded_rows import Rows, UndecodableValue
 from tb2csv.runs.file_copies import original_of
 from tb2csv.runs.groupings import Grouping, series_at, with_sessions
 from tb2csv.runs.plugin_contents import ContentChanges
 from tb2csv.runs.restarts import GRAPH_KINDS, BriefHistory, FileHistory
+from tb2csv.runs.run_stats import RunStats
+from tb2csv.runs.series_metadata import RememberedMetadata, readable
+from tb2csv.runs.series_registry import SeriesRegistry
 from tb2csv.runs.step_orders import StepOrder, StepOrders
-from tb2csv.runs.time_series import RememberedMetadata, TimeSeries, readable
 from tb2csv.selection import Selection
+from tb2csv.time_series import Series
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from tb2csv.event_files.reference import EventHead
     from tb2csv.logdir import EventFile, Run
     from tb2csv.runs.subruns import Subrun
+    from tb2csv.time_series import SeriesStats
 
 
 @dataclass(slots=True)
@@ -46,9 +49,9 @@ class _FileProgress:
 
 
 class RunReader:
-    """Reads the event files of one run; accounts grow on the way and are complete at the end.
+    """Reads the event files of one run; ``stats`` are complete at the end.
 
-    What is written to the files meanwhile is read where ``scan`` is called again.
+    What is written to the files meanwhile is read when ``scan`` is called again.
     """
 
     def __init__(
@@ -58,20 +61,25 @@ class RunReader:
         selection: Selection | None = None,
         options: DecodeOptions | None = None,
         subrun: Subrun | None = None,
+        registry: SeriesRegistry | None = None,
         chunk_size: int = DEFAULT_CHUNK_SIZE,
         on_bytes: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Prepare to read ``run``; nothing is opened yet. ``on_bytes`` is told of bytes as they are passed.
+        """Prepare to read ``run``; nothing is opened yet.
 
-        With ``subrun``, which the run is, its series become those of the parent; they are selected by their own names.
+        Args:
+            run: the run and its files.
+            selection: which series are selected; all by default.
+            options: how to lay tensors out.
+            subrun: if given, the series of the run become those of its parent. They are selected by their own names.
+            registry: of the series of all runs that are merged with this one.
+            chunk_size: bytes of a file to hold at once.
+            on_bytes: called with the number of bytes read since the last call.
         """
         self.run = run
+        self.stats = RunStats(run.name)
         self._subrun = subrun
-        self.series: list[SeriesAccount] = []
-        #: How many values of each selected tag hold nothing, neither a payload nor plugin content: they belong to no
-        #: series.
-        self.empty: Counter[str] = Counter()
-        self._empty_filtered = 0
+        self._registry = registry or SeriesRegistry()
         self._step_orders = StepOrders()
         self._file_number = 0
         self._scanner = default_scanner()
@@ -83,9 +91,8 @@ class RunReader:
         self._forms: list[ValueSchema] = []
         self._series_of_form = np.empty(0, np.int32)
         self._kinds = np.empty(0, np.int8)
-        self._series_ids: dict[tuple[bytes, str, str], int] = {}
-        self._first_signatures: dict[tuple[bytes, str], str] = {}
-        self._signatures: list[str] = []
+        self._numbers: dict[tuple[bytes, str, str], int] = {}
+        self._decoders: list[Decoder] = []
         self._metadata = RememberedMetadata(self._scanner)
         self._has_more = False
         self._rows_before = 0
@@ -93,32 +100,15 @@ class RunReader:
         self._brief_history = BriefHistory()
 
     @property
-    def files(self) -> list[FileStats]:
-        """The accounts of the files that have been read, in the order of the first reading."""
-        return [progress.account for progress in self._progress.values()]
-
-    @property
-    def values_read(self) -> int:
-        """How many values have been read and grouped."""
-        return sum(account.points for account in self.series) + self.empty.total() + self._empty_filtered
-
-    @property
-    def values_filtered(self) -> int:
-        """How many of them are not selected."""
-        unselected = (account.points for account in self.series if not account.is_selected)
-        left_out = (account.left_out for account in self.series if account.is_selected)
-        return sum(unselected) + sum(left_out) + self._empty_filtered
-
-    @property
     def started(self) -> float:
-        """The wall time of the run's first event in seconds since the epoch; infinity where it is not known."""
+        """The wall time of the run's first event in seconds since the epoch; infinity if it is not known."""
         return min(self.head(file).wall_time for file in self.run.files)
 
     @property
     def session_count(self) -> int:
-        """How many sessions wrote values: where there are any, one more than the run was restarted."""
-        if len(self.run.files) == 1 and not any(account.marks for account in self.files):
-            return int(bool(self.series))
+        """How many sessions wrote values: if there are any, one more than the run was restarted."""
+        if len(self.run.files) == 1 and not any(account.marks for account in self.stats.files):
+            return int(bool(self.stats.series))
         return self._brief_history.session_count(
             {file.path: self.file_history(file, 0) for file in self.ordered_files()}
         )
@@ -128,14 +118,18 @@ class RunReader:
         head = self.head(file)
         return FileHistory(row, head.wall_time, head.step, head.version, self._progress[file.path].account.marks)
 
-    def step_orders(self) -> Iterator[tuple[TimeSeries, StepOrder]]:
+    def step_orders(self) -> Iterator[tuple[Series, StepOrder]]:
         """Yield the series that have been decoded with their contents, and the order of their steps."""
-        for number, account in enumerate(self.series):
-            yield account.series, self._step_orders.order(number)
+        for number, stats in enumerate(self.stats.series):
+            yield stats.series, self._step_orders.order(number)
 
-    def signature(self, number: int) -> str:
-        """Return what the columns of the tables of a series depend on, by the series' number."""
-        return self._signatures[number]
+    def stats_of(self, series: Series) -> SeriesStats:
+        """Return what has been read so far of a series."""
+        return self._registry.stats[series.id]
+
+    def decoder(self, number: int) -> Decoder:
+        """Return the decoder of a series, by its place in ``stats.series``."""
+        return self._decoders[number]
 
     def scan(self) -> Iterator[ValueBlock]:
         """Yield the values of all files, undecoded and not grouped; what cannot be opened goes into the account."""
@@ -147,7 +141,10 @@ class RunReader:
         files = self.ordered_files()
         last = files[-1]
         for file in files:
-            progress = self._progress.setdefault(file.path, _FileProgress(FileStats(file.path)))
+            progress = self._progress.get(file.path)
+            if progress is None:
+                progress = self._progress[file.path] = _FileProgress(FileStats(file.path))
+                self.stats.files.append(progress.account)
             account = progress.account
             account.damage = [damage for damage in account.damage if damage.kind != UNREADABLE]
             try:
@@ -188,20 +185,20 @@ class RunReader:
         self._brief_history.add(file.path, account.values - len(block), cells, (mark.row for mark in columns.marks))
 
     def count(self) -> None:
-        """Read all files without decoding payloads: fills ``series`` and ``files``."""
+        """Read all files without decoding payloads: fills ``stats``."""
         for block in self.scan():
             self.group(block)
 
     def decode(self, kind: str | None = None, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
         """Yield the rows of all selected series, chunk by chunk, each series' rows in file order.
 
-        With ``kind``, only series of that kind are decoded; the accounts are of all. ``with_contents`` yields the
+        With ``kind``, only series of that kind are decoded; ``stats`` are of all. ``with_contents`` yields the
         changes of plugin content as well, as rows of a table beside the series' own.
         """
 
         def is_wanted(number: int) -> bool:
-            account = self.series[number]
-            return account.is_selected and kind in {None, account.series.kind}
+            stats = self.stats.series[number]
+            return stats.is_selected and kind in {None, stats.series.kind}
 
         contents = ContentChanges() if with_contents else None
         for grouping in ahead(map(self.group, self.scan()), lambda: self._has_more):
@@ -219,7 +216,8 @@ class RunReader:
         batches: dict[tuple[Decoder, str], list[int]] = {}
         for number in grouping.present:
             if is_wanted(number):
-                batches.setdefault((self.series[number].decoder, self._signatures[number]), []).append(number)
+                series = self.stats.series[number].series
+                batches.setdefault((self._decoders[number], series.signature), []).append(number)
         for (decoder, _), numbers in batches.items():
             for decoded in self._decode_batch(decoder, numbers, grouping, contents):
                 self.on_bytes(0)  # a chunk may take long, and whoever is told may want to end it
@@ -249,7 +247,7 @@ class RunReader:
         return self._forms
 
     def series_numbers(self, block: ValueBlock) -> npt.NDArray[np.int32]:
-        """Return the number of each value's series, an index of ``series``; -1 for a value that holds nothing."""
+        """Return the place of each value's series in ``stats.series``; -1 for a value that holds nothing."""
         self._learn_forms(block)
         return self._series_of_form[block.columns.form_id[: len(block)]]
 
@@ -257,7 +255,7 @@ class RunReader:
         """Sort the values of a block by series; ``rows_before`` tells how many rows were decoded of each before."""
         size = len(block)
         self._learn_forms(block)
-        order, bounds = np.empty(size, np.int64), np.empty(len(self.series) + 2, np.int64)
+        order, bounds = np.empty(size, np.int64), np.empty(len(self.stats.series) + 2, np.int64)
         self._scanner.group(block.columns.form_id[:size], self._series_of_form + 1, order, bounds)
         order, bounds = order[bounds[1] :], bounds[1:] - bounds[1]  # without the values that hold nothing
         present = np.flatnonzero(np.diff(bounds)).tolist()
@@ -266,21 +264,21 @@ class RunReader:
         )
 
     def group(self, block: ValueBlock) -> Grouping:
-        """Sort the values of a block by series and add them to the accounts."""
+        """Sort the values of a block by series and add them to the stats."""
         columns = block.columns
         grouping = self.regroup(block, {})
         order, bounds = grouping.order, grouping.bounds
         for number in grouping.present:
-            account = self.series[number]
-            grouping.rows_before[number] = account.points
+            stats = self.stats.series[number]
+            grouping.rows_before[number] = stats.points
             first, last = order[bounds[number]], order[bounds[number + 1] - 1]
-            if not account.points:
-                account.first_step = int(columns.step[first])
-                account.first_wall_time = float(columns.wall_time[first])
-            account.last_step = int(columns.step[last])
-            account.last_wall_time = float(columns.wall_time[last])
-            account.last_row = self._rows_before + int(last)
-            account.points += int(bounds[number + 1] - bounds[number])
+            if not stats.points:
+                stats.first_step = int(columns.step[first])
+                stats.first_wall_time = float(columns.wall_time[first])
+            stats.last_step = int(columns.step[last])
+            stats.last_wall_time = float(columns.wall_time[last])
+            stats.last_row = self._rows_before + int(last)
+            stats.points += int(bounds[number + 1] - bounds[number])
         self._rows_before += len(block)
         if len(order) < len(block):
             self._count_empty(block)
@@ -292,9 +290,9 @@ class RunReader:
         for number, count in zip(forms.tolist(), counts.tolist(), strict=True):
             tag = readable(self._forms[number].tag)
             if self._selection.includes_tag(tag):
-                self.empty[tag] += count
+                self.stats.empty[tag] += count
             else:
-                self._empty_filtered += count
+                self.stats.empty_filtered += count
 
     def _learn_forms(self, block: ValueBlock) -> None:
         """Find the series of every form that has its first value in a block."""
@@ -325,17 +323,16 @@ class RunReader:
         plugin_name, metadata = self._metadata.of(form, lambda: bytes(first_value().content(0)))
         decoder, signature = choose_decoder(plugin_name, form, self._options, first_value)
         key = (form.tag, decoder.kind, signature)
-        number = self._series_ids.get(key)
+        number = self._numbers.get(key)
         if number is None:
-            number = self._series_ids[key] = len(self.series)
+            number = self._numbers[key] = len(self.stats.series)
             tag = readable(form.tag)
-            first = self._first_signatures.setdefault(key[:2], signature)
-            variant = "" if signature == first else signature
-            series = TimeSeries(self.run.name, tag, decoder.kind, plugin_name, metadata, form.tag, variant)
+            series = Series(-1, self.run.name, tag, decoder.kind, plugin_name, metadata, form.tag, signature)
             if self._subrun:
                 series = self._subrun.fold(series)
-            self.series.append(SeriesAccount(series, decoder, self._selection.includes(tag, decoder.kind)))
-            self._signatures.append(signature)
+            self._decoders.append(decoder)
+            is_selected = self._selection.includes(tag, decoder.kind)
+            self.stats.series.append(self._registry.register(series, is_selected=is_selected))
         return number
 
     def _decode_batch(
@@ -351,15 +348,15 @@ class RunReader:
             return shifts + np.arange(bounds[-1])
 
         values = Values(grouping.block, order, self._forms, ordinal, self._options)
-        accounts = [self.series[number] for number in numbers]
+        series = [self.stats.series[number].series for number in numbers]
         sessions = None if grouping.sessions is None else grouping.sessions[order]
         for decoded in decoder.decode(values):
             if isinstance(decoded, Undecodable):
-                account = accounts[series_at(bounds, decoded.row)]
-                account.undecodable += 1
                 row = decoded.row
+                place = series_at(bounds, row)
+                self.stats.series[numbers[place]].undecodable += 1
                 yield UndecodableValue(
-                    account.series,
+                    series[place],
                     float(values.wall_time[row]),
                     int(values.step[row]),
                     decoded.detail,
@@ -371,10 +368,10 @@ class RunReader:
                 piece = decoded
                 if sessions is not None and not piece.is_gathered:
                     piece = with_sessions(piece, sessions)
-                yield Rows(piece, accounts[first : last + 1], piece.row_bounds(concerned), concerned)
+                yield Rows(piece, series[first : last + 1], piece.row_bounds(concerned), concerned)
         if contents:
             self._step_orders.add(numbers, bounds, values.step, grouping.file)
         if contents and not getattr(decoder, "reads_content", False):
             for index, piece in contents.pieces(values, numbers, bounds, sessions):
                 concerned = bounds[index : index + 2]
-                yield Rows(piece, accounts[index : index + 1], piece.row_bounds(concerned), concerned)
+                yield Rows(piece, series[index : index + 1], piece.row_bounds(concerned), concerned)

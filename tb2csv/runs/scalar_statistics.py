@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.logdir import Run
-    from tb2csv.runs.decoded_rows import Rows, SeriesAccount
+    from tb2csv.runs.decoded_rows import Rows
+    from tb2csv.time_series import Series, SeriesStats
 
 
 class MetricSummary(NamedTuple):
@@ -48,7 +49,7 @@ class Reduced(NamedTuple):
     ``first``, ``last``, ``min`` and ``max`` have the type that the series has on disk, truth values as uint8.
     """
 
-    series: list[SeriesAccount]
+    series: list[Series]
     #: The type of the values on disk, as polars names it, in lower case.
     dtype: str
     #: Values that were decoded; 1 at least.
@@ -116,9 +117,8 @@ def joined(parts: Iterable[Reduced]) -> list[Reduced]:
 
 
 def _joined_alike(parts: list[Reduced]) -> Reduced:
-    numbers: dict[int, int] = {}
-    series = {id(account): account for part in parts for account in part.series}
-    number = np.array([numbers.setdefault(id(account), len(numbers)) for part in parts for account in part.series])
+    numbers: dict[Series, int] = {}
+    number = np.array([numbers.setdefault(series, len(numbers)) for part in parts for series in part.series])
     order = np.argsort(number, kind="stable")
     column = {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in Reduced._fields[2:]}
     count = np.bincount(number)
@@ -127,7 +127,7 @@ def _joined_alike(parts: list[Reduced]) -> Reduced:
     with np.errstate(invalid="ignore"):
         total = np.add.reduceat(column["sum"], start)
     return Reduced(
-        series=list(series.values()),
+        series=list(numbers),
         dtype=parts[0].dtype,
         counts=np.add.reduceat(column["counts"], start),
         first=column["first"][start],
@@ -156,7 +156,7 @@ def _steps_of(
     return step[hits[np.minimum(np.searchsorted(hits, start), len(hits) - 1)]]
 
 
-def statistics_frame(parts: Iterable[Reduced]) -> tuple[list[SeriesAccount], pl.DataFrame]:
+def statistics_frame(parts: Iterable[Reduced]) -> tuple[list[Series], pl.DataFrame]:
     """Return the scalar series that have values, and a frame with a row for each of them, in the same order.
 
     Columns ``dtype, count, first, last, min, min_step, max, max_step, mean, nan_count, inf_count``. Values have the
@@ -171,7 +171,7 @@ def statistics_frame(parts: Iterable[Reduced]) -> tuple[list[SeriesAccount], pl.
         frames = [frame.cast(dict.fromkeys(_VALUES, pl.Float64)) for frame in frames]
     if not frames:
         return [], _frame(_NOTHING)
-    return [account for each in tables for account in each.series], pl.concat(frames)
+    return [series for each in tables for series in each.series], pl.concat(frames)
 
 
 #: The columns that have the type of the series.
@@ -220,19 +220,22 @@ def _frame(each: Reduced) -> pl.DataFrame:
     return frame.with_columns(pl.when(has_numbers).then(pl.col(name)).alias(name) for name in numbers)
 
 
-def metrics(decoded: Iterable[Rows | UndecodableValue]) -> dict[str, MetricSummary]:
+def metrics(
+    decoded: Iterable[Rows | UndecodableValue], stats_of: Callable[[Series], SeriesStats]
+) -> dict[str, MetricSummary]:
     """Return what each scalar tag of one run came to; ``decoded`` is all of its scalars.
 
-    A tag that changes its type on the way has several series: the one that came last tells its last value.
+    A tag that changes its type has several series: the last value is that of the series with the last row, which
+    ``stats_of`` returns.
     """
     placeholders = Placeholders()
     rows_of_pieces = (item for item in decoded if not isinstance(item, UndecodableValue))
     parts = [part for rows in rows_of_pieces if (part := reduced(placeholders.leave_out(rows)))]
-    accounts, frame = statistics_frame(parts)
-    rows = sorted(zip(accounts, frame.iter_rows(named=True), strict=True), key=lambda pair: pair[0].last_row)
+    of_rows, frame = statistics_frame(parts)
+    pairs = zip(of_rows, frame.iter_rows(named=True), strict=True)
     found: dict[str, MetricSummary] = {}
-    for account, row in rows:
-        tag = account.series.tag
+    for series, row in sorted(pairs, key=lambda pair: stats_of(pair[0]).last_row):
+        tag = series.tag
         new = MetricSummary(*(row[name] for name in _STATISTICS))
         found[tag] = _followed(found[tag], new) if tag in found else new
     for tag, count in placeholders.counts.items():
@@ -262,4 +265,5 @@ def read_metrics(
 ) -> dict[str, MetricSummary]:
     """Read a run for what its scalar tags came to; ``on_bytes`` is told of bytes as they are passed."""
     selection = Selection(kinds=("scalars",))
-    return metrics(RunReader(run, selection=selection, chunk_size=chunk_size, on_bytes=on_bytes).decode())
+    reader = RunReader(run, selection=selection, chunk_size=chunk_size, on_bytes=on_bytes)
+    return metrics(reader.decode(), reader.stats_of)

@@ -25,7 +25,7 @@ def scanned_hparams(
     values = [
         HparamsValue(name, wall_time, content)
         for name, run in runs.items()
-        for item in run.decode(lambda account: account.series.kind == "hparams")
+        for item in run.decode(lambda series: series.kind == "hparams")
         if not isinstance(item, UndecodableValue)
         for wall_time, content in item.piece.frame.select("wall_time", "content").iter_rows()
     ]
@@ -33,7 +33,7 @@ def scanned_hparams(
     @functools.cache
     def metrics_of(name: str) -> dict[str, MetricSummary]:
         run = runs.get(name)
-        return metrics(run.decode(lambda account: account.series.kind == "scalars")) if run else {}
+        return metrics(run.decode(lambda series: series.kind == "scalars"), run.reader.stats_of) if run else {}
 
-    series = {name: [account.series for account in run.series] for name, run in runs.items()}
+    series = {name: [stats.series for stats in run.stats.series] for name, run in runs.items()}
     return trials(values, LogScalars(series, metrics_of), runs=chosen, selection=selection)

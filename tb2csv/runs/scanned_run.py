@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scanned_columns import column_of, copied, extents, payloads, stretches, taken_rows
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Iterable, Iterator
 
     import numpy.typing as npt
@@ -31,13 +30,13 @@ if TYPE_CHECKING:
     from tb2csv.decoders import DecodeOptions
     from tb2csv.event_files.event_file import FileStats
     from tb2csv.logdir import EventFile, Run
-    from tb2csv.runs.decoded_rows import SeriesAccount
     from tb2csv.runs.restarts import FileHistory
     from tb2csv.runs.row_selection import RowSelection
-    from tb2csv.runs.step_orders import StepOrder
+    from tb2csv.runs.run_stats import RunStats
+    from tb2csv.runs.series_registry import SeriesRegistry
     from tb2csv.runs.subruns import Subrun
-    from tb2csv.runs.time_series import TimeSeries
     from tb2csv.selection import Selection
+    from tb2csv.time_series import Series, SeriesStats
 
 
 class Growth(NamedTuple):
@@ -81,7 +80,7 @@ class _AskedFor(NamedTuple):
 
 
 class ScannedRun:
-    """One run, scanned; ``series`` and ``files`` are the accounts of what ``refresh`` has read so far."""
+    """One run, scanned; ``stats`` are of what ``refresh`` has read so far."""
 
     def __init__(
         self,
@@ -90,12 +89,13 @@ class ScannedRun:
         selection: Selection | None = None,
         options: DecodeOptions | None = None,
         subrun: Subrun | None = None,
+        registry: SeriesRegistry | None = None,
         chunk_size: int = DEFAULT_CHUNK_SIZE,
     ) -> None:
         """Prepare to read ``run``; ``refresh`` reads it. The arguments are a RunReader's."""
         self._chunk_size = chunk_size
         self._new_reader = functools.partial(
-            RunReader, selection=selection, options=options, subrun=subrun, chunk_size=chunk_size
+            RunReader, selection=selection, options=options, subrun=subrun, registry=registry, chunk_size=chunk_size
         )
         self._begin(run)
 
@@ -109,47 +109,19 @@ class ScannedRun:
         return self._reader.run
 
     @property
-    def series(self) -> list[SeriesAccount]:
-        """The accounts of all series, in the order of their first values."""
-        return self._reader.series
+    def reader(self) -> RunReader:
+        """The reader of the run, which has read its files so far."""
+        return self._reader
 
     @property
-    def files(self) -> list[FileStats]:
-        """The accounts of all files."""
-        return self._reader.files
+    def stats(self) -> RunStats:
+        """What has been read so far."""
+        return self._reader.stats
 
-    @property
-    def empty(self) -> Counter[str]:
-        """How many values of each selected tag hold nothing."""
-        return self._reader.empty
-
-    @property
-    def values_read(self) -> int:
-        """How many values have been read."""
-        return self._reader.values_read
-
-    @property
-    def values_filtered(self) -> int:
-        """How many of them are not selected."""
-        return self._reader.values_filtered
-
-    @property
-    def started(self) -> float:
-        """The wall time of the run's first event in seconds since the epoch; infinity where it is not known."""
-        return self._reader.started
-
-    @property
-    def session_count(self) -> int:
-        """How many sessions the run has, of those that have values."""
-        return self._reader.session_count
-
-    def step_orders(self) -> Iterator[tuple[TimeSeries, StepOrder]]:
-        """Yield the series that have been decoded with their contents, and the order of their steps."""
-        return self._reader.step_orders()
-
-    def signature(self, number: int) -> str:
-        """Return what the columns of the tables of a series depend on, by the series' number."""
-        return self._reader.signature(number)
+    def is_current(self, stats: SeriesStats) -> bool:
+        """Return whether these are stats of a series as it was read last; not if all has been read again since."""
+        known, number = self.stats.series, stats.series.id
+        return number < len(known) and known[number] is stats
 
     def refresh(self, run: Run | None = None, on_bytes: Callable[[int], None] = lambda _: None) -> bool:
         """Read what was written since the last time, and return whether there was anything new.
@@ -158,7 +130,7 @@ class ScannedRun:
         read of it, all is read again.
         """
         run = run or self.run
-        growth = file_changes(run, self.files)
+        growth = file_changes(run, self.stats.files)
         if growth.is_replaced:
             self._begin(run)
         elif growth.is_unchanged:
@@ -172,7 +144,7 @@ class ScannedRun:
 
     def decode(
         self,
-        is_wanted: Callable[[SeriesAccount], bool],
+        is_wanted: Callable[[Series], bool],
         rows: RowSelection | None = None,
         on_bytes: Callable[[int], None] = lambda _: None,
         *,
@@ -186,15 +158,15 @@ class ScannedRun:
         """
         self._reader.on_bytes = on_bytes
         asked = self._asked_for(is_wanted, rows)
-        counts = np.bincount(asked.numbers[asked.keep], minlength=len(self.series)).tolist()
-        for account, count in zip(self.series, counts, strict=True):
-            if is_wanted(account):
-                account.undecodable, account.left_out = 0, account.points - count
+        counts = np.bincount(asked.numbers[asked.keep], minlength=len(self.stats.series)).tolist()
+        for stats, count in zip(self.stats.series, counts, strict=True):
+            if is_wanted(stats.series):
+                stats.undecodable, stats.left_out = 0, stats.points - count
         contents = ContentChanges() if with_contents else None
         yield from self._decoded(asked, asked.keep, contents, skip_unreadable=skip_unreadable)
 
     def samples(
-        self, is_wanted: Callable[[SeriesAccount], bool], rows: RowSelection | None = None
+        self, is_wanted: Callable[[Series], bool], rows: RowSelection | None = None
     ) -> Iterator[Rows | UndecodableValue]:
         """Yield what tells the columns of the wanted series: the rows of one value of each, the first of those chosen.
 
@@ -202,24 +174,24 @@ class ScannedRun:
         """
         self._reader.on_bytes = lambda _: None
         asked = self._asked_for(is_wanted, rows)
-        number_of = {id(account): number for number, account in enumerate(self.series)}
+        number_of = {stats.series: number for number, stats in enumerate(self.stats.series)}
         places = np.flatnonzero(asked.keep)
         numbers = asked.numbers[places]
         ranks = _ranks(numbers)
-        is_unknown = np.ones(len(self.series), np.bool_)
+        is_unknown = np.ones(len(self.stats.series), np.bool_)
         begin, end = 0, 1
         while (left := is_unknown[numbers] & (ranks >= begin)).any():
             keep = np.zeros_like(asked.keep)
             keep[places[left & (ranks < end)]] = True
             for item in self._decoded(asked, keep):
                 if isinstance(item, Rows) and not item.piece.kind:
-                    is_unknown[[number_of[id(account)] for account in item.series]] = False
+                    is_unknown[[number_of[series] for series in item.series]] = False
                 yield item
             begin, end = end, 4 * end
 
-    def _asked_for(self, is_wanted: Callable[[SeriesAccount], bool], rows: RowSelection | None) -> _AskedFor:
+    def _asked_for(self, is_wanted: Callable[[Series], bool], rows: RowSelection | None) -> _AskedFor:
         # The last one is of the values that hold nothing: their number is -1.
-        wanted = np.array([*(is_wanted(account) for account in self.series), False], np.bool_)
+        wanted = np.array([*(is_wanted(stats.series) for stats in self.stats.series), False], np.bool_)
         blocks = self._blocks_in_order()
         parts = [self._reader.series_numbers(ValueBlock(stored.columns, memoryview(b""), 0)) for stored in blocks]
         numbers = np.concatenate([np.empty(0, np.int32), *parts])
@@ -271,14 +243,15 @@ class ScannedRun:
     ) -> Iterator[UndecodableValue]:
         """Yield values of a file that cannot be read any more, and add the damage to its account."""
         columns, detail = stored.columns, _unreadable("the file", error)
-        account = next(each for each in self.files if each.path == stored.file.path)
+        account = next(each for each in self.stats.files if each.path == stored.file.path)
         damage = Damage(stored.file.path, int(columns.payload_offset[rows[0]]), 0, UNREADABLE, detail)
         if all((each.kind, each.detail) != (damage.kind, damage.detail) for each in account.damage):
             account.damage.append(damage)
         for row, number in zip(rows.tolist(), numbers.tolist(), strict=True):
-            self.series[number].undecodable += 1
+            stats = self.stats.series[number]
+            stats.undecodable += 1
             time = float(columns.wall_time[row]), int(columns.step[row])
-            yield UndecodableValue(self.series[number].series, *time, detail, b"")
+            yield UndecodableValue(stats.series, *time, detail, b"")
 
     def _blocks_in_order(self) -> list[_StoredBlock]:
         """Return the blocks as one reading would give them: files in their order, though they may grow in turn."""
@@ -300,40 +273,13 @@ class ScannedRun:
         )
 
     def _file_histories(self) -> list[FileHistory]:
-        values = {account.path: account.values for account in self.files}
+        values = {account.path: account.values for account in self.stats.files}
         histories: list[FileHistory] = []
         row = 0
         for file in self._reader.ordered_files():
             histories.append(self._reader.file_history(file, row))
             row += values[file.path]
         return histories
-
-
-class RowReader(ScannedRun):
-    """Reads a run once, as a RunReader does, but decodes only the rows that a row selection asks for."""
-
-    def __init__(self, run: Run, rows: RowSelection, on_bytes: Callable[[int], None], **more: Any) -> None:
-        """Prepare to read ``run``; ``on_bytes`` is told of bytes as they are passed, ``more`` is a RunReader's."""
-        super().__init__(run, **more)
-        self._rows = rows
-        self._on_bytes = on_bytes
-
-    def decode(
-        self,
-        is_wanted: Callable[[SeriesAccount], bool] = lambda account: account.is_selected,
-        rows: RowSelection | None = None,
-        on_bytes: Callable[[int], None] | None = None,
-        *,
-        skip_unreadable: bool = True,
-        with_contents: bool = False,
-    ) -> Iterator[Rows | UndecodableValue]:
-        """Read the run, and yield the chosen rows of all selected series, unless told otherwise."""
-        on_bytes = on_bytes or self._on_bytes
-        self.refresh(on_bytes=on_bytes)
-        rows = rows or self._rows
-        yield from super().decode(
-            is_wanted, rows, on_bytes, skip_unreadable=skip_unreadable, with_contents=with_contents
-        )
 
 
 def _unreadable(what: str, error: OSError) -> str:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.decoders import TablePart
-    from tb2csv.runs.decoded_rows import Rows, SeriesAccount
+    from tb2csv.runs.decoded_rows import Rows
     from tb2csv.runs.row_selection import RowSelection
+    from tb2csv.time_series import Series, SeriesStats
 
 #: Gives the rows of some series of a run, or what shows their columns.
 Read = Callable[[ScannedRun, Callable[[Any], bool], "RowSelection | None"], Iterator["Rows | UndecodableValue"]]
@@ -30,26 +31,26 @@ CHANGED: Final = "The log is no longer what it was when these values were reques
 
 def series_frames(
     run: ScannedRun,
-    accounts: list[SeriesAccount],
+    chosen: list[SeriesStats],
     rows: RowSelection | None,
     read: Read = ScannedRun.decode,
     kind: str = "",
-) -> list[tuple[SeriesAccount, pl.DataFrame]]:
+) -> list[tuple[SeriesStats, pl.DataFrame]]:
     """Return the rows of each series, one series after the other, each in one part or in several.
 
     They are those of the main table, or with ``kind`` those of a table beside it.
     """
-    parts: dict[int, list[pl.DataFrame]] = {id(account): [] for account in accounts}
-    if not parts.keys() <= {id(account) for account in run.series}:  # all was read again, since these were chosen
+    parts: dict[Series, list[pl.DataFrame]] = {stats.series: [] for stats in chosen}
+    if not all(map(run.is_current, chosen)):  # all was read again, since these were chosen
         raise Tb2csvError(CHANGED)
-    for item in read(run, lambda account: id(account) in parts, rows):
+    for item in read(run, parts.__contains__, rows):
         if isinstance(item, UndecodableValue) or item.piece.kind != kind:
             continue
         frame = _with_data(item.piece)
         bounds = item.bounds.tolist()
-        for account, start, stop in zip(item.series, bounds[:-1], bounds[1:], strict=True):
-            parts[id(account)].append(frame.slice(start, stop - start))
-    return [(account, frame) for account in accounts for frame in parts[id(account)]]
+        for series, start, stop in zip(item.series, bounds[:-1], bounds[1:], strict=True):
+            parts[series].append(frame.slice(start, stop - start))
+    return [(stats, frame) for stats in chosen for frame in parts[stats.series]]
 
 
 def _with_data(piece: TablePart) -> pl.DataFrame:

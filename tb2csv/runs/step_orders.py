@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.runs.time_series import TimeSeries
+    from tb2csv.time_series import Series
 
 #: Kinds whose values have no step of their own.
 STEPLESS_KINDS: Final = frozenset({"hparams", "graphs", "custom_scalars"})
@@ -87,7 +87,7 @@ class StepOrders:
             setattr(self, name, np.concatenate((column, np.zeros(missing, column.dtype))))
 
 
-def notes_on_steps(run: str, orders: Iterable[tuple[TimeSeries, StepOrder]], *, is_restarted: bool) -> list[Note]:
+def notes_on_steps(run: str, orders: Iterable[tuple[Series, StepOrder]], *, is_restarted: bool) -> list[Note]:
     """Return a note for each way in which steps of a run do not rise within a file.
 
     ``is_restarted`` means that another note says so: then steps that go back need none.

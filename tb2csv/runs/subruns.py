@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from tb2csv.messages import Note
-    from tb2csv.runs.time_series import TimeSeries
+    from tb2csv.time_series import Series
 
 #: The method that makes a sub-run for a trial.
 ADD_HPARAMS: Final = "add_hparams"
@@ -41,7 +41,7 @@ class Subrun(NamedTuple):
     #: The method that makes such runs.
     made_by: str
 
-    def fold(self, series: TimeSeries) -> TimeSeries:
+    def fold(self, series: Series) -> Series:
         """Return a series of the sub-run as one of its parent, with what tells the sub-run at the end of its tag.
 
         What a trial is made of keeps its tags, for these are no curves.
@@ -52,7 +52,7 @@ class Subrun(NamedTuple):
         return replace(series, run=self.parent, tag=f"{series.tag}/{self.name}", tag_bytes=tag_bytes)
 
 
-def find_subruns(series_by_run: Mapping[str, Collection[TimeSeries]]) -> dict[str, Subrun]:
+def find_subruns(series_by_run: Mapping[str, Collection[Series]]) -> dict[str, Subrun]:
     """Return the runs that look as if another one's writer made them, by name; each parent is a run too."""
     found = {}
     for run, series in series_by_run.items():
@@ -81,7 +81,7 @@ def _parents(run: str) -> Iterator[str]:
     yield ROOT_RUN
 
 
-def _subrun_of(run: str, parent: str, series: Collection[TimeSeries]) -> Subrun | None:
+def _subrun_of(run: str, parent: str, series: Collection[Series]) -> Subrun | None:
     below = run if parent == ROOT_RUN else run[len(parent) + 1 :]
     tags = {each.tag for each in series if each.kind == "hparams"}
     if tags == _TRIAL_TAGS and "/" not in below and all(each.kind in {"hparams", "scalars"} for each in series):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tb2csv.messages import Note
     from tb2csv.runs.scalar_statistics import MetricSummary
-    from tb2csv.runs.time_series import TimeSeries
+    from tb2csv.time_series import Series
 
 #: Returns the statistics of each scalar tag of a run; of an unknown run, nothing.
 MetricsOfRun: TypeAlias = "Callable[[str], Mapping[str, MetricSummary]]"
@@ -53,7 +53,7 @@ class Metric(NamedTuple):
 class LogScalars:
     """The scalars of a log directory, as metrics of its trials see them."""
 
-    def __init__(self, series_by_run: Mapping[str, Collection[TimeSeries]], metrics_of: MetricsOfRun) -> None:
+    def __init__(self, series_by_run: Mapping[str, Collection[Series]], metrics_of: MetricsOfRun) -> None:
         """Find the runs that have scalars, and the runs that ``add_hparams`` made below others."""
         self.of_run = metrics_of
         self.runs = [run for run, series in series_by_run.items() if any(each.kind == "scalars" for each in series)]

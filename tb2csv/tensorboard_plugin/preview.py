@@ -51,7 +51,7 @@ def preview_series(run: Run, series: CountedSeries) -> dict[str, Any]:
     for block in reader.scan():
         grouping = reader.group(block)
         if number < 0:
-            number = next((each for each in grouping.present if reader.series[each].is_selected), -1)
+            number = next((each for each in grouping.present if reader.stats.series[each].is_selected), -1)
         if number in grouping.present:
             picked.add(block, grouping.order[grouping.bounds[number] : grouping.bounds[number + 1]])
     first, last = (_decoded(reader, number, values) for values in picked.ends)

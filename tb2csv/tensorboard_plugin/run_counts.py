@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tb2csv.errors import Damage
     from tb2csv.event_files.values import ValueBlock, ValueSchema
     from tb2csv.logdir import Run
-    from tb2csv.runs.decoded_rows import SeriesAccount
+    from tb2csv.time_series import SeriesStats
 
 _Number = TypeVar("_Number", bound=np.generic)
 
@@ -98,7 +98,7 @@ class CountedRun:
     @property
     def damage(self) -> list[Damage]:
         """The damage in the run's files."""
-        accounts = self._reader.files if self._reader else []
+        accounts = self._reader.stats.files if self._reader else []
         return [damage for account in accounts if not account.left_out for damage in account.damage]
 
     def unread(self, run: Run) -> int | None:
@@ -106,7 +106,7 @@ class CountedRun:
 
         ``run`` has the present files. If a file is gone or shorter than before, the whole run is read again.
         """
-        accounts = self._reader.files if self._reader else []
+        accounts = self._reader.stats.files if self._reader else []
         growth = file_changes(run, accounts)
         if not accounts or growth.is_replaced:
             self._reader = self._begin(run)
@@ -148,17 +148,17 @@ class CountedRun:
             return []
         counted: dict[tuple[str, str], CountedSeries] = {}
         forms = self._forms_by_series(self._reader)
-        for number, account in enumerate(list(self._reader.series)):
-            if account.points:
-                series = account.series
+        for number, stats in enumerate(list(self._reader.stats.series)):
+            if stats.points:
+                series = stats.series
                 whole = counted.setdefault(
                     (series.tag, series.kind),
-                    CountedSeries(series.tag, series.kind, series.plugin_name, first_step=account.first_step),
+                    CountedSeries(series.tag, series.kind, series.plugin_name, first_step=stats.first_step),
                 )
-                signature = self._reader.signature(number) if series.kind in _OF_SEVERAL_COLUMNS else ""
+                signature = series.signature if series.kind in _OF_SEVERAL_COLUMNS else ""
                 columns = _SMALL_FLOAT.sub("float32", signature)
-                _add(whole, account, columns, forms.get(number, []))
-                if number in self._changing and not getattr(account.decoder, "reads_content", False):
+                _add(whole, stats, columns, forms.get(number, []))
+                if number in self._changing and not getattr(self._reader.decoder(number), "reads_content", False):
                     whole.tables += (CountedTable(CONTENTS_KIND, series.tag_bytes, series.variant, series.kind),)
         return list(counted.values())
 
@@ -177,19 +177,17 @@ def _longer(column: npt.NDArray[_Number], size: int) -> npt.NDArray[_Number]:
     return np.concatenate((column, np.zeros(size - len(column), column.dtype)))
 
 
-def _add(
-    whole: CountedSeries, account: SeriesAccount, columns: str, forms: list[tuple[ValueSchema, int, float]]
-) -> None:
+def _add(whole: CountedSeries, stats: SeriesStats, columns: str, forms: list[tuple[ValueSchema, int, float]]) -> None:
     """Add the counts of one table's values."""
-    series = account.series
-    whole.points += account.points
-    if account.last_row > whole.last_row:
-        whole.last_row, whole.last_step = account.last_row, account.last_step
+    series = stats.series
+    whole.points += stats.points
+    if stats.last_row > whole.last_row:
+        whole.last_row, whole.last_step = stats.last_row, stats.last_step
     for form, values, payload in forms:
         size = size_of_value(series.kind, form, payload)
         rows = values * size.rows
         whole.rows += round(rows)
-        whole.text_bytes += bytes_of_table(rows, size.row_bytes, account.last_step)
+        whole.text_bytes += bytes_of_table(rows, size.row_bytes, stats.last_step)
         whole.payload_bytes += round(values * payload)
     whole.tables += (CountedTable(series.kind, series.tag_bytes, series.variant, columns),)
     if series.kind == "histograms" and any(form.kind == ValueKind.HISTO for form, _, _ in forms):

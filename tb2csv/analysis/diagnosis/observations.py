@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
 from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, STATISTICS, Quantity, TagFamilies
 from tb2csv.analysis.diagnosis.tensor_statistics import SeriesMoments
-from tb2csv.decoders import load_polars
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
-from tb2csv.parallel import map_runs
-from tb2csv.report import Report, RunReport, UndecodableEntry
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.run_reader import RunReader
+from tb2csv.runs.selected_runs import read_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.logdir import Logdir, Run
+    from tb2csv.report import Report, RunReport, UndecodableEntry
     from tb2csv.runs.decoded_rows import Rows
     from tb2csv.selection import Selection
 
@@ -69,14 +68,12 @@ def observe(
     def read(run: Run, passed: Callable[[int], None]) -> _RunObservations:
         return _RunObservations(run, families, selection, passed)
 
-    runs = map_runs(read, selection.choose_runs(logdir), workers=workers, on_bytes=on_bytes, warm_up=load_polars)
-    everything = [account for run in runs for account in run.reader.series if account.points]
-    if everything and not any(account.is_selected for account in everything):
-        selection.raise_no_match(account.series for account in everything)
+    found = read_runs(logdir, read, selection=selection, workers=workers, on_bytes=on_bytes)
+    found.selected_series(run.reader.stats for run in found.results)
     return Observations(
-        _variables(runs),
-        [series for run in runs for series in run.scalars],
-        Report([run.report() for run in runs], logdir.damage),
+        _variables(found.results),
+        [series for run in found.results for series in run.scalars],
+        found.report(run.report() for run in found.results),
     )
 
 
@@ -105,40 +102,36 @@ class _RunObservations:
         self._statistics: dict[int, list[pl.DataFrame]] = {}
         self._scalars: dict[str, ScalarSeries] = {}
         self._undecodable: list[UndecodableEntry] = []
-        numbers: dict[int, int] = {}
         for grouping in map(self.reader.group, self.reader.scan()):
-            numbers |= {id(self.reader.series[number]): number for number in grouping.present}
             for item in self.reader.decode_grouping(grouping, self._is_wanted):
                 if isinstance(item, UndecodableValue):
-                    entry = UndecodableEntry(item.series.run, item.series.tag, item.step, item.detail)
-                    self._undecodable.append(entry)
+                    self._undecodable.append(item.entry)
                 else:
-                    self._add(item, [numbers[id(account)] for account in item.series])
+                    self._add(item)
 
     def _is_wanted(self, number: int) -> bool:
-        account = self.reader.series[number]
         if number not in self._quantities:
-            series = account.series
-            is_asked = account.is_selected
-            found = self._families.quantity(series.run, series.tag, series.kind) if is_asked else None
+            stats = self.reader.stats.series[number]
+            series = stats.series
+            found = self._families.quantity(series.run, series.tag, series.kind) if stats.is_selected else None
             self._quantities[number] = found
         return self._quantities[number] is not None
 
-    def _add(self, rows: Rows, numbers: list[int]) -> None:
+    def _add(self, rows: Rows) -> None:
         import polars as pl
 
-        is_of_scalars = rows.series[0].series.kind == "scalars"
+        is_of_scalars = rows.series[0].kind == "scalars"
         columns = {name: rows.piece.frame[name].to_numpy() for name in ("step", "value")} if is_of_scalars else {}
-        for place, number in enumerate(numbers):
+        for place, series in enumerate(rows.series):
             start, stop = int(rows.bounds[place]), int(rows.bounds[place + 1])
-            quantity = self._quantities[number]
+            quantity = self._quantities[series.id]
             if quantity is None or start == stop:
                 continue
-            if rows.series[place].series.kind != "scalars":
-                self._moments_of(number, quantity).add(rows.piece, start, stop)
+            if series.kind != "scalars":
+                self._moments_of(series.id, quantity).add(rows.piece, start, stop)
             elif quantity.statistic:
                 values = rows.piece.frame[start:stop].select("step", pl.col("value").cast(pl.Float64))
-                self._statistics.setdefault(number, []).append(values)
+                self._statistics.setdefault(series.id, []).append(values)
             else:
                 self._series_of(quantity).add(columns["step"][start:stop], columns["value"][start:stop])
 
@@ -201,15 +194,8 @@ class _RunObservations:
 
     def report(self) -> RunReport:
         """Return the account of the run; nothing counts as written."""
-        return RunReport(
-            self.reader.run.name,
-            values_read=self.reader.values_read,
-            values_filtered=self.reader.values_filtered,
-            values_undecodable=len(self._undecodable),
-            sources=self.reader.files,
-            undecodable=self._undecodable,
-            empty=self.reader.empty,
-        )
+        stats = self.reader.stats
+        return stats.report(self._undecodable, values_filtered=stats.values_filtered)
 
 
 def _with_size(statistics: pl.DataFrame) -> pl.DataFrame:

@@ -75,7 +75,7 @@ def read_values(
                 by_tag.setdefault(account.series.tag, []).append(_REDUCED[kind](frame))
             found.undecodable += sum(account.undecodable for account in stretch)
         for tag, parts in by_tag.items():
-            _add(found, run.run.name, tag, _below(parts), kind, axis, run.started)
+            _add(found, run.run.name, tag, _below(parts), kind, axis, run.reader.started)
     return found
 
 

@@ -23,7 +23,7 @@ def run_colours(runs: Iterable[ScannedRun]) -> dict[str, str]:
     TensorBoard assigns colours to all runs of a log directory in the order of their first events, so ``runs`` must be
     complete.
     """
-    ordered = sorted(runs, key=lambda run: (run.started, run.run.name))
+    ordered = sorted(runs, key=lambda run: (run.reader.started, run.run.name))
     return {run.run.name: _colour(number) for number, run in enumerate(ordered)}
 
 

@@ -1,8 +1,8 @@
-"""Whose plugin a summary value is, and the time series that it belongs to.
+"""The plugin and the metadata of each summary value.
 
-A time series is the values of one tag in one run. What TensorBoard knows of it stands in the metadata of its first
-value; later values may lack it, in the same file (TensorFlow 1 strips it) or in a second file of the run (a reopened
-writer starts without). So metadata is remembered per run and tag.
+TensorBoard takes the metadata of a series from its first value. Later values may lack it, in the same file (TensorFlow
+1 strips it) or in a second file of the run (a reopened writer starts without). So metadata is remembered per run and
+tag.
 
 Source: tensorboard/data_compat.py for legacy values, tensorboard/plugins/*/metadata.py for names,
 tensorboard/dataclass_compat.py for data classes.
@@ -10,11 +10,11 @@ tensorboard/dataclass_compat.py for data classes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.event_files.reference import read_metadata
 from tb2csv.event_files.values import ValueKind
+from tb2csv.time_series import SeriesMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,42 +34,14 @@ LEGACY_PLUGIN_NAMES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesMetadata:
-    """What a SummaryMetadata says, as text; all empty where there is none."""
-
-    plugin_name: str = ""
-    display_name: str = ""
-    description: str = ""
-    plugin_content: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class TimeSeries:
-    """The values of one tag in one run that go into one table.
-
-    ``tag`` is what ``tag_bytes``, as they are on disk, read as. ``plugin_name`` is verbatim as on disk, or
-    TensorBoard's name for a legacy value; ``kind`` is the family of tables. ``variant`` is empty but for a tag whose
-    values do not fit one table, because dtype or rank changes on the way: it tells the second table from the first.
-    """
-
-    run: str
-    tag: str
-    kind: str
-    plugin_name: str
-    metadata: SeriesMetadata
-    tag_bytes: bytes
-    variant: str = ""
-
-
 _NO_METADATA: Final = SeriesMetadata()
 
 
 class RememberedMetadata:
-    """What is known of the tags of one run."""
+    """The metadata of each tag of one run."""
 
     def __init__(self, scanner: Scanner) -> None:
-        """Know nothing yet; read what there is with ``scanner``."""
+        """Start without metadata; ``scanner`` reads it."""
         self._read_metadata = scanner.read_metadata
         self._by_tag: dict[bytes, SeriesMetadata] = {}
 
@@ -87,7 +59,7 @@ class RememberedMetadata:
         return LEGACY_PLUGIN_NAMES.get(form.kind, metadata.plugin_name), metadata
 
     def _parse(self, serialized: bytes, content: Callable[[], bytes]) -> SeriesMetadata:
-        """Return what a SummaryMetadata says; what is none is that of no plugin, for its values are still read."""
+        """Return what a SummaryMetadata says; bytes that are not one count as no metadata, so that values are read."""
         if not serialized:
             return _NO_METADATA
         parts = self._read_metadata(serialized) or read_metadata(serialized)
@@ -98,5 +70,5 @@ class RememberedMetadata:
 
 
 def readable(name: bytes) -> str:
-    """Return a name as text, with bytes that are no UTF-8 escaped; so two names may read alike, which files may not."""
+    """Return a name as text, with bytes that are not UTF-8 escaped; two names may become one text."""
     return name.decode("utf-8", "backslashreplace")

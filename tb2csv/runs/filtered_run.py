@@ -1,0 +1,89 @@
+"""A reader of a run that decodes only the rows of a row selection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tb2csv.runs.scanned_run import ScannedRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tb2csv.decoders import DecodeOptions
+    from tb2csv.logdir import Run
+    from tb2csv.runs.decoded_rows import Rows, UndecodableValue
+    from tb2csv.runs.row_selection import RowSelection
+    from tb2csv.runs.run_stats import RunStats
+    from tb2csv.runs.series_registry import SeriesRegistry
+    from tb2csv.runs.step_orders import StepOrder
+    from tb2csv.runs.subruns import Subrun
+    from tb2csv.selection import Selection
+    from tb2csv.time_series import Series, SeriesStats
+
+
+class FilteredRun:
+    """Scans a run, and then decodes the rows that a row selection chooses: a SeriesReader.
+
+    Which rows are chosen depends on the steps of all values, which are known only when the whole run has been scanned.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        rows: RowSelection,
+        *,
+        selection: Selection,
+        options: DecodeOptions,
+        subrun: Subrun | None,
+        registry: SeriesRegistry,
+        chunk_size: int,
+        on_bytes: Callable[[int], None],
+    ) -> None:
+        """Prepare to read ``rows`` of ``run``; the other arguments are those of a RunReader."""
+        self._scanned = ScannedRun(
+            run, selection=selection, options=options, subrun=subrun, registry=registry, chunk_size=chunk_size
+        )
+        self._rows = rows
+        self._on_bytes = on_bytes
+
+    @property
+    def run(self) -> Run:
+        """The run."""
+        return self._scanned.run
+
+    @property
+    def stats(self) -> RunStats:
+        """What has been read so far."""
+        return self._scanned.stats
+
+    @property
+    def started(self) -> float:
+        """The wall time of the run's first event in seconds since the epoch; infinity if it is not known."""
+        return self._scanned.reader.started
+
+    @property
+    def session_count(self) -> int:
+        """How many sessions wrote values."""
+        return self._scanned.reader.session_count
+
+    def stats_of(self, series: Series) -> SeriesStats:
+        """Return what has been read so far of a series."""
+        return self._scanned.reader.stats_of(series)
+
+    def step_orders(self) -> Iterator[tuple[Series, StepOrder]]:
+        """Yield the series that have been decoded with their contents, and the order of their steps."""
+        return self._scanned.reader.step_orders()
+
+    def decode(self, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
+        """Read the run, and yield the chosen rows of all selected series.
+
+        What can no longer be read when the rows are decoded is damage, and undecodable.
+        """
+        self._scanned.refresh(on_bytes=self._on_bytes)
+        yield from self._scanned.decode(
+            lambda series: self.stats_of(series).is_selected,
+            self._rows,
+            self._on_bytes,
+            skip_unreadable=True,
+            with_contents=with_contents,
+        )

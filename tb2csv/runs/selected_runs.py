@@ -1,0 +1,76 @@
+"""The selected runs of a log directory, read in threads, and the report of all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from tb2csv.decoders import load_polars
+from tb2csv.logdir import Logdir, discover
+from tb2csv.parallel import map_runs
+from tb2csv.report import Report
+from tb2csv.selection import Selection
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable
+
+    from tb2csv.logdir import Run
+    from tb2csv.report import RunReport
+    from tb2csv.runs.run_stats import RunStats
+    from tb2csv.time_series import SeriesStats
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedRuns(Generic[_Result]):
+    """What was read of each selected run, in the order of the runs."""
+
+    logdir: Logdir
+    selection: Selection
+    results: list[_Result]
+
+    def report(self, runs: Iterable[RunReport]) -> Report:
+        """Return the report of the log directory, given that of each run."""
+        return Report(list(runs), self.logdir.damage)
+
+    def selected_series(self, runs: Iterable[RunStats]) -> list[SeriesStats]:
+        """Return the selected series that have values, given what was read of each run.
+
+        Raises Tb2csvError if there are series with values, and none of them is selected.
+        """
+        everything = [stats for run in runs for stats in run.series if stats.points]
+        selected = [stats for stats in everything if stats.is_selected]
+        if everything and not selected:
+            self.selection.raise_no_match(stats.series for stats in everything)
+        return selected
+
+
+def read_runs(
+    logdir: str | os.PathLike[str] | Logdir,
+    read: Callable[[Run, Callable[[int], None]], _Result],
+    *,
+    selection: Selection | None = None,
+    workers: int | None = None,
+    on_bytes: Callable[[int], None] = lambda _: None,
+    decodes: bool = True,
+) -> SelectedRuns[_Result]:
+    """Call ``read`` for every selected run, several runs at once, and return what it returned.
+
+    Args:
+        logdir: a folder, an event file or an fsspec URL, or what ``discover`` returned for it.
+        read: called with a run, and a function to call with the number of bytes read since the last call.
+        selection: which runs to read; all by default.
+        workers: how many runs to read at once; by default as many as there are processors.
+        on_bytes: called with the number of bytes read since the last call, from any thread.
+        decodes: whether ``read`` decodes values, so that polars is imported while the first bytes are read.
+
+    Raises:
+        LogdirError: the log directory has no runs, or none is selected.
+    """
+    found = logdir if isinstance(logdir, Logdir) else discover(logdir)
+    selection = selection or Selection()
+    warm_up = load_polars if decodes else lambda: None
+    runs = selection.choose_runs(found)
+    return SelectedRuns(found, selection, map_runs(read, runs, workers=workers, on_bytes=on_bytes, warm_up=warm_up))
