@@ -219,7 +219,7 @@ def test_lazy_frames_are_the_others(
         run = folder / ("first" if places[number] else "second")
         write_run(run, *events, name=file_name(number), wall_time=100.0 * number)
     frames = tb2csv.open_logdir(folder)
-    kinds = {series.kind for account in frames._runs.values() for series in (each.series for each in account.series)}
+    kinds = {stats.series.kind for run in frames._runs.values() for stats in run.stats.series}
     for method in (frames.scalars, frames.histograms, frames.tensors):
         if method.__name__ not in kinds:
             continue
