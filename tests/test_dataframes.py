@@ -302,7 +302,7 @@ def test_values_without_a_payload_do_not_stretch_what_is_read(tmp_path: Path, mo
             patch.setattr(
                 EventFileSource, "read_at", lambda *args, n=read, at=read_at: (n.append(args[2]), at(*args))[1]
             )
-            items = list(run.decode(lambda account: account.series.tag == "x"))
+            items = list(run.decode(lambda series: series.tag == "x"))
         assert sum(len(item.piece.frame) for item in items if not item.piece.kind) == 2
         assert read == [8]
 
