@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -11,36 +9,34 @@ from tb2csv.decoders import DecodeOptions, load_polars
 from tb2csv.errors import UNREADABLE, DamagedError, LogdirError, OutputError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.layouts.manifest import TableEntry, write_manifest
+from tb2csv.layouts.output import Output
 from tb2csv.layouts.output_options import OutputOptions
-from tb2csv.layouts.run_writer import HeldTable, Output, RunWriter
-from tb2csv.layouts.table_joins import write_joined_by_rows, write_joined_by_steps
-from tb2csv.layouts.table_paths import HPARAMS_PATH, INDEX_PATH, NoJoin, StepJoin, TreePaths
+from tb2csv.layouts.run_writer import RunWriter
+from tb2csv.layouts.table_paths import HPARAMS_PATH
 from tb2csv.layouts.time_columns import TimeColumns
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.messages import advice
 from tb2csv.parallel import map_runs
 from tb2csv.report import Report, RunReport
-from tb2csv.runs.filtered_run import FilteredRun
 from tb2csv.runs.hparams_table import HparamsValue, trials
-from tb2csv.runs.merged_runs import ORIGINAL_RUN, MergedRun, families, with_parents
+from tb2csv.runs.merged_runs import ORIGINAL_RUN, families, with_parents
+from tb2csv.runs.reading_options import ReadingOptions
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scalar_statistics import read_metrics
-from tb2csv.runs.series_registry import SeriesRegistry
 from tb2csv.runs.subruns import find_subruns, notes_on
 from tb2csv.runs.trial_metrics import LogScalars
 from tb2csv.selection import Selection
 from tb2csv.sinks.output_folder import OutputFolder
-from tb2csv.sinks.row_buffer import RowBuffer
-from tb2csv.sinks.table_writer import TableWriter, lost_cells
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tb2csv.errors import Damage
-    from tb2csv.runs.series_reader import SeriesReader
-    from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
+    from tb2csv.layouts.held_tables import HeldTable
+    from tb2csv.runs.scalar_statistics import MetricSummary
+    from tb2csv.runs.subruns import Subrun
     from tb2csv.time_series import Series
 
 
@@ -50,7 +46,7 @@ class _ConvertedRun(NamedTuple):
     entries: list[TableEntry]
     stored: list[str]
     #: The tables whose rows are held until those of all runs are there.
-    members: list[HeldTable]
+    held: list[HeldTable]
     #: The values of hyperparameters, each with the run that it was written to.
     hparams: list[HparamsValue]
     series: list[Series]
@@ -117,37 +113,22 @@ def convert(
     """
     selection, rows = selection or Selection(), rows or RowSelection()
     times = TimeColumns((time,) if isinstance(time, str) else tuple(time), relative_to)
-    shape = OutputOptions(layout, format, header, on_duplicate, times, escape_formulas, rows.sessions, merge_subruns)
-    options = DecodeOptions(tensors)
+    output_options = OutputOptions(
+        layout, format, header, on_duplicate, times, escape_formulas, rows.sessions, merge_subruns
+    )
+    reading = ReadingOptions(selection, rows, DecodeOptions(tensors), chunk_size)
     folder = OutputFolder(out, overwrite=overwrite)
     found = logdir if isinstance(logdir, Logdir) else discover(logdir)
     check_apart(found, folder.out)
-    runs = selection.choose_runs(found)
-    series_by_run = _series_by_run(runs, workers, chunk_size) if merge_subruns else {}
-    subruns = find_subruns(series_by_run)
-    merged = families(runs, subruns)
-    conversion = _Conversion(
-        shape, folder, runs, list(merged), series_by_run, is_merged=merge_subruns, chunk_size=chunk_size
-    )
-
-    def convert_run(name: str, passed: Callable[[int], None]) -> _ConvertedRun:
-        registry = SeriesRegistry()
-        reader_of = functools.partial(
-            RunReader if rows.is_everything else functools.partial(FilteredRun, rows=rows),
-            selection=selection,
-            options=options,
-            registry=registry,
-            chunk_size=chunk_size,
-            on_bytes=passed,
-        )
-        readers = [reader_of(run, subrun=subruns.get(run.name)) for run in merged[name]]
-        return conversion.convert_run(MergedRun(name, readers, registry) if merge_subruns else readers[0])
-
+    runs = _Runs.choose(selection.choose_runs(found), workers, chunk_size, merge_subruns=merge_subruns)
+    conversion = _Conversion(runs, reading, Output(folder, runs.by_name, output_options))
     with folder:
         try:
-            converted = map_runs(convert_run, list(merged), workers=workers, on_bytes=on_bytes, warm_up=load_polars)
+            converted = map_runs(
+                conversion.convert_run, list(runs.by_name), workers=workers, on_bytes=on_bytes, warm_up=load_polars
+            )
             report = Report([each.report for each in converted], found.damage)
-            if not merge_subruns:
+            if not runs.is_merged:
                 report.shared_notes = notes_on(find_subruns({each.report.run: each.series for each in converted}))
             report.refuse_other_files()
             if strict and report.damage:
@@ -203,61 +184,59 @@ def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dic
     return {run.name: each for run, each in zip(runs, series, strict=True)}
 
 
+class _Runs(NamedTuple):
+    """The runs of a conversion."""
+
+    #: The runs that each run of the output is read from; several, if sub-runs are merged into it.
+    by_name: dict[str, list[Run]]
+    is_merged: bool
+    #: If sub-runs are merged: which runs they are, and the series of each run before.
+    subruns: Mapping[str, Subrun]
+    original_series: Mapping[str, list[Series]]
+
+    @classmethod
+    def choose(cls, runs: list[Run], workers: int | None, chunk_size: int, *, merge_subruns: bool) -> _Runs:
+        """Return the runs, each with those that are merged into it."""
+        series_by_run = _series_by_run(runs, workers, chunk_size) if merge_subruns else {}
+        subruns = find_subruns(series_by_run)
+        return cls(families(runs, subruns), merge_subruns, subruns, series_by_run)
+
+
 class _Conversion:
-    """The tables of all runs."""
+    """Converts runs, one after the other or several at once, and then writes what belongs to no run."""
 
-    def __init__(
-        self,
-        shape: OutputOptions,
-        folder: OutputFolder,
-        runs: list[Run],
-        names: list[str],
-        original_series: dict[str, list[Series]],
-        *,
-        is_merged: bool,
-        chunk_size: int,
-    ) -> None:
-        """Write the tables of ``runs``, under ``names`` where some are merged into others.
+    def __init__(self, runs: _Runs, reading: ReadingOptions, output: Output) -> None:
+        """Convert ``runs`` into ``output``."""
+        self._runs = runs
+        self._reading = reading
+        self._output = output
+        self._metrics: dict[str, Mapping[str, MetricSummary]] = {}
 
-        If they are, ``original_series`` are the series of each run before.
-        """
-        self._original_series = original_series
-        self._is_merged = is_merged
-        self._chunk_size = chunk_size
-        self._shape = shape
-        self._folder = folder
-        self._runs = {run.name: run for run in runs}
-        self._paths = TreePaths(names)
-        self._held = RowBuffer(folder)
-        # One for each format and thread, so that small tables of many runs are written together.
-        self._writers: dict[tuple[type, int], TableWriter] = {}
-
-    def convert_run(self, reader: SeriesReader) -> _ConvertedRun:
+    def convert_run(self, name: str, on_bytes: Callable[[int], None]) -> _ConvertedRun:
         """Read a run and write its tables, but for those that are joined with other runs'."""
-        run = reader.run.name
-        tables = RunWriter(self._output(self._shape.table_format), reader)
-        report = tables.write()
-        entries, members = tables.entries, tables.members
-        if members and isinstance(self._shape.join, StepJoin):
-            output = self._output(self._shape.joined_format)
-            entry, duplicates = write_joined_by_steps(output, run, members, self._shape.on_duplicate)
-            entries, members = sorted([*entries, entry], key=lambda entry: entry.path.split("/")), []
-            if duplicates:
-                report.values_written -= duplicates
-                report.values_filtered += duplicates
-                kept = self._shape.on_duplicate
-                report.notes.append(f"run {run!r}: the {kept} value of a tag and step is kept; left out: {duplicates}")
+        runs = self._runs.by_name[name]
+        if self._runs.is_merged:
+            reader = self._reading.merged_reader(name, runs, self._runs.subruns, on_bytes)
+        else:
+            reader = self._reading.reader(runs[0], on_bytes)
+        writer = RunWriter(self._output, reader)
+        report = writer.write()
+        joined = self._output.layout.write_run(self._output, name, writer.held)
+        report.values_written -= joined.left_out
+        report.values_filtered += joined.left_out
+        report.notes += joined.notes
+        entries = sorted([*writer.entries, *joined.entries], key=lambda entry: entry.path.split("/"))
         report.tables = len(entries)
         return _ConvertedRun(
             report,
             entries,
-            tables.stored,
-            members,
+            [*writer.stored, *joined.stored],
+            joined.held,
             [
                 HparamsValue(*value)
-                for frame in tables.gathered.get("hparams", [])
+                for frame in writer.gathered.get("hparams", [])
                 for value in zip(
-                    frame[ORIGINAL_RUN] if self._is_merged else [run] * len(frame),
+                    frame[ORIGINAL_RUN] if self._runs.is_merged else [name] * len(frame),
                     frame["wall_time"],
                     frame["content"],
                     strict=True,
@@ -269,49 +248,43 @@ class _Conversion:
 
     def finish(self, converted: list[_ConvertedRun], report: Report) -> None:
         """Write the tables of several runs, and what says which tables there are."""
-        entries = [entry for each in converted for entry in each.entries]
-        stored = [folder for each in converted for folder in each.stored]
-        members = [member for each in converted for member in each.members]
-        if members and not isinstance(self._shape.join, (NoJoin, StepJoin)):
-            output = self._output(self._shape.joined_format)
-            joined, folders = write_joined_by_rows(output, self._shape.join, members, (INDEX_PATH, HPARAMS_PATH))
-            entries += joined
-            stored += folders
+        output = self._output
+        joined = output.layout.write_log(output, [table for each in converted for table in each.held])
+        entries = [entry for each in converted for entry in each.entries] + joined.entries
+        stored = [folder for each in converted for folder in each.stored] + joined.stored
         entries += self._write_hparams(converted, report)
-        for writer in self._writers.values():
-            writer.flush()
-        report.shared_tables = len(entries) - sum(each.report.tables for each in converted)
-        lost, notes = lost_cells(self._writers.values())
+        lost, notes = output.flush()
         report.shared_notes += notes
         for entry in entries:
             entry.lost_cells = lost.get(entry.path, 0)
-        escapes = self._shape.escape_formulas
-        write_manifest(self._folder, entries, stored, report, self._shape.table_format, escape_formulas=escapes)
-
-    def _output(self, table_format: TextFormat | WholeFormat) -> Output:
-        """Return where this thread writes tables of a format to."""
-        key = (type(table_format), threading.get_ident())
-        writer = self._writers.get(key)
-        if writer is None:
-            writer = self._writers[key] = TableWriter(self._folder, table_format, self._held)
-        return Output(self._folder, writer, self._held, self._paths, self._shape.join, self._shape.times)
+        report.shared_tables = len(entries) - sum(each.report.tables for each in converted)
+        options = output.options
+        write_manifest(
+            output.folder, entries, stored, report, options.table_format, escape_formulas=options.escape_formulas
+        )
 
     def _write_hparams(self, converted: list[_ConvertedRun], report: Report) -> list[TableEntry]:
         """Write the table of trials, for which the values of all runs were gathered, and return its entry, if any."""
         values = [value for each in converted for value in each.hparams]
         if not values:
             return []
-        # Written or not: the metrics of trials may be any scalars. So the few runs that have them are read again.
-        metrics = functools.cache(
-            lambda run: read_metrics(self._runs[run], chunk_size=self._chunk_size) if run in self._runs else {}
-        )
-        series = self._original_series or {each.report.run: each.series for each in converted}
-        table, notes = trials(values, LogScalars(series, metrics))
+        series = self._runs.original_series or {each.report.run: each.series for each in converted}
+        table, notes = trials(values, LogScalars(series, self._metrics_of))
         report.shared_notes += notes
-        if self._is_merged:
+        if self._runs.is_merged:
             parents = {value.run: each.report.run for each in converted for value in each.hparams}
             table = with_parents(table, parents)
-        writer = self._output(self._shape.table_format).writer
+        writer = self._output.tree_writer()
         path = HPARAMS_PATH + writer.format.suffix
         writer.write(path, [table])
         return [TableEntry(path, None, None, "hparams", "hparams", table.schema, rows=len(table))]
+
+    def _metrics_of(self, name: str) -> Mapping[str, MetricSummary]:
+        """Return what the scalars of a run came to, whether they are written or not.
+
+        The metrics of trials may be any scalars, so the few runs that have them are read again.
+        """
+        if name not in self._metrics:
+            run = next((run for runs in self._runs.by_name.values() for run in runs if run.name == name), None)
+            self._metrics[name] = read_metrics(run, chunk_size=self._reading.chunk_size) if run else {}
+        return self._metrics[name]

@@ -23,7 +23,7 @@ from event_files import (
 from make_expected import SAMPLE_LOGS
 
 import tb2csv
-from tb2csv.layouts.table_paths import LAYOUTS
+from tb2csv.layouts.layouts import LAYOUTS
 
 if TYPE_CHECKING:
     from pathlib import Path

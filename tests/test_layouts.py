@@ -34,11 +34,10 @@ from make_expected import SAMPLE_LOGS
 from tables import read_index, read_rows, read_tree
 
 import tb2csv
-from tb2csv import conversion
 from tb2csv.cli.options import Duplicate, Layout
 from tb2csv.errors import OptionError, OutputError, Tb2csvError
-from tb2csv.layouts import wide_rows
-from tb2csv.layouts.table_paths import LAYOUTS
+from tb2csv.layouts import output, wide_rows
+from tb2csv.layouts.layouts import LAYOUTS
 from tb2csv.sinks import row_buffer
 from tb2csv.sinks.formats import FORMATS
 from tb2csv.sinks.row_buffer import RowBuffer
@@ -158,7 +157,7 @@ def test_rows_that_are_spilled_are_the_same(
     spilled: list[int] = []
     store = RowBuffer._store
     monkeypatch.setattr(RowBuffer, "_store", lambda self, frame: spilled.append(len(frame)) or store(self, frame))
-    monkeypatch.setattr(conversion, "RowBuffer", functools.partial(RowBuffer, budget=budget))
+    monkeypatch.setattr(output, "RowBuffer", functools.partial(RowBuffer, budget=budget))
     monkeypatch.setattr(row_buffer, "_BATCH_ROWS", batch)
     monkeypatch.setattr(wide_rows, "_RANGE_VALUES", values)
     tb2csv.convert(logdir, tmp_path / "spilled", layout=layout, format=format_name, chunk_size=2000)
@@ -330,7 +329,7 @@ def test_wide_is_an_outer_join_of_random_steps(
     events = [event(scalar(tag, number), step=step, wall_time=time) for step, tag, number, time in values]
     write_run(folder / "logs", *events)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conversion, "RowBuffer", functools.partial(RowBuffer, budget=budget))
+        patch.setattr(output, "RowBuffer", functools.partial(RowBuffer, budget=budget))
         patch.setattr(row_buffer, "_BATCH_ROWS", batch)
         patch.setattr(wide_rows, "_SAMPLED", 2)
         patch.setattr(wide_rows, "_RANGE_VALUES", 2 * most)

@@ -114,6 +114,24 @@ def test_an_archive_is_what_the_planned_command_writes(
     assert plan["tables"] == len(rows)
 
 
+@pytest.mark.parametrize(("layout", "tables"), [("tree", 4), ("tags", 4), ("wide", 4), ("long", 3)])
+def test_tables_of_plugin_content_are_planned_as_they_are_written(layout: str, tables: int, tmp_path: Path) -> None:
+    """The layout ``long`` has one table of the content of all kinds."""
+    for step, content in enumerate((b"a", b"b")):
+        write_run(
+            tmp_path / "logs",
+            event(tensor("t", np.ones(2, "f4"), "mine", content=content), step=step),
+            event(tensor("x", np.array("y", object), "text", content=content), step=step),
+            name=f"events.out.tfevents.{step}",
+        )
+    served = Tab(context_of(tmp_path / "logs"))
+    served.index()
+    plan = served.post("plan", {"layout": layout}).json
+    files = served.archive(layout=layout)
+    assert plan["tables"] == len(list(csv.DictReader(io.StringIO(files["index.csv"].decode())))) == tables
+    served.close()
+
+
 @pytest.mark.parametrize("layout", ["tree", "tags", "wide", "long"])
 @pytest.mark.parametrize("times", [["epoch"], ["iso", "relative"]], ids="-".join)
 def test_the_planned_size_of_scalars_is_that_of_the_tables(tmp_path: Path, layout: str, times: list[str]) -> None:

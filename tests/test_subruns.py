@@ -27,7 +27,7 @@ from tables import read_index, read_rows, read_tree
 
 import tb2csv
 from tb2csv.event_files.event_file import EventFileReader
-from tb2csv.layouts.table_paths import LAYOUTS
+from tb2csv.layouts.layouts import LAYOUTS
 from tb2csv.runs import run_reader
 from tb2csv.runs.subruns import Subrun, find_subruns, notes_on
 from tb2csv.sinks.formats import FORMATS

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tb2csv.layouts.table_paths import HEADERS, LAYOUTS, ON_DUPLICATE
+from tb2csv.layouts.layouts import HEADERS, LAYOUTS
+from tb2csv.layouts.table_paths import ON_DUPLICATE
 from tb2csv.layouts.time_columns import ORIGINS, TIME_STYLES
 from tb2csv.selection import KINDS, KINDS_BESIDE, RESTARTS, TENSOR_STYLES, Selection
 from tb2csv.sinks.formats import FORMATS

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tb2csv.layouts.held_tables import HeldTable, RunTable
 from tb2csv.layouts.manifest import TableEntry
-from tb2csv.layouts.table_paths import FILES_ENDING
 from tb2csv.messages import Message, advice
 from tb2csv.report import RunReport
 from tb2csv.runs.decoded_rows import UndecodableValue
@@ -18,7 +17,6 @@ from tb2csv.runs.merged_runs import ORIGINAL_RUN
 from tb2csv.runs.series_metadata import readable
 from tb2csv.runs.step_orders import notes_on_steps
 from tb2csv.sinks.append_writer import TableRows
-from tb2csv.sinks.output_folder import SCRATCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,62 +24,16 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from tb2csv.layouts.table_paths import Join, TreePaths, TreePlace
-    from tb2csv.layouts.time_columns import TimeColumns
+    from tb2csv.layouts.output import Output
+    from tb2csv.layouts.table_paths import TreePlace
     from tb2csv.messages import Note
     from tb2csv.report import UndecodableEntry
     from tb2csv.runs.decoded_rows import Rows
     from tb2csv.runs.series_reader import SeriesReader
-    from tb2csv.sinks.output_folder import OutputFolder
-    from tb2csv.sinks.row_buffer import RowBuffer
-    from tb2csv.sinks.table_writer import TableWriter
     from tb2csv.time_series import Series
 
 #: Payload bytes that could not be decoded are written out when so many have come together.
 _UNDECODABLE_BYTES: Final = 8 << 20
-
-
-class Output(NamedTuple):
-    """Where the tables of a conversion go, and in which shape; ``writer`` is for one thread at a time."""
-
-    folder: OutputFolder
-    writer: TableWriter
-    held: RowBuffer
-    paths: TreePaths
-    join: Join
-    times: TimeColumns
-
-
-@dataclass(slots=True)
-class RunTable:
-    """A table of one run and tag."""
-
-    place: TreePlace
-    entry: TableEntry
-    #: The series that it is of; the first, if several have undecodable payloads.
-    series: Series
-    #: Whether its rows are held, for a layout that joins them with others.
-    is_joined: bool
-    #: Whether files belong to it.
-    has_files: bool = False
-
-    @property
-    def files(self) -> str:
-        """The folder of its files: beside it, or where they wait until its rows are joined with others."""
-        return f"{SCRATCH}/{self.place.stem}{FILES_ENDING}" if self.is_joined else self.place.stem + FILES_ENDING
-
-
-class HeldTable(NamedTuple):
-    """A table whose rows are held, to become a part of a joined one."""
-
-    table: RunTable
-    #: What its relative times count from, in seconds since 1970.
-    origin: float
-
-    @property
-    def series(self) -> Series:
-        """The series that it is of."""
-        return self.table.series
 
 
 class RunWriter:
@@ -92,8 +44,9 @@ class RunWriter:
         #: Rows for tables of the whole log directory, by kind.
         self.gathered: dict[str, list[pl.DataFrame]] = {}
         self._output = output
+        self._writer = output.tree_writer()
+        self._times = output.options.times
         self._reader = reader
-        self._suffix = output.writer.format.suffix
         self._tables: dict[str, RunTable] = {}
         #: The tables by the series and the part, so that a path is made once.
         self._known: dict[tuple[int, str], RunTable] = {}
@@ -121,7 +74,7 @@ class RunWriter:
                 entry.first_step, entry.last_step = stats.first_step, stats.last_step
                 entry.first_wall_time, entry.last_wall_time = stats.first_wall_time, stats.last_wall_time
             if not table.is_joined:
-                self._output.writer.finish(entry.path)
+                self._writer.finish(entry.path)
         return self._finished()
 
     @property
@@ -136,7 +89,7 @@ class RunWriter:
         return [table.files for table in self._tables.values() if table.has_files and not table.is_joined]
 
     @property
-    def members(self) -> list[HeldTable]:
+    def held(self) -> list[HeldTable]:
         """The tables whose rows are held, in the order of their series' first values."""
         tables = [table for table in self._tables.values() if table.is_joined]
         return [
@@ -193,7 +146,7 @@ class RunWriter:
         if piece.is_gathered:
             self.gathered.setdefault(rows.series[0].kind, []).append(piece.frame)
             return
-        is_joined = self._output.join.joins(piece.kind or rows.series[0].kind)
+        is_joined = self._output.layout.joins(piece.kind or rows.series[0].kind)
         frame = piece.frame if is_joined else self._timed(piece.frame, rows.series, rows.bounds)
         with_files = {rows.series_of(file.row).id for file in piece.files}
         steps, wall_times = piece.frame["step"], piece.frame["wall_time"]
@@ -220,7 +173,7 @@ class RunWriter:
 
     def _table(self, place: TreePlace, series: Series, schema: pl.Schema, *, is_joined: bool) -> RunTable:
         """Return the table of a place, which is a new one where none of its rows has come before."""
-        path = place.path + self._suffix
+        path = place.path + self._writer.format.suffix
         table = self._tables.get(path)
         if table is None:
             entry = TableEntry(path, series.run, series.tag, place.kind, series.plugin_name, schema)
@@ -229,26 +182,26 @@ class RunWriter:
 
     def _timed(self, frame: pl.DataFrame, series: list[Series], bounds: npt.NDArray[np.int64]) -> pl.DataFrame:
         """Return rows with the columns of time that are asked for; those from a bound to the next are of one series."""
-        if self._output.times.is_stored:
+        if self._times.is_stored:
             return frame
         origins = np.array([self._origin(each) for each in series])
-        return self._output.times.replace(frame, np.repeat(origins, np.diff(bounds)))
+        return self._times.replace(frame, np.repeat(origins, np.diff(bounds)))
 
     def _origin(self, series: Series) -> float:
         """Return what relative times of a series count from, in seconds since 1970; NaN if no column needs it."""
-        if self._output.times.is_since_tag:
+        if self._times.is_since_tag:
             return self._reader.stats_of(series).first_wall_time
         return self._started
 
     @functools.cached_property
     def _started(self) -> float:
-        return self._reader.started if self._output.times.is_since_run else math.nan
+        return self._reader.started if self._times.is_since_run else math.nan
 
     def _append(self, frame: pl.DataFrame, where: list[TableRows], *, is_joined: bool) -> None:
         if is_joined:
             self._output.held.append(frame, where)
         else:
-            self._output.writer.append(frame, where)
+            self._writer.append(frame, where)
 
     def _store(self, rows: Rows, frame: pl.DataFrame, tables: list[RunTable], where: list[TableRows]) -> pl.DataFrame:
         """Write the files of a piece beside their tables, and return the rows with the paths as seen from there.
@@ -298,7 +251,7 @@ class RunWriter:
             if values[0].original_run is not None:
                 runs = [value.original_run for value in values]
                 raw = raw.with_columns(pl.Series(ORIGINAL_RUN, runs, dtype=pl.String))
-            is_joined = self._output.join.joins(place.kind)
+            is_joined = self._output.layout.joins(place.kind)
             frame = raw if is_joined else self._timed(raw, of_values, np.arange(len(values) + 1))
             table = self._table(place, of_values[0], frame.schema, is_joined=is_joined)
             _count(table.entry, raw["step"], raw["wall_time"], 0, len(raw))

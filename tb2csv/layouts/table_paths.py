@@ -1,18 +1,18 @@
-"""Which table goes to which file.
+"""The paths of the tables of the tree, ``<run>/<kind>/<tag>``.
 
-Rows are decoded for one run and one tag at a time, so the tree (``<run>/<kind>/<tag>``) is what there is at first. The
-other layouts join tables of the tree; what they do not join stays as it is there.
+Rows are decoded for one run and one tag at a time, so each table has a place in the tree at first. Layouts join tables
+of the tree; tables that they do not join stay in their places.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.sinks.file_names import UniqueNames, encode_segment, run_path, tag_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from tb2csv.time_series import Series
 
@@ -31,6 +31,20 @@ INDEX_PATH: Final = "index"
 SCALARS: Final = "scalars"
 
 
+class TreeTable(NamedTuple):
+    """What distinguishes a table of the tree from all others.
+
+    ``folder`` is the kind of the series that the table belongs to, ``kind`` that of the table itself.
+    """
+
+    run: str
+    tag_bytes: bytes
+    folder: str
+    kind: str
+    part: str
+    variant: str
+
+
 @dataclass(frozen=True, slots=True)
 class TreePlace:
     """The place of one table in the tree: ``stem``, then the part, then the ending of the format.
@@ -45,6 +59,12 @@ class TreePlace:
     folder: str
     kind: str
     part: str
+
+    @property
+    def table(self) -> TreeTable:
+        """The table in this place."""
+        series = self.series
+        return TreeTable(series.run, series.tag_bytes, self.folder, self.kind, self.part, series.variant)
 
     @property
     def path(self) -> str:
@@ -92,126 +112,5 @@ def with_variant(path: str, variant: str) -> str:
     return f"{path}~{encode_segment(variant)}" if variant else path
 
 
-class RowJoin(Protocol):
-    """Puts tables of the tree one below the other."""
-
-    @property
-    def leading(self) -> tuple[str, ...]:
-        """What leads each row, of ``run`` and ``tag``."""
-
-    @property
-    def renamed(self) -> Mapping[str, str]:
-        """The columns that are written, by their new names, where these are not all."""
-
-    def joins(self, kind: str) -> bool:
-        """Say whether tables of that kind are joined."""
-
-    def key(self, place: TreePlace) -> str:
-        """Return what tables that are joined have in common, besides their columns and their part."""
-
-    def path(self, place: TreePlace) -> tuple[str, str]:
-        """Return where the joined table goes, and its part."""
-
-    def files(self, place: TreePlace) -> str:
-        """Return where, below the joined table's folder of files, those of one table go: no two tables meet."""
-
-
-class TagsJoin:
-    """One table for each tag: ``<kind>/<tag>``."""
-
-    leading = ("run",)
-    renamed: Mapping[str, str] = {}
-
-    def joins(self, kind: str) -> bool:
-        """Join all."""
-        return True
-
-    def key(self, place: TreePlace) -> str:
-        """Return the folder and the tag."""
-        return f"{place.folder}\n{place.series.tag_bytes!r}"
-
-    def path(self, place: TreePlace) -> tuple[str, str]:
-        """Return the folder, and the tag in it."""
-        return f"{place.folder}/{tag_path(place.series.tag)}", place.part
-
-    def files(self, place: TreePlace) -> str:
-        """Return the run's folder, which may hold those of other runs."""
-        return with_variant(place.run_folder or ROOT_FILES, place.series.variant) + FILES_ENDING
-
-
-class LongJoin:
-    """One table for each kind: ``<kind>``."""
-
-    leading = ("run", "tag")
-    renamed: Mapping[str, str] = {}
-
-    def joins(self, kind: str) -> bool:
-        """Join all."""
-        return True
-
-    def key(self, place: TreePlace) -> str:
-        """Return the kind."""
-        return self.path(place)[0]
-
-    def path(self, place: TreePlace) -> tuple[str, str]:
-        """Return the kind; a part that is of no kind of its own stays a part."""
-        return (place.kind, "") if place.kind != place.folder else (place.folder, place.part)
-
-    def files(self, place: TreePlace) -> str:
-        """Return the place in the tree."""
-        return place.stem + FILES_ENDING
-
-
-class TensorBoardNames:
-    """Scalars by the names, and with the columns, that TensorBoard's own download gives them.
-
-    Source: the downloader in tensorboard/components/tf_dashboard_common; browsers make ``_`` of a ``/``.
-    """
-
-    leading: tuple[str, ...] = ()
-    renamed: Mapping[str, str] = {"Wall time": "wall_time", "Step": "step", "Value": "value"}
-
-    def joins(self, kind: str) -> bool:
-        """Join, or rather rename, scalars."""
-        return kind == SCALARS
-
-    def key(self, place: TreePlace) -> str:
-        """Return what no two tables have in common."""
-        return place.stem
-
-    def path(self, place: TreePlace) -> tuple[str, str]:
-        """Return a name in the output folder itself."""
-        name = f"run-{place.series.run}-tag-{place.series.tag}".replace("/", "_")
-        return encode_segment(name), place.part
-
-    def files(self, place: TreePlace) -> str:
-        """Return the place in the tree, though scalars have no files."""
-        return place.stem + FILES_ENDING
-
-
-class StepJoin:
-    """Scalars of a run side by side, in one table with a row for each step: ``<run>/scalars``."""
-
-    def joins(self, kind: str) -> bool:
-        """Join scalars; of the others no cell holds a value."""
-        return kind == SCALARS
-
-
-class NoJoin:
-    """The tree as it is."""
-
-    def joins(self, kind: str) -> bool:
-        """Join nothing."""
-        return False
-
-
-Join = NoJoin | RowJoin | StepJoin
-
-#: The layouts by the names that ``convert`` and the command line give them.
-LAYOUTS: Final[dict[str, Join]] = {"tree": NoJoin(), "tags": TagsJoin(), "wide": StepJoin(), "long": LongJoin()}
-
-#: What scalars look like: as the other tables, or as what TensorBoard's own download gives.
-HEADERS: Final = ("plain", "tensorboard")
-
-#: What the wide layout keeps of a tag's values for one step; ``error`` is for nobody who has such values.
+#: The values of a tag for one step that the wide layout keeps; ``error`` refuses a tag that has several.
 ON_DUPLICATE: Final = ("last", "first", "error")

@@ -8,7 +8,9 @@ import numpy as np
 
 from tb2csv.column_names import free_name
 from tb2csv.errors import Tb2csvError
-from tb2csv.layouts.table_paths import ON_DUPLICATE, with_variant
+from tb2csv.layouts.held_tables import shared_cell
+from tb2csv.layouts.manifest import TableEntry
+from tb2csv.layouts.table_paths import ON_DUPLICATE, SCALARS, with_variant
 from tb2csv.layouts.time_columns import TIME_COLUMN_NAMES
 from tb2csv.messages import Option, advice
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
+    from tb2csv.layouts.held_tables import HeldTable
+    from tb2csv.layouts.output import Output
     from tb2csv.sinks.row_buffer import HeldPart, RowBuffer
 
     _Steps = npt.NDArray[np.int64]
@@ -43,6 +47,41 @@ def _is_first(steps: _Steps) -> npt.NDArray[np.bool_]:
 _KEPT: Final[dict[str, Callable[[_Steps], npt.NDArray[np.bool_]] | None]] = dict(
     zip(ON_DUPLICATE, (_is_last, _is_first, None), strict=True)
 )
+
+
+def write_wide_table(output: Output, run: str, members: Sequence[HeldTable]) -> tuple[TableEntry, int]:
+    """Write the scalars of a run side by side.
+
+    Returns what the index says of the table, and how many values are left out because another value of the same tag and
+    step is kept. Raises Tb2csvError if there are such values and ``on_duplicate`` is ``error``.
+    """
+    writer = output.joined_writer()
+    entry = TableEntry(
+        output.paths.below(run, SCALARS) + writer.format.suffix,
+        run,
+        None,
+        SCALARS,
+        shared_cell([member.table.entry.plugin_name for member in members]),
+        {},
+    )
+    columns = [WideColumn(member.series.tag, member.series.variant, member.table.entry.path) for member in members]
+    rows = WideRows(run, columns, output.held, output.options.on_duplicate)
+
+    def pieces() -> Iterator[pl.DataFrame]:
+        for frame in rows:
+            timed = output.options.times.replace(frame, np.full(len(frame), members[0].origin))
+            entry.schema = timed.schema
+            if len(frame):
+                if not entry.rows:
+                    entry.first_step, entry.first_wall_time = frame["step"][0], frame["wall_time"][0]
+                entry.last_step, entry.last_wall_time = frame["step"][-1], frame["wall_time"][-1]
+            entry.rows += len(frame)
+            yield timed
+
+    writer.write(entry.path, pieces())
+    for member in members:
+        output.held.release(member.table.entry.path)
+    return entry, rows.duplicates
 
 
 class WideColumn(NamedTuple):

@@ -5,16 +5,17 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
+from tb2csv.layouts.layouts import LAYOUTS
 from tb2csv.selection import literal_pattern
 from tb2csv.tensorboard_plugin.export_sizes import size_of_export
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from tb2csv.tensorboard_plugin.event_sources import EventSources, LogFolder
     from tb2csv.tensorboard_plugin.export_request import ExportRequest
     from tb2csv.tensorboard_plugin.index_snapshot import IndexSnapshot
-    from tb2csv.tensorboard_plugin.run_counts import CountedSeries, CountedTable
+    from tb2csv.tensorboard_plugin.run_counts import CountedSeries
 
 #: The output folder in the command.
 _OUT: Final = "tensorboard-tables"
@@ -37,21 +38,12 @@ def plan_export(
     }
 
 
-def _tables(request: ExportRequest, chosen: Iterable[tuple[str, CountedSeries]]) -> Iterable[tuple[object, ...]]:
+def _tables(request: ExportRequest, chosen: Iterable[tuple[str, CountedSeries]]) -> Iterable[Hashable]:
     """Yield, for each table of the tree layout, the identity of the table in this layout that has its rows."""
-    identity = _IDENTITIES[request.layout]
-    for run, series in chosen:
-        for table in series.tables:
-            yield ("hparams",) if table.kind == "hparams" else identity(run, table)
-
-
-#: By layout, the identity of a table; tables of the tree layout with equal identities share a table.
-_IDENTITIES: Final[dict[str, Callable[[str, CountedTable], tuple[object, ...]]]] = {
-    "tree": lambda run, table: (run, table),
-    "tags": lambda _, table: (table.kind, table.tag, table.columns),
-    "wide": lambda run, table: (run, table.kind) if table.kind == "scalars" else (run, table),
-    "long": lambda _, table: (table.kind, table.columns),
-}
+    layout = LAYOUTS[request.layout]
+    for _, series in chosen:
+        for table, columns in series.tables:
+            yield table.kind if table.kind == "hparams" else layout.identity(table, columns)
 
 
 def command_line(request: ExportRequest, index: IndexSnapshot, sources: EventSources) -> str:

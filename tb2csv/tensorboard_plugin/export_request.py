@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tb2csv.layouts.table_paths import LAYOUTS
+from tb2csv.layouts.layouts import LAYOUTS
 from tb2csv.layouts.time_columns import TIME_STYLES
 from tb2csv.runs.restarts import RESTART_POLICIES
 from tb2csv.runs.row_selection import RowSelection
@@ -95,7 +95,7 @@ class ExportRequest:
         if series.kind in _WITH_FILES or (series.kind == "tensors" and self.tensors == "npy"):
             message = f"The table of {series.tag!r} has files beside it; choose an archive."
             raise RequestError(400, "needs_archive", message)
-        if sum(table.kind == series.kind for table in series.tables) > 1:
+        if sum(table.kind == series.kind for table, _ in series.tables) > 1:
             message = f"The tag {series.tag!r} has several tables because its type changes; choose an archive."
             raise RequestError(400, "needs_archive", message)
 

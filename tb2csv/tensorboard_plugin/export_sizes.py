@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tb2csv.layouts.layouts import LAYOUTS
 from tb2csv.tensorboard_plugin.table_sizes import NUMBER_BYTES, bytes_of_table
 
 if TYPE_CHECKING:
@@ -52,18 +53,20 @@ def size_of_export(request: ExportRequest, chosen: _Chosen) -> ExportSize:
     rows = text = stored = 0.0
     widths: dict[str, tuple[float, int]] = {}
     added = sum(_TIME_CELLS[style] for style in request.time) - _TIME_CELLS["epoch"]
+    layout = LAYOUTS[request.layout]
     for run, series in chosen:
+        names = {"run": run, "tag": series.tag}
         size = _TENSORS[request.tensors](series) if series.kind == "tensors" else _elements(series)
         if series.kind in _OF_FILES:
             stored += size.bytes
             rows += size.rows
-        elif request.layout == "wide" and series.kind == "scalars":
+        elif layout.joins_by_step(series.kind):
             longest, last_step = widths.get(run, (0.0, 0))
             widths[run] = max(longest, size.rows), max(last_step, series.last_step)
             text += size.rows * NUMBER_BYTES
         else:
             rows += size.rows
-            text += size.bytes + size.rows * (added + _NAMES[request.layout](run, series.tag))
+            text += size.bytes + size.rows * (added + sum(len(names[column]) + 1 for column in layout.leading))
     for longest, last_step in widths.values():
         rows += longest
         text += bytes_of_table(longest, added, last_step)
@@ -97,11 +100,4 @@ _TENSORS: Final[dict[str, Callable[[CountedSeries], _Rows]]] = {
     "wide": _wide,
     "base64": _base64,
     "npy": _npy,
-}
-#: By layout, the bytes of a row's cells for run and tag.
-_NAMES: Final[dict[str, Callable[[str, str], int]]] = {
-    "tree": lambda _run, _tag: 0,
-    "tags": lambda run, _: len(run) + 1,
-    "wide": lambda _run, _tag: 0,
-    "long": lambda run, tag: len(run) + len(tag) + 2,
 }

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
 
+from tb2csv.decoders.histograms import STATS_KIND, STATS_PART
+from tb2csv.decoders.protocol import MAIN_PART
 from tb2csv.event_files.values import ValueKind
-from tb2csv.runs.plugin_contents import CONTENTS_KIND
+from tb2csv.layouts.table_paths import TreeTable
+from tb2csv.runs.plugin_contents import CONTENTS_KIND, CONTENTS_PART
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scanned_run import file_changes
 from tb2csv.tensorboard_plugin.table_sizes import bytes_of_table, size_of_value
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from tb2csv.errors import Damage
     from tb2csv.event_files.values import ValueBlock, ValueSchema
     from tb2csv.logdir import Run
-    from tb2csv.time_series import SeriesStats
+    from tb2csv.time_series import Series, SeriesStats
 
 _Number = TypeVar("_Number", bound=np.generic)
 
@@ -40,11 +43,9 @@ _SMALL_FLOAT: Final = re.compile(r"^(b?float16|float8\w*?)(?=-|$)")
 
 
 class CountedTable(NamedTuple):
-    """A table of the tree layout; layouts join tables with equal ``columns`` only."""
+    """A table in the tree layout, and what its columns depend on: no layout joins tables that differ in it."""
 
-    kind: str
-    tag: bytes
-    variant: str
+    table: TreeTable
     columns: str
 
 
@@ -159,7 +160,7 @@ class CountedRun:
                 columns = _SMALL_FLOAT.sub("float32", signature)
                 _add(whole, stats, columns, forms.get(number, []))
                 if number in self._changing and not getattr(self._reader.decoder(number), "reads_content", False):
-                    whole.tables += (CountedTable(CONTENTS_KIND, series.tag_bytes, series.variant, series.kind),)
+                    whole.tables += (_table(series, CONTENTS_KIND, CONTENTS_PART),)
         return list(counted.values())
 
     def _forms_by_series(self, reader: RunReader) -> dict[int, list[tuple[ValueSchema, int, float]]]:
@@ -189,6 +190,11 @@ def _add(whole: CountedSeries, stats: SeriesStats, columns: str, forms: list[tup
         whole.rows += round(rows)
         whole.text_bytes += bytes_of_table(rows, size.row_bytes, stats.last_step)
         whole.payload_bytes += round(values * payload)
-    whole.tables += (CountedTable(series.kind, series.tag_bytes, series.variant, columns),)
+    whole.tables += (_table(series, series.kind, MAIN_PART, columns),)
     if series.kind == "histograms" and any(form.kind == ValueKind.HISTO for form, _, _ in forms):
-        whole.tables += (CountedTable("histogram_stats", series.tag_bytes, series.variant, ""),)
+        whole.tables += (_table(series, STATS_KIND, STATS_PART),)
+
+
+def _table(series: Series, kind: str, part: str, columns: str = "") -> CountedTable:
+    """Return a table of a series."""
+    return CountedTable(TreeTable(series.run, series.tag_bytes, series.kind, kind, part, series.variant), columns)

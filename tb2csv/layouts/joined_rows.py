@@ -1,0 +1,147 @@
+"""Joined tables, which have the rows of several tables of the tree one below the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from tb2csv.column_names import free_name
+from tb2csv.layouts.held_tables import shared_cell
+from tb2csv.layouts.layout import JoinedTables
+from tb2csv.layouts.manifest import TableEntry
+from tb2csv.layouts.table_paths import FILES_ENDING, HPARAMS_PATH, INDEX_PATH, with_variant
+from tb2csv.sinks.file_names import UniqueNames
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
+
+    import polars as pl
+
+    from tb2csv.layouts.held_tables import HeldTable
+    from tb2csv.layouts.output import Output
+    from tb2csv.layouts.row_layout import RowLayout
+    from tb2csv.sinks.row_buffer import Batch
+    from tb2csv.sinks.table_writer import TableWriter
+
+#: Paths, without endings, that joined tables must not have.
+_RESERVED: Final = (INDEX_PATH, HPARAMS_PATH)
+
+
+def write_joined_rows(output: Output, layout: RowLayout, held: Iterable[HeldTable]) -> JoinedTables:
+    """Write held tables one below the other, in their order; return the joined ones in the order of their paths."""
+    names = UniqueNames()
+    for path in _RESERVED:
+        names.claim(path, path)
+    writer = output.joined_writer()
+    joined = JoinedTables()
+    for group in _groups(layout, held):
+        place = group.members[0].table.place
+        stem, part = layout.path(place)
+        stem = names.claim(with_variant(stem, group.variant), f"{layout.name_source(place)}\n{group.variant}")
+        joined.entries.append(_write_group(output, writer, layout, group.members, stem, part))
+        for member in group.members:
+            if member.table.has_files:
+                folder = f"{stem}{FILES_ENDING}/{layout.files(member.table.place)}"
+                output.folder.move(member.table.files, folder)
+                joined.stored.append(folder)
+    joined.entries.sort(key=lambda entry: entry.path.split("/"))
+    return joined
+
+
+@dataclass(slots=True)
+class _Group:
+    """Tables that go into one."""
+
+    #: Distinguishes the table from others of the same key, which have other columns; empty for the first.
+    variant: str
+    members: list[HeldTable] = field(default_factory=list)
+
+
+def _groups(layout: RowLayout, held: Iterable[HeldTable]) -> list[_Group]:
+    """Return the held tables by the table that they go into."""
+    groups: dict[Hashable, _Group] = {}
+    variants: dict[tuple[str, str], set[str]] = {}
+    for member in held:
+        table = member.table.place.table
+        identity = layout.identity(table, tuple(member.table.entry.schema.items()))
+        group = groups.get(identity)
+        if group is None:
+            taken = variants.setdefault((layout.key(table), table.part), set())
+            variant = member.series.signature if taken else ""
+            while variant in taken:
+                variant = f"{member.series.signature}-{len(taken)}"
+            taken.add(variant)
+            group = groups[identity] = _Group(variant)
+        group.members.append(member)
+    return list(groups.values())
+
+
+def _write_group(
+    output: Output, writer: TableWriter, layout: RowLayout, members: Sequence[HeldTable], stem: str, part: str
+) -> TableEntry:
+    first = members[0]
+    path = (f"{stem}.{part}" if part else stem) + writer.format.suffix
+    of_tables = [member.table.entry for member in members]
+    counted = [entry for entry in of_tables if entry.rows] or of_tables
+    is_of_tag = "tag" not in layout.leading
+    entry = TableEntry(
+        path,
+        first.series.run if "run" not in layout.leading else None,
+        first.series.tag if is_of_tag else None,
+        first.table.place.kind,
+        shared_cell([entry.plugin_name for entry in of_tables]),
+        {},
+        shared_cell([entry.metadata for entry in of_tables]) if is_of_tag else None,
+        format=writer.format,
+        rows=sum(entry.rows for entry in of_tables),
+        first_step=counted[0].first_step,
+        last_step=counted[-1].last_step,
+        first_wall_time=counted[0].first_wall_time,
+        last_wall_time=counted[-1].last_wall_time,
+    )
+    finished = _Finish(output, layout, members, stem)
+
+    def pieces() -> Iterator[pl.DataFrame]:
+        for batch in output.held.batches(member.table.entry.path for member in members):
+            frame = finished.rows(batch)
+            entry.schema = frame.schema
+            yield frame
+
+    writer.write(path, pieces())
+    for each in of_tables:
+        output.held.release(each.path)
+    return entry
+
+
+class _Finish:
+    """What the rows of joined tables lack yet: whose they are, the columns of time, where their files are."""
+
+    def __init__(self, output: Output, layout: RowLayout, members: Sequence[HeldTable], stem: str) -> None:
+        import polars as pl
+
+        self._times = output.options.times
+        self._layout = layout
+        self._kind = members[0].table.place.kind
+        cells = {"run": [member.series.run for member in members], "tag": [member.series.tag for member in members]}
+        self._leading = [pl.Series(name, cells[name], dtype=pl.String) for name in layout.leading]
+        self._origins = np.array([member.origin for member in members])
+        # As seen from the folder of the table.
+        name = stem.rpartition("/")[2]
+        folders = [f"{name}{FILES_ENDING}/{layout.files(member.table.place)}/" for member in members]
+        self._folders = pl.Series(folders, dtype=pl.String)
+        self._has_files = any(member.table.has_files for member in members)
+
+    def rows(self, batch: Batch) -> pl.DataFrame:
+        """Return the rows of a batch as they are to be written."""
+        frame = self._times.replace(batch.frame, self._origins[batch.table])
+        if self._has_files and "path" in frame.columns:
+            frame = frame.with_columns((self._folders.gather(batch.table) + frame["path"]).alias("path"))
+        leading = [column.gather(batch.table) for column in self._leading]
+        # A column that a kind has by such a name, as custom scalars have a tag, gives way.
+        own = [column.alias(free_name(column.name, self._kind, self._layout.leading)) for column in frame.get_columns()]
+        frame = type(frame)([*leading, *own])
+        if self._layout.renamed:
+            frame = type(frame)([frame[old].alias(new) for new, old in self._layout.renamed.items()])
+        return frame

@@ -1,0 +1,64 @@
+"""The protocol of layouts: which rows share a table, where the table goes, and how it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from tb2csv.layouts.held_tables import HeldTable
+    from tb2csv.layouts.manifest import TableEntry
+    from tb2csv.layouts.output import Output
+    from tb2csv.layouts.output_options import OutputOptions
+    from tb2csv.layouts.table_paths import TreeTable
+    from tb2csv.messages import Note
+    from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
+
+
+@dataclass(slots=True)
+class JoinedTables:
+    """Tables that a layout made of tables of the tree, and what it left."""
+
+    #: What the index says of them.
+    entries: list[TableEntry] = field(default_factory=list)
+    #: Their folders of files.
+    stored: list[str] = field(default_factory=list)
+    #: The tables whose rows are still held.
+    held: list[HeldTable] = field(default_factory=list)
+    #: Values that were decoded and are in no table.
+    left_out: int = 0
+    notes: list[Note] = field(default_factory=list)
+
+
+class Layout(Protocol):
+    """Joins tables of the tree, or leaves them as they are.
+
+    The rows of tables that it joins are held until the run, or all runs, have been read.
+    """
+
+    @property
+    def leading(self) -> tuple[str, ...]:
+        """The columns of joined tables before those of the tree: of ``run`` and ``tag``."""
+
+    def check(self, options: OutputOptions) -> None:
+        """Raise OptionError if other options do not go with the layout."""
+
+    def joins(self, kind: str) -> bool:
+        """Return whether tables of a kind are joined."""
+
+    def joins_by_step(self, kind: str) -> bool:
+        """Return whether values of several tags share a row, one row for each step."""
+
+    def identity(self, table: TreeTable, columns: Hashable) -> Hashable:
+        """Return what the tables of the tree that become one table have in common; ``columns`` are the table's own."""
+
+    def table_format(self, options: OutputOptions) -> TextFormat | WholeFormat:
+        """Return the format of joined tables."""
+
+    def write_run(self, output: Output, run: str, held: Sequence[HeldTable]) -> JoinedTables:
+        """Write the joined tables of a run that has been read."""
+
+    def write_log(self, output: Output, held: Sequence[HeldTable]) -> JoinedTables:
+        """Write the joined tables of several runs, when all have been read; no rows are held afterwards."""

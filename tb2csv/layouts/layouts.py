@@ -1,0 +1,25 @@
+"""The layouts by name. A new layout is a module here and a line in ``LAYOUTS``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.layouts.long_layout import LongLayout
+from tb2csv.layouts.tags_layout import TagsLayout
+from tb2csv.layouts.tensorboard_layout import TensorBoardLayout
+from tb2csv.layouts.tree_layout import TreeLayout
+from tb2csv.layouts.wide_layout import WideLayout
+
+if TYPE_CHECKING:
+    from tb2csv.layouts.layout import Layout
+
+#: By the names that ``convert`` and the command line give them.
+LAYOUTS: Final[dict[str, Layout]] = {
+    "tree": TreeLayout(),
+    "tags": TagsLayout(),
+    "wide": WideLayout(),
+    "long": LongLayout(),
+}
+
+#: By the names of headers: a layout that takes the place of the chosen one, if the header needs its own.
+HEADERS: Final[dict[str, Layout | None]] = {"plain": None, "tensorboard": TensorBoardLayout()}

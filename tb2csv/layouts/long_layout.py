@@ -1,0 +1,24 @@
+"""The layout ``long``: a table for each kind, ``<kind>``, with columns ``run`` and ``tag``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tb2csv.layouts.row_layout import RowLayout
+
+if TYPE_CHECKING:
+    from tb2csv.layouts.table_paths import TreePlace, TreeTable
+
+
+class LongLayout(RowLayout):
+    """Joins the tables of a kind."""
+
+    leading = ("run", "tag")
+
+    def key(self, table: TreeTable) -> str:
+        """Return the kind."""
+        return table.kind
+
+    def path(self, place: TreePlace) -> tuple[str, str]:
+        """Return the kind; a part without a kind of its own stays a part."""
+        return place.kind, "" if place.kind != place.folder else place.part

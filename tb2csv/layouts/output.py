@@ -1,0 +1,56 @@
+"""The output of a conversion: its folder, the paths in it, and the writers of its tables."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from tb2csv.layouts.table_paths import TreePaths
+from tb2csv.sinks.row_buffer import RowBuffer
+from tb2csv.sinks.table_writer import TableWriter, lost_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tb2csv.layouts.output_options import OutputOptions
+    from tb2csv.messages import Note
+    from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
+    from tb2csv.sinks.output_folder import OutputFolder
+
+
+class Output:
+    """Where the tables of a conversion go, and how they look; shared by all threads."""
+
+    def __init__(self, folder: OutputFolder, runs: Iterable[str], options: OutputOptions) -> None:
+        """Write the tables of these runs into ``folder``."""
+        self.folder = folder
+        self.options = options
+        self.layout = options.chosen_layout
+        self.paths = TreePaths(runs)
+        self.held = RowBuffer(folder)
+        # One for each format and thread, so that small tables of many runs are written together.
+        self._writers: dict[tuple[type, int], TableWriter] = {}
+
+    def tree_writer(self) -> TableWriter:
+        """Return this thread's writer of tables that are not joined."""
+        return self._writer(self.options.table_format)
+
+    def joined_writer(self) -> TableWriter:
+        """Return this thread's writer of tables that the layout joins."""
+        return self._writer(self.layout.table_format(self.options))
+
+    def flush(self) -> tuple[Mapping[str, int], list[Note]]:
+        """Write what waits for other tables, when all threads are done.
+
+        Returns how many cells a format wrote as missing ones, by the paths of their tables, and the notes on them.
+        """
+        for writer in self._writers.values():
+            writer.flush()
+        return lost_cells(self._writers.values())
+
+    def _writer(self, table_format: TextFormat | WholeFormat) -> TableWriter:
+        key = (type(table_format), threading.get_ident())
+        writer = self._writers.get(key)
+        if writer is None:
+            writer = self._writers[key] = TableWriter(self.folder, table_format, self.held)
+        return writer

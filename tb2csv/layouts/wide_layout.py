@@ -1,0 +1,63 @@
+"""The layout ``wide``: the scalars of a run side by side, in one table with a row for each step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tb2csv.errors import OptionError
+from tb2csv.layouts.layout import JoinedTables
+from tb2csv.layouts.table_paths import SCALARS
+from tb2csv.layouts.tree_layout import TreeLayout
+from tb2csv.messages import Option, advice
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from tb2csv.layouts.held_tables import HeldTable
+    from tb2csv.layouts.output import Output
+    from tb2csv.layouts.output_options import OutputOptions
+    from tb2csv.layouts.table_paths import TreeTable
+
+
+class WideLayout(TreeLayout):
+    """Joins the scalars of a run: ``<run>/scalars``. A value of another kind does not fit a cell."""
+
+    def check(self, options: OutputOptions) -> None:
+        """Refuse columns that differ between the values of a row."""
+        if options.times.is_since_tag:
+            raise OptionError(
+                "A row of the wide layout is of many tags, so its time is relative to the run",
+                advice("leave out {}", Option("relative_to", "first-step")),
+                advice("choose another layout"),
+            )
+        if options.sessions:
+            raise OptionError(
+                "A row of the wide layout may be of many sessions",
+                advice("leave out {}", "sessions"),
+                advice("choose another layout"),
+            )
+
+    def joins(self, kind: str) -> bool:
+        """Join scalars."""
+        return kind == SCALARS
+
+    def joins_by_step(self, kind: str) -> bool:
+        """Join scalars."""
+        return kind == SCALARS
+
+    def identity(self, table: TreeTable, columns: Hashable) -> Hashable:
+        """Return the run if the table is of scalars, and else the table."""
+        return (table.run, SCALARS) if table.kind == SCALARS else table
+
+    def write_run(self, output: Output, run: str, held: Sequence[HeldTable]) -> JoinedTables:
+        """Write the scalars of the run."""
+        if not held:
+            return JoinedTables()
+        from tb2csv.layouts.wide_rows import write_wide_table
+
+        entry, duplicates = write_wide_table(output, run, held)
+        joined = JoinedTables([entry], left_out=duplicates)
+        if duplicates:
+            kept = output.options.on_duplicate
+            joined.notes.append(f"run {run!r}: the {kept} value of a tag and step is kept; left out: {duplicates}")
+        return joined

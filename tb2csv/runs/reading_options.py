@@ -1,0 +1,71 @@
+"""What to read of runs, and the readers that do it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tb2csv.runs.filtered_run import FilteredRun
+from tb2csv.runs.merged_runs import MergedRun
+from tb2csv.runs.run_reader import RunReader
+from tb2csv.runs.series_registry import SeriesRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tb2csv.decoders import DecodeOptions
+    from tb2csv.logdir import Run
+    from tb2csv.runs.row_selection import RowSelection
+    from tb2csv.runs.series_reader import SeriesReader
+    from tb2csv.runs.subruns import Subrun
+    from tb2csv.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOptions:
+    """Which series and rows to read, and how to decode them."""
+
+    selection: Selection
+    rows: RowSelection
+    decoding: DecodeOptions
+    #: Bytes of an event file to hold at once.
+    chunk_size: int
+
+    def reader(
+        self,
+        run: Run,
+        on_bytes: Callable[[int], None],
+        *,
+        subrun: Subrun | None = None,
+        registry: SeriesRegistry | None = None,
+    ) -> SeriesReader:
+        """Return a reader of a run; the arguments are those of a RunReader."""
+        registry = registry or SeriesRegistry()
+        if self.rows.is_everything:
+            return RunReader(
+                run,
+                selection=self.selection,
+                options=self.decoding,
+                subrun=subrun,
+                registry=registry,
+                chunk_size=self.chunk_size,
+                on_bytes=on_bytes,
+            )
+        return FilteredRun(
+            run,
+            self.rows,
+            selection=self.selection,
+            options=self.decoding,
+            subrun=subrun,
+            registry=registry,
+            chunk_size=self.chunk_size,
+            on_bytes=on_bytes,
+        )
+
+    def merged_reader(
+        self, name: str, runs: Sequence[Run], subruns: Mapping[str, Subrun], on_bytes: Callable[[int], None]
+    ) -> SeriesReader:
+        """Return a reader of several runs as the run ``name``; those that are sub-runs are in ``subruns``."""
+        registry = SeriesRegistry()
+        parts = [self.reader(run, on_bytes, subrun=subruns.get(run.name), registry=registry) for run in runs]
+        return MergedRun(name, parts, registry)

@@ -1,0 +1,1 @@
+"""A package that adds a decoder, a format and a layout to tb2csv."""
