@@ -27,8 +27,11 @@ demo: .venv/installed-base ## Convert sample_logs into demo-tables and show some
 	@echo && echo '$$ head -n 4 demo-tables/tf2/scalars/loss.csv' && head -n 4 demo-tables/tf2/scalars/loss.csv
 	@echo && echo '$$ cat demo-tables/hparams.csv' && cat demo-tables/hparams.csv
 
-test: .venv/installed-test | browser ## Run the tests; ARGS go to pytest.
-	$(BIN)/python -m pytest --ignore=tests/training $(ARGS)
+# Every core runs tests; ARGS='-n 0' runs them one after another, as a debugger needs it.
+PARALLEL := --numprocesses=auto --dist=worksteal
+
+test: .venv/installed-test | browser ## Run the tests; ARGS go to pytest, such as -m "not slow".
+	$(BIN)/python -m pytest --ignore=tests/training $(PARALLEL) $(ARGS)
 
 # Playwright's own browsers are downloads from elsewhere; Debian's package comes with the rest of the system.
 browser: ## Install Chromium for the tests in a browser, or say how.
@@ -40,7 +43,7 @@ browser: ## Install Chromium for the tests in a browser, or say how.
 	echo 'The tests in a browser are skipped, for there is no Chromium; install it with: sudo apt-get install chromium'
 
 test-training: .venv-training/installed ## Run the tests that need TensorFlow, PyTorch and scikit-learn; ARGS go to pytest.
-	.venv-training/bin/python -m pytest tests/training $(ARGS)
+	.venv-training/bin/python -m pytest tests/training $(PARALLEL) $(ARGS)
 
 test-readers: .venv-readers/installed | reader-programs ## Run the tests of programs that read the tables; ARGS go to pytest.
 	.venv-readers/bin/python -m pytest tests/test_readers*.py $(ARGS)

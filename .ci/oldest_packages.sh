@@ -11,11 +11,16 @@ sed -n '/^dependencies = \[/,/^\]/p; /^pandas = /p' pyproject.toml | grep -o '"[
 test "$(wc -l <"$work/oldest.txt")" -gt 8
 # What TensorBoard 2.12 needs and does not ask for: pkg_resources and six.
 TB2CSV_SKIP_EXT=1 "$venv/bin/python" -m pip install --quiet -c "$work/oldest.txt" "$sources[pandas]" \
-    hypothesis pytest 'setuptools<81' six
+    hypothesis pytest pytest-xdist 'setuptools<81' six
 sort "$work/oldest.txt"
 
-# By its own command: `python -m pytest` would import tb2csv from here, and not what was installed. Packages of today
-# beside old ones warn of each other.
-"$venv/bin/pytest" -W ignore::DeprecationWarning tests/test_plugin_*.py tests/test_cli.py tests/test_dataframes.py \
-    tests/test_formats.py tests/test_logdir.py tests/test_output_folder.py tests/test_subruns.py "$@"
+# The command pytest, because `python -m pytest` would import tb2csv from here and not what was installed. Packages of
+# today beside old ones warn of each other. Of the slow tests, those of the tab are run, because they start the oldest
+# TensorBoard; the others spend their time on data and processes, whatever the packages.
+run_tests() {
+    "$venv/bin/pytest" -q -W ignore::DeprecationWarning --numprocesses=auto --dist=worksteal "$@"
+}
+run_tests tests/test_plugin_*.py "$@"
+run_tests -m 'not slow' tests/test_cli.py tests/test_dataframes.py tests/test_formats.py tests/test_logdir.py \
+    tests/test_output_folder.py tests/test_subruns.py "$@"
 rm -rf "$venv"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tb2csv works on an older and on a newer Python than the one of .venv, if they are installed: with pyenv, or as
-# python3.N on the PATH. The oldest that pyproject.toml admits is taken, and the newest. The tests are those that need
-# neither a browser nor pictures: pixels depend on the version of matplotlib, and Python 3.10 has an older one.
+# python3.N on the PATH. The oldest that pyproject.toml admits is taken, and the newest. The tests are the quick ones
+# that need neither a browser nor pictures: pixels depend on the version of matplotlib, and Python 3.10 has an older one.
 set -eu
 . "$(dirname "$0")/apart.sh"
 
@@ -33,8 +33,9 @@ for minor in $older $newer; do
     python=${found[$minor]}
     echo "other Pythons: $("$python" --version)"
     new_environment "$python"
-    "$venv/bin/python" -m pip install --quiet "$sources[pandas]" hypothesis jinja2 pytest tensorboardX
-    "$venv/bin/pytest" -q -W ignore::DeprecationWarning tests/test_plugin_*.py tests/test_cli.py \
+    "$venv/bin/python" -m pip install --quiet "$sources[pandas]" hypothesis jinja2 pytest pytest-xdist tensorboardX
+    "$venv/bin/pytest" -q -m 'not slow' -W ignore::DeprecationWarning --numprocesses=auto --dist=worksteal \
+        tests/test_plugin_*.py tests/test_cli.py \
         tests/test_against_protos.py tests/test_against_event_accumulator.py tests/test_damage.py \
         tests/test_dataframes.py tests/test_formats.py tests/test_framing.py tests/test_growing_logs.py \
         tests/test_hparams_table.py tests/test_layouts.py tests/test_logdir.py tests/test_output_folder.py \

@@ -27,6 +27,8 @@ class Series(NamedTuple):
     columns: tuple[tuple[str, str], ...]
 
 
+#: A character of no table.
+STAND_IN = "\uf8ff"
 #: A number is its bits, so that NaN equals NaN and 0.0 does not equal -0.0; None is a missing cell.
 Row = tuple[Any, ...]
 
@@ -79,7 +81,13 @@ def read_series(out: Path) -> dict[Series, list[Row]]:
 def _read_csv(data: bytes, dtypes: dict[str, str]) -> tuple[list[str], list[list[Any]]]:
     # The csv module does not tell an empty text from a missing cell, which only text can have both of.
     texts = pl.read_csv(data, infer_schema=False, raise_if_empty=False)
-    lines = list(csv.reader(io.StringIO(data.decode("utf-8"), newline="")))
+    # Before Python 3.11 the csv module refuses NUL, so another character is in its place until the cells are apart.
+    text = data.decode("utf-8")
+    assert STAND_IN not in text
+    lines = [
+        [cell.replace(STAND_IN, "\0") for cell in line]
+        for line in csv.reader(io.StringIO(text.replace("\0", STAND_IN), newline=""))
+    ]
     rows = []
     for i, line in enumerate(lines[1:]):
         cells: list[Any] = []

@@ -163,6 +163,7 @@ def test_sample_logs(run: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("scanner")
+@pytest.mark.slow
 def test_generated_events(tmp_path: Path) -> None:
     """A thousand events of random numbers, with steps that repeat and go back, in three files."""
     random = np.random.default_rng(20_240_229)
@@ -266,6 +267,7 @@ def accumulated(folder: Path) -> list[tuple[str, float]]:
 
 
 @given(st.lists(FILES, min_size=1, max_size=3))
+@pytest.mark.slow
 def test_purge_keeps_what_it_keeps(files: list[PlannedFile]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_planned(Path(folder), files)

@@ -40,12 +40,14 @@ def validate(out: Path) -> list[str]:
     return [error["message"] for error in errors]
 
 
+@pytest.mark.slow
 def test_sample_logs_are_valid(tmp_path: Path) -> None:
     tb2csv.convert(SAMPLE_LOGS, tmp_path / "out")
     assert validate(tmp_path / "out") == []
 
 
 @pytest.mark.parametrize("style", ["elements", "wide", "base64", "npy"])
+@pytest.mark.slow
 def test_every_kind_of_cell_is_valid(style: str, tmp_path: Path) -> None:
     write_run(
         tmp_path / "logs" / "a run, odd",
@@ -70,6 +72,7 @@ def test_every_kind_of_cell_is_valid(style: str, tmp_path: Path) -> None:
 #: frictionless reads no Zstandard, no Arrow, and JSON Lines and Parquet only with packages of its own.
 @pytest.mark.parametrize("format_name", ["csv", "csv.gz"])
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.slow
 def test_every_layout_is_valid(layout: str, format_name: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     tb2csv.convert(SAMPLE_LOGS, out, layout=layout, format=format_name, time=("epoch", "iso", "relative"))

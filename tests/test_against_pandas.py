@@ -82,6 +82,7 @@ def patterns(bits: int) -> npt.NDArray[Any]:
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize("bits", [32, 64])
 @pytest.mark.usefixtures("scanner")
+@pytest.mark.slow
 def test_many_floats_survive(bits: int, read: Any, tmp_path: Path) -> None:
     expected = patterns(bits)
     assert same_bits(read(log_and_convert(tmp_path, expected), expected.dtype.name), expected)

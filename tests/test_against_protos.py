@@ -335,6 +335,7 @@ EVENTS = st.lists(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(events=EVENTS, chunk_size=st.sampled_from([30, 200, 1 << 20]))
+@pytest.mark.slow
 def test_generated_events(tmp_path_factory: pytest.TempPathFactory, events: list[Event], chunk_size: int) -> None:
     folder = tmp_path_factory.mktemp("generated")
     write_run(folder / "logs", *events)

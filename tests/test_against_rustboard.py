@@ -149,6 +149,7 @@ def superseded(scanned: Scanned) -> tuple[set[tuple[str, int, float]], int]:
     return set(found), int((~kept).sum())
 
 
+@pytest.mark.slow
 def test_supersede_keeps_what_it_serves(logdir: Path, provider: DataProvider) -> None:
     found = served(provider)
     dropped = 0

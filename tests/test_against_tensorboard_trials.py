@@ -111,6 +111,7 @@ METRICS = st.lists(
     of_root=SCALARS,
     named=st.none() | METRICS,
 )
+@pytest.mark.slow
 def test_trials_of_any_tree_equal_those_of_tensorboard(
     tree: dict[str, tuple[bool, str, dict[str, float]]],
     of_root: dict[str, float],

@@ -34,6 +34,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("code", "printed"), EXAMPLES)
+@pytest.mark.slow
 def test_the_code_prints_what_stands_below_it(code: str, printed: str, checkout: Path) -> None:
     (checkout / "example.py").write_text(code, encoding="utf-8")
     assert run("python -W error example.py", checkout) == printed
@@ -45,6 +46,7 @@ def test_every_block_is_run() -> None:
 
 
 @pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.slow
 def test_a_picture_is_what_its_command_draws(name: str, checkout: Path) -> None:
     """If it is not: run the commands of the page, look at the picture, and copy it to docs/images."""
     (command,) = [command for command in COMMANDS if command.endswith(f" -o {name}")]

@@ -133,6 +133,7 @@ def test_the_environment_chooses_the_scanner(scanner: str) -> None:
         assert_refused(ran, "The scanner 'no such' is not installed")
 
 
+@pytest.mark.slow
 def test_the_script_and_the_module_are_the_same(logdir: Path) -> None:
     script = shutil.which("tb2csv", path=str(Path(sys.executable).parent))
     assert script, "tb2csv is not installed"
@@ -155,13 +156,16 @@ FILTERS = ["--tag", "--kind", "--exclude-tag"]
         ("check", SHARED),
     ],
 )
-def test_help_lists_every_option(command: str, options: list[str]) -> None:
-    ran = run_process(command, "--help", env={"COLUMNS": "200"})
+def test_help_lists_every_option(
+    command: str, options: list[str], run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    ran = run(command, "--help")
     assert (ran.status, ran.stderr) == (0, "")
     assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", ran.stdout.partition("Options")[2])) == set(options)
     assert "LOGDIR" in ran.stdout
     assert ("OUT" in ran.stdout) == (command == "convert")
-    assert run_process(command, "-h", env={"COLUMNS": "200"}) == ran
+    assert run(command, "-h") == ran
     if "--kind" in options:
         assert set(KINDS) - set(KINDS_BESIDE) <= set(re.findall(r"\w+", ran.stdout)), "those come with others"
 
@@ -291,6 +295,7 @@ def on_a_terminal(columns: int, *arguments: object) -> str:
 
 
 @linux_only
+@pytest.mark.slow
 def test_ls_cuts_long_names_on_a_terminal_only(tmp_path: Path) -> None:
     tag = "start" + "x" * 150 + "end"
     write_run(tmp_path / "logs" / "train", event(scalar(tag, 1.0), scalar("loss", 1.0)))
@@ -409,6 +414,7 @@ def test_json_lists_what_was_kept_undecoded(run: Callable[..., Ran], tmp_path: P
     assert (report["values_read"], report["values_written"], report["values_undecodable"]) == (1, 0, 1)
 
 
+@pytest.mark.slow
 def test_json_is_ascii_where_the_output_is_not_known_to_take_more(tmp_path: Path) -> None:
     tag = "Verlust/größe 损失 😀"
     write_run(tmp_path / "logs", event(scalar(tag, 1.0)))
@@ -432,6 +438,7 @@ def test_quiet_prints_errors(run: Callable[..., Ran], tmp_path: Path, out: Path)
 
 
 @linux_only
+@pytest.mark.slow
 def test_progress_goes_to_a_terminal_only(logdir: Path) -> None:
     import pty  # not everywhere
 
@@ -553,6 +560,7 @@ def test_strict_writes_nothing_on_damage(run: Callable[..., Ran], damaged: Path,
     assert run("convert", "--strict", damaged, out).status == 0
 
 
+@pytest.mark.slow
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     ran = run_process("ls", "--debug", tmp_path / "missing")
     assert ran.status == 1
@@ -607,6 +615,7 @@ def test_a_full_standard_output(logdir: Path) -> None:
 
 
 @linux_only
+@pytest.mark.slow
 def test_a_closed_standard_output(logdir: Path, out: Path) -> None:
     for command in (f"ls '{logdir}'", f"convert '{logdir}' '{out}'"):
         shell = ["/bin/sh", "-c", f"'{sys.executable}' -m tb2csv {command} >&-"]
@@ -617,6 +626,7 @@ def test_a_closed_standard_output(logdir: Path, out: Path) -> None:
 
 @linux_only
 @pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-"])
+@pytest.mark.slow
 def test_a_closed_standard_error(damaged: Path, out: Path, closed: str) -> None:
     commands = {
         f"ls '{damaged}'": 3,
@@ -647,6 +657,7 @@ def large_log(folder: Path) -> Path:
 
 @linux_only
 @pytest.mark.parametrize("old", ["", "old"])
+@pytest.mark.slow
 def test_a_file_that_grows_too_large(logdir: Path, out: Path, tmp_path: Path, old: str) -> None:
     import resource  # not everywhere
 
@@ -679,6 +690,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize(
     "shape", ["--format=csv", "--format=csv.gz", "--format=parquet", "--format=arrow", "--layout=long"]
 )
+@pytest.mark.slow
 def test_a_full_disk(small_disk: Path, logdir: Path, tmp_path: Path, shape: str) -> None:
     tb2csv.convert(logdir, small_disk / "out")
     before = tree(small_disk)
@@ -727,6 +739,7 @@ def test_a_closed_terminal_is_ignored_where_that_was_asked_for(logdir: Path, out
 @linux_only
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("old", ["", "old"])
+@pytest.mark.slow
 def test_an_interrupt_leaves_nothing(
     tmp_path: Path, out: Path, request: pytest.FixtureRequest, sent: signal.Signals, status: int, old: str
 ) -> None:

@@ -27,6 +27,7 @@ SAMPLES = Path(__file__).parents[1] / "sample_logs"
 
 
 @pytest.mark.parametrize("layout", ["tree", "tags", "wide", "long"])
+@pytest.mark.slow
 def test_all_formats_give_the_same_frames(layout: str, tmp_path: Path) -> None:
     frames = {}
     for name in EXACT_FORMATS:
@@ -59,6 +60,7 @@ numbers64 = st.floats() | st.sampled_from([0.1, 1.7e308, 5e-324, -0.0, 2.0**53 +
 
 @pytest.mark.parametrize("name", EXACT_FORMATS)
 @given(st.lists(st.tuples(numbers32, numbers64, st.integers(-(2**63), 2**63 - 1)), min_size=1, max_size=20))
+@pytest.mark.slow
 def test_numbers_come_back_with_all_their_bits(
     name: str, tmp_path_factory: pytest.TempPathFactory, cells: Sequence[tuple[float, float, int]]
 ) -> None:

@@ -242,6 +242,7 @@ def test_a_log_within_a_damaged_record_is_not_taken_for_records(scanner: str) ->
 
 
 @every_scanner
+@pytest.mark.slow
 def test_a_damaged_record_at_any_border_of_chunks(scanner: str) -> None:
     for field, number in itertools.product(_BREAK, range(len(RECORDS))):
         data = broken((number, field))
@@ -380,6 +381,7 @@ def test_hostile_files_cost_work_linear_in_their_size(
 
 
 @every_scanner
+@pytest.mark.slow
 def test_records_between_claims_of_too_much_are_read(scanner: str) -> None:
     for name in ("nearly the rest", "the rest but a record", "more than the rest", "the largest payload", "2**63"):
         reading = read(HOSTILE[f"records between claims of {name}"], scanner)

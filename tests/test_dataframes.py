@@ -206,6 +206,7 @@ runs_of_values = st.lists(
 @example(files=[[("a", "vector", 0)]], places=[True] * 3, rows=SELECTIONS[1])
 @example(files=[[("a", "integers", 0), ("a", "vector", 5)]], places=[True] * 3, rows=SELECTIONS[2])
 @example(files=[[("a", "no elements", 0), ("b", "vector", 0), ("c", "no elements", 3)]], places=[True] * 3, rows=None)
+@pytest.mark.slow
 def test_lazy_frames_are_the_others(
     tmp_path_factory: pytest.TempPathFactory,
     files: list[list[tuple[str, str, int]]],

@@ -215,6 +215,7 @@ def test_values_of_changing_shape_share_their_pieces(
     assert made == [99, 81]
 
 
+@pytest.mark.slow
 def test_indices_are_made_for_a_piece_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cut tensor's take eight bytes for each dimension of an element, which is many times the tensor itself."""
     monkeypatch.setattr(tensors, "PART_ROWS", 1000)
@@ -341,6 +342,7 @@ KINDS = {
     st.sampled_from([1, 150, 1 << 20]),
 )
 @pytest.mark.parametrize("name", KINDS)
+@pytest.mark.slow
 def test_every_value_goes_to_its_own_table(
     tmp_path_factory: pytest.TempPathFactory,
     name: str,
@@ -502,6 +504,7 @@ NO_MESSAGES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("implementation", ["", "python"], ids=["as installed", "pure Python"])
+@pytest.mark.slow
 def test_messages_that_are_none_are_kept(implementation: str, tmp_path: Path) -> None:
     """Whichever protobuf reads them: in pure Python, text that is not UTF-8 raises another exception."""
     for name, message in NO_MESSAGES.items():
@@ -639,6 +642,7 @@ PLUGINS = [
     ),
     st.sampled_from(["elements", "wide", "base64", "npy"]),
 )
+@pytest.mark.slow
 def test_no_tensor_ends_a_conversion(
     tmp_path_factory: pytest.TempPathFactory, values: list[tuple[Any, ...]], style: str
 ) -> None:
@@ -668,6 +672,7 @@ HPARAMS = st.dictionaries(NAMES, st.none() | st.booleans() | st.floats() | st.te
     st.lists(NAMES, max_size=3),
     st.lists(NAMES | st.tuples(st.sampled_from(["", "group"]), NAMES), max_size=3),
 )
+@pytest.mark.slow
 def test_every_trial_is_a_row(
     tmp_path_factory: pytest.TempPathFactory, trials: dict[str, Any], declared: list[str], metrics: list[Any]
 ) -> None:

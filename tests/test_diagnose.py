@@ -199,6 +199,7 @@ def test_a_tensor_that_comes_in_several_pieces_is_one(tmp_path: Path) -> None:
         holds(row, expected_moments(array), relative=1e-6)
 
 
+@pytest.mark.slow
 def test_tensors_that_lie_in_several_chunks_and_files_stay_in_order(tmp_path: Path) -> None:
     arrays = [random().normal(size=(1024, 1024)).astype(np.float32) * (step + 1) for step in range(20)]
     assert sum(array.nbytes for array in arrays) > DEFAULT_CHUNK_SIZE
@@ -348,6 +349,7 @@ def test_nothing_is_found_where_nothing_is_wrong(tmp_path: Path) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(-6, 4), st.sampled_from([1e-3, 0.05, 1.0]))
+@pytest.mark.slow
 def test_noise_is_no_fault(tmp_path_factory: pytest.TempPathFactory, seed: int, size: float, noise: float) -> None:
     """Gradients of any size that vary by a factor of three from layer to layer and from step to step."""
     rng = np.random.default_rng(seed)

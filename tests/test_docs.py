@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import run_here
 from event_files import event, string_tensor, tensor, write_run
 
 import tb2csv
@@ -69,10 +70,13 @@ def test_the_reference_of_the_command_line_is_current() -> None:
 
 
 @pytest.mark.parametrize("command", cli_reference["commands"]())
-def test_what_help_says_is_in_the_reference(command: str, tmp_path: Path) -> None:
+def test_what_help_says_is_in_the_reference(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every option and sentence of ``--help``, whatever its layout."""
     function = cli_reference["commands"]()[command]
-    shown = plain(run(f"tb2csv {command} --help", tmp_path, width=400))
+    monkeypatch.setenv("COLUMNS", "400")
+    shown = plain(run_here(capsys, *command.split(), "--help").stdout)
     section = plain(read("docs/cli.md").split(f"### tb2csv {command}\n")[1].split("\n### ")[0])
     known = cli_reference["parameters"](function)
     assert set(re.findall(r" (--[a-z-]+)", shown)) == set(re.findall(r" (--[a-z-]+)", section))
@@ -211,6 +215,7 @@ def header_of(table: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", [page.relative_to(ROOT).as_posix() for page in PAGES if CONSOLE.search(read(page))])
+@pytest.mark.slow
 def test_the_commands_print_what_stands_in(page: str, checkout: Path) -> None:
     """Each ``console`` block: lines after ``$`` are run in turn, what follows is what they print."""
     for block in CONSOLE.findall(read(page)):
@@ -237,6 +242,7 @@ def test_the_package_imports_nothing_until_it_is_used() -> None:
     assert done.stdout.splitlines() == ["[]", "ModelState False", "[]"]
 
 
+@pytest.mark.slow
 def test_the_python_of_its_page_runs(checkout: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```$", read("docs/python.md"), re.DOTALL | re.MULTILINE)
     assert len(blocks) > 2

@@ -307,6 +307,7 @@ def test_against_url_unquoting(name: str) -> None:
 
 
 @given(similar_names())
+@pytest.mark.slow
 def test_names_never_share_a_segment_or_a_path(names: list[str]) -> None:
     """Tags, runs and single segments: as many outputs as inputs."""
     assert len({encode_segment(name) for name in names}) == len(names)
@@ -392,6 +393,7 @@ def test_paths_at_the_limits_are_left_alone() -> None:
 @example(
     {".", "scalars", "Scalars", "a", "a/scalars", "a/scalars/text"}, {"x", "scalars/x", "text/x", "stats", "x.stats"}
 )
+@pytest.mark.slow
 def test_runs_and_tags_never_mix(runs: set[str], tags: set[str]) -> None:
     """The first folder of a kind in a path ends the run, and every table of every run has its own path."""
     tables: dict[PurePosixPath, tuple[str, str, str, str]] = {}
@@ -477,6 +479,7 @@ def test_the_root_run_can_be_claimed() -> None:
 
 
 @given(similar_names())
+@pytest.mark.slow
 def test_unique_names_are_unique_where_case_does_not_count(tags: list[str]) -> None:
     """No two files meet, no file meets a folder, and nothing gets unsafe or too long for its endings."""
     names = UniqueNames()

@@ -102,6 +102,7 @@ READER_KEYS = {
 @pytest.mark.parametrize("name", READER_KEYS)
 @settings(deadline=None, max_examples=60)
 @given(frame=frames(), cut=st.integers(0, 12))
+@pytest.mark.slow
 def test_every_cell_survives(
     name: str, tmp_path_factory: pytest.TempPathFactory, frame: pl.DataFrame, cut: int
 ) -> None:
@@ -196,6 +197,7 @@ def test_pieces_of_compressed_tables_read_as_one(tmp_path: Path) -> None:
     large=st.integers(0, 13),
     waiting=st.integers(0, 30),
 )
+@pytest.mark.slow
 def test_tables_are_the_same_together_and_alone(
     tmp_path_factory: pytest.TempPathFactory,
     pieces: list[tuple[pl.DataFrame, int, int]],
@@ -236,6 +238,7 @@ def test_tables_are_the_same_together_and_alone(
     sparse=st.sampled_from([1, 8]),
     order=st.permutations(range(3)),
 )
+@pytest.mark.slow
 def test_held_rows_come_back_in_their_order(
     tmp_path_factory: pytest.TempPathFactory,
     pieces: list[list[int]],

@@ -91,6 +91,7 @@ def test_metrics_are_what_tensorboard_reads() -> None:
     written=st.lists(st.tuples(st.sampled_from("ab"), st.floats(width=32), st.booleans()), min_size=1, max_size=30),
     chunk_size=st.sampled_from([150, 1 << 20]),
 )
+@pytest.mark.slow
 def test_metrics_of_a_tag_that_changes_its_type_are_of_all_its_values(
     written: list[tuple[str, float, bool]], chunk_size: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -517,6 +518,7 @@ def parsed_markdown(text: str) -> list[list[str]]:
 
 @settings(max_examples=300, deadline=None)
 @given(name=TEXT, cells=st.lists(TEXT, min_size=1, max_size=4))
+@pytest.mark.slow
 def test_markdown_shows_names_and_cells_as_they_are(name: str, cells: list[str]) -> None:
     table = pl.DataFrame({name: cells, f"{name}2": range(len(cells))}, {name: pl.String, f"{name}2": pl.Int64})
     header, *rows = parsed_markdown(markdown_text(table))

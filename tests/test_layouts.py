@@ -99,16 +99,25 @@ def trees(odd_logs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Path
     return outs
 
 
+@pytest.fixture(scope="module")
+def series_of_trees(trees: dict[Path, Path]) -> dict[Path, dict[Series, list[Row]]]:
+    """Return the rows in the tree of each log."""
+    return {logdir: read_series(tree) for logdir, tree in trees.items()}
+
+
 # The same rows
 
 
 @pytest.mark.parametrize("format_name", [name for name in FORMATS if name != "jsonl-null"])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_rows_are_those_of_the_tree(layout: str, format_name: str, trees: dict[Path, Path], tmp_path: Path) -> None:
-    for number, (logdir, tree) in enumerate(trees.items()):
+@pytest.mark.slow
+def test_the_rows_are_those_of_the_tree(
+    layout: str, format_name: str, series_of_trees: dict[Path, dict[Series, list[Row]]], tmp_path: Path
+) -> None:
+    for number, (logdir, tree) in enumerate(series_of_trees.items()):
         out = tmp_path / str(number)
         report = tb2csv.convert(logdir, out, layout=layout, format=format_name)
-        expected, found = read_series(tree), read_series(out)
+        expected, found = tree, read_series(out)
         if layout == "wide":
             expected, found = without_scalars(expected), without_scalars(found)
         if layout in ("tags", "long"):  # a series without rows leaves no trace among others
@@ -126,6 +135,7 @@ def without_scalars(found: dict[Series, list[Row]]) -> dict[Series, list[Row]]:
 
 @pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.slow
 def test_neither_workers_nor_chunks_show(layout: str, format_name: str, odd_logs: Path, tmp_path: Path) -> None:
     convert = functools.partial(tb2csv.convert, odd_logs, layout=layout, format=format_name)
     convert(tmp_path / "one", workers=1)
@@ -142,6 +152,7 @@ def test_neither_workers_nor_chunks_show(layout: str, format_name: str, odd_logs
     ("layout", "format_name"), [*((layout, "csv") for layout in LAYOUTS), ("tree", "parquet"), ("long", "arrow")]
 )
 @pytest.mark.parametrize(("budget", "batch", "values"), [(0, 3, 256), (100, 20, 512), (200, 1 << 18, 1 << 21)])
+@pytest.mark.slow
 def test_rows_that_are_spilled_are_the_same(
     layout: str,
     format_name: str,
@@ -296,6 +307,7 @@ def check_wide(tree: Path, out: Path, keep: str) -> None:
 
 
 @pytest.mark.parametrize("keep", ["first", "last"])
+@pytest.mark.slow
 def test_wide_is_an_outer_join_by_pandas(keep: str, trees: dict[Path, Path], tmp_path: Path) -> None:
     for number, (logdir, tree) in enumerate(trees.items()):
         tb2csv.convert(logdir, tmp_path / str(number), layout="wide", on_duplicate=keep)
@@ -317,6 +329,7 @@ STEPS = st.one_of(st.integers(-3, 6), st.sampled_from([-(2**63), 2**63 - 1]))
     budget=st.sampled_from([0, 200, 1 << 20]),
     keep=st.sampled_from(["first", "last"]),
 )
+@pytest.mark.slow
 def test_wide_is_an_outer_join_of_random_steps(
     tmp_path_factory: pytest.TempPathFactory,
     values: list[tuple[int, str, float, float]],
@@ -376,6 +389,7 @@ def test_columns_keep_their_names_apart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.slow
 def test_a_conversion_of_any_shape_can_be_replaced(
     layout: str, format_name: str, odd_logs: Path, tmp_path: Path
 ) -> None:
@@ -390,6 +404,7 @@ def test_a_conversion_of_any_shape_can_be_replaced(
     assert read_tree(out) == before
 
 
+@pytest.mark.slow
 def test_the_package_tells_the_format(odd_logs: Path, tmp_path: Path) -> None:
     told = {
         "csv": {"format": "csv", "mediatype": "text/csv", "encoding": "utf-8"},
@@ -459,6 +474,7 @@ def test_what_cannot_be_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_command_takes_them_all(odd_logs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = {"layout": "wide", "format": "jsonl", "on-duplicate": "first", "time": "iso,relative,epoch"}
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]

@@ -64,6 +64,7 @@ STATES = st.lists(NAMES, min_size=1, max_size=5, unique=True).flatmap(
 @pytest.mark.parametrize("style", STYLES)
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(state=STATES, max_cell=st.sampled_from([1, 20, 100, 1 << 26]))
+@pytest.mark.slow
 def test_every_state_comes_back_bit_for_bit(state: ModelState, max_cell: int, style: str, tmp_path: Path) -> None:
     out = tmp_path / "state.csv"
     write_state(state, out, style=style, max_cell=max_cell, overwrite=True)

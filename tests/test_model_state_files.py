@@ -39,6 +39,7 @@ ARRAYS = hnp.arrays(
 @pytest.mark.parametrize("style", STYLES)
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arrays=st.lists(ARRAYS, min_size=1, max_size=3))
+@pytest.mark.slow
 def test_arrays_go_through_a_table_into_another_file(arrays: list[np.ndarray], style: str, tmp_path: Path) -> None:
     first, second, out = (tmp_path / f"{name}.npz" for name in "abc")
     np.savez(first, *arrays)
@@ -181,6 +182,7 @@ def safetensors(tensors: dict[str, tuple[str, list[int], bytes]]) -> bytes:
 @pytest.mark.parametrize("style", STYLES)
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=st.binary(min_size=16, max_size=16))
+@pytest.mark.slow
 def test_safetensors_go_through_a_table_into_another_file(raw: bytes, style: str, tmp_path: Path) -> None:
     dtypes = {"BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "F16": 2, "F32": 4, "F64": 8, "I8": 1, "U64": 8, "C64": 8}
     full = {f"layer.{name}": (name, [2, 8 // size], raw) for name, size in dtypes.items()}

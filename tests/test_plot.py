@@ -481,6 +481,7 @@ def write_odd(logdir: Path) -> list[str]:
         (".html", {"x": "wall"}),
     ],
 )
+@pytest.mark.slow
 def test_odd_names_and_values_are_drawn_without_a_warning(tmp_path: Path, ending: str, more: dict[str, Any]) -> None:
     names = write_odd(tmp_path / "logs")
     out = tmp_path / f"picture{ending}"
@@ -498,6 +499,7 @@ def test_odd_names_and_values_are_drawn_without_a_warning(tmp_path: Path, ending
 
 
 @pytest.mark.parametrize("ending", [".png", ".svg", ".html"])
+@pytest.mark.slow
 def test_the_same_picture_has_the_same_bytes(tmp_path: Path, ending: str) -> None:
     for name in ("a", "b"):
         plot(open_logdir(SAMPLE_LOGS), tmp_path / f"{name}{ending}", selection=Selection(tags=("*loss*",)), smooth=0.5)
@@ -531,6 +533,7 @@ def test_a_page_needs_nothing_else(tmp_path: Path) -> None:
     assert "<script>" not in re.sub(r"<script>\n// .*", "", (tmp_path / "p.html").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_the_lines_of_a_run_can_be_told_in_a_page(tmp_path: Path) -> None:
     plot(open_logdir(SAMPLE_LOGS), tmp_path / "p.html", selection=Selection(runs=("keras/*",), tags=("epoch_*",)))
     ids = re.findall(r'id="(run-[^"]+)"', (tmp_path / "p.html").read_text(encoding="utf-8"))
@@ -538,6 +541,7 @@ def test_the_lines_of_a_run_can_be_told_in_a_page(tmp_path: Path) -> None:
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.slow
 def test_many_corners_become_pixels_within_a_drawing(tmp_path: Path) -> None:
     for run in range(40):
         values = np.random.default_rng(run).standard_normal(5000)
@@ -680,6 +684,7 @@ def test_undecodable_values_are_told_of(tmp_path: Path) -> None:
     assert done.notes == ["values that could not be decoded, and are not in the plot: 1"]
 
 
+@pytest.mark.slow
 def test_the_command_line_of_a_process_of_its_own(tmp_path: Path) -> None:
     ran = run_process("plot", SAMPLE_LOGS / "torch", "--tag", "loss/*", "-o", "p.html", cwd=tmp_path)
     assert ran == (0, "150 values of 3 tags in 1 run: see p.html\n", "")

@@ -99,6 +99,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_an_archive_is_what_the_planned_command_writes(
     samples: Tab, request_: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

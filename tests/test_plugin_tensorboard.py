@@ -22,6 +22,8 @@ from tb2csv import convert
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 SAMPLE_LOGS = Path(__file__).parent.parent / "sample_logs"
 DATA_SERVERS = {"rust": "true", "python": "false"}
 

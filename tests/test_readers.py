@@ -118,6 +118,7 @@ SHARED = ("types = {\n    resource", "def sqlite_cell(")
 
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::ResourceWarning")  # Spark's
+@pytest.mark.slow
 def test_calls_on_the_page_read_every_cell_back(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:

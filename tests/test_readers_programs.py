@@ -124,6 +124,7 @@ def needs_r(*packages: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "more"), [("read_r", []), ("read_data_table", ["data.table"])])
+@pytest.mark.slow
 def test_r_reads_every_cell_back(name: str, more: list[str], folder: Path, tmp_path: Path) -> None:
     needs_r("bit64", "jsonlite", *more)
     script = tmp_path / "read.R"
@@ -206,6 +207,7 @@ def read_calc(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], list
     return read
 
 
+@pytest.mark.slow
 def test_calc_keeps_every_cell_as_text(folder: Path, read_calc: Callable[[Path], list[list[str]]]) -> None:
     found = []
     for path in ("scalars.csv", "text/notes.csv"):

@@ -28,6 +28,7 @@ LATE_CELLS = ["a, b", 'she said "so"', "two\nlines", '"whole"', "it's", 'a "b", 
 
 
 @pytest.mark.parametrize("format", ["csv", "csv.gz", "csv.zst"])
+@pytest.mark.slow
 def test_duckdb_reads_quotes_that_come_late(tmp_path: Path, format: str) -> None:
     expected = [(step, f"text {step}") for step in range(PLAIN_ROWS)]
     expected += [(PLAIN_ROWS + step, cell) for step, cell in enumerate(LATE_CELLS)]
@@ -37,6 +38,7 @@ def test_duckdb_reads_quotes_that_come_late(tmp_path: Path, format: str) -> None
 
 
 @pytest.mark.parametrize("tag", LATE_CELLS)
+@pytest.mark.slow
 def test_duckdb_reads_names_of_tags_that_are_quoted_late(tmp_path: Path, tag: str) -> None:
     steps = range(PLAIN_ROWS)
     write_run(tmp_path / "logs", *(event(scalar("a", 1.5), step=step) for step in steps), event(scalar(tag, 2.5)))

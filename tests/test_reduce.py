@@ -145,6 +145,7 @@ def expected(log: Log, tag: str, *, omits_nan: bool) -> dict[int, list[float]]:
 @given(
     log=LOGS.filter(lambda log: any(any(tags.values()) for tags in log.values())), nan=st.sampled_from(["keep", "omit"])
 )
+@pytest.mark.slow
 def test_statistics_are_those_of_numpy(log: Log, nan: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("reduce")
     write_log(folder / "log", log)

@@ -130,6 +130,7 @@ def test_a_conversion_of_no_rows_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_all_rows_asked_for_by_step_give_what_a_plain_conversion_does(tmp_path: Path) -> None:
     samples = Path(__file__).parents[1] / "sample_logs"
     tb2csv.convert(samples, tmp_path / "plain")

@@ -37,6 +37,7 @@ def sanitized_scanner(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.slow
 def test_no_byte_is_touched_outside_its_buffer(sanitized_scanner: Path, seed: int) -> None:
     files = [str(path) for path in sorted((ROOT / "sample_logs").rglob("*tfevents*"))]
     environment = {

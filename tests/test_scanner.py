@@ -258,6 +258,7 @@ def proto_events(draw: st.DrawFn) -> Event:
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(proto_events(), max_size=3))
+@pytest.mark.slow
 def test_events_are_read_as_tensorboard_reads_them(events: list[Event]) -> None:
     serialized = [each.SerializeToString() for each in events]
     rows = read_by_all(frames(serialized)).rows
@@ -334,6 +335,7 @@ def stirred_events(draw: st.DrawFn) -> bytes:
 
 @settings(max_examples=300, deadline=None)
 @given(stirred_events())
+@pytest.mark.slow
 def test_odd_orders_and_unknown_fields_are_read_as_tensorboard_reads_them(serialized: bytes) -> None:
     assert_as_tensorboard_reads(serialized)
 
@@ -380,6 +382,7 @@ _ODD["event"] = ({5: _ODD["summary"]}, 10)
 @settings(max_examples=1000, deadline=None)
 @given(odd_messages(*_ODD["event"]) | odd_messages(*_ODD["summary"]).map(lambda content: field(5, content)))
 @example(b"")
+@pytest.mark.slow
 def test_the_scanners_agree_on_odd_events(serialized: bytes) -> None:
     neighbour = event(simple_value("neighbour", 1.0), step=7)
     reading = read_by_all(frames([neighbour, serialized, neighbour]))
@@ -388,12 +391,14 @@ def test_the_scanners_agree_on_odd_events(serialized: bytes) -> None:
 
 @settings(max_examples=400, deadline=None)
 @given(odd_messages(*_ODD["value"]))
+@pytest.mark.slow
 def test_the_scanners_agree_on_odd_values(value: bytes) -> None:
     read_by_all(frames([raw_event(simple_value("before", 1.0), value, simple_value("behind", 2.0), step=3)]))
 
 
 @settings(max_examples=400, deadline=None)
 @given(odd_messages(*_ODD["tensor"]))
+@pytest.mark.slow
 def test_the_scanners_agree_on_odd_tensors(proto: bytes) -> None:
     read_by_all(frames([raw_event(raw_value(b"tensor", field(8, proto)), step=3)]))
 
@@ -652,6 +657,7 @@ MIXED = frames(
 
 
 @pytest.mark.parametrize("scanner", SCANNERS)
+@pytest.mark.slow
 def test_chunks_of_every_size_give_the_same(scanner: str) -> None:
     damaged = with_length_broken(with_payload_broken(MIXED, 6), 4)
     for data in (MIXED, damaged, damaged[:-3]):
@@ -700,6 +706,7 @@ def test_scalars_take_no_more_memory_than_a_window(scanner: str) -> None:
 
 
 @pytest.mark.parametrize("scanner", SCANNERS)
+@pytest.mark.slow
 def test_a_block_is_valid_until_the_next_but_one(scanner: str) -> None:
     damaged = with_length_broken(with_payload_broken(MIXED, 6), 4)
     for data in (MIXED, damaged, MIXED * 3):
@@ -761,6 +768,7 @@ class FailingSource(MemorySource):
 
 
 @pytest.mark.parametrize("scanner", SCANNERS)
+@pytest.mark.slow
 def test_what_is_before_a_sector_that_cannot_be_read_is_kept(scanner: str) -> None:
     """Value by value, whichever window or chunk it is in; and reading goes on there once it can be read."""
     damaged = with_length_broken(with_payload_broken(MIXED, 6), 4)

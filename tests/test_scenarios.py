@@ -6,14 +6,13 @@ import base64
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
 import unicodedata
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from commands import run_here, run_process
 from event_files import (
     event,
     event_file,
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from commands import Ran
+
 #: Written in every conversion, and not listed by scenarios.
 MANIFEST = {"index.csv", "datapackage.json"}
 #: What stands beside tables.
@@ -54,17 +55,16 @@ def write_logs(folder: Path, scenario: Scenario) -> Path:
 # The faces: each converts a log and returns the report as plain objects.
 
 
-def convert_by_command(logdir: Path, out: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+def convert_by_command(run: Callable[..., Ran], logdir: Path, out: Path, options: Mapping[str, Any]) -> dict[str, Any]:
     arguments = [str(logdir), str(out), "--json"]
     for name, value in options.items():
         option = "--" + name.removesuffix("s").replace("_", "-") if name != "tensors" else "--tensors"
         for each in [value] if isinstance(value, str) else value:
             arguments += [option, each]
-    command = [sys.executable, "-m", "tb2csv", "convert", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=os.environ, check=False)
-    assert done.returncode in (0, 3), done.stderr
-    report: dict[str, Any] = json.loads(done.stdout)
-    assert done.returncode == (3 if report["damage"] else 0)
+    ran = run("convert", *arguments)
+    assert ran.status in (0, 3), ran.stderr
+    report: dict[str, Any] = json.loads(ran.stdout)
+    assert ran.status == (3 if report["damage"] else 0)
     return report
 
 
@@ -74,24 +74,33 @@ def convert_by_function(logdir: Path, out: Path, options: Mapping[str, Any], **m
     return tb2csv.convert(logdir, out, selection=tb2csv.Selection(**patterns), **arguments, **more).to_json()
 
 
-def convert_in_small_chunks(logdir: Path, out: Path, options: Mapping[str, Any]) -> dict[str, Any]:
-    return convert_by_function(logdir, out, options, chunk_size=64)
+@pytest.fixture(params=["command", "function", "small chunks"])
+def convert(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    faces = {
+        "command": partial(convert_by_command, partial(run_here, capsys)),
+        "function": convert_by_function,
+        "small chunks": partial(convert_by_function, chunk_size=64),
+    }
+    return faces[request.param]
 
 
-FACES = [convert_by_command, convert_by_function, convert_in_small_chunks]
-
-
-@pytest.mark.parametrize("convert", FACES)
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.usefixtures("scanner")
-def test_tables_are_those_of_the_scenario(
-    name: str, convert: Callable[[Path, Path, Mapping[str, Any]], dict[str, Any]], tmp_path: Path
-) -> None:
-    scenario = SCENARIOS[name]()
+def test_tables_are_those_of_the_scenario(name: str, convert: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    check_tables_of(SCENARIOS[name](), convert, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["an_event_that_is_none_costs_only_its_record", "filter_by_kind"])
+@pytest.mark.usefixtures("scanner")
+def test_a_process_writes_the_tables_of_the_scenario(name: str, tmp_path: Path) -> None:
+    check_tables_of(SCENARIOS[name](), partial(convert_by_command, run_process), tmp_path)
+
+
+def check_tables_of(scenario: Scenario, convert: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     logdir = write_logs(tmp_path / "logs", scenario)
     report = convert(logdir, tmp_path / "out", scenario.options)
     written = read_tree(tmp_path / "out")
-    assert set(written) == set(scenario.tables) | MANIFEST, name
+    assert set(written) == set(scenario.tables) | MANIFEST
     for path, expected in scenario.tables.items():
         assert readable(written[path], expected) == comparable(expected), path
     check_account(report, scenario)

@@ -200,6 +200,7 @@ def test_what_is_not_there_is_an_error_that_names_the_nearest() -> None:
 
 @settings(deadline=None)
 @given(length=st.integers(0, 3000), limit=st.sampled_from([8, 100, 256]), chunk_size=st.sampled_from([300, 5000]))
+@pytest.mark.slow
 def test_curves_are_every_nth_value(
     length: int, limit: int, chunk_size: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

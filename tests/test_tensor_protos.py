@@ -134,6 +134,7 @@ def test_fixtures_cover_every_dtype() -> None:
 
 @pytest.mark.parametrize("name", NUMPY_NAMES)
 @given(data=st.data())
+@pytest.mark.slow
 def test_against_tensorboard(name: str, data: st.DataObject) -> None:
     """What TensorBoard's writer makes of an array comes back as that array, and as TensorBoard's reader reads it."""
     array = data.draw(with_numpy_dtype(name))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from export_page import ExportPage
     from playwright.sync_api import Browser
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def axe() -> str:

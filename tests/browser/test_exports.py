@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Download
     from shelves import LogdirShelf
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def opened(double: ExportDouble, page: ExportPage) -> ExportPage:

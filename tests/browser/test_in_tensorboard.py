@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Download
     from plugin_server import RunningTensorBoard
 
+pytestmark = pytest.mark.slow
+
 SAMPLE_LOGS = Path(__file__).parents[2] / "sample_logs"
 HOSTILE_RUN = "<img src=x onerror=parent.hacked=1>"
 HOSTILE_TAG = '=cmd()|"<script>parent.hacked=1<,script>../../x'

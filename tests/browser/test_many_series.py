@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from export_page import ExportPage
 
+pytestmark = pytest.mark.slow
+
 RUNS, TAGS = 2000, 50
 #: Elements that a page may have: what stands around the lists, and rows for a screen.
 MOST = 1500

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from export_page import ExportPage
 
+pytestmark = pytest.mark.slow
+
 ORDERS = {
     "decimals": ["lr=0.0005", "lr=0.001", "lr=0.01", "lr=0.1", "lr=0.25", "lr=1", "lr=1.5", "lr=10"],
     "exponents": ["lr=5e-05", "lr=1e-4", "lr=1e-3", "lr=0.01", "lr=1e+2"],

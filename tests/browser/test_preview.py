@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from export_page import ExportPage
     from shelves import LogdirShelf
 
+pytestmark = pytest.mark.slow
+
 
 class OneSeries:
     """A shelf with one table, whose rows are given."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from export_double import ExportDouble
     from export_page import ExportPage
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def opened(double: ExportDouble, page: ExportPage) -> ExportPage:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from export_double import ExportDouble
 from playwright.sync_api import expect
 from shelves import Series
 
 if TYPE_CHECKING:
     from export_page import ExportPage
+
+pytestmark = pytest.mark.slow
 
 
 class Names:
