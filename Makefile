@@ -1,5 +1,5 @@
-# Everything lives in .venv: the packages, and pip's cache. Nothing outside this folder is written, except Chromium,
-# R and LibreOffice, which Debian's package manager installs for the tests that need them.
+# Everything lives in .venv: the packages, and pip's cache. node_modules has the tools that check JavaScript. Nothing
+# outside this folder is written, except npm, Chromium, R and LibreOffice, which Debian's package manager installs.
 PYTHON ?= python3
 ARGS ?=
 
@@ -14,7 +14,7 @@ INCLUDE := $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include
 IS_LITTLE := $(BIN)/python -c 'import sys; sys.exit(sys.byteorder == "big")'
 HAS_COMPILER = $(IS_LITTLE) && echo '\#include <Python.h>' | $$($(COMPILER)) -I"$$($(INCLUDE))" -x c -E - >/dev/null 2>&1
 
-.PHONY: help browser demo reader-programs test test-readers test-training lint docs bench clean
+.PHONY: help browser demo javascript-tools reader-programs test test-readers test-training lint docs bench clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -62,12 +62,22 @@ reader-programs: ## Install R and LibreOffice Calc for the tests of programs tha
 	$(HAS_R) && $(HAS_CALC) || \
 	echo "Some tests of programs that read the tables are skipped; install them with: sudo apt-get install $$missing"
 
-lint: .venv/installed-dev ## Check style, formatting, types, the floors of imports, and spelling.
+lint: .venv/installed-dev | javascript-tools ## Check style, formatting, types, the floors of imports, spelling, and JavaScript.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+	@if test -x node_modules/.bin/tsc; then echo 'npm run check'; npm run --silent check; fi
+
+# TypeScript and Prettier check the scripts of the Export tab, at the versions of package-lock.json. No package has them.
+javascript-tools: ## Install the tools that check JavaScript, or say how.
+	@test node_modules/.package-lock.json -nt package-lock.json && exit; \
+	if ! command -v npm && test "$$(id -u)" = 0 && command -v apt-get; then \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends npm; \
+	fi >/dev/null || echo 'apt-get could not install npm.'; \
+	command -v npm >/dev/null && npm ci --cache .venv/npm-cache --no-audit --no-fund --silent || { rm -rf node_modules; \
+	echo 'The JavaScript is not checked, because npm ci failed; if npm is missing: sudo apt-get install npm'; }
 
 docs: .venv/installed-base ## Write docs/cli.md anew.
 	$(BIN)/python docs/make_cli_reference.py
@@ -83,7 +93,7 @@ ifeq ($(strip $(ARGS)),)
 endif
 
 clean: ## Remove whatever the other targets made.
-	rm -rf .venv .venv-* build demo-tables benchmarks/.data tb2csv.egg-info tb2csv/event_files/_scanner.c
+	rm -rf .venv .venv-* node_modules build demo-tables benchmarks/.data tb2csv.egg-info tb2csv/event_files/_scanner.c
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -f tb2csv/event_files/_scanner.*.so tb2csv/event_files/_scanner.*.pyd
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
