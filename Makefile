@@ -28,7 +28,7 @@ demo: .venv/installed-base ## Convert sample_logs into demo-tables and show some
 	@echo && echo '$$ cat demo-tables/hparams.csv' && cat demo-tables/hparams.csv
 
 # Every core runs tests; ARGS='-n 0' runs them one after another, as a debugger needs it.
-PARALLEL := --numprocesses=auto --dist=worksteal
+PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
 test: .venv/installed-test | browser ## Run the tests; ARGS go to pytest, such as -m "not slow".
 	$(BIN)/python -m pytest --ignore=tests/training $(PARALLEL) $(ARGS)
@@ -43,7 +43,7 @@ browser: ## Install Chromium for the tests in a browser, or say how.
 	echo 'The tests in a browser are skipped, for there is no Chromium; install it with: sudo apt-get install chromium'
 
 test-training: .venv-training/installed ## Run the tests that need TensorFlow, PyTorch and scikit-learn; ARGS go to pytest.
-	.venv-training/bin/python -m pytest tests/training $(PARALLEL) $(ARGS)
+	.venv-training/bin/python -m pytest tests/training $(ARGS)
 
 test-readers: .venv-readers/installed | reader-programs ## Run the tests of programs that read the tables; ARGS go to pytest.
 	.venv-readers/bin/python -m pytest tests/test_readers*.py $(ARGS)
