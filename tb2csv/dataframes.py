@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Final, Literal, overload
 import numpy as np
 
 from tb2csv.concat_frames import fitted, joined, joint_schema
-from tb2csv.decoders import load_polars
 from tb2csv.errors import LogdirError, Tb2csvError
 from tb2csv.logdir import Logdir, Run, discover
-from tb2csv.parallel import map_runs
 from tb2csv.report import Report
 from tb2csv.runs.scanned_hparams import scanned_hparams
 from tb2csv.runs.scanned_run import ScannedRun
+from tb2csv.runs.selected_runs import read_runs
 from tb2csv.runs.series_frames import CHANGED, Read, decode_all, series_frames
 from tb2csv.selection import KINDS, KINDS_BESIDE, Selection, literal_pattern
 
@@ -100,10 +99,10 @@ class LogdirFrames:
             def read(run: Run, passed: Callable[[int], None]) -> bool:
                 return runs[run.name].refresh(run, passed)
 
-            changes = map_runs(read, self._logdir.runs, workers=self._workers, on_bytes=on_bytes, warm_up=load_polars)
+            changes = read_runs(self._logdir, read, workers=self._workers, on_bytes=on_bytes)
             self._runs = runs
             self.report.refuse_other_files()
-            return any(changes) or known.keys() != runs.keys()
+            return any(changes.results) or known.keys() != runs.keys()
 
     def series(self, run: Pattern = None, tag: Pattern = None, kind: str | None = None) -> list[SeriesStats]:
         """Return the accounts of the time series that are asked for, run by run, in the order of first values.
