@@ -6,9 +6,9 @@ title, or be missing, in a page. Advice that names only options that a face lack
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,17 @@ Note: TypeAlias = "str | Message"
 def advice(text: str, *options: str | Option) -> Advice:
     """Return advice on options, each given by its name, or with a value."""
     return Advice(text, tuple(Option(each) if isinstance(each, str) else each for each in options))
+
+
+#: How many items a note lists.
+_LISTED: Final = 3
+
+
+def listed(items: Iterable[str]) -> str:
+    """Return the first items of a list, and the number of the others: ``a, b, c and 2 more``."""
+    texts = list(items)
+    more = len(texts) - _LISTED
+    return ", ".join(texts[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def spelled(note: Note, spelling: Spelling) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import LogdirError
-from tb2csv.messages import command_line_spelling, python_spelling, spelled
+from tb2csv.messages import command_line_spelling, listed, python_spelling, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,14 +53,9 @@ class RunReport:
         """Return the notes, with one on the values that hold nothing."""
         if not self.empty:
             return self.notes
-        tags = ", ".join(f"{count:,} of tag {tag!r}" for tag, count in list(self.empty.items())[:_EXAMPLES])
-        more = ", …" if len(self.empty) > _EXAMPLES else ""
-        note = f"run {self.run!r}: values that hold nothing, neither a payload nor plugin content, are in no table: "
-        return [*self.notes, f"{note}{tags}{more}"]
-
-
-#: How many tags a note names.
-_EXAMPLES: Final = 3
+        tags = listed(f"{count:,} of tag {tag!r}" for tag, count in self.empty.items())
+        fact = f"run {self.run!r}: values without a payload or plugin content are not in a table: {tags}"
+        return [*self.notes, fact]
 
 
 @dataclass(slots=True)

@@ -52,6 +52,37 @@ def test_arrays_go_through_a_table_into_another_file(arrays: list[np.ndarray], s
             assert new[name].tobytes() == old[name].tobytes()
 
 
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(np.int32(-3), "int64"), (np.int64(2**31 - 1), "int32"), (np.uint64(200), "uint8")]
+)
+def test_a_single_integer_takes_the_type_of_the_model(value: np.generic, dtype: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", n=value)
+    np.savez(tmp_path / "b.npz", n=np.zeros((), dtype))
+    export_state(tmp_path / "a.npz", tmp_path / "s.csv")
+    assert restore_file(tmp_path / "s.csv", tmp_path / "b.npz", tmp_path / "out.npz") == []
+    with np.load(tmp_path / "out.npz") as restored:
+        assert (restored["n"].dtype, int(restored["n"])) == (np.dtype(dtype), int(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "target"),
+    [
+        (np.int64(2**31), np.int32(0)),
+        (np.int32(-1), np.uint64(0)),
+        (np.array([3], np.int32), np.array([0], np.int64)),
+        (np.float64(3), np.int64(0)),
+        (np.int64(1), np.zeros((), bool)),
+    ],
+)
+def test_other_values_of_another_type_are_refused(value: np.ndarray, target: np.ndarray, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", n=value)
+    np.savez(tmp_path / "b.npz", n=target)
+    export_state(tmp_path / "a.npz", tmp_path / "s.csv")
+    with pytest.raises(StateError, match=f"is {value.dtype} in the state and {target.dtype} in the model"):
+        restore_file(tmp_path / "s.csv", tmp_path / "b.npz", tmp_path / "out.npz")
+    assert not (tmp_path / "out.npz").exists()
+
+
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
     np.savez(tmp_path / "a.npz", w=np.arange(6, dtype=np.float32).reshape(2, 3), b=np.zeros(3), n=np.int64(4))

@@ -55,7 +55,7 @@ def test_a_note_counts_the_tags_that_it_does_not_name(tmp_path: Path) -> None:
     values = [scalar(f"tag{number}", 1) for number in range(5)]
     write_run(tmp_path / "logs", event(*values, step=1), event(*values, step=1))
     (note,) = notes_of(tmp_path)
-    assert "and of 2 more tags" in note
+    assert "and 2 more" in note
 
 
 @pytest.mark.usefixtures("scanner")

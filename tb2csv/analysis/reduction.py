@@ -16,7 +16,7 @@ from tb2csv.errors import DamagedError, OptionError, OutputError
 from tb2csv.layouts.manifest import TableEntry, write_manifest
 from tb2csv.layouts.table_paths import TreePaths
 from tb2csv.logdir import discover
-from tb2csv.messages import advice, command_line_spelling
+from tb2csv.messages import advice, command_line_spelling, listed
 from tb2csv.report import Report, RunReport
 from tb2csv.selection import Selection
 from tb2csv.sinks.append_writer import TableRows
@@ -27,7 +27,7 @@ from tb2csv.sinks.table_writer import TableWriter, lost_cells
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     import polars as pl
 
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from tb2csv.time_series import SeriesStats
 
 _SCALARS: Final = "scalars"
-#: Names that a note lists at the most.
-_LISTED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,10 +231,10 @@ def _notes(report: ReductionReport, nan: str) -> list[Note]:
     notes: list[Note] = []
     if report.unmatched_runs:
         count = len(report.unmatched_runs)
-        notes.append(f"{count:,} run{'s' * (count > 1)} in no group: {_listed(map(repr, report.unmatched_runs))}")
+        notes.append(f"{count:,} run{'s' * (count > 1)} in no group: {listed(map(repr, report.unmatched_runs))}")
     alone = [f"{group.group!r} of {group.runs[0]!r}" for group in report.groups if len(group.runs) == 1]
     if alone:
-        notes.append(f"{len(alone):,} group{' has' if len(alone) == 1 else 's have'} one run only: {_listed(alone)}")
+        notes.append(f"{len(alone):,} group{' has' if len(alone) == 1 else 's have'} one run only: {listed(alone)}")
     for group in report.groups:
         count = len(group.runs)
         tags = [f"{each.tag!r} in {each.runs}" for each in group.tags if each.runs < count]
@@ -249,12 +247,5 @@ def _notes(report: ReductionReport, nan: str) -> list[Note]:
         ]
         fate = "are left out" if nan == "omit" else "make the statistics of their steps NaN"
         causes[f"NaN, which {fate}"] = [f"{each.tag!r} {each.nan}" for each in group.tags if each.nan]
-        notes += [f"group {group.group!r}: {cause}: {_listed(found)}" for cause, found in causes.items() if found]
+        notes += [f"group {group.group!r}: {cause}: {listed(found)}" for cause, found in causes.items() if found]
     return notes
-
-
-def _listed(names: Iterable[str]) -> str:
-    """Return the first few names, and how many others there are."""
-    listed = list(names)
-    more = len(listed) - _LISTED
-    return ", ".join(listed[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import StateError
+from tb2csv.model_state.foreign_errors import as_state_errors
 from tb2csv.model_state.hdf5_files import Place, Source, StoredTensor
 from tb2csv.model_state.hdf5_tensors import datasets, open_file
 from tb2csv.model_state.keras_hdf5_models import hdf5_model, json_object
@@ -178,17 +179,13 @@ def _live_tensors(path: Path) -> list[StateTensor]:
 
     from tb2csv.model_state.keras_models import KerasModel
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an optimizer that was saved before its first step, for example
-            model = keras.saving.load_model(path, safe_mode=True)
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        message = (
-            f"{path} cannot be loaded by Keras ({reason}); give a weights file of the model (model.save_weights), or "
-            "pass the live model to tb2csv.model_state.export_state."
-        )
-        raise StateError(message) from error
+    advice = (
+        "give a weights file of the model (model.save_weights), or pass the live model to "
+        "tb2csv.model_state.export_state"
+    )
+    with as_state_errors(f"{path} cannot be loaded by Keras", advice), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of an optimizer that was saved before its first step, for example
+        model = keras.saving.load_model(path, safe_mode=True)
     return list(KerasModel(model).state.tensors)
 
 

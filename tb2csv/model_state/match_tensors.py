@@ -6,8 +6,10 @@ import difflib
 import itertools
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from tb2csv.errors import StateError
 from tb2csv.model_state.element_rows import element_identity
@@ -28,6 +30,9 @@ FILE_KEY: Final = "file_key"
 PATH: Final = "path"
 
 _SEPARATORS: Final = ("/", ".")
+
+#: Integer dtypes of numpy; a single integer may change between them if its value fits.
+_INTEGERS: Final = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 #: Pairs of prefixes that are tried for a proposal, and names of the model that they are taken from.
 _MAX_PROPOSALS: Final = 200
 
@@ -101,7 +106,7 @@ def fit(state: ModelState, slots: Sequence[StateTensor], renames: Mapping[str, s
     assigned: dict[str, StateTensor] = {}
     for place, slot in enumerate(slots):
         if place in pairs:
-            tensor = tensors[pairs[place]]
+            tensor = _with_dtype(tensors[pairs[place]], slot)
             odd = _difference(tensor, slot)
             problems += [f"{slot.name}: {odd}"] if odd else []
             assigned |= {} if odd else {slot.name: tensor}
@@ -166,6 +171,21 @@ def _places_by_identity(identities: Iterator[str]) -> dict[str, int]:
     known = list(identities)
     counts = Counter(known)
     return {identity: place for place, identity in enumerate(known) if identity and counts[identity] == 1}
+
+
+def _with_dtype(tensor: StateTensor, slot: StateTensor) -> StateTensor:
+    """Return a single integer in the dtype of its slot if the value fits; other tensors are returned unchanged.
+
+    Keras counts the steps of an optimizer in int64 on TensorFlow, and in int32 on JAX and PyTorch.
+    """
+    if tensor.dtype == slot.dtype or tensor.shape or slot.shape or not {tensor.dtype, slot.dtype} <= _INTEGERS:
+        return tensor
+    number = np.frombuffer(tensor.read(), np.dtype(tensor.dtype).newbyteorder("<"))
+    limits = np.iinfo(slot.dtype)
+    if not limits.min <= int(number[0]) <= limits.max:
+        return tensor
+    data = number.astype(np.dtype(slot.dtype).newbyteorder("<")).tobytes()
+    return replace(tensor, dtype=slot.dtype, read=lambda: data)
 
 
 def _difference(tensor: StateTensor, slot: StateTensor) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from tb2csv.messages import Message, Note, advice
+from tb2csv.messages import Message, Note, advice, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,10 +116,5 @@ def notes_on_steps(run: str, orders: Iterable[tuple[Series, StepOrder]], *, is_r
     return notes
 
 
-#: How many tags a note names.
-_EXAMPLES: Final = 3
-
-
 def _listed(counts: list[tuple[str, int]]) -> str:
-    shown = ", ".join(f"{count:,} of tag {tag!r}" for tag, count in counts[:_EXAMPLES])
-    return shown + (f" and of {len(counts) - _EXAMPLES:,} more tags" if len(counts) > _EXAMPLES else "")
+    return listed(f"{count:,} of tag {tag!r}" for tag, count in counts)

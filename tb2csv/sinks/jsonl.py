@@ -11,11 +11,11 @@ from __future__ import annotations
 import functools
 import io
 import json
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from tb2csv.messages import Message, Option, advice
+from tb2csv.messages import Message, Option, advice, listed
 from tb2csv.sinks.format_protocols import TIMESTAMP
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.messages import Note
-
-#: How many tables a note names.
-_EXAMPLES: Final = 3
 
 
 class JsonLinesFormat:
@@ -79,9 +76,8 @@ class NullJsonLinesFormat(JsonLinesFormat):
 
     def note(self, lost: Mapping[str, int]) -> Note:
         """Return a note on the numbers that became null."""
-        tables = ", ".join(f"{count:,} in {path}" for path, count in list(lost.items())[:_EXAMPLES])
-        more = ", …" if len(lost) > _EXAMPLES else ""
-        fact = f"NaN and infinities became null, {sum(lost.values()):,} in all: {tables}{more}"
+        tables = listed(f"{count:,} in {path}" for path, count in lost.items())
+        fact = f"NaN and infinities became null, {sum(lost.values()):,} in all: {tables}"
         return Message(fact, (advice("{} keeps them", Option("format", "jsonl")),))
 
 
