@@ -1,7 +1,9 @@
 """Every number in your TensorBoard logs, as tables.
 
-``convert`` writes tables, ``open_logdir`` gives them as frames, ``list_series`` and ``check`` look without decoding;
-``summarize``, ``reduce_runs``, ``diagnose``, ``layer_error_table`` and ``plot`` tell what came of a training.
+``convert`` writes tables, ``open_logdir`` gives them as frames, ``open_tables`` opens a conversion again. ``ls`` and
+``check`` read a log without decoding values. ``summary``, ``hparams``, ``reduce``, ``plot``, ``diagnose`` and
+``layer_errors`` analyse a training. ``tb2csv.recorders`` records one, and ``tb2csv.model_state`` writes the state of
+models as tables.
 """
 
 from __future__ import annotations
@@ -11,82 +13,147 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from tb2csv import model_state, recorders  # noqa: F401 - attributes of this module, see __getattr__
-    from tb2csv.analysis.diagnosis.diagnose import diagnose
-    from tb2csv.analysis.layer_errors import layer_error_table
-    from tb2csv.analysis.plots.plot import plot
-    from tb2csv.analysis.reduction import reduce_runs
-    from tb2csv.analysis.summaries import summarize
+    from tb2csv.analysis.diagnosis.diagnose import Diagnosis, diagnose
+    from tb2csv.analysis.hparams import HparamsTable, hparams
+    from tb2csv.analysis.layer_errors import LayerErrorTable, layer_errors
+    from tb2csv.analysis.plots.plot import Plot, plot
+    from tb2csv.analysis.reduction import ReductionReport, reduce
+    from tb2csv.analysis.summaries import Summary, summary
     from tb2csv.conversion import convert
-    from tb2csv.converted_tables import ConvertedTables, read_csv_tables
+    from tb2csv.converted_tables import ConvertedTables, open_tables
     from tb2csv.dataframes import LogdirFrames, open_logdir
-    from tb2csv.errors import Damage, DamagedError, DecodeError, LogdirError, OptionError, OutputError, Tb2csvError
+    from tb2csv.errors import (
+        Damage,
+        DamagedError,
+        DecodeError,
+        LogdirError,
+        LogdirNotFoundError,
+        MissingExtraError,
+        NameNotFoundError,
+        OptionError,
+        OutputError,
+        Tb2csvError,
+    )
+    from tb2csv.logdir import Logdir, discover
+    from tb2csv.prediction import predict
     from tb2csv.report import Report, __version__
+    from tb2csv.run_frames import RunFrames
     from tb2csv.runs.row_selection import RowSelection
     from tb2csv.selection import Selection
-    from tb2csv.series_listing import check, list_series
+    from tb2csv.series_info import SeriesInfo
+    from tb2csv.series_listing import Listing, check, ls
+    from tb2csv.state_from_logs import recorded_state
 
 __all__ = [
     "ConvertedTables",
     "Damage",
     "DamagedError",
     "DecodeError",
+    "Diagnosis",
+    "HparamsTable",
+    "LayerErrorTable",
+    "Listing",
+    "Logdir",
     "LogdirError",
     "LogdirFrames",
+    "LogdirNotFoundError",
+    "MissingExtraError",
+    "NameNotFoundError",
     "OptionError",
     "OutputError",
+    "Plot",
+    "ReductionReport",
     "Report",
     "RowSelection",
+    "RunFrames",
     "Selection",
+    "SeriesInfo",
+    "Summary",
     "Tb2csvError",
     "__version__",
     "check",
     "convert",
     "diagnose",
-    "layer_error_table",
-    "list_series",
+    "discover",
+    "hparams",
+    "layer_errors",
+    "ls",
     "open_logdir",
+    "open_tables",
     "plot",
-    "read_csv_tables",
-    "reduce_runs",
-    "summarize",
+    "predict",
+    "recorded_state",
+    "reduce",
+    "summary",
 ]
 
-#: Where each name is. It is imported when it is asked for: TensorBoard imports this package at every start, to find
-#: the Export tab, and must neither wait for numpy nor fail where a package is missing.
+#: The module of each name, which is imported when the name is used: TensorBoard imports this package at every start to
+#: find the Export tab, and must not wait for numpy, or fail if a package is missing.
 _MODULES: Final = {
     "ConvertedTables": "converted_tables",
     "Damage": "errors",
     "DamagedError": "errors",
     "DecodeError": "errors",
+    "Diagnosis": "analysis.diagnosis.diagnose",
+    "HparamsTable": "analysis.hparams",
+    "LayerErrorTable": "analysis.layer_errors",
+    "Listing": "series_listing",
+    "Logdir": "logdir",
     "LogdirError": "errors",
     "LogdirFrames": "dataframes",
+    "LogdirNotFoundError": "errors",
+    "MissingExtraError": "errors",
+    "NameNotFoundError": "errors",
     "OptionError": "errors",
     "OutputError": "errors",
+    "Plot": "analysis.plots.plot",
+    "ReductionReport": "analysis.reduction",
     "Report": "report",
     "RowSelection": "runs.row_selection",
+    "RunFrames": "run_frames",
     "Selection": "selection",
+    "SeriesInfo": "series_info",
+    "Summary": "analysis.summaries",
     "Tb2csvError": "errors",
     "__version__": "report",
     "check": "series_listing",
     "convert": "conversion",
     "diagnose": "analysis.diagnosis.diagnose",
-    "layer_error_table": "analysis.layer_errors",
-    "list_series": "series_listing",
+    "discover": "logdir",
+    "hparams": "analysis.hparams",
+    "layer_errors": "analysis.layer_errors",
+    "ls": "series_listing",
     "open_logdir": "dataframes",
+    "open_tables": "converted_tables",
     "plot": "analysis.plots.plot",
-    "read_csv_tables": "converted_tables",
-    "reduce_runs": "analysis.reduction",
-    "summarize": "analysis.summaries",
+    "predict": "prediction",
+    "recorded_state": "state_from_logs",
+    "reduce": "analysis.reduction",
+    "summary": "analysis.summaries",
 }
 
-
-#: The packages for those who train, which need frameworks and are imported when they are used.
+#: The packages that frameworks may be needed for; they are imported when they are used.
 _PACKAGES: Final = ("model_state", "recorders")
+
+#: Earlier names, which work until the next version.
+_RENAMED: Final = {
+    "layer_error_table": "layer_errors",
+    "list_series": "ls",
+    "read_csv_tables": "open_tables",
+    "reduce_runs": "reduce",
+    "summarize": "summary",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _RENAMED:
+        import warnings
+
+        message = f"{__name__}.{name} is now {__name__}.{_RENAMED[name]}; the earlier name goes with the next version."
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return __getattr__(_RENAMED[name])
     if name not in _MODULES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
@@ -95,4 +162,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    # Without recorders: help() reads every attribute that is listed here, and recorders cannot be imported without
+    # TensorFlow.
+    return [*__all__, "model_state"]

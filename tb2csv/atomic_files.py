@@ -94,13 +94,18 @@ def folder_beside(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def home_expanded(path: str | os.PathLike[str]) -> str:
+    """Return a path with ``~`` or ``~user`` at its start replaced by a home folder, as shells do."""
+    return os.path.expanduser(os.fspath(path))
+
+
 def local_path(out: str | os.PathLike[str]) -> Path:
     """Return the path of a file or folder to write.
 
     Raises:
         OutputError: ``out`` is empty or a URL.
     """
-    name = os.fspath(out).removeprefix("file://")
+    name = home_expanded(out).removeprefix("file://")
     if not name:
         message = "The name of the output is empty; a variable may be unset."
         raise OutputError(message)

@@ -14,7 +14,7 @@ from tb2csv.layouts.output_options import OutputOptions
 from tb2csv.layouts.run_writer import RunWriter
 from tb2csv.layouts.table_paths import HPARAMS_PATH
 from tb2csv.layouts.time_columns import TimeColumns
-from tb2csv.logdir import Logdir, Run, discover
+from tb2csv.logdir import logdir_of
 from tb2csv.messages import advice
 from tb2csv.parallel import map_runs
 from tb2csv.report import Report, RunReport
@@ -26,7 +26,7 @@ from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scalar_statistics import read_metrics
 from tb2csv.runs.subruns import find_subruns, notes_on
 from tb2csv.runs.trial_metrics import LogScalars
-from tb2csv.selection import Selection
+from tb2csv.selection import select
 from tb2csv.sinks.output_folder import OutputFolder
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
     from tb2csv.errors import Damage
     from tb2csv.layouts.held_tables import HeldTable
+    from tb2csv.logdir import Logdir, LogdirSource, Run
     from tb2csv.runs.scalar_statistics import MetricSummary
     from tb2csv.runs.subruns import Subrun
+    from tb2csv.selection import Patterns, Selection
     from tb2csv.time_series import Series
 
 
@@ -55,9 +57,14 @@ class _ConvertedRun(NamedTuple):
 
 
 def convert(
-    logdir: str | os.PathLike[str] | Logdir,
+    logdir: LogdirSource,
     out: str | os.PathLike[str],
     *,
+    run: Patterns = None,
+    tag: Patterns = None,
+    kind: Patterns = None,
+    exclude_run: Patterns = None,
+    exclude_tag: Patterns = None,
     selection: Selection | None = None,
     rows: RowSelection | None = None,
     layout: str = "tree",
@@ -73,14 +80,19 @@ def convert(
     strict: bool = False,
     workers: int | None = None,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
-    on_bytes: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Report:
     """Write every value below ``logdir`` as tables into the folder ``out``, and return the account of it.
 
     Args:
-        logdir: a folder, a single event file or an fsspec URL; or what ``discover`` returned for it.
+        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         out: where the tables go. It appears when it is whole; whatever fails, an earlier one stays as it was.
-        selection: which runs, tags and kinds to write; all where it is None.
+        run: which runs: a shell pattern, several of them, or None for all.
+        tag: which tags, in the same way.
+        kind: which kinds, by their names.
+        exclude_run: which runs to leave out.
+        exclude_tag: which tags to leave out.
+        selection: the same as one value, for what these arguments do not give.
         rows: which rows of them, by step and restart, and whether to tell their sessions; all where it is None.
         layout: ``tree`` (a table for each run and tag), ``tags`` (for each tag, with a column ``run``), ``wide``
             (for each run, scalars side by side by step) or ``long`` (for each kind, with columns ``run`` and ``tag``).
@@ -102,7 +114,7 @@ def convert(
         strict: raise DamagedError where any byte of any event file is damaged, and write nothing.
         workers: how many runs to work on at once; as many as there are processors where it is None.
         chunk_size: how many bytes of an event file to hold at once; records that are larger are held whole.
-        on_bytes: is told of bytes of event files as they are passed, from any thread.
+        progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
         OptionError: an option has no such value, or does not go with another one.
@@ -111,21 +123,22 @@ def convert(
         DamagedError: as said above.
         Tb2csvError: no value is asked for, or a tag has a step twice and ``on_duplicate`` is ``error``.
     """
-    selection, rows = selection or Selection(), rows or RowSelection()
+    selection = select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag)
+    rows = rows or RowSelection()
     times = TimeColumns((time,) if isinstance(time, str) else tuple(time), relative_to)
     output_options = OutputOptions(
         layout, format, header, on_duplicate, times, escape_formulas, rows.sessions, merge_subruns
     )
     reading = ReadingOptions(selection, rows, DecodeOptions(tensors), chunk_size)
     folder = OutputFolder(out, overwrite=overwrite)
-    found = logdir if isinstance(logdir, Logdir) else discover(logdir)
+    found = logdir_of(logdir)
     check_apart(found, folder.out)
     runs = _Runs.choose(selection.choose_runs(found), workers, chunk_size, merge_subruns=merge_subruns)
     conversion = _Conversion(runs, reading, Output(folder, runs.by_name, output_options))
     with folder:
         try:
             converted = map_runs(
-                conversion.convert_run, list(runs.by_name), workers=workers, on_bytes=on_bytes, warm_up=load_polars
+                conversion.convert_run, list(runs.by_name), workers=workers, on_bytes=progress, warm_up=load_polars
             )
             report = Report([each.report for each in converted], found.damage)
             if not runs.is_merged:

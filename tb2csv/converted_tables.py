@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tb2csv.errors import Tb2csvError
+from tb2csv.atomic_files import home_expanded
+from tb2csv.errors import NameNotFoundError, Tb2csvError
 from tb2csv.layouts.manifest import INDEX, column_type
 from tb2csv.selection import nearest
 from tb2csv.sinks.formula_escaping import unescape_formulas
@@ -14,30 +16,33 @@ from tb2csv.sinks.output_folder import DATA_PACKAGE
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     import polars as pl
 
     _Read = Callable[[Path, Mapping[str, pl.DataType]], pl.DataFrame]
 
 
-def read_csv_tables(out: str | os.PathLike[str]) -> ConvertedTables:
-    """Open the folder that ``tb2csv convert`` wrote, in any layout and format, by its ``datapackage.json``.
+def open_tables(out: str | os.PathLike[str]) -> ConvertedTables:
+    """Open the folder that ``convert`` wrote, in any layout and format.
 
-    No table is read before it is asked for. Raises Tb2csvError where no conversion is in the folder.
+    A table is read when it is accessed.
+
+    Raises:
+        Tb2csvError: the folder does not contain a ``datapackage.json`` of a conversion.
     """
-    folder = Path(out)
+    folder = Path(home_expanded(out))
     try:
         package = json.loads((folder / DATA_PACKAGE).read_bytes())
         resources = {resource["path"]: resource for resource in package["resources"]}
         account = package["tb2csv"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"{folder} holds no {DATA_PACKAGE} of a conversion; give the folder that tb2csv convert wrote."
+        message = f"{folder} does not contain the {DATA_PACKAGE} of a conversion; give the folder that convert wrote."
         raise Tb2csvError(message) from error
     return ConvertedTables(folder, resources, is_escaped=bool(account.get("escape_formulas")))
 
 
-class ConvertedTables:
+class ConvertedTables(Mapping[str, "pl.DataFrame"]):
     """The tables in an output folder; ``tables[path]`` is a table by its path in the index, with exact types.
 
     Cells that are missing are null; NaN is NaN. ``path`` columns are paths below the folder of the table, as written.
@@ -55,11 +60,16 @@ class ConvertedTables:
         return self[INDEX]
 
     def __getitem__(self, path: str) -> pl.DataFrame:
-        """Return the table at a path; raises Tb2csvError where there is none, or where it is not what it was."""
+        """Return the table at a path in the folder.
+
+        Raises:
+            NameNotFoundError: there is no table at this path.
+            Tb2csvError: the file is gone, or was changed since it was written.
+        """
         resource = self._resources.get(path)
         if resource is None:
             message = f"{self.folder} has no table {path!r}; the nearest are {nearest([path], self._resources)}."
-            raise Tb2csvError(message)
+            raise NameNotFoundError(message)
         return self._read(resource)
 
     def __iter__(self) -> Iterator[str]:
@@ -74,10 +84,15 @@ class ConvertedTables:
         """Say whether there is a table at a path."""
         return path in self._resources
 
+    # Mapping would read and compare all tables.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
     def table(self, run: str, tag: str, kind: str | None = None) -> pl.DataFrame:
         """Return the table of a tag of a run, as the tree layout has one for each.
 
-        Raises Tb2csvError where there is none, or where there are several and ``kind`` does not tell which.
+        Raises:
+            NameNotFoundError: there is no such table, or there are several.
         """
         import polars as pl
 
@@ -92,7 +107,7 @@ class ConvertedTables:
         else:
             near = nearest([tag], index["tag"].drop_nulls())
             message = f"{self.folder} has no table of tag {tag!r} of run {run!r}; the nearest tags are {near}."
-        raise Tb2csvError(message)
+        raise NameNotFoundError(message)
 
     def __repr__(self) -> str:
         """Tell where the tables are, and how many."""

@@ -1,267 +1,358 @@
-"""The tables of a log directory as polars frames, without files on the way.
+"""The tables of a log directory as polars frames, without files in between.
 
-Event files are scanned once; what a method is asked for is decoded when it is called, and nothing else.
+Event files are scanned once. Values are decoded when a method returns them.
 """
 
 from __future__ import annotations
 
 import html
-import itertools
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final, Literal, overload
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal, overload
 
 from tb2csv.concat_frames import fitted, joined, joint_schema
-from tb2csv.errors import LogdirError, Tb2csvError
-from tb2csv.logdir import Logdir, Run, discover
-from tb2csv.report import Report
-from tb2csv.runs.scanned_hparams import scanned_hparams
+from tb2csv.errors import NameNotFoundError, Tb2csvError
+from tb2csv.logdir import Logdir, LogdirSource, logdir_of
+from tb2csv.run_frames import RunFrames
 from tb2csv.runs.scanned_run import ScannedRun
-from tb2csv.runs.selected_runs import read_runs
-from tb2csv.runs.series_frames import CHANGED, Read, decode_all, series_frames
-from tb2csv.selection import KINDS, KINDS_BESIDE, Selection, literal_pattern
+from tb2csv.runs.series_frames import CHANGED, decode_all
+from tb2csv.scanned_logdir import ScannedLogdir
+from tb2csv.selection import KINDS_BESIDE, Patterns, Selection, literal_pattern, nearest, select
+from tb2csv.series_info import SeriesInfo, series_frame
+from tb2csv.wide_frames import ON_DUPLICATE, side_by_side
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable, Iterator
 
     import polars as pl
 
+    from tb2csv.report import Report
     from tb2csv.runs.hparams_table import Trials
     from tb2csv.runs.row_selection import RowSelection
-    from tb2csv.time_series import SeriesStats
-
-#: Runs, with those of their series that are asked for.
-_Chosen = list[tuple[ScannedRun, "list[SeriesStats]"]]
-
-#: What chooses runs or tags: a shell pattern, several of them, or None for all.
-Pattern = str | Iterable[str] | None
 
 
 def open_logdir(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Logdir,
     *,
     workers: int | None = None,
-    on_bytes: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> LogdirFrames:
-    """Scan the log directory at ``path`` and return what gives its tables as frames.
+    """Scan the event files of a log directory, and return what gives its tables as frames.
 
-    ``path`` is a folder, a single event file or an fsspec URL; ``workers`` is how many runs to scan at once, as many as
-    there are processors where it is None; ``on_bytes`` is told of bytes as they are passed, from any thread.
-    Raises LogdirError where there is nothing to read.
+    Args:
+        path: a folder, a single event file or an fsspec URL, or what ``discover`` returned for it.
+        workers: how many runs to scan at once; by default one for each processor.
+        progress: called with the number of bytes read since the last call, from any thread.
+
+    Raises:
+        LogdirError: there is nothing to read.
     """
     frames = LogdirFrames(path, workers=workers)
-    frames.refresh(on_bytes)
+    frames.refresh(progress)
     return frames
+
+
+def scan(
+    source: LogdirSource, *, workers: int | None = None, progress: Callable[[int], None] = lambda _: None
+) -> ScannedLogdir:
+    """Return the scanned runs of what a public function was given; open frames are used as they are."""
+    if isinstance(source, LogdirFrames):
+        return source._scanned  # noqa: SLF001 - the public class hides what analysis reads
+    scanned = ScannedLogdir(logdir_of(source), workers=workers)
+    scanned.refresh(progress)
+    return scanned
 
 
 class LogdirFrames:
     """The tables of one log directory; made by ``open_logdir``.
 
-    Runs and tags are chosen by shell patterns, in which ``*`` matches ``/`` as well, or by several of them; None is
-    all. Wall times are seconds since the epoch. Methods may be called from several threads, one after the other.
+    Runs, tags and kinds are selected by shell patterns, in which ``*`` also matches ``/``: one, several, or None for
+    all. Wall times are seconds since 1970. Methods may be called from several threads, which wait for each other.
+    ``log[run]`` gives the tables of one run.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, workers: int | None = None) -> None:
-        """Stand for a log directory of which nothing has been read; ``refresh`` reads it."""
-        self._logdir: Logdir | None = None
-        self._path = path
-        self._workers = workers
-        self._runs: dict[str, ScannedRun] = {}
-        self._lock = threading.RLock()
+    def __init__(self, path: str | os.PathLike[str] | Logdir, *, workers: int | None = None) -> None:
+        """Open an unread log directory; ``refresh`` scans it."""
+        self._scanned = ScannedLogdir(path, workers=workers)
 
     @property
     def path(self) -> str:
-        """Where the event files are."""
-        return self._logdir.path if self._logdir else str(self._path)
+        """The folder, file or URL of the event files."""
+        return self._scanned.path
+
+    @property
+    def logdir(self) -> Logdir:
+        """The runs and event files that the last ``refresh`` found."""
+        return self._scanned.logdir
 
     @property
     def runs(self) -> list[str]:
         """The names of the runs, in their order."""
-        return list(self._runs)
+        return list(self._scanned.runs)
 
     @property
     def report(self) -> Report:
-        """The account of all event files: values, bytes and damage; nothing counts as written."""
-        return Report([run.stats.report() for run in self._runs.values()], self._logdir.damage if self._logdir else [])
+        """The account of all event files: values, bytes and damage; no value counts as written."""
+        return self._scanned.report
 
-    def refresh(self, on_bytes: Callable[[int], None] = lambda _: None) -> bool:
-        """Read what was written since the last time, and nothing else; return whether there was anything new.
+    def refresh(self, progress: Callable[[int], None] = lambda _: None) -> bool:
+        """Read only what was written since the last call, and return whether anything was new.
 
-        Raises LogdirError where the log directory is gone.
+        Raises:
+            LogdirError: the log directory is gone, or has no event files.
         """
-        with self._lock:
-            self._logdir = discover(self._path)
-            known = self._runs
-            runs = {run.name: known.get(run.name) or ScannedRun(run) for run in self._logdir.runs}
+        return self._scanned.refresh(progress)
 
-            def read(run: Run, passed: Callable[[int], None]) -> bool:
-                return runs[run.name].refresh(run, passed)
+    def __getitem__(self, run: str) -> RunFrames:
+        """Return the tables of the run of this name, which is not a pattern.
 
-            changes = read_runs(self._logdir, read, workers=self._workers, on_bytes=on_bytes)
-            self._runs = runs
-            self.report.refuse_other_files()
-            return any(changes.results) or known.keys() != runs.keys()
-
-    def series(self, run: Pattern = None, tag: Pattern = None, kind: str | None = None) -> list[SeriesStats]:
-        """Return the accounts of the time series that are asked for, run by run, in the order of first values.
-
-        Raises Tb2csvError where there are none; it names the nearest.
+        Raises:
+            NameNotFoundError: there is no run of this name.
         """
-        if kind is not None and kind not in KINDS:
-            message = f"There is no kind {kind!r}; give one of {', '.join(KINDS)}."
-            raise Tb2csvError(message)
-        selection = Selection(_patterns(run), _patterns(tag), () if kind is None else (kind,))
-        return [account for _, accounts in self._chosen(selection) for account in accounts]
+        if run not in self._scanned.runs:
+            message = f"{self.path} does not have a run {run!r}; the nearest are {nearest([run], self.runs)}."
+            raise NameNotFoundError(message)
+        return RunFrames(self, run)
 
-    def tags(self, run: Pattern = None, tag: Pattern = None, kind: str | None = None) -> pl.DataFrame:
-        """Return what there is, a row for each table.
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the runs."""
+        return iter(self.runs)
 
-        Columns ``run, tag, kind, plugin_name, points, first_step, last_step, first_wall_time, last_wall_time``.
+    def __len__(self) -> int:
+        """Return the number of runs."""
+        return len(self.runs)
+
+    def __contains__(self, run: object) -> bool:
+        """Return whether there is a run of this name."""
+        return run in self._scanned.runs
+
+    def series(self, run: Patterns = None, tag: Patterns = None, kind: Patterns = None) -> list[SeriesInfo]:
+        """Return the selected time series, run by run in the order of first values.
+
+        Raises:
+            OptionError: a kind is unknown.
+            Tb2csvError: nothing matches; the message has the nearest names.
         """
-        import polars as pl
+        chosen = self._scanned.choose(select(run=run, tag=tag, kind=kind))
+        return [SeriesInfo.of(account) for _, accounts in chosen for account in accounts]
 
-        columns = {
-            "run": pl.String,
-            "tag": pl.String,
-            "kind": pl.String,
-            "plugin_name": pl.String,
-            "points": pl.Int64,
-            "first_step": pl.Int64,
-            "last_step": pl.Int64,
-            "first_wall_time": pl.Float64,
-            "last_wall_time": pl.Float64,
-        }
-        accounts = self.series(run, tag, kind)
-        cells = [
-            [getattr(account.series if name in _OF_SERIES else account, name) for account in accounts]
-            for name in columns
-        ]
-        return pl.DataFrame(cells, columns, orient="col")
+    def tags(self, run: Patterns = None, tag: Patterns = None, kind: Patterns = None) -> pl.DataFrame:
+        """Return a row for each selected time series, with the fields of SeriesInfo as columns.
+
+        Raises:
+            Tb2csvError: as ``series``.
+        """
+        return series_frame(self.series(run, tag, kind))
 
     @overload
     def scalars(
-        self, run: Pattern = ..., tag: Pattern = ..., *, rows: RowSelection | None = ..., lazy: Literal[False] = ...
+        self, run: Patterns = ..., tag: Patterns = ..., *, rows: RowSelection | None = ..., lazy: Literal[False] = ...
     ) -> pl.DataFrame: ...
     @overload
     def scalars(
-        self, run: Pattern = ..., tag: Pattern = ..., *, rows: RowSelection | None = ..., lazy: Literal[True]
+        self, run: Patterns = ..., tag: Patterns = ..., *, rows: RowSelection | None = ..., lazy: Literal[True]
     ) -> pl.LazyFrame: ...
     def scalars(
-        self, run: Pattern = None, tag: Pattern = None, *, rows: RowSelection | None = None, lazy: bool = False
+        self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None, lazy: bool = False
     ) -> pl.DataFrame | pl.LazyFrame:
-        """Return scalars as ``run, tag, wall_time, step, value``, one row per value.
+        """Return scalars: ``run, tag, wall_time, step, value``, one row for each value.
 
-        ``value`` has the type that all have on disk; where they differ, float64, which holds each of them exactly.
-        ``rows`` selects by step and restart; with ``lazy`` one value of each tag is decoded now, for the columns and
-        their types, and the others by ``collect``.
-        Raises Tb2csvError where nothing is asked for, or where the types cannot be joined without loss, and LogdirError
-        where a file is gone since it was read.
+        ``value`` has the type that the values have on disk; if types differ, it is float64, which must be exact.
+
+        Args:
+            run: which runs.
+            tag: which tags.
+            rows: which rows, by step and restart.
+            lazy: return a LazyFrame, which decodes one value of each tag for its columns, and the rest on ``collect``.
+
+        Raises:
+            Tb2csvError: nothing matches, or no type holds all values exactly.
+            LogdirError: a file is gone since it was read.
         """
         return self._of_kind("scalars", run, tag, rows, lazy=lazy)
 
     @overload
     def histograms(
-        self, run: Pattern = ..., tag: Pattern = ..., *, rows: RowSelection | None = ..., lazy: Literal[False] = ...
+        self, run: Patterns = ..., tag: Patterns = ..., *, rows: RowSelection | None = ..., lazy: Literal[False] = ...
     ) -> pl.DataFrame: ...
     @overload
     def histograms(
-        self, run: Pattern = ..., tag: Pattern = ..., *, rows: RowSelection | None = ..., lazy: Literal[True]
+        self, run: Patterns = ..., tag: Patterns = ..., *, rows: RowSelection | None = ..., lazy: Literal[True]
     ) -> pl.LazyFrame: ...
     def histograms(
-        self, run: Pattern = None, tag: Pattern = None, *, rows: RowSelection | None = None, lazy: bool = False
+        self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None, lazy: bool = False
     ) -> pl.DataFrame | pl.LazyFrame:
-        """Return histograms as ``run, tag, wall_time, step, bucket, left, right, count``, one row per bucket.
+        """Return histograms: ``run, tag, wall_time, step, bucket, left, right, count``, one row for each bucket.
 
-        Arguments and errors as of ``scalars``.
+        Arguments and errors are those of ``scalars``.
         """
         return self._of_kind("histograms", run, tag, rows, lazy=lazy)
 
     @overload
     def tensors(
-        self, run: Pattern = ..., tag: Pattern = ..., *, rows: RowSelection | None = ..., lazy: Literal[False] = ...
+        self, run: Patterns = ..., tag: Patterns = ..., *, rows: RowSelection | None = ..., lazy: Literal[False] = ...
     ) -> pl.DataFrame: ...
     @overload
     def tensors(
-        self, run: Pattern = ..., tag: Pattern = ..., *, rows: RowSelection | None = ..., lazy: Literal[True]
+        self, run: Patterns = ..., tag: Patterns = ..., *, rows: RowSelection | None = ..., lazy: Literal[True]
     ) -> pl.LazyFrame: ...
     def tensors(
-        self, run: Pattern = None, tag: Pattern = None, *, rows: RowSelection | None = None, lazy: bool = False
+        self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None, lazy: bool = False
     ) -> pl.DataFrame | pl.LazyFrame:
-        """Return tensors as ``run, tag, wall_time, step, i0 … ik, value``, one row per element.
+        """Return tensors: ``run, tag, wall_time, step, i0 … ik, value``, one row for each element.
 
-        A tensor of a lower rank than others has no index in the columns behind its own. Arguments and errors as of
+        A tensor of a lower rank has null in the index columns that it lacks. Arguments and errors are those of
         ``scalars``.
         """
         return self._of_kind("tensors", run, tag, rows, lazy=lazy)
 
-    def table(self, run: str, tag: str, kind: str | None = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
-        """Return the table of one tag of one run, with the columns that ``tb2csv convert`` gives it.
+    def text(self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
+        """Return texts: ``run, tag, wall_time, step``, indices of arrays, and ``text``. Errors as of ``scalars``."""
+        return self._of_kind("text", run, tag, rows)
 
-        Images and audio have their stored bytes as ``data`` instead of a path. ``run`` and ``tag`` are names, not
-        patterns. ``kind`` chooses among several tables, and also gives those beside the values: ``histogram_stats``
-        and ``plugin_contents``. Raises Tb2csvError if there is not a table, or if there are several without ``kind``.
+    def images(self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
+        """Return images, one row for each, with the encoded file as ``data``. Errors as of ``scalars``."""
+        return self._of_kind("images", run, tag, rows)
+
+    def audio(self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
+        """Return audio clips, one row for each, with the encoded file as ``data``. Errors as of ``scalars``."""
+        return self._of_kind("audio", run, tag, rows)
+
+    def graphs(self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
+        """Return graphs, one row for each node. Errors as of ``scalars``."""
+        return self._of_kind("graphs", run, tag, rows)
+
+    def pr_curves(
+        self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None
+    ) -> pl.DataFrame:
+        """Return precision-recall curves, one row for each threshold. Errors as of ``scalars``."""
+        return self._of_kind("pr_curves", run, tag, rows)
+
+    def custom_scalars(
+        self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None
+    ) -> pl.DataFrame:
+        """Return the layouts of custom scalars, one row for each chart. Errors as of ``scalars``."""
+        return self._of_kind("custom_scalars", run, tag, rows)
+
+    def meshes(self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
+        """Return meshes, one row for each number of vertices, faces and colors. Errors as of ``scalars``."""
+        return self._of_kind("meshes", run, tag, rows)
+
+    def blobs(self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
+        """Return strings and bytes of other plugins, one row for each element. Errors as of ``scalars``."""
+        return self._of_kind("blobs", run, tag, rows)
+
+    def wide(
+        self,
+        run: Patterns = None,
+        tag: Patterns = None,
+        *,
+        rows: RowSelection | None = None,
+        on_duplicate: str = ON_DUPLICATE[0],
+    ) -> pl.DataFrame:
+        """Return scalars side by side: ``step``, and a column for each series; one row for each step.
+
+        Columns are named by run if one tag is selected, by tag if one run is, and otherwise ``<run>: <tag>``. A step
+        that a series lacks is null.
+
+        Args:
+            run: which runs.
+            tag: which tags.
+            rows: which rows, by step and restart.
+            on_duplicate: which value to keep if a series has a step twice: the ``last``, the ``first``, or ``error``.
+
+        Raises:
+            OptionError: there is no such choice.
+            Tb2csvError: nothing matches, a series has a step twice and ``on_duplicate`` is ``error``, or two columns
+                would have one name.
+        """
+        return side_by_side(self.scalars(run, tag, rows=rows), on_duplicate)
+
+    def table(self, run: str, tag: str, kind: str | None = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
+        """Return the table of one tag of one run, with the columns that ``convert`` gives it.
+
+        Images and audio have their stored bytes as ``data`` instead of a path.
+
+        Args:
+            run: the name of the run, not a pattern.
+            tag: the name of the tag, not a pattern.
+            kind: which of several tables; also the tables beside the values: ``histogram_stats``, ``plugin_contents``.
+            rows: which rows, by step and restart.
+
+        Raises:
+            Tb2csvError: there is no such table, or there are several and ``kind`` is None.
         """
         beside = kind if kind is not None and kind in KINDS_BESIDE else ""
-        kinds: tuple[str, ...] = () if kind is None or beside else (kind,)
-        chosen = self._chosen(Selection((literal_pattern(run),), (literal_pattern(tag),), kinds))
+        kinds = None if kind is None or beside else kind
+        selection = select(run=literal_pattern(run), tag=literal_pattern(tag), kind=kinds)
+        chosen, what = self._scanned.choose(selection), f"tag {tag!r} of run {run!r}"
         if beside:
-            frames = list(self._frames(chosen, rows, with_names=False, read=decode_all, kind=beside))
+            frames = list(self._scanned.frames(chosen, rows, with_names=False, read=decode_all, kind=beside))
             if not frames:
                 message = f"Tag {tag!r} of run {run!r} does not have a table of the kind {kind!r}."
                 raise Tb2csvError(message)
-            return joined(frames, f"tag {tag!r} of run {run!r}")
+            return joined(frames, what)
         found = [account.series for _, accounts in chosen for account in accounts]
         several = list(dict.fromkeys(series.kind for series in found))
         if len(several) > 1:
-            message = f"Tag {tag!r} of run {run!r} has tables of the kinds {' and '.join(several)}; say which by kind."
+            message = (
+                f"Tag {tag!r} of run {run!r} has tables of the kinds {' and '.join(several)}; choose one with kind."
+            )
             raise Tb2csvError(message)
-        return joined(self._frames(chosen, rows, with_names=False), f"tag {tag!r} of run {run!r}")
+        return joined(self._scanned.frames(chosen, rows, with_names=False), what)
 
-    def hparams(self, selection: Selection | None = None) -> pl.DataFrame:
-        """Return the trials, a row for each: see docs/tables.md for the columns; no rows where there are none.
+    def hparams(
+        self,
+        run: Patterns | Selection = None,
+        tag: Patterns = None,
+        *,
+        exclude_run: Patterns = None,
+        exclude_tag: Patterns = None,
+    ) -> pl.DataFrame:
+        """Return the trials, one row for each, or no rows if there are none; docs/tables.md has the columns.
 
-        ``selection`` chooses the runs that get rows. If it names tags, the scalars that match get columns as metrics,
-        whether an experiment names them or not. Raises LogdirError or Tb2csvError if it leaves no run or no metric.
+        Args:
+            run: which runs get rows; a Selection may be given here instead of all arguments.
+            tag: which scalars get columns as metrics, whether an experiment names them or not.
+            exclude_run: which runs to leave out.
+            exclude_tag: which scalars to leave out.
+
+        Raises:
+            LogdirError: no run matches.
+            Tb2csvError: no metric matches.
         """
-        return self.trials(selection).table
+        if not isinstance(run, Selection):
+            run = select(run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
+        return self.trials(None if run == Selection() else run).table
 
     def trials(self, selection: Selection | None = None) -> Trials:
-        """Return the table of ``hparams`` together with notes on what it does not show; errors as of ``hparams``."""
-        with self._lock:
-            chosen = None if selection is None else {run.name for run in selection.choose_runs(self._scanned())}
-            return scanned_hparams(self._runs, chosen, selection)
+        """Return the table of ``hparams`` together with notes on what it leaves out; errors as of ``hparams``."""
+        return self._scanned.trials(selection)
 
-    def choose(self, selection: Selection) -> _Chosen:
-        """Return the runs that are asked for, with those of their series that are; errors as of ``series``."""
-        return self._chosen(selection)
-
-    def rows_of(
-        self, run: ScannedRun, accounts: list[SeriesStats], rows: RowSelection | None = None
-    ) -> list[tuple[SeriesStats, pl.DataFrame]]:
-        """Return the rows of some series of a run, one series after the other, each in one part or in several."""
-        with self._lock:
-            return series_frames(run, accounts, rows)
-
+    @overload
     def _of_kind(
-        self, kind: str, run: Pattern, tag: Pattern, rows: RowSelection | None, *, lazy: bool
+        self, kind: str, run: Patterns, tag: Patterns, rows: RowSelection | None, *, lazy: Literal[False] = ...
+    ) -> pl.DataFrame: ...
+    @overload
+    def _of_kind(
+        self, kind: str, run: Patterns, tag: Patterns, rows: RowSelection | None, *, lazy: bool
+    ) -> pl.DataFrame | pl.LazyFrame: ...
+    def _of_kind(
+        self, kind: str, run: Patterns, tag: Patterns, rows: RowSelection | None, *, lazy: bool = False
     ) -> pl.DataFrame | pl.LazyFrame:
-        selection = Selection(_patterns(run), _patterns(tag), (kind,))
-        chosen, what = self._chosen(selection), f"these {kind}"
+        chosen, what = self._scanned.choose(select(run=run, tag=tag, kind=kind)), f"these {kind}"
         if not lazy:
-            return joined(self._frames(chosen, rows, with_names=True), what)
+            return joined(self._scanned.frames(chosen, rows, with_names=True), what)
         from polars.io.plugins import register_io_source
 
-        # Every series has one schema, but which ones have rows is not known before some are decoded.
-        samples = self._frames(chosen, rows, with_names=True, read=ScannedRun.samples)
+        # Every series has one schema, but which series have rows is unknown until some values are decoded.
+        samples = self._scanned.frames(chosen, rows, with_names=True, read=ScannedRun.samples)
         schema = joint_schema((frame.schema for frame in samples), what)
 
         def read(
             columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
         ) -> Iterator[pl.DataFrame]:
             left = n_rows
-            for frame in self._frames(chosen, rows, with_names=True):
+            for frame in self._scanned.frames(chosen, rows, with_names=True):
                 if joint_schema((schema, frame.schema), what) != schema:
                     raise Tb2csvError(CHANGED)
                 part = fitted(frame, schema)
@@ -276,81 +367,13 @@ class LogdirFrames:
 
         return register_io_source(read, schema=schema)
 
-    def _scanned(self) -> Logdir:
-        if self._logdir is None:
-            message = f"{self.path} has not been read yet; call refresh first."
-            raise LogdirError(message)
-        return self._logdir
-
-    def _chosen(self, selection: Selection) -> _Chosen:
-        names = {run.name for run in selection.choose_runs(self._scanned())}
-        everything = [(run, run.stats.series) for name, run in self._runs.items() if name in names]
-        chosen = [
-            (run, [account for account in accounts if selection.includes(account.series.tag, account.series.kind)])
-            for run, accounts in everything
-        ]
-        if not any(accounts for _, accounts in chosen) and (selection.tags or selection.kinds):
-            selection.raise_no_match(account.series for _, accounts in everything for account in accounts)
-        return [(run, accounts) for run, accounts in chosen if accounts]
-
-    def _frames(
-        self,
-        chosen: _Chosen,
-        rows: RowSelection | None,
-        *,
-        with_names: bool,
-        read: Read = ScannedRun.decode,
-        kind: str = "",
-    ) -> Iterator[pl.DataFrame]:
-        """Yield the tables of the chosen series that ``kind`` chooses; undecodable values are left out."""
-        for run, accounts in chosen:
-            with self._lock:
-                parts = series_frames(run, accounts, rows, read, kind)
-            for tables in _alike(parts):
-                yield _named(tables) if with_names else _below([frame for _, frame in tables])
-
     def __repr__(self) -> str:
-        """Tell how much there is."""
-        accounts = [account for run in self._runs.values() for account in run.stats.series]
+        """Return how much there is."""
+        accounts = [account for run in self._scanned.runs.values() for account in run.stats.series]
         points = sum(account.points for account in accounts)
         tags = len({account.series.tag for account in accounts})
-        return f"<LogdirFrames {self.path!r}: {len(self._runs):,} runs, {tags:,} tags, {points:,} values>"
+        return f"<LogdirFrames {self.path!r}: {len(self.runs):,} runs, {tags:,} tags, {points:,} values>"
 
     def _repr_html_(self) -> str:
         """Show the tags in a notebook."""
         return f"<p>{html.escape(repr(self))}</p>{self.tags()._repr_html_()}"
-
-
-#: The columns of ``tags`` that are of a series; the others are of its account.
-_OF_SERIES: Final = frozenset(("run", "tag", "kind", "plugin_name"))
-
-
-def _patterns(pattern: Pattern) -> tuple[str, ...]:
-    if pattern is None:
-        return ()
-    return (pattern,) if isinstance(pattern, str) else tuple(pattern)
-
-
-def _alike(
-    parts: list[tuple[SeriesStats, pl.DataFrame]],
-) -> Iterator[list[tuple[SeriesStats, pl.DataFrame]]]:
-    """Yield stretches of parts that have the same columns."""
-    for _, stretch in itertools.groupby(parts, key=lambda part: tuple(part[1].schema.items())):
-        yield list(stretch)
-
-
-def _below(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    import polars as pl
-
-    return pl.concat(frames, rechunk=False)
-
-
-def _named(tables: list[tuple[SeriesStats, pl.DataFrame]]) -> pl.DataFrame:
-    """Return the frames one below the other, with ``run`` and ``tag`` before their columns."""
-    import polars as pl
-
-    frame = _below([part for _, part in tables])
-    series = [account.series for account, _ in tables]
-    names = pl.DataFrame({"run": [each.run for each in series], "tag": [each.tag for each in series]})
-    of_row = np.repeat(np.arange(len(tables)), [len(part) for _, part in tables])
-    return names[of_row].hstack(frame) if len(frame) else names.clear().hstack(frame)

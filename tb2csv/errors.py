@@ -1,13 +1,16 @@
 """The exceptions tb2csv raises, and Damage, the value that stands where a peer would raise.
 
     Tb2csvError
-    ├── LogdirError      the log directory cannot be used     (also FileNotFoundError where nothing is there)
+    ├── LogdirError      the log directory cannot be used     (also OSError)
+    │   └── LogdirNotFoundError  nothing is at its path       (also FileNotFoundError)
     ├── OutputError      the output folder cannot be used     (also OSError)
     ├── DamagedError     bytes were damaged, and the caller asked to be strict
     ├── DecodeError      one payload is not what its metadata says (also ValueError)
     ├── OptionError      an option has no such value, or does not go with another one (also ValueError)
     ├── StateError       a model's state cannot be read, or does not fit where it is to be restored
-    └── RecorderError    a recorder cannot do what it is asked, or could not write what it was given
+    ├── RecorderError    a recorder cannot do what it is asked, or could not write what it was given
+    ├── NameNotFoundError  there is no run, tag or table of that name (also KeyError)
+    └── MissingExtraError  an optional package is not installed (also ImportError)
 
 Every message is one sentence that says what happened, where, and what to do.
 """
@@ -17,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.messages import Message, python_spelling
+from tb2csv.messages import Message, advice, install_command, python_spelling
 
 if TYPE_CHECKING:
     from tb2csv.messages import Advice, Spelling
@@ -39,6 +42,10 @@ class Tb2csvError(Exception):
 
 class LogdirError(Tb2csvError, OSError):
     """The log directory is missing, unreadable or holds no event files."""
+
+
+class LogdirNotFoundError(LogdirError, FileNotFoundError):
+    """There is nothing at the path of the log directory."""
 
 
 class OutputError(Tb2csvError, OSError):
@@ -63,6 +70,25 @@ class StateError(Tb2csvError):
 
 class RecorderError(Tb2csvError):
     """A recorder cannot do what it is asked, or could not write what it was given."""
+
+
+class NameNotFoundError(Tb2csvError, KeyError):
+    """There is no run, tag or table of that name."""
+
+    __str__ = Tb2csvError.__str__  # that of KeyError is the message in quotes
+
+
+class MissingExtraError(Tb2csvError, ImportError):
+    """A package is not installed that one of the extras of tb2csv brings."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        """Report that ``what`` needs ``package``, which ``extra`` brings."""
+        self._arguments = what, package, extra
+        super().__init__(f"{what} needs {package}, which is not installed", advice(f"run {install_command(extra)}"))
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
+        """Pickle the error by what it was made from."""
+        return type(self), self._arguments
 
 
 #: A frame's length or its checksum is damaged; the payload is proven whole by its own checksum and was kept.

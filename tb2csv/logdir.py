@@ -15,9 +15,10 @@ import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from tb2csv.errors import UNREADABLE, Damage, LogdirError
+from tb2csv.atomic_files import home_expanded
+from tb2csv.errors import UNREADABLE, Damage, LogdirError, LogdirNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,12 +122,42 @@ class Logdir:
         return sum(file.size() for run in self.runs for file in run.files)
 
 
-def discover(path: str | os.PathLike[str]) -> Logdir:
-    """Return the runs below ``path``, a folder, a single event file or an fsspec URL.
+class HasLogdir(Protocol):
+    """What knows a log directory: the frames of ``tb2csv.open_logdir``."""
 
-    Raises LogdirError where there is no such place, or no event file below it.
+    @property
+    def logdir(self) -> Logdir:
+        """The log directory as it was found."""
+
+
+#: What public functions take as their log directory.
+LogdirSource: TypeAlias = "str | os.PathLike[str] | Logdir | HasLogdir"
+
+
+def logdir_of(source: LogdirSource) -> Logdir:
+    """Return the log directory that a function was given, and list it if only its path was given.
+
+    Raises:
+        LogdirError: as ``discover``.
     """
-    location = os.fspath(path).removeprefix("file://")
+    if isinstance(source, Logdir):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        return discover(source)
+    return source.logdir
+
+
+def discover(path: str | os.PathLike[str]) -> Logdir:
+    """List the runs of a log directory and their event files. No file is opened.
+
+    Args:
+        path: a folder, a single event file or an fsspec URL; ``~`` is the home folder.
+
+    Raises:
+        LogdirNotFoundError: nothing is at the path.
+        LogdirError: the path cannot be read, or there are no event files below it.
+    """
+    location = home_expanded(path).removeprefix("file://")
     if not location:
         message = "The name of the log directory is empty, as of a variable that is not set; give the folder's."
         raise LogdirError(message)
@@ -171,7 +202,7 @@ def _local_files(location: str, seen: _Seen, damage: list[Damage]) -> Iterator[E
         return
     if not exists:
         message = f"There is no folder {location}; give the folder that holds the TensorBoard logs."
-        raise LogdirError(message)
+        raise LogdirNotFoundError(message)
     yield from _walk(root, seen, damage)
 
 

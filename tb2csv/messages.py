@@ -80,6 +80,11 @@ def spelled(note: Note, spelling: Spelling) -> str:
     return note if isinstance(note, str) else note.spelled(spelling)
 
 
+def install_command(extra: str, *, upgrade: bool = False) -> str:
+    """Return the command that installs the packages of an extra of tb2csv."""
+    return f"pip install {'--upgrade ' * upgrade}'tb2csv[{extra}]'"
+
+
 def python_spelling(option: Option) -> str:
     """Spell an option as an argument of a Python function."""
     return option.name if option.value is None else f"{option.name}={option.value!r}"

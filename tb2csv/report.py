@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,6 +57,10 @@ class RunReport:
         tags = listed(f"{count:,} of tag {tag!r}" for tag, count in self.empty.items())
         fact = f"run {self.run!r}: values without a payload or plugin content are not in a table: {tags}"
         return [*self.notes, fact]
+
+
+#: How many lines of damage and notes a notebook shows.
+_SHOWN_LINES: Final = 20
 
 
 @dataclass(slots=True)
@@ -130,7 +135,7 @@ class Report:
             message = f"There are no event files: {others[0].path} {others[0].left_out}{more}."
             raise LogdirError(message)
 
-    def to_json(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
+    def to_dict(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
         """Return the report as plain objects, ready for JSON; notes name options as ``spelling`` does."""
         return {
             "tool": "tb2csv",
@@ -170,3 +175,18 @@ class Report:
             "undecodable": [asdict(entry) for run in self.runs for entry in run.undecodable],
             "notes": self.notes_in(spelling),
         }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return ``to_dict()``, the name that this method has now."""
+        return self.to_dict()
+
+    def _repr_html_(self) -> str:
+        """Show counts, damage and notes in a notebook."""
+        counts = (
+            f"{self.values_read:,} values read, {self.values_written:,} written, {len(self.damage):,} damaged places"
+        )
+        damage = [f"{each.path}, byte {each.offset:,}: {each.detail}" for each in self.damage]
+        lines = [*damage, *self.notes]
+        shown = [f"<li>{html.escape(line)}</li>" for line in lines[:_SHOWN_LINES]]
+        more = f"<li>and {len(lines) - _SHOWN_LINES:,} more</li>" if len(lines) > _SHOWN_LINES else ""
+        return f"<p>{counts}</p><ul>{''.join(shown)}{more}</ul>"

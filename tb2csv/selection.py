@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from fnmatch import translate
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
-from tb2csv.errors import LogdirError, Tb2csvError
+from tb2csv.errors import LogdirError, OptionError, Tb2csvError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tb2csv.logdir import Logdir, Run
     from tb2csv.time_series import Series
 
@@ -61,29 +60,44 @@ class _Matcher:
         return name in self._names or (self._shapes is not None and self._shapes.match(name) is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Shell patterns for runs and tags, and kinds by name; an empty tuple asks for all.
+#: One name or pattern, several of them, or None; what None means is up to the function that takes it.
+Patterns: TypeAlias = str | Iterable[str] | None
 
-    In a pattern ``*`` matches ``/`` as well, and case counts.
+
+@dataclass(frozen=True, slots=True, init=False)
+class Selection:
+    """Shell patterns for runs and tags, and names of kinds.
+
+    Each may be given as one string, as several strings, or not at all. Without patterns everything is selected. In a
+    pattern ``*`` also matches ``/``, and case counts.
     """
 
-    runs: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ()
-    exclude_runs: tuple[str, ...] = ()
-    exclude_tags: tuple[str, ...] = ()
-    _matchers: dict[str, _Matcher] = field(default_factory=dict, init=False, repr=False, compare=False)
+    runs: tuple[str, ...]
+    tags: tuple[str, ...]
+    kinds: tuple[str, ...]
+    exclude_runs: tuple[str, ...]
+    exclude_tags: tuple[str, ...]
+    _matchers: dict[str, _Matcher] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        """Refuse a single string, which would be taken letter by letter."""
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, str):
-                message = f"Selection takes {each.name} as a tuple; give ({value!r},) instead of {value!r}."
-                raise Tb2csvError(message)
-            if each.init:
-                self._matchers[each.name] = _Matcher(value)
+    def __init__(
+        self,
+        runs: Patterns = None,
+        tags: Patterns = None,
+        kinds: Patterns = None,
+        exclude_runs: Patterns = None,
+        exclude_tags: Patterns = None,
+    ) -> None:
+        """Select the runs, tags and kinds that match, without those that are excluded."""
+        given = {
+            "runs": _strings(runs),
+            "tags": _strings(tags),
+            "kinds": _strings(kinds),
+            "exclude_runs": _strings(exclude_runs),
+            "exclude_tags": _strings(exclude_tags),
+        }
+        for name, patterns in given.items():
+            object.__setattr__(self, name, patterns)
+        object.__setattr__(self, "_matchers", {name: _Matcher(patterns) for name, patterns in given.items()})
 
     def choose_runs(self, logdir: Logdir) -> list[Run]:
         """Return the runs that are asked for; raises LogdirError where there are none."""
@@ -113,6 +127,48 @@ class Selection:
             raise Tb2csvError(_no_match("tag", self.tags, near))
         kinds = ", ".join(sorted({each.kind for each in known}))
         raise Tb2csvError(f"There are no values of the kind {' or '.join(self.kinds)}; there are {kinds}.")
+
+
+def select(
+    selection: Selection | None = None,
+    *,
+    run: Patterns = None,
+    tag: Patterns = None,
+    kind: Patterns = None,
+    exclude_run: Patterns = None,
+    exclude_tag: Patterns = None,
+) -> Selection:
+    """Return a selection with the arguments that every public function takes.
+
+    Raises:
+        OptionError: an argument is given beside a selection that already has such patterns, or a kind is unknown.
+    """
+    base = selection or Selection()
+    given = {
+        "runs": ("run", run),
+        "tags": ("tag", tag),
+        "kinds": ("kind", kind),
+        "exclude_runs": ("exclude_run", exclude_run),
+        "exclude_tags": ("exclude_tag", exclude_tag),
+    }
+    changes = {name: _strings(each) for name, (_, each) in given.items() if each is not None}
+    for name in changes:
+        if getattr(base, name):
+            message = f"Both {given[name][0]} and the selection choose {name.replace('_', ' ')}; give one of them."
+            raise OptionError(message)
+    patterns = {name: getattr(base, name) for name in given} | changes
+    selected = Selection(**patterns)
+    for each in selected.kinds:
+        if each not in KINDS:
+            message = f"There is no kind {each!r}; choose from {', '.join(KINDS)}."
+            raise OptionError(message)
+    return selected
+
+
+def _strings(patterns: Patterns) -> tuple[str, ...]:
+    if patterns is None:
+        return ()
+    return (patterns,) if isinstance(patterns, str) else tuple(patterns)
 
 
 def _no_match(what: str, patterns: tuple[str, ...], near: str) -> str:

@@ -2,65 +2,119 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.report import Report, RunReport
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.selected_runs import read_runs
+from tb2csv.selection import select
+from tb2csv.series_info import SeriesInfo, series_frame
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
-    from tb2csv.logdir import Logdir, Run
+    import polars as pl
+
+    from tb2csv.logdir import LogdirSource, Run
     from tb2csv.runs.run_stats import RunStats
-    from tb2csv.selection import Selection
-    from tb2csv.time_series import SeriesStats
+    from tb2csv.selection import Patterns, Selection
 
 
-def list_series(
-    logdir: str | os.PathLike[str] | Logdir,
+class Listing(NamedTuple):
+    """The result of ``ls``: the series, and the account of all event files."""
+
+    series: list[SeriesInfo]
+    report: Report
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """The series as a frame, one row each, with the fields of SeriesInfo as columns."""
+        return series_frame(self.series)
+
+    def _repr_html_(self) -> str:
+        """Show the series and the report in a notebook."""
+        return self.table._repr_html_() + self.report._repr_html_()
+
+
+def ls(
+    logdir: LogdirSource,
     *,
+    run: Patterns = None,
+    tag: Patterns = None,
+    kind: Patterns = None,
+    exclude_run: Patterns = None,
+    exclude_tag: Patterns = None,
     selection: Selection | None = None,
     workers: int | None = None,
-    on_bytes: Callable[[int], None] = lambda _: None,
-) -> tuple[list[SeriesStats], Report]:
-    """Return every time series that ``selection`` asks for, run by run in the order of first values, and the report.
+    progress: Callable[[int], None] = lambda _: None,
+) -> Listing:
+    """Return every selected time series, run by run in the order of first values, without decoding values.
 
-    Points are counted from all records; nothing is sampled. Raises LogdirError where there is nothing to list, and
-    Tb2csvError where nothing of it is asked for.
+    Points are counted from all records; nothing is sampled.
+
+    Args:
+        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        run: which runs: a shell pattern, several of them, or None for all.
+        tag: which tags, in the same way.
+        kind: which kinds, by their names.
+        exclude_run: which runs to leave out.
+        exclude_tag: which tags to leave out.
+        selection: the same as one value, for what these arguments do not give.
+        workers: how many runs to read at once; by default one for each processor.
+        progress: called with the number of bytes read since the last call, from any thread.
+
+    Raises:
+        LogdirError: there is nothing to list.
+        OptionError: a kind is unknown.
+        Tb2csvError: nothing matches.
     """
+    selected = select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag)
 
     def count(run: Run, passed: Callable[[int], None]) -> RunStats:
-        reader = RunReader(run, selection=selection, on_bytes=passed)
+        reader = RunReader(run, selection=selected, on_bytes=passed)
         reader.count()
         return reader.stats
 
-    counted = read_runs(logdir, count, selection=selection, workers=workers, on_bytes=on_bytes, decodes=False)
+    counted = read_runs(logdir, count, selection=selected, workers=workers, on_bytes=progress, decodes=False)
     report = counted.report(stats.report() for stats in counted.results)
     report.refuse_other_files()
-    return counted.selected_series(counted.results), report
+    return Listing([SeriesInfo.of(stats) for stats in counted.selected_series(counted.results)], report)
 
 
 def check(
-    logdir: str | os.PathLike[str] | Logdir,
+    logdir: LogdirSource,
     *,
+    run: Patterns = None,
+    exclude_run: Patterns = None,
     selection: Selection | None = None,
     workers: int | None = None,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
-    on_bytes: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Report:
-    """Read every record of every event file, verify its checksums, and return the account of all bytes.
+    """Read every record of the selected runs, verify its checksums, and return the account of all bytes.
 
-    Writes nothing and decodes nothing. Raises LogdirError where there is nothing to check.
+    Nothing is written or decoded.
+
+    Args:
+        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        run: which runs: a shell pattern, several of them, or None for all.
+        exclude_run: which of those to leave out.
+        selection: the same as one value; only its patterns for runs count, because files are checked as a whole.
+        workers: how many runs to read at once; by default one for each processor.
+        chunk_size: how many bytes of an event file to hold at once.
+        progress: called with the number of bytes read since the last call, from any thread.
+
+    Raises:
+        LogdirError: there is nothing to check.
     """
+    selected = select(selection, run=run, exclude_run=exclude_run)
 
     def read(run: Run, passed: Callable[[int], None]) -> RunReport:
         reader = RunReader(run, chunk_size=chunk_size, on_bytes=passed)
         return RunReport(run.name, sum(len(block) for block in reader.scan()), sources=reader.stats.files)
 
-    checked = read_runs(logdir, read, selection=selection, workers=workers, on_bytes=on_bytes, decodes=False)
+    checked = read_runs(logdir, read, selection=selected, workers=workers, on_bytes=progress, decodes=False)
     report = checked.report(checked.results)
     report.refuse_other_files()
     return report

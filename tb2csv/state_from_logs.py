@@ -12,22 +12,22 @@ import numpy as np
 from tb2csv.decoders import DECODERS
 from tb2csv.errors import DecodeError, StateError
 from tb2csv.event_files.values import ValueKind, ValueSchema
-from tb2csv.logdir import Logdir, discover
+from tb2csv.logdir import logdir_of
 from tb2csv.messages import advice
 from tb2csv.model_state.dtypes import DTYPES
 from tb2csv.model_state.match_tensors import PATH
 from tb2csv.model_state.structural_names import STRUCTURE, path_structures
 from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes
 from tb2csv.runs.run_reader import RunReader
-from tb2csv.selection import Selection
+from tb2csv.selection import select
 from tb2csv.tensor_protos import decode_tensor, dtype_name
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     from tb2csv.event_files.values import ValueBlock
-    from tb2csv.logdir import Run
+    from tb2csv.logdir import LogdirSource, Run
+    from tb2csv.selection import Patterns
 
 #: The start of the tags of recorded weights; what follows is the name of a variable.
 WEIGHTS: Final = "weights/"
@@ -76,28 +76,31 @@ class _RunWeights:
 
 
 def recorded_state(
-    logdir: str | os.PathLike[str] | Logdir,
+    logdir: LogdirSource,
     step: int,
     *,
     prefix: str = WEIGHTS,
-    runs: tuple[str, ...] = (),
-    on_bytes: Callable[[int], None] = lambda _: None,
+    run: Patterns = None,
+    exclude_run: Patterns = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> ModelState:
     """Return the tensors that a run recorded at a step.
 
     Args:
-        logdir: a folder of logs, an event file or a URL.
+        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         step: the step; where it was recorded twice, after a restart, the later record counts.
         prefix: the start of the tags; what follows it becomes the name of the tensor.
-        runs: shell patterns of runs; the tensors are to be of one run.
-        on_bytes: is told of bytes of the logs as they are passed.
+        run: which runs: a shell pattern, several of them, or None for all; one of them must have the tensors.
+        exclude_run: which of those to leave out.
+        progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
         LogdirError: There are no logs, or no run is asked for.
         StateError: No run, or more than one, recorded such tensors at the step; or one of them cannot be decoded.
     """
-    found = logdir if isinstance(logdir, Logdir) else discover(logdir)
-    by_run = {run.name: _RunWeights(run, prefix, step, on_bytes) for run in Selection(runs=runs).choose_runs(found)}
+    found = logdir_of(logdir)
+    selected = select(run=run, exclude_run=exclude_run)
+    by_run = {each.name: _RunWeights(each, prefix, step, progress) for each in selected.choose_runs(found)}
     having = {name: weights for name, weights in by_run.items() if weights.tensors}
     if len(having) > 1:
         fact = f"Runs {', '.join(map(repr, having))} all have tensors at step {step}"

@@ -33,7 +33,7 @@ def test_all_formats_give_the_same_frames(layout: str, tmp_path: Path) -> None:
     for name in EXACT_FORMATS:
         out = tmp_path / name
         tb2csv.convert(SAMPLES, out, layout=layout, format=name, time=("epoch", "iso", "relative"))
-        tables = tb2csv.read_csv_tables(out)
+        tables = tb2csv.open_tables(out)
         frames[name] = {path.removesuffix(f".{name}"): tables[path] for path in tables}
     for found in frames.values():
         assert found.keys() == frames["parquet"].keys()
@@ -44,7 +44,7 @@ def test_all_formats_give_the_same_frames(layout: str, tmp_path: Path) -> None:
 
 def test_tables_are_the_frames_of_the_log(tmp_path: Path) -> None:
     tb2csv.convert(SAMPLES, tmp_path / "out")
-    tables, frames = tb2csv.read_csv_tables(tmp_path / "out"), tb2csv.open_logdir(SAMPLES)
+    tables, frames = tb2csv.open_tables(tmp_path / "out"), tb2csv.open_logdir(SAMPLES)
     compared = 0
     for run, tag, kind in tables.index.filter(pl.col("run").is_not_null()).select("run", "tag", "kind").rows():
         if kind in {"histogram_stats", "images", "audio", "graphs", "hparams"}:  # parts, and tables with paths
@@ -72,7 +72,7 @@ def test_numbers_come_back_with_all_their_bits(
     ]
     write_run(folder / "logs", *events)
     tb2csv.convert(folder / "logs", folder / "out", format=name)
-    tables = tb2csv.read_csv_tables(folder / "out")
+    tables = tb2csv.open_tables(folder / "out")
     for tag, dtype, expected in (("single", np.float32, singles), ("double", np.float64, doubles)):
         table = tables.table(".", tag)
         assert table["step"].to_list() == list(steps)
@@ -88,7 +88,7 @@ def test_texts_come_back_whatever_is_in_them(name: str, tmp_path: Path) -> None:
     texts = ["", '"', "a,b", "two\nlines", "\r\n", "=1+1", "'=1", "NaN", "\\", "ü€🜚", " blanks ", "null"]
     write_run(tmp_path / "logs", *(event(text("t", each), step=step) for step, each in enumerate(texts)))
     tb2csv.convert(tmp_path / "logs", tmp_path / "out", format=name)
-    assert tb2csv.read_csv_tables(tmp_path / "out").table(".", "t")["text"].to_list() == texts
+    assert tb2csv.open_tables(tmp_path / "out").table(".", "t")["text"].to_list() == texts
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -99,7 +99,7 @@ def test_names_with_pattern_characters_are_names(name: str, tmp_path: Path) -> N
         values = [simple_value(tag, value + 10 * number) for tag, value in tags.items()]
         write_run(tmp_path / f"logs {number}", event(*values, step=0))
         tb2csv.convert(tmp_path / f"logs {number}", tmp_path / folder, format=name)
-        tables = tb2csv.read_csv_tables(tmp_path / folder)
+        tables = tb2csv.open_tables(tmp_path / folder)
         assert {tag: tables.table(".", tag)["value"].to_list() for tag in tags} == {
             tag: [value + 10 * number] for tag, value in tags.items()
         }
@@ -111,7 +111,7 @@ def test_escaped_formulas_come_back_as_they_were(tmp_path: Path) -> None:
     for layout in ("tree", "long"):
         out = tmp_path / layout
         tb2csv.convert(tmp_path / "logs", out, layout=layout, escape_formulas=True)
-        tables = tb2csv.read_csv_tables(out)
+        tables = tb2csv.open_tables(out)
         (path,) = tables
         assert "'=1+1" in (out / path).read_text("utf-8")
         assert tables[path]["text"].to_list() == texts
@@ -119,16 +119,16 @@ def test_escaped_formulas_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_what_is_no_conversion_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(tb2csv.Tb2csvError, match=r"holds no datapackage\.json"):
-        tb2csv.read_csv_tables(tmp_path)
+    with pytest.raises(tb2csv.Tb2csvError, match=r"does not contain the datapackage\.json"):
+        tb2csv.open_tables(tmp_path)
     (tmp_path / "datapackage.json").write_text('{"resources": [{"path": "a.csv"}]}')
-    with pytest.raises(tb2csv.Tb2csvError, match=r"holds no datapackage\.json"):
-        tb2csv.read_csv_tables(tmp_path)
+    with pytest.raises(tb2csv.Tb2csvError, match=r"does not contain the datapackage\.json"):
+        tb2csv.open_tables(tmp_path)
 
 
 def test_names_that_are_not_there_are_answered_with_the_nearest(tmp_path: Path) -> None:
     tb2csv.convert(SAMPLES, tmp_path / "out", selection=tb2csv.Selection(runs=("tf2",)))
-    tables = tb2csv.read_csv_tables(tmp_path / "out")
+    tables = tb2csv.open_tables(tmp_path / "out")
     with pytest.raises(tb2csv.Tb2csvError, match=r"tf2/scalars/loss\.csv"):
         tables["tf2/scalars/lost.csv"]
     with pytest.raises(tb2csv.Tb2csvError, match="'loss'"):
@@ -140,7 +140,7 @@ def test_names_that_are_not_there_are_answered_with_the_nearest(tmp_path: Path) 
 def test_a_tag_of_two_kinds_needs_a_kind(tmp_path: Path) -> None:
     write_run(tmp_path / "logs", event(simple_value("x", 1.0), text("y", "z"), step=0), event(text("x", "w"), step=1))
     tb2csv.convert(tmp_path / "logs", tmp_path / "out")
-    tables = tb2csv.read_csv_tables(tmp_path / "out")
+    tables = tb2csv.open_tables(tmp_path / "out")
     with pytest.raises(tb2csv.Tb2csvError, match="several tables"):
         tables.table(".", "x")
     assert tables.table(".", "x", "text")["text"].to_list() == ["w"]
@@ -149,7 +149,7 @@ def test_a_tag_of_two_kinds_needs_a_kind(tmp_path: Path) -> None:
 def test_a_table_that_is_not_what_it_was_is_refused(tmp_path: Path) -> None:
     tb2csv.convert(SAMPLES, tmp_path / "out", selection=tb2csv.Selection(runs=("tf2",)))
     (tmp_path / "out" / "tf2" / "scalars" / "loss.csv").write_text("wall_time,step,value\nx,y,z\n")
-    tables = tb2csv.read_csv_tables(tmp_path / "out")
+    tables = tb2csv.open_tables(tmp_path / "out")
     with pytest.raises(tb2csv.Tb2csvError, match="convert the log again"):
         tables.table("tf2", "loss")
 

@@ -220,7 +220,7 @@ def test_lazy_frames_are_the_others(
         run = folder / ("first" if places[number] else "second")
         write_run(run, *events, name=file_name(number), wall_time=100.0 * number)
     frames = tb2csv.open_logdir(folder)
-    kinds = {stats.series.kind for run in frames._runs.values() for stats in run.stats.series}
+    kinds = {each.kind for each in frames.series()} if frames.report.values_read else set()
     for method in (frames.scalars, frames.histograms, frames.tensors):
         if method.__name__ not in kinds:
             continue
@@ -293,7 +293,7 @@ def test_values_without_a_payload_do_not_stretch_what_is_read(tmp_path: Path, mo
     filler = [event(text("t", "x" * 1000)) for _ in range(600)]
     write_run(tmp_path, empty, event(tensor("x", np.ones(2, "f4"), None)), empty, *filler, empty)
     frames = tb2csv.open_logdir(tmp_path)
-    run = frames._runs["."]
+    run = frames._scanned.runs["."]
     for offset in (0, 1, 10**6):
         for block in run._blocks:
             block.columns.payload_offset[block.columns.payload_length == 0] = offset

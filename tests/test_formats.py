@@ -126,7 +126,7 @@ def test_any_name_of_a_column_reads_back(tmp_path: Path, name: str, tag: str) ->
     """To polars, a column chosen by the name ``*`` is all columns, and one by ``^…$`` all that match."""
     write_run(tmp_path / "logs", event(scalar("loss", 1.5), scalar(tag, 2.5), text("note", "=1")))
     tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout="wide", format=name, escape_formulas=True)
-    tables = tb2csv.read_csv_tables(tmp_path / "out")
+    tables = tb2csv.open_tables(tmp_path / "out")
     (wide,) = (tables[path] for path in tables if path.startswith("scalars."))
     assert wide.rows(named=True) == [{"step": 0, "wall_time": 0.0, "loss": 1.5, tag: 2.5}]
 
@@ -149,7 +149,7 @@ def test_json_lines_with_null_have_numbers_only(tmp_path: Path) -> None:
     assert [json.loads(line)["value"] for line in lines] == [0.1, None, None, None, -0.0]
     notes = (tmp_path / "out" / "text" / "note.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line)["text"] for line in notes] == ["NaN"] * 5
-    table = tb2csv.read_csv_tables(tmp_path / "out")["scalars/loss.jsonl"]
+    table = tb2csv.open_tables(tmp_path / "out")["scalars/loss.jsonl"]
     assert table["value"].to_list() == [0.1, None, None, None, -0.0]
 
 

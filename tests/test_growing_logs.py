@@ -41,7 +41,7 @@ def test_an_interrupted_refresh_takes_no_value_twice(tmp_path: Path) -> None:
         file.write(frames(losses(15, 16)))
     read.refresh()
     assert read.scalars()["step"].to_list() == list(range(16))
-    (source,) = read.report.to_json()["sources"]
+    (source,) = read.report.to_dict()["sources"]
     assert (source["bytes"], source["record_bytes"]) == (path.stat().st_size, path.stat().st_size)
 
 

@@ -246,7 +246,7 @@ def test_a_named_metric_that_no_trial_has_is_a_note(tmp_path: Path, capsys: pyte
     assert "'accuracy'" in note
     assert "'train/epoch_accuracy'" in note
     assert "'train/epoch_loss'" not in note
-    assert report.to_json()["notes"] == [note]
+    assert report.to_dict()["notes"] == [note]
     assert hparams_here(capsys, logs).stderr == f"{note}\n"
     assert hparams_here(capsys, logs, "--tag", "epoch_loss").stderr == ""
     assert hparams_here(capsys, logs, "--run", "a", "--quiet").stderr == ""
@@ -334,10 +334,10 @@ def test_the_placeholder_of_lightning_is_a_note(tmp_path: Path) -> None:
     report = tb2csv.convert(tmp_path / "logs", tmp_path / "out")
     begun, only = (note for note in report.notes if "placeholder" in note)
     assert ("2 trials" in begun, "1 trial" in only) == (True, True)
-    table = tb2csv.read_csv_tables(tmp_path / "out")["hparams.csv"]
+    table = tb2csv.open_tables(tmp_path / "out")["hparams.csv"]
     assert table["hp_metric:min"].to_list() == [0.5, -1, 0.25]
     # The table of the scalar has every value.
-    assert tb2csv.read_csv_tables(tmp_path / "out").table("a", "hp_metric")["value"].to_list() == [-1, 0.5]
+    assert tb2csv.open_tables(tmp_path / "out").table("a", "hp_metric")["value"].to_list() == [-1, 0.5]
 
 
 # Whole numbers
@@ -370,7 +370,7 @@ def test_numbers_that_are_all_whole_are_integers(
     rows = parse_rows((tmp_path / "csv" / "hparams.csv").read_text("utf-8"))
     assert [row["units"] for row in rows] == cells
     for out, name in (("csv", "hparams.csv"), ("parquet", "hparams.parquet")):
-        found = tb2csv.read_csv_tables(tmp_path / out)[name]["units"]
+        found = tb2csv.open_tables(tmp_path / out)[name]["units"]
         assert (found.dtype, found.equals(column, null_equal=True)) == (dtype, True)
 
 

@@ -73,7 +73,7 @@ def test_summary_ends_within_some_chunks(tmp_path: Path, monkeypatch: pytest.Mon
     reduce = Interrupting(summaries.reduced)
     monkeypatch.setattr(summaries, "reduced", reduce)
     with pytest.raises(KeyboardInterrupt):
-        tb2csv.summarize(tmp_path, chunk_size=60)
+        tb2csv.summary(tmp_path, chunk_size=60)
     assert reduce.calls < CHUNKS / 2
 
 

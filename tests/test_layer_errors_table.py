@@ -12,8 +12,9 @@ from commands import run_here, run_process
 from event_files import bare_scalar, event, file_name, scalar, tensor, tensor_of, text, write_run
 from tables import parse_rows
 
-from tb2csv.analysis import layer_errors
-from tb2csv.analysis.layer_errors import layer_error_table
+import tb2csv
+import tb2csv.analysis.layer_errors as layer_errors_module
+from tb2csv import layer_errors
 from tb2csv.errors import LogdirError, Tb2csvError
 from tb2csv.selection import Selection
 
@@ -56,7 +57,7 @@ def write(folder: Path, errors: Recorded, *, epoch_of: int | None = 2, **more: A
     return folder
 
 
-def rows_of(table: layer_errors.LayerErrorTable) -> list[dict[str, Any]]:
+def rows_of(table: tb2csv.LayerErrorTable) -> list[dict[str, Any]]:
     pieces = list(table.pieces())
     assert all(piece.schema == table.schema for piece in pieces)
     return [row for piece in pieces for row in piece.iter_rows(named=True)]
@@ -77,7 +78,7 @@ def expected(errors: Recorded, width: int, *, epoch_of: int | None = 2) -> list[
 @pytest.mark.usefixtures("scanner")
 def test_there_is_a_row_for_each_batch_layer_and_sample(tmp_path: Path) -> None:
     errors = recorded()
-    table = layer_error_table(write(tmp_path, errors))
+    table = layer_errors(write(tmp_path, errors))
     assert rows_of(table) == expected(errors, 12)
     assert table.schema["error_11"] == pl.Float32
     assert list(table.schema)[:5] == ["epoch", "batch", "layer", "sample", "error_0"]
@@ -88,8 +89,8 @@ def test_the_rows_do_not_depend_on_how_many_are_made_at_once(
     tmp_path: Path, cells: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     errors = recorded(batches=9)
-    table = layer_error_table(write(tmp_path, errors))
-    monkeypatch.setattr(layer_errors, "_CELLS", cells)
+    table = layer_errors(write(tmp_path, errors))
+    monkeypatch.setattr(layer_errors_module, "_CELLS", cells)
     assert rows_of(table) == expected(errors, 12)
     assert len(list(table.pieces())) == {1: 9, 100: 8, 500: 3, 10_000: 1}[cells]
 
@@ -97,7 +98,7 @@ def test_the_rows_do_not_depend_on_how_many_are_made_at_once(
 def test_errors_that_were_summed_up_have_no_samples(tmp_path: Path) -> None:
     errors = {batch: {layer: each.sum(0) for layer, each in of.items()} for batch, of in recorded().items()}
     flat = {batch: {layer: each.reshape(-1) for layer, each in of.items()} for batch, of in errors.items()}
-    rows = rows_of(layer_error_table(write(tmp_path, flat)))
+    rows = rows_of(layer_errors(write(tmp_path, flat)))
     single = {batch: {layer: each[np.newaxis] for layer, each in of.items()} for batch, of in flat.items()}
     wanted = expected(single, 12)
     assert rows == [{name: cell for name, cell in row.items() if name != "sample"} for row in wanted]
@@ -106,7 +107,7 @@ def test_errors_that_were_summed_up_have_no_samples(tmp_path: Path) -> None:
 def test_hand_written_tensors_keep_their_first_axis_and_flatten_the_others(tmp_path: Path) -> None:
     array = np.arange(24, dtype=np.float64).reshape(2, 3, 2, 2)
     write_run(tmp_path, event(tensor("layer_errors/conv", array), tensor("layer_errors/sum", array[0, 0, 0]), step=7))
-    rows = rows_of(layer_error_table(tmp_path))
+    rows = rows_of(layer_errors(tmp_path))
     assert [(row["epoch"], row["batch"], row["layer"], row["sample"]) for row in rows] == [
         (None, 7, "conv", 0),
         (None, 7, "conv", 1),
@@ -121,11 +122,11 @@ def test_several_runs_have_a_column_of_their_own(tmp_path: Path) -> None:
     write(tmp_path / "a", first)
     write(tmp_path / "b", second, epoch_of=1)
     write_run(tmp_path / "c", event(text("notes", "no errors"), step=1))
-    rows = rows_of(layer_error_table(tmp_path))
+    rows = rows_of(layer_errors(tmp_path))
     wanted = [{"run": "a", **row} for row in expected(first, 12)]
     wanted += [{"run": "b", **row} for row in expected(second, 12, epoch_of=1)]
     assert rows == wanted
-    alone = layer_error_table(tmp_path, selection=Selection(runs=("b",)))
+    alone = layer_errors(tmp_path, selection=Selection(runs=("b",)))
     assert rows_of(alone) == expected(second, 12, epoch_of=1)
 
 
@@ -133,7 +134,7 @@ def test_layers_and_batches_are_chosen(tmp_path: Path) -> None:
     errors = recorded()
     write(tmp_path, errors)
     selection = Selection(tags=("layer_errors/*st",))
-    rows = rows_of(layer_error_table(tmp_path, selection=selection, min_step=2, max_step=4))
+    rows = rows_of(layer_errors(tmp_path, selection=selection, min_step=2, max_step=4))
     chosen = {batch: {name: of[name] for name in ("first", "last")} for batch, of in errors.items() if 2 <= batch <= 4}
     assert rows == expected(chosen, 3)
 
@@ -144,21 +145,21 @@ def test_numbers_of_other_types_are_exact(tmp_path: Path) -> None:
     half = np.array([[0.1, 3.0]], np.float16)
     values = {"odd": odd, "integers": integers, "half": half, "single": np.array([[0.1]], np.float32)}
     write_run(tmp_path, event(*(tensor(f"layer_errors/{name}", each) for name, each in values.items()), step=1))
-    (table,) = layer_error_table(tmp_path).pieces()
+    (table,) = layer_errors(tmp_path).pieces()
     for row, array in zip(table.iter_rows(named=True), values.values(), strict=True):
         cells = [row[f"error_{unit}"] for unit in range(array.shape[1])]
         np.testing.assert_array_equal(np.array(cells), array[0].astype(np.float64))
     assert np.signbit(table["error_2"][0])
     write_run(tmp_path / "complex", event(tensor("layer_errors/z", np.ones((1, 2), np.complex64)), step=1))
     with pytest.raises(Tb2csvError, match="Complex"):
-        layer_error_table(tmp_path / "complex")
+        layer_errors(tmp_path / "complex")
 
 
 def test_a_batch_that_was_recorded_twice_has_both_rows_and_its_last_epoch(tmp_path: Path) -> None:
     first, again = recorded(batches=3), recorded(batches=3, seed=9)
     write(tmp_path, first, name=file_name(1))
     write(tmp_path, {3: again[3]}, epoch_of=1, name=file_name(2), wall_time=50.0)
-    rows = [row for row in rows_of(layer_error_table(tmp_path)) if row["batch"] == 3 and row["layer"] == "last"]
+    rows = [row for row in rows_of(layer_errors(tmp_path)) if row["batch"] == 3 and row["layer"] == "last"]
     assert [row["error_0"] for row in rows] == [float(first[3]["last"][0, 0]), float(again[3]["last"][0, 0])]
     assert [row["epoch"] for row in rows] == [2, 2]
 
@@ -173,7 +174,7 @@ def test_what_cannot_be_decoded_is_told(tmp_path: Path) -> None:
         event(tensor("layer_errors/a", np.ones((0, 2), np.float32)), bare_scalar("batch/epoch", 0.5), step=4),
         event(tensor("layer_errors/a", np.full((2, 1), 5.0, np.float32)), step=4),
     )
-    table = layer_error_table(tmp_path)
+    table = layer_errors(tmp_path)
     assert [(row["epoch"], row["batch"], row["error_0"], row["error_1"]) for row in rows_of(table)] == [
         (None, 1, 1.0, 1.0),
         (0.5, 4, 5.0, None),
@@ -185,12 +186,12 @@ def test_what_cannot_be_decoded_is_told(tmp_path: Path) -> None:
 def test_a_log_without_layer_errors_is_refused_with_the_reason(tmp_path: Path) -> None:
     write_run(tmp_path, event(scalar("layer_errors/a/norm", 1.0), text("layer_errors/b", "none"), step=1))
     with pytest.raises(LogdirError, match=r"record_layer_errors"):
-        layer_error_table(tmp_path)
+        layer_errors(tmp_path)
     write(tmp_path / "run", recorded())
     with pytest.raises(Tb2csvError, match="'layer_errors/first'"):
-        layer_error_table(tmp_path, selection=Selection(tags=("layer_errors/frist",)))
+        layer_errors(tmp_path, selection=Selection(tags=("layer_errors/frist",)))
     with pytest.raises(LogdirError, match="no layer errors"):
-        layer_error_table(tmp_path, min_step=1000)
+        layer_errors(tmp_path, min_step=1000)
 
 
 # The command
@@ -235,10 +236,10 @@ def test_every_format_holds_the_same_rows(
 ) -> None:
     errors = recorded()
     write(tmp_path / "logs", errors)
-    monkeypatch.setattr(layer_errors, "_CELLS", 100)  # several pieces
+    monkeypatch.setattr(layer_errors_module, "_CELLS", 100)  # several pieces
     out = tmp_path / f"out{ending}"
     assert run_here(capsys, "layer-errors", tmp_path / "logs", "-o", out, "--quiet") == (0, "", "")
-    table = read(io.BytesIO(out.read_bytes())).cast(layer_error_table(tmp_path / "logs").schema)
+    table = read(io.BytesIO(out.read_bytes())).cast(layer_errors(tmp_path / "logs").schema)
     assert table.to_dicts() == expected(errors, 12)
 
 

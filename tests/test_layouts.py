@@ -360,7 +360,7 @@ def test_duplicates_are_counted_and_told(tmp_path: Path) -> None:
         report = tb2csv.convert(tmp_path / "logs", tmp_path / keep, layout="wide", on_duplicate=keep)
         found[keep] = [row["x"] for row in read_rows(tmp_path / keep / "a" / "scalars.csv")]
         assert (report.values_read, report.values_written, report.values_filtered) == (10, 6, 4)
-        assert report.to_json()["notes"][-1] == f"run 'a': the {keep} value of a tag and step is kept; left out: 4"
+        assert report.to_dict()["notes"][-1] == f"run 'a': the {keep} value of a tag and step is kept; left out: 4"
     assert found == {"last": ["3.0", "4.0", "2.0"], "first": ["0.0", "1.0", "2.0"]}
     with pytest.raises(Tb2csvError, match=r"Tag 'x' of run 'a' has step 0 more than once; .*on_duplicate='first'"):
         tb2csv.convert(tmp_path / "logs", tmp_path / "error", layout="wide", on_duplicate="error")
@@ -371,7 +371,7 @@ def test_no_duplicate_is_no_error(tmp_path: Path) -> None:
     write_run(tmp_path / "logs", *(event(scalar("x", i), step=i - 5) for i in range(5)))
     report = tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout="wide", on_duplicate="error")
     assert (report.values_written, report.values_filtered) == (5, 0)
-    assert not report.to_json()["notes"]
+    assert not report.to_dict()["notes"]
 
 
 def test_columns_keep_their_names_apart(tmp_path: Path) -> None:

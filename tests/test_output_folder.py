@@ -137,7 +137,7 @@ def test_an_interrupt_while_tables_are_written_leaves_nothing(logdir: Path, out:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tb2csv.convert(logdir, out, on_bytes=interrupt)
+        tb2csv.convert(logdir, out, progress=interrupt)
     assert not out.exists()
     assert beside(out) == []
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("tb2csv")]
@@ -529,7 +529,7 @@ def test_a_run_is_ended_between_the_pieces_of_a_chunk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [0, -1])
 def test_there_is_at_least_one_worker(logdir: Path, out: Path, workers: int) -> None:
-    for use in (tb2csv.check, tb2csv.list_series, lambda logs, **more: tb2csv.convert(logs, out, **more)):
+    for use in (tb2csv.check, tb2csv.ls, lambda logs, **more: tb2csv.convert(logs, out, **more)):
         with pytest.raises(tb2csv.Tb2csvError, match=rf"workers is {workers};"):
             use(logdir, workers=workers)
     assert beside(out) == []

@@ -63,15 +63,15 @@ class Gate:
         self.arrived = 0
         self.cancelled = 0
 
-    def convert(self, *arguments: Any, on_bytes: Any, **options: Any) -> Any:
+    def convert(self, *arguments: Any, progress: Any, **options: Any) -> Any:
         self.arrived += 1
         try:
             while not self.opened.wait(0.01):
-                on_bytes(1)
+                progress(1)
         except BaseException:
             self.cancelled += 1
             raise
-        return convert(*arguments, on_bytes=on_bytes, **options)
+        return convert(*arguments, progress=progress, **options)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from plugin_server import Tab, context_of
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 
-from tb2csv import list_series
+from tb2csv import ls
 from tb2csv.tensorboard_plugin.export_request import ExportRequest
 from tb2csv.tensorboard_plugin.preview import preview_series
 from tb2csv.tensorboard_plugin.web_api import MAX_BODY, RequestError
@@ -70,8 +70,8 @@ def test_index_has_every_series_with_all_its_points(tab: Tab, logs: Path) -> Non
     assert index["state"] == "ready"
     assert index["error"] is None
     assert index["runs"] == ["train", "train/eval"]
-    accounts, _ = list_series(logs)
-    expected = [(each.series.run, each.series.tag, each.series.kind, each.points) for each in accounts]
+    listed, _ = ls(logs)
+    expected = [(each.run, each.tag, each.kind, each.points) for each in listed]
     assert series_of(index, "points") == expected
     assert ("train", "loss", "scalars", 1500, 1000, 0, 1499, 1500) in series_of(
         index, "points", "shown", "first_step", "last_step", "rows"

@@ -115,7 +115,7 @@ def test_tag_folders_do_not_replace_columns(query: Any, tmp_path: Path) -> None:
 def test_groups_of_runs_do_not_replace_columns(query: Any, tmp_path: Path) -> None:
     for seed in range(2):
         write_run(tmp_path / "logs" / f"n=7/seed_{seed}", *scalars(loss=[1.5, 2.5]))
-    tb2csv.reduce_runs(tmp_path / "logs", tmp_path / "out", by="n=*/seed_*")
+    tb2csv.reduce(tmp_path / "logs", tmp_path / "out", by="n=*/seed_*")
     assert query(table_of(tmp_path / "out", run="n=7"), "step, n, mean") == [(0, 2, 1.5), (1, 2, 2.5)]
 
 

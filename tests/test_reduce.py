@@ -21,7 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import tb2csv
 from tb2csv.analysis.aggregates import STATISTICS
-from tb2csv.analysis.reduction import reduce_runs
+from tb2csv.analysis.reduction import reduce
 from tb2csv.analysis.run_groups import RunGroups
 from tb2csv.errors import DamagedError, LogdirError, OptionError, OutputError, Tb2csvError
 from tb2csv.selection import Selection
@@ -149,7 +149,7 @@ def expected(log: Log, tag: str, *, omits_nan: bool) -> dict[int, list[float]]:
 def test_statistics_are_those_of_numpy(log: Log, nan: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("reduce")
     write_log(folder / "log", log)
-    report = reduce_runs(folder / "log", folder / "out", by="s*", nan=nan)
+    report = reduce(folder / "log", folder / "out", by="s*", nan=nan)
     written = {tag for tags in log.values() for tag, points in tags.items() if points}
     assert {entry["tag"] for entry in read_index(folder / "out")} == written
     (group,) = report.groups
@@ -184,7 +184,7 @@ def test_extremes_have_the_type_of_the_values(tmp_path: Path) -> None:
             event(scalar("single", 0.1), scalar("double", 0.1, "float64"), scalar("count", 2 + number, "int64")),
             event(scalar("mixed", 0.1, "float64" if number else "float32"), scalar("flag", number, "bool"), step=1),
         )
-    reduce_runs(tmp_path / "log", tmp_path / "out", by="s*")
+    reduce(tmp_path / "log", tmp_path / "out", by="s*")
     types = {
         tag: read_columns(tmp_path / "out", f"scalars/{tag}.csv")["max"].dtype.name for tag in ("single", "double")
     }
@@ -210,7 +210,7 @@ def test_groups_are_folders_and_the_index_knows_them(tmp_path: Path) -> None:
     write_log(
         tmp_path / "log", {**SEEDS, "lr=0.1/seed_0/validation": {"a/b": [(0, 1.0)]}, "other": {"loss": [(0, 1.0)]}}
     )
-    report = reduce_runs(tmp_path / "log", tmp_path / "out", by="lr=*/seed_*")
+    report = reduce(tmp_path / "log", tmp_path / "out", by="lr=*/seed_*")
     places = [(entry["path"], entry["run"], entry["tag"], entry["rows"]) for entry in read_index(tmp_path / "out")]
     assert places == [
         ("lr%3D0.01/scalars/loss.csv", "lr=0.01", "loss", "5"),
@@ -235,14 +235,14 @@ def test_what_differs_is_told(tmp_path: Path) -> None:
         "other": {"loss": [(0, 1.0)]},
     }
     write_log(tmp_path / "log", log)
-    assert reduce_runs(tmp_path / "log", tmp_path / "out", by="s*").notes == [
+    assert reduce(tmp_path / "log", tmp_path / "out", by="s*").notes == [
         "1 run in no group: 'other'",
         "group '.': tags that not all of its 2 runs have: 'alone' in 1",
         "group '.': steps that not all runs with the tag have, see n: 'loss' 1 of 2",
         "group '.': values that gave way to a later one of the same run and step: 'loss' 1",
         "group '.': NaN, which make the statistics of their steps NaN: 'alone' 1",
     ]
-    single = reduce_runs(tmp_path / "log", tmp_path / "single", by="*0").notes
+    single = reduce(tmp_path / "log", tmp_path / "single", by="*0").notes
     assert "1 group has one run only: '.' of 's0'" in single
 
 
@@ -250,16 +250,16 @@ def test_the_values_of_the_report_add_up(tmp_path: Path) -> None:
     write_run(tmp_path / "log" / "s0", event(scalar("loss", 1), scalar("acc", 1), histogram("h", [[0, 1, 2]])))
     write_run(tmp_path / "log" / "s1", event(scalar("loss", 1), scalar("acc", 1)))
     write_run(tmp_path / "log" / "t", event(scalar("loss", 1)))
-    report = reduce_runs(tmp_path / "log", tmp_path / "out", by="s*", selection=Selection(tags=("loss",)))
+    report = reduce(tmp_path / "log", tmp_path / "out", by="s*", selection=Selection(tags=("loss",)))
     assert (report.values_read, report.values_written, report.values_filtered) == (6, 2, 4)
     told = json.loads((tmp_path / "out" / "datapackage.json").read_text("utf-8"))["tb2csv"]
-    assert told["groups"] == json.loads(json.dumps(report.to_json()))["groups"]
+    assert told["groups"] == json.loads(json.dumps(report.to_dict()))["groups"]
     assert told["tables"] == 1
 
 
 def test_groups_that_differ_in_case_do_not_meet(tmp_path: Path) -> None:
     write_log(tmp_path / "log", {"A/s0": {"x": [(0, 1.0)]}, "a/s0": {"x": [(0, 2.0)]}})
-    reduce_runs(tmp_path / "log", tmp_path / "out", by="*/s*", event_files=True)
+    reduce(tmp_path / "log", tmp_path / "out", by="*/s*", event_files=True)
     paths = [entry["path"] for entry in read_index(tmp_path / "out")]
     assert len({path.lower() for path in paths}) == 2
     means = [read_rows(tmp_path / "out" / path)[0]["mean"] for path in paths]
@@ -268,8 +268,8 @@ def test_groups_that_differ_in_case_do_not_meet(tmp_path: Path) -> None:
 
 def test_every_format_has_the_same_rows(tmp_path: Path) -> None:
     write_log(tmp_path / "log", SEEDS)
-    reduce_runs(tmp_path / "log", tmp_path / "csv", by="lr=*/seed_*")
-    reduce_runs(tmp_path / "log", tmp_path / "parquet", by="lr=*/seed_*", format="parquet")
+    reduce(tmp_path / "log", tmp_path / "csv", by="lr=*/seed_*")
+    reduce(tmp_path / "log", tmp_path / "parquet", by="lr=*/seed_*", format="parquet")
     table = pl.read_parquet(tmp_path / "parquet" / "lr%3D0.1" / "scalars" / "loss.parquet")
     assert table.columns == ["step", *STATISTICS]
     assert table.write_csv() == (tmp_path / "csv" / "lr%3D0.1" / "scalars" / "loss.csv").read_text("utf-8")
@@ -280,10 +280,10 @@ def test_every_format_has_the_same_rows(tmp_path: Path) -> None:
 
 def test_tensorboard_reads_the_event_files(tmp_path: Path) -> None:
     write_log(tmp_path / "log", SEEDS)
-    reduce_runs(tmp_path / "log", tmp_path / "out", by="lr=*/seed_*", event_files=True)
+    reduce(tmp_path / "log", tmp_path / "out", by="lr=*/seed_*", event_files=True)
     assert tb2csv.check(tmp_path / "out").damage == []
-    accounts, _ = tb2csv.list_series(tmp_path / "out")
-    assert [account.series.run for account in accounts] == [
+    accounts, _ = tb2csv.ls(tmp_path / "out")
+    assert [account.run for account in accounts] == [
         f"lr={rate}/{name}" for rate in ("0.01", "0.1") for name in sorted(STATISTICS)
     ]
     for rate in ("0.01", "0.1"):
@@ -300,7 +300,7 @@ def test_tensorboard_reads_the_event_files(tmp_path: Path) -> None:
 def test_events_are_in_the_order_of_steps_and_keep_what_is_not_finite(tmp_path: Path) -> None:
     log: Log = {f"s{seed}": {"b": [(3, 1.0), (1, math.nan)], "a": [(2, math.inf), (1, 1e300)]} for seed in range(2)}
     write_log(tmp_path / "log", {run: {"b": tags["b"], "a": [(2, math.inf)]} for run, tags in log.items()})
-    reduce_runs(tmp_path / "log", tmp_path / "out", by="s*", event_files=True)
+    reduce(tmp_path / "log", tmp_path / "out", by="s*", event_files=True)
     frame = tb2csv.open_logdir(tmp_path / "out").scalars(run="mean")
     assert frame.sort("step").select("tag", "step").rows() == [("b", 1), ("a", 2), ("b", 3)]
     (file,) = (tmp_path / "out" / "mean").iterdir()
@@ -312,7 +312,7 @@ def test_events_are_in_the_order_of_steps_and_keep_what_is_not_finite(tmp_path: 
 
 def test_a_statistic_that_no_step_has_has_no_event_file(tmp_path: Path) -> None:
     write_log(tmp_path / "log", {"s0": {"loss": [(0, 1.0)]}})
-    reduce_runs(tmp_path / "log", tmp_path / "out", by="s*", event_files=True)
+    reduce(tmp_path / "log", tmp_path / "out", by="s*", event_files=True)
     folders = {path.parent.name for path in (tmp_path / "out").rglob("*tfevents*")}
     assert folders == set(STATISTICS) - {"std"}
 
@@ -323,15 +323,15 @@ def test_a_statistic_that_no_step_has_has_no_event_file(tmp_path: Path) -> None:
 def test_an_earlier_reduction_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     write_log(tmp_path / "log", SEEDS)
     arguments: dict[str, Any] = {"by": "lr=*/seed_*", "event_files": True}
-    reduce_runs(tmp_path / "log", tmp_path / "out", **arguments)
+    reduce(tmp_path / "log", tmp_path / "out", **arguments)
     before = read_tree(tmp_path / "out")
     with pytest.raises(OutputError, match="overwrite=True"):
-        reduce_runs(tmp_path / "log", tmp_path / "out", **arguments)
-    reduce_runs(tmp_path / "log", tmp_path / "out", **arguments, overwrite=True)
+        reduce(tmp_path / "log", tmp_path / "out", **arguments)
+    reduce(tmp_path / "log", tmp_path / "out", **arguments, overwrite=True)
     assert read_tree(tmp_path / "out") == before
     (tmp_path / "out" / "lr=0.1" / "mean" / "mine.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"mine\.txt"):
-        reduce_runs(tmp_path / "log", tmp_path / "out", **arguments, overwrite=True)
+        reduce(tmp_path / "log", tmp_path / "out", **arguments, overwrite=True)
 
 
 def test_errors_leave_nothing(tmp_path: Path) -> None:
@@ -346,11 +346,11 @@ def test_errors_leave_nothing(tmp_path: Path) -> None:
     ]
     for kind, told, arguments in cases:
         with pytest.raises(kind, match=told):
-            reduce_runs(tmp_path / "log", tmp_path / "out", **arguments)
+            reduce(tmp_path / "log", tmp_path / "out", **arguments)
     with pytest.raises(OutputError, match="log directory"):
-        reduce_runs(tmp_path / "log", tmp_path / "log" / "out", by="lr=*/*")
+        reduce(tmp_path / "log", tmp_path / "log" / "out", by="lr=*/*")
     with pytest.raises(DamagedError, match="damaged"):
-        reduce_runs(SAMPLE_LOGS, tmp_path / "out", by="*", strict=True)
+        reduce(SAMPLE_LOGS, tmp_path / "out", by="*", strict=True)
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 

@@ -179,7 +179,7 @@ def test_a_file_that_goes_between_the_readings_costs_its_own_values(
         account.bytes == account.record_bytes + account.lost_bytes + account.incomplete_tail_bytes
         for _, account in report.sources
     )
-    tables = tb2csv.read_csv_tables(tmp_path / "out")
+    tables = tb2csv.open_tables(tmp_path / "out")
     assert len(tables.table("b", "x")) == 4
     assert tables.table("a", "l")["step"].to_list() == [1, 2]
     assert "a/tensors/x.csv" not in tables

@@ -39,9 +39,8 @@ SAMPLES = Path(__file__).parents[1] / "sample_logs"
 
 
 def found_in(logdir: Path) -> dict[str, Subrun]:
-    series = [account.series for account in tb2csv.open_logdir(logdir).series()]
-    runs = dict.fromkeys(each.run for each in series)
-    return find_subruns({run: [each for each in series if each.run == run] for run in runs})
+    runs = tb2csv.open_logdir(logdir)._scanned.runs
+    return find_subruns({name: [account.series for account in run.stats.series] for name, run in runs.items()})
 
 
 def test_those_of_real_writers_are_found() -> None:
@@ -104,7 +103,7 @@ def test_a_note_names_the_parent_and_an_example(tmp_path: Path) -> None:
 def test_merged_sub_runs_are_tables_of_their_parents(layout: str, tmp_path: Path) -> None:
     tb2csv.convert(SAMPLES, tmp_path / "apart")
     report = tb2csv.convert(SAMPLES, tmp_path / "merged", layout=layout, merge_subruns=True)
-    apart, merged = tb2csv.read_csv_tables(tmp_path / "apart"), tb2csv.read_csv_tables(tmp_path / "merged")
+    apart, merged = tb2csv.open_tables(tmp_path / "apart"), tb2csv.open_tables(tmp_path / "merged")
     expected = apart.table("torch/rate_by part_body", "rate/by part")
     if layout == "tree":
         table = merged.table("torch", "rate/by part/body")
@@ -235,7 +234,7 @@ def test_payloads_that_cannot_be_decoded_tell_their_run_as_well(
 def test_merged_trials_are_rows_of_their_parent(tmp_path: Path) -> None:
     tb2csv.convert(SAMPLES, tmp_path / "apart")
     tb2csv.convert(SAMPLES, tmp_path / "merged", merge_subruns=True)
-    apart, merged = (tb2csv.read_csv_tables(tmp_path / name)["hparams.csv"] for name in ("apart", "merged"))
+    apart, merged = (tb2csv.open_tables(tmp_path / name)["hparams.csv"] for name in ("apart", "merged"))
     assert merged.columns[:2] == ["run", "original_run"]
     assert merged["original_run"].equals(apart["run"].alias("original_run"))
     assert merged.drop("run", "original_run").equals(apart.drop("run"))
@@ -257,14 +256,14 @@ def test_rows_are_chosen_in_merged_runs_as_well(tmp_path: Path) -> None:
     tb2csv.convert(SAMPLES, tmp_path / "out", merge_subruns=True, rows=rows, workers=1)
     tb2csv.convert(SAMPLES, tmp_path / "again", merge_subruns=True, rows=rows, workers=4)
     assert read_tree(tmp_path / "out") == read_tree(tmp_path / "again")
-    table = tb2csv.read_csv_tables(tmp_path / "out").table("torch", "rate/by part/body")
+    table = tb2csv.open_tables(tmp_path / "out").table("torch", "rate/by part/body")
     assert table["step"].to_list() == [0, 1]
 
 
 def test_a_sub_run_alone_is_folded_into_a_parent_that_was_not_asked_for(tmp_path: Path) -> None:
     only = tb2csv.Selection(runs=("torch/rate*", "torch"))
     tb2csv.convert(SAMPLES, tmp_path / "out", merge_subruns=True, selection=only)
-    index = tb2csv.read_csv_tables(tmp_path / "out").index
+    index = tb2csv.open_tables(tmp_path / "out").index
     assert set(index["run"]) == {"torch"}
 
 

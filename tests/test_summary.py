@@ -24,7 +24,7 @@ from rich.console import Console
 from tables import parse_rows, read_index
 
 import tb2csv
-from tb2csv.analysis.summaries import Summary, summarize, with_short_numbers
+from tb2csv.analysis.summaries import Summary, with_short_numbers
 from tb2csv.cli.summary_table import sparkline, summary_table
 from tb2csv.errors import LogdirError, Tb2csvError
 from tb2csv.selection import Selection
@@ -89,7 +89,7 @@ def test_statistics_are_those_of_a_loop_over_the_values(
     for tag, step, value in written:
         series[tag].append((step, value))
     write_run(folder, *(event(simple_value(tag, value), step=step, wall_time=1.0) for tag, step, value in written))
-    summary = summarize(folder, chunk_size=chunk_size, curve_points=8)
+    summary = tb2csv.summary(folder, chunk_size=chunk_size, curve_points=8)
     assert_summarized(summary, ".", series)
     assert (summary.table["dtype"] == "float32").all()
     assert summary.report.values_read == len(written)
@@ -97,7 +97,7 @@ def test_statistics_are_those_of_a_loop_over_the_values(
 
 def test_statistics_are_those_of_pandas_over_the_converted_tables(tmp_path: Path) -> None:
     tb2csv.convert(SAMPLE_LOGS, tmp_path / "out")
-    rows = {(row["run"], row["tag"]): row for row in summarize(SAMPLE_LOGS).table.iter_rows(named=True)}
+    rows = {(row["run"], row["tag"]): row for row in tb2csv.summary(SAMPLE_LOGS).table.iter_rows(named=True)}
     tables = [entry for entry in read_index(tmp_path / "out") if entry["kind"] == "scalars"]
     assert len(tables) > 20
     for entry in tables:
@@ -116,9 +116,9 @@ def test_statistics_are_those_of_pandas_over_the_converted_tables(tmp_path: Path
 
 
 def test_all_that_ls_lists_has_a_row_whatever_its_kind() -> None:
-    table = summarize(SAMPLE_LOGS).table
-    accounts, _ = tb2csv.list_series(SAMPLE_LOGS)
-    listed = [(each.series.run, each.series.tag, each.series.kind, each.points, each.first_step) for each in accounts]
+    table = tb2csv.summary(SAMPLE_LOGS).table
+    accounts, _ = tb2csv.ls(SAMPLE_LOGS)
+    listed = [(each.run, each.tag, each.kind, each.points, each.first_step) for each in accounts]
     assert table.select("run", "tag", "kind", "points", "first_step").rows() == listed
     others = table.filter(pl.col("kind") != "scalars")
     assert others["kind"].n_unique() > 5
@@ -130,7 +130,7 @@ def test_files_and_pieces_of_a_run_make_one_series(tmp_path: Path) -> None:
     for number, part in enumerate((series["loss"][:2], series["loss"][2:])):
         events = [event(scalar("loss", value), step=step, wall_time=10.0 * number + 1) for step, value in part]
         write_run(tmp_path, *events, name=f"events.out.tfevents.{number}", wall_time=10.0 * number)
-    assert_summarized(summarize(tmp_path), ".", series)
+    assert_summarized(tb2csv.summary(tmp_path), ".", series)
 
 
 def test_points_per_second_are_of_the_time_between_the_first_and_the_last(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_points_per_second_are_of_the_time_between_the_first_and_the_last(tmp_pa
     write_run(tmp_path / "one", event(scalar("loss", 1), wall_time=5.0))
     write_run(tmp_path / "back", event(scalar("loss", 1), wall_time=5.0), event(scalar("loss", 1), wall_time=4.0))
     write_run(tmp_path / "never", event(scalar("loss", 1), wall_time=5.0), event(scalar("loss", 1), wall_time=math.inf))
-    rates = dict(summarize(tmp_path).table.select("run", "points_per_second").rows())
+    rates = dict(tb2csv.summary(tmp_path).table.select("run", "points_per_second").rows())
     assert rates.pop("ten") == pytest.approx(10)
     assert rates == {"one": None, "back": None, "never": None}
 
@@ -147,13 +147,13 @@ def test_types_stay_unless_they_differ(tmp_path: Path) -> None:
     write_run(tmp_path / "int", event(scalar("big", 2**60 + 1, "int64")))
     write_run(tmp_path / "float", event(scalar("rate", 0.1)))
     write_run(tmp_path / "flag", event(scalar("flag", number=True, dtype="bool")))
-    big = summarize(tmp_path, selection=Selection(runs=("int",))).table
+    big = tb2csv.summary(tmp_path, selection=Selection(runs=("int",))).table
     assert (big.schema["last"], big["max"].to_list()) == (pl.Int64, [2**60 + 1])
-    rate = summarize(tmp_path, selection=Selection(runs=("float",))).table
+    rate = tb2csv.summary(tmp_path, selection=Selection(runs=("float",))).table
     assert rate.schema["last"] == pl.Float32
-    flag = summarize(tmp_path, selection=Selection(runs=("flag",))).table
+    flag = tb2csv.summary(tmp_path, selection=Selection(runs=("flag",))).table
     assert flag.select("dtype", "first", "mean").row(0) == ("boolean", 1, 1.0)
-    mixed = summarize(tmp_path).table
+    mixed = tb2csv.summary(tmp_path).table
     assert mixed.schema["last"] == pl.Float64
     assert mixed["dtype"].to_list() == ["boolean", "float32", "int64"]
     assert mixed["last"].to_list() == [1.0, float(np.float32(0.1)), float(2**60)]
@@ -173,7 +173,7 @@ def test_short_numbers_read_back_to_the_float32(value: float) -> None:
 
 def test_a_tag_that_changes_its_type_has_a_row_for_each(tmp_path: Path) -> None:
     write_run(tmp_path, event(scalar("n", 1, "int64")), event(scalar("n", 0.5), step=1))
-    assert summarize(tmp_path).table.select("tag", "dtype", "last").rows() == [
+    assert tb2csv.summary(tmp_path).table.select("tag", "dtype", "last").rows() == [
         ("n", "int64", 1.0),
         ("n", "float32", 0.5),
     ]
@@ -183,16 +183,16 @@ def test_values_that_cannot_be_decoded_are_counted_and_told(tmp_path: Path) -> N
     broken = tensor("loss", np.float32(1), "scalars")
     broken.tensor.tensor_content = b"\0" * 3
     write_run(tmp_path, event(scalar("loss", 2)), event(broken, step=7), event(scalar("other", 1)))
-    summary = summarize(tmp_path)
+    summary = tb2csv.summary(tmp_path)
     assert summary.table.select("tag", "points", "last").rows() == [("loss", 2, 2.0), ("other", 1, 1.0)]
     assert [(each.tag, each.step) for each in summary.report.runs[0].undecodable] == [("loss", 7)]
 
 
 def test_what_is_not_there_is_an_error_that_names_the_nearest() -> None:
     with pytest.raises(Tb2csvError, match="'loss'"):
-        summarize(SAMPLE_LOGS, selection=Selection(tags=("los",)))
+        tb2csv.summary(SAMPLE_LOGS, selection=Selection(tags=("los",)))
     with pytest.raises(LogdirError, match="'tf2'"):
-        summarize(SAMPLE_LOGS, selection=Selection(runs=("tf3",)))
+        tb2csv.summary(SAMPLE_LOGS, selection=Selection(runs=("tf3",)))
 
 
 # Curves
@@ -208,7 +208,7 @@ def test_curves_are_every_nth_value(
     write_run(
         folder, event(text("note", "x")), *(event(simple_value("loss", step), step=step) for step in range(length))
     )
-    summary = summarize(folder, curve_points=limit, chunk_size=chunk_size)
+    summary = tb2csv.summary(folder, curve_points=limit, chunk_size=chunk_size)
     assert len(summary.curves[0]) == 0  # of the text
     if length:
         curve = summary.curves[1]
@@ -219,7 +219,7 @@ def test_curves_are_every_nth_value(
 
 
 def test_no_curves_are_made_where_nobody_asks() -> None:
-    assert summarize(SAMPLE_LOGS).curves == []
+    assert tb2csv.summary(SAMPLE_LOGS).curves == []
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def drawn(summary: Summary, width: int, **more: Any) -> list[str]:
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_the_table_fits_and_has_a_line_for_each_series(width: int) -> None:
-    summary = summarize(SAMPLE_LOGS, curve_points=64)
+    summary = tb2csv.summary(SAMPLE_LOGS, curve_points=64)
     lines = drawn(summary, width)
     assert max(map(len, lines)) <= width
     runs = list(dict.fromkeys(summary.table["run"]))
@@ -267,7 +267,7 @@ def test_the_table_fits_and_has_a_line_for_each_series(width: int) -> None:
 
 
 def test_a_wider_terminal_shows_more() -> None:
-    summary = summarize(SAMPLE_LOGS, selection=Selection(runs=("tf2",), kinds=("scalars",)), curve_points=64)
+    summary = tb2csv.summary(SAMPLE_LOGS, selection=Selection(runs=("tf2",), kinds=("scalars",)), curve_points=64)
     narrow, wide = drawn(summary, 80), drawn(summary, 200)
     assert narrow[0].split() == ["run,", "tag", "points", "steps", "last", "min", "max", "not", "finite"]
     assert wide[0].split("  ")[-1] == "points/s"
@@ -281,7 +281,7 @@ def test_a_wider_terminal_shows_more() -> None:
 
 def test_names_from_the_log_cannot_move_the_cursor(tmp_path: Path) -> None:
     write_run(tmp_path, event(scalar("[bold]x\x1b[2J", 1)), event(scalar("y" * 300, 1)))
-    lines = drawn(summarize(tmp_path), 80)
+    lines = drawn(tb2csv.summary(tmp_path), 80)
     assert lines[2].startswith("  [bold]x\\x1b[2J")
     assert lines[3].startswith("  yyyy")
     assert "…" in lines[3]
@@ -331,7 +331,7 @@ def test_elsewhere_the_command_prints_csv(capsys: pytest.CaptureFixture[str]) ->
     assert (ran.status, ran.stderr) == (0, "")
     (row,) = parse_rows(ran.stdout)
     assert row["last"] == "0.016578007"
-    table = summarize(SAMPLE_LOGS, selection=Selection(runs=("tf2",), tags=("*rate*",))).table
+    table = tb2csv.summary(SAMPLE_LOGS, selection=Selection(runs=("tf2",), tags=("*rate*",))).table
     header = ",".join(f'"{name}"' for name in table.columns)
     assert ran.stdout == f"{header}\n{table.write_csv(include_header=False)}"
 
@@ -339,7 +339,7 @@ def test_elsewhere_the_command_prints_csv(capsys: pytest.CaptureFixture[str]) ->
 def test_json_is_strict_and_has_every_cell(capsys: pytest.CaptureFixture[str]) -> None:
     ran = run_here(capsys, "summary", SAMPLE_LOGS, "--run", "tf2", "--json")
     rows = json.loads(ran.stdout, parse_constant=pytest.fail)
-    table = summarize(SAMPLE_LOGS, selection=Selection(runs=("tf2",))).table
+    table = tb2csv.summary(SAMPLE_LOGS, selection=Selection(runs=("tf2",))).table
     assert [list(row) for row in rows] == [table.columns] * len(table)
     odd = next(row for row in rows if row["tag"] == "not_finite")
     assert {name: odd[name] for name in ("min", "max", "mean", "nan_count")} == {

@@ -20,18 +20,18 @@ from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.runs.selected_runs import read_runs
-from tb2csv.selection import Selection
+from tb2csv.selection import select
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
     import polars as pl
 
-    from tb2csv.logdir import Logdir, Run
+    from tb2csv.logdir import LogdirSource, Run
     from tb2csv.report import Report, RunReport, UndecodableEntry
     from tb2csv.runs.decoded_rows import Rows
+    from tb2csv.selection import Patterns, Selection
     from tb2csv.time_series import Series
 
 #: The start of the tags; what follows is the layer.
@@ -188,30 +188,38 @@ class LayerErrorTable:
         return rows.with_columns(pl.lit(run.name).alias("run"))
 
 
-def layer_error_table(
-    logdir: str | os.PathLike[str] | Logdir,
+def layer_errors(
+    logdir: LogdirSource,
     *,
+    run: Patterns = None,
+    tag: Patterns = None,
+    exclude_run: Patterns = None,
+    exclude_tag: Patterns = None,
     selection: Selection | None = None,
     min_step: int | None = None,
     max_step: int | None = None,
     workers: int | None = None,
-    on_bytes: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> LayerErrorTable:
     """Return the layer errors of a log directory as one wide table.
 
     Args:
-        logdir: a folder, an event file or an fsspec URL.
-        selection: which runs, and which of the tags ``layer_errors/<layer>``.
+        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        run: which runs: a shell pattern, several of them, or None for all.
+        tag: which tags, in the same way.
+        exclude_run: which runs to leave out.
+        exclude_tag: which tags to leave out.
+        selection: the same as one value, for what these arguments do not give.
         min_step: the first batch that is asked for.
         max_step: the last.
         workers: runs to read at once.
-        on_bytes: is told of bytes as they are passed by the first reading.
+        progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
         LogdirError: there is nothing to read, or no layer errors in it.
         Tb2csvError: nothing of it is asked for, or errors are complex numbers.
     """
-    asked = selection or Selection()
+    asked = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
 
     def is_wanted(series: Series) -> bool:
         is_tensor = series.kind == "tensors" and series.tag.startswith(LAYER_ERRORS)
@@ -225,7 +233,7 @@ def layer_error_table(
             errors.look(is_wanted)
         return errors
 
-    found = read_runs(logdir, read, selection=asked, workers=workers, on_bytes=on_bytes)
+    found = read_runs(logdir, read, selection=asked, workers=workers, on_bytes=progress)
     runs = found.results
     if not any(run.steps for run in runs):
         series = [stats.series for run in runs for stats in run.stored.stats.series]

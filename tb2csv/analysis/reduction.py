@@ -11,14 +11,14 @@ from tb2csv.analysis.aggregates import STATISTICS, aggregate, check_nan_policy
 from tb2csv.analysis.run_groups import RunGroups
 from tb2csv.analysis.scalar_event_files import event_file_name, write_scalar_events
 from tb2csv.conversion import check_apart
-from tb2csv.dataframes import LogdirFrames
+from tb2csv.dataframes import scan
 from tb2csv.errors import DamagedError, OptionError, OutputError
 from tb2csv.layouts.manifest import TableEntry, write_manifest
 from tb2csv.layouts.table_paths import TreePaths
-from tb2csv.logdir import discover
+from tb2csv.logdir import logdir_of
 from tb2csv.messages import advice, command_line_spelling, listed
 from tb2csv.report import Report, RunReport
-from tb2csv.selection import Selection
+from tb2csv.selection import select
 from tb2csv.sinks.append_writer import TableRows
 from tb2csv.sinks.formats import choose_format
 from tb2csv.sinks.output_folder import OutputFolder
@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.analysis.aggregates import Aggregate, AggregatedTag
+    from tb2csv.logdir import LogdirSource
     from tb2csv.messages import Note, Spelling
     from tb2csv.runs.scanned_run import ScannedRun
+    from tb2csv.scanned_logdir import ScannedLogdir
+    from tb2csv.selection import Patterns, Selection
     from tb2csv.time_series import SeriesStats
 
 _SCALARS: Final = "scalars"
@@ -60,17 +63,21 @@ class ReductionReport(Report):
     #: Runs that the pattern for groups does not match.
     unmatched_runs: list[str] = field(default_factory=list)
 
-    def to_json(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
+    def to_dict(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
         """Return the report as plain objects, ready for JSON; notes name options as ``spelling`` does."""
         groups = {"groups": [asdict(group) for group in self.groups], "unmatched_runs": self.unmatched_runs}
-        return {**Report.to_json(self, spelling), **groups}
+        return {**Report.to_dict(self, spelling), **groups}
 
 
-def reduce_runs(
-    logdir: str | os.PathLike[str],
+def reduce(
+    logdir: LogdirSource,
     out: str | os.PathLike[str],
     *,
     by: str,
+    run: Patterns = None,
+    tag: Patterns = None,
+    exclude_run: Patterns = None,
+    exclude_tag: Patterns = None,
     selection: Selection | None = None,
     nan: str = "keep",
     format: str = "csv",
@@ -78,7 +85,7 @@ def reduce_runs(
     overwrite: bool = False,
     strict: bool = False,
     workers: int | None = None,
-    on_bytes: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> ReductionReport:
     """Write the scalars of each group of runs as one, a row for each step, into the folder ``out``.
 
@@ -87,10 +94,14 @@ def reduce_runs(
     sample, which divides by n - 1; missing where n is 1.
 
     Args:
-        logdir: a folder, a single event file or an fsspec URL.
+        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         out: where the tables go. It appears when it is whole; whatever fails, an earlier one stays as it was.
         by: which runs belong together: see run_groups.py.
-        selection: which runs and tags to reduce; all where it is None.
+        run: which runs: a shell pattern, several of them, or None for all.
+        tag: which tags, in the same way.
+        exclude_run: which runs to leave out.
+        exclude_tag: which tags to leave out.
+        selection: the same as one value, for what these arguments do not give.
         nan: ``keep`` makes all but ``n`` NaN where one of the step's values is; ``omit`` leaves NaN out, so that ``n``
             is less.
         format: of the tables, as of ``convert``.
@@ -98,7 +109,7 @@ def reduce_runs(
         overwrite: replace an ``out`` that holds an earlier conversion or reduction and nothing else.
         strict: raise DamagedError where any byte of any event file is damaged, and write nothing.
         workers: how many runs to read at once; as many as there are processors where it is None.
-        on_bytes: is told of bytes of event files as they are passed, from any thread.
+        progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
         OptionError: an option has no such value.
@@ -109,20 +120,19 @@ def reduce_runs(
     """
     groups = RunGroups(by)
     check_nan_policy(nan)
-    selection = selection or Selection()
-    if selection.kinds not in {(), (_SCALARS,)}:
-        message = f"Only {_SCALARS} can be reduced, not {' and '.join(selection.kinds)}."
+    selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
+    if selected.kinds not in {(), (_SCALARS,)}:
+        message = f"Only {_SCALARS} can be reduced, not {' and '.join(selected.kinds)}."
         raise OptionError(message)
     table_format = choose_format(format)
     folder = OutputFolder(out, overwrite=overwrite)
-    check_apart(discover(logdir), folder.out)
-    frames = LogdirFrames(logdir, workers=workers)
-    frames.refresh(on_bytes)
+    check_apart(logdir_of(logdir), folder.out)
+    frames = scan(logdir, workers=workers, progress=progress)
     if strict and frames.report.damage:
         first = frames.report.damage[0]
         fact = f"{first.path} is damaged at byte {first.offset} ({first.detail})"
         raise DamagedError(fact, advice("without {} the rest is reduced", "strict"))
-    chosen = {run.run.name: (run, accounts) for run, accounts in frames.choose(replace(selection, kinds=(_SCALARS,)))}
+    chosen = {run.run.name: (run, accounts) for run, accounts in frames.choose(replace(selected, kinds=(_SCALARS,)))}
     by_name, unmatched = groups.sort(chosen)
     with folder:
         try:
@@ -210,7 +220,7 @@ def _table(rows: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:
 
 
 def _report(
-    frames: LogdirFrames, groups: list[ReducedGroup], reduced: list[tuple[ScannedRun, list[SeriesStats]]]
+    frames: ScannedLogdir, groups: list[ReducedGroup], reduced: list[tuple[ScannedRun, list[SeriesStats]]]
 ) -> ReductionReport:
     """Return the account of the runs that were read, of which some were reduced."""
     accounts = {run.run.name: accounts for run, accounts in reduced}

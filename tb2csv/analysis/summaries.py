@@ -12,25 +12,25 @@ from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scalar_statistics import reduced, statistics_frame
 from tb2csv.runs.selected_runs import read_runs
+from tb2csv.selection import select
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     import numpy.typing as npt
     import polars as pl
 
-    from tb2csv.logdir import Logdir, Run
+    from tb2csv.logdir import LogdirSource, Run
     from tb2csv.report import Report, UndecodableEntry
     from tb2csv.runs.decoded_rows import Rows
     from tb2csv.runs.run_stats import RunStats
     from tb2csv.runs.scalar_statistics import Reduced
-    from tb2csv.selection import Selection
+    from tb2csv.selection import Patterns, Selection
     from tb2csv.time_series import Series, SeriesStats
 
 
 class Summary(NamedTuple):
-    """What ``summarize`` returns.
+    """What ``summary`` returns.
 
     ``table`` has the columns ``run, tag, kind, dtype, points, first_step, last_step, first, last, min, min_step, max,
     max_step, mean, nan_count, inf_count, points_per_second``. Those from ``first`` to ``inf_count`` are of scalars
@@ -47,31 +47,57 @@ class Summary(NamedTuple):
     curves: list[npt.NDArray[np.float64]]
     report: Report
 
+    def _repr_html_(self) -> str:
+        """Show the table and the report in a notebook."""
+        return self.table._repr_html_() + self.report._repr_html_()
 
-def summarize(
-    logdir: str | os.PathLike[str] | Logdir,
+
+def summary(
+    logdir: LogdirSource,
     *,
+    run: Patterns = None,
+    tag: Patterns = None,
+    kind: Patterns = None,
+    exclude_run: Patterns = None,
+    exclude_tag: Patterns = None,
     selection: Selection | None = None,
     curve_points: int = 0,
     workers: int | None = None,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
-    on_bytes: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Summary:
-    """Return a row for each time series that ``selection`` asks for, run by run in the order of first values.
+    """Return points, steps, first, last, min, max and mean of every tag: a row for each tag of a run.
 
-    All values are read and none is kept, so that memory does not grow with the log. ``curve_points`` asks for a curve
-    of each scalar series, of so many evenly spaced points at the most and half as many at the least.
-    Raises LogdirError where there is nothing to read, and Tb2csvError where nothing of it is asked for.
+    All values are read and none are kept, so memory does not grow with the log.
+
+    Args:
+        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        run: which runs: a shell pattern, several of them, or None for all.
+        tag: which tags, in the same way.
+        kind: which kinds, by their names.
+        exclude_run: which runs to leave out.
+        exclude_tag: which tags to leave out.
+        selection: the same as one value, for what these arguments do not give.
+        curve_points: evenly spaced values to keep of each scalar series: at most this many, and at least half.
+        workers: how many runs to read at once; by default one for each processor.
+        chunk_size: how many bytes of an event file to hold at once.
+        progress: called with the number of bytes read since the last call, from any thread.
+
+    Raises:
+        LogdirError: there is nothing to read.
+        OptionError: a kind is unknown.
+        Tb2csvError: nothing matches.
     """
+    selected = select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag)
 
     def read(run: Run, passed: Callable[[int], None]) -> _RunSummary:
-        reader = RunReader(run, selection=selection, chunk_size=chunk_size, on_bytes=passed)
+        reader = RunReader(run, selection=selected, chunk_size=chunk_size, on_bytes=passed)
         summary = _RunSummary(reader.stats)
         for item in reader.decode("scalars"):
             summary.add(item, curve_points)
         return summary
 
-    found = read_runs(logdir, read, selection=selection, workers=workers, on_bytes=on_bytes)
+    found = read_runs(logdir, read, selection=selected, workers=workers, on_bytes=progress)
     chosen = found.selected_series(run.stats for run in found.results)
     table = _table(chosen, [part for run in found.results for part in run.parts])
     curves: list[npt.NDArray[np.float64]] = []

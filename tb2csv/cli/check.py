@@ -38,10 +38,10 @@ def check(
         found = discover(logdir)
         with progress(found, shown=not (quiet or json)) as on_bytes:
             report = series_listing.check(
-                found, selection=options.selection_of(run, [], [], exclude_run, []), workers=workers, on_bytes=on_bytes
+                found, selection=options.selection_of(run, [], [], exclude_run, []), workers=workers, progress=on_bytes
             )
         if json:
-            print_json(report.to_json())
+            print_json(report.to_dict())
         elif not quiet:
             print_problems(report)
             accounts = [account for _, account in report.sources]

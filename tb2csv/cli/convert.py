@@ -79,10 +79,10 @@ def convert(
                 overwrite=overwrite,
                 strict=strict,
                 workers=workers,
-                on_bytes=on_bytes,
+                progress=on_bytes,
             )
         if json:
-            print_json(report.to_json())
+            print_json(report.to_dict())
         elif not quiet:
             print_problems(report)
             left_out = f", {plural(report.values_filtered, 'value')} left out" if report.values_filtered else ""

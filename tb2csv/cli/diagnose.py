@@ -99,7 +99,7 @@ def diagnose(
                 thresholds=thresholds,
                 steps=steps,
                 workers=workers,
-                on_bytes=on_bytes,
+                progress=on_bytes,
             )
         if not quiet:
             print_problems(diagnosis.report)

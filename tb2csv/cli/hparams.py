@@ -31,13 +31,13 @@ def hparams(
     metrics: those of the trial's run, of the runs below it, and of the run whose add_hparams made it.
     """
     with error_messages(debug=debug):
-        from tb2csv.dataframes import LogdirFrames
+        from tb2csv.dataframes import open_logdir
         from tb2csv.logdir import discover
 
         name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
-        frames = LogdirFrames(logdir, workers=workers)
-        with progress(discover(logdir), shown=not quiet) as on_bytes:
-            frames.refresh(on_bytes)
+        found = discover(logdir)
+        with progress(found, shown=not quiet) as on_bytes:
+            frames = open_logdir(found, workers=workers, progress=on_bytes)
         report = frames.report
         if not quiet:
             print_problems(report)

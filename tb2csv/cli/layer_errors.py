@@ -42,7 +42,7 @@ def layer_errors(
     is run. Use convert for the long table with a row for each number.
     """
     with error_messages(debug=debug):
-        from tb2csv.analysis.layer_errors import layer_error_table
+        from tb2csv.analysis import layer_errors as wide_table
         from tb2csv.analysis.table_text import csv_text
         from tb2csv.logdir import discover
         from tb2csv.sinks.table_file import check_table_file, write_table_file
@@ -51,13 +51,13 @@ def layer_errors(
             check_table_file(output, overwrite=overwrite)
         found = discover(logdir)
         with progress(found, shown=not quiet) as on_bytes:
-            table = layer_error_table(
+            table = wide_table.layer_errors(
                 found,
                 selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
                 min_step=min_step,
                 max_step=max_step,
                 workers=workers,
-                on_bytes=on_bytes,
+                progress=on_bytes,
             )
         if not quiet:
             print_problems(table.report)

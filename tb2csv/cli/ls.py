@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import shutil
 import sys
@@ -23,7 +24,7 @@ from tb2csv.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from tb2csv.time_series import SeriesStats
+    from tb2csv.series_info import SeriesInfo
 
 _COLUMNS: Final = ("run", "tag", "kind", "plugin_name", "points", "first_step", "last_step")
 _NUMBERS: Final = ("points", "first_step", "last_step")
@@ -53,18 +54,18 @@ def ls(
     On a narrow terminal, columns are dropped and long names are shortened; a pipe and --json get everything.
     """
     with error_messages(debug=debug):
+        from tb2csv import series_listing
         from tb2csv.logdir import discover
-        from tb2csv.series_listing import list_series
 
         found = discover(logdir)
         with progress(found, shown=not (quiet or json)) as on_bytes:
-            chosen, report = list_series(
+            series, report = series_listing.ls(
                 found,
                 selection=options.selection_of(run, tag, kind, exclude_run, exclude_tag),
                 workers=workers,
-                on_bytes=on_bytes,
+                progress=on_bytes,
             )
-        rows = [_row(stats) for stats in chosen]
+        rows = [_row(each) for each in series]
         if json:
             print_json(rows)
         else:
@@ -74,18 +75,9 @@ def ls(
         raise typer.Exit(exit_status(report, strict=strict))
 
 
-def _row(stats: SeriesStats) -> dict[str, Any]:
-    return {
-        "run": stats.series.run,
-        "tag": stats.series.tag,
-        "kind": stats.series.kind,
-        "plugin_name": stats.series.plugin_name,
-        "points": stats.points,
-        "first_step": stats.first_step,
-        "last_step": stats.last_step,
-        "first_wall_time": _finite(stats.first_wall_time),
-        "last_wall_time": _finite(stats.last_wall_time),
-    }
+def _row(series: SeriesInfo) -> dict[str, Any]:
+    row = dataclasses.asdict(series)
+    return row | {name: _finite(row[name]) for name in ("first_wall_time", "last_wall_time")}
 
 
 def _finite(number: float) -> float | None:

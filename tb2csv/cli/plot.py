@@ -77,14 +77,14 @@ def plot(
     """
     with error_messages(debug=debug):
         from tb2csv.analysis.plots import plot as drawing
-        from tb2csv.dataframes import LogdirFrames
+        from tb2csv.dataframes import open_logdir
         from tb2csv.logdir import discover
         from tb2csv.runs.row_selection import RowSelection
 
         drawing.check_request(output, smooth=smooth, x=x.value, overwrite=overwrite)
-        frames = LogdirFrames(logdir, workers=workers)
-        with progress(discover(logdir), shown=not quiet) as on_bytes:
-            frames.refresh(on_bytes)
+        found = discover(logdir)
+        with progress(found, shown=not quiet) as on_bytes:
+            frames = open_logdir(found, workers=workers, progress=on_bytes)
         report = frames.report
         if not quiet:
             print_problems(report)

@@ -64,12 +64,13 @@ def reduce(
     deviation, which divides by n - 1, and is empty if n is 1.
     """
     with error_messages(debug=debug):
-        from tb2csv.analysis.reduction import reduce_runs
+        from tb2csv.analysis import reduction
         from tb2csv.logdir import discover
 
-        with progress(discover(logdir), shown=not (quiet or json)) as on_bytes:
-            report = reduce_runs(
-                logdir,
+        found = discover(logdir)
+        with progress(found, shown=not (quiet or json)) as on_bytes:
+            report = reduction.reduce(
+                found,
                 out,
                 by=by,
                 selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
@@ -79,10 +80,10 @@ def reduce(
                 overwrite=overwrite,
                 strict=strict,
                 workers=workers,
-                on_bytes=on_bytes,
+                progress=on_bytes,
             )
         if json:
-            print_json(report.to_json())
+            print_json(report.to_dict())
         elif not quiet:
             print_problems(report)
             runs = sum(len(group.runs) for group in report.groups)

@@ -154,7 +154,7 @@ def from_logs(
 
         found = discover(logdir)
         with progress(found, shown=not (quiet or json)) as on_bytes:
-            state = recorded_state(found, step, prefix=prefix, runs=tuple(run), on_bytes=on_bytes)
+            state = recorded_state(found, step, prefix=prefix, run=run or None, progress=on_bytes)
         write_state(state, output, style=style.value, max_cell=max_cell * _MIB, overwrite=overwrite)
         _print_written(state, output, json=json, quiet=quiet)
 

@@ -32,19 +32,19 @@ def summary(
     columns. All values are read; only the curves are sampled.
     """
     with error_messages(debug=debug):
-        from tb2csv.analysis.summaries import summarize, with_short_numbers
+        from tb2csv.analysis import summaries
         from tb2csv.logdir import discover
 
         is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)
         name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
         found = discover(logdir)
         with progress(found, shown=not quiet) as on_bytes:
-            summed = summarize(
+            summed = summaries.summary(
                 found,
                 selection=options.selection_of(run, tag, kind, exclude_run, exclude_tag),
                 curve_points=_CURVE_POINTS if is_drawn else 0,
                 workers=workers,
-                on_bytes=on_bytes,
+                progress=on_bytes,
             )
         if not quiet:
             print_problems(summed.report)
@@ -54,7 +54,8 @@ def summary(
 
             print_summary(summed)
         else:
-            table_output.write_table(with_short_numbers(summed.table), name, output, overwrite=overwrite, quiet=quiet)
+            table = summaries.with_short_numbers(summed.table)
+            table_output.write_table(table, name, output, overwrite=overwrite, quiet=quiet)
         raise typer.Exit(status)
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 
-from tb2csv.errors import Tb2csvError
+from tb2csv.errors import MissingExtraError
 
 
 def start_tensorflow() -> None:
@@ -44,6 +44,5 @@ def _import() -> None:
         import keras  # noqa: F401 - only the import is needed
         import tensorflow as tf
     except ModuleNotFoundError as error:
-        message = f"This needs {error.name}, which is not installed; install tb2csv[tensorflow]."
-        raise Tb2csvError(message) from error
+        raise MissingExtraError("This command", error.name or "TensorFlow", "tensorflow") from error
     tf.zeros([])

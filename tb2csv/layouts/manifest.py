@@ -88,7 +88,7 @@ def write_manifest(
         + (f', "tb2csv:made_null": {entry.lost_cells}' if entry.lost_cells else "")
         for entry in entries
     ]
-    account = {**report.to_json(), "escape_formulas": escape_formulas, "folders": sorted(stored)}
+    account = {**report.to_dict(), "escape_formulas": escape_formulas, "folders": sorted(stored)}
     # A line for each table and each source: json's own indentation is ten times slower, and a line for each word.
     text = (
         '{\n"profile": "tabular-data-package",\n"name": "tensorboard-tables",\n'

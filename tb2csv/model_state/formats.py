@@ -10,7 +10,8 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from tb2csv.errors import StateError
+from tb2csv.atomic_files import home_expanded
+from tb2csv.errors import MissingExtraError, StateError
 from tb2csv.model_state.file_types import ENDINGS, refusal_of, type_of
 from tb2csv.model_state.state_csv import is_table, read_state
 
@@ -72,7 +73,7 @@ def open_file(path: str | os.PathLike[str]) -> FileHolder:
 
     Raises StateError if there is no such file, or it is of no type that can be read.
     """
-    place = Path(path)
+    place = Path(home_expanded(path))
     found = type_of(place)
     if found is not None and found[1].holder is not None:
         holder: FileHolder = _made(*found[1].holder, place)
@@ -100,18 +101,18 @@ def _is_readable(place: Path) -> bool:
 
 def needs_tensorflow(path: str | os.PathLike[str]) -> bool:
     """Return whether a file is read with the help of TensorFlow."""
-    found = type_of(Path(path))
+    found = type_of(Path(home_expanded(path)))
     return found is not None and found[1].needs_tensorflow
 
 
 def read_any(path: str | os.PathLike[str]) -> ModelState:
     """Return the state in a CSV file or in a model's file."""
-    return read_table(path) if _is_table(Path(path)) else open_file(path).state
+    return read_table(path) if _is_table(Path(home_expanded(path))) else open_file(path).state
 
 
 def read_table(path: str | os.PathLike[str]) -> ModelState:
     """Return the state in a CSV file; raises StateError if it is none, and says what it is if that is known."""
-    refusal = "" if is_table(Path(path)) else refusal_of(Path(path))
+    refusal = "" if is_table(Path(home_expanded(path))) else refusal_of(Path(home_expanded(path)))
     if refusal:
         raise StateError(refusal)
     return read_state(path)
@@ -148,5 +149,4 @@ def _made(module: str, name: str, what: Any) -> Any:
         if package == "tb2csv":
             raise
         extra = _EXTRAS.get(package, package)
-        message = f"{what} needs {package}, which is not installed; install tb2csv[{extra}]."
-        raise StateError(message) from error
+        raise MissingExtraError(str(what), package, extra) from error

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import StateError
 from tb2csv.model_state.formats import GrowingFile, open_file, open_live, read_any, read_table
 from tb2csv.model_state.match_tensors import Restoration, fit
@@ -13,7 +15,6 @@ from tb2csv.model_state.state_csv import DEFAULT_MAX_CELL, STYLES, write_state
 from tb2csv.model_state.tensors import ModelState
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
 
@@ -25,7 +26,7 @@ def state_of(model: Any) -> ModelState:
     """
     if isinstance(model, ModelState):
         return model
-    return read_any(model) if isinstance(model, str | Path) else open_live(model).state
+    return read_any(model) if isinstance(model, (str, os.PathLike)) else open_live(model).state
 
 
 def export_state(
@@ -126,7 +127,7 @@ def restore_file(
         restoration.refuse_problems(*names)
     found.raise_no_match(*names)
     with contextlib.ExitStack() as stack:
-        place = stack.enter_context(holder.output(Path(out), overwrite=overwrite))
+        place = stack.enter_context(holder.output(Path(home_expanded(out)), overwrite=overwrite))
         holder.write(place, restoration)
         restoration.refuse_problems(*names)
     return _left_alone(found.problems, holder.state)

@@ -8,7 +8,7 @@ import io
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from tb2csv.atomic_files import whole_file
+from tb2csv.atomic_files import home_expanded, whole_file
 from tb2csv.errors import StateError
 from tb2csv.model_state import element_rows, tensor_rows
 from tb2csv.model_state.csv_cells import read_cell, scan_rows
@@ -93,12 +93,12 @@ def read_state(path: str | os.PathLike[str]) -> ModelState:
     Raises StateError if the file has other columns, or rows that are not sound.
     """
     try:
-        reader = _reader(_columns(Path(path)))
+        reader = _reader(_columns(Path(home_expanded(path))))
     except OSError as error:
         message = f"{path} cannot be read ({error.strerror}); give a CSV file that tb2csv state made."
         raise StateError(message) from error
     if reader is not None:
-        return reader(Path(path))
+        return reader(Path(home_expanded(path)))
     wanted = ", ".join(tensor_rows.COLUMNS), ", ".join(element_rows.COLUMNS)
     message = f"{path} is not a table of a state, whose columns are {wanted[0]}, or {wanted[1]}."
     raise StateError(message)

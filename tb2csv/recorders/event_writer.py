@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 import numpy as np
 
+from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.event_file import EventFile
 from tb2csv.recorders.omissions import Omissions, RecorderWarning
@@ -74,7 +75,7 @@ class EventWriter:
         if "://" in os.fspath(log_dir):
             message = f"A recorder cannot append to {os.fspath(log_dir)}; give a local folder, and copy it afterwards."
             raise RecorderError(message)
-        self.folder = Path(log_dir)
+        self.folder = Path(home_expanded(log_dir))
         self._on_error = on_error
         self._file: EventFile | None = None
         self._is_stopped = False

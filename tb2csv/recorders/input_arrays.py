@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
+from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import RecorderError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _arrays_of(source: Any, folder: contextlib.ExitStack) -> dict[str, Any]:
         return {str(place): np.asarray(array) for place, array in enumerate(source)}
     if not isinstance(source, (str, os.PathLike)):
         return {"": np.asarray(source)}
-    path = Path(source)
+    path = Path(home_expanded(source))
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         message = f"{path} is none of {', '.join(_READERS)}; convert it, or give an array."

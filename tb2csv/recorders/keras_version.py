@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tb2csv.errors import RecorderError
+from tb2csv.messages import install_command
 
 
 def check_keras() -> None:
@@ -10,8 +11,6 @@ def check_keras() -> None:
     import keras
 
     if not hasattr(keras, "tree"):
-        message = (
-            f"Recorders need Keras 3.1 or later, not {keras.__version__}; "
-            "run pip install --upgrade 'tb2csv[tensorflow]'."
-        )
+        command = install_command("tensorflow", upgrade=True)
+        message = f"Recorders need Keras 3.1 or later, not {keras.__version__}; run {command}."
         raise RecorderError(message)

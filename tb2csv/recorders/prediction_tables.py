@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from tb2csv.atomic_files import whole_file
+from tb2csv.atomic_files import home_expanded, whole_file
 from tb2csv.csv_pieces import append_csv
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.input_arrays import open_inputs
@@ -103,7 +103,7 @@ def predict_to_csv(
                 rows = slice(start, min(start + batch_size, given.samples))
                 outputs = _predict(predictor, batches(rows), rows)
                 if not tables:
-                    places = _places(Path(out), list(outputs))
+                    places = _places(Path(home_expanded(out)), list(outputs))
                     tables = {
                         name: _Table(
                             files, places[name], name, output, given, columns=columns, npy=npy, overwrite=overwrite

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
+from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import RecorderError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def predictor_of(model: Any) -> Predictor:
     """
     if not isinstance(model, (str, os.PathLike)):
         return KerasPredictor(model)
-    path = Path(model)
+    path = Path(home_expanded(model))
     if path.is_dir():
         return SavedModelPredictor(path)
     if not path.exists():

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tb2csv.decoders import load_polars
-from tb2csv.logdir import Logdir, discover
+from tb2csv.logdir import logdir_of
 from tb2csv.parallel import map_runs
 from tb2csv.report import Report
 from tb2csv.selection import Selection
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable
 
-    from tb2csv.logdir import Run
+    from tb2csv.logdir import Logdir, LogdirSource, Run
     from tb2csv.report import RunReport
     from tb2csv.runs.run_stats import RunStats
     from tb2csv.time_series import SeriesStats
@@ -48,7 +47,7 @@ class SelectedRuns(Generic[_Result]):
 
 
 def read_runs(
-    logdir: str | os.PathLike[str] | Logdir,
+    logdir: LogdirSource,
     read: Callable[[Run, Callable[[int], None]], _Result],
     *,
     selection: Selection | None = None,
@@ -59,7 +58,7 @@ def read_runs(
     """Call ``read`` for every selected run, several runs at once, and return what it returned.
 
     Args:
-        logdir: a folder, an event file or an fsspec URL, or what ``discover`` returned for it.
+        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         read: called with a run, and a function to call with the number of bytes read since the last call.
         selection: which runs to read; all by default.
         workers: how many runs to read at once; by default as many as there are processors.
@@ -69,7 +68,7 @@ def read_runs(
     Raises:
         LogdirError: the log directory has no runs, or none is selected.
     """
-    found = logdir if isinstance(logdir, Logdir) else discover(logdir)
+    found = logdir_of(logdir)
     selection = selection or Selection()
     warm_up = load_polars if decodes else lambda: None
     runs = selection.choose_runs(found)

@@ -369,7 +369,7 @@ def _is_started(thread: threading.Thread) -> bool:
 
 def _page_report(report: Report) -> dict[str, Any]:
     """Return a report for the page, with shortened lists."""
-    whole = report.to_json(page_spelling)
+    whole = report.to_dict(page_spelling)
     counts = ("values_read", "values_written", "values_filtered", "values_undecodable", "values_empty", "tables")
     lists = ("damage", "undecodable", "notes")
     return {

@@ -131,7 +131,7 @@ class ExportService:
 
             logdir = export.logdir(self._sources.find().logdir)
             progress.total = logdir.total_bytes()
-            report = convert(logdir, folder, **export.conversion, chunk_size=_CHUNK_SIZE, on_bytes=progress.passed)
+            report = convert(logdir, folder, **export.conversion, chunk_size=_CHUNK_SIZE, progress=progress.passed)
             return report, single.find(folder) if single else folder
 
         job = self._jobs.submit(single.file_name if single else ARCHIVE_NAME, convert_into)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.converted_tables import read_csv_tables
+from tb2csv.converted_tables import open_tables
 from tb2csv.errors import OutputError
 from tb2csv.layouts.table_paths import HPARAMS_PATH
 from tb2csv.sinks.file_names import run_path, tag_path
@@ -35,7 +35,7 @@ class SingleTable:
         Raises:
             OutputError: there is none.
         """
-        index = read_csv_tables(folder).index
+        index = open_tables(folder).index
         paths: list[str] = index.filter(index["kind"] == self.kind)["path"].to_list()
         if not paths:
             message = "The values could not be decoded, so there is no table; export an archive to get their bytes."

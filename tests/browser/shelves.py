@@ -52,9 +52,9 @@ class LogdirShelf:
     def _list(self) -> None:
         self.series = [
             Series(
-                account.series.run,
-                account.series.tag,
-                account.series.kind,
+                account.run,
+                account.tag,
+                account.kind,
                 account.points,
                 account.first_step,
                 account.last_step,

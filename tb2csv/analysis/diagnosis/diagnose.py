@@ -12,17 +12,18 @@ from tb2csv.analysis.diagnosis.rules.rule import MESSAGE, found_frame
 from tb2csv.analysis.diagnosis.scalar_series import step_count
 from tb2csv.analysis.diagnosis.tag_families import SCALAR_FAMILIES, TagFamilies
 from tb2csv.errors import OptionError
-from tb2csv.logdir import Logdir, discover
-from tb2csv.selection import Selection, nearest
+from tb2csv.logdir import logdir_of
+from tb2csv.selection import nearest, select
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Mapping
 
     import polars as pl
 
     from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
+    from tb2csv.logdir import LogdirSource
     from tb2csv.report import Report
+    from tb2csv.selection import Patterns, Selection
 
 
 class Diagnosis(NamedTuple):
@@ -40,27 +41,39 @@ class Diagnosis(NamedTuple):
     judged: pl.DataFrame
     report: Report
 
+    def _repr_html_(self) -> str:
+        """Show the findings and the report in a notebook."""
+        return self.findings._repr_html_() + self.report._repr_html_()
+
 
 def diagnose(
-    logdir: str | os.PathLike[str] | Logdir,
+    logdir: LogdirSource,
     *,
+    run: Patterns = None,
+    tag: Patterns = None,
+    exclude_run: Patterns = None,
+    exclude_tag: Patterns = None,
     selection: Selection | None = None,
     families: Iterable[str] = (),
     thresholds: Mapping[str, float] | None = None,
     steps: int = DEFAULT_STEPS,
     workers: int | None = None,
-    on_bytes: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Diagnosis:
     """Find training problems in a log directory, layer by layer.
 
     Args:
-        logdir: a folder, an event file or an fsspec URL.
-        selection: which runs and tags to look at.
+        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        run: which runs: a shell pattern, several of them, or None for all.
+        tag: which tags, in the same way.
+        exclude_run: which runs to leave out.
+        exclude_tag: which tags to leave out.
+        selection: the same as one value, for what these arguments do not give.
         families: ``FAMILY=GLOB`` for tags whose names do not say what they are; see docs/diagnose.md.
         thresholds: other numbers than those of THRESHOLDS, by their names.
         steps: how many consecutive recorded steps a fault must last; one NaN is enough.
         workers: runs to read at once.
-        on_bytes: called with the number of bytes read since the last call.
+        progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
         LogdirError: there is nothing to read.
@@ -71,8 +84,9 @@ def diagnose(
     if steps < 1:
         message = f"steps is {steps}; give at least 1."
         raise OptionError(message)
-    found = logdir if isinstance(logdir, Logdir) else discover(logdir)
-    observations = observe(found, TagFamilies(families), selection or Selection(), workers=workers, on_bytes=on_bytes)
+    found = logdir_of(logdir)
+    selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
+    observations = observe(found, TagFamilies(families), selected, workers=workers, on_bytes=progress)
     network = Network(observations, steps)
     runs = [report.run for report in observations.report.runs]
     return Diagnosis(_in_order(_findings(network, known), runs), _in_order(_judged(network), runs), observations.report)

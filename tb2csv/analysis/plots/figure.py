@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.analysis.plots.names import drawable, shortened
 from tb2csv.analysis.plots.x_axis import label_numbers
-from tb2csv.errors import OptionError, Tb2csvError
+from tb2csv.errors import MissingExtraError, OptionError
 from tb2csv.logdir import ROOT_RUN
 from tb2csv.messages import advice
 
@@ -80,13 +80,12 @@ def drawing(names: Iterable[str]) -> Iterator[None]:
     ``names`` are the texts from the log: letters that the usual font lacks are drawn with other installed fonts.
 
     Raises:
-        Tb2csvError: matplotlib is not installed.
+        MissingExtraError: matplotlib is not installed.
     """
     try:
         import matplotlib as mpl
     except ImportError as error:
-        message = "Plotting needs matplotlib: pip install 'tb2csv[plot]'."
-        raise Tb2csvError(message) from error
+        raise MissingExtraError("Plotting", "matplotlib", "plot") from error
     # Other fonts may lack bold letters; their regular ones are used.
     fonts_log = logging.getLogger("matplotlib.font_manager")
     level = fonts_log.level

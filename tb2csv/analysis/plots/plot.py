@@ -16,10 +16,11 @@ from tb2csv.analysis.plots.run_colours import run_colours
 from tb2csv.analysis.plots.smoothing import check_weight
 from tb2csv.analysis.plots.styles import STYLES
 from tb2csv.analysis.plots.x_axis import longest, positions
+from tb2csv.dataframes import scan
 from tb2csv.errors import OptionError, Tb2csvError
 from tb2csv.messages import Message, advice
 from tb2csv.runs.row_selection import RowSelection
-from tb2csv.selection import Selection
+from tb2csv.selection import Selection, select
 
 if TYPE_CHECKING:
     import os
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
     from tb2csv.analysis.plots.figure import Sheet
     from tb2csv.analysis.plots.plotted_series import PlottedHistograms, PlottedSeries, PlottedValues
-    from tb2csv.dataframes import LogdirFrames
+    from tb2csv.logdir import LogdirSource
     from tb2csv.messages import Note
+    from tb2csv.scanned_logdir import ScannedLogdir
+    from tb2csv.selection import Patterns
 
 #: The functions that draw, by kind and style, for all of STYLES.
 _DRAWN_BY: Final[dict[tuple[str, str], Callable[[PlottedValues, DrawingOptions], tuple[Sheet, list[str]]]]] = {
@@ -56,9 +59,13 @@ class Plot(NamedTuple):
 
 
 def plot(
-    frames: LogdirFrames,
+    logdir: LogdirSource,
     out: str | os.PathLike[str],
     *,
+    run: Patterns = None,
+    tag: Patterns = None,
+    exclude_run: Patterns = None,
+    exclude_tag: Patterns = None,
     selection: Selection | None = None,
     rows: RowSelection | None = None,
     kind: str | None = None,
@@ -67,24 +74,44 @@ def plot(
     x: str = "step",
     log: bool = False,
     overwrite: bool = False,
+    workers: int | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Plot:
-    """Draw the selected tags and runs into the file ``out``: .png, .svg or .html, written atomically.
+    """Draw the selected tags and runs into a picture, which is written atomically.
 
-    ``kind`` is one of STYLES, by default the first that is selected; ``style`` is one of its styles. ``smooth`` is the
-    weight of TensorBoard's smoothing, 0 to 0.999; ``x`` is step, relative or wall; ``log`` makes the y axis of curves
-    logarithmic.
+    Args:
+        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        out: the file, which ends in .png, .svg or .html.
+        run: which runs: a shell pattern, several of them, or None for all.
+        tag: which tags, in the same way.
+        exclude_run: which runs to leave out.
+        exclude_tag: which tags to leave out.
+        selection: the same as one value, for what these arguments do not give.
+        rows: which rows, by step and restart.
+        kind: ``scalars``, ``histograms`` or ``tensors``; by default the first of these that is selected.
+        style: ``curves``, ``heatmap`` or ``ridges``; by default the first that the kind can be drawn as.
+        smooth: the weight of TensorBoard's smoothing, 0 to 0.999.
+        x: the x axis: ``step``, ``relative`` or ``wall``.
+        log: make the y axis of curves logarithmic.
+        overwrite: replace ``out`` if it exists.
+        workers: how many runs to read at once; by default one for each processor.
+        progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
+        LogdirError: there is nothing to read.
         OptionError: the options do not go together.
         OutputError: ``out`` cannot be written.
-        Tb2csvError: nothing is selected, or matplotlib is not installed.
+        MissingExtraError: matplotlib is not installed.
+        Tb2csvError: nothing matches.
     """
     check_request(out, smooth=smooth, x=x, overwrite=overwrite)
     axis = positions(x)
-    selection, rows = selection or Selection(), rows or RowSelection()
-    chosen_kind, others = _kind(frames, selection, kind)
+    selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
+    rows = rows or RowSelection()
+    frames = scan(logdir, workers=workers, progress=progress)
+    chosen_kind, others = _kind(frames, selected, kind)
     chosen_style = _style(chosen_kind, style, smooth=smooth, log=log)
-    values = read_values(frames, _of_kind(selection, chosen_kind), chosen_kind, rows, axis.name)
+    values = read_values(frames, _of_kind(selected, chosen_kind), chosen_kind, rows, axis.name)
     if not values.series and not values.histograms:
         rows.raise_no_match()
     shown: list[PlottedSeries | PlottedHistograms] = [*values.series, *values.histograms]
@@ -99,7 +126,7 @@ def plot(
     with drawing([*runs, *tags]):
         sheet, drawing_notes = _DRAWN_BY[chosen_kind, chosen_style](values, options)
         write_picture(sheet.figure, out, _title(frames, tags), overwrite=overwrite)
-    notes = [*drawing_notes, *_notes(values, others if selection.tags else {})]
+    notes = [*drawing_notes, *_notes(values, others if selected.tags else {})]
     return Plot(chosen_kind, chosen_style, len(runs), len(tags), values.values, notes)
 
 
@@ -112,7 +139,7 @@ def check_request(out: str | os.PathLike[str], *, smooth: float, x: str, overwri
         pass
 
 
-def _kind(frames: LogdirFrames, selection: Selection, kind: str | None) -> tuple[str, dict[str, int]]:
+def _kind(frames: ScannedLogdir, selection: Selection, kind: str | None) -> tuple[str, dict[str, int]]:
     """Return the kind to draw, and the number of selected tags of other kinds that could be drawn."""
     if kind is not None and kind not in STYLES:
         message = f"{kind!r} cannot be plotted; choose from {', '.join(STYLES)}."
@@ -152,7 +179,7 @@ def _style(kind: str, style: str | None, *, smooth: float, log: bool) -> str:
     return chosen
 
 
-def _title(frames: LogdirFrames, tags: set[str]) -> str:
+def _title(frames: ScannedLogdir, tags: set[str]) -> str:
     """Return the title that a program shows for the picture."""
     return drawable(f"{next(iter(tags))} of {frames.path}" if len(tags) == 1 else frames.path)
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from tb2csv.dataframes import LogdirFrames
     from tb2csv.runs.row_selection import RowSelection
+    from tb2csv.scanned_logdir import ScannedLogdir
     from tb2csv.selection import Selection
 
     Numbers = npt.NDArray[np.float64]
@@ -57,7 +57,7 @@ class PlottedValues:
 
 
 def read_values(
-    frames: LogdirFrames, selection: Selection, kind: str, rows: RowSelection | None, axis: str
+    frames: ScannedLogdir, selection: Selection, kind: str, rows: RowSelection | None, axis: str
 ) -> PlottedValues:
     """Read the selected values of the kind scalars, tensors or histograms; ``axis`` is one of POSITIONS.
 

@@ -1,0 +1,67 @@
+"""The trials of a log directory: hyperparameters and metrics, a row for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tb2csv.dataframes import scan
+from tb2csv.selection import Selection, select
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import polars as pl
+
+    from tb2csv.logdir import LogdirSource
+    from tb2csv.messages import Note
+    from tb2csv.report import Report
+    from tb2csv.selection import Patterns
+
+
+class HparamsTable(NamedTuple):
+    """The result of ``hparams``.
+
+    ``table`` has a row for each trial; docs/tables.md has its columns. ``notes`` say what it leaves out; ``str`` gives
+    each as text.
+    """
+
+    table: pl.DataFrame
+    notes: list[Note]
+    report: Report
+
+    def _repr_html_(self) -> str:
+        """Show the table and the report in a notebook."""
+        return self.table._repr_html_() + self.report._repr_html_()
+
+
+def hparams(
+    logdir: LogdirSource,
+    *,
+    run: Patterns = None,
+    tag: Patterns = None,
+    exclude_run: Patterns = None,
+    exclude_tag: Patterns = None,
+    selection: Selection | None = None,
+    workers: int | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> HparamsTable:
+    """Return the trials of a log directory, with no rows if there are none.
+
+    Args:
+        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        run: which runs get rows: a shell pattern, several of them, or None for all.
+        tag: which scalars get columns as metrics, whether an experiment names them or not.
+        exclude_run: which runs to leave out.
+        exclude_tag: which scalars to leave out.
+        selection: the same as one value, for what these arguments do not give.
+        workers: how many runs to read at once; by default one for each processor.
+        progress: called with the number of bytes read since the last call, from any thread.
+
+    Raises:
+        LogdirError: there is nothing to read, or no run matches.
+        Tb2csvError: no metric matches.
+    """
+    selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
+    scanned = scan(logdir, workers=workers, progress=progress)
+    trials = scanned.trials(None if selected == Selection() else selected)
+    return HparamsTable(trials.table, trials.notes, scanned.report)

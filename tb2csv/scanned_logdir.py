@@ -1,0 +1,151 @@
+"""The scanned runs of a log directory: what has been read of each, and the rows of chosen series."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tb2csv.errors import LogdirError
+from tb2csv.logdir import Logdir, Run, discover
+from tb2csv.report import Report
+from tb2csv.runs.scanned_hparams import scanned_hparams
+from tb2csv.runs.scanned_run import ScannedRun
+from tb2csv.runs.selected_runs import read_runs
+from tb2csv.runs.series_frames import Read, series_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import polars as pl
+
+    from tb2csv.runs.hparams_table import Trials
+    from tb2csv.runs.row_selection import RowSelection
+    from tb2csv.selection import Selection
+    from tb2csv.time_series import SeriesStats
+
+    #: Runs, each with its selected series.
+    Chosen = list[tuple[ScannedRun, list[SeriesStats]]]
+
+
+class ScannedLogdir:
+    """The runs of a log directory, and what has been scanned of them."""
+
+    def __init__(self, source: str | os.PathLike[str] | Logdir, *, workers: int | None) -> None:
+        """Read nothing yet; ``refresh`` scans the log directory."""
+        self.runs: dict[str, ScannedRun] = {}
+        self.lock = threading.RLock()
+        self._given = source if isinstance(source, Logdir) else None
+        self._logdir: Logdir | None = None
+        self.path = source.path if isinstance(source, Logdir) else os.fspath(source)
+        self._workers = workers
+
+    @property
+    def logdir(self) -> Logdir:
+        """The log directory as it was found by the last ``refresh``.
+
+        Raises:
+            LogdirError: it has not been read yet.
+        """
+        if self._logdir is None:
+            message = f"{self.path} has not been read yet; call refresh first."
+            raise LogdirError(message)
+        return self._logdir
+
+    @property
+    def report(self) -> Report:
+        """The account of all event files; no value counts as written."""
+        return Report(
+            [run.stats.report() for run in self.runs.values()], list(self._logdir.damage) if self._logdir else []
+        )
+
+    def refresh(self, progress: Callable[[int], None]) -> bool:
+        """Read what was written since the last call, and return whether anything was new.
+
+        Raises:
+            LogdirError: there is nothing to read.
+        """
+        with self.lock:
+            self._logdir, self._given = self._given or discover(self.path), None
+            self.path = self._logdir.path
+            known = self.runs
+            runs = {run.name: known.get(run.name) or ScannedRun(run) for run in self._logdir.runs}
+
+            def read(run: Run, passed: Callable[[int], None]) -> bool:
+                return runs[run.name].refresh(run, passed)
+
+            changes = read_runs(self._logdir, read, workers=self._workers, on_bytes=progress)
+            self.runs = runs
+            self.report.refuse_other_files()
+            return any(changes.results) or known.keys() != runs.keys()
+
+    def choose(self, selection: Selection) -> Chosen:
+        """Return the selected runs that have selected series, with those.
+
+        Raises:
+            LogdirError: no run matches.
+            Tb2csvError: no tag matches; the message has the nearest names.
+        """
+        names = {run.name for run in selection.choose_runs(self.logdir)}
+        everything = [(run, run.stats.series) for name, run in self.runs.items() if name in names]
+        chosen = [
+            (run, [each for each in accounts if selection.includes(each.series.tag, each.series.kind)])
+            for run, accounts in everything
+        ]
+        has_patterns = selection.tags or selection.kinds or selection.exclude_tags
+        if has_patterns and not any(accounts for _, accounts in chosen):
+            selection.raise_no_match(account.series for _, accounts in everything for account in accounts)
+        return [(run, accounts) for run, accounts in chosen if accounts]
+
+    def rows_of(
+        self, run: ScannedRun, accounts: list[SeriesStats], rows: RowSelection | None = None
+    ) -> list[tuple[SeriesStats, pl.DataFrame]]:
+        """Return the rows of some series of a run, one series after the other, each in one part or in several."""
+        with self.lock:
+            return series_frames(run, accounts, rows)
+
+    def trials(self, selection: Selection | None) -> Trials:
+        """Return the trials of the selected runs, with notes on what their table leaves out."""
+        with self.lock:
+            chosen = None if selection is None else {run.name for run in selection.choose_runs(self.logdir)}
+            return scanned_hparams(self.runs, chosen, selection)
+
+    def frames(
+        self,
+        chosen: Chosen,
+        rows: RowSelection | None,
+        *,
+        with_names: bool,
+        read: Read = ScannedRun.decode,
+        kind: str = "",
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the tables of the chosen series, of their main kind or of a ``kind`` beside it.
+
+        ``with_names`` adds the columns run and tag. Values that cannot be decoded are left out.
+        """
+        for run, accounts in chosen:
+            with self.lock:
+                parts = series_frames(run, accounts, rows, read, kind)
+            for _, stretch in itertools.groupby(parts, key=lambda part: tuple(part[1].schema.items())):
+                tables = list(stretch)
+                yield _named(tables) if with_names else _below([frame for _, frame in tables])
+
+
+def _below(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.concat(frames, rechunk=False)
+
+
+def _named(tables: list[tuple[SeriesStats, pl.DataFrame]]) -> pl.DataFrame:
+    """Return the frames one below the other, with ``run`` and ``tag`` before their columns."""
+    import polars as pl
+
+    frame = _below([part for _, part in tables])
+    series = [account.series for account, _ in tables]
+    names = pl.DataFrame({"run": [each.run for each in series], "tag": [each.tag for each in series]})
+    of_row = np.repeat(np.arange(len(tables)), [len(part) for _, part in tables])
+    return names[of_row].hstack(frame) if len(frame) else names.clear().hstack(frame)

@@ -1,0 +1,191 @@
+"""The functions of tb2csv: what they take, what they return, and the errors that they raise."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from event_files import event, simple_value, text, write_run
+
+import tb2csv
+from tb2csv.cli import COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    folder = tmp_path / "logs"
+    write_run(folder / "a", *(event(simple_value("loss", float(step)), step=step) for step in (1, 2, 2)))
+    write_run(folder / "b", *(event(simple_value("loss", 10.0 + step), step=step) for step in (2, 3)))
+    write_run(folder / "c", event(simple_value("acc", 0.5), step=1), event(text("notes", [b"hello"]), step=1))
+    return folder
+
+
+SOURCES: dict[str, Callable[[Path], Any]] = {
+    "text": str,
+    "path": lambda folder: folder,
+    "logdir": tb2csv.discover,
+    "frames": tb2csv.open_logdir,
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_function_takes_a_path_a_logdir_or_frames(source: str, logs: Path, tmp_path: Path) -> None:
+    given = SOURCES[source](logs)
+    assert [(each.run, each.points) for each in tb2csv.ls(given, tag="loss").series] == [("a", 3), ("b", 2)]
+    assert tb2csv.check(given, run="a").values_read == 3
+    assert tb2csv.convert(given, tmp_path / "out", run=["a", "b"], exclude_run="b").values_written == 3
+    assert tb2csv.summary(given, tag="acc").table["last"].to_list() == [0.5]
+    assert tb2csv.reduce(given, tmp_path / "mean", by="*", run="b").values_written == 2
+    assert tb2csv.plot(given, tmp_path / "x.svg", run="a", tag="loss").values == 3
+    assert tb2csv.hparams(given).table.is_empty()
+    assert tb2csv.diagnose(given, tag="loss").findings["run"].to_list() == []
+    with pytest.raises(tb2csv.LogdirError, match="layer errors"):
+        tb2csv.layer_errors(given)
+
+
+def test_home_folders_are_expanded(logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(logs)
+    assert tb2csv.open_logdir("~/logs").runs == ["a", "b", "c"]
+    tb2csv.convert("~/logs", "~/out")
+    assert len(tb2csv.open_tables("~/out")) == 4
+    assert (tmp_path / "out" / "index.csv").exists()
+    assert sorted(os.listdir(logs)) == ["a", "b", "c"]
+
+
+def test_a_string_is_one_pattern() -> None:
+    assert tb2csv.Selection(tags="loss") == tb2csv.Selection(tags=["loss"])
+    assert tb2csv.Selection(tags="loss").includes_tag("loss")
+    assert not tb2csv.Selection(tags="loss").includes_tag("l")
+
+
+def test_arguments_go_with_a_selection_that_leaves_them_open(logs: Path) -> None:
+    chosen = tb2csv.Selection(tags="loss")
+    assert {each.run for each in tb2csv.ls(logs, run="b", selection=chosen).series} == {"b"}
+    with pytest.raises(tb2csv.OptionError):
+        tb2csv.ls(logs, tag="acc", selection=chosen)
+    with pytest.raises(tb2csv.OptionError):
+        tb2csv.ls(logs, kind="scalar")
+
+
+def test_listed_series_are_frozen_and_make_a_frame(logs: Path) -> None:
+    listing = tb2csv.ls(logs)
+    with pytest.raises(FrozenInstanceError):
+        listing.series[0].points = 0  # type: ignore[misc]
+    assert listing.table.select("run", "tag", "kind", "points", "first_step", "last_step").rows() == [
+        ("a", "loss", "scalars", 3, 1, 2),
+        ("b", "loss", "scalars", 2, 2, 3),
+        ("c", "acc", "scalars", 1, 1, 1),
+        ("c", "notes", "text", 1, 1, 1),
+    ]
+    assert tb2csv.open_logdir(logs).series() == listing.series
+
+
+def test_wide_frames_have_runs_side_by_side(logs: Path) -> None:
+    log = tb2csv.open_logdir(logs)
+    expected = {"step": [1, 2, 3], "a": [1.0, 2.0, None], "b": [None, 12.0, 13.0]}
+    assert log.wide(tag="loss").to_dict(as_series=False) == expected
+    assert log["c"].wide().columns == ["step", "c"]
+    assert log.wide(run=["a", "c"]).columns == ["step", "a: loss", "c: acc"]
+    with pytest.raises(tb2csv.Tb2csvError, match="step 2"):
+        log.wide(tag="loss", on_duplicate="error")
+    with pytest.raises(tb2csv.OptionError):
+        log.wide(tag="loss", on_duplicate="mean")
+
+
+def test_wide_frames_keep_the_requested_value_of_a_step(tmp_path: Path) -> None:
+    write_run(tmp_path / "r", *(event(simple_value("x", value), step=7) for value in (1.0, 2.0)))
+    log = tb2csv.open_logdir(tmp_path)
+    assert log.wide()["r"].to_list() == [2.0]
+    assert log.wide(on_duplicate="first")["r"].to_list() == [1.0]
+
+
+def test_a_run_named_like_a_column_is_refused(tmp_path: Path) -> None:
+    write_run(tmp_path / "step", event(simple_value("x", 1.0), step=7))
+    with pytest.raises(tb2csv.Tb2csvError, match="'step'"):
+        tb2csv.open_logdir(tmp_path).wide()
+
+
+def test_a_run_is_a_name_and_not_a_pattern(logs: Path, tmp_path: Path) -> None:
+    log = tb2csv.open_logdir(logs)
+    assert log["a"].scalars("loss")["value"].to_list() == [1.0, 2.0, 2.0]
+    assert log["c"].text().select("tag", "text").rows() == [("notes", "hello")]
+    with pytest.raises(tb2csv.NameNotFoundError) as caught:
+        log["*"]
+    assert isinstance(caught.value, KeyError)
+    assert not str(caught.value).startswith('"')
+
+
+def test_opened_tables_are_a_mapping(logs: Path, tmp_path: Path) -> None:
+    tb2csv.convert(logs, tmp_path / "out")
+    tables = tb2csv.open_tables(tmp_path / "out")
+    assert "a/scalars/loss.csv" in list(tables.keys())
+    assert all(isinstance(table, pl.DataFrame) for table in tables.values())
+    assert tables.get("nothing.csv") is None
+    with pytest.raises(tb2csv.NameNotFoundError):
+        tables["nothing.csv"]
+
+
+def test_a_missing_log_directory_is_a_file_that_is_not_found(tmp_path: Path) -> None:
+    for function in (tb2csv.discover, tb2csv.open_logdir, tb2csv.ls, tb2csv.check, tb2csv.summary):
+        with pytest.raises(FileNotFoundError) as caught:
+            function(tmp_path / "nothing")
+        assert isinstance(caught.value, tb2csv.LogdirError)
+
+
+def test_a_missing_extra_has_the_command_that_installs_it() -> None:
+    error = tb2csv.MissingExtraError("Plotting", "matplotlib", "plot")
+    assert isinstance(error, ImportError)
+    for each in (error, copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert "pip install 'tb2csv[plot]'" in str(each)
+
+
+def test_html_of_hostile_names_is_escaped(tmp_path: Path) -> None:
+    tag = "<script>alert(1)</script>"
+    write_run(tmp_path / "<b>r", event(simple_value(tag, 1.0), step=1), event(simple_value(tag, 1.0), step=1))
+    report = tb2csv.check(tmp_path)
+    report.shared_notes.append(f"a note on {tag}")
+    shown = [tb2csv.open_logdir(tmp_path), tb2csv.ls(tmp_path), tb2csv.summary(tmp_path), report]
+    for each in shown:
+        page = each._repr_html_()  # type: ignore[attr-defined]
+        assert "<script>" not in page
+        assert "<b>r" not in page
+    assert "&lt;script&gt;" in report._repr_html_()
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "state"])
+def test_every_command_has_a_function_of_its_name(command: str) -> None:
+    name = command.replace("-", "_")
+    assert getattr(tb2csv, name).__name__ == name
+
+
+@pytest.mark.parametrize(
+    ("earlier", "name"),
+    [("list_series", "ls"), ("summarize", "summary"), ("reduce_runs", "reduce"), ("read_csv_tables", "open_tables")],
+)
+def test_earlier_names_warn(earlier: str, name: str) -> None:
+    with pytest.warns(DeprecationWarning, match=name):
+        assert getattr(tb2csv, earlier) is getattr(tb2csv, name)
+
+
+def test_dir_and_help_show_public_names_without_frameworks() -> None:
+    code = (
+        "import sys, tb2csv; help(tb2csv);"
+        "print(sorted({'tensorflow', 'keras', 'torch'} & set(sys.modules)), dir(tb2csv))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    shown = done.stdout.splitlines()[-1]
+    assert shown == f"[] {sorted([*tb2csv.__all__, 'model_state'])}"
+    assert "_RENAMED" not in done.stdout
