@@ -565,7 +565,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     ran = run_process("ls", "--debug", tmp_path / "missing")
     assert ran.status == 1
     assert "Traceback" in ran.stderr
-    assert "LogdirError" in ran.stderr
+    assert "LogdirNotFoundError" in ran.stderr
     assert "Traceback" not in run_process("ls", tmp_path / "missing").stderr
 
 
