@@ -441,7 +441,7 @@ def test_the_choices_of_the_command_are_the_registries() -> None:
     ("options", "said"),
     [
         ({"layout": "deep"}, "There is no layout 'deep'; give one of tree, tags, wide, long."),
-        ({"format": "xlsx"}, "There is no format 'xlsx'; give one of csv, csv.gz, "),
+        ({"format": "xlsx"}, "Unknown format 'xlsx'; choose from csv, csv.gz, "),
         ({"header": "mine"}, "There is no header 'mine'; give one of plain, tensorboard."),
         ({"on_duplicate": "mean"}, "a step that a tag has twice 'mean'; give one of last, first, error."),
         ({"time": ("epoch", "local")}, "There is no way 'local' to tell the time; give some of epoch, iso, relative."),

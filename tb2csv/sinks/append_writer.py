@@ -1,7 +1,7 @@
-"""Tables that grow at their end: rows are written to text files as they come.
+"""Append rows to the text files of tables as they come.
 
-One call of polars for each table would cost more than the text itself where tables are small, so small tables of the
-same columns wait for one another, are written in one call, and the text is cut at the line feeds.
+For small tables, a call of polars costs more than the text. So small tables with the same columns are collected and
+written in one call, and the text is split at line feeds.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from tb2csv.sinks.format_protocols import TextFormat
     from tb2csv.sinks.output_folder import OutputFolder
 
-#: From so many rows on a table is written by a call of its own.
+#: A table with at least so many rows is written by a call of its own.
 _LARGE: Final = 4096
 
-#: So many rows of small tables are written at the latest.
+#: The maximum number of collected rows of small tables.
 _WAITING: Final = 1 << 16
 
 
 class TableRows(NamedTuple):
-    """The rows ``start`` to ``stop`` of a frame, which belong to the table at ``path``, relative to the folder."""
+    """The rows ``start`` to ``stop`` of a frame, which belong to the table at ``path`` below the folder."""
 
     path: str
     start: int
@@ -32,9 +32,9 @@ class TableRows(NamedTuple):
 
 
 class AppendWriter:
-    """Writes tables into a folder; rows that come later for the same path are appended.
+    """Writes tables into a folder; later rows for the same path are appended.
 
-    Not all is written before ``flush``. For one thread at a time, but for as many runs as there are.
+    Rows may be kept until ``flush``. One thread at a time may use it, for any number of runs.
     """
 
     def __init__(self, folder: OutputFolder, text: TextFormat) -> None:
@@ -42,13 +42,13 @@ class AppendWriter:
         self._folder = folder
         self._format = text
         self._begun: set[str] = set()
-        #: What waits to be written, all of the same columns.
+        #: Collected rows, all with the same columns.
         self._waiting: list[tuple[pl.DataFrame, list[TableRows]]] = []
         self._waiting_rows = 0
         self._waiting_schema: pl.Schema | None = None
 
     def append(self, frame: pl.DataFrame, tables: list[TableRows]) -> None:
-        """Append rows of a frame to the tables that they belong to; a new table gets its header."""
+        """Append rows of a frame to their tables; a new table gets its header."""
         schema = frame.schema
         is_alike = bool(self._waiting) and self._waiting_schema == schema
         if not is_alike:
@@ -62,7 +62,7 @@ class AppendWriter:
                 self._waiting_rows += len(frame)
                 self._waiting_schema = schema
         if large:
-            self.flush()  # some of it may be of the same tables
+            self.flush()  # it may have rows of the same tables
         for table in large:
             with self._folder.open(table.path, append=True) as file:
                 rows = frame.slice(table.start, table.stop - table.start)
@@ -72,7 +72,7 @@ class AppendWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the collected rows."""
         if not self._waiting:
             return
         import polars as pl

@@ -1,4 +1,4 @@
-"""Arrow files (IPC, also known as Feather version 2), not compressed: they can be mapped into memory as they are."""
+"""Arrow files (IPC, or Feather version 2) without compression, so that they can be memory-mapped."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
 
 
 class ArrowFormat:
-    """Arrow files with the types that every Arrow reader has known for long."""
+    """Arrow files with types that every Arrow reader supports."""
 
     suffix = ".arrow"
 
     def __init__(self) -> None:
-        """Give what a data package says of the files."""
+        """Set the properties for a data package."""
         self.properties: dict[str, Any] = {"format": "arrow", "mediatype": "application/vnd.apache.arrow.file"}
 
     def write(self, table: pl.LazyFrame, path: str) -> None:
         """Write a whole table to a file."""
         import polars as pl
 
-        # Text as LargeUtf8: not every reader knows the view types, which polars writes otherwise.
+        # Text as LargeUtf8: not every reader supports the view types that polars writes by default.
         table.sink_ipc(path, compression="uncompressed", compat_level=pl.CompatLevel.oldest(), maintain_order=True)

@@ -1,9 +1,9 @@
 """CSV: UTF-8, comma, line feed, quotes only where needed, numbers as the shortest text that reads back.
 
-The header is quoted if the table has columns of text: see csv_pieces.py.
+The header is quoted if the table has text columns: see csv_pieces.py.
 
-polars writes the text, and compresses it. A piece that is appended to a compressed file is a gzip member, or a
-Zstandard frame, of its own; readers of both formats read one after the other.
+polars writes and compresses the text. Each part that is appended to a compressed file is a gzip member or a Zstandard
+frame of its own, and readers of both formats read them in turn.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     _Compression = Literal["uncompressed", "gzip", "zstd"]
 
-#: The endings of compressed files, which are also what a data package calls the compression.
+#: The endings of compressed files, which are also the names of the compression in a data package.
 _ENDINGS: Final[dict[_Compression, str]] = {"gzip": "gz", "zstd": "zst"}
 
 
@@ -31,7 +31,7 @@ class CsvFormat:
     """CSV, compressed or not."""
 
     def __init__(self, compression: _Compression = "uncompressed", *, escapes_formulas: bool = False) -> None:
-        """Compress as polars calls it; ``escapes_formulas`` puts an apostrophe before text that a spreadsheet runs."""
+        """Use a compression of polars; ``escapes_formulas`` puts an apostrophe before text that a spreadsheet runs."""
         self._compression = compression
         self.escapes_formulas = escapes_formulas
         ending = _ENDINGS.get(compression)
@@ -44,11 +44,11 @@ class CsvFormat:
         }
 
     def escaping_formulas(self) -> CsvFormat:
-        """Return this format with formulas escaped: see formulas.py."""
+        """Return this format with formulas escaped: see formula_escaping.py."""
         return CsvFormat(self._compression, escapes_formulas=True)
 
     def append(self, frame: pl.DataFrame, file: IO[bytes], *, is_first: bool) -> None:
-        """Write rows to the end of a file, with a header where they are the first."""
+        """Append rows to a file, with a header if they are the first."""
         append_csv(
             escape_formulas(frame) if self.escapes_formulas else frame,
             file,
@@ -59,12 +59,12 @@ class CsvFormat:
         )
 
     def is_cut(self, schema: Mapping[str, pl.DataType]) -> bool:
-        """Say that text is not, which may hold line feeds, nor what is compressed."""
+        """Return whether there is neither text, which may contain line feeds, nor compression."""
         is_plain = self._compression == "uncompressed"
         return is_plain and all(dtype.is_numeric() or dtype.is_temporal() for dtype in schema.values())
 
     def header(self, names: tuple[str, ...]) -> bytes:
-        """Return the line of the columns' names, none of which is of text."""
+        """Return the header line of a table without text columns."""
         return _header(tuple(map(escape_formula, names)) if self.escapes_formulas else names)
 
     def lines(self, frame: pl.DataFrame) -> bytes:

@@ -1,28 +1,28 @@
-"""From run names and tags to file paths that are injective and safe on Linux, macOS and Windows.
+"""Map run names and tags to file paths that are injective and safe on Linux, macOS and Windows.
 
-Names come from whoever wrote the log, so they are never trusted: no path made here is absolute, climbs out of its
-folder, or means something other than a plain file to one of the three systems. Readable letters stay readable.
+Names in a log are not trusted: a path made here is never absolute, never leaves its folder, and is a plain file on all
+three systems. Readable letters stay readable.
 
-A path also means itself to the programs that read tables. DuckDB, ClickHouse and polars take brackets and braces for
-patterns, so they could read another file. DuckDB and ClickHouse take a folder ``step=5`` for a column of a partitioned
-data set, and that column replaces the table's own. Both are escaped: the first everywhere, ``=`` in folders alone.
+Paths are also safe for programs that read tables. DuckDB, ClickHouse and polars read brackets and braces as patterns,
+so they could read another file. DuckDB and ClickHouse read a folder ``step=5`` as a column of a partitioned data set,
+which replaces the table's own column. So brackets and braces are escaped everywhere, and ``=`` in folders.
 
 Why no two names share a path
 -----------------------------
 1. Escapes can be undone. ``%`` is always written ``%25``, so every ``%`` in a segment starts an escape of one UTF-8
    byte in upper-case hex, and undoing the escapes gives back the name, whichever characters were escaped. Hence any
-   rule below may escape one character more. ``%empty`` is no escape (``em`` is not hex): it stands for "" alone.
+   rule below may escape one character more. ``%empty`` is not an escape (``em`` is not hex): it is the empty name.
 2. ``~`` is always written ``%7E``, so a bare one is ours. What follows it is a hash of the *whole* name, and its length
-   says why: 16 digits, a segment was cut; 24, a path was shortened; 12, two names clashed. Names with the same ending
-   therefore have the same hash, which is as good as saying that they are the same name.
-3. A path is its segments joined by ``/``, and no segment holds one: a list of segments is one path and one only.
+   gives the reason: 16 digits, a segment was cut; 24, a path was shortened; 12, two names clashed. Names with the same
+   ending have the same hash, so they are the same name.
+3. A path is its segments joined by ``/``, and segments do not contain one: a list of segments has exactly one path.
 4. No segment ends in a reserved ending, so the endings that tb2csv adds can be taken off again, and what is left is the
    tag's own path: ``x`` + ``.stats`` + ``.csv`` cannot be the tag ``x.stats`` + ``.csv``, which is ``x%2Estats.csv``.
    Folders end in none either, so no folder of a tag is another tag's file, or its folder of stored bytes.
-5. No segment of a run is a reserved folder, so the first one in a path says where the run ends and its tables start.
+5. No segment of a run is a reserved folder, so the first reserved folder in a path ends the run.
 
-Points 4 and 5 hold after case folding as well. Names that differ in nothing but case or Unicode normalisation are
-told apart by ``UniqueNames``, because that takes a look at the neighbours and not at one name alone.
+Points 4 and 5 hold after case folding as well. ``UniqueNames`` separates names that differ only in case or Unicode
+normalisation, because that depends on the other names.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ RESERVED_ENDINGS: Final = (
     *(".tmp", ".lock"),
 )
 
-#: The folders, one per kind of table, that stand in a run's own folder; a segment of a run equals none of them.
+#: The folders of the kinds of tables in a run's folder; a segment of a run equals none of them.
 RESERVED_FOLDERS: Final = frozenset(
     {
         *("scalars", "histograms", "histogram_stats", "tensors", "text", "images", "audio", "hparams"),
@@ -68,14 +68,14 @@ _UNSAFE_CHARACTERS: Final = (
     r"<>:\"/\\|?*"  # refused by Windows
     r"\[\]{}"  # patterns to programs that read tables
     r"\x00-\x1f\x7f-\x9f\u2028\u2029\ufff9-\ufffb"  # controls and separators
-    # Nothing is drawn for these (bidi controls, joiners, variation selectors, fillers, tags), and some file systems
-    # skip them when they compare names.
+    # Invisible characters (bidi controls, joiners, variation selectors, fillers, tags), which some file systems ignore
+    # when they compare names.
     r"\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     r"\u226e\u226f"  # decomposed, as macOS may store them, they start with < and >
     r"\ud800-\udfff"  # unpaired surrogates have no UTF-8
     r"\uf000-\uf0ff"  # private use: network shares put forbidden characters here and may take them back
-    r"\ufdd0-\ufdef"  # code points that are no characters, also the last two of each plane
+    r"\ufdd0-\ufdef"  # noncharacters, also the last two of each plane
     + "".join(rf"\U{plane:04x}fffe-\U{plane:04x}ffff" for plane in range(17))
 )
 _UNSAFE: Final = re.compile(f"[{_UNSAFE_CHARACTERS}]")
@@ -83,26 +83,26 @@ _UNSAFE_IN_FOLDER: Final = re.compile(f"[={_UNSAFE_CHARACTERS}]")
 # Windows strips dots and spaces at the end; at the start a dot hides a file, or makes it ``.`` or ``..``.
 _UNSAFE_AT_EDGES: Final = ". \xa0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 
-# Windows opens the device whatever extension follows, and whatever spaces stand before the extension.
+# Windows opens the device with any extension, and with spaces before the extension.
 _DEVICE: Final = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\xb9\xb2\xb3]) *(?:\.|\Z)", re.IGNORECASE
 )
 
-# Names that no rule can touch, which are nearly all; what this refuses without need only takes the longer way.
+# Names that no rule changes, which are nearly all; other names only take longer.
 _PLAIN: Final = re.compile(r"(?!(?i:aux|com|con|lpt|nul|prn))[0-9A-Za-z_][0-9A-Za-z_+,=()-]{0,199}")
 
-# What a cut may leave of an escaped character: too few escapes for the bytes that its first one announces.
+# A truncated character at the end of a cut: fewer escapes than its first byte requires.
 _BROKEN_ESCAPES: Final = re.compile(r"(?:%[CD].|%E.(?:%..)?|%F.(?:%..){0,2})?(?:%[0-9A-F]?)?\Z")
 
 
 def encode_segment(name: str, *, is_folder: bool = False) -> str:
-    """Return the file or folder name that stands for ``name``: one path segment, safe and never shared.
+    """Return the file or folder name for ``name``: one safe path segment, different for each name.
 
-    The same name always gives the same segment, and different names give different ones. It is never empty, is no
-    more than 200 bytes of UTF-8, starts and ends with neither dot nor space, ends in no reserved ending, and has
+    The same name always gives the same segment, and different names give different ones. It is never empty, has at
+    most 200 bytes of UTF-8, starts and ends with neither dot nor space, ends in no reserved ending, and has
     only characters that every system takes. Any ``str`` will do, also one with unpaired surrogates: nothing is refused.
 
-    With ``is_folder`` it has no ``=`` either: no reader takes the folder of a table for a column.
+    With ``is_folder`` it has no ``=`` either, so that readers do not make a column of the folder.
     """
     if _PLAIN.fullmatch(name) and not (is_folder and "=" in name):
         return name
@@ -129,7 +129,7 @@ def run_path(run: str, *, holds_tables: bool = True) -> str:
     """Return the folder of a run, relative to the output folder: its segments, each encoded.
 
     The root run ``.`` is the empty text, and no other run is. No segment equals one of ``RESERVED_FOLDERS``, whatever
-    its case: the folders of kinds in a run's folder are never taken for runs below it. Nothing is refused.
+    its case, so that the folders of kinds in a run's folder are never runs below it. Nothing is refused.
 
     A folder that ``holds_tables`` has no ``=`` in its path. Others, such as those of event files, keep it.
     """
@@ -143,8 +143,8 @@ def tag_path(tag: str) -> str:
     """Return the path of a tag's table, relative to the folder of its kind and without the extension.
 
     A ``/`` starts a folder, so ``a//b``, ``/a``, ``a/`` and the empty tag have empty segments, which are encoded as any
-    other. The result is never empty, and it may have dots, which are no extension. Nothing is refused. Only the last
-    segment, which names the file, can have a ``=``.
+    other. The result is never empty, and dots in it are not extensions. Nothing is refused. Only the last segment,
+    which names the file, can have a ``=``.
     """
     *folders, name = tag.split("/")
     return _joined([*(encode_segment(folder, is_folder=True) for folder in folders), encode_segment(name)], tag)
@@ -153,14 +153,14 @@ def tag_path(tag: str) -> str:
 class UniqueNames:
     """The paths taken in one output folder, or in one run, as a file system that ignores case would see them.
 
-    Windows and macOS take names for equal that differ in case, macOS also those that differ in Unicode normalisation.
-    Two paths that are equal in this way never both leave here, and the answers are the same on every system. Only whole
-    paths are compared: that the folders ``Loss`` and ``loss`` become one is harmless as long as no file meets another.
+    Windows and macOS ignore case in names, and macOS also Unicode normalisation. Two paths that are equal in this way
+    are never both returned, and the results are the same on every system. Only whole paths are compared: the folders
+    ``Loss`` and ``loss`` may become one, as long as their files differ.
 
-    Which of two clashing names stays as it is depends on the order of the claims. Paths that others have, such as those
-    of the index and of the trials, are claimed before all.
+    The order of the claims decides which of two clashing names is unchanged. The paths of other tables, such as the
+    index and the trials, are claimed first.
 
-    One registry has one owner: it is not safe to share between threads.
+    A registry is not safe to share between threads.
     """
 
     __slots__ = ("_taken",)
@@ -170,7 +170,7 @@ class UniqueNames:
         self._taken: dict[str, tuple[str, str]] = {}
 
     def claim(self, path: str, original: str) -> str:
-        """Return the path for ``original``: ``path``, or where another name holds it, that with ``~`` and a hash.
+        """Return the path for ``original``: ``path``, or ``path`` with ``~`` and a hash if another name has it.
 
         ``original`` is all that the path was made from; in a registry that spans runs, that is the run and the tag.
         The hash goes to the end of the last segment and depends on ``original`` alone. The same claim made again
@@ -180,7 +180,7 @@ class UniqueNames:
         owner, taken = self._taken.setdefault(key, (original, path))
         if owner == original:
             return taken
-        # Another round where even that is taken: two hashes in a row are not what any other name ends in.
+        # If that is taken too, another hash is added: no other name ends in two hashes.
         return self.claim(path + _hash_ending(original, _CLASH_DIGITS), original)
 
 
@@ -190,7 +190,7 @@ def _percent(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """Return what is equal for names that some file system takes for equal.
+    """Return a key that is equal for names that a file system may consider equal.
 
     This is Unicode's canonical caseless match (definition D145). Decomposed first, as folding makes letters of some
     marks and so must meet them in canonical order, and again afterwards, should folding bring in something composed.
@@ -202,7 +202,7 @@ def _folded(text: str) -> str:
 
 def _hash_ending(original: str, digits: int) -> str:
     """Return ``~`` and the first hex digits of the SHA-256 of a name."""
-    import hashlib  # loads OpenSSL, and few logs have a name that needs it
+    import hashlib  # loads OpenSSL, which few logs need
 
     return "~" + hashlib.sha256(original.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
 
@@ -213,7 +213,7 @@ def _size(encoded: str) -> int:
 
 
 def _cut(encoded: str, ending: str) -> str:
-    """Return the segment with the ending, cut before it where both are too long, though never within a character."""
+    """Return the segment with the ending, shortened to fit, but never within a character."""
     room = _MAX_SEGMENT - len(ending)
     if _size(encoded) > room:
         encoded = _BROKEN_ESCAPES.sub("", encoded.encode()[:room].decode(errors="ignore"))
@@ -221,7 +221,7 @@ def _cut(encoded: str, ending: str) -> str:
 
 
 def _joined(segments: list[str], original: str) -> str:
-    """Return the path of encoded segments; where it is too long or too deep, its start, its end and a hash."""
+    """Return the path of encoded segments; if it is too long or too deep, its start, its end and a hash."""
     path = "/".join(segments)
     if len(segments) <= _MAX_DEPTH and _size(path) <= _MAX_PATH:
         return path

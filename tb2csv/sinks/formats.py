@@ -1,7 +1,7 @@
-"""The formats of tables by name, and the choice among them.
+"""The formats of tables by name.
 
-A new format is a module here and a line in FORMATS; from outside, an entry point of the group ``tb2csv.sinks`` that has
-the format's name and gives a TextFormat or a WholeFormat.
+A new format needs a module here and a line in FORMATS. A package outside needs an entry point of the group
+``tb2csv.sinks`` with the format's name that gives a TextFormat or a WholeFormat.
 """
 
 from __future__ import annotations
@@ -29,9 +29,12 @@ FORMATS: Final[dict[str, TextFormat | WholeFormat]] = {
 
 
 def choose_format(name: str, *, escape_formulas: bool = False) -> TextFormat | WholeFormat:
-    """Return the format of that name; raises OptionError where there is none.
+    """Return the format with a name.
 
-    ``escape_formulas`` is for CSV, which spreadsheets open; the other formats say what is text and need no escapes.
+    ``escape_formulas`` is for CSV, which spreadsheets open; the other formats have a text type and need no escapes.
+
+    Raises:
+        OptionError: there is no such format.
     """
     own = FORMATS.get(name)
     if own is not None:
@@ -42,5 +45,5 @@ def choose_format(name: str, *, escape_formulas: bool = False) -> TextFormat | W
     if name in installed:
         loaded: TextFormat | WholeFormat = installed[name].load()
         return loaded
-    message = f"There is no format {name!r}; give one of {', '.join([*FORMATS, *installed])}."
+    message = f"Unknown format {name!r}; choose from {', '.join([*FORMATS, *installed])}."
     raise OptionError(message)

@@ -1,9 +1,8 @@
-"""Text cells that a spreadsheet would take for a formula, and an apostrophe before each of them.
+"""Escape text cells that a spreadsheet would run as formulas, with an apostrophe.
 
-Names and texts of a log come from whoever wrote it; a spreadsheet runs a cell that starts with one of ``= + - @``, a
-tab or a carriage return. The apostrophe makes text of it. Cells that have apostrophes before such a character already
-get one more: so what is escaped is known by its looks, and taking one apostrophe away gives back every cell exactly.
-Numbers are never touched.
+A log may come from a stranger, and a spreadsheet runs a cell that starts with one of ``= + - @``, a tab or a carriage
+return. The apostrophe makes it text. Cells that already have apostrophes before such a character get one more, so that
+removing one apostrophe restores every cell exactly. Numbers are unchanged.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import polars as pl
 
-#: What is escaped, or was: a character that starts a formula, behind any number of apostrophes.
+#: Cells to escape or unescape: any number of apostrophes, and a character that starts a formula.
 _PATTERN: Final = r"^'*[=+\-@\t\r]"
 _STARTS_FORMULA: Final = re.compile(_PATTERN)
 _WAS_ESCAPED: Final = r"^'('*[=+\-@\t\r])"
 
 
 def escape_formula(text: str) -> str:
-    """Return one cell so that no spreadsheet takes it for a formula; most stay as they are."""
+    """Return a cell that a spreadsheet does not run as a formula; most cells are unchanged."""
     return f"'{text}" if _STARTS_FORMULA.match(text) else text
 
 
@@ -31,9 +30,9 @@ def unescape_formula(text: str) -> str:
 
 
 def escape_formulas(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with its columns of text escaped, and the names of its columns, which are the first line.
+    """Return the frame with its text columns and the names of its columns, which are the first line, escaped.
 
-    The frame itself comes back where there is nothing to escape by its types and names.
+    The frame itself is returned if its types and names need no escapes.
     """
     import polars as pl
 
@@ -57,7 +56,7 @@ def unescape_formulas(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _texts(frame: pl.DataFrame) -> dict[str, pl.Expr]:
-    """Return the columns of text by name, each chosen by its number: by its name, ``*`` would be all columns."""
+    """Return the text columns by name, each selected by its number: the name ``*`` would select all columns."""
     import polars as pl
 
     return {name: pl.nth(i) for i, (name, dtype) in enumerate(frame.schema.items()) if dtype == pl.String}

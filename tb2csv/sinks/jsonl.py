@@ -1,9 +1,8 @@
-"""JSON Lines: an object for each row, its members in the order of the columns; strict JSON.
+"""JSON Lines: an object for each row, with members in the order of the columns, in strict JSON.
 
-JSON has no NaN and no infinity: they are the texts ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``, as in the JSON that
-TensorBoard sends. Many readers make text of a column with such a cell, so there is a format with null instead.
-Integers are numbers whatever their size, though many readers keep no more than 53 bits of one.
-A missing cell is null.
+JSON has no NaN or infinity: they are the texts ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``, as in TensorBoard's own
+JSON. Many readers then read the column as text, so there is also a format with null instead. Integers of any size are
+numbers, though many readers keep only 53 bits. A missing cell is null.
 """
 
 from __future__ import annotations
@@ -32,25 +31,25 @@ class JsonLinesFormat:
 
     suffix = ".jsonl"
 
-    #: Whether NaN and infinities are null rather than texts.
+    #: Whether NaN and infinities become null, not texts.
     _odd_numbers_are_null = False
 
     def __init__(self) -> None:
-        """Make the format."""
+        """Set the properties for a data package."""
         self.properties: dict[str, Any] = {"format": "jsonl", "mediatype": "application/jsonl", "encoding": "utf-8"}
 
     def append(self, frame: pl.DataFrame, file: IO[bytes], *, is_first: bool) -> None:
-        """Write rows to the end of a file."""
+        """Append rows to a file."""
         frame.select(_line(tuple(frame.schema.items()), self._odd_numbers_are_null)).write_csv(
             file, include_header=False, quote_style="never"
         )
 
     def is_cut(self, schema: Mapping[str, pl.DataType]) -> bool:
-        """Say that every row is a line, for line feeds in texts are escaped."""
+        """Return True: every row is a line, because line feeds in texts are escaped."""
         return True
 
     def header(self, names: tuple[str, ...]) -> bytes:
-        """Return nothing: each line names its cells."""
+        """Return an empty header: each line has the names of its cells."""
         return b""
 
     def lines(self, frame: pl.DataFrame) -> bytes:
@@ -61,16 +60,16 @@ class JsonLinesFormat:
 
 
 class NullJsonLinesFormat(JsonLinesFormat):
-    """JSON Lines with null for NaN and infinities, which cannot be told from missing cells: so they are counted."""
+    """JSON Lines with null for NaN and infinities, which are counted because null also means a missing cell."""
 
     _odd_numbers_are_null = True
 
     def lost_cells(self, frame: pl.DataFrame) -> npt.NDArray[np.int64]:
-        """Return how many cells of each row are NaN or infinite."""
+        """Return the number of NaN and infinite cells of each row."""
         counts = np.zeros(len(frame), np.int64)
         for column in frame.get_columns():
             if column.dtype.is_float():
-                numbers = column.alias("")  # polars would take a name such as ``^loss$`` for a pattern
+                numbers = column.alias("")  # polars reads a name such as ``^loss$`` as a pattern
                 counts += numbers.is_finite().not_().fill_null(value=False).to_numpy()  # a missing cell stays missing
         return counts
 
@@ -83,7 +82,7 @@ class NullJsonLinesFormat(JsonLinesFormat):
 
 @functools.lru_cache(maxsize=256)
 def _line(columns: tuple[tuple[str, pl.DataType], ...], odd_numbers_are_null: bool) -> pl.Expr:
-    """Return the expression for a row's line, as a column named after nothing in it."""
+    """Return the expression for a row's line, as a column without a name."""
     import polars as pl
 
     parts = []
@@ -96,10 +95,10 @@ def _line(columns: tuple[tuple[str, pl.DataType], ...], odd_numbers_are_null: bo
 
 
 def _cell(number: int, dtype: pl.DataType, odd_numbers_are_null: bool) -> pl.Expr:
-    """Return the expression for the cell of a column, given by its number, as JSON."""
+    """Return the expression for a cell as JSON; the column is given by its number."""
     import polars as pl
 
-    column = pl.nth(number)  # by its name, a column called ``*`` would be all columns
+    column = pl.nth(number)  # the name ``*`` would select all columns
     if dtype == pl.String:  # polars escapes texts in objects only
         return pl.struct(column.alias("")).struct.json_encode().str.strip_prefix('{"":').str.strip_suffix("}")
     if dtype.is_temporal():

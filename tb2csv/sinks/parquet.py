@@ -1,4 +1,4 @@
-"""Parquet, compressed with Zstandard: what polars writes and every data-frame library reads."""
+"""Parquet files, compressed with Zstandard, as polars writes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ParquetFormat:
     suffix = ".parquet"
 
     def __init__(self) -> None:
-        """Give what a data package says of the files."""
+        """Set the properties for a data package."""
         self.properties: dict[str, Any] = {"format": "parquet", "mediatype": "application/vnd.apache.parquet"}
 
     def write(self, table: pl.LazyFrame, path: str) -> None:

@@ -1,7 +1,7 @@
-"""Rows that wait until their tables can be written: for others of the same table, or because a format asks for all.
+"""Hold rows until their tables can be written: until a joined table is complete, or because a format needs all rows.
 
-They wait in memory, and where that is too much, in uncompressed Arrow files in the scratch folder. A table is read back
-a batch at a time, so that memory is bounded whatever the size of a table.
+Rows are held in memory up to a budget, and then in uncompressed Arrow files in the scratch folder. A table is read back
+in batches, so memory does not grow with the table.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from tb2csv.sinks.append_writer import TableRows
     from tb2csv.sinks.output_folder import OutputFolder
 
-#: Bytes of rows that are held in memory.
+#: The maximum number of bytes of rows in memory.
 DEFAULT_BUDGET: Final = 128 << 20
 
-#: Rows of a batch at the most, and their bytes; what was appended at one go is not cut.
+#: The maximum rows of a batch, and their bytes; rows that were appended together are not split.
 _BATCH_ROWS: Final = 1 << 18
 _BATCH_BYTES: Final = 16 << 20
 
-#: Of a stretch of a file, rows are read together with those between them unless they are one of so many.
+#: Rows of a file are read together with the rows between them, unless fewer than one in so many is needed.
 _SPARSE: Final = 8
 
 
@@ -40,13 +40,13 @@ _Item = TypeVar("_Item")
 
 
 class _Stretch(NamedTuple):
-    """The rows ``start`` to ``stop`` of a frame, or where that is None, of a file."""
+    """The rows ``start`` to ``stop`` of a frame, or of a file if the frame is None."""
 
     frame: pl.DataFrame | None
     file: str
     start: int
     stop: int
-    #: In memory, about.
+    #: The approximate size in memory.
     bytes: int
 
     @property
@@ -55,14 +55,14 @@ class _Stretch(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Rows of tables that are read one after the other, and for each row the number of the table that it is from."""
+    """Rows of consecutive tables, and the number of each row's table."""
 
     frame: pl.DataFrame
     table: npt.NDArray[np.int64]
 
 
 class HeldPart(NamedTuple):
-    """Some rows of one table, a batch of them at the most."""
+    """Some rows of one table, at most one batch."""
 
     stretches: list[_Stretch]
 
@@ -72,20 +72,20 @@ class HeldPart(NamedTuple):
 
 
 class RowBuffer:
-    """Rows by the path of the table that they belong to. For several threads, but each table is one thread's."""
+    """Rows by the path of their table. Several threads may use it, but only one for each table."""
 
     def __init__(self, folder: OutputFolder, budget: int = DEFAULT_BUDGET) -> None:
-        """Hold so many bytes in memory, and others in the scratch folder of ``folder``."""
+        """Hold up to ``budget`` bytes in memory, and others in the scratch folder of ``folder``."""
         self._folder = folder
         self._budget = budget
         self._used = 0
-        #: Of each table what is in files comes first.
+        #: The rows of each table, those in files first.
         self._tables: dict[str, list[_Stretch]] = {}
         self._lock = threading.Lock()
         self._files = itertools.count()
 
     def append(self, frame: pl.DataFrame, tables: Iterable[TableRows]) -> None:
-        """Hold rows of a frame for the tables that they belong to, which may be none."""
+        """Hold rows of a frame for their tables, which may be none."""
         size = frame.estimated_size() / max(len(frame), 1)
         with self._lock:
             for path, start, stop in tables:
@@ -96,15 +96,15 @@ class RowBuffer:
                 self._spill()
 
     def release(self, path: str) -> None:
-        """Forget the rows of a table."""
+        """Drop the rows of a table."""
         with self._lock:
             self._used -= sum(stretch.bytes for stretch in self._tables.pop(path, []) if stretch.frame is not None)
 
     def batches(self, paths: Iterable[str]) -> Iterator[Batch]:
-        """Yield the rows of tables of the same columns, one table after the other, each in the order of appending.
+        """Yield the rows of tables with the same columns, table by table, in the order in which they were appended.
 
-        There is one batch at the least, where there is a table. Where batches end depends on the number of rows alone,
-        unless rows are so large that their bytes decide.
+        There is at least one batch if there is a table. The ends of batches depend on the number of rows only, unless
+        rows are so large that their bytes decide.
         """
         with self._lock:
             owned = [(stretch, number) for number, path in enumerate(paths) for stretch in self._tables[path]]
@@ -114,14 +114,14 @@ class RowBuffer:
             yield Batch(_read([stretch for stretch, _ in batch]), owners)
 
     def parts(self, path: str) -> list[HeldPart]:
-        """Return the rows of a table in parts that can be read one by one, more than once."""
+        """Return the rows of a table in parts that can be read one by one and repeatedly."""
         with self._lock:
             stretches = list(self._tables[path])
         return [HeldPart(part) for part in _cut(stretches, lambda stretch: stretch)]
 
     @contextlib.contextmanager
     def staged(self, pieces: Iterable[pl.DataFrame]) -> Iterator[pl.LazyFrame]:
-        """Give a table that comes in pieces as a whole: from memory where it is one piece, else from files."""
+        """Yield a table of several pieces as a whole: from memory if it is one piece, else from files."""
         import polars as pl
 
         pieces = iter(pieces)
@@ -136,7 +136,7 @@ class RowBuffer:
             os.unlink(file)
 
     def _spill(self) -> None:
-        """Move all rows from memory to files: those of the same columns together, and those of a table in a row."""
+        """Move all rows from memory to files, grouped by columns, with the rows of a table together."""
         alike: dict[tuple[tuple[str, pl.DataType], ...], list[tuple[str, _Stretch]]] = {}
         for path, stretches in self._tables.items():
             for stretch in stretches:
@@ -161,7 +161,7 @@ class RowBuffer:
 
 
 def _split(owned: Iterable[tuple[_Stretch, int]]) -> Iterator[tuple[_Stretch, int]]:
-    """Yield the stretches cut where the rows of a batch are full."""
+    """Yield the stretches, split at the ends of batches."""
     room = _BATCH_ROWS
     for whole, number in owned:
         stretch = whole
@@ -175,7 +175,7 @@ def _split(owned: Iterable[tuple[_Stretch, int]]) -> Iterator[tuple[_Stretch, in
 
 
 def _cut(items: Iterable[_Item], stretch_of: Callable[[_Item], _Stretch]) -> Iterator[list[_Item]]:
-    """Yield the items in lists, of as many rows and bytes as a batch may have."""
+    """Yield the items in lists that each fill a batch."""
     batch: list[_Item] = []
     rows = size = 0
     for item in items:
@@ -191,7 +191,7 @@ def _cut(items: Iterable[_Item], stretch_of: Callable[[_Item], _Stretch]) -> Ite
 
 
 def _read(stretches: list[_Stretch]) -> pl.DataFrame:
-    """Return the rows of stretches, one after the other."""
+    """Return the rows of stretches, concatenated."""
     import polars as pl
 
     parts: list[pl.DataFrame] = []
@@ -211,7 +211,7 @@ def _read_file(file: str, stretches: list[_Stretch]) -> Iterator[pl.DataFrame]:
     if sum(each.rows for each in stretches) * _SPARSE > stop - start:
         span = pl.scan_ipc(file, glob=False).slice(start, stop - start).collect()
         parts = [span.slice(each.start - start, each.rows) for each in stretches]
-        yield pl.concat(parts, rechunk=True) if len(parts) > 1 else parts[0]  # and what lies between may go
+        yield pl.concat(parts, rechunk=True) if len(parts) > 1 else parts[0]  # frees the rows between
     else:
         for each in stretches:
             yield pl.scan_ipc(file, glob=False).slice(each.start, each.rows).collect()

@@ -1,4 +1,4 @@
-"""One table in one file, in any format that tables have; the ending of the file's name tells which."""
+"""Write one table to one file, in the format of the file's ending."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def check_table_file(out: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Raise what ``write_table_file`` would: OptionError for an unknown ending, OutputError where none may be put."""
+    """Raise the errors of ``write_table_file`` before the work: OptionError or OutputError."""
     _format_of(out)
     check_place(out, overwrite=overwrite)
 
@@ -28,17 +28,20 @@ def check_table_file(out: str | os.PathLike[str], *, overwrite: bool) -> None:
 def write_table_file(
     out: str | os.PathLike[str], schema: pl.Schema, pieces: Iterator[pl.DataFrame], *, overwrite: bool = False
 ) -> int:
-    """Write pieces of one table to the file ``out``, which appears when it is whole; return how many rows they have.
+    """Write the pieces of one table atomically to the file ``out``, and return the number of rows.
 
-    All pieces have the columns of ``schema``, and no more than one of them is in memory. Raises OptionError where the
-    ending of ``out`` names no format, and OutputError where the file cannot be written.
+    All pieces have the columns of ``schema``; at most one of them is in memory.
+
+    Raises:
+        OptionError: the ending of ``out`` is not that of a format.
+        OutputError: the file cannot be written.
     """
     table_format = _format_of(out)
     rows = 0
 
     def counted() -> Iterator[pl.DataFrame]:
         nonlocal rows
-        yield schema.to_frame()  # a table without rows has a header nevertheless
+        yield schema.to_frame()  # a table without rows also has a header
         for piece in pieces:
             rows += len(piece)
             yield piece
@@ -68,5 +71,5 @@ def _format_of(out: str | os.PathLike[str]) -> TextFormat | WholeFormat:
         if name.endswith(table_format.suffix):
             return table_format
     endings = ", ".join(dict.fromkeys(each.suffix for each in FORMATS.values()))
-    message = f"The ending of {out} tells no format; give one of {endings}."
+    message = f"{out} has an unknown ending; choose from {endings}."
     raise OptionError(message)

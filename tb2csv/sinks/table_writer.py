@@ -1,4 +1,4 @@
-"""Tables in one format, as rows come or whole, whichever the format takes."""
+"""Write tables in one format: row by row or as a whole, depending on the format."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def lost_cells(writers: Iterable[TableWriter]) -> tuple[Mapping[str, int], list[Note]]:
-    """Return how many cells a lossy format wrote as missing ones, by the paths of their tables, and the notes on it."""
+    """Return the number of cells that lossy formats wrote as missing, by the paths of tables, and the notes on them."""
     by_format: dict[LossyFormat, Counter[str]] = {}
     for writer in writers:
         if writer.lossy:
             by_format.setdefault(writer.lossy, Counter()).update(writer.lost_cells)
-    # In the order of the index: that of counting depends on the threads.
+    # In the order of the index; the order of counting depends on the threads.
     ordered = {
         lossy: dict(sorted(lost.items(), key=lambda item: item[0].split("/"))) for lossy, lost in by_format.items()
     }
@@ -38,12 +38,12 @@ def lost_cells(writers: Iterable[TableWriter]) -> tuple[Mapping[str, int], list[
 
 
 class TableWriter:
-    """Writes tables into a folder. For one thread at a time, but for as many runs as there are."""
+    """Writes tables into a folder. One thread at a time may use it, for any number of runs."""
 
     def __init__(self, folder: OutputFolder, table_format: TextFormat | WholeFormat, held: RowBuffer) -> None:
-        """Write below ``folder``; ``held`` takes the rows of tables that can only be written whole."""
+        """Write below ``folder``; ``held`` keeps the rows of tables that are written as a whole."""
         self.format = table_format
-        #: How many cells the format wrote as missing ones although they are not, by the path of the table.
+        #: The number of cells that the format wrote as missing although they have a value, by path of the table.
         self.lost_cells: Counter[str] = Counter()
         self.lossy = table_format if isinstance(table_format, LossyFormat) else None
         self._folder = folder
@@ -51,7 +51,7 @@ class TableWriter:
         self._appending = AppendWriter(folder, table_format) if isinstance(table_format, TextFormat) else None
 
     def append(self, frame: pl.DataFrame, tables: list[TableRows]) -> None:
-        """Append rows of a frame to the tables that they belong to: now, before ``flush``, or before ``finish``."""
+        """Append rows of a frame to their tables: at once, at ``flush``, or at ``finish``."""
         if self._appending:
             if self.lossy:
                 self._count_lost(self.lossy.lost_cells(frame), tables)
@@ -60,13 +60,17 @@ class TableWriter:
             self._held.append(frame, tables)
 
     def finish(self, path: str) -> None:
-        """Write a table for which all rows have been appended, where the format asked to wait for them."""
+        """Write a table whose rows have all been appended, if the format needs all rows."""
         if not self._appending:
             self.write(path, (batch.frame for batch in self._held.batches([path])))
             self._held.release(path)
 
     def write(self, path: str, pieces: Iterable[pl.DataFrame]) -> None:
-        """Write a whole table, which comes in one piece or more; raises OutputError where it cannot be written."""
+        """Write a whole table from its pieces.
+
+        Raises:
+            OutputError: the table cannot be written.
+        """
         if isinstance(self.format, TextFormat):
             for piece in pieces:
                 self.append(piece, [TableRows(path, 0, len(piece))])
@@ -76,12 +80,12 @@ class TableWriter:
         try:
             with self._held.staged(pieces) as table:
                 self.format.write(table, self._folder.location(path))
-        except pl.exceptions.ComputeError as error:  # what polars makes of some of the errors of a disk
+        except pl.exceptions.ComputeError as error:  # polars raises it for some errors of a disk
             message = f"The table {path} could not be written ({error}); nothing was changed."
             raise OutputError(message) from error
 
     def _count_lost(self, lost: npt.NDArray[np.int64], tables: list[TableRows]) -> None:
-        """Add what is lost of each row to the counts of the tables that the rows belong to."""
+        """Add the lost cells of each row to the count of its table."""
         if not lost.any():
             return
         before = np.concatenate(([0], np.cumsum(lost)))
@@ -90,6 +94,6 @@ class TableWriter:
                 self.lost_cells[path] += int(before[stop] - before[start])
 
     def flush(self) -> None:
-        """Write what waits for other tables."""
+        """Write all collected rows."""
         if self._appending:
             self._appending.flush()

@@ -1,7 +1,7 @@
-"""The CSV of TensorBoard's own download of a scalar, byte for byte, for scripts that read it already.
+"""The CSV of TensorBoard's own download of a scalar, byte for byte, for scripts that already read it.
 
-It is what Python's csv module writes of Python's numbers, so that module writes it here: carriage returns before line
-feeds, a float32 with all the digits of a float64, ``nan`` and ``inf``.
+TensorBoard uses Python's csv module, and so does this: carriage returns before line feeds, a float32 with all digits of
+a float64, ``nan`` and ``inf``.
 
 Source: tensorboard/plugins/scalar/scalars_plugin.py.
 """
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class TensorBoardCsvFormat:
-    """Columns of numbers, by whatever names."""
+    """CSV of columns of numbers."""
 
     suffix = ".csv"
 
     def __init__(self) -> None:
-        """Give what a data package says of the files."""
+        """Set the properties for a data package."""
         self.properties: dict[str, Any] = {
             "format": "csv",
             "mediatype": "text/csv",
@@ -33,15 +33,15 @@ class TensorBoardCsvFormat:
         }
 
     def append(self, frame: pl.DataFrame, file: IO[bytes], *, is_first: bool) -> None:
-        """Write rows to the end of a file, with a header where they are the first."""
+        """Append rows to a file, with a header if they are the first."""
         file.write(self.header(tuple(frame.columns)) * is_first + self.lines(frame))
 
     def is_cut(self, schema: Mapping[str, pl.DataType]) -> bool:
-        """Say that every row is a line, for a row is of numbers."""
+        """Return True: every row is a line of numbers."""
         return True
 
     def header(self, names: tuple[str, ...]) -> bytes:
-        """Return the line of the columns' names."""
+        """Return the header line."""
         return _text([names])
 
     def lines(self, frame: pl.DataFrame) -> bytes:
