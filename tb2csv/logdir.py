@@ -1,8 +1,8 @@
-"""Log directories: the runs below a path, the event files of each, and their bytes; local paths and fsspec URLs.
+"""Find the runs and event files below a path or an fsspec URL, and read their bytes.
 
-A run is a folder that holds event files, named by its path below the log directory; the log directory itself is ``.``.
-An event file has ``tfevents`` in its base name, unless it is given itself; ``.profile-empty`` files are the profiler's
-marks and hold nothing.
+A run is a folder with event files, named by its path below the log directory; the log directory itself is ``.``.
+An event file has ``tfevents`` in its base name, unless it is given by name. ``.profile-empty`` files are marks of the
+profiler without data.
 Source: tensorboard/backend/event_processing/io_wrapper.py.
 """
 
@@ -29,25 +29,25 @@ ROOT_RUN: Final = "."
 
 _BEFORE_ESCAPES: Final = re.compile(r"\\+(?=x[89a-f][0-9a-f]|[\udc80-\udcff])")
 
-#: Bytes of a local file to read at a time: few enough to be in the processor's cache when they are scanned.
+#: Bytes of a local file to read at a time, few enough to stay in the processor's cache for the scan.
 _WINDOW: Final = 4 << 20
 
 
 class EventFileSource:
-    """The bytes of one event file, opened; ``size`` is what it had then. Use as a context manager."""
+    """The bytes of one open event file; ``size`` is its size when it was opened. Use as a context manager."""
 
     def __init__(self, path: str, file: Any, size: int, window: int) -> None:
-        """Read from ``file``, which is closed with this object, ``window`` bytes at a time."""
+        """Read from ``file`` ``window`` bytes at a time; the file is closed with this object."""
         self.path = path
         self.size = size
         self.window = window
         self._file = file
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
-        """Fill ``buffer`` from ``offset`` on, and return how many bytes there were; fewer only where the file ends."""
+        """Fill ``buffer`` with the bytes from ``offset`` and return their number; fewer only at the end of the file."""
         self._file.seek(offset)
         filled = 0
-        while filled < len(buffer):  # a raw file may give less than it has, two gigabytes at the most
+        while filled < len(buffer):  # a raw read may return fewer bytes, and at most two gigabytes
             count = self._file.readinto(buffer[filled:])
             if not count:
                 break
@@ -55,7 +55,7 @@ class EventFileSource:
         return filled
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """Return ``length`` bytes from ``offset``, fewer only where the file ends."""
+        """Return ``length`` bytes from ``offset``; fewer only at the end of the file."""
         buffer = bytearray(max(0, min(length, self.size - offset)))
         view = memoryview(buffer)
         return bytes(view[: self.read_into(offset, view)])
@@ -71,29 +71,33 @@ class EventFileSource:
 
 @dataclass(frozen=True, slots=True)
 class EventFile:
-    """An event file that was discovered; ``path`` is relative to the log directory, with ``/``."""
+    """An event file; ``path`` is relative to the log directory, with ``/``."""
 
     path: str
     location: str
     filesystem: Any = None
 
     def open(self) -> EventFileSource:
-        """Open the file; raises OSError."""
+        """Open the file.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
         if self.filesystem is None:
             if os.path.islink(self.location) and not os.path.lexists(os.path.realpath(self.location)):
                 raise OSError(errno.ENOENT, "it is a link to a file that does not exist")
             if not stat.S_ISREG(os.stat(self.location).st_mode):
-                raise OSError(errno.EINVAL, "it is no regular file")
+                raise OSError(errno.EINVAL, "it is not a regular file")
             file = open(self.location, "rb", buffering=0)  # noqa: SIM115 - the source closes it
             return EventFileSource(self.path, file, os.fstat(file.fileno()).st_size, _WINDOW)
         remote = self.filesystem.open(self.location, "rb")
-        if remote.size is None:  # of a web server that tells none
+        if remote.size is None:  # a web server may not send the size
             remote.close()
-            raise OSError(errno.EINVAL, "its size is not known")
-        return EventFileSource(self.path, remote, remote.size, remote.size)  # every request has its price
+            raise OSError(errno.EINVAL, "its size is unknown")
+        return EventFileSource(self.path, remote, remote.size, remote.size)  # one request, because each takes time
 
     def size(self) -> int:
-        """Return how many bytes the file has now; none where that cannot be found out."""
+        """Return the present size of the file in bytes, or 0 if it is unknown."""
         try:
             with self.open() as source:
                 return source.size
@@ -111,26 +115,26 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Logdir:
-    """A log directory: its runs in the order of their names, and the folders that could not be read."""
+    """A log directory: its runs, sorted by name, and the folders that could not be read."""
 
     path: str
     runs: tuple[Run, ...]
     damage: list[Damage] = field(default_factory=list)
 
     def total_bytes(self) -> int:
-        """Return the size of all event files, for a progress bar; what cannot be read counts nothing."""
+        """Return the size of all event files in bytes, for a progress bar; unreadable files count as 0."""
         return sum(file.size() for run in self.runs for file in run.files)
 
 
 class HasLogdir(Protocol):
-    """What knows a log directory: the frames of ``tb2csv.open_logdir``."""
+    """An object with a log directory, such as the frames of ``tb2csv.open_logdir``."""
 
     @property
     def logdir(self) -> Logdir:
         """The log directory as it was found."""
 
 
-#: What public functions take as their log directory.
+#: The argument of public functions for a log directory.
 LogdirSource: TypeAlias = "str | os.PathLike[str] | Logdir | HasLogdir"
 
 
@@ -159,7 +163,7 @@ def discover(path: str | os.PathLike[str]) -> Logdir:
     """
     location = home_expanded(path).removeprefix("file://")
     if not location:
-        message = "The name of the log directory is empty, as of a variable that is not set; give the folder's."
+        message = "The name of the log directory is empty; a variable may be unset."
         raise LogdirError(message)
     damage: list[Damage] = []
     seen = _Seen()
@@ -178,7 +182,7 @@ def discover(path: str | os.PathLike[str]) -> Logdir:
 
 @dataclass(slots=True)
 class _Seen:
-    """What was found that is no event file, for the message where nothing else was."""
+    """Other files that were found, for the message if there are no event files."""
 
     files: int = 0
     example: str = ""
@@ -198,20 +202,19 @@ def _local_files(location: str, seen: _Seen, damage: list[Damage]) -> Iterator[E
         message = f"{location} cannot be read ({error.strerror}); check its permissions."
         raise LogdirError(message) from error
     if exists and not is_folder:
-        yield EventFile(_readable(root.name), location)  # whatever it is called: what it is shows when it is read
+        yield EventFile(_readable(root.name), location)  # by any name; its content decides when it is read
         return
     if not exists:
-        message = f"There is no folder {location}; give the folder that holds the TensorBoard logs."
+        message = f"There is no folder {location}; give the folder with the TensorBoard logs."
         raise LogdirNotFoundError(message)
     yield from _walk(root, seen, damage)
 
 
 def _walk(root: Path, seen: _Seen, damage: list[Damage]) -> Iterator[EventFile]:
-    """Yield the event files below a folder, which may be nested deeper than Python's stack, in no order.
+    """Yield the event files below a folder, in any order; folders may be nested deeper than Python's stack.
 
-    Links are followed, but every folder is entered once: links may lead in circles, and a few that lead to the same
-    places make more paths than can be walked. A folder's own path goes before that of a link to it, so that a run
-    keeps its name beside a link ``latest``.
+    Links are followed, but every folder is entered once, because links may form cycles and a huge number of paths. A
+    folder's own path comes before that of a link to it, so that a run keeps its name beside a link ``latest``.
     """
     entered: set[tuple[int, int]] = set()
     folders = [("", str(root))]
@@ -234,7 +237,7 @@ def _walk(root: Path, seen: _Seen, damage: list[Damage]) -> Iterator[EventFile]:
 
 
 def _entries(folder: str, prefix: str, entered: set[tuple[int, int]], damage: list[Damage]) -> list[os.DirEntry[str]]:
-    """Return what is in a folder; nothing where it was entered before."""
+    """Return the entries of a folder; none if it was entered before."""
     try:
         status = Path(folder).stat()
         identity = (status.st_dev, status.st_ino)
@@ -252,14 +255,14 @@ def _entries(folder: str, prefix: str, entered: set[tuple[int, int]], damage: li
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself
+    except OSError:  # a link to itself
         return False
 
 
 def _readable(path: str) -> str:
-    """Return a path as text that can be stored, with bytes that are no UTF-8 escaped; each path as another text.
+    """Return a path as text that can be stored, with bytes that are not UTF-8 escaped; distinct paths stay distinct.
 
-    Backslashes before such a byte, and before what looks like one escaped, are doubled.
+    Backslashes before such a byte, and before text that looks like an escaped one, are doubled.
     """
     text = _BEFORE_ESCAPES.sub(lambda match: 2 * match.group(), os.fsencode(path).decode("utf-8", "surrogateescape"))
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -270,9 +273,9 @@ def _remote_files(location: str, seen: _Seen) -> Iterator[EventFile]:
 
     try:
         filesystem, root = fsspec.core.url_to_fs(location)
-        filesystem.invalidate_cache()  # of an earlier listing, since when files may have come or grown
+        filesystem.invalidate_cache()  # files may have come or grown since an earlier listing
         found = filesystem.find(root)
-    except Exception as error:  # whatever the library of that store raises, such as for credentials that are missing
+    except Exception as error:  # libraries of stores raise many types, such as for missing credentials
         message = f"{location} cannot be listed: {error}"
         raise LogdirError(message) from error
     for path in found:
@@ -288,6 +291,6 @@ def _nothing_found(location: str, seen: _Seen, damage: list[Damage]) -> str:
     if damage and not seen.files:
         return f"Nothing below {location} can be read ({damage[0].path}: {damage[0].detail}); check its permissions."
     if not seen.files:
-        return f"There are no event files below {location}: it holds no files at all."
+        return f"There are no event files below {location}: it contains no files."
     others = f"{seen.files} other file{'s' * (seen.files > 1)} (such as {seen.example})"
-    return f"There are no event files below {location}, only {others}; TensorBoard's have 'tfevents' in their name."
+    return f"There are no event files below {location}, only {others}; event files have 'tfevents' in their name."

@@ -1,4 +1,4 @@
-"""Floats of 8 bits or fewer, which numpy lacks: each code's value as a float32, which holds them all exactly."""
+"""Floats of 8 bits or fewer, which numpy lacks: the value of each code as a float32, which is exact."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Minifloat(NamedTuple):
-    """How the bits of a float are laid out; ``nans`` and ``infinities`` are codes, the NaN of choice first."""
+    """The bit layout of a float; ``nans`` and ``infinities`` are codes, the preferred NaN first."""
 
     exponent_bits: int
     mantissa_bits: int
@@ -21,7 +21,7 @@ class Minifloat(NamedTuple):
     infinities: tuple[int, ...] = ()
 
 
-#: By the name that TensorFlow, PyTorch and ml_dtypes share. Those with "fn" have no infinity; with "uz", no -0.0.
+#: Layouts by the name in TensorFlow, PyTorch and ml_dtypes. Those with "fn" have no infinity; with "uz", no -0.0.
 SMALL_FLOATS: Final = {
     "float8_e5m2": Minifloat(5, 2, 15, (0x7E, 0x7D, 0x7F, 0xFD, 0xFE, 0xFF), (0x7C, 0xFC)),
     "float8_e4m3fn": Minifloat(4, 3, 7, (0x7F, 0xFF)),
@@ -33,11 +33,11 @@ SMALL_FLOATS: Final = {
 
 @cache
 def values_of_codes(layout: Minifloat) -> npt.NDArray[np.float32]:
-    """Return the values of the codes 0 to 255 of a small float; bits above its sign have no meaning."""
+    """Return the values of the codes 0 to 255 of a small float; bits above its sign are ignored."""
     exponent_bits, mantissa_bits, bias, nans, infinities = layout
     codes = np.arange(256)
     exponent = (codes >> mantissa_bits) & ((1 << exponent_bits) - 1)
-    # Exponent 0 means subnormal: no hidden leading bit, and the scale of exponent 1.
+    # Exponent 0 is subnormal: without a hidden leading bit, and with the scale of exponent 1.
     significand = (codes & ((1 << mantissa_bits) - 1)) + ((exponent > 0) << mantissa_bits)
     magnitudes: npt.NDArray[np.float32] = np.ldexp(
         significand.astype(np.float32), np.maximum(exponent, 1) - bias - mantissa_bits

@@ -1,13 +1,13 @@
 """TensorProto to numpy: every dtype that TensorFlow and PyTorch write, no value changed.
 
-The format is specified by tensorflow/core/framework/tensor.proto and types.proto: a tensor's elements are one run of
-little-endian bytes (``tensor_content``) or the entries of a repeated field (``float_val``, ``int_val``, …). One table
-says for each dtype how its bytes are stored, which fields hold it, and how it becomes something numpy knows. What numpy
-lacks is widened exactly: bfloat16 and the 8- and 4-bit floats to float32, the 4- and 2-bit integers to 8 bits.
+The format is specified by tensorflow/core/framework/tensor.proto and types.proto: a tensor's elements are contiguous
+little-endian bytes (``tensor_content``) or the entries of a repeated field (``float_val``, ``int_val``, …). A table has
+the bytes, the fields, and the conversion to a numpy type for each dtype. Types that numpy lacks are widened exactly:
+bfloat16 and the 8- and 4-bit floats to float32, the 4- and 2-bit integers to 8 bits.
 
-If the shape has room for more elements than the fields hold, TensorFlow's readers (``Tensor::FromProto`` in C++ and
-``tf.make_ndarray``, which agree) repeat the last value, or fill with zeros or empty strings if there is none; so do
-we. If they would drop or change what a writer stored, we do not follow: it is decoded as it was meant, or refused.
+If the shape has more elements than the fields, TensorFlow's readers (``Tensor::FromProto`` in C++ and
+``tf.make_ndarray``, which agree) repeat the last value, or fill with zeros or empty strings if there is none. This
+module does the same. If they would drop or change a stored value, it is decoded as the writer meant it, or refused.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     _Array: TypeAlias = NDArray[Any]
     _Widen: TypeAlias = Callable[[_Array], _Array]
 
-#: The most elements that no stored value is behind: a few bytes must not become a table of gigabytes.
+#: The maximum number of repeated elements, so that a few bytes do not become a table of gigabytes.
 MAX_REPEATED_ELEMENTS: Final = 2**20
-#: So for the bytes of repeated strings, of which each counts as ``_LEAST_STRING`` at least: some become a file each.
+#: The maximum size of repeated strings; each counts as at least ``_LEAST_STRING`` bytes, because it may become a file.
 MAX_REPEATED_BYTES: Final = 2**20
 _LEAST_STRING: Final = 64
 #: TensorFlow's own limits on the number of dimensions and of elements.
@@ -48,7 +48,7 @@ def _native(values: _Array) -> _Array:
 
 def _bool(values: _Array) -> _Array:
     if values.max(initial=0) > 1:
-        message = f"A bool tensor holds the byte {values.max()}, where only 0 and 1 have a meaning."
+        message = f"A bool tensor holds the byte {values.max()}; only 0 and 1 are valid."
         raise DecodeError(message)
     return values.view(np.bool_)
 
@@ -58,28 +58,28 @@ def _bfloat16(values: _Array) -> _Array:
 
 
 def _low_bits(bits: int) -> _Widen:
-    """Return what takes integers from the low bits of their bytes; C++ leaves the high bits 0 even below zero."""
+    """Return a function that reads integers from the low bits of bytes; C++ clears the high bits of negative ones."""
     mask, sign = (1 << bits) - 1, 1 << (bits - 1)
     return lambda values: values & mask if values.dtype.kind == "u" else ((values & mask) ^ sign) - sign
 
 
 def _small_float(layout: Minifloat) -> _Widen:
-    """Return what widens floats of 8 bits or fewer."""
+    """Return a function that widens floats of 8 bits or fewer."""
     return lambda codes: values_of_codes(layout)[codes]
 
 
 def _plain(entries: Sequence[Any], dtype: _Dtype) -> _Array:
-    """Take numbers as they are; of complex ones, the real and the imaginary parts alternate."""
+    """Return numbers unchanged; the real and imaginary parts of complex numbers alternate."""
     element = np.dtype(dtype.stored).newbyteorder("=")
     part = element.type().real.dtype
     if len(entries) * part.itemsize % element.itemsize:
-        message = f"A tensor of {dtype.name} holds {len(entries)} real and imaginary parts, one without its other."
+        message = f"A tensor of {dtype.name} holds {len(entries)} real and imaginary parts, an odd number."
         raise DecodeError(message)
     return dtype.widen(np.fromiter(entries, part, len(entries)).view(element))
 
 
 def _integers(entries: Sequence[Any], dtype: _Dtype) -> _Array:
-    """Narrow integers to the dtype; C++ lets one that does not fit wrap around, which would change it."""
+    """Narrow integers to the dtype; C++ would wrap an integer that does not fit."""
     values = np.fromiter(entries, np.int64, len(entries))
     result = dtype.widen(values.astype(dtype.stored))
     if not np.array_equal(result, values):
@@ -91,8 +91,8 @@ def _integers(entries: Sequence[Any], dtype: _Dtype) -> _Array:
 def _halves(entries: Sequence[Any], dtype: _Dtype) -> _Array:
     """Decode half_val: 16-bit patterns from TensorFlow, but float32 patterns (as signed integers) from PyTorch.
 
-    Of all float16 and bfloat16 values only 0 has a float32 pattern that fits 16 bits, so one entry that does not tells
-    for the whole tensor; if there is none, the entries are 16-bit patterns, or zeros, which are the same in both.
+    Among float16 and bfloat16 values, only 0 has a float32 pattern that fits in 16 bits. So a single larger entry means
+    float32 patterns for the whole tensor; else the entries are 16-bit patterns, or zeros, which are equal in both.
     """
     patterns = np.fromiter(entries, np.int64, len(entries)).astype(np.uint32)
     if patterns.max(initial=0) < 1 << 16:
@@ -106,11 +106,11 @@ def _halves(entries: Sequence[Any], dtype: _Dtype) -> _Array:
 
 @dataclass(frozen=True, slots=True)
 class _Dtype:
-    """How the values of one dtype are stored, and how they become an array that numpy knows."""
+    """The storage of one dtype, and its conversion to a numpy array."""
 
     name: str
     stored: str  # numpy's name for one element of tensor_content
-    fields: tuple[str, ...]  # where writers put values one by one; the first that holds any counts
+    fields: tuple[str, ...]  # fields for single values; the first with any counts
     unpack: Callable[[Sequence[Any], _Dtype], _Array] = _plain  # from the entries of such a field
     widen: _Widen = _native  # from tensor_content
 
@@ -119,7 +119,7 @@ def _float8(name: str) -> _Dtype:
     return _Dtype(name, "u1", ("float8_val",), widen=_small_float(SMALL_FLOATS[name]))
 
 
-# PyTorch puts uint8 in uint32_val, where neither TensorFlow nor TensorBoard looks: they read zeros, or fail.
+# PyTorch stores uint8 in uint32_val, which TensorFlow and TensorBoard do not read: they give zeros, or fail.
 _INTS: Final = ("int_val", "uint32_val")
 # By enum DataType of types.proto.
 _NUMERIC: Final = {
@@ -164,12 +164,12 @@ def _base(dtype: int) -> int:
 
 
 def is_numeric(dtype: int) -> bool:
-    """Return whether the enum number ``dtype`` is of numbers or bools; strings, resources and variants are neither."""
+    """Return whether the enum number ``dtype`` is a type of numbers or bools, not strings, resources or variants."""
     return _base(dtype) in _NUMERIC
 
 
 def is_string(dtype: int) -> bool:
-    """Return whether the enum number ``dtype`` is of strings of bytes."""
+    """Return whether the enum number ``dtype`` is the type of byte strings."""
     return _base(dtype) == _STRING
 
 
@@ -179,29 +179,29 @@ def dtype_name(dtype: int) -> str:
 
 
 def item_size(dtype: int) -> int | None:
-    """Return how many bytes one element takes in ``tensor_content``; ``None`` where the dtype is not numeric."""
+    """Return the size of an element in ``tensor_content`` in bytes; None if the dtype is not numeric."""
     return np.dtype(_NUMERIC[_base(dtype)].stored).itemsize if is_numeric(dtype) else None
 
 
 def decode_content(content: bytes | memoryview, dtype: int) -> _Array:
-    """Decode the bytes of a ``tensor_content``, or of several joined together.
+    """Decode the bytes of one ``tensor_content``, or of several concatenated.
 
     Args:
         content: elements of one dtype, contiguous and little-endian.
         dtype: the enum number of a numeric dtype.
 
     Returns:
-        A 1-D array in native byte order: a read-only view of ``content`` where numpy knows the dtype.
+        A 1-D array in native byte order: a read-only view of ``content`` if numpy has the dtype.
 
     Raises:
-        DecodeError: The dtype is not numeric, or the bytes make no whole number of its elements.
+        DecodeError: The dtype is not numeric, or the size is not a multiple of its elements' size.
     """
     if not is_numeric(dtype):
-        message = f"A tensor of {dtype_name(dtype)} holds no numbers that could be decoded."
+        message = f"A tensor of {dtype_name(dtype)} does not hold numbers."
         raise DecodeError(message)
     known, size = _NUMERIC[_base(dtype)], memoryview(content).nbytes
     if size % np.dtype(known.stored).itemsize:
-        message = f"The {size} bytes of a tensor of {known.name} make no whole number of elements."
+        message = f"The {size} bytes of a tensor of {known.name} are not a whole number of elements."
         raise DecodeError(message)
     return known.widen(np.frombuffer(content, known.stored))
 
@@ -213,54 +213,54 @@ def decode_tensor(proto: bytes) -> _Array:
         proto: the message's bytes.
 
     Returns:
-        An array of the tensor's shape in native byte order, possibly read-only; where one value stands for all
-        elements, a view that repeats it and takes no memory. Strings are an object array of ``bytes``. A tensor of
-        unknown rank, or of several values without a shape field, is the 1-D array of what is there.
+        An array of the tensor's shape in native byte order, possibly read-only. If all elements repeat one value, it
+        is a view without memory of its own. Strings are an object array of ``bytes``. A tensor of unknown rank, or of
+        several values without a shape field, is a 1-D array.
 
     Raises:
-        DecodeError: The bytes are no TensorProto, the dtype is unknown or has no values of its own (resource,
-            variant), the values fit neither dtype nor shape, or few of them stand for too many elements.
+        DecodeError: The bytes are not a TensorProto, the dtype is unknown or has no values (resource, variant), the
+            values do not fit dtype or shape, or too many elements are repeated.
     """
     from google.protobuf.message import DecodeError as ProtobufError
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
     try:
         message = TensorProto.FromString(proto)
-    except (ProtobufError, ValueError) as error:  # ValueError: protobuf in pure Python, on text that is not UTF-8
+    except (ProtobufError, ValueError) as error:  # ValueError: pure-Python protobuf, for text that is not UTF-8
         reason = f"The {len(proto)} bytes of a tensor are not in the format of a TensorProto ({error})."
         raise DecodeError(reason) from error
-    content = message.tensor_content  # counts before the fields, as in TensorFlow
+    content = message.tensor_content  # takes precedence over the fields, as in TensorFlow
     if is_string(message.dtype):
         strings = _split(content, math.prod(_shape(message, 0))) if content else list(message.string_val)
         values = np.empty(len(strings), object)
         values[:] = strings
     else:
-        values = decode_content(content, message.dtype)  # which refuses what is not numeric
+        values = decode_content(content, message.dtype)  # raises DecodeError if not numeric
         if not content:
             known = _NUMERIC[_base(message.dtype)]
             values = known.unpack(next(filter(None, (getattr(message, field) for field in known.fields)), ()), known)
     stray = [field.name for field, _ in message.ListFields() if field.name.endswith("_val")]
     if stray and not values.size:  # TensorFlow would read zeros
-        reason = f"A tensor of {dtype_name(message.dtype)} holds its values in {stray[0]}, where that type has none."
+        reason = f"A tensor of {dtype_name(message.dtype)} holds its values in {stray[0]}, a field of other types."
         raise DecodeError(reason)
     return _in_shape(values, _shape(message, values.size), repeat=not content)
 
 
 def _split(content: bytes, count: int) -> list[bytes]:
-    """Split what C++ makes of strings in ``tensor_content``: the lengths of all as varints, then the bytes of all."""
+    """Split strings in ``tensor_content`` as C++ writes them: all lengths as varints, then all bytes."""
     lengths: list[int] = []
     offset = 0
     while len(lengths) < count and (varint := _VARINT32.match(content, offset)):
         lengths.append(sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(varint[0])))
         offset = varint.end()
     if len(lengths) < count or offset + sum(lengths) != len(content):
-        message = f"The content of a tensor of string ({len(content)} bytes) is no list of {count} strings."
+        message = f"The content of a tensor of string ({len(content)} bytes) is not a list of {count} strings."
         raise DecodeError(message)
     return [content[start:end] for start, end in pairwise(accumulate(lengths, initial=offset))]
 
 
 def _shape(message: TensorProto, found: int) -> tuple[int, ...]:
-    """Return the tensor's shape, or that of the ``found`` values where it has none."""
+    """Return the tensor's shape, or the shape of the ``found`` values if it has none."""
     if message.tensor_shape.unknown_rank or (found > 1 and not message.HasField("tensor_shape")):
         return (found,)
     shape = tuple(dim.size for dim in message.tensor_shape.dim)
@@ -272,9 +272,9 @@ def _shape(message: TensorProto, found: int) -> tuple[int, ...]:
 
 def _in_shape(values: _Array, shape: tuple[int, ...], *, repeat: bool) -> _Array:
     count = math.prod(shape)
-    # One value may stand for any number of elements, even none.
+    # One value may be repeated for any number of elements, even none.
     if values.size > max(count, 1) or (values.size != count and not repeat):
-        message = f"A tensor of shape {shape} holds {values.size} values, where it should hold {count}."
+        message = f"A tensor of shape {shape} holds {values.size} values instead of {count}."
         raise DecodeError(message)
     if values.size < count:
         is_text = values.dtype == object
@@ -282,7 +282,7 @@ def _in_shape(values: _Array, shape: tuple[int, ...], *, repeat: bool) -> _Array
         repeated = count - values.size
         if repeated > MAX_REPEATED_ELEMENTS or repeated * length > MAX_REPEATED_BYTES:
             limit = f"{MAX_REPEATED_BYTES} bytes" if is_text else f"{MAX_REPEATED_ELEMENTS} elements"
-            message = f"A tensor of shape {shape} holds {values.size} values; up to {limit} are filled up."
+            message = f"A tensor of shape {shape} holds {values.size} values; at most {limit} are filled up."
             raise DecodeError(message)
     if not values.size and count:
         values = np.full(1, b"" if values.dtype == object else 0, values.dtype)

@@ -303,20 +303,20 @@ def error_of(path: Path | str) -> str:
 
 def test_a_missing_folder(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
-    assert error_of(missing) == f"There is no folder {missing}; give the folder that holds the TensorBoard logs."
+    assert error_of(missing) == f"There is no folder {missing}; give the folder with the TensorBoard logs."
     touch(tmp_path / "file")
     assert error_of(tmp_path / "file" / "below").startswith("There is no folder ")
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    assert error_of(tmp_path) == f"There are no event files below {tmp_path}: it holds no files at all."
+    assert error_of(tmp_path) == f"There are no event files below {tmp_path}: it contains no files."
 
 
 def test_a_folder_of_other_files(tmp_path: Path) -> None:
     touch(tmp_path / "model.ckpt")
     assert error_of(tmp_path) == (
         f"There are no event files below {tmp_path}, only 1 other file (such as model.ckpt); "
-        "TensorBoard's have 'tfevents' in their name."
+        "event files have 'tfevents' in their name."
     )
     touch(tmp_path / "deep" / "a.txt")
     assert "2 other files (such as deep/a.txt)" in error_of(tmp_path)
@@ -611,4 +611,4 @@ def test_an_error_of_a_store_is_one_of_the_log_directory(monkeypatch: pytest.Mon
 def test_a_file_of_a_store_that_tells_no_size_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Store, "tells_sizes", False)
     (damage,) = tb2csv.check("store://logs").damage
-    assert (damage.kind, damage.detail) == ("unreadable", "the file cannot be read: its size is not known")
+    assert (damage.kind, damage.detail) == ("unreadable", "the file cannot be read: its size is unknown")

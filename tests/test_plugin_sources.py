@@ -132,5 +132,5 @@ def test_messages_name_folders_without_their_paths() -> None:
     with pytest.raises(LogdirError) as error:
         sources.find()
     assert sources.hide_paths(str(error.value)) == (
-        "There is no folder LOGDIR; give the folder that holds the TensorBoard logs."
+        "There is no folder LOGDIR; give the folder with the TensorBoard logs."
     )

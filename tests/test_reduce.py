@@ -237,9 +237,9 @@ def test_what_differs_is_told(tmp_path: Path) -> None:
     write_log(tmp_path / "log", log)
     assert reduce(tmp_path / "log", tmp_path / "out", by="s*").notes == [
         "1 run in no group: 'other'",
-        "group '.': tags that not all of its 2 runs have: 'alone' in 1",
-        "group '.': steps that not all runs with the tag have, see n: 'loss' 1 of 2",
-        "group '.': values that gave way to a later one of the same run and step: 'loss' 1",
+        "group '.': tags that some of its 2 runs lack: 'alone' in 1",
+        "group '.': steps that some runs with the tag lack, see n: 'loss' 1 of 2",
+        "group '.': values that a later one of the same run and step replaced: 'loss' 1",
         "group '.': NaN, which make the statistics of their steps NaN: 'alone' 1",
     ]
     single = reduce(tmp_path / "log", tmp_path / "single", by="*0").notes
@@ -366,7 +366,7 @@ def test_the_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixt
     ran = reduce_here(capsys, tmp_path / "log", tmp_path / "out", "--by", "lr=*/seed_*")
     assert ran.status == 0
     assert ran.stdout == f"6 runs in 2 groups, 2 tables: see {tmp_path / 'out'}/index.csv\n"
-    assert "steps that not all runs with the tag have, see n: 'loss' 2 of 5" in ran.stderr
+    assert "steps that some runs with the tag lack, see n: 'loss' 2 of 5" in ran.stderr
     assert len(parse_rows((tmp_path / "out" / "lr%3D0.1" / "scalars" / "loss.csv").read_text("utf-8"))) == 5
 
 

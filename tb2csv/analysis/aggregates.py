@@ -1,7 +1,7 @@
-"""Scalars of several runs reduced to one row per step: how many, mean, deviation, least, median, greatest.
+"""Reduce scalars of several runs to one row per step: count, mean, deviation, min, median, max.
 
-Within a run the last of a step's values counts. Runs need not have the same tags or steps: ``n`` tells how many have a
-value for the step. Numbers are computed as float64.
+In a run the last value of a step counts. Runs may have different tags and steps: ``n`` is the number of runs with a
+value at the step. Numbers are computed as float64.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
     from tb2csv.time_series import Series, SeriesStats
 
-#: The columns of an aggregate behind its ``step``.
+#: The columns of an aggregate after its ``step``.
 STATISTICS: Final = ("n", "mean", "std", "min", "median", "max")
 
-#: What becomes of NaN: the statistics of their step are NaN, or they are left out and n is less.
+#: The treatment of NaN: the statistics of their step are NaN, or they are left out and n is smaller.
 NAN_POLICIES: Final = ("keep", "omit")
 
 
 @dataclass(frozen=True, slots=True)
 class AggregatedTag:
-    """What the aggregate of one tag was made of."""
+    """The origin of the aggregate of one tag."""
 
     tag: str
-    #: Runs that have the tag.
+    #: The number of runs with the tag.
     runs: int
     steps: int
-    #: The least and the greatest n of a step.
+    #: The minimum and the maximum n of a step.
     least_n: int
     greatest_n: int
-    #: Steps that are not in all of the runs that have the tag.
+    #: The number of steps that some runs with the tag lack.
     partial_steps: int
-    #: Values that gave way to a later one of the same run and step, and NaN among the others.
+    #: The number of values that a later one of the same run and step replaced, and of NaN among the others.
     replaced: int
     nan: int
 
@@ -48,27 +48,27 @@ class Aggregate(NamedTuple):
 
     ``frame`` has the columns ``series, step, wall_time`` and STATISTICS. ``series`` is an index of ``series`` and
     ``tags``. ``wall_time`` is the earliest of the step, in seconds since the epoch. ``std`` is that of a sample, which
-    divides by n - 1; missing where n is 1.
+    divides by n - 1; missing if n is 1.
     """
 
     series: list[Series]
     tags: list[AggregatedTag]
-    #: The type that the values of each series have on disk; float64 where the runs differ.
+    #: The type of each series' values on disk; float64 if the runs differ.
     dtypes: list[pl.DataType]
     frame: pl.DataFrame
 
 
 def check_nan_policy(nan: str) -> None:
-    """Raise OptionError for what is not in NAN_POLICIES."""
+    """Raise OptionError if ``nan`` is not in NAN_POLICIES."""
     if nan not in NAN_POLICIES:
-        message = f"There is no way {nan!r} to treat NaN; give one of {', '.join(NAN_POLICIES)}."
+        message = f"Unknown treatment of NaN {nan!r}; choose from {', '.join(NAN_POLICIES)}."
         raise OptionError(message)
 
 
 def aggregate(runs: Iterable[Iterable[tuple[SeriesStats, pl.DataFrame]]], nan: str = "keep") -> Aggregate | None:
-    """Return the statistics over runs; None where none of them has any values.
+    """Return the statistics over runs, or None if they have no values.
 
-    Of each run come its scalar series with their rows, ``wall_time, step, value``, in one part or several.
+    Each run gives its scalar series with their rows, ``wall_time, step, value``, in one part or in several.
     """
     import polars as pl
 
@@ -128,7 +128,7 @@ def _statistics(values: pl.DataFrame) -> pl.DataFrame:
         "mean": value.mean(),
         "std": value.std(ddof=1),
         "min": value.min(),
-        # polars' own median of -inf and a number is NaN.
+        # polars' median of -inf and a number is NaN.
         "median": (value.quantile(0.5, "lower") + value.quantile(0.5, "higher")) / 2,
         "max": value.max(),
     }
@@ -142,7 +142,7 @@ def _statistics(values: pl.DataFrame) -> pl.DataFrame:
         )
         .sort("series", "step")
     )
-    # polars leaves NaN out of some of these, and takes it for the greatest number in others.
+    # polars leaves NaN out of some of these, and sorts it last in others.
     is_lost = pl.col("has_nan") & (pl.col("n") > 1)
     nan = pl.lit(float("nan"))
     kept = [pl.when(pl.col("has_nan")).then(nan).otherwise(pl.col(name)).alias(name) for name in of_numbers]

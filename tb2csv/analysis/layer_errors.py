@@ -1,8 +1,8 @@
 """The wide table of layer errors: a row for each batch, layer and sample, a column for each unit.
 
 Layer errors are tensors with tags ``layer_errors/<layer>``, as ``tb2csv.recorders`` writes them: [sample, unit], or
-[unit] where they were summed over the batch. A run is read once for the shapes of its tensors, and once more for their
-elements, so many steps at a time as fit in memory.
+[unit] if they were summed over the batch. A run is read once for the shapes of its tensors, and again for their
+elements, as many steps at a time as fit in memory.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ if TYPE_CHECKING:
 
 #: The start of the tags; what follows is the layer.
 LAYER_ERRORS: Final = "layer_errors/"
-#: The scalar that tells the epoch of a batch.
+#: The scalar with the epoch of a batch.
 EPOCH_TAG: Final = "batch/epoch"
 
-#: Cells of the rows that are made at once, where no step alone has more: it keeps memory bounded.
+#: The maximum number of cells in memory, unless a single step has more.
 _CELLS: Final = 1 << 24
 
 
 class _Shape(NamedTuple):
-    """How the errors of one step of one layer lie in the table."""
+    """The shape of the errors of one step of one layer in the table."""
 
-    #: Samples of the batch; None where they are summed up.
+    #: The number of samples of the batch; None if the errors are sums.
     samples: int | None
     units: int
 
     @classmethod
     def of(cls, text: str) -> _Shape:
-        """Return the shape of a tensor whose sizes are given with commas between them."""
+        """Return the shape of a tensor whose sizes are separated by commas."""
         sizes = [int(size) for size in text.split(",") if size]
         if len(sizes) > 1:
             return cls(sizes[0], math.prod(sizes[1:]))
@@ -65,12 +65,12 @@ class _Shape(NamedTuple):
 
 @dataclass(slots=True)
 class _RunErrors:
-    """What one run has: known by the first reading, but for the elements."""
+    """The layer errors of one run without their elements, from the first reading."""
 
     stored: ScannedRun
     min_step: int | None
     max_step: int | None
-    #: Step and rows of each tensor.
+    #: The step and the rows of each tensor.
     steps: list[npt.NDArray[np.int64]] = field(default_factory=list)
     rows: list[npt.NDArray[np.int64]] = field(default_factory=list)
     shapes: set[_Shape] = field(default_factory=set)
@@ -83,7 +83,7 @@ class _RunErrors:
         return self.stored.run.name
 
     def look(self, is_wanted: Callable[[Series], bool]) -> None:
-        """Learn which shapes there are at which steps, and the epochs of the batches."""
+        """Read the shapes of the tensors at each step, and the epochs of the batches."""
 
         def is_looked_at(series: Series) -> bool:
             return is_wanted(series) or _is_epoch(series)
@@ -104,7 +104,7 @@ class _RunErrors:
         self.rows.append(np.array([shapes[text].rows for text in frame["shape"]], np.int64))
 
     def windows(self, width: int) -> Iterator[tuple[int, int]]:
-        """Yield ranges of steps, both ends included, whose rows are together not many more than fit in memory."""
+        """Yield ranges of steps, both ends included, whose rows fit in memory."""
         if not self.steps:
             return
         steps, rows = np.concatenate(self.steps), np.concatenate(self.rows)
@@ -121,16 +121,16 @@ class _RunErrors:
 
 
 class LayerErrorTable:
-    """The table; ``schema`` is known from the start, rows are read when ``pieces`` is asked for them.
+    """The wide table; ``schema`` is available at once, and ``pieces`` reads the rows.
 
-    Columns: ``run`` where several runs have layer errors; ``epoch``, missing where the log does not tell it; ``batch``,
-    which is the step; ``layer``; ``sample``, the number of a row within its batch, where errors have samples, and
-    missing where they are summed over them; ``error_0`` … of as many units as the widest layer has, missing behind a
-    layer's last. Rows are in the order of runs, batches, layers as they appear in the log, and samples.
+    Columns: ``run`` if several runs have layer errors; ``epoch``, missing if the log does not have it; ``batch``, which
+    is the step; ``layer``; ``sample``, the number of a sample in its batch, if errors have samples, and missing if they
+    are sums; ``error_0`` … for each unit of the widest layer, missing after a layer's last unit. Rows are in the order
+    of runs, batches, layers as they appear in the log, and samples.
     """
 
     def __init__(self, runs: Sequence[_RunErrors], is_wanted: Callable[[Series], bool], report: Report) -> None:
-        """Stand for the layer errors of these runs."""
+        """Make the table of the layer errors of these runs."""
         import polars as pl
 
         self.report = report
@@ -161,7 +161,7 @@ class LayerErrorTable:
         for run in self._runs:
             epochs = None
             if run.epochs:
-                # A batch that was recorded twice, after a restart, has the epoch that it had last.
+                # A batch that was recorded again after a restart has its last epoch.
                 epochs = pl.concat(run.epochs, how="vertical_relaxed").unique("step", keep="last", maintain_order=True)
             for first, last in run.windows(self._width):
                 frame = self._rows(run, first, last)
@@ -179,7 +179,9 @@ class LayerErrorTable:
         for item in run.stored.decode(self._is_wanted, RowSelection(first, last)):
             if not isinstance(item, UndecodableValue):
                 found += _tensors(item)
-        found.sort(key=lambda each: (each.step, each.series.id))  # stable: of one step and layer, as in the log
+        found.sort(
+            key=lambda each: (each.step, each.series.id)
+        )  # stable: errors of one step and layer stay in the order of the log
         by_width: dict[tuple[int, str], list[tuple[int, _Tensor]]] = {}
         for order, each in enumerate(found):
             by_width.setdefault((each.shape.units, each.array.dtype.name), []).append((order, each))
@@ -210,14 +212,14 @@ def layer_errors(
         exclude_run: which runs to leave out.
         exclude_tag: which tags to leave out.
         selection: the same as one value, for what these arguments do not give.
-        min_step: the first batch that is asked for.
-        max_step: the last.
+        min_step: the first batch.
+        max_step: the last batch.
         workers: runs to read at once.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
         LogdirError: there is nothing to read, or no layer errors in it.
-        Tb2csvError: nothing of it is asked for, or errors are complex numbers.
+        Tb2csvError: nothing is selected, or errors are complex numbers.
     """
     asked = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
 
@@ -241,7 +243,7 @@ def layer_errors(
         if recorded and not any(asked.includes(each.tag, each.kind) for each in recorded):
             asked.raise_no_match(recorded)
         message = (
-            f"{found.logdir.path} has no layer errors that are asked for: "
+            f"{found.logdir.path} has no selected layer errors: "
             f"they are tensors with tags {LAYER_ERRORS}<layer>; "
             "record them with TrainingRecorder(layer_errors_every=…) or record_layer_errors."
         )
@@ -260,7 +262,7 @@ class _Tensor(NamedTuple):
 
 
 def _fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    """Return the columns of ``schema``, empty where there is none; columns and not expressions, for they are many."""
+    """Return the columns of ``schema``, null if the frame lacks them; as columns, because there are many."""
     import polars as pl
 
     missing = {dtype: pl.Series([None], dtype=dtype).new_from_index(0, len(frame)) for dtype in set(schema.values())}
@@ -278,7 +280,7 @@ def _is_epoch(series: Series) -> bool:
 
 
 def _tensors(rows: Rows) -> Iterator[_Tensor]:
-    """Yield the tensors of rows in the style ``npy``: a row, and a stored file, for each."""
+    """Yield the tensors of rows in the style ``npy``, which have a row and a file each."""
     frame = rows.piece.frame
     steps, shapes = frame["step"].to_list(), frame["shape"].to_list()
     places = np.repeat(np.arange(len(rows.series)), np.diff(rows.bounds)).tolist()
@@ -290,7 +292,7 @@ def _tensors(rows: Rows) -> Iterator[_Tensor]:
 
 
 def _side_by_side(units: int, tensors: list[tuple[int, _Tensor]]) -> pl.DataFrame:
-    """Return the rows of tensors of one width, with their ``order`` among all."""
+    """Return the rows of tensors of one width, with their ``order`` among all rows."""
     import polars as pl
 
     counts = [each.shape.rows for _, each in tensors]

@@ -1,4 +1,4 @@
-"""Runs that belong together, such as seeds, reduced to the tables of one: mean, deviation and so on of every step."""
+"""Reduce groups of runs, such as seeds, to tables of statistics for every step."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _SCALARS: Final = "scalars"
 
 @dataclass(frozen=True, slots=True)
 class ReducedGroup:
-    """Runs that were reduced together, and what became of their tags."""
+    """A group of runs and its tags."""
 
     group: str
     runs: list[str]
@@ -53,18 +53,18 @@ class ReducedGroup:
 
 @dataclass(slots=True)
 class ReductionReport(Report):
-    """The account of a reduction.
+    """The report of a reduction.
 
-    The values of series that were reduced count as written, others as filtered. ``groups`` tells how many of those gave
-    way to a later one of the same step.
+    Values of reduced series count as written, others as filtered. ``groups`` has the number of values that a later one
+    of the same step replaced.
     """
 
     groups: list[ReducedGroup] = field(default_factory=list)
-    #: Runs that the pattern for groups does not match.
+    #: Runs that the pattern does not match.
     unmatched_runs: list[str] = field(default_factory=list)
 
     def to_dict(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
-        """Return the report as plain objects, ready for JSON; notes name options as ``spelling`` does."""
+        """Return the report as plain objects for JSON; ``spelling`` names the options in notes."""
         groups = {"groups": [asdict(group) for group in self.groups], "unmatched_runs": self.unmatched_runs}
         return {**Report.to_dict(self, spelling), **groups}
 
@@ -87,36 +87,36 @@ def reduce(
     workers: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> ReductionReport:
-    """Write the scalars of each group of runs as one, a row for each step, into the folder ``out``.
+    """Write the statistics of each group of runs, with a row for each step, into the folder ``out``.
 
     Tables are at ``<group>/scalars/<tag>``, with the columns ``step, n, mean, std, min, median, max``, sorted by step.
-    Within a run the last of a step's values counts; ``n`` tells how many runs have the step. ``std`` is that of a
-    sample, which divides by n - 1; missing where n is 1.
+    In a run the last value of a step counts; ``n`` is the number of runs with the step. ``std`` is the sample standard
+    deviation, which divides by n - 1; missing if n is 1.
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        out: where the tables go. It appears when it is whole; whatever fails, an earlier one stays as it was.
-        by: which runs belong together: see run_groups.py.
+        out: the output folder, written atomically; if anything fails, an earlier one is unchanged.
+        by: the pattern for groups of runs: see run_groups.py.
         run: which runs: a shell pattern, several of them, or None for all.
         tag: which tags, in the same way.
         exclude_run: which runs to leave out.
         exclude_tag: which tags to leave out.
         selection: the same as one value, for what these arguments do not give.
-        nan: ``keep`` makes all but ``n`` NaN where one of the step's values is; ``omit`` leaves NaN out, so that ``n``
-            is less.
-        format: of the tables, as of ``convert``.
+        nan: ``keep`` makes all statistics except ``n`` NaN if a value of the step is NaN; ``omit`` leaves NaN out, so
+            that ``n`` is smaller.
+        format: the format of the tables, as in ``convert``.
         event_files: write the statistics as event files as well, in the folders ``<group>/<statistic>``.
-        overwrite: replace an ``out`` that holds an earlier conversion or reduction and nothing else.
-        strict: raise DamagedError where any byte of any event file is damaged, and write nothing.
-        workers: how many runs to read at once; as many as there are processors where it is None.
+        overwrite: replace ``out`` if it holds only an earlier conversion or reduction.
+        strict: raise DamagedError if any byte of any event file is damaged, and write nothing.
+        workers: the number of runs to read at once; one per processor by default.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
-        OptionError: an option has no such value.
+        OptionError: an option has another value.
         LogdirError: there is nothing to read, or no run is in a group.
         OutputError: ``out`` cannot be used, or could not be written.
-        DamagedError: as said above.
-        Tb2csvError: no scalar is asked for.
+        DamagedError: bytes are damaged, and ``strict`` is true.
+        Tb2csvError: no scalar is selected.
     """
     groups = RunGroups(by)
     check_nan_policy(nan)
@@ -163,7 +163,7 @@ def reduce(
 
 
 class _Reduction:
-    """The tables of all groups while they are written."""
+    """The tables of all groups during the reduction."""
 
     def __init__(self, folder: OutputFolder, writer: TableWriter, groups: list[str]) -> None:
         self.writer = writer
@@ -198,7 +198,7 @@ class _Reduction:
             self._write_event_files(group, found)
 
     def _write_event_files(self, group: str, found: Aggregate) -> None:
-        """Write an event file for each statistic, each in the folder of a run of its own."""
+        """Write an event file for each statistic, in a run of its own."""
         frame = found.frame.sort("step", "series")
         tags = [series.tag for series in found.series]
         for name in STATISTICS:
@@ -212,7 +212,7 @@ class _Reduction:
 
 
 def _table(rows: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:
-    """Return the table of one tag; what are values of the log have the type that they have there."""
+    """Return the table of one tag; columns with values of the log have the type on disk."""
     import polars as pl
 
     own = pl.UInt8() if dtype == pl.Boolean else dtype
@@ -222,7 +222,7 @@ def _table(rows: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:
 def _report(
     frames: ScannedLogdir, groups: list[ReducedGroup], reduced: list[tuple[ScannedRun, list[SeriesStats]]]
 ) -> ReductionReport:
-    """Return the account of the runs that were read, of which some were reduced."""
+    """Return the report of the runs that were read, of which some were reduced."""
     accounts = {run.run.name: accounts for run, accounts in reduced}
     report = frames.report
     runs = []
@@ -237,7 +237,7 @@ def _report(
 
 
 def _notes(report: ReductionReport, nan: str) -> list[Note]:
-    """Return a sentence for each way in which the runs of a group differ, or could surprise."""
+    """Return notes on differences between the runs of a group."""
     notes: list[Note] = []
     if report.unmatched_runs:
         count = len(report.unmatched_runs)
@@ -248,11 +248,11 @@ def _notes(report: ReductionReport, nan: str) -> list[Note]:
     for group in report.groups:
         count = len(group.runs)
         tags = [f"{each.tag!r} in {each.runs}" for each in group.tags if each.runs < count]
-        causes = {f"tags that not all of its {count} runs have": tags}
-        causes["steps that not all runs with the tag have, see n"] = [
+        causes = {f"tags that some of its {count} runs lack": tags}
+        causes["steps that some runs with the tag lack, see n"] = [
             f"{each.tag!r} {each.partial_steps} of {each.steps}" for each in group.tags if each.partial_steps
         ]
-        causes["values that gave way to a later one of the same run and step"] = [
+        causes["values that a later one of the same run and step replaced"] = [
             f"{each.tag!r} {each.replaced}" for each in group.tags if each.replaced
         ]
         fate = "are left out" if nan == "omit" else "make the statistics of their steps NaN"

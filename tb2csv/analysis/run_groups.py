@@ -1,9 +1,9 @@
-"""Runs that belong together, such as the seeds of one experiment, by a pattern for their names.
+"""Group runs, such as the seeds of one experiment, by a pattern for their names.
 
-A pattern is matched folder by folder from the start of a run's name: ``*``, ``?`` and ``[ab]`` stay within a folder.
-What stands in braces names the group: runs are together where they have the same text there. Where a pattern has no
-braces, all of its folders are in them but the last one that has a wildcard. What a run's name has behind the pattern
-belongs to the group too, so that ``train`` and ``validation`` of a seed are not mixed.
+A pattern is matched folder by folder from the start of a run's name: ``*``, ``?`` and ``[ab]`` do not match ``/``. The
+text in braces is the name of the group. A pattern without braces has them around all of its folders except the last one
+with a wildcard. The rest of a run's name after the pattern is also part of the group's name, so that ``train`` and
+``validation`` of a seed are not mixed.
 
 =====================  ====================  ===============
 pattern                run                   group
@@ -31,22 +31,26 @@ from tb2csv.selection import nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: A set of characters, in which a bracket at the start is one of them; or any one character.
+#: A set of characters, which may start with a bracket, or any single character.
 _SET: Final = r"(?:\][^\]/]*|[^\]/]+)"
 _PART: Final = re.compile(rf"\[(?:!{_SET}|(?!!){_SET})\]|.", re.DOTALL)
-#: What ``fnmatch.translate`` puts around the expression for a set; its end differs between versions of Python.
+#: The text that ``fnmatch.translate`` puts around a set; its end differs between versions of Python.
 _TRANSLATED: Final = re.compile(r"\(\?s:(.*)\)\\[Zz]", re.DOTALL)
 
 
 class RunGroups:
-    """Which runs belong together."""
+    """Groups of runs."""
 
     def __init__(self, pattern: str) -> None:
-        """Take the pattern; raises OptionError where it is empty or its braces are not in pairs."""
+        """Parse the pattern.
+
+        Raises:
+            OptionError: it is empty, or its braces are not in pairs.
+        """
         self.pattern = pattern
         folders = pattern.strip("/")
         if not folders:
-            message = "The pattern for groups of runs is empty; give one that matches whole names, such as 'seed_*'."
+            message = "The pattern for groups of runs is empty; give one such as 'seed_*'."
             raise OptionError(message)
         if not {"{", "}"} & set(_PART.findall(folders)):
             folders = _with_braces(folders)
@@ -57,12 +61,12 @@ class RunGroups:
             if depth not in {0, 1}:
                 break
         if depth:
-            message = f"The braces of {pattern!r} are not in pairs, or one in another; write a brace itself as [{{]."
+            message = f"The braces of {pattern!r} are unpaired or nested; write a literal brace as [{{]."
             raise OptionError(message)
         self._regex = re.compile("".join(map(_regex, parts)) + "(/.*)?", re.DOTALL)
 
     def group_of(self, run: str) -> str | None:
-        """Return the name of the run's group, or None where the run does not match."""
+        """Return the name of the run's group, or None if the run does not match."""
         match = None if run == ROOT_RUN else self._regex.fullmatch(run)
         if match is None:
             return None
@@ -70,9 +74,10 @@ class RunGroups:
         return "/".join([*names, *([below[1:]] if below else [])]) or ROOT_RUN
 
     def sort(self, runs: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
-        """Return the groups by name, each with its runs in their order; and the runs that are in none.
+        """Return the groups by name, each with its runs in order, and the runs without a group.
 
-        Raises LogdirError where no run is in any.
+        Raises:
+            LogdirError: no run has a group.
         """
         names = list(runs)
         groups: dict[str, list[str]] = {}
@@ -85,7 +90,7 @@ class RunGroups:
                 groups.setdefault(group, []).append(run)
         if not groups:
             near = nearest([re.sub(r"[{}]", "", self.pattern)], names)
-            message = f"No run matches {self.pattern!r}, from the start of its name on; the nearest are {near}."
+            message = f"No run matches {self.pattern!r} from the start of its name; the nearest are {near}."
             raise LogdirError(message)
         return dict(sorted(groups.items())), left
 

@@ -1,4 +1,4 @@
-"""Scalars as event files, for TensorBoard to show what was computed from others."""
+"""Write scalars as event files, so that TensorBoard can show statistics."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import IO, TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: What the first event of a file says.
+#: The version in the first event of a file.
 _FILE_VERSION: Final = "brain.Event:2"
 
 
 def event_file_name(wall_time: float) -> str:
-    """Return a file name that TensorBoard knows as an event file's; ``wall_time`` is that of its first event."""
+    """Return a name that TensorBoard recognises as an event file's; ``wall_time`` is that of its first event."""
     return f"events.out.tfevents.{max(0, int(_number(wall_time))):010d}.tb2csv"
 
 
 def write_scalar_events(file: IO[bytes], scalars: Iterable[tuple[str, float, int, float]]) -> None:
     """Write an event for each scalar: its tag, wall time in seconds since the epoch, step, and value.
 
-    They are ``simple_value``, which every version of TensorBoard reads, so that values are rounded to float32.
+    They are written as ``simple_value``, which every version of TensorBoard reads, so values are rounded to float32.
     """
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary

@@ -1,4 +1,4 @@
-"""A row for each time series of a log directory that says how it went, without a table of its values."""
+"""Summarize a log directory: one row of statistics for each series."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 
 
 class Summary(NamedTuple):
-    """What ``summary`` returns.
+    """The result of ``summary``.
 
     ``table`` has the columns ``run, tag, kind, dtype, points, first_step, last_step, first, last, min, min_step, max,
-    max_step, mean, nan_count, inf_count, points_per_second``. Those from ``first`` to ``inf_count`` are of scalars
-    alone. ``points_per_second`` is the number of points after the first, by the seconds from the first to the last;
-    missing where that is no time.
+    max_step, mean, nan_count, inf_count, points_per_second``. Only scalars have those from ``first`` to ``inf_count``.
+    ``points_per_second`` is the number of points after the first, divided by the seconds from the first to the last;
+    missing if that is zero.
 
-    ``first``, ``last``, ``min`` and ``max`` have the type that the values have on disk if all series have the same one;
-    else they are float64, which is exact for all but integers beyond 2**53. NaN are counted, and left out of min, max
-    and mean; infinities are in all of them. Where an extreme is met several times, its step is that of the first.
+    ``first``, ``last``, ``min`` and ``max`` have the type of the values on disk if all series have the same type; else
+    they are float64, which is exact except for integers beyond 2**53. NaN are counted, and left out of min, max and
+    mean; infinities are included. The step of an extreme is that of its first occurrence.
     """
 
     table: pl.DataFrame
-    #: For each row the points of a curve, in the order of the files; none of what is no scalar. Empty if not asked for.
+    #: For each row the points of a curve, in the order of the files; None if it is not a scalar. Empty by default.
     curves: list[npt.NDArray[np.float64]]
     report: Report
 
@@ -112,14 +112,14 @@ def summary(
 
 _NO_CURVE: Final = np.zeros(0)
 
-#: The columns that have an attribute of the same name, of the series or of its stats.
+#: Columns with an attribute of the same name in the series or its statistics.
 _OF_SERIES: Final = ("run", "tag", "kind")
 _OF_STATS: Final = ("points", "first_step", "last_step")
 
 
 @dataclass(slots=True)
 class _RunSummary:
-    """What has been read of one run."""
+    """The statistics of one run so far."""
 
     stats: RunStats
     parts: list[Reduced] = field(default_factory=list)
@@ -142,7 +142,7 @@ class _RunSummary:
 
 
 class _Curve:
-    """Evenly spaced values of a series whose length is not known before: every n-th, with n doubled as needed."""
+    """Evenly spaced values of a series of unknown length: every n-th, with n doubled when needed."""
 
     __slots__ = ("_limit", "_seen", "_stride", "points")
 
@@ -154,7 +154,7 @@ class _Curve:
 
     def add(self, values: npt.NDArray[Any]) -> None:
         first = -self._seen % self._stride
-        # Where far more come than are kept, the stride is widened before they are copied.
+        # If many more values come than are kept, the stride grows before they are copied.
         while (len(self.points) + len(range(first, len(values), self._stride))) > self._limit:
             self.points = self.points[::2]
             self._stride *= 2
@@ -177,7 +177,7 @@ def _table(chosen: list[SeriesStats], parts: list[Reduced]) -> pl.DataFrame:
         }
     )
     scalars, statistics = statistics_frame(parts)
-    # The rows of series without values are missing, which a join to the left makes of a number that is not there.
+    # A left join leaves the rows of series without values empty.
     place = {series: row for row, series in enumerate(scalars)}
     row = pl.Series("row", [place.get(stats.series) for stats in chosen], dtype=pl.UInt32)
     of_series = seen.with_columns(row).join(statistics.with_row_index("row"), "row", "left", maintain_order="left")
@@ -193,7 +193,7 @@ def _table(chosen: list[SeriesStats], parts: list[Reduced]) -> pl.DataFrame:
 
 
 def with_short_numbers(table: pl.DataFrame) -> pl.DataFrame:
-    """Return the table of a Summary for writing: where it is float64 for several types, float32 are not drawn out.
+    """Return the table of a Summary for writing, with the shortest text of a float32 in a float64 column.
 
     0.1 as a float32 is 0.10000000149011612 as a float64. The shortest text that reads back to the float32 is 0.1.
     """

@@ -1,8 +1,8 @@
-"""One small table as text that people paste elsewhere: CSV, JSON, Markdown, LaTeX.
+"""Write a small table as CSV, JSON, Markdown or LaTeX text.
 
-Numbers are the shortest text that reads back to the same number in their column's own type. What is missing is an empty
-cell, and null in JSON, where NaN and the infinities are texts as in JSON Lines. In Markdown and LaTeX, names and cells
-are escaped, so that they are shown as they are.
+Numbers are the shortest text that reads back to the same number in their column's type. A missing cell is empty, and
+null in JSON, in which NaN and infinities are texts as in JSON Lines. In Markdown and LaTeX, names and cells are escaped
+to look the same as in the log.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-#: What Markdown would take for its own. An underscore within a word is none of it.
+#: Markdown's special characters, without an underscore inside a word.
 _MARKDOWN: Final = {
     **{character: f"\\{character}" for character in "\\`*|<&~$"},
     "](": "]\\(",
@@ -41,10 +41,10 @@ _LATEX: Final = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "`": r"\textasciigrave{}",
-    # Behind the end of a row, which is \\, these would be an option of it.
+    # After \\, the end of a row, these would be an option.
     "[": "{[}",
     "*": "{*}",
-    "--": "-{}-{}",  # would be drawn as one
+    "--": "-{}-{}",  # would become a dash
     "\r\n": " ",
     "\n": " ",
     "\r": " ",
@@ -52,25 +52,25 @@ _LATEX: Final = {
 
 
 def csv_text(table: pl.DataFrame, *, has_header: bool = True) -> str:
-    """Return the table as CSV, as it is in a file."""
+    """Return the table as CSV, as in a file."""
     file = io.BytesIO()
     CsvFormat().append(table, file, is_first=has_header)
     return file.getvalue().decode()
 
 
 def json_rows(table: pl.DataFrame) -> list[dict[str, Any]]:
-    """Return an object for each row, ready for strict JSON."""
+    """Return an object for each row, for strict JSON."""
     return [json.loads(line) for line in JsonLinesFormat().lines(table).splitlines()]
 
 
 def json_text(table: pl.DataFrame) -> str:
-    """Return the table as a JSON array of objects, one to a line."""
+    """Return the table as a JSON array with one object per line."""
     lines = JsonLinesFormat().lines(table).decode().removesuffix("\n").replace("\n", ",\n")
     return f"[\n{lines}\n]\n" if lines else "[]\n"
 
 
 def markdown_text(table: pl.DataFrame) -> str:
-    """Return the table as one of GitHub's Markdown, numbers to the right."""
+    """Return the table in GitHub's Markdown, with numbers right-aligned."""
     import polars as pl
 
     def escaped(text: pl.Expr) -> pl.Expr:
@@ -87,7 +87,7 @@ def markdown_text(table: pl.DataFrame) -> str:
 
 
 def latex_text(table: pl.DataFrame) -> str:
-    """Return the table as a LaTeX ``tabular`` that needs no package, numbers to the right."""
+    """Return the table as a LaTeX ``tabular`` that needs no package, with numbers right-aligned."""
     names, rows = _cells(table, lambda text: text.str.replace_many(_LATEX, leftmost=True))
     columns = "".join("r" if dtype.is_numeric() else "l" for dtype in table.dtypes)
     head, *body = (f"{' & '.join(cells)} \\\\\n" for cells in (names, *rows))
@@ -106,7 +106,7 @@ def _cells(table: pl.DataFrame, escaped: Callable[[pl.Expr], pl.Expr]) -> tuple[
     return names["name"].to_list(), cells.with_columns(pl.all().fill_null("")).rows()
 
 
-#: By name, what makes a text of a table.
+#: Functions from a table to text, by format.
 TABLE_TEXTS: Final[dict[str, Callable[[pl.DataFrame], str]]] = {
     "csv": csv_text,
     "json": json_text,
@@ -118,19 +118,20 @@ _BY_SUFFIX: Final = {".csv": "csv", ".json": "json", ".md": "markdown", ".markdo
 
 
 def text_format(name: str | None, out: str | os.PathLike[str] | None) -> str:
-    """Return which of TABLE_TEXTS is asked for: by name, or by the ending of the file ``out``; CSV by neither.
+    """Return the name in TABLE_TEXTS: ``name``, or by the ending of the file ``out``, or CSV without both.
 
-    Raises OptionError where the name, or without one the ending, is not known.
+    Raises:
+        OptionError: the name, or without one the ending, is unknown.
     """
     if name is not None:
         if name in TABLE_TEXTS:
             return name
-        message = f"There is no format {name!r}; give one of {', '.join(TABLE_TEXTS)}."
+        message = f"Unknown format {name!r}; choose from {', '.join(TABLE_TEXTS)}."
         raise OptionError(message)
     if out is None:
         return "csv"
     suffix = PurePath(out).suffix.lower()
     if suffix not in _BY_SUFFIX:
-        message = f"The ending of {out} tells no format; give one of {', '.join(_BY_SUFFIX)}, or the format itself."
+        message = f"{out} has an unknown ending; choose from {', '.join(_BY_SUFFIX)}, or give the format."
         raise OptionError(message)
     return _BY_SUFFIX[suffix]
