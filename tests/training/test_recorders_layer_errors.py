@@ -229,7 +229,11 @@ def test_mse_of_layers(tmp_path: Path) -> None:
         assert float(at(found[f"layer_mse/{name}"], 3)) == pytest.approx(value, rel=1e-6)
 
 
-@pytest.mark.parametrize("kind", [np.asarray, tf.constant, np.ndarray.tolist, keras.Variable], ids=str)
+@pytest.mark.parametrize(
+    "kind",
+    [np.asarray, tf.constant, np.ndarray.tolist, keras.Variable],
+    ids=["array", "tensor", "list", "variable"],
+)
 def test_mse_of_an_output_that_is_there(kind: Any, tmp_path: Path) -> None:
     output, target = RANDOM.normal(size=(10, 3)), RANDOM.normal(size=(10, 3))
     expected = np.mean((output - target) ** 2)
