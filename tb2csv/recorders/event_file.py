@@ -12,13 +12,18 @@ import os
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from google_crc32c import extend as extend_crc32c
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    Bytes = bytes | npt.NDArray[np.uint8]
 
 _HEAD: Final = struct.Struct("<QI")
 _FOOT: Final = struct.Struct("<I")
@@ -50,8 +55,10 @@ class EventFile:
             self.close()
             raise
 
-    def append(self, *parts: bytes) -> None:
+    def append(self, *parts: Bytes) -> None:
         """Write a serialized Event, in one part or several, as one record.
+
+        A part may be an array of bytes, [n] of uint8, which is written without a copy.
 
         Raises OSError, and then nothing of the record is left: the disk is full, or the file was removed.
         """
@@ -88,16 +95,17 @@ def _create(folder: Path) -> tuple[Path, int]:
     raise AssertionError  # counting does not end
 
 
-def _write_all(descriptor: int, pieces: Sequence[bytes], size: int) -> None:
+def _write_all(descriptor: int, pieces: Sequence[Bytes], size: int) -> None:
     """Write all pieces; those of a large tensor are not joined first."""
-    written = os.writev(descriptor, pieces) if hasattr(os, "writev") else 0
+    buffers: Any = pieces  # NumPy's types say only from Python 3.12 on that arrays are buffers
+    written = os.writev(descriptor, buffers) if hasattr(os, "writev") else 0
     if written < size:
-        rest = memoryview(b"".join(pieces))[written:]
+        rest = memoryview(b"".join(buffers))[written:]
         while rest:
             rest = rest[os.write(descriptor, rest) :]
 
 
-def _masked_crc(*parts: bytes) -> int:
+def _masked_crc(*parts: Bytes) -> int:
     crc = 0
     for part in parts:
         crc = extend_crc32c(crc, part)

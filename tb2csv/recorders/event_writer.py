@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from tb2csv.recorders.event_file import Bytes
+
 _LOGGER = logging.getLogger("tb2csv")
 
 _Method = TypeVar("_Method", bound="Callable[..., Any]")
@@ -156,7 +158,7 @@ class EventWriter:
             with contextlib.suppress(OSError):  # it was written, or the recording has stopped
                 file.close()
 
-    def _append(self, step: int, wall_time: float, *summary: bytes, values: int = 1) -> None:
+    def _append(self, step: int, wall_time: float, *summary: Bytes, values: int = 1) -> None:
         """Write a Summary, in one part or several, that holds so many values."""
         if not self._is_stopped:
             size = _varint(sum(map(len, summary)))
@@ -252,31 +254,40 @@ def histogram_buckets(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return np.stack([edges[:-1], edges[1:], counts.astype(np.float64)], axis=1)
 
 
-def _tensor_summary(tag: str, array: npt.NDArray[Any], metadata: bytes) -> tuple[bytes, ...]:
-    """Return a serialized Summary of one tensor in parts, so that the content of a large one is copied once.
+def _tensor_summary(tag: str, array: npt.NDArray[Any], metadata: bytes) -> tuple[Bytes, ...]:
+    """Return a serialized Summary of one tensor in parts; the content shares the memory of the array.
 
     Raises TypeError or ValueError if TensorFlow has no such tensor.
     """
     import tensorflow as tf
-    from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
-    content = b""
+    content: Bytes = b""
     if array.dtype.kind in "OSU":
         tensor: bytes = tf.make_tensor_proto(array).SerializeToString()
     else:
-        proto = TensorProto(dtype=tf.as_dtype(array.dtype).as_datatype_enum)
-        proto.tensor_shape.SetInParent()
-        for size in array.shape:
-            proto.tensor_shape.dim.add(size=size)
-        content = array.tobytes()
-        tensor = proto.SerializeToString()
-        if content:
+        tensor = _dtype_and_shape(array.dtype, array.shape)
+        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        if len(content):
             tensor += _CONTENT_FIELD + _varint(len(content))
     name = tag.encode()
     tensor_head = _TENSOR_FIELD + _varint(len(tensor) + len(content)) + tensor
     head = _TAG_FIELD + _varint(len(name)) + name + tensor_head
     tail = _METADATA_FIELD + _varint(len(metadata)) + metadata
     return _VALUE_FIELD + _varint(len(head) + len(content) + len(tail)) + head, content, tail
+
+
+@functools.lru_cache(maxsize=1024)
+def _dtype_and_shape(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """Return a serialized TensorProto without content. Raises TypeError if TensorFlow has no such dtype."""
+    import tensorflow as tf
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+
+    proto = TensorProto(dtype=tf.as_dtype(dtype).as_datatype_enum)
+    proto.tensor_shape.SetInParent()
+    for size in shape:
+        proto.tensor_shape.dim.add(size=size)
+    serialized: bytes = proto.SerializeToString()
+    return serialized
 
 
 @functools.cache

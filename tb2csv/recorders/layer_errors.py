@@ -14,7 +14,7 @@ from tb2csv.recorders.graph_callbacks import deliver, when_due
 from tb2csv.recorders.layer_calls import LayerCalls, by_sample, every_layer, layers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import keras
     import numpy.typing as npt
@@ -27,6 +27,12 @@ SAMPLES: Final = ("each", "sum")
 
 #: Numbers that are widened at a time, so that they stay in the processor's cache.
 _BLOCK: Final = 1 << 14
+
+#: Squares that are added in float32, before the sums are added in float64.
+_ROW: Final = 64
+
+#: A mean square that is large compared with what float32 may lose of each square, which is 2**-126.
+_SMALL_SQUARE: Final = 2.0**-98
 
 
 def record_layer_errors(
@@ -236,14 +242,27 @@ def write_layer_errors(
 
 
 def _norm(values: npt.NDArray[Any]) -> float:
-    """Return the Euclidean norm, computed in float64.
+    """Return the Euclidean norm; its relative error is less than 2e-6 for float32, and that of float64 for the rest.
 
     numpy.linalg.norm leaves it to BLAS, whose threads wait for work by spinning, on the processors that TensorFlow's
     own threads need.
     """
     flat = values.reshape(-1)
+    if flat.dtype == np.float32:
+        # In any order a sum of 64 squares has 64 roundings of 2**-24; the root halves the error.
+        rows = flat[: flat.size // _ROW * _ROW].reshape(-1, _ROW)
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums = np.einsum("ij,ij->i", rows, rows)
+        total = float(sums.sum(dtype=np.float64)) + _sum_of_squares(flat[rows.size :])
+        # Otherwise float32 cannot hold the squares: they are infinite, or so small that they become zero.
+        if flat.size * _SMALL_SQUARE < total < math.inf:
+            return math.sqrt(total)
+    return math.sqrt(_sum_of_squares(flat))
+
+
+def _sum_of_squares(flat: npt.NDArray[Any]) -> float:
     blocks = (flat[start : start + _BLOCK].astype(np.float64) for start in range(0, flat.size, _BLOCK))
-    return math.sqrt(sum(float(np.einsum("i,i->", block, block)) for block in blocks))
+    return sum(float(np.einsum("i,i->", block, block)) for block in blocks)
 
 
 def check_samples(samples: str) -> None:
@@ -267,6 +286,8 @@ class LayerErrorHooks:
         self._samples = samples
         self._calls = LayerCalls(layers_of(model, layers))
         self._waiting: list[tuple[int, str, npt.NDArray[Any]]] = []
+        # Arrays that were written, by layer. They are filled again, because new memory costs more than the copy.
+        self._spare: dict[str, npt.NDArray[Any]] = {}
 
     def begin_trace(self) -> None:
         """Say that the train step begins, or that it is traced anew."""
@@ -295,7 +316,14 @@ class LayerErrorHooks:
 
         def keep(step: int, error: Any, scale: Any) -> None:
             # A copy, because the array lies in memory that TensorFlow uses again.
-            self._waiting.append((step, name, np.array(error / scale if scale != 1 else error)))
+            kept = self._spare.pop(name, None)
+            if kept is None or (kept.shape, kept.dtype) != (error.shape, error.dtype):
+                kept = np.empty_like(error)
+            if scale == 1:
+                np.copyto(kept, error)
+            else:
+                np.divide(error, scale, out=kept)
+            self._waiting.append((step, name, kept))
 
         wide = error.dtype if error.dtype == tf.float64 else tf.float32
         scale = tf.constant(1.0, wide)
@@ -310,5 +338,19 @@ class LayerErrorHooks:
         waiting, self._waiting = self._waiting, []
         now = time.time()
         # Backward passes come from the end of the model; tables read better from its beginning.
-        for step, name, error in reversed(waiting):
-            write_layer_errors(self._log, step, {name: error}, self._samples, wall_times.get(step, now))
+        for step, errors in _by_pass(reversed(waiting)):
+            write_layer_errors(self._log, step, errors, self._samples, wall_times.get(step, now))
+            self._spare.update(errors)
+
+
+def _by_pass(errors: Iterable[tuple[int, str, npt.NDArray[Any]]]) -> Iterator[tuple[int, dict[str, npt.NDArray[Any]]]]:
+    """Yield the step and the errors of each backward pass, because a train step may make two through one layer."""
+    last: int | None = None
+    found: dict[str, npt.NDArray[Any]] = {}
+    for step, name, error in errors:
+        if last is not None and (step != last or name in found):
+            yield last, found
+            found = {}
+        last, found[name] = step, error
+    if last is not None:
+        yield last, found

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import example, given
+from hypothesis import strategies as st
 from recordings import at, recorded, steps
 
 from tb2csv.errors import RecorderError
@@ -17,7 +22,6 @@ from tb2csv.recorders.layer_errors import write_layer_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 RANDOM = np.random.default_rng(5)
 X = RANDOM.normal(size=(10, 4))
@@ -291,9 +295,100 @@ def test_norms_of_large_errors_are_those_of_numpy(tmp_path: Path) -> None:
     found = recorded(tmp_path)
     np.testing.assert_array_equal(at(found["layer_errors/wide"], 1), error)
     norm = found["layer_errors/wide/norm"]
-    assert at(norm, 1) == np.float32(np.linalg.norm(error.astype(np.float64)))
-    assert at(norm, 2) == np.float32(np.linalg.norm(error.sum(axis=0).astype(np.float64)))
+    assert at(norm, 1) == pytest.approx(np.linalg.norm(error.astype(np.float64)), rel=2e-6)
+    assert at(norm, 2) == pytest.approx(np.linalg.norm(error.sum(axis=0).astype(np.float64)), rel=2e-6)
     assert at(found["layer_errors/empty/norm"], 1) == 0
+
+
+#: Powers of two at which squares in float32 are zero, inexact, ordinary, or infinite.
+EXPONENTS = [-149, -126, -75, -64, -50, -49, 0, 63, 64, 120]
+
+
+@given(
+    dtype=st.sampled_from([np.float32, np.float64]),
+    size=st.sampled_from([1, 63, 64, 65, 1000]),
+    seed=st.integers(0, 2**32 - 1),
+    exponents=st.lists(st.sampled_from(EXPONENTS), min_size=1, max_size=3),
+    special=st.sampled_from([0.0, 0.0, 0.0, np.inf, -np.inf, np.nan]),
+)
+@example(dtype=np.float32, size=1000, seed=0, exponents=[-75], special=0.0)
+@example(dtype=np.float32, size=1000, seed=0, exponents=[64], special=0.0)
+def test_norms_are_those_of_exact_sums(dtype: type, size: int, seed: int, exponents: list[int], special: float) -> None:
+    random = np.random.default_rng(seed)
+    error = random.normal(size=(1, size)) * 2.0 ** random.choice(exponents, size=(1, size))
+    error[0, seed % size] = special
+    error = error.astype(dtype)
+    with tempfile.TemporaryDirectory() as folder:
+        log = EventWriter(folder)
+        write_layer_errors(log, 1, {"any": error}, "each", 0.0)
+        log.close()
+        norm = float(at(recorded(Path(folder))["layer_errors/any/norm"], 1))
+    exact = math.sqrt(math.fsum((error.astype(np.float64) ** 2).ravel()))
+    # A float32 has half a step more, which is a part of the number or of the smallest one.
+    assert norm == pytest.approx(exact, rel=2e-6 + 2**-24, abs=2**-149, nan_ok=True)
+
+
+def test_errors_of_two_backward_passes_in_a_train_step_are_all_recorded(tmp_path: Path) -> None:
+    class Twice(keras.Model):
+        def train_step(self, data: Any) -> Any:
+            x, y = data
+            with tf.GradientTape(persistent=True) as tape:
+                predictions = self(x, training=True)
+                first, second = mse(y, predictions), 3 * mse(y, predictions)
+            for loss in (first, second):
+                tape.gradient(loss, self.trainable_variables)
+            return {"loss": first}
+
+    inputs = keras.Input((4,))
+    model = Twice(inputs, dense(2, "last", None)(dense(3, "first")(inputs)))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    recorder = TrainingRecorder(tmp_path, layer_errors_every=1)
+    model.fit(X, Y, batch_size=5, shuffle=False, verbose=0, callbacks=[recorder])
+    found = recorded(tmp_path)
+    for name in ("first", "last"):
+        for step, rows in enumerate([slice(0, 5), slice(5, 10)], 1):
+            expected = layer_errors(model, X[rows], Y[rows], mse)[name].numpy()
+            passes = [value for number, value in found[f"layer_errors/{name}"] if number == step]
+            passes.sort(key=np.linalg.norm)
+            np.testing.assert_allclose(passes, [expected, 3 * expected], rtol=1e-9)
+            norms = sorted(float(value) for number, value in found[f"layer_errors/{name}/norm"] if number == step)
+            assert norms == pytest.approx([np.linalg.norm(expected), 3 * np.linalg.norm(expected)], rel=1e-6)
+
+
+def test_errors_of_a_scaled_loss_are_those_without_the_scale(tmp_path: Path) -> None:
+    model = sequential()
+    model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.0)), "mse")
+    model.fit(
+        X, Y, batch_size=4, shuffle=False, verbose=0, callbacks=[TrainingRecorder(tmp_path, layer_errors_every=1)]
+    )
+    found = recorded(tmp_path)
+    for step, rows in enumerate([slice(0, 4), slice(4, 8), slice(8, 10)], 1):
+        expected = layer_errors(model, X[rows], Y[rows], mse)
+        for name in MODELS[sequential]:
+            np.testing.assert_allclose(at(found[f"layer_errors/{name}"], step), expected[name].numpy(), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(12.0).reshape(3, 4).T,
+        np.arange(12, dtype=np.int16)[::-3],
+        np.float32(1.5),
+        np.zeros((0, 3), np.float32),
+        np.array([[True], [False]]),
+        np.array([1 + 2j, 3j], np.complex64),
+        tf.constant([1.5, -0.0, np.nan], tf.bfloat16).numpy(),
+        np.broadcast_to(np.uint8(7), (2, 3)),
+    ],
+    ids=["transposed", "strided", "number", "empty", "bool", "complex", "bfloat16", "read-only"],
+)
+def test_tensors_of_any_layout_keep_dtype_shape_and_bytes(value: Any, tmp_path: Path) -> None:
+    log = EventWriter(tmp_path)
+    log.tensor(3, "any", value)
+    log.close()
+    stored = at(recorded(tmp_path)["any"], 3)
+    assert (stored.dtype, stored.shape) == (value.dtype, value.shape)
+    assert stored.tobytes() == value.tobytes()
 
 
 def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
