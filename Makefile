@@ -79,8 +79,9 @@ javascript-tools: ## Install the tools that check JavaScript, or say how.
 	command -v npm >/dev/null && npm ci --cache .venv/npm-cache --no-audit --no-fund --silent || { rm -rf node_modules; \
 	echo 'The JavaScript is not checked, because npm ci failed; if npm is missing: sudo apt-get install npm'; }
 
-docs: .venv/installed-base ## Write docs/cli.md anew.
+docs: .venv/installed-base ## Write docs/cli.md and docs/python.md anew.
 	$(BIN)/python docs/make_cli_reference.py
+	$(BIN)/python docs/make_python_reference.py
 
 bench: .venv/installed-test ## Measure all against its peers; with ARGS, which go to benchmarks/run.py, that alone.
 	$(BIN)/python benchmarks/run.py $(ARGS)

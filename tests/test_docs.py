@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import functools
 import inspect
@@ -33,6 +34,7 @@ CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NUMBERED = re.compile(r"(?<=[a-z])(_?\d+)+$")
 
 cli_reference = runpy.run_path(str(ROOT / "docs" / "make_cli_reference.py"))
+python_reference = runpy.run_path(str(ROOT / "docs" / "make_python_reference.py"))
 
 
 def read(page: str) -> str:
@@ -248,6 +250,37 @@ def test_the_python_of_its_page_runs(checkout: Path) -> None:
     assert len(blocks) > 2
     (checkout / "page.py").write_text("\n".join(blocks), encoding="utf-8")
     assert run("python -W error page.py", checkout) == ""
+
+
+def test_python_reference_is_current() -> None:
+    assert read("docs/python.md") == python_reference["page"](), "run: python docs/make_python_reference.py"
+
+
+@pytest.mark.parametrize("package", [tb2csv, tb2csv.model_state], ids=lambda package: package.__name__)
+def test_python_reference_has_names_and_arguments_of_a_package(package: Any) -> None:
+    """The reference is made from parsed sources; imported objects have the same names, arguments and docstrings."""
+    page = read("docs/python.md")
+    for name in package.__all__:
+        section = page.split(f"\n### {package.__name__}.{name}\n")[1].split("\n#")[0]
+        value = getattr(package, name)
+        if inspect.isfunction(value):
+            (shown,) = ast.parse(section.split("```")[1].removeprefix("text\n").rstrip() + ": ...").body
+            assert isinstance(shown, ast.FunctionDef)
+            arguments = [*shown.args.posonlyargs, *shown.args.args, *shown.args.kwonlyargs]
+            assert [each.arg for each in arguments] == list(inspect.signature(value).parameters)
+        if inspect.isfunction(value) or inspect.isclass(value):
+            first = inspect.cleandoc(value.__doc__ or "").split("\n\n")[0]
+            assert " ".join(first.replace("``", "`").split()) in " ".join(section.split())
+
+
+def test_python_reference_has_the_recorders() -> None:
+    """The names as text, because the package cannot be imported without TensorFlow."""
+    package = read("tb2csv/recorders/__init__.py").split("__all__ = [")[1].split("]")[0]
+    names = re.findall(r'"(\w+)"', package)
+    assert "TrainingRecorder" in names
+    assert re.findall(r"^### tb2csv\.recorders\.(\w+)$", read("docs/python.md"), re.MULTILINE) == sorted(
+        names, key=lambda name: (name[0].isupper(), name.endswith(("Error", "Warning")), name.lower())
+    )
 
 
 def test_make_has_the_targets_that_the_pages_name() -> None:
