@@ -1,0 +1,63 @@
+"""Every block of code on a page is run by a test; the language ``text`` marks a block that nothing runs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections import Counter
+
+import pytest
+from test_docs import PAGES, ROOT
+
+#: The blocks of each page and language: how many there are, and the test that runs them.
+RUN_BY = {
+    ("README.md", "console"): (1, "test_docs.py::test_the_commands_print_what_stands_in"),
+    ("README.md", "py"): (1, "training/test_pages.py::test_line_of_readme_records_training"),
+    ("README.md", "python"): (1, "test_docs.py::test_the_python_example_prints_what_the_readme_says"),
+    ("docs/analysis.md", "console"): (9, "test_docs.py::test_the_commands_print_what_stands_in"),
+    ("docs/analysis.md", "python"): (2, "test_analysis_docs.py::test_the_code_prints_what_stands_below_it"),
+    ("docs/cli.md", "console"): (4, "test_docs.py::test_the_commands_print_what_stands_in"),
+    ("docs/diagnose.md", "console"): (2, "test_docs.py::test_the_commands_print_what_stands_in"),
+    ("docs/diagnose.md", "python"): (1, "test_diagnose.py::test_the_example_of_the_page_runs"),
+    ("docs/model_state.md", "python"): (
+        1,
+        "training/test_pages.py::test_state_goes_to_another_model_as_model_state_page_says",
+    ),
+    ("docs/plugin-api.md", "json"): (1, "test_page_blocks.py::test_json_is_valid"),
+    ("docs/python.md", "python"): (3, "test_docs.py::test_the_python_of_its_page_runs"),
+    ("docs/readers.md", "js"): (2, "test_readers_programs.py::run_javascript"),
+    ("docs/readers.md", "python"): (11, "test_readers.py::test_calls_on_the_page_read_every_cell_back"),
+    ("docs/readers.md", "r"): (2, "test_readers_programs.py::test_r_reads_every_cell_back"),
+    ("docs/readers.md", "sh"): (1, "test_readers_programs.py::read_calc"),
+    ("docs/readers.md", "sql"): (1, "test_readers.py::test_the_query_on_the_page_has_the_run_of_each_row"),
+    ("docs/recorders.md", "python"): (3, "training/test_pages.py::test_every_python_block_has_a_test"),
+    ("docs/recorders.md", "sh"): (
+        1,
+        "training/test_pages.py::test_first_block_of_recorders_page_records_what_its_command_converts",
+    ),
+}
+
+BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+BLOCKS = [
+    (page.relative_to(ROOT).as_posix(), language, text)
+    for page in PAGES
+    for language, text in BLOCK.findall(page.read_text(encoding="utf-8"))
+]
+
+
+def test_every_block_is_run_or_is_text() -> None:
+    found = Counter((page, language) for page, language, _ in BLOCKS if language != "text")
+    assert found == {block: number for block, (number, _) in RUN_BY.items()}
+
+
+@pytest.mark.parametrize("test", sorted({test for _, test in RUN_BY.values()}))
+def test_test_of_a_block_exists(test: str) -> None:
+    path, _, name = test.partition("::")
+    tree = ast.parse((ROOT / "tests" / path).read_text(encoding="utf-8"))
+    assert name in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+@pytest.mark.parametrize("text", [text for _, language, text in BLOCKS if language == "json"])
+def test_json_is_valid(text: str) -> None:
+    assert isinstance(json.loads(text), dict)
