@@ -6,17 +6,20 @@ title, or be missing, in a page. Advice that names only options that a face lack
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option of a function or command, and the value to give it, if one is meant; True is a flag that is set."""
+    """An option of a function or command, and the value to give it, if one is meant; True is a flag that is set.
+
+    A dictionary is one argument in Python, and repeats the option for each of its entries on the command line.
+    """
 
     name: str
-    value: str | bool | None = None
+    value: str | bool | Mapping[str, str] | None = None
 
 
 #: Spell an option; None if the face does not have it.
@@ -90,7 +93,13 @@ def python_spelling(option: Option) -> str:
     return option.name if option.value is None else f"{option.name}={option.value!r}"
 
 
+#: Options whose names differ on the command line, where each stands for one entry.
+_COMMAND_LINE_NAMES: Final = {"renames": "map"}
+
+
 def command_line_spelling(option: Option) -> str:
     """Spell an option as the command line takes it."""
-    name = f"--{option.name.replace('_', '-')}"
+    name = f"--{_COMMAND_LINE_NAMES.get(option.name, option.name).replace('_', '-')}"
+    if isinstance(option.value, Mapping):
+        return " ".join(f"{name} {key}={value}" for key, value in option.value.items())
     return name if option.value is None or option.value is True else f"{name} {option.value}"

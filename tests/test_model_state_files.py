@@ -360,7 +360,7 @@ def test_a_prefix_is_proposed_and_the_proposal_restores_the_state(
     export_state(tmp_path / "a.npz", table)
     refused = run_here(capsys, "state", "restore", table, model, "-o", out)
     assert refused.status == 1
-    assert f"give --map {old}={new}, or renames=" in refused.stderr
+    assert refused.stderr.endswith(f"give --map {old}={new}.\n")
     assert not out.exists()
     assert run_here(capsys, "state", "restore", table, model, "-o", out, "--map", f"{old}={new}").status == 0
     assert {name: values.tolist() for name, values in np.load(out).items()} == {
@@ -374,7 +374,20 @@ def test_no_prefix_is_proposed_for_names_that_have_nothing_in_common(tmp_path: P
     export_state(tmp_path / "a.npz", tmp_path / "s.csv")
     with pytest.raises(StateError) as refused:
         restore_file(tmp_path / "s.csv", tmp_path / "b.npz", tmp_path / "out.npz")
-    assert "--map" not in str(refused.value)
+    assert "give" not in str(refused.value)
+
+
+def test_prefix_change_of_python_error_is_an_argument_that_restores_the_state(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **{"module.x": np.ones(2), "module.y": np.ones(2)})
+    np.savez(tmp_path / "b.npz", x=np.zeros(2), y=np.zeros(2))
+    export_state(tmp_path / "a.npz", tmp_path / "s.csv")
+    with pytest.raises(StateError) as refused:
+        restore_file(tmp_path / "s.csv", tmp_path / "b.npz", tmp_path / "out.npz")
+    (option,) = refused.value.message.advice[0].options
+    assert (option.name, option.value) == ("renames", {"module.": ""})
+    assert "--" not in str(refused.value)
+    restore_file(tmp_path / "s.csv", tmp_path / "b.npz", tmp_path / "out.npz", renames=option.value)
+    assert np.load(tmp_path / "out.npz")["x"].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tb2csv.errors import StateError
+from tb2csv.messages import Advice, Option
 from tb2csv.model_state.element_rows import element_identity
 from tb2csv.model_state.structural_names import PATH_STRUCTURE, ROOTED_STRUCTURE, STRUCTURE
 from tb2csv.model_state.tensor_rows import problem_list
@@ -64,20 +65,34 @@ _NAMELESS: Final[tuple[tuple[_Identity, _Identity], ...]] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class PrefixChange:
+    """A prefix of names in the state that becomes another one, and how many names then fit."""
+
+    old: str
+    new: str
+    fitting: int
+
+    def error(self, message: str) -> StateError:
+        """Return the error that has this change as its advice."""
+        fact = f"{self.fitting:,} of these names fit if the prefix {self.old!r} of the state becomes {self.new!r}"
+        return StateError(f"{message}\n{fact}", Advice("give {}", (Option("renames", {self.old: self.new}),)))
+
+
 @dataclass(slots=True)
 class Fit:
     """Which tensor of the state goes to which of the model's, by the latter's name; and what fits nowhere."""
 
     assigned: dict[str, StateTensor]
     problems: list[str] = field(default_factory=list)
-    #: A sentence that proposes a change of prefix that would match more names; empty if there is none.
-    proposal: str = ""
+    #: A change of prefix that would match more names; None if there is none.
+    proposal: PrefixChange | None = None
 
     def raise_no_match(self, state: str, model: str) -> None:
         """Raise StateError if no tensor of the state fits the model."""
         if not self.assigned:
             what = f"No tensor of {state} fits {model}, so nothing was changed"
-            raise StateError(_with_proposal(problem_list(what, self.problems), self.proposal))
+            raise _error(problem_list(what, self.problems), self.proposal)
 
 
 def fit(state: ModelState, slots: Sequence[StateTensor], renames: Mapping[str, str]) -> Fit:
@@ -208,8 +223,8 @@ def _nearest(name: str, names: Sequence[str]) -> str:
     return f"; is it {near[0]!r}?" if near else ""
 
 
-def _proposal(tensors: Sequence[str], slots: Sequence[str]) -> str:
-    """Return a sentence about the change of prefix that gives most of the tensors a slot; empty if none does so."""
+def _proposal(tensors: Sequence[str], slots: Sequence[str]) -> PrefixChange | None:
+    """Return the change of prefix that gives most of the tensors a slot; None if no change does so."""
     free = set(slots)
     tried: dict[tuple[str, str], int] = {}
     for slot in slots[:_MAX_PROPOSALS]:
@@ -220,11 +235,8 @@ def _proposal(tensors: Sequence[str], slots: Sequence[str]) -> str:
                 tried[pair] = sum(name.startswith(old) and new + name[len(old) :] in free for name in tensors)
     old, new = max(tried, key=lambda pair: tried[pair], default=("", ""))
     if not tried or tried[old, new] < min(2, len(tensors)):
-        return ""
-    return (
-        f"{tried[old, new]:,} of these names fit if the prefix {old!r} of the state becomes {new!r}: "
-        f"give --map {old}={new}, or renames={{{old!r}: {new!r}}}."
-    )
+        return None
+    return PrefixChange(old, new, tried[old, new])
 
 
 def _heads(first: str, second: str) -> tuple[str, str] | None:
@@ -234,8 +246,8 @@ def _heads(first: str, second: str) -> tuple[str, str] | None:
     return (first.removesuffix(shared), second.removesuffix(shared)) if shared else None
 
 
-def _with_proposal(message: str, proposal: str) -> str:
-    return f"{message}\n{proposal}" if proposal else message
+def _error(message: str, proposal: PrefixChange | None) -> StateError:
+    return proposal.error(message) if proposal else StateError(message)
 
 
 class Restoration:
@@ -244,7 +256,7 @@ class Restoration:
     def __init__(self, found: Fit, *, allow_partial: bool = False) -> None:
         """Hold what is assigned; nothing is read yet. What does not fit is a problem unless ``allow_partial``."""
         self._assigned = found.assigned
-        self._proposal = "" if allow_partial else found.proposal
+        self._proposal = None if allow_partial else found.proposal
         self.problems = [] if allow_partial else list(found.problems)
 
     def __contains__(self, name: str) -> bool:
@@ -276,4 +288,4 @@ class Restoration:
         """Raise StateError with all problems, if there are any."""
         if self.problems:
             message = problem_list(f"Nothing was changed, as {state} does not fit {model}", self.problems)
-            raise StateError(_with_proposal(message, self._proposal))
+            raise _error(message, self._proposal)
