@@ -32,7 +32,7 @@ def browser() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if path is None:
         pytest.skip("There is no Chromium here; on Debian, install it with: apt-get install chromium.")
-    # Chromium's sandbox does not work for root, as whom containers run.
+    # Chromium's sandbox does not work for root, the user of most containers.
     arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
@@ -54,7 +54,7 @@ def double(sample_shelf: LogdirShelf) -> Iterator[ExportDouble]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[ExportPage]:
-    """Give a page that must not make the browser complain of anything."""
+    """Yield a page on which the browser must not report errors."""
     with page_in(browser, viewport={"width": 1400, "height": 1500}) as page:
         yield page
         assert page.errors == []

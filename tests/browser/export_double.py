@@ -1,4 +1,4 @@
-"""A double of the Export tab's server, in a frame like TensorBoard's: it answers as docs/plugin-api.md says.
+"""A double of the Export tab's server, in a frame like TensorBoard's: it answers as docs/plugin-api.md describes.
 
 It stands for what the real server cannot be made to do at will: to queue, to be slow, to break off. What it serves is
 the page as it is, under the headers that TensorBoard sends with it.
@@ -69,7 +69,7 @@ _ROUTES = Map(
 
 
 def report(**changes: Any) -> dict[str, Any]:
-    """Return the report of an export in which nothing was wrong, but for ``changes``."""
+    """Return the report of an export without problems, updated by ``changes``."""
     sound: dict[str, Any] = {
         "values_read": 1234,
         "values_written": 1234,
@@ -93,7 +93,7 @@ class Behaviour:
     #: State of the index, and how far it is: bytes and all bytes.
     index_state: str = "ready"
     progress: tuple[int, int] | None = None
-    #: Refusal of every request but for the page itself: status, code and message.
+    #: Refusal of every request except for the page itself: status, code and message.
     refusal: tuple[int, str, str] | None = None
     #: Bytes that may go through the page.
     blob_limit: int = 268_435_456
@@ -157,7 +157,7 @@ class _QuietHandler(WSGIRequestHandler):
 
 
 class ExportDouble:
-    """The double; ``requests`` are the bodies of all exports that were asked for."""
+    """The double; ``requests`` are the bodies of all export requests."""
 
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class ExportPage:
     """The tab in a page of its own browser context.
 
-    ``errors`` are what the browser complained of in files and answers of the tab: TensorBoard has errors of its own.
+    ``errors`` are the errors that the browser reported for the tab: TensorBoard has errors of its own.
     """
 
     def __init__(self, page: Page) -> None:
@@ -47,7 +47,7 @@ class ExportPage:
         return self
 
     def ready(self) -> ExportPage:
-        """Wait until the tables are listed and the server has said what they come to."""
+        """Wait until the tables are listed and the server has answered with their sizes."""
         expect(self.frame.locator(".figures:not(.is-preliminary)")).to_be_visible()
         return self
 
@@ -79,7 +79,7 @@ class ExportPage:
         return self.frame.get_by_role("button", name=name)
 
     def select(self, *, runs: str | None = None, tags: str | None = None) -> None:
-        """Tick what matches a filter and nothing else, and clear the filter."""
+        """Tick only what matches a filter, and clear the filter."""
         for panel, filtered in ((self.runs, runs), (self.tags, tags)):
             if filtered is None:
                 continue
@@ -94,7 +94,7 @@ class ExportPage:
 
 @contextmanager
 def page_in(browser: Browser, **options: Any) -> Iterator[ExportPage]:
-    """Give a page in a context of its own, which has memory of nothing."""
+    """Yield a page in a new context with empty storage."""
     context = browser.new_context(accept_downloads=True, **options)
     try:
         yield ExportPage(context.new_page())

@@ -1,4 +1,4 @@
-"""What the double of the server serves: the series of a real log directory, or of one that is too large to write."""
+"""The data of the server double: the series of a real log directory, or of one that is too large to write."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tb2csv import open_logdir
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: What TensorBoard shows of a series at the most, where nothing else is asked for.
+#: Maximum number of points of a series that TensorBoard shows by default.
 _SHOWN = {"scalars": 1000, "images": 10, "audio": 10}
 
 
@@ -32,7 +32,7 @@ class Series:
 
 
 class Shelf(Protocol):
-    """Series, and the tables behind them."""
+    """Series and their tables."""
 
     series: list[Series]
 
@@ -72,7 +72,7 @@ class LogdirShelf:
 
 
 class SyntheticShelf:
-    """Many runs with many tags each, of which nothing is on disk."""
+    """Many runs with many tags each, none of them on disk."""
 
     def __init__(self, runs: int, tags: int, points: int = 14_000) -> None:
         names = [f"layer_{tag % 10}/unit_{tag}" for tag in range(tags)]

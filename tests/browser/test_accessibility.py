@@ -1,4 +1,4 @@
-"""For everyone: axe finds nothing in any state and theme, small pages work, the keyboard goes everywhere."""
+"""Accessibility: axe finds nothing in any state and theme, small pages work, the keyboard reaches everything."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def axe() -> str:
 
 def violations(page: ExportPage, axe: str) -> list[str]:
     """Return what axe finds wrong in the frame, a line for each element."""
-    # Not as a script element: the page's policy forbids those.
+    # Not as a script element, which the page's policy forbids.
     page.frame.evaluate(axe)
     found: dict[str, Any] = page.frame.evaluate("axe.run(document)")
     assert found["passes"]
@@ -60,11 +60,11 @@ def options_and_a_running_export(page: ExportPage, double: ExportDouble) -> None
 def a_finished_export_with_a_report(page: ExportPage, double: ExportDouble) -> None:
     double.behaviour.report = report(damage=[{"path": "x", "offset": 0, "length": 1, "detail": "bad"}], damage_count=1)
     page.ready().button("Export all").click()
-    page.jobs.get_by_text("1 stretch of damaged").click()
+    page.jobs.get_by_text("1 damaged byte range").click()
 
 
 @state
-def a_failed_export_and_a_complaint(page: ExportPage, double: ExportDouble) -> None:
+def a_failed_export_and_an_error(page: ExportPage, double: ExportDouble) -> None:
     double.behaviour.failure = "The disk is full; free some space."
     page.ready().button("Export all").click()
     expect(page.frame.get_by_role("alert")).to_have_count(1)
@@ -86,7 +86,7 @@ def filters_and_mixed_ticks(page: ExportPage, double: ExportDouble) -> None:
 def a_wrong_filter(page: ExportPage, double: ExportDouble) -> None:
     del double
     page.ready().runs.get_by_role("searchbox").fill("(")
-    expect(page.runs.get_by_text("Not a regular expression")).to_be_visible()
+    expect(page.runs.get_by_text("Invalid regular expression")).to_be_visible()
 
 
 @state
@@ -101,7 +101,7 @@ def an_empty_log_directory(page: ExportPage, double: ExportDouble) -> None:
     double.shelf = SyntheticShelf(0, 0)
     double.change()
     page.page.reload()
-    expect(page.frame.get_by_text("There is nothing to export yet")).to_be_visible()
+    expect(page.frame.get_by_text("Nothing to export yet")).to_be_visible()
 
 
 @state
@@ -130,7 +130,7 @@ def theme(request: pytest.FixtureRequest) -> str:
 def test_axe_finds_nothing(page: ExportPage, double: ExportDouble, axe: str, theme: str, name: str) -> None:
     page.open(double.url + theme)
     STATES[name](page, double)
-    # Half-faded colours are no colours to judge.
+    # Colours in the middle of a transition would fail the contrast check.
     page.page.emulate_media(reduced_motion="reduce")
     page.page.wait_for_timeout(700)
     assert violations(page, axe) == []

@@ -50,7 +50,7 @@ def test_export_all_saves_one_archive(opened: ExportPage, double: ExportDouble, 
         "escape_formulas": True,
     }
     expect(opened.jobs).to_contain_text("Done: ")
-    expect(opened.jobs).to_contain_text("1,234 values of 1,234 read, in 12 tables.")
+    expect(opened.jobs).to_contain_text("1,234 of 1,234 values exported to 12 tables.")
 
 
 def test_options_go_into_the_request_and_the_command(opened: ExportPage, double: ExportDouble) -> None:
@@ -63,7 +63,7 @@ def test_options_go_into_the_request_and_the_command(opened: ExportPage, double:
     expect(opened.frame.get_by_label("Seconds since 1970")).to_be_enabled()
     opened.frame.get_by_label("Seconds since 1970").uncheck()
     expect(opened.frame.get_by_label("Date and time in UTC")).to_be_disabled()
-    opened.frame.get_by_label("Keep text from being run as a formula").uncheck()
+    opened.frame.get_by_label("Escape text that looks like a formula").uncheck()
     expect(opened.frame.locator(".command-text")).to_contain_text("--layout tags --format jsonl")
     with opened.page.expect_download():
         opened.button("Export all").click()
@@ -98,7 +98,7 @@ def test_a_row_of_several_files_is_saved_as_an_archive(double: ExportDouble, pag
         page.series.get_by_role("button", name="CSV of pattern of run tf2").click()
     assert saved.value.suggested_filename == "tensorboard-tables.zip"
     assert double.requests[-1]["archive"] is True
-    # The browser's own remark on the refusal that came first; the page has none.
+    # The browser logs the first refusal; the page shows no error.
     assert [error for error in page.errors if "400" not in error] == []
     page.errors.clear()
 
@@ -148,7 +148,7 @@ def test_an_export_in_the_queue_says_so(opened: ExportPage, double: ExportDouble
     expect(opened.jobs).to_contain_text("Done: ")
 
 
-def test_an_error_in_mid_download_is_told(opened: ExportPage, double: ExportDouble) -> None:
+def test_an_error_during_the_download_is_shown(opened: ExportPage, double: ExportDouble) -> None:
     double.behaviour.failure = "The disk of the server is full; free some space and export again."
     double.behaviour.go.clear()
     with opened.page.expect_download() as saved:
@@ -159,7 +159,7 @@ def test_an_error_in_mid_download_is_told(opened: ExportPage, double: ExportDoub
     assert saved.value.failure() is not None
 
 
-def test_the_report_tells_of_damage(opened: ExportPage, double: ExportDouble) -> None:
+def test_the_report_lists_damage(opened: ExportPage, double: ExportDouble) -> None:
     damage = {
         "path": "a/events.out.tfevents.1",
         "offset": 4096,
@@ -178,14 +178,14 @@ def test_the_report_tells_of_damage(opened: ExportPage, double: ExportDouble) ->
     )
     with opened.page.expect_download():
         opened.button("Export all").click()
-    opened.jobs.get_by_text("25 stretches of damaged bytes in the event files").click()
+    opened.jobs.get_by_text("25 damaged byte ranges in the event files").click()
     expect(opened.jobs).to_contain_text("a/events.out.tfevents.1: <i>bad</i>, 120 bytes at byte 4096")
-    expect(opened.jobs).to_contain_text("and 24 more; tb2csv check lists them all")
-    expect(opened.jobs).to_contain_text("1 value could not be decoded and is left out")
+    expect(opened.jobs).to_contain_text("and 24 more; run tb2csv check to list them all")
+    expect(opened.jobs).to_contain_text("1 value could not be decoded and was left out")
     expect(opened.jobs).to_contain_text("A note.")
 
 
-def test_a_refused_export_is_told_and_can_be_dismissed(double: ExportDouble, page: ExportPage) -> None:
+def test_a_refused_export_shows_an_error_that_can_be_dismissed(double: ExportDouble, page: ExportPage) -> None:
     page.open(double.url).ready()
     double.behaviour.refusal = (429, "busy", "Too many exports wait already; try again when one is done.")
     page.button("Export all").click()
@@ -211,11 +211,11 @@ def test_an_export_that_the_server_has_forgotten(double: ExportDouble, page: Exp
     page.open(double.url).ready().button("Export all").click()
     expect(page.jobs).to_contain_text("Converting: ")
     double.jobs.clear()
-    expect(page.jobs).to_contain_text("The server does not know this export any more")
+    expect(page.jobs).to_contain_text("The server no longer has this export")
     page.errors.clear()
 
 
-def test_a_file_that_nobody_fetches_can_be_saved_by_the_page(opened: ExportPage, double: ExportDouble) -> None:
+def test_the_page_can_save_a_file_that_the_browser_does_not_fetch(opened: ExportPage, double: ExportDouble) -> None:
     double.behaviour.job_state = "ready"
     with opened.page.expect_download():
         opened.button("Export all").click()
@@ -243,7 +243,7 @@ def test_in_a_notebook_the_file_goes_through_the_page(double: ExportDouble, page
 def test_in_a_notebook_a_large_file_is_refused_before_it_is_made(double: ExportDouble, page: ExportPage) -> None:
     double.behaviour.blob_limit = 10_000
     page.open(f"{double.url}notebook").ready().button("Export all").click()
-    expect(page.frame.get_by_role("alert")).to_contain_text("A file of more than 10.0 kB cannot be saved from inside")
+    expect(page.frame.get_by_role("alert")).to_contain_text("Files over 10.0 kB cannot be saved from inside")
     assert double.requests == []
 
 
@@ -256,11 +256,11 @@ def test_in_a_notebook_a_file_that_grew_too_large_is_dropped(double: ExportDoubl
     )
     page.page.reload()
     page.ready().button("Export all").click()
-    expect(page.jobs).to_contain_text("A file of more than 1.00 kB cannot be saved from inside a notebook")
+    expect(page.jobs).to_contain_text("Files over 1.00 kB cannot be saved from inside a notebook")
     assert [job.state for job in double.jobs.values()] == ["cancelled"]
 
 
-def test_in_a_notebook_an_error_in_mid_download_is_told(double: ExportDouble, page: ExportPage) -> None:
+def test_in_a_notebook_an_error_during_the_download_is_shown(double: ExportDouble, page: ExportPage) -> None:
     double.behaviour.failure = "The disk of the server is full; free some space and export again."
     page.open(f"{double.url}notebook").ready().button("Export all").click()
     expect(page.frame.get_by_role("alert")).to_have_text(double.behaviour.failure)

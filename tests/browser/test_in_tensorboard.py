@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 SAMPLE_LOGS = Path(__file__).parents[2] / "sample_logs"
 HOSTILE_RUN = "<img src=x onerror=parent.hacked=1>"
 HOSTILE_TAG = '=cmd()|"<script>parent.hacked=1<,script>../../x'
-#: How TensorBoard is started, and where its page is then.
+#: The arguments of TensorBoard, and the path of its page.
 STARTS = {
     "rust": (("--load_fast", "true"), "/"),
     "python behind a prefix": (("--load_fast", "false", "--path_prefix", "/team/board"), "/"),
@@ -42,7 +42,7 @@ STARTS = {
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample logs, a run with more points than TensorBoard shows, and names that want to be more than names."""
+    """The sample logs, a run with more points than TensorBoard shows, and hostile names."""
     folder = tmp_path_factory.mktemp("logs") / "logs"
     shutil.copytree(SAMPLE_LOGS, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     rng = np.random.default_rng(5)
@@ -90,9 +90,9 @@ def test_export_all_is_what_convert_writes(opened: ExportPage, logs: Path, tmp_p
     report = convert(logs, tmp_path / "out", escape_formulas=True)
     assert files_of_zip(content(saved.value)) == files_of_folder(tmp_path / "out")
     expect(opened.jobs).to_contain_text("Done: ")
-    expect(opened.jobs).to_contain_text(f"{report.values_written:,} values of {report.values_read:,} read")
+    expect(opened.jobs).to_contain_text(f"{report.values_written:,} of {report.values_read:,} values exported")
     assert report.damage
-    expect(opened.jobs).to_contain_text("of damaged bytes in the event files")
+    expect(opened.jobs).to_contain_text("in the event files")
 
 
 @plainly
@@ -161,7 +161,7 @@ def test_every_kind_can_be_previewed_and_saved_alone(opened: ExportPage, kind: s
         opened.preview.get_by_role("button", name="CSV").click()
     data = content(saved.value)
     assert data.startswith(b"PK") == saved.value.suggested_filename.endswith(".zip")
-    # The browser's own remark on a refusal, after which an archive was asked for.
+    # The browser logs the refusal of a single file; the page then requests an archive.
     opened.errors[:] = [error for error in opened.errors if "400" not in error]
 
 
@@ -217,7 +217,7 @@ def test_themes_fonts_and_axe(running: tuple[RunningTensorBoard, str], page: Exp
 def test_other_tabs_and_back(opened: ExportPage) -> None:
     opened.select(runs="^long$")
     figures = opened.figures()
-    # Not by the mouse: TensorBoard's own buttons hide its tabs where there are many.
+    # Not by the mouse: TensorBoard's own buttons cover its tabs if there are many.
     opened.page.get_by_role("tab", name="Time Series").locator("[data-plugin-id]").dispatch_event("click")
     expect(opened.page.locator("iframe").first).to_be_hidden()
     opened.page.get_by_role("tab", name="Export").locator("[data-plugin-id]").dispatch_event("click")
@@ -319,7 +319,7 @@ def test_an_empty_log_directory(browser: Browser, tmp_path: Path) -> None:
     logs.mkdir()
     with tensorboard(tmp_path, "--logdir", logs) as running, page_in(browser) as page:
         page.open(f"{running.url}/#tb2csv")
-        expect(page.frame.get_by_text("There is nothing to export yet")).to_be_visible()
+        expect(page.frame.get_by_text("Nothing to export yet")).to_be_visible()
         write_run(logs / "run", event(scalar("loss", 1), step=1))
         page.page.locator("button.reload-button").click()
         assert page.figures().startswith("1 table")

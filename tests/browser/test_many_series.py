@@ -1,4 +1,4 @@
-"""2,000 runs with 50 tags each: a hundred thousand tables, of which the document holds those in sight."""
+"""2,000 runs with 50 tags each: a hundred thousand tables, of which the document has only the visible ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 RUNS, TAGS = 2000, 50
-#: Elements that a page may have: what stands around the lists, and rows for a screen.
+#: Maximum number of elements of the page: those around the lists, and rows for a screen.
 MOST = 1500
 
 
@@ -79,7 +79,7 @@ _PLACES = """async (viewport, top) => {
 }"""
 
 
-def test_rows_stand_in_the_document_as_on_the_screen(opened: ExportPage) -> None:
+def test_rows_have_the_same_order_in_the_document_as_on_the_screen(opened: ExportPage) -> None:
     for top in (5000, 200, 90_000, 89_000, 90_500):
         places = opened.series.locator(".list-viewport").evaluate(_PLACES, top)
         assert places == sorted(places)

@@ -32,7 +32,7 @@ class OneSeries:
 
 @pytest.fixture
 def serve() -> Iterator[Any]:
-    """Give what starts a double with a shelf."""
+    """Return a function that starts a double with a shelf."""
     from contextlib import ExitStack
 
     with ExitStack() as stack:
@@ -65,7 +65,7 @@ def test_a_short_table_is_shown_whole(page: ExportPage, serve: Any) -> None:
     expect(page.preview.locator("svg[role=img]")).to_have_count(0)
 
 
-def test_what_tensorboard_leaves_out_is_told(page: ExportPage, serve: Any) -> None:
+def test_the_preview_shows_what_tensorboard_leaves_out(page: ExportPage, serve: Any) -> None:
     double = serve(SyntheticShelf(1, 1, points=14_000))
     page.open(double.url).ready()
     expect(page.preview.get_by_text("TensorBoard shows 1,000 of 14,000 points.")).to_be_visible()
@@ -86,20 +86,20 @@ def test_the_chart_says_what_it_shows(page: ExportPage, serve: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "text"),
     [
         ([1.0, "NaN", 2.0, "-Infinity", 3.0], "2 points of the chart are not finite and not drawn."),
-        (["NaN", "Infinity"], "No finite value to draw."),
+        (["NaN", "Infinity"], "No finite values to draw."),
         ([1e308, -1e308, 1e308], "TensorBoard shows all."),
         ([5.0, 5.0, 5.0], "TensorBoard shows all."),
         ([0.0, 5e-324], "TensorBoard shows all."),
         ([1e300, 1.0000001e300, 1e300], "TensorBoard shows all."),
     ],
 )
-def test_charts_of_odd_values(page: ExportPage, serve: Any, values: list[Any], told: str) -> None:
+def test_charts_of_odd_values(page: ExportPage, serve: Any, values: list[Any], text: str) -> None:
     double = serve(OneSeries(["step", "value"], [[step, value] for step, value in enumerate(values)]))
     page.open(double.url).ready()
-    expect(page.preview.get_by_text(told)).to_be_visible()
+    expect(page.preview.get_by_text(text)).to_be_visible()
     for line in page.preview.locator(".chart-line").all():
         path = line.get_attribute("d")
         assert path is not None
@@ -135,7 +135,7 @@ def test_enter_on_a_tag_previews_it(page: ExportPage, double: ExportDouble) -> N
     expect(page.series.locator("[aria-current=true]")).to_contain_text("not_finite")
 
 
-def test_a_growing_table_is_previewed_anew(page: ExportPage, serve: Any) -> None:
+def test_a_growing_table_is_previewed_again(page: ExportPage, serve: Any) -> None:
     double = serve(SyntheticShelf(1, 1, points=20))
     page.open(double.url).ready()
     expect(page.preview.get_by_text("The table has 20 rows.")).to_be_visible()
@@ -145,7 +145,7 @@ def test_a_growing_table_is_previewed_anew(page: ExportPage, serve: Any) -> None
     expect(page.preview.get_by_text("The table has 25 rows.")).to_be_visible()
 
 
-def test_colours_that_come_late_are_taken_over(page: ExportPage, double: ExportDouble) -> None:
+def test_late_colours_are_applied(page: ExportPage, double: ExportDouble) -> None:
     page.page.add_init_script(
         "const real = window.fetch; window.fetch = (address, ...more) => `${address}`.endsWith('../../runs')"
         " ? new Promise((resolve) => { window.tellRuns = () => resolve(new Response("

@@ -1,4 +1,4 @@
-"""What is ticked: runs, kinds and tags, by mouse and keyboard, by links, and after a reload."""
+"""Selections: runs, kinds and tags, by mouse and keyboard, by links, and after a reload."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def opened(double: ExportDouble, page: ExportPage) -> ExportPage:
 
 
 def tables(shelf: LogdirShelf, keep: Callable[[Series], bool]) -> str:
-    """Return how the page says how many series there are of a sort."""
+    """Return the count of a heading, as the page shows it."""
     count = sum(map(keep, shelf.series))
     return f"{count:,} table{'' if count == 1 else 's'}"
 
 
 def exported(page: ExportPage, double: ExportDouble) -> dict[str, object]:
-    """Export the selection and return what the server was asked for."""
+    """Export the selection and return the request."""
     before = len(double.requests)
     with page.page.expect_download():
         page.button("Export selection").click()
@@ -96,7 +96,7 @@ def test_a_wrong_expression_is_explained_and_hides_nothing(opened: ExportPage) -
     first = opened.tags.get_by_role("treeitem").first
     before = first.get_attribute("aria-setsize") or ""
     box.fill("loss(")
-    expect(opened.tags.get_by_text("Not a regular expression")).to_be_visible()
+    expect(opened.tags.get_by_text("Invalid regular expression")).to_be_visible()
     expect(box).to_have_attribute("aria-invalid", "true")
     expect(first).to_have_attribute("aria-setsize", before)
 
@@ -167,7 +167,7 @@ def test_runs_go_by_keyboard(opened: ExportPage) -> None:
     )
 
 
-def test_nothing_selected_says_what_to_do(opened: ExportPage, double: ExportDouble) -> None:
+def test_an_empty_selection_says_what_to_do(opened: ExportPage, double: ExportDouble) -> None:
     opened.runs.get_by_role("button", name="None").click()
     expect(opened.series.get_by_text("Nothing is selected")).to_be_visible()
     button = opened.button("Export selection")
@@ -187,10 +187,10 @@ def test_a_link_selects(double: ExportDouble, page: ExportPage, sample_shelf: Lo
     assert request["format"] == "parquet"
 
 
-def test_a_link_to_what_is_not_there_says_so(double: ExportDouble, page: ExportPage) -> None:
+def test_a_link_with_missing_names_shows_a_note(double: ExportDouble, page: ExportPage) -> None:
     page.open(f"{double.url}#tb2csv&p.tb2csv.run=%3Cb%3Egone&tag=loss")
     expect(
-        page.frame.get_by_text("The link asks for run “<b>gone”, which the log directory does not have.")
+        page.frame.get_by_text("The link selects run “<b>gone”, which the log directory does not have.")
     ).to_be_visible()
     expect(page.series.get_by_text("Nothing is selected")).to_be_visible()
 
@@ -217,7 +217,7 @@ def test_a_reload_keeps_selection_and_options(opened: ExportPage) -> None:
     expect(opened.frame.get_by_label("Layout")).to_have_value("long")
 
 
-def test_a_selection_from_another_log_directory_is_forgotten(opened: ExportPage, double: ExportDouble) -> None:
+def test_a_selection_from_another_log_directory_is_dropped(opened: ExportPage, double: ExportDouble) -> None:
     opened.select(runs="^torch$")
     opened.ready()
     double.shelf = shelf = LogdirShelf.__new__(LogdirShelf)
@@ -258,7 +258,7 @@ def test_new_data_appear_and_the_selection_stays(opened: ExportPage, double: Exp
     expect(opened.button("Export all")).to_contain_text(f"{total + 1} tables")
 
 
-def test_several_boxes_may_be_ticked_within_one_picture(opened: ExportPage) -> None:
+def test_several_boxes_may_be_ticked_within_one_frame(opened: ExportPage) -> None:
     boxes = opened.kinds.get_by_role("checkbox")
     count = boxes.count()
     opened.frame.evaluate("document.querySelectorAll('.kinds-panel input').forEach((box) => box.click())")

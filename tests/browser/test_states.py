@@ -1,4 +1,4 @@
-"""What the page shows where it cannot show tables, and names that want to be more than names."""
+"""The page without tables, and hostile names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_an_empty_log_directory_says_why_and_waits(page: ExportPage) -> None:
     with ExportDouble(Names()).running() as double:
         double.behaviour.notes = ["The folder does not exist."]
         page.open(double.url)
-        expect(page.frame.get_by_text("There is nothing to export yet")).to_be_visible()
+        expect(page.frame.get_by_text("Nothing to export yet")).to_be_visible()
         expect(page.frame.get_by_text("The folder does not exist.")).to_be_visible()
         double.shelf = Names(("train", "loss"))
         double.change()
@@ -45,14 +45,14 @@ def test_a_first_scan_shows_how_far_it_is(page: ExportPage) -> None:
         expect(page.frame.get_by_text("300 MB of 1.20 GB read (25 %)")).to_be_visible()
         double.shelf = Names(("train", "loss"))
         double.change()
-        expect(page.frame.get_by_text("What is listed can be exported meanwhile.")).to_be_visible()
+        expect(page.frame.get_by_text("You can already export what is listed.")).to_be_visible()
         assert page.figures().startswith("1 table")
         double.behaviour.index_state = "ready"
         double.change()
-        expect(page.frame.get_by_text("What is listed can be exported meanwhile.")).to_be_hidden()
+        expect(page.frame.get_by_text("You can already export what is listed.")).to_be_hidden()
 
 
-def test_a_server_that_fails_can_be_asked_again(double: ExportDouble, page: ExportPage) -> None:
+def test_a_failed_request_can_be_tried_again(double: ExportDouble, page: ExportPage) -> None:
     double.behaviour.refusal = (500, "internal", "tb2csv failed; see TensorBoard's log.")
     page.open(double.url)
     expect(page.frame.get_by_role("alert")).to_contain_text("tb2csv failed")
@@ -75,15 +75,15 @@ def test_a_server_that_is_gone(double: ExportDouble, page: ExportPage) -> None:
     page.open(double.url).ready()
     page.page.route("**/api/**", lambda route: route.abort())
     page.page.evaluate("reloadData()")
-    expect(page.frame.get_by_role("alert")).to_contain_text("TensorBoard does not answer")
+    expect(page.frame.get_by_role("alert")).to_contain_text("TensorBoard does not respond")
     expect(page.series.get_by_role("listitem").first).to_be_visible()
     page.errors.clear()
 
 
-def test_answers_that_are_no_json(double: ExportDouble, page: ExportPage) -> None:
+def test_answers_that_are_not_json(double: ExportDouble, page: ExportPage) -> None:
     page.page.route("**/api/index*", lambda route: route.fulfill(status=200, body="<html>login</html>"))
     page.open(double.url)
-    expect(page.frame.get_by_role("alert")).to_contain_text("reload the page")
+    expect(page.frame.get_by_role("alert")).to_contain_text("Reload the page")
     page.page.unroute("**/api/index*")
     page.page.route("**/api/index*", lambda route: route.fulfill(status=502, body="<html>bad gateway</html>"))
     page.button("Try again").click()
@@ -91,10 +91,10 @@ def test_answers_that_are_no_json(double: ExportDouble, page: ExportPage) -> Non
     page.errors.clear()
 
 
-def test_damage_is_remarked(double: ExportDouble, page: ExportPage) -> None:
+def test_damage_is_shown(double: ExportDouble, page: ExportPage) -> None:
     double.behaviour.damage = 2
     page.open(double.url).ready()
-    expect(page.frame.get_by_text("The event files have 2 stretches of damaged bytes.")).to_be_visible()
+    expect(page.frame.get_by_text("The event files have 2 damaged byte ranges.")).to_be_visible()
 
 
 def test_names_are_text_and_nothing_else(page: ExportPage) -> None:

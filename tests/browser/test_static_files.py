@@ -1,4 +1,4 @@
-"""The page's files: small modules that say their types, no HTML from names, nothing from elsewhere, nothing unused."""
+"""The page's files: small modules with types, no HTML from names, nothing from elsewhere, nothing unused."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_nothing_is_loaded_from_elsewhere(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_what_is_exported_says_its_types(path: Path) -> None:
+def test_exported_functions_document_their_types(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert text.startswith("/**"), "a module says what it is for"
+    assert text.startswith("/**"), "a module starts with a comment"
     for match in re.finditer(r"^export (?:async )?function (\w+)\(([^)]*)", text, flags=re.MULTILINE):
         before = text[: match.start()].rstrip()
         assert before.endswith("*/"), match[1]

@@ -1,4 +1,4 @@
-/** The server's routes. Addresses are relative, so that prefixes and proxies before them do not matter. */
+/** The server's routes. Addresses are relative, so that they work below any prefix and through proxies. */
 
 /**
  * @typedef {{code: string, message: string}} Refusal
@@ -17,6 +17,34 @@
  *
  * @typedef {{tables: number, rows: number, bytes: number, command: string}} Plan
  * @typedef {{bytes: number, total: number}} Progress
+ * @typedef {(number | string | null)[]} Steps steps beyond 2^53 are text
+ *
+ * @typedef {Object} IndexColumns one element for each series; run, tag and kind are places in the lists of names
+ * @property {number[]} run
+ * @property {number[]} tag
+ * @property {number[]} kind
+ * @property {number[]} points
+ * @property {number[]} rows
+ * @property {number[]} bytes
+ * @property {(number | null)[]} shown
+ * @property {Steps} first_step
+ * @property {Steps} last_step
+ *
+ * @typedef {Object} FullIndex
+ * @property {false} [unchanged]
+ * @property {string} version
+ * @property {"scanning" | "ready" | "failed"} state
+ * @property {Progress | null} [progress]
+ * @property {Refusal | null} [error]
+ * @property {string[]} runs
+ * @property {string[]} tags
+ * @property {string[]} kinds
+ * @property {IndexColumns} series
+ * @property {number} [damage]
+ * @property {string[]} [notes]
+ *
+ * @typedef {FullIndex | {version: string, unchanged: true}} IndexAnswer
+ *
  * @typedef {Object} Report
  * @property {number} values_read
  * @property {number} values_written
@@ -60,12 +88,12 @@
  * @property {string} version
  */
 
-/** The server, or what is before it, says no; the message is for the user. */
+/** A request was refused by the server or by a proxy, or got no answer. The message is for the user. */
 export class ApiError extends Error {
   /**
    * @param {string} code
    * @param {string} message
-   * @param {number} status of HTTP; 0 where there was no answer
+   * @param {number} status the HTTP status; 0 if there was no answer
    */
   constructor(code, message, status) {
     super(message);
@@ -75,9 +103,9 @@ export class ApiError extends Error {
 }
 
 /**
- * @param {string | null} known the version of the index that the page has
+ * @param {string | null} known the version of the page's index
  * @param {AbortSignal} [signal]
- * @returns {Promise<any>}
+ * @returns {Promise<IndexAnswer>}
  */
 export function getIndex(known, signal) {
   return ask(known === null ? "./api/index" : `./api/index?known=${encodeURIComponent(known)}`, { signal });
@@ -132,7 +160,7 @@ export function postCancel(token) {
 
 /**
  * @param {string} token
- * @returns {string} where the export's file is
+ * @returns {string} the address of the export's file
  */
 export function downloadAddress(token) {
   return `./api/download/${encodeURIComponent(token)}`;
@@ -141,7 +169,7 @@ export function downloadAddress(token) {
 /**
  * @param {string} token
  * @param {AbortSignal} [signal]
- * @returns {Promise<Response>} the export's file, as it comes
+ * @returns {Promise<Response>} the export's file, as a stream
  */
 export async function getDownload(token, signal) {
   const answer = await reach(downloadAddress(token), { signal });
@@ -176,7 +204,7 @@ async function ask(address, init) {
     return await answer.json();
   } catch (error) {
     if (isAbort(error)) throw error;
-    throw new ApiError("not_json", "The server sent something that is no answer of tb2csv; reload the page.", 200);
+    throw new ApiError("not_json", "The answer is not from tb2csv. Reload the page.", 200);
   }
 }
 
@@ -190,7 +218,7 @@ async function reach(address, init) {
     return await fetch(address, init);
   } catch (error) {
     if (isAbort(error)) throw error;
-    throw new ApiError("unreachable", "TensorBoard does not answer; see whether it is still running.", 0);
+    throw new ApiError("unreachable", "TensorBoard does not respond. Check that it is still running.", 0);
   }
 }
 
@@ -205,15 +233,15 @@ async function refusal(answer) {
   } catch {
     const message =
       answer.status === 413
-        ? "The selection is too long for the server; choose by whole runs or kinds instead of single tags."
-        : `The server failed with status ${answer.status}; its log says why.`;
+        ? "The selection is too long for the server. Select whole runs or kinds instead of single tags."
+        : `The server failed with status ${answer.status}. See its log for the cause.`;
     return new ApiError("http", message, answer.status);
   }
 }
 
 /**
  * @param {unknown} error
- * @returns {boolean} whether the page itself called a request off
+ * @returns {boolean} whether the page itself aborted the request
  */
 export function isAbort(error) {
   return error instanceof DOMException && error.name === "AbortError";

@@ -1,4 +1,4 @@
-/** A small line chart of a series: enough to see that it is the right one. */
+/** A small line chart of a series, to recognize it by. */
 
 import { drawing, element, replace, setText } from "./elements.js";
 import { counted, formatCount, formatTick } from "./numbers.js";
@@ -13,7 +13,7 @@ const BORDER = { left: 52, right: 12, top: 10, bottom: 24 };
  *
  * @param {{step: (number | string)[], value: (number | string | null)[]}} data values that are not finite are text
  * @param {string} colour
- * @returns {HTMLElement} a figure; it draws itself anew where its width changes
+ * @returns {HTMLElement} a figure, which is drawn again whenever its width changes
  */
 export function chart(data, colour) {
   const points = data.step.map((step, place) => ({
@@ -21,14 +21,14 @@ export function chart(data, colour) {
     value: Number(data.value[place] ?? Number.NaN),
   }));
   const finite = points.filter(({ step, value }) => Number.isFinite(step) && Number.isFinite(value));
-  const lost = points.length - finite.length;
+  const skipped = points.length - finite.length;
   const readout = element("figcaption", { class: "chart-readout" });
-  const resting = lost
-    ? `${counted(lost, "point")} of the chart ${lost === 1 ? "is" : "are"} not finite and not drawn.`
+  const summary = skipped
+    ? `${counted(skipped, "point")} of the chart ${skipped === 1 ? "is" : "are"} not finite and not drawn.`
     : "";
-  setText(readout, resting);
+  setText(readout, summary);
   if (finite.length === 0) {
-    return element("figure", { class: "chart" }, element("p", { class: "chart-nothing" }, "No finite value to draw."));
+    return element("figure", { class: "chart" }, element("p", { class: "chart-nothing" }, "No finite values to draw."));
   }
   const picture = drawing("svg", { role: "img", "aria-label": describe(finite), height: HEIGHT, width: "100%" });
   const figure = element("figure", { class: "chart" }, picture, readout);
@@ -51,7 +51,7 @@ export function chart(data, colour) {
   });
   picture.addEventListener("pointerleave", () => {
     marker.remove();
-    setText(readout, resting);
+    setText(readout, summary);
   });
   return figure;
 }
@@ -104,7 +104,7 @@ function scalesOf(points, width) {
  */
 function part(number, [low, high]) {
   if (Number.isFinite(high - low)) return (number - low) / (high - low);
-  // The ends are among the largest numbers there are: halves first.
+  // The difference overflows: divide by two first.
   return (number / 2 - low / 2) / (high / 2 - low / 2);
 }
 
@@ -125,7 +125,7 @@ function widened([low, high], by) {
 
 /**
  * @param {[number, number]} range
- * @param {number} about how many
+ * @param {number} about approximate number of ticks
  * @returns {number[]} round numbers
  */
 function ticks([low, high], about) {
@@ -135,7 +135,7 @@ function ticks([low, high], about) {
   const unit = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough) ?? rough;
   const first = Math.ceil(low / unit);
   const count = Math.floor(high / unit) - first;
-  // Multiples, for adding up would gather errors: 0.30000000000000004.
+  // Multiply instead of adding up, which would accumulate errors: 0.30000000000000004.
   return Array.from({ length: Math.min(20, count + 1) }, (_, place) =>
     Number(((first + place) * unit).toPrecision(12)),
   );

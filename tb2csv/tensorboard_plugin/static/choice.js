@@ -1,6 +1,6 @@
 /**
- * What is ticked. A choice is either everything but some names, and then takes in what appears later, or some names
- * and nothing else.
+ * The ticked names of a list. A choice is either all names except some, which includes names that appear later, or only
+ * some names.
  */
 
 /** @typedef {{runs: Choice, kinds: Choice, tags: Choice}} Choices */
@@ -24,7 +24,7 @@ export class Choice {
   }
 
   /**
-   * Choose names, or choose them no longer.
+   * Add names to the choice, or remove them.
    *
    * @param {Iterable<string>} names
    * @param {boolean} on
@@ -37,7 +37,7 @@ export class Choice {
   }
 
   /**
-   * Choose these and nothing else.
+   * Choose only these names.
    *
    * @param {Iterable<string>} names
    */
@@ -46,7 +46,7 @@ export class Choice {
     this.names = new Set(names);
   }
 
-  /** Choose everything, also what appears later. */
+  /** Choose all names, including those that appear later. */
   everything() {
     this.all = true;
     this.names = new Set();
@@ -54,19 +54,19 @@ export class Choice {
 
   /**
    * @param {string[]} names
-   * @returns {Uint8Array} 1 for each that is chosen
+   * @returns {Uint8Array} 1 for each chosen name, 0 for the others
    */
   marks(names) {
     return Uint8Array.from(names, (name) => (this.has(name) ? 1 : 0));
   }
 
-  /** @returns {{all: boolean, names: string[]}} what `from` takes */
+  /** @returns {{all: boolean, names: string[]}} the argument of `from` */
   toJSON() {
     return { all: this.all, names: [...this.names] };
   }
 
   /**
-   * @param {any} kept what `toJSON` gave, or anything that lies in its place
+   * @param {any} kept a result of `toJSON`; anything else gives the choice of all names
    * @returns {Choice}
    */
   static from(kept) {
@@ -79,25 +79,25 @@ export class Choice {
 }
 
 /**
- * The part of an export request that says what of one sort to take: null for all, which is short and includes what is
- * written meanwhile, or the names.
+ * Return the runs, tags or kinds of an export request: the chosen names, or null for all of them. Null keeps the
+ * request short and includes names that are written before the export starts.
  *
  * @param {Choice} choice
- * @param {string[]} names all there are
- * @param {ArrayLike<number>} counts how many series each has; those without do not matter
+ * @param {string[]} names all names
+ * @param {ArrayLike<number>} counts the number of series of each name; names without series are ignored
  * @returns {string[] | null}
  */
-export function asked(choice, names, counts) {
-  const there = names.filter((_, place) => counts[place] > 0);
-  const chosen = there.filter((name) => choice.has(name));
-  return chosen.length === there.length ? null : chosen;
+export function selectedNames(choice, names, counts) {
+  const present = names.filter((_, place) => counts[place] > 0);
+  const chosen = present.filter((name) => choice.has(name));
+  return chosen.length === present.length ? null : chosen;
 }
 
 /**
- * Make a filter of what somebody typed: a regular expression, as in TensorBoard, that takes no notice of case.
+ * Make a filter from the user's text: a regular expression that ignores case, as in TensorBoard.
  *
  * @param {string} text
- * @returns {{matches: (name: string) => boolean, problem: string | null}} an expression with a mistake matches all
+ * @returns {{matches: (name: string) => boolean, problem: string | null}} an invalid expression matches all names
  */
 export function filterOf(text) {
   if (text === "") return { matches: () => true, problem: null };
@@ -106,6 +106,6 @@ export function filterOf(text) {
     return { matches: (name) => expression.test(name), problem: null };
   } catch (error) {
     const reason = error instanceof Error ? error.message.replace(/^.*: /, "") : "";
-    return { matches: () => true, problem: `Not a regular expression: ${reason.toLowerCase()}.` };
+    return { matches: () => true, problem: `Invalid regular expression: ${reason.toLowerCase()}.` };
   }
 }

@@ -1,11 +1,11 @@
-/** The clipboard, and tables in the form that spreadsheets take from it. */
+/** The clipboard, and tables in the form that spreadsheets paste. */
 
 /**
- * Put text on the clipboard. Browsers give the modern way only to pages of this machine or with TLS, and some only for
- * a moment after a click.
+ * Put text on the clipboard. Browsers offer `navigator.clipboard` only to pages of the same machine or over TLS, and
+ * some only shortly after a click.
  *
  * @param {string} text
- * @returns {Promise<boolean>} whether the browser did it
+ * @returns {Promise<boolean>} whether the text is on the clipboard
  */
 export async function copyText(text) {
   try {
@@ -41,8 +41,8 @@ function copyByCommand(text) {
 }
 
 /**
- * Turn CSV into tab-separated text, which spreadsheets take apart when it is pasted. A cell keeps its quotes where it
- * has a tab, a line break or a quote.
+ * Turn CSV into tab-separated text, which spreadsheets split into cells when it is pasted. A cell keeps its quotes if
+ * it has a tab, a line break or a quote.
  *
  * @param {string} csv as tb2csv writes it: commas, quotes doubled, line feeds between rows
  * @returns {string}

@@ -1,6 +1,6 @@
 /**
- * Getting an export's file to the user. A browser saves a link by itself, whatever its size, but frames of notebooks
- * may not: there the page fetches the file and hands it over, and all of it stands in the browser's memory meanwhile.
+ * Downloads of exported files. A browser saves a link by itself, whatever its size, but a notebook's frame may forbid
+ * that. There the page fetches the file and passes it to the browser, so the whole file is in memory for a while.
  */
 
 import { downloadAddress, getDownload } from "./api.js";
@@ -11,14 +11,14 @@ export class TooLarge extends Error {
   /** @param {number} limit bytes */
   constructor(limit) {
     super(
-      `A file of more than ${formatBytes(limit)} cannot be saved from inside a notebook; open TensorBoard in a ` +
-        "browser tab of its own, select less, or run the command that is shown above.",
+      `Files over ${formatBytes(limit)} cannot be saved from inside a notebook. Open TensorBoard in its own browser ` +
+        "tab, select less, or run the command shown above.",
     );
   }
 }
 
 /**
- * Have the browser save an export's file. It tells the page nothing of how that goes.
+ * Have the browser save an export's file. The page cannot follow that download.
  *
  * @param {string} token
  * @param {string} name
@@ -28,24 +28,24 @@ export function saveByBrowser(token, name) {
 }
 
 /**
- * Fetch an export's file and hand it to the browser.
+ * Fetch an export's file and pass it to the browser.
  *
  * @param {string} token
  * @param {string} name
  * @param {number} limit bytes
- * @param {(bytes: number) => void} onBytes told how many have come
+ * @param {(bytes: number) => void} onBytes called with the number of bytes received so far
  * @param {AbortSignal} signal
- * @returns {Promise<number>} how many bytes there were; rejects with TooLarge, or where the server broke off
+ * @returns {Promise<number>} the size of the file; rejects with TooLarge, or if the connection breaks
  */
 export async function saveThroughPage(token, name, limit, onBytes, signal) {
   const stop = new AbortController();
   signal.addEventListener("abort", () => stop.abort());
   const answer = await getDownload(token, stop.signal);
-  const said = Number(answer.headers.get("Content-Length"));
+  const announced = Number(answer.headers.get("Content-Length"));
   const chunks = [];
   let bytes = 0;
   for (const reader = /** @type {ReadableStream<Uint8Array>} */ (answer.body).getReader(); ;) {
-    if (Math.max(bytes, said) > limit) {
+    if (Math.max(bytes, announced) > limit) {
       stop.abort();
       throw new TooLarge(limit);
     }
@@ -57,7 +57,7 @@ export async function saveThroughPage(token, name, limit, onBytes, signal) {
   }
   const address = URL.createObjectURL(new Blob(/** @type {BlobPart[]} */ (chunks)));
   click(address, name);
-  // The browser has taken hold of it once the click is through; a minute is for slow ones.
+  // The browser opens the address soon after the click; a minute is enough for slow ones.
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
   return bytes;
 }

@@ -1,5 +1,5 @@
 /**
- * DOM building. Names from event files are hostile text: whatever is shown goes through text nodes and attributes
+ * DOM building. Names from event files are untrusted text: all text goes through the text nodes and attributes made
  * here, and no module of this page parses HTML.
  */
 
@@ -8,8 +8,8 @@ const SVG = "http://www.w3.org/2000/svg";
 /** @typedef {Node | string | null | undefined | false} Child */
 
 /**
- * Make an element. Attributes whose value is false, null or undefined are left out, true gives an empty one, and
- * functions under `onclick` and the like become listeners.
+ * Make an element. Attributes that are false, null or undefined are left out, true makes an empty attribute, and
+ * functions become event listeners: `onclick`.
  *
  * @param {string} name
  * @param {Object<string, any>} [attributes]
@@ -24,7 +24,7 @@ export function element(name, attributes = {}, ...children) {
 }
 
 /**
- * Make an SVG element; arguments as of `element`.
+ * Make an SVG element, with the arguments of `element`.
  *
  * @param {string} name
  * @param {Object<string, any>} [attributes]
@@ -39,7 +39,7 @@ export function drawing(name, attributes = {}, ...children) {
 }
 
 /**
- * Put children in the place of those that a node has.
+ * Replace all children of a node.
  *
  * @param {Element} parent
  * @param {...Child} children
@@ -50,7 +50,7 @@ export function replace(parent, ...children) {
 }
 
 /**
- * Set an attribute only where it changes, so that screen readers and style are not disturbed.
+ * Set an attribute only if it changes, so that screen readers and styles are not disturbed.
  *
  * @param {Element} target
  * @param {string} name
@@ -66,7 +66,7 @@ export function setAttribute(target, name, value) {
 }
 
 /**
- * Set an element's text only where it changes.
+ * Set an element's text only if it changes.
  *
  * @param {Element} target
  * @param {string} text

@@ -1,26 +1,26 @@
-/** One export from the click to the file: what the server says of it, and what the browser does. */
+/** One export from the click to the file: its state at the server, and its download. */
 
 import { ApiError, getStatus, isAbort, postCancel } from "./api.js";
 import { saveByBrowser, saveThroughPage } from "./downloads.js";
 
-/** Milliseconds between two questions to the server. */
+/** Time between two requests for the state, in milliseconds. */
 const PERIOD = 400;
 
-/** So long a finished file may lie there before the page offers another way, in milliseconds. */
+/** How long a finished file may wait before the page offers to save it in another way, in milliseconds. */
 const PATIENCE = 4000;
 
 const ENDS = new Set(["sent", "failed", "cancelled", "gone"]);
 
 /**
  * @typedef {{token: string, name: string, title: string}} JobName
- * @typedef {import("./api.js").Status["state"] | "gone"} JobState gone: the server knows it no longer
+ * @typedef {import("./api.js").Status["state"] | "gone"} JobState gone: the server no longer has it
  */
 
 export class ExportJob {
   /**
    * @param {JobName} name
-   * @param {number} limit bytes that may go through the page
-   * @param {(job: ExportJob) => void} changed something about it has changed
+   * @param {number} limit maximum number of bytes that the page may fetch
+   * @param {(job: ExportJob) => void} changed called whenever the job has changed
    */
   constructor({ token, name, title }, limit, changed) {
     this.token = token;
@@ -32,11 +32,11 @@ export class ExportJob {
     this.state = "queued";
     /** @type {import("./api.js").Status} */
     this.status = { state: "queued" };
-    /** Why it failed, in a sentence. @type {string | null} */
+    /** The reason of a failure, as a sentence. @type {string | null} */
     this.problem = null;
-    /** Bytes that came through the page; null where the browser saves by itself. @type {number | null} */
+    /** Bytes that the page has fetched; null if the browser saves the file by itself. @type {number | null} */
     this.fetched = null;
-    /** Whether the file is there but nothing fetches it. */
+    /** Whether the file is ready but nothing fetches it. */
     this.isWaiting = false;
     this.isCancelling = false;
     this.isUnreachable = false;
@@ -50,22 +50,23 @@ export class ExportJob {
   }
 
   /**
-   * Have the file saved, and follow the server's account until the end.
+   * Save the file, and follow the job until it ends.
    *
-   * @param {"browser" | "page" | "nothing"} way nothing: a reload found it under way, and the browser has it already
+   * @param {"browser" | "page" | "nothing"} way nothing: the page was loaded again, and the browser
+   *   is already saving the file
    * @returns {Promise<void>}
    */
   async run(way) {
     if (way === "browser") saveByBrowser(this.token, this.name);
     if (way === "page") this.fetchFile();
     while (!this.isOver) {
-      await this.ask();
+      await this.updateState();
       this.changed(this);
       if (!this.isOver) await pause(this.isUnreachable ? 5 * PERIOD : PERIOD);
     }
   }
 
-  async ask() {
+  async updateState() {
     try {
       this.status = await getStatus(this.token);
       this.isUnreachable = false;
@@ -75,7 +76,7 @@ export class ExportJob {
       else this.isUnreachable = true;
       return;
     }
-    // A failure that the page has seen itself is not undone by what the server believes.
+    // The page's own failure counts more than the state at the server.
     if (this.state === "failed" && this.problem) return;
     this.state = this.status.state;
     this.problem = this.status.error?.message ?? null;
@@ -85,15 +86,15 @@ export class ExportJob {
     this.isWaiting = this.state === "ready" && this.fetched === null && Date.now() - this.readySince > PATIENCE;
   }
 
-  /** Fetch the file through the page; for notebooks, and where the browser has not begun by itself. */
+  /** Fetch the file through the page: in notebooks, and if the browser has not started by itself. */
   async fetchFile() {
     this.fetched = 0;
     this.isWaiting = false;
-    const seen = (/** @type {number} */ bytes) => {
+    const received = (/** @type {number} */ bytes) => {
       this.fetched = bytes;
     };
     try {
-      await saveThroughPage(this.token, this.name, this.limit, seen, this.stopper.signal);
+      await saveThroughPage(this.token, this.name, this.limit, received, this.stopper.signal);
       this.isSaved = true;
     } catch (error) {
       if (isAbort(error) && this.isCancelling) return;
@@ -102,17 +103,18 @@ export class ExportJob {
     this.changed(this);
   }
 
-  /** @param {unknown} error what ended the fetch */
+  /** @param {unknown} error the error that ended the fetch */
   async fail(error) {
     const isOurs = error instanceof Error && error.name !== "TypeError" && !isAbort(error);
-    const { error: told } = await getStatus(this.token).catch(() => ({ error: null }));
-    this.problem = told?.message ?? (isOurs ? error.message : "The connection broke before the file was whole.");
+    const { error: refusal } = await getStatus(this.token).catch(() => ({ error: null }));
+    this.problem =
+      refusal?.message ?? (isOurs ? error.message : "The connection was lost before the file was complete.");
     this.state = "failed";
-    // Nobody will fetch it any more; the server need not go on.
-    if (!told) await postCancel(this.token).catch(() => null);
+    // The page will not fetch the file again, so the server can stop.
+    if (!refusal) await postCancel(this.token).catch(() => null);
   }
 
-  /** Call it off, at the server and in the page. */
+  /** Cancel the export at the server and the download in the page. */
   async cancel() {
     this.isCancelling = true;
     this.changed(this);

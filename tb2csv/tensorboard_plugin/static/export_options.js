@@ -1,4 +1,4 @@
-/** How tables are written: layout, format and what seldom matters. Choices are kept for the next time. */
+/** The output options: layout, format and rarely used ones. They are kept for the next visit. */
 
 import { element, setText } from "./elements.js";
 import { recall, remember } from "./memory.js";
@@ -24,16 +24,16 @@ const DEFAULTS = {
 };
 
 /**
- * What the choices are called; the server says which of them there are.
+ * The titles of the values. The server lists the values that it has.
  *
  * @type {Object<string, Object<string, string>>}
  */
 const TITLES = {
   layout: {
-    tree: "A file per run and tag",
-    tags: "A file per tag, all runs in it",
-    wide: "A file per run, a column per scalar",
-    long: "A file per kind",
+    tree: "One file per run and tag",
+    tags: "One file per tag, with all runs",
+    wide: "One file per run, one column per scalar",
+    long: "One file per kind",
   },
   format: {
     csv: "CSV",
@@ -45,15 +45,15 @@ const TITLES = {
     "jsonl-null": "JSON Lines, null for NaN and infinities",
   },
   tensors: {
-    elements: "A row per element",
-    wide: "A row per step, a column per element",
-    base64: "A row per step, the bytes as base64",
-    npy: "A .npy file per step",
+    elements: "One row per element",
+    wide: "One row per step, one column per element",
+    base64: "One row per step, bytes as base64",
+    npy: "One .npy file per step",
   },
   restarts: {
-    keep: "Keep every row",
-    purge: "Drop what TensorBoard drops at a restart",
-    supersede: "A later write replaces earlier steps",
+    keep: "Keep all rows",
+    purge: "Drop the rows that TensorBoard drops at a restart",
+    supersede: "Later rows replace earlier rows of the same step",
   },
   time: {
     epoch: "Seconds since 1970",
@@ -63,7 +63,7 @@ const TITLES = {
 };
 
 export class ExportOptions {
-  /** @param {() => void} changed an option has changed */
+  /** @param {() => void} changed called whenever an option has changed */
   constructor(changed) {
     this.changed = changed;
     /** @type {Options} */
@@ -80,7 +80,7 @@ export class ExportOptions {
       })
     );
     this.summary = element("span", { class: "secondary" });
-    const note = "Text that starts with = + - or @ gets an apostrophe before it. Numbers stay as they are.";
+    const note = "Text that starts with = + - or @ gets a leading apostrophe. Numbers are not changed.";
     this.element = element(
       "div",
       { class: "options" },
@@ -103,7 +103,7 @@ export class ExportOptions {
               "label",
               { class: "check" },
               this.escaping,
-              element("span", {}, "Keep text from being run as a formula", element("span", { class: "hint" }, note)),
+              element("span", {}, "Escape text that looks like a formula", element("span", { class: "hint" }, note)),
             ),
           ),
         ),
@@ -112,7 +112,7 @@ export class ExportOptions {
   }
 
   /**
-   * Offer what the server can do; a kept choice that it cannot do gives way.
+   * Offer the values that the server has; a kept value that it does not have is replaced by the default.
    *
    * @param {import("./api.js").ServerOptions} server
    */
@@ -125,22 +125,22 @@ export class ExportOptions {
     this.value.time = known.length ? known : [server.times[0]];
     this.times.replaceChildren(...server.times.map((time) => this.timeBox(time)));
     this.escaping.checked = this.value.escape_formulas !== false;
-    this.guardLastTime();
-    this.summarise();
+    this.lockLastTime();
+    this.updateSummary();
   }
 
   /**
-   * Take over choices, from a link for one, where the server has them.
+   * Set options, for example from a link. Values that the server does not have are ignored.
    *
    * @param {Partial<Options>} given
    */
-  take(given) {
+  apply(given) {
     for (const name of /** @type {("layout" | "format")[]} */ (["layout", "format"])) {
-      const wanted = given[name];
+      const requested = given[name];
       const { select } = this[name];
-      if (wanted && [...select.options].some(({ value }) => value === wanted)) {
-        select.value = wanted;
-        this.value[name] = wanted;
+      if (requested && [...select.options].some(({ value }) => value === requested)) {
+        select.value = requested;
+        this.value[name] = requested;
       }
     }
   }
@@ -187,15 +187,15 @@ export class ExportOptions {
         .filter((box) => box.checked)
         .map((box) => box.value),
     );
-    this.guardLastTime();
+    this.lockLastTime();
   }
 
-  /** A table without any time would have lost something: the last box that is ticked stays so. */
-  guardLastTime() {
+  /** Disable the last ticked box: a table without a time column would lose data. */
+  lockLastTime() {
     const ticked = this.timeBoxes().filter((box) => box.checked);
     for (const box of this.timeBoxes()) {
       box.disabled = ticked.length === 1 && box.checked;
-      box.title = box.disabled ? "A table has at least one column of time." : "";
+      box.title = box.disabled ? "A table needs at least one time column." : "";
     }
   }
 
@@ -211,19 +211,19 @@ export class ExportOptions {
   set(name, value) {
     this.value = { ...this.value, [name]: value };
     remember("local", "options", this.value);
-    this.summarise();
+    this.updateSummary();
     this.changed();
   }
 
-  /** What is unlike the rule is told where it is folded away. */
-  summarise() {
+  /** List the changed options beside the title that hides them. */
+  updateSummary() {
     const { tensors, time, restarts, escape_formulas: escaping } = this.value;
-    const unusual = [
+    const changed = [
       tensors !== DEFAULTS.tensors && "tensors",
       time.join() !== DEFAULTS.time.join() && "time columns",
       restarts !== DEFAULTS.restarts && "restarts",
       escaping !== DEFAULTS.escape_formulas && "formulas",
     ].filter(Boolean);
-    setText(this.summary, unusual.length ? `changed: ${unusual.join(", ")}` : "");
+    setText(this.summary, changed.length ? `changed: ${changed.join(", ")}` : "");
   }
 }

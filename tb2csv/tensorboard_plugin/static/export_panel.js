@@ -1,4 +1,4 @@
-/** What will be exported and the buttons that do it. */
+/** The export card: the size of the selection, the export buttons, the options and the command. */
 
 import { isAbort, postPlan } from "./api.js";
 import { copyText } from "./clipboard.js";
@@ -6,7 +6,7 @@ import { element, replace, setAttribute, setText } from "./elements.js";
 import { icon } from "./icons.js";
 import { counted, formatBytes, formatCount } from "./numbers.js";
 
-/** How long to wait for another tick before the server is asked what a selection comes to, in milliseconds. */
+/** How long to wait for another tick before the page requests the size of a selection, in milliseconds. */
 const PATIENCE = 200;
 
 /**
@@ -14,7 +14,7 @@ const PATIENCE = 200;
  * @property {() => void} all
  * @property {() => void} selection
  * @property {() => void} hparams
- * @property {() => string} link the address of this selection
+ * @property {() => string} link returns a link to the selection
  * @property {(text: string) => void} announce
  */
 
@@ -60,25 +60,25 @@ export class ExportPanel {
   }
 
   /**
-   * @param {import("./catalogue.js").Catalogue} catalogue
-   * @param {import("./catalogue.js").Facets} facets
-   * @param {import("./api.js").ExportRequest} request what the selection asks for
-   * @param {import("./api.js").ExportRequest} everything what asks for all
+   * @param {import("./series_index.js").SeriesIndex} index
+   * @param {import("./series_index.js").Facets} facets
+   * @param {import("./api.js").ExportRequest} request for the selection
+   * @param {import("./api.js").ExportRequest} everything request for all series
    */
-  update(catalogue, facets, request, everything) {
+  update(index, facets, request, everything) {
     const { totals } = facets;
     const isNothing = totals.series === 0;
-    this.hparams.button.hidden = !catalogue.kinds.includes("hparams");
+    this.hparams.button.hidden = !index.kinds.includes("hparams");
     setAttribute(this.selection.button, "aria-disabled", isNothing ? "true" : null);
     setAttribute(this.selection.button, "title", isNothing ? "Nothing is selected." : null);
     setText(this.note, isNothing ? "Tick runs, kinds and tags to export them." : comparisonOf(totals));
     this.commandRow.hidden = isNothing;
-    // The page's own figures stand until the server's come: only it knows what layouts and formats make of series.
+    // The page's own estimate is shown until the server answers: only the server knows the effect of layout and format.
     this.showSelection(totals.series, "series", "series", totals);
     this.figures.classList.add("is-preliminary");
-    const known = `${catalogue.version} ${JSON.stringify(everything)}`;
+    const known = `${index.version} ${JSON.stringify(everything)}`;
     if (this.knownOfAll !== known)
-      setText(this.all.size, sizeOf(catalogue.totals.series, "series", "series", catalogue.totals));
+      setText(this.all.size, sizeOf(index.totals.series, "series", "series", index.totals));
     clearTimeout(this.waiting);
     this.asking?.abort();
     const asking = new AbortController();
@@ -110,7 +110,7 @@ export class ExportPanel {
 
   /**
    * @param {import("./api.js").ExportRequest} request
-   * @param {string} known what the answer holds for
+   * @param {string} known the index and the request that the answer belongs to
    * @param {AbortSignal} signal
    */
   async planAll(request, known, signal) {
@@ -119,7 +119,7 @@ export class ExportPanel {
       setText(this.all.size, sizeOf(plan.tables, "table", "tables", plan));
       this.knownOfAll = known;
     } catch {
-      // The page's own figures stay; what is wrong is told of the selection, or by the export itself.
+      // The page's own estimate stays. The plan of the selection, or the export itself, shows the error.
     }
   }
 
@@ -140,7 +140,7 @@ export class ExportPanel {
       "about ",
       element("b", {}, formatBytes(bytes)),
     );
-    setText(this.selection.size, count ? sizeOf(count, one, many, { bytes }) : "nothing ticked");
+    setText(this.selection.size, count ? sizeOf(count, one, many, { bytes }) : "nothing selected");
   }
 
   /**
@@ -165,24 +165,24 @@ export class ExportPanel {
  * @param {string} one
  * @param {string} many
  * @param {{bytes: number}} amount
- * @returns {string} what stands on a button
+ * @returns {string} the second line of a button
  */
 function sizeOf(count, one, many, { bytes }) {
   return `${counted(count, one, many)}, about ${formatBytes(bytes)}`;
 }
 
 /**
- * @param {import("./catalogue.js").Totals} totals
+ * @param {import("./series_index.js").Totals} totals
  * @returns {string}
  */
 function comparisonOf({ shown, points }) {
-  if (shown >= points) return "Every point is exported, nothing is sampled.";
+  if (shown >= points) return "Every point is exported; nothing is sampled.";
   return `TensorBoard shows ${formatCount(shown)} of these ${counted(points, "point")}; the export has every one.`;
 }
 
 /**
- * A button with the size of what it exports below its name. It stays in reach of the keyboard where it has nothing to
- * do, and says why.
+ * Make a button with the size of the export below its name. If there is nothing to export, the keyboard still reaches
+ * the button, and its title says why.
  *
  * @param {string} text
  * @param {string} style

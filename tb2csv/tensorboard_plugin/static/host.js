@@ -1,11 +1,11 @@
 /**
- * TensorBoard around the page: its theme, its reloads, its address, and whether it stands in a notebook itself.
+ * TensorBoard as the page's host: its theme, its reloads, its address, and whether it runs in a notebook.
  *
- * The page is a frame of TensorBoard's and may read its parent. Where it may not, each function falls back to what the
- * page can tell alone.
+ * The page is a frame of TensorBoard and can usually read its parent. If it cannot, each function falls back to what
+ * the page itself knows.
  */
 
-/** What a link can ask for, in the part of the address after `#`. */
+/** The keys of a link, in the part of the address after `#`. */
 const LINK_KEYS = ["run", "tag", "kind", "layout", "format"];
 
 /** @returns {Window | null} TensorBoard's window */
@@ -17,7 +17,7 @@ function tensorboard() {
   }
 }
 
-/** Follow TensorBoard's theme, or the system's where the page stands alone. */
+/** Follow TensorBoard's theme, or the system's if the page has no host. */
 export function followTheme() {
   const host = tensorboard();
   const system = window.matchMedia("(prefers-color-scheme: dark)");
@@ -39,14 +39,14 @@ export function nameFrame(title) {
   try {
     if (window.frameElement) window.frameElement.setAttribute("title", title);
   } catch {
-    // A parent of another site; its frame is not ours to name.
+    // The parent is from another site; the page may not change its frame.
   }
 }
 
 /**
- * Be told when TensorBoard has loaded new data, by its button or by itself.
+ * Call a function whenever TensorBoard has reloaded its data, by its button or on its own.
  *
- * TensorBoard speaks JSON over a message channel; every message wants an answer.
+ * TensorBoard sends JSON over a message channel and expects an answer to every message.
  *
  * @param {() => void} reloaded
  */
@@ -71,9 +71,9 @@ export function onDataReloaded(reloaded) {
 }
 
 /**
- * The runs in TensorBoard's own order, which decides about its colours.
+ * Return the runs in TensorBoard's own order, which decides their colours.
  *
- * @returns {Promise<string[]>} empty where TensorBoard does not tell
+ * @returns {Promise<string[]>} empty if TensorBoard does not list them
  */
 export async function runsOfTensorBoard() {
   try {
@@ -88,11 +88,11 @@ export async function runsOfTensorBoard() {
 /** @typedef {{run: string[], tag: string[], kind: string[], layout: string[], format: string[]}} LinkedSelection */
 
 /**
- * What the address asks for: `#tb2csv&p.tb2csv.run=train&p.tb2csv.tag=loss`. Keys may be repeated, and may stand
- * without their prefix where the address is of this tab.
+ * Read a selection from the address: `#tb2csv&p.tb2csv.run=train&p.tb2csv.tag=loss`. Keys may be repeated, and need no
+ * prefix if the address opens this tab.
  *
- * @param {string} [hash] the part of an address from `#` on; of TensorBoard's own address where it is not given
- * @returns {LinkedSelection | null} null where it asks for nothing
+ * @param {string} [hash] the part of an address from `#` on; by default that of TensorBoard's address
+ * @returns {LinkedSelection | null} null if the address selects nothing
  */
 export function linkedSelection(hash = (tensorboard() ?? window).location.hash) {
   const [tab, ...pairs] = hash.replace(/^#/, "").split("&");
@@ -107,7 +107,7 @@ export function linkedSelection(hash = (tensorboard() ?? window).location.hash) 
 }
 
 /**
- * Be told when the address asks for something else, a link in TensorBoard's own window for one.
+ * Call a function whenever the address selects something else, for example after a click on a link.
  *
  * @param {(linked: LinkedSelection) => void} changed
  */
@@ -120,7 +120,7 @@ export function onLinkChanged(changed) {
 }
 
 /**
- * The address that opens this tab with a selection.
+ * Return the address that opens this tab with a selection.
  *
  * @param {Partial<LinkedSelection>} selection
  * @returns {string}
@@ -136,8 +136,8 @@ export function linkTo(selection) {
 }
 
 /**
- * Whether TensorBoard stands in a notebook, where the browser may take no downloads from frames: in Colab, which
- * catches requests in a service worker, and wherever TensorBoard is a frame itself.
+ * Return whether TensorBoard runs in a notebook, which may block downloads from frames: in Colab, which serves requests
+ * through a service worker, and in every page that shows TensorBoard in a frame.
  *
  * @returns {boolean}
  */

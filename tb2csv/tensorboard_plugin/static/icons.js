@@ -16,7 +16,7 @@ const PATHS = {
 };
 
 /**
- * Make an icon that is ornament: what it means is said in words beside it, or in the label of its button.
+ * Make a decorative icon: its meaning is also in the text beside it, or in the label of its button.
  *
  * @param {string} name one of PATHS
  * @returns {SVGElement}

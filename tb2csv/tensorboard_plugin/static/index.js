@@ -1,4 +1,4 @@
-/** What TensorBoard loads into the frame of the Export tab: `render` is called once. */
+/** The entry point: TensorBoard loads this module into the frame of the Export tab and calls `render` once. */
 
 import { App } from "./app.js";
 import { followTheme, nameFrame } from "./host.js";
@@ -18,7 +18,7 @@ export async function render() {
   followTheme();
   Palette.install();
   const app = new App();
-  // The server's answers are on their way while the style sheets come.
+  // The data loads at the same time as the style sheets.
   const started = app.start();
   await Promise.all(STYLES.map(loadStyle));
   app.show(document.body);
@@ -27,7 +27,7 @@ export async function render() {
 
 /**
  * @param {string} name
- * @returns {Promise<void>} settled when the style is there; a page without it is plain, but works
+ * @returns {Promise<void>} settled when the style has loaded or failed; the page works without it
  */
 function loadStyle(name) {
   return new Promise((resolve) => {

@@ -1,4 +1,4 @@
-/** The exports of this browser tab: how far each is, a button that cancels it, and what the report says after it. */
+/** The exports of this browser tab: progress, a button to cancel, and the report. */
 
 import { element, replace, setAttribute, setText } from "./elements.js";
 import { icon } from "./icons.js";
@@ -27,7 +27,7 @@ export class JobsPanel {
   }
 
   /**
-   * Show a job, or show it anew.
+   * Show a job, or update it.
    *
    * @param {ExportJob} job
    */
@@ -86,7 +86,7 @@ class JobCard {
     );
   }
 
-  /** @returns {boolean} whether something has happened that is worth saying aloud */
+  /** @returns {boolean} whether the change is worth announcing */
   update() {
     const { job } = this;
     const phase = `${job.state} ${job.isWaiting} ${job.isUnreachable} ${job.status.report ? "report" : ""}`;
@@ -141,33 +141,33 @@ class JobCard {
 
 /**
  * @param {ExportJob} job
- * @returns {string} what happens with it, in a line
+ * @returns {string} the state of the job, as a line
  */
 function line(job) {
   const { status } = job;
-  if (job.isUnreachable) return "TensorBoard does not answer; asking again.";
+  if (job.isUnreachable) return "TensorBoard does not respond. Trying again.";
   if (job.isCancelling && !job.isOver) return "Cancelling…";
   switch (job.state) {
     case "queued":
-      return status.position
-        ? `Waiting for other exports: number ${status.position} in the queue`
-        : "Waiting for its turn";
+      return status.position ? `Waiting for other exports: number ${status.position} in the queue` : "Queued";
     case "running": {
       const { bytes = 0, total = 0 } = status.progress ?? {};
       return total > 0 ? `Converting: ${formatBytes(bytes)} of ${formatBytes(total)} read` : "Converting";
     }
     case "ready":
-      return job.isWaiting ? "The file is ready, but the browser has not fetched it." : "Ready, the browser fetches it";
+      return job.isWaiting
+        ? "The file is ready, but the browser has not fetched it."
+        : "Ready; the browser is downloading it";
     case "sending":
-      return job.fetched === null ? "On its way to the browser" : `${formatBytes(job.fetched)} fetched`;
+      return job.fetched === null ? "The browser is downloading it" : `${formatBytes(job.fetched)} downloaded`;
     case "sent":
       return status.bytes ? `Done: ${formatBytes(status.bytes)} in ${job.name}` : `Done: ${job.name}`;
     case "failed":
       return job.problem ?? "The export failed.";
     case "cancelled":
-      return "Cancelled. If the browser kept a part of the file, delete it.";
+      return "Cancelled. If the browser kept part of the file, delete it.";
     default:
-      return "The server does not know this export any more; start it again.";
+      return "The server no longer has this export. Start it again.";
   }
 }
 
@@ -176,36 +176,35 @@ function line(job) {
  * @returns {HTMLElement[]}
  */
 function reportParts(report) {
-  const written = `${counted(report.values_written, "value")} of ${formatCount(report.values_read)} read`;
-  const parts = [element("p", {}, `${written}, in ${counted(report.tables, "table")}.`)];
+  const written = `${formatCount(report.values_written)} of ${counted(report.values_read, "value")}`;
+  const parts = [element("p", {}, `${written} exported to ${counted(report.tables, "table")}.`)];
   const damage = (/** @type {any} */ one) =>
     `${one.path}: ${one.detail || one.kind}, ${counted(one.length ?? 0, "byte")} at byte ${one.offset}`;
   const undecodable = (/** @type {any} */ one) => `Run ${one.run}, tag ${one.tag}, step ${one.step}: ${one.detail}`;
   if (report.damage_count) {
-    const title = `${counted(report.damage_count, "stretch", "stretches")} of damaged bytes in the event files`;
+    const title = `${counted(report.damage_count, "damaged byte range")} in the event files`;
     parts.push(list(title, report.damage, report.damage_count, damage));
   }
   if (report.undecodable_count) {
     const isOne = report.undecodable_count === 1;
     const values = counted(report.undecodable_count, "value");
-    const title = `${values} could not be decoded and ${isOne ? "is" : "are"} left out`;
+    const title = `${values} could not be decoded and ${isOne ? "was" : "were"} left out`;
     parts.push(list(title, report.undecodable, report.undecodable_count, undecodable));
   }
-  if (report.values_filtered)
-    parts.push(element("p", {}, `${counted(report.values_filtered, "value")} left out as the selection says.`));
+  if (report.values_filtered) parts.push(element("p", {}, `${counted(report.values_filtered, "value")} not selected.`));
   return [...parts, ...report.notes.map((note) => element("p", {}, note))];
 }
 
 /**
  * @param {string} title
- * @param {any[]} some the first of them
- * @param {number} all how many there are
+ * @param {any[]} some the first items
+ * @param {number} all the number of all items
  * @param {(one: any) => string} describe
  */
 function list(title, some, all, describe) {
   const items = some.map((one) => element("li", {}, typeof one === "string" ? one : describe(one)));
   if (all > some.length)
-    items.push(element("li", {}, `and ${formatCount(all - some.length)} more; tb2csv check lists them all`));
+    items.push(element("li", {}, `and ${formatCount(all - some.length)} more; run tb2csv check to list them all`));
   return element("details", {}, element("summary", {}, title), element("ul", {}, ...items));
 }
 

@@ -1,4 +1,4 @@
-/** The kinds of data, with how many series the chosen runs have of each. */
+/** The kinds of data, with the number of their series in the chosen runs. */
 
 import { element, setAttribute, setText } from "./elements.js";
 import { counted, formatCount } from "./numbers.js";
@@ -22,7 +22,7 @@ const TITLES = {
 
 /**
  * @param {string} kind
- * @returns {string} its name for people
+ * @returns {string} its title
  */
 export function kindTitle(kind) {
   return TITLES[kind] ?? kind;
@@ -30,7 +30,7 @@ export function kindTitle(kind) {
 
 /**
  * @param {string[]} kinds
- * @returns {string[]} those that the page knows first, the commonest at the top
+ * @returns {string[]} first the kinds that the page knows, by how common they are, then the others
  */
 function inOrder(kinds) {
   const known = Object.keys(TITLES).filter((kind) => kinds.includes(kind));
@@ -40,7 +40,7 @@ function inOrder(kinds) {
 export class KindsPanel {
   /**
    * @param {import("./choice.js").Choice} choice
-   * @param {() => void} changed the choice has changed
+   * @param {() => void} changed called whenever the choice has changed
    */
   constructor(choice, changed) {
     this.choice = choice;
@@ -57,18 +57,18 @@ export class KindsPanel {
   }
 
   /**
-   * @param {import("./catalogue.js").Catalogue} catalogue
-   * @param {import("./catalogue.js").Facets} facets
+   * @param {import("./series_index.js").SeriesIndex} index
+   * @param {import("./series_index.js").Facets} facets
    */
-  update(catalogue, facets) {
-    this.element.hidden = catalogue.kinds.length === 0;
+  update(index, facets) {
+    this.element.hidden = index.kinds.length === 0;
     for (const [kind, { row }] of this.rows) {
-      if (catalogue.kinds.includes(kind)) continue;
+      if (index.kinds.includes(kind)) continue;
       row.remove();
       this.rows.delete(kind);
     }
-    inOrder(catalogue.kinds).forEach((kind, rank) => {
-      const place = catalogue.kinds.indexOf(kind);
+    inOrder(index.kinds).forEach((kind, rank) => {
+      const place = index.kinds.indexOf(kind);
       const { row, box, count } = this.rows.get(kind) ?? this.createRow(kind);
       if (this.boxes.children[rank] !== row) this.boxes.insertBefore(row, this.boxes.children[rank] ?? null);
       const number = facets.ofKind[place];

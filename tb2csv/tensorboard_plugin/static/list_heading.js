@@ -1,4 +1,4 @@
-/** What stands above a list of names: how many are ticked, buttons that tick, and a filter. */
+/** The heading of a list of names: how many are ticked, buttons that tick them, and a filter. */
 
 import { filterOf } from "./choice.js";
 import { element, replace, setAttribute, setText } from "./elements.js";
@@ -9,7 +9,7 @@ import { counted, formatCount } from "./numbers.js";
  * @typedef {Object} HeadingActions
  * @property {() => void} all ticks what is listed
  * @property {() => void} none unticks what is listed
- * @property {() => void} only ticks what is listed and nothing else
+ * @property {() => void} only ticks only what is listed
  * @property {() => void} filter the filter has changed
  */
 
@@ -68,7 +68,7 @@ export class ListHeading {
     };
   }
 
-  /** @returns {boolean} whether there is a filter that is in force */
+  /** @returns {boolean} whether a valid filter is set */
   get isFiltering() {
     return this.input.value !== "" && !this.problem;
   }
@@ -81,8 +81,8 @@ export class ListHeading {
   }
 
   /**
-   * @param {{chosen: number, total: number, listed: number, unlisted: number, nothing: string}} counts listed: how many
-   *   the filter leaves; unlisted: how many are ticked that it hides; nothing: what to say where there is none at all
+   * @param {{chosen: number, total: number, listed: number, unlisted: number, nothing: string}} counts listed: names
+   *   that match the filter; unlisted: ticked names that do not match; nothing: the text of an empty list
    */
   update({ chosen, total, listed, unlisted, nothing }) {
     setText(this.counts, `${formatCount(chosen)} of ${formatCount(total)}`);

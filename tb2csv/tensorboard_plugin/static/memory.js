@@ -1,45 +1,45 @@
 /**
- * What the page remembers: the selection for this browser tab, the options for good. A browser may refuse all
- * storage, in frames of other sites for one; the page then works without memory.
+ * The browser's storage: the selection is kept for this browser tab, the options for good. A browser may refuse
+ * storage, for example in frames of other sites; the page then works without it.
  */
 
 /**
- * @param {"session" | "local"} where
+ * @param {"session" | "local"} area
  * @param {string} key
- * @returns {any} what was kept, or null
+ * @returns {any} the stored value, or null
  */
-export function recall(where, key) {
+export function recall(area, key) {
   try {
-    return JSON.parse(storage(where).getItem(fullKey(key)) ?? "null");
+    return JSON.parse(storage(area).getItem(fullKey(key)) ?? "null");
   } catch {
     return null;
   }
 }
 
 /**
- * @param {"session" | "local"} where
+ * @param {"session" | "local"} area
  * @param {string} key
- * @param {any} value null forgets it
+ * @param {any} value null removes the entry
  */
-export function remember(where, key, value) {
+export function remember(area, key, value) {
   try {
-    if (value === null) storage(where).removeItem(fullKey(key));
-    else storage(where).setItem(fullKey(key), JSON.stringify(value));
+    if (value === null) storage(area).removeItem(fullKey(key));
+    else storage(area).setItem(fullKey(key), JSON.stringify(value));
   } catch {
-    // Full or forbidden: nothing that the user asked for is lost.
+    // The storage is full or forbidden; only the memory for the next visit is lost.
   }
 }
 
 /**
- * @param {"session" | "local"} where
+ * @param {"session" | "local"} area
  * @returns {Storage}
  */
-function storage(where) {
-  return where === "session" ? sessionStorage : localStorage;
+function storage(area) {
+  return area === "session" ? sessionStorage : localStorage;
 }
 
 /**
- * Experiments of one server have pages of their own.
+ * Return a key that is unique to the page's address: the experiments of one server have different addresses.
  *
  * @param {string} key
  * @returns {string}

@@ -1,15 +1,12 @@
-/**
- * The order in which people expect names: part_2 before part_10, lr=0.001 before lr=0.01, lr=1e-4 before lr=1e-3, and
- * v1.9 before v1.10.
- */
+/** Natural order of names: part_2 before part_10, lr=0.001 before lr=0.01, lr=1e-4 before 1e-3, v1.9 before v1.10. */
 
-/** A number with what may make it a version: a v before it, or more than one point in it. */
+/** A number, or a version: with a v before it, or with more than one point in it. */
 const NUMBER = /((?<![a-z])v|)(\d+(?:\.\d+)*)(e[-+]\d+)?/gi;
 
 const TEXT = new Intl.Collator("en");
 
 /**
- * Sort by name; each name is taken apart once, as a log directory may have a hundred thousand.
+ * Sort by name. Each name is parsed once, because a log directory may have a hundred thousand.
  *
  * @template T
  * @param {Iterable<T>} items
@@ -23,7 +20,7 @@ export function inNameOrder(items, nameOf) {
 
 /**
  * @param {string[]} names
- * @returns {Int32Array} the place of each among the sorted
+ * @returns {Int32Array} the place of each name in the sorted list
  */
 export function nameRanks(names) {
   const places = new Int32Array(names.length);
@@ -56,7 +53,7 @@ function partsOf(name) {
 /**
  * @param {{name: string, parts: (string | number)[]}} one
  * @param {{name: string, parts: (string | number)[]}} other
- * @returns {number} 0 for equal names alone
+ * @returns {number} 0 only for equal names
  */
 function compareNamed(one, other) {
   const shared = Math.min(one.parts.length, other.parts.length);

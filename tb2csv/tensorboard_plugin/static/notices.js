@@ -1,60 +1,60 @@
-/** Lines above the tables: problems, remarks on the log directory, the scan; and the line that comes and goes below. */
+/** Messages: errors, the scan and notes above the tables, and hints that disappear after a while. */
 
 import { element, replace, setText } from "./elements.js";
 import { icon } from "./icons.js";
 import { share } from "./numbers.js";
 import { progressText } from "./states.js";
 
-/** How long a passing line stays, in milliseconds: long enough to be read twice. */
-const STAY = 5000;
+/** How long a hint is shown, in milliseconds: long enough to read it twice. */
+const HINT_TIME = 5000;
 
 export class Notices {
   constructor() {
-    this.problems = element("div", { class: "problems" });
+    this.errors = element("div", { class: "errors" });
     this.scanText = element("span", {});
     this.scanBar = element("div", { class: "progress", "aria-hidden": "true" }, element("span", {}));
     this.scan = element("div", { class: "notice scan-notice" }, this.scanText, this.scanBar);
     this.scan.hidden = true;
-    this.remarks = element("div", { class: "remarks" });
-    this.element = element("div", { class: "notices" }, this.problems, this.scan, this.remarks);
+    this.notes = element("div", { class: "notes" });
+    this.element = element("div", { class: "notices" }, this.errors, this.scan, this.notes);
     this.spoken = element("div", { class: "visually-hidden", role: "status", "aria-atomic": "false" });
-    this.passing = element("div", { class: "snackbar", "aria-hidden": "true" });
+    this.snackbar = element("div", { class: "snackbar", "aria-hidden": "true" });
     /** @type {string[]} */
-    this.said = [];
+    this.shownNotes = [];
   }
 
   /**
-   * Say something to those who do not see the page.
+   * Announce a text to screen readers.
    *
    * @param {string} text
    */
   announce(text) {
-    // One line for each: what is said next must not cut off what is being read out.
+    // One element for each text, so that the next text does not interrupt the one that is being read aloud.
     const line = element("p", {}, text);
     this.spoken.append(line);
-    setTimeout(() => line.remove(), 2 * STAY);
+    setTimeout(() => line.remove(), 2 * HINT_TIME);
   }
 
   /**
-   * Say something that needs no answer, to all.
+   * Show a text for a short time, and announce it.
    *
    * @param {string} text
    */
-  mention(text) {
+  showHint(text) {
     this.announce(text);
-    setText(this.passing, text);
-    this.passing.classList.add("is-shown");
-    clearTimeout(this.leaving);
-    this.leaving = setTimeout(() => this.passing.classList.remove("is-shown"), STAY);
+    setText(this.snackbar, text);
+    this.snackbar.classList.add("is-shown");
+    clearTimeout(this.hiding);
+    this.hiding = setTimeout(() => this.snackbar.classList.remove("is-shown"), HINT_TIME);
   }
 
   /**
-   * Show that something could not be done, until it is dismissed.
+   * Show an error until the user dismisses it.
    *
    * @param {string} text
    */
-  complain(text) {
-    for (const old of [...this.problems.children])
+  showError(text) {
+    for (const old of [...this.errors.children])
       if (old.firstElementChild?.nextSibling?.textContent === text) old.remove();
     const notice = element(
       "div",
@@ -69,34 +69,31 @@ export class Notices {
         icon("close"),
       ),
     );
-    this.problems.append(notice);
+    this.errors.append(notice);
   }
 
-  /** @param {import("./catalogue.js").Catalogue} catalogue */
-  update(catalogue) {
-    const { progress } = catalogue;
-    this.scan.hidden = catalogue.state !== "scanning";
+  /** @param {import("./series_index.js").SeriesIndex} index */
+  update(index) {
+    const { progress } = index;
+    this.scan.hidden = index.state !== "scanning";
     if (progress && progress.total > 0) {
-      setText(
-        this.scanText,
-        `Looking for new data: ${progressText(progress)}. What is listed can be exported meanwhile.`,
-      );
+      setText(this.scanText, `Looking for new data: ${progressText(progress)}. You can already export what is listed.`);
       /** @type {HTMLElement} */ (this.scanBar.firstElementChild).style.width =
         `${100 * share(progress.bytes, progress.total)}%`;
-    } else setText(this.scanText, "Looking for new data. What is listed can be exported meanwhile.");
+    } else setText(this.scanText, "Looking for new data. You can already export what is listed.");
   }
 
   /**
-   * Show remarks that stay as long as they are true.
+   * Show these notes in place of the previous ones.
    *
-   * @param {string[]} remarks
+   * @param {string[]} notes
    */
-  remark(remarks) {
-    if (remarks.join("\n") === this.said.join("\n")) return;
-    this.said = remarks;
+  showNotes(notes) {
+    if (notes.join("\n") === this.shownNotes.join("\n")) return;
+    this.shownNotes = notes;
     replace(
-      this.remarks,
-      ...remarks.map((remark) => element("div", { class: "notice" }, icon("warning"), element("span", {}, remark))),
+      this.notes,
+      ...notes.map((note) => element("div", { class: "notice" }, icon("warning"), element("span", {}, note))),
     );
   }
 }

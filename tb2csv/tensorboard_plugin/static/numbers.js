@@ -1,10 +1,10 @@
-/** Numbers as text for people. */
+/** Numbers as text. */
 
 const COUNT = new Intl.NumberFormat("en");
 const SIZES = ["B", "kB", "MB", "GB", "TB", "PB"];
 
 /**
- * @param {number | string} count steps beyond 2^53 come as text
+ * @param {number | string} count steps beyond 2^53 are text
  * @returns {string} with separators: 14,000
  */
 export function formatCount(count) {
@@ -55,7 +55,7 @@ export function formatTick(value) {
 /**
  * @param {number} part
  * @param {number} whole
- * @returns {number} a share from 0 to 1, and 0 where the whole is not known
+ * @returns {number} a share from 0 to 1; 0 if the whole is unknown
  */
 export function share(part, whole) {
   return whole > 0 ? Math.min(1, Math.max(0, part / whole)) : 0;

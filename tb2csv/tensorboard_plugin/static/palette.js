@@ -1,10 +1,10 @@
-/** The colours that TensorBoard gives to runs: seven in turn, by the order in which it lists them. */
+/** TensorBoard's colours of runs: seven in turn, in the order in which it lists the runs. */
 
 const LIGHT = ["#425066", "#12b5cb", "#e52592", "#f9ab00", "#9334e6", "#7cb342", "#e8710a"];
 const DARK = ["#8e98a3", ...LIGHT.slice(1)];
 
 export class Palette {
-  /** @param {string[]} order the runs in TensorBoard's order; what it does not list follows in order of asking */
+  /** @param {string[]} order the runs in TensorBoard's order; other runs follow in the order of their first use */
   constructor(order) {
     /** @type {Map<string, number>} */
     this.places = new Map(order.map((run, place) => [run, place]));
@@ -12,7 +12,7 @@ export class Palette {
 
   /**
    * @param {string} run
-   * @returns {string} a colour for style sheets, which differs between the themes
+   * @returns {string} a CSS colour that follows the theme
    */
   colourOf(run) {
     let place = this.places.get(run);
@@ -23,7 +23,7 @@ export class Palette {
     return `var(--run-${place % LIGHT.length})`;
   }
 
-  /** Make the colours known to the style sheet. */
+  /** Define the colours as CSS variables. */
   static install() {
     const style = document.createElement("style");
     const declare = (/** @type {string[]} */ colours) =>

@@ -1,4 +1,4 @@
-/** The first and the last rows of one table, a chart of it, and what TensorBoard shows of it. */
+/** The preview of one table: its first and last rows, a chart, and how much of it TensorBoard shows. */
 
 import { getPreview, isAbort } from "./api.js";
 import { chart } from "./chart.js";
@@ -40,13 +40,13 @@ export class PreviewPanel {
         "div",
         { class: "pane-nothing" },
         element("p", { class: "nothing-title" }, "No table to preview"),
-        element("p", {}, "Choose a table in the list to see its first and last rows."),
+        element("p", {}, "Select a table in the list to see its first and last rows."),
       ),
     );
   }
 
   /**
-   * Ask the server for a series and show it.
+   * Read a series from the server and show it.
    *
    * @param {SeriesName} name
    * @param {string} colour of its run
@@ -59,7 +59,7 @@ export class PreviewPanel {
     this.name = name;
     this.colour = colour;
     this.body.setAttribute("aria-busy", "true");
-    // What is there already stays until the answer comes, unless that takes long enough to be noticed.
+    // Keep the previous preview until the answer arrives, unless the user would notice the wait.
     const waiting = setTimeout(() => replace(this.body, this.heading(name), loading()), 150);
     try {
       const preview = await getPreview(name, running.signal);
@@ -79,7 +79,7 @@ export class PreviewPanel {
   }
 
   /**
-   * Give the series another colour: TensorBoard's come later than the page, and new runs may change them.
+   * Change the colour of the series: TensorBoard's colours load after the page, and new runs may change them.
    *
    * @param {string} colour
    */
@@ -110,7 +110,7 @@ export class PreviewPanel {
   content(preview) {
     const name = { run: preview.run, tag: preview.tag, kind: preview.kind };
     const shown = Math.min(preview.shown ?? 0, preview.points);
-    const said = comparison(shown, preview.points);
+    const sampling = comparison(shown, preview.points);
     const bar = element("span", { class: "share-bar", "aria-hidden": "true" }, element("span", {}));
     /** @type {HTMLElement} */ (bar.firstElementChild).style.width =
       `${Math.max(0.5, 100 * share(shown, preview.points))}%`;
@@ -120,7 +120,7 @@ export class PreviewPanel {
       element(
         "div",
         { class: "preview-facts" },
-        element("p", { class: said.isPart ? "is-part" : "" }, `${said.text}.`),
+        element("p", { class: sampling.isPart ? "is-part" : "" }, `${sampling.text}.`),
         bar,
         element("p", { class: "secondary" }, `The table has ${counted(preview.rows, "row")}.`),
       ),
@@ -142,7 +142,7 @@ export class PreviewPanel {
     return element(
       "div",
       { class: "pane-nothing", role: "alert" },
-      element("p", { class: "nothing-title" }, "This table cannot be shown"),
+      element("p", { class: "nothing-title" }, "Could not show this table"),
       element("p", {}, error instanceof Error ? error.message : String(error)),
       element("button", { type: "button", class: "button", onclick: again }, "Try again"),
     );
@@ -175,7 +175,7 @@ function rowsTable({ columns, first, last, rows }) {
 
 /**
  * @param {any} cell
- * @returns {boolean} also for what comes as text because JSON has no number for it
+ * @returns {boolean} true also for numbers that JSON has only as text
  */
 function looksLikeNumber(cell) {
   return cell === null || typeof cell === "number" || /^(NaN|-?Infinity|-?\d+)$/.test(String(cell));

@@ -1,4 +1,4 @@
-/** The list of runs: a check box for each, with the colour that TensorBoard gives to it. */
+/** The list of runs: check boxes, with TensorBoard's colours. */
 
 import { inNameOrder } from "./name_order.js";
 import { element, setAttribute, setText } from "./elements.js";
@@ -9,7 +9,7 @@ import { VirtualList } from "./virtual_list.js";
 export class RunsPanel {
   /**
    * @param {import("./choice.js").Choice} choice
-   * @param {() => void} changed the choice has changed
+   * @param {() => void} changed called whenever the choice has changed
    */
   constructor(choice, changed) {
     this.choice = choice;
@@ -48,13 +48,13 @@ export class RunsPanel {
   }
 
   /**
-   * @param {import("./catalogue.js").Catalogue} catalogue
-   * @param {import("./catalogue.js").Facets} facets
+   * @param {import("./series_index.js").SeriesIndex} index
+   * @param {import("./series_index.js").Facets} facets
    * @param {import("./palette.js").Palette} palette
    */
-  update(catalogue, facets, palette) {
-    if (this.runs !== catalogue.runs) {
-      this.runs = catalogue.runs;
+  update(index, facets, palette) {
+    if (this.runs !== index.runs) {
+      this.runs = index.runs;
       this.order = inNameOrder(this.runs.keys(), (run) => this.runs[run]);
     }
     this.facets = facets;
@@ -71,7 +71,7 @@ export class RunsPanel {
       total: this.runs.length,
       listed: this.listed.length,
       unlisted: chosen - count(this.listed, this.facets.runs),
-      nothing: "No run has been found yet.",
+      nothing: "No runs found yet.",
     });
     this.list.show(this.listed.length);
   }
@@ -156,7 +156,7 @@ export class RunsPanel {
 /**
  * @param {number[]} places
  * @param {Uint8Array} marks
- * @returns {number} how many are marked
+ * @returns {number} the number of marked places
  */
 function count(places, marks) {
   return places.reduce((sum, place) => sum + marks[place], 0);

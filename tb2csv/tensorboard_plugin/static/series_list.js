@@ -1,6 +1,6 @@
-/** The chosen series, one row for each, with what TensorBoard shows of it and buttons that export it alone. */
+/** The list of the selected series: how much of each TensorBoard shows, and buttons to export it. */
 
-import { ORDERS } from "./catalogue.js";
+import { ORDERS } from "./series_index.js";
 import { element, replace, setAttribute, setText } from "./elements.js";
 import { kindTitle } from "./kinds_panel.js";
 import { counted, formatCount } from "./numbers.js";
@@ -8,17 +8,17 @@ import { VirtualList } from "./virtual_list.js";
 
 /**
  * @typedef {Object} SeriesActions
- * @property {(index: number) => void} preview
- * @property {(index: number, format: string) => void} save
- * @property {(index: number) => void} copy
+ * @property {(place: number) => void} preview place: of a series in the index
+ * @property {(place: number, format: string) => void} save
+ * @property {(place: number) => void} copy
  */
 
 /**
- * Say how much of a series TensorBoard shows.
+ * Describe how much of a series TensorBoard shows.
  *
- * @param {number} shown NaN or null where it shows nothing
+ * @param {number} shown NaN or null if it does not show the series
  * @param {number} points
- * @returns {{text: string, brief: string, isPart: boolean}} brief: for a place that tells the points already
+ * @returns {{text: string, brief: string, isPart: boolean}} brief: without the number of points
  */
 export function comparison(shown, points) {
   if (!shown) return { text: "TensorBoard does not show it", brief: "TensorBoard shows none", isPart: true };
@@ -62,22 +62,22 @@ export class SeriesList {
       rowHeight: 54,
       attributes: { role: "list", "aria-labelledby": "series-title" },
       create: () => this.createRow(),
-      fill: (row, place, active) => this.fillRow(row, place, active),
+      fill: (row, number, active) => this.fillRow(row, number, active),
       focusable: (row) => /** @type {HTMLElement} */ (row.querySelector("button")),
     });
   }
 
   /**
-   * @param {import("./catalogue.js").Catalogue} catalogue
-   * @param {import("./catalogue.js").Facets} facets
+   * @param {import("./series_index.js").SeriesIndex} index
+   * @param {import("./series_index.js").Facets} facets
    * @param {import("./palette.js").Palette} palette
    */
-  update(catalogue, facets, palette) {
-    this.catalogue = catalogue;
+  update(index, facets, palette) {
+    this.index = index;
     this.palette = palette;
     this.chosen = facets.chosen;
     this.arrange();
-    setText(this.counts, `${formatCount(this.chosen.length)} of ${formatCount(catalogue.length)}`);
+    setText(this.counts, `${formatCount(this.chosen.length)} of ${formatCount(index.length)}`);
     this.nothing.hidden = this.chosen.length > 0;
     replace(
       this.nothing,
@@ -87,12 +87,12 @@ export class SeriesList {
   }
 
   arrange() {
-    if (!this.catalogue) return;
-    this.order = this.catalogue.sorted(this.chosen, this.sort.value);
+    if (!this.index) return;
+    this.order = this.index.sorted(this.chosen, this.sort.value);
     this.list.show(this.order.length);
   }
 
-  /** @returns {number} the series that stands first, -1 where there is none */
+  /** @returns {number} the place of the first series in the list, -1 if the list is empty */
   get first() {
     return this.order.length ? this.order[0] : -1;
   }
@@ -100,14 +100,14 @@ export class SeriesList {
   /**
    * Mark the series whose preview is shown.
    *
-   * @param {number} index -1 for none
-   * @param {boolean} inSight whether the list scrolls to it
+   * @param {number} place of the series in the index, -1 for none
+   * @param {boolean} scroll whether the list scrolls to it
    */
-  mark(index, inSight) {
-    this.current = index;
-    const place = inSight ? this.order.indexOf(index) : -1;
-    if (place >= 0) this.list.reveal(place);
-    else this.list.lay(true);
+  mark(place, scroll) {
+    this.current = place;
+    const row = scroll ? this.order.indexOf(place) : -1;
+    if (row >= 0) this.list.reveal(row);
+    else this.list.layOut(true);
   }
 
   createRow() {
@@ -137,34 +137,38 @@ export class SeriesList {
 
   /**
    * @param {HTMLElement} row
-   * @param {number} place
+   * @param {number} number of the row
    * @param {boolean} active
    */
-  fillRow(row, place, active) {
-    const index = this.order[place];
-    const catalogue = /** @type {import("./catalogue.js").Catalogue} */ (this.catalogue);
-    const { run, tag, kind } = catalogue.nameOf(index);
+  fillRow(row, number, active) {
+    const place = this.order[number];
+    const index = /** @type {import("./series_index.js").SeriesIndex} */ (this.index);
+    const { run, tag, kind } = index.nameOf(place);
     const main = row.children[0];
     const [tagText, points, runText, shown] = /** @type {HTMLElement[]} */ ([...main.children]);
     const [dot, runName] = /** @type {HTMLElement[]} */ ([...runText.children]);
-    const said = comparison(catalogue.shown[index], catalogue.points[index]);
-    const pointsText = counted(catalogue.points[index], "point");
+    const sampling = comparison(index.shown[place], index.points[place]);
+    const pointsText = counted(index.points[place], "point");
     setText(tagText, tag || "(no name)");
     setText(points, pointsText);
     dot.style.background = this.palette?.colourOf(run) ?? "";
     setText(runName, `${run} · ${kindTitle(kind)}`);
-    setText(shown, said.brief);
-    shown.classList.toggle("is-part", said.isPart);
-    setAttribute(main, "title", `${tag}\nRun ${run}\n${said.text}`);
-    setAttribute(main, "aria-label", `Preview ${tag} of run ${run}: ${kindTitle(kind)}, ${pointsText}; ${said.text}`);
-    setAttribute(main, "aria-current", index === this.current ? "true" : null);
-    row.classList.toggle("is-current", index === this.current);
+    setText(shown, sampling.brief);
+    shown.classList.toggle("is-part", sampling.isPart);
+    setAttribute(main, "title", `${tag}\nRun ${run}\n${sampling.text}`);
+    setAttribute(
+      main,
+      "aria-label",
+      `Preview ${tag} of run ${run}: ${kindTitle(kind)}, ${pointsText}; ${sampling.text}`,
+    );
+    setAttribute(main, "aria-current", place === this.current ? "true" : null);
+    row.classList.toggle("is-current", place === this.current);
     const [csv, parquet, copy] = row.querySelectorAll(".row-actions button");
     setAttribute(csv, "aria-label", `CSV of ${tag} of run ${run}`);
     setAttribute(parquet, "aria-label", `Parquet of ${tag} of run ${run}`);
     setAttribute(copy, "aria-label", `Copy ${tag} of run ${run} to the clipboard`);
     for (const button of row.querySelectorAll("button")) button.tabIndex = active ? 0 : -1;
     setAttribute(row, "aria-setsize", this.order.length);
-    setAttribute(row, "aria-posinset", place + 1);
+    setAttribute(row, "aria-posinset", number + 1);
   }
 }

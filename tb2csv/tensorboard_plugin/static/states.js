@@ -1,41 +1,37 @@
-/** What the page shows where it has no tables: while it loads, where there is nothing, where something broke. */
+/** The page without tables: while it loads, if there is nothing to export, and after an error. */
 
 import { element } from "./elements.js";
 import { icon } from "./icons.js";
 import { formatBytes, share } from "./numbers.js";
 
 /**
- * @param {import("./api.js").Progress | null} progress of the first scan, where it is known
+ * @param {import("./api.js").Progress | null} progress of the first scan, if known
  * @returns {HTMLElement}
  */
 export function loadingState(progress) {
-  const far = progress && progress.total > 0 ? progressText(progress) : "The event files are being looked through.";
+  const text = progress && progress.total > 0 ? progressText(progress) : "Scanning the event files.";
   return state(
     { role: "status" },
     element("div", { class: "spinner", "aria-hidden": "true" }),
     element("h1", { class: "state-title" }, "Reading the log directory"),
-    element("p", {}, far),
+    element("p", {}, text),
   );
 }
 
 /**
- * @param {string[]} notes what the server says about it
+ * @param {string[]} notes from the server
  * @returns {HTMLElement}
  */
 export function emptyState(notes) {
   return state(
     {},
     icon("tables"),
-    element("h1", { class: "state-title" }, "There is nothing to export yet"),
-    element("p", {}, "TensorBoard's log directory has no event file with data in it. Likely reasons:"),
+    element("h1", { class: "state-title" }, "Nothing to export yet"),
+    element("p", {}, "TensorBoard's log directory has no event files with data. Likely reasons:"),
     element(
       "ul",
       {},
-      element(
-        "li",
-        {},
-        "Training has not written anything so far. Press the reload button at the top of the page later.",
-      ),
+      element("li", {}, "Training has not written anything yet. Reload later with the button at the top of the page."),
       element("li", {}, "The path after --logdir is not the folder that the training writes to."),
     ),
     ...notes.map((note) => element("p", { class: "secondary" }, note)),

@@ -1,25 +1,25 @@
 /**
- * Tags as a tree: `a/b` stands in the folder `a`. Nodes lie in one array in the order of a walk, parents before their
- * children, so that counts go up and rows come out in single passes.
+ * Tags as a tree: `a/b` is in the folder `a`. The nodes are in one array, parents before their children, so that sums
+ * and rows each need one pass.
  */
 
 import { inNameOrder } from "./name_order.js";
 
 /**
  * @typedef {Object} TreeNode
- * @property {string} key unique, and the same after a reload
+ * @property {string} key unique, and stable across reloads
  * @property {string} name the part of the tag that this node adds
- * @property {string} path the whole of it
+ * @property {string} path the whole tag or folder
  * @property {number} tag number of the tag, -1 for a folder
  * @property {number} parent place of the folder, -1 at the top
  * @property {number} level 1 at the top
- * @property {number} end place behind the last node below
+ * @property {number} end place after the last node below this one
  *
  * @typedef {Object} TreeRow a node as it is shown
  * @property {number} place of the node
- * @property {boolean} open whether a folder shows what is in it
- * @property {number} position among those of its folder that are shown, from 1
- * @property {number} siblings how many there are of these
+ * @property {boolean} open whether a folder shows its children
+ * @property {number} position among the shown nodes of its folder, from 1
+ * @property {number} siblings number of the shown nodes of its folder
  */
 
 export class TagTree {
@@ -33,7 +33,7 @@ export class TagTree {
   /**
    * @param {Folder} folder
    * @param {number} parent
-   * @param {string} before what stands before the names in it
+   * @param {string} before the path of the folder, with a slash at the end
    * @param {number} level
    */
   lay(folder, parent, before, level) {
@@ -53,7 +53,7 @@ export class TagTree {
       this.add(`tag:${before}${name}`, name, before + name, child.tag, parent, level);
       return;
     }
-    // A folder in which there is one folder and nothing else stands in one row with it.
+    // A folder that contains only one folder shares a row with it.
     let title = name;
     let inner = child;
     while (inner.tag < 0 && inner.children.size === 1) {
@@ -64,7 +64,7 @@ export class TagTree {
     }
     const path = before + title;
     const place = this.add(`folder:${path}`, title, path, -1, parent, level);
-    // A tag that is a folder of others as well has a row of its own in it.
+    // A tag that is also a folder gets a row of its own in that folder.
     if (inner.tag >= 0) this.add(`tag:${path}`, title, path, inner.tag, place, level + 1);
     this.lay(inner, place, `${path}/`, level + 1);
     this.nodes[place].end = this.nodes.length;
@@ -86,7 +86,7 @@ export class TagTree {
   }
 
   /**
-   * Add up a number of each tag for the folders above it.
+   * Sum a number over the tags of each folder.
    *
    * @param {ArrayLike<number>} ofTag
    * @returns {Float64Array} a number for each node
@@ -102,9 +102,9 @@ export class TagTree {
   }
 
   /**
-   * The rows to show.
+   * Return the rows to show.
    *
-   * @param {ArrayLike<number>} listed for each node, more than 0 where it or something below it is to be listed
+   * @param {ArrayLike<number>} listed for each node, more than 0 if it or a node below it is listed
    * @param {(node: TreeNode) => boolean} isOpen
    * @returns {TreeRow[]}
    */
@@ -131,7 +131,7 @@ export class TagTree {
 
   /**
    * @param {number} place
-   * @returns {number[]} the numbers of the tags of a node and of all below it
+   * @returns {number[]} the numbers of the tags at a node and below it
    */
   tagsBelow(place) {
     const below = this.nodes.slice(place, this.nodes[place].end);

@@ -7,14 +7,14 @@ import { counted, formatCount } from "./numbers.js";
 import { TagTree } from "./tag_tree.js";
 import { VirtualList } from "./virtual_list.js";
 
-/** Up to so many tags all folders are open at first. */
+/** Up to this number of tags, all folders are open at first. */
 const FEW = 40;
 
 export class TagsPanel {
   /**
    * @param {import("./choice.js").Choice} choice
-   * @param {() => void} changed the choice has changed
-   * @param {(tag: string) => void} show Enter was pressed on a tag, or its name clicked
+   * @param {() => void} changed called whenever the choice has changed
+   * @param {(tag: string) => void} show called when the user presses Enter on a tag or clicks its name
    */
   constructor(choice, changed, show) {
     this.choice = choice;
@@ -25,7 +25,7 @@ export class TagsPanel {
     this.tree = new TagTree([]);
     /** @type {import("./tag_tree.js").TreeRow[]} */
     this.rows = [];
-    /** Folders that somebody opened or closed; the others follow the rule. @type {Map<string, boolean>} */
+    /** Folders that the user opened or closed; the others follow `openByDefault`. @type {Map<string, boolean>} */
     this.opened = new Map();
     this.heading = new ListHeading(
       "Tags",
@@ -63,13 +63,13 @@ export class TagsPanel {
   }
 
   /**
-   * @param {import("./catalogue.js").Catalogue} catalogue
-   * @param {import("./catalogue.js").Facets} facets
+   * @param {import("./series_index.js").SeriesIndex} index
+   * @param {import("./series_index.js").Facets} facets
    */
-  update(catalogue, facets) {
-    // While the scan goes on an index often has the tags that the page knows: no new tree for those.
-    if (!sameNames(this.tags, catalogue.tags)) this.tree = new TagTree(catalogue.tags);
-    this.tags = catalogue.tags;
+  update(index, facets) {
+    // During a scan, a new index often has the same tags: keep the tree.
+    if (!sameNames(this.tags, index.tags)) this.tree = new TagTree(index.tags);
+    this.tags = index.tags;
     this.facets = facets;
     this.refresh();
   }
@@ -77,23 +77,21 @@ export class TagsPanel {
   refresh() {
     const { facets, tree, tags } = this;
     if (!facets) return;
-    const there = Uint8Array.from(facets.ofTag, (series) => (series > 0 ? 1 : 0));
-    const listed = there.map((mark, tag) => (mark && this.heading.matches(tags[tag]) ? 1 : 0));
+    const present = Uint8Array.from(facets.ofTag, (series) => (series > 0 ? 1 : 0));
+    const listed = present.map((mark, tag) => (mark && this.heading.matches(tags[tag]) ? 1 : 0));
     const ticked = listed.map((mark, tag) => mark & facets.tags[tag]);
     this.listedOf = tree.sums(listed);
     this.tickedOf = tree.sums(ticked);
-    const total = sum(there);
-    const chosen = sum(there.map((mark, tag) => mark & facets.tags[tag]));
-    this.openByRule = this.heading.isFiltering || total <= FEW;
-    this.rows = tree.rows(this.listedOf, (node) => this.opened.get(node.key) ?? this.openByRule === true);
+    const total = sum(present);
+    const chosen = sum(present.map((mark, tag) => mark & facets.tags[tag]));
+    this.openByDefault = this.heading.isFiltering || total <= FEW;
+    this.rows = tree.rows(this.listedOf, (node) => this.opened.get(node.key) ?? this.openByDefault === true);
     this.heading.update({
       chosen,
       total,
       listed: sum(listed),
       unlisted: chosen - sum(ticked),
-      nothing: tags.length
-        ? "The ticked runs and kinds have no tags. Tick more of them above."
-        : "No tag has been found yet.",
+      nothing: tags.length ? "The ticked runs and kinds have no tags. Tick more of them above." : "No tags found yet.",
     });
     this.list.show(this.rows.length);
   }
@@ -148,7 +146,7 @@ export class TagsPanel {
     return ticked === this.listedOf?.[place] ? "true" : "mixed";
   }
 
-  /** @returns {number[]} the tags that the filter leaves */
+  /** @returns {number[]} the tags that match the filter */
   listedTags() {
     const listed = this.tree.nodes.flatMap((node, place) =>
       node.tag >= 0 && (this.listedOf?.[place] ?? 0) > 0 ? [node.tag] : [],

@@ -1,30 +1,30 @@
 /**
- * A list of which only the rows in sight are in the document, however long it is.
+ * A list of any length that has only its visible rows in the document.
  *
- * One row can be reached by Tab; the arrow keys, Home, End, Page Up and Page Down go on from there. It stays in the
- * document when it is scrolled out of sight, so that the keyboard's place is never lost.
+ * Tab reaches one row; the arrow keys, Home, End, Page Up and Page Down move from there. That row stays in the document
+ * when it is scrolled out of sight, so that keyboard users keep their place.
  */
 
 import { element } from "./elements.js";
 
-/** Rows beyond either end of what is in sight. */
+/** Extra rows above and below the visible ones. */
 const MARGIN = 4;
 
-/** Browsers stop at about 17 million pixels; longer lists scroll faster than they are long. */
-const TALLEST = 8_000_000;
+/** Maximum height in pixels; browsers stop at about 17 million. Longer lists are scaled down to it. */
+const MAX_HEIGHT = 8_000_000;
 
 /**
  * @typedef {Object} RowMaker
  * @property {number} rowHeight in pixels
  * @property {Object<string, any>} attributes of the list: role, label
  * @property {() => HTMLElement} create
- * @property {(row: HTMLElement, index: number, active: boolean) => void} fill active: the row that Tab reaches
- * @property {(row: HTMLElement) => HTMLElement} focusable what takes the focus in a row
+ * @property {(row: HTMLElement, index: number, active: boolean) => void} fill active: whether Tab reaches the row
+ * @property {(row: HTMLElement) => HTMLElement} focusable returns the element of a row that takes the focus
  */
 
 export class VirtualList {
   /**
-   * @param {HTMLElement} viewport what scrolls
+   * @param {HTMLElement} viewport the element that scrolls
    * @param {RowMaker} maker
    */
   constructor(viewport, maker) {
@@ -37,14 +37,14 @@ export class VirtualList {
     this.rows = new Map();
     this.shift = 0;
     viewport.append(this.list);
-    viewport.addEventListener("scroll", () => this.lay(false), { passive: true });
+    viewport.addEventListener("scroll", () => this.layOut(false), { passive: true });
     this.list.addEventListener("keydown", (event) => this.move(event));
     this.list.addEventListener("focusin", (event) => this.follow(event));
-    new ResizeObserver(() => this.lay(false)).observe(viewport);
+    new ResizeObserver(() => this.layOut(false)).observe(viewport);
   }
 
   /**
-   * Show this many rows, and fill those in sight anew.
+   * Set the number of rows, and fill the visible ones again.
    *
    * @param {number} count
    */
@@ -52,13 +52,13 @@ export class VirtualList {
     const hadFocus = this.list.contains(document.activeElement);
     this.count = count;
     this.active = Math.max(0, Math.min(this.active, count - 1));
-    this.list.style.height = `${Math.min(TALLEST, count * this.maker.rowHeight)}px`;
-    this.lay(true);
+    this.list.style.height = `${Math.min(MAX_HEIGHT, count * this.maker.rowHeight)}px`;
+    this.layOut(true);
     if (hadFocus && count > 0 && !this.list.contains(document.activeElement)) this.focus(this.active);
   }
 
   /**
-   * Bring a row into sight and make it the one that Tab reaches.
+   * Scroll to a row and let Tab reach it.
    *
    * @param {number} index
    */
@@ -67,14 +67,14 @@ export class VirtualList {
     const { rowHeight } = this.maker;
     const height = this.viewport.clientHeight;
     const top = index * rowHeight;
-    const seen = this.seenFrom();
-    if (top < seen) this.scrollTo(top);
-    else if (top + rowHeight > seen + height) this.scrollTo(top + rowHeight - height);
-    this.lay(true);
+    const visible = this.visibleTop();
+    if (top < visible) this.scrollTo(top);
+    else if (top + rowHeight > visible + height) this.scrollTo(top + rowHeight - height);
+    this.layOut(true);
   }
 
   /**
-   * Bring a row into sight and give it the focus.
+   * Scroll to a row and focus it.
    *
    * @param {number} index
    */
@@ -86,39 +86,39 @@ export class VirtualList {
 
   /**
    * @param {Element} inside
-   * @returns {number} the index of the row that an element is in, -1 outside
+   * @returns {number} the index of the row that contains an element, -1 if no row does
    */
   indexOf(inside) {
     const row = inside.closest("[data-index]");
     return row instanceof HTMLElement && this.list.contains(row) ? Number(row.dataset.index) : -1;
   }
 
-  /** @returns {number} pixels of the list, were it in full length, above what is in sight */
-  seenFrom() {
+  /** @returns {number} pixels above the visible part, in the full height of the list */
+  visibleTop() {
     return this.viewport.scrollTop * this.stretch();
   }
 
-  /** @param {number} top pixels, were the list in full length */
+  /** @param {number} top in pixels of the full height of the list */
   scrollTo(top) {
     this.viewport.scrollTop = top / this.stretch();
   }
 
-  /** @returns {number} how much longer the list is than what scrolls */
+  /** @returns {number} full height of the list per height that scrolls */
   stretch() {
     const full = this.count * this.maker.rowHeight;
-    if (full <= TALLEST) return 1;
+    if (full <= MAX_HEIGHT) return 1;
     const height = this.viewport.clientHeight;
-    return (full - height) / (TALLEST - height);
+    return (full - height) / (MAX_HEIGHT - height);
   }
 
-  /** @param {boolean} anew whether rows that stay are filled again */
-  lay(anew) {
+  /** @param {boolean} refill whether rows that stay are filled again */
+  layOut(refill) {
     const { rowHeight, create, fill } = this.maker;
-    const seen = this.seenFrom();
-    // Where the list is shortened, rows stand where the scroll bar is, not where they would be.
-    const shift = this.viewport.scrollTop - seen;
-    const first = Math.max(0, Math.floor(seen / rowHeight) - MARGIN);
-    const last = Math.min(this.count, Math.ceil((seen + this.viewport.clientHeight) / rowHeight) + MARGIN);
+    const visible = this.visibleTop();
+    // In a list that is scaled down, rows are placed relative to the scroll bar.
+    const shift = this.viewport.scrollTop - visible;
+    const first = Math.max(0, Math.floor(visible / rowHeight) - MARGIN);
+    const last = Math.min(this.count, Math.ceil((visible + this.viewport.clientHeight) / rowHeight) + MARGIN);
     const stays = (/** @type {number} */ index) =>
       (index >= first && index < last) || (index === this.active && index < this.count);
     /** @type {HTMLElement[]} */
@@ -133,12 +133,12 @@ export class VirtualList {
       const row = known ?? spare.pop() ?? create();
       if (!known) {
         row.dataset.index = String(index);
-        // In the document as on the screen, for those who read on without the arrow keys.
-        this.list.insertBefore(row, this.rowBehind(index));
+        // Rows have the same order in the document as on the screen, for screen readers.
+        this.list.insertBefore(row, this.rowAfter(index));
         this.rows.set(index, row);
       }
-      if (!known || anew) fill(row, index, index === this.active);
-      if (!known || shift !== this.shift || anew) row.style.transform = `translateY(${index * rowHeight + shift}px)`;
+      if (!known || refill) fill(row, index, index === this.active);
+      if (!known || shift !== this.shift || refill) row.style.transform = `translateY(${index * rowHeight + shift}px)`;
     };
     for (let index = first; index < last; index += 1) place(index);
     if (this.active < this.count) place(this.active);
@@ -150,7 +150,7 @@ export class VirtualList {
    * @param {number} index
    * @returns {HTMLElement | null}
    */
-  rowBehind(index) {
+  rowAfter(index) {
     let nearest = Infinity;
     for (const other of this.rows.keys()) if (other > index && other < nearest) nearest = other;
     return this.rows.get(nearest) ?? null;
@@ -161,7 +161,7 @@ export class VirtualList {
     const index = event.target instanceof Element ? this.indexOf(event.target) : -1;
     if (index < 0 || index === this.active) return;
     this.active = index;
-    this.lay(true);
+    this.layOut(true);
   }
 
   /** @param {KeyboardEvent} event */

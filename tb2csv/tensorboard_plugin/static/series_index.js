@@ -1,6 +1,6 @@
 /**
- * What there is to export: the server's index, column by column, and what a selection comes to. A log directory may
- * have a hundred thousand series, so that everything here is a pass over numbers.
+ * All series of the log directory, column by column, and the counts of a selection. A log directory may have a hundred
+ * thousand series, so everything here is a pass over arrays of numbers.
  */
 
 import { nameRanks } from "./name_order.js";
@@ -11,21 +11,21 @@ import { nameRanks } from "./name_order.js";
  * @property {number} rows
  * @property {number} bytes
  * @property {number} points
- * @property {number} shown how many points TensorBoard shows of them at most
+ * @property {number} shown maximum number of their points that TensorBoard shows
  *
- * @typedef {Object} Facets what the lists show beside their rows
- * @property {Float64Array} ofRun series of each run
- * @property {Float64Array} ofKind series of each kind in the chosen runs
- * @property {Float64Array} ofTag series of each tag in the chosen runs and kinds
- * @property {Int32Array} chosen numbers of the chosen series
+ * @typedef {Object} Facets the counts that the lists show, and what is selected
+ * @property {Float64Array} ofRun number of series in each run
+ * @property {Float64Array} ofKind number of series of each kind in the chosen runs
+ * @property {Float64Array} ofTag number of series of each tag in the chosen runs and kinds
+ * @property {Int32Array} chosen places of the chosen series in the index
  * @property {Totals} totals of the chosen series
- * @property {Uint8Array} runs 1 where a run is chosen
- * @property {Uint8Array} kinds 1 where a kind is chosen
- * @property {Uint8Array} tags 1 where a tag is chosen
+ * @property {Uint8Array} runs 1 for each chosen run
+ * @property {Uint8Array} kinds 1 for each chosen kind
+ * @property {Uint8Array} tags 1 for each chosen tag
  */
 
-export class Catalogue {
-  /** @param {any} answer the server's index */
+export class SeriesIndex {
+  /** @param {import("./api.js").FullIndex} answer */
   constructor(answer) {
     /** @type {string} */
     this.version = answer.version;
@@ -52,14 +52,10 @@ export class Catalogue {
     this.points = Float64Array.from(series.points);
     this.rows = Float64Array.from(series.rows);
     this.bytes = Float64Array.from(series.bytes);
-    /** NaN where TensorBoard shows nothing of the series. */
+    /** NaN if TensorBoard does not show the series. */
     this.shown = Float64Array.from(series.shown, (count) => count ?? Number.NaN);
-    /** @type {(number | string | null)[]} */
-    this.firstStep = series.first_step;
-    /** @type {(number | string | null)[]} */
-    this.lastStep = series.last_step;
     this.length = this.run.length;
-    /** @type {Totals} of everything */
+    /** The totals of all series. */
     this.totals = noTotals();
     for (let index = 0; index < this.length; index += 1) this.addTo(this.totals, index);
     /** @type {Map<string, Int32Array>} */
@@ -76,7 +72,7 @@ export class Catalogue {
 
   /**
    * @param {{run: string, tag: string, kind: string}} name
-   * @returns {number} -1 where there is no such series
+   * @returns {number} the place of the series, -1 if it is missing
    */
   find(name) {
     const run = this.runs.indexOf(name.run);
@@ -118,11 +114,11 @@ export class Catalogue {
   }
 
   /**
-   * Put series in another order.
+   * Sort series.
    *
    * @param {Int32Array} chosen
    * @param {string} order one of ORDERS
-   * @returns {Int32Array} a new one
+   * @returns {Int32Array} a new array
    */
   sorted(chosen, order) {
     const isChosen = new Uint8Array(this.length);
@@ -132,7 +128,7 @@ export class Catalogue {
 
   /**
    * @param {string} order
-   * @returns {Int32Array} all series; sorted once, for the ticks change more often than the index
+   * @returns {Int32Array} all series; sorted once, because ticks change more often than the index
    */
   inOrder(order) {
     const known = this.orders.get(order);
@@ -165,7 +161,7 @@ export class Catalogue {
   }
 }
 
-/** The orders that `Catalogue.sorted` knows, and their names for people. */
+/** The orders of `SeriesIndex.sorted`, and their titles. */
 export const ORDERS = { points: "Most points", tag: "Tag", run: "Run" };
 
 /** @returns {Totals} */

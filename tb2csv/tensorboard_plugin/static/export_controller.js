@@ -1,4 +1,4 @@
-/** Starts exports and keeps them in view; also after the page is loaded again. */
+/** Starts exports and follows them, also after the page is loaded again. */
 
 import { ApiError, getDownload, postExport, postPlan } from "./api.js";
 import { copyText, csvToTabs } from "./clipboard.js";
@@ -9,7 +9,7 @@ import { JobsPanel } from "./jobs_panel.js";
 import { recall, remember } from "./memory.js";
 import { formatBytes } from "./numbers.js";
 
-/** Bytes of CSV that a clipboard, and the spreadsheet behind it, can be asked to take. */
+/** Maximum size of a table for the clipboard, in bytes of CSV: larger ones freeze spreadsheets. */
 const CLIPBOARD_LIMIT = 20_000_000;
 
 /**
@@ -17,7 +17,7 @@ const CLIPBOARD_LIMIT = 20_000_000;
  * @typedef {import("./preview_panel.js").SeriesName} SeriesName
  */
 
-export class Exporting {
+export class ExportController {
   /**
    * @param {import("./notices.js").Notices} notices
    * @param {() => import("./export_options.js").Options} options
@@ -34,7 +34,7 @@ export class Exporting {
     );
   }
 
-  /** Show the exports again that this browser tab has started before it was loaded anew. */
+  /** Follow the exports that this browser tab started before the page was loaded again. */
   resume() {
     const kept = recall("session", "jobs");
     for (const name of Array.isArray(kept) ? kept : []) {
@@ -54,20 +54,20 @@ export class Exporting {
         const plan = await postPlan(request);
         if (plan.bytes > this.blobLimit) throw new TooLarge(this.blobLimit);
       }
-      const { token, name } = await this.ask(request);
+      const { token, name } = await this.request(request);
       this.follow({ token, name, title }, isInNotebook() ? "page" : "browser");
     });
   }
 
   /**
-   * Export one series: as the file itself where it is one, else as an archive.
+   * Export one series: as a file if it is a single file, else as an archive.
    *
    * @param {SeriesName} name
    * @param {string} format
    */
   async startOne(name, format) {
     await this.attempt(async () => {
-      const { token, name: file } = await this.ask(this.requestFor(name, format));
+      const { token, name: file } = await this.request(this.requestFor(name, format));
       this.follow({ token, name: file, title: `${name.tag} of ${name.run}` }, isInNotebook() ? "page" : "browser");
     });
   }
@@ -76,31 +76,31 @@ export class Exporting {
    * Put the table of one series on the clipboard.
    *
    * @param {SeriesName} name
-   * @param {number} bytes about how large it is
+   * @param {number} bytes estimated size of the table
    */
   async copyOne(name, bytes) {
     if (bytes > CLIPBOARD_LIMIT) {
-      this.notices.mention(`About ${formatBytes(bytes)} are too much for the clipboard; export the table as CSV.`);
+      this.notices.showHint(`The table is too large for the clipboard, about ${formatBytes(bytes)}. Export it as CSV.`);
       return;
     }
     await this.attempt(async () => {
       const { token } = await postExport(this.requestFor(name, "csv"));
       const table = csvToTabs(await (await getDownload(token)).text());
       const done = await copyText(table);
-      this.notices.mention(
+      this.notices.showHint(
         done
-          ? `Copied ${name.tag} of ${name.run}; paste it into a spreadsheet.`
+          ? `Copied ${name.tag} of ${name.run}. Paste it into a spreadsheet.`
           : "The browser does not let this page use the clipboard.",
       );
     });
   }
 
   /**
-   * Ask for an export: what is wanted as one file, but is several, comes as an archive.
+   * Request an export; if it has several files, request it as an archive.
    *
    * @param {ExportRequest} request
    */
-  async ask(request) {
+  async request(request) {
     try {
       return await postExport(request);
     } catch (error) {
@@ -112,7 +112,7 @@ export class Exporting {
   /**
    * @param {SeriesName} name
    * @param {string} format
-   * @returns {ExportRequest} for the table of one series, as it is in its folder
+   * @returns {ExportRequest} a request for the table of one series
    */
   requestFor({ run, tag, kind }, format) {
     const only = { runs: [run], tags: [tag], kinds: [kind] };
@@ -128,7 +128,7 @@ export class Exporting {
     this.jobs.push(job);
     this.keep();
     this.panel.update(job);
-    job.run(way).catch((error) => this.notices.complain(String(error)));
+    job.run(way).catch((error) => this.notices.showError(String(error)));
   }
 
   /** @param {ExportJob} job */
@@ -145,13 +145,13 @@ export class Exporting {
     );
   }
 
-  /** @param {() => Promise<void>} act what may be refused */
+  /** @param {() => Promise<void>} act an action that the server may refuse */
   async attempt(act) {
     try {
       await act();
     } catch (error) {
       if (!(error instanceof ApiError) && !(error instanceof TooLarge)) throw error;
-      this.notices.complain(error.message);
+      this.notices.showError(error.message);
     }
   }
 }
