@@ -74,7 +74,7 @@ def prose_of(root: Path) -> Iterator[Text]:
         for path in sorted((root / folder).rglob("*.py")):
             if "data" not in path.parts and path != Path(__file__).resolve():
                 yield from _of_python(path)
-    for path in sorted((root / "tb2csv").rglob("*.js")):
+    for path in sorted(path for ending in ("js", "css") for path in (root / "tb2csv").rglob(f"*.{ending}")):
         yield from _of_javascript(path)
     for path in [root / name for name in DOCUMENTS] + sorted((root / "docs").rglob("*.md")):
         if path.exists():
