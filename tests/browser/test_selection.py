@@ -6,13 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from export_double import ExportDouble
 from playwright.sync_api import expect
-from shelves import LogdirShelf, Series
+from shelves import LogdirShelf, Series, SyntheticShelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from export_double import ExportDouble
     from export_page import ExportPage
 
 pytestmark = pytest.mark.slow
@@ -206,6 +206,19 @@ def test_a_copied_link_opens_the_same_selection(opened: ExportPage, double: Expo
     other = type(opened)(opened.page.context.new_page())
     assert other.open(link).figures() == figures
     assert figures.startswith("2 tables")
+
+
+def test_a_link_that_would_be_too_long_has_only_kinds_and_options(page: ExportPage) -> None:
+    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    with ExportDouble(SyntheticShelf(1, 1000)).running() as double:
+        page.open(double.url).ready()
+        page.frame.get_by_label("Layout").select_option("tags")
+        page.select(tags="[02468]$")
+        assert page.figures().startswith("500 tables")
+        page.button("Copy link").click()
+        expect(page.frame.locator(".snackbar")).to_contain_text("too long for a link")
+        expect(page.button("Copied")).to_be_visible()
+        assert page.page.evaluate("navigator.clipboard.readText()") == f"{double.url}#tb2csv&p.tb2csv.layout=tags"
 
 
 def test_a_reload_keeps_selection_and_options(opened: ExportPage) -> None:
