@@ -87,12 +87,12 @@ def convert(
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         out: where the tables go. It appears when it is whole; whatever fails, an earlier one stays as it was.
-        run: which runs: a shell pattern, several of them, or None for all.
-        tag: which tags, in the same way.
-        kind: which kinds, by their names.
-        exclude_run: which runs to leave out.
-        exclude_tag: which tags to leave out.
-        selection: the same as one value, for what these arguments do not give.
+        run: runs: a shell pattern, several of them, or None for all.
+        tag: tags, in the same way.
+        kind: kinds by name.
+        exclude_run: runs to leave out.
+        exclude_tag: tags to leave out.
+        selection: a Selection, for the arguments that are not given.
         rows: which rows of them, by step and restart, and whether to tell their sessions; all where it is None.
         layout: ``tree`` (a table for each run and tag), ``tags`` (for each tag, with a column ``run``), ``wide``
             (for each run, scalars side by side by step) or ``long`` (for each kind, with columns ``run`` and ``tag``).

@@ -1,4 +1,4 @@
-"""A conversion opened again: its tables as frames, with the types that they had when they were written."""
+"""Open the tables of a conversion as frames, with their original types."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def open_tables(out: str | os.PathLike[str]) -> ConvertedTables:
 class ConvertedTables(Mapping[str, "pl.DataFrame"]):
     """The tables in an output folder; ``tables[path]`` is a table by its path in the index, with exact types.
 
-    Cells that are missing are null; NaN is NaN. ``path`` columns are paths below the folder of the table, as written.
+    Missing cells are null; NaN is NaN. ``path`` columns are relative to the folder of the table, as written.
     """
 
     def __init__(self, folder: Path, resources: dict[str, dict[str, Any]], *, is_escaped: bool) -> None:
-        """Give the tables of ``folder`` that ``resources`` describe by their paths."""
+        """Open the tables of ``folder``; ``resources`` describes them by path."""
         self.folder = folder
         self._resources = resources
         self._is_escaped = is_escaped
 
     @property
     def index(self) -> pl.DataFrame:
-        """The table of contents: docs/tables.md has its columns."""
+        """The index of all tables; docs/tables.md has its columns."""
         return self[INDEX]
 
     def __getitem__(self, path: str) -> pl.DataFrame:
@@ -77,11 +77,11 @@ class ConvertedTables(Mapping[str, "pl.DataFrame"]):
         return (path for path in self._resources if path != INDEX)
 
     def __len__(self) -> int:
-        """Return how many tables there are, without the index."""
+        """Return the number of tables, without the index."""
         return sum(1 for _ in self)
 
     def __contains__(self, path: object) -> bool:
-        """Say whether there is a table at a path."""
+        """Return whether there is a table at a path."""
         return path in self._resources
 
     # Mapping would read and compare all tables.
@@ -89,7 +89,7 @@ class ConvertedTables(Mapping[str, "pl.DataFrame"]):
     __hash__ = object.__hash__
 
     def table(self, run: str, tag: str, kind: str | None = None) -> pl.DataFrame:
-        """Return the table of a tag of a run, as the tree layout has one for each.
+        """Return the table of a tag of a run, in a conversion with the tree layout.
 
         Raises:
             NameNotFoundError: there is no such table, or there are several.
@@ -110,7 +110,7 @@ class ConvertedTables(Mapping[str, "pl.DataFrame"]):
         raise NameNotFoundError(message)
 
     def __repr__(self) -> str:
-        """Tell where the tables are, and how many."""
+        """Return the folder and the number of tables."""
         return f"<ConvertedTables {str(self.folder)!r}: {len(self):,} tables>"
 
     def _read(self, resource: dict[str, Any]) -> pl.DataFrame:
@@ -121,16 +121,16 @@ class ConvertedTables(Mapping[str, "pl.DataFrame"]):
         try:
             frame = _READERS[resource["format"]](path, schema)
         except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-            message = f"{path} is not the table that {DATA_PACKAGE} tells of; convert the log again."
+            message = f"{path} differs from its description in {DATA_PACKAGE}; convert the log again."
             raise Tb2csvError(message) from error
         return unescape_formulas(frame) if self._is_escaped and resource["format"] == "csv" else frame
 
 
 def _read_csv(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Read CSV, compressed or not; an empty text in quotes is a text, an empty cell is missing."""
+    """Read CSV, compressed or not; an empty text in quotes is a text, and an empty cell is missing."""
     import polars as pl
 
-    # The header is left out: polars leaves doubled quotes in it, and then misses the column in the schema.
+    # The header is skipped: polars keeps doubled quotes in it, and then does not find the column in the schema.
     return pl.read_csv(path, schema=schema, has_header=False, skip_rows=1, glob=False)
 
 
@@ -146,15 +146,15 @@ def _read_arrow(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     return pl.scan_ipc(path, glob=False).collect()
 
 
-#: JSON's words for numbers that it has not, which stand there as texts.
+#: The texts for numbers that JSON does not have.
 _ODD_NUMBERS: Final = {"NaN": "NaN", "Infinity": "inf", "-Infinity": "-inf"}
 
 
 def _read_json_lines(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     import polars as pl
 
-    # As text first, which keeps every digit, and the words for numbers that JSON has not.
-    with path.open("rb") as file:  # polars takes a path for a pattern here
+    # As text first, which keeps every digit, and the texts for numbers that JSON does not have.
+    with path.open("rb") as file:  # polars would read the path as a pattern
         text = pl.read_ndjson(file, schema=dict.fromkeys(schema, pl.String))
     return text.select(
         _parsed(pl.nth(number), dtype).alias(name) if dtype != pl.String else pl.nth(number)
@@ -172,7 +172,7 @@ def _parsed(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return (column.replace(_ODD_NUMBERS) if dtype.is_float() else column).cast(dtype)
 
 
-#: How to read each format, by the name that a data package gives it.
+#: Readers by the name of the format in a data package.
 _READERS: Final[dict[str, _Read]] = {
     "csv": _read_csv,
     "parquet": _read_parquet,

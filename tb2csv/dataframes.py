@@ -313,7 +313,7 @@ class LogdirFrames:
         Args:
             run: which runs get rows; a Selection may be given here instead of all arguments.
             tag: which scalars get columns as metrics, whether an experiment names them or not.
-            exclude_run: which runs to leave out.
+            exclude_run: runs to leave out.
             exclude_tag: which scalars to leave out.
 
         Raises:

@@ -1,18 +1,18 @@
-"""The exceptions tb2csv raises, and Damage, the value that stands where a peer would raise.
+"""The exceptions of tb2csv, and Damage, which is a value and not an exception.
 
     Tb2csvError
     ├── LogdirError      the log directory cannot be used     (also OSError)
-    │   └── LogdirNotFoundError  nothing is at its path       (also FileNotFoundError)
-    ├── OutputError      the output folder cannot be used     (also OSError)
-    ├── DamagedError     bytes were damaged, and the caller asked to be strict
-    ├── DecodeError      one payload is not what its metadata says (also ValueError)
-    ├── OptionError      an option has no such value, or does not go with another one (also ValueError)
-    ├── StateError       a model's state cannot be read, or does not fit where it is to be restored
-    ├── RecorderError    a recorder cannot do what it is asked, or could not write what it was given
-    ├── NameNotFoundError  there is no run, tag or table of that name (also KeyError)
+    │   └── LogdirNotFoundError  its path does not exist      (also FileNotFoundError)
+    ├── OutputError      the output cannot be used or written (also OSError)
+    ├── DamagedError     bytes are damaged, and ``strict`` is true
+    ├── DecodeError      a payload does not match its metadata (also ValueError)
+    ├── OptionError      an option has an invalid value, or conflicts with another (also ValueError)
+    ├── StateError       a model's state cannot be read, or does not fit the model
+    ├── RecorderError    a recorder cannot record, or could not write
+    ├── NameNotFoundError  a run, tag or table does not exist (also KeyError)
     └── MissingExtraError  an optional package is not installed (also ImportError)
 
-Every message is one sentence that says what happened, where, and what to do.
+Every message is one sentence: what happened, where, and what to do.
 """
 
 from __future__ import annotations
@@ -27,88 +27,88 @@ if TYPE_CHECKING:
 
 
 class Tb2csvError(Exception):
-    """Anything that tb2csv refuses; ``str`` gives the message in the words of Python."""
+    """The base class of all errors of tb2csv; ``str`` gives the message in the words of Python."""
 
     def __init__(self, fact: str = "", *advice: Advice) -> None:
-        """Say what happened: a whole sentence, or one without its full stop if advice follows."""
+        """Set what happened: a sentence, without its full stop if advice follows."""
         self.message = Message(fact, advice)
         super().__init__(self.spelled(python_spelling))
 
     def spelled(self, spelling: Spelling) -> str:
-        """Return the message in the words of the face in use."""
+        """Return the message with options as ``spelling`` names them."""
         text = self.message.spelled(spelling)
         return f"{text}." if self.message.advice else text
 
 
 class LogdirError(Tb2csvError, OSError):
-    """The log directory is missing, unreadable or holds no event files."""
+    """The log directory is missing or unreadable, or has no event files."""
 
 
 class LogdirNotFoundError(LogdirError, FileNotFoundError):
-    """There is nothing at the path of the log directory."""
+    """The path of the log directory does not exist."""
 
 
 class OutputError(Tb2csvError, OSError):
-    """The output folder cannot be used as asked, or could not be written."""
+    """The output cannot be used, or could not be written."""
 
 
 class DamagedError(Tb2csvError):
-    """Bytes of an event file are damaged and the caller asked for strictness."""
+    """Bytes of an event file are damaged, and ``strict`` is true."""
 
 
 class DecodeError(Tb2csvError, ValueError):
-    """A payload is not what its type, shape or plugin says; its bytes are kept undecoded."""
+    """A payload does not match its type, shape or plugin; its bytes are kept undecoded."""
 
 
 class OptionError(Tb2csvError, ValueError):
-    """An option has no such value, or does not go with another one; the command line ends with status 2."""
+    """An option has an invalid value, or conflicts with another; the command line exits with status 2."""
 
 
 class StateError(Tb2csvError):
-    """A model's state cannot be read, or does not fit the model that it is to be restored to."""
+    """A model's state cannot be read, or does not fit the model."""
 
 
 class RecorderError(Tb2csvError):
-    """A recorder cannot do what it is asked, or could not write what it was given."""
+    """A recorder cannot record, or could not write."""
 
 
 class NameNotFoundError(Tb2csvError, KeyError):
-    """There is no run, tag or table of that name."""
+    """A run, tag or table does not exist."""
 
-    __str__ = Tb2csvError.__str__  # that of KeyError is the message in quotes
+    __str__ = Tb2csvError.__str__  # KeyError would quote the message
 
 
 class MissingExtraError(Tb2csvError, ImportError):
-    """A package is not installed that one of the extras of tb2csv brings."""
+    """A package that an extra of tb2csv installs is missing."""
 
     def __init__(self, what: str, package: str, extra: str) -> None:
-        """Report that ``what`` needs ``package``, which ``extra`` brings."""
+        """Report that ``what`` needs ``package``, which ``extra`` installs."""
         self._arguments = what, package, extra
         super().__init__(f"{what} needs {package}, which is not installed", advice(f"run {install_command(extra)}"))
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
-        """Pickle the error by what it was made from."""
+        """Return the arguments for pickle."""
         return type(self), self._arguments
 
 
-#: A frame's length or its checksum is damaged; the payload is proven whole by its own checksum and was kept.
+#: A frame's length or its checksum is damaged; the payload's own checksum proves it, and the record was kept.
 BAD_LENGTH_CRC: Final = "bad_length_crc"
 #: A frame's payload fails its checksum; the record was skipped.
 BAD_PAYLOAD_CRC: Final = "bad_payload_crc"
-#: No frame starts where one should; bytes were skipped up to the next sound one.
+#: A frame was expected but does not start; bytes were skipped up to the next sound frame.
 LOST_FRAMING: Final = "lost_framing"
-#: The frame is sound, but its payload is no Event in the protobuf wire format; the record was skipped.
+#: The frame is sound, but its payload is not an Event in the protobuf wire format; the record was skipped.
 MALFORMED_EVENT: Final = "malformed_event"
-#: The file could not be opened or read to its end.
+#: The file could not be opened, or not be read to its end.
 UNREADABLE: Final = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A stretch of an event file that could not be read as the format demands.
+    """A stretch of an event file that does not follow the format.
 
-    ``offset`` and ``length`` are in bytes of the file; ``lost`` says whether the values in the
-    stretch are missing from the result (``False``: they were proven sound and kept).
+    ``offset`` and ``length`` are in bytes of the file. ``lost`` is true if the values in the stretch are missing from
+    the result, and false if they were proven sound and kept.
     """
 
     path: str

@@ -43,7 +43,7 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What happened and where, and the ways to deal with it; ``str`` gives it in the words of Python."""
+    """A fact and the advice on it; ``str`` gives the message in the words of Python."""
 
     fact: str
     advice: tuple[Advice, ...] = ()

@@ -1,4 +1,4 @@
-"""Predictions of a saved or live Keras model as tables, without an import of TensorFlow before they are made."""
+"""Write predictions of a saved or live Keras model as tables; TensorFlow is imported when they are made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scanned runs of a log directory: what has been read of each, and the rows of chosen series."""
+"""The scanned runs of a log directory, and the rows of chosen series."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 
 class ScannedLogdir:
-    """The runs of a log directory, and what has been scanned of them."""
+    """The runs of a log directory and their scans."""
 
     def __init__(self, source: str | os.PathLike[str] | Logdir, *, workers: int | None) -> None:
-        """Read nothing yet; ``refresh`` scans the log directory."""
+        """Prepare to read; ``refresh`` scans the log directory."""
         self.runs: dict[str, ScannedRun] = {}
         self.lock = threading.RLock()
         self._given = source if isinstance(source, Logdir) else None
@@ -57,7 +57,7 @@ class ScannedLogdir:
 
     @property
     def report(self) -> Report:
-        """The account of all event files; no value counts as written."""
+        """The report on all event files; no value counts as written."""
         return Report(
             [run.stats.report() for run in self.runs.values()], list(self._logdir.damage) if self._logdir else []
         )
@@ -103,12 +103,12 @@ class ScannedLogdir:
     def rows_of(
         self, run: ScannedRun, accounts: list[SeriesStats], rows: RowSelection | None = None
     ) -> list[tuple[SeriesStats, pl.DataFrame]]:
-        """Return the rows of some series of a run, one series after the other, each in one part or in several."""
+        """Return the rows of some series of a run, series by series, each in one part or in several."""
         with self.lock:
             return series_frames(run, accounts, rows)
 
     def trials(self, selection: Selection | None) -> Trials:
-        """Return the trials of the selected runs, with notes on what their table leaves out."""
+        """Return the trials of the selected runs, and notes on values that their table lacks."""
         with self.lock:
             chosen = None if selection is None else {run.name for run in selection.choose_runs(self.logdir)}
             return scanned_hparams(self.runs, chosen, selection)
@@ -141,7 +141,7 @@ def _below(frames: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _named(tables: list[tuple[SeriesStats, pl.DataFrame]]) -> pl.DataFrame:
-    """Return the frames one below the other, with ``run`` and ``tag`` before their columns."""
+    """Return the rows of all frames, with ``run`` and ``tag`` as first columns."""
     import polars as pl
 
     frame = _below([part for _, part in tables])

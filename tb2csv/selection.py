@@ -1,4 +1,4 @@
-"""Which runs, tags and kinds somebody asked for, by shell patterns."""
+"""Select runs, tags and kinds by shell patterns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tb2csv.time_series import Series
 
 
-#: The families of tables.
+#: The kinds of tables.
 KINDS: Final = (
     "scalars",
     "histograms",
@@ -33,12 +33,12 @@ KINDS: Final = (
     "blobs",
     "plugin_contents",
 )
-#: The kinds of tables that belong to a table of another kind, and are selected with it.
+#: Kinds of tables beside a table of another kind, which are selected with it.
 KINDS_BESIDE: Final = ("histogram_stats", "plugin_contents")
 
-#: The ways to lay tensors out, the first of them where nobody says; ``decoders.tensors`` has what they do.
+#: Layouts of tensors, the default first; ``decoders.tensors`` implements them.
 TENSOR_STYLES: Final = ("elements", "wide", "base64", "npy")
-#: What can become of rows that a restart wrote again, the first of them where nobody says; ``restarts`` has how.
+#: Policies for rows that a restart wrote again, the default first; ``restarts`` implements them.
 RESTARTS: Final = ("keep", "purge", "supersede")
 
 
@@ -46,21 +46,21 @@ _LITERAL: Final = re.compile(r"(?:[^*?\[]|\[[*?\[]\])*")
 
 
 class _Matcher:
-    """Several patterns at once, of which there may be one for each of a thousand tags."""
+    """Matches names against many patterns at once."""
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
-        """Look up names that are meant literally, and compile the other patterns into one."""
+        """Look literal names up in a set, and compile the other patterns into one."""
         names = {pattern: _literal_name(pattern) for pattern in patterns}
         self._names = frozenset(name for name in names.values() if name is not None)
         shapes = [translate(pattern) for pattern, name in names.items() if name is None]
         self._shapes = re.compile("|".join(shapes)) if shapes else None
 
     def matches(self, name: str) -> bool:
-        """Say whether any of the patterns matches."""
+        """Return whether any of the patterns matches."""
         return name in self._names or (self._shapes is not None and self._shapes.match(name) is not None)
 
 
-#: One name or pattern, several of them, or None; what None means is up to the function that takes it.
+#: One name or pattern, several of them, or None for no restriction.
 Patterns: TypeAlias = str | Iterable[str] | None
 
 
@@ -100,33 +100,37 @@ class Selection:
         object.__setattr__(self, "_matchers", {name: _Matcher(patterns) for name, patterns in given.items()})
 
     def choose_runs(self, logdir: Logdir) -> list[Run]:
-        """Return the runs that are asked for; raises LogdirError where there are none."""
-        runs = [run for run in logdir.runs if self._asks("runs", run.name)]
+        """Return the selected runs.
+
+        Raises:
+            LogdirError: no run is selected; the message has the nearest names.
+        """
+        runs = [run for run in logdir.runs if self._matches("runs", run.name)]
         if not runs:
             near = nearest(self.runs, (run.name for run in logdir.runs))
             raise LogdirError(_no_match(f"run of {logdir.path}", self.runs, near))
         return runs
 
     def includes(self, tag: str, kind: str) -> bool:
-        """Say whether a tag and its kind are asked for, in a run that is."""
+        """Return whether a tag of this kind is selected, in a selected run."""
         return self.includes_tag(tag) and (not self.kinds or kind in self.kinds)
 
     def includes_tag(self, tag: str) -> bool:
-        """Return whether a tag is selected, whatever its kind, in a run that is."""
-        return self._asks("tags", tag)
+        """Return whether a tag of any kind is selected, in a selected run."""
+        return self._matches("tags", tag)
 
-    def _asks(self, what: str, name: str) -> bool:
+    def _matches(self, what: str, name: str) -> bool:
         is_wanted = not getattr(self, what) or self._matchers[what].matches(name)
         return is_wanted and not self._matchers[f"exclude_{what}"].matches(name)
 
     def raise_no_match(self, series: Iterable[Series]) -> NoReturn:
-        """Raise the error that none of these is asked for; it names what comes nearest."""
+        """Raise Tb2csvError because none of these series is selected; the message has the nearest names."""
         known = list(series)
         if self.tags or self.exclude_tags:
             near = nearest(self.tags, (each.tag for each in known))
             raise Tb2csvError(_no_match("tag", self.tags, near))
         kinds = ", ".join(sorted({each.kind for each in known}))
-        raise Tb2csvError(f"There are no values of the kind {' or '.join(self.kinds)}; there are {kinds}.")
+        raise Tb2csvError(f"There are no values of the kind {' or '.join(self.kinds)}; the log has {kinds}.")
 
 
 def select(
@@ -160,7 +164,7 @@ def select(
     selected = Selection(**patterns)
     for each in selected.kinds:
         if each not in KINDS:
-            message = f"There is no kind {each!r}; choose from {', '.join(KINDS)}."
+            message = f"Unknown kind {each!r}; choose from {', '.join(KINDS)}."
             raise OptionError(message)
     return selected
 
@@ -172,24 +176,24 @@ def _strings(patterns: Patterns) -> tuple[str, ...]:
 
 
 def _no_match(what: str, patterns: tuple[str, ...], near: str) -> str:
-    """Return a sentence: no name matches the patterns, or there are none and every name is excluded."""
+    """Return a sentence: no name matches the patterns or, without patterns, every name is excluded."""
     if patterns:
         return f"No {what} matches {' or '.join(map(repr, patterns))}; the nearest are {near}."
-    return f"Every {what} is excluded; there are {near}."
+    return f"Every {what} is excluded; the nearest are {near}."
 
 
 def literal_pattern(name: str) -> str:
-    """Return a pattern that matches the name and nothing else."""
+    """Return a pattern that matches only this name."""
     return re.sub(r"[*?\[]", r"[\g<0>]", name)
 
 
 def _literal_name(pattern: str) -> str | None:
-    """Return the only name that a pattern matches, or None where there may be others."""
+    """Return the only name that a pattern matches, or None if it may match several."""
     return re.sub(r"\[([*?\[])\]", r"\1", pattern) if _LITERAL.fullmatch(pattern) else None
 
 
 def nearest(patterns: Iterable[str], names: Iterable[str]) -> str:
-    """Return the names that come nearest to the patterns, as the end of a sentence."""
+    """Return the nearest names to the patterns, as the end of a sentence."""
     known = sorted(set(names))
     by_part = {name.rsplit("/", 1)[-1]: name for name in known} | {name: name for name in known}
     words = [pattern.strip("*?") for pattern in patterns]

@@ -1,4 +1,4 @@
-"""The series of a log directory as public rows: what each holds and when, without its values."""
+"""Public facts about series, without their values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class SeriesInfo:
     """The values of one tag in one run.
 
-    ``kind`` is the family of tables, ``plugin_name`` the plugin's name as it is stored. ``points`` counts all values;
+    ``kind`` is the kind of tables, ``plugin_name`` the plugin's name as it is stored. ``points`` counts all values;
     steps and wall times are those of the first and the last value in the file. Wall times are seconds since 1970.
     """
 

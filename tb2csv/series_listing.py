@@ -1,4 +1,4 @@
-"""What a log directory holds, without decoding payloads: its time series, and whether its bytes are sound."""
+"""List the series of a log directory, or check its bytes, without decoding payloads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Listing(NamedTuple):
-    """The result of ``ls``: the series, and the account of all event files."""
+    """The result of ``ls``: the series, and the report on all event files."""
 
     series: list[SeriesInfo]
     report: Report
@@ -55,12 +55,12 @@ def ls(
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        run: which runs: a shell pattern, several of them, or None for all.
-        tag: which tags, in the same way.
-        kind: which kinds, by their names.
-        exclude_run: which runs to leave out.
-        exclude_tag: which tags to leave out.
-        selection: the same as one value, for what these arguments do not give.
+        run: runs: a shell pattern, several of them, or None for all.
+        tag: tags, in the same way.
+        kind: kinds by name.
+        exclude_run: runs to leave out.
+        exclude_tag: tags to leave out.
+        selection: a Selection, for the arguments that are not given.
         workers: how many runs to read at once; by default one for each processor.
         progress: called with the number of bytes read since the last call, from any thread.
 
@@ -92,13 +92,13 @@ def check(
     chunk_size: int = DEFAULT_CHUNK_SIZE,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Report:
-    """Read every record of the selected runs, verify its checksums, and return the account of all bytes.
+    """Read every record of the selected runs, verify its checksums, and return the report on all bytes.
 
     Nothing is written or decoded.
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        run: which runs: a shell pattern, several of them, or None for all.
+        run: runs: a shell pattern, several of them, or None for all.
         exclude_run: which of those to leave out.
         selection: the same as one value; only its patterns for runs count, because files are checked as a whole.
         workers: how many runs to read at once; by default one for each processor.

@@ -1,4 +1,4 @@
-"""Scalars of several series side by side, a row for each step."""
+"""Put scalars of several series side by side, with a row for each step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tb2csv.messages import Option, advice
 if TYPE_CHECKING:
     import polars as pl
 
-#: Which value of a series and step is kept; ``error`` allows one value only.
+#: The value of a series and step to keep; ``error`` allows only one.
 ON_DUPLICATE: Final = ("last", "first", "error")
 
 
@@ -18,13 +18,13 @@ def side_by_side(scalars: pl.DataFrame, on_duplicate: str) -> pl.DataFrame:
     """Return the rows of ``run, tag, step, value`` with a column for each run and tag, sorted by step.
 
     Raises:
-        OptionError: there is no such choice as ``on_duplicate``.
+        OptionError: ``on_duplicate`` is unknown.
         Tb2csvError: a series has a step twice and ``on_duplicate`` is ``error``, or two columns would have one name.
     """
     import polars as pl
 
     if on_duplicate not in ON_DUPLICATE:
-        message = f"There is no choice {on_duplicate!r} for duplicates; choose from {', '.join(ON_DUPLICATE)}."
+        message = f"Unknown choice {on_duplicate!r} for duplicates; choose from {', '.join(ON_DUPLICATE)}."
         raise OptionError(message)
     if scalars.is_empty():
         return pl.DataFrame({"step": []}, {"step": pl.Int64})

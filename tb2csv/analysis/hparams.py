@@ -51,9 +51,9 @@ def hparams(
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         run: which runs get rows: a shell pattern, several of them, or None for all.
         tag: which scalars get columns as metrics, whether an experiment names them or not.
-        exclude_run: which runs to leave out.
+        exclude_run: runs to leave out.
         exclude_tag: which scalars to leave out.
-        selection: the same as one value, for what these arguments do not give.
+        selection: a Selection, for the arguments that are not given.
         workers: how many runs to read at once; by default one for each processor.
         progress: called with the number of bytes read since the last call, from any thread.
 

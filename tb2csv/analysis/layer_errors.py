@@ -207,11 +207,11 @@ def layer_errors(
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        run: which runs: a shell pattern, several of them, or None for all.
-        tag: which tags, in the same way.
-        exclude_run: which runs to leave out.
-        exclude_tag: which tags to leave out.
-        selection: the same as one value, for what these arguments do not give.
+        run: runs: a shell pattern, several of them, or None for all.
+        tag: tags, in the same way.
+        exclude_run: runs to leave out.
+        exclude_tag: tags to leave out.
+        selection: a Selection, for the arguments that are not given.
         min_step: the first batch.
         max_step: the last batch.
         workers: runs to read at once.

@@ -97,11 +97,11 @@ def reduce(
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         out: the output folder, written atomically; if anything fails, an earlier one is unchanged.
         by: the pattern for groups of runs: see run_groups.py.
-        run: which runs: a shell pattern, several of them, or None for all.
-        tag: which tags, in the same way.
-        exclude_run: which runs to leave out.
-        exclude_tag: which tags to leave out.
-        selection: the same as one value, for what these arguments do not give.
+        run: runs: a shell pattern, several of them, or None for all.
+        tag: tags, in the same way.
+        exclude_run: runs to leave out.
+        exclude_tag: tags to leave out.
+        selection: a Selection, for the arguments that are not given.
         nan: ``keep`` makes all statistics except ``n`` NaN if a value of the step is NaN; ``omit`` leaves NaN out, so
             that ``n`` is smaller.
         format: the format of the tables, as in ``convert``.

@@ -72,12 +72,12 @@ def summary(
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        run: which runs: a shell pattern, several of them, or None for all.
-        tag: which tags, in the same way.
-        kind: which kinds, by their names.
-        exclude_run: which runs to leave out.
-        exclude_tag: which tags to leave out.
-        selection: the same as one value, for what these arguments do not give.
+        run: runs: a shell pattern, several of them, or None for all.
+        tag: tags, in the same way.
+        kind: kinds by name.
+        exclude_run: runs to leave out.
+        exclude_tag: tags to leave out.
+        selection: a Selection, for the arguments that are not given.
         curve_points: evenly spaced values to keep of each scalar series: at most this many, and at least half.
         workers: how many runs to read at once; by default one for each processor.
         chunk_size: how many bytes of an event file to hold at once.

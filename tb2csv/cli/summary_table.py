@@ -163,8 +163,11 @@ def sparkline(values: npt.NDArray[np.float64], width: int) -> str:
 
 def _mean(values: npt.NDArray[np.float64]) -> float | None:
     finite = values[np.isfinite(values)]
-    # Scaled, so that the sum of large numbers does not overflow.
-    return float((finite / finite.size).sum()) if finite.size else None
+    if not finite.size:
+        return None
+    with np.errstate(over="ignore"):  # rounding may take the sum of the largest numbers to infinity
+        mean = (finite / finite.size).sum()
+    return float(np.clip(mean, finite.min(), finite.max()))
 
 
 def _bars(means: Iterable[float | None], least: float, greatest: float) -> Iterable[str]:

@@ -82,11 +82,11 @@ def plot(
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         out: the file, which ends in .png, .svg or .html.
-        run: which runs: a shell pattern, several of them, or None for all.
-        tag: which tags, in the same way.
-        exclude_run: which runs to leave out.
-        exclude_tag: which tags to leave out.
-        selection: the same as one value, for what these arguments do not give.
+        run: runs: a shell pattern, several of them, or None for all.
+        tag: tags, in the same way.
+        exclude_run: runs to leave out.
+        exclude_tag: tags to leave out.
+        selection: a Selection, for the arguments that are not given.
         rows: which rows, by step and restart.
         kind: ``scalars``, ``histograms`` or ``tensors``; by default the first of these that is selected.
         style: ``curves``, ``heatmap`` or ``ridges``; by default the first that the kind can be drawn as.
