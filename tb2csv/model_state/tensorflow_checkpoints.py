@@ -1,7 +1,7 @@
 """Checkpoints of TensorFlow, by objects or by names, and the variables of a SavedModel, whose graph is not loaded.
 
 A checkpoint of objects knows its variables by the way that leads to them, and most of them by a name; the name is used
-where no other has it. Such a checkpoint is written again as it was, entry by entry, with new values.
+if no other has it. Such a checkpoint is written again as it was, entry by entry, with new values.
 """
 
 from __future__ import annotations

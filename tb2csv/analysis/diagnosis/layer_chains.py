@@ -1,8 +1,8 @@
-"""Which layers of a network follow one another, as far as names, shapes and gradients show it.
+"""Find chains of layers by their names, shapes and gradients.
 
-A log has layers in an order, but not how they are connected: two heads of one trunk come one after the other as two
-layers of a chain do. In a chain, gradients change by moderate factors from one layer to the next. Where they change
-abruptly, the layers are taken for parallel ones unless shapes or numbered names show that one follows the other.
+A log has the order of layers, but not their connections: two heads of one trunk are adjacent, as are two layers of a
+chain. In a chain, gradients change by moderate factors from layer to layer. After an abrupt change, layers are assumed
+to be parallel, unless shapes or numbered names show that one follows the other.
 """
 
 from __future__ import annotations

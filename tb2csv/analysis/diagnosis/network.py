@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from tb2csv.analysis.diagnosis.observations import Observations
     from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
 
-#: At how many recorded steps running something must be so, where nobody says.
+#: The default number of consecutive recorded steps that a fault must last.
 DEFAULT_STEPS: Final = 3
 
-#: Of two sources of one step, the better one first: exact, exact but for float32, from buckets.
+#: Sources of statistics, the best first: exact, exact except for float32, from buckets.
 SOURCES: Final = ("tensor", "statistics", "histogram")
 
-#: What a layer, or a variable of it, is known by.
+#: The key of a layer.
 LAYER: Final = ("run", "family", "layer")
 #: The gradient of a bias that is such a small share of that of its kernel is a rounding error.
 _ROUNDING: Final = 1e-4
@@ -44,10 +44,10 @@ _LEAST_WITHOUT_LAST: Final = 3
 
 @dataclass(frozen=True)
 class Network:
-    """The frames that rules read. Rows of a layer, variable or tag stand together, in the order of the log."""
+    """The frames that rules read. Rows of a layer, variable or tag are adjacent, in the order of the log."""
 
     observations: Observations
-    #: At how many recorded steps running something must be so.
+    #: The number of consecutive recorded steps that a fault must last.
     steps: int
 
     @cached_property
@@ -100,8 +100,8 @@ class Network:
         """A row for each layer and step: its variables taken together.
 
         Columns ``run, family, layer, order, step, time, count, norm, rms, scale, zero_share, nan_count, inf_count,
-        min, max, tanh_share, sigmoid_share``. ``scale`` is the root of the mean square where it is known of the whole
-        family, else the norm, and missing where any number is none.
+        min, max, tanh_share, sigmoid_share``. ``scale`` is the root mean square if it is known for the whole family,
+        else the norm; missing if a number is NaN or infinite.
         """
         import polars as pl
 
@@ -126,7 +126,7 @@ class Network:
             pl.col("tanh_share").mean(),
             pl.col("sigmoid_share").mean(),
         )
-        # Where a layer's variables are not all recorded at the same steps, only whole ones can be compared.
+        # If a layer's variables are recorded at different steps, only complete steps can be compared.
         rows = rows.filter(pl.col("variables") == pl.col("variables").max().over(LAYER))
         is_fine = pl.col("odd") == 0
         has_rms = (pl.col("rms").is_not_null() | ~is_fine).all().over("run", "family")
@@ -183,9 +183,9 @@ class Network:
 
     @cached_property
     def relative_gradients(self) -> pl.DataFrame:
-        """The rows of gradients with ``relative``: their scale by that of the layer's weights, as of the nearest step.
+        """The rows of gradients with ``relative``: their scale divided by that of the weights at the nearest step.
 
-        Where the weights are not recorded, or are all zero, they are taken to be 1.
+        Weights that are not recorded, or are all zero, count as 1.
         """
         import polars as pl
 

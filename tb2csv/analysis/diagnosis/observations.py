@@ -1,4 +1,4 @@
-"""What a log says of a network: a row for each quantity and step, for which every run is read once."""
+"""Read the observations of a network from its log: a row for each quantity and step; every run is read once."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class _RunObservations:
             quantity = self._quantities[number]
             assert quantity is not None
             frame = pl.concat(values).with_columns(pl.lit(quantity.statistic).alias("statistic"))
-            # Where a step was written twice, the first norm belongs to the first mean.
+            # If a step was written twice, the first norm belongs to the first mean.
             parts.append(self._named(number, frame.with_columns(pl.int_range(pl.len()).over("step").alias("time"))))
         if not parts:
             return []
@@ -219,7 +219,7 @@ def _with_size(statistics: pl.DataFrame) -> pl.DataFrame:
     elements = (number["norm"] / rms).pow(2)
     return cleaned.with_columns(
         rms.alias("rms"),
-        # The same at every step; there it is known best where the numbers are neither large nor small.
+        # Equal at all steps; numbers that are neither large nor small give it best.
         pl.when(elements.is_finite())
         .then(elements)
         .median()

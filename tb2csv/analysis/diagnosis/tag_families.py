@@ -1,6 +1,6 @@
-"""What a tag is about, by its name: the gradient of a variable, the weights of a layer, a loss.
+"""Find the family of a tag by its name: the gradient of a variable, the weights of a layer, a loss.
 
-Names are those that ``tb2csv.recorders`` and Keras give, and those that people write by hand, such as
+Names are those of ``tb2csv.recorders`` and Keras, and common names written by hand, such as
 ``gradients/<variable>``, ``grad_norm/<variable>``, ``<variable>.grad``, ``weights/<variable>`` and
 ``<layer>/kernel/histogram``. docs/diagnose.md has them all.
 """
@@ -44,9 +44,9 @@ FAMILIES: Final = (
 #: The families of single scalars, each known by its tag.
 SCALAR_FAMILIES: Final = (LOSS, VALIDATION_LOSS, LEARNING_RATE)
 
-#: The statistics that stand as the last part of a tag.
+#: The statistics that may be the last part of a tag.
 STATISTICS: Final = ("norm", "mean", "std", "min", "max", "zero_share", "nan_count")
-#: What a scalar is that names no statistic: a norm, or the element of a variable that has one. Its size is either.
+#: A scalar without a statistic is a norm, or the only element of a variable; both are its size.
 _SIZE: Final = "norm"
 
 #: The first or the last part of a tag that says what it is about.
@@ -75,7 +75,7 @@ _BIAS: Final = re.compile(rf"(?:bias|b){_NUMBERED}", re.IGNORECASE)
 #: The layer that makes the keys of an attention, by the last part of its name.
 _KEY_LAYER: Final = re.compile(r"(?:.*[./])?(?:to_|linear_|fc_|w_)?(?:k|keys?)(?:_proj|_lin|_layer|_dense|_linear)?")
 
-#: Words that may stand with ``loss`` in the part of a tag that says that it is the loss of the training.
+#: Words that may be beside ``loss`` in the tag of a training loss.
 _LOSS_WORDS: Final = frozenset(
     ("loss", "cost", "train", "training", "epoch", "batch", "step", "total", "mean", "average", "avg", "running")
 )
@@ -96,23 +96,24 @@ _DIAGNOSED_KINDS: Final = ("scalars", "tensors", "histograms")
 
 
 class Quantity(NamedTuple):
-    """What a series is about."""
+    """The meaning of a series."""
 
     family: str
     layer: str
-    #: The variable within its layer; empty where the layer as a whole is meant.
+    #: The variable of the layer; empty for the whole layer.
     variable: str = ""
-    #: One of STATISTICS where a scalar is a statistic; empty where the values themselves are there.
+    #: One of STATISTICS for a scalar that is a statistic; empty for the values themselves.
     statistic: str = ""
 
 
 class TagFamilies:
-    """Tells what tags are about."""
+    """Finds the family of a tag."""
 
     def __init__(self, given: Iterable[str] = ()) -> None:
-        """Take ``FAMILY=GLOB`` for tags that are to be of that family, whatever their names say.
+        """Use ``FAMILY=GLOB`` to assign tags to a family, whatever their names are.
 
-        Raises OptionError where a text is not of that form, or names no family.
+        Raises:
+            OptionError: a text does not have this form, or the family is unknown.
         """
         self._given: list[tuple[str, str]] = []
         for text in given:
@@ -125,7 +126,7 @@ class TagFamilies:
             self._given.append((family, pattern))
 
     def quantity(self, run: str, tag: str, kind: str) -> Quantity | None:
-        """Return what a series is about; None where it is nothing that a network is judged by."""
+        """Return the meaning of a series, or None if no rule uses it."""
         if kind not in _DIAGNOSED_KINDS:
             return None
         for family, pattern in self._given:
@@ -184,12 +185,12 @@ def data_name(run: str, tag: str) -> tuple[str, ...]:
 
 
 def is_kernel(variable: str) -> bool:
-    """Say whether a variable is the matrix of a layer."""
+    """Return whether a variable is the matrix of a layer."""
     return _KERNEL.fullmatch(variable) is not None
 
 
 def is_bias(variable: str) -> bool:
-    """Say whether a variable has one number for each unit of its layer, added to what the unit sums up."""
+    """Return whether a variable has one number for each unit of its layer, added to what the unit sums up."""
     return _BIAS.fullmatch(variable) is not None
 
 
@@ -239,7 +240,7 @@ def _by_name(tag: str, kind: str) -> Quantity | None:
 
 
 def _statistic(name: str, kind: str) -> tuple[str, str]:
-    """Return a name without the statistic, or the word histogram, that may stand behind it; and the statistic."""
+    """Return a name without the statistic or the word histogram at its end, and the statistic."""
     rest, _, last = name.rpartition("/")
     if rest and kind == "scalars" and last in STATISTICS:
         return rest, last
@@ -249,14 +250,14 @@ def _statistic(name: str, kind: str) -> tuple[str, str]:
 
 
 def _inner(tag: str, pattern: str) -> str:
-    """Return a tag without the plain text that a pattern has before its first and behind its last ``*``."""
+    """Return a tag without the literal text of a pattern before its first ``*`` and after its last."""
     start = len(re.match(r"[^*?\[]*", pattern).group())  # type: ignore[union-attr] # it matches an empty text, too
     stop = len(tag) - len(re.search(r"[^*?\]]*$", pattern).group())  # type: ignore[union-attr]
     return tag[start:stop].strip("/._") if start < stop else tag
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Return what stands before the last ``/`` or ``.``, and what behind."""
+    """Return the parts before and after the last ``/`` or ``.``."""
     place = max(name.rfind("/"), name.rfind("."))
     return (name[:place], name[place + 1 :]) if place > 0 else ("", name)
 

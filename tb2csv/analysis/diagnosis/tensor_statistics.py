@@ -1,8 +1,8 @@
-"""What a value of a series comes to, whatever it is made of: how many numbers, how large, how many zeros and NaN.
+"""Statistics of each value of a series of tensors or histograms: count, size, zeros and NaN.
 
-Pieces are reduced as they are decoded, so that memory grows with the number of tensors and not with their elements.
-Tensors are counted exactly. A histogram of TensorFlow 2 tells its buckets alone: numbers are taken to be spread evenly
-within each. A legacy histogram has exact sums beside them.
+Table parts are reduced as they are decoded, so memory grows with the number of tensors and not with their elements.
+Tensors are counted exactly. A TensorFlow 2 histogram has buckets only: numbers are assumed to be spread evenly in each.
+A legacy histogram also has exact sums.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from tb2csv.decoders import TablePart
 
-#: Numbers that are no larger count as zero in histograms: both of the usual sets of buckets have an edge there.
+#: Smaller numbers count as zero in histograms: both usual sets of buckets have an edge here.
 NEARLY_ZERO: Final = 1e-12
 
-#: Outputs of tanh and sigmoid beyond which their slope is less than a tenth of what it is at its steepest.
+#: Outputs of tanh and sigmoid beyond which the slope is less than a tenth of its maximum.
 _TANH_BOUND: Final = 0.9**0.5
 _SIGMOID_BOUND: Final = 0.5 + _TANH_BOUND / 2
 
-#: What is summed up where a tensor comes in several pieces.
+#: The columns to sum up if a tensor comes in several parts.
 _SUMS: Final = ("count", "nan_count", "inf_count", "zeros", "sum", "sum_squares", "tanh", "sigmoid")
 
 
@@ -39,7 +39,7 @@ class SeriesMoments:
         self._sums: list[pl.DataFrame] = []
 
     def add(self, piece: TablePart, start: int, stop: int) -> None:
-        """Add the rows ``start`` to ``stop`` of a piece, all of them this series'."""
+        """Add the rows ``start`` to ``stop`` of a table part, which are all of this series."""
         frame = piece.frame[start:stop]
         if frame.is_empty():
             return
@@ -51,10 +51,10 @@ class SeriesMoments:
             self._tensors.append(_of_elements(frame, are_outputs=self._are_outputs))
 
     def frame(self) -> pl.DataFrame | None:
-        """Return a row for each value that has any number in it, in their order; None where there is none.
+        """Return a row for each value with any numbers, in order; None if there is none.
 
         Columns ``step, source, count, norm, rms, mean, std, min, max, zero_share, nan_count, inf_count, tanh_share,
-        sigmoid_share``; the last two are of outputs alone. What is not known is missing.
+        sigmoid_share``; the last two are for outputs only. Unknown statistics are missing.
         """
         import polars as pl
 
@@ -84,12 +84,12 @@ _EXACT: Final = ("count", "nan_count", "inf_count", "sum", "sum_squares", "min",
 
 
 def _of_elements(frame: pl.DataFrame, *, are_outputs: bool) -> pl.DataFrame:
-    """Return the moments of each tensor, or of a part of one where the frame begins or ends within it."""
+    """Return the moments of each tensor, or of a part of a tensor at the beginning or end of the frame."""
     import polars as pl
 
     value = _numbers(frame)
     indices = [name for name in frame.columns if name[0] == "i" and name[1:].isdecimal()]
-    # A tensor begins where all indices are 0; one that is too large for a piece goes on in the next.
+    # A tensor begins at the row whose indices are all 0; a large one continues in the next part.
     is_first = np.ones(len(frame), np.bool_)
     for name in indices:
         is_first &= frame[name].to_numpy() == 0
@@ -137,7 +137,7 @@ def _of_buckets(frame: pl.DataFrame) -> pl.DataFrame:
     left, right, count = (frame[name].to_numpy() for name in ("left", "right", "count"))
     starts = np.flatnonzero(frame["bucket"].to_numpy() == 0)
     is_nan, is_inf = np.isnan(left) | np.isnan(right), np.isinf(left) | np.isinf(right)
-    # Some write every count as 0 beside edges that are no numbers: then one number at the least was none.
+    # Some writers write counts of 0 with edges that are NaN or infinite: then at least one number was.
     is_odd = is_nan | is_inf
     weight = np.where(is_odd, 0.0, count)
     low, high = np.where(is_odd, 0.0, left), np.where(is_odd, 0.0, right)
@@ -183,7 +183,7 @@ def _of_sums(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _finished(moments: pl.DataFrame, source: str) -> pl.DataFrame:
-    """Return means and the like of sums; of the finite numbers alone, where a tensor tells them apart."""
+    """Return means and deviations from sums, for tensors those of the finite numbers."""
     import polars as pl
 
     odd = pl.col("nan_count") + pl.col("inf_count")

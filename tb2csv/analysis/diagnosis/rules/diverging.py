@@ -70,7 +70,7 @@ def _growth(series: ScalarSeries, least: float, steps: int) -> Found | None:
     highest = level.forward_fill().cum_max().shift(1).to_numpy()
     with np.errstate(over="ignore"):
         growth = np.where(is_finite, value, np.nan) / highest
-    # Where there is no number, it is as at the step before; such steps are not counted.
+    # A step without a number repeats the step before, and is not counted.
     place = np.maximum.accumulate(np.where(is_finite, np.arange(value.size), 0))
     hit = in_streaks((growth >= least)[place], steps) & is_finite
     if not hit.any():

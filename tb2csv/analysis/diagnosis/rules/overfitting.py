@@ -44,7 +44,7 @@ def _find(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
 
 
 def _onset(series: ScalarSeries, least: float, steps: int) -> Found | None:
-    """Return from where on a validation loss is above its lowest level, if it ends above it."""
+    """Return the start of a validation loss's rise above its lowest level, if it ends above it."""
     step, value = series.finite()
     if value.size < max(_LEAST_POINTS, steps):
         return None

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from tb2csv.analysis.diagnosis.network import Network
 
-#: Fewer values do not tell a plateau from a slow beginning.
+#: With fewer values, a plateau cannot be distinguished from a slow beginning.
 _LEAST_POINTS: Final = 5
-#: A fall by more than this is none of the noise's.
+#: A larger fall is not noise.
 _MOST_NOISE: Final = 0.1
 _FELL: Final = "the loss fell by {size:.2%} from its first values to its last"
 _ROSE: Final = "the loss did not fall: it rose by {size:.2%} from its first values to its last"

@@ -99,7 +99,7 @@ def streaks(
 ) -> pl.DataFrame:
     """Return FOUND for what is hit at so many steps running.
 
-    Rows of one layer stand together in the order of the log. Where ``hit`` is missing, it is as at the step before.
+    Rows of one layer are adjacent, in the order of the log. A missing ``hit`` repeats the one of the step before.
     ``points`` are the steps that were hit so, of all that were ``observed``; ``value`` is the worst of them.
     """
     import polars as pl

@@ -1,4 +1,4 @@
-"""Layers whose activation is flat where it is used: outputs at its bounds, or a slope that lets little through."""
+"""Layers with a saturated activation: outputs at its bounds, or a slope near zero."""
 
 from __future__ import annotations
 
@@ -40,11 +40,10 @@ def _find_by_outputs(network: Network, thresholds: Mapping[str, float]) -> pl.Da
 
 
 def _slopes(network: Network) -> pl.DataFrame:
-    """Return how much of a gradient each dense layer lets through, of the layers that feed another dense one.
+    """Return the slope of the activation of each dense layer that feeds another dense layer.
 
-    The gradient of a bias is that of what its units sum up, so that the gradients of two biases tell what happened
-    between: multiplied by the matrix of the rear layer, and by the slope of the activation in front of it. ``gain`` is
-    the size of what the layer sums up where its inputs have size 1.
+    The gradient of a bias is that of its units' sums. So the gradients of two biases differ by the matrix of the later
+    layer and by the slope of the activation before it. ``gain`` is the size of the layer's sums for inputs of size 1.
     """
     import polars as pl
 
@@ -74,7 +73,7 @@ def _slopes(network: Network) -> pl.DataFrame:
         pl.col("kernel_count").alias("behind_kernel"),
         pl.col("kernel_norm").alias("behind_kernel_norm"),
     )
-    # One dense layer feeds another where the matrix between them has a number for each pair of units.
+    # One dense layer feeds another if the matrix between them has a number for each pair of units.
     pairs = dense.join(behind, [*moment, "place"], "inner").filter(
         pl.col("behind_kernel") == pl.col("bias_count") * pl.col("behind_units"), pl.col("behind_norm") > 0
     )
@@ -116,7 +115,7 @@ def _find_by_slope(network: Network, thresholds: Mapping[str, float]) -> pl.Data
     import polars as pl
 
     slope = pl.col("slope")
-    # Where nothing at all comes through, the layer is dead.
+    # A layer with slope 0 is dead.
     hit = (slope <= thresholds["saturated_slope"]) & (slope > 0)
     return streaks(_slopes(network), hit.fill_null(value=False), slope, network.steps, "min")
 
@@ -152,6 +151,6 @@ SATURATED_WEIGHTS: Final = Rule(
         "saturated_weights_slope": Threshold(0.3, "slope of the activation there (maximum)"),
     },
     _find_by_weights,
-    "inputs of size 1 sum to {value:.2g}, where the activation is flat",
+    "inputs of size 1 sum to {value:.2g}, at which the activation is flat",
     (GRADIENTS,),
 )

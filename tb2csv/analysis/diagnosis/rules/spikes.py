@@ -28,7 +28,7 @@ _APART: Final = 6
 #: The tail of the noise is this share of all values, or so many if that is more.
 _TAIL: Final = 0.12
 _LEAST_TAIL: Final = 12
-#: This share of all values is no higher above the level than the noise is.
+#: This share of all values is not above the noise.
 _NOISE_SHARE: Final = 0.9
 #: The probability that the noise alone makes a gap between its highest values that is taken for one below a spike.
 _CHANCE: Final = 0.0005
