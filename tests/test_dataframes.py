@@ -404,7 +404,7 @@ def test_names_that_are_not_there_are_answered_with_the_nearest(logdir: Path) ->
         frames.scalars(run="aa")
     with pytest.raises(tb2csv.Tb2csvError, match="Unknown kind 'scalar'"):
         frames.tags(kind="scalar")
-    with pytest.raises(tb2csv.Tb2csvError, match="there are scalars, tensors"):
+    with pytest.raises(tb2csv.Tb2csvError, match="the log has scalars, tensors"):
         frames.histograms()
 
 
