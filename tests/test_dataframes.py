@@ -276,7 +276,7 @@ def test_what_is_gone_is_an_error_that_says_so(tmp_path: Path) -> None:
     frames = tb2csv.open_logdir(tmp_path)
     lazy = frames.tensors(lazy=True)
     path.unlink()
-    gone = r"cannot be read any more .*refresh"
+    gone = r"can no longer be read .*refresh"
     for ask in (frames.tensors, lambda: frames.table(".", "a"), lambda: frames.tensors(lazy=True)):
         with pytest.raises(tb2csv.LogdirError, match=gone):
             ask()
@@ -304,7 +304,7 @@ def test_values_without_a_payload_do_not_stretch_what_is_read(tmp_path: Path, mo
                 EventFileSource, "read_at", lambda *args, n=read, at=read_at: (n.append(args[2]), at(*args))[1]
             )
             items = list(run.decode(lambda series: series.tag == "x"))
-        assert sum(len(item.piece.frame) for item in items if not item.piece.kind) == 2
+        assert sum(len(item.part.frame) for item in items if not item.part.kind) == 2
         assert read == [8]
 
 

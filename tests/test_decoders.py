@@ -138,8 +138,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
 
     def write_rows(tables: run_writer.RunWriter, rows: Rows) -> None:
-        if len(rows.piece.frame):
-            sizes.append(len(rows.piece.frame))
+        if len(rows.part.frame):
+            sizes.append(len(rows.part.frame))
         write(tables, rows)
 
     write = run_writer.RunWriter._write_rows

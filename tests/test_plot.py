@@ -616,7 +616,7 @@ def test_the_kind_is_the_first_that_is_there(tmp_path: Path, capsys: pytest.Capt
         ),
         (["-o", "p.png", "--tag", "los"], 1, "No tag matches 'los'; the nearest are 'loss'"),
         (["-o", "p.png", "--tag", "notes*"], 1, "have the kind text, which cannot be plotted"),
-        (["-o", "p.png", "--min-step", "1000"], 1, "No rows are left after selecting steps"),
+        (["-o", "p.png", "--min-step", "1000"], 1, "No rows are left after filtering by step"),
         (["-o", "there.png"], 1, "there.png exists already; choose another name, or --overwrite to replace it."),
         (["-o", "no/where.png"], 1, "A file cannot be created in no"),
     ],

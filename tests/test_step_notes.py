@@ -21,7 +21,7 @@ import tb2csv
 if TYPE_CHECKING:
     from pathlib import Path
 
-REPEATED = "have the step of the value before them"
+REPEATED = "values repeat the step of the value before"
 BACK = "steps go back within a file"
 STEPLESS = "all values have step 0"
 

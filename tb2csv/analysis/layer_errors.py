@@ -92,9 +92,9 @@ class _RunErrors:
             if isinstance(item, UndecodableValue):
                 self.undecodable.append(item.entry)
             elif _is_epoch(item.series[0]):
-                self.epochs.append(item.piece.frame.select("step", epoch="value"))
+                self.epochs.append(item.part.frame.select("step", epoch="value"))
             else:
-                self._learn(item.piece.frame)
+                self._learn(item.part.frame)
 
     def _learn(self, frame: pl.DataFrame) -> None:
         shapes = {text: _Shape.of(text) for text in frame["shape"].unique()}
@@ -281,10 +281,10 @@ def _is_epoch(series: Series) -> bool:
 
 def _tensors(rows: Rows) -> Iterator[_Tensor]:
     """Yield the tensors of rows in the style ``npy``, which have a row and a file each."""
-    frame = rows.piece.frame
+    frame = rows.part.frame
     steps, shapes = frame["step"].to_list(), frame["shape"].to_list()
     places = np.repeat(np.arange(len(rows.series)), np.diff(rows.bounds)).tolist()
-    for step, shape, place, file in zip(steps, shapes, places, rows.piece.files, strict=True):
+    for step, shape, place, file in zip(steps, shapes, places, rows.part.files, strict=True):
         series = rows.series[place]
         layer = series.tag.removeprefix(LAYER_ERRORS)
         array = np.load(io.BytesIO(file.data), allow_pickle=False)

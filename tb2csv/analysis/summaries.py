@@ -135,7 +135,7 @@ class _RunSummary:
             return
         self.parts.append(part)
         if curve_points:
-            values = item.piece.frame["value"].to_numpy()
+            values = item.part.frame["value"].to_numpy()
             for i, series in enumerate(item.series):
                 curve = self.curves.setdefault(series, _Curve(curve_points))
                 curve.add(values[item.bounds[i] : item.bounds[i + 1]])

@@ -142,7 +142,7 @@ class RunWriter:
                 )
 
     def _write_rows(self, rows: Rows) -> None:
-        piece = rows.piece
+        piece = rows.part
         if piece.is_gathered:
             self.gathered.setdefault(rows.series[0].kind, []).append(piece.frame)
             return
@@ -211,7 +211,7 @@ class RunWriter:
         import polars as pl
 
         by_series = {table.series.id: table for table in tables}
-        for file in rows.piece.files:
+        for file in rows.part.files:
             table = by_series[rows.series_of(file.row).id]
             table.has_files = True
             with self._output.folder.open(f"{table.files}/{file.name}") as opened:

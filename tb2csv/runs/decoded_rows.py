@@ -1,4 +1,4 @@
-"""Rows that were decoded, and values that could not be."""
+"""Decoded rows, and values that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -16,31 +16,34 @@ if TYPE_CHECKING:
 
 
 class UndecodableValue(NamedTuple):
-    """A value that could not be decoded: where it belongs, why, and the payload that is kept."""
+    """A value that cannot be decoded: its series and step, the reason, and its payload."""
 
     series: Series
     wall_time: float
     step: int
     detail: str
     payload: bytes
-    #: The run that it was written to, if sub-runs are merged into their parents.
+    #: The run that the value was written to, if sub-runs are merged into their parents.
     original_run: str | None = None
 
     @property
     def entry(self) -> UndecodableEntry:
-        """The value as a report lists it."""
+        """The entry of the value in a report."""
         return UndecodableEntry(self.series.run, self.series.tag, self.step, self.detail)
 
 
 class Rows(NamedTuple):
-    """A part of a table, or of several of the same columns: ``bounds[i]`` to ``bounds[i + 1]`` are ``series[i]``'s."""
+    """Rows of one series or of several with the same columns.
 
-    piece: TablePart
+    The rows from ``bounds[i]`` up to ``bounds[i + 1]`` belong to ``series[i]``.
+    """
+
+    part: TablePart
     series: list[Series]
     bounds: npt.NDArray[np.int64]
-    #: As ``bounds``, but of the values that were decoded.
+    #: Like ``bounds``, but counts the decoded values instead of the rows.
     value_bounds: npt.NDArray[np.int64]
 
     def series_of(self, value: int) -> Series:
-        """Return the series of one of the values."""
+        """Return the series of a value."""
         return self.series[series_at(self.value_bounds, value)]

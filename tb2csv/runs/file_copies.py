@@ -1,4 +1,4 @@
-"""Copies of event files beside the originals, as browsers, editors and file managers name them."""
+"""Copies of event files next to the originals, as browsers, editors and file managers name them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from tb2csv.logdir import EventFile, Run
 
-#: What is added to the name of a file to name its copy.
+#: The text that is added to the name of a file to name its copy.
 _ADDED: Final = re.compile(r" \(\d+\)| - Copy| copy(?: \d+)?|~$|\.(?:bak|backup|old|orig|copy)$")
 
 _BLOCK: Final = 1 << 20
 
 
 def original_of(file: EventFile, run: Run) -> EventFile | None:
-    """Return the file of the run that another one is a copy of by its name and by its bytes, or None.
+    """Return the file of the run that ``file`` is a copy of, by name and by content, or None.
 
-    A copy may be an older one: then the original has grown since, and begins with the bytes of the copy. Raises OSError
-    if one of the two cannot be read.
+    The original may have grown since it was copied. Then it begins with the bytes of the copy.
+
+    Raises:
+        OSError: one of the two files cannot be read.
     """
     path = PurePosixPath(file.path)
     name = _ADDED.sub("", path.name)
@@ -30,7 +32,7 @@ def original_of(file: EventFile, run: Run) -> EventFile | None:
 
 
 def _begins_with(original: EventFile, file: EventFile) -> bool:
-    """Return whether a file has all bytes of another one at its beginning; an empty file is not a copy."""
+    """Return whether ``original`` begins with all bytes of ``file``; an empty file is not a copy."""
     with original.open() as whole, file.open() as part:
         return 0 < part.size <= whole.size and all(
             whole.read_at(offset, min(_BLOCK, part.size - offset)) == part.read_at(offset, _BLOCK)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class FilteredRun:
-    """Scans a run, and then decodes the rows that a row selection chooses: a SeriesReader.
+    """A SeriesReader that scans a run, and then decodes the rows of a row selection.
 
-    Which rows are chosen depends on the steps of all values, which are known only when the whole run has been scanned.
+    The selection depends on the steps of all values, so the whole run is scanned first.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class FilteredRun:
         chunk_size: int,
         on_bytes: Callable[[int], None],
     ) -> None:
-        """Prepare to read ``rows`` of ``run``; the other arguments are those of a RunReader."""
+        """Prepare to read ``rows`` of ``run``; the other arguments are those of RunReader."""
         self._scanned = ScannedRun(
             run, selection=selection, options=options, subrun=subrun, registry=registry, chunk_size=chunk_size
         )
@@ -53,7 +53,7 @@ class FilteredRun:
 
     @property
     def stats(self) -> RunStats:
-        """What has been read so far."""
+        """The statistics of everything that has been read so far."""
         return self._scanned.stats
 
     @property
@@ -63,21 +63,22 @@ class FilteredRun:
 
     @property
     def session_count(self) -> int:
-        """How many sessions wrote values."""
+        """The number of sessions that wrote values."""
         return self._scanned.reader.session_count
 
     def stats_of(self, series: Series) -> SeriesStats:
-        """Return what has been read so far of a series."""
+        """Return the statistics of a series so far."""
         return self._scanned.reader.stats_of(series)
 
     def step_orders(self) -> Iterator[tuple[Series, StepOrder]]:
-        """Yield the series that have been decoded with their contents, and the order of their steps."""
+        """Yield each series that was decoded with its plugin contents, and the order of its steps."""
         return self._scanned.reader.step_orders()
 
     def decode(self, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
-        """Read the run, and yield the chosen rows of all selected series.
+        """Read the run, and yield the selected rows of all selected series.
 
-        What can no longer be read when the rows are decoded is damage, and undecodable.
+        If a file becomes unreadable between the scan and the decoding, its values are yielded as undecodable, and the
+        file is reported as damaged.
         """
         self._scanned.refresh(on_bytes=self._on_bytes)
         yield from self._scanned.decode(

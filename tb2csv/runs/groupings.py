@@ -20,24 +20,25 @@ if TYPE_CHECKING:
 class Grouping:
     """The values of a block sorted by series: ``order[bounds[i]:bounds[i + 1]]`` are the rows of series number i.
 
-    Values that hold nothing belong to no series and are not in ``order``.
+    Empty values belong to no series and are not in ``order``.
     """
 
     block: ValueBlock
-    #: The number of the file that the block is of, counted from 1.
+    #: The number of the block's file, counted from 1.
     file: int
     order: npt.NDArray[np.int64]
     bounds: npt.NDArray[np.int64]
-    #: The numbers of the series that have values here, and how many rows were decoded of them before.
+    #: The numbers of the series that have values in the block.
     present: list[int] = field(default_factory=list)
+    #: The number of values in earlier blocks, by the number of the series.
     rows_before: dict[int, int] = field(default_factory=dict)
-    #: The session of each value of the block, where a row plan asks for it.
+    #: The session of each value of the block, if the table gets a column for it.
     sessions: npt.NDArray[np.int32] | None = None
-    #: Tells the number that each value of the block has in its series, where not all that are between are in the block.
+    #: Returns the position of each value in its series, if the block has gaps.
     ordinals: Callable[[], npt.NDArray[np.int64]] | None = None
 
     def rows_of(self, numbers: list[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return the rows of some series, one series after the other, and where each starts."""
+        """Return the rows of some series, one series after the other, and the bounds of each series in them."""
         starts, stops = self.bounds[numbers], self.bounds[np.array(numbers) + 1]
         bounds = np.concatenate(([0], np.cumsum(stops - starts)))
         order = self.order
@@ -46,13 +47,13 @@ class Grouping:
         return order, bounds
 
 
-def with_sessions(piece: TablePart, sessions: npt.NDArray[np.int32]) -> TablePart:
-    """Return a piece with a column ``session`` after its ``step``; ``sessions`` has one for each of the values."""
+def with_sessions(part: TablePart, sessions: npt.NDArray[np.int32]) -> TablePart:
+    """Return ``part`` with a column ``session`` after ``step``; ``sessions`` has one element for each value."""
     import polars as pl
 
-    column = pl.Series("session", np.repeat(sessions[piece.start : piece.stop], piece.counts))
-    frame = piece.frame.clone().insert_column(piece.frame.get_column_index("step") + 1, column)
-    return replace(piece, frame=frame)
+    column = pl.Series("session", np.repeat(sessions[part.start : part.stop], part.counts))
+    frame = part.frame.clone().insert_column(part.frame.get_column_index("step") + 1, column)
+    return replace(part, frame=frame)
 
 
 def series_at(bounds: npt.NDArray[np.int64], row: int) -> int:

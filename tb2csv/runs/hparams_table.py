@@ -1,8 +1,7 @@
 """The table of trials: one row for each, with its hyperparameters and the statistics of its metrics.
 
-The parts of a trial are values of several runs: its hyperparameters and its start are one value, its end is another,
-which metrics count is a third, and the metrics themselves are ordinary scalars. So the values of all runs are gathered
-first.
+A trial is spread over values of several runs: one holds its hyperparameters and its start, another its end, and a third
+the names of its metrics. The metrics themselves are ordinary scalars. So the values of all runs are gathered first.
 
 Source: tensorboard/plugins/hparams/plugin_data.proto, api.proto and list_session_groups.py.
 """
@@ -28,19 +27,18 @@ if TYPE_CHECKING:
     from tb2csv.runs.trial_metrics import LogScalars
     from tb2csv.selection import Selection
 
-#: Up to this one, float32 has every integer.
+#: float32 represents every integer up to this one.
 _FLOAT32_INTEGERS: Final = 2**24
 
-#: The columns that every table of trials begins with; ``duration`` ends it.
+#: The first columns of every table of trials; ``duration`` is the last.
 _FIXED: Final = ("run", "session_group", "status", "start_time", "end_time")
 
-
-#: Up to this one, float64 has every integer.
+#: float64 represents every integer up to this one.
 _FLOAT64_INTEGERS: Final = 2**53
 
 
 class HparamsValue(NamedTuple):
-    """One value of the plugin hparams."""
+    """One value of the hparams plugin."""
 
     run: str
     wall_time: float
@@ -49,7 +47,7 @@ class HparamsValue(NamedTuple):
 
 
 class Trials(NamedTuple):
-    """The table of trials, and sentences on what it does not show."""
+    """The table of trials, and notes on what it leaves out."""
 
     table: pl.DataFrame
     notes: list[Note]
@@ -62,24 +60,25 @@ def trials(
     runs: Container[str] | None = None,
     selection: Selection | None = None,
 ) -> Trials:
-    """Return the table of trials: ``run, session_group, status, start_time, end_time``, and the rest of a trial.
+    """Return the table of trials, one row for each.
 
-    The rest is a column for each hyperparameter; for each metric its last value under the metric's own name, and the
-    minimum and the maximum with their steps, as ``<metric>:min``, ``<metric>:min_step``, ``<metric>:max`` and
-    ``<metric>:max_step``; and ``duration``. Times are in seconds since the epoch, the duration in seconds.
+    The columns are ``run, session_group, status, start_time, end_time``; one for each hyperparameter; five for each
+    metric; and ``duration``. A metric has its last value under its own name, and the minimum and the maximum with their
+    steps as ``<metric>:min``, ``<metric>:min_step``, ``<metric>:max`` and ``<metric>:max_step``. Times are in seconds
+    since the epoch, the duration in seconds.
 
-    A run that was started several times has a row for each start. Which of its scalars belong to which is not stored;
-    they are in its last row.
+    A run that was started several times has a row for each start. The log does not store which start a scalar belongs
+    to, so its scalars are in the last row.
 
     Args:
         values: in the order of the log.
         scalars: of all runs of the log.
-        runs: the runs that get rows; all if None. Columns that only other runs fill are left out.
-        selection: the metrics that get columns, by tag. If it names tags, any scalar of a trial may be a metric. If
-            None, these are the metrics that experiments name, and the scalars of trials that no experiment is about.
+        runs: the runs that get rows; all if None. Columns that would be empty in these rows are left out.
+        selection: the metrics that get columns, by tag. If it names tags, any scalar of a trial can be a metric. If
+            None, these are the metrics that experiments name, and the scalars of trials without an experiment.
 
     Raises:
-        Tb2csvError: no metric is selected; the error names the nearest.
+        Tb2csvError: no metric is selected; the error names similar ones.
     """
     import polars as pl
 
@@ -116,7 +115,7 @@ def trials(
 
 @dataclass
 class _Session:
-    """One start of a run and one end, of which either may be missing."""
+    """One start and one end of a run; either may be missing."""
 
     start: bytes | None = None
     has_end: bool = False
@@ -126,7 +125,7 @@ class _Session:
 
 
 class _Log:
-    """The trials and experiments of a log, put together from its values."""
+    """The trials and experiments of a log, assembled from its values."""
 
     def __init__(self) -> None:
         self.runs: dict[str, list[_Session]] = {}  # none of the lists is empty
@@ -163,7 +162,7 @@ class _Log:
         return self.runs.setdefault(run, [_Session()])
 
     def _started(self, run: str, start: bytes) -> _Session:
-        """Return the session of a start: a new one, unless it repeats the last start or that is still missing."""
+        """Return the session of a start: a new one, unless the last session has the same start or none."""
         sessions = self._sessions(run)
         if sessions[-1].start not in (None, start):
             sessions.append(_Session())
@@ -171,19 +170,19 @@ class _Log:
         return sessions[-1]
 
     def _ended(self, run: str) -> _Session:
-        """Return the session of an end: the last one without any, or the last where all have ended."""
+        """Return the session of an end: the last one without an end, or the last one if all have ended."""
         sessions = self._sessions(run)
         return next((session for session in reversed(sessions) if not session.has_end), sessions[-1])
 
 
 def _status(end: Any) -> str:
-    """Return the name of an end's status; its number where it is one that a later TensorBoard may know."""
+    """Return the name of a status; its number if it has no name, as in the log of a later TensorBoard."""
     known = type(end).DESCRIPTOR.fields_by_name["status"].enum_type.values_by_number.get(end.status)
     return known.name.removeprefix("STATUS_").lower() if known else str(end.status)
 
 
 def _metric(found: list[MetricSummary | None]) -> dict[str, pl.Series]:
-    """Return the columns of a metric, by the ending of their names."""
+    """Return the columns of a metric, by the suffix of their names."""
     import polars as pl
 
     def cells(name: str) -> list[Any]:
@@ -199,9 +198,9 @@ def _metric(found: list[MetricSummary | None]) -> dict[str, pl.Series]:
 
 
 def _scalars(values: list[float | None]) -> pl.Series:
-    """Return a column of scalars, in the narrower type where that changes none: what is nearly always on disk.
+    """Return a column of float32 if that changes no scalar, else of float64; nearly all logs store float32.
 
-    Integers of more digits than the narrower type would show, such as a number of bytes, keep them all.
+    Integers above 2**24, such as a number of bytes, stay float64 and so keep all their digits in text.
     """
     import polars as pl
 
@@ -214,8 +213,8 @@ def _scalars(values: list[float | None]) -> pl.Series:
 def _typed(values: list[Any]) -> pl.Series:
     """Return a column of truth values, numbers or text.
 
-    Every number is a double on disk. Those of a column that are all whole are integers. A hyperparameter that has
-    values of several types is text.
+    Every number is a double on disk. A column of whole numbers becomes integers. A hyperparameter that has values of
+    several types becomes text.
     """
     import polars as pl
 
@@ -231,7 +230,7 @@ def _typed(values: list[Any]) -> pl.Series:
 
 
 def _is_whole(number: float) -> bool:
-    """Say whether a double is an integer that has no digits of its own beyond those of a double; -0.0 is not."""
+    """Return whether a double holds an integer exactly; -0.0 does not count."""
     is_integer = number.is_integer() and abs(number) <= _FLOAT64_INTEGERS
     return is_integer and (number != 0 or math.copysign(1, number) > 0)
 
@@ -248,7 +247,7 @@ def _number(value: Any) -> Any:
 def _plain(value: Any) -> Any:
     """Return a google.protobuf.Value as a float, a bool or a string; lists and structures become JSON.
 
-    That is JSON as Python has it, where a number may be ``NaN`` or ``Infinity``.
+    As in the ``json`` module, numbers may be ``NaN`` or ``Infinity``.
     """
     plain = _nested(value)
     return json.dumps(plain) if isinstance(plain, (list, dict)) else plain

@@ -27,12 +27,12 @@ ORIGINAL_RUN: Final = "original_run"
 
 
 class MergedRun:
-    """Reads a run and its sub-runs one after the other, as one run: a SeriesReader."""
+    """A SeriesReader that reads a run and its sub-runs one after the other, as one run."""
 
     def __init__(self, name: str, readers: Sequence[SeriesReader], registry: SeriesRegistry) -> None:
-        """Read with ``readers``, the run's own first; those of sub-runs name their series after the run already.
+        """Read with ``readers``, the run's own first.
 
-        All of them share ``registry``.
+        All of them share ``registry``. The readers of sub-runs already give their series to the run ``name``.
         """
         self.run = Run(name, tuple(file for reader in readers for file in reader.run.files))
         self._readers = readers
@@ -40,7 +40,7 @@ class MergedRun:
 
     @property
     def stats(self) -> RunStats:
-        """What has been read so far of all runs, in their order."""
+        """The statistics of all runs so far, in their order."""
         parts = [reader.stats for reader in self._readers]
         return RunStats(
             self.run.name,
@@ -52,25 +52,25 @@ class MergedRun:
 
     @property
     def started(self) -> float:
-        """The wall time of the first event of all in seconds since the epoch; infinity if it is not known."""
+        """The wall time of the earliest first event in seconds since the epoch; infinity if it is not known."""
         return min(reader.started for reader in self._readers)
 
     @property
     def session_count(self) -> int:
-        """How many sessions the run has that was restarted most often; sub-runs are not restarts."""
+        """The maximum number of sessions of a single run; a sub-run is not a restart."""
         return max(reader.session_count for reader in self._readers)
 
     def stats_of(self, series: Series) -> SeriesStats:
-        """Return what has been read so far of a series."""
+        """Return the statistics of a series so far."""
         return self._registry.stats[series.id]
 
     def step_orders(self) -> Iterator[tuple[Series, StepOrder]]:
-        """Yield the series that have been decoded with their contents, and the order of their steps."""
+        """Yield each series that was decoded with its plugin contents, and the order of its steps."""
         for reader in self._readers:
             yield from reader.step_orders()
 
     def decode(self, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
-        """Yield the rows of all selected series, run by run, with a column that names the run."""
+        """Yield the rows of all selected series, run by run, with the name of the run in a column."""
         import polars as pl
 
         for reader in self._readers:
@@ -80,11 +80,11 @@ class MergedRun:
                 if isinstance(item, UndecodableValue):
                     yield item._replace(original_run=name)
                 else:
-                    yield item._replace(piece=replace(item.piece, frame=item.piece.frame.with_columns(column)))
+                    yield item._replace(part=replace(item.part, frame=item.part.frame.with_columns(column)))
 
 
 def with_parents(trials: pl.DataFrame, parents: Mapping[str, str]) -> pl.DataFrame:
-    """Return the table of trials with the runs that they were merged into, and where each was in ``original_run``."""
+    """Return the table of trials with the parent of each run in ``run``, and its own name in ``original_run``."""
     import polars as pl
 
     names = trials["run"]
@@ -93,7 +93,7 @@ def with_parents(trials: pl.DataFrame, parents: Mapping[str, str]) -> pl.DataFra
 
 
 def families(runs: Sequence[Run], subruns: Mapping[str, Subrun]) -> dict[str, list[Run]]:
-    """Return the runs by the name of the one that they are merged into, which comes first where it is among them."""
+    """Return the runs by the name of the run that they are merged into, which comes first if it is one of ``runs``."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         subrun = subruns.get(run.name)

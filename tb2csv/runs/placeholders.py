@@ -1,7 +1,7 @@
 """Placeholders that a writer puts before the values of a metric.
 
-Lightning's ``log_hyperparams`` writes ``hp_metric`` = -1 at step 0 at each start of a training, so that TensorBoard has
-the metric. It is not a measurement, and would be the minimum of nearly every metric.
+Lightning's ``log_hyperparams`` writes ``hp_metric`` = -1 at step 0 each time a training starts, so that TensorBoard
+lists the metric. It is not a measurement, and would be the minimum of nearly every metric.
 
 Source: ``log_hyperparams`` in lightning/fabric/loggers/tensorboard.py.
 """
@@ -21,13 +21,13 @@ _TAG: Final = "hp_metric"
 
 
 class Placeholders:
-    """Leaves the placeholders out of the scalars of one run, which come piece by piece.
+    """A filter that removes the placeholders from the scalars of one run, part by part.
 
     A placeholder is a value of ``hp_metric`` that is exactly -1, at step 0, and either the first of its run or after a
-    value of another step. A -1 that was measured is at a later step, or at step 0 after the placeholder.
+    value of another step. A measured -1 is at a later step, or at step 0 after the placeholder.
 
     Attributes:
-        counts: how many placeholders were left out, by tag.
+        counts: the number of placeholders that were removed, by tag.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Placeholders:
         start, stop = rows.bounds[number : number + 2].tolist()
         if start == stop:
             return rows
-        frame = rows.piece.frame
+        frame = rows.part.frame
         step, value = (frame[name].slice(start, stop - start).to_numpy() for name in ("step", "value"))
         first = 1 if self._last_step is None else self._last_step
         previous = np.concatenate(([first], step[:-1]))
@@ -62,4 +62,4 @@ class Placeholders:
         is_kept[start:stop] = ~is_placeholder
         bounds = rows.bounds.copy()
         bounds[number + 1 :] -= count
-        return rows._replace(piece=replace(rows.piece, frame=frame.filter(pl.Series(is_kept))), bounds=bounds)
+        return rows._replace(part=replace(rows.part, frame=frame.filter(pl.Series(is_kept))), bounds=bounds)

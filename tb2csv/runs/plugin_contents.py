@@ -1,9 +1,9 @@
-"""The plugin content of each value, and the table of it beside a tag's own.
+"""The plugin content of each value, and the table of its changes next to a tag's own table.
 
 A plugin may keep data in the metadata of a value (``plugin_data.content``). Most writers repeat the same content with
 each value of a tag, and the data package has it once. If it changes, a table lists the changes: a row for the first
-value, and one for each value whose content is not that of the value before it. A value without content keeps that of
-the value before it: TensorFlow 1 writes metadata once for each tag.
+value, and one for each value whose content differs from that of the value before it. A value without content inherits
+that of the value before it, because TensorFlow 1 writes metadata once for each tag.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ CONTENTS_KIND: Final = "plugin_contents"
 
 
 class ContentChanges:
-    """Finds the changes of plugin content in each series, block by block in the order of the values."""
+    """The changes of plugin content in each series, found block by block in the order of the values."""
 
     def __init__(self) -> None:
         """Start before the first value."""
         self._latest: dict[int, bytes] = {}
-        #: The row of the first value, as long as no other content has been met.
+        #: The row of the first value, until its series has another content.
         self._first: dict[int, tuple[Any, ...]] = {}
 
-    def pieces(
+    def parts(
         self,
         values: Values,
         keys: Sequence[int],
         bounds: npt.NDArray[np.int64],
         sessions: npt.NDArray[np.int32] | None,
     ) -> Iterator[tuple[int, TablePart]]:
-        """Yield the changes in those series that have any, each as its index and a piece of its own table.
+        """Yield the changes of each series that has any: the index of the series and a part of its table.
 
         Args:
             values: values of several series, one series after the other.
-            keys: what each series is known by from block to block.
-            bounds: the value that each series starts with, and the number of values.
+            keys: a key for each series that is the same in all blocks.
+            bounds: the index of the first value of each series, and the number of values.
             sessions: the session of each value, if the table has a column for it.
         """
         if not values.block.columns.has_contents:

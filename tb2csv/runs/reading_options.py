@@ -1,4 +1,4 @@
-"""What to read of runs, and the readers that do it."""
+"""Options for reading runs, and the readers that they need."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ReadingOptions:
         subrun: Subrun | None = None,
         registry: SeriesRegistry | None = None,
     ) -> SeriesReader:
-        """Return a reader of a run; the arguments are those of a RunReader."""
+        """Return a reader of a run; the arguments are those of RunReader."""
         registry = registry or SeriesRegistry()
         if self.rows.is_everything:
             return RunReader(
@@ -65,7 +65,7 @@ class ReadingOptions:
     def merged_reader(
         self, name: str, runs: Sequence[Run], subruns: Mapping[str, Subrun], on_bytes: Callable[[int], None]
     ) -> SeriesReader:
-        """Return a reader of several runs as the run ``name``; those that are sub-runs are in ``subruns``."""
+        """Return a reader that presents several runs as the run ``name``; ``subruns`` has the sub-runs among them."""
         registry = SeriesRegistry()
         parts = [self.reader(run, on_bytes, subrun=subruns.get(run.name), registry=registry) for run in runs]
         return MergedRun(name, parts, registry)

@@ -1,11 +1,11 @@
-"""What a run's restarts did to its values: which rows a reader would still show, and the session that each is of.
+"""Restarts of a run: the rows that a reader would still show, and the session of each row.
 
 A training job that stops at step 100 and starts again from a checkpoint of step 80 writes the steps 81 to 100 twice.
-Readers of event files deal with that in two ways. TensorBoard's ``EventAccumulator`` purges: a mark in the log says
-that a session starts at a step, and what was written before with that step or a later one is dropped. TensorBoard's
-data server supersedes: every value drops the earlier ones of its tag whose steps are not smaller.
+Readers of event files handle this in two ways. TensorBoard's ``EventAccumulator`` purges: a mark in the log says that a
+session starts at a step, and earlier values with that step or a later one are dropped. TensorBoard's data server
+supersedes: each value drops the earlier values of its tag whose steps are not smaller.
 
-All here are pure functions on the columns of a run's whole history. Sources: ``_MaybePurgeOrphanedData`` in
+The functions are pure and work on the columns of a run's whole history. Sources: ``_MaybePurgeOrphanedData`` in
 tensorboard/backend/event_processing/event_accumulator.py, ``read_event`` in tensorboard/data/server/run.rs and
 ``StageReservoir::offer`` in tensorboard/data/server/reservoir.rs.
 """
@@ -27,33 +27,33 @@ if TYPE_CHECKING:
 
     from tb2csv.event_files.values import SessionMark
 
-#: From this version of the format on, marks tell of restarts; before it, EventAccumulator guesses from the steps.
+#: The first version of the format that marks restarts; for older ones, EventAccumulator infers them from the steps.
 _VERSION_WITH_MARKS: Final = 2
 
 _END: Final = np.iinfo(np.int64).max
 
 
 class FileHistory(NamedTuple):
-    """Where one event file stands in its run's history, and what it says beside its values."""
+    """The position of an event file in the history of its run, and its events other than values."""
 
-    #: How many values of the run stand in earlier files.
+    #: The number of values in earlier files of the run.
     row: int
-    #: Wall time of its first event in seconds since the epoch; not finite where that is not known.
+    #: The wall time of the first event in seconds since the epoch; not finite if it is not known.
     wall_time: float
-    #: Step of its first event.
+    #: The step of the first event.
     step: int
-    #: What its first event says the version is; None where it says nothing.
+    #: The version that the first event gives, or None.
     version: float | None
-    #: Its events without values, in order; their rows count from the file's first.
+    #: The events without values, in order; their rows are counted from the start of the file.
     marks: Sequence[SessionMark]
 
 
 class RunHistory(NamedTuple):
-    """All values of a run in the order of its files, without the values themselves: four columns of one length.
+    """The tags, kinds, steps and wall times of all values of a run in the order of its files: columns of one length.
 
-    ``tag`` numbers the tags from 0: one number for a tag, also where its values are of several kinds, for both readers
+    ``tag`` numbers the tags from 0. A tag has one number even if its values are of several kinds, because both readers
     go by the tag alone. ``kind`` has numbers of ``ValueKind``, ``wall_time`` is in seconds since the epoch. ``files``
-    are those of the run, in order, with those that have no values.
+    has all files of the run in order, including those without values.
     """
 
     tag: npt.NDArray[np.int32]
@@ -63,7 +63,7 @@ class RunHistory(NamedTuple):
     files: Sequence[FileHistory]
 
     def stops(self) -> list[int]:
-        """Return for each file the row behind its last."""
+        """Return for each file the row after its last."""
         return [*(file.row for file in self.files), len(self.tag)][1:]
 
 
@@ -73,25 +73,26 @@ def keep(history: RunHistory) -> npt.NDArray[np.bool_]:
 
 
 def purge(history: RunHistory) -> npt.NDArray[np.bool_]:
-    """Tell which rows ``EventAccumulator`` keeps when it samples nothing.
+    """Return which rows ``EventAccumulator`` keeps if it does not sample.
 
     In a file of version 2 or later, the start of a session drops all earlier rows, of every tag and file, whose step is
-    not smaller. In an older one, an event whose step is smaller than the latest drops the earlier rows of its own tags,
-    likewise. A file that does not tell its version has that of the file before. Dropped are scalars, histograms, images
-    and audio as TensorFlow 1, PyTorch and tensorboardX write them; tensors are not, and so nothing of TensorFlow 2's.
+    not smaller. In an older file, an event whose step is smaller than the latest drops the earlier rows of its own tags
+    in the same way. A file without a version has that of the file before. Only scalars, histograms, images and audio in
+    the form that TensorFlow 1, PyTorch and tensorboardX write are dropped. Tensors stay, and TensorFlow 2 writes
+    nothing else.
 
-    The values of one event are not told from those of the next where these have the same step and the same wall time;
-    and a value without a tag drops nothing else, where EventAccumulator would drop everything.
+    There are two differences. Successive events with the same step and the same wall time count as one event. A value
+    without a tag drops only values without a tag; in EventAccumulator it drops everything.
     """
     can_go = np.isin(history.kind, _PURGED)
     return ~(can_go & (_purged_by_marks(history) | _purged_by_steps(history, can_go)))
 
 
 def supersede(history: RunHistory) -> npt.NDArray[np.bool_]:
-    """Tell which rows TensorBoard's data server keeps when it samples nothing.
+    """Return which rows TensorBoard's data server keeps if it does not sample.
 
-    A row stays where every later row of its tag has a larger step; so of values without a step, the last stays. Meta
-    graphs, which the server does not read, all do.
+    A row stays if every later row of its tag has a larger step. Of values without a step, only the last stays. All meta
+    graphs stay, because the server does not read them.
     """
     rows = np.flatnonzero(history.kind != ValueKind.META_GRAPH_DEF)
     kept = keep(history)
@@ -99,27 +100,27 @@ def supersede(history: RunHistory) -> npt.NDArray[np.bool_]:
     return kept
 
 
-#: What becomes of rows that a restart has made obsolete, by the policy's name: True for each row that is kept.
+#: The policies for rows that a restart made obsolete, by name; each returns True for each row that is kept.
 RESTART_POLICIES: Final[dict[str, Callable[[RunHistory], npt.NDArray[np.bool_]]]] = {
     "keep": keep,
     "purge": purge,
     "supersede": supersede,
 }
 
-#: Rows that stand for events without a summary.
+#: The kinds of events without a summary.
 GRAPH_KINDS: Final = (ValueKind.GRAPH_DEF, ValueKind.META_GRAPH_DEF, ValueKind.RUN_METADATA)
-#: Rows that EventAccumulator purges: it does so in all its reservoirs but that of tensors.
+#: The kinds that EventAccumulator purges: all of its reservoirs except tensors.
 _PURGED: Final = (ValueKind.SIMPLE_VALUE, ValueKind.HISTO, ValueKind.IMAGE, ValueKind.AUDIO)
 
 
 def sessions(history: RunHistory) -> npt.NDArray[np.int32]:
-    """Number the sessions of a run: for each row that of its session, from 0.
+    """Return the session of each row, numbered from 0.
 
-    A session ends where a session's start is marked, and where a file begins after all that stands in earlier files
-    was written; writers that write side by side are one session. So a writer that was closed and opened again begins a
-    session, whether its process is another or not. Only what stands between summary values counts: two ends without a
-    value between them are one, and none comes before the first value. A start that is marked again at the same step,
-    before any later step was written, is the same start: TensorFlow 1 has one for each hook that saves summaries.
+    A new session begins at a mark of a session's start, and at a file whose first event is later than everything in
+    earlier files. So a writer that was closed and opened again begins a session, even in the same process; writers that
+    write at the same time share one. Sessions without summary values are not counted. A second mark with the same step
+    does not begin a session unless a later step was written in between: TensorFlow 1 writes a mark for each hook that
+    saves summaries.
     """
     is_value = ~np.isin(history.kind, GRAPH_KINDS)
     values_before = np.concatenate([[0], np.cumsum(is_value)])
@@ -134,14 +135,13 @@ def sessions(history: RunHistory) -> npt.NDArray[np.int32]:
 
 
 class BriefHistory:
-    """Those rows of a run's history without which ``sessions`` would count others: a few for each stretch of a file.
+    """The rows of a run's history that decide the number of sessions: a few for each stretch of a file.
 
-    It tells how many sessions there are where nobody asks which row is of which, in memory that does not grow with
-    the values.
+    It counts sessions in memory that does not grow with the number of values, but cannot return the session of a row.
     """
 
     def __init__(self) -> None:
-        """Know nothing yet."""
+        """Start without rows."""
         self._rows: dict[str, list[npt.NDArray[np.int64]]] = {}
         self._cells: dict[str, list[tuple[npt.NDArray[np.int8], npt.NDArray[np.int64], npt.NDArray[np.float64]]]] = {}
 
@@ -152,31 +152,35 @@ class BriefHistory:
         columns: tuple[npt.NDArray[np.int8], npt.NDArray[np.int64], npt.NDArray[np.float64]],
         cuts: Iterable[int],
     ) -> None:
-        """Add a stretch of the file at ``path``, whose first value is number ``row`` of the file.
+        """Add a stretch of a file.
 
-        Of a file that is alone, stretches before the first mark may be left out. ``columns`` are kind, step and wall
-        time of its values, as in RunHistory; ``cuts`` are the rows of the stretch before which marks stand.
+        Args:
+            path: the path of the file.
+            row: the index in the file of the first value of the stretch. If the run has only this file, stretches
+                before the first mark may be left out.
+            columns: the kind, step and wall time of each value, as in RunHistory.
+            cuts: the rows of the stretch that follow a mark.
         """
         kind, step, wall_time = columns
         is_value = ~np.isin(kind, GRAPH_KINDS)
         is_known = np.isfinite(wall_time)
         known = np.where(is_known, wall_time, -math.inf)
         bounds = sorted({0, *cuts, len(kind)})
-        telling = [
+        decisive = [
             start + int(place)
             for start, stop in itertools.pairwise(bounds)
-            # A value, if there is one; the first time that is known, and the latest; the largest step.
+            # A value, if there is one; the first known wall time, and the latest; the maximum step.
             for place in (column[start:stop].argmax() for column in (is_value, is_known, known, step))
         ]
-        rows = np.unique(np.array(telling, np.int64))
-        if row and path not in self._rows:  # of what was passed before, no more is told than that there was something
+        rows = np.unique(np.array(decisive, np.int64))
+        if row and path not in self._rows:  # one row replaces the stretches that were left out
             self._rows[path] = [np.zeros(1, np.int64)]
             self._cells[path] = [(np.full(1, ValueKind.NONE, np.int8), step[:1], np.full(1, np.nan))]
         self._rows.setdefault(path, []).append(row + rows)
         self._cells.setdefault(path, []).append((kind[rows], step[rows], wall_time[rows]))
 
     def session_count(self, files: Mapping[str, FileHistory]) -> int:
-        """Return how many sessions have values; ``files`` are all of the run by their paths, in order."""
+        """Return the number of sessions with values; ``files`` has all files of the run by path, in order."""
         histories, cells, before = [], [], 0
         for path, file in files.items():
             rows = np.concatenate(self._rows.get(path, [np.empty(0, np.int64)]))
@@ -191,7 +195,7 @@ class BriefHistory:
 
 
 def _late_files(history: RunHistory) -> Iterator[int]:
-    """Yield the first row of each file that begins after everything in earlier ones was written."""
+    """Yield the first row of each file that begins after everything in earlier files was written."""
     latest = -math.inf
     for file, stop in zip(history.files, history.stops(), strict=True):
         wall_times = history.wall_time[file.row : stop]
@@ -204,14 +208,14 @@ def _late_files(history: RunHistory) -> Iterator[int]:
 
 
 def _begin(wall_time: float, later: npt.NDArray[np.float64]) -> float:
-    """Return when a file began, at the latest: TensorFlow gives its first event the second, without the fraction."""
+    """Return the latest time when a file can have begun: TensorFlow rounds the time of the first event down to 1 s."""
     if wall_time % 1:
         return wall_time
     return min(wall_time + 1, float(later[0]) if len(later) else math.inf)
 
 
 def _marked_starts(history: RunHistory) -> Iterator[int]:
-    """Yield the row before which each session starts that is marked, without those that are marked again."""
+    """Yield the first row of each session whose start is marked; repeated marks count once."""
     for file in history.files:
         last: SessionMark | None = None
         for mark in file.marks:
@@ -224,7 +228,7 @@ def _marked_starts(history: RunHistory) -> Iterator[int]:
 
 
 def _versions(history: RunHistory) -> Iterator[tuple[FileHistory, bool]]:
-    """Yield each file, and whether marks tell of its restarts."""
+    """Yield each file, and whether its version marks restarts."""
     version = None
     for file in history.files:
         version = version if file.version is None else file.version
@@ -232,9 +236,9 @@ def _versions(history: RunHistory) -> Iterator[tuple[FileHistory, bool]]:
 
 
 def _purged_by_marks(history: RunHistory) -> npt.NDArray[np.bool_]:
-    """Tell which rows the start of a session drops."""
+    """Return which rows the start of a session drops."""
     purged = np.zeros(len(history.tag), np.bool_)
-    # The step of a start, at the last row that it may drop.
+    # The step of each start, at the last row that it may drop.
     limits = np.full(len(history.tag), _END)
     end = 0
     for file, has_marks in _versions(history):
@@ -242,12 +246,12 @@ def _purged_by_marks(history: RunHistory) -> npt.NDArray[np.bool_]:
             if mark.is_start and file.row + mark.row:
                 end = file.row + mark.row
                 limits[end - 1] = min(limits[end - 1], mark.step)
-    purged[:end] = history.step[:end] >= _least_from(limits[:end])
+    purged[:end] = history.step[:end] >= _min_from(limits[:end])
     return purged
 
 
 def _purged_by_steps(history: RunHistory, can_go: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Tell which rows an event drops whose step is smaller than the latest, in files without marks of restarts."""
+    """Return which rows are dropped by an event with a smaller step than the latest, in files that mark no restarts."""
     is_old = np.zeros(len(history.tag), np.bool_)
     for (file, has_marks), stop in zip(_versions(history), history.stops(), strict=True):
         is_old[file.row : stop] = not has_marks
@@ -261,14 +265,14 @@ def _purged_by_steps(history: RunHistory, can_go: npt.NDArray[np.bool_]) -> npt.
 
 
 def _goes_back(history: RunHistory, is_old: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Tell which of the old rows are of a summary whose step is smaller than the latest.
+    """Return which of the old rows belong to a summary whose step is smaller than the latest.
 
-    The latest step is the largest so far, but an event without a summary sets it to its own, back as well: the event
-    with the version, which every file begins with, and graphs. It starts from -1.
+    The latest step is the maximum so far, from -1. An event without a summary sets it to its own step, even to a
+    smaller one: the event with the version, which begins every file, and graphs.
     """
     rows = np.flatnonzero(is_old)
     before = np.concatenate([[0], np.cumsum(is_old)])
-    # Events without rows: before which of the old rows, their step, and whether they set the latest.
+    # Events without rows: the index of the next old row, their step, and whether they set the latest step.
     extra: list[tuple[int, int, bool]] = [(0, -1, True)]
     for file, has_marks in _versions(history):
         if has_marks:
@@ -280,7 +284,7 @@ def _goes_back(history: RunHistory, is_old: npt.NDArray[np.bool_]) -> npt.NDArra
     step = np.insert(history.step[rows], places, steps)
     is_set = np.insert(np.isin(history.kind[rows], GRAPH_KINDS), places, sets)
     is_row = np.insert(np.ones(len(rows), np.bool_), places, np.zeros(len(places), np.bool_))
-    # A stretch begins where the latest step is set; in the keys, stretches are apart, and none reaches into the next.
+    # A stretch begins where the latest step is set. The keys of a stretch are smaller than those of the next.
     key, _ = _keys(np.cumsum(is_set), step)
     latest = np.maximum.accumulate(key)
     is_back = np.concatenate([[False], key[1:] < latest[:-1]])
@@ -290,9 +294,9 @@ def _goes_back(history: RunHistory, is_old: npt.NDArray[np.bool_]) -> npt.NDArra
 
 
 def _events(history: RunHistory) -> npt.NDArray[np.int64]:
-    """Number the events that the rows are of: those that stand together with one step and one wall time."""
+    """Return the number of each row's event: adjacent rows with the same step and wall time are one event."""
     begins = np.ones(len(history.tag), np.bool_)
-    bits = history.wall_time.view(np.int64)  # NaN is one wall time as well
+    bits = history.wall_time.view(np.int64)  # so that NaN equals NaN
     begins[1:] = (history.step[1:] != history.step[:-1]) | (bits[1:] != bits[:-1])
     begins[[file.row for file in history.files if file.row < len(begins)]] = True
     return np.cumsum(begins)
@@ -305,44 +309,44 @@ def _overtaken(
     by: npt.NDArray[np.bool_] | None = None,
     event: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.bool_]:
-    """Tell which rows have a later row of the same tag whose step is not larger.
+    """Return which rows have a later row of the same tag whose step is not larger.
 
-    Later rows count where ``by`` is true, and where ``event`` is another than the row's own.
+    Later rows count only if their ``by`` is true and their ``event`` differs from that of the row.
     """
     size = len(tag)
     if not size:
         return np.zeros(0, np.bool_)
-    # Numbers of 16 bits are sorted by their digits, ten times as fast.
+    # numpy sorts 16-bit integers with a radix sort, ten times as fast.
     narrow = tag.astype(np.uint16) if int(tag.max()) <= np.iinfo(np.uint16).max else tag
     order = np.argsort(narrow, kind="stable")
     key, span = _keys(tag[order], step[order])
     limit = key
-    if by is not None:  # a row that does not count is given the first key behind those of its tag
+    if by is not None:  # a row that does not count gets a key above those of its tag
         limit = np.where(by[order], key, (tag[order].astype(np.int64) + 1) * span)
-    least = np.append(_least_from(limit), _END)  # of the tag's rest: the keys of other tags behind it are larger
+    lowest = np.append(_min_from(limit), _END)  # within the tag, because the keys of later tags are larger
     following = np.arange(1, size + 1)
     if event is not None:
         changes = np.flatnonzero(np.diff(event[order])) + 1
         ends = np.append(changes, size)
         following = np.repeat(ends, np.diff(ends, prepend=0))
     overtaken = np.empty(size, np.bool_)
-    overtaken[order] = key >= least[following]
+    overtaken[order] = key >= lowest[following]
     return overtaken
 
 
 def _keys(group: npt.NDArray[np.integer], step: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
-    """Return numbers that compare as (group, step) do, and how far the groups are apart: group g is from g times that.
+    """Return integers that compare like (group, step), and the span of a group: the keys of group g begin at g * span.
 
-    So a running minimum or maximum over all groups at once begins anew at each. Groups count from 0.
+    So a running minimum or maximum over all keys starts anew with each group. Groups are numbered from 0.
     """
     low = int(step.min())
     span = int(step.max()) - low + 1
-    if (int(group.max()) + 1) * span > _END:  # where the steps lie far apart, their ranks do
+    if (int(group.max()) + 1) * span > _END:  # the keys would overflow: use the ranks of the steps
         distinct, step = np.unique(step, return_inverse=True)
         low, span = 0, len(distinct)
     return group.astype(np.int64) * span + (step - low), span
 
 
-def _least_from(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return for each position the least of the numbers from there to the end."""
+def _min_from(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return for each position the minimum of the numbers from there to the end."""
     return np.minimum.accumulate(numbers[::-1])[::-1]

@@ -1,7 +1,7 @@
-"""Which values of a run are asked for by their steps and their place in the log, and the session of each.
+"""Selection of the values of a run by step, by position in the log and by session.
 
-What is chosen is known before anything is decoded: the run is scanned once for the steps of its values, the plan is
-made of whole columns, and only what it keeps is decoded.
+The run is scanned once for the steps of its values. The selection works on whole columns, and only selected values are
+decoded.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 
 class RowPlan(NamedTuple):
-    """What to do with each summary value of a run, one element each in the order of the files."""
+    """The selected summary values of a run: arrays with one element for each value, in the order of the files."""
 
     keep: npt.NDArray[np.bool_]
-    #: The session of each value, from 0; None where nobody asked.
+    #: The session of each value, from 0; None if the sessions are not selected.
     sessions: npt.NDArray[np.int32] | None
 
 
 @dataclass(frozen=True, slots=True)
 class RowSelection:
-    """Which values of a time series to keep; all where nothing is given.
+    """The values of a time series to keep; by default all.
 
-    Chosen in this order: by ``restarts`` (``keep``, ``purge`` or ``supersede``: see restarts.py); by step, from
-    ``min_step`` to ``max_step``, both included; every n-th of what is left, beginning with the first; the last of what
-    is left. ``sessions`` asks for a column that tells the session of each row.
+    The filters are applied in this order: ``restarts`` (``keep``, ``purge`` or ``supersede``: see restarts.py); the
+    steps from ``min_step`` to ``max_step``, both included; every n-th of the remaining values, beginning with the
+    first; the last of the remaining values. With ``sessions``, the tables get a column with the session of each row.
     """
 
     min_step: int | None = None
@@ -45,32 +45,32 @@ class RowSelection:
     sessions: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what selects nothing or is no choice."""
+        """Validate the values."""
         if self.restarts not in RESTART_POLICIES:
-            message = f"There is no way {self.restarts!r} to treat restarts; give one of {', '.join(RESTART_POLICIES)}."
+            message = f"Unknown restart policy {self.restarts!r}; choose from {', '.join(RESTART_POLICIES)}."
             raise OptionError(message)
         if self.every < 1:
-            message = f"every is {self.every}; give at least 1, which keeps every row."
+            message = f"every ({self.every}) is less than 1; 1 keeps every row."
             raise OptionError(message)
         if None not in (self.min_step, self.max_step) and self.min_step > self.max_step:  # type: ignore[operator]
-            message = f"The least step, {self.min_step}, is above the greatest, {self.max_step}; exchange them."
+            message = f"min_step ({self.min_step}) is greater than max_step ({self.max_step})."
             raise OptionError(message)
 
     def raise_no_match(self) -> NoReturn:
-        """Raise the error that no row is asked for."""
-        message = "No rows are left after selecting steps; the list of series shows the first and last step of each."
+        """Raise the error for a selection that leaves no rows."""
+        message = "No rows are left after filtering by step; the list of series shows the first and last step of each."
         raise Tb2csvError(message)
 
     @property
     def is_everything(self) -> bool:
-        """Whether all rows are kept, and none needs a session."""
+        """Whether all rows are kept, without their sessions."""
         return self == RowSelection()
 
     def plan(self, history: RunHistory, tables: npt.NDArray[np.int32]) -> RowPlan:
-        """Return what to do with each value of a run.
+        """Return the selected values of a run.
 
-        ``tables`` tells the table of each, for a tag that changes its type has several, and ``every`` and ``last`` are
-        about rows of a table; restarts are about tags.
+        ``tables`` has the number of each value's table. A tag that changes its type has several tables; ``every`` and
+        ``last`` apply to each table, ``restarts`` to the tag.
         """
         keep = RESTART_POLICIES[self.restarts](history)
         if self.min_step is not None:
@@ -82,7 +82,7 @@ class RowSelection:
         return RowPlan(keep, sessions(history) if self.sessions else None)
 
     def _thinned(self, keep: npt.NDArray[np.bool_], tables: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Return which values are left when every n-th, or the last, of each table is kept of those in ``keep``."""
+        """Return ``keep`` reduced to every n-th value of each table, or to the last of those."""
         rows = np.flatnonzero(keep)
         rows = rows[np.argsort(tables[rows], kind="stable")]
         counts = np.bincount(tables[rows])
@@ -90,7 +90,7 @@ class RowSelection:
         rank = np.arange(len(rows)) - np.repeat(starts, counts)
         chosen = rank % self.every == 0
         if self.last:
-            left = np.repeat(-(-counts // self.every), counts)  # of each table, so many are chosen
+            left = np.repeat(-(-counts // self.every), counts)  # the number of chosen values of each table
             chosen &= rank // self.every == left - 1
         thinned = np.zeros(len(keep), np.bool_)
         thinned[rows[chosen]] = True

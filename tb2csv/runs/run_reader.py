@@ -1,4 +1,4 @@
-"""One run: its event files in order, their values grouped by time series and decoded into pieces of tables."""
+"""Reader of a run: its event files in order, their values grouped by time series and decoded into table parts."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _FileProgress:
-    """How far a file has been read."""
+    """The position up to which a file has been read."""
 
-    account: FileStats
+    stats: FileStats
     offset: int = 0
-    #: What its first event says, where it has been looked up.
+    #: The content of the first event, once it has been read.
     head: EventHead | None = None
 
 
 class RunReader:
-    """Reads the event files of one run; ``stats`` are complete at the end.
+    """A reader of the event files of one run; ``stats`` is complete at the end.
 
-    What is written to the files meanwhile is read when ``scan`` is called again.
+    If the files grow, another call of ``scan`` reads the new values.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class RunReader:
         Args:
             run: the run and its files.
             selection: which series are selected; all by default.
-            options: how to lay tensors out.
+            options: how to decode values, such as the style of tensors.
             subrun: if given, the series of the run become those of its parent. They are selected by their own names.
-            registry: of the series of all runs that are merged with this one.
-            chunk_size: bytes of a file to hold at once.
+            registry: the registry of the series, which merged runs share.
+            chunk_size: the number of bytes of a file to hold at once.
             on_bytes: called with the number of bytes read since the last call.
         """
         self.run = run
@@ -106,50 +106,50 @@ class RunReader:
 
     @property
     def session_count(self) -> int:
-        """How many sessions wrote values: if there are any, one more than the run was restarted."""
-        if len(self.run.files) == 1 and not any(account.marks for account in self.stats.files):
+        """The number of sessions that wrote values; each restart adds one."""
+        if len(self.run.files) == 1 and not any(file.marks for file in self.stats.files):
             return int(bool(self.stats.series))
         return self._brief_history.session_count(
             {file.path: self.file_history(file, 0) for file in self.ordered_files()}
         )
 
     def file_history(self, file: EventFile, row: int) -> FileHistory:
-        """Return what a file that has been read says beside its values, of which the first is the run's ``row``-th."""
+        """Return the history of a file that has been read; ``row`` values of the run are in earlier files."""
         head = self.head(file)
-        return FileHistory(row, head.wall_time, head.step, head.version, self._progress[file.path].account.marks)
+        return FileHistory(row, head.wall_time, head.step, head.version, self._progress[file.path].stats.marks)
 
     def step_orders(self) -> Iterator[tuple[Series, StepOrder]]:
-        """Yield the series that have been decoded with their contents, and the order of their steps."""
+        """Yield each series that was decoded with its plugin contents, and the order of its steps."""
         for number, stats in enumerate(self.stats.series):
             yield stats.series, self._step_orders.order(number)
 
     def stats_of(self, series: Series) -> SeriesStats:
-        """Return what has been read so far of a series."""
+        """Return the statistics of a series so far."""
         return self._registry.stats[series.id]
 
     def decoder(self, number: int) -> Decoder:
-        """Return the decoder of a series, by its place in ``stats.series``."""
+        """Return the decoder of a series, by its index in ``stats.series``."""
         return self._decoders[number]
 
     def scan(self) -> Iterator[ValueBlock]:
-        """Yield the values of all files, undecoded and not grouped; what cannot be opened goes into the account."""
+        """Yield the values of all files, undecoded and not grouped; unreadable files are reported as damaged."""
         for _, block in self.scan_files():
             yield block
 
     def scan_files(self) -> Iterator[tuple[EventFile, ValueBlock]]:
-        """Yield the values of each file from where an earlier scan ended, undecoded and not grouped."""
+        """Yield the values of each file that earlier scans have not yielded, undecoded and not grouped."""
         files = self.ordered_files()
         last = files[-1]
         for file in files:
             progress = self._progress.get(file.path)
             if progress is None:
                 progress = self._progress[file.path] = _FileProgress(FileStats(file.path))
-                self.stats.files.append(progress.account)
-            account = progress.account
-            account.damage = [damage for damage in account.damage if damage.kind != UNREADABLE]
+                self.stats.files.append(progress.stats)
+            stats = progress.stats
+            stats.damage = [damage for damage in stats.damage if damage.kind != UNREADABLE]
             try:
-                if not account.records and (original := original_of(file, self.run)):
-                    account.left_out, account.bytes = f"is a copy of {original.path}", file.size()
+                if not stats.records and (original := original_of(file, self.run)):
+                    stats.left_out, stats.bytes = f"is a copy of {original.path}", file.size()
                     continue
                 with file.open() as source:
                     reader = EventFileReader(
@@ -158,42 +158,43 @@ class RunReader:
                         self._form_table,
                         chunk_size=self._chunk_size,
                         offset=progress.offset,
-                        account=account,
+                        account=stats,
                     )
                     self._file_number += 1
                     for block in reader.blocks():
-                        self._remember(file, account, block)
+                        self._add_to_history(file, stats, block)
                         self._has_more = reader.offset < source.size or file is not last
-                        # First, for whoever has the block may end the scan, and go on behind it later.
-                        passed, progress.offset = reader.offset - progress.offset, reader.offset
+                        # The offset is set before the yield, because the caller may end the scan there and continue
+                        # after the block later.
+                        read, progress.offset = reader.offset - progress.offset, reader.offset
                         yield file, block
-                        self.on_bytes(passed)
+                        self.on_bytes(read)
                     progress.offset = reader.offset
-                    self.on_bytes(account.bytes - progress.offset)
+                    self.on_bytes(stats.bytes - progress.offset)
             except OSError as error:
-                lost = account.bytes - account.record_bytes - account.lost_bytes - account.incomplete_tail_bytes
+                lost = stats.bytes - stats.record_bytes - stats.lost_bytes - stats.incomplete_tail_bytes
                 detail = f"the file cannot be read: {error.strerror or error}"
-                account.damage.append(Damage(file.path, account.bytes - lost, lost, UNREADABLE, detail))
+                stats.damage.append(Damage(file.path, stats.bytes - lost, lost, UNREADABLE, detail))
 
-    def _remember(self, file: EventFile, account: FileStats, block: ValueBlock) -> None:
-        """Keep what tells of restarts; of values in a file that is alone and has no marks there is nothing to tell."""
+    def _add_to_history(self, file: EventFile, stats: FileStats, block: ValueBlock) -> None:
+        """Keep the rows that show restarts; a single file without marks and graphs cannot have any."""
         self._learn_forms(block)
-        if len(self.run.files) == 1 and not account.marks and set(GRAPH_KINDS).isdisjoint(self._kinds.tolist()):
+        if len(self.run.files) == 1 and not stats.marks and set(GRAPH_KINDS).isdisjoint(self._kinds.tolist()):
             return
         columns, size = block.columns, len(block)
         cells = (self._kinds[columns.form_id[:size]], columns.step[:size], columns.wall_time[:size])
-        self._brief_history.add(file.path, account.values - len(block), cells, (mark.row for mark in columns.marks))
+        self._brief_history.add(file.path, stats.values - len(block), cells, (mark.row for mark in columns.marks))
 
     def count(self) -> None:
-        """Read all files without decoding payloads: fills ``stats``."""
+        """Read all files without decoding payloads, and fill ``stats``."""
         for block in self.scan():
             self.group(block)
 
     def decode(self, kind: str | None = None, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
         """Yield the rows of all selected series, chunk by chunk, each series' rows in file order.
 
-        With ``kind``, only series of that kind are decoded; ``stats`` are of all. ``with_contents`` yields the
-        changes of plugin content as well, as rows of a table beside the series' own.
+        With ``kind``, only series of that kind are decoded, but ``stats`` covers all. ``with_contents`` yields the
+        changes of plugin content as well, as rows of a table next to the series' own.
         """
 
         def is_wanted(number: int) -> bool:
@@ -207,11 +208,12 @@ class RunReader:
     def decode_grouping(
         self, grouping: Grouping, is_wanted: Callable[[int], bool], contents: ContentChanges | None = None
     ) -> Iterator[Rows | UndecodableValue]:
-        """Yield the rows of those series in a grouped block whose numbers are wanted.
+        """Yield the rows of the wanted series of a grouped block; ``is_wanted`` is called with their numbers.
 
-        With ``contents``, which knows those of the blocks before, the changes of plugin content are among them.
+        With ``contents``, which has the plugin contents of earlier blocks, the changes of plugin content are yielded as
+        well.
         """
-        self.on_bytes(0)  # the import takes long, and whoever waits may have had enough
+        self.on_bytes(0)  # the import takes long: the callback may raise to cancel
         load_polars()
         batches: dict[tuple[Decoder, str], list[int]] = {}
         for number in grouping.present:
@@ -220,51 +222,51 @@ class RunReader:
                 batches.setdefault((self._decoders[number], series.signature), []).append(number)
         for (decoder, _), numbers in batches.items():
             for decoded in self._decode_batch(decoder, numbers, grouping, contents):
-                self.on_bytes(0)  # a chunk may take long, and whoever is told may want to end it
+                self.on_bytes(0)  # a chunk may take long: the callback may raise to cancel
                 yield decoded
 
     def ordered_files(self) -> list[EventFile]:
-        """Return the files by the time of their first event, for names say only the second a writer started."""
+        """Return the files by the time of their first event; their names give only the second."""
         if len(self.run.files) == 1:
             return list(self.run.files)
         return sorted(self.run.files, key=lambda file: (self.head(file).wall_time, file.path))
 
     def head(self, file: EventFile) -> EventHead:
-        """Return what the file's first event says; it is read once."""
+        """Return the content of the file's first event, which is read once."""
         progress = self._progress.get(file.path)
         if progress and progress.head:
             return progress.head
         head = NO_HEAD
         with contextlib.suppress(OSError), file.open() as source:
             head = first_event(source)
-        if progress and head is not NO_HEAD:  # which an empty file may have later
+        if progress and head is not NO_HEAD:  # an empty file may get a first event later
             progress.head = head
         return head
 
     @property
     def forms(self) -> list[ValueSchema]:
-        """The forms of all values that were grouped, by their numbers."""
+        """The value schemas of all values that were grouped, by number."""
         return self._forms
 
     def series_numbers(self, block: ValueBlock) -> npt.NDArray[np.int32]:
-        """Return the place of each value's series in ``stats.series``; -1 for a value that holds nothing."""
+        """Return the index of each value's series in ``stats.series``; -1 for an empty value."""
         self._learn_forms(block)
         return self._series_of_form[block.columns.form_id[: len(block)]]
 
     def regroup(self, block: ValueBlock, rows_before: Mapping[int, int]) -> Grouping:
-        """Sort the values of a block by series; ``rows_before`` tells how many rows were decoded of each before."""
+        """Sort the values of a block by series; ``rows_before`` has the number of earlier values of each series."""
         size = len(block)
         self._learn_forms(block)
         order, bounds = np.empty(size, np.int64), np.empty(len(self.stats.series) + 2, np.int64)
         self._scanner.group(block.columns.form_id[:size], self._series_of_form + 1, order, bounds)
-        order, bounds = order[bounds[1] :], bounds[1:] - bounds[1]  # without the values that hold nothing
+        order, bounds = order[bounds[1] :], bounds[1:] - bounds[1]  # without the empty values
         present = np.flatnonzero(np.diff(bounds)).tolist()
         return Grouping(
             block, self._file_number, order, bounds, present, {number: rows_before.get(number, 0) for number in present}
         )
 
     def group(self, block: ValueBlock) -> Grouping:
-        """Sort the values of a block by series and add them to the stats."""
+        """Sort the values of a block by series, and add them to ``stats``."""
         columns = block.columns
         grouping = self.regroup(block, {})
         order, bounds = grouping.order, grouping.bounds
@@ -295,7 +297,7 @@ class RunReader:
                 self.stats.empty_filtered += count
 
     def _learn_forms(self, block: ValueBlock) -> None:
-        """Find the series of every form that has its first value in a block."""
+        """Find the series of each value schema that is new in a block."""
         known = len(self._forms)
         form_id = block.columns.form_id[: len(block)]
         if len(self._form_table) == known or not len(block):
@@ -303,7 +305,7 @@ class RunReader:
 
         @functools.cache
         def first_rows() -> npt.NDArray[np.int64]:
-            # Forms are numbered in the order of their first values.
+            # Schemas are numbered in the order of their first values.
             return np.flatnonzero(np.diff(np.maximum.accumulate(form_id), prepend=known - 1) > 0)
 
         numbers = []
@@ -364,14 +366,14 @@ class RunReader:
                 )
             elif decoded.start < decoded.stop:
                 first, last = series_at(bounds, decoded.start), series_at(bounds, decoded.stop - 1)
-                concerned = bounds[first : last + 2]
-                piece = decoded
-                if sessions is not None and not piece.is_gathered:
-                    piece = with_sessions(piece, sessions)
-                yield Rows(piece, series[first : last + 1], piece.row_bounds(concerned), concerned)
+                value_bounds = bounds[first : last + 2]
+                part = decoded
+                if sessions is not None and not part.is_gathered:
+                    part = with_sessions(part, sessions)
+                yield Rows(part, series[first : last + 1], part.row_bounds(value_bounds), value_bounds)
         if contents:
             self._step_orders.add(numbers, bounds, values.step, grouping.file)
         if contents and not getattr(decoder, "reads_content", False):
-            for index, piece in contents.pieces(values, numbers, bounds, sessions):
-                concerned = bounds[index : index + 2]
-                yield Rows(piece, series[index : index + 1], piece.row_bounds(concerned), concerned)
+            for index, part in contents.parts(values, numbers, bounds, sessions):
+                value_bounds = bounds[index : index + 2]
+                yield Rows(part, series[index : index + 1], part.row_bounds(value_bounds), value_bounds)

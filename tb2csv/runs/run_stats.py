@@ -1,4 +1,4 @@
-"""What was read of a run: the values of each series, the bytes of each file, and the values that hold nothing."""
+"""Statistics of a run: the values of each series, the bytes of each file, and the empty values."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RunStats:
-    """What a reader has read of its run; complete when all values have been read."""
+    """The statistics of a run, complete when all its values have been read."""
 
     run: str
     #: In the order of their first values.
     series: list[SeriesStats] = field(default_factory=list)
     #: In the order in which they were first read.
     files: list[FileStats] = field(default_factory=list)
-    #: How many values of each selected tag hold nothing, neither a payload nor plugin content: they belong to no
+    #: The number of empty values of each selected tag. They have neither a payload nor plugin content, and belong to no
     #: series.
     empty: Counter[str] = field(default_factory=Counter)
-    #: The same of tags that are not selected.
+    #: The number of empty values of all tags that are not selected.
     empty_filtered: int = 0
 
     @property
     def values_read(self) -> int:
-        """Values that have been read and grouped."""
+        """The number of values that have been read and grouped."""
         return sum(stats.points for stats in self.series) + self.empty.total() + self.empty_filtered
 
     @property
     def values_filtered(self) -> int:
-        """Values that are not selected."""
+        """The number of values that are not selected."""
         return self.empty_filtered + sum(stats.left_out if stats.is_selected else stats.points for stats in self.series)
 
     def report(self, undecodable: Sequence[UndecodableEntry] = (), *, values_filtered: int = 0) -> RunReport:
-        """Return the report of a run that was read and not written."""
+        """Return the report of a run that was read but not written."""
         return RunReport(
             self.run,
             values_read=self.values_read,

@@ -1,9 +1,9 @@
-"""What is said of a scalar series in one row: how many values, first, last, least and greatest with their steps, mean.
+"""Statistics of scalar series: count, first, last, minimum and maximum with their steps, mean.
 
-Pieces are reduced as they are decoded, so that memory grows with the number of series and not with the log. The rows of
-a series stand together in a piece, which makes the reductions those of whole columns.
+Table parts are reduced as they are decoded, so that memory grows with the number of series and not with the size of the
+log. The rows of a series are adjacent in a part, so whole columns are reduced at once.
 
-NaN are counted and left out of the rest. Infinities are numbers: the greatest may be one, and the mean follows.
+NaN is counted, but left out of the other statistics. Infinities are numbers: the maximum may be one, and the mean too.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ if TYPE_CHECKING:
 
 
 class MetricSummary(NamedTuple):
-    """What one scalar tag of a run came to; what would have to be made of NaN alone is None."""
+    """The statistics of a scalar tag of a run; min and max are None if all values are NaN."""
 
     last: float
     min: float | None
     min_step: int | None
     max: float | None
     max_step: int | None
-    #: How many values are placeholders of a writer. They count only if there are no other values.
+    #: The number of placeholders that a writer put in. They are left out if there are other values.
     placeholders: int = 0
     #: Whether all values are placeholders.
     is_placeholder: bool = False
 
 
 class Reduced(NamedTuple):
-    """Stretches of rows reduced to an element each; those of one series may come in several, in their order.
+    """Stretches of rows, each reduced to one element; a series may have several, in their order.
 
-    ``first``, ``last``, ``min`` and ``max`` have the type that the series has on disk, truth values as uint8.
+    ``first``, ``last``, ``min`` and ``max`` have the type of the series on disk, but truth values are uint8.
     """
 
     series: list[Series]
-    #: The type of the values on disk, as polars names it, in lower case.
+    #: The type of the values on disk: polars' name in lower case.
     dtype: str
-    #: Values that were decoded; 1 at least.
+    #: The number of decoded values, at least 1.
     counts: npt.NDArray[np.int64]
     first: npt.NDArray[Any]
     last: npt.NDArray[Any]
@@ -60,24 +60,24 @@ class Reduced(NamedTuple):
     min_step: npt.NDArray[np.int64]
     max: npt.NDArray[Any]
     max_step: npt.NDArray[np.int64]
-    #: Of all that is not NaN.
+    #: The sum of all values except NaN.
     sum: npt.NDArray[np.float64]
     nan_count: npt.NDArray[np.int64]
     inf_count: npt.NDArray[np.int64]
 
     @property
     def has_numbers(self) -> npt.NDArray[np.bool_]:
-        """Whether there is any value but NaN, without which min and max are not to be looked at."""
+        """Whether there is any value other than NaN; if not, min and max are invalid."""
         return self.counts > self.nan_count
 
 
 def reduced(rows: Rows) -> Reduced | None:
-    """Return what the rows of scalars come to, an element for each series that has any; None where none has."""
+    """Return the rows of scalars reduced to one element for each series that has any; None if there are no rows."""
     counts = np.diff(rows.bounds)
     present = np.flatnonzero(counts)
     if not present.size:
         return None
-    value, step = rows.piece.frame["value"].to_numpy(), rows.piece.frame["step"].to_numpy()
+    value, step = rows.part.frame["value"].to_numpy(), rows.part.frame["step"].to_numpy()
     if value.dtype == np.bool_:
         value = value.view(np.uint8)
     count, start = counts[present], rows.bounds[present]
@@ -89,41 +89,41 @@ def reduced(rows: Rows) -> Reduced | None:
     else:
         nan_count = inf_count = np.zeros(len(count), np.int64)
         numbers = value
-    with np.errstate(invalid="ignore"):  # the sum of inf and -inf is NaN, and is meant to be
+    with np.errstate(invalid="ignore"):  # the sum of inf and -inf is NaN, as intended
         total = np.add.reduceat(numbers, start, dtype=np.float64)
-    least, greatest = np.fmin.reduceat(value, start), np.fmax.reduceat(value, start)
+    minimum, maximum = np.fmin.reduceat(value, start), np.fmax.reduceat(value, start)
     return Reduced(
         series=[rows.series[i] for i in present],
-        dtype=str(rows.piece.schema["value"]).lower(),
+        dtype=str(rows.part.schema["value"]).lower(),
         counts=count,
         first=value[start],
         last=value[start + count - 1],
-        min=least,
-        min_step=_steps_of(least, value, step, start, count),
-        max=greatest,
-        max_step=_steps_of(greatest, value, step, start, count),
+        min=minimum,
+        min_step=_steps_of(minimum, value, step, start, count),
+        max=maximum,
+        max_step=_steps_of(maximum, value, step, start, count),
         sum=total,
         nan_count=nan_count,
         inf_count=inf_count,
     )
 
 
-def joined(parts: Iterable[Reduced]) -> list[Reduced]:
-    """Return one element for each series, in a Reduced for each type of values; of a series' parts in their order."""
+def combined(parts: Iterable[Reduced]) -> list[Reduced]:
+    """Combine the parts of each series into one element; return a Reduced for each type of values."""
     by_type: dict[str, list[Reduced]] = {}
     for part in parts:
         by_type.setdefault(part.dtype, []).append(part)
-    return [_joined_alike(alike) for alike in by_type.values()]
+    return [_combine_same_type(same_type) for same_type in by_type.values()]
 
 
-def _joined_alike(parts: list[Reduced]) -> Reduced:
+def _combine_same_type(parts: list[Reduced]) -> Reduced:
     numbers: dict[Series, int] = {}
     number = np.array([numbers.setdefault(series, len(numbers)) for part in parts for series in part.series])
     order = np.argsort(number, kind="stable")
     column = {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in Reduced._fields[2:]}
     count = np.bincount(number)
     start = np.cumsum(count) - count
-    least, greatest = np.fmin.reduceat(column["min"], start), np.fmax.reduceat(column["max"], start)
+    minimum, maximum = np.fmin.reduceat(column["min"], start), np.fmax.reduceat(column["max"], start)
     with np.errstate(invalid="ignore"):
         total = np.add.reduceat(column["sum"], start)
     return Reduced(
@@ -132,10 +132,10 @@ def _joined_alike(parts: list[Reduced]) -> Reduced:
         counts=np.add.reduceat(column["counts"], start),
         first=column["first"][start],
         last=column["last"][start + count - 1],
-        min=least,
-        min_step=_steps_of(least, column["min"], column["min_step"], start, count),
-        max=greatest,
-        max_step=_steps_of(greatest, column["max"], column["max_step"], start, count),
+        min=minimum,
+        min_step=_steps_of(minimum, column["min"], column["min_step"], start, count),
+        max=maximum,
+        max_step=_steps_of(maximum, column["max"], column["max_step"], start, count),
         sum=total,
         nan_count=np.add.reduceat(column["nan_count"], start),
         inf_count=np.add.reduceat(column["inf_count"], start),
@@ -149,7 +149,7 @@ def _steps_of(
     start: npt.NDArray[np.int64],
     count: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
-    """Return the step at which each stretch first has its extreme; any where that is NaN."""
+    """Return the step at which each stretch first has its extreme; an arbitrary step if the extreme is NaN."""
     hits = np.flatnonzero(value == np.repeat(extremes, count))
     if not hits.size:
         return np.zeros(len(start), np.int64)
@@ -159,13 +159,13 @@ def _steps_of(
 def statistics_frame(parts: Iterable[Reduced]) -> tuple[list[Series], pl.DataFrame]:
     """Return the scalar series that have values, and a frame with a row for each of them, in the same order.
 
-    Columns ``dtype, count, first, last, min, min_step, max, max_step, mean, nan_count, inf_count``. Values have the
-    type that they have on disk if all series have the same one; else they are float64, which is exact for all but
-    integers beyond 2**53. min, max and mean of nothing but NaN are missing.
+    The columns are ``dtype, count, first, last, min, min_step, max, max_step, mean, nan_count, inf_count``. Values have
+    the type that they have on disk if all series have the same one. Otherwise they are float64, which is exact except
+    for integers beyond 2**53. min, max and mean are null if all values are NaN.
     """
     import polars as pl
 
-    tables = joined(parts)
+    tables = combined(parts)
     frames = [_frame(each) for each in tables]
     if len(frames) > 1:
         frames = [frame.cast(dict.fromkeys(_VALUES, pl.Float64)) for frame in frames]
@@ -223,21 +223,21 @@ def _frame(each: Reduced) -> pl.DataFrame:
 def metrics(
     decoded: Iterable[Rows | UndecodableValue], stats_of: Callable[[Series], SeriesStats]
 ) -> dict[str, MetricSummary]:
-    """Return what each scalar tag of one run came to; ``decoded`` is all of its scalars.
+    """Return the statistics of each scalar tag of a run; ``decoded`` yields all of its scalars.
 
-    A tag that changes its type has several series: the last value is that of the series with the last row, which
-    ``stats_of`` returns.
+    A tag that changes its type has several series. Its last value is that of the series whose ``stats_of`` has the
+    largest ``last_row``.
     """
     placeholders = Placeholders()
-    rows_of_pieces = (item for item in decoded if not isinstance(item, UndecodableValue))
-    parts = [part for rows in rows_of_pieces if (part := reduced(placeholders.leave_out(rows)))]
-    of_rows, frame = statistics_frame(parts)
-    pairs = zip(of_rows, frame.iter_rows(named=True), strict=True)
+    all_rows = (item for item in decoded if not isinstance(item, UndecodableValue))
+    parts = [part for rows in all_rows if (part := reduced(placeholders.leave_out(rows)))]
+    all_series, frame = statistics_frame(parts)
+    pairs = zip(all_series, frame.iter_rows(named=True), strict=True)
     found: dict[str, MetricSummary] = {}
     for series, row in sorted(pairs, key=lambda pair: stats_of(pair[0]).last_row):
         tag = series.tag
         new = MetricSummary(*(row[name] for name in _STATISTICS))
-        found[tag] = _followed(found[tag], new) if tag in found else new
+        found[tag] = _merge(found[tag], new) if tag in found else new
     for tag, count in placeholders.counts.items():
         if tag in found:
             found[tag] = found[tag]._replace(placeholders=count)
@@ -246,24 +246,24 @@ def metrics(
     return found
 
 
-#: The columns of ``statistics_frame`` that are part of a MetricSummary.
+#: The columns of ``statistics_frame`` that MetricSummary has.
 _STATISTICS: Final = ("last", "min", "min_step", "max", "max_step")
 
 
-def _followed(earlier: MetricSummary, later: MetricSummary) -> MetricSummary:
-    """Return what two series of a tag came to together."""
-    least, greatest = earlier, earlier
+def _merge(earlier: MetricSummary, later: MetricSummary) -> MetricSummary:
+    """Return the statistics of two series of a tag together."""
+    lower, higher = earlier, earlier
     if earlier.min is None or (later.min is not None and later.min < earlier.min):
-        least = later
+        lower = later
     if earlier.max is None or (later.max is not None and later.max > earlier.max):
-        greatest = later
-    return MetricSummary(later.last, least.min, least.min_step, greatest.max, greatest.max_step)
+        higher = later
+    return MetricSummary(later.last, lower.min, lower.min_step, higher.max, higher.max_step)
 
 
 def read_metrics(
     run: Run, *, chunk_size: int = DEFAULT_CHUNK_SIZE, on_bytes: Callable[[int], None] = lambda _: None
 ) -> dict[str, MetricSummary]:
-    """Read a run for what its scalar tags came to; ``on_bytes`` is told of bytes as they are passed."""
+    """Return the statistics of each scalar tag; ``on_bytes`` gets the number of bytes read since the last call."""
     selection = Selection(kinds=("scalars",))
     reader = RunReader(run, selection=selection, chunk_size=chunk_size, on_bytes=on_bytes)
     return metrics(reader.decode(), reader.stats_of)

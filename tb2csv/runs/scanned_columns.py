@@ -1,4 +1,4 @@
-"""Columns of values that are kept in memory, and the payloads that are read again for some of their rows."""
+"""Columns of values in memory, and the payloads of some of their rows, which are read from the file again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tb2csv.logdir import EventFileSource
 
-#: Payloads that lie so many bytes apart, or fewer, are read at one stroke: a seek costs more than they do.
+#: Payloads with at most this many bytes between them are read together, because a seek costs more.
 _GAP: Final = 1 << 18
 
 
@@ -25,12 +25,12 @@ def column_of(blocks: list[ValueColumns], name: str) -> npt.NDArray[Any]:
 
 
 def copied(columns: ValueColumns) -> ValueColumns:
-    """Return a copy without the room beyond the last row, for the memory of a block is used again."""
+    """Return a copy without the spare capacity; the memory of a block is reused."""
     return taken_rows(columns, slice(0, columns.size), columns.size)
 
 
 def taken_rows(columns: ValueColumns, rows: npt.NDArray[np.int64] | slice, size: int) -> ValueColumns:
-    """Return a copy of ``size`` rows."""
+    """Return a copy of some rows; ``size`` is their number."""
     taken = ValueColumns()
     for name in COLUMN_NAMES:
         setattr(taken, name, getattr(columns, name)[rows].copy())
@@ -47,7 +47,7 @@ def taken_rows(columns: ValueColumns, rows: npt.NDArray[np.int64] | slice, size:
 def _contents_of(
     columns: ValueColumns, rows: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
-    """Return the plugin contents beside the payloads of some rows, and the place that each one's row has among them."""
+    """Return the plugin contents of some rows, and the index in ``rows`` of each one's row."""
     contents = columns.contents
     places = np.searchsorted(rows, contents["row"])
     is_found = np.append(rows, -1)[places] == contents["row"]
@@ -55,7 +55,7 @@ def _contents_of(
 
 
 def extents(columns: ValueColumns, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return where the bytes of each row begin and end in the file, payload and plugin content; 0 for none."""
+    """Return the offsets in the file where the bytes of each row begin and end, with its content; 0 for no bytes."""
     has_payload = columns.payload_length[rows] > 0
     begins = np.where(has_payload, columns.payload_offset[rows], 0)
     ends = np.where(has_payload, begins + columns.payload_length[rows], 0)
@@ -70,9 +70,12 @@ def extents(columns: ValueColumns, rows: npt.NDArray[np.int64]) -> tuple[npt.NDA
 def payloads(
     columns: ValueColumns, rows: npt.NDArray[np.int64], source: Callable[[], EventFileSource]
 ) -> tuple[bytes, int]:
-    """Return the bytes that the payloads of some values lie in, and where those begin in the file.
+    """Return a stretch of bytes with the payloads of some values, and its offset in the file.
 
-    Raises OSError where they cannot be read; ``source`` is asked for only where there are any.
+    ``source`` opens the file; it is called only if there are payloads.
+
+    Raises:
+        OSError: the file cannot be read.
     """
     begins, ends = extents(columns, rows)
     if not ends.any():
@@ -80,19 +83,19 @@ def payloads(
     start, stop = int(begins[ends > 0].min()), int(ends.max())
     data = source().read_at(start, stop - start)
     if len(data) < stop - start:
-        raise OSError(0, "it is shorter than it was")
+        raise OSError(0, "it has become shorter")
     return data, start
 
 
 def stretches(columns: ValueColumns, rows: npt.NDArray[np.int64], chunk_size: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Split rows where their payloads lie far apart in the file, or would be more than a chunk together."""
-    # A row without a payload lies where the one before it does, wherever it says that it would begin.
+    """Split rows if their payloads are far apart in the file, or would be larger than a chunk together."""
+    # The offset of a row without a payload is not valid: it takes that of the row before it.
     begins, ends = extents(columns, rows)
     has_bytes = ends > 0
     ends = np.maximum.accumulate(ends)
     begins = np.where(has_bytes, begins, ends)
     borders = np.flatnonzero(begins[1:] - ends[:-1] > _GAP) + 1
-    for piece, position in zip(np.split(rows, borders), np.split(ends, borders), strict=True):
-        if piece.size:
+    for near, position in zip(np.split(rows, borders), np.split(ends, borders), strict=True):
+        if near.size:
             chunk = (position - position[0]) // chunk_size
-            yield from np.split(piece, np.flatnonzero(np.diff(chunk)) + 1)
+            yield from np.split(near, np.flatnonzero(np.diff(chunk)) + 1)

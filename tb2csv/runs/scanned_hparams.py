@@ -1,4 +1,4 @@
-"""The table of trials of runs that have been scanned."""
+"""The table of trials of scanned runs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 def scanned_hparams(
     runs: Mapping[str, ScannedRun], chosen: Container[str] | None = None, selection: Selection | None = None
 ) -> Trials:
-    """Return the trials of ``runs``, a row for each of the chosen ones; arguments and errors as of ``trials``."""
+    """Return the trials of ``runs``, with rows for the chosen ones; see ``trials`` for arguments and errors."""
     values = [
         HparamsValue(name, wall_time, content)
         for name, run in runs.items()
         for item in run.decode(lambda series: series.kind == "hparams")
         if not isinstance(item, UndecodableValue)
-        for wall_time, content in item.piece.frame.select("wall_time", "content").iter_rows()
+        for wall_time, content in item.part.frame.select("wall_time", "content").iter_rows()
     ]
 
     @functools.cache

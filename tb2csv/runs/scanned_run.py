@@ -1,7 +1,7 @@
-"""The columns of a run's values, kept in memory, so that tables are decoded when somebody asks for them.
+"""The columns of a run's values, kept in memory, so that tables can be decoded on demand.
 
-Scanning is done once; payloads stay in the event files and are read again where they are wanted. A file that has grown
-is read on from where it ended.
+A run is scanned once. Payloads stay in the event files and are read again when they are decoded. If a file has grown,
+only the new part is read.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ if TYPE_CHECKING:
 
 
 class Growth(NamedTuple):
-    """What became of a run's files since they were read."""
+    """The changes of a run's files since they were read."""
 
-    #: Whether one is gone, or shorter than what was read of it: then all is to be read again.
+    #: Whether a file is gone, or shorter than the part that was read; then everything must be read again.
     is_replaced: bool
     is_unchanged: bool
-    #: Bytes that have not been read.
+    #: The number of bytes that have not been read.
     unread: int
 
 
-def file_changes(run: Run, accounts: Iterable[FileStats]) -> Growth:
-    """Compare the files that a run has now with the accounts of what was read of them."""
+def file_changes(run: Run, stats: Iterable[FileStats]) -> Growth:
+    """Compare the files that a run has now with the statistics of what was read of them."""
     sizes = {file.path: file.size() for file in run.files}
-    known = {account.path: account for account in accounts}
-    read = {path: account.bytes - account.incomplete_tail_bytes for path, account in known.items()}
+    known = {each.path: each for each in stats}
+    read = {path: each.bytes - each.incomplete_tail_bytes for path, each in known.items()}
     return Growth(
         any(sizes.get(path, 0) < length for path, length in read.items()),
         bool(known) and all(path in known and known[path].bytes == size for path, size in sizes.items()),
@@ -69,8 +69,8 @@ class _StoredBlock:
     columns: ValueColumns
 
 
-class _AskedFor(NamedTuple):
-    """What is asked for of a run; the arrays have an element for each of its values, in the order of the blocks."""
+class _Request(NamedTuple):
+    """The values of a run to decode; the arrays have an element for each of its values, in the order of the blocks."""
 
     blocks: list[_StoredBlock]
     #: The number of each value's series.
@@ -80,7 +80,7 @@ class _AskedFor(NamedTuple):
 
 
 class ScannedRun:
-    """One run, scanned; ``stats`` are of what ``refresh`` has read so far."""
+    """A scanned run; ``stats`` covers what ``refresh`` has read so far."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class ScannedRun:
         registry: SeriesRegistry | None = None,
         chunk_size: int = DEFAULT_CHUNK_SIZE,
     ) -> None:
-        """Prepare to read ``run``; ``refresh`` reads it. The arguments are a RunReader's."""
+        """Prepare to read ``run``; ``refresh`` reads it. The arguments are those of RunReader."""
         self._chunk_size = chunk_size
         self._new_reader = functools.partial(
             RunReader, selection=selection, options=options, subrun=subrun, registry=registry, chunk_size=chunk_size
@@ -105,29 +105,29 @@ class ScannedRun:
 
     @property
     def run(self) -> Run:
-        """The run and its files, as they were when it was last read."""
+        """The run with the files that it had when it was last read."""
         return self._reader.run
 
     @property
     def reader(self) -> RunReader:
-        """The reader of the run, which has read its files so far."""
+        """The reader that has scanned the files."""
         return self._reader
 
     @property
     def stats(self) -> RunStats:
-        """What has been read so far."""
+        """The statistics of everything that has been read so far."""
         return self._reader.stats
 
     def is_current(self, stats: SeriesStats) -> bool:
-        """Return whether these are stats of a series as it was read last; not if all has been read again since."""
+        """Return whether these statistics of a series are current; they are not if the run was read again since."""
         known, number = self.stats.series, stats.series.id
         return number < len(known) and known[number] is stats
 
     def refresh(self, run: Run | None = None, on_bytes: Callable[[int], None] = lambda _: None) -> bool:
-        """Read what was written since the last time, and return whether there was anything new.
+        """Read what was written since the last call, and return whether there was anything new.
 
-        ``run`` tells the files that it has now, where others may have come. Where one is gone, or shorter than what was
-        read of it, all is read again.
+        ``run`` is the run with its present files; if None, its files are the same as before. If a file is gone, or
+        shorter than the part that was read, everything is read again.
         """
         run = run or self.run
         growth = file_changes(run, self.stats.files)
@@ -151,68 +151,79 @@ class ScannedRun:
         skip_unreadable: bool = False,
         with_contents: bool = False,
     ) -> Iterator[Rows | UndecodableValue]:
-        """Yield the rows of the wanted series, in file order; payloads are read again.
+        """Yield the rows of the wanted series in file order; payloads are read again.
 
-        ``on_bytes`` is called with 0 now and then, and may raise to end it. Raises LogdirError where a file cannot be
-        read any more; with ``skip_unreadable`` that is damage of the file, and what it held is undecodable.
+        Args:
+            is_wanted: returns whether a series is to be decoded.
+            rows: the rows to decode; all if None.
+            on_bytes: called with 0 now and then; it may raise to cancel.
+            skip_unreadable: report a file that can no longer be read as damaged, and its values as undecodable, instead
+                of raising an error.
+            with_contents: yield the changes of plugin content as well, as rows of a table next to the series' own.
+
+        Raises:
+            LogdirError: a file can no longer be read.
         """
         self._reader.on_bytes = on_bytes
-        asked = self._asked_for(is_wanted, rows)
-        counts = np.bincount(asked.numbers[asked.keep], minlength=len(self.stats.series)).tolist()
+        request = self._request(is_wanted, rows)
+        counts = np.bincount(request.numbers[request.keep], minlength=len(self.stats.series)).tolist()
         for stats, count in zip(self.stats.series, counts, strict=True):
             if is_wanted(stats.series):
                 stats.undecodable, stats.left_out = 0, stats.points - count
         contents = ContentChanges() if with_contents else None
-        yield from self._decoded(asked, asked.keep, contents, skip_unreadable=skip_unreadable)
+        yield from self._decode(request, request.keep, contents, skip_unreadable=skip_unreadable)
 
     def samples(
         self, is_wanted: Callable[[Series], bool], rows: RowSelection | None = None
     ) -> Iterator[Rows | UndecodableValue]:
-        """Yield what tells the columns of the wanted series: the rows of one value of each, the first of those chosen.
+        """Yield the rows of the first selected value of each wanted series, which show its columns.
 
-        Where that cannot be decoded, the next ones are, more at a time. Errors as of ``decode``.
+        If a value cannot be decoded, the next ones are tried, four times as many each time.
+
+        Raises:
+            LogdirError: a file can no longer be read.
         """
         self._reader.on_bytes = lambda _: None
-        asked = self._asked_for(is_wanted, rows)
+        request = self._request(is_wanted, rows)
         number_of = {stats.series: number for number, stats in enumerate(self.stats.series)}
-        places = np.flatnonzero(asked.keep)
-        numbers = asked.numbers[places]
+        places = np.flatnonzero(request.keep)
+        numbers = request.numbers[places]
         ranks = _ranks(numbers)
         is_unknown = np.ones(len(self.stats.series), np.bool_)
         begin, end = 0, 1
         while (left := is_unknown[numbers] & (ranks >= begin)).any():
-            keep = np.zeros_like(asked.keep)
+            keep = np.zeros_like(request.keep)
             keep[places[left & (ranks < end)]] = True
-            for item in self._decoded(asked, keep):
-                if isinstance(item, Rows) and not item.piece.kind:
+            for item in self._decode(request, keep):
+                if isinstance(item, Rows) and not item.part.kind:
                     is_unknown[[number_of[series] for series in item.series]] = False
                 yield item
             begin, end = end, 4 * end
 
-    def _asked_for(self, is_wanted: Callable[[Series], bool], rows: RowSelection | None) -> _AskedFor:
-        # The last one is of the values that hold nothing: their number is -1.
+    def _request(self, is_wanted: Callable[[Series], bool], rows: RowSelection | None) -> _Request:
+        # The last element is for empty values, whose number is -1.
         wanted = np.array([*(is_wanted(stats.series) for stats in self.stats.series), False], np.bool_)
         blocks = self._blocks_in_order()
         parts = [self._reader.series_numbers(ValueBlock(stored.columns, memoryview(b""), 0)) for stored in blocks]
         numbers = np.concatenate([np.empty(0, np.int32), *parts])
         if rows is None or rows.is_everything:
-            return _AskedFor(blocks, numbers, wanted[numbers], None)
+            return _Request(blocks, numbers, wanted[numbers], None)
         plan = rows.plan(self._history(blocks), numbers + 1)
-        return _AskedFor(blocks, numbers, wanted[numbers] & plan.keep, plan.sessions)
+        return _Request(blocks, numbers, wanted[numbers] & plan.keep, plan.sessions)
 
-    def _decoded(
+    def _decode(
         self,
-        asked: _AskedFor,
+        request: _Request,
         keep: npt.NDArray[np.bool_],
         contents: ContentChanges | None = None,
         *,
         skip_unreadable: bool = False,
     ) -> Iterator[Rows | UndecodableValue]:
-        """Yield the rows of those values that are kept."""
-        ordinals = functools.cache(lambda: _ranks(asked.numbers))
+        """Yield the rows of the values in ``keep``."""
+        ordinals = functools.cache(lambda: _ranks(request.numbers))
         file_numbers = {file.path: number for number, file in enumerate(self._reader.ordered_files(), 1)}
         first = 0
-        for stored in asked.blocks:
+        for stored in request.blocks:
             columns = stored.columns
             rows = np.flatnonzero(keep[first : first + columns.size])
             with contextlib.ExitStack() as opened:
@@ -223,17 +234,17 @@ class ScannedRun:
                         data, base = payloads(columns, part, source)
                     except OSError as error:
                         if not skip_unreadable:
-                            message = _unreadable(stored.file.location, error) + "; refresh reads what there is now."
+                            message = _unreadable(stored.file.location, error) + "; call refresh to read the log again."
                             raise LogdirError(message) from error
                         begins, ends = extents(columns, part)
                         is_lost = ends > begins
                         lost, kept = part[is_lost], part[~is_lost]
-                        yield from self._lost(stored, lost, asked.numbers[first + lost], error)
+                        yield from self._lost(stored, lost, request.numbers[first + lost], error)
                     places = first + kept
                     taken = columns if kept.size == columns.size else taken_rows(columns, kept, kept.size)
                     grouping = self._reader.regroup(ValueBlock(taken, memoryview(data), base), {})
                     grouping.file = file_numbers[stored.file.path]
-                    grouping.sessions = None if asked.sessions is None else asked.sessions[places]
+                    grouping.sessions = None if request.sessions is None else request.sessions[places]
                     grouping.ordinals = lambda places=places: ordinals()[places]
                     yield from self._reader.decode_grouping(grouping, lambda _: True, contents)
             first += columns.size
@@ -241,12 +252,12 @@ class ScannedRun:
     def _lost(
         self, stored: _StoredBlock, rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int32], error: OSError
     ) -> Iterator[UndecodableValue]:
-        """Yield values of a file that cannot be read any more, and add the damage to its account."""
+        """Yield the values of a file that can no longer be read, and report the file as damaged."""
         columns, detail = stored.columns, _unreadable("the file", error)
-        account = next(each for each in self.stats.files if each.path == stored.file.path)
+        file = next(each for each in self.stats.files if each.path == stored.file.path)
         damage = Damage(stored.file.path, int(columns.payload_offset[rows[0]]), 0, UNREADABLE, detail)
-        if all((each.kind, each.detail) != (damage.kind, damage.detail) for each in account.damage):
-            account.damage.append(damage)
+        if all((each.kind, each.detail) != (damage.kind, damage.detail) for each in file.damage):
+            file.damage.append(damage)
         for row, number in zip(rows.tolist(), numbers.tolist(), strict=True):
             stats = self.stats.series[number]
             stats.undecodable += 1
@@ -254,7 +265,7 @@ class ScannedRun:
             yield UndecodableValue(stats.series, *time, detail, b"")
 
     def _blocks_in_order(self) -> list[_StoredBlock]:
-        """Return the blocks as one reading would give them: files in their order, though they may grow in turn."""
+        """Return the blocks in the order of one scan: file by file, even if several files grew in turn."""
         place = {file.path: number for number, file in enumerate(self._reader.ordered_files())}
         return sorted(self._blocks, key=lambda block: place[block.file.path])
 
@@ -273,7 +284,7 @@ class ScannedRun:
         )
 
     def _file_histories(self) -> list[FileHistory]:
-        values = {account.path: account.values for account in self.stats.files}
+        values = {file.path: file.values for file in self.stats.files}
         histories: list[FileHistory] = []
         row = 0
         for file in self._reader.ordered_files():
@@ -283,11 +294,11 @@ class ScannedRun:
 
 
 def _unreadable(what: str, error: OSError) -> str:
-    return f"{what} cannot be read any more ({error.strerror or error})"
+    return f"{what} can no longer be read ({error.strerror or error})"
 
 
 def _ranks(numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Return for each value how many of the same number stand before it."""
+    """Return for each element how many equal ones come before it."""
     order = np.argsort(numbers, kind="stable")
     counts = np.bincount(numbers + 1)
     ranks = np.empty(len(numbers), np.int64)

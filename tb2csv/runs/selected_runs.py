@@ -1,4 +1,4 @@
-"""The selected runs of a log directory, read in threads, and the report of all."""
+"""The selected runs of a log directory, read in threads, and their report."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class SelectedRuns(Generic[_Result]):
-    """What was read of each selected run, in the order of the runs."""
+    """The results of reading each selected run, in the order of the runs."""
 
     logdir: Logdir
     selection: Selection
     results: list[_Result]
 
     def report(self, runs: Iterable[RunReport]) -> Report:
-        """Return the report of the log directory, given that of each run."""
+        """Return the report of the log directory, given the report of each run."""
         return Report(list(runs), self.logdir.damage)
 
     def selected_series(self, runs: Iterable[RunStats]) -> list[SeriesStats]:
-        """Return the selected series that have values, given what was read of each run.
+        """Return the selected series that have values, given the statistics of each run.
 
-        Raises Tb2csvError if there are series with values, and none of them is selected.
+        Raises:
+            Tb2csvError: there are series with values, but none of them is selected.
         """
         everything = [stats for run in runs for stats in run.series if stats.points]
         selected = [stats for stats in everything if stats.is_selected]
@@ -55,7 +56,7 @@ def read_runs(
     on_bytes: Callable[[int], None] = lambda _: None,
     decodes: bool = True,
 ) -> SelectedRuns[_Result]:
-    """Call ``read`` for every selected run, several runs at once, and return what it returned.
+    """Call ``read`` for each selected run, several runs at once, and return the results.
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
@@ -63,10 +64,10 @@ def read_runs(
         selection: which runs to read; all by default.
         workers: how many runs to read at once; by default as many as there are processors.
         on_bytes: called with the number of bytes read since the last call, from any thread.
-        decodes: whether ``read`` decodes values, so that polars is imported while the first bytes are read.
+        decodes: whether ``read`` decodes values. If so, polars is imported while the first bytes are read.
 
     Raises:
-        LogdirError: the log directory has no runs, or none is selected.
+        LogdirError: the log directory has no runs, or no run is selected.
     """
     found = logdir_of(logdir)
     selection = selection or Selection()

@@ -1,7 +1,7 @@
 """The plugin and the metadata of each summary value.
 
 TensorBoard takes the metadata of a series from its first value. Later values may lack it, in the same file (TensorFlow
-1 strips it) or in a second file of the run (a reopened writer starts without). So metadata is remembered per run and
+1 strips it) or in a second file of the run (a reopened writer starts without it). So metadata is remembered per run and
 tag.
 
 Source: tensorboard/data_compat.py for legacy values, tensorboard/plugins/*/metadata.py for names,
@@ -46,10 +46,10 @@ class RememberedMetadata:
         self._by_tag: dict[bytes, SeriesMetadata] = {}
 
     def of(self, form: ValueSchema, content: Callable[[], bytes]) -> tuple[str, SeriesMetadata]:
-        """Return the plugin name and the metadata of a value of this form, and remember its metadata for the tag.
+        """Return the plugin name and the metadata of a value with this schema, and remember the metadata for the tag.
 
-        ``content`` returns the value's plugin content.
-        A value's own metadata counts before what is remembered, so that a tag which two plugins write is read right.
+        ``content`` returns the plugin content of the value. The value's own metadata takes precedence over remembered
+        metadata, because two plugins may write one tag.
         """
         own = self._parse(form.metadata, content)
         known = self._by_tag.get(form.tag)
@@ -59,7 +59,7 @@ class RememberedMetadata:
         return LEGACY_PLUGIN_NAMES.get(form.kind, metadata.plugin_name), metadata
 
     def _parse(self, serialized: bytes, content: Callable[[], bytes]) -> SeriesMetadata:
-        """Return what a SummaryMetadata says; bytes that are not one count as no metadata, so that values are read."""
+        """Return the metadata in a serialized SummaryMetadata; invalid bytes are ignored, so that values are read."""
         if not serialized:
             return _NO_METADATA
         parts = self._read_metadata(serialized) or read_metadata(serialized)
@@ -70,5 +70,5 @@ class RememberedMetadata:
 
 
 def readable(name: bytes) -> str:
-    """Return a name as text, with bytes that are not UTF-8 escaped; two names may become one text."""
+    """Return a name as text, with bytes that are not UTF-8 escaped; two names may become the same text."""
     return name.decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""The protocol of readers of a run, which differ in the values that they choose and in the runs that they merge."""
+"""The protocol of a reader of a run; readers differ in the values that they select and the runs that they merge."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class SeriesReader(Protocol):
-    """Reads a run once, and decodes its series.
+    """A reader that reads a run once, and decodes its series.
 
-    ``stats``, ``session_count`` and ``step_orders`` are complete when ``decode`` has yielded everything.
+    ``stats``, ``session_count`` and ``step_orders`` are complete after ``decode`` has yielded everything.
     """
 
     @property
@@ -26,7 +26,7 @@ class SeriesReader(Protocol):
 
     @property
     def stats(self) -> RunStats:
-        """What has been read so far."""
+        """The statistics of everything that has been read so far."""
 
     @property
     def started(self) -> float:
@@ -34,16 +34,17 @@ class SeriesReader(Protocol):
 
     @property
     def session_count(self) -> int:
-        """How many sessions wrote values."""
+        """The number of sessions that wrote values."""
 
     def stats_of(self, series: Series) -> SeriesStats:
-        """Return what has been read so far of a series."""
+        """Return the statistics of a series so far."""
 
     def step_orders(self) -> Iterator[tuple[Series, StepOrder]]:
-        """Yield the series that have been decoded with their contents, and the order of their steps."""
+        """Yield each series that was decoded with its plugin contents, and the order of its steps."""
 
     def decode(self, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
         """Yield the rows of all selected series, each series' rows in the order of the files.
 
-        Changes of plugin content are yielded as well if ``with_contents``, as rows of a table beside the series' own.
+        With ``with_contents``, changes of plugin content are yielded as well, as rows of a table next to the series'
+        own.
         """

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class SeriesRegistry:
-    """Gives the series of a run their ids and variants; the readers of runs that are merged share one.
+    """A registry that assigns ids and variants to the series of a run; the readers of merged runs share one.
 
-    Such readers read one after the other. A thread that reads ahead may register series while another thread uses those
-    that were registered before.
+    Such readers read one after the other. A thread that reads ahead may register series while another thread uses
+    series that were registered before.
     """
 
     def __init__(self) -> None:
@@ -25,10 +25,10 @@ class SeriesRegistry:
         self._first_signatures: dict[tuple[bytes, str, bool], str] = {}
 
     def register(self, series: Series, *, is_selected: bool) -> SeriesStats:
-        """Return the stats of a new series, which gets the next id.
+        """Return the statistics of a new series, which gets the next id.
 
         It also gets a variant if the first series of its tag and kind has another signature. Series that are not
-        selected have no tables, and no effect on the variants of others.
+        selected have no tables, and do not affect the variants of others.
         """
         key = (series.tag_bytes, series.kind, is_selected)
         first = self._first_signatures.setdefault(key, series.signature)

@@ -1,7 +1,7 @@
-"""Steps that repeat or go back within an event file, counted for each series in a pass over its values.
+"""Steps that repeat or go back within an event file, counted for each series in one pass over its values.
 
-A series whose steps rise costs one comparison for each value. What a second file writes again is a restart, which
-``restarts`` knows.
+A series whose steps rise costs one comparison for each value. Steps that a second file repeats are a restart; see
+restarts.py.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ STEPLESS_KINDS: Final = frozenset({"hparams", "graphs", "custom_scalars"})
 
 
 class StepOrder(NamedTuple):
-    """How the steps of a series do not rise within a file."""
+    """The number of times that the steps of a series do not rise within a file."""
 
-    #: Values with the step of the value before them.
+    #: The number of values with the same step as the value before.
     repeats: int
-    #: Values with a smaller step than the value before them.
+    #: The number of values with a smaller step than the value before.
     backs: int
     #: Whether any value has a step other than 0.
     has_steps: bool
@@ -49,9 +49,9 @@ class StepOrders:
 
         Args:
             numbers: the number of each series.
-            bounds: the value that each series starts with, and the number of values.
-            step: of each value.
-            file: the number of the event file that they are all of, counted from 1.
+            bounds: the index of the first value of each series, and the number of values.
+            step: the step of each value.
+            file: the number of the event file with these values, counted from 1.
         """
         series = np.array(numbers, np.int64)
         self._make_room(int(series.max()) + 1)
@@ -75,7 +75,7 @@ class StepOrders:
         self._has_steps[series[owner]] |= step[rows] != 0
 
     def order(self, number: int) -> StepOrder:
-        """Return the order of a series, by its number."""
+        """Return the order of the steps of a series, by its number."""
         if number >= len(self._last):
             return StepOrder(0, 0, has_steps=True)
         return StepOrder(int(self._repeats[number]), int(self._backs[number]), bool(self._has_steps[number]))
@@ -88,9 +88,9 @@ class StepOrders:
 
 
 def notes_on_steps(run: str, orders: Iterable[tuple[Series, StepOrder]], *, is_restarted: bool) -> list[Note]:
-    """Return a note for each way in which steps of a run do not rise within a file.
+    """Return a note for each way in which the steps of a run do not rise within a file.
 
-    ``is_restarted`` means that another note says so: then steps that go back need none.
+    If the run ``is_restarted``, another note reports it, and steps that go back get none.
     """
     odd = [
         (series.tag, order)
@@ -103,11 +103,11 @@ def notes_on_steps(run: str, orders: Iterable[tuple[Series, StepOrder]], *, is_r
     notes: list[Note] = []
     if stepless:
         fact = f"run {run!r}: all values have step 0, as if the writer was given no step: {_listed(stepless)}"
-        notes.append(Message(fact, (advice("{} would keep the last value only", "restarts"),)))
+        notes.append(Message(fact, (advice("{} would keep only the last value", "restarts"),)))
     if repeated:
         notes.append(
-            f"run {run!r}: values have the step of the value before them: {_listed(repeated)}; if several parts of a "
-            "program write one tag at a step, as Keras 3.8 does for the weights of layers, give each a tag of its own "
+            f"run {run!r}: values repeat the step of the value before: {_listed(repeated)}; if several parts of a "
+            "program write one tag at a step, as Keras 3.8 does for the weights of layers, give each its own tag "
             "(tb2csv.recorders.TrainingRecorder names weights by their layers)"
         )
     if back and not is_restarted:

@@ -1,8 +1,8 @@
-"""Runs that a writer made beside somebody's own: PyTorch and tensorboardX do, for ``add_scalars`` and ``add_hparams``.
+"""Sub-runs that ``add_scalars`` and ``add_hparams`` of PyTorch and tensorboardX make below the writer's run.
 
-``writer.add_scalars("loss", {"train": …, "test": …})`` puts each curve into a run of its own, below the writer's, for
-TensorBoard shows one curve of a tag for each run; ``add_hparams`` puts each trial into one. Nothing in the files tells
-so: what does is the name of the run together with the tags in it.
+``writer.add_scalars("loss", {"train": …, "test": …})`` puts each curve into its own run below the writer's, because
+TensorBoard shows one curve of a tag for each run; ``add_hparams`` puts each trial into its own run. The files do not
+record this, so sub-runs are recognised by the name of the run together with its tags.
 
 Source: ``add_scalars`` and ``add_hparams`` in torch/utils/tensorboard/writer.py and tensorboardX/writer.py,
 ``_clean_tag`` in tensorboardX/summary.py.
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 #: The method that makes a sub-run for a trial.
 ADD_HPARAMS: Final = "add_hparams"
-#: The three values of ``add_hparams``; TensorFlow's own interface writes the first into another run than the second.
+#: The three values of ``add_hparams``; TensorFlow's own API writes the first and the second to different runs.
 _TRIAL_TAGS: Final = {"_hparams_/experiment", "_hparams_/session_start_info", "_hparams_/session_end_info"}
-#: What tensorboardX allows in a tag; all else becomes ``_`` in it, but not in the name of the run.
+#: The characters that tensorboardX replaces by ``_`` in a tag, but not in the name of the run.
 _UNCLEAN: Final = re.compile(r"[^-/\w.]")
 
 
@@ -36,15 +36,15 @@ class Subrun(NamedTuple):
 
     run: str
     parent: str
-    #: What tells it from its siblings: the rest of its name.
+    #: The part of the name that differs between sibling sub-runs.
     name: str
     #: The method that makes such runs.
     made_by: str
 
     def fold(self, series: Series) -> Series:
-        """Return a series of the sub-run as one of its parent, with what tells the sub-run at the end of its tag.
+        """Return a series of the sub-run as a series of its parent, with the name of the sub-run added to its tag.
 
-        What a trial is made of keeps its tags, for these are no curves.
+        The values that define a trial keep their tags, because they are not curves.
         """
         if series.kind == "hparams":
             return replace(series, run=self.parent)
@@ -53,7 +53,7 @@ class Subrun(NamedTuple):
 
 
 def find_subruns(series_by_run: Mapping[str, Collection[Series]]) -> dict[str, Subrun]:
-    """Return the runs that look as if another one's writer made them, by name; each parent is a run too."""
+    """Return the sub-runs among some runs, by name; the parent of each is one of the runs as well."""
     found = {}
     for run, series in series_by_run.items():
         for parent in _parents(run):
@@ -61,18 +61,18 @@ def find_subruns(series_by_run: Mapping[str, Collection[Series]]) -> dict[str, S
                 subrun = _subrun_of(run, parent, series)
                 if subrun:
                     found[run] = subrun
-                break  # writers make them right below their own
+                break  # a sub-run is directly below the run of its writer
     return {run: subrun for run, subrun in found.items() if subrun.parent not in found}
 
 
 def run_and_parents(run: str) -> Iterator[str]:
-    """Yield a run and what may be its parents, from the nearest to the root."""
+    """Yield a run and its possible parents, from the nearest to the root."""
     yield run
     yield from _parents(run)
 
 
 def _parents(run: str) -> Iterator[str]:
-    """Yield what may be the parents of a run, from the nearest to the root."""
+    """Yield the possible parents of a run, from the nearest to the root."""
     if run == ROOT_RUN:
         return
     while "/" in run:
@@ -97,7 +97,7 @@ def _subrun_of(run: str, parent: str, series: Collection[Series]) -> Subrun | No
 
 
 def notes_on(subruns: Mapping[str, Subrun]) -> list[Note]:
-    """Return a sentence for each parent, for the report."""
+    """Return a note for each parent."""
     by_parent: dict[tuple[str, str], list[Subrun]] = {}
     for subrun in subruns.values():
         by_parent.setdefault((subrun.parent, subrun.made_by), []).append(subrun)

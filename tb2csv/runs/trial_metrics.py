@@ -1,7 +1,7 @@
-"""The metrics of trials: which scalars count as metrics, and the run that each one is read from.
+"""The metrics of trials: the scalars that count as metrics, and the run that each one is read from.
 
-Without an experiment the rule is TensorBoard's: a run with scalars belongs to the nearest trial at or above it, and the
-rest of its path, such as ``validation``, is the group of its metrics.
+Without an experiment, TensorBoard's rule applies: a run with scalars belongs to the nearest trial at or above it, and
+the rest of its path, such as ``validation``, is the group of its metrics.
 
 Source: ``_compute_metric_names`` in tensorboard/plugins/hparams/backend_context.py and
 ``run_tag_from_session_and_metric`` in metrics.py, TensorBoard 2.21.0.
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from tb2csv.runs.scalar_statistics import MetricSummary
     from tb2csv.time_series import Series
 
-#: Returns the statistics of each scalar tag of a run; of an unknown run, nothing.
+#: Returns the statistics of each scalar tag of a run; an empty mapping for an unknown run.
 MetricsOfRun: TypeAlias = "Callable[[str], Mapping[str, MetricSummary]]"
 
-#: How many names a note shows.
+#: The number of names that a note lists.
 _SHOWN: Final = 3
 
 
 class Metric(NamedTuple):
-    """The name of a metric: a scalar tag, and the path from the trial's run to the run that has it."""
+    """The name of a metric: a scalar tag, and the path from the trial's run to the run with the scalar."""
 
     group: str
     tag: str
@@ -51,14 +51,14 @@ class Metric(NamedTuple):
 
 
 class LogScalars:
-    """The scalars of a log directory, as metrics of its trials see them."""
+    """The scalars of a log directory, from which the metrics of its trials are chosen."""
 
     def __init__(self, series_by_run: Mapping[str, Collection[Series]], metrics_of: MetricsOfRun) -> None:
         """Find the runs that have scalars, and the runs that ``add_hparams`` made below others."""
         self.of_run = metrics_of
         self.runs = [run for run, series in series_by_run.items() if any(each.kind == "scalars" for each in series)]
         subruns = find_subruns(series_by_run).items()
-        #: The run whose writer made a trial's run, where there is one.
+        #: The parent of each trial's run that ``add_hparams`` made.
         self.parents = {run: subrun.parent for run, subrun in subruns if subrun.made_by == ADD_HPARAMS}
 
 
@@ -89,10 +89,10 @@ class TrialMetrics:
 
         Args:
             trial_runs: the runs of all trials, with the wall time of the last start of each.
-            chosen_runs: those that get rows.
-            experiments: in the order of the log.
-            scalars: of the log directory.
-            selection: the metrics to choose by tag; where it names tags, any scalar may be a metric.
+            chosen_runs: the runs that get rows.
+            experiments: the experiments in the order of the log.
+            scalars: the scalars of the log directory.
+            selection: the metrics to choose by tag. If it names tags, any scalar can be a metric.
 
         Raises:
             Tb2csvError: no metric matches the selection.
@@ -128,9 +128,9 @@ class TrialMetrics:
                 yield Metric(group, tag)
 
     def _default_scalars(self, named: list[Metric]) -> list[Metric]:
-        """Return the scalars of the trials that no experiment is about.
+        """Return the scalars of the trials without an experiment.
 
-        These are the trials that have none of the metrics that are named and no experiment at or above their runs.
+        These trials have none of the named metrics, and no experiment at or above their runs.
         """
         found: dict[Metric, None] = {}
         for run in self._runs:
@@ -140,7 +140,7 @@ class TrialMetrics:
         return list(found)
 
     def _any_scalars(self) -> list[Metric]:
-        """Return every scalar that can be a metric, of the trials' runs and of those whose writers made them."""
+        """Return every scalar that can be a metric, in the runs of the trials and in their parents."""
         found = {metric: None for run in self._runs for metric in self._own(run)}
         parents = [self._scalars.parents[run] for run in self._runs if run in self._scalars.parents]
         found |= {Metric("", tag): None for parent in dict.fromkeys(parents) for tag in self._scalars.of_run(parent)}
@@ -180,15 +180,15 @@ class TrialMetrics:
         counts = {parent: count for parent, count in Counter(parents).items() if count > 1}
         shared = [parent for parent in counts if not tags.isdisjoint(self._scalars.of_run(parent))]
         if shared:
-            others = f", as have {len(shared) - 1:,} more runs" if len(shared) > 1 else ""
+            others = f", and so have {len(shared) - 1:,} more runs" if len(shared) > 1 else ""
             yield (
-                f"run {shared[0]!r} has {_trials(counts[shared[0]])} below it{others}; which trial a scalar of such a "
-                "run belongs to is not stored: it is in the row of the trial that was started last"
+                f"run {shared[0]!r} has {_trials(counts[shared[0]])} below it{others}; the log does not store which "
+                "trial a scalar of such a run belongs to, so it is in the row of the trial that was started last"
             )
 
 
 def _runs_below(trial_runs: Collection[str], runs: list[str]) -> dict[str, list[str]]:
-    """Return the runs that belong to each trial: those whose nearest trial at or above them it is."""
+    """Return the runs that belong to each trial; a run belongs to the nearest trial at or above it."""
     below: dict[str, list[str]] = {}
     for run in runs:
         trial = next((each for each in run_and_parents(run) if each in trial_runs), None)
@@ -198,7 +198,7 @@ def _runs_below(trial_runs: Collection[str], runs: list[str]) -> dict[str, list[
 
 
 def _last_trials(trial_runs: Mapping[str, float], parents: Mapping[str, str]) -> dict[str, str]:
-    """Return for each parent the trial that was started last, as a dict from the trial to the parent."""
+    """Return the trial that was started last below each parent, as a dict from the trial to the parent."""
     last: dict[str, str] = {}
     for run, parent in parents.items():
         if run in trial_runs and (parent not in last or trial_runs[run] >= trial_runs[last[parent]]):
@@ -207,7 +207,7 @@ def _last_trials(trial_runs: Mapping[str, float], parents: Mapping[str, str]) ->
 
 
 def _matching(known: list[Metric], selection: Selection) -> list[Metric]:
-    """Return the metrics whose tags, or names of columns, are selected."""
+    """Return the metrics that are selected by their tags or by the names of their columns."""
     wanted, kept = Selection(tags=selection.tags), Selection(exclude_tags=selection.exclude_tags)
 
     def is_selected(metric: Metric) -> bool:
@@ -219,7 +219,7 @@ def _matching(known: list[Metric], selection: Selection) -> list[Metric]:
     chosen = [metric for metric in known if is_selected(metric)]
     if not chosen and (known or selection.tags):
         near = nearest(selection.tags, (metric.tag for metric in known))
-        message = f"No scalar of these trials matches the tags that are selected; the nearest are {near}."
+        message = f"No scalar of these trials matches the selected tags; the nearest are {near}."
         raise Tb2csvError(message)
     return chosen
 

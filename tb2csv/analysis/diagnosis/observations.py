@@ -121,16 +121,16 @@ class _RunObservations:
         import polars as pl
 
         is_of_scalars = rows.series[0].kind == "scalars"
-        columns = {name: rows.piece.frame[name].to_numpy() for name in ("step", "value")} if is_of_scalars else {}
+        columns = {name: rows.part.frame[name].to_numpy() for name in ("step", "value")} if is_of_scalars else {}
         for place, series in enumerate(rows.series):
             start, stop = int(rows.bounds[place]), int(rows.bounds[place + 1])
             quantity = self._quantities[series.id]
             if quantity is None or start == stop:
                 continue
             if series.kind != "scalars":
-                self._moments_of(series.id, quantity).add(rows.piece, start, stop)
+                self._moments_of(series.id, quantity).add(rows.part, start, stop)
             elif quantity.statistic:
-                values = rows.piece.frame[start:stop].select("step", pl.col("value").cast(pl.Float64))
+                values = rows.part.frame[start:stop].select("step", pl.col("value").cast(pl.Float64))
                 self._statistics.setdefault(series.id, []).append(values)
             else:
                 self._series_of(quantity).add(columns["step"][start:stop], columns["value"][start:stop])
