@@ -247,7 +247,8 @@ def histogram_buckets(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     if not numbers.size:
         return np.zeros((_BUCKETS, 3))
     # Halves, because the distance between the two may be more than a float64 holds; half of the smallest is rounded.
-    edges = 2 * np.linspace(numbers.min() / 2, numbers.max() / 2, _BUCKETS + 1)
+    with np.errstate(over="ignore"):  # linspace computes a last edge, which may be infinite, and then replaces it
+        edges = 2 * np.linspace(numbers.min() / 2, numbers.max() / 2, _BUCKETS + 1)
     edges = edges.clip(numbers.min(), numbers.max())
     edges[0], edges[-1] = numbers.min(), numbers.max()
     counts, _ = np.histogram(numbers, edges)

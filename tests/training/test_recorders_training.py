@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from recordings import at, event_files, events, numpy_statistics, recorded, steps
@@ -440,6 +440,7 @@ def test_scalars_of_many_steps_are_what_they_were(
 
 
 @given(hnp.arrays(st.sampled_from([np.float16, np.float32, np.float64]), hnp.array_shapes(max_side=9)))
+@example(np.array([np.finfo(np.float64).max, np.finfo(np.float64).min]))
 def test_a_histogram_counts_every_finite_number(array: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
