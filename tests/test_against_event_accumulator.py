@@ -268,7 +268,7 @@ def accumulated(folder: Path) -> list[tuple[str, float]]:
 
 @given(st.lists(FILES, min_size=1, max_size=3))
 @pytest.mark.slow
-def test_purge_keeps_what_it_keeps(files: list[PlannedFile]) -> None:
+def test_purge_keeps_the_same_values(files: list[PlannedFile]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_planned(Path(folder), files)
         scanned = scan_run(Path(folder))

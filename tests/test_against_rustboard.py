@@ -150,7 +150,7 @@ def superseded(scanned: Scanned) -> tuple[set[tuple[str, int, float]], int]:
 
 
 @pytest.mark.slow
-def test_supersede_keeps_what_it_serves(logdir: Path, provider: DataProvider) -> None:
+def test_supersede_keeps_the_served_values(logdir: Path, provider: DataProvider) -> None:
     found = served(provider)
     dropped = 0
     for run in RUNS:

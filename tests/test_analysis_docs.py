@@ -35,7 +35,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("code", "printed"), EXAMPLES)
 @pytest.mark.slow
-def test_the_code_prints_what_stands_below_it(code: str, printed: str, checkout: Path) -> None:
+def test_the_code_prints_the_output_below_it(code: str, printed: str, checkout: Path) -> None:
     (checkout / "example.py").write_text(code, encoding="utf-8")
     assert run("python -W error example.py", checkout) == printed
 

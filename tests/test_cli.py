@@ -185,7 +185,7 @@ def test_a_command_does_not_wait_for_the_others() -> None:
     assert done.stdout == "['convert']\n"
 
 
-def test_a_command_that_there_is_not_is_compared_with_those_that_there_are(run: Callable[..., Ran]) -> None:
+def test_an_unknown_command_suggests_the_nearest(run: Callable[..., Ran]) -> None:
     ran = run("convrt", "logs", "out")
     assert ran.status == 2
     assert "Did you mean 'convert'?" in ran.stderr
@@ -250,7 +250,7 @@ def test_ls_prints_json(run: Callable[..., Ran], logdir: Path) -> None:
     assert list(rows[0].values()) == ["train", "loss", "scalars", "scalars", 3, 1, 3, 1001.5, 1003.5]
 
 
-def test_ls_prints_json_of_times_that_are_no_numbers(run: Callable[..., Ran], tmp_path: Path) -> None:
+def test_ls_prints_json_of_times_that_are_not_numbers(run: Callable[..., Ran], tmp_path: Path) -> None:
     nan, inf = float("nan"), float("inf")
     write_run(tmp_path / "logs", *(event(scalar("a", 1.0), wall_time=time) for time in (nan, inf)))
     (row,) = json.loads(run("ls", "--json", tmp_path / "logs").stdout)
@@ -330,7 +330,7 @@ def test_check_prints_a_line(run: Callable[..., Ran], logdir: Path) -> None:
     assert run("check", logdir) == Ran(0, line, "")
 
 
-def test_check_tells_damage(run: Callable[..., Ran], damaged: Path) -> None:
+def test_check_reports_damage(run: Callable[..., Ran], damaged: Path) -> None:
     size = sum(path.stat().st_size for path in damaged.rglob("*tfevents*"))
     last = records((damaged / "valid" / file_name()).read_bytes())[-1]
     length = last.stop - last.start
@@ -385,7 +385,7 @@ def test_convert_prints_where_the_tables_are(run: Callable[..., Ran], logdir: Pa
     }
 
 
-def test_convert_tells_what_was_not_asked_for(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
+def test_convert_reports_what_was_filtered_out(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
     ran = run("convert", logdir, out, "--tag", "loss")
     assert ran == Ran(0, f"3 values of 1 run in 1 table, 2 values left out: see {out}/index.csv\n", "")
 
@@ -415,7 +415,7 @@ def test_json_lists_what_was_kept_undecoded(run: Callable[..., Ran], tmp_path: P
 
 
 @pytest.mark.slow
-def test_json_is_ascii_where_the_output_is_not_known_to_take_more(tmp_path: Path) -> None:
+def test_json_is_ascii_if_the_output_is_not_utf8(tmp_path: Path) -> None:
     tag = "Verlust/größe 损失 😀"
     write_run(tmp_path / "logs", event(scalar(tag, 1.0)))
     for encoding in ("utf-8", "ascii", "cp1252"):
@@ -506,7 +506,7 @@ def test_output_that_is_a_file(run: Callable[..., Ran], logdir: Path, out: Path)
     assert out.read_text() == "mine"
 
 
-def test_overwrite_refuses_what_no_conversion_made(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
+def test_overwrite_refuses_what_is_not_a_conversion(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
     out.mkdir()
     (out / "thesis.tex").write_text("mine")
     assert_refused(run("convert", logdir, out, "--overwrite"), "thesis.tex", "which tb2csv did not write")
@@ -594,7 +594,7 @@ def many_tags(folder: Path) -> Path:
 
 @linux_only
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_a_reader_that_has_had_enough(tmp_path: Path, options: list[str]) -> None:
+def test_a_pipe_that_is_closed_early(tmp_path: Path, options: list[str]) -> None:
     command = [sys.executable, "-m", "tb2csv", "ls", str(many_tags(tmp_path / "logs")), *options]
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
@@ -720,7 +720,7 @@ main()
 
 
 @linux_only
-def test_a_closed_terminal_is_ignored_where_that_was_asked_for(logdir: Path, out: Path) -> None:
+def test_an_ignored_hangup_does_not_stop_a_conversion(logdir: Path, out: Path) -> None:
     command = [sys.executable, "-c", _SLOWLY, "convert", str(logdir), str(out)]
     with subprocess.Popen(
         ["/bin/sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command],

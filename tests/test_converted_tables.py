@@ -118,7 +118,7 @@ def test_escaped_formulas_come_back_as_they_were(tmp_path: Path) -> None:
         assert set(tables.index["tag"].drop_nulls()) <= {"@t"}
 
 
-def test_what_is_no_conversion_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_conversion_is_refused(tmp_path: Path) -> None:
     with pytest.raises(tb2csv.Tb2csvError, match=r"does not contain the datapackage\.json"):
         tb2csv.open_tables(tmp_path)
     (tmp_path / "datapackage.json").write_text('{"resources": [{"path": "a.csv"}]}')
@@ -126,7 +126,7 @@ def test_what_is_no_conversion_is_refused(tmp_path: Path) -> None:
         tb2csv.open_tables(tmp_path)
 
 
-def test_names_that_are_not_there_are_answered_with_the_nearest(tmp_path: Path) -> None:
+def test_unknown_names_suggest_the_nearest(tmp_path: Path) -> None:
     tb2csv.convert(SAMPLES, tmp_path / "out", selection=tb2csv.Selection(runs=("tf2",)))
     tables = tb2csv.open_tables(tmp_path / "out")
     with pytest.raises(tb2csv.Tb2csvError, match=r"tf2/scalars/loss\.csv"):

@@ -140,7 +140,7 @@ def broken(*breaks: tuple[int, str]) -> bytes:
 
 @every_scanner
 @pytest.mark.parametrize("fields", list(itertools.product(_BREAK, repeat=2)), ids="+".join)
-def test_two_damaged_records_cost_no_third(scanner: str, fields: tuple[str, str]) -> None:
+def test_two_damaged_records_do_not_cost_a_third(scanner: str, fields: tuple[str, str]) -> None:
     for first, second in itertools.combinations(range(len(RECORDS)), 2):
         reading = read_damaged(broken((first, fields[0]), (second, fields[1])), scanner)
         assert_kept(reading, first, second)
@@ -229,7 +229,7 @@ def test_a_file_appended_to_an_unfinished_one_is_read(scanner: str) -> None:
 
 
 @every_scanner
-def test_a_log_within_a_damaged_record_is_not_taken_for_records(scanner: str) -> None:
+def test_a_log_within_a_damaged_record_is_not_read_as_records(scanner: str) -> None:
     log = tensor("log", tensor_of("DT_STRING", (), string_val=[DATA]))
     data = event_file([event(simple_value("before", 1.0)), event(log), event(simple_value("behind", 1.0))])
     for number, break_record in itertools.product((1, 2), _BREAK.values()):
@@ -388,7 +388,7 @@ def test_records_between_claims_of_too_much_are_read(scanner: str) -> None:
         assert reading.tags == ["good"] * COUNT
 
 
-def test_a_file_that_wastes_time_is_given_up_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_wastes_time_is_given_up_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_file_module, "WASTE_LIMIT", 1000)
     reading = read(HOSTILE["records between claims of the rest but a record"])
     reading.check_account()
@@ -458,7 +458,7 @@ def _varint(number: int) -> bytes:
 
 @every_scanner
 @pytest.mark.parametrize("claim", [0, 1, 127, 128, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1])
-def test_nested_lengths_are_not_believed(scanner: str, claim: int) -> None:
+def test_nested_lengths_are_not_trusted(scanner: str, claim: int) -> None:
     data = frames([event(simple_value("a", 1.0)), nested_claims(50, claim), event(simple_value("b", 1.0))])
     reading = read_damaged(data, scanner)
     assert [tag for tag in reading.tags if tag] == ["a", "b"]
@@ -466,7 +466,7 @@ def test_nested_lengths_are_not_believed(scanner: str, claim: int) -> None:
 
 
 @every_scanner
-def test_deep_groups_are_no_recursion(scanner: str) -> None:
+def test_deep_groups_do_not_recurse(scanner: str) -> None:
     deep = b"\xa3\x06" * 100_000
     data = frames([event(simple_value("a", 1.0)), deep, deep + b"\xa4\x06" * 100_000, event(simple_value("b", 1.0))])
     assert read_damaged(data, scanner).tags == ["a", "b"]
@@ -553,7 +553,9 @@ def test_a_damaged_first_record_does_not_change_the_order_of_files(scanner: str,
         assert lines == ["wall_time,step,value", "101.0,0,1.0", "201.0,0,2.0"]
 
 
-def test_strict_refuses_damage_but_no_unfinished_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_strict_refuses_damage_but_accepts_an_unfinished_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     whole = write_files(tmp_path / "cut", DATA[:-1])
     assert run_here(capsys, "convert", "--strict", whole, tmp_path / "out").status == 0
     damaged = write_files(tmp_path / "damaged", flip(DATA, len(DATA) - 1))

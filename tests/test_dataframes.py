@@ -90,7 +90,7 @@ def test_scalars_have_a_row_for_each_value(logdir: Path) -> None:
     assert frame.schema["value"] == pl.Float32
 
 
-def test_runs_and_tags_are_chosen_by_pattern_or_list(logdir: Path) -> None:
+def test_runs_and_tags_are_selected_by_pattern_or_list(logdir: Path) -> None:
     frames = tb2csv.open_logdir(logdir)
     assert frames.scalars(run="b")["tag"].to_list() == ["loss", "acc"]
     assert frames.scalars(tag="a*")["run"].to_list() == ["b"]
@@ -103,7 +103,7 @@ def test_tensors_have_a_row_for_each_element(logdir: Path) -> None:
     assert frame["value"].to_list() == [*np.arange(6.0), *(np.arange(6.0) + 5)]
 
 
-def test_types_that_differ_are_joined_where_nothing_is_lost(tmp_path: Path) -> None:
+def test_types_are_joined_if_nothing_is_lost(tmp_path: Path) -> None:
     write_run(tmp_path, event(tensor("i", np.int64(2**53)), simple_value("f", 0.1), step=1))
     frame = tb2csv.open_logdir(tmp_path).scalars()
     assert frame["value"].to_list() == [float(2**53), float(np.float32(0.1))]
@@ -207,7 +207,7 @@ runs_of_values = st.lists(
 @example(files=[[("a", "integers", 0), ("a", "vector", 5)]], places=[True] * 3, rows=SELECTIONS[2])
 @example(files=[[("a", "no elements", 0), ("b", "vector", 0), ("c", "no elements", 3)]], places=[True] * 3, rows=None)
 @pytest.mark.slow
-def test_lazy_frames_are_the_others(
+def test_lazy_frames_equal_eager_frames(
     tmp_path_factory: pytest.TempPathFactory,
     files: list[list[tuple[str, str, int]]],
     places: list[bool],
@@ -250,7 +250,7 @@ def test_a_lazy_frame_of_files_that_were_replaced_is_refused(logdir: Path) -> No
         lazy.collect()
 
 
-def test_a_lazy_frame_has_what_came_since(tmp_path: Path) -> None:
+def test_a_lazy_frame_has_values_added_since(tmp_path: Path) -> None:
     """But for what its columns cannot hold: values of which there were none before that could be decoded."""
     path = write_run(
         tmp_path, event(tensor("w", np.ones(2, "f4"), None)), raw_event(bad_tensor(b"b", "DT_DOUBLE", (2,)))
@@ -269,7 +269,7 @@ def test_a_lazy_frame_has_what_came_since(tmp_path: Path) -> None:
     assert frames.tensors()["value"].to_list()[-1] == 0.2
 
 
-def test_what_is_gone_is_an_error_that_says_so(tmp_path: Path) -> None:
+def test_a_removed_file_raises_an_error(tmp_path: Path) -> None:
     """A file whose payloads are asked for; what the columns have is still there."""
     path = write_run(tmp_path, event(tensor("a", np.ones(2), None), simple_value("l", 1.0)))
     write_run(tmp_path / "b", event(tensor("a", np.ones(2), None)))
@@ -308,7 +308,7 @@ def test_values_without_a_payload_do_not_stretch_what_is_read(tmp_path: Path, mo
         assert read == [8]
 
 
-def test_only_the_payloads_that_are_asked_for_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_requested_payloads_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     large = np.arange(1 << 18, dtype=np.float64)
     write_run(
         tmp_path,
@@ -325,13 +325,13 @@ def test_only_the_payloads_that_are_asked_for_are_read(tmp_path: Path, monkeypat
     assert frames.tensors(tag="large")["value"].to_list() == large.tolist()
 
 
-def test_nothing_is_read_where_the_columns_have_it(logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scalars_need_no_second_read(logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = tb2csv.open_logdir(logdir)
     monkeypatch.setattr(EventFileSource, "__init__", None)
     assert len(frames.scalars()) == 12
 
 
-def test_what_a_writer_adds_is_read_by_refresh(tmp_path: Path) -> None:
+def test_refresh_reads_added_records(tmp_path: Path) -> None:
     path = tmp_path / "run" / file_name(1)
     path.parent.mkdir()
     first = event_file(event(simple_value("loss", float(step)), step=step) for step in range(100))
@@ -389,14 +389,14 @@ def test_files_that_grow_in_turn_give_the_rows_of_one_reading(tmp_path: Path) ->
     assert frames.scalars()["step"].to_list() == [0, 10, 12, 1, 11, 13]
 
 
-def test_tags_tell_what_there_is(logdir: Path) -> None:
+def test_tags_list_every_series(logdir: Path) -> None:
     tags = tb2csv.open_logdir(logdir).tags()
     assert tags.columns[:5] == ["run", "tag", "kind", "plugin_name", "points"]
     assert tags.row(0) == ("a", "loss", "scalars", "scalars", 10, 0, 9, 100.0, 109.0)
     assert tags.filter(kind="tensors").height == 1
 
 
-def test_names_that_are_not_there_are_answered_with_the_nearest(logdir: Path) -> None:
+def test_unknown_names_suggest_the_nearest(logdir: Path) -> None:
     frames = tb2csv.open_logdir(logdir)
     with pytest.raises(tb2csv.Tb2csvError, match="'loss'"):
         frames.scalars(tag="lsos")
@@ -445,7 +445,7 @@ def test_frames_become_those_of_pandas(logdir: Path) -> None:
     assert frame["step"].tolist() == [*range(10), 3, 3]
 
 
-def test_the_repr_tells_how_much_there_is(logdir: Path) -> None:
+def test_the_repr_counts_runs_and_values(logdir: Path) -> None:
     frames = tb2csv.open_logdir(logdir)
     assert repr(frames) == f"<LogdirFrames {os.fspath(logdir)!r}: 2 runs, 3 tags, 14 values>"
     assert "<table" in frames._repr_html_()
@@ -470,7 +470,7 @@ def test_plugin_contents_are_a_table_beside_the_values(tmp_path: Path) -> None:
     assert log.table(".", "x", "scalars").equals(log.table(".", "x"))
 
 
-def test_plugin_contents_are_those_of_the_chosen_rows(tmp_path: Path) -> None:
+def test_plugin_contents_are_those_of_the_selected_rows(tmp_path: Path) -> None:
     events = [event(with_contents("x", s, each), step=s) for s, each in enumerate([b"a", b"b", b"b", b"c"])]
     write_run(tmp_path, *events)
     frame = tb2csv.open_logdir(tmp_path).table(".", "x", "plugin_contents", rows=tb2csv.RowSelection(min_step=2))

@@ -233,7 +233,7 @@ def test_indices_are_made_for_a_piece_alone(monkeypatch: pytest.MonkeyPatch) -> 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=20), st.integers(0, 14))
 @example([0, 50], 14)
-def test_payloads_are_stacked_wherever_they_lie(starts: list[int], size: int) -> None:
+def test_payloads_are_stacked_from_any_offset(starts: list[int], size: int) -> None:
     """In any order, over one another, and up to the last byte of the buffer."""
     buffer = bytes(range(64))
     columns = ValueColumns()
@@ -441,7 +441,7 @@ def test_npy_and_base64_give_the_array_back(array: np.ndarray[Any, Any], tmp_pat
         (b"PNG", "bin"),
     ],
 )
-def test_stored_files_are_named_by_what_they_hold(data: bytes, ending: str, tmp_path: Path) -> None:
+def test_stored_files_get_the_ending_of_their_content(data: bytes, ending: str, tmp_path: Path) -> None:
     out = convert(tmp_path, event(image("i", 1, 1, data)))
     assert column(out, "images/i.csv", "path") == [f"i.files/000000_0.{ending}"]
     assert (out / "images" / f"i.files/000000_0.{ending}").read_bytes() == data
@@ -471,7 +471,7 @@ def test_inputs_of_keras_layers(inbound: list[Any], inputs: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("model", [b"", b"{", b"[]", b"{}", b'{"config": {"layers": [1]}}', b"[" * 90_000])
-def test_a_keras_model_that_is_none_is_kept(model: bytes, tmp_path: Path) -> None:
+def test_an_invalid_keras_model_is_kept_undecoded(model: bytes, tmp_path: Path) -> None:
     proto = string_tensor([model], ())
     out = convert(tmp_path, event(tensor("keras", proto, "graph_keras_model"), scalar("x", 1)))
     assert column(out, "blobs/keras.undecodable.csv", "data") == [base64.b64encode(proto.SerializeToString()).decode()]
@@ -505,7 +505,7 @@ NO_MESSAGES: dict[str, Any] = {
 
 @pytest.mark.parametrize("implementation", ["", "python"], ids=["as installed", "pure Python"])
 @pytest.mark.slow
-def test_messages_that_are_none_are_kept(implementation: str, tmp_path: Path) -> None:
+def test_invalid_messages_are_kept_undecoded(implementation: str, tmp_path: Path) -> None:
     """Whichever protobuf reads them: in pure Python, text that is not UTF-8 raises another exception."""
     for name, message in NO_MESSAGES.items():
         write_run(tmp_path / "logs" / name, message, event(scalar("sound", 1)))
@@ -528,7 +528,7 @@ def test_messages_that_are_none_are_kept(implementation: str, tmp_path: Path) ->
     )
 
 
-def test_raw_bytes_of_what_cannot_be_decoded_are_all_there(tmp_path: Path) -> None:
+def test_all_bytes_of_undecodable_values_are_kept(tmp_path: Path) -> None:
     payload = bytes(range(256)) * 5
     out = convert(tmp_path, raw_event(raw_value(b"x", wire_field(4, b"\xff" + payload))))
     (data,) = column(out, "blobs/x.undecodable.csv", "data")
@@ -543,7 +543,7 @@ def test_one_number_for_a_large_tensor_does_not_fill_the_memory(tmp_path: Path) 
     assert {row["path"] for row in read_index(out)} == {"blobs/huge.undecodable.csv", "blobs/negative.undecodable.csv"}
 
 
-def test_cells_that_no_column_takes_cost_their_own_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cell_that_does_not_fit_costs_only_its_own_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a decoder makes of a value: numbers and text in the wrong columns, or too large for them."""
     monkeypatch.setattr(media, "_decode_image", lambda values, row: Decoded(ODD_ROWS[int(values.step[row])]))
     out = convert(tmp_path, *(event(image("i", 1, 1), step=step) for step in range(len(ODD_ROWS))))
@@ -643,7 +643,7 @@ PLUGINS = [
     st.sampled_from(["elements", "wide", "base64", "npy"]),
 )
 @pytest.mark.slow
-def test_no_tensor_ends_a_conversion(
+def test_no_tensor_makes_a_conversion_fail(
     tmp_path_factory: pytest.TempPathFactory, values: list[tuple[Any, ...]], style: str
 ) -> None:
     """Whatever dtype, shape and elements say of one another: each value is written or kept undecoded."""

@@ -85,7 +85,7 @@ def random() -> np.random.Generator:
         ("gradients/dense/kernel", "text", None),
     ],
 )
-def test_what_a_tag_is_about(tag: str, kind: str, expected: Quantity | None) -> None:
+def test_families_of_tags(tag: str, kind: str, expected: Quantity | None) -> None:
     assert TagFamilies().quantity(".", tag, kind) == expected
 
 
@@ -113,7 +113,7 @@ def test_which_scalars_are_training_losses(run: str, tag: str, expected: bool) -
     assert is_training_loss(run, tag) is expected
 
 
-def test_tags_may_be_said_to_be_of_a_family() -> None:
+def test_tags_can_be_assigned_to_a_family() -> None:
     families = TagFamilies(["gradients=delta_*", "loss=energy", "weights=*/w_now"])
     assert families.quantity(".", "delta_fc1.weight", "tensors") == Quantity("gradients", "fc1", "weight")
     assert families.quantity(".", "delta_fc1", "scalars") == Quantity("gradients", "fc1", "", "norm")
@@ -125,7 +125,7 @@ def test_tags_may_be_said_to_be_of_a_family() -> None:
 
 
 @given(st.text(), st.sampled_from(["scalars", "tensors", "histograms", "text"]))
-def test_any_tag_has_an_answer(tag: str, kind: str) -> None:
+def test_any_tag_can_be_classified(tag: str, kind: str) -> None:
     quantity = TagFamilies(["gradients=*a*"]).quantity("run", tag, kind)
     assert quantity is None or (quantity.layer in tag and quantity.variable in tag)
 
@@ -337,7 +337,7 @@ def found(diagnosis: Diagnosis) -> list[tuple[Any, ...]]:
     return diagnosis.findings.select("rule", "family", "layer", "first_step", "last_step", "points").rows()
 
 
-def test_nothing_is_found_where_nothing_is_wrong(tmp_path: Path) -> None:
+def test_a_healthy_network_raises_no_finding(tmp_path: Path) -> None:
     diagnosis = diagnose(network().write(tmp_path))
     assert found(diagnosis) == []
     assert diagnosis.judged.rows() == [
@@ -350,7 +350,9 @@ def test_nothing_is_found_where_nothing_is_wrong(tmp_path: Path) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(-6, 4), st.sampled_from([1e-3, 0.05, 1.0]))
 @pytest.mark.slow
-def test_noise_is_no_fault(tmp_path_factory: pytest.TempPathFactory, seed: int, size: float, noise: float) -> None:
+def test_noise_raises_no_finding(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, size: float, noise: float
+) -> None:
     """Gradients of any size that vary by a factor of three from layer to layer and from step to step."""
     rng = np.random.default_rng(seed)
     log = Log(20)
@@ -364,7 +366,7 @@ def test_noise_is_no_fault(tmp_path_factory: pytest.TempPathFactory, seed: int, 
     assert found(diagnosis) == []
 
 
-def test_one_number_that_is_none_is_found_wherever_it_is(tmp_path: Path) -> None:
+def test_a_single_nan_is_found_anywhere(tmp_path: Path) -> None:
     log = network()
     weight = np.ones((3, 2), np.float32)
     weight[1, 1] = np.nan
@@ -432,7 +434,7 @@ def _histogram(tag: str, array: npt.NDArray[Any]) -> Any:
     return histogram(tag, np.stack([edges[:-1], edges[1:], counts], axis=1))
 
 
-def test_gradients_that_cannot_move_a_weight_are_found_unless_there_is_nothing_left_to_learn(tmp_path: Path) -> None:
+def test_gradients_that_cannot_move_a_weight_are_found_unless_training_is_done(tmp_path: Path) -> None:
     for run, losses in {"stuck": np.full(STEPS, 0.7), "done": np.geomspace(1, 1e-9, STEPS)}.items():
         log = Log()
         for layer in range(3):
@@ -458,7 +460,7 @@ def test_exploding_by_time_is_found_though_nan_come_soon(tmp_path: Path) -> None
     assert ("diverging_growth", "loss", "loss", 40, 50, 2) in rows
 
 
-def test_nan_alone_are_no_explosion(tmp_path: Path) -> None:
+def test_nan_alone_is_not_an_explosion(tmp_path: Path) -> None:
     log = Log()
     for layer in range(3):
         log.add(f"gradients/{layer}/kernel", lambda step: 0.1 if step < 6 else np.nan)
@@ -466,7 +468,7 @@ def test_nan_alone_are_no_explosion(tmp_path: Path) -> None:
     assert {row[0] for row in found(diagnose(log.write(tmp_path)))} == {"not_finite"}
 
 
-def test_a_spike_is_no_explosion(tmp_path: Path) -> None:
+def test_a_spike_is_not_an_explosion(tmp_path: Path) -> None:
     log = network()
     log.add("gradients/spiky/kernel", lambda step: 1e3 if step in {5, 6} else 0.01)
     assert found(diagnose(log.write(tmp_path))) == []
@@ -484,7 +486,7 @@ def test_exploding_by_depth_and_beyond_the_weights(tmp_path: Path) -> None:
     ]
 
 
-def test_what_begins_at_zero_may_grow(tmp_path: Path) -> None:
+def test_values_that_begin_at_zero_may_grow(tmp_path: Path) -> None:
     """The scale of a residual branch that begins at zero, and the gradient of what stands before it."""
     log = network()
     log.add("weights/scale/kernel", lambda step: 1e-6 * 10 ** min(step, 5))
@@ -609,7 +611,7 @@ def test_the_slope_of_an_activation_follows_from_gradients(
         (random().exponential(size=400), {"plateau_loss"}),
     ],
 )
-def test_what_a_loss_tells(tmp_path: Path, numbers: Sequence[float], rules: set[str]) -> None:
+def test_findings_of_losses(tmp_path: Path, numbers: Sequence[float], rules: set[str]) -> None:
     Log(len(numbers)).loss(*numbers).write(tmp_path)
     assert {row[0] for row in found(diagnose(tmp_path))} == rules
 
@@ -675,7 +677,7 @@ def test_runs_are_judged_by_themselves(tmp_path: Path) -> None:
         diagnose(tmp_path, selection=Selection(tags=("gradients/layer_1",)))
 
 
-def test_odd_values_do_not_end_a_diagnosis(tmp_path: Path) -> None:
+def test_odd_values_do_not_stop_a_diagnosis(tmp_path: Path) -> None:
     """Tensors without elements, of changing shapes and types, and payloads that are not what they say."""
     broken = tensor_of("DT_FLOAT", (3,), tensor_content=b"12345")
     write_run(
@@ -729,7 +731,7 @@ def test_the_command_writes_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "| run | not finite | not_finite | gradients |" in (tmp_path / "found.md").read_text()
 
 
-def test_the_command_says_what_it_was_not_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_reports_what_runs_were_judged_by(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path, event(scalar("accuracy", 0.5), tensor("g1", np.ones(3)), step=1))
     ran = run_here(capsys, "diagnose", tmp_path)
     assert ran.status == 1
@@ -748,7 +750,7 @@ def test_the_command_says_what_it_was_not_given(tmp_path: Path, capsys: pytest.C
         diagnose(tmp_path / "nowhere")
 
 
-def test_damaged_bytes_are_told_and_make_the_status_3(capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_bytes_are_reported_with_status_3(capsys: pytest.CaptureFixture[str]) -> None:
     ran = run_here(capsys, "diagnose", ROOT / "sample_logs")
     assert ran.status == 3
     assert "42 bytes lost" in ran.stderr

@@ -270,7 +270,7 @@ def test_a_spike_is_found_in_a_noisy_loss(
         (with_spikes(noisy(decay(first=2, last=1e-3, rate=30)), (150, 9.0)), False),  # less than a hundredth of 2
     ],
 )
-def test_what_a_spike_is(curve: Curve, is_found: bool, tmp_path: Path) -> None:
+def test_spikes(curve: Curve, is_found: bool, tmp_path: Path) -> None:
     assert ("spike_loss" in rules(write(tmp_path, {"loss": curve}))) is is_found
 
 
@@ -391,7 +391,7 @@ def test_steps_that_are_not_counted_are_found(tmp_path: Path) -> None:
         (np.linspace(1.0, 0.99, STEPS), "plateau_loss", "fell by 0.9"),
     ],
 )
-def test_a_loss_that_rose_is_called_so(curve: Curve, rule: str, words: str, tmp_path: Path) -> None:
+def test_a_loss_that_rose_is_reported_as_rising(curve: Curve, rule: str, words: str, tmp_path: Path) -> None:
     (row,) = diagnose(write(tmp_path, {"loss": curve})).findings.to_dicts()
     assert row["rule"] == rule
     assert words in row["message"]
@@ -431,7 +431,7 @@ def test_a_script_may_fail_on_rules(tmp_path: Path, capsys: pytest.CaptureFixtur
         ("saturated_weights_slope", "'saturated_weights'"),  # a threshold, not a rule
     ],
 )
-def test_an_unknown_rule_is_refused_before_anything_is_read(
+def test_an_unknown_rule_is_refused_before_reading(
     name: str, near: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ran = run_here(capsys, "diagnose", tmp_path / "nowhere", "--fail-on", "spike_loss", "--fail-on", name)

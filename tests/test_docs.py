@@ -218,7 +218,7 @@ def header_of(table: Path) -> list[str]:
 
 @pytest.mark.parametrize("page", [page.relative_to(ROOT).as_posix() for page in PAGES if CONSOLE.search(read(page))])
 @pytest.mark.slow
-def test_the_commands_print_what_stands_in(page: str, checkout: Path) -> None:
+def test_the_commands_print_the_output_in(page: str, checkout: Path) -> None:
     """Each ``console`` block: lines after ``$`` are run in turn, what follows is what they print."""
     for block in CONSOLE.findall(read(page)):
         commands = re.findall(r"^\$ (.*)$", block, re.MULTILINE)

@@ -405,7 +405,7 @@ def test_runs_and_tags_never_mix(runs: set[str], tags: set[str]) -> None:
     assert not {as_macos_sees_it(path.parts[0]) for path in tables} & {"index.csv", "datapackage.json", "hparams.csv"}
 
 
-def test_clashing_names_are_told_apart() -> None:
+def test_clashing_names_become_different_paths() -> None:
     """The first stays as it is, a folder keeps its spelling, and the answer to a claim never changes."""
     names = UniqueNames()
     assert names.claim(PurePosixPath("Loss/a"), "Loss/a") == PurePosixPath("Loss/a")
@@ -434,7 +434,7 @@ def test_clashing_names_are_told_apart() -> None:
         ("ΐ", "Ι\u0308\u0301"),
     ],
 )
-def test_names_that_some_file_system_takes_for_equal_clash(one: str, other: str) -> None:
+def test_names_that_are_equal_to_some_file_system_clash(one: str, other: str) -> None:
     """Whichever comes first stays, and the other's hash does not depend on whom it met."""
     names, reverse = UniqueNames(), UniqueNames()
     assert names.claim(PurePosixPath(one), one) == PurePosixPath(one)
@@ -447,7 +447,7 @@ def test_names_that_some_file_system_takes_for_equal_clash(one: str, other: str)
     assert third.claim(PurePosixPath(other), other) == told_apart
 
 
-def test_a_path_that_looks_told_apart_already_is_no_trap() -> None:
+def test_a_claimed_hash_path_does_not_cause_a_clash() -> None:
     """Even if somebody has claimed the very path that the hash would give."""
     names = UniqueNames()
     names.claim(PurePosixPath("a"), "a")
@@ -480,7 +480,7 @@ def test_the_root_run_can_be_claimed() -> None:
 
 @given(similar_names())
 @pytest.mark.slow
-def test_unique_names_are_unique_where_case_does_not_count(tags: list[str]) -> None:
+def test_unique_names_are_unique_without_case(tags: list[str]) -> None:
     """No two files meet, no file meets a folder, and nothing gets unsafe or too long for its endings."""
     names = UniqueNames()
     claims = {tag: names.claim(tag_path(tag), tag) for tag in tags}

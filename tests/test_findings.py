@@ -12,7 +12,7 @@ FINDINGS = Path(__file__).parent.parent / "findings"
 SCRIPTS = sorted(FINDINGS.glob("*.sh"))
 
 
-def test_there_are_findings_and_nothing_else() -> None:
+def test_the_folder_has_only_findings() -> None:
     assert SCRIPTS
     assert sorted(FINDINGS.iterdir()) == sorted([*SCRIPTS, FINDINGS / "README.md"])
 

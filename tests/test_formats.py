@@ -290,7 +290,7 @@ def test_a_table_in_pieces_is_written_whole_from_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sparse", [1, 1 << 30])
-def test_the_name_of_a_folder_is_no_pattern(sparse: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_of_a_folder_is_not_a_pattern(sparse: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that waited in its files are found: those of tables in pieces, and those that were too many to hold."""
     monkeypatch.setattr(row_buffer, "_SPARSE", sparse)
     pieces = [pl.DataFrame({"n": range(i * 10, i * 10 + 10)}) for i in range(3)]
@@ -336,7 +336,7 @@ def test_an_installed_format_is_found(tmp_path: Path, monkeypatch: pytest.Monkey
         choose_format("whisper")
 
 
-def test_formats_are_one_of_two_sorts() -> None:
+def test_every_format_is_either_text_or_whole() -> None:
     for name, each in FORMATS.items():
         assert isinstance(each, TextFormat) != isinstance(each, WholeFormat)
         assert each.suffix == f".{name.removesuffix('-null')}"

@@ -107,7 +107,7 @@ def test_the_next_frame_is_found_from_any_byte_of_the_one_before() -> None:
         assert find(DATA, offset) == SECOND.start
 
 
-def test_behind_the_last_frame_there_is_none() -> None:
+def test_there_is_no_frame_after_the_last() -> None:
     for offset in range(THIRD.start + 1, len(DATA) + 1):
         assert find(DATA, offset) == len(DATA)
 
@@ -127,7 +127,7 @@ def test_a_head_that_claims_more_than_there_is_starts_no_frame() -> None:
     assert find(data) == 1 + 12
 
 
-def test_a_head_is_taken_for_one_by_what_is_behind_its_frame() -> None:
+def test_a_head_without_a_frame_is_skipped() -> None:
     """A head that stands in some payload claims bytes that no frame ends with."""
     data = b"?" + head(20) + b"\0" * 50 + DATA
     assert find(data) == 1 + 12 + 50
@@ -138,7 +138,7 @@ def test_a_frame_before_a_damaged_one_is_found_by_its_payload() -> None:
     assert find(data) == 1
 
 
-def test_what_cannot_be_afforded_is_not_summed_up() -> None:
+def test_checksums_beyond_the_budget_are_not_taken() -> None:
     data = b"?" + frame(b"sound") + flip(DATA, 0)
     little = SearchBudget(4)
     assert find_frame(MemorySource(data), 0, little) == 1 + len(frame(b"sound")) + SECOND.start
@@ -159,7 +159,7 @@ def test_zeros_are_passed() -> None:
 
 
 @given(st.binary(max_size=200), st.binary(max_size=40))
-def test_a_frame_behind_any_bytes_is_found(garbage: bytes, payload: bytes) -> None:
+def test_a_frame_after_any_bytes_is_found(garbage: bytes, payload: bytes) -> None:
     data = garbage + frame(payload) + DATA
     assert find(data) == len(garbage)
 
@@ -211,7 +211,7 @@ def test_a_damaged_head_costs_no_payload(number: int, broken: object) -> None:
     assert recovery.keep
 
 
-def test_a_head_of_zeros_costs_no_payload_where_a_frame_follows() -> None:
+def test_a_head_of_zeros_costs_no_payload_if_a_frame_follows() -> None:
     data = overwrite(DATA, slice(SECOND.start, SECOND.payload_start), bytes(12))
     recovery = recover(data, SECOND.start)
     assert recovery[:2] == (SECOND.stop, BAD_LENGTH_CRC)
@@ -234,7 +234,7 @@ def test_a_damaged_payload_before_a_damaged_head() -> None:
     assert recover(data, SECOND.start)[:2] == (SECOND.stop, BAD_PAYLOAD_CRC)
 
 
-def test_frames_in_the_payload_of_a_damaged_frame_are_no_records() -> None:
+def test_frames_in_the_payload_of_a_damaged_frame_are_not_records() -> None:
     """A log may hold a log, as a string."""
     data = DATA + frame(b"log: " + DATA) + DATA
     outer = len(DATA)
@@ -254,7 +254,7 @@ def test_a_file_appended_to_an_unfinished_one_is_found() -> None:
 
 
 @pytest.mark.parametrize("length", [MAX_PAYLOAD_SIZE + 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1])
-def test_a_length_that_no_event_can_have_is_no_unfinished_record(length: int) -> None:
+def test_an_impossible_length_is_not_an_unfinished_record(length: int) -> None:
     assert recover(head(length))[:2] == (12, LOST_FRAMING)
     assert recover(head(length) + b"payload" + DATA)[:2] == (19, LOST_FRAMING)
 
@@ -264,7 +264,7 @@ def test_the_largest_length_may_be_unfinished() -> None:
     assert recover(data)[:2] == (None or len(data), None)
 
 
-def test_a_claim_that_was_summed_up_in_vain_is_counted() -> None:
+def test_a_checksum_taken_in_vain_is_counted() -> None:
     data = head(1000) + frame(b"x") + frame(b"y") + b"?" * 2000
     patience = SearchBudget(10_000)
     recovery = recover(data, 0, patience)

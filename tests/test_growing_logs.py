@@ -82,7 +82,7 @@ def test_the_second_chunk_is_made_while_the_first_is_used() -> None:
         assert all(each.wait(60) for each in made[: number + 2])
 
 
-def test_what_is_alone_needs_no_thread() -> None:
+def test_a_single_chunk_needs_no_thread() -> None:
     threads = {threading.get_ident()}
 
     def items() -> Iterator[int]:

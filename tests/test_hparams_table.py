@@ -125,7 +125,7 @@ def test_trials_without_end_or_start_have_no_duration(tmp_path: Path) -> None:
     assert tb2csv.open_logdir(tmp_path).hparams()["duration"].to_list() == [2.5, None, None]
 
 
-def test_names_that_are_taken_tell_what_they_are(tmp_path: Path) -> None:
+def test_names_that_clash_get_the_prefix_of_their_kind(tmp_path: Path) -> None:
     write_run(
         tmp_path,
         event(hparams_start({"duration": 5, "loss": 1}, start=1)),
@@ -433,7 +433,7 @@ def test_runs_choose_rows_and_tags_choose_metrics(tmp_path: Path, capsys: pytest
     assert columns("--exclude-run", "a") == (["b"], ["units", *acc])
 
 
-def test_what_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_names_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_two_experiments(tmp_path)
     cases = [("--tag", "lost", "'loss'"), ("--run", "A", "'a'"), ("--run", ".", "no trials")]
     for option, value, told in cases:

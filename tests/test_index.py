@@ -25,7 +25,7 @@ def test_tags_that_read_alike_have_tables_of_their_own(tmp_path: Path) -> None:
     assert sorted(values) == [["1.0"], ["2.0"]]
 
 
-def test_the_index_tells_the_steps_of_the_rows_and_not_of_what_is_left_out(tmp_path: Path) -> None:
+def test_the_index_has_the_steps_of_the_selected_rows_only(tmp_path: Path) -> None:
     texts = [b"\xff", b"good", b"\xfe"]
     values = [tensor("x", string_tensor([each], ()), "text") for each in texts]
     write_run(tmp_path / "logs", *(event(value, step=i, wall_time=10.0 + i) for i, value in enumerate(values, 5)))

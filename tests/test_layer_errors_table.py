@@ -130,7 +130,7 @@ def test_several_runs_have_a_column_of_their_own(tmp_path: Path) -> None:
     assert rows_of(alone) == expected(second, 12, epoch_of=1)
 
 
-def test_layers_and_batches_are_chosen(tmp_path: Path) -> None:
+def test_layers_and_batches_are_selected(tmp_path: Path) -> None:
     errors = recorded()
     write(tmp_path, errors)
     selection = Selection(tags=("layer_errors/*st",))
@@ -164,7 +164,7 @@ def test_a_batch_that_was_recorded_twice_has_both_rows_and_its_last_epoch(tmp_pa
     assert [row["epoch"] for row in rows] == [2, 2]
 
 
-def test_what_cannot_be_decoded_is_told(tmp_path: Path) -> None:
+def test_undecodable_values_are_reported(tmp_path: Path) -> None:
     broken = tensor_of("DT_FLOAT", (2, 2), tensor_content=b"123")
     write_run(
         tmp_path,

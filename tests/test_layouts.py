@@ -136,7 +136,9 @@ def without_scalars(found: dict[Series, list[Row]]) -> dict[Series, list[Row]]:
 @pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.slow
-def test_neither_workers_nor_chunks_show(layout: str, format_name: str, odd_logs: Path, tmp_path: Path) -> None:
+def test_workers_and_chunks_do_not_change_the_tables(
+    layout: str, format_name: str, odd_logs: Path, tmp_path: Path
+) -> None:
     convert = functools.partial(tb2csv.convert, odd_logs, layout=layout, format=format_name)
     convert(tmp_path / "one", workers=1)
     convert(tmp_path / "four", workers=4)
@@ -253,7 +255,7 @@ def test_no_two_runs_share_a_stored_file(odd_logs: Path, tmp_path: Path) -> None
         assert len(paths) == len(set(paths)) > 100
 
 
-def test_columns_that_a_kind_has_give_way(odd_logs: Path, tmp_path: Path) -> None:
+def test_columns_that_clash_get_the_prefix_of_their_kind(odd_logs: Path, tmp_path: Path) -> None:
     tb2csv.convert(odd_logs, tmp_path / "out", layout="long")
     (row,) = read_rows(tmp_path / "out" / "custom_scalars.csv")
     assert list(row)[:2] == ["run", "tag"]
@@ -353,7 +355,7 @@ def test_wide_is_an_outer_join_of_random_steps(
     assert report.values_filtered == len(values) - report.values_written
 
 
-def test_duplicates_are_counted_and_told(tmp_path: Path) -> None:
+def test_duplicates_are_counted_and_reported(tmp_path: Path) -> None:
     write_run(tmp_path / "logs" / "a", *(event(scalar("x", i), scalar("y", i), step=i % 3) for i in range(5)))
     found = {}
     for keep in ("last", "first"):
@@ -367,7 +369,7 @@ def test_duplicates_are_counted_and_told(tmp_path: Path) -> None:
     assert not (tmp_path / "error").exists()
 
 
-def test_no_duplicate_is_no_error(tmp_path: Path) -> None:
+def test_values_without_duplicates_raise_no_error(tmp_path: Path) -> None:
     write_run(tmp_path / "logs", *(event(scalar("x", i), step=i - 5) for i in range(5)))
     report = tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout="wide", on_duplicate="error")
     assert (report.values_written, report.values_filtered) == (5, 0)
@@ -405,7 +407,7 @@ def test_a_conversion_of_any_shape_can_be_replaced(
 
 
 @pytest.mark.slow
-def test_the_package_tells_the_format(odd_logs: Path, tmp_path: Path) -> None:
+def test_the_data_package_names_the_format(odd_logs: Path, tmp_path: Path) -> None:
     told = {
         "csv": {"format": "csv", "mediatype": "text/csv", "encoding": "utf-8"},
         "csv.gz": {"format": "csv", "mediatype": "text/csv", "encoding": "utf-8", "compression": "gz"},
@@ -456,7 +458,7 @@ def test_the_choices_of_the_command_are_the_registries() -> None:
         ({"tensors": "deep"}, "Unknown tensor layout 'deep'"),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_impossible_combinations_are_refused(
     options: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(tmp_path / "logs", event(scalar("x", 1)))

@@ -79,7 +79,7 @@ def test_a_file_with_tfevents_in_its_name_is_an_event_file(tmp_path: Path, name:
         "checkpoint",
     ],
 )
-def test_other_files_are_none(tmp_path: Path, name: str) -> None:
+def test_other_files_are_ignored(tmp_path: Path, name: str) -> None:
     write_one(tmp_path)
     touch(tmp_path / name)
     assert found(tmp_path) == {".": [file_name()]}
@@ -107,7 +107,7 @@ def test_a_single_event_file_is_a_log_directory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["", "/", "/.", "//"])
-def test_the_way_a_folder_is_spelled_makes_no_difference(tmp_path: Path, ending: str) -> None:
+def test_the_spelling_of_a_folder_makes_no_difference(tmp_path: Path, ending: str) -> None:
     write_one(tmp_path / "run")
     assert found(f"{tmp_path}{ending}") == {"run": [f"run/{file_name()}"]}
 
@@ -194,7 +194,7 @@ def test_two_folders_that_link_to_each_other(tmp_path: Path) -> None:
     assert list(found(tmp_path)) == ["a", "b"]
 
 
-def test_a_link_to_itself_is_no_folder(tmp_path: Path) -> None:
+def test_a_link_to_itself_is_not_a_folder(tmp_path: Path) -> None:
     write_one(tmp_path)
     (tmp_path / "self").symlink_to("self")
     assert list(found(tmp_path)) == ["."]
@@ -344,7 +344,7 @@ def test_other_files_are_refused_if_there_is_no_event_file(tmp_path: Path, name:
     assert not (tmp_path / "out").exists()
 
 
-def test_other_files_beside_event_files_are_noted_and_are_no_damage(tmp_path: Path) -> None:
+def test_other_files_beside_event_files_are_noted_and_are_not_damage(tmp_path: Path) -> None:
     write_one(tmp_path / "logs" / "run")
     for name, (content, _) in OTHER_FILES.items():
         touch(tmp_path / "logs" / "run" / name, content)
@@ -359,7 +359,7 @@ def test_other_files_beside_event_files_are_noted_and_are_no_damage(tmp_path: Pa
 
 
 @pytest.mark.parametrize("damage", ["head", "payload", "cut", "begun", "zeros", "empty"])
-def test_damaged_event_files_are_not_taken_for_others(tmp_path: Path, damage: str) -> None:
+def test_damaged_event_files_remain_event_files(tmp_path: Path, damage: str) -> None:
     """Whether records come later or not, and whatever was left of the first one."""
     whole = event_file([event(simple_value("loss", 1.0), step=1)])
     second = records(whole)[1].start
@@ -433,7 +433,7 @@ def test_a_url_that_leads_nowhere(url: str) -> None:
 
 
 @linux_only
-def test_names_that_are_no_utf8(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     name = os.fsdecode(b"events.tfevents.\xfe")
     write_one(tmp_path / os.fsdecode(b"caf\xe9"), name)
     assert found(tmp_path) == {"caf\\xe9": ["caf\\xe9/events.tfevents.\\xfe"]}
@@ -594,7 +594,7 @@ def store(memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch) ->
     return memory
 
 
-def test_what_came_since_a_store_was_listed_is_found(store: fsspec.AbstractFileSystem) -> None:
+def test_files_added_after_a_store_was_listed_are_found(store: fsspec.AbstractFileSystem) -> None:
     read = tb2csv.open_logdir("store://logs")
     store.pipe_file("/logs/b/tfevents.1", event_file([event(simple_value("loss", 2.0), step=1)]))
     assert read.refresh()
@@ -608,7 +608,7 @@ def test_an_error_of_a_store_is_one_of_the_log_directory(monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("store")
-def test_a_file_of_a_store_that_tells_no_size_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_unknown_size_in_a_store_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Store, "tells_sizes", False)
     (damage,) = tb2csv.check("store://logs").damage
     assert (damage.kind, damage.detail) == ("unreadable", "the file cannot be read: its size is unknown")

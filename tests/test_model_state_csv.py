@@ -89,7 +89,7 @@ def test_every_number_of_small_dtypes_comes_back(name: str) -> None:
 @pytest.mark.parametrize("name", NUMBERS)
 @settings(deadline=None)
 @given(data=st.data())
-def test_no_number_takes_more_text_than_is_reckoned_with(name: str, data: st.DataObject) -> None:
+def test_no_number_is_wider_than_its_dtype_allows(name: str, data: st.DataObject) -> None:
     dtype = DTYPES[name]
     raw = data.draw(st.binary(min_size=dtype.item_size, max_size=dtype.item_size))
     values = np.frombuffer(bytes(byte & 1 for byte in raw) if name == "bool" else raw, dtype.stored)
@@ -119,7 +119,7 @@ def test_a_number_just_beside_the_middle_of_two_floats_is_rounded_once() -> None
     assert found[0] == np.nextafter(np.float32(1), np.float32(2))
 
 
-def test_nans_show_their_bits_but_for_the_usual_one() -> None:
+def test_nans_show_their_bits_except_the_usual_one() -> None:
     bits = np.array([0x7FC00000, 0xFFC00000, 0x7FC00001, 0x7F800001], "<u4")
     text = numbers_to_text(bits.view("<f4"), DTYPES["float32"])
     assert text == b"NaN,NaN:0xffc00000,NaN:0x7fc00001,NaN:0x7f800001"
@@ -146,7 +146,7 @@ def test_nans_show_their_bits_but_for_the_usual_one() -> None:
         (b"1\n2", "float32"),
     ],
 )
-def test_what_is_no_number_of_the_dtype_is_refused(text: bytes, name: str) -> None:
+def test_invalid_numbers_are_refused(text: bytes, name: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         text_to_numbers(text, DTYPES[name])
 
@@ -175,7 +175,7 @@ def test_a_cell_of_any_length_is_found_across_blocks() -> None:
 
 
 @pytest.mark.parametrize("text", [b'a,"b', b'a,"b"c\n'])
-def test_what_is_no_csv_is_refused(text: bytes) -> None:
+def test_files_that_are_not_csv_are_refused(text: bytes) -> None:
     with pytest.raises(StateError):
         list(scan_rows(io.BytesIO(text), "x"))
 
@@ -216,7 +216,7 @@ def test_the_columns_and_cells_are_as_documented(style: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_what_pandas_rewrote_in_another_order_is_read(style: str, tmp_path: Path) -> None:
+def test_a_file_that_pandas_rewrote_in_another_order_is_read(style: str, tmp_path: Path) -> None:
     write_state(STATE, tmp_path / "s.csv", style=style, max_cell=60)
     frame = pd.read_csv(tmp_path / "s.csv", dtype=str, keep_default_na=False).sample(frac=1, random_state=3)
     frame.to_csv(tmp_path / "t.csv", lineterminator="\r\n", encoding="utf-8-sig", quoting=csv.QUOTE_ALL)
@@ -225,7 +225,7 @@ def test_what_pandas_rewrote_in_another_order_is_read(style: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("style", ["tensors", "base64"])
-def test_no_cell_is_larger_than_asked_for(style: str, tmp_path: Path) -> None:
+def test_no_cell_is_larger_than_the_maximum(style: str, tmp_path: Path) -> None:
     big = ModelState("numpy", (array_tensor("w", np.random.default_rng(0).normal(size=4000)),))
     write_state(big, tmp_path / "s.csv", style=style, max_cell=1000)
     frame = pd.read_csv(tmp_path / "s.csv")
@@ -247,7 +247,7 @@ def test_every_changed_letter_of_the_data_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("style", ["tensors", "base64"])
-def test_a_part_that_is_gone_or_there_twice_is_named(style: str, tmp_path: Path) -> None:
+def test_a_missing_or_repeated_part_is_named(style: str, tmp_path: Path) -> None:
     write_state(STATE, tmp_path / "s.csv", style=style, max_cell=60)
     lines = (tmp_path / "s.csv").read_bytes().splitlines(keepends=True)
     (tmp_path / "gone.csv").write_bytes(b"".join([*lines[:2], *lines[3:]]))
@@ -277,13 +277,13 @@ def test_damage_among_elements_is_found(change: Any, said: str, tmp_path: Path) 
         read_state(tmp_path / "t.csv").tensors[0].content()
 
 
-def test_metadata_that_says_nothing_is_told_of_with_all_its_rows(tmp_path: Path) -> None:
+def test_meaningless_metadata_is_reported_with_all_its_rows(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text('tensor_name,tensor_data,tensor_metadata\na,1,{}\nb,1,"{""dtype"": 3}"\nc,1\n')
     with pytest.raises(StateError, match=r"(?s)3 problems.*a: .*row 1.*b: .*row 2.*row 3"):
         read_state(tmp_path / "s.csv")
 
 
-def test_a_changed_number_is_taken_where_no_checksum_is_given(tmp_path: Path) -> None:
+def test_a_changed_number_is_accepted_if_there_is_no_checksum(tmp_path: Path) -> None:
     write_state(STATE, tmp_path / "s.csv")
     frame = pd.read_csv(tmp_path / "s.csv", dtype=str)
     metadata = json.loads(frame.loc[1, "tensor_metadata"])
@@ -302,7 +302,7 @@ def test_other_tables_are_refused(tmp_path: Path) -> None:
         read_state(tmp_path / "empty.csv")
 
 
-def test_nothing_is_left_where_writing_fails(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     def broken() -> bytes:
         message = "gone"
         raise StateError(message)

@@ -72,7 +72,7 @@ FILES = {
 
 @pytest.mark.parametrize("name", ["x.bin", "x", "x.pth", "x.safetensors"])
 @pytest.mark.parametrize("said", FILES)
-def test_a_file_that_nothing_reads_is_called_what_it_is(said: str, name: str, tmp_path: Path) -> None:
+def test_an_unsupported_file_is_named_by_its_type(said: str, name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(FILES[said])
     with pytest.raises(StateError, match=said) as told:
         state_of(tmp_path / name)
@@ -91,7 +91,7 @@ FOLDERS = {
 
 
 @pytest.mark.parametrize("said", FOLDERS)
-def test_a_folder_that_nothing_reads_is_called_what_it_is(
+def test_an_unsupported_folder_is_named_by_its_type(
     said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in FOLDERS[said]:
@@ -103,7 +103,7 @@ def test_a_folder_that_nothing_reads_is_called_what_it_is(
     assert (ran.status, len(ran.stderr.splitlines())) == (1, 1)
 
 
-def test_archives_that_nothing_reads_are_called_what_they_are(tmp_path: Path) -> None:
+def test_unsupported_archives_are_named_by_their_type(tmp_path: Path) -> None:
     members = {
         "TorchScript": ["m/data.pkl", "m/constants.pkl", "m/code/x.py"],
         "torch.export": ["m/archive_format", "m/models/model.json"],
@@ -152,12 +152,12 @@ def test_a_pointer_in_place_of_any_file_is_one_sentence(
     assert not out.exists()
 
 
-def test_every_type_has_a_reader_or_says_what_to_do() -> None:
+def test_every_type_has_a_reader_or_advice() -> None:
     for name, each in FILE_TYPES.items():
         assert (each.holder is None) == bool(each.refusal), name
 
 
-def test_a_member_of_an_npz_file_that_is_no_array_is_noted_and_stays(tmp_path: Path) -> None:
+def test_a_member_of_an_npz_file_that_is_not_an_array_is_noted_and_stays(tmp_path: Path) -> None:
     for name, value in {"a": 1, "b": 2}.items():
         np.savez(tmp_path / f"{name}.npz", w=np.full(2, value))
         with zipfile.ZipFile(tmp_path / f"{name}.npz", "a") as archive:
@@ -236,7 +236,7 @@ def test_shards_are_read_and_restored_as_one_model(tmp_path: Path, capsys: pytes
     assert values_of(tmp_path / "out2") == expected
 
 
-def test_a_folder_of_shards_replaces_only_its_like(tmp_path: Path) -> None:
+def test_a_folder_of_shards_replaces_only_another_one(tmp_path: Path) -> None:
     index = shards(tmp_path / "a", 2)
     export_state(index, tmp_path / "s.csv")
     (tmp_path / "other").mkdir()
@@ -252,7 +252,7 @@ def test_a_folder_of_shards_replaces_only_its_like(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["missing", "pointer", "lacks", "outside", "itself", "two"])
-def test_shards_that_are_not_whole_are_refused(fault: str, tmp_path: Path) -> None:
+def test_incomplete_shards_are_refused(fault: str, tmp_path: Path) -> None:
     index = shards(tmp_path / "a", 1)
     shard = tmp_path / "a" / "model-00002-of-00002.safetensors"
     said = {

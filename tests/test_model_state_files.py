@@ -90,7 +90,7 @@ def models(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_all_that_does_not_fit_is_told_at_once_and_nothing_is_written(models: Path) -> None:
+def test_all_misfits_are_reported_together_and_nothing_is_written(models: Path) -> None:
     other = {"w": np.ones((3, 2), np.float32), "b": np.ones(3, np.float32), "bias": np.ones(2), "m": np.int64(1)}
     np.savez(models / "c.npz", **other)
     export_state(models / "a.npz", models / "s.csv")
@@ -111,7 +111,7 @@ def test_all_that_does_not_fit_is_told_at_once_and_nothing_is_written(models: Pa
     assert not (models / "out.npz").exists()
 
 
-def test_a_damaged_cell_is_told_with_all_others_and_nothing_is_written(models: Path) -> None:
+def test_all_damaged_cells_are_reported_together_and_nothing_is_written(models: Path) -> None:
     export_state(models / "a.npz", models / "s.csv")
     text = (models / "s.csv").read_text().replace("0.0,0.0,0.0", "0.0,0.5,0.0").replace('"4"', '"5"')
     (models / "s.csv").write_text(text)
@@ -171,7 +171,7 @@ def test_a_pickle_is_refused_and_nothing_in_it_runs(name: str, tmp_path: Path) -
     assert not mark.exists()
 
 
-def test_files_of_no_known_sort_are_refused(tmp_path: Path) -> None:
+def test_files_of_unknown_type_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(b"PK nonsense")
     (tmp_path / "x.txt").write_text("nothing known")
     (tmp_path / "empty").write_text("")
@@ -286,7 +286,7 @@ def test_differences_of_odd_numbers(tmp_path: Path) -> None:
     assert (c.changed, c.max_abs, c.max_rel) == (1, 3.0, 3.0)
 
 
-def test_what_only_one_has_is_said(models: Path) -> None:
+def test_tensors_of_one_state_only_are_listed(models: Path) -> None:
     np.savez(models / "c.npz", w=np.ones((3, 2), np.float32), b=np.zeros(3, np.float32), m=1)
     statuses = {each.name: each.status for each in diff_states(models / "a.npz", models / "c.npz")}
     assert statuses == {
@@ -326,9 +326,7 @@ def test_weights_are_read_from_logs_bit_for_bit(scanner: str, tmp_path: Path) ->
     assert recorded_state(tmp_path / "logs", 0).notes == ("Not recorded at step 0: weights/odd.",)
 
 
-def test_a_step_that_was_not_recorded_and_runs_that_both_were(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_step_and_an_ambiguous_run_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for run in "ab":
         write_run(tmp_path / "logs" / run, *(event(tensor("weights/w", np.ones(2) * s), step=s) for s in (0, 10, 20)))
     with pytest.raises(StateError, match="nearest steps are 0, 10, 20"):
@@ -397,7 +395,7 @@ def test_prefix_change_of_python_error_is_an_argument_that_restores_the_state(tm
         {"w": np.ones((5, 3), np.float32), "b": np.ones(9), "n": np.float32(0)},  # other shapes and dtypes
     ],
 )
-def test_a_state_of_which_nothing_fits_is_refused_though_a_part_is_allowed(
+def test_a_partial_restore_of_nothing_is_refused(
     tensors: dict[str, np.ndarray], models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.savez(models / "c.npz", **tensors)
@@ -407,7 +405,7 @@ def test_a_state_of_which_nothing_fits_is_refused_though_a_part_is_allowed(
     assert not (models / "out.npz").exists()
 
 
-def test_a_partial_restore_says_how_much_was_left(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_partial_restore_counts_what_was_left(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(models / "c.npz", w=np.ones((2, 3), np.float32), other=np.ones(2))
     export_state(models / "a.npz", models / "s.csv")
     out = models / "out.npz"

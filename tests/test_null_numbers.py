@@ -104,7 +104,7 @@ def test_sound_numbers_and_missing_cells_are_not_counted(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("tag", ["^loss$", "*", "^.*$"])
-def test_tags_that_polars_takes_for_patterns_are_counted(tmp_path: Path, tag: str) -> None:
+def test_tags_that_are_patterns_to_polars_are_counted(tmp_path: Path, tag: str) -> None:
     write_run(tmp_path / "logs", event(scalar("loss", math.nan), scalar(tag, math.inf)))
     tb2csv.convert(tmp_path / "logs", tmp_path / "out", format="jsonl-null", layout="wide")
     assert made_null(tmp_path / "out") == {"scalars.jsonl": 2}

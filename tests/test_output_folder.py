@@ -175,7 +175,7 @@ def test_a_file_is_refused(logdir: Path, out: Path) -> None:
     assert out.read_text() == "mine"
 
 
-def test_a_place_below_a_file_is_refused(logdir: Path, out: Path) -> None:
+def test_an_output_path_below_a_file_is_refused(logdir: Path, out: Path) -> None:
     out.write_text("mine")
     with pytest.raises(OutputError, match="A folder cannot be created in"):
         tb2csv.convert(logdir, out / "below")
@@ -183,7 +183,7 @@ def test_a_place_below_a_file_is_refused(logdir: Path, out: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [".", "run0", "new", "run0/new", "new/deep", "../logs/new", "link/new"])
-def test_the_log_directory_is_no_place_for_tables(logdir: Path, place: str) -> None:
+def test_the_log_directory_is_refused_as_the_output(logdir: Path, place: str) -> None:
     (logdir.parent / "link").symlink_to("logs")
     target = logdir.parent / place if place.startswith("link") else logdir / place
     before = tree(logdir)
@@ -194,7 +194,7 @@ def test_the_log_directory_is_no_place_for_tables(logdir: Path, place: str) -> N
     assert sorted(path.name for path in logdir.iterdir()) == ["run0", "run1", "run2"]
 
 
-def test_what_holds_the_log_directory_is_not_replaced(tmp_path: Path) -> None:
+def test_a_folder_that_contains_the_log_directory_is_not_replaced(tmp_path: Path) -> None:
     """Not even where it looks like a conversion's work."""
     out = tmp_path / "out"
     tb2csv.convert(logs(tmp_path / "other"), out)
@@ -241,13 +241,13 @@ def test_a_link_to_itself_is_refused(logdir: Path, out: Path) -> None:
     assert beside(out) == []
 
 
-def test_a_place_that_the_file_system_refuses(logdir: Path, out: Path) -> None:
+def test_an_output_path_that_the_file_system_refuses(logdir: Path, out: Path) -> None:
     with pytest.raises(OutputError, match=r"a cannot be used as the output folder"):
         tb2csv.convert(logdir, out.with_name("a" * 300))
 
 
 @pytest.mark.parametrize(("name", "sentence"), [("s3://bucket/out", "is a URL"), ("", "is empty")])
-def test_a_place_that_is_none(
+def test_invalid_output_paths_are_refused(
     logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch, name: str, sentence: str
 ) -> None:
     out.parent.joinpath("here").mkdir()
@@ -259,7 +259,7 @@ def test_a_place_that_is_none(
     assert not any(Path().iterdir())
 
 
-def test_a_url_of_a_local_place_is_that_place(logdir: Path, out: Path) -> None:
+def test_a_url_of_a_local_folder_is_that_folder(logdir: Path, out: Path) -> None:
     tb2csv.convert(logdir, f"file://{out}")
     assert (out / "index.csv").exists()
 
@@ -270,7 +270,7 @@ def test_odd_names_of_the_folder(logdir: Path, out: Path) -> None:
         assert (out.parent / name / "index.csv").exists()
 
 
-def test_a_relative_place_stays_where_it_was(logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_output_path_ignores_a_later_chdir(logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(out.parent)
     with OutputFolder("out") as folder:
         monkeypatch.chdir(logdir)
@@ -306,7 +306,7 @@ def test_a_conversion_with_foreign_files_is_not_replaced(logdir: Path, out: Path
 @pytest.mark.parametrize(
     "manifest", [b"", b"{}", b"[]", b"1", b'{"resources": 1}', b'{"resources": [{"path": 1}]}', b"\xff"]
 )
-def test_a_folder_that_no_conversion_made_is_not_replaced(logdir: Path, out: Path, manifest: bytes) -> None:
+def test_a_folder_that_is_not_a_conversion_is_not_replaced(logdir: Path, out: Path, manifest: bytes) -> None:
     out.mkdir()
     (out / "datapackage.json").write_bytes(manifest)
     (out / "data.csv").write_text("mine")
@@ -354,7 +354,7 @@ def test_an_error_while_it_is_replaced_restores_the_earlier_one(
     assert beside(out) == []
 
 
-def test_what_appeared_in_the_meantime_is_not_replaced(out: Path) -> None:
+def test_a_folder_that_appeared_in_the_meantime_is_not_replaced(out: Path) -> None:
     def appear() -> None:
         out.mkdir()
         (out / "notes.txt").write_text("mine")
@@ -434,7 +434,7 @@ def numbered_runs(count: int) -> list[Run]:
     return [Run(str(number), ()) for number in range(count)]
 
 
-def test_the_first_of_the_runs_that_failed_is_told_and_the_others_are_ended() -> None:
+def test_the_first_failed_run_is_reported_and_the_others_are_stopped() -> None:
     started, waited = threading.Barrier(3), time.monotonic()
 
     def work(run: Run, passed: Callable[[int], None]) -> None:
@@ -451,7 +451,7 @@ def test_the_first_of_the_runs_that_failed_is_told_and_the_others_are_ended() ->
     assert told == []
 
 
-def test_runs_that_have_not_started_do_not_where_one_failed() -> None:
+def test_runs_do_not_start_after_one_failed() -> None:
     begun: list[str] = []
 
     def work(run: Run, _: Callable[[int], None]) -> None:
@@ -511,7 +511,7 @@ has_begun.wait()
 """
 
 
-def test_the_interpreter_can_end_work_before_it_ends() -> None:
+def test_the_interpreter_can_end_during_a_conversion() -> None:
     ended = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, check=True, timeout=300)
     assert (ended.stdout, ended.stderr) == ("closing True\n", "")
 
@@ -539,14 +539,14 @@ def test_there_is_at_least_one_worker(logdir: Path, out: Path, workers: int) -> 
 # Options that cannot be used
 
 
-def test_a_style_of_tensors_that_is_none(logdir: Path, out: Path) -> None:
+def test_an_unknown_style_of_tensors_is_refused(logdir: Path, out: Path) -> None:
     with pytest.raises(tb2csv.Tb2csvError, match=r"'bogus'.* elements, wide, base64, npy"):
         tb2csv.convert(logdir, out, tensors="bogus")
     assert not out.exists()
 
 
 @pytest.mark.parametrize("name", ["runs", "tags", "kinds", "exclude_runs", "exclude_tags"])
-def test_patterns_are_no_single_string(name: str) -> None:
+def test_patterns_are_not_a_single_string(name: str) -> None:
     with pytest.raises(tb2csv.Tb2csvError, match=rf"Selection takes {name} as a tuple; give \('train',\)"):
         Selection(**{name: "train"})  # type: ignore[arg-type]
 

@@ -80,14 +80,16 @@ def test_smoothing_is_tensorboards(values: list[float], weight: float) -> None:
 
 
 @given(finite, st.integers(1, 50), st.floats(0, 0.999), st.lists(st.integers(0, 49), max_size=5))
-def test_what_is_constant_stays_so_to_the_bit(value: float, count: int, weight: float, odd: list[int]) -> None:
+def test_a_constant_stays_constant_to_the_bit(value: float, count: int, weight: float, odd: list[int]) -> None:
     values = np.full(count, value)
     values[[place for place in odd if place < count]] = NAN
     assert smoothed(values, weight).tobytes() == values.tobytes()
 
 
 @given(st.lists(finite, min_size=1, max_size=30), st.floats(0, 0.999), st.integers(0, 30), st.sampled_from([NAN, INF]))
-def test_what_is_not_finite_leaves_no_trace(values: list[float], weight: float, place: int, odd: float) -> None:
+def test_smoothing_ignores_values_that_are_not_finite(
+    values: list[float], weight: float, place: int, odd: float
+) -> None:
     place = min(place, len(values))
     with_odd = smoothed(np.insert(np.array(values), place, odd), weight)
     np.testing.assert_array_equal(with_odd[place], odd)
@@ -115,7 +117,7 @@ def test_a_thinned_line_covers_the_same_pixels(y: npt.NDArray[np.float64], colum
 
 
 @given(arrays(np.float64, st.integers(0, 60), elements=anything))
-def test_a_line_is_interrupted_where_values_are_not_finite(y: npt.NDArray[np.float64]) -> None:
+def test_a_line_has_a_gap_at_values_that_are_not_finite(y: npt.NDArray[np.float64]) -> None:
     drawn = line(np.arange(len(y), dtype=np.float64), y, 100)
     pairs = {(a, b) for a, b in zip(drawn.x[:-1], drawn.x[1:], strict=True) if not (math.isnan(a) or math.isnan(b))}
     is_finite = np.isfinite(y)
@@ -124,14 +126,14 @@ def test_a_line_is_interrupted_where_values_are_not_finite(y: npt.NDArray[np.flo
     assert len(drawn.odd_y) in {len(drawn.odd_x), 0}
 
 
-def test_marks_stand_at_the_value_before() -> None:
+def test_marks_are_at_the_value_before() -> None:
     drawn = line(np.arange(6.0), np.array([NAN, 1.0, 2.0, INF, NAN, 3.0]), 100)
     assert drawn.odd_x.tolist() == [0, 3, 4]
     assert drawn.odd_y.tolist() == [1, 2, 2]
     assert (drawn.lone_x.tolist(), drawn.lone_y.tolist()) == ([5], [3])
 
 
-def test_a_line_is_interrupted_where_a_restart_goes_back() -> None:
+def test_a_line_has_a_gap_at_a_restart_that_goes_back() -> None:
     drawn = line(np.array([0.0, 1, 2, 1, 2, 3]), np.arange(6.0), 100)
     np.testing.assert_array_equal(drawn.x, [0, 1, 2, NAN, 1, 2, 3])
 
@@ -143,7 +145,7 @@ def test_a_logarithmic_line_leaves_out_what_is_not_positive() -> None:
     assert drawn.odd_x.size == 0
 
 
-def test_a_long_line_has_four_points_a_column_at_the_most() -> None:
+def test_a_long_line_has_at_most_four_points_a_column() -> None:
     y = np.random.default_rng(0).standard_normal(100_000)
     drawn = line(np.arange(1e5), y, 500)
     assert drawn.thinned
@@ -154,7 +156,7 @@ def test_a_long_line_has_four_points_a_column_at_the_most() -> None:
 # Names, numbers, colours
 
 
-def test_names_lose_what_all_share() -> None:
+def test_names_lose_their_common_parts() -> None:
     assert common_folders(["a/b/c", "a/b/d", "a/b/e/f"]) == "a/b/"
     assert common_folders(["a/b", "c"]) == ""
     assert common_folders(["a/b"]) == ""
@@ -163,7 +165,7 @@ def test_names_lose_what_all_share() -> None:
 
 
 @given(st.lists(st.text(max_size=60), unique=True, min_size=1, max_size=20), st.integers(5, 40))
-def test_labels_are_short_and_told_apart(names: list[str], width: int) -> None:
+def test_labels_are_short_and_different(names: list[str], width: int) -> None:
     found = labels(names, width)
     assert all(label.isprintable() and len(label) <= width + len(" (20)") for label in found)
     if all(len(drawable(name)) <= width - 5 and "(" not in name and "\\" not in name for name in names):
@@ -246,7 +248,7 @@ def test_positions_are_steps_seconds_or_days(tmp_path: Path) -> None:
     assert [date.timestamp() for date in num2date(days)] == pytest.approx([1e9 + 180, 1e9 + 240], abs=1e-3)
 
 
-def test_values_whose_times_are_no_dates_are_counted(tmp_path: Path) -> None:
+def test_values_whose_times_are_not_dates_are_counted(tmp_path: Path) -> None:
     write_run(tmp_path, *(event(simple_value("x", 1.0), wall_time=wall_time) for wall_time in (1e9, NAN, 1e18)))
     found = read(tmp_path, "scalars", "wall")
     assert (found.values, found.dateless) == (1, 2)
@@ -294,7 +296,7 @@ def test_curves_are_the_values(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("drawn")
-def test_behind_a_smoothed_curve_are_the_values_faintly() -> None:
+def test_a_smoothed_curve_is_drawn_over_the_faint_values() -> None:
     values = np.random.default_rng(0).standard_normal(50)
     found = PlottedValues([PlottedSeries("a", "x", np.arange(50.0), values)], [])
     sheet, _ = draw_curves(found, options_of(found, smooth=0.8))
@@ -389,7 +391,7 @@ def test_counts_are_shared_out_by_how_far_buckets_reach(buckets: list[tuple[floa
     np.testing.assert_allclose(shares, expected / count.sum(), atol=1e-6)
 
 
-def test_limits_that_stand_for_infinity_do_not_stretch_the_axis() -> None:
+def test_limits_that_mean_infinity_do_not_stretch_the_axis() -> None:
     limit = np.finfo(np.float64).max
     histograms = Histograms.of(
         np.zeros(3, np.int64), np.array([-limit, 0.0, 1.0]), np.array([0.0, 1.0, limit]), np.array([2.0, 5.0, 3.0])
@@ -422,7 +424,7 @@ def test_a_heat_map_of_histograms_has_their_shares(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("drawn")
-def test_ridges_stand_at_their_steps_the_latest_in_front(tmp_path: Path) -> None:
+def test_ridges_are_at_their_steps_with_the_latest_in_front(tmp_path: Path) -> None:
     write_histograms(tmp_path)
     found = read(tmp_path, "histograms", tags=("h",))
     sheet, notes = draw_ridges(found, options_of(found))
@@ -442,7 +444,7 @@ def test_histograms_of_one_moment_are_drawn(tmp_path: Path, style: str, axis: st
 
 
 @pytest.mark.usefixtures("drawn")
-def test_of_many_histograms_some_are_chosen_and_it_is_said(tmp_path: Path) -> None:
+def test_some_of_many_histograms_are_drawn_with_a_note(tmp_path: Path) -> None:
     write_histograms(tmp_path, 100)
     found = read(tmp_path, "histograms", tags=("h",))
     sheet, notes = draw_ridges(found, options_of(found))
@@ -506,7 +508,7 @@ def test_the_same_picture_has_the_same_bytes(tmp_path: Path, ending: str) -> Non
     assert (tmp_path / f"a{ending}").read_bytes() == (tmp_path / f"b{ending}").read_bytes()
 
 
-def test_a_page_needs_nothing_else(tmp_path: Path) -> None:
+def test_a_page_is_self_contained(tmp_path: Path) -> None:
     write_run(
         tmp_path / "</script><img src=x>", event(simple_value("loss", 1.0)), event(simple_value("loss", 2.0), step=1)
     )
@@ -534,7 +536,7 @@ def test_a_page_needs_nothing_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_lines_of_a_run_can_be_told_in_a_page(tmp_path: Path) -> None:
+def test_lines_have_ids_of_their_runs_in_a_page(tmp_path: Path) -> None:
     plot(open_logdir(SAMPLE_LOGS), tmp_path / "p.html", selection=Selection(runs=("keras/*",), tags=("epoch_*",)))
     ids = re.findall(r'id="(run-[^"]+)"', (tmp_path / "p.html").read_text(encoding="utf-8"))
     assert {"run-0-0", "run-0-1", "run-1-0", "run-1-1", "run-0-name", "run-1-name"} <= set(ids)
@@ -573,13 +575,13 @@ def test_the_registries_agree() -> None:
     assert set(x_axis._KINDS) == set(styles.POSITIONS)
 
 
-def test_the_help_says_which_styles_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_lists_the_styles(capsys: pytest.CaptureFixture[str]) -> None:
     shown = " ".join(re.sub(r"[│╭╮╰╯─]", " ", run_here(capsys, "plot", "--help").stdout).split())
     for kind, names in styles.STYLES.items():
         assert re.search(rf"{kind}( are drawn)? as {' or '.join(names)}", shown, re.IGNORECASE)
 
 
-def test_a_picture_is_drawn_and_what_it_has_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_draws_a_picture_and_describes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "p.png"
     ran = run_here(capsys, "plot", SAMPLE_LOGS, "--run", "keras/*", "--tag", "epoch_loss", "--smooth", 0.6, "-o", out)
     assert ran.status == 3  # some of the sample logs are damaged
@@ -589,7 +591,7 @@ def test_a_picture_is_drawn_and_what_it_has_is_said(tmp_path: Path, capsys: pyte
     assert run_here(capsys, "plot", SAMPLE_LOGS / "tf2", "-o", tmp_path / "q.svg", "--quiet") == (0, "", "")
 
 
-def test_the_kind_is_the_first_that_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_default_kind_is_the_first_in_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = SAMPLE_LOGS / "tf2"
     ran = run_here(capsys, "plot", log, "--tag", "*dense*", "-o", tmp_path / "p.svg")
     assert ran.stdout.startswith("24 values of 4 tags in 1 run")
@@ -621,7 +623,7 @@ def test_the_kind_is_the_first_that_is_there(tmp_path: Path, capsys: pytest.Capt
         (["-o", "no/where.png"], 1, "A file cannot be created in no"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused_in_a_sentence(
+def test_impossible_pictures_are_refused(
     arguments: list[str],
     status: int,
     said: str,
@@ -639,7 +641,7 @@ def test_what_cannot_be_drawn_is_refused_in_a_sentence(
     assert Path("there.png").read_bytes() == b"mine"
 
 
-def test_what_needs_no_reading_is_refused_before_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_options_are_refused_before_reading(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ran = run_here(capsys, "plot", SAMPLE_LOGS / "damaged", "-o", tmp_path / "p.jpg")
     assert (ran.status, ran.stderr.count("\n")) == (2, 1)
 
@@ -651,7 +653,7 @@ def test_too_many_panels_are_refused(tmp_path: Path) -> None:
     plot(open_logdir(tmp_path), tmp_path / "p.svg", style="heatmap")
 
 
-def test_without_matplotlib_a_sentence_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_error_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(Tb2csvError, match=re.escape("pip install 'tb2csv[plot]'")):
         plot(open_logdir(SAMPLE_LOGS), tmp_path / "p.png")
@@ -676,7 +678,7 @@ def test_an_existing_file_is_kept_until_the_new_one_is_whole(tmp_path: Path) -> 
     assert "<svg" in out.read_text(encoding="utf-8")
 
 
-def test_undecodable_values_are_told_of(tmp_path: Path) -> None:
+def test_undecodable_values_are_reported(tmp_path: Path) -> None:
     broken = tensor_of("DT_FLOAT", (2,), tensor_content=b"xyz")
     write_run(tmp_path, event(tensor("w", np.ones(2))), event(tensor("w", broken, None), step=1))
     done = plot(open_logdir(tmp_path), tmp_path / "p.svg")

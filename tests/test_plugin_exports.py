@@ -207,7 +207,7 @@ def test_notes_name_options_as_the_page_does(samples: Tab) -> None:
     assert not any("--" in note for note in notes)
 
 
-def test_an_archive_can_be_unpacked_by_others(samples: Tab, tmp_path: Path) -> None:
+def test_other_programs_can_unpack_an_archive(samples: Tab, tmp_path: Path) -> None:
     archive = tmp_path / "all.zip"
     archive.write_bytes(samples.get(f"download/{samples.export()}").data)
     done = subprocess.run(["unzip", "-t", archive], capture_output=True, text=True, check=False)
@@ -225,7 +225,7 @@ def test_a_download_has_a_type_and_a_name(tab: Tab) -> None:
     response.data
 
 
-def test_a_look_at_the_headers_starts_nothing_and_ends_nothing(tab: Tab) -> None:
+def test_a_head_request_neither_starts_nor_ends_an_export(tab: Tab) -> None:
     token = tab.export()
     response = tab.client.head(f"{tab.root}download/{token}")
     assert (response.status_code, response.data) == (200, b"")
@@ -278,7 +278,7 @@ def test_a_table_with_files_beside_it_needs_an_archive(tmp_path: Path) -> None:
         assert len(tab.archive(tags=["t"])) == 4  # as its rank changes, it has two tables
 
 
-def test_text_that_is_a_formula_is_escaped_unless_somebody_says_no(tab: Tab) -> None:
+def test_formulas_are_escaped_by_default(tab: Tab) -> None:
     escaped = tab.archive(runs=["b"], kinds=["text"])
     assert b"0.0,0,0,'=1+1\n0.0,0,1,'-\n" in escaped["b/text/note.csv"]
     plain = tab.archive(runs=["b"], kinds=["text"], escape_formulas=False)
@@ -341,7 +341,7 @@ def test_status_follows_an_export(tab: Tab, gate: Gate) -> None:
     assert files_of_zip(tab.get(f"download/{token}").data) == archive  # download managers ask twice
 
 
-def test_damage_is_told_and_its_list_cut(samples: Tab) -> None:
+def test_damage_is_reported_and_its_list_is_cut(samples: Tab) -> None:
     token = samples.export(runs=["damaged"])
     samples.get(f"download/{token}").data
     report = samples.status(token)["report"]
@@ -399,7 +399,7 @@ def test_the_first_bytes_come_before_the_conversion_is_done(tab: Tab, gate: Gate
     assert files_of_zip(first + b"".join(response.response))
 
 
-def test_an_export_that_fails_says_so_late_and_cuts_the_download(
+def test_an_export_that_fails_late_cuts_the_download(
     tab: Tab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -431,7 +431,7 @@ def test_an_error_of_tb2csv_reaches_the_page_without_a_path(tab: Tab, gate: Gate
     assert "no event files" in error["message"]
 
 
-def test_a_package_that_is_gone_is_named(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise ModuleNotFoundError(name="polars")
 
@@ -514,7 +514,7 @@ def test_a_client_that_waits_beside_another_does_not_end_the_export(
         assert data.endswith(b"0\r\n\r\n")  # the end of what is sent in chunks
 
 
-def test_what_nobody_fetches_is_removed(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exports_that_are_not_fetched_are_removed(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export_jobs, "_SWEEP", 0.01)
     monkeypatch.setattr(export_jobs, "_KEPT", 0.05)
     token = tab.export()
@@ -549,7 +549,7 @@ def test_the_end_of_tensorboard_ends_exports_and_removes_their_folders(tab: Tab,
     assert tab.post("export", {}).json["error"]["code"] == "closing"
 
 
-def test_exports_do_not_go_where_event_files_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exports_are_not_written_below_the_log_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = tmp_path / "cache"
     elsewhere.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "logs"))

@@ -78,7 +78,7 @@ def test_index_has_every_series_with_all_its_points(tab: Tab, logs: Path) -> Non
     )
 
 
-def test_steps_that_a_browser_would_round_are_text(tab: Tab) -> None:
+def test_steps_beyond_exact_doubles_are_text(tab: Tab) -> None:
     rows = series_of(tab.index(), "first_step", "last_step")
     assert ("train/eval", "loss", "scalars", str(2**60), str(2**60)) in rows
 
@@ -94,7 +94,7 @@ def test_index_is_unchanged_until_something_is_written(tab: Tab, logs: Path) -> 
     assert ("train", "loss", "scalars", 1501, 1500) in series_of(grown, "points", "last_step")
 
 
-def test_index_reads_a_run_again_that_was_written_anew(tab: Tab, logs: Path) -> None:
+def test_index_reads_a_rewritten_run_again(tab: Tab, logs: Path) -> None:
     version = tab.index()["version"]
     write_run(logs / "train", event(scalar("other", 1), step=3))
     assert ("train", "other", "scalars", 1, 3) in series_of(
@@ -103,7 +103,7 @@ def test_index_reads_a_run_again_that_was_written_anew(tab: Tab, logs: Path) -> 
     assert ("train", "loss", "scalars") not in series_of(tab.index())
 
 
-def test_index_learns_of_runs_that_come_and_go(tab: Tab, logs: Path) -> None:
+def test_index_follows_runs_that_come_and_go(tab: Tab, logs: Path) -> None:
     version = tab.index()["version"]
     write_run(logs / "late", event(scalar("loss", 1)))
     index = tab.get(f"index?known={version}").json
@@ -130,7 +130,7 @@ def test_a_tensorboard_without_event_files_has_an_inactive_tab_that_says_why() -
     assert error_of(tab.get("index"), 404)[0] == "no_logdir"
 
 
-def test_index_is_compressed_for_who_can_read_that(tab: Tab) -> None:
+def test_index_is_compressed_for_clients_that_accept_gzip(tab: Tab) -> None:
     tab.index()
     response = tab.get("index", headers={"Accept-Encoding": "gzip"})
     assert json.loads(gzip.decompress(response.data))["runs"] == ["train", "train/eval"]
@@ -165,7 +165,7 @@ def test_preview_has_both_ends_and_a_chart(tab: Tab) -> None:
     assert (preview["rows"], preview["points"], preview["shown"]) == (1500, 1500, 1000)
 
 
-def test_preview_of_what_json_has_no_numbers_for(tab: Tab) -> None:
+def test_preview_has_nan_and_large_integers_as_text(tab: Tab) -> None:
     tab.index()
     preview = tab.get("preview?run=train/eval&tag=loss&kind=scalars").json
     assert preview["first"] == [[0.0, str(2**60), "NaN"]]
@@ -267,7 +267,7 @@ def test_preview_over_several_chunks_is_the_head_and_tail_of_all(
         ("run=../../etc&tag=passwd&kind=scalars", 404, "no_series"),
     ],
 )
-def test_preview_of_what_is_not_there(tab: Tab, query: str, status: int, code: str) -> None:
+def test_preview_of_a_missing_series(tab: Tab, query: str, status: int, code: str) -> None:
     tab.index()
     assert error_of(tab.get(f"preview?{query}"), status)[0] == code
 
@@ -308,9 +308,7 @@ def test_options_are_what_an_export_takes(tab: Tab) -> None:
     ],
 )
 @pytest.mark.parametrize("route", ["plan", "export"])
-def test_what_cannot_be_exported_is_refused_before_anything_is_done(
-    tab: Tab, route: str, body: Any, status: int, code: str
-) -> None:
+def test_impossible_exports_are_refused_at_once(tab: Tab, route: str, body: Any, status: int, code: str) -> None:
     tab.index()
     assert error_of(tab.post(route, body), status)[0] == code
     assert not tab.jobs._jobs
@@ -333,7 +331,7 @@ def test_any_json_is_a_request_or_refused(body: dict[str, Any]) -> None:
         assert ExportRequest.from_json(body).conversion
 
 
-def test_a_body_that_is_no_json_is_refused(tab: Tab) -> None:
+def test_a_body_that_is_not_json_is_refused(tab: Tab) -> None:
     assert error_of(tab.post("export", data=b"{", content_type="application/json"), 400)[0] == "json"
     deep = b"[" * 100_000
     assert error_of(tab.post("export", data=deep, content_type="application/json"), 400)[0] == "json"
@@ -341,17 +339,17 @@ def test_a_body_that_is_no_json_is_refused(tab: Tab) -> None:
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
 @pytest.mark.parametrize("route", ["plan", "export", "cancel/x"])
-def test_what_a_form_of_another_site_can_send_is_refused(tab: Tab, route: str, kind: str) -> None:
+def test_forms_of_another_site_are_refused(tab: Tab, route: str, kind: str) -> None:
     assert error_of(tab.post(route, data=b"{}", content_type=kind), 415)[0] == "content_type"
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "anything"])
 @pytest.mark.parametrize("route", ["index", "options", "preview", "status/x", "download/x"])
-def test_reads_that_another_site_asks_for_are_refused(tab: Tab, route: str, site: str) -> None:
+def test_reads_by_another_site_are_refused(tab: Tab, route: str, site: str) -> None:
     assert error_of(tab.get(route, headers={"Sec-Fetch-Site": site}), 403)[0] == "cross_site"
 
 
-def test_writes_that_another_site_asks_for_are_refused(tab: Tab) -> None:
+def test_writes_by_another_site_are_refused(tab: Tab) -> None:
     for route in ("plan", "export", "cancel/x"):
         assert error_of(tab.post(route, {}, headers={"Sec-Fetch-Site": "cross-site"}), 403)[0] == "cross_site"
     for site in ("same-origin", "none"):
@@ -359,14 +357,14 @@ def test_writes_that_another_site_asks_for_are_refused(tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("route", ["index", "options", "preview", "status/x", "download/x"])
-def test_reading_takes_no_post(tab: Tab, route: str) -> None:
+def test_routes_that_read_refuse_post(tab: Tab, route: str) -> None:
     response = tab.post(route, {})
     assert error_of(response, 405)[0] == "method"
     assert response.headers["Allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize("route", ["plan", "export", "cancel/x"])
-def test_changing_takes_no_get(tab: Tab, route: str) -> None:
+def test_routes_that_change_something_refuse_get(tab: Tab, route: str) -> None:
     response = tab.get(route)
     assert error_of(response, 405)[0] == "method"
     assert response.headers["Allow"] == "POST"
@@ -386,7 +384,7 @@ def test_a_body_of_unknown_length_is_not_read(tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("route", ["status/x", "download/x", "status/..%2f..%2fx"])
-def test_a_token_that_nobody_was_given_is_refused(tab: Tab, route: str) -> None:
+def test_an_unknown_token_is_refused(tab: Tab, route: str) -> None:
     assert error_of(tab.get(route), 404)[0] == "no_export"
 
 
@@ -405,7 +403,7 @@ def test_the_script_is_served_as_one(tab: Tab) -> None:
     assert b"render" in response.data
 
 
-def test_an_error_that_nobody_foresaw_is_json_and_in_the_log(
+def test_an_unexpected_error_is_json_and_in_the_log(
     tab: Tab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     tab.index()

@@ -42,7 +42,7 @@ def logs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_runs_of_a_logdir_are_tensorboard_s(logs: Path) -> None:
+def test_runs_of_a_logdir_equal_tensorboards(logs: Path) -> None:
     sources = EventSources(context_of(logs / "logs"))
     assert runs_of(sources) == multiplexed({str(logs / "logs"): None})
 
@@ -61,7 +61,7 @@ def test_runs_of_a_logdir_are_tensorboard_s(logs: Path) -> None:
         "x/y:{0}/logs/,z:{0}/logs/../more",
     ],
 )
-def test_runs_of_a_logdir_spec_are_tensorboard_s(logs: Path, spec: str) -> None:
+def test_runs_of_a_logdir_spec_equal_tensorboards(logs: Path, spec: str) -> None:
     spec = spec.format(logs)
     assert runs_of(EventSources(context_of(spec=spec))) == multiplexed(_parse_event_files_spec(spec))
 
@@ -76,7 +76,7 @@ def test_a_logdir_spec_is_read_as_tensorboard_reads_it(spec: str) -> None:
     ]
 
 
-def test_relative_paths_stay_where_they_were(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_paths_ignore_a_later_chdir(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(logs)
     by_logdir, by_spec = EventSources(context_of("logs")), EventSources(context_of(spec="x:logs"))
     monkeypatch.chdir("/")
@@ -89,7 +89,7 @@ def test_a_home_folder_is_found(logs: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "a/b" in runs_of(EventSources(context_of("~/logs")))
 
 
-def test_tensorboard_s_own_list_is_asked_where_it_tells_no_folder(logs: Path) -> None:
+def test_tensorboards_list_of_runs_is_used_if_there_is_no_folder(logs: Path) -> None:
     multiplexer = EventMultiplexer().AddRunsFromDirectory(str(logs / "logs"), "x")
     sources = EventSources(context_of(multiplexer=multiplexer))
     assert not sources.is_empty

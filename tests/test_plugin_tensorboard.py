@@ -89,7 +89,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return logs
 
 
-def test_stalled_clients_keep_nobody_waiting(large: Path, tmp_path: Path) -> None:
+def test_stalled_clients_do_not_block_others(large: Path, tmp_path: Path) -> None:
     with tensorboard(tmp_path, "--logdir", large) as running, contextlib.ExitStack() as stalled:
         for _ in range(4):
             token = running.json(f"{API}export", {})["token"]
@@ -172,7 +172,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_tensorboard_works_as_before_where_tb2csv_is_broken(broken: str, tmp_path: Path) -> None:
+def test_tensorboard_works_if_tb2csv_is_broken(broken: str, tmp_path: Path) -> None:
     missing, removed = BROKEN[broken]
     site = tmp_path / "site"
     shutil.copytree(Path(tb2csv.__file__).parent, site / "tb2csv", ignore=shutil.ignore_patterns("__pycache__"))

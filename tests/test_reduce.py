@@ -79,7 +79,7 @@ def test_the_group_of_a_run(pattern: str, run: str, group: str | None) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["", "/", "{a", "a}", "}{", "{a{b}}", "{a}}"])
-def test_patterns_that_are_none(pattern: str) -> None:
+def test_invalid_patterns_are_refused(pattern: str) -> None:
     with pytest.raises(OptionError):
         RunGroups(pattern)
 
@@ -228,7 +228,7 @@ def test_groups_are_folders_and_the_index_knows_them(tmp_path: Path) -> None:
     assert counts == ["3", "3", "3", "2", "1"]
 
 
-def test_what_differs_is_told(tmp_path: Path) -> None:
+def test_differences_are_reported(tmp_path: Path) -> None:
     log: Log = {
         "s0": {"loss": [(0, 1.0), (0, 2.0), (1, 1.0)], "alone": [(0, math.nan)]},
         "s1": {"loss": [(0, 1.0)]},
@@ -257,7 +257,7 @@ def test_the_values_of_the_report_add_up(tmp_path: Path) -> None:
     assert told["tables"] == 1
 
 
-def test_groups_that_differ_in_case_do_not_meet(tmp_path: Path) -> None:
+def test_groups_that_differ_in_case_stay_apart(tmp_path: Path) -> None:
     write_log(tmp_path / "log", {"A/s0": {"x": [(0, 1.0)]}, "a/s0": {"x": [(0, 2.0)]}})
     reduce(tmp_path / "log", tmp_path / "out", by="*/s*", event_files=True)
     paths = [entry["path"] for entry in read_index(tmp_path / "out")]
@@ -334,7 +334,7 @@ def test_an_earlier_reduction_is_replaced_and_nothing_else(tmp_path: Path) -> No
         reduce(tmp_path / "log", tmp_path / "out", **arguments, overwrite=True)
 
 
-def test_errors_leave_nothing(tmp_path: Path) -> None:
+def test_errors_leave_no_files(tmp_path: Path) -> None:
     write_log(tmp_path / "log", SEEDS)
     cases: list[tuple[type[Tb2csvError], str, dict[str, Any]]] = [
         (LogdirError, "lr=0", {"by": "x_*"}),
@@ -416,7 +416,7 @@ def test_wrong_command_lines(
     assert not (tmp_path / "out").exists()
 
 
-def test_damage_makes_the_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damage_sets_the_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ran = reduce_here(capsys, SAMPLE_LOGS, tmp_path / "out", "--by", "[du]*")
     assert ran.status == 3
     assert "42 bytes lost" in ran.stderr

@@ -121,7 +121,7 @@ def no_steps(folder: Path) -> None:
         (no_steps, 50, 50, 1, [50]),
     ],
 )
-def test_what_readers_keep_of_a_restart(
+def test_readers_keep_different_rows_of_a_restart(
     write: Callable[[Path], None],
     all_rows: int,
     purged: int,
@@ -150,7 +150,7 @@ def test_no_values_at_all() -> None:
     assert rows(purge(history([], FileHistory(0, math.inf, 0, None, ())))) == []
 
 
-def test_a_start_purges_what_stands_before_it_and_is_not_earlier() -> None:
+def test_a_start_purges_earlier_rows_from_its_step_on() -> None:
     assert rows(purge(history([0, 1, 2, 3, 2, 3], file(0, (4, 2))))) == [0, 1, 4, 5]
 
 
@@ -159,19 +159,19 @@ def test_a_start_purges_rows_of_all_tags_and_all_files() -> None:
     assert rows(purge(run)) == [0, 3, 4]
 
 
-def test_of_several_starts_each_purges() -> None:
+def test_each_of_several_starts_purges() -> None:
     run = history([0, 5, 9, 6, 3, 4, 8], file(0, (0, 0), (3, 9), (5, 4), (7, 8)))
     assert rows(purge(run)) == [0, 4, 5]
 
 
-def test_a_mark_that_is_no_start_purges_nothing() -> None:
+def test_a_mark_that_is_not_a_start_purges_nothing() -> None:
     stop = SessionMark(3, 0, is_start=False, has_summary=False)
     largest = np.iinfo(np.int64).max
     assert rows(purge(history([0, 1, largest, 0], file(marks=[stop])))) == [0, 1, 2, 3]
     assert rows(purge(history([0, largest, 1, 0], file(0, (1, 0), marks=[stop])))) == [1, 2, 3]
 
 
-def test_only_what_is_no_tensor_is_purged() -> None:
+def test_a_start_purges_only_values_that_are_not_tensors() -> None:
     kinds = list(ValueKind)
     kept = purge(history([9] * len(kinds), file(0, (len(kinds), 0)), kinds=kinds))
     purged = {kind for kind, is_kept in zip(kinds, kept, strict=True) if not is_kept}
@@ -190,7 +190,7 @@ def test_in_an_old_file_a_step_back_purges_its_tag(version: float | None) -> Non
     assert rows(purge(run)) == [0, 3, 4, 5]
 
 
-def test_the_version_lasts_until_a_file_tells_another() -> None:
+def test_the_version_lasts_until_a_file_has_another() -> None:
     steps = [5, 1, 5, 2]
     assert rows(purge(history(steps, file(0, version=1.0), file(2, version=None)))) == [1, 3]
     assert rows(purge(history(steps, file(0, version=2.0), file(2, version=None)))) == [0, 1, 2, 3]
@@ -252,13 +252,13 @@ def test_a_start_before_all_values_begins_the_first_session() -> None:
     assert sessions(history([0, 1], file(0, (0, 0)))).tolist() == [0, 0]
 
 
-def test_a_graph_is_no_value_that_a_session_could_end_behind() -> None:
+def test_a_graph_does_not_end_a_session() -> None:
     kinds = [ValueKind.GRAPH_DEF, ValueKind.META_GRAPH_DEF, ValueKind.HISTO, ValueKind.GRAPH_DEF, ValueKind.HISTO]
     run = history([0, 0, 1, 0, 1], file(0, (2, 0)), file(3, (1, 1), wall_time=3.5), kinds=kinds)
     assert sessions(run).tolist() == [0, 0, 0, 1, 1]
 
 
-def test_files_one_behind_the_other_are_sessions_and_files_side_by_side_are_not() -> None:
+def test_consecutive_files_are_sessions_and_concurrent_files_are_not() -> None:
     def of(*begins: float) -> list[int]:
         files = [file(2 * number, wall_time=begin) for number, begin in enumerate(begins)]
         wall_times = [number + 0.5 for number in range(2 * len(begins))]
@@ -286,7 +286,7 @@ def test_two_ends_without_a_value_between_are_one() -> None:
     assert sessions(history([0, 1, 1], *files)).tolist() == [0, 0, 1]
 
 
-def test_a_start_marked_again_at_its_step_is_no_other() -> None:
+def test_a_start_marked_again_at_its_step_counts_once() -> None:
     """As two hooks of TensorFlow 1 that save summaries write it: start, a, start, b, then a and b."""
     assert sessions(history([1, 1, 2, 2], file(0, (0, 1), (1, 1)))).tolist() == [0, 0, 0, 0]
     assert sessions(history([1, 2, 2, 2], file(0, (0, 1), (2, 1)))).tolist() == [0, 0, 1, 1]
@@ -299,7 +299,7 @@ def test_a_start_in_the_next_file_is_another() -> None:
 
 
 @pytest.mark.parametrize("unknown", [math.nan, math.inf, -math.inf])
-def test_times_that_are_not_known_say_nothing(unknown: float) -> None:
+def test_unknown_times_are_ignored(unknown: float) -> None:
     assert sessions(history([0, 0], file(), file(1, wall_time=unknown))).tolist() == [0, 0]
     files = [file(), file(2, wall_time=2.5)]
     assert sessions(history([0] * 4, *files, wall_times=[1, unknown, unknown, 4])).tolist() == [0, 0, 1, 1]
@@ -336,7 +336,7 @@ def test_sessions_count_up_one_by_one_at_the_ends_that_there_are(plans: list[_Fi
 
 
 @given(st.lists(_PLANS, max_size=4), st.data(), st.integers(1, 5))
-def test_few_rows_tell_how_many_sessions_there_are(plans: list[_FilePlan], data: st.DataObject, chunk: int) -> None:
+def test_a_few_rows_give_the_number_of_sessions(plans: list[_FilePlan], data: st.DataObject, chunk: int) -> None:
     files: list[FileHistory] = []
     wall_times: list[float] = []
     for plan in plans:
@@ -370,7 +370,7 @@ def marks_of(data: bytes, scanner: str) -> list[SessionMark]:
     return found[0]
 
 
-def test_every_event_without_values_is_a_mark_but_for_the_first_with_the_version(scanner: str) -> None:
+def test_every_event_without_values_except_the_version_is_a_mark(scanner: str) -> None:
     empty = event(step=6)
     empty.summary.SetInParent()
     data = event_file(
@@ -398,12 +398,12 @@ def test_every_event_without_values_is_a_mark_but_for_the_first_with_the_version
     ]
 
 
-def test_a_first_event_that_tells_no_version_is_a_mark(scanner: str) -> None:
+def test_a_first_event_that_lacks_the_version_is_a_mark(scanner: str) -> None:
     assert marks_of(frames([start(3)]), scanner) == [SessionMark(0, 3, is_start=True, has_summary=False)]
     assert marks_of(frames([event(step=3)]), scanner) == [SessionMark(0, 3, is_start=False, has_summary=False)]
 
 
-def test_a_start_is_seen_where_its_record_is_damaged_but_kept(scanner: str) -> None:
+def test_a_start_in_a_damaged_but_kept_record_counts(scanner: str) -> None:
     a, b = event(simple_value("a", 1)), event(simple_value("b", 1))
     damaged = with_length_crc_broken(event_file([a, start(4, wall_time=1.5), b]), 2)
     assert marks_of(damaged, scanner) == [SessionMark(1, 4, is_start=True, has_summary=False)]
@@ -437,7 +437,7 @@ def test_marks_of_what_is_read_later_count_on_from_what_was_read_before(scanner:
         ("brain.Event:", -1.0),
     ],
 )
-def test_the_first_event_tells_time_step_and_version(text: str, version: float) -> None:
+def test_the_first_event_has_time_step_and_version(text: str, version: float) -> None:
     data = frames([event(step=4, wall_time=5.5, file_version=text), event(simple_value("a", 1))])
     assert first_event(MemorySource(data)) == (5.5, 4, version)
 

@@ -53,7 +53,7 @@ bounds = st.none() | st.integers(-3, 12)
     st.integers(1, 5),
     st.booleans(),
 )
-def test_rows_are_those_of_a_walk(
+def test_selected_rows_equal_those_of_a_loop(
     rows: list[tuple[int, int]],
     least: int | None,
     most: int | None,
@@ -69,7 +69,7 @@ def test_rows_are_those_of_a_walk(
     assert plan.sessions is None
 
 
-def test_the_ways_to_treat_restarts_are_those_that_there_are() -> None:
+def test_the_choices_of_restarts_are_the_policies() -> None:
     assert list(RESTART_POLICIES) == list(RESTARTS)
 
 
@@ -83,7 +83,7 @@ def test_a_selection_of_no_rows_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("scanner")
-def test_frames_have_the_chosen_rows(tmp_path: Path) -> None:
+def test_frames_have_the_selected_rows(tmp_path: Path) -> None:
     events = [event(simple_value("loss", float(step)), tensor("w", np.full(3, step)), step=step) for step in range(20)]
     write_run(tmp_path, *events)
     frames = tb2csv.open_logdir(tmp_path)
@@ -94,7 +94,7 @@ def test_frames_have_the_chosen_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("scanner")
-def test_what_a_restart_wrote_again_is_kept_or_not(tmp_path: Path) -> None:
+def test_rows_that_a_restart_repeats_are_kept_or_dropped(tmp_path: Path) -> None:
     def losses(steps: range, offset: float, start: float) -> list:  # type: ignore[type-arg]
         return [
             event(simple_value("loss", step + offset), step=step, wall_time=start + number)
@@ -131,7 +131,7 @@ def test_a_conversion_of_no_rows_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_all_rows_asked_for_by_step_give_what_a_plain_conversion_does(tmp_path: Path) -> None:
+def test_selecting_all_steps_equals_a_plain_conversion(tmp_path: Path) -> None:
     samples = Path(__file__).parents[1] / "sample_logs"
     tb2csv.convert(samples, tmp_path / "plain")
     tb2csv.convert(samples, tmp_path / "chosen", rows=tb2csv.RowSelection(min_step=-1), chunk_size=64)
@@ -155,7 +155,7 @@ def test_stored_files_are_numbered_by_their_place_in_the_series(rows: tb2csv.Row
     assert stored == {path: everything[path] for path in stored}
 
 
-def test_a_file_that_goes_between_the_readings_costs_its_own_values(
+def test_a_file_removed_between_two_reads_costs_only_its_own_values(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is damage like that of a file that is gone before; others are converted, and every value is accounted for."""

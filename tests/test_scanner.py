@@ -522,16 +522,16 @@ def test_plugin_contents_beside_a_payload_are_of_one_form(size: int) -> None:
     assert {row.payload for row in reading.rows} == {np.float32([1, 2]).tobytes()}
 
 
-def test_a_node_name_stands_for_a_missing_tag() -> None:
+def test_a_node_name_replaces_a_missing_tag() -> None:
     assert only_row(event(Summary.Value(node_name="n", simple_value=1.0)).SerializeToString()).form.tag == b"n"
     assert only_row(event(Summary.Value(tag="t", node_name="n")).SerializeToString()).form.tag == b"t"
 
 
-def test_a_tag_that_is_no_utf8_is_kept() -> None:
+def test_a_tag_that_is_not_utf8_is_kept() -> None:
     assert only_row(raw_event(raw_value(b"\xff\xfe", varint(2 << 3 | 5) + bytes(4)))).form.tag == b"\xff\xfe"
 
 
-def test_an_unknown_rank_is_no_shape() -> None:
+def test_an_unknown_rank_is_not_a_shape() -> None:
     proto = tensor_of("DT_FLOAT", None, tensor_content=bytes(8))
     proto.tensor_shape.unknown_rank = True
     row = only_row(event(tensor("t", proto)).SerializeToString())
@@ -581,7 +581,7 @@ def test_pieces_of_a_message_are_one_message() -> None:
     assert only_row(raw_event(raw_value(b"t", field(8, scalar_in_pieces)))).number == 1.5
 
 
-def test_a_first_event_tells_its_time_even_where_its_summary_is_broken() -> None:
+def test_a_first_event_with_a_broken_summary_has_its_time() -> None:
     data = frame(double_field(1, 5.5) + field(5, b"\xff"))
     assert read_by_all(data).account.damaged_records == 1
     assert first_event(MemorySource(data)).wall_time == 5.5
@@ -631,7 +631,7 @@ def test_the_scanners_agree_on_keys_and_sizes_of_too_many_bytes(size: int, where
         read_by_all(frame(varint(5 << 3 | 2) + overlong(len(summary), size) + summary))
 
 
-def test_a_broken_event_leaves_no_forms_behind() -> None:
+def test_a_broken_event_adds_no_forms() -> None:
     data = frames([raw_event(simple_value("a", 1.0), b"\x0b"), event(simple_value("b", 1.0))])
     assert [ValueSchema.from_key(key).tag for key in read_by_all(data).forms] == [b"b"]
 
@@ -670,7 +670,7 @@ def test_chunks_of_every_size_give_the_same(scanner: str) -> None:
 
 
 @pytest.mark.parametrize("scanner", SCANNERS)
-def test_chunks_are_as_large_as_asked_for(scanner: str) -> None:
+def test_chunks_have_the_requested_size(scanner: str) -> None:
     """Each byte is read about once, in as few pieces as that takes."""
     data = frames([event(simple_value("a", 1.0), step=step) for step in range(2000)])
     source = MemorySource(data)
@@ -769,7 +769,7 @@ class FailingSource(MemorySource):
 
 @pytest.mark.parametrize("scanner", SCANNERS)
 @pytest.mark.slow
-def test_what_is_before_a_sector_that_cannot_be_read_is_kept(scanner: str) -> None:
+def test_values_before_an_unreadable_sector_are_kept(scanner: str) -> None:
     """Value by value, whichever window or chunk it is in; and reading goes on there once it can be read."""
     damaged = with_length_broken(with_payload_broken(MIXED, 6), 4)
     for data, window, chunk_size in itertools.product((MIXED, damaged), (30, 100, 1000), (200, 1000)):
@@ -868,7 +868,7 @@ def test_thousands_of_forms_keep_their_numbers(scanner: str) -> None:
     assert [ValueSchema.from_key(key).tag.decode() for key in reading.forms] == tags
 
 
-def test_forms_that_share_their_bytes_are_told_apart() -> None:
+def test_forms_that_share_their_bytes_stay_apart() -> None:
     pairs = [
         (b"ab", b"c"),
         (b"a", b"bc"),
@@ -942,7 +942,7 @@ def test_checksums_are_those_of_crc32c(crc32c: Callable[..., int], data: bytes) 
     assert crc32c(data) == crc32c(data, by_tables=True) == google_crc32c.value(data)
 
 
-def test_damage_is_found_wherever_it_is() -> None:
+def test_damage_is_found_anywhere() -> None:
     """Each byte of a frame is under one of its checksums, for either scanner."""
     data = event_file([event(simple_value("a", 1.0), step=1)])
     record = records(data)[1]

@@ -193,7 +193,7 @@ def check_package(package: dict[str, Any], report: dict[str, Any], scenario: Sce
 
 
 @pytest.mark.usefixtures("scanner")
-def test_names_that_would_meet_in_one_file_do_not(tmp_path: Path) -> None:
+def test_names_never_share_a_file(tmp_path: Path) -> None:
     """Names that some file system takes for equal, or refuses for their length, have files of their own."""
     tags = ["Loss", "loss", "LOSS", "x" * 300, "x" * 301, "a/" * 200 + "b", "a/" * 200 + "c", "é", "e\u0301"]
     runs = ["Run", "run", "con", "r" * 200]

@@ -43,7 +43,7 @@ def found_in(logdir: Path) -> dict[str, Subrun]:
     return find_subruns({name: [account.series for account in run.stats.series] for name, run in runs.items()})
 
 
-def test_those_of_real_writers_are_found() -> None:
+def test_sub_runs_of_real_writers_are_found() -> None:
     found = found_in(SAMPLES)
     assert {(each.run, each.parent, each.name, each.made_by) for each in found.values()} == {
         ("tensorboardx/rate/by part/body", "tensorboardx", "body", "add_scalars"),
@@ -199,7 +199,7 @@ def test_columns_of_tags_that_become_one_are_named_by_their_types(tmp_path: Path
     assert cells == [[0.1, None, None], [None, 7, None], [0.1, None, None], [None, None, 0.1], [None, 8, None]]
 
 
-def test_a_sub_runs_type_has_no_other_beside_it_where_the_parents_tag_is_not_asked_for(tmp_path: Path) -> None:
+def test_types_of_a_sub_run_if_the_parents_tag_is_not_selected(tmp_path: Path) -> None:
     write_folding_together(tmp_path / "logs")
     only = tb2csv.Selection(tags=("loss",), exclude_runs=("loss/*",))
     report = tb2csv.convert(tmp_path / "logs", tmp_path / "out", merge_subruns=True, selection=only)
@@ -214,9 +214,7 @@ def broken(tag: str) -> Value:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("is_chosen", [False, True])
-def test_payloads_that_cannot_be_decoded_tell_their_run_as_well(
-    layout: str, *, is_chosen: bool, tmp_path: Path
-) -> None:
+def test_undecodable_payloads_name_their_run(layout: str, *, is_chosen: bool, tmp_path: Path) -> None:
     """The first are met before anything else of their tags."""
     write_run(tmp_path / "logs", event(broken("loss/train"), step=0), event(scalar("loss/train", 0.5, "float64")))
     write_run(
@@ -243,7 +241,7 @@ def test_merged_trials_are_rows_of_their_parent(tmp_path: Path) -> None:
     assert parents["tf2_hparams/session_0"] == "tf2_hparams/session_0"
 
 
-def test_sub_runs_are_reported_where_they_are_not_merged(tmp_path: Path) -> None:
+def test_sub_runs_that_are_not_merged_are_reported(tmp_path: Path) -> None:
     report = tb2csv.convert(SAMPLES, tmp_path / "out")
     notes = [note for note in report.notes if "merge_subruns folds" in note]
     assert len(notes) == 4
@@ -251,7 +249,7 @@ def test_sub_runs_are_reported_where_they_are_not_merged(tmp_path: Path) -> None
     assert not [note for note in tb2csv.convert(SAMPLES, tmp_path / "m", merge_subruns=True).notes if "merge" in note]
 
 
-def test_rows_are_chosen_in_merged_runs_as_well(tmp_path: Path) -> None:
+def test_rows_are_selected_in_merged_runs(tmp_path: Path) -> None:
     rows = tb2csv.RowSelection(max_step=1)
     tb2csv.convert(SAMPLES, tmp_path / "out", merge_subruns=True, rows=rows, workers=1)
     tb2csv.convert(SAMPLES, tmp_path / "again", merge_subruns=True, rows=rows, workers=4)
@@ -260,14 +258,14 @@ def test_rows_are_chosen_in_merged_runs_as_well(tmp_path: Path) -> None:
     assert table["step"].to_list() == [0, 1]
 
 
-def test_a_sub_run_alone_is_folded_into_a_parent_that_was_not_asked_for(tmp_path: Path) -> None:
+def test_a_sub_run_alone_is_merged_into_a_parent_that_is_not_selected(tmp_path: Path) -> None:
     only = tb2csv.Selection(runs=("torch/rate*", "torch"))
     tb2csv.convert(SAMPLES, tmp_path / "out", merge_subruns=True, selection=only)
     index = tb2csv.open_tables(tmp_path / "out").index
     assert set(index["run"]) == {"torch"}
 
 
-def test_every_reading_holds_as_much_as_it_is_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_read_uses_the_given_chunk_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one for sub-runs, and the one for metrics of trials as well."""
     sizes: list[int] = []
 

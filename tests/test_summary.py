@@ -115,7 +115,7 @@ def test_statistics_are_those_of_pandas_over_the_converted_tables(tmp_path: Path
         assert row["inf_count"] == np.isinf(values).sum()
 
 
-def test_all_that_ls_lists_has_a_row_whatever_its_kind() -> None:
+def test_every_series_that_ls_lists_has_a_row() -> None:
     table = tb2csv.summary(SAMPLE_LOGS).table
     accounts, _ = tb2csv.ls(SAMPLE_LOGS)
     listed = [(each.run, each.tag, each.kind, each.points, each.first_step) for each in accounts]
@@ -179,7 +179,7 @@ def test_a_tag_that_changes_its_type_has_a_row_for_each(tmp_path: Path) -> None:
     ]
 
 
-def test_values_that_cannot_be_decoded_are_counted_and_told(tmp_path: Path) -> None:
+def test_undecodable_values_are_counted_and_reported(tmp_path: Path) -> None:
     broken = tensor("loss", np.float32(1), "scalars")
     broken.tensor.tensor_content = b"\0" * 3
     write_run(tmp_path, event(scalar("loss", 2)), event(broken, step=7), event(scalar("other", 1)))
@@ -188,7 +188,7 @@ def test_values_that_cannot_be_decoded_are_counted_and_told(tmp_path: Path) -> N
     assert [(each.tag, each.step) for each in summary.report.runs[0].undecodable] == [("loss", 7)]
 
 
-def test_what_is_not_there_is_an_error_that_names_the_nearest() -> None:
+def test_unknown_names_raise_an_error_with_the_nearest() -> None:
     with pytest.raises(Tb2csvError, match="'loss'"):
         tb2csv.summary(SAMPLE_LOGS, selection=Selection(tags=("los",)))
     with pytest.raises(LogdirError, match="'tf2'"):
@@ -218,7 +218,7 @@ def test_curves_are_every_nth_value(
         assert curve.tolist() == list(range(0, length, stride))
 
 
-def test_no_curves_are_made_where_nobody_asks() -> None:
+def test_curves_are_made_only_on_request() -> None:
     assert tb2csv.summary(SAMPLE_LOGS).curves == []
 
 
@@ -326,7 +326,7 @@ def on_terminal(width: int, *arguments: str) -> str:
 # The command
 
 
-def test_elsewhere_the_command_prints_csv(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_the_command_prints_csv(capsys: pytest.CaptureFixture[str]) -> None:
     ran = run_here(capsys, "summary", SAMPLE_LOGS, "--run", "tf2", "--tag", "*rate*")
     assert (ran.status, ran.stderr) == (0, "")
     (row,) = parse_rows(ran.stdout)
@@ -351,7 +351,7 @@ def test_json_is_strict_and_has_every_cell(capsys: pytest.CaptureFixture[str]) -
     assert next(row for row in rows if row["tag"] == "learning_rate")["first"] == 0.1
 
 
-def test_json_is_ascii_where_standard_output_takes_no_more(tmp_path: Path) -> None:
+def test_json_is_ascii_if_standard_output_is_not_utf8(tmp_path: Path) -> None:
     write_run(tmp_path, event(scalar("Verlust ü 🙂", 1)))
     ran = run_process("summary", tmp_path, "--json", env={"PYTHONIOENCODING": "ascii"})
     assert ran.stdout.isascii()
@@ -394,7 +394,7 @@ def test_options_that_do_not_go_together_are_a_usage_error(
     assert told in ran.stderr
 
 
-def test_damage_is_told_and_makes_the_status(capsys: pytest.CaptureFixture[str]) -> None:
+def test_damage_is_reported_and_sets_the_status(capsys: pytest.CaptureFixture[str]) -> None:
     ran = run_here(capsys, "summary", SAMPLE_LOGS, "--run", "damaged")
     assert ran.status == 3
     assert "42 bytes lost" in ran.stderr

@@ -238,7 +238,7 @@ def test_names_against_tensorboards_enum() -> None:
         assert (dtype_name(number), is_numeric(number), item_size(number)) == (f"dtype {number}", False, None)
 
 
-def test_without_shape_comes_what_is_there() -> None:
+def test_without_a_shape_all_values_are_decoded() -> None:
     assert_same(decode_tensor(proto_of(1, None, float_val=[2.5])), np.array(2.5, np.float32))
     assert_same(decode_tensor(proto_of(1, None, float_val=[1, 2, 3])), np.array([1, 2, 3], np.float32))
     assert_same(decode_tensor(proto_of(3, None, tensor_content=bytes(8))), np.zeros(2, np.int32))
@@ -256,7 +256,7 @@ def test_content_counts_before_fields() -> None:
     assert_same(decode_tensor(proto), np.array([1.5], np.float32))
 
 
-def test_one_value_may_stand_for_no_element() -> None:
+def test_one_value_may_mean_no_element() -> None:
     assert_same(decode_tensor(proto_of(1, [0, 3], float_val=[1.0])), np.zeros((0, 3), np.float32))
     assert_same(decode_tensor(proto_of(1, [2, 0])), np.zeros((2, 0), np.float32))
 
@@ -309,7 +309,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("label", REFUSED)
-def test_refused(label: str) -> None:
+def test_invalid_tensors_are_refused(label: str) -> None:
     """What cannot be decoded is refused in one sentence, at once and without memory for it."""
     proto, reason = REFUSED[label]
     tracemalloc.start()
@@ -324,7 +324,7 @@ def test_refused(label: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_refused_content() -> None:
+def test_invalid_content_is_refused() -> None:
     for dtype in (0, 7, 20, 21, 99, -5):
         with pytest.raises(DecodeError, match="does not hold numbers"):
             decode_content(b"12345678", dtype)

@@ -51,7 +51,7 @@ def test_moments_are_those_of_datetime(wall_times: list[float]) -> None:
     assert found.to_list() == [by_datetime(each) for each in wall_times]
 
 
-def test_the_calendar_ends(tmp_path: Path) -> None:
+def test_times_outside_the_calendar_are_missing(tmp_path: Path) -> None:
     """Before the year 1 and after the year 9999 there is no date, nor of what is no number."""
     wall_times = [-62135596800.0, math.nextafter(-62135596800, -INFINITY), 253402300800.0, NAN, INFINITY, -INFINITY]
     events = [event(scalar("x", i), step=i, wall_time=each) for i, each in enumerate(wall_times)]
@@ -155,7 +155,7 @@ def test_a_run_without_a_beginning_has_no_relative_times() -> None:
         assert found.rows() == [(None, 1), (None, 2)]
 
 
-def test_moments_have_a_type_of_their_own_where_the_format_has_one(tmp_path: Path) -> None:
+def test_moments_have_the_type_of_the_format(tmp_path: Path) -> None:
     logdir = write_logs(tmp_path / "logs")
     for name, read in {"parquet": pl.read_parquet, "arrow": pl.read_ipc}.items():
         tb2csv.convert(logdir, tmp_path / name, format=name, time=("iso",))

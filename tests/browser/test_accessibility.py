@@ -127,7 +127,7 @@ def theme(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_axe_finds_nothing(page: ExportPage, double: ExportDouble, axe: str, theme: str, name: str) -> None:
+def test_axe_finds_no_violations(page: ExportPage, double: ExportDouble, axe: str, theme: str, name: str) -> None:
     page.open(double.url + theme)
     STATES[name](page, double)
     # Colours in the middle of a transition would fail the contrast check.
@@ -137,7 +137,7 @@ def test_axe_finds_nothing(page: ExportPage, double: ExportDouble, axe: str, the
     page.errors.clear()
 
 
-def test_axe_would_find_something(page: ExportPage, double: ExportDouble, axe: str) -> None:
+def test_axe_finds_a_planted_violation(page: ExportPage, double: ExportDouble, axe: str) -> None:
     page.open(double.url).ready()
     page.frame.evaluate("document.querySelector('.filter-input').removeAttribute('aria-label')")
     page.frame.evaluate("document.querySelector('.figures-note').style.color = '#ddd'")
@@ -155,7 +155,7 @@ def test_the_theme_follows_tensorboard(page: ExportPage, double: ExportDouble) -
     expect(page.frame.locator(".sidebar")).to_have_css("background-color", "rgb(255, 255, 255)")
 
 
-def test_the_document_says_what_it_is(page: ExportPage, double: ExportDouble) -> None:
+def test_the_document_has_a_language_and_titles(page: ExportPage, double: ExportDouble) -> None:
     page.open(double.url).ready()
     expect(page.frame.locator("html")).to_have_attribute("lang", "en")
     assert page.frame.title() == "Export · TensorBoard"

@@ -13,7 +13,7 @@ MODULES = sorted(STATIC.glob("*.js"))
 STYLES = sorted(STATIC.glob("*.css"))
 
 
-def test_there_are_modules_and_styles_and_nothing_else() -> None:
+def test_there_are_only_modules_and_styles() -> None:
     assert sorted(STATIC.iterdir()) == sorted(MODULES + STYLES)
     assert STATIC / "index.js" in MODULES
 

@@ -143,7 +143,7 @@ def test_a_fault_is_found_in_recorded_statistics(name: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", HEALTHY)
-def test_nothing_is_found_in_a_healthy_network(name: str, seed: int, tmp_path: Path) -> None:
+def test_a_healthy_network_raises_no_finding(name: str, seed: int, tmp_path: Path) -> None:
     keras.utils.set_random_seed(seed)
     model, optimizer = HEALTHY[name]
     more = {"layer_errors_every": 4, "weight_histograms_every": 10} if seed == SEEDS[0] else {}
@@ -218,7 +218,7 @@ def test_a_fault_is_found_in_gradients_written_by_hand(name: str, problem: str, 
     assert found(tmp_path, problem) >= fault.layers
 
 
-def test_nothing_is_found_in_a_healthy_network_written_by_hand(tmp_path: Path) -> None:
+def test_a_healthy_network_written_by_hand_raises_no_finding(tmp_path: Path) -> None:
     keras.utils.set_random_seed(SEEDS[2])
     train_by_hand(tmp_path, HEALTHY["mlp_relu"][0](), 0.1)
     diagnosis = diagnose(tmp_path)

@@ -73,7 +73,7 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_training_goes_on_as_if_it_had_never_stopped(style: str, tmp_path: Path) -> None:
+def test_training_continues_as_if_never_stopped(style: str, tmp_path: Path) -> None:
     whole = build()
     losses = train(whole, 0, 7)
     stopped = build()
@@ -86,7 +86,7 @@ def test_training_goes_on_as_if_it_had_never_stopped(style: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_training_goes_on_with_every_optimizer(name: str, tmp_path: Path) -> None:
+def test_training_continues_with_every_optimizer(name: str, tmp_path: Path) -> None:
     whole, stopped, resumed = (build(seed, optimizer=OPTIMIZERS[name]()) for seed in (0, 0, 5))
     losses = train(whole, 0, 6)
     train(stopped, 0, 3)  # an odd number: gradients have been accumulated
@@ -177,7 +177,7 @@ def test_every_dtype_goes_out_and_in_bit_for_bit(raw: bytes, style: str, holder:
 # What does not fit
 
 
-def test_a_renamed_layer_is_told_and_nothing_is_touched(tmp_path: Path) -> None:
+def test_a_renamed_layer_is_reported_and_nothing_is_changed(tmp_path: Path) -> None:
     model = build()
     export_state(model, tmp_path / "s.csv")
     other = build(seed=4, name="second", is_compiled=False)
@@ -193,7 +193,7 @@ def test_a_renamed_layer_is_told_and_nothing_is_touched(tmp_path: Path) -> None:
     np.testing.assert_array_equal(other.get_layer("second").kernel, model.get_layer("first").kernel)
 
 
-def test_another_dtype_another_shape_and_a_damaged_cell_are_told_together(tmp_path: Path) -> None:
+def test_another_dtype_another_shape_and_a_damaged_cell_are_reported_together(tmp_path: Path) -> None:
     export_state(build(is_compiled=False), tmp_path / "s.csv", style="base64")
     text = (tmp_path / "s.csv").read_text()
     start = text.index("block/inner/kernel,") + 25
@@ -231,7 +231,7 @@ def test_normalization_computes_with_what_was_restored(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.predict(sample, verbose=0), second.predict(sample, verbose=0))
 
 
-def test_layers_that_are_used_twice_or_named_alike_are_told_apart(tmp_path: Path) -> None:
+def test_layers_that_are_used_twice_or_named_alike_have_different_names(tmp_path: Path) -> None:
     class Twins(keras.Model):
         def __init__(self) -> None:
             super().__init__()
@@ -313,7 +313,7 @@ def test_a_live_state_goes_into_a_file_and_a_file_into_a_live_model(
     assert [v.numpy().tobytes() for v in fresh.weights] == [v.numpy().tobytes() for v in model.weights]
 
 
-def test_an_export_says_what_the_file_does_not_hold(saved: tuple[Path, keras.Model]) -> None:
+def test_an_export_notes_what_the_file_lacks(saved: tuple[Path, keras.Model]) -> None:
     (note,) = state_of(saved[0] / "0.keras").notes
     assert "seed_generator_state" in note
 

@@ -166,7 +166,7 @@ def test_an_optimizer_that_scales_its_loss_is_restored_in_files(ending: str, tmp
             assert values(loaded.optimizer.variables) == values(first.optimizer.variables)
 
 
-def test_variables_of_an_optimizer_that_keras_cannot_make_anew_have_no_wrong_names(tmp_path: Path) -> None:
+def test_variables_of_a_forgotten_optimizer_get_no_wrong_names(tmp_path: Path) -> None:
     """Keras 3.15.1 forgets the optimizer after an .h5 file was saved, and loads the next .keras file with RMSprop."""
     model = sequential(0, steps=1)
     save(model, tmp_path / "m.h5")
@@ -235,7 +235,7 @@ def test_names_of_keras_3_0_without_layers_get_them(style: str, tmp_path: Path) 
     ]  # fmt: skip
 
 
-def test_a_file_that_lists_weights_which_it_has_not_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_lacks_listed_weights_is_refused(tmp_path: Path) -> None:
     """Keras 3.0.5 stops inside a nested model with two layers, and leaves such a file."""
     older_file(tmp_path / "m.h5", {"block": {"kernel": KERNEL, "bias": BIAS}}, {"keras_version": "3.0.5"})
     with h5py.File(tmp_path / "m.h5", "r+") as file:

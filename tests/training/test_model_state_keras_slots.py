@@ -59,7 +59,7 @@ def test_a_model_that_was_never_trained_loads_its_own_state(style: str, tmp_path
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_file_that_was_never_trained_goes_into_itself_and_into_a_live_model(ending: str, tmp_path: Path) -> None:
+def test_the_state_of_an_untrained_file_goes_into_itself_and_into_a_live_model(ending: str, tmp_path: Path) -> None:
     first, second = build(0), build(1)
     export_state(save(first, tmp_path / f"a.{ending}"), tmp_path / "s.csv")
     out = tmp_path / f"out.{ending}"
@@ -197,7 +197,7 @@ def test_optimizers_that_are_attributes_go_into_a_weights_file(source: str, tmp_
     assert all_values(loaded) == all_values(trained)
 
 
-def test_an_optimizer_of_which_it_is_not_clear_what_it_optimizes_is_refused(tmp_path: Path) -> None:
+def test_an_optimizer_of_unclear_variables_is_refused(tmp_path: Path) -> None:
     class Alike(Adversaries):
         def __init__(self) -> None:
             super().__init__()
@@ -282,7 +282,7 @@ def test_a_file_with_another_vocabulary_is_refused_by_the_name_of_the_layer(
     assert not (tmp_path / "no.keras").exists()
 
 
-def test_a_vocabulary_that_a_layer_does_not_take_changes_nothing(tmp_path: Path) -> None:
+def test_a_vocabulary_that_a_layer_refuses_changes_nothing(tmp_path: Path) -> None:
     def small(words: list[str], most: int) -> keras.Model:
         inputs = keras.Input((1,), dtype="string")
         lookup = keras.layers.StringLookup(max_tokens=most, name="words")

@@ -46,7 +46,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("name", ALL)
-def test_an_estimator_predicts_as_the_one_whose_state_it_got(name: str, style: str, tmp_path: Path) -> None:
+def test_an_estimator_predicts_as_the_source_of_its_state(name: str, style: str, tmp_path: Path) -> None:
     first, second, third = fitted(name, X), fitted(name, OTHER), ALL[name]()
     assert not np.array_equal(output(first), output(second))
     export_state(first, tmp_path / "s.csv", style=style, max_cell=100)
@@ -133,7 +133,7 @@ def test_parameters_are_part_of_the_state(tmp_path: Path) -> None:
     assert (second.n_neighbors, second.weights) == (1, "distance")
 
 
-def test_a_cache_folder_stays_that_of_the_model(tmp_path: Path) -> None:
+def test_a_model_keeps_its_cache_folder(tmp_path: Path) -> None:
     steps = [("scale", StandardScaler()), ("classes", LogisticRegression())]
     path = exported(Pipeline(steps, memory=str(tmp_path / "theirs")).fit(X, labels(X)), tmp_path)
     assert "theirs" not in path.read_text()
@@ -163,7 +163,7 @@ def test_attributes_that_only_the_model_has_are_gone(tmp_path: Path) -> None:
     [lambda: MLPClassifier((4,), random_state=3), lambda: SGDClassifier(average=True, random_state=3)],
     ids=["network", "descent"],
 )
-def test_training_goes_on_as_if_it_had_not_stopped(make: Callable[[], Any], tmp_path: Path) -> None:
+def test_training_continues_as_if_never_stopped(make: Callable[[], Any], tmp_path: Path) -> None:
     first, second = make(), make()
     first.partial_fit(X, labels(X), classes=["no", "yes"])
     load_state(exported(first, tmp_path), second)
@@ -172,7 +172,7 @@ def test_training_goes_on_as_if_it_had_not_stopped(make: Callable[[], Any], tmp_
     np.testing.assert_array_equal(output(first), output(second))
 
 
-def test_random_generators_go_on_where_they_were(tmp_path: Path) -> None:
+def test_random_generators_continue(tmp_path: Path) -> None:
     first = LogisticRegression(random_state=np.random.RandomState(5)).fit(X, labels(X))
     first.random_state.standard_normal(3)
     second = LogisticRegression()
@@ -181,7 +181,7 @@ def test_random_generators_go_on_where_they_were(tmp_path: Path) -> None:
     np.testing.assert_array_equal(second.random_state.standard_normal(5), first.random_state.standard_normal(5))
 
 
-def test_the_generator_of_the_whole_program_stays_that(tmp_path: Path) -> None:
+def test_the_global_random_generator_stays_global(tmp_path: Path) -> None:
     first, second = GradientBoostingRegressor(n_estimators=2), GradientBoostingRegressor(n_estimators=2)
     first.fit(X, numbers(X))
     before = np.random.get_state()[1].copy()
@@ -190,7 +190,7 @@ def test_the_generator_of_the_whole_program_stays_that(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.random.get_state()[1], before)
 
 
-def test_functions_are_those_of_the_model(tmp_path: Path) -> None:
+def test_a_model_keeps_its_functions(tmp_path: Path) -> None:
     path = exported(SelectKBest(f_classif, k=2).fit(X, labels(X)), tmp_path)
     second = SelectKBest(f_classif, k=1).fit(OTHER, labels(OTHER))
     load_state(path, second)
@@ -202,7 +202,7 @@ def test_functions_are_those_of_the_model(tmp_path: Path) -> None:
         load_state(path, FunctionTransformer(np.expm1))
 
 
-def test_what_is_not_fitted_has_no_state(tmp_path: Path) -> None:
+def test_unfitted_estimators_have_no_state(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="fit it first"):
         export_state(LogisticRegression(), tmp_path / "s.csv")
 
@@ -231,7 +231,7 @@ class Evil(LogisticRegression):
         raise AssertionError  # it must not come to that
 
 
-def test_a_file_with_types_that_nobody_trusts_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_untrusted_types_is_refused(tmp_path: Path) -> None:
     skops.io.dump(Evil().fit(X, labels(X)), tmp_path / "evil.skops")
     with pytest.raises(StateError, match=r"could run any code \(.*Evil"):
         state_of(tmp_path / "evil.skops")

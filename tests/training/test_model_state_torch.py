@@ -60,7 +60,7 @@ def contents(what: Any) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_training_goes_on_as_if_it_had_never_stopped(optimizer: str, style: str, tmp_path: Path) -> None:
+def test_training_continues_as_if_never_stopped(optimizer: str, style: str, tmp_path: Path) -> None:
     whole, stopped, resumed = make(0, optimizer), make(0, optimizer), make(7, optimizer)
     losses = train(whole, 0, 8)
     train(stopped, 0, 3)
@@ -161,7 +161,7 @@ def test_names_and_layers(tmp_path: Path) -> None:
     )
 
 
-def test_what_does_not_fit_is_told_and_nothing_is_touched(tmp_path: Path) -> None:
+def test_misfits_are_reported_and_nothing_is_changed(tmp_path: Path) -> None:
     export_state(make(0)["model"], tmp_path / "s.csv")
     other = nn.Sequential(nn.Conv1d(1, 3, 3), nn.BatchNorm1d(3).double())
     before = contents(other)
@@ -198,7 +198,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(writer: str, e
     assert not mark.exists()
 
 
-def test_files_that_are_none_and_tensors_without_plain_bytes_are_refused(tmp_path: Path) -> None:
+def test_invalid_files_and_tensors_without_plain_bytes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.pt").write_bytes(b"nonsense")
     with pytest.raises(StateError, match=r"file of torch\.save"):
         state_of(tmp_path / "x.pt")

@@ -35,7 +35,7 @@ NAMES = [
 
 @pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "older"])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_of_torch_is_known_by_its_content(name: str, is_zip: object, tmp_path: Path) -> None:
+def test_a_file_of_torch_is_recognized_by_its_content(name: str, is_zip: object, tmp_path: Path) -> None:
     for folder, value in {"a": 1.0, "b": 2.0}.items():
         (tmp_path / folder).mkdir()
         torch.save(
@@ -188,7 +188,7 @@ def test_plain_hyperparameters_of_lightning_are_noted_and_stay_in_the_file(tmp_p
     assert statuses == {"same", "not compared"}
 
 
-def test_hyperparameters_of_lightning_may_be_any_objects_and_none_of_them_runs(tmp_path: Path) -> None:
+def test_hyperparameters_of_lightning_may_be_any_objects_and_do_not_run(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     # A method of a class and PyTorch's own functions are pickled as calls of getattr.
     functions = {"act": nn.functional.relu, "relu": torch.relu, "touch": Path.touch}
@@ -216,7 +216,7 @@ def test_hyperparameters_of_lightning_may_be_any_objects_and_none_of_them_runs(t
     ids=["callback", "state dict", "set", "arguments", "no version", "no state dict"],
 )
 @pytest.mark.parametrize("what", ["evil", "settings", "class"])
-def test_objects_elsewhere_are_refused_as_ever(place: Any, what: str, tmp_path: Path) -> None:
+def test_objects_elsewhere_are_refused(place: Any, what: str, tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     torch.save(place({"evil": Evil(mark), "settings": Settings(), "class": Settings}[what]), tmp_path / "m.ckpt")
     with pytest.raises(StateError, match="holds other things"):

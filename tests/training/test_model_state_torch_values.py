@@ -271,7 +271,7 @@ def inference_tensor(value: float) -> torch.Tensor:
     ],
     ids=["expanded", "expanded buffer", "refusing module", "read-only array", "inference tensor"],
 )
-def test_what_an_object_refuses_changes_none_of_the_others(last: Any, tmp_path: Path) -> None:
+def test_a_refused_value_changes_no_other_object(last: Any, tmp_path: Path) -> None:
     def make(value: float) -> dict[str, Any]:
         parts = make_training(value)
         return {**parts, "n": int(value), "last": last(value)}
@@ -335,7 +335,7 @@ def test_two_values_for_one_memory_are_refused(second: slice, tmp_path: Path) ->
     assert values_of(tied) == values_of(tmp_path / "out.pt") == values_of(equal)
 
 
-def test_a_state_that_no_optimizer_can_have_is_refused(tmp_path: Path) -> None:
+def test_an_impossible_optimizer_state_is_refused(tmp_path: Path) -> None:
     parts = make_training(1.0)
     take_step(parts)
     export_state(parts, tmp_path / "s.csv", style="base64")

@@ -257,7 +257,7 @@ def test_every_optimizer_of_a_custom_train_step_is_recorded(tmp_path: Path) -> N
     assert {"batch/learning_rate/main", "batch/learning_rate/other"} <= set(found)
 
 
-def test_more_steps_than_wait_at_once_are_all_there(tmp_path: Path) -> None:
+def test_more_steps_than_the_queue_holds_are_recorded(tmp_path: Path) -> None:
     model = one_weight(keras.optimizers.SGD(0.0), steps_per_execution=7)
     x = np.repeat(np.arange(1, 151, dtype=np.float32), 1)[:, np.newaxis]
     recorder = TrainingRecorder(tmp_path, gradient_statistics_every=1, gradients_every=3, batch_every=None)
@@ -269,7 +269,7 @@ def test_more_steps_than_wait_at_once_are_all_there(tmp_path: Path) -> None:
     assert sorted(steps(found["batch/epoch"])) == list(range(1, 151))
 
 
-def test_nothing_of_the_recorder_is_left_in_the_model(tmp_path: Path) -> None:
+def test_the_model_keeps_no_trace_of_the_recorder(tmp_path: Path) -> None:
     model = one_weight(keras.optimizers.SGD(0.01))
     x, y = LINE_X, LINE_Y
     model.fit(x, y, verbose=0)
@@ -282,7 +282,7 @@ def test_nothing_of_the_recorder_is_left_in_the_model(tmp_path: Path) -> None:
     assert {id(layer): set(vars(layer)) for layer in model.layers} == before[2]
 
 
-def test_a_second_fit_goes_on_counting_and_traces_nothing_anew(tmp_path: Path) -> None:
+def test_a_second_fit_continues_the_count_without_retracing(tmp_path: Path) -> None:
     traces = []
 
     class Traced(keras.Sequential):
@@ -328,7 +328,7 @@ def test_a_distribution_strategy_is_refused_for_gradients_and_not_for_metrics(tm
     assert steps(recorded(tmp_path)["weights/line/dense/kernel"]) == [0, 1, 2, 3, 4]
 
 
-def test_an_optimizer_of_another_make_is_refused(tmp_path: Path) -> None:
+def test_an_optimizer_without_the_update_method_is_refused(tmp_path: Path) -> None:
     class Foreign:
         name = "foreign"
 

@@ -179,7 +179,7 @@ def test_chosen_layers_at_chosen_steps_summed_over_the_samples(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("in_graph", [False, True])
-def test_in_a_loop_of_ones_own(in_graph: bool, tmp_path: Path) -> None:
+def test_in_a_custom_loop(in_graph: bool, tmp_path: Path) -> None:
     model = functional()
     recorder = TrainingRecorder(tmp_path)
 
@@ -238,7 +238,7 @@ def test_mse_of_layers(tmp_path: Path) -> None:
     [np.asarray, tf.constant, np.ndarray.tolist, keras.Variable],
     ids=["array", "tensor", "list", "variable"],
 )
-def test_mse_of_an_output_that_is_there(kind: Any, tmp_path: Path) -> None:
+def test_mse_of_a_given_output(kind: Any, tmp_path: Path) -> None:
     output, target = RANDOM.normal(size=(10, 3)), RANDOM.normal(size=(10, 3))
     expected = np.mean((output - target) ** 2)
     assert float(layer_mse(kind(output), kind(target))) == pytest.approx(expected, rel=1e-6)
@@ -391,7 +391,7 @@ def test_tensors_of_any_layout_keep_dtype_shape_and_bytes(value: Any, tmp_path: 
     assert stored.tobytes() == value.tobytes()
 
 
-def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
+def test_invalid_calls_are_refused(tmp_path: Path) -> None:
     model = nested()
     with pytest.raises(RecorderError, match="no recorder to write to; call it within"):
         record_layer_errors(model, X, Y, mse, step=1)

@@ -128,7 +128,7 @@ def test_every_kind_of_inputs(write: Any, tmp_path: Path) -> None:
     check_classes(tmp_path / "out.csv", model.predict(X, verbose=0))
 
 
-def test_targets_and_columns_that_are_no_inputs(tmp_path: Path) -> None:
+def test_targets_and_columns_that_are_not_inputs(tmp_path: Path) -> None:
     model = classifier()
     species = [f"kind {number % 3}" for number in range(23)]
     table = pl.DataFrame(X, schema=list("abcd")).with_columns(pl.Series("species", species), pl.lit("id").alias("name"))
@@ -290,7 +290,7 @@ def test_a_pickle_among_the_inputs_is_refused(tmp_path: Path) -> None:
         predict_to_csv(classifier(), tmp_path / "x.npy", tmp_path / "out.csv")
 
 
-def test_what_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+def test_misfits_are_refused_and_leave_no_files(tmp_path: Path) -> None:
     model, out = classifier(), tmp_path / "out.csv"
     (tmp_path / "x.txt").touch()
     (tmp_path / "bad.keras").write_bytes(b"none")
@@ -323,7 +323,7 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path) -> None
         assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "bad.keras", "folder", "x.txt"]
 
 
-def test_a_table_that_is_there_is_kept(tmp_path: Path) -> None:
+def test_an_existing_table_is_kept(tmp_path: Path) -> None:
     (tmp_path / "out.csv").write_text("mine")
     with pytest.raises(OutputError, match="exists already"):
         predict_to_csv(classifier(), X, tmp_path / "out.csv")
@@ -389,7 +389,7 @@ def test_predictions_of_several_outputs_without_targets(tmp_path: Path) -> None:
     }
 
 
-def test_what_does_not_fit_a_prediction_recorder(tmp_path: Path) -> None:
+def test_misfits_of_a_prediction_recorder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecorderError, match=r"x and y have different numbers of rows .4, 23."):
         PredictionRecorder(X, np.arange(4), log_dir=tmp_path)
     with pytest.raises(RecorderError, match="sample_size=0 is no number"):
@@ -397,7 +397,7 @@ def test_what_does_not_fit_a_prediction_recorder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_inputs_of_a_model_are_files_and_no_patterns(
+def test_inputs_of_a_model_are_files_and_not_patterns(
     ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor is the folder for what is unpacked."""

@@ -70,7 +70,7 @@ SAVED = {"epoch": 4, 3: 6}
 
 @pytest.mark.parametrize("recorder_first", [True, False], ids=["recorder first", "backup first"])
 @pytest.mark.parametrize("save_freq", SAVED)
-def test_steps_go_on_from_the_backup(save_freq: Any, recorder_first: bool, tmp_path: Path) -> None:
+def test_steps_continue_from_the_backup(save_freq: Any, recorder_first: bool, tmp_path: Path) -> None:
     sessions = []
     for session, interrupt_in in enumerate([8, None]):
         recorder = TrainingRecorder(tmp_path / str(session), **RECORDED)
@@ -103,7 +103,7 @@ def test_steps_go_on_from_the_backup(save_freq: Any, recorder_first: bool, tmp_p
 
 @pytest.mark.parametrize("is_same_model", [True, False], ids=["same model", "new model"])
 @pytest.mark.parametrize("first_batch", [None, 101])
-def test_one_recorder_goes_on_from_the_backup(first_batch: int | None, is_same_model: bool, tmp_path: Path) -> None:
+def test_one_recorder_continues_from_the_backup(first_batch: int | None, is_same_model: bool, tmp_path: Path) -> None:
     model = line()
     recorder = TrainingRecorder(tmp_path / "run", first_batch=first_batch, **RECORDED)
     backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
@@ -129,7 +129,7 @@ def test_batches_are_counted_and_not_updates(tmp_path: Path) -> None:
     assert steps(recorded(tmp_path / "1")["batch/loss"]) == list(range(5, 13))
 
 
-def test_steps_of_a_scaled_loss_go_on(tmp_path: Path) -> None:
+def test_steps_of_a_scaled_loss_continue(tmp_path: Path) -> None:
     def scaled() -> keras.Model:
         model = line()
         model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)), "mse", jit_compile=False)

@@ -125,7 +125,7 @@ def test_steps_per_execution_of_unknown_length_are_counted_right(tmp_path: Path)
     ]
 
 
-def test_converted_it_is_tables(tmp_path: Path) -> None:
+def test_recordings_convert_to_tables(tmp_path: Path) -> None:
     fit(line(0.01), TrainingRecorder(tmp_path / "logs" / "run", weights_every=2, gradient_statistics_every=1))
     report = tb2csv.convert(tmp_path / "logs", tmp_path / "out")
     assert not report.values_undecodable
@@ -169,7 +169,7 @@ def test_weights_keep_their_dtype_and_bits(dtype: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("in_graph", [False, True])
-def test_a_loop_of_ones_own(in_graph: bool, tmp_path: Path) -> None:
+def test_a_custom_loop(in_graph: bool, tmp_path: Path) -> None:
     weight = tf.Variable([1.0, 2.0], name="w")
     recorder = TrainingRecorder(
         tmp_path, weights_every=2, gradients_every=2, gradient_statistics_every=1, weight_histograms_every=3
@@ -237,7 +237,7 @@ def data_that_breaks() -> tf.data.Dataset:
     )
 
 
-def test_what_was_recorded_before_a_train_step_failed_is_there(tmp_path: Path) -> None:
+def test_values_recorded_before_a_failed_train_step_are_kept(tmp_path: Path) -> None:
     model = line()
     original = model.make_train_function() or model.train_function
     recorder = TrainingRecorder(tmp_path, gradient_statistics_every=1)
@@ -301,7 +301,7 @@ def run_script(script: str, *arguments: object, check: bool = True) -> subproces
     return subprocess.run(command, capture_output=True, text=True, check=check, env=environment)
 
 
-def test_what_waits_is_written_when_python_ends(tmp_path: Path) -> None:
+def test_queued_values_are_written_when_python_ends(tmp_path: Path) -> None:
     done = run_script(ENDING, tmp_path, check=False)
     assert done.stderr.splitlines()[-1] == "ValueError: no"
     found = recorded(tmp_path)
@@ -395,7 +395,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         fit(line(), TrainingRecorder(tmp_path / "file" / "run", on_error="raise"))
 
 
-def test_what_a_recorder_cannot_do_is_refused(tmp_path: Path) -> None:
+def test_unsupported_recordings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecorderError, match="on_error='ignore' is not known"):
         TrainingRecorder(tmp_path, on_error="ignore")  # type: ignore[arg-type]
     with pytest.raises(RecorderError, match="cannot append to gs://bucket/run; give a local folder"):
@@ -421,7 +421,7 @@ def test_every_file_begins_with_the_version_of_the_format(tmp_path: Path) -> Non
     st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=4),
     st.data(),
 )
-def test_scalars_of_many_steps_are_what_they_were(
+def test_scalars_of_many_steps_are_unchanged(
     tmp_path_factory: pytest.TempPathFactory, tags: list[str], at_steps: list[int], data: st.DataObject
 ) -> None:
     folder = tmp_path_factory.mktemp("scalars")

@@ -149,7 +149,7 @@ def test_many_names_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("in_graph", [False, True])
-def test_a_loop_of_ones_own_goes_on(in_graph: bool, tmp_path: Path) -> None:
+def test_a_custom_loop_continues(in_graph: bool, tmp_path: Path) -> None:
     recorder = TrainingRecorder(tmp_path, weight_statistics_every=1, weights_every=1, gradient_statistics_every=1)
     words, waves = tf.Variable("a", name="words"), tf.Variable(1j, name="waves")
     plain = tf.Variable(3.0, name="plain")
@@ -187,7 +187,7 @@ def test_a_loop_of_ones_own_goes_on(in_graph: bool, tmp_path: Path) -> None:
     assert "gradients/waves/norm" not in found
 
 
-def test_tensors_beyond_what_a_record_holds_are_left_out(tmp_path: Path) -> None:
+def test_tensors_too_large_for_a_record_are_left_out(tmp_path: Path) -> None:
     huge = np.lib.stride_tricks.as_strided(np.zeros(1), (2**28,), (0,))
     log = EventWriter(tmp_path)
     log.tensor(1, "big", huge)
@@ -253,7 +253,7 @@ def test_gradients_of_unknown_shape_are_recorded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("on_error", ["warn", "raise"])
-def test_a_failure_of_the_recorder_is_not_one_of_the_training(
+def test_a_failure_of_the_recorder_does_not_stop_the_training(
     on_error: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -300,7 +300,7 @@ def test_targets_of_no_output_are_counted(tmp_path: Path) -> None:
     np.testing.assert_array_equal(at(recorded(tmp_path / "named")["predictions/dense/target"], 1), Y)
 
 
-def test_layer_errors_in_a_loop_go_on_without_a_folder(tmp_path: Path) -> None:
+def test_layer_errors_in_a_loop_continue_without_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     model = line()
     recorder = TrainingRecorder(tmp_path / "file" / "run")

@@ -139,7 +139,7 @@ def test_a_ring_of_nodes_beside_a_tree_is_refused() -> None:
         ("bisecting kmeans", "_bisecting_tree.center", lambda a: a[:1], "_bisecting_tree"),
     ],
 )
-def test_sizes_that_compiled_code_takes_on_trust_are_checked(
+def test_sizes_that_compiled_code_trusts_are_checked(
     name: str, tensor: str, value: Callable[[np.ndarray], np.ndarray], match: str
 ) -> None:
     state = state_of(fitted(name, X))
@@ -155,7 +155,7 @@ def test_indices_of_a_sparse_matrix_are_checked() -> None:
             load_state(changed(state, f"kept_.{name}", array), Holder())
 
 
-def test_no_class_or_function_is_taken_because_a_table_names_it() -> None:
+def test_no_class_or_function_is_loaded_by_its_name_in_a_table() -> None:
     state = state_of(fitted("pipeline", X))
     target = fitted("pipeline", OTHER)
     scaler = "sklearn.preprocessing._data.StandardScaler"

@@ -121,7 +121,7 @@ def form(value: Any) -> Any:
     return type(value), next(of for kind, of in FORMS.items() if isinstance(value, kind))(value)
 
 
-def test_two_names_of_one_value_stay_so(tmp_path: Path) -> None:
+def test_shared_values_stay_shared(tmp_path: Path) -> None:
     shared = LinearRegression().fit(X, X[:, 0])
     first, second = Holder({"a": [shared], "b": (shared,), "array": X, "same array": X}).fit(), Holder()
     first.myself_ = first
@@ -164,7 +164,7 @@ class Opaque:
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_what_has_no_form_in_a_table_is_refused_by_name(estimator: Any, attribute: str, tmp_path: Path) -> None:
+def test_values_without_a_form_in_a_table_are_refused_by_name(estimator: Any, attribute: str, tmp_path: Path) -> None:
     estimator.fit() if isinstance(estimator, Holder) else estimator.fit(X, labels(X))
     with pytest.raises(StateError, match=re.escape(f"holds {attribute!r}")):
         export_state(estimator, tmp_path / "s.csv")
