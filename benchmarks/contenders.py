@@ -23,15 +23,15 @@ _ALL_KINDS = frozenset({"scalars", "histograms", "tensors"})
 
 @dataclass(frozen=True)
 class Contender:
-    """How to run one contender, and where."""
+    """How to run one contender, and on which workloads."""
 
     name: str
     command: Command
     kinds: frozenset[str]  # the kinds of series that it can turn into tables
-    default_workloads: str  # where it runs unless it is asked for by name
+    default_workloads: str  # which it runs on unless it is selected by name
     needs: tuple[str, ...] = ()  # distributions that must be installed
     environment: Mapping[str, str] = field(default_factory=dict)
-    until: str | None = None  # a server: measured up to the line on stderr that has this
+    until: str | None = None  # a server: measured up to the line on stderr that contains this
     unchecked: bool = False  # tables of several series, or findings: the tests check what they hold
 
     @property
@@ -45,7 +45,7 @@ class Contender:
 
 
 def version(distribution: str) -> str | None:
-    """Give the version of an installed distribution, None where it is not installed."""
+    """Return the version of an installed distribution, None if it is not installed."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -53,12 +53,12 @@ def version(distribution: str) -> str | None:
 
 
 def tb2csv(*arguments: str) -> list[str]:
-    """Give a tb2csv command line."""
+    """Return a tb2csv command line."""
     return [sys.executable, "-m", "tb2csv", *arguments]
 
 
 def script(name: str, *arguments: str) -> list[str]:
-    """Give the command line of a peer's script."""
+    """Return the command line of a peer's script."""
     return [sys.executable, str(HERE / "peers" / name), *arguments]
 
 

@@ -25,7 +25,7 @@ Bytes = npt.NDArray[np.uint8]
 _HEADER = 12
 _FOOTER = 4
 # Inside the event: field 1, the wall time, is 1 byte of key and 8 of value and always comes first;
-# field 2, the step, follows with 1 byte of key, and is absent where the step is 0.
+# field 2, the step, follows with 1 byte of key, and is absent if the step is 0.
 _WALL_TIME = _HEADER + 1
 _STEP = _HEADER + 10
 
@@ -96,7 +96,7 @@ def write_series(
 
 
 def _event(tag: str, encoding: Encoding, step: int, content: bytes) -> bytes:
-    """Give the bytes of one event."""
+    """Return the bytes of one event."""
     value = summary_pb2.Summary.Value(
         tag=tag,
         tensor=tensor_pb2.TensorProto(
@@ -121,7 +121,7 @@ def _placeholder(size: int) -> bytes:
 
 
 def _stretches(steps: int, at_most: int) -> Iterator[tuple[int, int]]:
-    """Split `range(steps)` where the varint grows by a byte, and into pieces of bounded size."""
+    """Split `range(steps)` at each step whose varint is longer by a byte, and into pieces of bounded size."""
     first = 0
     while first < steps:
         width = _varint_width(first)
@@ -132,12 +132,12 @@ def _stretches(steps: int, at_most: int) -> Iterator[tuple[int, int]]:
 
 
 def _varint_width(step: int) -> int:
-    """Give the bytes that a step takes; none for 0, which protobuf leaves out."""
+    """Return the bytes of a step; none for 0, which protobuf leaves out."""
     return -(-step.bit_length() // 7)
 
 
 def _varint_bytes(first: int, last: int) -> Iterator[Bytes]:
-    """Give the varints of steps of one width, byte by byte, each for all steps."""
+    """Return the varints of steps of one width, byte by byte, each for all steps."""
     steps = np.arange(first, last, dtype=np.int64)
     width = _varint_width(first)
     for place in range(width):
@@ -146,7 +146,7 @@ def _varint_bytes(first: int, last: int) -> Iterator[Bytes]:
 
 
 def _fill_checksums(block: Bytes) -> None:
-    """Compute the checksum of every record's event and put it behind the event."""
+    """Compute the checksum of every record's event and put it after the event."""
     size = block.shape[2]
     data = block.tobytes()
     event_ends = range(size - _FOOTER, len(data) + 1, size)
@@ -157,6 +157,6 @@ def _fill_checksums(block: Bytes) -> None:
 
 
 def _crc(data: bytes) -> int:
-    """Give the CRC-32C of some bytes."""
+    """Return the CRC-32C of some bytes."""
     crc: int = google_crc32c.value(data)
     return crc

@@ -1,4 +1,4 @@
-"""Run one process from start to end and say what it cost.
+"""Run one process from start to end and measure what it costs.
 
 The process that measures must stay small. Linux hands the peak memory of a process on to the
 program that it starts in its place, so a child would appear to use at least what its parent used:
@@ -27,7 +27,7 @@ _KIB_PER_MB = 1000 * 1000 / 1024
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process took: elapsed time, time of all its threads, most memory at any moment."""
+    """What a process took: elapsed time, time of all its threads, peak memory."""
 
     seconds: float
     cpu_seconds: float
@@ -35,13 +35,13 @@ class Cost:
 
 
 class FailedRunError(Exception):
-    """A run whose time means nothing: it failed or gave something wrong."""
+    """A run whose time is meaningless: it failed or its output is wrong."""
 
 
 def _inherited() -> dict[str, str]:
     """Return the environment without what keeps Python from storing compiled modules.
 
-    Whoever installs a package has its modules compiled. Those of an editable install would be compiled in every run.
+    pip compiles the modules of a package on installation; those of an editable install would be compiled in every run.
     """
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
@@ -79,7 +79,7 @@ def measure(
                 complaint = _wait_for_line(process.stderr, until)
                 ended = time.perf_counter()
                 os.kill(process.pid, signal.SIGTERM)
-            # Not `Popen.wait`: only `wait4` tells the cost of this one child.
+            # Not `Popen.wait`: only `wait4` reports the cost of this one child.
             _, status, usage = os.wait4(process.pid, 0)
             ended = ended or time.perf_counter()
         finally:

@@ -1,8 +1,8 @@
-"""Measure the Export tab in a TensorBoard of its own: the index, an export, and what TensorBoard notices of it.
+"""Measure the Export tab in a TensorBoard of its own: the index, an export, and how much it slows TensorBoard.
 
     python benchmarks/plugin.py [WORKLOAD ...] [--gigabytes N]
 
-Workloads are those of workloads.py, A and B where none is named. With ``--gigabytes``, the memory of an export is
+Workloads are those of workloads.py, A and B if none is named. With ``--gigabytes``, the memory of an export is
 measured as well, on a log of so many gigabytes that is workload A's event file over and over, one run for each.
 Times are wall times as a browser on this machine would see them; memory is that of TensorBoard's process.
 """
@@ -39,12 +39,12 @@ class Server:
     """A TensorBoard that was started for this."""
 
     def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
-        """Ask it at ``url``."""
+        """Set the address."""
         self._url = url
         self._status = Path(f"/proc/{process.pid}/status")
 
     def open(self, path: str, body: Any = None) -> Any:
-        """Return the response to a request, a POST where it has a body."""
+        """Return the response to a request, a POST if it has a body."""
         headers = {} if body is None else {"Content-Type": "application/json"}
         return urlopen(Request(self._url + path, None if body is None else json.dumps(body).encode(), headers))
 
@@ -60,7 +60,7 @@ class Server:
         return time.perf_counter() - began
 
     def memory(self, field: str) -> float:
-        """Return megabytes of memory: ``VmRSS`` now, ``VmHWM`` at the most."""
+        """Return megabytes of memory: ``VmRSS`` now, ``VmHWM`` at the peak."""
         found = re.search(rf"{field}:\s+(\d+)", self._status.read_text())
         assert found
         return int(found[1]) * 1024 / _MB
@@ -94,7 +94,7 @@ def measure(logdir: Path) -> dict[str, float]:
     """Return what the tab takes on a log directory: seconds, megabytes, and how many times as long.
 
     TensorBoard's talk with its data server in Rust has two speeds, so that ``/data/runs`` takes some 44 ms at one time
-    and 1 ms at another, when nothing happens as well. Hence it is told in milliseconds, too.
+    and 1 ms at another, when nothing happens as well. Hence it is given in milliseconds, too.
     """
     with started(logdir) as server:
         server.until_quiet()

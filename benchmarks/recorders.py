@@ -3,8 +3,8 @@
     .venv-training/bin/python benchmarks/recorders.py [--pairs N] [--steps N] [--only TEXT]
 
 Bare and recorded epochs alternate, so that what else the machine does meets both; the figures are medians of the ratios
-of the pairs, of elapsed time and of the processors' time, which tells more where the machine has other work. The exit
-status is 1 where statistics of every step cost more elapsed time than the limit.
+of the pairs, of elapsed time and of the processors' time, more accurate if the machine has other work. The exit
+status is 1 if statistics of every step cost more elapsed time than the limit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tb2csv.recorders import TrainingRecorder
 LIMIT: Final = 1.3
 BATCH: Final = 32
 
-#: What is recorded, by the name of the row; of the first one the limit is told.
+#: What is recorded, by the name of the row; the limit applies to the first one.
 RECORDED: Final[dict[str, dict[str, Any]]] = {
     "statistics of all gradients, every step": {"gradient_statistics_every": 1},
     "metrics of every batch": {},

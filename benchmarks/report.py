@@ -151,7 +151,7 @@ def _cost_cells(costs: list[Cost]) -> tuple[str, ...]:
 
 
 def _number(figure: float | None, unit: str = "") -> str:
-    """Three digits at least; a dash where nothing was measured."""
+    """At least three digits; a dash if nothing was measured."""
     if figure is None:
         return "-"
     digits = f"{figure:.3f}" if figure < 10 else f"{figure:.1f}"

@@ -9,7 +9,7 @@ from measure import Cost
 
 OURS = "tb2csv"
 
-# tb2csv's cost and a peer's, run one right after the other; None where a run failed.
+# tb2csv's cost and a peer's, run one right after the other; None if a run failed.
 Pair = tuple[Cost | None, Cost | None]
 
 
@@ -17,9 +17,9 @@ Pair = tuple[Cost | None, Cost | None]
 class Results:
     """What was measured. Keys are names of workloads, contenders and commands."""
 
-    # By workload and peer; the peer "" stands for runs of tb2csv without one.
+    # By workload and peer; the peer "" means runs of tb2csv alone.
     pairs: dict[tuple[str, str], list[Pair]] = field(default_factory=dict)
-    # By workload, for they are run in turn with its pairs, and contender.
+    # By workload and contender: they run in turn with the pairs of the workload.
     startups: dict[tuple[str, str], list[Cost]] = field(default_factory=dict)
     listing: list[Cost] = field(default_factory=list)  # `tb2csv ls` on workload A
     notes: list[str] = field(default_factory=list)  # what was not run, or failed, and why

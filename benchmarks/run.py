@@ -1,4 +1,4 @@
-"""Measure tb2csv against its peers and print how it stands against its targets.
+"""Measure tb2csv against its peers and compare it with its targets.
 
     python benchmarks/run.py [--workloads A,B] [--peers tbparse,floor] [--pairs 5] [--json FILE]
 
@@ -8,7 +8,7 @@ over the pairs. The event files are read once before, so nothing waits for the d
 written is checked after each run, outside the measured time. This is a report, not a test: the exit
 status is 0 whatever it says.
 
-What is run is an entry of a dict each: `workloads.WORKLOADS`, `contenders.PEERS`,
+Each thing that is run is an entry of a dict: `workloads.WORKLOADS`, `contenders.PEERS`,
 `targets.TARGETS`.
 """
 
@@ -39,7 +39,7 @@ _MANY_TABLES = 1_000
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run the selected measurements."""
     options = parse_options()
     workloads.DATA.mkdir(exist_ok=True)
     results = Results()
@@ -107,7 +107,7 @@ def positive(text: str) -> int:
 
 
 def timed(command: list[str], environment: Mapping[str, str] | None = None, until: str | None = None) -> Cost:
-    """Measure a command, started where no source tree lies.
+    """Measure a command, started in a folder without a source tree.
 
     `python -m` prefers the current directory: from the top of the repository it would run the
     sources, which may lack the compiled scanner, instead of the tb2csv that is installed.

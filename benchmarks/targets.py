@@ -1,4 +1,4 @@
-"""What the project has set itself, each target one entry of `TARGETS`."""
+"""The targets of the project, each one an entry of `TARGETS`."""
 
 from __future__ import annotations
 

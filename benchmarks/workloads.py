@@ -1,4 +1,4 @@
-"""The logs that the benchmark converts: what each one holds and where it lies once it is made.
+"""The logs that the benchmark converts: what each one holds, and its path once it is made.
 
 A workload is one entry of `WORKLOADS`. Making its log takes numpy and TensorBoard's protos,
 which is `generate.py`'s work in a process of its own. This module imports none of them:
@@ -36,7 +36,7 @@ class Workload:
     runs: int
     tags: int
     points: int
-    by_default: bool = True  # False: only when asked for by name
+    by_default: bool = True  # False: only if selected by name
 
 
 WORKLOADS = {

@@ -33,7 +33,7 @@ class Parameter(typing.NamedTuple):
 
     is_argument: bool
     names: tuple[str, ...]
-    #: What stands for its value; empty for a flag.
+    #: The placeholder of its value; empty for a flag.
     value: str
     choices: tuple[str, ...]
     default: str
@@ -54,14 +54,14 @@ def parameters(function: Callable[..., None]) -> list[Parameter]:
 
 
 def _parameter(name: str, hint: Any, default: Any) -> Parameter:
-    if typing.get_origin(hint) is not typing.Annotated:  # Python 3.10 makes it optional where the default is None
+    if typing.get_origin(hint) is not typing.Annotated:  # Python 3.10 makes it optional if the default is None
         hint = next(each for each in typing.get_args(hint) if typing.get_origin(each) is typing.Annotated)
     kind, info = typing.get_args(hint)
     is_argument = type(info).__name__ == "ArgumentInfo"
     inner = (typing.get_args(kind) or (kind,))[0]
     choices = tuple(each.value for each in inner) if isinstance(inner, enum.EnumMeta) else ()
     value = "" if kind is bool else info.metavar or ("NAME" if choices else "VALUE")
-    # The first name stands where typer has the default of those who do not write Annotated.
+    # Without Annotated, typer has the default in place of the first name.
     given = [each for each in (info.default, *(info.param_decls or ())) if isinstance(each, str)]
     names = (value,) if is_argument else tuple(sorted(given or [f"--{name}"], key=len))
     return Parameter(is_argument, names, value, choices, getattr(default, "value", ""), info.help)

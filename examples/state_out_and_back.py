@@ -1,4 +1,4 @@
-"""The whole state of a training in a CSV file and back: the second model goes on where the first one stopped.
+"""The whole state of a training in a CSV file and back: the second model continues from the first one.
 
     python examples/state_out_and_back.py OUT
 

@@ -1,4 +1,4 @@
-"""tb2csv's command line: in this process, where that is enough, or in one of its own."""
+"""tb2csv's command line: in this process if that is enough, or in one of its own."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 def run_process(*arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None, **more: Any) -> Ran:
-    """Run ``python -m tb2csv`` in a process of its own, started where it does not take the sources for the package."""
+    """Run ``python -m tb2csv`` in a process of its own, started in a folder without the sources."""
     command = [sys.executable, "-m", "tb2csv", *map(str, arguments)]
     done = subprocess.run(
         command,

@@ -79,7 +79,7 @@ def read_series(out: Path) -> dict[Series, list[Row]]:
 
 
 def _read_csv(data: bytes, dtypes: dict[str, str]) -> tuple[list[str], list[list[Any]]]:
-    # The csv module does not tell an empty text from a missing cell, which only text can have both of.
+    # The csv module does not distinguish an empty text from a missing cell; only text can have both.
     texts = pl.read_csv(data, infer_schema=False, raise_if_empty=False)
     # Before Python 3.11 the csv module refuses NUL, so another character is in its place until the cells are apart.
     text = data.decode("utf-8")
@@ -92,7 +92,7 @@ def _read_csv(data: bytes, dtypes: dict[str, str]) -> tuple[list[str], list[list
     for i, line in enumerate(lines[1:]):
         cells: list[Any] = []
         for place, (cell, dtype) in enumerate(zip(line or [""], dtypes.values(), strict=True)):
-            if not cell:  # by its place, for polars leaves quotes in a header doubled
+            if not cell:  # by its place, because polars leaves quotes in a header doubled
                 cells.append("" if dtype == "string" and texts.to_series(place)[i] is not None else None)
             else:
                 cells.append(_PARSERS.get(dtype, float if "float" in dtype else int)(cell))

@@ -6,7 +6,7 @@ is tested. There are three layers, each usable alone:
 - *values*: ``scalar``, ``simple_value``, ``tensor``, ``text``, ``histogram``, … make one ``Summary.Value`` as one
   writer or another would; ``event`` makes an ``Event`` of any number of them.
 - *bytes*: ``frame`` puts a payload into a TFRecord frame, ``event_file`` makes a whole file, ``write_run`` writes it.
-  Wherever an event is asked for, serialized bytes do as well: ``raw_event`` makes such as no protobuf class would
+  Every function that takes an event takes serialized bytes as well: ``raw_event`` makes such as no protobuf class would
   (broken messages within sound ones), out of ``field`` and ``varint``.
 - *breaking*: ``records`` says where each record of a file is; ``flip``, ``cut``, ``with_payload``,
   ``with_length_crc_broken`` and ``with_payload_crc_broken`` return a changed copy.
@@ -88,7 +88,7 @@ def tensor_proto(array: npt.ArrayLike) -> TensorProto:
 
 
 def string_tensor(strings: Sequence[bytes], shape: Sequence[int] | None = None) -> TensorProto:
-    """Return strings as every writer stores them; a vector where no shape is given."""
+    """Return strings as every writer stores them; a vector if no shape is given."""
     proto = TensorProto(dtype=DataType.DT_STRING, string_val=strings)
     set_shape(proto, (len(strings),) if shape is None else shape)
     return proto
@@ -122,12 +122,12 @@ def tensor(tag: str, array: Any, plugin_name: str | None = "", *, content: bytes
 
 
 def scalar(tag: str, number: Any, dtype: str = "float32", **more: str) -> Value:
-    """Return a scalar of TensorFlow 2: a rank-0 tensor of the plugin ``scalars``; of any dtype, as nobody hinders."""
+    """Return a scalar of TensorFlow 2: a rank-0 tensor of the plugin ``scalars``; of any dtype, valid or not."""
     return tensor(tag, np.array(number, dtype), "scalars", **more)
 
 
 def bare_scalar(tag: str, number: Any, dtype: str = "float32") -> Value:
-    """Return a scalar without metadata, as it stands in a file after the first of its tag was written elsewhere."""
+    """Return a scalar without metadata, as in a file after the first of its tag was written elsewhere."""
     return tensor(tag, np.array(number, dtype), None)
 
 
@@ -277,7 +277,7 @@ def run_metadata(tag: str, data: bytes) -> TaggedRunMetadata:
     return TaggedRunMetadata(tag=tag, run_metadata=data)
 
 
-# The wire format by hand, for messages that are no messages
+# The wire format by hand, for invalid messages
 
 
 def varint(number: int) -> bytes:
@@ -311,7 +311,7 @@ def raw_value(tag: bytes, *fields: bytes) -> bytes:
 
 
 def raw_event(*values: Value | bytes, step: int = 0, wall_time: float = 0.0, more: bytes = b"") -> bytes:
-    """Return the bytes of an Event whose values may be any bytes; ``more`` comes behind its summary."""
+    """Return the bytes of an Event whose values may be any bytes; ``more`` comes after its summary."""
     serialized = [value if isinstance(value, bytes) else value.SerializeToString() for value in values]
     summary = b"".join(field(1, value) for value in serialized)
     return double_field(1, wall_time) + number_field(2, step) + field(5, summary) * bool(values) + more
@@ -333,7 +333,7 @@ def frame(payload: bytes) -> bytes:
 
 
 def frames(events: Iterable[AnyEvent]) -> bytes:
-    """Return events as records one behind the other."""
+    """Return events as consecutive records."""
     return b"".join(frame(each if isinstance(each, bytes) else each.SerializeToString()) for each in events)
 
 
@@ -348,7 +348,7 @@ def file_name(number: int = 0) -> str:
 
 
 def write_run(folder: Path, *events: AnyEvent, name: str | None = None, wall_time: float = 0.0) -> Path:
-    """Write one event file into the folder of a run, which is made where needed, and return the file's path.
+    """Write one event file into the folder of a run, which is made if needed, and return the file's path.
 
     A second file of a run needs a name of its own: ``file_name(1)``.
     """
@@ -362,7 +362,7 @@ def write_run(folder: Path, *events: AnyEvent, name: str | None = None, wall_tim
 
 
 class Record(NamedTuple):
-    """Where a record lies in a file: four fields one behind the other."""
+    """The place of a record in a file: four consecutive fields."""
 
     start: int
     payload_start: int

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Scanned(NamedTuple):
-    """A run's history, and which tag each number of it stands for."""
+    """A run's history, and the tag of each number in it."""
 
     history: RunHistory
     tags: list[str]

@@ -36,7 +36,7 @@ API = "/data/plugin/tb2csv/api/"
 
 
 def context_of(logdir: object = "", *, spec: str = "", **more: Any) -> TBContext:
-    """Return what TensorBoard tells its plugins when it was started so."""
+    """Return the context that TensorBoard gives its plugins with these options."""
     flags = Namespace(logdir=str(logdir), logdir_spec=spec)
     return TBContext(logdir=str(logdir), flags=flags, **{"sampling_hints": {}, **more})
 

@@ -105,7 +105,7 @@ def stored(cell: Any, dtype: str) -> Any:
 
 
 def bits(cell: Any) -> Any:
-    """Return what tells -0.0 from 0.0, and lets NaN equal NaN."""
+    """Return what distinguishes -0.0 from 0.0, and lets NaN equal NaN."""
     if isinstance(cell, float):
         return "nan" if math.isnan(cell) else struct.pack("<d", cell)
     return cell

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class MemorySource:
-    """The bytes of an event file in memory; counts the bytes that were asked for."""
+    """The bytes of an event file in memory; counts the requested bytes."""
 
     def __init__(self, data: bytes, path: str = "events", window: int = 100) -> None:
         self.path = path
@@ -57,7 +57,7 @@ class Reading(NamedTuple):
 
     rows: list[Row]
     account: FileStats
-    #: Where the reader stopped.
+    #: The offset at which the reader stopped.
     offset: int
     #: The keys of all forms, in the order of their numbers.
     forms: list[bytes]

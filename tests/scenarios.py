@@ -1,4 +1,4 @@
-"""What may stand in a log, and the tables that it becomes: each scenario is a log and its tables, written by hand.
+"""What may be in a log, and the tables that it becomes: each scenario is a log and its tables, written by hand.
 
 A scenario knows nothing of how it is converted: test_scenarios.py puts every one through every scanner and every face.
 Nothing expected here is computed with tb2csv. Numbers were worked out by hand or with numpy, and say so where it is not
@@ -100,7 +100,7 @@ def scenario(make: Callable[[], Scenario]) -> Callable[[], Scenario]:
 
 
 def at(step: int, *values: Value, wall_time: float = 1.5, **fields: object) -> Any:
-    """Return an event, at an arbitrary time where that does not matter."""
+    """Return an event, at an arbitrary time if that does not matter."""
     return event(*values, step=step, wall_time=wall_time, **fields)
 
 
@@ -121,7 +121,7 @@ NO_METRIC = ",,,,"
 
 
 def metric(name: str) -> str:
-    """Return the columns of a metric: its last value, the least and the greatest with their steps."""
+    """Return the columns of a metric: its last value, the minimum and the maximum with their steps."""
     return f"{name},{name}:min,{name}:min_step,{name}:max,{name}:max_step"
 
 
@@ -272,7 +272,7 @@ def steps_that_repeat_and_go_back_are_kept() -> Scenario:
 
 @scenario
 def a_restart_loses_nothing() -> Scenario:
-    """A session's start with a step tells TensorBoard to forget what came after that step; we do not."""
+    """A session's start with a step makes TensorBoard forget what came after that step; we do not."""
     return Scenario(
         {
             ".": [
@@ -388,7 +388,7 @@ def histograms_of_tensorflow_2() -> Scenario:
 
 @scenario
 def histograms_of_the_other_writers() -> Scenario:
-    """Only right edges are stored: an empty first bucket starts at its end, a filled one at the least value."""
+    """Only right edges are stored: an empty first bucket starts at its end, a filled one at the minimum value."""
     largest = 1.7976931348623157e308
     return Scenario(
         {
@@ -425,7 +425,7 @@ def _double(number: int, content: float) -> bytes:
 
 @scenario
 def histograms_that_are_stored_number_by_number() -> Scenario:
-    """A repeated field may stand in any mixture of packed runs and single numbers."""
+    """A repeated field may be any mixture of packed runs and single numbers."""
     singly = b"".join([_double(6, 1), _double(6, 2), _double(7, 3), _double(7, 4), _double(2, 2)])
     mixed = b"".join(
         [
@@ -496,7 +496,7 @@ def tensors_of_every_rank() -> Scenario:
 
 @scenario
 def tensors_in_every_encoding() -> Scenario:
-    """Elements stand in ``tensor_content`` or one by one; one of them may stand for all."""
+    """Elements are in ``tensor_content`` or one by one; one of them may represent all."""
     return Scenario(
         {
             ".": [
@@ -711,7 +711,7 @@ def plugin_content_beside_what_cannot_be_decoded() -> Scenario:
 
 @scenario
 def values_that_hold_nothing() -> Scenario:
-    """They are counted and are no rows; the other values of their tags stay one table."""
+    """They are counted and give no rows; the other values of their tags stay one table."""
     return Scenario(
         {
             "run": [
@@ -1073,7 +1073,7 @@ def hyperparameters_of_several_sessions_in_one_run() -> Scenario:
 
 @scenario
 def hyperparameters_that_are_now_this_now_that() -> Scenario:
-    """A column of mixed types is text; one that has a fixed column's name tells so; metrics may be in a run below."""
+    """A column of mixed types is text; one with the name of a fixed column gets a prefix; metrics may be in a run below."""
     return Scenario(
         {
             "a": [
@@ -1152,7 +1152,7 @@ def meshes_are_tensors() -> Scenario:
 
 @scenario
 def meshes_say_what_they_are() -> Scenario:
-    """The tags of tensorboardX do not: the plugin content alone tells vertices, faces and colors apart."""
+    """The tags of tensorboardX do not: only the plugin content distinguishes vertices, faces and colors."""
     contents = [
         MeshPluginData(name="m", content_type=number).SerializeToString() if number else b"\xff" for number in range(4)
     ]
@@ -1284,7 +1284,7 @@ def a_tag_of_two_plugins() -> Scenario:
 
 @scenario
 def names_that_no_file_may_have() -> Scenario:
-    """``%`` and two hexadecimal digits stand for a byte that is safe nowhere; ``/`` starts a folder."""
+    """``%`` and two hexadecimal digits encode a byte that is safe nowhere; ``/`` starts a folder."""
     tags = {
         "../../x": "%2E%2E/%2E%2E/x",
         "/etc/passwd": "%empty/etc/passwd",
@@ -1439,7 +1439,7 @@ def _filtered(options: Mapping[str, Any], account: tuple[int, int, int, int], ta
 
 @scenario
 def filter_by_run() -> Scenario:
-    """Runs that are not asked for are not even read."""
+    """Runs that are not selected are not even read."""
     return _filtered(
         {"runs": ("train/*",), "exclude_runs": ("*/a",)},
         (2, 2, 0, 0),
@@ -1449,7 +1449,7 @@ def filter_by_run() -> Scenario:
 
 @scenario
 def filter_by_tag() -> Scenario:
-    """Case counts, and ``*`` stands for slashes as well."""
+    """Case counts, and ``*`` matches slashes as well."""
     return _filtered(
         {"tags": ("l*", "rate"), "exclude_tags": ("*part",)},
         (8, 4, 4, 0),
@@ -1475,7 +1475,7 @@ def filter_by_kind() -> Scenario:
 
 @scenario
 def filter_hyperparameters_alone() -> Scenario:
-    """The metrics are known although their tables were not asked for."""
+    """The metrics are known although their tables were not selected."""
     return Scenario(
         {"r": [at(0, hparams_start({"rate": 0.5})), at(1, scalar("loss", 2)), at(2, scalar("loss", 1))]},
         {

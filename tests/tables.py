@@ -22,7 +22,7 @@ def read_tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-#: Stands for NUL where Python's csv module cannot read it, which it does from 3.11 on.
+#: Replaces NUL before Python 3.11, whose csv module is the first that reads it.
 _NUL = "<the character of number 0>"
 
 

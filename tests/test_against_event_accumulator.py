@@ -1,4 +1,4 @@
-"""Against TensorBoard's EventAccumulator, told to sample nothing.
+"""Against TensorBoard's EventAccumulator without sampling.
 
 Where it purges nothing either, the same tags, times, steps and values; where it does, ``purge`` keeps the same rows.
 """
@@ -93,7 +93,7 @@ def check_media(out: Path, index: list[dict[str, str]], tag: str, events: list[A
 
 
 def check_tensors(out: Path, index: list[dict[str, str]], accumulator: EventAccumulator, tag: str) -> None:
-    """Compare the numbers in order; which columns they stand in is another test's business."""
+    """Compare the numbers in order; other tests check in which columns they are."""
     events = accumulator.Tensors(tag)
     found = [row for row in index if row["tag"] == tag]
     if not found:
@@ -119,7 +119,7 @@ NUMBER_COLUMNS = {
 
 
 def across(array: np.ndarray[Any, Any], kind: str) -> np.ndarray[Any, Any]:
-    """Return a tensor as rows of what stands side by side in its table."""
+    """Return a tensor as rows, with the values that are side by side in its table."""
     if kind == "pr_curves":
         return array.T
     if kind == "histograms":

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def validate(out: Path) -> list[str]:
-    """Return what frictionless finds wrong; in a process of its own, for it warns of its own dependencies."""
+    """Return what frictionless finds wrong; in a process of its own, because it warns of its own dependencies."""
     command = [sys.executable, "-m", "frictionless", "validate", "--json", "datapackage.json"]
     done = subprocess.run(command, capture_output=True, cwd=out, check=False)
     report = json.loads(done.stdout)

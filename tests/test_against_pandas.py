@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-#: What later versions of pandas do anyway, and complain of being told.
+#: The default of later versions of pandas, which warn if it is set.
 pytestmark = pytest.mark.filterwarnings("ignore:The 'float_precision' argument is deprecated")
 
 FLOAT32_PATTERNS = st.integers(0, 2**32 - 1).map(lambda bits: struct.unpack("<f", struct.pack("<I", bits))[0])
@@ -97,7 +97,7 @@ def test_integers_survive(dtype: str, read: Any, tmp_path: Path) -> None:
 
 
 def test_float32_as_float64_is_the_shortest_number_not_the_same(tmp_path: Path) -> None:
-    """Whoever reads a float32 as float64 gets the number that was meant, 0.1, rather than 0.10000000149011612."""
+    """A float32 that is read as float64 is the intended number, 0.1, rather than 0.10000000149011612."""
     path = log_and_convert(tmp_path, np.array([0.1], np.float32))
     assert read_by_pandas(path, "float64").tolist() == [0.1]
 

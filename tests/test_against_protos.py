@@ -294,7 +294,7 @@ TAGS = st.sampled_from(["a", "b/c", "loss"])
 
 @st.composite
 def values(draw: st.DrawFn) -> Any:
-    """One summary value of a tag that belongs to its type, for types of one tag have tables of their own."""
+    """One summary value of a tag that belongs to its type, because each type of a tag has a table of its own."""
     tag = draw(TAGS)
     kinds = {
         "tf2": lambda: scalar(f"tf2/{tag}", draw(FLOATS)),

@@ -1,6 +1,6 @@
-"""Against TensorBoard's data server, told to sample nothing: ``supersede`` keeps the rows that it serves.
+"""Against TensorBoard's data server without sampling: ``supersede`` keeps the rows that it serves.
 
-One server loads many random runs, and is asked for all of them through TensorBoard's own client.
+One server loads many random runs, and is queried for all of them through TensorBoard's own client.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ LARGE_STEPS = [-(2**63), -(2**40), 2**31, 2**62, 2**63 - 1]
 def random_values(random: np.random.Generator) -> list[Value]:
     tags = random.choice(list(VALUES), size=random.integers(1, 4))
     values = [VALUES[str(tag)](str(tag)) for tag in tags]
-    if random.random() < 0.1:  # not served, as it is no scalar, but it supersedes those that are
+    if random.random() < 0.1:  # not served because it is not a scalar, but it supersedes scalars
         values.append(VALUES["trial"]("loss"))
     return values
 

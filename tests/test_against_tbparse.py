@@ -1,4 +1,4 @@
-"""Against tbparse, which reads through TensorBoard's EventAccumulator: the scalars, where it is right."""
+"""Against tbparse, which reads through TensorBoard's EventAccumulator: the scalars that it reads correctly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/analysis.md: its code prints what stands there, and its pictures are what its commands draw.
+"""docs/analysis.md: its code prints the output on the page, and its pictures are what its commands draw.
 
 Its commands are run by test_docs.py, with those of all other pages.
 """

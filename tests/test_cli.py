@@ -676,7 +676,7 @@ def test_a_file_that_grows_too_large(logdir: Path, out: Path, tmp_path: Path, ol
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a file system of 128 KiB, where this user may."""
+    """Mount a file system of 128 KiB, if this user may."""
     place = tmp_path / "disk"
     place.mkdir()
     mount = shutil.which("mount")
@@ -743,7 +743,7 @@ def test_an_ignored_hangup_does_not_stop_a_conversion(logdir: Path, out: Path) -
 def test_an_interrupt_leaves_nothing(
     tmp_path: Path, out: Path, request: pytest.FixtureRequest, sent: signal.Signals, status: int, old: str
 ) -> None:
-    # Whoever runs the tests by nohup has us ignore this signal, and what we start with us.
+    # Under nohup, this process ignores the signal, and so do its children.
     request.addfinalizer(functools.partial(signal.signal, sent, signal.signal(sent, signal.default_int_handler)))
     before = {}
     if old:

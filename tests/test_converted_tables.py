@@ -93,7 +93,7 @@ def test_texts_come_back_whatever_is_in_them(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_names_with_pattern_characters_are_names(name: str, tmp_path: Path) -> None:
-    """Neither of a table nor of the folder: brackets stand in file names as they are."""
+    """Neither of a table nor of the folder: file names have brackets as they are."""
     tags = {"loss0": 1.0, "loss[0]": 2.0}
     for number, folder in enumerate(("out", "o[u]t", "{out,o[u]t}") + ("o*t",) * (os.name != "nt")):
         values = [simple_value(tag, value + 10 * number) for tag, value in tags.items()]

@@ -322,7 +322,7 @@ class Work:
 
 
 def head(length: int) -> bytes:
-    """Return a sound head, whatever comes behind it."""
+    """Return a sound head, whatever comes after it."""
     packed = struct.pack("<Q", length)
     return packed + struct.pack("<I", masked_crc(packed))
 

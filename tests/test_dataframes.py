@@ -130,7 +130,7 @@ def test_lazy_frames_decode_when_they_are_collected(logdir: Path, monkeypatch: p
 
 
 def test_lazy_frames_ask_one_value_of_each_tag_for_its_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the next ones only where that cannot be decoded."""
+    """And the next ones only if that cannot be decoded."""
     arrays = [event(tensor("w", np.arange(4.0)), step=step) for step in range(50)]
     write_run(tmp_path, *arrays, raw_event(bad_tensor(b"b", "DT_FLOAT", (2,))), *arrays)
     frames = tb2csv.open_logdir(tmp_path)
@@ -148,7 +148,7 @@ def bad_tensor(tag: bytes, dtype: str, shape: tuple[int, ...]) -> bytes:
     return raw_value(tag, field(8, tensor_of(dtype, shape, tensor_content=b"\0" * 7).SerializeToString()))
 
 
-#: What polars makes of an error of ours while it collects: before version 2 it is one of its own that tells of ours.
+#: What polars makes of an error of ours while it collects: before version 2 it is one of its own that names ours.
 OF_COLLECT = (
     tb2csv.Tb2csvError
     if int(pl.__version__.partition(".")[0]) >= 2
@@ -270,7 +270,7 @@ def test_a_lazy_frame_has_values_added_since(tmp_path: Path) -> None:
 
 
 def test_a_removed_file_raises_an_error(tmp_path: Path) -> None:
-    """A file whose payloads are asked for; what the columns have is still there."""
+    """A file whose payloads are requested; the values in the columns are still there."""
     path = write_run(tmp_path, event(tensor("a", np.ones(2), None), simple_value("l", 1.0)))
     write_run(tmp_path / "b", event(tensor("a", np.ones(2), None)))
     frames = tb2csv.open_logdir(tmp_path)

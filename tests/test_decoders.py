@@ -134,7 +134,7 @@ def test_texts_whose_shapes_change_in_many_pieces(tmp_path: Path) -> None:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return the rows of each piece that is going to be made, but for those that have none."""
+    """Return the rows of each piece that is going to be made, except those without rows."""
     sizes: list[int] = []
 
     def write_rows(tables: run_writer.RunWriter, rows: Rows) -> None:
@@ -685,7 +685,7 @@ def test_every_trial_is_a_row(
     assert report.values_read == report.values_written == 1 + 2 * len(trials)
     header, *rows = parse_lines((folder / "out" / "hparams.csv").read_bytes().decode("utf-8"))
     known = {name for hparams in trials.values() for name in hparams} | set(declared)
-    # Where no metric is declared, every scalar counts as one.
+    # If no metric is declared, every scalar counts as one.
     pairs = {pair if isinstance(pair, tuple) else ("", pair) for pair in metrics} or {("", "x")}
     assert len(header) == len(set(header)) == 5 + len(known) + 5 * len(pairs) + 1
     assert [row[0] for row in rows] == sorted(trials)

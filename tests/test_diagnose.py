@@ -281,7 +281,7 @@ def test_statistics_give_what_follows_from_them(tmp_path: Path) -> None:
     write_run(
         tmp_path,
         *(event(*statistics("gradients/a/kernel", array), step=step) for step, array in enumerate([*arrays, odd])),
-        # Squares that overflow make the norm infinite, though no element is; without the extremes, nobody knows.
+        # Squares that overflow make the norm infinite, though no element is; without the extremes, this cannot be seen.
         event(scalar("gradients/b/norm", np.inf), scalar("gradients/b/min", -1e30), scalar("gradients/b/max", 1e30)),
         event(scalar("gradients/c/norm", np.inf), scalar("gradients/d/norm", np.nan)),
     )
@@ -389,7 +389,7 @@ def test_a_single_nan_is_found_anywhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("steps", [2, 3, 12])
 def test_vanishing_by_depth_needs_its_steps(tmp_path: Path, steps: int) -> None:
-    """Each layer has a tenth of the gradient of the one behind it: the first has 1e-4 of the last."""
+    """Each layer has a tenth of the gradient of the one after it: the first has 1e-4 of the last."""
     log = Log()
     for layer in range(5):
         log.add(f"gradients/{layer}/kernel", lambda step, n=layer: 10.0 ** (n - 4 if 4 <= step < 4 + steps else 0))  # type: ignore[misc]
@@ -418,7 +418,7 @@ def test_vanishing_is_found_in_histograms_statistics_and_layer_errors(tmp_path: 
         write_run(tmp_path / name, *events)
     errors = []
     for step in range(5):
-        sizes = [1e-6, 1e-2, 0.3, 1, 1e6]  # the error behind a softmax may be of any size
+        sizes = [1e-6, 1e-2, 0.3, 1, 1e6]  # the error after a softmax may be of any size
         arrays = [rng.normal(size=(8, 3)) * size for size in sizes]
         errors.append(event(*(tensor(f"layer_errors/{n}", each) for n, each in enumerate(arrays)), step=step))
     write_run(tmp_path / "errors", *errors)
@@ -487,7 +487,7 @@ def test_exploding_by_depth_and_beyond_the_weights(tmp_path: Path) -> None:
 
 
 def test_values_that_begin_at_zero_may_grow(tmp_path: Path) -> None:
-    """The scale of a residual branch that begins at zero, and the gradient of what stands before it."""
+    """The scale of a residual branch that begins at zero, and the gradient of the layer before it."""
     log = network()
     log.add("weights/scale/kernel", lambda step: 1e-6 * 10 ** min(step, 5))
     log.add("gradients/inner/kernel", lambda step: 1e-5 * 10 ** min(step / 2, 3))
@@ -592,7 +592,7 @@ def test_the_slope_of_an_activation_follows_from_gradients(
     ("numbers", "rules"),
     [
         (np.full(30, 2.3), {"plateau_loss"}),
-        (np.full(4, 2.3), set()),  # too few to tell
+        (np.full(4, 2.3), set()),  # too few values
         (2.3 + random().normal(size=60) * 0.2, {"plateau_loss"}),
         (np.linspace(2.3, 2.29, 40), {"plateau_loss"}),
         (np.linspace(2.3, 2.0, 40), set()),

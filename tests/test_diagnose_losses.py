@@ -484,7 +484,7 @@ def test_the_level_of_a_competing_loss_is_not_judged_but_its_spikes_are(tmp_path
 
 @pytest.mark.parametrize("first", [1.0, -1.0, 0.2])
 def test_a_loss_that_falls_through_zero_and_comes_back_is_diverging(first: float, tmp_path: Path) -> None:
-    """A log-likelihood: both signs are no reason to overlook that all that was learnt is lost."""
+    """A log-likelihood: both signs must not hide that everything learnt is lost."""
     curve = np.interp(np.arange(STEPS), [0, 100, 150, 199], [first, first - 4, first + 1, first + 1])
     folder = write(tmp_path, {"loss": curve + 0.1 * random().normal(size=STEPS)})
     assert set(diagnose(folder).findings["problem"]) == {"diverging"}

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_LOGS = ROOT / "sample_logs"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), SAMPLE_LOGS / "README.md"])
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-#: Columns that are numbered stand for all of their sort.
+#: A numbered column represents all of its sort.
 NUMBERED = re.compile(r"(?<=[a-z])(_?\d+)+$")
 
 cli_reference = runpy.run_path(str(ROOT / "docs" / "make_cli_reference.py"))

@@ -29,7 +29,7 @@ INVISIBLE = (
     "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-#: What tb2csv puts behind the path of a tag, files first.
+#: What tb2csv appends to the path of a tag, files first.
 FILE_ENDINGS = (
     *(
         ".csv",
@@ -99,12 +99,12 @@ def similar_names(draw: st.DrawFn) -> list[str]:
 
 
 def as_macos_sees_it(path: object) -> str:
-    """Give the identity of a path where neither case nor normalisation count."""
+    """Return the identity of a path if neither case nor normalisation counts."""
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", str(path)).casefold())
 
 
 def decoded(segment: str) -> str:
-    """Give the name that a segment stands for, by the escapes that URLs use."""
+    """Return the name that a segment encodes, by the escapes that URLs use."""
     return "" if segment == "%empty" else unquote_to_bytes(segment).decode("utf-8", "surrogatepass")
 
 
@@ -319,7 +319,7 @@ def test_names_never_share_a_segment_or_a_path(names: list[str]) -> None:
     "character", ["x", "é", "日", "😀", "?", "\x80", "\u202e", "\uffff", "\U000e0001", "x?", "é\u202e"]
 )
 def test_a_long_name_is_cut_between_characters(character: str) -> None:
-    """At every alignment, and a hash tells names apart that start alike."""
+    """At every alignment, and a hash keeps names apart that start alike."""
     for shift, end in itertools.product(range(14), ("", "a", "b")):
         name = "x" * shift + character * 210 + end
         segment = encode_segment(name)
@@ -369,7 +369,7 @@ def test_every_path_stays_below_its_folder(name: str) -> None:
     ],
 )
 def test_a_path_too_long_or_too_deep_is_shortened(tag: str) -> None:
-    """It keeps its start and its last name, and a hash tells it from tags that share both."""
+    """It keeps its start and its last name, and a hash keeps it apart from tags that share both."""
     path = tag_path(tag)
     assert SHORTENED.search(path.name)
     first, *rest = tag.split("/")
@@ -448,7 +448,7 @@ def test_names_that_are_equal_to_some_file_system_clash(one: str, other: str) ->
 
 
 def test_a_claimed_hash_path_does_not_cause_a_clash() -> None:
-    """Even if somebody has claimed the very path that the hash would give."""
+    """Even if the very path that the hash would give was claimed before."""
     names = UniqueNames()
     names.claim(PurePosixPath("a"), "a")
     told_apart = names.claim(PurePosixPath("A"), "A")
@@ -533,7 +533,7 @@ def test_nasty_tags_become_real_files(tmp_path: Path) -> None:
 
 
 def test_nasty_runs_become_real_folders(tmp_path: Path) -> None:
-    """Each run's table of one tag is a file of its own, also where a run is named like another's tables."""
+    """Each run's table of one tag is a file of its own, even if a run is named like another's tables."""
     runs = (*NASTY_TAGS, "scalars", "Scalars", "a/scalars", "a/scalars/x", "text/scalars", "index.csv", "hparams.csv")
     out = tmp_path / "out"
     names = UniqueNames()

@@ -268,7 +268,7 @@ def test_held_rows_come_back_in_their_order(
         ]
         assert found == [(i, row) for i in order for row in expected[i]]
         sizes = [len(batch.frame) for batch in batches]
-        assert all(size == rows for size in sizes[:-1])  # where a batch ends is told by the number of rows alone
+        assert all(size == rows for size in sizes[:-1])  # the number of rows alone decides the end of a batch
         for i in range(3):
             parts = [part.read() for part in held.parts(f"other {i}")]
             assert [number for part in parts for number in part["n"]] == [number for number, _ in expected[i]]
@@ -278,7 +278,7 @@ def test_held_rows_come_back_in_their_order(
 
 
 def test_a_table_in_pieces_is_written_whole_from_files(tmp_path: Path) -> None:
-    """In their order, also where there are more files than digits in a name."""
+    """In their order, even if there are more files than digits in a name."""
     pieces = [pl.DataFrame({"n": range(i * 10, i * 10 + 10), "t": [str(i)] * 10}) for i in range(23)]
     with OutputFolder(tmp_path / "out") as folder:
         writer = TableWriter(folder, FORMATS["parquet"], RowBuffer(folder))
@@ -318,7 +318,7 @@ def test_arrow_files_have_types_that_every_reader_knows(tmp_path: Path) -> None:
 
 
 class Shouting(CsvFormat):
-    """CSV that is told by its ending."""
+    """CSV that is recognized by its ending."""
 
     def __init__(self) -> None:
         super().__init__()

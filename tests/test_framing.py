@@ -51,7 +51,7 @@ def find(data: bytes, offset: int = 0) -> int:
 
 
 def head(length: int) -> bytes:
-    """Return a sound head, whatever comes behind it."""
+    """Return a sound head, whatever comes after it."""
     packed = struct.pack("<Q", length)
     return packed + struct.pack("<I", masked(google_crc32c.value(packed)))
 
@@ -128,7 +128,7 @@ def test_a_head_that_claims_more_than_there_is_starts_no_frame() -> None:
 
 
 def test_a_head_without_a_frame_is_skipped() -> None:
-    """A head that stands in some payload claims bytes that no frame ends with."""
+    """A head in some payload claims bytes that no frame ends with."""
     data = b"?" + head(20) + b"\0" * 50 + DATA
     assert find(data) == 1 + 12 + 50
 

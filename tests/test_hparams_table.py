@@ -113,7 +113,7 @@ def test_metrics_of_a_tag_that_changes_its_type_are_of_all_its_values(
             continue
         assert metric.min == min(value for value, _ in numbers)
         assert metric.max == max(value for value, _ in numbers)
-        # Where the types share an extreme, either of their first steps will do.
+        # If the types share an extreme, either of their first steps will do.
         assert (metric.min, metric.min_step) in numbers
         assert (metric.max, metric.max_step) in numbers
 

@@ -265,12 +265,12 @@ def test_columns_that_clash_get_the_prefix_of_their_kind(odd_logs: Path, tmp_pat
 # Wide
 
 
-#: Tells a table of a second type from the one of the first.
+#: Distinguishes a table of a second type from that of the first.
 VARIANT = re.compile(r"(~(float|int|uint)[0-9]+)\.csv\Z")
 
 
 def joined_by_pandas(out: Path, run: str, keep: str) -> tuple[pd.Series[Any], pd.DataFrame]:
-    """Return what pandas makes of the tree's scalars of a run: the least times, and values by tag.
+    """Return what pandas makes of the tree's scalars of a run: the earliest times, and values by tag.
 
     Values are their bits, so that NaN is not a missing cell.
     """
@@ -494,7 +494,7 @@ def test_the_command_takes_them_all(odd_logs: Path, tmp_path: Path, capsys: pyte
 
 
 def test_runs_of_several_files_and_restarts(tmp_path: Path) -> None:
-    """Rows of a run stand in the order of its files, whichever layout."""
+    """Rows of a run are in the order of its files, whichever layout."""
     for number, start in enumerate((20, 0, 10)):
         events = [event(scalar("x", start + i), step=i, wall_time=float(start + i)) for i in range(5)]
         write_run(tmp_path / "logs", *events, name=file_name(number), wall_time=float(start))

@@ -229,7 +229,7 @@ def test_a_pipe_is_an_unreadable_file_and_is_not_waited_for(tmp_path: Path) -> N
 
 @pytest.fixture
 def refused(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
-    """Refuse to open or list the paths in this set, as an ordinary user is refused, whoever runs the tests."""
+    """Refuse to open or list the paths in this set, as an ordinary user is refused, whichever user runs the tests."""
     paths: set[str] = set()
     scandir, opened, status = os.scandir, EventFile.open, Path.stat
 
@@ -554,7 +554,7 @@ def test_output_is_refused_in_the_folder_of_a_file_url(tmp_path: Path) -> None:
 
 
 class Store(MemoryFileSystem):
-    """A store that remembers its listings, needs credentials, and may tell no sizes, as those of clouds do."""
+    """A store that remembers its listings, needs credentials, and may not report sizes, as those of clouds do."""
 
     protocol = "store"
     has_credentials = True

@@ -157,7 +157,7 @@ def test_invalid_numbers_are_refused(text: bytes, name: str) -> None:
 @given(st.lists(st.lists(st.text(), min_size=1, max_size=4), max_size=5), st.sampled_from(["\n", "\r\n", "\r"]))
 def test_cells_are_what_the_csv_module_wrote(rows: list[list[str]], line_end: str) -> None:
     file = io.StringIO(newline="")
-    quoting = csv.QUOTE_MINIMAL if line_end == "\r\n" else csv.QUOTE_ALL  # else it lets the other line end stand bare
+    quoting = csv.QUOTE_MINIMAL if line_end == "\r\n" else csv.QUOTE_ALL  # else the other line end is not quoted
     csv.writer(file, lineterminator=line_end, quoting=quoting).writerows(rows)
     raw = io.BytesIO(file.getvalue().encode("utf-8", "surrogatepass"))
     found = [[read_cell(raw, cell) for cell in row] for row in scan_rows(raw, "x")]
@@ -180,7 +180,7 @@ def test_files_that_are_not_csv_are_refused(text: bytes) -> None:
         list(scan_rows(io.BytesIO(text), "x"))
 
 
-# Files that somebody had in hands
+# Files that were edited
 
 
 STATE = ModelState(

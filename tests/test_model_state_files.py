@@ -118,7 +118,7 @@ def test_all_damaged_cells_are_reported_together_and_nothing_is_written(models: 
     before = (models / "b.npz").read_bytes()
     with pytest.raises(StateError, match=r"(?s)2 problems.*b: its data is damaged.*n: its data is damaged"):
         restore_file(models / "s.csv", models / "b.npz", models / "b.npz", overwrite=True)
-    with pytest.raises(StateError, match="damaged"):  # which is no matter of what is missing
+    with pytest.raises(StateError, match="damaged"):  # which does not depend on what is missing
         restore_file(models / "s.csv", models / "b.npz", models / "out.npz", allow_partial=True)
     assert (models / "b.npz").read_bytes() == before
     assert sorted(file.name for file in models.iterdir()) == ["a.npz", "b.npz", "s.csv"]

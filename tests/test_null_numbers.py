@@ -59,7 +59,7 @@ def made_null(out: Path) -> dict[str, int]:
         ({"tensors": "wide"}, {"b/tensors/grid.jsonl": 6 + 1, "b/tensors/z.jsonl": 3}),
         ({"tensors": "base64"}, {"b/tensors/grid.jsonl": 1}),
         ({"layout": "tags"}, {"scalars/loss.jsonl": 3, "scalars/rate.jsonl": 2, "tensors/grid.jsonl": 10}),
-        # A row has the earliest wall time; a tag without a value for a step is missing, which is no loss.
+        # A row has the earliest wall time; a tag without a value for a step is missing, which is not a loss.
         ({"layout": "wide"}, {"a/scalars.jsonl": 3, "b/scalars.jsonl": 2}),
         ({"layout": "long"}, {"scalars.jsonl": 3, "scalars~float64.jsonl": 2}),
         ({"time": ("iso",)}, {"a/scalars/loss.jsonl": 3, "b/scalars/rate.jsonl": 1, "b/tensors/grid.jsonl": 6}),

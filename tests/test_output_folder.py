@@ -54,7 +54,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def beside(out: Path) -> list[str]:
-    """Return what stands beside an output folder, hidden or not."""
+    """Return what is beside an output folder, hidden or not."""
     return sorted(path.name for path in out.parent.iterdir() if path != out)
 
 
@@ -143,7 +143,7 @@ def test_an_interrupt_while_tables_are_written_leaves_nothing(logdir: Path, out:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("tb2csv")]
 
 
-# Where it goes
+# Its path
 
 
 def test_parents_are_made(logdir: Path, out: Path) -> None:
@@ -195,7 +195,7 @@ def test_the_log_directory_is_refused_as_the_output(logdir: Path, place: str) ->
 
 
 def test_a_folder_that_contains_the_log_directory_is_not_replaced(tmp_path: Path) -> None:
-    """Not even where it looks like a conversion's work."""
+    """Not even if it looks like a conversion."""
     out = tmp_path / "out"
     tb2csv.convert(logs(tmp_path / "other"), out)
     logdir = logs(out / "logs")
@@ -481,7 +481,7 @@ def test_threads_that_cannot_be_started_are_not_needed(available: int, monkeypat
     assert list(ahead(iter(range(5)), lambda: True)) == list(range(5))
 
 
-#: An interpreter that ends while a thread of its own has runs read; what reads them ends when it is told to.
+#: An interpreter that ends while a thread of its own has runs read; the reader ends on request.
 ENDING = """
 import atexit, sys, threading, time
 from tb2csv.parallel import Cancelled, map_runs

@@ -55,7 +55,7 @@ def series_of(index: Any, *columns: str) -> list[tuple[Any, ...]]:
 
 
 def error_of(response: Any, status: int) -> tuple[str, str]:
-    """Return the code and the message of a refusal, which is JSON and tells no path."""
+    """Return the code and the message of a refusal, which is JSON without a path."""
     assert response.status_code == status, response.data
     assert response.mimetype == "application/json"
     assert response.headers["X-Content-Type-Options"] == "nosniff"

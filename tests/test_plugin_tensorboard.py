@@ -152,7 +152,7 @@ def test_tensorboard_ends_though_the_index_is_being_made(many_runs: Path, tmp_pa
         assert "Exception" not in running.log
 
 
-#: What runs first in a Python where something is missing; the sources here are not to stand in for what is gone.
+#: What runs first in a Python that lacks something; the sources here must not replace what is missing.
 BLOCKER = """
 import sys
 sys.meta_path[:] = [each for each in sys.meta_path if "Editable" not in getattr(each, "__name__", "")]

@@ -1,4 +1,4 @@
-"""Restarts: which rows the policies keep, and where sessions begin; other readers' word is in test_against_…."""
+"""Restarts: which rows the policies keep, and at which rows sessions begin; test_against_… have other readers."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def history(
     kinds: Sequence[ValueKind] | None = None,
     wall_times: Sequence[float] | None = None,
 ) -> RunHistory:
-    """Return a history of one tag and one file of version 2, and a second for each value, unless told otherwise."""
+    """Return a history of one tag and one file of version 2, and a second for each value, unless given otherwise."""
     size = len(steps)
     return RunHistory(
         np.array([0] * size if tags is None else tags, np.int32),
@@ -83,11 +83,11 @@ def rows(kept: np.ndarray[Any, Any]) -> list[int]:
     return np.flatnonzero(kept).tolist()
 
 
-# The cases that tell the readers apart: how many rows each keeps
+# The cases in which the readers differ: how many rows each keeps
 
 
 def _write(folder: Path, steps: Sequence[int | None], number: int = 0, **options: Any) -> None:
-    # tensorboardX names files by the second: the suffix tells those of one second apart.
+    # tensorboardX names files by the second: the suffix keeps those of one second apart.
     with SummaryWriter(str(folder), filename_suffix=f".{number}", **options) as writer:
         for step in steps:
             writer.add_scalar("loss", float(step or 0), step)
@@ -186,7 +186,7 @@ def test_a_tensor_that_steps_back_purges_its_tag() -> None:
 @pytest.mark.parametrize("version", [None, -1.0, 0.0, 1.0, math.nan])
 def test_in_an_old_file_a_step_back_purges_its_tag(version: float | None) -> None:
     run = history([0, 1, 2, 2, 1, 2], file(0, (3, 0), version=version), tags=[0, 0, 0, 1, 0, 0])
-    # The start counts for nothing here but for its step, and the step back for the tag 0 alone.
+    # The start does not count here except for its step, and the step back for the tag 0 alone.
     assert rows(purge(run)) == [0, 3, 4, 5]
 
 
@@ -276,7 +276,7 @@ def test_the_last_time_of_all_earlier_files_counts() -> None:
 
 @pytest.mark.parametrize(("first_value", "expected"), [(7.75, [0, 1]), (7.25, [0, 0]), (9.5, [0, 1])])
 def test_tensorflow_gives_a_file_the_second_in_which_it_began(first_value: float, expected: list[int]) -> None:
-    """A second fit of Keras in the same second: its file says 7.0, its values say that it came behind 7.5."""
+    """A second fit of Keras in the same second: its file says 7.0, its values say that it came after 7.5."""
     run = history([0, 0], file(0, wall_time=3), file(1, wall_time=7), wall_times=[7.5, first_value])
     assert sessions(run).tolist() == expected
 
@@ -456,7 +456,7 @@ def test_a_first_event_without_a_version() -> None:
     [("restarted", 1, [0, 20]), ("tf1", 1, [0]), ("tf2", 0, [0]), ("keras/train", 0, [0]), ("torch", 0, [0])],
 )
 def test_sessions_of_real_logs(run: str, starts: int, first_rows: list[int]) -> None:
-    """The start in ``tf1`` stands behind two graphs, and before all values."""
+    """The start in ``tf1`` comes after two graphs, and before all values."""
     scanned, _ = scan_run(SAMPLE_LOGS / run)
     assert sum(mark.is_start for each in scanned.files for mark in each.marks) == starts
     assert rows(np.diff(sessions(scanned), prepend=-1)) == first_rows

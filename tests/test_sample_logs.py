@@ -71,7 +71,7 @@ def test_everything_is_accounted_for(log: str) -> None:
         assert source["bytes"] == source["record_bytes"] + source["lost_bytes"] + source["incomplete_tail_bytes"]
 
 
-# What sample_logs/README.md says of them, and nobody could have foreseen of wall times
+# What sample_logs/README.md says of them, and what wall times show
 
 
 def test_steps_of_a_damaged_log() -> None:
@@ -84,7 +84,7 @@ def test_steps_of_an_unfinished_log() -> None:
 
 
 def test_steps_of_a_restarted_log() -> None:
-    """What the second session did again stands twice."""
+    """What the second session repeated is there twice."""
     assert steps("restarted", "scalars/loss.csv") == [*range(10), *range(6, 12)]
     assert steps("restarted", "scalars/first_session_only.csv") == list(range(10))
 

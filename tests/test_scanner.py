@@ -693,7 +693,7 @@ def test_windows_of_every_size_give_the_same(scanner: str) -> None:
 
 @pytest.mark.parametrize("scanner", SCANNERS)
 def test_scalars_take_no_more_memory_than_a_window(scanner: str) -> None:
-    """And what comes behind a payload is read at one go."""
+    """And what comes after a payload is read at one go."""
     scalars = [event(simple_value("a", 1.0), step=step) for step in range(2000)]
     for events, largest in ((scalars, 1000), ([*scalars, event(histogram("h", [[0, 1, 2]])), *scalars], 65_000)):
         source = MemorySource(frames(events), window=1000)
@@ -707,7 +707,7 @@ def test_scalars_take_no_more_memory_than_a_window(scanner: str) -> None:
 
 @pytest.mark.parametrize("scanner", SCANNERS)
 @pytest.mark.slow
-def test_a_block_is_valid_until_the_next_but_one(scanner: str) -> None:
+def test_a_block_stays_valid_while_the_next_is_read(scanner: str) -> None:
     damaged = with_length_broken(with_payload_broken(MIXED, 6), 4)
     for data in (MIXED, damaged, MIXED * 3):
         for chunk_size in range(12, 400):

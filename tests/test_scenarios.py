@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 #: Written in every conversion, and not listed by scenarios.
 MANIFEST = {"index.csv", "datapackage.json"}
-#: What stands beside tables.
+#: The files beside tables.
 STORED = (".pb", ".json", ".npy", ".png", ".gif", ".bin", ".wav")
 
 
@@ -160,7 +160,7 @@ def tables_of(scenario: Scenario) -> set[str]:
 
 
 def check_index(text: str, scenario: Scenario) -> None:
-    """Every table is listed, with its rows counted; where every value gives rows, with its first and last step."""
+    """Every table is listed, with its rows counted; if every value gives rows, with its first and last step."""
     rows = {row["path"]: row for row in parse_rows(text)}
     assert set(rows) == tables_of(scenario)
     for path, row in rows.items():

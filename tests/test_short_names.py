@@ -65,7 +65,7 @@ def test_names_show_the_part_in_which_they_differ(
 
 
 def test_names_that_differ_in_every_place_at_once_are_numbered() -> None:
-    """There is one text that shows all four places at the most; two letters are too few for it."""
+    """There is one text that shows at most all four places; two letters are too few for it."""
     names = [f"{'x' * 9}{number:b}".rjust(30, "z") for number in range(40)]
     texts = short_names(names, 4).values()
     assert len(set(texts)) == 40

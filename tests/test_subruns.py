@@ -68,7 +68,7 @@ def write_tags(folder: Path, tags: Iterable[str]) -> None:
         ("parent/lossy", ["loss"]),
         ("parent/loss_", ["loss"]),
         ("parent/loss", ["loss"]),
-        ("other/loss_train", ["loss"]),  # nobody's
+        ("other/loss_train", ["loss"]),  # not a sub-run
         ("parent/train", ["loss"]),
     ],
 )

@@ -1,4 +1,4 @@
-"""The columns that tell the time, against Python's datetime."""
+"""The columns of time, against Python's datetime."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WALL_TIMES = st.one_of(
 
 
 def by_datetime(wall_time: float) -> datetime | None:
-    """Return the moment that Python's datetime gives; None where the calendar has none."""
+    """Return the moment that Python's datetime gives; None if the calendar has none."""
     try:
         return datetime.fromtimestamp(wall_time, timezone.utc)
     except (ValueError, OverflowError, OSError):
@@ -52,7 +52,7 @@ def test_moments_are_those_of_datetime(wall_times: list[float]) -> None:
 
 
 def test_times_outside_the_calendar_are_missing(tmp_path: Path) -> None:
-    """Before the year 1 and after the year 9999 there is no date, nor of what is no number."""
+    """Before the year 1 and after the year 9999 there is no date, and none for what is not a number."""
     wall_times = [-62135596800.0, math.nextafter(-62135596800, -INFINITY), 253402300800.0, NAN, INFINITY, -INFINITY]
     events = [event(scalar("x", i), step=i, wall_time=each) for i, each in enumerate(wall_times)]
     write_run(tmp_path / "logs", *events)

@@ -1,7 +1,7 @@
 """TensorBoard's `EventAccumulator` with nothing sampled, then the csv module for each run and tag.
 
 Run as `python accumulator_to_csv.py WORKLOAD OUT`. It is the way that most scripts for this job
-take, but for one favour: the scalars of a tag are decoded all at once from the bytes in which
+take, with one improvement: the scalars of a tag are decoded all at once from the bytes in which
 TensorFlow 2 stores them, which costs a tenth of calling `make_ndarray` for each of them.
 """
 

@@ -1,4 +1,4 @@
-"""The least work that a conversion can be: read the bytes, write columns that are decoded already.
+"""The minimum work of a conversion: read the bytes, and write columns that are decoded already.
 
 Run as `python floor.py WORKLOAD OUT`; without arguments it imports and ends, which is its start-up.
 WORKLOAD is the folder of a prepared workload. The columns are mapped into memory and handed to
@@ -21,7 +21,7 @@ def read_bytes(logdir: Path) -> int:
 
 
 def write_tables(workload: Path, out: Path) -> None:
-    """Write one CSV file a table, where tb2csv's tree layout has it."""
+    """Write one CSV file a table, at the path that tb2csv's tree layout gives it."""
     facts = json.loads((workload / "workload.json").read_text(encoding="utf-8"))
     kind = facts["identity"]["workload"]["kind"]
     rows = pl.DataFrame(

@@ -1,4 +1,4 @@
-"""A browser for the tests of the Export tab: Debian's Chromium, which ``make test`` installs where it may."""
+"""A browser for the tests of the Export tab: Debian's Chromium, which ``make test`` installs if it may."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A double of the Export tab's server, in a frame like TensorBoard's: it answers as docs/plugin-api.md describes.
 
-It stands for what the real server cannot be made to do at will: to queue, to be slow, to break off. What it serves is
+It does what the real server cannot be made to do at will: to queue, to be slow, to break off. What it serves is
 the page as it is, under the headers that TensorBoard sends with it.
 """
 

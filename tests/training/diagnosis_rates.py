@@ -41,7 +41,7 @@ def findings(curves: Curves, folder: Path) -> list[tuple[str, str, str]]:
 
 
 def healthy_findings(name: str, seed: int, count: int, folder: Path) -> Counter[str]:
-    """Return in how many healthy trainings of a kind each rule fired, for one of their losses or more."""
+    """Return in how many healthy trainings of a kind each rule fired, on at least one of their losses."""
     torch.manual_seed(seed + list(HEALTHY).index(name))
     fired = {(run, rule) for run, _, rule in findings(HEALTHY[name](count), folder)}
     return Counter(rule for _, rule in fired)

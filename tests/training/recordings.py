@@ -1,4 +1,4 @@
-"""What a recorder wrote, read back by TensorBoard's own loader: none of tb2csv's code stands between."""
+"""What a recorder wrote, read back by TensorBoard's own loader: without any code of tb2csv."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def two_heads(width: int, *, small_first: bool) -> Any:
 
 
 def cut_off() -> Any:
-    """Return a network in which one layer gets no gradient, as ``stop_gradient`` is where it should not be."""
+    """Return a network in which one layer gets no gradient, because of a misplaced ``stop_gradient``."""
     inputs = keras.Input((8, WIDTH))
     x = keras.layers.Dense(WIDTH, "relu", name="first")(keras.layers.Flatten()(inputs))
     side = keras.layers.Lambda(tf.stop_gradient)(keras.layers.Dense(WIDTH, "relu", name="side")(x))

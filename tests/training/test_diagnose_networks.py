@@ -28,7 +28,7 @@ class Fault(NamedTuple):
     """A network, how it is trained, and what is to be found."""
 
     model: Callable[[], Any]
-    #: Problems that must be found, and in which layers, for those that are of layers.
+    #: Problems that must be found, and the layers of those that have layers.
     problem: str
     layers: set[str] = set()
     rate: float = 0.1
@@ -36,7 +36,7 @@ class Fault(NamedTuple):
 
 
 def samples(*, images: bool) -> tuple[Any, Any]:
-    """Return points of four classes that a line can tell apart, or images of four places."""
+    """Return points of four classes that lines can separate, or images of four places."""
     rng = np.random.default_rng(7)
     if not images:
         x = rng.normal(size=(512, 20)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The examples of recorders: each runs as it stands, and its tables are what other ways give."""
+"""The examples of recorders: each runs as it is, and its tables equal what other ways give."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         assert len(source.read_text(encoding="utf-8").splitlines()) <= 60
         monkeypatch.setattr(sys, "argv", [str(source), str(tmp_path)])
         runpy.run_path(str(source), run_name="__main__")
-        for line in capsys.readouterr().out.splitlines():  # every table that it tells of is there
+        for line in capsys.readouterr().out.splitlines():  # every table that it names is there
             assert len(pl.read_csv(line.rpartition(": ")[2]))
         return tmp_path
 

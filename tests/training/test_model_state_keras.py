@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# Keras' own, where it takes a variable's values.
+# Keras' own, when it takes a variable's values.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
 X = np.random.default_rng(0).normal(size=(64, 6, 6, 1)).astype(np.float32)

@@ -64,7 +64,7 @@ def test_a_list_of_numbers_is_structure_only_in_the_state_dict_of_an_optimizer()
 
 
 class Net(nn.Module):
-    """A module with state that is no tensor."""
+    """A module with state that is not a tensor."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()

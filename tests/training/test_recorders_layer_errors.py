@@ -139,7 +139,7 @@ def test_in_fit_they_are_those_of_each_batch(make: Any, how: str, tmp_path: Path
     model = make()
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout):
-            layer.rate = 0.0  # in training it would drop what nobody can drop again
+            layer.rate = 0.0  # in training its random choice could not be repeated
     model.compile(
         keras.optimizers.SGD(0.0),
         "mse",

@@ -275,7 +275,7 @@ def test_a_recorder_that_is_forgotten_after_a_failure_still_writes(tmp_path: Pat
     assert steps(recorded(tmp_path)["gradients/dense/kernel/norm"]) == [1, 2, 3]
 
 
-#: The interpreter ends, and nobody closed the recorder whose `fit` failed outside of a train step.
+#: The interpreter ends, without closing the recorder whose `fit` failed outside of a train step.
 ENDING = """
     import sys
     import keras, numpy as np
@@ -331,7 +331,7 @@ def test_the_first_batch_can_be_given(tmp_path: Path) -> None:
     assert steps(found["gradients/dense/kernel/norm"]) == [102, 104]
 
 
-#: A process of its own, for the limit on its files' size cannot be lifted again. The limit stands for a full disk.
+#: A process of its own, because the limit on its files' size cannot be lifted again. The limit simulates a full disk.
 LIMITED = """
     import json, resource, signal, sys, warnings
     import keras, numpy as np

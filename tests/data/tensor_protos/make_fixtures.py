@@ -118,7 +118,7 @@ def fields_by_cpp(tensor: tf.Tensor) -> bytes:
     )
     handle = tf.raw_ops.TensorListPushBack(input_handle=empty, tensor=tensor)
     content = tensor_pb2.TensorProto.FromString(tf.io.serialize_tensor(handle).numpy()).tensor_content
-    start = next(index for index, byte in enumerate(content) if byte < 0x80) + 1  # behind the varint of its length
+    start = next(index for index, byte in enumerate(content) if byte < 0x80) + 1  # after the varint of its length
     return tensor_pb2.VariantTensorDataProto.FromString(content[start:]).tensors[0].SerializeToString()
 
 
@@ -159,7 +159,7 @@ def tensorflow_cases() -> list[dict[str, Any]]:
 
 
 def shorthand_cases() -> list[dict[str, Any]]:
-    """Make protos whose shape has room for more than they hold, and have TensorFlow's C++ say what they stand for."""
+    """Make protos whose shape has room for more than they hold, and have TensorFlow's C++ say what they mean."""
     fields: dict[str, dict[str, Any]] = {
         "float32": {"float_val": [1.5, -2.0]},
         "float64": {"double_val": [0.1, 0.2]},
@@ -224,7 +224,7 @@ def torch_cases() -> list[dict[str, Any]]:
 
 
 def joined(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Note the values once where they were written in several ways."""
+    """Note the values once if they were written in several ways."""
     by_values: dict[str, dict[str, Any]] = {}
     for one in cases:
         key = json.dumps({**one, "protos": None})
