@@ -1073,7 +1073,7 @@ def hyperparameters_of_several_sessions_in_one_run() -> Scenario:
 
 @scenario
 def hyperparameters_that_are_now_this_now_that() -> Scenario:
-    """A column of mixed types is text; one with the name of a fixed column gets a prefix; metrics may be in a run below."""
+    """A column of mixed types is text; one with the name of a fixed column gets a prefix; metrics may be below."""
     return Scenario(
         {
             "a": [

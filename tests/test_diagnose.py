@@ -721,7 +721,7 @@ def test_the_command_writes_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
         "threshold": "1.0",
         "message": "NaN or infinity: up to 1 per step",
     }
-    assert "was judged by gradients of 5 layers at 12 steps (tensor), weights of 4 layers" in ran.stderr
+    assert "gradients of 5 layers at 12 steps (tensor), weights of 4 layers" in ran.stderr
     ran = run_here(capsys, "diagnose", tmp_path / "logs", "--json", "--quiet")
     (finding,) = json.loads(ran.stdout)
     assert finding["layer"] == "layer_0/extra"

@@ -364,7 +364,7 @@ def test_duplicates_are_counted_and_reported(tmp_path: Path) -> None:
         assert (report.values_read, report.values_written, report.values_filtered) == (10, 6, 4)
         assert report.to_dict()["notes"][-1] == f"run 'a': the {keep} value of a tag and step is kept; left out: 4"
     assert found == {"last": ["3.0", "4.0", "2.0"], "first": ["0.0", "1.0", "2.0"]}
-    with pytest.raises(Tb2csvError, match=r"Tag 'x' of run 'a' has step 0 more than once; .*on_duplicate='first'"):
+    with pytest.raises(Tb2csvError, match=r"'x'.*'a'.*step 0\b.*on_duplicate='first'"):
         tb2csv.convert(tmp_path / "logs", tmp_path / "error", layout="wide", on_duplicate="error")
     assert not (tmp_path / "error").exists()
 
@@ -401,7 +401,7 @@ def test_a_conversion_of_any_shape_can_be_replaced(
     tb2csv.convert(odd_logs, out, layout=layout, format=format_name, overwrite=True)
     (stored.parent / "mine.txt").write_text("mine")
     before = read_tree(out)
-    with pytest.raises(OutputError, match=r"mine\.txt, which tb2csv did not write"):
+    with pytest.raises(OutputError, match=r"mine\.txt"):
         tb2csv.convert(odd_logs, out, overwrite=True)
     assert read_tree(out) == before
 

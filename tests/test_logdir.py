@@ -456,7 +456,7 @@ def test_no_two_paths_read_alike(paths: list[bytes]) -> None:
 
 
 def test_a_log_directory_without_a_name() -> None:
-    with pytest.raises(LogdirError, match="The name of the log directory is empty"):
+    with pytest.raises(LogdirError, match="empty"):
         discover("")
 
 

@@ -200,7 +200,7 @@ def test_a_checkpoint_that_lacks_a_file_names_it(files: list[str], missing: str,
 def test_a_pointer_among_the_files_of_a_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "ck.index").touch()
     (tmp_path / "ck.data-00000-of-00001").write_bytes(POINTER)
-    with pytest.raises(StateError, match=r"ck\.data-00000-of-00001 is a Git LFS pointer"):
+    with pytest.raises(StateError, match=r"ck\.data-00000-of-00001 .*Git LFS"):
         state_of(tmp_path / "ck")
     with pytest.raises(StateError, match="Git LFS"):
         state_of(tmp_path / "ck.data-00000-of-00001")

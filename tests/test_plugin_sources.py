@@ -104,7 +104,7 @@ def test_a_link_in_a_circle_makes_no_runs(logs: Path) -> None:
 def test_a_folder_without_event_files_is_noted_and_all_of_them_refused(logs: Path) -> None:
     found = EventSources(context_of(spec=f"x:{logs}/logs,y:{logs}/nowhere")).find()
     assert found.notes == ["There are no event files in the folder 'y'."]
-    with pytest.raises(LogdirError, match="There are no event files in any of TensorBoard's folders"):
+    with pytest.raises(LogdirError, match="no event files"):
         EventSources(context_of(spec=f"y:{logs}/nowhere")).find()
 
 
