@@ -338,7 +338,7 @@ def test_a_lambda_layer_is_refused_with_the_reason_and_its_weights_file_is_not(e
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Lambda(evil), keras.layers.Dense(1)])
     model.save(tmp_path / f"m.{ending}")
-    with pytest.raises(StateError, match="Lambda layer, which is Python code"):
+    with pytest.raises(StateError, match="Lambda layer"):
         state_of(tmp_path / f"m.{ending}")
     assert not mark.exists()
     model.save_weights(tmp_path / "m.weights.h5")

@@ -213,7 +213,7 @@ def test_an_optimizer_of_unclear_variables_is_refused(tmp_path: Path) -> None:
     first, second = build_alike(), build_alike()
     first.train_on_batch(X)
     export_state(first, tmp_path / "s.csv")
-    with pytest.raises(StateError, match="not clear which variables it optimizes"):
+    with pytest.raises(StateError, match="which variables"):
         load_state(tmp_path / "s.csv", second)
 
 
@@ -277,7 +277,7 @@ def test_a_file_with_another_vocabulary_is_refused_by_the_name_of_the_layer(
     first, same, second = (save(build_it(what), tmp_path / f"{i}.keras") for i, what in enumerate((one, one, other)))
     export_state(first, tmp_path / "s.csv")
     assert restore_file(tmp_path / "s.csv", same, tmp_path / "out.keras") == []
-    with pytest.raises(StateError, match=f"{name}: is another one"):
+    with pytest.raises(StateError, match=f"  {name}: "):
         restore_file(tmp_path / "s.csv", second, tmp_path / "no.keras")
     assert not (tmp_path / "no.keras").exists()
 
@@ -292,7 +292,7 @@ def test_a_vocabulary_that_a_layer_refuses_changes_nothing(tmp_path: Path) -> No
     export_state(small(["a", "b", "c"], 9), tmp_path / "s.csv")
     other = small(["x"], 2)
     before = [bytes(tensor.content()) for tensor in state_of(other).tensors]
-    with pytest.raises(StateError, match="The layer 'words' does not take its vocabulary"):
+    with pytest.raises(StateError, match=r"'words'.*vocabulary"):
         load_state(tmp_path / "s.csv", other)
     assert [bytes(tensor.content()) for tensor in state_of(other).tensors] == before
 

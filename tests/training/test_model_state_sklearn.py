@@ -195,10 +195,10 @@ def test_a_model_keeps_its_functions(tmp_path: Path) -> None:
     second = SelectKBest(f_classif, k=1).fit(OTHER, labels(OTHER))
     load_state(path, second)
     np.testing.assert_array_equal(second.scores_, f_classif(X, labels(X))[0])
-    with pytest.raises(StateError, match="at 'score_func', it is the function sklearn"):
+    with pytest.raises(StateError, match=r"'score_func'.*function sklearn"):
         load_state(path, SelectKBest(mutual_info_classif))
     path = exported(FunctionTransformer(np.log1p).fit(X), tmp_path)
-    with pytest.raises(StateError, match=r"at 'func', it is the function numpy\.log1p"):
+    with pytest.raises(StateError, match=r"'func'.*numpy\.log1p"):
         load_state(path, FunctionTransformer(np.expm1))
 
 
@@ -233,7 +233,7 @@ class Evil(LogisticRegression):
 
 def test_a_file_with_untrusted_types_is_refused(tmp_path: Path) -> None:
     skops.io.dump(Evil().fit(X, labels(X)), tmp_path / "evil.skops")
-    with pytest.raises(StateError, match=r"could run any code \(.*Evil"):
+    with pytest.raises(StateError, match="Evil"):
         state_of(tmp_path / "evil.skops")
     (tmp_path / "x.skops").write_bytes(b"nonsense")
     with pytest.raises(StateError, match="not a readable skops file"):

@@ -322,7 +322,7 @@ def test_a_distribution_strategy_is_refused_for_gradients_and_not_for_metrics(tm
     strategy = tf.distribute.MirroredStrategy(["/cpu:0"])
     with strategy.scope():
         model = one_weight(keras.optimizers.SGD(0.0))
-    with pytest.raises(RecorderError, match="under MirroredStrategy, where each replica has its own; record metrics"):
+    with pytest.raises(RecorderError, match="MirroredStrategy"):
         fit_line(model, TrainingRecorder(tmp_path, gradient_statistics_every=1))
     fit_line(model, TrainingRecorder(tmp_path, weights_every=1))
     assert steps(recorded(tmp_path)["weights/line/dense/kernel"]) == [0, 1, 2, 3, 4]
@@ -335,11 +335,11 @@ def test_an_optimizer_without_the_update_method_is_refused(tmp_path: Path) -> No
     model = one_weight(keras.optimizers.SGD(0.0))
     model.optimizer = Foreign()
     assert not hasattr(model.optimizer, UPDATE_METHOD)
-    with pytest.raises(RecorderError, match=r"The gradients of Foreign cannot be recorded"):
+    with pytest.raises(RecorderError, match="Foreign"):
         fit_line(model, TrainingRecorder(tmp_path, gradients_every=1))
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "2"])
 def test_an_interval_is_a_number_of_steps(value: Any, tmp_path: Path) -> None:
-    with pytest.raises(RecorderError, match=r"weights_every=.* is no number of steps"):
+    with pytest.raises(RecorderError, match="weights_every="):
         TrainingRecorder(tmp_path, weights_every=value)

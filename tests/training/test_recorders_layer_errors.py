@@ -393,15 +393,15 @@ def test_tensors_of_any_layout_keep_dtype_shape_and_bytes(value: Any, tmp_path: 
 
 def test_invalid_calls_are_refused(tmp_path: Path) -> None:
     model = nested()
-    with pytest.raises(RecorderError, match="no recorder to write to; call it within"):
+    with pytest.raises(RecorderError, match="no recorder"):
         record_layer_errors(model, X, Y, mse, step=1)
-    with pytest.raises(RecorderError, match=r"no layer 'fist'; it has input_layer.*, encoder, encoder/first"):
+    with pytest.raises(RecorderError, match=r"'fist'.*input_layer.*, encoder, encoder/first"):
         layer_errors(model, X, Y, mse, layers=["fist"])
-    with pytest.raises(RecorderError, match=r"no layer output 'none' in this forward pass; there are .*encoder/first"):
+    with pytest.raises(RecorderError, match=r"'none'.*encoder/first"):
         layer_mse(model, X, {"none": X})
-    with pytest.raises(RecorderError, match=r"target of encoder has the shape \(10, 4\), its output \(10, 3\)"):
+    with pytest.raises(RecorderError, match=r"encoder .*\(10, 4\).*\(10, 3\)"):
         layer_mse(model, X, {"encoder": X})
-    with pytest.raises(RecorderError, match="has no layers; call it once"):
+    with pytest.raises(RecorderError, match="no layers"):
         layer_errors(keras.Sequential(), X, Y, mse)
-    with pytest.raises(RecorderError, match="samples='all' is not known"):
+    with pytest.raises(RecorderError, match="samples='all'"):
         TrainingRecorder(tmp_path, layer_errors_every=1, layer_error_samples="all")  # type: ignore[arg-type]

@@ -246,7 +246,7 @@ def test_no_code_of_a_model_file_is_run(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: x + 1)])
     for name in ("model.keras", "model.h5"):
         model.save(tmp_path / name)
-        with pytest.raises(RecorderError, match="has a Lambda layer, which is Python code that loading it would run"):
+        with pytest.raises(RecorderError, match="Lambda layer"):
             predict_to_csv(tmp_path / name, X, tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
 
@@ -261,9 +261,7 @@ def test_no_module_that_a_model_file_names_is_imported(tmp_path: Path, monkeypat
     (tmp_path / "tb2csv_malicious.py").write_text("raise SystemExit('it was imported')")
     monkeypatch.syspath_prepend(tmp_path)
     keras.Sequential([keras.Input((4,)), Doubling()]).save(tmp_path / "model.keras")
-    with pytest.raises(
-        RecorderError, match="it names Doubling of the module tb2csv_malicious, which is no part of Keras"
-    ):
+    with pytest.raises(RecorderError, match="Doubling of the module tb2csv_malicious"):
         predict_to_csv(tmp_path / "model.keras", X, tmp_path / "out.csv")
 
 
@@ -337,7 +335,7 @@ def test_a_model_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((1,), dtype="int32"), layer])
     model.run_eagerly = True
     rows = np.array([[0], [1], [2], [9]], np.int32)
-    with pytest.raises(RecorderError, match="The model fails on the samples 2 to 3"):
+    with pytest.raises(RecorderError, match="samples 2 to 3"):
         predict_to_csv(model, rows, tmp_path / "out.csv", batch_size=2)
     assert not list(tmp_path.iterdir())
 
@@ -390,9 +388,9 @@ def test_predictions_of_several_outputs_without_targets(tmp_path: Path) -> None:
 
 
 def test_misfits_of_a_prediction_recorder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecorderError, match=r"x and y have different numbers of rows .4, 23."):
+    with pytest.raises(RecorderError, match=r"x and y .*4, 23"):
         PredictionRecorder(X, np.arange(4), log_dir=tmp_path)
-    with pytest.raises(RecorderError, match="sample_size=0 is no number"):
+    with pytest.raises(RecorderError, match="sample_size=0"):
         PredictionRecorder(X, log_dir=tmp_path, sample_size=0)
 
 

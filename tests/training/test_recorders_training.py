@@ -396,9 +396,9 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_unsupported_recordings_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecorderError, match="on_error='ignore' is not known"):
+    with pytest.raises(RecorderError, match="on_error='ignore'"):
         TrainingRecorder(tmp_path, on_error="ignore")  # type: ignore[arg-type]
-    with pytest.raises(RecorderError, match="cannot append to gs://bucket/run; give a local folder"):
+    with pytest.raises(RecorderError, match="gs://bucket/run"):
         TrainingRecorder("gs://bucket/run")
 
 

@@ -192,7 +192,7 @@ def test_tensors_too_large_for_a_record_are_left_out(tmp_path: Path) -> None:
     log = EventWriter(tmp_path)
     log.tensor(1, "big", huge)
     log.tensor(1, "small", huge[:2])
-    with pytest.warns(RecorderWarning, match="big .1 x 2,147,483,648 bytes, and a record ends at 2 GiB"):
+    with pytest.warns(RecorderWarning, match="big .1 x 2,147,483,648 bytes"):
         log.close()
     assert list(recorded(tmp_path)) == ["small"]
 
@@ -266,7 +266,7 @@ def test_a_failure_of_the_recorder_does_not_stop_the_training(
         with pytest.raises(RecorderError, match="MemoryError: no memory"):
             fit(line(), recorder)
         return
-    with pytest.warns(RecorderWarning, match=r"stopped \(MemoryError: no memory\): 16 values were"):
+    with pytest.warns(RecorderWarning, match=r"MemoryError: no memory\): 16 values"):
         assert len(fit(line(), recorder)["loss"]) == 2
 
 
@@ -308,7 +308,7 @@ def test_layer_errors_in_a_loop_continue_without_a_folder(tmp_path: Path) -> Non
         errors = record_layer_errors(model, X, Y, keras.losses.MeanSquaredError(), step=1)
         tf.summary.scalar("own", 1.0, step=1)
     assert list(errors) == ["dense"]
-    with pytest.warns(RecorderWarning, match="file/run stopped .*: 2 values were"):
+    with pytest.warns(RecorderWarning, match="file/run .*: 2 values"):
         recorder.close()
 
 
