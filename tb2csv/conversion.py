@@ -44,16 +44,16 @@ if TYPE_CHECKING:
 
 class _ConvertedRun(NamedTuple):
     report: RunReport
-    #: What the index says of the run's tables, and their folders of files.
+    #: The index entries of the run's tables, and their folders of files.
     entries: list[TableEntry]
     stored: list[str]
-    #: The tables whose rows are held until those of all runs are there.
+    #: The tables whose rows are held until all runs have been read.
     held: list[HeldTable]
-    #: The values of hyperparameters, each with the run that it was written to.
+    #: The values of the hparams plugin, each with the run that it was written to.
     hparams: list[HparamsValue]
     series: list[Series]
-    #: Whether any of the series was asked for.
-    is_asked_for: bool
+    #: Whether any of the series is selected.
+    is_selected: bool
 
 
 def convert(
@@ -82,46 +82,46 @@ def convert(
     chunk_size: int = DEFAULT_CHUNK_SIZE,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Report:
-    """Write every value below ``logdir`` as tables into the folder ``out``, and return the account of it.
+    """Write every value below ``logdir`` as tables to the folder ``out``, and return a report.
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        out: where the tables go. It appears when it is whole; whatever fails, an earlier one stays as it was.
+        out: the output folder. It is written atomically: if the conversion fails, an earlier ``out`` stays as it was.
         run: runs: a shell pattern, several of them, or None for all.
         tag: tags, in the same way.
         kind: kinds by name.
         exclude_run: runs to leave out.
         exclude_tag: tags to leave out.
         selection: a Selection, for the arguments that are not given.
-        rows: which rows of them, by step and restart, and whether to tell their sessions; all where it is None.
+        rows: the rows to convert, by step and restart, and whether to add their sessions; all rows if None.
         layout: ``tree`` (a table for each run and tag), ``tags`` (for each tag, with a column ``run``), ``wide``
             (for each run, scalars side by side by step) or ``long`` (for each kind, with columns ``run`` and ``tag``).
-        format: of the tables: ``csv``, ``csv.gz``, ``csv.zst``, ``parquet``, ``arrow``, ``jsonl``, or the name of an
-            entry point of the group ``tb2csv.sinks``.
+        format: the format of the tables: ``csv``, ``csv.gz``, ``csv.zst``, ``parquet``, ``arrow``, ``jsonl``, or the
+            name of an entry point of the group ``tb2csv.sinks``.
         header: ``plain``, or ``tensorboard`` for scalars with the file names, the header and the numbers of
             TensorBoard's own download.
         on_duplicate: which of a tag's values for one step the ``wide`` layout keeps: the ``last``, the ``first``, or
-            ``error`` for none.
-        tensors: how to lay out tensors: ``elements`` (a row for each), ``wide`` (a row for each step),
-            ``base64`` or ``npy`` (files beside the table).
-        merge_subruns: fold the runs that ``add_scalars`` and ``add_hparams`` of PyTorch and tensorboardX made back into
-            the run that they belong to, and tell in a column ``original_run`` where each row came from.
-        time: which columns tell when: ``epoch`` (``wall_time``, in seconds since 1970), ``iso`` (``time_utc``, to the
+            ``error`` to raise an error.
+        tensors: the layout of tensors: ``elements`` (a row for each element), ``wide`` (a row for each step),
+            ``base64`` or ``npy`` (files next to the table).
+        merge_subruns: merge the sub-runs that ``add_scalars`` and ``add_hparams`` of PyTorch and tensorboardX made into
+            their parents, and add a column ``original_run`` with the run that each row was written to.
+        time: the time columns: ``epoch`` (``wall_time``, in seconds since 1970), ``iso`` (``time_utc``, to the
             microsecond) and ``relative`` (``relative_time``, in seconds).
-        relative_to: what relative times count from: the first event of the ``run``, or the tag's ``first-step``.
+        relative_to: the origin of relative times: the first event of the ``run``, or the tag's ``first-step``.
         escape_formulas: put an apostrophe before text in CSV that a spreadsheet would take for a formula.
-        overwrite: replace an ``out`` that holds an earlier conversion and nothing else.
-        strict: raise DamagedError where any byte of any event file is damaged, and write nothing.
-        workers: how many runs to work on at once; as many as there are processors where it is None.
-        chunk_size: how many bytes of an event file to hold at once; records that are larger are held whole.
+        overwrite: replace an ``out`` that contains an earlier conversion and nothing else.
+        strict: if any byte of an event file is damaged, raise DamagedError and write nothing.
+        workers: the number of runs to convert at once; by default the number of processors.
+        chunk_size: the number of bytes of an event file to hold at once; larger records are held whole.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
-        OptionError: an option has no such value, or does not go with another one.
+        OptionError: an option has an unknown value, or two options exclude each other.
         LogdirError: there is nothing to convert.
-        OutputError: ``out`` cannot be used, or could not be written.
-        DamagedError: as said above.
-        Tb2csvError: no value is asked for, or a tag has a step twice and ``on_duplicate`` is ``error``.
+        OutputError: ``out`` cannot be used or written.
+        DamagedError: an event file is damaged, and ``strict`` is set.
+        Tb2csvError: nothing is selected, or a tag has several values for a step and ``on_duplicate`` is ``error``.
     """
     selection = select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag)
     rows = rows or RowSelection()
@@ -143,11 +143,11 @@ def convert(
             report = Report([each.report for each in converted], found.damage)
             if not runs.is_merged:
                 report.shared_notes = notes_on(find_subruns({each.report.run: each.series for each in converted}))
-            report.refuse_other_files()
+            report.check_event_files()
             if strict and report.damage:
                 _raise_damage(report.damage[0])
             if report.values_read and report.values_filtered == report.values_read:
-                if any(each.is_asked_for for each in converted):
+                if any(each.is_selected for each in converted):
                     rows.raise_no_match()
                 selection.raise_no_match(series for each in converted for series in each.series)
             conversion.finish(converted, report)
@@ -169,7 +169,7 @@ def _raise_damage(first: Damage) -> NoReturn:
 
 
 def check_apart(logdir: Logdir, out: Path) -> None:
-    """Refuse to write into the log directory, or to replace what holds it."""
+    """Raise OutputError if ``out`` is in the log directory, or would replace a folder that contains it."""
     if "://" in logdir.path:
         return
     inside = Path(logdir.path).resolve()
@@ -177,19 +177,19 @@ def check_apart(logdir: Logdir, out: Path) -> None:
         inside = inside.parent
     target = out.resolve()
     if target == inside or inside in target.parents:
-        message = f"{out} lies in the log directory, where the next conversion would find it; give a folder elsewhere."
+        message = f"{out} is in the log directory, so the next conversion would read it; choose a folder elsewhere."
         raise OutputError(message)
     if target in inside.parents and out.exists():
-        message = f"{out} holds the log directory itself; give a folder elsewhere."
+        message = f"{out} contains the log directory; choose a folder elsewhere."
         raise OutputError(message)
 
 
 def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, list[Series]]:
-    """Scan runs for their series, which show the runs that belong to others."""
+    """Scan runs for their series, which show the sub-runs."""
 
-    def series_of(run: Run, passed: Callable[[int], None]) -> list[Series]:
-        # The bytes are passed once more.
-        reader = RunReader(run, chunk_size=chunk_size, on_bytes=lambda _: passed(0))
+    def series_of(run: Run, on_bytes: Callable[[int], None]) -> list[Series]:
+        # Report 0 bytes, because the conversion reads and reports them again.
+        reader = RunReader(run, chunk_size=chunk_size, on_bytes=lambda _: on_bytes(0))
         reader.count()
         return [stats.series for stats in reader.stats.series]
 
@@ -200,33 +200,33 @@ def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dic
 class _Runs(NamedTuple):
     """The runs of a conversion."""
 
-    #: The runs that each run of the output is read from; several, if sub-runs are merged into it.
+    #: The runs that each run of the output is read from; several if sub-runs are merged into it.
     by_name: dict[str, list[Run]]
     is_merged: bool
-    #: If sub-runs are merged: which runs they are, and the series of each run before.
+    #: If sub-runs are merged: the sub-runs, and the series of each run before the merge.
     subruns: Mapping[str, Subrun]
     original_series: Mapping[str, list[Series]]
 
     @classmethod
     def choose(cls, runs: list[Run], workers: int | None, chunk_size: int, *, merge_subruns: bool) -> _Runs:
-        """Return the runs, each with those that are merged into it."""
+        """Return the runs, each with the sub-runs that are merged into it."""
         series_by_run = _series_by_run(runs, workers, chunk_size) if merge_subruns else {}
         subruns = find_subruns(series_by_run)
         return cls(families(runs, subruns), merge_subruns, subruns, series_by_run)
 
 
 class _Conversion:
-    """Converts runs, one after the other or several at once, and then writes what belongs to no run."""
+    """A conversion of runs, several at once, and of the tables that belong to several runs."""
 
     def __init__(self, runs: _Runs, reading: ReadingOptions, output: Output) -> None:
-        """Convert ``runs`` into ``output``."""
+        """Prepare to convert ``runs`` into ``output``."""
         self._runs = runs
         self._reading = reading
         self._output = output
         self._metrics: dict[str, Mapping[str, MetricSummary]] = {}
 
     def convert_run(self, name: str, on_bytes: Callable[[int], None]) -> _ConvertedRun:
-        """Read a run and write its tables, but for those that are joined with other runs'."""
+        """Read a run and write its tables, except those that are joined with tables of other runs."""
         runs = self._runs.by_name[name]
         if self._runs.is_merged:
             reader = self._reading.merged_reader(name, runs, self._runs.subruns, on_bytes)
@@ -260,7 +260,7 @@ class _Conversion:
         )
 
     def finish(self, converted: list[_ConvertedRun], report: Report) -> None:
-        """Write the tables of several runs, and what says which tables there are."""
+        """Write the tables of several runs, and the manifest."""
         output = self._output
         joined = output.layout.write_log(output, [table for each in converted for table in each.held])
         entries = [entry for each in converted for entry in each.entries] + joined.entries
@@ -277,7 +277,7 @@ class _Conversion:
         )
 
     def _write_hparams(self, converted: list[_ConvertedRun], report: Report) -> list[TableEntry]:
-        """Write the table of trials, for which the values of all runs were gathered, and return its entry, if any."""
+        """Write the table of trials from the values of all runs, and return its entry, if there are trials."""
         values = [value for each in converted for value in each.hparams]
         if not values:
             return []
@@ -293,9 +293,9 @@ class _Conversion:
         return [TableEntry(path, None, None, "hparams", "hparams", table.schema, rows=len(table))]
 
     def _metrics_of(self, name: str) -> Mapping[str, MetricSummary]:
-        """Return what the scalars of a run came to, whether they are written or not.
+        """Return the statistics of a run's scalars, whether they are selected or not.
 
-        The metrics of trials may be any scalars, so the few runs that have them are read again.
+        Any scalar can be the metric of a trial, so the few runs that have metrics are read again.
         """
         if name not in self._metrics:
             run = next((run for runs in self._runs.by_name.values() for run in runs if run.name == name), None)

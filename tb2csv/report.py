@@ -1,4 +1,4 @@
-"""The account of a conversion or a check: what was read, what became of it, and every byte that was not."""
+"""The report of a conversion or a check: the values that were read and written, and every byte that was not read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __version__: Final = "0.1.0"
 
 @dataclass(slots=True)
 class UndecodableEntry:
-    """A value whose payload is not what its metadata says; its bytes are kept beside the tables."""
+    """A value whose payload does not match its metadata; its bytes are kept in a table of their own."""
 
     run: str
     tag: str
@@ -42,16 +42,16 @@ class RunReport:
     sources: list[FileStats] = field(default_factory=list)
     undecodable: list[UndecodableEntry] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
-    #: How many values of each selected tag hold nothing, neither a payload nor plugin content.
+    #: The number of empty values of each selected tag, with neither a payload nor plugin content.
     empty: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def values_empty(self) -> int:
-        """Values that hold nothing, and so are in no table."""
+        """The number of empty values, which are not in a table."""
         return sum(self.empty.values())
 
     def all_notes(self) -> list[Note]:
-        """Return the notes, with one on the values that hold nothing."""
+        """Return the notes, including one on empty values."""
         if not self.empty:
             return self.notes
         tags = listed(f"{count:,} of tag {tag!r}" for tag, count in self.empty.items())
@@ -59,7 +59,7 @@ class RunReport:
         return [*self.notes, fact]
 
 
-#: How many lines of damage and notes a notebook shows.
+#: The number of lines of damage and notes that a notebook shows.
 _SHOWN_LINES: Final = 20
 
 
@@ -68,75 +68,75 @@ class Report:
     """The values of all runs, and the bytes of all event files."""
 
     runs: list[RunReport] = field(default_factory=list)
-    #: Damage that belongs to no event file: folders that could not be read.
+    #: Folders that could not be read.
     folder_damage: list[Damage] = field(default_factory=list)
-    #: Tables of the whole log directory, which belong to no run.
+    #: The number of tables of several runs or of the whole log directory.
     shared_tables: int = 0
-    #: What deserves a word and belongs to no run alone.
+    #: Notes on several runs or on the whole log directory.
     shared_notes: list[Note] = field(default_factory=list)
 
     @property
     def values_read(self) -> int:
-        """Summary values in the event files."""
+        """The number of summary values in the event files."""
         return sum(run.values_read for run in self.runs)
 
     @property
     def values_written(self) -> int:
-        """Values that stand in tables."""
+        """The number of values in tables."""
         return sum(run.values_written for run in self.runs)
 
     @property
     def values_filtered(self) -> int:
-        """Values that were not asked for."""
+        """The number of values that were not selected."""
         return sum(run.values_filtered for run in self.runs)
 
     @property
     def values_undecodable(self) -> int:
-        """Values whose payload was kept undecoded."""
+        """The number of values whose payload was kept undecoded."""
         return sum(run.values_undecodable for run in self.runs)
 
     @property
     def values_empty(self) -> int:
-        """Values that hold nothing, and so are in no table."""
+        """The number of empty values, which are not in a table."""
         return sum(run.values_empty for run in self.runs)
 
     @property
     def tables(self) -> int:
-        """Tables that were written, the index not counted."""
+        """The number of tables that were written, without the index."""
         return sum(run.tables for run in self.runs) + self.shared_tables
 
     @property
     def sources(self) -> list[tuple[str, FileStats]]:
-        """The account of each event file, with its run."""
-        return [(run.run, account) for run in self.runs for account in run.sources if not account.left_out]
+        """The statistics of each event file, with its run."""
+        return [(run.run, file) for run in self.runs for file in run.sources if not file.left_out]
 
     @property
     def damage(self) -> list[Damage]:
         """All damage, in the order of the files."""
-        return self.folder_damage + [damage for _, account in self.sources for damage in account.damage]
+        return self.folder_damage + [damage for _, file in self.sources for damage in file.damage]
 
     @property
     def notes(self) -> list[str]:
-        """What else deserves a word, a sentence without its full stop each; options are named as in Python."""
+        """The notes, each a sentence without a full stop; options are named as in Python."""
         return self.notes_in(python_spelling)
 
     def notes_in(self, spelling: Spelling) -> list[str]:
-        """Return the notes, their options named as ``spelling`` does."""
-        accounts = [account for run in self.runs for account in run.sources if account.left_out]
-        left_out = [f"{account.path} {account.left_out}, and is left out" for account in accounts]
+        """Return the notes, with options named by ``spelling``."""
+        others = [file for run in self.runs for file in run.sources if file.left_out]
+        left_out = [f"{file.path} {file.left_out}, and is left out" for file in others]
         notes = [*left_out, *(note for run in self.runs for note in run.all_notes()), *self.shared_notes]
         return [spelled(note, spelling) for note in notes]
 
-    def refuse_other_files(self) -> None:
-        """Raise LogdirError if files were found, and none of them is an event file."""
-        others = [account for run in self.runs for account in run.sources if account.left_out]
+    def check_event_files(self) -> None:
+        """Raise LogdirError if files were found, but none of them is an event file."""
+        others = [file for run in self.runs for file in run.sources if file.left_out]
         if others and not self.sources:
-            more = f", and {len(others) - 1:,} other files are not either" if len(others) > 1 else ""
+            more = f", and {len(others) - 1:,} more are not event files either" if len(others) > 1 else ""
             message = f"There are no event files: {others[0].path} {others[0].left_out}{more}."
             raise LogdirError(message)
 
     def to_dict(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
-        """Return the report as plain objects, ready for JSON; notes name options as ``spelling`` does."""
+        """Return the report as a dict that can be written as JSON, with options named by ``spelling``."""
         return {
             "tool": "tb2csv",
             "version": __version__,
@@ -160,16 +160,16 @@ class Report:
             ],
             "sources": [
                 {
-                    "path": account.path,
+                    "path": file.path,
                     "run": run,
-                    "bytes": account.bytes,
-                    "records": account.records,
-                    "record_bytes": account.record_bytes,
-                    "damaged_records": account.damaged_records,
-                    "lost_bytes": account.lost_bytes,
-                    "incomplete_tail_bytes": account.incomplete_tail_bytes,
+                    "bytes": file.bytes,
+                    "records": file.records,
+                    "record_bytes": file.record_bytes,
+                    "damaged_records": file.damaged_records,
+                    "lost_bytes": file.lost_bytes,
+                    "incomplete_tail_bytes": file.incomplete_tail_bytes,
                 }
-                for run, account in self.sources
+                for run, file in self.sources
             ],
             "damage": [asdict(damage) for damage in self.damage],
             "undecodable": [asdict(entry) for run in self.runs for entry in run.undecodable],
@@ -177,7 +177,7 @@ class Report:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Return ``to_dict()``, the name that this method has now."""
+        """Return ``to_dict()``: the former name of that method."""
         return self.to_dict()
 
     def _repr_html_(self) -> str:

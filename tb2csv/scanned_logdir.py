@@ -79,7 +79,7 @@ class ScannedLogdir:
 
             changes = read_runs(self._logdir, read, workers=self._workers, on_bytes=progress)
             self.runs = runs
-            self.report.refuse_other_files()
+            self.report.check_event_files()
             return any(changes.results) or known.keys() != runs.keys()
 
     def choose(self, selection: Selection) -> Chosen:

@@ -78,7 +78,7 @@ def ls(
 
     counted = read_runs(logdir, count, selection=selected, workers=workers, on_bytes=progress, decodes=False)
     report = counted.report(stats.report() for stats in counted.results)
-    report.refuse_other_files()
+    report.check_event_files()
     return Listing([SeriesInfo.of(stats) for stats in counted.selected_series(counted.results)], report)
 
 
@@ -116,5 +116,5 @@ def check(
 
     checked = read_runs(logdir, read, selection=selected, workers=workers, on_bytes=progress, decodes=False)
     report = checked.report(checked.results)
-    report.refuse_other_files()
+    report.check_event_files()
     return report

@@ -1,6 +1,7 @@
-"""The state of a model from its logs: full tensors of weights that were recorded during training, at one step.
+"""The state of a model from its logs: whole tensors of weights that were recorded during training, at one step.
 
-``tb2csv.recorders.TrainingRecorder`` writes them with tags ``weights/<variable path>``; tensors of any writer will do.
+``tb2csv.recorders.TrainingRecorder`` writes them with tags ``weights/<variable path>``. Tensors of other writers work
+as well.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ if TYPE_CHECKING:
     from tb2csv.logdir import LogdirSource, Run
     from tb2csv.selection import Patterns
 
-#: The start of the tags of recorded weights; what follows is the name of a variable.
+#: The prefix of the tags of recorded weights; the rest is the name of a variable.
 WEIGHTS: Final = "weights/"
 
 _SHOWN_STEPS: Final = 5
 
 
 class _Recorded(NamedTuple):
-    """One recorded tensor: what it is, and the payload that holds it."""
+    """A recorded tensor: its value schema, and its payload or, for a scalar, its value."""
 
     form: ValueSchema
     payload: bytes
@@ -44,7 +45,7 @@ class _Recorded(NamedTuple):
 
 
 class _RunWeights:
-    """What one run recorded of its weights: the tensors of one step, and the steps that there are."""
+    """The weights that a run recorded: the tensors of one step, and all steps that have tensors."""
 
     def __init__(self, run: Run, prefix: str, step: int, on_bytes: Callable[[int], None]) -> None:
         self.tensors: dict[str, _Recorded] = {}
@@ -64,13 +65,13 @@ class _RunWeights:
         steps = block.columns.step[rows]
         self.steps.update(np.unique(steps).tolist())
         self.tags |= dict.fromkeys(self._reader.stats.series[number].series.tag for number in np.unique(numbers[rows]))
-        for row in rows[steps == self._step].tolist():  # as many as the model has tensors; the last counts
+        for row in rows[steps == self._step].tolist():  # the last one of a tag wins
             tag = self._reader.stats.series[numbers[row]].series.tag
             form = self._reader.forms[block.columns.form_id[row]]
             self.tensors[tag] = _Recorded(form, bytes(block.payload(row)), float(block.columns.scalar[row]))
 
     def _is_wanted(self, series: Any) -> bool:
-        """Say whether values are plain tensors: statistics and histograms stand below the same tags."""
+        """Return whether a series has plain tensors; statistics and histograms use the same prefix."""
         is_plain = not series.plugin_name or series.plugin_name not in DECODERS
         return is_plain and bool(series.tag.startswith(self._prefix))
 
@@ -88,15 +89,15 @@ def recorded_state(
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        step: the step; where it was recorded twice, after a restart, the later record counts.
-        prefix: the start of the tags; what follows it becomes the name of the tensor.
-        run: which runs: a shell pattern, several of them, or None for all; one of them must have the tensors.
-        exclude_run: which of those to leave out.
+        step: the step. If a restart recorded it again, the later tensors are returned.
+        prefix: the start of the tags; the rest of a tag becomes the name of the tensor.
+        run: the runs to search: a shell pattern, several patterns, or None for all. Exactly one must have the tensors.
+        exclude_run: the runs to leave out.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
-        LogdirError: There are no logs, or no run is asked for.
-        StateError: No run, or more than one, recorded such tensors at the step; or one of them cannot be decoded.
+        LogdirError: there are no logs, or no run is selected.
+        StateError: no run or several runs recorded such tensors at the step, or a tensor cannot be decoded.
     """
     found = logdir_of(logdir)
     selected = select(run=run, exclude_run=exclude_run)
@@ -122,11 +123,11 @@ def _nothing_found(path: str, by_run: dict[str, _RunWeights], prefix: str, step:
         return StateError(
             f"{path} has no tensors with tags {prefix}…",
             advice("record them (TrainingRecorder(weights_every=N))"),
-            advice("give the start of their tags with {}", "prefix"),
+            advice("set the prefix of their tags with {}", "prefix"),
         )
     near = sorted(sorted(steps, key=lambda each: abs(each - step))[:_SHOWN_STEPS])
     return StateError(
-        f"{path} has no tensors of {prefix}… at step {step}; the nearest steps are {', '.join(map(str, near))}."
+        f"{path} has no tensors with tags {prefix}… at step {step}; the nearest steps are {', '.join(map(str, near))}."
     )
 
 
@@ -156,6 +157,6 @@ def _decoded(recorded: _Recorded) -> tuple[str, tuple[int, ...], Buffer]:
     array = decode_tensor(recorded.payload)
     if known.strings:
         return known.name, array.shape, known.encode(array)
-    if array.dtype != np.dtype(known.stored) and known.is_float:  # widened, as bfloat16 is
+    if array.dtype != np.dtype(known.stored) and known.is_float:  # decoding widened it, like bfloat16
         return name, array.shape, array_bytes(known.narrow(np.ascontiguousarray(array).reshape(-1)))
     return name, array.shape, array_bytes(array)

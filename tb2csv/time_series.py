@@ -1,4 +1,4 @@
-"""Series: all values of one tag in one run that go into one table, and what was seen of them."""
+"""Series, which are all values of one tag in one run that go into one table, and their statistics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SeriesMetadata:
-    """What a SummaryMetadata says, as text; all empty if there is none."""
+    """The content of a SummaryMetadata, as text; all fields are empty if there is none."""
 
     plugin_name: str = ""
     display_name: str = ""
@@ -26,12 +26,12 @@ class Series:
         run: the run that the series is written to; for a sub-run that is merged, its parent.
         tag: the text of ``tag_bytes``.
         kind: the family of tables.
-        plugin_name: verbatim as on disk, or TensorBoard's name for a legacy value.
-        metadata: of the first value that has any.
-        tag_bytes: the tag as it is on disk.
-        signature: what the columns of its tables depend on.
-        variant: empty, unless the values of a tag do not fit one table because their dtype or rank changes. Then it
-            distinguishes the second table from the first.
+        plugin_name: the name on disk, or TensorBoard's name for a legacy value.
+        metadata: the metadata of the first value that has any.
+        tag_bytes: the tag on disk.
+        signature: a text that determines the columns of its tables.
+        variant: empty, unless the values of a tag do not fit into one table because their dtype or rank changes. Then
+            it distinguishes the second table from the first.
     """
 
     id: int
@@ -45,23 +45,24 @@ class Series:
     variant: str = ""
 
     def __hash__(self) -> int:
-        """Return a hash that is made quickly; series that are equal have the same run and id."""
+        """Return a hash of run and id only, which is fast to compute."""
         return hash((self.run, self.id))
 
 
 @dataclass(slots=True)
 class SeriesStats:
-    """What was seen of one series: how many values, and when; the first and the last in the order of the files."""
+    """Statistics of a series: the number of values, and the first and the last in the order of the files."""
 
     series: Series
     is_selected: bool
     points: int = 0
-    #: Values that were selected, but not by a row selection; and those that could not be decoded.
+    #: The number of values that a row selection leaves out.
     left_out: int = 0
+    #: The number of selected values that cannot be decoded.
     undecodable: int = 0
     first_step: int = 0
     last_step: int = 0
     first_wall_time: float = math.nan
     last_wall_time: float = math.nan
-    #: The place of the last value among all values of the run, counted from 0 in the order of the files.
+    #: The index of the last value among all values of the run, in the order of the files.
     last_row: int = -1

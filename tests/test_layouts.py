@@ -362,7 +362,7 @@ def test_duplicates_are_counted_and_reported(tmp_path: Path) -> None:
         report = tb2csv.convert(tmp_path / "logs", tmp_path / keep, layout="wide", on_duplicate=keep)
         found[keep] = [row["x"] for row in read_rows(tmp_path / keep / "a" / "scalars.csv")]
         assert (report.values_read, report.values_written, report.values_filtered) == (10, 6, 4)
-        assert report.to_dict()["notes"][-1] == f"run 'a': the {keep} value of a tag and step is kept; left out: 4"
+        assert report.to_dict()["notes"][-1] == f"run 'a': only the {keep} value of a tag and step is kept; left out: 4"
     assert found == {"last": ["3.0", "4.0", "2.0"], "first": ["0.0", "1.0", "2.0"]}
     with pytest.raises(Tb2csvError, match=r"'x'.*'a'.*step 0\b.*on_duplicate='first'"):
         tb2csv.convert(tmp_path / "logs", tmp_path / "error", layout="wide", on_duplicate="error")
@@ -442,14 +442,14 @@ def test_the_choices_of_the_command_are_the_registries() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"layout": "deep"}, "There is no layout 'deep'; give one of tree, tags, wide, long."),
+        ({"layout": "deep"}, "'deep'; choose from tree, tags, wide, long."),
         ({"format": "xlsx"}, "Unknown format 'xlsx'; choose from csv, csv.gz, "),
-        ({"header": "mine"}, "There is no header 'mine'; give one of plain, tensorboard."),
-        ({"on_duplicate": "mean"}, "a step that a tag has twice 'mean'; give one of last, first, error."),
-        ({"time": ("epoch", "local")}, "There is no way 'local' to tell the time; give some of epoch, iso, relative."),
-        ({"time": ()}, "No way to tell the time is given; "),
-        ({"time": "soon"}, "There is no way 'soon' to tell the time"),
-        ({"relative_to": "now"}, "Times cannot be relative to 'now'; give one of run, first-step."),
+        ({"header": "mine"}, "'mine'; choose from plain, tensorboard."),
+        ({"on_duplicate": "mean"}, "'mean'; choose from last, first, error."),
+        ({"time": ("epoch", "local")}, "'local'; choose from epoch, iso, relative."),
+        ({"time": ()}, "choose from epoch, iso, relative."),
+        ({"time": "soon"}, "'soon'; choose from epoch"),
+        ({"relative_to": "now"}, "'now'; choose from run, first-step."),
         ({"layout": "wide", "time": ("relative",), "relative_to": "first-step"}, "leave out relative_to='first-step'"),
         ({"header": "tensorboard", "layout": "wide"}, "leave out layout='wide'."),
         ({"header": "tensorboard", "format": "parquet"}, "leave out format='parquet'."),

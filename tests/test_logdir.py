@@ -549,7 +549,7 @@ def test_a_url_of_other_files(memory: fsspec.AbstractFileSystem) -> None:
 
 def test_output_is_refused_in_the_folder_of_a_file_url(tmp_path: Path) -> None:
     write_one(tmp_path / "logs")
-    with pytest.raises(tb2csv.OutputError, match="lies in the log directory"):
+    with pytest.raises(tb2csv.OutputError, match="is in the log directory"):
         tb2csv.convert(f"file://{tmp_path}/logs", tmp_path / "logs" / "out")
 
 

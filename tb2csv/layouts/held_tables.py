@@ -1,4 +1,4 @@
-"""Tables of one run while they are written, and those of them whose rows are held for a layout."""
+"""Tables of one run while they are written, and held tables, whose rows wait for a layout."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ class RunTable:
 
     place: TreePlace
     entry: TableEntry
-    #: The series that it is of; the first, if several have undecodable payloads.
+    #: The series of the table; the first, if several series have undecodable payloads.
     series: Series
-    #: Whether its rows are held, for a layout that joins them with others.
+    #: Whether its rows are held until the layout joins them with others.
     is_joined: bool
-    #: Whether files belong to it.
+    #: Whether files belong to the table.
     has_files: bool = False
 
     @property
     def files(self) -> str:
-        """The folder of its files: beside it, or where they wait until its rows are joined with others."""
+        """The folder of its files: next to the table, or in the scratch folder until its rows are joined."""
         return f"{SCRATCH}/{self.place.stem}{FILES_ENDING}" if self.is_joined else self.place.stem + FILES_ENDING
 
 
 class HeldTable(NamedTuple):
-    """A table whose rows are held, to become a part of a joined one."""
+    """A table whose rows are held until they become part of a joined table."""
 
     table: RunTable
-    #: What its relative times count from, in seconds since 1970.
+    #: The origin of its relative times, in seconds since 1970.
     origin: float
 
     @property
     def series(self) -> Series:
-        """The series that it is of."""
+        """The series of the table."""
         return self.table.series
 
 
 def shared_cell(cells: Sequence[_Cell]) -> _Cell | None:
-    """Return what all cells are; None if they differ."""
+    """Return the value that all cells have; None if they differ."""
     return cells[0] if all(cell == cells[0] for cell in cells) else None

@@ -1,4 +1,4 @@
-"""Joined tables, which have the rows of several tables of the tree one below the other."""
+"""Joined tables: the rows of several tables of the tree one below the other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _RESERVED: Final = (INDEX_PATH, HPARAMS_PATH)
 
 
 def write_joined_rows(output: Output, layout: RowLayout, held: Iterable[HeldTable]) -> JoinedTables:
-    """Write held tables one below the other, in their order; return the joined ones in the order of their paths."""
+    """Write held tables one below the other, in their order; return the joined tables in the order of their paths."""
     names = UniqueNames()
     for path in _RESERVED:
         names.claim(path, path)
@@ -52,15 +52,15 @@ def write_joined_rows(output: Output, layout: RowLayout, held: Iterable[HeldTabl
 
 @dataclass(slots=True)
 class _Group:
-    """Tables that go into one."""
+    """Tables that are joined into one."""
 
-    #: Distinguishes the table from others of the same key, which have other columns; empty for the first.
+    #: Distinguishes the table from others with the same key but other columns; empty for the first.
     variant: str
     members: list[HeldTable] = field(default_factory=list)
 
 
 def _groups(layout: RowLayout, held: Iterable[HeldTable]) -> list[_Group]:
-    """Return the held tables by the table that they go into."""
+    """Return the held tables in groups, one for each joined table."""
     groups: dict[Hashable, _Group] = {}
     variants: dict[tuple[str, str], set[str]] = {}
     for member in held:
@@ -83,40 +83,40 @@ def _write_group(
 ) -> TableEntry:
     first = members[0]
     path = (f"{stem}.{part}" if part else stem) + writer.format.suffix
-    of_tables = [member.table.entry for member in members]
-    counted = [entry for entry in of_tables if entry.rows] or of_tables
+    parts = [member.table.entry for member in members]
+    counted = [entry for entry in parts if entry.rows] or parts
     is_of_tag = "tag" not in layout.leading
     entry = TableEntry(
         path,
         first.series.run if "run" not in layout.leading else None,
         first.series.tag if is_of_tag else None,
         first.table.place.kind,
-        shared_cell([entry.plugin_name for entry in of_tables]),
+        shared_cell([entry.plugin_name for entry in parts]),
         {},
-        shared_cell([entry.metadata for entry in of_tables]) if is_of_tag else None,
+        shared_cell([entry.metadata for entry in parts]) if is_of_tag else None,
         format=writer.format,
-        rows=sum(entry.rows for entry in of_tables),
+        rows=sum(entry.rows for entry in parts),
         first_step=counted[0].first_step,
         last_step=counted[-1].last_step,
         first_wall_time=counted[0].first_wall_time,
         last_wall_time=counted[-1].last_wall_time,
     )
-    finished = _Finish(output, layout, members, stem)
+    finish = _Finish(output, layout, members, stem)
 
-    def pieces() -> Iterator[pl.DataFrame]:
+    def frames() -> Iterator[pl.DataFrame]:
         for batch in output.held.batches(member.table.entry.path for member in members):
-            frame = finished.rows(batch)
+            frame = finish.rows(batch)
             entry.schema = frame.schema
             yield frame
 
-    writer.write(path, pieces())
-    for each in of_tables:
+    writer.write(path, frames())
+    for each in parts:
         output.held.release(each.path)
     return entry
 
 
 class _Finish:
-    """What the rows of joined tables lack yet: whose they are, the columns of time, where their files are."""
+    """The last step for rows of joined tables: adds run and tag, the time columns and the folders of their files."""
 
     def __init__(self, output: Output, layout: RowLayout, members: Sequence[HeldTable], stem: str) -> None:
         import polars as pl
@@ -127,19 +127,19 @@ class _Finish:
         cells = {"run": [member.series.run for member in members], "tag": [member.series.tag for member in members]}
         self._leading = [pl.Series(name, cells[name], dtype=pl.String) for name in layout.leading]
         self._origins = np.array([member.origin for member in members])
-        # As seen from the folder of the table.
+        # Relative to the folder of the table.
         name = stem.rpartition("/")[2]
         folders = [f"{name}{FILES_ENDING}/{layout.files(member.table.place)}/" for member in members]
         self._folders = pl.Series(folders, dtype=pl.String)
         self._has_files = any(member.table.has_files for member in members)
 
     def rows(self, batch: Batch) -> pl.DataFrame:
-        """Return the rows of a batch as they are to be written."""
+        """Return the rows of a batch, ready to be written."""
         frame = self._times.replace(batch.frame, self._origins[batch.table])
         if self._has_files and "path" in frame.columns:
             frame = frame.with_columns((self._folders.gather(batch.table) + frame["path"]).alias("path"))
         leading = [column.gather(batch.table) for column in self._leading]
-        # A column that a kind has by such a name, as custom scalars have a tag, gives way.
+        # A column of the kind with such a name is renamed: custom scalars have a column "tag".
         own = [column.alias(free_name(column.name, self._kind, self._layout.leading)) for column in frame.get_columns()]
         frame = type(frame)([*leading, *own])
         if self._layout.renamed:

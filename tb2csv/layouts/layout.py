@@ -1,4 +1,4 @@
-"""The protocol of layouts: which rows share a table, where the table goes, and how it is written."""
+"""The protocol of layouts, which decide which rows share a table, and write these tables."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class JoinedTables:
-    """Tables that a layout made of tables of the tree, and what it left."""
+    """Tables that a layout made of tables of the tree, and the tables that are still held."""
 
-    #: What the index says of them.
+    #: Their entries in the index.
     entries: list[TableEntry] = field(default_factory=list)
     #: Their folders of files.
     stored: list[str] = field(default_factory=list)
     #: The tables whose rows are still held.
     held: list[HeldTable] = field(default_factory=list)
-    #: Values that were decoded and are in no table.
+    #: The number of decoded values that are in no table.
     left_out: int = 0
     notes: list[Note] = field(default_factory=list)
 
 
 class Layout(Protocol):
-    """Joins tables of the tree, or leaves them as they are.
+    """A layout, which joins tables of the tree, or leaves them as they are.
 
     The rows of tables that it joins are held until the run, or all runs, have been read.
     """
 
     @property
     def leading(self) -> tuple[str, ...]:
-        """The columns of joined tables before those of the tree: of ``run`` and ``tag``."""
+        """The columns of joined tables before those of the tree: some of ``run`` and ``tag``."""
 
     def check(self, options: OutputOptions) -> None:
-        """Raise OptionError if other options do not go with the layout."""
+        """Raise OptionError if the layout does not support other options."""
 
     def joins(self, kind: str) -> bool:
         """Return whether tables of a kind are joined."""
@@ -52,13 +52,13 @@ class Layout(Protocol):
         """Return whether values of several tags share a row, one row for each step."""
 
     def identity(self, table: TreeTable, columns: Hashable) -> Hashable:
-        """Return what the tables of the tree that become one table have in common; ``columns`` are the table's own."""
+        """Return a key that is the same for all tables of the tree that are joined; ``columns`` are the table's."""
 
     def table_format(self, options: OutputOptions) -> TextFormat | WholeFormat:
         """Return the format of joined tables."""
 
     def write_run(self, output: Output, run: str, held: Sequence[HeldTable]) -> JoinedTables:
-        """Write the joined tables of a run that has been read."""
+        """Write the joined tables of one run, after it has been read."""
 
     def write_log(self, output: Output, held: Sequence[HeldTable]) -> JoinedTables:
-        """Write the joined tables of several runs, when all have been read; no rows are held afterwards."""
+        """Write the joined tables of several runs, after all have been read; no rows are held afterwards."""

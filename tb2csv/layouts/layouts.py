@@ -13,7 +13,7 @@ from tb2csv.layouts.wide_layout import WideLayout
 if TYPE_CHECKING:
     from tb2csv.layouts.layout import Layout
 
-#: By the names that ``convert`` and the command line give them.
+#: The layouts by their names in ``convert`` and on the command line.
 LAYOUTS: Final[dict[str, Layout]] = {
     "tree": TreeLayout(),
     "tags": TagsLayout(),
@@ -21,5 +21,5 @@ LAYOUTS: Final[dict[str, Layout]] = {
     "long": LongLayout(),
 }
 
-#: By the names of headers: a layout that takes the place of the chosen one, if the header needs its own.
+#: The headers by name: the layout that replaces the chosen one, or None if the header works with all layouts.
 HEADERS: Final[dict[str, Layout | None]] = {"plain": None, "tensorboard": TensorBoardLayout()}

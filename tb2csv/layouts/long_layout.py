@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class LongLayout(RowLayout):
-    """Joins the tables of a kind."""
+    """The layout that joins the tables of a kind."""
 
     leading = ("run", "tag")
 
@@ -20,5 +20,5 @@ class LongLayout(RowLayout):
         return table.kind
 
     def path(self, place: TreePlace) -> tuple[str, str]:
-        """Return the kind; a part without a kind of its own stays a part."""
+        """Return the kind, and the part unless the part has its own kind."""
         return place.kind, "" if place.kind != place.folder else place.part

@@ -1,7 +1,6 @@
-"""What a conversion wrote: ``index.csv``, its table of contents, and ``datapackage.json``, with every table's schema.
+"""Write the manifest of a conversion: ``index.csv`` lists the tables, and ``datapackage.json`` has their schemas.
 
-The data package follows https://specs.frictionlessdata.io; the account of the source files rides in it under
-``tb2csv``.
+The data package follows https://specs.frictionlessdata.io; its property ``tb2csv`` has the report on the source files.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ INDEX: Final = "index.csv"
 
 @dataclass(slots=True)
 class TableEntry:
-    """One table that was written: a row of the index. Cells that do not apply are None."""
+    """A table that was written, as a row of the index. Cells that do not apply are None."""
 
     path: str
     run: str | None
@@ -41,21 +40,21 @@ class TableEntry:
     kind: str
     plugin_name: str | None
     schema: Mapping[str, pl.DataType]
-    #: What the writer stored about the tag.
+    #: The metadata that the writer stored for the tag.
     metadata: SeriesMetadata | None = None
-    #: The format, where it is not that of the conversion.
+    #: The format, if it differs from that of the conversion.
     format: Format | None = None
     rows: int = 0
     first_step: int | None = None
     last_step: int | None = None
     first_wall_time: float | None = None
     last_wall_time: float | None = None
-    #: How many cells the format wrote as missing ones although they are not.
+    #: The number of cells that the format wrote as missing although they have a value.
     lost_cells: int = 0
 
     @property
     def content_type(self) -> str | None:
-        """What the tensors of a mesh are; None for other kinds."""
+        """The content of a mesh tensor, such as its vertices; None for other kinds."""
         return mesh_content_type(self.metadata.plugin_content) if self.kind == "meshes" and self.metadata else None
 
 
@@ -70,8 +69,13 @@ def write_manifest(
 ) -> None:
     """Write ``index.csv`` and ``datapackage.json``.
 
-    ``stored`` are the folders of files that tables point to; ``table_format`` is that of tables that name no other.
-    ``escape_formulas`` is for the index, which is CSV whatever the tables are.
+    Args:
+        folder: the output folder.
+        entries: the tables.
+        stored: the folders of files that tables refer to.
+        report: the report of the conversion.
+        table_format: the format of tables whose entry has none.
+        escape_formulas: escape formulas in the index, which is CSV even if the tables are not.
     """
     entries = list(entries)
     index = _index_frame(entries)
@@ -79,17 +83,17 @@ def write_manifest(
     with folder.open(INDEX) as file:
         own.append(index, file, is_first=True)
     names = _ResourceNames()
-    told_by_writer = functools.cache(_told_by_writer)  # many runs say the same of their tags
+    metadata_members = functools.cache(_metadata_members)  # many runs have the same metadata
     resources = [_resource(names.name(INDEX), INDEX, own, index.schema)]
     resources += [
         _resource(names.name(entry.path), entry.path, entry.format or table_format, entry.schema)
-        + (told_by_writer(entry.metadata) if entry.metadata else "")
+        + (metadata_members(entry.metadata) if entry.metadata else "")
         + (f', "tb2csv:content_type": {_json(entry.content_type)}' if entry.content_type else "")
         + (f', "tb2csv:made_null": {entry.lost_cells}' if entry.lost_cells else "")
         for entry in entries
     ]
     account = {**report.to_dict(), "escape_formulas": escape_formulas, "folders": sorted(stored)}
-    # A line for each table and each source: json's own indentation is ten times slower, and a line for each word.
+    # One line for each table and each source: json would indent ten times slower, and put each value on a line.
     text = (
         '{\n"profile": "tabular-data-package",\n"name": "tensorboard-tables",\n'
         f'"resources": {_listed(f"{{{resource}}}" for resource in resources)},\n'
@@ -133,7 +137,7 @@ def _index_frame(entries: list[TableEntry]) -> pl.DataFrame:
 
 
 class _ResourceNames:
-    """Gives every resource the name that the specification asks for: lower case, of few characters, and unique."""
+    """Names of resources that the specification accepts: lower case, a few characters, and unique."""
 
     def __init__(self) -> None:
         self._taken: dict[str, int] = {}
@@ -144,18 +148,18 @@ class _ResourceNames:
         return name if count == 1 else self.name(f"{name}-{count}")
 
 
-#: polars' types in the words of the specification.
+#: The types of the specification by the names of polars' types, without their number of bits.
 _FIELD_TYPES: Final = {"Float": "number", "Int": "integer", "UInt": "integer", "Boolean": "boolean", "String": "string"}
 
-#: What a moment is called: its type in polars has a unit and a zone, of which there is one each.
+#: The name of the type of times. In polars it has a unit and a zone as well, but all times use the same.
 _DATETIME: Final = "datetime"
 _DATETIME_PATTERN: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 def _resource(name: str, path: str, table_format: Format, schema: Mapping[str, pl.DataType]) -> str:
-    """Return what the data package says of a table, as the members of a JSON object."""
+    """Return the entry of a table in the data package, as the members of a JSON object."""
     own = f'"profile": "tabular-data-resource", "name": {_json(name)}, "path": {_json(path)}'
-    # Where a format has a word for what is missing, an empty cell is an empty text.
+    # If a format can express missing values, an empty cell is an empty text.
     missing = "" if table_format.properties["format"] == "csv" else None
     columns = tuple(schema.items())
     if isinstance(table_format, CsvFormat) and table_format.escapes_formulas:  # names are cells of the first line
@@ -163,14 +167,14 @@ def _resource(name: str, path: str, table_format: Format, schema: Mapping[str, p
     return f"{own}, {_json(dict(table_format.properties))[1:-1]}, {_schema(columns, missing)}"
 
 
-@functools.lru_cache(maxsize=1024)  # ten thousand tables have but a few sorts of columns
+@functools.lru_cache(maxsize=1024)  # thousands of tables share a few schemas
 def _schema(columns: tuple[tuple[str, pl.DataType], ...], missing: str | None) -> str:
     fields = [_field(column, dtype) for column, dtype in columns]
     return f'"schema": {_json({"fields": fields, "missingValues": [] if missing is None else [missing]})}'
 
 
-def _told_by_writer(metadata: SeriesMetadata) -> str:
-    """Return what the writer stored about a tag, as further members; nothing where it stored nothing."""
+def _metadata_members(metadata: SeriesMetadata) -> str:
+    """Return the metadata of a tag as further members of a JSON object; empty properties are left out."""
     properties = {
         "title": metadata.display_name,
         "description": metadata.description,
@@ -187,7 +191,11 @@ def _field(name: str, dtype: pl.DataType) -> dict[str, str]:
 
 
 def column_type(name: str) -> pl.DataType:
-    """Return the type that a column has in polars by the ``tb2csv:dtype`` of its field; raises KeyError for none."""
+    """Return the polars type for the ``tb2csv:dtype`` of a field.
+
+    Raises:
+        KeyError: there is no such type.
+    """
     import polars as pl
 
     known = [

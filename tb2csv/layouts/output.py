@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class Output:
-    """Where the tables of a conversion go, and how they look; shared by all threads."""
+    """The folder, layout and formats of a conversion's tables, shared by all threads."""
 
     def __init__(self, folder: OutputFolder, runs: Iterable[str], options: OutputOptions) -> None:
-        """Write the tables of these runs into ``folder``."""
+        """Prepare to write the tables of these runs to ``folder``."""
         self.folder = folder
         self.options = options
         self.layout = options.chosen_layout
         self.paths = TreePaths(runs)
         self.held = RowBuffer(folder)
-        # One for each format and thread, so that small tables of many runs are written together.
+        # One writer for each format and thread, so that small tables of many runs are written together.
         self._writers: dict[tuple[type, int], TableWriter] = {}
 
     def tree_writer(self) -> TableWriter:
@@ -40,9 +40,11 @@ class Output:
         return self._writer(self.layout.table_format(self.options))
 
     def flush(self) -> tuple[Mapping[str, int], list[Note]]:
-        """Write what waits for other tables, when all threads are done.
+        """Write the rows that are still buffered, after all threads are done.
 
-        Returns how many cells a format wrote as missing ones, by the paths of their tables, and the notes on them.
+        Returns:
+            The number of cells that a format wrote as missing although they have a value, by the path of the table, and
+            the notes on them.
         """
         for writer in self._writers.values():
             writer.flush()

@@ -1,4 +1,4 @@
-"""What the tables of a conversion look like: layout, format, header, times; and which of these go together."""
+"""Options for the tables of a conversion, such as layout, format, header and times, and their valid combinations."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What tables look like; raises OptionError for what there is not, or does not go together.
+    """Options of ``convert`` for its tables.
 
-    The fields are options of ``convert``.
+    Raises:
+        OptionError: an option has an unknown value, or two options exclude each other.
     """
 
     layout: str = "tree"
@@ -31,22 +32,22 @@ class OutputOptions:
     on_duplicate: str = "last"
     times: TimeColumns = field(default_factory=TimeColumns)
     escape_formulas: bool = False
-    #: Whether rows have a column that tells their session.
+    #: Whether tables have a column with the session of each row.
     sessions: bool = False
-    #: Whether tables have a column that tells which run, of those that were merged, a row came from.
+    #: Whether tables have a column with the run that each row was written to, because sub-runs are merged.
     merge_subruns: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Validate the options."""
         _check("layout", self.layout, LAYOUTS)
         _check("header", self.header, HEADERS)
-        _check("way to treat a step that a tag has twice", self.on_duplicate, ON_DUPLICATE)
+        _check("value for duplicate steps", self.on_duplicate, ON_DUPLICATE)
         choose_format(self.format)
         self.chosen_layout.check(self)
 
     @property
     def chosen_layout(self) -> Layout:
-        """The layout, which may depend on the header."""
+        """The layout, which the header may replace."""
         return HEADERS[self.header] or LAYOUTS[self.layout]
 
     @property
@@ -57,5 +58,5 @@ class OutputOptions:
 
 def _check(what: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
-        message = f"There is no {what} {name!r}; give one of {', '.join(known)}."
+        message = f"Unknown {what} {name!r}; choose from {', '.join(known)}."
         raise OptionError(message)

@@ -1,4 +1,4 @@
-"""Layouts that put tables of the tree one below the other."""
+"""The base of layouts that join tables of the tree one below the other."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
 
 class RowLayout(TreeLayout, ABC):
-    """Joins tables of one key, one part and the same columns, in the order of the runs."""
+    """A layout that joins tables with the same key, part and columns, in the order of the runs."""
 
-    #: The columns that are written, by their new names; all, under their own names, if there are none.
+    #: The columns that are written, by their new names; if empty, all columns keep their names.
     renamed: Mapping[str, str] = {}
 
     @abstractmethod
     def key(self, table: TreeTable) -> str:
-        """Return what tables that are joined have in common, besides their part and their columns."""
+        """Return the key, which is the same for all tables that are joined."""
 
     @abstractmethod
     def path(self, place: TreePlace) -> tuple[str, str]:
-        """Return the path of the joined table, without its part and its ending, and its part."""
+        """Return the path of the joined table, without part and extension, and the part."""
 
     def files(self, place: TreePlace) -> str:
-        """Return the folder of one table's files, relative to that of the joined table; no two tables share one."""
+        """Return the folder of a table's files, relative to that of the joined table; it is unique to the table."""
         return place.stem + FILES_ENDING
 
     def name_source(self, place: TreePlace) -> str:
-        """Return what the path is made of, which distinguishes it from an equal path of another table."""
+        """Return a text that identifies the joined table, in case two tables have the same path."""
         return self.key(place.table)
 
     def joins(self, kind: str) -> bool:
-        """Join all."""
+        """Join all kinds."""
         return True
 
     def identity(self, table: TreeTable, columns: Hashable) -> Hashable:

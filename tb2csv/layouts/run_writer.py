@@ -1,4 +1,4 @@
-"""The tables of one run while they are written: where each piece of rows goes, and what the index will say of it."""
+"""Write the tables of one run, and collect their entries for the index."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from tb2csv.runs.series_reader import SeriesReader
     from tb2csv.time_series import Series
 
-#: Payload bytes that could not be decoded are written out when so many have come together.
+#: Undecodable payloads are written as soon as they have more bytes than this.
 _UNDECODABLE_BYTES: Final = 8 << 20
 
 
 class RunWriter:
-    """Writes what a reader yields; one run, one worker, one of these."""
+    """A writer of the tables of one run, which one thread uses."""
 
     def __init__(self, output: Output, reader: SeriesReader) -> None:
-        """Write what ``reader`` is going to read."""
+        """Prepare to write the rows of ``reader``."""
         #: Rows for tables of the whole log directory, by kind.
         self.gathered: dict[str, list[pl.DataFrame]] = {}
         self._output = output
@@ -48,13 +48,13 @@ class RunWriter:
         self._times = output.options.times
         self._reader = reader
         self._tables: dict[str, RunTable] = {}
-        #: The tables by the series and the part, so that a path is made once.
+        #: The tables by series and part, so that each path is made once.
         self._known: dict[tuple[int, str], RunTable] = {}
         self._undecodable: list[UndecodableValue] = []
         self._report: list[UndecodableEntry] = []
 
     def write(self) -> RunReport:
-        """Write all tables that are not joined, and return the account of the run."""
+        """Write all tables that are not joined, and return the report of the run."""
         held = 0
         for item in self._reader.decode(with_contents=True):
             if isinstance(item, UndecodableValue):
@@ -79,13 +79,13 @@ class RunWriter:
 
     @property
     def entries(self) -> list[TableEntry]:
-        """What the index says of the tables that are not joined, in the order of their paths."""
+        """The index entries of the tables that are not joined, in the order of their paths."""
         entries = [table.entry for table in self._tables.values() if not table.is_joined]
         return sorted(entries, key=lambda entry: entry.path.split("/"))
 
     @property
     def stored(self) -> list[str]:
-        """The folders of files beside the tables that are not joined."""
+        """The folders of files next to the tables that are not joined."""
         return [table.files for table in self._tables.values() if table.has_files and not table.is_joined]
 
     @property
@@ -117,7 +117,7 @@ class RunWriter:
         run, sessions = self._reader.run.name, self._reader.session_count
         notes: list[Note] = [
             f"tag {stats.series.tag!r} of run {run!r} changes its type or shape: "
-            f"what is {stats.series.variant} has a table of its own"
+            f"values of {stats.series.variant} are in their own table"
             for stats in self._reader.stats.series
             if stats.is_selected and stats.series.variant and stats.points > stats.left_out + stats.undecodable
         ]
@@ -128,7 +128,7 @@ class RunWriter:
         return notes + notes_on_steps(run, self._reader.step_orders(), is_restarted=sessions > 1)
 
     def _notes_on_kinds(self) -> Iterator[str]:
-        """Yield a note for each tag of one plugin whose values are of several kinds."""
+        """Yield a note for each tag whose values have the same plugin but several kinds."""
         kinds: dict[tuple[bytes, str], dict[str, None]] = {}
         for stats in self._reader.stats.series:
             if stats.is_selected and stats.points > stats.left_out:
@@ -138,41 +138,41 @@ class RunWriter:
             if len(found) > 1:
                 yield (
                     f"tag {readable(tag)!r} of run {self._reader.run.name!r} changes its type or shape: "
-                    f"its values are {' and '.join(found)}, each kind in a table of its own"
+                    f"its values are {' and '.join(found)}, each kind in its own table"
                 )
 
     def _write_rows(self, rows: Rows) -> None:
-        piece = rows.part
-        if piece.is_gathered:
-            self.gathered.setdefault(rows.series[0].kind, []).append(piece.frame)
+        part = rows.part
+        if part.is_gathered:
+            self.gathered.setdefault(rows.series[0].kind, []).append(part.frame)
             return
-        is_joined = self._output.layout.joins(piece.kind or rows.series[0].kind)
-        frame = piece.frame if is_joined else self._timed(piece.frame, rows.series, rows.bounds)
-        with_files = {rows.series_of(file.row).id for file in piece.files}
-        steps, wall_times = piece.frame["step"], piece.frame["wall_time"]
+        is_joined = self._output.layout.joins(part.kind or rows.series[0].kind)
+        frame = part.frame if is_joined else self._with_times(part.frame, rows.series, rows.bounds)
+        with_files = {rows.series_of(file.row).id for file in part.files}
+        steps, wall_times = part.frame["step"], part.frame["wall_time"]
         tables: list[RunTable] = []
-        where: list[TableRows] = []
+        targets: list[TableRows] = []
         bounds = rows.bounds.tolist()
         for series, start, stop in zip(rows.series, bounds[:-1], bounds[1:], strict=True):
             if start == stop and series.id not in with_files and self._reader.stats_of(series).undecodable:
-                continue  # values without elements have a table, undecodable values have another one
-            table = self._known.get((series.id, piece.part))
+                continue  # values without elements get a table, but undecodable values are in another one
+            table = self._known.get((series.id, part.part))
             if table is None:
-                place = self._output.paths.place(series, piece.kind or series.kind, piece.part)
-                schema = piece.schema if frame is piece.frame else frame.schema
+                place = self._output.paths.place(series, part.kind or series.kind, part.part)
+                schema = part.schema if frame is part.frame else frame.schema
                 table = self._table(place, series, schema, is_joined=is_joined)
                 table.entry.metadata = series.metadata
-                self._known[series.id, piece.part] = table
+                self._known[series.id, part.part] = table
             if start < stop:
                 _count(table.entry, steps, wall_times, start, stop)
             tables.append(table)
-            where.append(TableRows(table.entry.path, start, stop))
-        if piece.files:
-            frame = self._store(rows, frame, tables, where)
-        self._append(frame, where, is_joined=is_joined)
+            targets.append(TableRows(table.entry.path, start, stop))
+        if part.files:
+            frame = self._store(rows, frame, tables, targets)
+        self._append(frame, targets, is_joined=is_joined)
 
     def _table(self, place: TreePlace, series: Series, schema: pl.Schema, *, is_joined: bool) -> RunTable:
-        """Return the table of a place, which is a new one where none of its rows has come before."""
+        """Return the table at a place; a new one for its first rows."""
         path = place.path + self._writer.format.suffix
         table = self._tables.get(path)
         if table is None:
@@ -180,15 +180,15 @@ class RunWriter:
             table = self._tables[path] = RunTable(place, entry, series, is_joined)
         return table
 
-    def _timed(self, frame: pl.DataFrame, series: list[Series], bounds: npt.NDArray[np.int64]) -> pl.DataFrame:
-        """Return rows with the columns of time that are asked for; those from a bound to the next are of one series."""
+    def _with_times(self, frame: pl.DataFrame, series: list[Series], bounds: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """Return rows with the selected time columns; the rows between two bounds are of one series."""
         if self._times.is_stored:
             return frame
         origins = np.array([self._origin(each) for each in series])
         return self._times.replace(frame, np.repeat(origins, np.diff(bounds)))
 
     def _origin(self, series: Series) -> float:
-        """Return what relative times of a series count from, in seconds since 1970; NaN if no column needs it."""
+        """Return the origin of a series' relative times in seconds since 1970; NaN if no column needs it."""
         if self._times.is_since_tag:
             return self._reader.stats_of(series).first_wall_time
         return self._started
@@ -197,16 +197,16 @@ class RunWriter:
     def _started(self) -> float:
         return self._reader.started if self._times.is_since_run else math.nan
 
-    def _append(self, frame: pl.DataFrame, where: list[TableRows], *, is_joined: bool) -> None:
+    def _append(self, frame: pl.DataFrame, targets: list[TableRows], *, is_joined: bool) -> None:
         if is_joined:
-            self._output.held.append(frame, where)
+            self._output.held.append(frame, targets)
         else:
-            self._writer.append(frame, where)
+            self._writer.append(frame, targets)
 
-    def _store(self, rows: Rows, frame: pl.DataFrame, tables: list[RunTable], where: list[TableRows]) -> pl.DataFrame:
-        """Write the files of a piece beside their tables, and return the rows with the paths as seen from there.
+    def _store(self, rows: Rows, frame: pl.DataFrame, tables: list[RunTable], targets: list[TableRows]) -> pl.DataFrame:
+        """Write the files of a part next to their tables, and return the rows with paths relative to the table.
 
-        Those of a table that is to be joined with others wait in the scratch folder, and the paths for their folder.
+        The files of joined tables go to the scratch folder for now, and their paths get a folder when they are joined.
         """
         import polars as pl
 
@@ -219,12 +219,12 @@ class RunWriter:
         if "path" not in frame.columns or tables[0].is_joined:
             return frame
         names = [f"{table.files.rpartition('/')[2]}/" for table in tables]
-        owners = np.repeat(np.arange(len(tables)), [rows.stop - rows.start for rows in where])
+        owners = np.repeat(np.arange(len(tables)), [rows.stop - rows.start for rows in targets])
         folders = pl.Series(names, dtype=pl.String).gather(owners)
         return frame.with_columns((folders + frame["path"]).alias("path"))
 
     def _write_undecodable(self) -> None:
-        """Write the payloads that could not be decoded to tables of their own."""
+        """Write the payloads that cannot be decoded to their own tables."""
         import polars as pl
 
         from tb2csv.decoders.strings import encode_cell
@@ -247,19 +247,19 @@ class RunWriter:
                 },
                 {"wall_time": pl.Float64, "step": pl.Int64, "reason": pl.String, "data": pl.String},
             )
-            of_values = [value.series for value in values]
+            series = [value.series for value in values]
             if values[0].original_run is not None:
                 runs = [value.original_run for value in values]
                 raw = raw.with_columns(pl.Series(ORIGINAL_RUN, runs, dtype=pl.String))
             is_joined = self._output.layout.joins(place.kind)
-            frame = raw if is_joined else self._timed(raw, of_values, np.arange(len(values) + 1))
-            table = self._table(place, of_values[0], frame.schema, is_joined=is_joined)
+            frame = raw if is_joined else self._with_times(raw, series, np.arange(len(values) + 1))
+            table = self._table(place, series[0], frame.schema, is_joined=is_joined)
             _count(table.entry, raw["step"], raw["wall_time"], 0, len(raw))
             self._append(frame, [TableRows(table.entry.path, 0, len(frame))], is_joined=is_joined)
 
 
 def _count(entry: TableEntry, steps: pl.Series, wall_times: pl.Series, start: int, stop: int) -> None:
-    """Add rows to what the index says of a table."""
+    """Add rows to the index entry of a table."""
     if not entry.rows:
         entry.first_step, entry.first_wall_time = steps[start], wall_times[start]
     entry.last_step, entry.last_wall_time = steps[stop - 1], wall_times[stop - 1]

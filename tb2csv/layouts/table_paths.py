@@ -1,7 +1,7 @@
 """The paths of the tables of the tree, ``<run>/<kind>/<tag>``.
 
-Rows are decoded for one run and one tag at a time, so each table has a place in the tree at first. Layouts join tables
-of the tree; tables that they do not join stay in their places.
+Each run and tag is decoded on its own, so each table first gets a place in the tree. Layouts join tables of the tree;
+the other tables keep their places.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
     from tb2csv.time_series import Series
 
-#: Beside a table, the folder of the files that its ``path`` column names.
+#: The ending of the folder next to a table with the files that its ``path`` column names.
 FILES_ENDING: Final = ".files"
-#: The root run, where the name of a run has to be a folder's; no encoded name has this one, for "ro" is not hex.
+#: The folder of the root run. It cannot collide with an encoded name, because "ro" is not hexadecimal.
 ROOT_FILES: Final = "%root"
-#: Where the payloads go that could not be decoded.
+#: The kind and the part of tables with payloads that cannot be decoded.
 UNDECODABLE_KIND: Final = "blobs"
 UNDECODABLE_PART: Final = "undecodable"
-#: The one table of the log directory's trials, without its ending.
+#: The table of trials, without its ending.
 HPARAMS_PATH: Final = "hparams"
-#: The table of contents, without its ending.
+#: The index, without its ending.
 INDEX_PATH: Final = "index"
 
 SCALARS: Final = "scalars"
 
 
 class TreeTable(NamedTuple):
-    """What distinguishes a table of the tree from all others.
+    """The key of a table of the tree, which is unique.
 
-    ``folder`` is the kind of the series that the table belongs to, ``kind`` that of the table itself.
+    ``folder`` is the kind of the table's series, ``kind`` that of the table itself.
     """
 
     run: str
@@ -47,10 +47,10 @@ class TreeTable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TreePlace:
-    """The place of one table in the tree: ``stem``, then the part, then the ending of the format.
+    """The place of a table in the tree: ``stem``, then the part, then the ending of the format.
 
-    ``folder`` is the kind of the series that the table belongs to, ``kind`` that of the table itself. ``run_folder`` is
-    that of the run, empty for the root run.
+    ``folder`` is the kind of the table's series, ``kind`` that of the table itself. ``run_folder`` is the folder of the
+    run, empty for the root run.
     """
 
     series: Series
@@ -73,12 +73,12 @@ class TreePlace:
 
 
 class TreePaths:
-    """The run tree mirrored: a folder for each run, in it one for each kind, in it the tags. All without endings."""
+    """The paths of the tree, without endings: a folder for each run, in it one for each kind, in it the tags."""
 
     def __init__(self, runs: Iterable[str], *, holds_tables: bool = True) -> None:
-        """Find a folder for each run; two that differ only in case do not meet.
+        """Choose a folder for each run; runs that differ only in case get different folders.
 
-        ``holds_tables=False`` is for event files alone, whose folders TensorBoard shows as names of runs.
+        ``holds_tables=False`` is for folders of event files only, which TensorBoard shows as names of runs.
         """
         names = UniqueNames()
         self._folders = {run: names.claim(run_path(run, holds_tables=holds_tables), run) for run in runs}
@@ -90,12 +90,12 @@ class TreePaths:
         return f"{folder}/{path}" if folder else path
 
     def place(self, series: Series, kind: str, part: str) -> TreePlace:
-        """Return the place of a series' table, or of a part that is a table beside it."""
+        """Return the place of a series' table, or of a part in a table next to it."""
         stem = self._stem(series, series.kind, series.variant)
         return TreePlace(series, self._folders[series.run], stem, series.kind, kind, part)
 
     def undecodable(self, series: Series) -> TreePlace:
-        """Return the place of the table of a tag's payloads that could not be decoded."""
+        """Return the place of the table with a tag's undecodable payloads."""
         stem = self._stem(series, UNDECODABLE_KIND, "")
         folder = self._folders[series.run]
         return TreePlace(series, folder, stem, UNDECODABLE_KIND, UNDECODABLE_KIND, UNDECODABLE_PART)
@@ -107,10 +107,10 @@ class TreePaths:
 
 
 def with_variant(path: str, variant: str) -> str:
-    """Return the path of a table that differs from the one at ``path`` in its columns."""
-    # What no encoded tag can hold is the ~ before it.
+    """Return the path of a table that has other columns than the table at ``path``."""
+    # An encoded tag cannot contain the ~.
     return f"{path}~{encode_segment(variant)}" if variant else path
 
 
-#: The values of a tag for one step that the wide layout keeps; ``error`` refuses a tag that has several.
+#: Which of a tag's values for one step the wide layout keeps; ``error`` refuses a tag that has several.
 ON_DUPLICATE: Final = ("last", "first", "error")

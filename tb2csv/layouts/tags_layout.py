@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class TagsLayout(RowLayout):
-    """Joins the tables of a tag."""
+    """The layout that joins the tables of a tag."""
 
     leading = ("run",)
 
@@ -26,5 +26,5 @@ class TagsLayout(RowLayout):
         return f"{place.folder}/{tag_path(place.series.tag)}", place.part
 
     def files(self, place: TreePlace) -> str:
-        """Return the run's folder, which may hold those of other runs."""
+        """Return the folder of the run, which may contain those of other runs."""
         return with_variant(place.run_folder or ROOT_FILES, place.series.variant) + FILES_ENDING

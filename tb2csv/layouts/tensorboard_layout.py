@@ -1,6 +1,6 @@
-"""Scalars with the file names, the columns and the numbers of TensorBoard's own download.
+"""The layout of TensorBoard's own download: its file names, columns and numbers, for scalars.
 
-Source: the downloader in tensorboard/components/tf_dashboard_common; browsers make ``_`` of a ``/``.
+Source: the downloader in tensorboard/components/tf_dashboard_common; browsers replace ``/`` by ``_``.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ if TYPE_CHECKING:
 
 
 class TensorBoardLayout(RowLayout):
-    """Renames the tables of scalars, each of which stays a table of its own."""
+    """The layout that renames the tables of scalars; each stays a separate table."""
 
     renamed: Mapping[str, str] = {"Wall time": "wall_time", "Step": "step", "Value": "value"}
 
     def check(self, options: OutputOptions) -> None:
-        """Refuse what TensorBoard's own download has no place for."""
+        """Raise OptionError for options that TensorBoard's own download does not support."""
         if options.layout != "tree":
             unfit = advice("leave out {}", Option("layout", options.layout))
-            raise OptionError("TensorBoard's download is a file for each run and tag", unfit)
+            raise OptionError("TensorBoard's download has a file for each run and tag", unfit)
         if options.format != "csv":
             raise OptionError("TensorBoard's download is CSV", advice("leave out {}", Option("format", options.format)))
         if not options.times.is_stored:
             unfit = advice("leave out {}", "time")
-            raise OptionError("TensorBoard's download has the seconds since 1970 and no other time", unfit)
+            raise OptionError("TensorBoard's download has times only in seconds since 1970", unfit)
         if options.sessions:
             raise OptionError("TensorBoard's download has no column for sessions", advice("leave out {}", "sessions"))
         if options.merge_subruns:
             unfit = advice("leave out {}", "merge_subruns")
-            raise OptionError("TensorBoard's download has no column for the run a row came from", unfit)
+            raise OptionError("TensorBoard's download has no column for the original run of a row", unfit)
 
     def joins(self, kind: str) -> bool:
         """Rename scalars."""
         return kind == SCALARS
 
     def key(self, table: TreeTable) -> str:
-        """Return what no two tables have in common."""
+        """Return a key that is unique to the table."""
         return "\n".join((table.run, table.folder, repr(table.tag_bytes), table.variant))
 
     def name_source(self, place: TreePlace) -> str:
@@ -56,7 +56,7 @@ class TensorBoardLayout(RowLayout):
         return place.stem
 
     def path(self, place: TreePlace) -> tuple[str, str]:
-        """Return a name in the output folder itself."""
+        """Return a name directly in the output folder."""
         name = f"run-{place.series.run}-tag-{place.series.tag}".replace("/", "_")
         return encode_segment(name), place.part
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TreeLayout:
-    """Leaves the tables of the tree as they are."""
+    """The layout that leaves the tables of the tree as they are."""
 
     leading: tuple[str, ...] = ()
 
@@ -33,7 +33,7 @@ class TreeLayout:
         return False
 
     def identity(self, table: TreeTable, columns: Hashable) -> Hashable:
-        """Return the table itself: a table of other columns is another variant."""
+        """Return the table itself: a table with other columns is another variant."""
         return table
 
     def table_format(self, options: OutputOptions) -> TextFormat | WholeFormat:

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 
 class WideLayout(TreeLayout):
-    """Joins the scalars of a run: ``<run>/scalars``. A value of another kind does not fit a cell."""
+    """The layout that joins the scalars of a run as ``<run>/scalars``. Values of other kinds do not fit into a cell."""
 
     def check(self, options: OutputOptions) -> None:
-        """Refuse columns that differ between the values of a row."""
+        """Raise OptionError for columns that differ between the values of a row."""
         if options.times.is_since_tag:
             raise OptionError(
-                "A row of the wide layout is of many tags, so its time is relative to the run",
+                "A row of the wide layout has values of many tags, so its time is relative to the run",
                 advice("leave out {}", Option("relative_to", "first-step")),
                 advice("choose another layout"),
             )
         if options.sessions:
             raise OptionError(
-                "A row of the wide layout may be of many sessions",
+                "A row of the wide layout may have values of several sessions",
                 advice("leave out {}", "sessions"),
                 advice("choose another layout"),
             )
@@ -46,7 +46,7 @@ class WideLayout(TreeLayout):
         return kind == SCALARS
 
     def identity(self, table: TreeTable, columns: Hashable) -> Hashable:
-        """Return the run if the table is of scalars, and else the table."""
+        """Return the run for a table of scalars, and the table itself for others."""
         return (table.run, SCALARS) if table.kind == SCALARS else table
 
     def write_run(self, output: Output, run: str, held: Sequence[HeldTable]) -> JoinedTables:
@@ -59,5 +59,5 @@ class WideLayout(TreeLayout):
         joined = JoinedTables([entry], left_out=duplicates)
         if duplicates:
             kept = output.options.on_duplicate
-            joined.notes.append(f"run {run!r}: the {kept} value of a tag and step is kept; left out: {duplicates}")
+            joined.notes.append(f"run {run!r}: only the {kept} value of a tag and step is kept; left out: {duplicates}")
         return joined

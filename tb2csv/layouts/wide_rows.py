@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
     _Steps = npt.NDArray[np.int64]
 
-#: Values that are laid side by side at once, where no step alone has more: it keeps memory bounded.
+#: The number of values that are put side by side at once, which bounds memory unless a single step has more.
 _RANGE_VALUES: Final = 1 << 21
-#: One value of so many is looked at to find out between which steps so many are.
+#: One of so many values is sampled to find ranges of steps with about that many values.
 _SAMPLED: Final = 1 << 8
 
-#: Columns whose names no tag takes, whether they are there or not.
+#: Names of columns that tags do not get, even if the table does not have such a column.
 _RESERVED: Final = ("step", *TIME_COLUMN_NAMES)
 
 
@@ -43,7 +43,7 @@ def _is_first(steps: _Steps) -> npt.NDArray[np.bool_]:
     return np.append(True, steps[1:] != steps[:-1])
 
 
-#: Which of the steps in their order are kept, by the names of ON_DUPLICATE; None where none may be left out.
+#: Functions that return which of the sorted steps are kept, by the names of ON_DUPLICATE; None if all must be kept.
 _KEPT: Final[dict[str, Callable[[_Steps], npt.NDArray[np.bool_]] | None]] = dict(
     zip(ON_DUPLICATE, (_is_last, _is_first, None), strict=True)
 )
@@ -52,8 +52,12 @@ _KEPT: Final[dict[str, Callable[[_Steps], npt.NDArray[np.bool_]] | None]] = dict
 def write_wide_table(output: Output, run: str, members: Sequence[HeldTable]) -> tuple[TableEntry, int]:
     """Write the scalars of a run side by side.
 
-    Returns what the index says of the table, and how many values are left out because another value of the same tag and
-    step is kept. Raises Tb2csvError if there are such values and ``on_duplicate`` is ``error``.
+    Returns:
+        The index entry of the table, and the number of values that are left out because another value of the same tag
+        and step is kept.
+
+    Raises:
+        Tb2csvError: a tag has several values for a step, and ``on_duplicate`` is ``error``.
     """
     writer = output.joined_writer()
     entry = TableEntry(
@@ -67,7 +71,7 @@ def write_wide_table(output: Output, run: str, members: Sequence[HeldTable]) -> 
     columns = [WideColumn(member.series.tag, member.series.variant, member.table.entry.path) for member in members]
     rows = WideRows(run, columns, output.held, output.options.on_duplicate)
 
-    def pieces() -> Iterator[pl.DataFrame]:
+    def frames() -> Iterator[pl.DataFrame]:
         for frame in rows:
             timed = output.options.times.replace(frame, np.full(len(frame), members[0].origin))
             entry.schema = timed.schema
@@ -78,14 +82,14 @@ def write_wide_table(output: Output, run: str, members: Sequence[HeldTable]) -> 
             entry.rows += len(frame)
             yield timed
 
-    writer.write(entry.path, pieces())
+    writer.write(entry.path, frames())
     for member in members:
         output.held.release(member.table.entry.path)
     return entry, rows.duplicates
 
 
 class WideColumn(NamedTuple):
-    """One series of scalars: its tag and variant, and the path by which its rows are held."""
+    """A series of scalars: its tag and variant, and the path under which its rows are held."""
 
     tag: str
     variant: str
@@ -93,15 +97,15 @@ class WideColumn(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A part of a series' rows, and the least and the greatest of their steps; of none, the greatest is less."""
+    """A part of a series' rows, and the minimum and maximum of their steps; 0 and -1 if it has no rows."""
 
     rows: HeldPart
-    least: int
-    greatest: int
+    min_step: int
+    max_step: int
 
 
 class _Values(NamedTuple):
-    """Values of one series, each of another step, in the order of their steps."""
+    """Values of one series in the order of their steps, one for each step."""
 
     steps: _Steps
     wall_times: npt.NDArray[np.float64]
@@ -109,14 +113,15 @@ class _Values(NamedTuple):
 
 
 class WideRows:
-    """The rows of a run's wide table, in pieces; ``duplicates`` is complete when all have been taken."""
+    """The rows of a run's wide table, in several frames; ``duplicates`` is complete after the last one."""
 
     def __init__(self, run: str, columns: Sequence[WideColumn], held: RowBuffer, on_duplicate: str) -> None:
-        """Lay these series side by side, in their order.
+        """Prepare to put these series side by side, in their order.
 
-        ``on_duplicate`` is one of ON_DUPLICATE. With ``error``, a tag that has a step twice is a Tb2csvError.
+        ``on_duplicate`` is one of ON_DUPLICATE. With ``error``, a tag with several values for a step raises
+        Tb2csvError.
         """
-        #: How many values gave way to others of the same series and step.
+        #: The number of values that were left out because another value of the same series and step is kept.
         self.duplicates = 0
         self._run = run
         self._columns = columns
@@ -128,9 +133,10 @@ class WideRows:
         self._names = list(names)[len(_RESERVED) :]
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
-        """Yield ``step, wall_time`` and the tags, in the order of the steps; one frame at the least.
+        """Yield ``step, wall_time`` and the tags, in the order of the steps, in at least one frame.
 
-        ``wall_time`` is the earliest of the row's values, in seconds since 1970. Empty is where a tag has no value.
+        ``wall_time`` is the earliest of the row's values, in seconds since 1970. A tag without a value at a step has an
+        empty cell.
         """
         samples: list[_Steps] = []
         parts = [list(self._parts(column, samples)) for column in self._columns]
@@ -139,21 +145,21 @@ class WideRows:
             yield _side_by_side([self._read(column, each, start, stop) for column, each in pairs], self._names)
 
     def _parts(self, column: WideColumn, samples: list[_Steps]) -> Iterator[_Part]:
-        """Yield the parts of a series' rows, and put a sample of each one's steps, sorted, to the others."""
+        """Yield the parts of a series' rows, and add a sorted sample of each part's steps to ``samples``."""
         for rows in self._held.parts(column.path):
             steps = np.sort(rows.read()["step"].to_numpy())
             samples.append(steps[max(len(steps) - 1, 0) % _SAMPLED // 2 :: _SAMPLED])
             yield _Part(rows, int(steps[0]) if len(steps) else 0, int(steps[-1]) if len(steps) else -1)
 
     def _read(self, column: WideColumn, parts: list[_Part], start: int, stop: int) -> _Values:
-        """Return a series' values whose steps are from ``start`` to ``stop``."""
+        """Return the values of a series with steps from ``start`` to ``stop``, both included."""
         import polars as pl
 
         frames = []
         for part in parts:
-            if part.least <= part.greatest and part.least <= stop and part.greatest >= start:
+            if part.min_step <= part.max_step and part.min_step <= stop and part.max_step >= start:
                 frame = part.rows.read().select("step", "wall_time", "value")
-                if part.least < start or part.greatest > stop:
+                if part.min_step < start or part.max_step > stop:
                     frame = frame.filter(pl.col("step").is_between(start, stop))
                 frames.append(frame)
         frame = pl.concat(frames, rechunk=True) if frames else parts[0].rows.read().clear()
@@ -167,8 +173,8 @@ class WideRows:
             step = steps[~is_last][0]
             raise Tb2csvError(
                 f"Tag {column.tag!r} of run {self._run!r} has step {step} more than once",
-                advice("choose one value with {} or last", Option("on_duplicate", "first")),
-                advice("keep all in another layout"),
+                advice("keep one value with {} or last", Option("on_duplicate", "first")),
+                advice("keep all values with another layout"),
             )
         kept = self._kept(steps) if self._kept else is_last
         self.duplicates += len(steps) - int(kept.sum())
@@ -177,13 +183,13 @@ class WideRows:
 
 
 def _ranges(samples: list[_Steps]) -> Iterator[tuple[int, int]]:
-    """Yield ranges of steps, first and last, with about as many values as can be laid side by side."""
-    least, greatest = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+    """Yield the first and last step of each range, with about _RANGE_VALUES values in a range."""
+    limits = np.iinfo(np.int64)
     sampled = np.sort(np.concatenate(samples)) if samples else np.empty(0, np.int64)
     each = _RANGE_VALUES // _SAMPLED
     borders = sampled[each::each]
     inner = borders[_is_first(borders)].tolist() if borders.size else []
-    yield from zip([int(least), *inner], [*(border - 1 for border in inner), int(greatest)], strict=True)
+    yield from zip([int(limits.min), *inner], [*(border - 1 for border in inner), int(limits.max)], strict=True)
 
 
 def _side_by_side(series: list[_Values], names: list[str]) -> pl.DataFrame:
@@ -191,14 +197,14 @@ def _side_by_side(series: list[_Values], names: list[str]) -> pl.DataFrame:
 
     steps = series[0].steps
     if any(not np.array_equal(steps, each.steps) for each in series[1:]):
-        # Sorted stretches, which a stable sort merges; unique would hash them.
+        # A stable sort merges sorted stretches, which is faster than the hashing of np.unique.
         merged = np.sort(np.concatenate([each.steps for each in series]), kind="stable")
         steps = merged[_is_first(merged)]
     earliest = np.full(len(steps), np.nan)
     columns = []
     for name, each in zip(names, series, strict=True):
         rows = np.searchsorted(steps, each.steps)
-        earliest[rows] = np.fmin(earliest[rows], each.wall_times)  # NaN only where all of them are
+        earliest[rows] = np.fmin(earliest[rows], each.wall_times)  # NaN only if all of them are
         column = each.values
         if len(rows) < len(steps):
             source = np.zeros(len(steps), np.int64)
