@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from tb2csv import model_state, recorders  # noqa: F401 - attributes of this module, see __getattr__
     from tb2csv.analysis.diagnosis.diagnose import Diagnosis, diagnose
-    from tb2csv.analysis.hparams import HparamsTable, hparams
+    from tb2csv.analysis.hparams import hparams
     from tb2csv.analysis.layer_errors import LayerErrorTable, layer_errors
     from tb2csv.analysis.plots.plot import Plot, plot
     from tb2csv.analysis.reduction import ReductionReport, reduce
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tb2csv.report import Report, __version__
     from tb2csv.run_frames import RunFrames
     from tb2csv.runs.row_selection import RowSelection
+    from tb2csv.scanned_logdir import HparamsTable
     from tb2csv.selection import Selection
     from tb2csv.series_info import SeriesInfo
     from tb2csv.series_listing import Listing, check, ls
@@ -95,7 +96,7 @@ _MODULES: Final = {
     "DamagedError": "errors",
     "DecodeError": "errors",
     "Diagnosis": "analysis.diagnosis.diagnose",
-    "HparamsTable": "analysis.hparams",
+    "HparamsTable": "scanned_logdir",
     "LayerErrorTable": "analysis.layer_errors",
     "Listing": "series_listing",
     "Logdir": "logdir",

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.report import Report
-    from tb2csv.runs.hparams_table import Trials
     from tb2csv.runs.row_selection import RowSelection
+    from tb2csv.scanned_logdir import HparamsTable
 
 
 def open_logdir(
@@ -324,7 +324,7 @@ class LogdirFrames:
             run = select(run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
         return self.trials(None if run == Selection() else run).table
 
-    def trials(self, selection: Selection | None = None) -> Trials:
+    def trials(self, selection: Selection | None = None) -> HparamsTable:
         """Return the table of ``hparams`` together with notes on what it leaves out; errors as of ``hparams``."""
         return self._scanned.trials(selection)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,13 +22,29 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tb2csv.runs.hparams_table import Trials
+    from tb2csv.messages import Note
     from tb2csv.runs.row_selection import RowSelection
     from tb2csv.selection import Selection
     from tb2csv.time_series import SeriesStats
 
     #: Runs, each with its selected series.
     Chosen = list[tuple[ScannedRun, list[SeriesStats]]]
+
+
+class HparamsTable(NamedTuple):
+    """The trials of a log directory.
+
+    ``table`` has a row for each trial; docs/tables.md has its columns. ``notes`` name values that it lacks;
+    ``str`` gives each as text.
+    """
+
+    table: pl.DataFrame
+    notes: list[Note]
+    report: Report
+
+    def _repr_html_(self) -> str:
+        """Show the table and the report in a notebook."""
+        return self.table._repr_html_() + self.report._repr_html_()
 
 
 class ScannedLogdir:
@@ -107,11 +123,12 @@ class ScannedLogdir:
         with self.lock:
             return series_frames(run, accounts, rows)
 
-    def trials(self, selection: Selection | None) -> Trials:
+    def trials(self, selection: Selection | None) -> HparamsTable:
         """Return the trials of the selected runs, and notes on values that their table lacks."""
         with self.lock:
             chosen = None if selection is None else {run.name for run in selection.choose_runs(self.logdir)}
-            return scanned_hparams(self.runs, chosen, selection)
+            trials = scanned_hparams(self.runs, chosen, selection)
+            return HparamsTable(trials.table, trials.notes, self.report)
 
     def frames(
         self,

@@ -199,7 +199,8 @@ def test_scalars_of_the_run_above_are_those_of_the_last_trial(tmp_path: Path) ->
     write_run(tmp_path, event(simple_value("loss", 3)), event(simple_value("acc", 0.5)))
     write_trial(tmp_path / "trial_10", simple_value("loss", 1), metrics=["loss"], wall_time=20)
     write_trial(tmp_path / "trial_9", simple_value("loss", 2), metrics=["loss"], wall_time=10)
-    table, notes = tb2csv.open_logdir(tmp_path).trials(Selection(tags=("*",)))
+    table, notes, report = tb2csv.open_logdir(tmp_path).trials(Selection(tags=("*",)))
+    assert report.values_read == 2 + 4 + 4
     assert table["run"].to_list() == ["trial_10", "trial_9"]
     assert metrics_of(table) == [{"loss": 1, "acc": 0.5}, {"loss": 2}]
     (note,) = notes

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
+import typed_client
 from event_files import event, simple_value, text, write_run
 
 import tb2csv
@@ -163,6 +164,11 @@ def test_html_of_hostile_names_is_escaped(tmp_path: Path) -> None:
         assert "<script>" not in page
         assert "<b>r" not in page
     assert "&lt;script&gt;" in report._repr_html_()
+
+
+def test_program_whose_types_mypy_checks_runs(logs: Path, tmp_path: Path) -> None:
+    """``make lint`` checks its types; here it shows that the calls are right as well."""
+    typed_client.main(logs, tmp_path)
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "state"])

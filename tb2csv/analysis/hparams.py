@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tb2csv.dataframes import scan
 from tb2csv.selection import Selection, select
@@ -10,28 +10,9 @@ from tb2csv.selection import Selection, select
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import polars as pl
-
     from tb2csv.logdir import LogdirSource
-    from tb2csv.messages import Note
-    from tb2csv.report import Report
+    from tb2csv.scanned_logdir import HparamsTable
     from tb2csv.selection import Patterns
-
-
-class HparamsTable(NamedTuple):
-    """The result of ``hparams``.
-
-    ``table`` has a row for each trial; docs/tables.md has its columns. ``notes`` say what it leaves out; ``str`` gives
-    each as text.
-    """
-
-    table: pl.DataFrame
-    notes: list[Note]
-    report: Report
-
-    def _repr_html_(self) -> str:
-        """Show the table and the report in a notebook."""
-        return self.table._repr_html_() + self.report._repr_html_()
 
 
 def hparams(
@@ -63,5 +44,4 @@ def hparams(
     """
     selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
     scanned = scan(logdir, workers=workers, progress=progress)
-    trials = scanned.trials(None if selected == Selection() else selected)
-    return HparamsTable(trials.table, trials.notes, scanned.report)
+    return scanned.trials(None if selected == Selection() else selected)
