@@ -16,7 +16,7 @@ SKIPPED = os.environ.get("TB2CSV_SKIP_EXT") == "1" or sys.byteorder == "big"
 scanner = Extension(
     "tb2csv.event_files._scanner",
     ["tb2csv/event_files/_scanner.pyx"],
-    depends=[f"tb2csv/event_files/{part}.pxi" for part in ("_crc32c", "_forms", "_wire")],
+    depends=[f"tb2csv/event_files/{part}.pxi" for part in ("_crc32c", "_schemas", "_wire")],
     optional=not REQUIRED,
     extra_compile_args=[] if os.name == "nt" else ["-O3"],
 )

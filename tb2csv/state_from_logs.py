@@ -39,7 +39,7 @@ _SHOWN_STEPS: Final = 5
 class _Recorded(NamedTuple):
     """A recorded tensor: its value schema, and its payload or, for a scalar, its value."""
 
-    form: ValueSchema
+    schema: ValueSchema
     payload: bytes
     scalar: float
 
@@ -67,8 +67,8 @@ class _RunWeights:
         self.tags |= dict.fromkeys(self._reader.stats.series[number].series.tag for number in np.unique(numbers[rows]))
         for row in rows[steps == self._step].tolist():  # the last one of a tag wins
             tag = self._reader.stats.series[numbers[row]].series.tag
-            form = self._reader.forms[block.columns.form_id[row]]
-            self.tensors[tag] = _Recorded(form, bytes(block.payload(row)), float(block.columns.scalar[row]))
+            schema = self._reader.schemas[block.columns.schema_id[row]]
+            self.tensors[tag] = _Recorded(schema, bytes(block.payload(row)), float(block.columns.scalar[row]))
 
     def _is_wanted(self, series: Any) -> bool:
         """Return whether a series has plain tensors; statistics and histograms use the same prefix."""
@@ -144,16 +144,16 @@ def _tensor(tag: str, name: str, structure: str, recorded: _Recorded) -> StateTe
 
 def _decoded(recorded: _Recorded) -> tuple[str, tuple[int, ...], Buffer]:
     """Return dtype, shape and little-endian bytes of a recorded tensor, bit for bit."""
-    form = recorded.form
-    name = dtype_name(form.dtype)
-    if form.kind == ValueKind.SCALAR_TENSOR:
+    schema = recorded.schema
+    name = dtype_name(schema.dtype)
+    if schema.kind == ValueKind.SCALAR_TENSOR:
         return name, (), array_bytes(np.array([recorded.scalar], DTYPES[name].stored))
     known = DTYPES.get({"string": "bytes"}.get(name, name))
     if known is None:
         message = f"its dtype {name} has no form in a table"
         raise DecodeError(message)
-    if form.kind == ValueKind.TENSOR_CONTENT and form.shape is not None and known.item_size:
-        return name, form.shape, recorded.payload
+    if schema.kind == ValueKind.TENSOR_CONTENT and schema.shape is not None and known.item_size:
+        return name, schema.shape, recorded.payload
     array = decode_tensor(recorded.payload)
     if known.strings:
         return known.name, array.shape, known.encode(array)

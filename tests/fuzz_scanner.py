@@ -70,20 +70,20 @@ def frame(payload: bytes) -> bytes:
 def scan_all(scanner: Any, data: bytes, capacity: int) -> int:
     """Scan a file whole, stepping over what is irregular as the reader does; return the number of values."""
     buffer = memoryview(bytearray(data))
-    forms = scanner.FormTable()
+    schemas = scanner.SchemaTable()
     columns = ValueColumns()
     columns.reserve(capacity)
     position = values = 0
     while True:
-        status, position, _ = scanner.scan(buffer, position, 0, forms, columns)
+        status, position, _ = scanner.scan(buffer, position, 0, schemas, columns)
         if status == ScanStatus.FULL:
-            columns.reserve(2 * len(columns.form_id) + 1)
+            columns.reserve(2 * len(columns.schema_id) + 1)
             continue
         if status != ScanStatus.IRREGULAR:
             break
         position += 16 + int.from_bytes(buffer[position : position + 8], "little")
     for row in range(columns.size):
-        ValueSchema.from_key(forms.key(int(columns.form_id[row])))
+        ValueSchema.from_key(schemas.key(int(columns.schema_id[row])))
         start, length = int(columns.payload_offset[row]), int(columns.payload_length[row])
         if not 0 <= start <= start + length <= len(data):
             raise AssertionError((start, length, len(data)))

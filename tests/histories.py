@@ -31,23 +31,23 @@ def scan_run(folder: Path, *, chunk_size: int = 1 << 20) -> Scanned:
     scanner = default_scanner()
     sources = [MemorySource(path.read_bytes(), path.name) for path in folder.glob("*tfevents*")]
     heads = sorted(((first_event(source), source) for source in sources), key=lambda pair: (pair[0], pair[1].path))
-    forms = scanner.form_table()
+    schemas = scanner.schema_table()
     files: list[FileHistory] = []
     rows: list[tuple[int, int, float]] = []
     for head, source in heads:
         row = len(rows)
-        reader = EventFileReader(source, scanner, forms, chunk_size=chunk_size)
+        reader = EventFileReader(source, scanner, schemas, chunk_size=chunk_size)
         for block in reader.blocks():
-            columns = (block.columns.form_id, block.columns.step, block.columns.wall_time)
+            columns = (block.columns.schema_id, block.columns.step, block.columns.wall_time)
             rows += zip(*(column[: len(block)].tolist() for column in columns), strict=True)
         assert reader.account.values == len(rows) - row
         files.append(FileHistory(row, head.wall_time, head.step, head.version, reader.account.marks))
-    form_ids, steps, wall_times = zip(*rows, strict=True) if rows else ((), (), ())
-    keys = [ValueSchema.from_key(forms.key(form_id)) for form_id in range(len(forms))]
-    tags = list(dict.fromkeys(form.tag.decode() for form in keys))
+    schema_ids, steps, wall_times = zip(*rows, strict=True) if rows else ((), (), ())
+    keys = [ValueSchema.from_key(schemas.key(schema_id)) for schema_id in range(len(schemas))]
+    tags = list(dict.fromkeys(schema.tag.decode() for schema in keys))
     history = RunHistory(
-        np.array([tags.index(keys[form_id].tag.decode()) for form_id in form_ids], np.int32),
-        np.array([keys[form_id].kind for form_id in form_ids], np.int8),
+        np.array([tags.index(keys[schema_id].tag.decode()) for schema_id in schema_ids], np.int32),
+        np.array([keys[schema_id].kind for schema_id in schema_ids], np.int8),
         np.array(steps, np.int64),
         np.array(wall_times, np.float64),
         files,

@@ -10,7 +10,7 @@ from tb2csv.event_files.scanners import SCANNERS, Scanner
 from tb2csv.event_files.values import ValueSchema
 
 if TYPE_CHECKING:
-    from tb2csv.event_files.values import FormTable, ValueBlock
+    from tb2csv.event_files.values import SchemaTable, ValueBlock
 
 
 class MemorySource:
@@ -39,7 +39,7 @@ class MemorySource:
 class Row(NamedTuple):
     """One summary value; numbers as bytes, so that NaN equals NaN and 0.0 does not equal -0.0."""
 
-    form: ValueSchema
+    schema: ValueSchema
     wall_time: bytes
     step: int
     scalar: bytes
@@ -60,11 +60,11 @@ class Reading(NamedTuple):
     #: The offset at which the reader stopped.
     offset: int
     #: The keys of all forms, in the order of their numbers.
-    forms: list[bytes]
+    schemas: list[bytes]
 
     @property
     def tags(self) -> list[str]:
-        return [row.form.tag.decode("utf-8", "backslashreplace") for row in self.rows]
+        return [row.schema.tag.decode("utf-8", "backslashreplace") for row in self.rows]
 
     def check_account(self) -> None:
         """Assert that every byte has become one of three things, and that damage lies within the file."""
@@ -77,13 +77,13 @@ class Reading(NamedTuple):
             assert 0 <= damage.offset <= damage.offset + damage.length <= account.bytes
 
 
-def rows_of(block: ValueBlock, forms: FormTable) -> list[Row]:
+def rows_of(block: ValueBlock, schemas: SchemaTable) -> list[Row]:
     """Return the values of a block, copied."""
     columns = block.columns
     contents = {row: bytes(block.bytes_at(offset, length)) for row, offset, length in columns.contents.tolist()}
     return [
         Row(
-            ValueSchema.from_key(forms.key(int(columns.form_id[row]))),
+            ValueSchema.from_key(schemas.key(int(columns.schema_id[row]))),
             struct.pack("<d", columns.wall_time[row]),
             int(columns.step[row]),
             struct.pack("<d", columns.scalar[row]),
@@ -100,14 +100,14 @@ def read(
     *,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
     offset: int = 0,
-    forms: FormTable | None = None,
+    schemas: SchemaTable | None = None,
 ) -> Reading:
     """Read a file that is given as bytes or as a source."""
     source = MemorySource(data) if isinstance(data, bytes) else data
     scanner = SCANNERS[scanner] if isinstance(scanner, str) else scanner
-    forms = scanner.form_table() if forms is None else forms
-    reader = EventFileReader(source, scanner, forms, chunk_size=chunk_size, offset=offset)
+    schemas = scanner.schema_table() if schemas is None else schemas
+    reader = EventFileReader(source, scanner, schemas, chunk_size=chunk_size, offset=offset)
     rows = []
     for block in reader.blocks():
-        rows += rows_of(block, forms)
-    return Reading(rows, reader.account, reader.offset, [forms.key(form_id) for form_id in range(len(forms))])
+        rows += rows_of(block, schemas)
+    return Reading(rows, reader.account, reader.offset, [schemas.key(schema_id) for schema_id in range(len(schemas))])

@@ -238,9 +238,11 @@ def test_payloads_are_stacked_from_any_offset(starts: list[int], size: int) -> N
     buffer = bytes(range(64))
     columns = ValueColumns()
     columns.extend(b"".join(pack_row(0, 0.0, 0, 0.0, 1000 + start, size) for start in starts))
-    form = ValueSchema(b"t", ValueKind.TENSOR_CONTENT, DataType.Value("DT_UINT8"), (size,))
+    schema = ValueSchema(b"t", ValueKind.TENSOR_CONTENT, DataType.Value("DT_UINT8"), (size,))
     rows = np.arange(len(starts))
-    values = protocol.Values(ValueBlock(columns, memoryview(buffer), 1000), rows, [form], lambda: rows, DecodeOptions())
+    values = protocol.Values(
+        ValueBlock(columns, memoryview(buffer), 1000), rows, [schema], lambda: rows, DecodeOptions()
+    )
     (stack,) = tensor_batches.stacks(values)
     assert isinstance(stack, tensor_batches.Stack)
     assert stack.array.tolist() == [list(buffer[start : start + size]) for start in starts]

@@ -84,7 +84,7 @@ SEGMENTS = st.lists(st.one_of(st.sampled_from(PIECES), st.text(CHARACTERS, max_s
 NAMES = st.lists(SEGMENTS, min_size=1, max_size=5).map("/".join)
 VARIANTS = (
     *(str.upper, str.lower, str.swapcase, str.casefold, str.title, encode_segment),
-    *(lambda name, form=form: unicodedata.normalize(form, name) for form in ("NFC", "NFD", "NFKC")),
+    *(lambda name, schema=schema: unicodedata.normalize(schema, name) for schema in ("NFC", "NFD", "NFKC")),
     *(lambda name: name + "/", lambda name: "/" + name, lambda name: name + ".csv", lambda name: name.rstrip("/. ")),
 )
 
@@ -114,8 +114,8 @@ def assert_safe(segment: str, limit: int = 200) -> None:
     assert len(segment.encode()) <= limit, "strict UTF-8, so without surrogates, and short"
     assert not set(segment) & set('<>:"/\\|?*'), "refused by Windows"
     assert not set(segment) & set("[]{}*?"), "a pattern to DuckDB, ClickHouse or polars"
-    for form in ("NFC", "NFD"):
-        assert not set(unicodedata.normalize(form, segment)) & set('<>:"/\\|?*')
+    for schema in ("NFC", "NFD"):
+        assert not set(unicodedata.normalize(schema, segment)) & set('<>:"/\\|?*')
     assert not {unicodedata.category(character) for character in segment} & {"Cc", "Cs", "Zl", "Zp"}
     assert not re.search(INVISIBLE, segment)
     assert segment.strip() == segment

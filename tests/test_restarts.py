@@ -418,10 +418,13 @@ def test_a_broken_session_log_starts_nothing(scanner: str) -> None:
 def test_marks_of_what_is_read_later_count_on_from_what_was_read_before(scanner: str) -> None:
     first = event_file([event(simple_value("a", 1)), start(1)])
     whole = first + frames([event(simple_value("a", 1)), start(2)])
-    forms = SCANNERS[scanner].form_table()
-    reader = EventFileReader(MemorySource(first), SCANNERS[scanner], forms)
+    schemas = SCANNERS[scanner].schema_table()
+    chosen = SCANNERS[scanner]
+    reader = EventFileReader(MemorySource(first), chosen, schemas)
     assert sum(len(block) for block in reader.blocks()) == 1
-    later = EventFileReader(MemorySource(whole), SCANNERS[scanner], forms, offset=reader.offset, account=reader.account)
+    later = EventFileReader(
+        MemorySource(whole), SCANNERS[scanner], schemas, offset=reader.offset, account=reader.account
+    )
     assert sum(len(block) for block in later.blocks()) == 1
     assert later.account.marks == marks_of(whole, scanner)
 

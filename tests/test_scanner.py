@@ -86,8 +86,8 @@ def expected_rows(message: Event) -> list[Row]:
     return made
 
 
-def _row(message: Event, form: ValueSchema, number: float = float("nan"), payload: bytes = b"") -> Row:
-    return Row(form, struct.pack("<d", message.wall_time), message.step, struct.pack("<d", number), payload)
+def _row(message: Event, schema: ValueSchema, number: float = float("nan"), payload: bytes = b"") -> Row:
+    return Row(schema, struct.pack("<d", message.wall_time), message.step, struct.pack("<d", number), payload)
 
 
 def _value_row(message: Event, value: Any) -> Row:
@@ -125,17 +125,17 @@ def _tensor_row(message: Event, tag: bytes, about: bytes, proto: TensorProto) ->
     unknown = proto.tensor_shape.unknown_rank
     shape = None if unknown else tuple(dim.size for dim in proto.tensor_shape.dim)
 
-    def form(kind: ValueKind) -> ValueSchema:
+    def schema(kind: ValueKind) -> ValueSchema:
         return ValueSchema(tag, kind, proto.dtype, shape, about)
 
     for dtype, code, numbers in ((1, "<f", proto.float_val), (2, "<d", proto.double_val)):
         size = struct.calcsize(code)
         elements = proto.tensor_content or b"".join(struct.pack(code, number) for number in numbers)
         if shape == () and proto.dtype == dtype and len(elements) == size:
-            return _row(message, form(ValueKind.SCALAR_TENSOR), struct.unpack(code, elements)[0])
+            return _row(message, schema(ValueKind.SCALAR_TENSOR), struct.unpack(code, elements)[0])
     if proto.tensor_content:
-        return _row(message, form(ValueKind.TENSOR_CONTENT), payload=proto.tensor_content)
-    return _row(message, form(ValueKind.TENSOR_PROTO), payload=proto.SerializeToString())
+        return _row(message, schema(ValueKind.TENSOR_CONTENT), payload=proto.tensor_content)
+    return _row(message, schema(ValueKind.TENSOR_PROTO), payload=proto.SerializeToString())
 
 
 _PARSED_PAYLOADS = {
@@ -148,11 +148,11 @@ _PARSED_PAYLOADS = {
 
 def normal(row: Row) -> Row:
     """Return a row with its messages serialized in one way, whatever the order of fields on disk."""
-    about = SummaryMetadata.FromString(row.form.metadata).SerializeToString(deterministic=True)
-    form = ValueSchema(row.form.tag, row.form.kind, row.form.dtype, row.form.shape, about)
-    cls = _PARSED_PAYLOADS.get(row.form.kind)
+    about = SummaryMetadata.FromString(row.schema.metadata).SerializeToString(deterministic=True)
+    schema = ValueSchema(row.schema.tag, row.schema.kind, row.schema.dtype, row.schema.shape, about)
+    cls = _PARSED_PAYLOADS.get(row.schema.kind)
     payload = cls.FromString(row.payload).SerializeToString(deterministic=True) if cls else row.payload
-    return row._replace(form=form, payload=payload)
+    return row._replace(schema=schema, payload=payload)
 
 
 def without_unknown_fields(serialized: bytes) -> Event:
@@ -169,16 +169,16 @@ def assert_as_tensorboard_reads(serialized: bytes) -> None:
 
 
 def _discarding(row: Row) -> Row:
-    cls = _PARSED_PAYLOADS.get(row.form.kind)
-    about = SummaryMetadata.FromString(row.form.metadata)
+    cls = _PARSED_PAYLOADS.get(row.schema.kind)
+    about = SummaryMetadata.FromString(row.schema.metadata)
     about.DiscardUnknownFields()
-    form = row.form
-    form = ValueSchema(form.tag, form.kind, form.dtype, form.shape, about.SerializeToString())
+    schema = row.schema
+    schema = ValueSchema(schema.tag, schema.kind, schema.dtype, schema.shape, about.SerializeToString())
     if cls is None:
-        return row._replace(form=form)
+        return row._replace(schema=schema)
     payload = cls.FromString(row.payload)
     payload.DiscardUnknownFields()
-    return row._replace(form=form, payload=payload.SerializeToString())
+    return row._replace(schema=schema, payload=payload.SerializeToString())
 
 
 # Events by TensorBoard's classes
@@ -488,7 +488,7 @@ def only_row(data: bytes) -> Row:
 
 def test_a_scalar_is_a_number_without_payload() -> None:
     row = only_row(event(scalar("a", 0.1), step=5, wall_time=7.5).SerializeToString())
-    assert row.form.kind == ValueKind.SCALAR_TENSOR
+    assert row.schema.kind == ValueKind.SCALAR_TENSOR
     assert (row.number, row.step, row.payload) == (struct.unpack("<f", struct.pack("<f", 0.1))[0], 5, b"")
 
 
@@ -502,52 +502,52 @@ def test_float32_values_keep_their_value(number: float) -> None:
 def test_plugin_content_alone_is_a_payload() -> None:
     row = only_row(event(Summary.Value(tag="h", metadata=metadata("hparams", b"content"))).SerializeToString())
     about = metadata("hparams").SerializeToString()
-    assert row.form == ValueSchema(b"h", ValueKind.PLUGIN_CONTENT, metadata=about)
+    assert row.schema == ValueSchema(b"h", ValueKind.PLUGIN_CONTENT, metadata=about)
     assert (row.payload, row.content) == (b"content", b"")
 
 
 def test_a_value_of_nothing_is_a_value() -> None:
     about = metadata("flight", display_name="Flight")
     row = only_row(event(Summary.Value(tag="h", metadata=about)).SerializeToString())
-    assert row.form == ValueSchema(b"h", ValueKind.NONE, metadata=about.SerializeToString())
+    assert row.schema == ValueSchema(b"h", ValueKind.NONE, metadata=about.SerializeToString())
     assert (row.payload, row.content) == (b"", b"")
 
 
 @pytest.mark.parametrize("size", [1, 200, 100_000])
-def test_plugin_contents_beside_a_payload_are_of_one_form(size: int) -> None:
+def test_plugin_contents_beside_a_payload_share_one_schema(size: int) -> None:
     values = [tensor("t", np.float32([1, 2]), "p", content=bytes([number]) * size) for number in range(3)]
     reading = read_by_all(frames([event(value, step=step) for step, value in enumerate(values)]))
     assert [row.content for row in reading.rows] == [bytes([number]) * size for number in range(3)]
-    assert len(reading.forms) == 1
+    assert len(reading.schemas) == 1
     assert {row.payload for row in reading.rows} == {np.float32([1, 2]).tobytes()}
 
 
 def test_a_node_name_replaces_a_missing_tag() -> None:
-    assert only_row(event(Summary.Value(node_name="n", simple_value=1.0)).SerializeToString()).form.tag == b"n"
-    assert only_row(event(Summary.Value(tag="t", node_name="n")).SerializeToString()).form.tag == b"t"
+    assert only_row(event(Summary.Value(node_name="n", simple_value=1.0)).SerializeToString()).schema.tag == b"n"
+    assert only_row(event(Summary.Value(tag="t", node_name="n")).SerializeToString()).schema.tag == b"t"
 
 
 def test_a_tag_that_is_not_utf8_is_kept() -> None:
-    assert only_row(raw_event(raw_value(b"\xff\xfe", varint(2 << 3 | 5) + bytes(4)))).form.tag == b"\xff\xfe"
+    assert only_row(raw_event(raw_value(b"\xff\xfe", varint(2 << 3 | 5) + bytes(4)))).schema.tag == b"\xff\xfe"
 
 
 def test_an_unknown_rank_is_not_a_shape() -> None:
     proto = tensor_of("DT_FLOAT", None, tensor_content=bytes(8))
     proto.tensor_shape.unknown_rank = True
     row = only_row(event(tensor("t", proto)).SerializeToString())
-    assert (row.form.shape, row.form.kind) == (None, ValueKind.TENSOR_CONTENT)
+    assert (row.schema.shape, row.schema.kind) == (None, ValueKind.TENSOR_CONTENT)
 
 
 @pytest.mark.parametrize("rank", [31, 32, 33, 100])
 def test_a_rank_may_be_high(rank: int) -> None:
     row = only_row(event(tensor("t", tensor_of("DT_FLOAT", [1] * rank, tensor_content=bytes(4)))).SerializeToString())
-    assert row.form.shape == (1,) * rank
+    assert row.schema.shape == (1,) * rank
 
 
 def test_unpacked_numbers_are_left_to_the_decoder() -> None:
     proto = varint(1 << 3) + b"\x01" + varint(5 << 3 | 5) + struct.pack("<f", 1.5)
     row = only_row(raw_event(raw_value(b"t", field(8, proto))))
-    assert (row.form.kind, row.form.dtype, row.payload) == (ValueKind.TENSOR_PROTO, 1, proto)
+    assert (row.schema.kind, row.schema.dtype, row.payload) == (ValueKind.TENSOR_PROTO, 1, proto)
 
 
 def test_a_summary_beside_a_graph_is_read() -> None:
@@ -563,7 +563,7 @@ def test_a_second_summary_is_read() -> None:
 def test_each_tagged_run_metadata_is_read() -> None:
     tagged = [field(8, field(1, tag) + field(2, b"of " + tag)) for tag in (b"a", b"b")]
     reading = read_by_all(frame(raw_event(more=b"".join(tagged))))
-    assert [(row.form.tag, row.form.kind, row.payload) for row in reading.rows] == [
+    assert [(row.schema.tag, row.schema.kind, row.payload) for row in reading.rows] == [
         (b"a", ValueKind.RUN_METADATA, b"of a"),
         (b"b", ValueKind.RUN_METADATA, b"of b"),
     ]
@@ -575,7 +575,7 @@ def test_pieces_of_a_message_are_one_message() -> None:
     proto = varint(1 << 3) + b"\x01" + b"".join(shape) + field(4, bytes(24))
     pieces = [metadata("hparams").SerializeToString(), field(2, b"its name")]
     row = only_row(raw_event(raw_value(b"t", field(8, proto), *(field(9, piece) for piece in pieces))))
-    assert row.form == ValueSchema(b"t", ValueKind.TENSOR_CONTENT, 1, (2, 3), b"".join(pieces))
+    assert row.schema == ValueSchema(b"t", ValueKind.TENSOR_CONTENT, 1, (2, 3), b"".join(pieces))
     assert TensorProto.FromString(proto).tensor_shape.dim[1].size == 3
     scalar_in_pieces = varint(1 << 3) + b"\x01" + field(2, b"") + field(5, b"") + field(5, struct.pack("<f", 1.5))
     assert only_row(raw_event(raw_value(b"t", field(8, scalar_in_pieces)))).number == 1.5
@@ -618,7 +618,7 @@ def test_varints_may_take_more_bytes_than_they_need(size: int) -> None:
     row = only_row(
         overlong(2 << 3, size) + overlong(7, 10) + overlong(5 << 3 | 2, size) + varint(len(summary)) + summary
     )
-    assert (row.form.tag, row.step) == (b"a", 7)
+    assert (row.schema.tag, row.step) == (b"a", 7)
 
 
 @pytest.mark.parametrize("size", [6, 9, 10])
@@ -633,7 +633,7 @@ def test_the_scanners_agree_on_keys_and_sizes_of_too_many_bytes(size: int, where
 
 def test_a_broken_event_adds_no_forms() -> None:
     data = frames([raw_event(simple_value("a", 1.0), b"\x0b"), event(simple_value("b", 1.0))])
-    assert [ValueSchema.from_key(key).tag for key in read_by_all(data).forms] == [b"b"]
+    assert [ValueSchema.from_key(key).tag for key in read_by_all(data).schemas] == [b"b"]
 
 
 # Chunks
@@ -674,7 +674,7 @@ def test_chunks_have_the_requested_size(scanner: str) -> None:
     """Each byte is read about once, in as few pieces as that takes."""
     data = frames([event(simple_value("a", 1.0), step=step) for step in range(2000)])
     source = MemorySource(data)
-    reader = EventFileReader(source, SCANNERS[scanner], SCANNERS[scanner].form_table(), chunk_size=len(data) // 10)
+    reader = EventFileReader(source, SCANNERS[scanner], SCANNERS[scanner].schema_table(), chunk_size=len(data) // 10)
     assert sum(1 for _ in reader.blocks()) in {10, 11}
     assert source.bytes_read < 1.1 * len(data)
 
@@ -697,7 +697,7 @@ def test_scalars_take_no_more_memory_than_a_window(scanner: str) -> None:
     scalars = [event(simple_value("a", 1.0), step=step) for step in range(2000)]
     for events, largest in ((scalars, 1000), ([*scalars, event(histogram("h", [[0, 1, 2]])), *scalars], 65_000)):
         source = MemorySource(frames(events), window=1000)
-        reader = EventFileReader(source, SCANNERS[scanner], SCANNERS[scanner].form_table())
+        reader = EventFileReader(source, SCANNERS[scanner], SCANNERS[scanner].schema_table())
         (block,) = reader.blocks()
         assert len(block) == len(events)
         assert len(block.buffer) <= largest + 1000
@@ -711,15 +711,15 @@ def test_a_block_stays_valid_while_the_next_is_read(scanner: str) -> None:
     damaged = with_length_broken(with_payload_broken(MIXED, 6), 4)
     for data in (MIXED, damaged, MIXED * 3):
         for chunk_size in range(12, 400):
-            forms = SCANNERS[scanner].form_table()
-            reader = EventFileReader(MemorySource(data), SCANNERS[scanner], forms, chunk_size=chunk_size)
+            schemas = SCANNERS[scanner].schema_table()
+            reader = EventFileReader(MemorySource(data), SCANNERS[scanner], schemas, chunk_size=chunk_size)
             blocks = reader.blocks()
             before = next(blocks)
-            rows = rows_of(before, forms)
+            rows = rows_of(before, schemas)
             for block in blocks:
-                assert rows_of(before, forms) == rows
-                before, rows = block, rows_of(block, forms)
-            assert rows_of(before, forms) == rows
+                assert rows_of(before, schemas) == rows
+                before, rows = block, rows_of(block, schemas)
+            assert rows_of(before, schemas) == rows
 
 
 @pytest.mark.parametrize("scanner", SCANNERS)
@@ -727,7 +727,7 @@ def test_a_block_knows_where_its_payloads_lie(scanner: str) -> None:
     payload = bytes(range(200))
     for chunk_size in (12, 300, 1 << 20):
         reader = EventFileReader(
-            MemorySource(MIXED), SCANNERS[scanner], SCANNERS[scanner].form_table(), chunk_size=chunk_size
+            MemorySource(MIXED), SCANNERS[scanner], SCANNERS[scanner].schema_table(), chunk_size=chunk_size
         )
         offsets = [
             int(block.columns.payload_offset[row])
@@ -748,7 +748,7 @@ def test_both_scanners_fill_the_same_columns() -> None:
     data = MIXED + frames([event(*empty, step=1), event(histogram("h", [[0, 1, 2]]), *empty, step=2)])
     columns = []
     for scanner in SCANNERS.values():
-        reader = EventFileReader(MemorySource(data), scanner, scanner.form_table())
+        reader = EventFileReader(MemorySource(data), scanner, scanner.schema_table())
         (block,) = reader.blocks()
         columns.append({name: getattr(block.columns, name)[: len(block)].tobytes() for name in COLUMN_NAMES})
         columns[-1]["contents"] = block.columns.contents.tobytes()
@@ -777,21 +777,21 @@ def test_values_before_an_unreadable_sector_are_kept(scanner: str) -> None:
         for fails_at in range(0, len(data), 5):
             source = FailingSource(data, window=window)
             source.fails_at = fails_at
-            forms = SCANNERS[scanner].form_table()
-            reader = EventFileReader(source, SCANNERS[scanner], forms, chunk_size=chunk_size)
+            schemas = SCANNERS[scanner].schema_table()
+            reader = EventFileReader(source, SCANNERS[scanner], schemas, chunk_size=chunk_size)
             rows: list[Row] = []
             blocks = reader.blocks()
             with contextlib.suppress(OSError):
                 while True:
-                    rows += rows_of(next(blocks), forms)
+                    rows += rows_of(next(blocks), schemas)
             assert rows == whole.rows[: len(rows)]
             assert reader.account.values == len(rows)
             source.fails_at = len(data)
             later = EventFileReader(
-                source, SCANNERS[scanner], forms, chunk_size=chunk_size, offset=reader.offset, account=reader.account
+                source, SCANNERS[scanner], schemas, chunk_size=chunk_size, offset=reader.offset, account=reader.account
             )
             for block in later.blocks():
-                rows += rows_of(block, forms)
+                rows += rows_of(block, schemas)
             assert rows == whole.rows
             assert later.account == whole.account
 
@@ -800,10 +800,10 @@ def test_values_before_an_unreadable_sector_are_kept(scanner: str) -> None:
 def test_reading_resumes_where_it_stopped(scanner: str) -> None:
     whole = read(MIXED, scanner)
     for size in range(len(MIXED)):
-        forms = SCANNERS[scanner].form_table()
-        first = read(MIXED[:size], scanner, forms=forms)
+        schemas = SCANNERS[scanner].schema_table()
+        first = read(MIXED[:size], scanner, schemas=schemas)
         assert first.offset == max(record.stop for record in [*records(MIXED), _NO_RECORD] if record.stop <= size)
-        second = read(MIXED, scanner, forms=forms, offset=first.offset)
+        second = read(MIXED, scanner, schemas=schemas, offset=first.offset)
         assert first.rows + second.rows == whole.rows
         assert first.account.records + second.account.records == whole.account.records
         second_account = second.account
@@ -845,7 +845,7 @@ def test_full_columns_stop_the_scan_before_the_event(capacity: int) -> None:
     data = first + frames([event(simple_value("b", 1.0), simple_value("c", 1.0), simple_value("d", 1.0))])
     columns = ValueColumns()
     columns.reserve(capacity)
-    status, position, count = scanner.scan(memoryview(data), 0, 0, scanner.form_table(), columns)
+    status, position, count = scanner.scan(memoryview(data), 0, 0, scanner.schema_table(), columns)
     expected = (len(first), 1, 1) if capacity else (0, 0, 0)
     assert (status, position, count, columns.size) == (ScanStatus.FULL, *expected)
 
@@ -854,18 +854,18 @@ def test_full_columns_stop_the_scan_before_the_event(capacity: int) -> None:
 def test_a_scan_starts_inside_the_buffer_only(scanner: str) -> None:
     columns = ValueColumns()
     columns.reserve(4)
-    forms = SCANNERS[scanner].form_table()
+    schemas = SCANNERS[scanner].schema_table()
     for data in (b"", MIXED):
-        assert SCANNERS[scanner].scan(memoryview(data), len(data), 0, forms, columns)[:2] == (0, len(data))
+        assert SCANNERS[scanner].scan(memoryview(data), len(data), 0, schemas, columns)[:2] == (0, len(data))
 
 
 @pytest.mark.parametrize("scanner", SCANNERS)
-def test_thousands_of_forms_keep_their_numbers(scanner: str) -> None:
+def test_thousands_of_schemas_keep_their_numbers(scanner: str) -> None:
     tags = [f"tag_{number:05}" for number in range(3000)]
     shuffled = random.Random(1).sample(tags, len(tags))
     reading = read(frames([event(*(simple_value(tag, 1.0) for tag in [*tags, *shuffled, *tags]))]), scanner)
     assert reading.tags == [*tags, *shuffled, *tags]
-    assert [ValueSchema.from_key(key).tag.decode() for key in reading.forms] == tags
+    assert [ValueSchema.from_key(key).tag.decode() for key in reading.schemas] == tags
 
 
 def test_forms_that_share_their_bytes_stay_apart() -> None:
@@ -883,16 +883,16 @@ def test_forms_that_share_their_bytes_stay_apart() -> None:
         tensor("t", tensor_of("DT_INT8", shape, tensor_content=b"x")) for shape in ((), (0,), (0, 0), (1,), (256,))
     ]
     reading = read_by_all(frame(raw_event(*values, *shaped, *values)))
-    assert [(row.form.tag, row.form.metadata) for row in reading.rows[: len(pairs)]] == pairs
-    assert [row.form.shape for row in reading.rows[len(pairs) :][: len(shaped)]] == [(), (0,), (0, 0), (1,), (256,)]
-    assert len(reading.forms) == len(pairs) + len(shaped)
+    assert [(row.schema.tag, row.schema.metadata) for row in reading.rows[: len(pairs)]] == pairs
+    assert [row.schema.shape for row in reading.rows[len(pairs) :][: len(shaped)]] == [(), (0,), (0, 0), (1,), (256,)]
+    assert len(reading.schemas) == len(pairs) + len(shaped)
 
 
 @pytest.mark.parametrize("scanner", SCANNERS)
 @settings(deadline=None)
 @given(keys=st.lists(st.binary(min_size=1, max_size=20) | st.sampled_from([b"\0", b"\0" * 8, b"\0" * 9]), max_size=60))
 def test_interning_numbers_keys_in_the_order_of_their_first(scanner: str, keys: list[bytes]) -> None:
-    table = SCANNERS[scanner].form_table()
+    table = SCANNERS[scanner].schema_table()
     distinct = list(dict.fromkeys(keys))
     assert [table.intern(key) for key in keys] == [distinct.index(key) for key in keys]
     assert [table.key(number) for number in range(len(table))] == distinct
@@ -900,7 +900,7 @@ def test_interning_numbers_keys_in_the_order_of_their_first(scanner: str, keys: 
         table.key(len(distinct))
 
 
-forms_of_any_kind = st.builds(
+schemas_of_any_kind = st.builds(
     ValueSchema,
     st.binary(max_size=10),
     st.sampled_from(ValueKind),
@@ -910,9 +910,9 @@ forms_of_any_kind = st.builds(
 )
 
 
-@given(forms_of_any_kind)
-def test_a_key_gives_its_form_back(form: ValueSchema) -> None:
-    assert ValueSchema.from_key(form.to_key()) == form
+@given(schemas_of_any_kind)
+def test_a_key_gives_its_schema_back(schema: ValueSchema) -> None:
+    assert ValueSchema.from_key(schema.to_key()) == schema
 
 
 # Checksums of the compiled scanner
@@ -957,25 +957,25 @@ def test_damage_is_found_anywhere() -> None:
 
 @given(
     numbers=st.lists(st.integers(0, 5), max_size=60),
-    series_of_form=st.lists(st.integers(0, 3), min_size=6, max_size=6),
+    series_of_schema=st.lists(st.integers(0, 3), min_size=6, max_size=6),
 )
-def test_rows_are_grouped_by_series_in_their_order(numbers: list[int], series_of_form: list[int]) -> None:
+def test_rows_are_grouped_by_series_in_their_order(numbers: list[int], series_of_schema: list[int]) -> None:
     for scanner in SCANNERS.values():
         order, bounds = np.empty(len(numbers), np.int64), np.empty(5, np.int64)
-        scanner.group(np.array(numbers, np.int32), np.array(series_of_form, np.int32), order, bounds)
+        scanner.group(np.array(numbers, np.int32), np.array(series_of_schema, np.int32), order, bounds)
         grouped = [order[bounds[i] : bounds[i + 1]].tolist() for i in range(4)]
         assert grouped == [
-            [row for row, number in enumerate(numbers) if series_of_form[number] == series] for series in range(4)
+            [row for row, number in enumerate(numbers) if series_of_schema[number] == series] for series in range(4)
         ]
 
 
 @pytest.mark.skipif("compiled" not in SCANNERS, reason="nothing is compiled here")
 @pytest.mark.parametrize(("numbers", "series_of_form"), [([0, 2], [0, 1]), ([0, -1], [0, 1]), ([0, 1], [0, 7])])
-def test_grouping_refuses_numbers_that_do_not_exist(numbers: list[int], series_of_form: list[int]) -> None:
+def test_grouping_refuses_numbers_that_do_not_exist(numbers: list[int], series_of_schema: list[int]) -> None:
     with pytest.raises(IndexError):
         SCANNERS["compiled"].group(
             np.array(numbers, np.int32),
-            np.array(series_of_form, np.int32),
+            np.array(series_of_schema, np.int32),
             np.empty(2, np.int64),
             np.empty(3, np.int64),
         )

@@ -64,22 +64,22 @@ FALLBACKS: Final[tuple[Decoder, ...]] = (TensorDecoder(), BlobDecoder())
 
 
 def choose_decoder(
-    plugin_name: str, form: ValueSchema, options: DecodeOptions, first_value: Callable[[], Values]
+    plugin_name: str, schema: ValueSchema, options: DecodeOptions, first_value: Callable[[], Values]
 ) -> tuple[Decoder, str]:
     """Return the decoder for values of this schema, and their signature.
 
     ``first_value`` returns the first of the values: strings without a plugin are text if they are UTF-8 there.
     """
     own = DECODERS.get(plugin_name)
-    if not plugin_name and is_string(form.dtype) and is_text(first_value()):
+    if not plugin_name and is_string(schema.dtype) and is_text(first_value()):
         own = DECODERS["text"]
     if own is None and plugin_name in _entry_points():
         own = _installed_decoder(plugin_name)
     for decoder in (own, *FALLBACKS) if own else FALLBACKS:
-        signature = decoder.signature(form, options)
+        signature = decoder.signature(schema, options)
         if signature is not None:
             return decoder, signature
-    message = f"no decoder takes a {form.kind.name}"  # the last one takes everything
+    message = f"no decoder takes a {schema.kind.name}"  # the last one takes everything
     raise AssertionError(message)
 
 

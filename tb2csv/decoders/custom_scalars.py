@@ -27,9 +27,9 @@ class CustomScalarDecoder:
 
     kind = "custom_scalars"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
+    def signature(self, schema: ValueSchema, options: DecodeOptions) -> str | None:
         """Take string tensors, which hold a Layout."""
-        return "layout" if is_string(form.dtype) else None
+        return "layout" if is_string(schema.dtype) else None
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the rows of all values."""

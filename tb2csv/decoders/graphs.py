@@ -33,11 +33,11 @@ class GraphDecoder:
 
     kind = "graphs"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
+    def signature(self, schema: ValueSchema, options: DecodeOptions) -> str | None:
         """Return the format of a graph event or a string tensor: several plugins may write one tag."""
-        if form.kind in _EVENT_FORMATS:
-            return _EVENT_FORMATS[form.kind]
-        return self._format if is_string(form.dtype) else None
+        if schema.kind in _EVENT_FORMATS:
+            return _EVENT_FORMATS[schema.kind]
+        return self._format if is_string(schema.dtype) else None
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the rows of all values."""
@@ -51,8 +51,8 @@ class GraphDecoder:
         self._format = format_name
 
     def _decode(self, values: Values, row: int) -> Decoded:
-        format_name = _EVENT_FORMATS.get(values.form(row).kind, self._format)
-        stored = [bytes(values.payload(row))] if values.form(row).kind in _EVENT_KINDS else read_strings(values, row)
+        format_name = _EVENT_FORMATS.get(values.schema(row).kind, self._format)
+        stored = [bytes(values.payload(row))] if values.schema(row).kind in _EVENT_KINDS else read_strings(values, row)
         nodes: list[_Node] = []
         files = {}
         for index, data in enumerate(stored):

@@ -47,17 +47,17 @@ class HistogramDecoder:
 
     kind = "histograms"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
+    def signature(self, schema: ValueSchema, options: DecodeOptions) -> str | None:
         """Return the encoding, because only HistogramProto has statistics."""
-        if form.kind == ValueKind.HISTO:
+        if schema.kind == ValueKind.HISTO:
             return "histo"
-        is_histogram = form.shape is not None and len(form.shape) == 2 and form.shape[1] == _COLUMNS
-        is_exact = is_real(form.dtype) and dtype_name(form.dtype) not in _BEYOND_FLOAT64
+        is_histogram = schema.shape is not None and len(schema.shape) == 2 and schema.shape[1] == _COLUMNS
+        is_exact = is_real(schema.dtype) and dtype_name(schema.dtype) not in _BEYOND_FLOAT64
         return "tensor" if is_histogram and is_exact else None
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the buckets of all values."""
-        return _legacy(values) if values.form(0).kind == ValueKind.HISTO else _tensors(values)
+        return _legacy(values) if values.schema(0).kind == ValueKind.HISTO else _tensors(values)
 
 
 def _tensors(values: Values) -> Iterator[TablePart | Undecodable]:

@@ -28,7 +28,7 @@ class HparamDecoder:
     kind = "hparams"
     reads_content = True
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
+    def signature(self, schema: ValueSchema, options: DecodeOptions) -> str | None:
         """Take every value of the plugin."""
         return "hparams"
 

@@ -47,9 +47,9 @@ class ImageDecoder:
 
     kind = "images"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
+    def signature(self, schema: ValueSchema, options: DecodeOptions) -> str | None:
         """Take legacy images and string tensors ``[width, height, image, …]``."""
-        return "images" if form.kind == ValueKind.IMAGE or is_string(form.dtype) else None
+        return "images" if schema.kind == ValueKind.IMAGE or is_string(schema.dtype) else None
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the rows of all values."""
@@ -60,7 +60,7 @@ class ImageDecoder:
 
 
 def _decode_image(values: Values, row: int) -> Decoded:
-    if values.form(row).kind == ValueKind.IMAGE:
+    if values.schema(row).kind == ValueKind.IMAGE:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         legacy = parse_message(Summary.Image, values.payload(row))
@@ -87,9 +87,9 @@ class AudioDecoder:
 
     kind = "audio"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
+    def signature(self, schema: ValueSchema, options: DecodeOptions) -> str | None:
         """Take legacy audio and string tensors ``[k, 2]`` of clip and label, or ``[k]`` of clips."""
-        return "audio" if form.kind == ValueKind.AUDIO or is_string(form.dtype) else None
+        return "audio" if schema.kind == ValueKind.AUDIO or is_string(schema.dtype) else None
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the rows of all values."""
@@ -108,7 +108,7 @@ class AudioDecoder:
 
 
 def _decode_audio(values: Values, row: int) -> Decoded:
-    if values.form(row).kind == ValueKind.AUDIO:
+    if values.schema(row).kind == ValueKind.AUDIO:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         legacy = parse_message(Summary.Audio, values.payload(row))

@@ -30,10 +30,10 @@ class PrCurveDecoder:
 
     kind = "pr_curves"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
+    def signature(self, schema: ValueSchema, options: DecodeOptions) -> str | None:
         """Return the dtype of a tensor ``[6, thresholds]``."""
-        is_curve = form.shape is not None and len(form.shape) == 2 and form.shape[0] == len(_ROWS)
-        return dtype_name(form.dtype) if is_curve and is_real(form.dtype) else None
+        is_curve = schema.shape is not None and len(schema.shape) == 2 and schema.shape[0] == len(_ROWS)
+        return dtype_name(schema.dtype) if is_curve and is_real(schema.dtype) else None
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield a part for each stack of tensors."""

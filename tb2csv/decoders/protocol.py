@@ -76,13 +76,13 @@ class Values:
         self,
         block: ValueBlock,
         rows: npt.NDArray[np.int64],
-        forms: Sequence[ValueSchema],
+        schemas: Sequence[ValueSchema],
         ordinal: Callable[[], npt.NDArray[np.int64]],
         options: DecodeOptions,
     ) -> None:
-        """Use the given rows of a block; ``forms`` has the value schemas by number."""
+        """Use the given rows of a block; ``schemas`` has the value schemas by number."""
         self.block = block
-        self.forms = forms
+        self.schemas = schemas
         self.options = options
         self._rows = rows
         self._ordinal = ordinal
@@ -92,9 +92,9 @@ class Values:
         return column[self._rows]
 
     @functools.cached_property
-    def form_id(self) -> npt.NDArray[np.int32]:
+    def schema_id(self) -> npt.NDArray[np.int32]:
         """The number of each value's schema."""
-        return self._column("form_id")
+        return self._column("schema_id")
 
     @functools.cached_property
     def wall_time(self) -> npt.NDArray[np.float64]:
@@ -135,9 +135,9 @@ class Values:
         """Return the number of values."""
         return len(self._rows)
 
-    def form(self, row: int) -> ValueSchema:
+    def schema(self, row: int) -> ValueSchema:
         """Return the schema of one value."""
-        return self.forms[int(self.block.columns.form_id[self._rows[row]])]
+        return self.schemas[int(self.block.columns.schema_id[self._rows[row]])]
 
     def payload(self, row: int) -> memoryview:
         """Return the payload of one value, without a copy."""
@@ -146,7 +146,7 @@ class Values:
 
     def content(self, row: int) -> memoryview:
         """Return the plugin content of one value, without a copy."""
-        if self.form(row).kind == ValueKind.PLUGIN_CONTENT:
+        if self.schema(row).kind == ValueKind.PLUGIN_CONTENT:
             return self.payload(row)
         place = self._content_places[row] if self.block.columns.has_contents else -1
         return memoryview(b"") if place < 0 else self._content_at(place)
@@ -174,7 +174,7 @@ class Values:
 
     def take(self, which: npt.NDArray[np.int64] | slice) -> Values:
         """Return some of the values."""
-        return Values(self.block, self._rows[which], self.forms, lambda: self.ordinal[which], self.options)
+        return Values(self.block, self._rows[which], self.schemas, lambda: self.ordinal[which], self.options)
 
 
 class StoredFile(NamedTuple):
@@ -230,7 +230,7 @@ class Decoder(Protocol):
     #: The kind of its tables.
     kind: str
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
+    def signature(self, schema: ValueSchema, options: DecodeOptions) -> str | None:
         """Return what the columns depend on, or None if this decoder does not take values of this schema.
 
         Values with the same signature share a table and may be decoded together with values of other series.

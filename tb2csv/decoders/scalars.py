@@ -34,12 +34,12 @@ class ScalarDecoder:
         """Take numbers of rank 0 only, or with ``any_rank`` every tensor with one element."""
         self._any_rank = any_rank
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
+    def signature(self, schema: ValueSchema, options: DecodeOptions) -> str | None:
         """Return the dtype of a single number."""
-        if form.kind == ValueKind.SIMPLE_VALUE:
+        if schema.kind == ValueKind.SIMPLE_VALUE:
             return "float32"
-        is_one = form.shape == () or (self._any_rank and form.shape is not None and set(form.shape) == {1})
-        return dtype_name(form.dtype) if is_one and is_real(form.dtype) else None
+        is_one = schema.shape == () or (self._any_rank and schema.shape is not None and set(schema.shape) == {1})
+        return dtype_name(schema.dtype) if is_one and is_real(schema.dtype) else None
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield a row for each value that can be decoded."""
@@ -57,7 +57,7 @@ def _decode(values: Values, start: int) -> Iterator[TablePart | Undecodable]:
     numbers: npt.NDArray[Any] = values.scalar
     counts: npt.NDArray[np.int64] | int = 1
     rows: Any = slice(None)
-    dtype = storable(np.empty(0, _dtype(values.form(0)))).dtype
+    dtype = storable(np.empty(0, _dtype(values.schema(0)))).dtype
     indirect = np.flatnonzero(values.payload_length)  # the number is in the payload
     if indirect.size:
         numbers = np.zeros(len(values), dtype)
@@ -82,7 +82,7 @@ def _decode(values: Values, start: int) -> Iterator[TablePart | Undecodable]:
     yield TablePart(frame, start, start + len(values), counts)
 
 
-def _dtype(form: ValueSchema) -> np.dtype[Any]:
-    if form.kind == ValueKind.SIMPLE_VALUE:
+def _dtype(schema: ValueSchema) -> np.dtype[Any]:
+    if schema.kind == ValueKind.SIMPLE_VALUE:
         return np.dtype(np.float32)
-    return decode_content(b"", form.dtype).dtype
+    return decode_content(b"", schema.dtype).dtype

@@ -32,9 +32,9 @@ class TextDecoder:
 
     kind = "text"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
+    def signature(self, schema: ValueSchema, options: DecodeOptions) -> str | None:
         """Return the rank of a string tensor."""
-        return _rank(form) if is_string(form.dtype) else None
+        return _rank(schema) if is_string(schema.dtype) else None
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield a piece for each stack; a value with a string that is not UTF-8 is undecodable."""
@@ -50,9 +50,9 @@ class BlobDecoder:
 
     kind = "blobs"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
+    def signature(self, schema: ValueSchema, options: DecodeOptions) -> str | None:
         """Take everything."""
-        return _rank(form)
+        return _rank(schema)
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield a piece for each stack."""
@@ -99,13 +99,13 @@ def _read_text(values: Values, row: int) -> npt.NDArray[Any]:
     return texts.reshape(array.shape)
 
 
-def _rank(form: ValueSchema) -> str:
-    return f"rank{1 if form.shape is None else len(form.shape)}"
+def _rank(schema: ValueSchema) -> str:
+    return f"rank{1 if schema.shape is None else len(schema.shape)}"
 
 
 def _read_blob(values: Values, row: int) -> npt.NDArray[Any]:
     """Return a value's tensor, or its payload if it has no tensor."""
-    if values.form(row).kind in (ValueKind.TENSOR_CONTENT, ValueKind.TENSOR_PROTO):
+    if values.schema(row).kind in (ValueKind.TENSOR_CONTENT, ValueKind.TENSOR_PROTO):
         return read_tensor(values, row)
     return np.array(bytes(values.payload(row)), object)
 

@@ -42,13 +42,13 @@ def stacks(values: Values, read: _Reader | None = None) -> Iterator[Stack | Unde
     Strings are ``bytes`` objects. An undecodable value is yielded as such, between two stacks. ``read`` reads a value
     that cannot be read with others, ``read_tensor`` by default.
     """
-    changes = np.flatnonzero(np.diff(values.form_id)) + 1
+    changes = np.flatnonzero(np.diff(values.schema_id)) + 1
     bounds = [0, *changes.tolist(), len(values)]
     for start, stop in itertools.pairwise(bounds):
-        form = values.form(start)
-        step = max(1, PART_ROWS // max(1, math.prod(form.shape or ())))
+        schema = values.schema(start)
+        step = max(1, PART_ROWS // max(1, math.prod(schema.shape or ())))
         for begin in range(start, stop, step):
-            yield from _stack(values, form, begin, min(begin + step, stop), read or read_tensor)
+            yield from _stack(values, schema, begin, min(begin + step, stop), read or read_tensor)
 
 
 def stretches(stacked: Iterator[Stack | Undecodable]) -> Iterator[list[Stack] | Undecodable]:
@@ -100,17 +100,17 @@ def element_counts(stretch: list[Stack], begin: int, end: int) -> npt.NDArray[np
     return np.repeat(stacked, [len(stack.array) for stack in stretch])
 
 
-def _stack(values: Values, form: ValueSchema, start: int, stop: int, read: _Reader) -> Iterator[Stack | Undecodable]:
-    if form.kind == ValueKind.SCALAR_TENSOR:
-        yield Stack(start, stop, values.scalar[start:stop].astype(decode_content(b"", form.dtype).dtype))
+def _stack(values: Values, schema: ValueSchema, start: int, stop: int, read: _Reader) -> Iterator[Stack | Undecodable]:
+    if schema.kind == ValueKind.SCALAR_TENSOR:
+        yield Stack(start, stop, values.scalar[start:stop].astype(decode_content(b"", schema.dtype).dtype))
         return
-    shape = form.shape
-    is_regular = form.kind == ValueKind.TENSOR_CONTENT and is_numeric(form.dtype)
+    shape = schema.shape
+    is_regular = schema.kind == ValueKind.TENSOR_CONTENT and is_numeric(schema.dtype)
     if is_regular and shape is not None and len(shape) <= _MAX_RANK and min(shape, default=0) >= 0:
-        size = math.prod(shape) * (item_size(form.dtype) or 0)
+        size = math.prod(shape) * (item_size(schema.dtype) or 0)
         if (values.payload_length[start:stop] == size).all():
             try:
-                flat = decode_content(_joined_payloads(values, start, stop, size), form.dtype)
+                flat = decode_content(_joined_payloads(values, start, stop, size), schema.dtype)
             except DecodeError:  # one of the values is broken: read them one by one
                 pass
             else:
@@ -165,34 +165,34 @@ def read_tensor(values: Values, row: int) -> npt.NDArray[Any]:
         DecodeError: the value does not hold a tensor, or the tensor does not match its schema, such as several elements
             without a shape, which means a single element.
     """
-    form = values.form(row)
+    schema = values.schema(row)
     payload = bytes(values.payload(row))
-    rank = len(form.shape or ())
+    rank = len(schema.shape or ())
     if rank > _MAX_RANK:
         detail = f"a tensor has {rank} dimensions, more than the {_MAX_RANK} that fit in an array"
         raise DecodeError(detail)
-    if form.kind == ValueKind.TENSOR_PROTO:
+    if schema.kind == ValueKind.TENSOR_PROTO:
         array = decode_tensor(payload)
-    elif form.kind == ValueKind.TENSOR_CONTENT:
-        array = decode_tensor(_tensor_proto(form, payload))
+    elif schema.kind == ValueKind.TENSOR_CONTENT:
+        array = decode_tensor(_tensor_proto(schema, payload))
     else:
-        detail = f"the value holds a {form.kind.name.lower()}, not a tensor"
+        detail = f"the value holds a {schema.kind.name.lower()}, not a tensor"
         raise DecodeError(detail)
-    if form.shape is not None and array.shape != form.shape:
+    if schema.shape is not None and array.shape != schema.shape:
         detail = f"a tensor without a shape, which makes it a single value, holds {array.size}"
         raise DecodeError(detail)
     return array
 
 
-def _tensor_proto(form: ValueSchema, content: bytes) -> bytes:
+def _tensor_proto(schema: ValueSchema, content: bytes) -> bytes:
     """Return the TensorProto of a schema and its content, so that unusual contents are read like any other."""
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
-    proto = TensorProto(dtype=form.dtype, tensor_content=content)
-    if form.shape is None:
+    proto = TensorProto(dtype=schema.dtype, tensor_content=content)
+    if schema.shape is None:
         proto.tensor_shape.unknown_rank = True
     else:
-        for size in form.shape:
+        for size in schema.shape:
             proto.tensor_shape.dim.add(size=size)
     serialized: bytes = proto.SerializeToString()
     return serialized

@@ -41,21 +41,21 @@ class TensorDecoder:
         """Make tables of this kind."""
         self.kind = kind
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
+    def signature(self, schema: ValueSchema, options: DecodeOptions) -> str | None:
         """Return the style and, depending on it, the dtype, the rank or the shape."""
-        if form.kind not in _TENSOR_KINDS or not is_numeric(form.dtype):
+        if schema.kind not in _TENSOR_KINDS or not is_numeric(schema.dtype):
             return None
-        style = _style(form, options)
+        style = _style(schema, options)
         if style == "elements":
             # A tensor of unknown rank becomes a vector.
-            return f"{dtype_name(form.dtype)}-rank{1 if form.shape is None else len(form.shape)}"
+            return f"{dtype_name(schema.dtype)}-rank{1 if schema.shape is None else len(schema.shape)}"
         if style == "wide":
-            return "-".join([dtype_name(form.dtype), *map(str, form.shape or ())])
+            return "-".join([dtype_name(schema.dtype), *map(str, schema.shape or ())])
         return style
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the tensors a stack at a time; a tensor larger than a part is split."""
-        layout = _LAYOUTS[_style(values.form(0), values.options)]
+        layout = _LAYOUTS[_style(values.schema(0), values.options)]
         for stretch in stretches(stacks(values)):
             if isinstance(stretch, Undecodable):
                 yield stretch
@@ -63,8 +63,8 @@ class TensorDecoder:
                 yield from layout(values, stretch)
 
 
-def _style(form: ValueSchema, options: DecodeOptions) -> str:
-    return "elements" if options.tensors == "wide" and not _is_narrow(form.shape) else options.tensors
+def _style(schema: ValueSchema, options: DecodeOptions) -> str:
+    return "elements" if options.tensors == "wide" and not _is_narrow(schema.shape) else options.tensors
 
 
 def _is_narrow(shape: tuple[int, ...] | None) -> bool:

@@ -3,17 +3,17 @@ import numpy.typing as npt
 
 from tb2csv.event_files.values import ValueColumns
 
-class FormTable:
+class SchemaTable:
     def intern(self, key: bytes) -> int: ...
-    def key(self, form_id: int) -> bytes: ...
+    def key(self, schema_id: int) -> bytes: ...
     def __len__(self) -> int: ...
 
 def scan(
-    buffer: memoryview, start: int, base: int, forms: FormTable, columns: ValueColumns
+    buffer: memoryview, start: int, base: int, schemas: SchemaTable, columns: ValueColumns
 ) -> tuple[int, int, int]: ...
 def group(
-    form_id: npt.NDArray[np.int32],
-    series_of_form: npt.NDArray[np.int32],
+    schema_id: npt.NDArray[np.int32],
+    series_of_schema: npt.NDArray[np.int32],
     order: npt.NDArray[np.int64],
     bounds: npt.NDArray[np.int64],
 ) -> None: ...

@@ -1,12 +1,12 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 # cython: embedsignature=True, freethreading_compatible=True
-"""The compiled scanner: TFRecord frames, their checksums and the protobuf wire format, as far as it must.
+"""The compiled scanner: TFRecord frames, their checksums and the protobuf wire format, as far as needed.
 
-Strategy: one pass over a buffer, without the interpreter's lock. Each nested message is a cursor with an end, and every
-read is checked against that end; no length in the file is believed. Only what is regular is read here. Whatever is not
-(a group, a field twice, a graph, plugin content, an event without values, a varint of eleven bytes, a nested message
-that runs over) stops the scan with IRREGULAR, and the reference scanner decides about that one record. So the two agree
-by construction on everything odd, and this file never has to know what damage is.
+It makes one pass over a buffer, without the interpreter's lock. Each nested message is a cursor with an end, and every
+read is checked against that end; lengths in the file are not trusted. Only regular records are read here. Any other one
+(a group, a repeated field, a graph, plugin content, an event without values, a varint of eleven bytes, a nested message
+that is too long) stops the scan with IRREGULAR, and the reference scanner reads that record. So both scanners agree on
+unusual records by construction, and this file does not handle damage.
 
 Formats: TFRecord in tensorflow/core/lib/io/record_writer.h, the messages in event.proto, summary.proto, tensor.proto.
 
@@ -58,7 +58,7 @@ cdef enum:
 
 include "_crc32c.pxi"
 include "_wire.pxi"
-include "_forms.pxi"
+include "_schemas.pxi"
 
 
 # Event > Summary > Value > TensorProto.
@@ -164,7 +164,7 @@ cdef bint walk_value(Cursor cursor, Value *value) noexcept nogil:
             if not skip(&cursor, wire):
                 return False
             continue
-        # node_name (7) stands for the tag in logs older than tags: irregular.
+        # node_name (7) is the tag in logs older than tags: irregular.
         if field == 7 or seen >> field & 1 or wire != (FIXED32 if field == 2 else BYTES):
             return False
         seen |= 1u << field
@@ -195,7 +195,7 @@ cdef bint walk_value(Cursor cursor, Value *value) noexcept nogil:
 
 
 cdef bint walk_strings(Cursor cursor, uint32_t last, Cursor *found) noexcept nogil:
-    """Find the fields 1 to ``last``, all of them strings or messages, each once at the most."""
+    """Find the fields 1 to ``last``, all of them strings or messages, each at most once."""
     cdef uint32_t field, wire, seen = 0
     while cursor.at < cursor.end:
         if not read_field(&cursor, &field, &wire):
@@ -211,7 +211,7 @@ cdef bint walk_strings(Cursor cursor, uint32_t last, Cursor *found) noexcept nog
 
 
 cdef bint has_content(Cursor metadata) noexcept nogil:
-    """Say whether a SummaryMetadata has plugin content, which no form holds, or is irregular."""
+    """Return whether a SummaryMetadata has plugin content, which is not in a schema, or is irregular."""
     cdef Cursor outer[4]
     cdef Cursor inner[3]
     outer[1] = inner[2] = Cursor(NOTHING, NOTHING)
@@ -220,7 +220,7 @@ cdef bint has_content(Cursor metadata) noexcept nogil:
 
 
 cdef struct Columns:
-    int32_t *form_id
+    int32_t *schema_id
     double *wall_time
     int64_t *step
     double *scalar
@@ -230,7 +230,7 @@ cdef struct Columns:
 
 
 cdef int walk_event(
-    Cursor cursor, const uint8_t *origin, int64_t base, FormTable forms, Columns *columns
+    Cursor cursor, const uint8_t *origin, int64_t base, SchemaTable schemas, Columns *columns
 ) noexcept nogil:
     cdef uint32_t field, wire, seen = 0
     cdef uint64_t number
@@ -238,7 +238,7 @@ cdef int walk_event(
     cdef int64_t step = 0
     cdef Cursor summary = Cursor(NULL, NULL), inner
     cdef Value value
-    cdef int32_t form_id
+    cdef int32_t schema_id
     cdef Py_ssize_t row
     cdef int64_t offset = base + (cursor.at - origin)
     while cursor.at < cursor.end:
@@ -275,14 +275,14 @@ cdef int walk_event(
             return IRREGULAR
         if row == columns.capacity:
             return FULL
-        form_id = forms.guessed(&value)
-        if form_id < 0:
+        schema_id = schemas.guessed(&value)
+        if schema_id < 0:
             if has_content(value.metadata):
                 return IRREGULAR
-            form_id = forms.form_of(&value)
-            if form_id < 0:
+            schema_id = schemas.schema_of(&value)
+            if schema_id < 0:
                 return OUT_OF_MEMORY
-        columns.form_id[row] = form_id
+        columns.schema_id[row] = schema_id
         columns.wall_time[row] = wall_time
         columns.step[row] = step
         columns.scalar[row] = value.scalar
@@ -293,7 +293,7 @@ cdef int walk_event(
             columns.payload_offset[row] = base + (value.payload.at - origin)
             columns.payload_length[row] = <int32_t>(value.payload.end - value.payload.at)
         row += 1
-    # An event without values leaves a mark, but for a file's first, which tells the version and is read elsewhere.
+    # An event without values leaves a mark, except a file's first with its version, which is read elsewhere.
     if row == columns.size and (offset != HEAD or not seen >> 3 & 1 or seen >> 5 & 1):
         return IRREGULAR
     columns.size = row
@@ -301,7 +301,7 @@ cdef int walk_event(
 
 
 cdef int scan_frames(
-    const uint8_t *origin, Py_ssize_t *position, Py_ssize_t end, int64_t base, FormTable forms, Columns *columns,
+    const uint8_t *origin, Py_ssize_t *position, Py_ssize_t end, int64_t base, SchemaTable schemas, Columns *columns,
     Py_ssize_t *records,
 ) noexcept nogil:
     cdef const uint8_t *frame
@@ -319,10 +319,10 @@ cdef int scan_frames(
             return BAD_LENGTH_CRC
         if masked_crc(frame + HEAD, length) != load32(frame + HEAD + length):
             return BAD_PAYLOAD_CRC
-        known = forms.count
-        status = walk_event(Cursor(frame + HEAD, frame + HEAD + length), origin, base, forms, columns)
+        known = schemas.count
+        status = walk_event(Cursor(frame + HEAD, frame + HEAD + length), origin, base, schemas, columns)
         if status != MORE:
-            forms.forget_from(known)
+            schemas.forget_from(known)
             return status
         position[0] += HEAD + length + FOOT
         records[0] += 1
@@ -330,33 +330,33 @@ cdef int scan_frames(
 
 
 def group(
-    const int32_t[::1] form_id not None, const int32_t[::1] series_of_form not None, int64_t[::1] order not None,
+    const int32_t[::1] schema_id not None, const int32_t[::1] series_of_schema not None, int64_t[::1] order not None,
     int64_t[::1] bounds not None,
 ):
-    """Sort rows by the series of their forms, by counting; see ``reference.group`` for the contract."""
-    cdef Py_ssize_t row, size = form_id.shape[0], forms = series_of_form.shape[0], series = bounds.shape[0] - 1
+    """Sort rows by the series of their schemas with a counting sort; see ``reference.group`` for the contract."""
+    cdef Py_ssize_t row, size = schema_id.shape[0], schemas = series_of_schema.shape[0], series = bounds.shape[0] - 1
     cdef int64_t total = 0, start
     if order.shape[0] != size or series < 0:
         raise ValueError("order and bounds do not fit the rows")
-    for row in range(forms):
-        if not 0 <= series_of_form[row] < series:
-            raise IndexError(series_of_form[row])
+    for row in range(schemas):
+        if not 0 <= series_of_schema[row] < series:
+            raise IndexError(series_of_schema[row])
     with nogil:
         for row in range(series + 1):
             bounds[row] = 0
         for row in range(size):
-            if not 0 <= form_id[row] < forms:
+            if not 0 <= schema_id[row] < schemas:
                 with gil:
-                    raise IndexError(form_id[row])
-            bounds[series_of_form[form_id[row]]] += 1
+                    raise IndexError(schema_id[row])
+            bounds[series_of_schema[schema_id[row]]] += 1
         for row in range(series + 1):
             start = total
             total += bounds[row]
             bounds[row] = start
         # Each bound moves on as its rows are placed, to where the next series starts.
         for row in range(size):
-            order[bounds[series_of_form[form_id[row]]]] = row
-            bounds[series_of_form[form_id[row]]] += 1
+            order[bounds[series_of_schema[schema_id[row]]]] = row
+            bounds[series_of_schema[schema_id[row]]] += 1
         for row in range(series, 0, -1):
             bounds[row] = bounds[row - 1]
         bounds[0] = 0
@@ -367,7 +367,7 @@ cdef bytes bytes_of(Cursor cursor):
 
 
 def read_metadata(const uint8_t[::1] serialized not None):
-    """Return what a SummaryMetadata says, or None where it is irregular; see ``reference.read_metadata``."""
+    """Return the parts of a SummaryMetadata, or None if it is irregular; see ``reference.read_metadata``."""
     cdef Cursor outer[4]
     cdef Cursor inner[3]
     cdef int i
@@ -384,9 +384,9 @@ def read_metadata(const uint8_t[::1] serialized not None):
     return bytes_of(inner[1]), bytes_of(inner[2]), bytes_of(outer[2]), bytes_of(outer[3])
 
 
-def scan(const uint8_t[::1] buffer not None, Py_ssize_t start, int64_t base, FormTable forms not None, columns):
-    """Scan records from ``start`` until something stops it; see ``reference.scan`` for the contract."""
-    cdef int32_t[::1] form_id = columns.form_id
+def scan(const uint8_t[::1] buffer not None, Py_ssize_t start, int64_t base, SchemaTable schemas not None, columns):
+    """Scan records from ``start`` until a record stops the scan; see ``reference.scan`` for the contract."""
+    cdef int32_t[::1] schema_id = columns.schema_id
     cdef double[::1] wall_time = columns.wall_time, scalar = columns.scalar
     cdef int64_t[::1] step = columns.step, payload_offset = columns.payload_offset
     cdef int32_t[::1] payload_length = columns.payload_length
@@ -398,20 +398,20 @@ def scan(const uint8_t[::1] buffer not None, Py_ssize_t start, int64_t base, For
     if end == 0:
         return MORE, start, 0
     pointers.size = columns.size
-    pointers.capacity = form_id.shape[0]
+    pointers.capacity = schema_id.shape[0]
     if min(wall_time.shape[0], step.shape[0], scalar.shape[0], payload_offset.shape[0],
            payload_length.shape[0]) < pointers.capacity:
         raise ValueError("columns differ in length")
     if pointers.capacity == 0:
         return FULL, start, 0
-    pointers.form_id = &form_id[0]
+    pointers.schema_id = &schema_id[0]
     pointers.wall_time = &wall_time[0]
     pointers.step = &step[0]
     pointers.scalar = &scalar[0]
     pointers.payload_offset = &payload_offset[0]
     pointers.payload_length = &payload_length[0]
     with nogil:
-        status = scan_frames(&buffer[0], &position, end, base, forms, &pointers, &records)
+        status = scan_frames(&buffer[0], &position, end, base, schemas, &pointers, &records)
     if status == OUT_OF_MEMORY:
         raise MemoryError
     columns.size = pointers.size

@@ -30,7 +30,7 @@ from tb2csv.event_files.framing import (
 from tb2csv.event_files.other_files import HEAD_BYTES, why_not_events
 from tb2csv.event_files.reference import EventHead
 from tb2csv.event_files.scanners import default_scanner
-from tb2csv.event_files.values import FormTable, ScanStatus, SessionMark, ValueBlock, ValueColumns
+from tb2csv.event_files.values import ScanStatus, SchemaTable, SessionMark, ValueBlock, ValueColumns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,7 @@ class EventFileReader:
         self,
         source: ByteSource,
         scanner: Scanner,
-        forms: FormTable,
+        schemas: SchemaTable,
         *,
         chunk_size: int = DEFAULT_CHUNK_SIZE,
         offset: int = 0,
@@ -93,12 +93,12 @@ class EventFileReader:
     ) -> None:
         """Prepare to read ``source``; nothing is read yet.
 
-        ``forms`` is the run's table of forms, to which new ones are added. ``account`` has the counts of the bytes
-        before ``offset``, and reading continues it.
+        ``schemas`` is the run's table of value schemas, to which new ones are added. ``account`` has the counts of the
+        bytes before ``offset``, and reading continues it.
         """
         self._scan_buffer = scanner.scan
         self._source = source
-        self._forms = forms
+        self._schemas = schemas
         self._chunk_size = max(chunk_size, HEAD_SIZE)
         self._effort = SearchBudget(WASTE_LIMIT + source.size)
         self._stop = source.size
@@ -175,7 +175,7 @@ class EventFileReader:
             buffer = np.empty(length, np.uint8)  # a bytearray would be zeroed
             self._memory[0] = buffer, columns
         columns.clear()
-        if len(columns.form_id) < length // _BYTES_PER_VALUE:
+        if len(columns.schema_id) < length // _BYTES_PER_VALUE:
             columns.reserve(length // _BYTES_PER_VALUE + 16)
         return buffer.data, columns
 
@@ -203,7 +203,7 @@ class EventFileReader:
         """Scan a buffer up to the first record that is not complete in it; the offset may end up after the buffer."""
         while self.offset < min(block.end, self._stop):
             start = self.offset - block.base
-            status, position, records = self._scan_buffer(block.buffer, start, block.base, self._forms, block.columns)
+            status, position, records = self._scan_buffer(block.buffer, start, block.base, self._schemas, block.columns)
             self.account.records += records
             self.account.record_bytes += position - start
             self.offset = block.base + position
@@ -212,7 +212,7 @@ class EventFileReader:
                     return
                 self._recover(block)
             elif status == ScanStatus.FULL:
-                block.columns.reserve(2 * len(block.columns.form_id) + 16)
+                block.columns.reserve(2 * len(block.columns.schema_id) + 16)
             elif status == ScanStatus.IRREGULAR:
                 self._read_record(block, self._frame_size(block))
             else:
@@ -223,7 +223,7 @@ class EventFileReader:
         start = self.offset - block.base + HEAD_SIZE
         event = bytes(block.buffer[start : start + frame_size - HEAD_SIZE - FOOT_SIZE])
         try:
-            reference.read_event(event, self.offset + HEAD_SIZE, self._forms, block.columns)
+            reference.read_event(event, self.offset + HEAD_SIZE, self._schemas, block.columns)
         except DecodeError as error:
             self._add_damage(frame_size, MALFORMED_EVENT, str(error), lost=True)
         else:
@@ -275,7 +275,7 @@ def first_event(source: ByteSource) -> EventHead:
                 return _orderable(reference.read_head(payload[:-FOOT_SIZE]))
             return NO_HEAD
     scanner = default_scanner()
-    for block in EventFileReader(source, scanner, scanner.form_table(), chunk_size=_SMALL_CHUNK_SIZE).blocks():
+    for block in EventFileReader(source, scanner, scanner.schema_table(), chunk_size=_SMALL_CHUNK_SIZE).blocks():
         return _orderable(EventHead(float(block.columns.wall_time[0]), int(block.columns.step[0]), None))
     return NO_HEAD
 

@@ -25,8 +25,8 @@ from tb2csv.event_files.event_messages import EVENT_ALONE, parse
 from tb2csv.event_files.framing import FOOT_SIZE, HEAD_SIZE, MAX_PAYLOAD_SIZE, frame_length, masked_crc
 from tb2csv.event_files.values import (
     ROW_SIZE,
-    FormTable,
     ScanStatus,
+    SchemaTable,
     SessionMark,
     ValueColumns,
     ValueKind,
@@ -53,7 +53,7 @@ _VERSION_PREFIX: Final = "brain.Event:"
 _SESSION_START: Final = 1
 
 
-class PythonFormTable:
+class PythonSchemaTable:
     """The value schemas found so far in one run, numbered in the order of their first value."""
 
     def __init__(self) -> None:
@@ -63,15 +63,15 @@ class PythonFormTable:
 
     def intern(self, key: bytes) -> int:
         """Return the number of the schema with this key; a new key gets a new number."""
-        form_id = self._ids.get(key)
-        if form_id is None:
-            form_id = self._ids[key] = len(self._keys)
+        schema_id = self._ids.get(key)
+        if schema_id is None:
+            schema_id = self._ids[key] = len(self._keys)
             self._keys.append(key)
-        return form_id
+        return schema_id
 
-    def key(self, form_id: int) -> bytes:
+    def key(self, schema_id: int) -> bytes:
         """Return the key of a schema."""
-        return self._keys[form_id]
+        return self._keys[schema_id]
 
     def __len__(self) -> int:
         """Return the number of schemas."""
@@ -79,17 +79,17 @@ class PythonFormTable:
 
 
 def scan(
-    buffer: memoryview, start: int, base: int, forms: FormTable, columns: ValueColumns
+    buffer: memoryview, start: int, base: int, schemas: SchemaTable, columns: ValueColumns
 ) -> tuple[ScanStatus, int, int]:
     """Scan records from ``start`` until a record stops the scan.
 
     ``buffer`` holds the bytes of the file from offset ``base``. Returns the reason for the stop, the position in the
     buffer of the record that stopped it, and the number of records before it. Values go into ``columns`` and their
-    schemas into ``forms``; both scanners fill them alike. An event without values stops a scan, unless it is the
+    schemas into ``schemas``; both scanners fill them alike. An event without values stops a scan, unless it is the
     file's first and has the version: ``read_event`` makes a mark of it.
     """
     rows = _Rows(columns.size)
-    status, position, records = _scan(buffer, start, base, forms, rows)
+    status, position, records = _scan(buffer, start, base, schemas, rows)
     rows.append_to(columns)
     return status, position, records
 
@@ -113,7 +113,7 @@ class _Rows:
         columns.extend(self.packed)
 
 
-def _scan(buffer: memoryview, start: int, base: int, forms: FormTable, rows: _Rows) -> tuple[ScanStatus, int, int]:
+def _scan(buffer: memoryview, start: int, base: int, schemas: SchemaTable, rows: _Rows) -> tuple[ScanStatus, int, int]:
     position = start
     records = 0
     size = len(buffer)
@@ -131,7 +131,7 @@ def _scan(buffer: memoryview, start: int, base: int, forms: FormTable, rows: _Ro
         if masked_crc(event) != _FOOT.unpack_from(buffer, foot)[0]:
             return ScanStatus.BAD_PAYLOAD_CRC, position, records
         try:
-            is_filled = _add_rows(event, base + payload, forms, rows)
+            is_filled = _add_rows(event, base + payload, schemas, rows)
         except DecodeError:
             return ScanStatus.IRREGULAR, position, records
         if not is_filled and not _is_first_with_version(event, base + payload):
@@ -142,17 +142,17 @@ def _scan(buffer: memoryview, start: int, base: int, forms: FormTable, rows: _Ro
 
 
 def group(
-    form_id: npt.NDArray[np.int32],
-    series_of_form: npt.NDArray[np.int32],
+    schema_id: npt.NDArray[np.int32],
+    series_of_schema: npt.NDArray[np.int32],
     order: npt.NDArray[np.int64],
     bounds: npt.NDArray[np.int64],
 ) -> None:
     """Sort rows by series: ``order[bounds[i]:bounds[i + 1]]`` becomes the rows of series i, in their order.
 
-    ``form_id`` has a schema number for each row, and ``series_of_form`` a series number for each schema. The length of
-    ``order`` is the number of rows, that of ``bounds`` the number of series plus one.
+    ``schema_id`` has a schema number for each row, and ``series_of_schema`` a series number for each schema. The length
+    of ``order`` is the number of rows, that of ``bounds`` the number of series plus one.
     """
-    series = series_of_form[form_id]
+    series = series_of_schema[schema_id]
     order[:] = np.argsort(series, kind="stable")
     bounds[:] = np.searchsorted(series[order], np.arange(len(bounds)))
 
@@ -225,34 +225,34 @@ def _key(
     return ValueSchema(tag, kind, dtype, shape, metadata).to_key()
 
 
-def read_event(event: bytes, offset: int, forms: FormTable, columns: ValueColumns) -> None:
+def read_event(event: bytes, offset: int, schemas: SchemaTable, columns: ValueColumns) -> None:
     """Append the values of the serialized Event at ``offset`` in its file, or a mark if it has no values.
 
     Raises:
         DecodeError: the bytes are not an Event. Nothing is appended.
     """
     rows = _Rows(columns.size)
-    if not _add_rows(event, offset, forms, rows) and not _is_first_with_version(event, offset):
+    if not _add_rows(event, offset, schemas, rows) and not _is_first_with_version(event, offset):
         columns.marks.append(_mark(event, columns.size))
     rows.append_to(columns)
 
 
-def _add_rows(event: bytes, offset: int, forms: FormTable, rows: _Rows) -> bool:
+def _add_rows(event: bytes, offset: int, schemas: SchemaTable, rows: _Rows) -> bool:
     """Add the rows of an event's values, and return whether it has any; raise DecodeError if it is not an Event."""
     message = parse("Event", event)
     wall_time, step = message.wall_time, message.step
     values = _values(message)
     cursor = content_cursor = 0
     for key, scalar, payload, content in values:
-        form_id = forms.intern(key)
+        schema_id = schemas.intern(key)
         if content:
             content_cursor = _place(event, content, content_cursor)
             rows.add_content(offset + content_cursor, len(content))
         if not payload:
-            rows.packed += pack_row(form_id, wall_time, step, scalar, 0, 0)
+            rows.packed += pack_row(schema_id, wall_time, step, scalar, 0, 0)
             continue
         cursor = _place(event, payload, cursor)
-        rows.packed += pack_row(form_id, wall_time, step, scalar, offset + cursor, len(payload))
+        rows.packed += pack_row(schema_id, wall_time, step, scalar, offset + cursor, len(payload))
     return bool(values)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.event_files.values import FormTable, ValueColumns
+    from tb2csv.event_files.values import SchemaTable, ValueColumns
 
 try:
     from tb2csv.event_files import _scanner
@@ -30,7 +30,7 @@ class Scanner(NamedTuple):
     name: str
     # Each scanner accepts the type of table that its ``form_table`` makes.
     scan: Callable[[memoryview, int, int, Any, ValueColumns], tuple[int, int, int]]
-    form_table: Callable[[], FormTable]
+    schema_table: Callable[[], SchemaTable]
     #: As ``reference.group``.
     group: Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], None]
     #: As ``reference.read_metadata``; None also for metadata that only the reference can read.
@@ -40,12 +40,12 @@ class Scanner(NamedTuple):
 #: The installed scanners, the preferred one last.
 SCANNERS: Final = {
     "reference": Scanner(
-        "reference", reference.scan, reference.PythonFormTable, reference.group, reference.read_metadata
+        "reference", reference.scan, reference.PythonSchemaTable, reference.group, reference.read_metadata
     )
 }
 if _scanner is not None:
     SCANNERS["compiled"] = Scanner(
-        "compiled", _scanner.scan, _scanner.FormTable, _scanner.group, _scanner.read_metadata
+        "compiled", _scanner.scan, _scanner.SchemaTable, _scanner.group, _scanner.read_metadata
     )
 
 

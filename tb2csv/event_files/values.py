@@ -88,13 +88,13 @@ class ValueSchema:
         return cls(key[dims_end:tag_end], ValueKind(kind), dtype, shape, key[tag_end:])
 
 
-class FormTable(Protocol):
+class SchemaTable(Protocol):
     """The value schemas found so far in one run, numbered in the order of their first value."""
 
     def intern(self, key: bytes) -> int:
         """Return the number of the schema with this key; a new key gets a new number."""
 
-    def key(self, form_id: int) -> bytes:
+    def key(self, schema_id: int) -> bytes:
         """Return the key of a schema."""
 
     def __len__(self) -> int:
@@ -138,7 +138,7 @@ class ValueColumns:
 
     def __init__(self) -> None:
         """Start with no rows."""
-        self.form_id = np.empty(0, np.int32)
+        self.schema_id = np.empty(0, np.int32)
         self.wall_time = np.empty(0, np.float64)
         self.step = np.empty(0, np.int64)
         self.scalar = np.empty(0, np.float64)
@@ -180,7 +180,7 @@ class ValueColumns:
         """Add rows that ``pack_row`` made, concatenated."""
         table = np.frombuffer(rows, _ROW_DTYPE)
         start, stop = self.size, self.size + len(table)
-        if stop > len(self.form_id):
+        if stop > len(self.schema_id):
             self.reserve(max(stop, 2 * start) + 16)
         for name in COLUMN_NAMES:
             getattr(self, name)[start:stop] = table[name]
@@ -188,7 +188,7 @@ class ValueColumns:
 
 
 COLUMN_NAMES: Final = (
-    "form_id",
+    "schema_id",
     "wall_time",
     "step",
     "scalar",

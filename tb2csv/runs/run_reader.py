@@ -87,9 +87,9 @@ class RunReader:
         self._options = options or DecodeOptions()
         self._chunk_size = chunk_size
         self.on_bytes = on_bytes
-        self._form_table = self._scanner.form_table()
-        self._forms: list[ValueSchema] = []
-        self._series_of_form = np.empty(0, np.int32)
+        self._schema_table = self._scanner.schema_table()
+        self._schemas: list[ValueSchema] = []
+        self._series_of_schema = np.empty(0, np.int32)
         self._kinds = np.empty(0, np.int8)
         self._numbers: dict[tuple[bytes, str, str], int] = {}
         self._decoders: list[Decoder] = []
@@ -155,7 +155,7 @@ class RunReader:
                     reader = EventFileReader(
                         source,
                         self._scanner,
-                        self._form_table,
+                        self._schema_table,
                         chunk_size=self._chunk_size,
                         offset=progress.offset,
                         account=stats,
@@ -178,11 +178,11 @@ class RunReader:
 
     def _add_to_history(self, file: EventFile, stats: FileStats, block: ValueBlock) -> None:
         """Keep the rows that show restarts; a single file without marks and graphs cannot have any."""
-        self._learn_forms(block)
+        self._learn_schemas(block)
         if len(self.run.files) == 1 and not stats.marks and set(GRAPH_KINDS).isdisjoint(self._kinds.tolist()):
             return
         columns, size = block.columns, len(block)
-        cells = (self._kinds[columns.form_id[:size]], columns.step[:size], columns.wall_time[:size])
+        cells = (self._kinds[columns.schema_id[:size]], columns.step[:size], columns.wall_time[:size])
         self._brief_history.add(file.path, stats.values - len(block), cells, (mark.row for mark in columns.marks))
 
     def count(self) -> None:
@@ -244,21 +244,21 @@ class RunReader:
         return head
 
     @property
-    def forms(self) -> list[ValueSchema]:
+    def schemas(self) -> list[ValueSchema]:
         """The value schemas of all values that were grouped, by number."""
-        return self._forms
+        return self._schemas
 
     def series_numbers(self, block: ValueBlock) -> npt.NDArray[np.int32]:
         """Return the index of each value's series in ``stats.series``; -1 for an empty value."""
-        self._learn_forms(block)
-        return self._series_of_form[block.columns.form_id[: len(block)]]
+        self._learn_schemas(block)
+        return self._series_of_schema[block.columns.schema_id[: len(block)]]
 
     def regroup(self, block: ValueBlock, rows_before: Mapping[int, int]) -> Grouping:
         """Sort the values of a block by series; ``rows_before`` has the number of earlier values of each series."""
         size = len(block)
-        self._learn_forms(block)
+        self._learn_schemas(block)
         order, bounds = np.empty(size, np.int64), np.empty(len(self.stats.series) + 2, np.int64)
-        self._scanner.group(block.columns.form_id[:size], self._series_of_form + 1, order, bounds)
+        self._scanner.group(block.columns.schema_id[:size], self._series_of_schema + 1, order, bounds)
         order, bounds = order[bounds[1] :], bounds[1:] - bounds[1]  # without the empty values
         present = np.flatnonzero(np.diff(bounds)).tolist()
         return Grouping(
@@ -287,49 +287,49 @@ class RunReader:
         return grouping
 
     def _count_empty(self, block: ValueBlock) -> None:
-        form_id = block.columns.form_id[: len(block)]
-        forms, counts = np.unique(form_id[self._series_of_form[form_id] < 0], return_counts=True)
-        for number, count in zip(forms.tolist(), counts.tolist(), strict=True):
-            tag = readable(self._forms[number].tag)
+        schema_id = block.columns.schema_id[: len(block)]
+        schemas, counts = np.unique(schema_id[self._series_of_schema[schema_id] < 0], return_counts=True)
+        for number, count in zip(schemas.tolist(), counts.tolist(), strict=True):
+            tag = readable(self._schemas[number].tag)
             if self._selection.includes_tag(tag):
                 self.stats.empty[tag] += count
             else:
                 self.stats.empty_filtered += count
 
-    def _learn_forms(self, block: ValueBlock) -> None:
+    def _learn_schemas(self, block: ValueBlock) -> None:
         """Find the series of each value schema that is new in a block."""
-        known = len(self._forms)
-        form_id = block.columns.form_id[: len(block)]
-        if len(self._form_table) == known or not len(block):
+        known = len(self._schemas)
+        schema_id = block.columns.schema_id[: len(block)]
+        if len(self._schema_table) == known or not len(block):
             return
 
         @functools.cache
         def first_rows() -> npt.NDArray[np.int64]:
             # Schemas are numbered in the order of their first values.
-            return np.flatnonzero(np.diff(np.maximum.accumulate(form_id), prepend=known - 1) > 0)
+            return np.flatnonzero(np.diff(np.maximum.accumulate(schema_id), prepend=known - 1) > 0)
 
         numbers = []
-        for number in range(known, int(form_id.max()) + 1):
-            form = ValueSchema.from_key(self._form_table.key(number))
-            self._forms.append(form)
+        for number in range(known, int(schema_id.max()) + 1):
+            schema = ValueSchema.from_key(self._schema_table.key(number))
+            self._schemas.append(schema)
 
             def first_value(place: int = number - known) -> Values:
                 rows = first_rows()[place : place + 1]
-                return Values(block, rows, self._forms, lambda: np.zeros(1, np.int64), self._options)
+                return Values(block, rows, self._schemas, lambda: np.zeros(1, np.int64), self._options)
 
-            numbers.append(-1 if form.kind == ValueKind.NONE else self._series_number(form, first_value))
-        self._series_of_form = np.append(self._series_of_form, np.array(numbers, np.int32))
-        self._kinds = np.append(self._kinds, np.array([form.kind for form in self._forms[known:]], np.int8))
+            numbers.append(-1 if schema.kind == ValueKind.NONE else self._series_number(schema, first_value))
+        self._series_of_schema = np.append(self._series_of_schema, np.array(numbers, np.int32))
+        self._kinds = np.append(self._kinds, np.array([schema.kind for schema in self._schemas[known:]], np.int8))
 
-    def _series_number(self, form: ValueSchema, first_value: Callable[[], Values]) -> int:
-        plugin_name, metadata = self._metadata.of(form, lambda: bytes(first_value().content(0)))
-        decoder, signature = choose_decoder(plugin_name, form, self._options, first_value)
-        key = (form.tag, decoder.kind, signature)
+    def _series_number(self, schema: ValueSchema, first_value: Callable[[], Values]) -> int:
+        plugin_name, metadata = self._metadata.of(schema, lambda: bytes(first_value().content(0)))
+        decoder, signature = choose_decoder(plugin_name, schema, self._options, first_value)
+        key = (schema.tag, decoder.kind, signature)
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self.stats.series)
-            tag = readable(form.tag)
-            series = Series(-1, self.run.name, tag, decoder.kind, plugin_name, metadata, form.tag, signature)
+            tag = readable(schema.tag)
+            series = Series(-1, self.run.name, tag, decoder.kind, plugin_name, metadata, schema.tag, signature)
             if self._subrun:
                 series = self._subrun.fold(series)
             self._decoders.append(decoder)
@@ -349,7 +349,7 @@ class RunReader:
             shifts: npt.NDArray[np.int64] = np.repeat(before - bounds[:-1], np.diff(bounds))
             return shifts + np.arange(bounds[-1])
 
-        values = Values(grouping.block, order, self._forms, ordinal, self._options)
+        values = Values(grouping.block, order, self._schemas, ordinal, self._options)
         series = [self.stats.series[number].series for number in numbers]
         sessions = None if grouping.sessions is None else grouping.sessions[order]
         for decoded in decoder.decode(values):

@@ -271,13 +271,13 @@ class ScannedRun:
 
     def _history(self, blocks: list[_StoredBlock]) -> RunHistory:
         tags: dict[bytes, int] = {}
-        tag_of_form = np.array([tags.setdefault(form.tag, len(tags)) for form in self._reader.forms], np.int32)
-        kind_of_form = np.array([form.kind for form in self._reader.forms], np.int8)
+        tag_of_schema = np.array([tags.setdefault(schema.tag, len(tags)) for schema in self._reader.schemas], np.int32)
+        kind_of_schema = np.array([schema.kind for schema in self._reader.schemas], np.int8)
         columns = [block.columns for block in blocks]
-        form_id = column_of(columns, "form_id")
+        schema_id = column_of(columns, "schema_id")
         return RunHistory(
-            tag_of_form[form_id],
-            kind_of_form[form_id],
+            tag_of_schema[schema_id],
+            kind_of_schema[schema_id],
             column_of(columns, "step"),
             column_of(columns, "wall_time"),
             self._file_histories(),

@@ -45,18 +45,18 @@ class RememberedMetadata:
         self._read_metadata = scanner.read_metadata
         self._by_tag: dict[bytes, SeriesMetadata] = {}
 
-    def of(self, form: ValueSchema, content: Callable[[], bytes]) -> tuple[str, SeriesMetadata]:
+    def of(self, schema: ValueSchema, content: Callable[[], bytes]) -> tuple[str, SeriesMetadata]:
         """Return the plugin name and the metadata of a value with this schema, and remember the metadata for the tag.
 
         ``content`` returns the plugin content of the value. The value's own metadata takes precedence over remembered
         metadata, because two plugins may write one tag.
         """
-        own = self._parse(form.metadata, content)
-        known = self._by_tag.get(form.tag)
+        own = self._parse(schema.metadata, content)
+        known = self._by_tag.get(schema.tag)
         if known is None or (not known.plugin_name and own.plugin_name):
-            known = self._by_tag[form.tag] = own
+            known = self._by_tag[schema.tag] = own
         metadata = own if own.plugin_name else known
-        return LEGACY_PLUGIN_NAMES.get(form.kind, metadata.plugin_name), metadata
+        return LEGACY_PLUGIN_NAMES.get(schema.kind, metadata.plugin_name), metadata
 
     def _parse(self, serialized: bytes, content: Callable[[], bytes]) -> SeriesMetadata:
         """Return the metadata in a serialized SummaryMetadata; invalid bytes are ignored, so that values are read."""

@@ -83,7 +83,7 @@ class CountedRun:
         self._counted: list[CountedSeries] = []
 
     def _begin(self, run: Run) -> RunReader:
-        self._series_of_form: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self._series_of_schema: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._values: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._payload: npt.NDArray[np.float64] = np.empty(0, np.float64)
         #: The latest plugin content of each series by number, and the series in which it has changed.
@@ -123,14 +123,14 @@ class CountedRun:
         for block in reader.scan():
             reader.group(block)
             size = len(block)
-            form_id = block.columns.form_id[:size]
-            forms = len(reader.forms)
-            self._series_of_form = _longer(self._series_of_form, forms)
-            numbers = self._series_of_form[form_id] = reader.series_numbers(block)
+            schema_id = block.columns.schema_id[:size]
+            schemas = len(reader.schemas)
+            self._series_of_schema = _longer(self._series_of_schema, schemas)
+            numbers = self._series_of_schema[schema_id] = reader.series_numbers(block)
             self._compare_contents(block, numbers)
-            self._values = _longer(self._values, forms) + np.bincount(form_id, minlength=forms)
-            payload = np.bincount(form_id, block.columns.payload_length[:size], forms)
-            self._payload = _longer(self._payload, forms) + payload
+            self._values = _longer(self._values, schemas) + np.bincount(schema_id, minlength=schemas)
+            payload = np.bincount(schema_id, block.columns.payload_length[:size], schemas)
+            self._payload = _longer(self._payload, schemas) + payload
         self._counted = self._count()
         self._is_reading = False
 
@@ -148,7 +148,7 @@ class CountedRun:
         if self._reader is None:
             return []
         counted: dict[tuple[str, str], CountedSeries] = {}
-        forms = self._forms_by_series(self._reader)
+        schemas = self._schemas_by_series(self._reader)
         for number, stats in enumerate(list(self._reader.stats.series)):
             if stats.points:
                 series = stats.series
@@ -158,18 +158,18 @@ class CountedRun:
                 )
                 signature = series.signature if series.kind in _OF_SEVERAL_COLUMNS else ""
                 columns = _SMALL_FLOAT.sub("float32", signature)
-                _add(whole, stats, columns, forms.get(number, []))
+                _add(whole, stats, columns, schemas.get(number, []))
                 if number in self._changing and not getattr(self._reader.decoder(number), "reads_content", False):
                     whole.tables += (_table(series, CONTENTS_KIND, CONTENTS_PART),)
         return list(counted.values())
 
-    def _forms_by_series(self, reader: RunReader) -> dict[int, list[tuple[ValueSchema, int, float]]]:
+    def _schemas_by_series(self, reader: RunReader) -> dict[int, list[tuple[ValueSchema, int, float]]]:
         """Return the value schemas of each series, with the number of their values and the mean size of a payload."""
         by_series: dict[int, list[tuple[ValueSchema, int, float]]] = {}
-        columns = (self._series_of_form.tolist(), self._values.tolist(), self._payload.tolist())
-        for form, number, values, payload in zip(reader.forms, *columns, strict=False):
+        columns = (self._series_of_schema.tolist(), self._values.tolist(), self._payload.tolist())
+        for schema, number, values, payload in zip(reader.schemas, *columns, strict=False):
             if values:
-                by_series.setdefault(number, []).append((form, values, payload / values))
+                by_series.setdefault(number, []).append((schema, values, payload / values))
         return by_series
 
 
@@ -178,20 +178,20 @@ def _longer(column: npt.NDArray[_Number], size: int) -> npt.NDArray[_Number]:
     return np.concatenate((column, np.zeros(size - len(column), column.dtype)))
 
 
-def _add(whole: CountedSeries, stats: SeriesStats, columns: str, forms: list[tuple[ValueSchema, int, float]]) -> None:
+def _add(whole: CountedSeries, stats: SeriesStats, columns: str, schemas: list[tuple[ValueSchema, int, float]]) -> None:
     """Add the counts of one table's values."""
     series = stats.series
     whole.points += stats.points
     if stats.last_row > whole.last_row:
         whole.last_row, whole.last_step = stats.last_row, stats.last_step
-    for form, values, payload in forms:
-        size = size_of_value(series.kind, form, payload)
+    for schema, values, payload in schemas:
+        size = size_of_value(series.kind, schema, payload)
         rows = values * size.rows
         whole.rows += round(rows)
         whole.text_bytes += bytes_of_table(rows, size.row_bytes, stats.last_step)
         whole.payload_bytes += round(values * payload)
     whole.tables += (_table(series, series.kind, MAIN_PART, columns),)
-    if series.kind == "histograms" and any(form.kind == ValueKind.HISTO for form, _, _ in forms):
+    if series.kind == "histograms" and any(schema.kind == ValueKind.HISTO for schema, _, _ in schemas):
         whole.tables += (_table(series, STATS_KIND, STATS_PART),)
 
 

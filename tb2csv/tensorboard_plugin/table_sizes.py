@@ -31,12 +31,12 @@ class TableSize(NamedTuple):
     row_bytes: float
 
 
-def size_of_value(kind: str, form: ValueSchema, payload: float) -> TableSize:
+def size_of_value(kind: str, schema: ValueSchema, payload: float) -> TableSize:
     """Return the size of a value of this schema in a table of this kind; ``payload`` is its size in bytes."""
-    shape = form.shape or ()
+    shape = schema.shape or ()
     if min(shape, default=0) < 0 or math.prod(shape) > payload + MAX_REPEATED_ELEMENTS:
         return TableSize(0, 0)  # the value cannot be decoded
-    return _SIZES.get(kind, _cells)(form, payload)
+    return _SIZES.get(kind, _cells)(schema, payload)
 
 
 def bytes_of_table(rows: float, row_bytes: float, last_step: int) -> int:
@@ -44,43 +44,43 @@ def bytes_of_table(rows: float, row_bytes: float, last_step: int) -> int:
     return round(rows * (TIME_BYTES + len(str(last_step)) + row_bytes))
 
 
-def _scalar(form: ValueSchema, payload: float) -> TableSize:
+def _scalar(schema: ValueSchema, payload: float) -> TableSize:
     return TableSize(1, NUMBER_BYTES)
 
 
-def _histogram(form: ValueSchema, payload: float) -> TableSize:
-    buckets = form.shape[0] if form.shape and len(form.shape) > 1 else payload / _BUCKET_BYTES
+def _histogram(schema: ValueSchema, payload: float) -> TableSize:
+    buckets = schema.shape[0] if schema.shape and len(schema.shape) > 1 else payload / _BUCKET_BYTES
     return TableSize(buckets, 3 * NUMBER_BYTES)
 
 
-def _elements(form: ValueSchema, payload: float) -> TableSize:
-    if form.shape is None:
+def _elements(schema: ValueSchema, payload: float) -> TableSize:
+    if schema.shape is None:
         return TableSize(max(1.0, payload / 4), NUMBER_BYTES)
-    digits = sum(len(str(size)) + 1 for size in form.shape)
-    return TableSize(math.prod(form.shape), NUMBER_BYTES + digits)
+    digits = sum(len(str(size)) + 1 for size in schema.shape)
+    return TableSize(math.prod(schema.shape), NUMBER_BYTES + digits)
 
 
-def _texts(form: ValueSchema, payload: float) -> TableSize:
-    count = math.prod(form.shape or ())
+def _texts(schema: ValueSchema, payload: float) -> TableSize:
+    count = math.prod(schema.shape or ())
     return TableSize(count, payload / max(count, 1))
 
 
-def _files(form: ValueSchema, payload: float) -> TableSize:
+def _files(schema: ValueSchema, payload: float) -> TableSize:
     """Images and audio: the bytes are those of the files beside the table."""
-    if not form.shape:
+    if not schema.shape:
         return TableSize(1, payload)
-    count = form.shape[0] - (2 if len(form.shape) == 1 else 0)  # the first two strings of an image are its size
+    count = schema.shape[0] - (2 if len(schema.shape) == 1 else 0)  # the first two strings of an image are its size
     return TableSize(max(count, 0), payload / max(count, 1))
 
 
-def _curve(form: ValueSchema, payload: float) -> TableSize:
-    thresholds = form.shape[-1] if form.shape else payload / 24
+def _curve(schema: ValueSchema, payload: float) -> TableSize:
+    thresholds = schema.shape[-1] if schema.shape else payload / 24
     return TableSize(thresholds, 7 * NUMBER_BYTES)
 
 
-def _cells(form: ValueSchema, payload: float) -> TableSize:
+def _cells(schema: ValueSchema, payload: float) -> TableSize:
     """Bytes as base64."""
-    count = math.prod(form.shape or ())
+    count = math.prod(schema.shape or ())
     return TableSize(count, payload / max(count, 1) * 4 / 3)
 
 

@@ -93,32 +93,32 @@ def test_every_sort_of_value_comes_back(value: Any, style: str, tmp_path: Path) 
     first, second = Holder(value).fit(), Holder([1]).fit()
     export_state(first, tmp_path / "s.csv", style=style)
     load_state(tmp_path / "s.csv", second)
-    assert form(second.kept_) == form(first.kept_)
+    assert schema(second.kept_) == schema(first.kept_)
 
 
 #: By type, what a value consists of: types and bits in a form that can be compared.
-FORMS: dict[Any, Callable[[Any], Any]] = {
+SCHEMAS: dict[Any, Callable[[Any], Any]] = {
     np.ma.MaskedArray: lambda array: [array.data.tobytes(), array.mask.tolist(), array.fill_value],
     np.ndarray: lambda array: [
         array.dtype,
         array.shape,
         array.flags.fnc,
-        [form(each) for each in array.flat] if array.dtype == object else array.tobytes(),
+        [schema(each) for each in array.flat] if array.dtype == object else array.tobytes(),
     ],
-    dict: lambda values: {key: form(each) for key, each in values.items()},
-    list: lambda values: [form(each) for each in values],
-    tuple: lambda values: [form(each) for each in values],
+    dict: lambda values: {key: schema(each) for key, each in values.items()},
+    list: lambda values: [schema(each) for each in values],
+    tuple: lambda values: [schema(each) for each in values],
     set: lambda values: sorted(map(repr, values)),
     frozenset: lambda values: sorted(map(repr, values)),
     scipy.sparse.sparray: lambda matrix: [matrix.shape, matrix.toarray().tolist()],
     np.random.Generator: lambda generator: [generator.bit_generator.state, generator.bit_generator.seed_seq.state],
-    BaseEstimator: lambda estimator: form(vars(estimator)),
+    BaseEstimator: lambda estimator: schema(vars(estimator)),
     object: repr,
 }
 
 
-def form(value: Any) -> Any:
-    return type(value), next(of for kind, of in FORMS.items() if isinstance(value, kind))(value)
+def schema(value: Any) -> Any:
+    return type(value), next(of for kind, of in SCHEMAS.items() if isinstance(value, kind))(value)
 
 
 def test_shared_values_stay_shared(tmp_path: Path) -> None:

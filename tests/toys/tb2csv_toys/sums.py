@@ -19,9 +19,9 @@ class SumDecoder:
 
     kind = "sums"
 
-    def signature(self, form: ValueSchema, options: DecodeOptions) -> str | None:
+    def signature(self, schema: ValueSchema, options: DecodeOptions) -> str | None:
         """Take vectors."""
-        return "sum" if form.shape is not None and len(form.shape) == 1 else None
+        return "sum" if schema.shape is not None and len(schema.shape) == 1 else None
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the rows of all values."""

@@ -1,4 +1,4 @@
-# Forms: tag, metadata, kind, dtype and shape, stored once.
+# Schemas: tag, metadata, kind, dtype and shape, stored once.
 
 cdef struct Value:
     int32_t kind
@@ -22,11 +22,11 @@ cdef struct Entry:
     size_t start  # of the key in the arena
     size_t size
     uint64_t hash
-    int32_t successor  # the form that came after this one the last time
+    int32_t successor  # the schema that came after this one the last time
 
 
-cdef class FormTable:
-    """The forms met so far in one run, numbered in the order of their first value."""
+cdef class SchemaTable:
+    """The schemas found so far in one run, numbered in the order of their first value."""
 
     cdef uint8_t *arena
     cdef size_t arena_size, arena_capacity
@@ -54,24 +54,24 @@ cdef class FormTable:
     def __len__(self):
         return self.count
 
-    def key(self, int form_id):
-        """Return the key of a form."""
-        if not 0 <= form_id < self.count:
-            raise IndexError(form_id)
+    def key(self, int schema_id):
+        """Return the key of a schema."""
+        if not 0 <= schema_id < self.count:
+            raise IndexError(schema_id)
         return PyBytes_FromStringAndSize(
-            <char *>self.arena + self.entries[form_id].start, self.entries[form_id].size
+            <char *>self.arena + self.entries[schema_id].start, self.entries[schema_id].size
         )
 
     def intern(self, bytes key not None):
-        """Return the number of the form with this key, a new one for a new key."""
+        """Return the number of the schema with this key, a new key gets a new number."""
         cdef uint8_t *room = self.reserve(len(key))
         if room is NULL:
             raise MemoryError
         memcpy(room, <const char *>key, len(key))
-        cdef int32_t form_id = self.intern_reserved(len(key))
-        if form_id < 0:
+        cdef int32_t schema_id = self.intern_reserved(len(key))
+        if schema_id < 0:
             raise MemoryError
-        return form_id
+        return schema_id
 
     cdef uint8_t *reserve(self, size_t size) noexcept nogil:
         """Return room for a key at the arena's end, or NULL."""
@@ -87,17 +87,17 @@ cdef class FormTable:
         return self.arena + self.arena_size
 
     cdef int32_t intern_reserved(self, size_t size) noexcept nogil:
-        """Return the number of the form whose key lies in the room reserved, or -1."""
+        """Return the number of the schema whose key is in the reserved room, or -1."""
         cdef const uint8_t *key = self.arena + self.arena_size
         cdef uint64_t hash = self.hash(key, size), slot
-        cdef int32_t form_id
+        cdef int32_t schema_id
         cdef void *entries
         slot = hash & (self.slot_count - 1)
         while self.slots[slot] >= 0:
-            form_id = self.slots[slot]
-            if (self.entries[form_id].hash == hash and self.entries[form_id].size == size
-                    and memcmp(self.arena + self.entries[form_id].start, key, size) == 0):
-                return form_id
+            schema_id = self.slots[slot]
+            if (self.entries[schema_id].hash == hash and self.entries[schema_id].size == size
+                    and memcmp(self.arena + self.entries[schema_id].start, key, size) == 0):
+                return schema_id
             slot = (slot + 1) & (self.slot_count - 1)
         if self.count == self.capacity:
             entries = realloc(self.entries, (2 * self.capacity + 16) * sizeof(Entry))
@@ -105,17 +105,17 @@ cdef class FormTable:
                 return -1
             self.entries = <Entry *>entries
             self.capacity = 2 * self.capacity + 16
-        form_id = self.count
-        self.entries[form_id] = Entry(self.arena_size, size, hash, form_id)
+        schema_id = self.count
+        self.entries[schema_id] = Entry(self.arena_size, size, hash, schema_id)
         self.arena_size += size
         self.count += 1
-        self.slots[slot] = form_id
+        self.slots[slot] = schema_id
         if 2 * <uint64_t>self.count > self.slot_count and not self.grow_slots():
             return -1
-        return form_id
+        return schema_id
 
     cdef void forget_from(self, int32_t count) noexcept nogil:
-        """Take back the forms that were met last, down to ``count``; last come, first gone, so no chain is broken."""
+        """Remove the latest schemas down to ``count``; in reverse order, so that chains stay valid."""
         cdef uint64_t slot
         while self.count > count:
             self.count -= 1
@@ -130,15 +130,15 @@ cdef class FormTable:
     cdef bint grow_slots(self) noexcept nogil:
         cdef uint64_t slot_count = 2 * self.slot_count, slot
         cdef int32_t *slots = <int32_t *>malloc(slot_count * sizeof(int32_t))
-        cdef int32_t form_id
+        cdef int32_t schema_id
         if slots is NULL:
             return False
         memset(slots, 0xFF, slot_count * sizeof(int32_t))
-        for form_id in range(self.count):
-            slot = self.entries[form_id].hash & (slot_count - 1)
+        for schema_id in range(self.count):
+            slot = self.entries[schema_id].hash & (slot_count - 1)
             while slots[slot] >= 0:
                 slot = (slot + 1) & (slot_count - 1)
-            slots[slot] = form_id
+            slots[slot] = schema_id
         free(self.slots)
         self.slots = slots
         self.slot_count = slot_count
@@ -157,14 +157,14 @@ cdef class FormTable:
         state = (state ^ word) * 0x9E3779B97F4A7C15u
         return state ^ (state >> 32)
 
-    cdef bint matches(self, int32_t form_id, const Value *value) noexcept nogil:
-        """Say whether a form is the one of this value."""
-        cdef const uint8_t *key = self.arena + self.entries[form_id].start
+    cdef bint matches(self, int32_t schema_id, const Value *value) noexcept nogil:
+        """Return whether a schema is that of a value."""
+        cdef const uint8_t *key = self.arena + self.entries[schema_id].start
         cdef size_t dims_size = 8 * value.rank if value.rank > 0 else 0
         cdef size_t tag_size = value.tag.end - value.tag.at
         cdef size_t metadata_size = value.metadata.end - value.metadata.at
         cdef KeyHead head = KeyHead(value.kind, value.dtype, value.rank, <uint32_t>tag_size)
-        if self.entries[form_id].size != sizeof(KeyHead) + dims_size + tag_size + metadata_size:
+        if self.entries[schema_id].size != sizeof(KeyHead) + dims_size + tag_size + metadata_size:
             return False
         if memcmp(key, &head, sizeof(KeyHead)) != 0:
             return False
@@ -174,7 +174,7 @@ cdef class FormTable:
                 and memcmp(key + dims_size + tag_size, value.metadata.at, metadata_size) == 0)
 
     cdef int32_t guessed(self, const Value *value) noexcept nogil:
-        """Return the number of a value's form if it is the one that followed the last form before, or -1.
+        """Return the number of a value's schema if it is the one that followed the last schema before, or -1.
 
         Training loops write the same tags in the same order again and again, so that one comparison saves a look-up.
         """
@@ -184,8 +184,8 @@ cdef class FormTable:
             return guess
         return -1
 
-    cdef int32_t form_of(self, const Value *value) noexcept nogil:
-        """Return the number of a value's form, or -1 where memory ran out."""
+    cdef int32_t schema_of(self, const Value *value) noexcept nogil:
+        """Return the number of a value's schema, or -1 if memory ran out."""
         cdef size_t dims_size = 8 * value.rank if value.rank > 0 else 0
         cdef size_t tag_size = value.tag.end - value.tag.at
         cdef size_t metadata_size = value.metadata.end - value.metadata.at
@@ -199,9 +199,9 @@ cdef class FormTable:
         memcpy(key, value.dims, dims_size)
         memcpy(key + dims_size, value.tag.at, tag_size)
         memcpy(key + dims_size + tag_size, value.metadata.at, metadata_size)
-        cdef int32_t form_id = self.intern_reserved(size)
-        if form_id >= 0:
+        cdef int32_t schema_id = self.intern_reserved(size)
+        if schema_id >= 0:
             if self.last >= 0:
-                self.entries[self.last].successor = form_id
-            self.last = form_id
-        return form_id
+                self.entries[self.last].successor = schema_id
+            self.last = schema_id
+        return schema_id
