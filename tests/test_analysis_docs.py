@@ -47,7 +47,7 @@ def test_every_block_is_run() -> None:
 
 @pytest.mark.parametrize("name", PICTURES)
 @pytest.mark.slow
-def test_a_picture_is_what_its_command_draws(name: str, checkout: Path) -> None:
+def test_pictures_equal_those_that_their_commands_draw(name: str, checkout: Path) -> None:
     """If it is not: run the commands of the page, look at the picture, and copy it to docs/images."""
     (command,) = [command for command in COMMANDS if command.endswith(f" -o {name}")]
     run(command, checkout)

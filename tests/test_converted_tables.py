@@ -146,7 +146,7 @@ def test_a_tag_of_two_kinds_needs_a_kind(tmp_path: Path) -> None:
     assert tables.table(".", "x", "text")["text"].to_list() == ["w"]
 
 
-def test_a_table_that_is_not_what_it_was_is_refused(tmp_path: Path) -> None:
+def test_a_changed_table_is_refused(tmp_path: Path) -> None:
     tb2csv.convert(SAMPLES, tmp_path / "out", selection=tb2csv.Selection(runs=("tf2",)))
     (tmp_path / "out" / "tf2" / "scalars" / "loss.csv").write_text("wall_time,step,value\nx,y,z\n")
     tables = tb2csv.open_tables(tmp_path / "out")

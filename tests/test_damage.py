@@ -576,7 +576,7 @@ def test_the_waste_limit_is_out_of_reach_of_accidents() -> None:
         (b"\x1f\x8b\x08\x00" + bytes(range(1, 60)), "unpack it first"),
     ],
 )
-def test_a_pointer_or_packed_file_in_place_of_an_event_file_is_called_so(
+def test_a_pointer_or_packed_file_in_place_of_an_event_file_is_named(
     content: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "logs").mkdir()

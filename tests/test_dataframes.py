@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.usefixtures("scanner")
-def test_tables_are_those_of_a_conversion(name: str, tmp_path: Path) -> None:
+def test_tables_equal_those_of_a_conversion(name: str, tmp_path: Path) -> None:
     """Every table that a tag has alone, of every scenario, is the same text from a frame."""
     scenario = SCENARIOS[name]()
     logdir = write_logs(tmp_path / "logs", scenario)

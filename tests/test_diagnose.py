@@ -212,7 +212,7 @@ def test_tensors_that_lie_in_several_chunks_and_files_stay_in_order(tmp_path: Pa
     np.testing.assert_allclose(rows["norm"], [np.linalg.norm(array.astype(float)) for array in arrays])
 
 
-def test_tensorflow_histograms_give_what_their_buckets_give(tmp_path: Path) -> None:
+def test_tensorflow_histograms_have_the_statistics_of_their_buckets(tmp_path: Path) -> None:
     values = random().normal(size=20_000)
     counts, edges = np.histogram(values, 30)
     buckets = np.stack([edges[:-1], edges[1:], counts], axis=1)

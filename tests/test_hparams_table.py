@@ -66,7 +66,7 @@ def shown_by_tensorboard(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return found
 
 
-def test_metrics_are_what_tensorboard_reads() -> None:
+def test_metrics_equal_those_of_tensorboard() -> None:
     rows = list(tb2csv.open_logdir(SAMPLE_LOGS).hparams().iter_rows(named=True))
     compared = 0
     for row in rows:
@@ -228,7 +228,9 @@ def test_a_tag_that_nothing_has_is_an_error(metrics: list[str], values: list[Val
         chosen(tmp_path, "losss")
 
 
-def test_a_log_without_trials_says_so_with_and_without_tags(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_without_trials_is_refused_with_and_without_tags(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_run(tmp_path, event(scalar("loss", 1)))
     for options in ([], ["--tag", "loss"], ["--tag", "other"]):
         ran = hparams_here(capsys, tmp_path, *options)
@@ -398,7 +400,7 @@ def test_the_command_prints_the_table_that_convert_writes(tmp_path: Path, capsys
     assert len(lines) == 6
 
 
-def test_every_trial_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_trial_has_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(120):  # TensorBoard's page has a hundred
         folder = tmp_path / f"trial_{number:03}"
         write_run(folder, event(hparams_start({"n": number})), event(simple_value("loss", number), step=number))
@@ -467,7 +469,7 @@ def test_json_has_types_and_strict_numbers(tmp_path: Path, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("name", list(TABLE_TEXTS))
-def test_a_file_holds_what_would_be_printed(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_has_the_printed_text(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ending = {"csv": ".csv", "json": ".json", "markdown": ".MD", "latex": ".tex"}[name]
     out = tmp_path / f"table{ending}"
     assert hparams_here(capsys, SAMPLE_LOGS, "--run", "torch*", "-o", out).stdout == f"2 rows: see {out}\n"

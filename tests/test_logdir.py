@@ -451,7 +451,7 @@ def test_names_that_look_like_others_escaped(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.lists(st.sampled_from([b"\\", b"x", b"f", b"8", b"\xff", b"\x80"])).map(b"".join), unique=True))
-def test_no_two_paths_read_alike(paths: list[bytes]) -> None:
+def test_paths_are_never_ambiguous(paths: list[bytes]) -> None:
     assert len({_readable(os.fsdecode(path)) for path in paths}) == len(paths)
 
 

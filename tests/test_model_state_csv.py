@@ -155,7 +155,7 @@ def test_invalid_numbers_are_refused(text: bytes, name: str) -> None:
 
 
 @given(st.lists(st.lists(st.text(), min_size=1, max_size=4), max_size=5), st.sampled_from(["\n", "\r\n", "\r"]))
-def test_cells_are_what_the_csv_module_wrote(rows: list[list[str]], line_end: str) -> None:
+def test_cells_equal_those_of_the_csv_module(rows: list[list[str]], line_end: str) -> None:
     file = io.StringIO(newline="")
     quoting = csv.QUOTE_MINIMAL if line_end == "\r\n" else csv.QUOTE_ALL  # else the other line end is not quoted
     csv.writer(file, lineterminator=line_end, quoting=quoting).writerows(rows)

@@ -100,7 +100,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     ids=str,
 )
 @pytest.mark.slow
-def test_an_archive_is_what_the_planned_command_writes(
+def test_an_archive_equals_the_output_of_its_command(
     samples: Tab, request_: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = samples.post("plan", request_).json

@@ -137,7 +137,7 @@ def test_index_is_compressed_for_clients_that_accept_gzip(tab: Tab) -> None:
 
 
 @pytest.mark.parametrize(("hints", "limit"), [({}, 500), ({"histograms": 3}, 3), ({"histograms": 0}, 800)])
-def test_shown_is_what_tensorboard_keeps(tmp_path: Path, hints: dict[str, int], limit: int) -> None:
+def test_shown_points_equal_those_of_tensorboard(tmp_path: Path, hints: dict[str, int], limit: int) -> None:
     events = [event(histogram("weights", np.ones((2, 3))), step=step) for step in range(800)]
     write_run(tmp_path / "run", *events)
     guidance = {"scalars": 1000, "histograms": 500} | hints
@@ -272,7 +272,7 @@ def test_preview_of_a_missing_series(tab: Tab, query: str, status: int, code: st
     assert error_of(tab.get(f"preview?{query}"), status)[0] == code
 
 
-def test_options_are_what_an_export_takes(tab: Tab) -> None:
+def test_options_equal_those_of_an_export(tab: Tab) -> None:
     options = tab.get("options").json
     lists = {"layouts": "layout", "formats": "format", "tensors": "tensors", "restarts": "restarts"}
     for plural, name in lists.items():

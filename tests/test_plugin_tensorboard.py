@@ -52,7 +52,7 @@ def test_the_tab_s_document_loads_its_script(running: RunningTensorBoard) -> Non
     assert b"export" in running.get("/data/plugin/tb2csv/static/index.js")
 
 
-def test_the_archive_of_sample_logs_is_what_convert_writes(running: RunningTensorBoard, tmp_path: Path) -> None:
+def test_the_archive_of_sample_logs_equals_the_output_of_convert(running: RunningTensorBoard, tmp_path: Path) -> None:
     convert(SAMPLE_LOGS, tmp_path / "out", escape_formulas=True)
     assert running.archive() == files_of_folder(tmp_path / "out")
 

@@ -361,7 +361,7 @@ def reduce_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
     return run_here(capsys, "reduce", *arguments)
 
 
-def test_the_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_describes_its_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_log(tmp_path / "log", SEEDS)
     ran = reduce_here(capsys, tmp_path / "log", tmp_path / "out", "--by", "lr=*/seed_*")
     assert ran.status == 0

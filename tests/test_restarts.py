@@ -232,7 +232,7 @@ _STEPS = st.one_of(st.integers(-3, 9), st.sampled_from([-(2**63), -(2**62), 2**4
 
 @given(st.lists(st.tuples(_STEPS, st.sampled_from([0, 1, 2, 65_535, 65_536])), max_size=30))
 @example([(2**63 - 1, 0), (-(2**63), 65_536), (2**63 - 1, 65_536)])
-def test_supersede_is_what_a_loop_over_rows_gives(values: list[tuple[int, int]]) -> None:
+def test_supersede_equals_a_loop_over_rows(values: list[tuple[int, int]]) -> None:
     steps, tags = [step for step, _ in values], [tag for _, tag in values]
     assert rows(supersede(history(steps, tags=tags))) == _superseded_one_by_one(steps, tags)
 

@@ -52,7 +52,7 @@ def test_nothing_expected_is_left_over() -> None:
     assert sorted(path.name for path in EXPECTED.iterdir()) == sample_logs()
 
 
-def test_the_index_says_what_is_in_the_tables(log: str) -> None:
+def test_the_index_describes_the_tables(log: str) -> None:
     """Rows, steps and times are counted again in the tables themselves."""
     for entry in read_index(EXPECTED / log):
         rows = read_rows(EXPECTED / log / entry["path"])

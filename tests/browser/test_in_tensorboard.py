@@ -84,7 +84,7 @@ def rows_of(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text)))
 
 
-def test_export_all_is_what_convert_writes(opened: ExportPage, logs: Path, tmp_path: Path) -> None:
+def test_export_all_equals_the_output_of_convert(opened: ExportPage, logs: Path, tmp_path: Path) -> None:
     with opened.page.expect_download() as saved:
         opened.button("Export all").click()
     report = convert(logs, tmp_path / "out", escape_formulas=True)
@@ -97,7 +97,7 @@ def test_export_all_is_what_convert_writes(opened: ExportPage, logs: Path, tmp_p
 
 @plainly
 @pytest.mark.parametrize("layout", ["tree", "tags", "wide", "long"])
-def test_a_selection_is_what_convert_selects(opened: ExportPage, logs: Path, tmp_path: Path, layout: str) -> None:
+def test_a_selection_equals_that_of_convert(opened: ExportPage, logs: Path, tmp_path: Path, layout: str) -> None:
     opened.select(runs="^(tf2|keras/train)$", tags="loss")
     opened.frame.get_by_label("Layout").select_option(layout)
     opened.frame.get_by_label("Format").select_option("jsonl")

@@ -91,7 +91,7 @@ def test_a_file_that_was_never_trained_takes_a_trained_state(ending: str, source
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_trained_state_goes_into_a_live_model_that_goes_on_as_the_other(style: str, tmp_path: Path) -> None:
+def test_a_trained_state_goes_into_a_live_model_that_continues_like_the_first(style: str, tmp_path: Path) -> None:
     trained, fresh = build(0, steps=3), build(1)
     export_state(trained, tmp_path / "s.csv", style=style)
     load_state(tmp_path / "s.csv", fresh)
