@@ -970,7 +970,7 @@ def test_rows_are_grouped_by_series_in_their_order(numbers: list[int], series_of
 
 
 @pytest.mark.skipif("compiled" not in SCANNERS, reason="nothing is compiled here")
-@pytest.mark.parametrize(("numbers", "series_of_form"), [([0, 2], [0, 1]), ([0, -1], [0, 1]), ([0, 1], [0, 7])])
+@pytest.mark.parametrize(("numbers", "series_of_schema"), [([0, 2], [0, 1]), ([0, -1], [0, 1]), ([0, 1], [0, 7])])
 def test_grouping_refuses_numbers_that_do_not_exist(numbers: list[int], series_of_schema: list[int]) -> None:
     with pytest.raises(IndexError):
         SCANNERS["compiled"].group(
