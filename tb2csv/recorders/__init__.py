@@ -1,7 +1,7 @@
-"""Recorders for TensorFlow and Keras: what a training has that a table should show, written into event files.
+"""Recorders for TensorFlow and Keras, which write the data of a training run into event files.
 
 They need TensorFlow with Keras 3.1 or later, which ``pip install tb2csv[tensorflow]`` brings; with an older Keras the
-import raises RecorderError. Nothing that reads event files is used here.
+import raises RecorderError. The package imports no code that reads event files.
 """
 
 from tb2csv.errors import RecorderError

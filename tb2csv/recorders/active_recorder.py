@@ -1,4 +1,4 @@
-"""Which recorder functions write to that are not told: the one whose ``with recorder.as_default()`` is innermost."""
+"""The active recorder: that of the innermost ``with recorder.as_default()``, for functions that take no recorder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _active: contextvars.ContextVar[EventWriter | None] = contextvars.ContextVar("tb
 
 @contextlib.contextmanager
 def activated(log: EventWriter) -> Iterator[None]:
-    """Have functions write to this log within the block."""
+    """Make this log the active one within the block."""
     token = _active.set(log)
     try:
         yield
@@ -26,10 +26,10 @@ def activated(log: EventWriter) -> Iterator[None]:
         _active.reset(token)
 
 
-def active_log(asking: str) -> EventWriter:
-    """Return the log of the active recorder. Raises RecorderError where there is none."""
+def active_log(caller: str) -> EventWriter:
+    """Return the log of the active recorder. Raises RecorderError if there is none."""
     log = _active.get()
     if log is None:
-        message = f"{asking} has no recorder to write to; call it within `with recorder.as_default():`."
+        message = f"{caller} has no recorder to write to; call it within `with recorder.as_default():`."
         raise RecorderError(message)
     return log

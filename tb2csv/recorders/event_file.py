@@ -1,6 +1,6 @@
-"""An event file that is written event by event, each of them whole or not there.
+"""An event file that is written event by event: each event is written whole or not at all.
 
-TensorFlow's own writer says nothing when the disk is full (decision 0007), so these frames are written here: after a
+TensorFlow's own writer ignores a full disk (decision 0007), so these frames are written here: after a
 failed write the file is cut back to its last whole record, and the caller gets the error.
 """
 
@@ -38,14 +38,14 @@ class EventFile:
     """A new event file in a folder; an earlier one is never opened."""
 
     def __init__(self, folder: Path) -> None:
-        """Create the folder and the file in it, and write the record that tells the format's version.
+        """Create the folder and the file in it, and write the record with the format's version.
 
-        Raises OSError where that is not possible.
+        Raises OSError if that fails.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.path, self._descriptor = _create(folder)
         self._size = 0
-        # Some file systems count no links at all.
+        # Some file systems do not count links.
         self._has_links = os.fstat(self._descriptor).st_nlink > 0
         from tensorboard.compat.proto.event_pb2 import Event
 
@@ -60,7 +60,7 @@ class EventFile:
 
         A part may be an array of bytes, [n] of uint8, which is written without a copy.
 
-        Raises OSError, and then nothing of the record is left: the disk is full, or the file was removed.
+        Raises OSError if the disk is full or the file was removed; then no part of the record is left.
         """
         size = sum(map(len, parts))
         length = _LENGTH.pack(size)
@@ -77,14 +77,14 @@ class EventFile:
         self._size += frame_size
 
     def close(self) -> None:
-        """Close the file; nothing can be written any more."""
+        """Close the file; nothing can be written afterwards."""
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
 
 
 def _create(folder: Path) -> tuple[Path, int]:
-    """Return a path that TensorBoard knows as an event file's and that was free, and the descriptor of the new file."""
+    """Create a file under a free name that TensorBoard takes for an event file; return its path and descriptor."""
     start = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
     for number in itertools.count():
         path = folder / f"{start}.{number}.v2"
@@ -97,7 +97,7 @@ def _create(folder: Path) -> tuple[Path, int]:
 
 def _write_all(descriptor: int, pieces: Sequence[Bytes], size: int) -> None:
     """Write all pieces; those of a large tensor are not joined first."""
-    buffers: Any = pieces  # NumPy's types say only from Python 3.12 on that arrays are buffers
+    buffers: Any = pieces  # NumPy types arrays as buffers only from Python 3.12 on
     written = os.writev(descriptor, buffers) if hasattr(os, "writev") else 0
     if written < size:
         rest = memoryview(b"".join(buffers))[written:]

@@ -1,7 +1,7 @@
-"""What a recorder was given, on its way into an event file: scalars, histograms and tensors, all through one place.
+"""The writer of scalars, histograms and tensors that all recorders share.
 
-A value is in the file, as far as this process is concerned, when the method that takes it returns: there is nothing
-that an exception or a killed process could lose.
+A value is in the file, as far as this process is concerned, when the method that takes it returns, so neither an
+exception nor a killed process loses it.
 """
 
 from __future__ import annotations
@@ -35,44 +35,44 @@ _Method = TypeVar("_Method", bound="Callable[..., Any]")
 
 OnError = Literal["warn", "raise"]
 
-#: The plugin that tensors name: none of TensorBoard's, so that whatever reads them takes them for what they are.
+#: The plugin name of tensors. It is not one of TensorBoard's, so that readers treat the values as plain tensors.
 TENSOR_PLUGIN: Final = "tb2csv"
 
 _BUCKETS: Final = 30
-#: Protobuf's limit is 2 GiB; tag and metadata take less than the rest.
+#: Protobuf's limit is 2 GiB; tag and metadata fit into the rest.
 _MAX_TENSOR_BYTES: Final = 2**31 - 2**20
 
-# An Event is put together by hand: field 1 the time, field 2 the step, field 5 the summary.
+# An Event is serialized by hand: field 1 the time, field 2 the step, field 5 the summary.
 _TIME: Final = struct.Struct("<Bd")
 _TIME_FIELD: Final = 0x09
 _STEP_FIELD: Final = b"\x10"
 _SUMMARY_FIELD: Final = b"\x2a"
-# A Summary of one tensor: field 1 the value; in it field 1 the tag, 8 the tensor, 9 the metadata; in the tensor, behind
+# A Summary of one tensor: field 1 the value; in it field 1 the tag, 8 the tensor, 9 the metadata; in the tensor, after
 # its type and shape, field 4 the content.
 _VALUE_FIELD: Final = b"\x0a"
 _TAG_FIELD: Final = b"\x0a"
 _TENSOR_FIELD: Final = b"\x42"
 _METADATA_FIELD: Final = b"\x4a"
 _CONTENT_FIELD: Final = b"\x22"
-#: Where a template has a number: bytes that are no UTF-8, so that no tag contains them.
+#: The place of a number in a template: bytes that are not UTF-8, so that a tag cannot contain them.
 _NUMBER: Final = b"\xfe\xff\xfe\xff"
 
 
 class EventWriter:
-    """The event file of one recorder: made with the first value, in a folder that may hold earlier ones."""
+    """The event file of one recorder: created with the first value, in a folder that may hold earlier ones."""
 
     def __init__(self, log_dir: str | os.PathLike[str], *, on_error: OnError = "warn") -> None:
         """Write into ``log_dir``, the folder of one run.
 
         Args:
-            log_dir: a local folder; it is made with the first value.
-            on_error: what a disk error does: ``warn`` once and record nothing more, or ``raise`` RecorderError.
+            log_dir: a local folder; it is created with the first value.
+            on_error: what to do after a disk error: ``warn`` once and record nothing more, or ``raise`` RecorderError.
 
         Raises:
-            RecorderError: ``log_dir`` is a URL, or ``on_error`` is neither of the two.
+            RecorderError: ``log_dir`` is a URL, or ``on_error`` is neither.
         """
         if on_error not in {"warn", "raise"}:
-            message = f"on_error={on_error!r} is not known to recorders; give 'warn' or 'raise'."
+            message = f"on_error={on_error!r} is not valid; give 'warn' or 'raise'."
             raise RecorderError(message)
         if "://" in os.fspath(log_dir):
             message = f"A recorder cannot append to {os.fspath(log_dir)}; give a local folder, and copy it afterwards."
@@ -105,12 +105,12 @@ class EventWriter:
     def tensor(self, step: int, tag: str, value: npt.ArrayLike, *, wall_time: float | None = None) -> None:
         """Write an array of any dtype that TensorFlow has, bit for bit.
 
-        What is not one, or too large for an event file, whose records end at 2 GiB, is left out.
+        A value that is not an array, or that exceeds the 2 GiB of a record, is omitted and counted.
         """
         try:
             array = np.asarray(value)
             if array.nbytes > _MAX_TENSOR_BYTES:
-                self.omit(tag, f"{array.nbytes:,} bytes, and a record ends at 2 GiB")
+                self.omit(tag, f"{array.nbytes:,} bytes, but a record holds at most 2 GiB")
                 return
             parts = _tensor_summary(tag, array, _tensor_metadata())
         except (TypeError, ValueError):  # ragged, or objects
@@ -121,7 +121,7 @@ class EventWriter:
     def histogram(self, step: int, tag: str, value: npt.ArrayLike, *, wall_time: float | None = None) -> None:
         """Write a histogram of the finite numbers in an array, in 30 buckets from the smallest to the largest.
 
-        What is not an array of real numbers is left out.
+        A value that is not an array of real numbers is omitted and counted.
         """
         try:
             parts = _tensor_summary(tag, histogram_buckets(np.asarray(value)), _histogram_metadata())
@@ -131,24 +131,24 @@ class EventWriter:
         self._append(step, time.time() if wall_time is None else wall_time, *parts)
 
     def omit(self, tag: str, reason: str, count: int = 1) -> None:
-        """Count values that cannot be recorded; ``report`` says which."""
+        """Count values that cannot be recorded; ``close`` reports them."""
         self._omissions.add(tag, reason, count)
 
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:
-        """Let no failure of the recorder in this block end the training: it ends the recording.
+        """Stop the recording, not the training, if the recorder fails in this block.
 
-        Raises RecorderError with ``on_error="raise"``, and passes on one that was raised in the block.
+        Raises RecorderError with ``on_error="raise"``, and passes on a RecorderError from the block.
         """
         try:
             yield
-        except (RecorderError, RecorderWarning):  # the warning is one if the user made errors of warnings
+        except (RecorderError, RecorderWarning):  # a warning is raised if the user turned warnings into errors
             raise
         except Exception as error:  # noqa: BLE001 - the training is worth more than its record
             self._stop(error)
 
     def close(self) -> None:
-        """Close the event file; what is given later goes to another one. Warn once of all that was left out."""
+        """Close the event file; later values go to another one. Warn once about all omitted values."""
         self._close_file()
         self._omissions.report()
 
@@ -159,7 +159,7 @@ class EventWriter:
                 file.close()
 
     def _append(self, step: int, wall_time: float, *summary: Bytes, values: int = 1) -> None:
-        """Write a Summary, in one part or several, that holds so many values."""
+        """Write a Summary, in one part or several, that holds ``values`` values."""
         if not self._is_stopped:
             size = _varint(sum(map(len, summary)))
             step_text = _varint(step & 0xFFFF_FFFF_FFFF_FFFF)
@@ -192,7 +192,7 @@ class EventWriter:
 
 
 def guarded(method: _Method) -> _Method:
-    """Have a recorder's method, which Keras calls while it trains, run under the guard of the recorder's log."""
+    """Run a recorder's method, which Keras calls while it trains, under the guard of the recorder's log."""
 
     @functools.wraps(method)
     def run(recorder: Any, *args: Any, **kwargs: Any) -> Any:
@@ -236,11 +236,11 @@ class _ScalarTemplate:
 def histogram_buckets(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return [30, 3]: left edge, right edge and count of equally wide buckets over the finite numbers of an array.
 
-    All zero if there is no finite number; if all are equal, the last bucket counts them. Raises TypeError or ValueError
+    All zeros if no number is finite; if all are equal, the last bucket counts them. Raises TypeError or ValueError
     for an array that does not hold real numbers.
     """
     if array.dtype.kind in "cOSUMm":
-        message = f"A histogram is of real numbers, not of {array.dtype}."
+        message = f"A histogram needs real numbers, not {array.dtype}."
         raise TypeError(message)
     numbers = array.astype(np.float64, copy=False).ravel()
     numbers = numbers[np.isfinite(numbers)]

@@ -1,4 +1,4 @@
-"""What a recorder has in one model while ``model.fit`` runs."""
+"""The hooks of a recorder in a model while ``model.fit`` runs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class FitRecording:
-    """Gradients and layer errors of a model, and the count of its batches; it does not know the callback.
+    """Gradients and layer errors of a model, and the count of its batches; independent of the callback.
 
-    The train step is made anew only where something in it is recorded, or where it runs several batches at one go, for
-    then Keras does not always say how many.
+    The train step is compiled again only if something in it is recorded, or if it runs several batches per call: then
+    Keras does not always report how many it ran.
     """
 
     def __init__(
@@ -37,8 +37,8 @@ class FitRecording:
         """Prepare to record a model that is about to train; ``begin`` gives the number of its batches so far.
 
         Raises:
-            RecorderError: the model trains under a distribution strategy, and gradients or layer errors are asked for;
-                or what GradientHooks and LayerErrorHooks refuse.
+            RecorderError: the model trains under a distribution strategy, and gradients or layer errors are
+                selected; or GradientHooks or LayerErrorHooks refuse the model.
         """
         import tensorflow as tf
 
@@ -76,7 +76,7 @@ class FitRecording:
         )
 
     def resume(self) -> bool:
-        """Go on with another ``fit`` of the same model, as it was compiled; say whether that is what it is."""
+        """Continue with another ``fit`` of the same compiled model; return whether it is the same."""
         return self._function is not None and self._function.resume()
 
     def begin(self, step: int) -> None:
@@ -85,7 +85,7 @@ class FitRecording:
             self._batch.assign(step)
 
     def announce(self) -> None:
-        """Say that a batch, or several at one go, begins."""
+        """Announce the start of a batch, or of several in one call."""
         if self._function is not None:
             self._function.announce()
 
@@ -104,7 +104,7 @@ class FitRecording:
             self._wall_times.clear()
 
     def write(self) -> None:
-        """Write all that waits."""
+        """Write all pending data."""
         import tensorflow as tf
 
         # Outside of any graph: a recorder may be collected, and finished, while Keras traces another model.
@@ -116,7 +116,7 @@ class FitRecording:
         self._wall_times.clear()
 
     def finish(self) -> None:
-        """Write all that waits, close the file, and give the model back its train function."""
+        """Write all pending data, close the file, and give the model back its train function."""
         if self._function is not None:
             self._function.restore()
         self.write()
@@ -132,7 +132,7 @@ def _refuse_strategies(model: Any) -> None:
     if type(model.distribute_strategy) is not type(tf.distribute.get_strategy()) or tf.distribute.has_strategy():
         name = type(model.distribute_strategy).__name__
         message = (
-            f"Gradients and layer errors cannot be recorded under {name}, where each replica has its own; "
+            f"Gradients and layer errors cannot be recorded under {name}, because each replica has its own; "
             "record metrics and weights only, or train without a strategy."
         )
         raise RecorderError(message)

@@ -1,7 +1,7 @@
-"""The gradients that Keras optimizers apply, taken where they are applied: inside the compiled train step.
+"""The gradients that Keras optimizers apply, recorded when they are applied, inside the compiled train step.
 
-A tap writes into variables, which every kind of train step can do, those that XLA compiles too. Python takes them from
-there after the step. No second backward pass is made, and no operation leaves the step. Decision 0007 has the reasons.
+A hook writes into variables, as every kind of train step can, including those that XLA compiles. Python reads them
+after the step. No second backward pass is made, and no operation leaves the step. Decision 0007 has the reasons.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
     from tb2csv.recorders.event_writer import EventWriter
     from tb2csv.recorders.recording_plan import RecordingPlan
 
-#: Steps whose statistics wait in the tap's variables before they are written together.
+#: Steps whose statistics are kept in the hook's variables before they are written together.
 WAITING_STEPS: Final = 64
 
-#: The method in which an optimizer of Keras 3 updates variables: unscaled, accumulated, clipped gradients come in.
+#: The method in which an optimizer of Keras 3 updates variables: it receives unscaled, accumulated, clipped gradients.
 UPDATE_METHOD: Final = "_backend_update_step"
 
 
 class GradientHooks:
-    """What is recorded of the gradients of one model during one ``fit``."""
+    """The hooks that record the gradients of one model during one ``fit``."""
 
     def __init__(self, log: EventWriter, plan: RecordingPlan, model: Any, step: Any, steps_per_execution: int) -> None:
         """Prepare to record what the optimizers of a compiled model apply.
 
         Args:
-            log: where it is written.
-            plan: what is written.
+            log: the log to write to.
+            plan: what to write, and when.
             model: a compiled keras.Model.
-            step: an int64 tf.Variable that holds the number of the batch which the train step is at.
+            step: an int64 tf.Variable that holds the number of the train step's current batch.
             steps_per_execution: how many train steps are run before ``write`` is called.
 
         Raises:
-            RecorderError: an optimizer is none of Keras 3.
+            RecorderError: an optimizer is not one of Keras 3.
         """
         self._log = log
         self._plan = plan
@@ -61,17 +61,17 @@ class GradientHooks:
             if not hasattr(optimizer, UPDATE_METHOD):
                 name = type(optimizer).__name__
                 message = (
-                    f"The gradients of {name} cannot be recorded, for it has no {UPDATE_METHOD}, in which those "
-                    "of Keras 3 apply them; use one of keras.optimizers, or a loop with recorder.gradients(...)."
+                    f"The gradients of {name} cannot be recorded, because it has no {UPDATE_METHOD}, in which "
+                    "Keras 3 applies them; use one of keras.optimizers, or a loop with recorder.gradients(...)."
                 )
                 raise RecorderError(message)
 
     def begin_trace(self) -> None:
-        """Say that the train step begins, or that it is traced anew: its first update comes next."""
+        """Reset the count of updates when the train step begins or is traced again."""
         self._calls = 0
 
     def methods(self) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
-        """Yield what has to be replaced while a train step runs: owner, name of the method, new method."""
+        """Yield the methods to replace while a train step runs: owner, name of the method, new method."""
         for optimizer in self._optimizers:
             yield optimizer, UPDATE_METHOD, self._tapped(optimizer)
 
@@ -87,7 +87,7 @@ class GradientHooks:
         return update_and_record
 
     def _record(self, optimizer: Any, gradients: list[Any], variables: list[Any]) -> None:
-        """Add to the train step what records these gradients."""
+        """Add the operations that record these gradients to the train step."""
         present = []
         for gradient, variable in zip(gradients, variables, strict=True):
             if gradient is None:
@@ -96,7 +96,7 @@ class GradientHooks:
                 self._log.omit(f"{self._plan.family}/{self._name(variable)}", f"{variable.dtype}, in each step")
                 continue
             present.append((dense(gradient, variable), variable))
-        # An optimizer that applies several times within a step has a tap for each: none overwrites another's rows.
+        # An optimizer that applies several times within a step has a hook for each: none overwrites another's rows.
         key = (id(optimizer), tuple(id(variable) for _, variable in present), self._calls)
         self._calls += 1
         tap = self._taps.get(key)
@@ -109,7 +109,7 @@ class GradientHooks:
         return self._names.get(id(variable)) or variable_names([variable])[0]
 
     def after(self, steps: range, wall_times: Mapping[int, float]) -> bool:
-        """Write what waits, if it must be after these batches; say whether it was."""
+        """Write pending data if it must be written after these batches; return whether it was written."""
         self._waiting += len(steps)
         must = self._waiting + self._execution > WAITING_STEPS or any(map(self._plan.wants_values, steps))
         if must:
@@ -117,7 +117,7 @@ class GradientHooks:
         return must
 
     def write(self, wall_times: Mapping[int, float]) -> None:
-        """Write all that waits."""
+        """Write all pending data."""
         self._waiting = 0
         for tap in self._taps.values():
             tap.write(self._log, wall_times)
@@ -132,13 +132,13 @@ class _Hook:
         self._names = names
         self._plan = plan
         rows = [math.ceil(execution / every) for every in (plan.tensors, plan.histograms) if every]
-        with tf.init_scope():  # out of the graph that is being traced
+        with tf.init_scope():  # outside the graph that is being traced
             self._statistics = _Ring(WAITING_STEPS + execution, [((len(names), len(STATISTICS)), tf.float32)])
             shapes = [(tuple(gradient.shape), gradient.dtype) for gradient in gradients]
             self._values = _Ring(sum(rows), shapes) if rows else None
 
     def record(self, step: Any, gradients: Sequence[Any]) -> None:
-        """Keep what the plan wants of gradients; this is part of the train step."""
+        """Keep the gradients and statistics that are due; this is part of the train step."""
         now = step.read_value()
         if self._plan.statistics:
             when_due(now, self._plan.statistics, lambda: self._statistics.put(now, [statistics_of(gradients)]))
@@ -147,7 +147,7 @@ class _Hook:
             when(self._plan.wants_values(now), lambda: ring.put(now, gradients))
 
     def write(self, log: EventWriter, wall_times: Mapping[int, float]) -> None:
-        """Write what was kept since the last time."""
+        """Write the rows kept since the last call."""
         import time
 
         now = time.time()
@@ -162,7 +162,7 @@ class _Hook:
                 self._plan.write_values(log, step, self._names, values, wall_times.get(step, now))
 
     def _taken(self, ring: _Ring, log: EventWriter) -> tuple[list[int], list[npt.NDArray[Any]]]:
-        """Take the rows of a ring, and count those that it has lost."""
+        """Take the rows of a ring, and count the lost ones."""
         steps, columns, lost = ring.take()
         for name in self._names if lost else ():
             log.omit(f"{self._plan.family}/{name}", "applied in a loop within a step", lost)
@@ -170,7 +170,7 @@ class _Hook:
 
 
 class _Ring:
-    """Rows that a compiled step writes into variables, one after another, and Python takes out."""
+    """Rows that a compiled step writes into variables, one after another, and that Python takes out."""
 
     def __init__(self, size: int, columns: Sequence[tuple[tuple[int, ...], Any]]) -> None:
         import tensorflow as tf
@@ -187,7 +187,7 @@ class _Ring:
         """Add a row; this is part of the train step."""
         import tensorflow as tf
 
-        # Where a step fails, such as for want of data, what does not depend on the data may have run nevertheless.
+        # If a step fails, as at the end of the data, operations that do not need the data may have run.
         with tf.control_dependencies(values):
             row = self._written.read_value() % self._size
             for column, value in zip([self._steps, *self._columns], [step, *values], strict=True):
@@ -195,9 +195,9 @@ class _Ring:
             self._written.assign_add(1)
 
     def take(self) -> tuple[list[int], list[npt.NDArray[Any]], int]:
-        """Return the steps and the columns of the rows that were not taken yet, in order, and how many are lost.
+        """Return the steps and the columns of the rows not yet taken, in order, and the number of lost rows.
 
-        Rows are lost if an optimizer applies more often than the train step calls it: in a loop of its own.
+        Rows are lost if an optimizer applies more often than the train step calls it, in a loop of its own.
         """
         written = int(self._written.numpy())
         first = max(self._taken, written - self._size)
@@ -209,13 +209,13 @@ class _Ring:
 
 
 def dense(gradient: Any, variable: Any) -> Any:
-    """Return a gradient as a tensor of its variable's shape: of an embedding it comes as rows, some of them twice."""
+    """Return a gradient as a tensor of its variable's shape; an embedding's consists of rows, some of them repeated."""
     import tensorflow as tf
 
     if isinstance(gradient, tf.IndexedSlices):
         rows = tf.cast(gradient.indices, tf.int64)
         gradient = tf.math.unsorted_segment_sum(gradient.values, rows, variable.shape[0])
-    # An operation written in Python forgets the shape.
+    # An operation written in Python loses the static shape.
     return gradient if tf.TensorShape(gradient.shape).is_fully_defined() else tf.ensure_shape(gradient, variable.shape)
 
 

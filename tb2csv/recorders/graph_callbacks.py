@@ -1,4 +1,4 @@
-"""From TensorFlow code, eager or in a tf.function, to Python that writes."""
+"""Calls from TensorFlow code, eager or in a tf.function, to Python functions that write."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def deliver(log: EventWriter, write: Callable[..., None], step: Any, values: Sequence[Any]) -> None:
-    """Call ``write(step, *values)`` with arrays in place of tensors when this runs, under the guard of ``log``.
+    """Call ``write(step, *values)`` with arrays in place of tensors at run time, under the guard of ``log``.
 
     In a graph it becomes an operation, which a graph that XLA compiles cannot have. Values other than tensors and
     variables are passed as they are.
@@ -36,14 +36,14 @@ def deliver(log: EventWriter, write: Callable[..., None], step: Any, values: Seq
 
 
 def when_due(step: Any, every: int, action: Callable[[], None]) -> None:
-    """Do something where a step, a number or a tensor, is a multiple of ``every``."""
+    """Run ``action`` if a step, a number or a tensor, is a multiple of ``every``."""
     import tensorflow as tf
 
     when(every == 1 or tf.cast(step, tf.int64) % every == 0, action)
 
 
 def when(condition: Any, action: Callable[[], None]) -> None:
-    """Do something on a condition: one that is known now, or a tensor that is known when this runs."""
+    """Run ``action`` if a condition holds: a bool, or a tensor that is evaluated at run time."""
     import tensorflow as tf
 
     if isinstance(condition, bool):

@@ -1,4 +1,4 @@
-"""Inputs of a model from files: arrays that lie on the disk, so that a million rows do not fill memory."""
+"""Inputs of a model from files: arrays that stay on disk, so that a million rows do not fill memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-#: Numbers that are read from a table at a time.
+#: The number of cells that are read from a table at a time.
 _CELLS: Final = 1 << 24
 
 
@@ -34,12 +34,12 @@ class Rows(Protocol):
 
 
 class ModelInputs:
-    """What a model gets: an array, or several by the names of its inputs; and what it should have predicted."""
+    """A model's inputs, one array or several by name, and its targets."""
 
     def __init__(self, arrays: Mapping[str, Rows], target: Rows | None = None) -> None:
-        """Hold arrays of the same length; the name of one that has none is empty.
+        """Hold arrays of the same length; an array without a name has the empty name.
 
-        Raises RecorderError where lengths differ, or there is no array.
+        Raises RecorderError if lengths differ, or if there is no array.
         """
         self.arrays = dict(arrays)
         self.target = target
@@ -47,11 +47,11 @@ class ModelInputs:
         if target is not None:
             lengths["target"] = len(target)
         if not self.arrays:
-            message = "There are no inputs beside the target; give the arrays that the model takes."
+            message = "The target is the only array; give the arrays that the model takes."
             raise RecorderError(message)
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{name or 'input'}: {length}" for name, length in lengths.items())
-            message = f"The inputs have different numbers of samples ({told}); give one for each sample."
+            lengths_text = ", ".join(f"{name or 'input'}: {length}" for name, length in lengths.items())
+            message = f"The inputs have different numbers of samples ({lengths_text}); give one for each sample."
             raise RecorderError(message)
         self.samples = next(iter(lengths.values()))
 
@@ -64,12 +64,12 @@ def open_inputs(
     Args:
         source: an array, a list of arrays, arrays by the names of the model's inputs, or the path of a ``.npy``,
             ``.npz``, ``.csv`` or ``.parquet`` file.
-        folder: what is extracted from a file lies on the disk until this is closed.
-        target: what should have been predicted: an array, or the name of a column or of an array in the file.
-        ignore: names of columns or arrays that are no inputs.
+        folder: data extracted from a file stay on disk until this stack is closed.
+        target: the expected predictions: an array, or the name of a column or of an array in the file.
+        ignore: names of columns or arrays that are not inputs.
 
     Raises:
-        RecorderError: the file is none of these, cannot be read, or holds what is no number.
+        RecorderError: the file is not one of these, cannot be read, or holds values that are not numbers.
     """
     arrays = _arrays_of(source, folder)
     names = [*ignore, *([target] if isinstance(target, str) else [])]
@@ -83,8 +83,8 @@ def open_inputs(
     for name, array in arrays.items():
         if isinstance(array, TableRows):
             array.check_numbers()
-        elif array.dtype.kind not in "biuf" and array.dtype.kind != "V":  # the latter are bfloat16 and its like
-            message = f"The input {name or 'array'} holds {array.dtype}, and a model takes numbers."
+        elif array.dtype.kind not in "biuf" and array.dtype.kind != "V":  # V is the kind of bfloat16 and similar dtypes
+            message = f"The input {name or 'array'} holds {array.dtype}, but a model takes numbers."
             raise RecorderError(message)
     return ModelInputs(arrays, targets)
 
@@ -99,7 +99,7 @@ def _arrays_of(source: Any, folder: contextlib.ExitStack) -> dict[str, Any]:
     path = Path(home_expanded(source))
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        message = f"{path} is none of {', '.join(_READERS)}; convert it, or give an array."
+        message = f"{path} is not one of {', '.join(_READERS)}; convert it, or give an array."
         raise RecorderError(message)
     try:
         return reader(path, folder)
@@ -109,7 +109,7 @@ def _arrays_of(source: Any, folder: contextlib.ExitStack) -> dict[str, Any]:
 
 
 class TableRows:
-    """Rows of numbers from columns of a table that lies on the disk."""
+    """Rows of numbers from columns of a table on disk."""
 
     def __init__(self, scan: Any, columns: Sequence[str], source: Path) -> None:
         """Read these columns of a polars LazyFrame."""
@@ -136,17 +136,17 @@ class TableRows:
         return self._block[start - self._held.start : stop - self._held.start]
 
     def take(self, column: str) -> TableRows:
-        """Return one column, which is left out of this from now on."""
+        """Return one column, and remove it from this table."""
         self.columns.remove(column)
         return TableRows(self._scan, [column], self._source)
 
     def check_numbers(self) -> None:
-        """Raise RecorderError where a column holds something else."""
+        """Raise RecorderError if a column does not hold numbers."""
         schema = self._scan.collect_schema()
         for column in self.columns:
             if not (schema[column].is_numeric() or str(schema[column]) == "Boolean"):
                 message = (
-                    f"The column {column!r} of {self._source} holds {schema[column]}, and a model takes numbers; "
+                    f"The column {column!r} of {self._source} holds {schema[column]}, but a model takes numbers; "
                     "name it as the target, or as one to ignore."
                 )
                 raise RecorderError(message)
@@ -170,7 +170,7 @@ def _npy(path: Path, _: contextlib.ExitStack) -> dict[str, Any]:
 
 
 def _npz(path: Path, folder: contextlib.ExitStack) -> dict[str, Any]:
-    """Unpack the arrays, for those of an archive can only be read as a whole."""
+    """Unpack the arrays, because arrays in an archive can only be read as a whole."""
     place = Path(folder.enter_context(tempfile.TemporaryDirectory(prefix="tb2csv-")))
     arrays = {}
     with zipfile.ZipFile(path) as archive:
@@ -184,7 +184,7 @@ def _npz(path: Path, folder: contextlib.ExitStack) -> dict[str, Any]:
 
 
 def _csv(path: Path, folder: contextlib.ExitStack) -> dict[str, Any]:
-    """Have polars parse the text once, into a file that can be read from any row on."""
+    """Parse the text once, into a file that can be read from any row."""
     import polars as pl
 
     place = Path(folder.enter_context(tempfile.TemporaryDirectory(prefix="tb2csv-"))) / "table.arrow"

@@ -1,4 +1,4 @@
-"""The layers of a model by their names, and their outputs in a forward pass, whatever calls them."""
+"""The layers of a model by their names, and their outputs in a forward pass."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def layers_of(model: Any, names: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return layers of a model by their names, those of models inside it with the inner model's name before: ``a/b``.
+    """Return layers of a model by their names, with the name of an inner model in front: ``a/b``.
 
-    Without ``names``, all layers but inputs: those of the model, the models inside it, and their layers in turn. Layers
-    that a layer which is no model keeps inside, such as the two halves of a Bidirectional, are found by name only.
+    Without ``names``, return all layers except inputs: those of the model, the models inside it, and so on. Layers
+    inside a layer that is not a model, such as the two halves of a Bidirectional, are found by name only.
 
-    Raises RecorderError where a name is no layer's, or the model is not built and has no layers yet.
+    Raises RecorderError if a name is not a layer's, or the model is not built and has no layers yet.
     """
     import keras
 
@@ -46,7 +46,7 @@ def every_layer(model: Any) -> dict[str, Any]:
 def _walk(model: Any, enters: Callable[[Any], bool]) -> dict[str, Any]:
     """Return layers inside a model by name, each once, a container before what it contains."""
     if not model.layers:
-        message = f"The model {model.name} has no layers; call it once, so that it is built."
+        message = f"The model {model.name} has no layers; call it once to build it."
         raise RecorderError(message)
     named: dict[str, Any] = {}
     seen: set[int] = {id(model)}
@@ -58,7 +58,7 @@ def _walk(model: Any, enters: Callable[[Any], bool]) -> dict[str, Any]:
             seen.add(id(layer))
             name = free = f"{prefix}{layer.name}"
             number = 0
-            while free in named:  # subclassed models may call two layers alike
+            while free in named:  # subclassed models may give two layers the same name
                 number += 1
                 free = f"{name}#{number}"
             named[free] = layer
@@ -73,7 +73,7 @@ class LayerCalls:
     """Calls of layers during one forward pass: each is numbered, and its outputs may be exchanged.
 
     A layer that is called once keeps its name; the calls of one that is called more often are ``name#0``, ``name#1`` …
-    in the order in which they are made. Where a call returns several tensors, they are ``name/0``, ``name/1`` ….
+    in the order in which they are made. If a call returns several tensors, they are ``name/0``, ``name/1`` ….
     """
 
     def __init__(self, layers: dict[str, Any]) -> None:
@@ -86,15 +86,15 @@ class LayerCalls:
         self._calls.clear()
 
     def name(self, layer: str, call: int, output: int | None) -> str:
-        """Return what an output is called, which is known when the forward pass is at its end."""
+        """Return the name of an output, which is final at the end of the forward pass."""
         name = layer if self._calls[layer] == 1 else f"{layer}#{call}"
         return name if output is None else f"{name}/{output}"
 
     def methods(self, exchange: Callable[[Callable[[], str], Any], Any]) -> Iterator[tuple[Any, str, Any]]:
-        """Yield what has to be replaced during the pass, so that ``exchange`` gets each output and returns another.
+        """Yield the methods to replace during the pass, so that ``exchange`` gets and replaces each output.
 
-        It is given a function that returns the output's name, to be called at the end of the pass, and the output, a
-        tensor of floating-point numbers.
+        ``exchange`` gets a function that returns the output's name, to be called at the end of the pass, and the
+        output, a tensor of floating-point numbers.
         """
         for name, layer in self._layers.items():
             yield layer, "call", self._exchanging(name, layer, exchange)
@@ -137,5 +137,5 @@ def _is_floating(output: Any) -> bool:
 
 
 def by_sample(values: Any) -> Any:
-    """Return the values of a batch as [sample, unit], whatever the shape of a sample is."""
+    """Return the values of a batch as [sample, unit], for samples of any shape."""
     return values.reshape(len(values), -1) if values.ndim else values.reshape(1, 1)

@@ -25,10 +25,10 @@ Samples = Literal["each", "sum"]
 
 SAMPLES: Final = ("each", "sum")
 
-#: Numbers that are widened at a time, so that they stay in the processor's cache.
+#: The count of numbers that are widened at a time, so that they stay in the processor's cache.
 _BLOCK: Final = 1 << 14
 
-#: Squares that are added in float32, before the sums are added in float64.
+#: The number of squares that are added in float32, before the sums are added in float64.
 _ROW: Final = 64
 
 #: A mean square that is large compared with what float32 may lose of each square, which is 2**-126.
@@ -48,17 +48,17 @@ def record_layer_errors(
 ) -> dict[str, Any]:
     """Record the gradient of ``loss_fn(y, model(x))`` with respect to the output of each layer, and return them.
 
-    It makes a forward and a backward pass of its own, within ``with recorder.as_default()``, in eager code or in a
-    tf.function. Nothing in the model changes, but for what a forward pass in training mode moves.
+    Call it within ``with recorder.as_default()``, in eager code or in a tf.function; it makes a forward and a backward
+    pass of its own. The model does not change, except for what a forward pass in training mode updates.
 
     Args:
         model: a built keras.Model of any sort; layers are found in models inside it, too.
         x: inputs of a batch.
         y: targets of the batch.
-        loss_fn: takes targets and predictions, returns the loss; what is not a scalar is summed up.
+        loss_fn: takes targets and predictions, returns the loss; a result that is not a scalar is summed.
         step: number of the batch.
-        layers: names of layers, ``inner/name`` for those inside a model; all where it is None.
-        training: whether layers behave as in training. False, as here, switches dropout off.
+        layers: names of layers, ``inner/name`` for those inside a model; all if None.
+        training: whether layers behave as in training. False, the default, switches dropout off.
         samples: ``each`` records [sample, unit]; ``sum`` records [unit], the sum over the samples of the batch.
 
     Returns:
@@ -66,7 +66,7 @@ def record_layer_errors(
         calls of a layer that is used more than once are ``name#0``, ``name#1`` ….
 
     Raises:
-        RecorderError: no recorder is active, or a name is no layer's.
+        RecorderError: no recorder is active, or a name is not a layer's.
     """
     log = active_log("record_layer_errors")
     errors = layer_errors(model, x, y, loss_fn, layers=layers, training=training)
@@ -99,7 +99,7 @@ def layer_errors(
     with tf.GradientTape() as tape:
 
         def keep(name: Callable[[], str], output: Any) -> Any:
-            # A layer may return what it was given, as dropout does: its output is a tensor of its own nevertheless.
+            # A layer may return its input unchanged, as dropout does; its output still needs a tensor of its own.
             output = tf.identity(output)
             tape.watch(output)
             outputs.append((name, output))
@@ -137,7 +137,7 @@ def layer_mse(
 ) -> Any:
     """Return the mean squared error of layers' outputs against given targets, a scalar for each layer.
 
-    ``layer_mse(output, target)`` is the error of one output that is there already: two arrays of one shape.
+    ``layer_mse(output, target)`` is the error of an output that was computed before: two arrays of one shape.
 
     Args:
         model: a built keras.Model; or an output, an array or a tensor.
@@ -145,7 +145,7 @@ def layer_mse(
         targets: for each layer, named as in ``record_layer_errors``, an array of its output's shape. For one call of a
             layer that is used more than once, give ``name#0``, ``name#1`` ….
         step: number of the batch; with it the errors are recorded as ``layer_mse/<layer>``, too.
-        name: the layer's name in that tag, for an output that is there already.
+        name: the layer's name in that tag, for an output that was computed before.
         training: whether layers behave as in training.
 
     Returns:
@@ -160,7 +160,7 @@ def layer_mse(
     log = active_log("layer_mse") if step is not None else None
     if isinstance(model, keras.Model):
         if targets is None or name is not None:
-            message = "layer_mse(model, x, targets) takes an array for each layer by its name, and no name=."
+            message = "layer_mse(model, x, targets) takes an array for each layer, and does not take name=."
             raise RecorderError(message)
         found = _outputs_by_name(model, x, training=training)
         errors = {layer: _mse(layer, found, target) for layer, target in targets.items()}
@@ -203,7 +203,7 @@ def _write_mse(log: EventWriter | None, step: Any, errors: Mapping[str, Any]) ->
 
 def _mse(name: str, found: Mapping[str, Any], target: Any) -> Any:
     if name not in found:
-        message = f"There is no layer output {name!r} in this forward pass; there are {', '.join(found)}."
+        message = f"There is no layer output {name!r} in this forward pass; give one of {', '.join(found)}."
         raise RecorderError(message)
     return _mean_squared_error(name, found[name], target)
 
@@ -224,14 +224,14 @@ def _mean_squared_error(name: str, output: Any, target: Any) -> Any:
     checks = []
     if not (output.shape.is_fully_defined() and target.shape.is_fully_defined()):
         checks = [tf.debugging.assert_equal(tf.shape(output), tf.shape(target), f"The target of {name}")]
-    with tf.control_dependencies(checks):  # else one sample would be compared with each of a batch
+    with tf.control_dependencies(checks):  # otherwise one sample would be broadcast to the whole batch
         return tf.reduce_mean(tf.math.squared_difference(output, target))
 
 
 def write_layer_errors(
     log: EventWriter, step: int, errors: Mapping[str, npt.NDArray[Any]], samples: Samples, wall_time: float
 ) -> None:
-    """Write errors, [sample, …] by layer: the values as [sample, unit], or summed up as [unit], and their norms."""
+    """Write errors, [sample, …] by layer: the values as [sample, unit], or summed as [unit], and their norms."""
     norms = {}
     for name, error in errors.items():
         rows = by_sample(error)
@@ -266,7 +266,7 @@ def _sum_of_squares(flat: npt.NDArray[Any]) -> float:
 
 
 def check_samples(samples: str) -> None:
-    """Raise RecorderError where ``samples`` is none of the two."""
+    """Raise RecorderError if ``samples`` is neither ``each`` nor ``sum``."""
     if samples not in SAMPLES:
         message = f"samples={samples!r} is not known; give 'each' or 'sum'."
         raise RecorderError(message)
@@ -286,15 +286,15 @@ class LayerErrorHooks:
         self._samples = samples
         self._calls = LayerCalls(layers_of(model, layers))
         self._waiting: list[tuple[int, str, npt.NDArray[Any]]] = []
-        # Arrays that were written, by layer. They are filled again, because new memory costs more than the copy.
+        # Arrays that were written, by layer. They are reused, because new memory costs more than the copy.
         self._spare: dict[str, npt.NDArray[Any]] = {}
 
     def begin_trace(self) -> None:
-        """Say that the train step begins, or that it is traced anew."""
+        """Reset the count of calls when the train step begins or is traced again."""
         self._calls.begin()
 
     def methods(self) -> Iterator[tuple[Any, str, Any]]:
-        """Yield what has to be replaced while a train step runs."""
+        """Yield the methods to replace while a train step runs."""
         return self._calls.methods(self._tapped)
 
     def _tapped(self, name: Callable[[], str], output: Any) -> Any:
@@ -315,7 +315,7 @@ class LayerErrorHooks:
         import tensorflow as tf
 
         def keep(step: int, error: Any, scale: Any) -> None:
-            # A copy, because the array lies in memory that TensorFlow uses again.
+            # A copy, because TensorFlow reuses the array's memory.
             kept = self._spare.pop(name, None)
             if kept is None or (kept.shape, kept.dtype) != (error.shape, error.dtype):
                 kept = np.empty_like(error)
@@ -334,10 +334,10 @@ class LayerErrorHooks:
         when_due(step, self._every, lambda: deliver(self._log, keep, step, [error, scale]))
 
     def write(self, wall_times: Mapping[int, float]) -> None:
-        """Write what the last train steps left."""
+        """Write the errors kept in the last train steps."""
         waiting, self._waiting = self._waiting, []
         now = time.time()
-        # Backward passes come from the end of the model; tables read better from its beginning.
+        # Backward passes come from the end of the model; tables are easier to read from its beginning.
         for step, errors in _by_pass(reversed(waiting)):
             write_layer_errors(self._log, step, errors, self._samples, wall_times.get(step, now))
             self._spare.update(errors)

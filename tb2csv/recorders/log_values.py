@@ -1,4 +1,4 @@
-"""Numbers among the values that Keras' logs hold, which may be anything."""
+"""Numbers among the values in Keras logs, which may be of any type."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 _FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
-#: What values of these NumPy kinds are, in words.
+#: Words for values of these NumPy kinds.
 _WORDS: Final = {"U": "text", "S": "text", "c": "a complex number", "M": "a date", "m": "a duration"}
 
 
 class UnrecordableError(Exception):
-    """A value that is not a number, nor an array of numbers; the message is what it is."""
+    """A value that is not a number, nor an array of numbers; the message names its type."""
 
 
 def recordable(value: Any) -> npt.NDArray[Any]:
@@ -58,12 +58,12 @@ def _array_of(value: Any) -> npt.NDArray[Any]:
     except OverflowError as error:
         message = "a number beyond float32"
         raise UnrecordableError(message) from error
-    except Exception as error:  # whatever an object's own conversion raises
+    except Exception as error:  # an object's own conversion may raise any error
         raise UnrecordableError(_type_word(value)) from error
 
 
 def _is_real(dtype: np.dtype[Any]) -> bool:
-    """Return whether TensorFlow has this dtype, and it holds real numbers; bfloat16 is one to TensorFlow alone."""
+    """Return whether TensorFlow has this dtype, and it holds real numbers; NumPy alone does not count bfloat16."""
     import tensorflow as tf
 
     try:

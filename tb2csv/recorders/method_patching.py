@@ -13,9 +13,9 @@ _ABSENT = object()
 
 @contextlib.contextmanager
 def replaced_method(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """Have ``owner.name(...)`` call ``function(...)`` within the block; whatever ends it, the method is back.
+    """Have ``owner.name(...)`` call ``function(...)`` within the block; always restore it afterwards.
 
-    It goes past ``owner``'s own ``__setattr__``, for those of Keras track what they are given.
+    This bypasses ``owner``'s ``__setattr__``, because those of Keras track what is assigned.
     """
     attributes = vars(owner)
     earlier = attributes.get(name, _ABSENT)

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Names that one warning lists.
+#: The number of names that one warning lists.
 _LISTED: Final = 10
 
 
 class RecorderWarning(UserWarning):
-    """A recorder stopped recording, or left something out; the training goes on."""
+    """A recorder stopped recording, or omitted values; the training continues."""
 
 
 class Omissions:
-    """What one recorder left out since its last report."""
+    """The values that one recorder omitted since its last report."""
 
     def __init__(self, folder: Path) -> None:
-        """Count what is missing in ``folder``, the run's folder."""
+        """Count the values missing in ``folder``, the run's folder."""
         self._folder = folder
         self._by_name: dict[str, tuple[str, int]] = {}
         self._stop_reason = ""
@@ -28,7 +28,7 @@ class Omissions:
         self._after_stop = 0
 
     def add(self, name: str, reason: str, count: int = 1) -> None:
-        """Count values of one name; ``reason`` is what they are, such as ``text``."""
+        """Count values of one name; ``reason`` says what they are, such as ``text``."""
         first_reason, counted = self._by_name.get(name, (reason, 0))
         self._by_name[name] = first_reason, counted + count
 
@@ -37,11 +37,11 @@ class Omissions:
         self._stop_reason, self._has_news_of_stop = reason, True
 
     def add_after_stop(self, count: int) -> None:
-        """Count values that came when nothing was recorded any more."""
+        """Count values that came after the recording stopped."""
         self._after_stop += count
 
     def report(self) -> None:
-        """Warn once of all that was left out since the last report."""
+        """Warn once about all values omitted since the last report."""
         sentences = []
         if self._after_stop or self._has_news_of_stop:
             sentences.append(

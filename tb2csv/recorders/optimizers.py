@@ -6,10 +6,10 @@ from typing import Any
 
 
 def trained_batches(model: Any) -> int:
-    """Return how many batches a model's optimizer has applied; 0 without one of Keras.
+    """Return how many batches a model's optimizer has applied; 0 if it has no Keras optimizer.
 
-    ``optimizer.iterations`` is not that number if gradients are accumulated: it counts updates. The variable that Keras
-    saves counts batches.
+    If gradients are accumulated, ``optimizer.iterations`` counts updates, but the variable that Keras saves counts
+    batches.
     """
     import tensorflow as tf
 
@@ -31,7 +31,7 @@ def learning_rates(model: Any) -> dict[str, Any]:
 
 
 def _current(rate: Any) -> Any:
-    """Return what a rate is now, because it may be a variable; if it is not a number, as it is."""
+    """Return the current value of a rate, which may be a variable; return it unchanged if it is not a number."""
     import tensorflow as tf
 
     try:
@@ -52,7 +52,7 @@ def optimizers_of(model: Any) -> list[Any]:
 
 
 def leaf_optimizers(optimizer: Any) -> list[Any]:
-    """Return the optimizers that do the work, where one stands for others: a loss-scaling or a multi-optimizer."""
+    """Return the optimizers inside a wrapper (loss-scaling or multi-optimizer), or else the optimizer itself."""
     inner = getattr(optimizer, "inner_optimizer", None)
     inside = [inner] if inner is not None else getattr(optimizer, "optimizers", None)
     if not inside:

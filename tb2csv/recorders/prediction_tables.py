@@ -35,7 +35,7 @@ _CERTAIN: Final = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class PredictionTable:
-    """A table that was written: where, of which output, how many rows; and the file beside it, if there is one."""
+    """A written table: its path, output, number of rows, columns, and the ``.npy`` file beside it, if any."""
 
     path: Path
     output: str
@@ -68,27 +68,27 @@ def predict_to_csv(
         model: a Keras model, or the path of a ``.keras`` or ``.h5`` file or of a SavedModel's folder.
         inputs: arrays as ``model.predict`` takes them, or the path of a ``.npy``, ``.npz``, ``.csv`` or ``.parquet``
             file. Rows of a table are put into the shape that the model takes.
-        out: the table, or what the tables of several outputs have in common.
-        target: what should have been predicted, an array or the name of a column or array of the file; it becomes a
+        out: the table, or the common start of the paths if there are several outputs.
+        target: the expected predictions: an array or the name of a column or array of the file; it becomes a
             column ``target``.
-        ignore: columns or arrays of the file that are no inputs.
-        columns: ``classes`` or ``outputs`` names the columns; ``auto`` takes an output for a classifier's where the
+        ignore: columns or arrays of the file that are not inputs.
+        columns: ``classes`` or ``outputs`` names the columns; ``auto`` takes an output for a classifier's if the
             numbers of each sample in the first batch are not negative and add up to 1.
         npy: write outputs of several dimensions into a ``.npy`` file beside the table, which then has ``sample, dtype,
             shape, path``; row n of that array is sample n.
         batch_size: samples that are in memory at a time.
-        overwrite: replace tables that are there.
-        on_samples: is told after each batch how many samples are done, and how many there are.
+        overwrite: replace existing tables.
+        on_samples: called after each batch with the number of finished samples and of all samples.
 
     Raises:
         RecorderError: model or inputs cannot be used, or do not fit each other.
-        OutputError: a table is there already, or cannot be written.
+        OutputError: a table exists already, or cannot be written.
     """
     if columns not in COLUMNS:
-        message = f"columns={columns!r} is not known; give one of {', '.join(COLUMNS)}."
+        message = f"columns={columns!r} is not valid; give one of {', '.join(COLUMNS)}."
         raise RecorderError(message)
     if batch_size < 1:
-        message = f"batch_size={batch_size} is no number of samples; give 1 or more."
+        message = f"batch_size={batch_size} is not a number of samples; give 1 or more."
         raise RecorderError(message)
     predictor = predictor_of(model)
     with contextlib.ExitStack() as folder:
@@ -120,20 +120,20 @@ def predict_to_csv(
 def _batches(
     predictor: Predictor, inputs: ModelInputs, batch_size: int
 ) -> Callable[[slice], dict[str, npt.NDArray[Any]]]:
-    """Return what gives the model's inputs for some samples, by name and in the shape that it takes."""
+    """Return a function from a slice of samples to the model's inputs, by name and in the shapes that it takes."""
     shapes = predictor.input_shapes
     names = list(shapes)
     if len(names) != len(inputs.arrays):
         held = ", ".join(name or "one array" for name in inputs.arrays)
         message = (
-            f"The model takes {len(names)} inputs ({', '.join(names)}), and there are {len(inputs.arrays)} ({held}); "
+            f"The model takes {len(names)} inputs ({', '.join(names)}), but there are {len(inputs.arrays)} ({held}); "
             "give arrays by the names of the inputs, such as a .npz file."
         )
         raise RecorderError(message)
     positions = all(name.isdigit() or not name for name in inputs.arrays)
     if not (positions or len(names) == 1 or set(names) == set(inputs.arrays)):
         message = (
-            f"The model takes {', '.join(names)}, and the inputs are called {', '.join(inputs.arrays)}; rename them."
+            f"The model takes {', '.join(names)}, but the inputs are called {', '.join(inputs.arrays)}; rename them."
         )
         raise RecorderError(message)
     by_position = positions or len(names) == 1
@@ -148,7 +148,7 @@ def _batches(
 
 
 def _shaped(name: str, batch: npt.NDArray[Any], shape: tuple[int | None, ...] | None) -> npt.NDArray[Any]:
-    """Return a batch in the shape that an input has. Raises RecorderError where the numbers do not fit into it."""
+    """Return a batch in the shape that an input has. Raises RecorderError if the numbers do not fit."""
     if shape is None:
         return batch
     fits = len(shape) == batch.ndim - 1 and all(
@@ -161,7 +161,7 @@ def _shaped(name: str, batch: npt.NDArray[Any], shape: tuple[int | None, ...] | 
         return batch.reshape(len(batch), *sizes)
     wanted = " x ".join("any" if size is None else str(size) for size in shape) or "one number"
     held = " x ".join(map(str, batch.shape[1:])) or "one number"
-    message = f"The input {name or 'of the model'} takes {wanted} for each sample, and there is {held}."
+    message = f"The input {name or 'of the model'} takes {wanted} for each sample, but the data have {held}."
     raise RecorderError(message)
 
 
@@ -180,7 +180,7 @@ def _predict(predictor: Predictor, batch: Mapping[str, npt.NDArray[Any]], rows: 
 
 
 def _places(out: Path, outputs: Sequence[str]) -> dict[str, Path]:
-    """Return the path of each output's table; a name's characters that no file should have are ``%`` and two digits."""
+    """Return the path of each output's table; in names, unsafe characters become ``%`` and two digits."""
     if len(outputs) == 1:
         return {outputs[0]: out}
     stem = out.name[: -len(out.suffix)] if out.suffix.lower() == ".csv" else out.name
@@ -249,7 +249,7 @@ class _Table:
         return _Layout(1, {}, {key: [value] * len(output) for key, value in cells.items()})
 
     def close(self) -> PredictionTable:
-        """Return the account of the table, all of whose rows are written."""
+        """Close the table, and return its account."""
         self._file.close()
         if self._array is not None:
             self._array.flush()
@@ -286,7 +286,7 @@ def _elements(output: npt.NDArray[Any]) -> _Layout:
 
 
 def _are_probabilities(output: npt.NDArray[Any]) -> bool:
-    """Say whether an output is a classifier's: at least two numbers a sample, none negative, that add up to 1."""
+    """Return whether an output is a classifier's: at least two numbers a sample, none negative, that add up to 1."""
     if output.ndim != _MAX_COLUMN_RANK or output.shape[1] < 2:
         return False
     numbers = _storable(output).astype(np.float64)
@@ -294,7 +294,7 @@ def _are_probabilities(output: npt.NDArray[Any]) -> bool:
 
 
 def classes_of(output: npt.NDArray[Any]) -> npt.NDArray[np.int64] | None:
-    """Return the class with the largest number for each sample, or None where the output is no classifier's."""
+    """Return the class with the largest number for each sample, or None if the output is not a classifier's."""
     return output.argmax(axis=1) if _are_probabilities(output) else None
 
 

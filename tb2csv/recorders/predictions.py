@@ -1,4 +1,4 @@
-"""The recorder of predictions: what a model says of the same samples, epoch after epoch."""
+"""The recorder of predictions: what a model predicts for the same samples, epoch after epoch."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
     """A callback that writes predictions for a sample of the data into an event file, at the end of epochs.
 
-    The step of all it writes is the epoch, from 0. ``predictions/sample`` has the numbers of the rows that were
+    The step of all values is the epoch, from 0. ``predictions/sample`` has the numbers of the rows that were
     predicted, ``predictions/<output>`` a row of numbers for each, ``predictions/<output>/label`` a classifier's class
-    with the largest number, and ``predictions/<output>/target`` what ``y`` says.
+    with the largest number, and ``predictions/<output>/target`` the targets from ``y``.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Kera
             x: inputs as ``model.predict`` takes them: an array, or a list or dict of arrays.
             y: targets: an array, or a list or dict of arrays, one for each output.
             log_dir: the folder of the run; it may be the one that a TrainingRecorder writes to.
-            sample_size: how many rows are predicted, chosen once at random; all where it is None.
-            every_epochs: record at the end of every so many epochs.
-            seed: of the choice: the same one gives the same rows.
+            sample_size: how many rows are predicted, chosen once at random; all if None.
+            every_epochs: the number of epochs from one record to the next.
+            seed: the seed of the choice; the same seed gives the same rows.
             batch_size: samples that are predicted at a time.
             on_error: as in TrainingRecorder.
 
         Raises:
-            RecorderError: an argument is not what it has to be.
+            RecorderError: an argument is not valid.
         """
         super().__init__()
         lengths = {len(array) for array in keras.tree.flatten((x, y)) if array is not None}
@@ -82,7 +82,7 @@ class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Kera
 
     @guarded
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Predict, and record what came out."""
+        """Predict, and record the predictions."""
         if not due(epoch + 1, self._every):
             return
         try:

@@ -1,4 +1,4 @@
-"""Models that predict: live ones, and files, of which no code is run to load them."""
+"""Models that predict: live ones, and files that are loaded without running their code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LAMBDA: Final = {"Lambda", "__lambda__"}
 class Predictor(Protocol):
     """A model, whatever it was loaded from."""
 
-    #: Of each input its shape without the samples, by its name; None for sizes that may be any, or where all may be.
+    #: The shape of each input without the samples, by name; None for a free size, or for a shape that is free.
     input_shapes: dict[str, tuple[int | None, ...] | None]
 
     def predict(self, batch: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
@@ -34,9 +34,9 @@ class Predictor(Protocol):
 
 
 def predictor_of(model: Any) -> Predictor:
-    """Return what predicts for a live Keras model, or for a ``.keras`` or ``.h5`` file or a SavedModel folder.
+    """Return a predictor for a live Keras model, or for a ``.keras`` or ``.h5`` file or a SavedModel folder.
 
-    Raises RecorderError where a file is none of these, cannot be loaded, or would have to run code to be.
+    Raises RecorderError if a file is not one of these, cannot be loaded, or would run code when loaded.
     """
     if not isinstance(model, (str, os.PathLike)):
         return KerasPredictor(model)
@@ -49,7 +49,7 @@ def predictor_of(model: Any) -> Predictor:
     read_config = _CONFIGS.get(path.suffix.lower())
     if read_config is None:
         message = (
-            f"{path} is no model that can be loaded; give a .keras file, a .h5 file or the folder of a SavedModel."
+            f"{path} is not a model that can be loaded; give a .keras file, a .h5 file or the folder of a SavedModel."
         )
         raise RecorderError(message)
     import keras
@@ -76,7 +76,7 @@ def _h5_config(path: Path) -> str | bytes:
 
     with h5py.File(path) as file:
         if "model_config" not in file.attrs:
-            message = f"{path} holds weights and no model; give the file that model.save wrote."
+            message = f"{path} holds weights but not a model; give the file that model.save wrote."
             raise RecorderError(message)
         config: str | bytes = file.attrs["model_config"]
         return config
@@ -86,14 +86,14 @@ _CONFIGS: Final = {".keras": _keras_config, ".h5": _h5_config, ".hdf5": _h5_conf
 
 
 def _refuse_code(path: Path, config: str | bytes) -> None:
-    """Raise RecorderError where a description names what is no part of Keras: a lambda, or a class of some module."""
+    """Raise RecorderError if a description names a lambda, or a class that is not part of Keras."""
     import json
 
     def walk(part: Any) -> None:
         if isinstance(part, dict):
             if part.get("class_name") in _LAMBDA:
                 message = (
-                    f"{path} is not loaded, for it has a Lambda layer, which is Python code that loading it would run; "
+                    f"{path} has a Lambda layer, which is Python code that would run on loading; "
                     "load it yourself if you trust it, and give the model."
                 )
                 raise RecorderError(message)
@@ -104,8 +104,8 @@ def _refuse_code(path: Path, config: str | bytes) -> None:
                 and module.partition(".")[0] not in {"keras", "builtins"}
             ):
                 message = (
-                    f"{path} is not loaded, for it names {part['class_name']} of the module {module}, which is no part "
-                    "of Keras; load it yourself, and give the model."
+                    f"{path} names {part['class_name']} of the module {module}, which is not part "
+                    "of Keras, so it is not loaded; load it yourself, and give the model."
                 )
                 raise RecorderError(message)
             for value in part.values():
@@ -121,11 +121,11 @@ class KerasPredictor:
     """A live Keras model."""
 
     def __init__(self, model: Any) -> None:
-        """Predict with this model. Raises RecorderError where it is none."""
+        """Predict with this model. Raises RecorderError if it is not a Keras model."""
         import keras
 
         if not isinstance(model, keras.Model):
-            message = f"A {type(model).__name__} is no Keras model; give one, or the path of a saved model."
+            message = f"A {type(model).__name__} is not a Keras model; give one, or the path of a saved model."
             raise RecorderError(message)
         self._model = model
         inputs = keras.tree.flatten(getattr(model, "inputs", None) or [])
@@ -144,10 +144,10 @@ class KerasPredictor:
 
 
 def _input_structure(model: Any) -> Any:
-    """Return the inputs of a model as it takes them, or None if it does not say."""
+    """Return the inputs of a model as it takes them, or None if they are unknown."""
     try:
         return getattr(model, "input", None)
-    except ValueError:  # of a Sequential that was not called, in Keras 3.1; it has one input
+    except ValueError:  # a Sequential that was not called, in Keras 3.1; it has one input
         return None
 
 
@@ -168,7 +168,7 @@ class SavedModelPredictor:
     """The serving signature of a SavedModel."""
 
     def __init__(self, folder: Path) -> None:
-        """Load a SavedModel. Raises RecorderError where the folder is none, or it would run Python or write files."""
+        """Load a SavedModel. Raises RecorderError if it is not one, or would run Python or write files."""
         import tensorflow as tf
 
         _refuse_operations(folder)
@@ -199,26 +199,26 @@ class SavedModelPredictor:
 
 
 def _refuse_operations(folder: Path) -> None:
-    """Raise RecorderError where a graph of the SavedModel calls Python or writes files: what it is, is not known."""
+    """Raise RecorderError if a graph of the SavedModel calls Python or writes files, whatever these are."""
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
     file = folder / "saved_model.pb"
     if not file.exists():
-        message = f"{folder} is no SavedModel, for there is no saved_model.pb in it."
+        message = f"{folder} is not a SavedModel, because it has no saved_model.pb."
         raise RecorderError(message)
     saved = SavedModel()
     try:
         saved.ParseFromString(file.read_bytes())
     except DecodeError as error:
-        message = f"{file} is damaged: it is no SavedModel's description."
+        message = f"{file} is damaged: it does not describe a SavedModel."
         raise RecorderError(message) from error
     for graph in (each.graph_def for each in saved.meta_graphs):
         nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
         for node in nodes:
             if node.op in _REFUSED_OPERATIONS:
                 message = (
-                    f"The SavedModel {folder} is not loaded, for it has an operation {node.op}, which runs Python or "
+                    f"The SavedModel {folder} is not loaded, because its operation {node.op} runs Python or "
                     "writes files; load it yourself if you trust it."
                 )
                 raise RecorderError(message)

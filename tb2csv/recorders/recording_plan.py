@@ -1,4 +1,4 @@
-"""What of weights or gradients is recorded, and at which steps."""
+"""A plan of what is recorded of weights or gradients, and at which steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RecordingPlan:
-    """At every how many steps tensors, histograms and statistics of a family are recorded; 0 is never.
+    """The intervals, in steps, at which tensors, histograms and statistics of a family are recorded; 0 is never.
 
     ``family`` is the first part of the tags: ``weights`` or ``gradients``.
     """
@@ -32,11 +32,11 @@ class RecordingPlan:
 
     @property
     def every(self) -> tuple[int, ...]:
-        """The intervals that are not never."""
+        """The intervals that are not 0."""
         return tuple(every for every in (self.tensors, self.histograms, self.statistics) if every)
 
     def wants_values(self, step: Any) -> Any:
-        """Say whether the values themselves are needed at a step; it may be a tensor, and then the answer is one."""
+        """Return whether the values themselves are needed at a step; for a tensor, return a tensor."""
         intervals = [every for every in (self.tensors, self.histograms) if every]
         answer = step < 0
         for every in intervals:
@@ -67,12 +67,12 @@ class RecordingPlan:
 
 
 def due(step: int, every: int) -> bool:
-    """Say whether what is recorded ``every`` so many steps is recorded at this one."""
+    """Return whether a step is a multiple of ``every``; never if that is 0."""
     return bool(every) and step % every == 0
 
 
 def interval(name: str, value: int | None) -> int:
-    """Return an ``every=`` argument as a number, 0 for never. Raises RecorderError where it is none."""
+    """Return an ``every=`` argument as a number, 0 for never. Raises RecorderError if it is not valid."""
     if value is None:
         return 0
     try:
@@ -80,6 +80,6 @@ def interval(name: str, value: int | None) -> int:
     except TypeError:
         number = 0
     if number < 1:
-        message = f"{name}={value!r} is no number of steps; give 1 or more, or None for never."
+        message = f"{name}={value!r} is not a number of steps; give 1 or more, or None for never."
         raise RecorderError(message)
     return number

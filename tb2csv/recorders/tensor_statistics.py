@@ -1,4 +1,4 @@
-"""Seven numbers that tell of a gradient or a weight what is worth knowing, at the price of one pass over it."""
+"""Seven statistics of a gradient or a weight, at the cost of one pass over it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: In the order in which they are computed: the Euclidean norm, the mean, the standard deviation of all elements (not
-#: of a sample), the least and the greatest element, the share of zeros (TensorFlow takes subnormal numbers for zeros,
+#: of a sample), the minimum, the maximum, the share of zeros (TensorFlow takes subnormal numbers for zeros,
 #: too), and how many elements are NaN.
 STATISTICS: Final = ("norm", "mean", "std", "min", "max", "zero_share", "nan_count")
 
@@ -16,9 +16,9 @@ STATISTICS: Final = ("norm", "mean", "std", "min", "max", "zero_share", "nan_cou
 def statistics_of(tensors: Sequence[Any]) -> Any:
     """Return the STATISTICS of tensors as one [len(tensors), 7] tensor, in eager code and in graphs.
 
-    They are computed in float64 for float64 tensors and in float32 otherwise, and returned as float32. A NaN among the
-    elements makes all of them NaN but ``zero_share`` and ``nan_count``; so do all of a tensor without elements, but
-    for its norm and its count.
+    They are computed in float64 for float64 tensors and in float32 otherwise, and returned as float32. If an
+    element is NaN, all of them are NaN except ``zero_share`` and ``nan_count``. If there are no elements, all are NaN
+    except the norm and the count, which are 0.
     """
     import tensorflow as tf
 
@@ -43,7 +43,7 @@ def _statistics(tensor: Any) -> Any:
         return tf.stack([tf.zeros_like(nan), nan, nan, nan, nan, nan, tf.zeros_like(nan)])
     mean = tf.reduce_mean(values)
     nan_count = tf.math.count_nonzero(tf.math.is_nan(values), dtype=tf.float32)
-    # Not every device agrees on the least of numbers of which one is none.
+    # Devices differ in the minimum of numbers of which one is NaN.
     unknown = tf.where(nan_count > 0, tf.constant(float("nan"), wide), tf.zeros((), wide))
     numbers = (
         tf.norm(values),

@@ -1,4 +1,4 @@
-"""A train function of Keras that runs with other methods in place of some of the model's and the optimizer's."""
+"""A Keras train function that runs with some methods of the model and the optimizer replaced."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class RecordedTrainFunction:
-    """Stands in ``model.train_function`` for the one that Keras made, during one ``fit``.
+    """Replaces Keras' own ``model.train_function`` during one ``fit``.
 
-    The methods are replaced only while a batch that the recorder was told of is running. When ``fit`` ends by an
-    exception, nobody is told; then the next call, which nobody announced, finds that out and puts back what was there.
+    The methods are replaced only while a batch that the recorder announced is running. If ``fit`` ends with an
+    exception, Keras does not call the recorder; the next call, which is not announced, then restores the original.
     """
 
     def __init__(
@@ -26,13 +26,13 @@ class RecordedTrainFunction:
         allow_xla: bool,
         on_failure: Callable[[], None],
     ) -> None:
-        """Have Keras make another train function for ``model``, and put this in its place.
+        """Make Keras build another train function for ``model``, and install this object in its place.
 
         Args:
             model: a compiled keras.Model that is about to train.
-            methods: what is replaced: owner, name of the method, new method.
+            methods: the methods to replace: owner, name of the method, new method.
             allow_xla: False compiles the train step without XLA, whatever the model was compiled with.
-            on_failure: is called when a train step raises.
+            on_failure: called when a train step raises.
         """
         self._model = model
         self._methods = list(methods)
@@ -55,26 +55,26 @@ class RecordedTrainFunction:
         model.train_function = self
 
     def announce(self) -> None:
-        """Say that the next call belongs to the ``fit`` that is recorded."""
+        """Announce that the next call belongs to the ``fit`` that is recorded."""
         self._announced = True
 
     def resume(self) -> bool:
-        """Stand in for the model's train function once more, if that is still the one of the last time."""
+        """Replace the model's train function again, if it is still the original; return whether it is."""
         if self._model.train_function is not self._original:
             return False
         self._model.train_function = self
         return True
 
     def restore(self) -> None:
-        """Put back the train function that was there."""
+        """Restore the original train function."""
         if self._model.train_function is self:
             self._model.train_function = self._original
 
     def __call__(self, iterator: Any) -> Any:
-        """Run a train step, or several, on what an iterator gives."""
+        """Run a train step, or several, on the data of an iterator."""
         if not self._announced:
             self.restore()
-            if self._model.train_function is None:  # it was compiled anew while this was elsewhere
+            if self._model.train_function is None:  # the model was compiled again in the meantime
                 self._model.make_train_function()
             return self._model.train_function(iterator)
         self._announced = False

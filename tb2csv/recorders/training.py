@@ -1,4 +1,4 @@
-"""The recorder of a training: a Keras callback, and a context manager for loops of one's own."""
+"""The recorder of a training: a Keras callback, and a context manager for custom loops."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
     """Writes metrics, weights, gradients and layer errors of a training into an event file.
 
-    As a callback of ``model.fit`` it does so by itself; in a loop of one's own, ``scalars``, ``weights``,
-    ``gradients``, ``histograms`` and ``tensors`` are called with what there is, in eager code or in a tf.function.
+    As a callback of ``model.fit`` it records by itself. In a custom loop, call ``scalars``, ``weights``,
+    ``gradients``, ``histograms`` and ``tensors``, in eager code or in a tf.function.
 
     The step of ``epoch/…`` is the epoch, from 0. The step of everything else is the batch: 1 is the first batch of the
-    training, and what is recorded at step n is what batch n gave: its gradients, and the weights after it. Weights at
+    training, and step n holds the results of batch n: its gradients, and the weights after it. Weights at
     step 0 are those before the training. Batches are counted on from one ``fit`` to the next; a recorder that begins
     with a model that was trained before counts on from its optimizer's number of steps.
 
@@ -76,13 +76,13 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             gradient_histograms_every: a histogram of each gradient.
             gradient_statistics_every: the same numbers of each gradient.
             layer_errors_every: the gradient of the loss with respect to the output of each layer.
-            layers: names of the layers whose errors are recorded; all where it is None.
+            layers: names of the layers whose errors are recorded; all if None.
             layer_error_samples: ``each`` records errors as [sample, unit], ``sum`` as [unit], summed over the batch.
-            first_batch: the number of the first batch; one more than the optimizer's steps where it is None.
-            on_error: what an error of the disk does: ``warn`` and stop the recording, not the training, or ``raise``.
+            first_batch: the number of the first batch; one more than the optimizer's steps if None.
+            on_error: what to do after a disk error: ``warn`` and stop the recording, not the training, or ``raise``.
 
         Raises:
-            RecorderError: an argument is not what it has to be, or Keras does not run on TensorFlow.
+            RecorderError: an argument is not valid, or Keras does not run on TensorFlow.
         """
         super().__init__()
         if keras.backend.backend() != "tensorflow":
@@ -111,7 +111,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         self._step: int | None = None
         #: Batches of the model, as its optimizer counts them, before any callback could restore an earlier training.
         self._found_batches = 0
-        #: How many batches more are counted here than by the optimizer.
+        #: The count of batches here minus the optimizer's count.
         self._ahead = 0
         self._has_begun = False
         self._epoch = 0
@@ -120,7 +120,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         self._summary_writer: Any = None
         self._traced_variables: list[Any] = []
         self._traced_statistics: Callable[[], Any] = list
-        #: Keras does not call a callback when ``fit`` ends by an exception.
+        #: Keras does not call a callback when ``fit`` ends with an exception.
         self._finalizer = weakref.finalize(self, self._log.close)
 
     # Within model.fit
@@ -166,7 +166,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
     def _begin(self, fit: FitRecording) -> None:
         """Find the number of the first batch.
 
-        All callbacks have begun by now, those that restore an earlier training as well, in whatever order they are.
+        All callbacks have begun by now, in any order, including those that restore an earlier training.
         """
         self._has_begun = True
         batches = trained_batches(self.model)
@@ -182,7 +182,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
 
     @guarded
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Record what is due after a batch, or after several that were run at one go."""
+        """Record what is due after a batch, or after several that ran in one call."""
         if self._fit is None or self._step is None:
             return
         wall_time = time.time()
@@ -210,7 +210,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             self._fit.write()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Write what waits, and give the model back its train function."""
+        """Write all pending data, and give the model back its train function."""
         self._finish()
 
     def _finish(self) -> None:
@@ -236,7 +236,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         self._log.scalars(step, scalars, wall_time=wall_time)
 
     def _record_weights(self, step: int, wall_time: float, steps: range | None = None) -> None:
-        """Record weights after ``step`` as far as they are due at one of ``steps``, the last of which it is."""
+        """Record weights after ``step`` as far as they are due at one of ``steps``, which end at it."""
         steps = steps or range(step, step + 1)
         plan = RecordingPlan("weights", *(
             int(any(due(each, every) for each in steps))
@@ -260,14 +260,14 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             self._traced_statistics = tf.function(lambda: statistics_of([_tensor(each) for each in variables]))
         return self._traced_statistics()
 
-    # In a loop of one's own
+    # In a custom loop
 
     @contextlib.contextmanager
     def as_default(self) -> Iterator[TrainingRecorder]:
-        """Have ``record_layer_errors`` and ``layer_mse`` write to this recorder within the block.
+        """Make ``record_layer_errors`` and ``layer_mse`` write to this recorder within the block.
 
-        TensorFlow's own ``tf.summary`` functions write into the same folder, to a file of their own. Whatever ends the
-        block, what was recorded is in the files.
+        TensorFlow's own ``tf.summary`` functions write into the same folder, to a file of their own. However the
+        block ends, the recorded values are in the files.
         """
         import tensorflow as tf
 
@@ -288,7 +288,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
     def scalars(self, values: Mapping[str, Any], step: Any, *, unit: str = "batch") -> None:
         """Record scalars as ``<unit>/<name>``; ``unit`` is what ``step`` counts: ``batch`` or ``epoch``.
 
-        An array of numbers is recorded as a tensor. Whatever is not a number is left out, as in ``fit``.
+        An array of numbers is recorded as a tensor. Other values are omitted and counted, as in ``fit``.
         """
         names = list(values)
 
@@ -298,7 +298,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         deliver(self._log, write, step, list(values.values()))
 
     def tensors(self, values: Mapping[str, Any], step: Any) -> None:
-        """Record tensors under their tags, bit for bit; what is not a tensor is left out, as in ``fit``."""
+        """Record tensors under their tags, bit for bit; other values are omitted and counted, as in ``fit``."""
         tags = list(values)
 
         def write(step: int, *arrays: Any) -> None:
@@ -318,7 +318,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         deliver(self._log, write, step, [_tensor_if_possible(value) for value in values.values()])
 
     def weights(self, model: Any, step: Any) -> None:
-        """Record the weights of a model, or those in a list, as far as this recorder's intervals say they are due."""
+        """Record the weights of a model, or those in a list, as far as they are due by this recorder's intervals."""
         variables = list(getattr(model, "weights", model))
         self._record_family(self._weights, variable_names(variables), [_tensor(each) for each in variables], step)
 
@@ -351,7 +351,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
                 when_due(step, plan.statistics, lambda: deliver(self._log, write_statistics, step, [numbers]))
 
     def close(self) -> None:
-        """Write what waits and close the files; what is recorded afterwards goes to new ones."""
+        """Write all pending data and close the files; later values go to new ones."""
         self._finish()
         self._log.close()
         if self._summary_writer is not None:

@@ -1,4 +1,4 @@
-"""What variables are called in tags."""
+"""Names of variables in tags."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
 
 
 def variable_names(variables: Sequence[Any]) -> list[str]:
-    """Return a name for each variable, no two alike: its Keras path, or TensorFlow's name without the ``:0``.
+    """Return a unique name for each variable: its Keras path, or TensorFlow's name without the ``:0``.
 
-    Where several variables of a model have one path, as in subclassed models they can, all but the first get ``#1``,
-    ``#2`` … behind it, in the order of the model's variables.
+    If several variables of a model have one path, as they can in subclassed models, all but the first get ``#1``,
+    ``#2`` … after it, in the order of the model's variables.
     """
     names = [getattr(variable, "path", None) or variable.name.removesuffix(":0") for variable in variables]
     taken: set[str] = set()
     unique = []
     for name in names:
         free, number = name, 0
-        while free in taken or (number and free in names):  # one that is called so from the start keeps its name
+        while free in taken or (number and free in names):  # a variable that has this name already keeps it
             number += 1
             free = f"{name}#{number}"
         taken.add(free)

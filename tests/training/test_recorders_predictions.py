@@ -277,7 +277,7 @@ def test_a_saved_model_that_runs_python_or_writes_files_is_refused(kind: str, tm
 
     module = Malicious()
     tf.saved_model.save(module, tmp_path / "model", signatures=module.serve)
-    with pytest.raises(RecorderError, match=f"is not loaded, for it has an operation {kind}"):
+    with pytest.raises(RecorderError, match=f"is not loaded, because its operation {kind}"):
         predict_to_csv(tmp_path / "model", X, tmp_path / "out.csv")
     assert not (tmp_path / "written").exists()
 
@@ -296,23 +296,23 @@ def test_misfits_are_refused_and_leave_no_files(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     cases: list[tuple[Any, Any, dict[str, Any], str]] = [
         (tmp_path / "no.keras", X, {}, r"There is no model at .*no\.keras"),
-        (tmp_path / "x.txt", X, {}, r"x\.txt is no model that can be loaded"),
+        (tmp_path / "x.txt", X, {}, r"x\.txt is not a model that can be loaded"),
         (tmp_path / "bad.keras", X, {}, r"bad\.keras cannot be loaded by Keras"),
-        (tmp_path / "folder", X, {}, "is no SavedModel"),
-        (object(), X, {}, "A object is no Keras model"),
-        (model, tmp_path / "x.txt", {}, r"x\.txt is none of \.npy, \.npz, \.csv, \.parquet"),
+        (tmp_path / "folder", X, {}, "is not a SavedModel"),
+        (object(), X, {}, "A object is not a Keras model"),
+        (model, tmp_path / "x.txt", {}, r"x\.txt is not one of \.npy, \.npz, \.csv, \.parquet"),
         (model, tmp_path / "no.npy", {}, r"no\.npy cannot be read"),
         (model, tmp_path / "no.csv", {}, r"no\.csv cannot be read"),
         (model, tmp_path / "no.parquet", {}, r"no\.parquet cannot be read"),
-        (model, tmp_path / "bad.csv", {}, r"The column 'd' of .*bad\.csv holds String, and a model takes numbers"),
-        (model, X[:, :3], {}, "takes 4 for each sample, and there is 3"),
+        (model, tmp_path / "bad.csv", {}, r"The column 'd' of .*bad\.csv holds String, but a model takes numbers"),
+        (model, X[:, :3], {}, "takes 4 for each sample, but the data have 3"),
         (model, X[:0], {}, "There are no samples"),
-        (model, {"a": X, "b": X}, {}, "takes 1 inputs .features., and there are 2 .a, b."),
+        (model, {"a": X, "b": X}, {}, "takes 1 inputs .features., but there are 2 .a, b."),
         (model, X, {"target": np.arange(4)}, "different numbers of samples .input: 23, target: 4."),
         (model, X, {"ignore": ["z"]}, "There is no 'z' among the inputs"),
         (model, np.array(["a"]), {}, "a model takes numbers"),
-        (model, X, {"columns": "all"}, "columns='all' is not known"),
-        (model, X, {"batch_size": 0}, "batch_size=0 is no number of samples"),
+        (model, X, {"columns": "all"}, "columns='all' is not valid"),
+        (model, X, {"batch_size": 0}, "batch_size=0 is not a number of samples"),
     ]
     for given, inputs, more, told in cases:
         with pytest.raises(RecorderError, match=told) as caught:
