@@ -62,12 +62,13 @@ reader-programs: ## Install R and LibreOffice Calc for the tests of programs tha
 	$(HAS_R) && $(HAS_CALC) || \
 	echo "Some tests of programs that read the tables are skipped; install them with: sudo apt-get install $$missing"
 
-lint: .venv/installed-dev | javascript-tools ## Check style, formatting, types, the floors of imports, spelling, and JavaScript.
+lint: .venv/installed-dev | javascript-tools ## Check style, formatting, types, the floors of imports, spelling, words, and JavaScript.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+	$(BIN)/python .ci/prose.py
 	@if test -x node_modules/.bin/tsc; then echo 'npm run check'; npm run --silent check; fi
 
 # TypeScript and Prettier check the scripts of the Export tab, at the versions of package-lock.json. No package has them.

@@ -93,7 +93,7 @@ def python_spelling(option: Option) -> str:
     return option.name if option.value is None else f"{option.name}={option.value!r}"
 
 
-#: Options whose names differ on the command line, where each stands for one entry.
+#: Options with another name on the command line, which takes one entry each time.
 _COMMAND_LINE_NAMES: Final = {"renames": "map"}
 
 
