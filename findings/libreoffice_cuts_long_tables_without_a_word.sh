@@ -14,4 +14,4 @@ echo "exit status $?; printed:"
 cat "$work/printed"
 echo "rows before: $rows, after: $(($(wc -l <"$work/out/long.csv") - 1)), last: $(tail -n 1 "$work/out/long.csv")"
 test "$(tail -n 1 "$work/out/long.csv")" = 1048575
-if grep -qiE 'rows|truncat|limit' "$work/printed"; then exit 1; fi
+if grep -qiE 'rows|truncate|limit' "$work/printed"; then exit 1; fi
