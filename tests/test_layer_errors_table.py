@@ -190,7 +190,7 @@ def test_a_log_without_layer_errors_is_refused_with_the_reason(tmp_path: Path) -
     write(tmp_path / "run", recorded())
     with pytest.raises(Tb2csvError, match="'layer_errors/first'"):
         layer_errors(tmp_path, selection=Selection(tags=("layer_errors/frist",)))
-    with pytest.raises(LogdirError, match="no layer errors"):
+    with pytest.raises(LogdirError, match="no selected layer errors"):
         layer_errors(tmp_path, min_step=1000)
 
 

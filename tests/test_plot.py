@@ -39,7 +39,7 @@ from tb2csv.analysis.plots.run_colours import PALETTE, run_colours
 from tb2csv.analysis.plots.smoothing import smoothed
 from tb2csv.analysis.plots.thinning import line
 from tb2csv.analysis.plots.x_axis import short_number
-from tb2csv.dataframes import open_logdir
+from tb2csv.dataframes import open_logdir, scan
 from tb2csv.errors import OptionError, OutputError, Tb2csvError
 from tb2csv.selection import Selection
 
@@ -202,7 +202,7 @@ def test_runs_are_counted_by_their_first_events(tmp_path: Path) -> None:
     """As TensorBoard's core plugin lists them, which is what its web page numbers colours by."""
     for name, wall_time in {"c": 10.0, "a": 20.0, "b": 10.0}.items():
         write_run(tmp_path / name, event(simple_value("x", 1.0), wall_time=99.0), wall_time=wall_time)
-    frames = open_logdir(tmp_path)
+    frames = scan(tmp_path)
     found = run_colours(run for run, _ in frames.choose(Selection()))
     assert found == {"b": PALETTE[0], "c": PALETTE[1], "a": PALETTE[2]}
 
@@ -210,7 +210,7 @@ def test_runs_are_counted_by_their_first_events(tmp_path: Path) -> None:
 def test_runs_beyond_the_palette_have_shades_of_their_own(tmp_path: Path) -> None:
     for number in range(21):
         write_run(tmp_path / f"{number:02}", event(simple_value("x", 1.0)), wall_time=1.0 + number)
-    found = run_colours(run for run, _ in open_logdir(tmp_path).choose(Selection()))
+    found = run_colours(run for run, _ in scan(tmp_path).choose(Selection()))
     assert list(found.values())[:7] == list(PALETTE)
     assert len(set(found.values())) == 21
 
@@ -219,7 +219,7 @@ def test_runs_beyond_the_palette_have_shades_of_their_own(tmp_path: Path) -> Non
 
 
 def read(logdir: Path, kind: str, axis: str = "step", **patterns: tuple[str, ...]) -> PlottedValues:
-    return read_values(open_logdir(logdir), Selection(kinds=(kind,), **patterns), kind, None, axis)
+    return read_values(scan(logdir), Selection(kinds=(kind,), **patterns), kind, None, axis)
 
 
 def test_norms_are_those_of_the_tensors(tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def test_tables_of_tags_that_become_one_are_named_by_their_types(tmp_path: Path)
         "scalars/loss/train~float32.csv",
         "scalars/loss/train~int64.csv",
     }
-    assert {note.partition("what is ")[2].split()[0] for note in report.notes} == {"float32", "int64"}
+    assert {note.partition("values of ")[2].split()[0] for note in report.notes} == {"float32", "int64"}
 
 
 def test_columns_of_tags_that_become_one_are_named_by_their_types(tmp_path: Path) -> None:
