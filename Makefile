@@ -43,7 +43,7 @@ browser: ## Install Chromium for the tests in a browser, or say how.
 	echo 'The tests in a browser are skipped, for there is no Chromium; install it with: sudo apt-get install chromium'
 
 test-training: .venv-training/installed ## Run the tests that need TensorFlow, PyTorch and scikit-learn; ARGS go to pytest.
-	.venv-training/bin/python -m pytest tests/training $(ARGS)
+	.venv-training/bin/python -m pytest $(PARALLEL) tests/training $(ARGS)
 
 test-readers: .venv-readers/installed | reader-programs ## Run the tests of programs that read the tables; ARGS go to pytest.
 	.venv-readers/bin/python -m pytest tests/test_readers*.py $(ARGS)
