@@ -71,13 +71,20 @@ def whole_folder(out: Path, *, overwrite: bool, may_replace: Callable[[Path], bo
     with folder_beside(out) as folder:
         yield folder / "new"
         if out.exists():
-            out.rename(folder / "old")
-        try:
+            replace_folder(folder / "new", out, folder / "old")
+        else:
             (folder / "new").rename(out)
-        except BaseException:
-            if (folder / "old").exists():
-                (folder / "old").rename(out)
-            raise
+
+
+def replace_folder(new: Path, out: Path, old: Path) -> None:
+    """Rename ``out`` to ``old`` and ``new`` to ``out``; if that fails or is interrupted, ``out`` is restored."""
+    try:
+        out.rename(old)
+        new.rename(out)
+    except BaseException:
+        if not out.exists():
+            old.rename(out)
+        raise
 
 
 @contextlib.contextmanager

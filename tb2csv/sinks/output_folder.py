@@ -12,7 +12,7 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Final
 
-from tb2csv.atomic_files import folder_beside, local_path
+from tb2csv.atomic_files import folder_beside, local_path, replace_folder
 from tb2csv.errors import OutputError
 from tb2csv.messages import Option, advice
 
@@ -124,14 +124,7 @@ class OutputFolder:
             Path(self._root).rename(self.out)
             return
         self._permit(replaced, stat.S_IMODE(replaced.st_mode))
-        old = self._work / "old"
-        try:
-            self.out.rename(old)
-            Path(self._root).rename(self.out)
-        except BaseException:  # an interrupt as well
-            if not self.out.exists():
-                old.rename(self.out)
-            raise
+        replace_folder(Path(self._root), self.out, self._work / "old")
 
     def _permit(self, replaced: os.stat_result, mode: int) -> None:
         """Give the new folder a mode and, if permitted, the group of the folder that it replaces."""
