@@ -223,6 +223,7 @@ class _Conversion:
         self._runs = runs
         self._reading = reading
         self._output = output
+        self._sources = {run.name: run for merged in runs.by_name.values() for run in merged}
         self._metrics: dict[str, Mapping[str, MetricSummary]] = {}
 
     def convert_run(self, name: str, on_bytes: Callable[[int], None]) -> _ConvertedRun:
@@ -298,6 +299,6 @@ class _Conversion:
         Any scalar can be the metric of a trial, so the few runs that have metrics are read again.
         """
         if name not in self._metrics:
-            run = next((run for runs in self._runs.by_name.values() for run in runs if run.name == name), None)
+            run = self._sources.get(name)
             self._metrics[name] = read_metrics(run, chunk_size=self._reading.chunk_size) if run else {}
         return self._metrics[name]
