@@ -20,6 +20,7 @@ from tb2csv.runs.filtered_run import FilteredRun
 from tb2csv.runs.merged_runs import MergedRun
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.runs.run_reader import RunReader
+from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.runs.series_registry import SeriesRegistry
 from tb2csv.runs.subruns import Subrun
 from tb2csv.selection import Selection
@@ -58,18 +59,13 @@ def logdir(tmp_path: Path) -> Path:
 def readers(logdir: Path) -> dict[str, SeriesReader]:
     """Return each reader of the run ``run``, and the reader that merges its sub-run into it."""
     own, below = discover(logdir).runs
-    options = {
-        "selection": Selection(exclude_tags=("nothing",)),
-        "options": DecodeOptions(),
-        "chunk_size": DEFAULT_CHUNK_SIZE,
-        "on_bytes": lambda _: None,
-    }
+    scanned = ScannedRun(own, selection=Selection(exclude_tags=("nothing",)))
     registry = SeriesRegistry()
     subrun = Subrun(below.name, own.name, "train", "add_scalars")
     parts = [RunReader(own, registry=registry), RunReader(below, registry=registry, subrun=subrun)]
     return {
         "all": RunReader(own),
-        "filtered": FilteredRun(own, RowSelection(min_step=2), registry=SeriesRegistry(), subrun=None, **options),
+        "filtered": FilteredRun(scanned, RowSelection(min_step=2), lambda _: None),
         "merged": MergedRun(own.name, parts, registry),
     }
 

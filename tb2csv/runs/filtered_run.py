@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tb2csv.runs.scanned_run import ScannedRun
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tb2csv.decoders import DecodeOptions
     from tb2csv.logdir import Run
     from tb2csv.runs.decoded_rows import Rows, UndecodableValue
     from tb2csv.runs.row_selection import RowSelection
     from tb2csv.runs.run_stats import RunStats
-    from tb2csv.runs.series_registry import SeriesRegistry
+    from tb2csv.runs.scanned_run import ScannedRun
     from tb2csv.runs.step_orders import StepOrder
-    from tb2csv.runs.subruns import Subrun
-    from tb2csv.selection import Selection
     from tb2csv.time_series import Series, SeriesStats
 
 
@@ -27,22 +22,12 @@ class FilteredRun:
     The selection depends on the steps of all values, so the whole run is scanned first.
     """
 
-    def __init__(
-        self,
-        run: Run,
-        rows: RowSelection,
-        *,
-        selection: Selection,
-        options: DecodeOptions,
-        subrun: Subrun | None,
-        registry: SeriesRegistry,
-        chunk_size: int,
-        on_bytes: Callable[[int], None],
-    ) -> None:
-        """Prepare to read ``rows`` of ``run``; the other arguments are those of RunReader."""
-        self._scanned = ScannedRun(
-            run, selection=selection, options=options, subrun=subrun, registry=registry, chunk_size=chunk_size
-        )
+    def __init__(self, scanned: ScannedRun, rows: RowSelection, on_bytes: Callable[[int], None]) -> None:
+        """Prepare to read ``rows`` of a run that is not scanned yet.
+
+        ``on_bytes`` is called with the number of bytes read since the last call.
+        """
+        self._scanned = scanned
         self._rows = rows
         self._on_bytes = on_bytes
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tb2csv.runs.filtered_run import FilteredRun
 from tb2csv.runs.merged_runs import MergedRun
 from tb2csv.runs.run_reader import RunReader
+from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.runs.series_registry import SeriesRegistry
 
 if TYPE_CHECKING:
@@ -51,16 +52,15 @@ class ReadingOptions:
                 chunk_size=self.chunk_size,
                 on_bytes=on_bytes,
             )
-        return FilteredRun(
+        scanned = ScannedRun(
             run,
-            self.rows,
             selection=self.selection,
             options=self.decoding,
             subrun=subrun,
             registry=registry,
             chunk_size=self.chunk_size,
-            on_bytes=on_bytes,
         )
+        return FilteredRun(scanned, self.rows, on_bytes)
 
     def merged_reader(
         self, name: str, runs: Sequence[Run], subruns: Mapping[str, Subrun], on_bytes: Callable[[int], None]
