@@ -322,7 +322,7 @@ class LogdirFrames:
         """
         if not isinstance(run, Selection):
             run = select(run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
-        return self.trials(None if run == Selection() else run).table
+        return self.trials(run).table
 
     def trials(self, selection: Selection | None = None) -> HparamsTable:
         """Return the table of ``hparams`` together with notes on what it leaves out; errors as of ``hparams``."""

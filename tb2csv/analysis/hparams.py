@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tb2csv.dataframes import scan
-from tb2csv.selection import Selection, select
+from tb2csv.selection import select
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tb2csv.logdir import LogdirSource
     from tb2csv.scanned_logdir import HparamsTable
-    from tb2csv.selection import Patterns
+    from tb2csv.selection import Patterns, Selection
 
 
 def hparams(
@@ -44,4 +44,4 @@ def hparams(
     """
     selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
     scanned = scan(logdir, workers=workers, progress=progress)
-    return scanned.trials(None if selected == Selection() else selected)
+    return scanned.trials(selected)
