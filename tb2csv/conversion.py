@@ -138,7 +138,7 @@ def convert(
     with folder:
         try:
             converted = map_runs(
-                conversion.convert_run, list(runs.by_name), workers=workers, on_bytes=progress, warm_up=load_polars
+                conversion.convert_run, list(runs.by_name), workers=workers, report_bytes=progress, warm_up=load_polars
             )
             report = Report([each.report for each in converted], found.damage)
             if not runs.is_merged:
@@ -187,9 +187,9 @@ def check_apart(logdir: Logdir, out: Path) -> None:
 def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, list[Series]]:
     """Scan runs for their series, which show the sub-runs."""
 
-    def series_of(run: Run, on_bytes: Callable[[int], None]) -> list[Series]:
+    def series_of(run: Run, report_bytes: Callable[[int], None]) -> list[Series]:
         # Report 0 bytes, because the conversion reads and reports them again.
-        reader = RunReader(run, chunk_size=chunk_size, on_bytes=lambda _: on_bytes(0))
+        reader = RunReader(run, chunk_size=chunk_size, report_bytes=lambda _: report_bytes(0))
         reader.count()
         return [stats.series for stats in reader.stats.series]
 
@@ -226,13 +226,13 @@ class _Conversion:
         self._sources = {run.name: run for merged in runs.by_name.values() for run in merged}
         self._metrics: dict[str, Mapping[str, MetricSummary]] = {}
 
-    def convert_run(self, name: str, on_bytes: Callable[[int], None]) -> _ConvertedRun:
+    def convert_run(self, name: str, report_bytes: Callable[[int], None]) -> _ConvertedRun:
         """Read a run and write its tables, except those that are joined with tables of other runs."""
         runs = self._runs.by_name[name]
         if self._runs.is_merged:
-            reader = self._reading.merged_reader(name, runs, self._runs.subruns, on_bytes)
+            reader = self._reading.merged_reader(name, runs, self._runs.subruns, report_bytes)
         else:
-            reader = self._reading.reader(runs[0], on_bytes)
+            reader = self._reading.reader(runs[0], report_bytes)
         writer = RunWriter(self._output, reader)
         report = writer.write()
         joined = self._output.layout.write_run(self._output, name, writer.held)

@@ -107,12 +107,12 @@ def map_runs(
     runs: Sequence[_Run],
     *,
     workers: int | None = None,
-    on_bytes: Callable[[int], None] = lambda _: None,
+    report_bytes: Callable[[int], None] = lambda _: None,
     warm_up: Callable[[], object] = lambda: None,
 ) -> list[_Result]:
-    """Return ``work(run, on_bytes)`` for every run, in the order of the runs.
+    """Return ``work(run, report_bytes)`` for every run, in the order of the runs.
 
-    ``warm_up`` is called in this thread while the workers run. ``on_bytes`` is called with the number of bytes read
+    ``warm_up`` is called in this thread while the workers run. ``report_bytes`` is called with the number of bytes read
     since the last call. A worker calls the function that it is given, which also ends the worker if another one failed;
     a worker may call it with 0 to end sooner. If several runs fail, the error of the first of them is raised.
     """
@@ -121,18 +121,18 @@ def map_runs(
         raise Tb2csvError(message)
     cancelled = threading.Event()
 
-    def passed(count: int) -> None:
+    def report_or_end(count: int) -> None:
         if cancelled.is_set():
             raise Cancelled
         if count:
-            on_bytes(count)
+            report_bytes(count)
 
     # The error of each run that has ended, or None. Unlike futures.wait, the queue holds no lock when a signal comes.
     ended: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def attempt(run: _Run) -> _Result:
         try:
-            result = work(run, passed)
+            result = work(run, report_or_end)
         except BaseException as error:
             ended.put(error)
             raise

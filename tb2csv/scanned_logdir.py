@@ -90,10 +90,10 @@ class ScannedLogdir:
             known = self.runs
             runs = {run.name: known.get(run.name) or ScannedRun(run) for run in self._logdir.runs}
 
-            def read(run: Run, passed: Callable[[int], None]) -> bool:
-                return runs[run.name].refresh(run, passed)
+            def read(run: Run, report_bytes: Callable[[int], None]) -> bool:
+                return runs[run.name].refresh(run, report_bytes)
 
-            changes = read_runs(self._logdir, read, workers=self._workers, on_bytes=progress)
+            changes = read_runs(self._logdir, read, workers=self._workers, report_bytes=progress)
             self.runs = runs
             self.report.check_event_files()
             return any(changes.results) or known.keys() != runs.keys()

@@ -71,12 +71,12 @@ def ls(
     """
     selected = select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag)
 
-    def count(run: Run, passed: Callable[[int], None]) -> RunStats:
-        reader = RunReader(run, selection=selected, on_bytes=passed)
+    def count(run: Run, report_bytes: Callable[[int], None]) -> RunStats:
+        reader = RunReader(run, selection=selected, report_bytes=report_bytes)
         reader.count()
         return reader.stats
 
-    counted = read_runs(logdir, count, selection=selected, workers=workers, on_bytes=progress, decodes=False)
+    counted = read_runs(logdir, count, selection=selected, workers=workers, report_bytes=progress, decodes=False)
     report = counted.report(stats.report() for stats in counted.results)
     report.check_event_files()
     return Listing([SeriesInfo.of(stats) for stats in counted.selected_series(counted.results)], report)
@@ -110,11 +110,11 @@ def check(
     """
     selected = select(selection, run=run, exclude_run=exclude_run)
 
-    def read(run: Run, passed: Callable[[int], None]) -> RunReport:
-        reader = RunReader(run, chunk_size=chunk_size, on_bytes=passed)
+    def read(run: Run, report_bytes: Callable[[int], None]) -> RunReport:
+        reader = RunReader(run, chunk_size=chunk_size, report_bytes=report_bytes)
         return RunReport(run.name, sum(len(block) for block in reader.scan()), sources=reader.stats.files)
 
-    checked = read_runs(logdir, read, selection=selected, workers=workers, on_bytes=progress, decodes=False)
+    checked = read_runs(logdir, read, selection=selected, workers=workers, report_bytes=progress, decodes=False)
     report = checked.report(checked.results)
     report.check_event_files()
     return report

@@ -47,10 +47,10 @@ class _Recorded(NamedTuple):
 class _RunWeights:
     """The weights that a run recorded: the tensors of one step, and all steps that have tensors."""
 
-    def __init__(self, run: Run, prefix: str, step: int, on_bytes: Callable[[int], None]) -> None:
+    def __init__(self, run: Run, prefix: str, step: int, report_bytes: Callable[[int], None]) -> None:
         self.tensors: dict[str, _Recorded] = {}
         self.steps: set[int] = set()
-        self._reader = RunReader(run, on_bytes=on_bytes)
+        self._reader = RunReader(run, report_bytes=report_bytes)
         self._prefix = prefix
         self._step = step
         self.tags: dict[str, None] = {}

@@ -447,7 +447,7 @@ def test_the_first_failed_run_is_reported_and_the_others_are_stopped() -> None:
 
     told: list[int] = []
     with pytest.raises(ZeroDivisionError, match=r"1|2"):
-        map_runs(work, numbered_runs(3), workers=3, on_bytes=told.append)
+        map_runs(work, numbered_runs(3), workers=3, report_bytes=told.append)
     assert told == []
 
 
@@ -523,7 +523,7 @@ def test_a_run_is_ended_between_the_pieces_of_a_chunk(tmp_path: Path) -> None:
     )
     (run,) = discover(tmp_path / "logs").runs
     told: list[int] = []
-    pieces = list(RunReader(run, on_bytes=told.append).decode())
+    pieces = list(RunReader(run, report_bytes=told.append).decode())
     assert told.count(0) >= len(pieces) > 1
 
 

@@ -227,15 +227,15 @@ def layer_errors(
         is_tensor = series.kind == "tensors" and series.tag.startswith(LAYER_ERRORS)
         return is_tensor and asked.includes(series.tag, series.kind)
 
-    def read(run: Run, passed: Callable[[int], None]) -> _RunErrors:
+    def read(run: Run, report_bytes: Callable[[int], None]) -> _RunErrors:
         stored = ScannedRun(run, options=DecodeOptions(tensors="npy"))
-        stored.refresh(on_bytes=passed)
+        stored.refresh(report_bytes=report_bytes)
         errors = _RunErrors(stored, min_step, max_step)
         if any(is_wanted(stats.series) for stats in stored.stats.series):
             errors.look(is_wanted)
         return errors
 
-    found = read_runs(logdir, read, selection=asked, workers=workers, on_bytes=progress)
+    found = read_runs(logdir, read, selection=asked, workers=workers, report_bytes=progress)
     runs = found.results
     if not any(run.steps for run in runs):
         series = [stats.series for run in runs for stats in run.stored.stats.series]

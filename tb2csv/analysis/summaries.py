@@ -90,14 +90,14 @@ def summary(
     """
     selected = select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag)
 
-    def read(run: Run, passed: Callable[[int], None]) -> _RunSummary:
-        reader = RunReader(run, selection=selected, chunk_size=chunk_size, on_bytes=passed)
+    def read(run: Run, report_bytes: Callable[[int], None]) -> _RunSummary:
+        reader = RunReader(run, selection=selected, chunk_size=chunk_size, report_bytes=report_bytes)
         summary = _RunSummary(reader.stats)
         for item in reader.decode("scalars"):
             summary.add(item, curve_points)
         return summary
 
-    found = read_runs(logdir, read, selection=selected, workers=workers, on_bytes=progress)
+    found = read_runs(logdir, read, selection=selected, workers=workers, report_bytes=progress)
     chosen = found.selected_series(run.stats for run in found.results)
     table = _table(chosen, [part for run in found.results for part in run.parts])
     curves: list[npt.NDArray[np.float64]] = []

@@ -36,9 +36,12 @@ def check(
         from tb2csv.logdir import discover
 
         found = discover(logdir)
-        with progress(found, shown=not (quiet or json)) as on_bytes:
+        with progress(found, shown=not (quiet or json)) as report_bytes:
             report = series_listing.check(
-                found, selection=options.selection_of(run, [], [], exclude_run, []), workers=workers, progress=on_bytes
+                found,
+                selection=options.selection_of(run, [], [], exclude_run, []),
+                workers=workers,
+                progress=report_bytes,
             )
         if json:
             print_json(report.to_dict())

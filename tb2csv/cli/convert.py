@@ -61,7 +61,7 @@ def convert(
         from tb2csv.runs.row_selection import RowSelection
 
         found = discover(logdir)
-        with progress(found, shown=not (quiet or json)) as on_bytes:
+        with progress(found, shown=not (quiet or json)) as report_bytes:
             report = conversion.convert(
                 found,
                 out,
@@ -79,7 +79,7 @@ def convert(
                 overwrite=overwrite,
                 strict=strict,
                 workers=workers,
-                progress=on_bytes,
+                progress=report_bytes,
             )
         if json:
             print_json(report.to_dict())

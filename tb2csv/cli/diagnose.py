@@ -91,7 +91,7 @@ def diagnose(
         thresholds = _thresholds(threshold)
         _check_rules(fail_on)
         found = discover(logdir)
-        with progress(found, shown=not quiet) as on_bytes:
+        with progress(found, shown=not quiet) as report_bytes:
             diagnosis = find_faults(
                 found,
                 selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
@@ -99,7 +99,7 @@ def diagnose(
                 thresholds=thresholds,
                 steps=steps,
                 workers=workers,
-                progress=on_bytes,
+                progress=report_bytes,
             )
         if not quiet:
             print_problems(diagnosis.report)

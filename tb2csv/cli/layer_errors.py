@@ -50,14 +50,14 @@ def layer_errors(
         if output is not None:
             check_table_file(output, overwrite=overwrite)
         found = discover(logdir)
-        with progress(found, shown=not quiet) as on_bytes:
+        with progress(found, shown=not quiet) as report_bytes:
             table = wide_table.layer_errors(
                 found,
                 selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
                 min_step=min_step,
                 max_step=max_step,
                 workers=workers,
-                progress=on_bytes,
+                progress=report_bytes,
             )
         if not quiet:
             print_problems(table.report)

@@ -58,12 +58,12 @@ def ls(
         from tb2csv.logdir import discover
 
         found = discover(logdir)
-        with progress(found, shown=not (quiet or json)) as on_bytes:
+        with progress(found, shown=not (quiet or json)) as report_bytes:
             series, report = series_listing.ls(
                 found,
                 selection=options.selection_of(run, tag, kind, exclude_run, exclude_tag),
                 workers=workers,
-                progress=on_bytes,
+                progress=report_bytes,
             )
         rows = [_row(each) for each in series]
         if json:

@@ -83,8 +83,8 @@ def plot(
 
         drawing.check_request(output, smooth=smooth, x=x.value, overwrite=overwrite)
         found = discover(logdir)
-        with progress(found, shown=not quiet) as on_bytes:
-            frames = open_logdir(found, workers=workers, progress=on_bytes)
+        with progress(found, shown=not quiet) as report_bytes:
+            frames = open_logdir(found, workers=workers, progress=report_bytes)
         report = frames.report
         if not quiet:
             print_problems(report)

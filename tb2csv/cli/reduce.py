@@ -68,7 +68,7 @@ def reduce(
         from tb2csv.logdir import discover
 
         found = discover(logdir)
-        with progress(found, shown=not (quiet or json)) as on_bytes:
+        with progress(found, shown=not (quiet or json)) as report_bytes:
             report = reduction.reduce(
                 found,
                 out,
@@ -80,7 +80,7 @@ def reduce(
                 overwrite=overwrite,
                 strict=strict,
                 workers=workers,
-                progress=on_bytes,
+                progress=report_bytes,
             )
         if json:
             print_json(report.to_dict())

@@ -153,8 +153,8 @@ def from_logs(
         from tb2csv.state_from_logs import recorded_state
 
         found = discover(logdir)
-        with progress(found, shown=not (quiet or json)) as on_bytes:
-            state = recorded_state(found, step, prefix=prefix, run=run or None, progress=on_bytes)
+        with progress(found, shown=not (quiet or json)) as report_bytes:
+            state = recorded_state(found, step, prefix=prefix, run=run or None, progress=report_bytes)
         write_state(state, output, style=style.value, max_cell=max_cell * _MIB, overwrite=overwrite)
         _print_written(state, output, json=json, quiet=quiet)
 

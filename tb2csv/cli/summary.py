@@ -38,13 +38,13 @@ def summary(
         is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)
         name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
         found = discover(logdir)
-        with progress(found, shown=not quiet) as on_bytes:
+        with progress(found, shown=not quiet) as report_bytes:
             summed = summaries.summary(
                 found,
                 selection=options.selection_of(run, tag, kind, exclude_run, exclude_tag),
                 curve_points=_CURVE_POINTS if is_drawn else 0,
                 workers=workers,
-                progress=on_bytes,
+                progress=report_bytes,
             )
         if not quiet:
             print_problems(summed.report)

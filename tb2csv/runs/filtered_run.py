@@ -22,14 +22,14 @@ class FilteredRun:
     The selection depends on the steps of all values, so the whole run is scanned first.
     """
 
-    def __init__(self, scanned: ScannedRun, rows: RowSelection, on_bytes: Callable[[int], None]) -> None:
+    def __init__(self, scanned: ScannedRun, rows: RowSelection, report_bytes: Callable[[int], None]) -> None:
         """Prepare to read ``rows`` of a run that is not scanned yet.
 
-        ``on_bytes`` is called with the number of bytes read since the last call.
+        ``report_bytes`` is called with the number of bytes read since the last call.
         """
         self._scanned = scanned
         self._rows = rows
-        self._on_bytes = on_bytes
+        self._report_bytes = report_bytes
 
     @property
     def run(self) -> Run:
@@ -65,11 +65,11 @@ class FilteredRun:
         If a file becomes unreadable between the scan and the decoding, its values are yielded as undecodable, and the
         file is reported as damaged.
         """
-        self._scanned.refresh(on_bytes=self._on_bytes)
+        self._scanned.refresh(report_bytes=self._report_bytes)
         yield from self._scanned.decode(
             lambda series: self.stats_of(series).is_selected,
             self._rows,
-            self._on_bytes,
+            self._report_bytes,
             skip_unreadable=True,
             with_contents=with_contents,
         )

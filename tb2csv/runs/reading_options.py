@@ -35,7 +35,7 @@ class ReadingOptions:
     def reader(
         self,
         run: Run,
-        on_bytes: Callable[[int], None],
+        report_bytes: Callable[[int], None],
         *,
         subrun: Subrun | None = None,
         registry: SeriesRegistry | None = None,
@@ -50,7 +50,7 @@ class ReadingOptions:
                 subrun=subrun,
                 registry=registry,
                 chunk_size=self.chunk_size,
-                on_bytes=on_bytes,
+                report_bytes=report_bytes,
             )
         scanned = ScannedRun(
             run,
@@ -60,12 +60,12 @@ class ReadingOptions:
             registry=registry,
             chunk_size=self.chunk_size,
         )
-        return FilteredRun(scanned, self.rows, on_bytes)
+        return FilteredRun(scanned, self.rows, report_bytes)
 
     def merged_reader(
-        self, name: str, runs: Sequence[Run], subruns: Mapping[str, Subrun], on_bytes: Callable[[int], None]
+        self, name: str, runs: Sequence[Run], subruns: Mapping[str, Subrun], report_bytes: Callable[[int], None]
     ) -> SeriesReader:
         """Return a reader that presents several runs as the run ``name``; ``subruns`` has the sub-runs among them."""
         registry = SeriesRegistry()
-        parts = [self.reader(run, on_bytes, subrun=subruns.get(run.name), registry=registry) for run in runs]
+        parts = [self.reader(run, report_bytes, subrun=subruns.get(run.name), registry=registry) for run in runs]
         return MergedRun(name, parts, registry)

@@ -63,7 +63,7 @@ class RunReader:
         subrun: Subrun | None = None,
         registry: SeriesRegistry | None = None,
         chunk_size: int = DEFAULT_CHUNK_SIZE,
-        on_bytes: Callable[[int], None] = lambda _: None,
+        report_bytes: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Prepare to read ``run``; nothing is opened yet.
 
@@ -74,7 +74,7 @@ class RunReader:
             subrun: if given, the series of the run become those of its parent. They are selected by their own names.
             registry: the registry of the series, which merged runs share.
             chunk_size: the number of bytes of a file to hold at once.
-            on_bytes: called with the number of bytes read since the last call.
+            report_bytes: called with the number of bytes read since the last call.
         """
         self.run = run
         self.stats = RunStats(run.name)
@@ -86,7 +86,7 @@ class RunReader:
         self._selection = selection or Selection()
         self._options = options or DecodeOptions()
         self._chunk_size = chunk_size
-        self.on_bytes = on_bytes
+        self.report_bytes = report_bytes
         self._schema_table = self._scanner.schema_table()
         self._schemas: list[ValueSchema] = []
         self._series_of_schema = np.empty(0, np.int32)
@@ -168,9 +168,9 @@ class RunReader:
                         # after the block later.
                         read, progress.offset = reader.offset - progress.offset, reader.offset
                         yield file, block
-                        self.on_bytes(read)
+                        self.report_bytes(read)
                     progress.offset = reader.offset
-                    self.on_bytes(stats.bytes - progress.offset)
+                    self.report_bytes(stats.bytes - progress.offset)
             except OSError as error:
                 lost = stats.bytes - stats.record_bytes - stats.lost_bytes - stats.incomplete_tail_bytes
                 detail = f"the file cannot be read: {error.strerror or error}"
@@ -213,7 +213,7 @@ class RunReader:
         With ``contents``, which has the plugin contents of earlier blocks, the changes of plugin content are yielded as
         well.
         """
-        self.on_bytes(0)  # the import takes long: the callback may raise to cancel
+        self.report_bytes(0)  # the import takes long: the callback may raise to cancel
         load_polars()
         batches: dict[tuple[Decoder, str], list[int]] = {}
         for number in grouping.present:
@@ -222,7 +222,7 @@ class RunReader:
                 batches.setdefault((self._decoders[number], series.signature), []).append(number)
         for (decoder, _), numbers in batches.items():
             for decoded in self._decode_batch(decoder, numbers, grouping, contents):
-                self.on_bytes(0)  # a chunk may take long: the callback may raise to cancel
+                self.report_bytes(0)  # a chunk may take long: the callback may raise to cancel
                 yield decoded
 
     def ordered_files(self) -> list[EventFile]:

@@ -261,9 +261,9 @@ def _merge(earlier: MetricSummary, later: MetricSummary) -> MetricSummary:
 
 
 def read_metrics(
-    run: Run, *, chunk_size: int = DEFAULT_CHUNK_SIZE, on_bytes: Callable[[int], None] = lambda _: None
+    run: Run, *, chunk_size: int = DEFAULT_CHUNK_SIZE, report_bytes: Callable[[int], None] = lambda _: None
 ) -> dict[str, MetricSummary]:
-    """Return the statistics of each scalar tag; ``on_bytes`` gets the number of bytes read since the last call."""
+    """Return the statistics of each scalar tag; ``report_bytes`` gets the number of bytes read since the last call."""
     selection = Selection(kinds=("scalars",))
-    reader = RunReader(run, selection=selection, chunk_size=chunk_size, on_bytes=on_bytes)
+    reader = RunReader(run, selection=selection, chunk_size=chunk_size, report_bytes=report_bytes)
     return metrics(reader.decode(), reader.stats_of)

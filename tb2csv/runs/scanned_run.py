@@ -123,7 +123,7 @@ class ScannedRun:
         known, number = self.stats.series, stats.series.id
         return number < len(known) and known[number] is stats
 
-    def refresh(self, run: Run | None = None, on_bytes: Callable[[int], None] = lambda _: None) -> bool:
+    def refresh(self, run: Run | None = None, report_bytes: Callable[[int], None] = lambda _: None) -> bool:
         """Read what was written since the last call, and return whether there was anything new.
 
         ``run`` is the run with its present files; if None, its files are the same as before. If a file is gone, or
@@ -136,7 +136,7 @@ class ScannedRun:
         elif growth.is_unchanged:
             return False
         self._reader.run = run
-        self._reader.on_bytes = on_bytes
+        self._reader.report_bytes = report_bytes
         for file, block in self._reader.scan_files():
             self._reader.group(block)
             self._blocks.append(_StoredBlock(file, copied(block.columns)))
@@ -146,7 +146,7 @@ class ScannedRun:
         self,
         is_wanted: Callable[[Series], bool],
         rows: RowSelection | None = None,
-        on_bytes: Callable[[int], None] = lambda _: None,
+        report_bytes: Callable[[int], None] = lambda _: None,
         *,
         skip_unreadable: bool = False,
         with_contents: bool = False,
@@ -156,7 +156,7 @@ class ScannedRun:
         Args:
             is_wanted: returns whether a series is to be decoded.
             rows: the rows to decode; all if None.
-            on_bytes: called with 0 now and then; it may raise to cancel.
+            report_bytes: called with 0 now and then; it may raise to cancel.
             skip_unreadable: report a file that can no longer be read as damaged, and its values as undecodable, instead
                 of raising an error.
             with_contents: yield the changes of plugin content as well, as rows of a table next to the series' own.
@@ -164,7 +164,7 @@ class ScannedRun:
         Raises:
             LogdirError: a file can no longer be read.
         """
-        self._reader.on_bytes = on_bytes
+        self._reader.report_bytes = report_bytes
         request = self._request(is_wanted, rows)
         counts = np.bincount(request.numbers[request.keep], minlength=len(self.stats.series)).tolist()
         for stats, count in zip(self.stats.series, counts, strict=True):
@@ -183,7 +183,7 @@ class ScannedRun:
         Raises:
             LogdirError: a file can no longer be read.
         """
-        self._reader.on_bytes = lambda _: None
+        self._reader.report_bytes = lambda _: None
         request = self._request(is_wanted, rows)
         number_of = {stats.series: number for number, stats in enumerate(self.stats.series)}
         places = np.flatnonzero(request.keep)

@@ -53,7 +53,7 @@ def read_runs(
     *,
     selection: Selection | None = None,
     workers: int | None = None,
-    on_bytes: Callable[[int], None] = lambda _: None,
+    report_bytes: Callable[[int], None] = lambda _: None,
     decodes: bool = True,
 ) -> SelectedRuns[_Result]:
     """Call ``read`` for each selected run, several runs at once, and return the results.
@@ -63,7 +63,7 @@ def read_runs(
         read: called with a run, and a function to call with the number of bytes read since the last call.
         selection: which runs to read; all by default.
         workers: how many runs to read at once; by default as many as there are processors.
-        on_bytes: called with the number of bytes read since the last call, from any thread.
+        report_bytes: called with the number of bytes read since the last call, from any thread.
         decodes: whether ``read`` decodes values. If so, polars is imported while the first bytes are read.
 
     Raises:
@@ -73,4 +73,6 @@ def read_runs(
     selection = selection or Selection()
     warm_up = load_polars if decodes else lambda: None
     runs = selection.choose_runs(found)
-    return SelectedRuns(found, selection, map_runs(read, runs, workers=workers, on_bytes=on_bytes, warm_up=warm_up))
+    return SelectedRuns(
+        found, selection, map_runs(read, runs, workers=workers, report_bytes=report_bytes, warm_up=warm_up)
+    )

@@ -114,11 +114,11 @@ class CountedRun:
             return file_changes(run, []).unread
         return None if growth.is_unchanged else growth.unread
 
-    def refresh(self, run: Run, on_bytes: Callable[[int], None]) -> None:
+    def refresh(self, run: Run, report_bytes: Callable[[int], None]) -> None:
         """Read the bytes that ``unread`` counted."""
         reader = self._reader = self._reader or self._begin(run)
         reader.run = run
-        reader.on_bytes = on_bytes
+        reader.report_bytes = report_bytes
         self._is_reading = True
         for block in reader.scan():
             reader.group(block)

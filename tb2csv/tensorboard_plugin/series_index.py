@@ -160,13 +160,13 @@ class SeriesIndex:
         behind = [run for run in found.logdir.runs if unread[run.name] is not None]
         self._total = sum(count or 0 for count in unread.values())
 
-        def read(run: Run, passed: Callable[[int], None]) -> None:
-            self._runs[run.name].refresh(run, passed)
+        def read(run: Run, report_bytes: Callable[[int], None]) -> None:
+            self._runs[run.name].refresh(run, report_bytes)
 
-        map_runs(read, behind, on_bytes=self._on_bytes)
+        map_runs(read, behind, report_bytes=self._report_bytes)
         return is_changed or bool(behind)
 
-    def _on_bytes(self, count: int) -> None:
+    def _report_bytes(self, count: int) -> None:
         if self._closed.is_set():
             raise Cancelled
         self._passed += count

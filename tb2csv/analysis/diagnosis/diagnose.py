@@ -86,7 +86,7 @@ def diagnose(
         raise OptionError(message)
     found = logdir_of(logdir)
     selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
-    observations = observe(found, TagFamilies(families), selected, workers=workers, on_bytes=progress)
+    observations = observe(found, TagFamilies(families), selected, workers=workers, report_bytes=progress)
     network = Network(observations, steps)
     runs = [report.run for report in observations.report.runs]
     return Diagnosis(_in_order(_findings(network, known), runs), _in_order(_judged(network), runs), observations.report)

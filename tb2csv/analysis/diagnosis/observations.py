@@ -61,14 +61,14 @@ def observe(
     selection: Selection,
     *,
     workers: int | None = None,
-    on_bytes: Callable[[int], None] = lambda _: None,
+    report_bytes: Callable[[int], None] = lambda _: None,
 ) -> Observations:
     """Read what ``selection`` asks for and ``families`` knows, of all runs."""
 
-    def read(run: Run, passed: Callable[[int], None]) -> _RunObservations:
-        return _RunObservations(run, families, selection, passed)
+    def read(run: Run, report_bytes: Callable[[int], None]) -> _RunObservations:
+        return _RunObservations(run, families, selection, report_bytes)
 
-    found = read_runs(logdir, read, selection=selection, workers=workers, on_bytes=on_bytes)
+    found = read_runs(logdir, read, selection=selection, workers=workers, report_bytes=report_bytes)
     found.selected_series(run.reader.stats for run in found.results)
     return Observations(
         _variables(found.results),
@@ -94,8 +94,10 @@ def _variables(runs: list[_RunObservations]) -> pl.DataFrame:
 class _RunObservations:
     """What one run says."""
 
-    def __init__(self, run: Run, families: TagFamilies, selection: Selection, passed: Callable[[int], None]) -> None:
-        self.reader = RunReader(run, selection=selection, chunk_size=DEFAULT_CHUNK_SIZE, on_bytes=passed)
+    def __init__(
+        self, run: Run, families: TagFamilies, selection: Selection, report_bytes: Callable[[int], None]
+    ) -> None:
+        self.reader = RunReader(run, selection=selection, chunk_size=DEFAULT_CHUNK_SIZE, report_bytes=report_bytes)
         self._families = families
         self._quantities: dict[int, Quantity | None] = {}
         self._moments: dict[int, SeriesMoments] = {}
