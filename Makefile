@@ -46,7 +46,7 @@ test-training: .venv-training/installed ## Run the tests that need TensorFlow, P
 	.venv-training/bin/python -m pytest $(PARALLEL) tests/training $(ARGS)
 
 test-readers: .venv-readers/installed | reader-programs ## Run the tests of programs that read the tables; ARGS go to pytest.
-	.venv-readers/bin/python -m pytest tests/test_readers*.py $(ARGS)
+	.venv-readers/bin/python -m pytest tests/readers $(ARGS)
 
 # A name on the PATH is not enough: R needs its packages, and LibreOffice needs Calc, which does the conversion.
 HAS_R = Rscript -e 'for (name in c("bit64", "data.table", "jsonlite")) loadNamespace(name)' >/dev/null 2>&1

@@ -20,7 +20,7 @@ sort "$work/oldest.txt"
 run_tests() {
     "$venv/bin/pytest" -q -W ignore::DeprecationWarning --numprocesses=auto --dist=worksteal "$@"
 }
-run_tests tests/test_plugin_*.py "$@"
-run_tests -m 'not slow' tests/test_cli.py tests/test_dataframes.py tests/test_formats.py tests/test_logdir.py \
-    tests/test_output_folder.py tests/test_subruns.py "$@"
+run_tests tests/tensorboard_plugin/test_*.py "$@"
+run_tests -m 'not slow' tests/cli/test_cli.py tests/runs/test_subruns.py tests/sinks/test_formats.py \
+    tests/sinks/test_output_folder.py tests/test_dataframes.py tests/test_logdir.py "$@"
 rm -rf "$venv"

@@ -35,11 +35,10 @@ for minor in $older $newer; do
     new_environment "$python"
     "$venv/bin/python" -m pip install --quiet "$sources[pandas]" hypothesis jinja2 pytest pytest-xdist tensorboardX
     "$venv/bin/pytest" -q -m 'not slow' -W ignore::DeprecationWarning --numprocesses=auto --dist=worksteal \
-        tests/test_plugin_*.py tests/test_cli.py \
-        tests/test_against_protos.py tests/test_against_event_accumulator.py tests/test_damage.py \
-        tests/test_dataframes.py tests/test_formats.py tests/test_framing.py tests/test_growing_logs.py \
-        tests/test_hparams_table.py tests/test_layouts.py tests/test_logdir.py tests/test_output_folder.py \
-        tests/test_restarts.py tests/test_row_selection.py tests/test_scanner.py tests/test_subruns.py \
-        tests/test_tensor_protos.py "$@"
+        tests/event_files/test_{damage,framing,scanner}.py \
+        tests/runs/test_{against_event_accumulator,hparams_table,restarts,row_selection,subruns}.py \
+        tests/tensorboard_plugin/test_*.py tests/cli/test_cli.py tests/layouts/test_layouts.py \
+        tests/sinks/test_formats.py tests/sinks/test_output_folder.py tests/test_against_protos.py \
+        tests/test_dataframes.py tests/test_growing_logs.py tests/test_logdir.py tests/test_tensor_protos.py "$@"
     rm -rf "$venv"
 done

@@ -26,7 +26,7 @@ from tb2csv.analysis.run_groups import RunGroups
 from tb2csv.errors import DamagedError, LogdirError, OptionError, OutputError, Tb2csvError
 from tb2csv.selection import Selection
 
-SAMPLE_LOGS = Path(__file__).resolve().parent.parent / "sample_logs"
+SAMPLE_LOGS = Path(__file__).resolve().parents[2] / "sample_logs"
 
 #: Of each run, what was written of each tag: step and value, in this order.
 Log = dict[str, dict[str, list[tuple[int, float]]]]

@@ -42,7 +42,7 @@ from tb2csv.selection import Selection
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SAMPLE_LOGS = Path(__file__).resolve().parent.parent / "sample_logs"
+SAMPLE_LOGS = Path(__file__).resolve().parents[2] / "sample_logs"
 PARTS = {"": "last", ":min": "min", ":min_step": "min_step", ":max": "max", ":max_step": "max_step"}
 
 

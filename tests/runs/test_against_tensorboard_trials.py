@@ -20,7 +20,7 @@ from tb2csv.runs.trial_metrics import Metric
 if TYPE_CHECKING:
     import polars as pl
 
-SAMPLE_LOGS = Path(__file__).resolve().parent.parent / "sample_logs"
+SAMPLE_LOGS = Path(__file__).resolve().parents[2] / "sample_logs"
 
 
 class TensorboardTrials(NamedTuple):

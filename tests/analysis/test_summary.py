@@ -29,7 +29,7 @@ from tb2csv.cli.summary_table import sparkline, summary_table
 from tb2csv.errors import LogdirError, Tb2csvError
 from tb2csv.selection import Selection
 
-SAMPLE_LOGS = Path(__file__).resolve().parent.parent / "sample_logs"
+SAMPLE_LOGS = Path(__file__).resolve().parents[2] / "sample_logs"
 BARS = "▁▂▃▄▅▆▇█"
 
 Series = dict[str, list[tuple[int, float]]]

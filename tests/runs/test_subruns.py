@@ -35,7 +35,7 @@ from tb2csv.sinks.formats import FORMATS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SAMPLES = Path(__file__).parents[1] / "sample_logs"
+SAMPLES = Path(__file__).parents[2] / "sample_logs"
 
 
 def found_in(logdir: Path) -> dict[str, Subrun]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-SAMPLE_LOGS = Path(__file__).parents[2] / "sample_logs"
+SAMPLE_LOGS = Path(__file__).parents[3] / "sample_logs"
 HOSTILE_RUN = "<img src=x onerror=parent.hacked=1>"
 HOSTILE_TAG = '=cmd()|"<script>parent.hacked=1<,script>../../x'
 #: The arguments of TensorBoard, and the path of its page.

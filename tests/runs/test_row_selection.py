@@ -132,7 +132,7 @@ def test_a_conversion_of_no_rows_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_selecting_all_steps_equals_a_plain_conversion(tmp_path: Path) -> None:
-    samples = Path(__file__).parents[1] / "sample_logs"
+    samples = Path(__file__).parents[2] / "sample_logs"
     tb2csv.convert(samples, tmp_path / "plain")
     tb2csv.convert(samples, tmp_path / "chosen", rows=tb2csv.RowSelection(min_step=-1), chunk_size=64)
     assert read_tree(tmp_path / "chosen") == read_tree(tmp_path / "plain")

@@ -22,7 +22,7 @@ from export_double import ExportDouble
 from export_page import ExportPage, page_in
 from shelves import LogdirShelf
 
-SAMPLE_LOGS = Path(__file__).parents[2] / "sample_logs"
+SAMPLE_LOGS = Path(__file__).parents[3] / "sample_logs"
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import tb2csv
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PAGE: Final = Path(__file__).parents[1] / "docs" / "readers.md"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "readers.md"
 #: The blocks of the page, each as its language and its text.
 BLOCKS: Final = re.findall(r"^```(\w*)\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 

@@ -54,7 +54,7 @@ from tb2csv.event_files.values import COLUMN_NAMES, ScanStatus, ValueColumns, Va
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SAMPLE_LOGS = Path(__file__).parents[1] / "sample_logs"
+SAMPLE_LOGS = Path(__file__).parents[2] / "sample_logs"
 SAMPLES = sorted(path for path in SAMPLE_LOGS.rglob("*tfevents*") if path.is_file())
 
 needs_compiled = pytest.mark.skipif("compiled" not in SCANNERS, reason="the extension was not built")

@@ -46,7 +46,7 @@ from tb2csv.selection import Selection
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-SAMPLE_LOGS = Path(__file__).resolve().parent.parent / "sample_logs"
+SAMPLE_LOGS = Path(__file__).resolve().parents[2] / "sample_logs"
 SVG = "{http://www.w3.org/2000/svg}"
 NAN, INF = math.nan, math.inf
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 STEPS = 12
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def random() -> np.random.Generator:

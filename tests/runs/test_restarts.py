@@ -44,7 +44,7 @@ from tb2csv.runs.restarts import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-SAMPLE_LOGS = Path(__file__).parents[1] / "sample_logs"
+SAMPLE_LOGS = Path(__file__).parents[2] / "sample_logs"
 
 #: Marks as scanners make them: (row, step) of a start.
 Start = tuple[int, int]

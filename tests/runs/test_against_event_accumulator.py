@@ -41,7 +41,7 @@ from tb2csv.runs.restarts import purge
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-SAMPLE_LOGS = Path(__file__).parents[1] / "sample_logs"
+SAMPLE_LOGS = Path(__file__).parents[2] / "sample_logs"
 #: ``damaged`` is beyond it: it gives up at the first wrong checksum.
 RUNS = sorted(
     folder.relative_to(SAMPLE_LOGS).as_posix()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-SAMPLE_LOGS = Path(__file__).parent.parent / "sample_logs"
+SAMPLE_LOGS = Path(__file__).parents[2] / "sample_logs"
 DATA_SERVERS = {"rust": "true", "python": "false"}
 
 

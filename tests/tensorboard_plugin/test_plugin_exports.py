@@ -25,7 +25,7 @@ from tb2csv.tensorboard_plugin.zip_stream import stream_zip
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SAMPLE_LOGS = Path(__file__).parent.parent / "sample_logs"
+SAMPLE_LOGS = Path(__file__).parents[2] / "sample_logs"
 
 
 def until(condition: Any) -> None:
