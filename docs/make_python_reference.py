@@ -8,6 +8,7 @@ The sources are parsed and not imported, because ``tb2csv.recorders`` cannot be 
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import textwrap
 from functools import cache
@@ -112,7 +113,8 @@ def _decorators(node: ast.AST) -> list[str]:
 def _class(module: str, node: ast.ClassDef) -> Iterator[str]:
     functions = [each for each in node.body if isinstance(each, _Function) and "overload" not in _decorators(each)]
     initial = next((each for each in functions if each.name == "__init__"), None)
-    bases = [_unparsed(base) for base in node.bases]
+    declared = _declared_methods(module, node)
+    bases = [_unparsed(base) for base in node.bases if not (declared and isinstance(base, ast.Subscript))]
     head = f"class {node.name}({', '.join(bases)})" if bases else f"class {node.name}"
     fields = [each for each in node.body if isinstance(each, ast.AnnAssign) and _is_public(ast.unparse(each.target))]
     methods = [each for each in functions if _is_public(each.name)]
@@ -136,6 +138,28 @@ def _class(module: str, node: ast.ClassDef) -> Iterator[str]:
         if each not in properties and not (is_callback and _KERAS_HOOKS.fullmatch(each.name)):
             yield f"#### {node.name}.{each.name}"
             yield from _function(each)
+    for name, text in declared.items():
+        yield f"#### {node.name}.{name}"
+        yield _code([_signature(_method_of_kinds(node)).replace("def method", f"def {name}")])
+        yield _text(text)
+
+
+def _declared_methods(module: str, node: ast.ClassDef) -> dict[str, str]:
+    """Return the docstrings of the methods that ``tb2csv.kind_methods`` gives a class, by their names."""
+    if not any(ast.unparse(base).startswith("KindMethods[") for base in node.bases):
+        return {}
+    _, table = _definition(module, "KindMethods")
+    declarations = [each for each in ast.walk(table) if isinstance(each, ast.AnnAssign) and each.value]
+    return {
+        ast.unparse(each.target): inspect.cleandoc(ast.literal_eval(each.value.args[0]))
+        for each in declarations
+        if isinstance(each.value, ast.Call)
+    }
+
+
+def _method_of_kinds(node: ast.ClassDef) -> ast.FunctionDef:
+    (found,) = (each for each in ast.walk(node) if isinstance(each, ast.FunctionDef) and each.name == "method")
+    return found
 
 
 def _is_public(name: str) -> bool:
@@ -171,7 +195,7 @@ def _signature(node: _Function, name: str = "") -> str:
     texts += [_argument(*pair) for pair in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
     if arguments.kwarg:
         texts.append(f"**{_argument(arguments.kwarg, None)}")
-    texts = [text for text in texts if text not in ("self", "cls")]
+    texts = [text for text in texts if text.partition(":")[0] not in ("self", "cls")]
     start = name or f"def {node.name}"
     end = f" -> {_unparsed(node.returns)}" if node.returns and not name else ""
     line = f"{start}({', '.join(texts)}){end}"

@@ -6,10 +6,11 @@ Event files are scanned once. Values are decoded when a method returns them.
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING
 
 from tb2csv.concat_frames import fitted, joined, joint_schema
 from tb2csv.errors import NameNotFoundError, Tb2csvError
+from tb2csv.kind_methods import KindMethods, LogMethod
 from tb2csv.logdir import Logdir, LogdirSource, logdir_of
 from tb2csv.run_frames import RunFrames
 from tb2csv.runs.scanned_run import ScannedRun
@@ -62,7 +63,7 @@ def scan(
     return scanned
 
 
-class LogdirFrames:
+class LogdirFrames(KindMethods[LogMethod]):
     """The tables of one log directory; made by ``open_logdir``.
 
     Runs, tags and kinds are selected by shell patterns, in which ``*`` also matches ``/``: one, several, or None for
@@ -143,103 +144,19 @@ class LogdirFrames:
         """
         return series_frame(self.series(run, tag, kind))
 
-    @overload
-    def scalars(
-        self, run: Patterns = ..., tag: Patterns = ..., *, rows: RowSelection | None = ..., lazy: Literal[False] = ...
-    ) -> pl.DataFrame: ...
-    @overload
-    def scalars(
-        self, run: Patterns = ..., tag: Patterns = ..., *, rows: RowSelection | None = ..., lazy: Literal[True]
-    ) -> pl.LazyFrame: ...
-    def scalars(
-        self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None, lazy: bool = False
-    ) -> pl.DataFrame | pl.LazyFrame:
-        """Return scalars: ``run, tag, wall_time, step, value``, one row for each value.
+    @staticmethod
+    def _method_of(kind: str) -> Callable[..., pl.DataFrame | pl.LazyFrame]:
+        def method(
+            self: LogdirFrames,
+            run: Patterns = None,
+            tag: Patterns = None,
+            *,
+            rows: RowSelection | None = None,
+            lazy: bool = False,
+        ) -> pl.DataFrame | pl.LazyFrame:
+            return self._of_kind(kind, run, tag, rows, lazy=lazy)
 
-        ``value`` has the type that the values have on disk; if types differ, it is float64, which must be exact.
-
-        Args:
-            run: which runs.
-            tag: which tags.
-            rows: which rows, by step and restart.
-            lazy: return a LazyFrame, which decodes one value of each tag for its columns, and the rest on ``collect``.
-
-        Raises:
-            Tb2csvError: nothing matches, or no type holds all values exactly.
-            LogdirError: a file is gone since it was read.
-        """
-        return self._of_kind("scalars", run, tag, rows, lazy=lazy)
-
-    @overload
-    def histograms(
-        self, run: Patterns = ..., tag: Patterns = ..., *, rows: RowSelection | None = ..., lazy: Literal[False] = ...
-    ) -> pl.DataFrame: ...
-    @overload
-    def histograms(
-        self, run: Patterns = ..., tag: Patterns = ..., *, rows: RowSelection | None = ..., lazy: Literal[True]
-    ) -> pl.LazyFrame: ...
-    def histograms(
-        self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None, lazy: bool = False
-    ) -> pl.DataFrame | pl.LazyFrame:
-        """Return histograms: ``run, tag, wall_time, step, bucket, left, right, count``, one row for each bucket.
-
-        Arguments and errors are those of ``scalars``.
-        """
-        return self._of_kind("histograms", run, tag, rows, lazy=lazy)
-
-    @overload
-    def tensors(
-        self, run: Patterns = ..., tag: Patterns = ..., *, rows: RowSelection | None = ..., lazy: Literal[False] = ...
-    ) -> pl.DataFrame: ...
-    @overload
-    def tensors(
-        self, run: Patterns = ..., tag: Patterns = ..., *, rows: RowSelection | None = ..., lazy: Literal[True]
-    ) -> pl.LazyFrame: ...
-    def tensors(
-        self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None, lazy: bool = False
-    ) -> pl.DataFrame | pl.LazyFrame:
-        """Return tensors: ``run, tag, wall_time, step, i0 … ik, value``, one row for each element.
-
-        A tensor of a lower rank has null in the index columns that it lacks. Arguments and errors are those of
-        ``scalars``.
-        """
-        return self._of_kind("tensors", run, tag, rows, lazy=lazy)
-
-    def text(self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
-        """Return texts: ``run, tag, wall_time, step``, indices of arrays, and ``text``. Errors as of ``scalars``."""
-        return self._of_kind("text", run, tag, rows)
-
-    def images(self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
-        """Return images, one row for each, with the encoded file as ``data``. Errors as of ``scalars``."""
-        return self._of_kind("images", run, tag, rows)
-
-    def audio(self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
-        """Return audio clips, one row for each, with the encoded file as ``data``. Errors as of ``scalars``."""
-        return self._of_kind("audio", run, tag, rows)
-
-    def graphs(self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
-        """Return graphs, one row for each node. Errors as of ``scalars``."""
-        return self._of_kind("graphs", run, tag, rows)
-
-    def pr_curves(
-        self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None
-    ) -> pl.DataFrame:
-        """Return precision-recall curves, one row for each threshold. Errors as of ``scalars``."""
-        return self._of_kind("pr_curves", run, tag, rows)
-
-    def custom_scalars(
-        self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None
-    ) -> pl.DataFrame:
-        """Return the layouts of custom scalars, one row for each chart. Errors as of ``scalars``."""
-        return self._of_kind("custom_scalars", run, tag, rows)
-
-    def meshes(self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
-        """Return meshes, one row for each number of vertices, faces and colors. Errors as of ``scalars``."""
-        return self._of_kind("meshes", run, tag, rows)
-
-    def blobs(self, run: Patterns = None, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
-        """Return strings and bytes of other plugins, one row for each element. Errors as of ``scalars``."""
-        return self._of_kind("blobs", run, tag, rows)
+        return method
 
     def wide(
         self,
@@ -328,16 +245,8 @@ class LogdirFrames:
         """Return the table of ``hparams`` together with notes on what it leaves out; errors as of ``hparams``."""
         return self._scanned.trials(selection)
 
-    @overload
-    def _of_kind(
-        self, kind: str, run: Patterns, tag: Patterns, rows: RowSelection | None, *, lazy: Literal[False] = ...
-    ) -> pl.DataFrame: ...
-    @overload
     def _of_kind(
         self, kind: str, run: Patterns, tag: Patterns, rows: RowSelection | None, *, lazy: bool
-    ) -> pl.DataFrame | pl.LazyFrame: ...
-    def _of_kind(
-        self, kind: str, run: Patterns, tag: Patterns, rows: RowSelection | None, *, lazy: bool = False
     ) -> pl.DataFrame | pl.LazyFrame:
         chosen, what = self._scanned.choose(select(run=run, tag=tag, kind=kind)), f"these {kind}"
         if not lazy:

@@ -5,21 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tb2csv.kind_methods import KindMethods, RunMethod
+from tb2csv.report import Report
 from tb2csv.selection import Patterns, literal_pattern
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import polars as pl
 
     from tb2csv.dataframes import LogdirFrames
     from tb2csv.runs.row_selection import RowSelection
+    from tb2csv.series_info import SeriesInfo
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class RunFrames:
+@dataclass(frozen=True, repr=False)
+class RunFrames(KindMethods[RunMethod]):
     """The tables of one run; ``log[run]`` makes it. Methods and errors are those of LogdirFrames."""
 
     log: LogdirFrames
     name: str
+
+    @staticmethod
+    def _method_of(kind: str) -> Callable[..., pl.DataFrame | pl.LazyFrame]:
+        def method(
+            self: RunFrames, tag: Patterns = None, *, rows: RowSelection | None = None, lazy: bool = False
+        ) -> pl.DataFrame | pl.LazyFrame:
+            frame: pl.DataFrame | pl.LazyFrame = getattr(self.log, kind)(self._pattern, tag, rows=rows, lazy=lazy)
+            return frame
+
+        return method
 
     def __getitem__(self, tag: str) -> pl.DataFrame:
         """Return the table of the tag of this name; errors as of ``LogdirFrames.table``."""
@@ -29,47 +44,28 @@ class RunFrames:
         """Return the table of one tag, as ``LogdirFrames.table``."""
         return self.log.table(self.name, tag, kind, rows=rows)
 
+    def series(self, tag: Patterns = None, kind: Patterns = None) -> list[SeriesInfo]:
+        """Return the selected time series, as ``LogdirFrames.series``."""
+        return self.log.series(self._pattern, tag, kind)
+
     def tags(self, tag: Patterns = None, kind: Patterns = None) -> pl.DataFrame:
         """Return a row for each tag, as ``LogdirFrames.tags``."""
         return self.log.tags(self._pattern, tag, kind)
-
-    def scalars(self, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
-        """Return scalars, as ``LogdirFrames.scalars``."""
-        return self.log.scalars(self._pattern, tag, rows=rows)
-
-    def histograms(self, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
-        """Return histograms, as ``LogdirFrames.histograms``."""
-        return self.log.histograms(self._pattern, tag, rows=rows)
-
-    def tensors(self, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
-        """Return tensors, as ``LogdirFrames.tensors``."""
-        return self.log.tensors(self._pattern, tag, rows=rows)
-
-    def text(self, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
-        """Return texts, as ``LogdirFrames.text``."""
-        return self.log.text(self._pattern, tag, rows=rows)
-
-    def images(self, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
-        """Return images, as ``LogdirFrames.images``."""
-        return self.log.images(self._pattern, tag, rows=rows)
-
-    def audio(self, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
-        """Return audio clips, as ``LogdirFrames.audio``."""
-        return self.log.audio(self._pattern, tag, rows=rows)
-
-    def graphs(self, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
-        """Return graphs, as ``LogdirFrames.graphs``."""
-        return self.log.graphs(self._pattern, tag, rows=rows)
-
-    def pr_curves(self, tag: Patterns = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
-        """Return precision-recall curves, as ``LogdirFrames.pr_curves``."""
-        return self.log.pr_curves(self._pattern, tag, rows=rows)
 
     def wide(
         self, tag: Patterns = None, *, rows: RowSelection | None = None, on_duplicate: str = "last"
     ) -> pl.DataFrame:
         """Return scalars side by side with a column for each tag, as ``LogdirFrames.wide``."""
         return self.log.wide(self._pattern, tag, rows=rows, on_duplicate=on_duplicate)
+
+    def hparams(self, tag: Patterns = None, *, exclude_tag: Patterns = None) -> pl.DataFrame:
+        """Return the trials of the run, as ``LogdirFrames.hparams``."""
+        return self.log.hparams(self._pattern, tag, exclude_tag=exclude_tag)
+
+    @property
+    def report(self) -> Report:
+        """The report on the event files of the run; no value counts as written."""
+        return Report([each for each in self.log.report.runs if each.run == self.name])
 
     @property
     def _pattern(self) -> str:

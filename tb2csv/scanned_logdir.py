@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tb2csv.column_names import free_name
 from tb2csv.errors import LogdirError
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.report import Report
@@ -158,11 +159,15 @@ def _below(frames: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _named(tables: list[tuple[SeriesStats, pl.DataFrame]]) -> pl.DataFrame:
-    """Return the rows of all frames, with ``run`` and ``tag`` as first columns."""
+    """Return the rows of all frames of one kind, with ``run`` and ``tag`` as first columns.
+
+    A column of the kind that has one of these names gets the kind as a prefix, as in the layout ``long``.
+    """
     import polars as pl
 
-    frame = _below([part for _, part in tables])
     series = [account.series for account, _ in tables]
+    kind = series[0].kind
+    frame = _below([part for _, part in tables]).rename(lambda name: free_name(name, kind, ("run", "tag")))
     names = pl.DataFrame({"run": [each.run for each in series], "tag": [each.tag for each in series]})
     of_row = np.repeat(np.arange(len(tables)), [len(part) for _, part in tables])
     return names[of_row].hstack(frame) if len(frame) else names.clear().hstack(frame)

@@ -24,6 +24,8 @@ def use_frames(logs: Path) -> None:
     assert_type(log.scalars(tag=["loss", "acc*"]), pl.DataFrame)
     assert_type(log.scalars(lazy=True), pl.LazyFrame)
     assert_type(log[log.runs[0]], tb2csv.RunFrames)
+    assert_type(log[log.runs[0]].scalars("loss"), pl.DataFrame)
+    assert_type(log[log.runs[0]].scalars(lazy=True), pl.LazyFrame)
     assert_type(log.wide(tag="loss"), pl.DataFrame)
 
 
