@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import IO, TYPE_CHECKING, Final
 
+from tb2csv.tfrecord import record
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -24,17 +26,15 @@ def write_scalar_events(file: IO[bytes], scalars: Iterable[tuple[str, float, int
     """
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.record_writer import RecordWriter
 
-    writer = RecordWriter(file)
     is_first = True
     for tag, wall_time, step, value in scalars:
         time = _number(wall_time)
         if is_first:
-            writer.write(Event(wall_time=time, file_version=_FILE_VERSION).SerializeToString())
+            file.writelines(record(Event(wall_time=time, file_version=_FILE_VERSION).SerializeToString()))
             is_first = False
         summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
-        writer.write(Event(wall_time=time, step=step, summary=summary).SerializeToString())
+        file.writelines(record(Event(wall_time=time, step=step, summary=summary).SerializeToString()))
 
 
 def _number(wall_time: float) -> float:

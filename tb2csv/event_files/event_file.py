@@ -16,21 +16,18 @@ import numpy as np
 from tb2csv.errors import LOST_FRAMING, MALFORMED_EVENT, Damage, DecodeError
 from tb2csv.event_files import reference
 from tb2csv.event_files.framing import (
-    FOOT_SIZE,
-    HEAD_SIZE,
     MAX_FRAME_SIZE,
     MAX_PAYLOAD_SIZE,
     WASTE_LIMIT,
     ByteSource,
     SearchBudget,
-    frame_length,
-    is_payload_sound,
     recover,
 )
 from tb2csv.event_files.other_files import HEAD_BYTES, why_not_events
 from tb2csv.event_files.reference import EventHead
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.values import ScanStatus, SchemaTable, SessionMark, ValueBlock, ValueColumns
+from tb2csv.tfrecord import FOOT_SIZE, HEAD_SIZE, is_payload_sound, payload_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +131,7 @@ class EventFileReader:
 
     def _has_sound_start(self) -> bool:
         head = self._source.read_at(0, HEAD_SIZE)
-        return len(head) == HEAD_SIZE and frame_length(head) is not None
+        return len(head) == HEAD_SIZE and payload_length(head) is not None
 
     def _next_block(self, length: int) -> ValueBlock:
         """Read and scan the next ``length`` bytes, or fewer if a record needs a block of its own.
@@ -267,12 +264,13 @@ def first_event(source: ByteSource) -> EventHead:
     unknown wall time is infinity.
     """
     head = source.read_at(0, HEAD_SIZE)
-    length = frame_length(head) if len(head) == HEAD_SIZE else None
+    length = payload_length(head) if len(head) == HEAD_SIZE else None
     if length is not None and length <= MAX_PAYLOAD_SIZE:
-        payload = source.read_at(HEAD_SIZE, length + FOOT_SIZE)
-        if len(payload) == length + FOOT_SIZE and is_payload_sound(payload):
+        rest = source.read_at(HEAD_SIZE, length + FOOT_SIZE)
+        payload, foot = rest[:length], rest[length:]
+        if is_payload_sound([payload], foot):
             with contextlib.suppress(DecodeError):
-                return _orderable(reference.read_head(payload[:-FOOT_SIZE]))
+                return _orderable(reference.read_head(payload))
             return NO_HEAD
     scanner = default_scanner()
     for block in EventFileReader(source, scanner, scanner.schema_table(), chunk_size=_SMALL_CHUNK_SIZE).blocks():

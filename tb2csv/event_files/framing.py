@@ -1,13 +1,6 @@
-"""TFRecord frames: their layout, their checksums, and how to find the next sound one after a damaged stretch.
+"""Recovery from damage: find the next sound record after a damaged stretch. ``tfrecord`` has their layout.
 
-    ┌────────────┬──────────────────────┬─────────────────────┬───────────────────────┐
-    │ length u64 │ masked CRC-32C of it │ payload             │ masked CRC-32C of it  │   all little-endian
-    └────────────┴──────────────────────┴─────────────────────┴───────────────────────┘
-      8 bytes      4 bytes                length bytes          4 bytes
-
-Format: tensorflow/core/lib/io/record_writer.h.
-
-Recovery from damage: a frame with a sound length and a damaged payload is skipped if another frame can start after it.
+A frame with a sound length and a damaged payload is skipped if another frame can start after it.
 If the length is damaged, the payload's checksum can prove the length, either as it is stored or as the length's own
 checksum gives it: no two lengths below 4 GiB have the same checksum. Otherwise the bytes are searched for the next
 place at which a frame can start. Each step moves forward, and a ``SearchBudget`` limits the bytes that are read without
@@ -17,23 +10,26 @@ moving, so that even a hostile file takes linear time.
 from __future__ import annotations
 
 import functools
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
 
 from tb2csv.errors import BAD_LENGTH_CRC, BAD_PAYLOAD_CRC, LOST_FRAMING
+from tb2csv.tfrecord import (
+    CRC_MASK,
+    FOOT_SIZE,
+    HEAD_SIZE,
+    is_payload_sound,
+    payload_length,
+    unmasked,
+    unpack_head,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     import numpy.typing as npt
-
-HEAD_SIZE: Final = 12
-FOOT_SIZE: Final = 4
-_HEAD: Final = struct.Struct("<QI")
-_FOOT: Final = struct.Struct("<I")
 
 #: protobuf does not parse larger messages, so an Event has at most this size; a larger length is damage.
 MAX_PAYLOAD_SIZE: Final = 2**31 - 1
@@ -45,7 +41,6 @@ WASTE_LIMIT: Final = 1 << 30
 #: A search reads a few bytes at first and then more and more, because the next frame is usually close.
 _FIRST_SEARCH_BLOCK: Final = 256
 _SEARCH_BLOCK: Final = 1 << 20
-_CRC_MASK: Final = 0xA282EAD8
 _ALL_BITS: Final = 0xFFFFFFFF
 #: The masked checksum of the length 0.
 _CRC_OF_ZERO: Final = 0x07980329
@@ -93,44 +88,13 @@ class Recovery(NamedTuple):
     keep: bool = False
 
 
-@functools.cache
-def _crc32c() -> Callable[[bytes], int]:
-    import google_crc32c
-
-    value: Callable[[bytes], int] = google_crc32c.value
-    return value
-
-
-def masked_crc(data: bytes | memoryview) -> int:
-    """Return the CRC-32C of ``data``, masked as in TFRecord."""
-    return _masked(_crc32c()(bytes(data)))
-
-
-def _masked(crc: int) -> int:
-    return ((crc >> 15 | crc << 17) + _CRC_MASK) & _ALL_BITS
-
-
-@functools.lru_cache(maxsize=4096)
-def frame_length(head: bytes) -> int | None:
-    """Return the payload length in a frame's first 12 bytes, or None if its checksum does not match."""
-    length: int
-    length, crc = _HEAD.unpack_from(head)
-    return length if masked_crc(head[:8]) == crc else None
-
-
-def is_payload_sound(payload_and_foot: bytes | memoryview) -> bool:
-    """Return whether a payload matches the checksum after it."""
-    crc: int = _FOOT.unpack_from(payload_and_foot, len(payload_and_foot) - FOOT_SIZE)[0]
-    return masked_crc(payload_and_foot[:-FOOT_SIZE]) == crc
-
-
 def recover(source: ByteSource, offset: int, effort: SearchBudget) -> Recovery:
     """Decide what to do about the frame at ``offset``, which is damaged or incomplete."""
     remaining = source.size - offset
     head = source.read_at(offset, HEAD_SIZE)
     if len(head) < HEAD_SIZE:
         return Recovery(source.size, None, f"{remaining} bytes are left, too few for a record's head")
-    length = frame_length(head)
+    length = payload_length(head)
     if length is None:
         return _recover_head(source, offset, effort)
     end = offset + HEAD_SIZE + length + FOOT_SIZE
@@ -176,7 +140,7 @@ def _proven_end(source: ByteSource, offset: int, effort: SearchBudget) -> int | 
     head = source.read_at(offset, HEAD_SIZE)
     if len(head) < HEAD_SIZE:
         return None
-    stored, crc = _HEAD.unpack(head)
+    stored, crc = unpack_head(head)
     for length in (stored, _length_of_crc(crc)):
         end: int = offset + HEAD_SIZE + length + FOOT_SIZE
         fits = length <= MAX_PAYLOAD_SIZE and end <= source.size
@@ -188,19 +152,18 @@ def _proven_end(source: ByteSource, offset: int, effort: SearchBudget) -> int | 
 
 def _is_sound_up_to(source: ByteSource, offset: int, end: int) -> bool:
     """Return whether the payload of a frame from ``offset`` to ``end`` matches its checksum; it is read in parts."""
-    import google_crc32c
-
-    crc = 0
     payload_end = end - FOOT_SIZE
-    for start in range(offset + HEAD_SIZE, payload_end, _SEARCH_BLOCK):
-        crc = google_crc32c.extend(crc, source.read_at(start, min(_SEARCH_BLOCK, payload_end - start)))
-    return source.read_at(payload_end, FOOT_SIZE) == _FOOT.pack(_masked(crc))
+
+    def parts() -> Iterator[bytes]:
+        for start in range(offset + HEAD_SIZE, payload_end, _SEARCH_BLOCK):
+            yield source.read_at(start, min(_SEARCH_BLOCK, payload_end - start))
+
+    return is_payload_sound(parts(), source.read_at(payload_end, FOOT_SIZE))
 
 
 def _length_of_crc(masked: int) -> int:
     """Return the only length below 4 GiB that has this masked checksum."""
-    rotated = (masked - _CRC_MASK) & _ALL_BITS
-    state = ~(rotated >> 17 | rotated << 15) & _ALL_BITS
+    state = unmasked(masked) ^ _ALL_BITS
     steps = _backward_steps()
     for _ in range(8):
         position, entry = steps[state >> 24]
@@ -216,14 +179,14 @@ def _backward_steps() -> dict[int, tuple[int, int]]:
 
 def _has_sound_head(source: ByteSource, offset: int) -> bool:
     head = source.read_at(offset, HEAD_SIZE)
-    return len(head) == HEAD_SIZE and frame_length(head) is not None
+    return len(head) == HEAD_SIZE and payload_length(head) is not None
 
 
 def _is_chain(source: ByteSource, offset: int, end: int) -> bool:
     """Return whether frames with sound heads fill the bytes from ``offset`` to exactly ``end``."""
     while offset < end:
         head = source.read_at(offset, HEAD_SIZE)
-        length = frame_length(head) if len(head) == HEAD_SIZE else None
+        length = payload_length(head) if len(head) == HEAD_SIZE else None
         if length is None:
             return False
         offset += HEAD_SIZE + length + FOOT_SIZE
@@ -274,7 +237,7 @@ def _sound_heads(block: bytes, remaining: int) -> list[int]:
     for k in range(8):
         crc = table[(crc ^ octets[fitting + k]) & 0xFF] ^ (crc >> 8)
     crc ^= 0xFFFFFFFF
-    masked = (crc >> 15 | crc << 17) + np.uint32(_CRC_MASK)
+    masked = (crc >> 15 | crc << 17) + np.uint32(CRC_MASK)
     return [int(position) for position in fitting[masked == crcs[fitting]]]
 
 

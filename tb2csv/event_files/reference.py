@@ -22,7 +22,7 @@ import numpy as np
 
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.event_messages import EVENT_ALONE, parse
-from tb2csv.event_files.framing import FOOT_SIZE, HEAD_SIZE, MAX_PAYLOAD_SIZE, frame_length, masked_crc
+from tb2csv.event_files.framing import MAX_PAYLOAD_SIZE
 from tb2csv.event_files.values import (
     ROW_SIZE,
     ScanStatus,
@@ -34,6 +34,7 @@ from tb2csv.event_files.values import (
     pack_content,
     pack_row,
 )
+from tb2csv.tfrecord import FOOT_SIZE, HEAD_SIZE, is_payload_sound, payload_length
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -47,7 +48,6 @@ _DT_DOUBLE: Final = 2
 _FLOAT: Final = struct.Struct("<f")
 _DOUBLE: Final = struct.Struct("<d")
 _NO_SCALAR: Final = float("nan")
-_FOOT: Final = struct.Struct("<I")
 
 _VERSION_PREFIX: Final = "brain.Event:"
 _SESSION_START: Final = 1
@@ -119,7 +119,7 @@ def _scan(buffer: memoryview, start: int, base: int, schemas: SchemaTable, rows:
     size = len(buffer)
     while size - position >= HEAD_SIZE:
         payload = position + HEAD_SIZE
-        length = frame_length(bytes(buffer[position:payload]))
+        length = payload_length(bytes(buffer[position:payload]))
         if length is None:
             return ScanStatus.BAD_LENGTH_CRC, position, records
         foot = payload + length
@@ -128,7 +128,7 @@ def _scan(buffer: memoryview, start: int, base: int, schemas: SchemaTable, rows:
         if length > MAX_PAYLOAD_SIZE:
             return ScanStatus.BAD_LENGTH_CRC, position, records
         event = bytes(buffer[payload:foot])
-        if masked_crc(event) != _FOOT.unpack_from(buffer, foot)[0]:
+        if not is_payload_sound([event], buffer[foot : foot + FOOT_SIZE]):
             return ScanStatus.BAD_PAYLOAD_CRC, position, records
         try:
             is_filled = _add_rows(event, base + payload, schemas, rows)

@@ -10,26 +10,16 @@ import errno
 import itertools
 import os
 import socket
-import struct
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from google_crc32c import extend as extend_crc32c
+from tb2csv.tfrecord import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import numpy as np
-    import numpy.typing as npt
-
-    Bytes = bytes | npt.NDArray[np.uint8]
-
-_HEAD: Final = struct.Struct("<QI")
-_FOOT: Final = struct.Struct("<I")
-_LENGTH: Final = struct.Struct("<Q")
-_CRC_MASK: Final = 0xA282EAD8
-_ALL_BITS: Final = 0xFFFFFFFF
+    from tb2csv.tfrecord import Bytes
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
@@ -62,10 +52,8 @@ class EventFile:
 
         Raises OSError if the disk is full or the file was removed; then no part of the record is left.
         """
-        size = sum(map(len, parts))
-        length = _LENGTH.pack(size)
-        pieces = (_HEAD.pack(size, _masked_crc(length)), *parts, _FOOT.pack(_masked_crc(*parts)))
-        frame_size = _HEAD.size + size + _FOOT.size
+        pieces = record(*parts)
+        frame_size = sum(map(len, pieces))
         try:
             _write_all(self._descriptor, pieces, frame_size)
         except BaseException:  # an interrupt as well
@@ -103,10 +91,3 @@ def _write_all(descriptor: int, pieces: Sequence[Bytes], size: int) -> None:
         rest = memoryview(b"".join(buffers))[written:]
         while rest:
             rest = rest[os.write(descriptor, rest) :]
-
-
-def _masked_crc(*parts: Bytes) -> int:
-    crc = 0
-    for part in parts:
-        crc = extend_crc32c(crc, part)
-    return ((crc >> 15 | crc << 17) + _CRC_MASK) & _ALL_BITS

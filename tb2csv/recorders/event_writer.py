@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.recorders.event_file import Bytes
+    from tb2csv.tfrecord import Bytes
 
 _LOGGER = logging.getLogger("tb2csv")
 

@@ -25,7 +25,7 @@ from reading import MemorySource
 
 from tb2csv.errors import BAD_LENGTH_CRC, BAD_PAYLOAD_CRC, LOST_FRAMING
 from tb2csv.event_files import framing
-from tb2csv.event_files.framing import MAX_PAYLOAD_SIZE, Recovery, SearchBudget, find_frame, masked_crc
+from tb2csv.event_files.framing import MAX_PAYLOAD_SIZE, Recovery, SearchBudget, find_frame
 
 #: Three small records and their places.
 DATA = event_file([event(simple_value("a", 1.0), step=1), event(simple_value("b", 2.0), step=2)])
@@ -57,36 +57,6 @@ def head(length: int) -> bytes:
 
 
 # Checksums
-
-
-@pytest.mark.parametrize(
-    ("data", "crc"),
-    [  # RFC 3720, B.4, and the check value of the CRC catalogue
-        (b"", 0),
-        (b"123456789", 0xE3069283),
-        (bytes(32), 0x8A9136AA),
-        (b"\xff" * 32, 0x62A8AB43),
-        (bytes(range(32)), 0x46DD794E),
-        (bytes(range(31, -1, -1)), 0x113FDB5C),
-    ],
-)
-def test_masked_crc_of_known_vectors(data: bytes, crc: int) -> None:
-    assert masked_crc(data) == masked(crc)
-    assert masked_crc(memoryview(data)) == masked(crc)
-
-
-def test_masked_crc_of_a_head_that_tensorflow_wrote() -> None:
-    # The first twelve bytes of any file with brain.Event:2 and a wall time: 24 bytes of payload.
-    assert framing.frame_length(bytes.fromhex("1800000000000000a37f4b22")) == 24
-    assert framing.frame_length(bytes.fromhex("1900000000000000a37f4b22")) is None
-
-
-def test_a_payload_is_sound_with_its_own_checksum_only() -> None:
-    payload = DATA[FIRST.payload_start : FIRST.stop]
-    assert framing.is_payload_sound(payload)
-    assert framing.is_payload_sound(memoryview(payload))
-    for offset in range(len(payload)):
-        assert not framing.is_payload_sound(flip(payload, offset, 0x10))
 
 
 @given(st.integers(0, 2**32 - 1))
