@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import importlib
-import os
-import sys
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from tb2csv.cli import options
+from tb2csv.cli.tensorflow_start import start_tensorflow
 from tb2csv.cli.terminal import error_messages, plural, print_json, print_message, print_result, printable, progress
 from tb2csv.errors import StateError
 
@@ -82,7 +80,7 @@ def export(
     with error_messages(debug=debug):
         from tb2csv.model_state import export_state
 
-        _quiet_tensorflow(model, debug=debug)
+        _start_needed(model, debug=debug)
         state = export_state(model, output, style=style.value, max_cell=max_cell * _MIB, overwrite=overwrite)
         _print_written(state, output, json=json, quiet=quiet)
 
@@ -121,7 +119,7 @@ def restore(
     with error_messages(debug=debug):
         from tb2csv.model_state import restore_file
 
-        _quiet_tensorflow(model, debug=debug)
+        _start_needed(model, debug=debug)
         renames = dict(map(_old_and_new, renamed))
         left = restore_file(state, model, output, allow_partial=allow_partial, renames=renames, overwrite=overwrite)
         if not quiet:
@@ -177,7 +175,7 @@ def diff(
         from tb2csv.model_state.differences import NOT_COMPARED
 
         for each in (first, second):
-            _quiet_tensorflow(each, debug=debug)
+            _start_needed(each, debug=debug)
         states = state_of(first), state_of(second)
         for note in dict.fromkeys(note for state in states for note in state.notes):
             print_message(printable(note))
@@ -194,24 +192,13 @@ def diff(
             print_message(f"{differ} differ, {same:,} are the same{not_compared}")
 
 
-def _quiet_tensorflow(path: str, *, debug: bool) -> None:
-    """Import TensorFlow, if the file needs it, without the lines that it prints at its start."""
+def _start_needed(path: str, *, debug: bool) -> None:
+    """Start TensorFlow if the file needs it; with ``debug``, the code that needs it does, and its output is shown."""
     from tb2csv.model_state.formats import needs_tensorflow
 
-    if debug or not needs_tensorflow(path) or "tensorflow" in sys.modules or sys.stderr is None:
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # No setting suppresses the lines that it prints before its logging is set up.
-    kept = os.dup(sys.stderr.fileno())
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, sys.stderr.fileno())
+    if not debug and needs_tensorflow(path):
         with contextlib.suppress(ImportError):  # reported by the code that needs it
-            importlib.import_module("tensorflow")
-    finally:
-        os.dup2(kept, sys.stderr.fileno())
-        os.close(kept)
-        os.close(nowhere)
+            start_tensorflow()
 
 
 def _old_and_new(text: str) -> tuple[str, str]:

@@ -13,11 +13,13 @@ from tb2csv.errors import MissingExtraError
 def start_tensorflow() -> None:
     """Import TensorFlow and Keras, and let TensorFlow look for its devices.
 
-    Their output is shown if the import fails.
+    Their output is shown if the import fails. TensorFlow is left as it is if it was imported before.
 
     Raises:
-        Tb2csvError: they are not installed.
+        MissingExtraError: one of them is not installed.
     """
+    if "tensorflow" in sys.modules and "keras" in sys.modules:
+        return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if sys.__stderr__ is None:  # it was closed before we started
         _import()
