@@ -24,7 +24,6 @@ from event_files import event, string_tensor, tensor, write_run
 import tb2csv
 from tb2csv.decoders import DECODERS, FALLBACKS
 from tb2csv.selection import KINDS, TENSOR_STYLES
-from tb2csv.sinks.file_names import RESERVED_FOLDERS
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_LOGS = ROOT / "sample_logs"
@@ -104,10 +103,6 @@ def plain(text: str) -> str:
 
 
 # Kinds and columns
-
-
-def test_every_kind_has_a_reserved_folder() -> None:
-    assert set(KINDS) == RESERVED_FOLDERS
 
 
 def test_every_decoder_makes_a_kind_that_is_listed() -> None:

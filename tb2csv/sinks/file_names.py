@@ -31,6 +31,8 @@ import re
 import unicodedata
 from typing import Final
 
+from tb2csv.selection import KINDS
+
 #: The endings that tb2csv gives to files and folders, lower case; a segment of a tag or run ends in none of them.
 #: One dot each: ``.stats.csv`` is two endings. A new suffix of a sink or a decoder belongs here, though adding it
 #: renames the tables of tags that happen to end in it.
@@ -42,12 +44,7 @@ RESERVED_ENDINGS: Final = (
 )
 
 #: The folders of the kinds of tables in a run's folder; a segment of a run equals none of them.
-RESERVED_FOLDERS: Final = frozenset(
-    {
-        *("scalars", "histograms", "histogram_stats", "tensors", "text", "images", "audio", "hparams"),
-        *("plugin_contents", "pr_curves", "graphs", "custom_scalars", "meshes", "blobs"),
-    }
-)
+_RESERVED_FOLDERS: Final = frozenset(KINDS)
 
 _EMPTY: Final = "%empty"
 
@@ -128,7 +125,7 @@ def encode_segment(name: str, *, is_folder: bool = False) -> str:
 def run_path(run: str, *, holds_tables: bool = True) -> str:
     """Return the folder of a run, relative to the output folder: its segments, each encoded.
 
-    The root run ``.`` is the empty text, and no other run is. No segment equals one of ``RESERVED_FOLDERS``, whatever
+    The root run ``.`` is the empty text, and no other run is. No segment equals one of ``KINDS``, whatever
     its case, so that the folders of kinds in a run's folder are never runs below it. Nothing is refused.
 
     A folder that ``holds_tables`` has no ``=`` in its path. Others, such as those of event files, keep it.
@@ -136,7 +133,7 @@ def run_path(run: str, *, holds_tables: bool = True) -> str:
     if run == ".":
         return ""
     segments = [encode_segment(name, is_folder=holds_tables) for name in run.split("/")]
-    return _joined([_percent(s[0]) + s[1:] if _folded(s) in RESERVED_FOLDERS else s for s in segments], run)
+    return _joined([_percent(s[0]) + s[1:] if _folded(s) in _RESERVED_FOLDERS else s for s in segments], run)
 
 
 def tag_path(tag: str) -> str:

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tb2csv.sinks import file_names
-from tb2csv.sinks.file_names import RESERVED_ENDINGS, RESERVED_FOLDERS, encode_segment
+from tb2csv.sinks.file_names import RESERVED_ENDINGS, encode_segment
 
 KINDS = (
     *("scalars", "histograms", "histogram_stats", "tensors", "text", "images", "audio", "hparams"),
@@ -262,9 +262,14 @@ def test_no_folder_looks_like_a_partition(name: str) -> None:
     assert "=" not in str(tag_path(name).parent)
 
 
-def test_reserved_words_are_those_of_the_layout() -> None:
-    """A kind of table without a reserved folder would let a run in among the tables of another."""
-    assert set(KINDS) == RESERVED_FOLDERS
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_run_has_the_folder_of_a_kind(kind: str) -> None:
+    """Otherwise its tables would be among those of another run."""
+    for name in (kind, kind.upper(), f"train/{kind}", f"{kind}/train"):
+        assert kind not in str(run_path(name)).lower().split("/")
+
+
+def test_reserved_endings_are_those_of_the_formats() -> None:
     for ending in (*FILE_ENDINGS, FOLDER_ENDING):
         assert {"." + part for part in ending.split(".")[1:]} <= set(RESERVED_ENDINGS)
     assert all(re.fullmatch(r"\.[a-z0-9]+", ending) for ending in RESERVED_ENDINGS)
