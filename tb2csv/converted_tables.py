@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.atomic_files import home_expanded
+from tb2csv.display import count, displayed
 from tb2csv.errors import NameNotFoundError, Tb2csvError
 from tb2csv.layouts.manifest import INDEX, column_type
 from tb2csv.selection import nearest
@@ -42,6 +43,7 @@ def open_tables(out: str | os.PathLike[str]) -> ConvertedTables:
     return ConvertedTables(folder, resources, is_escaped=bool(account.get("escape_formulas")))
 
 
+@displayed(is_brief=True)
 class ConvertedTables(Mapping[str, "pl.DataFrame"]):
     """The tables in an output folder; ``tables[path]`` is a table by its path in the index, with exact types.
 
@@ -109,9 +111,9 @@ class ConvertedTables(Mapping[str, "pl.DataFrame"]):
             message = f"{self.folder} has no table of tag {tag!r} of run {run!r}; the nearest tags are {near}."
         raise NameNotFoundError(message)
 
-    def __repr__(self) -> str:
-        """Return the folder and the number of tables."""
-        return f"<ConvertedTables {str(self.folder)!r}: {len(self):,} tables>"
+    def _display(self) -> Iterator[object]:
+        yield f"<ConvertedTables {str(self.folder)!r}: {count(len(self), 'table')}>"
+        yield list(self)
 
     def _read(self, resource: dict[str, Any]) -> pl.DataFrame:
         import polars as pl

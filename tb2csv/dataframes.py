@@ -5,10 +5,10 @@ Event files are scanned once. Values are decoded when a method returns them.
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
 
 from tb2csv.concat_frames import fitted, joined, joint_schema
+from tb2csv.display import count, displayed
 from tb2csv.errors import NameNotFoundError, Tb2csvError
 from tb2csv.kind_methods import KindMethods, LogMethod
 from tb2csv.logdir import Logdir, LogdirSource, logdir_of
@@ -63,6 +63,7 @@ def scan(
     return scanned
 
 
+@displayed(is_brief=True)
 class LogdirFrames(KindMethods[LogMethod]):
     """The tables of one log directory; made by ``open_logdir``.
 
@@ -276,13 +277,10 @@ class LogdirFrames(KindMethods[LogMethod]):
 
         return register_io_source(read, schema=schema)
 
-    def __repr__(self) -> str:
-        """Return how much there is."""
+    def _display(self) -> Iterator[object]:
         accounts = [account for run in self._scanned.runs.values() for account in run.stats.series]
         points = sum(account.points for account in accounts)
         tags = len({account.series.tag for account in accounts})
-        return f"<LogdirFrames {self.path!r}: {len(self.runs):,} runs, {tags:,} tags, {points:,} values>"
-
-    def _repr_html_(self) -> str:
-        """Show the tags in a notebook."""
-        return f"<p>{html.escape(repr(self))}</p>{self.tags()._repr_html_()}"
+        counts = f"{count(len(self.runs), 'run')}, {count(tags, 'tag')}, {count(points, 'value')}"
+        yield f"<LogdirFrames {self.path!r}: {counts}>"
+        yield self.tags()

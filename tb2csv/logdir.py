@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from tb2csv.atomic_files import home_expanded
+from tb2csv.display import count, displayed
 from tb2csv.errors import UNREADABLE, Damage, LogdirError, LogdirNotFoundError
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ class Run:
     files: tuple[EventFile, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@displayed(is_brief=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Logdir:
     """A log directory: its runs, sorted by name, and the folders that could not be read."""
 
@@ -124,6 +126,12 @@ class Logdir:
     def total_bytes(self) -> int:
         """Return the size of all event files in bytes, for a progress bar; unreadable files count as 0."""
         return sum(file.size() for run in self.runs for file in run.files)
+
+    def _display(self) -> Iterator[object]:
+        files = sum(len(run.files) for run in self.runs)
+        yield f"<Logdir {self.path!r}: {count(len(self.runs), 'run')}, {count(files, 'event file')}>"
+        yield [run.name for run in self.runs]
+        yield [f"{each.path}: {each.detail}" for each in self.damage]
 
 
 class HasLogdir(Protocol):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from tb2csv.display import count, displayed
 from tb2csv.errors import LogdirError
 from tb2csv.messages import command_line_spelling, listed, python_spelling, spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from tb2csv.errors import Damage
     from tb2csv.event_files.event_file import FileStats
@@ -29,7 +29,8 @@ class UndecodableEntry:
     detail: str
 
 
-@dataclass(slots=True)
+@displayed()
+@dataclass(slots=True, repr=False)
 class RunReport:
     """The values of one run: read = written + filtered + undecodable + empty."""
 
@@ -58,12 +59,15 @@ class RunReport:
         fact = f"run {self.run!r}: values without a payload or plugin content are not in a table: {tags}"
         return [*self.notes, fact]
 
+    def _display(self) -> Iterator[object]:
+        written = f", {self.values_written:,} written to {count(self.tables, 'table')}" if self.tables else ""
+        yield f"<{type(self).__name__} of {self.run!r}: {count(self.values_read, 'value')} read{written}>"
+        yield [*(f"{each.path}, byte {each.offset:,}: {each.detail}" for file in self.sources for each in file.damage)]
+        yield self.all_notes()
 
-#: The number of lines of damage and notes that a notebook shows.
-_SHOWN_LINES: Final = 20
 
-
-@dataclass(slots=True)
+@displayed()
+@dataclass(slots=True, repr=False)
 class Report:
     """The values of all runs, and the bytes of all event files."""
 
@@ -180,13 +184,10 @@ class Report:
         """Return ``to_dict()``: the former name of that method."""
         return self.to_dict()
 
-    def _repr_html_(self) -> str:
-        """Show counts, damage and notes in a notebook."""
-        counts = (
-            f"{self.values_read:,} values read, {self.values_written:,} written, {len(self.damage):,} damaged places"
-        )
-        damage = [f"{each.path}, byte {each.offset:,}: {each.detail}" for each in self.damage]
-        lines = [*damage, *self.notes]
-        shown = [f"<li>{html.escape(line)}</li>" for line in lines[:_SHOWN_LINES]]
-        more = f"<li>and {len(lines) - _SHOWN_LINES:,} more</li>" if len(lines) > _SHOWN_LINES else ""
-        return f"<p>{counts}</p><ul>{''.join(shown)}{more}</ul>"
+    def _display(self) -> Iterator[object]:
+        counts = f"{count(self.values_read, 'value')} of {count(len(self.runs), 'run')} read"
+        written = f", {self.values_written:,} written to {count(self.tables, 'table')}" if self.tables else ""
+        damage = self.damage
+        yield f"<{type(self).__name__}: {counts}{written}, {count(len(damage), 'damaged place')}>"
+        yield [f"{each.path}, byte {each.offset:,}: {each.detail}" for each in damage]
+        yield self.notes

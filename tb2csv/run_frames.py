@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tb2csv.display import count, displayed
 from tb2csv.kind_methods import KindMethods, RunMethod
 from tb2csv.report import Report
 from tb2csv.selection import Patterns, literal_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import polars as pl
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tb2csv.series_info import SeriesInfo
 
 
+@displayed(is_brief=True)
 @dataclass(frozen=True, repr=False)
 class RunFrames(KindMethods[RunMethod]):
     """The tables of one run; ``log[run]`` makes it. Methods and errors are those of LogdirFrames."""
@@ -71,6 +73,6 @@ class RunFrames(KindMethods[RunMethod]):
     def _pattern(self) -> str:
         return literal_pattern(self.name)
 
-    def __repr__(self) -> str:
-        """Return the name of the run and of its log directory."""
-        return f"<RunFrames {self.name!r} of {self.log.path!r}>"
+    def _display(self) -> Iterator[object]:
+        yield f"<RunFrames {self.name!r} of {self.log.path!r}: {count(len(self.series()), 'tag')}>"
+        yield self.tags()

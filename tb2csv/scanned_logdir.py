@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tb2csv.column_names import free_name
+from tb2csv.display import count, displayed
 from tb2csv.errors import LogdirError
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.report import Report
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     Chosen = list[tuple[ScannedRun, list[SeriesStats]]]
 
 
+@displayed()
 class HparamsTable(NamedTuple):
     """The trials of a log directory.
 
@@ -43,9 +45,11 @@ class HparamsTable(NamedTuple):
     notes: list[Note]
     report: Report
 
-    def _repr_html_(self) -> str:
-        """Show the table and the report in a notebook."""
-        return self.table._repr_html_() + self.report._repr_html_()
+    def _display(self) -> Iterator[object]:
+        yield f"<HparamsTable: {count(len(self.table), 'trial')}>"
+        yield self.table
+        yield self.notes
+        yield self.report
 
 
 class ScannedLogdir:

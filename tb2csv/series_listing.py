@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from tb2csv.display import displayed
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.report import Report, RunReport
 from tb2csv.runs.run_reader import RunReader
@@ -12,7 +13,7 @@ from tb2csv.selection import select
 from tb2csv.series_info import SeriesInfo, series_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import polars as pl
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tb2csv.selection import Patterns, Selection
 
 
+@displayed()
 class Listing(NamedTuple):
     """The result of ``ls``: the series, and the report on all event files."""
 
@@ -32,9 +34,10 @@ class Listing(NamedTuple):
         """The series as a frame, one row each, with the fields of SeriesInfo as columns."""
         return series_frame(self.series)
 
-    def _repr_html_(self) -> str:
-        """Show the series and the report in a notebook."""
-        return self.table._repr_html_() + self.report._repr_html_()
+    def _display(self) -> Iterator[object]:
+        yield f"<Listing: {len(self.series):,} series>"
+        yield self.table
+        yield self.report
 
 
 def ls(

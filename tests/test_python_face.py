@@ -10,12 +10,14 @@ import sys
 from dataclasses import FrozenInstanceError
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 import pytest
 import typed_client
 from event_files import event, simple_value, text, write_run
 
 import tb2csv
+import tb2csv.model_state
 from tb2csv.cli import COMMANDS
 
 if TYPE_CHECKING:
@@ -153,17 +155,65 @@ def test_a_missing_extra_has_the_command_that_installs_it() -> None:
         assert "pip install 'tb2csv[plot]'" in str(each)
 
 
-def test_html_of_hostile_names_is_escaped(tmp_path: Path) -> None:
-    tag = "<script>alert(1)</script>"
-    write_run(tmp_path / "<b>r", event(simple_value(tag, 1.0), step=1), event(simple_value(tag, 1.0), step=1))
+HOSTILE = "<script>\x1b[2Jloss"
+
+
+def results(folder: Path) -> dict[str, object]:
+    """Return an object of each class that a function returns, made from a log whose names are hostile text."""
+    logs = folder / "logs"
+    write_run(logs / "<b>r", *(event(simple_value(HOSTILE, float(step)), step=step) for step in (1, 2)))
+    write_run(logs / "<b>s", event(simple_value(f"gradients/{HOSTILE}", float("nan")), step=1))
+    log = tb2csv.open_logdir(logs)
+    report = tb2csv.convert(logs, folder / "<b>out")
+    report.shared_notes.append(f"a note on {HOSTILE}")
+    np.savez(folder / "model.npz", **{"<b>w": np.ones(2)})
+    return {
+        "log": log,
+        "run": log["<b>r"],
+        "logdir": tb2csv.discover(logs),
+        "report": report,
+        "report of a run": report.runs[0],
+        "listing": tb2csv.ls(logs),
+        "summary": tb2csv.summary(logs),
+        "trials": tb2csv.hparams(logs),
+        "diagnosis": tb2csv.diagnose(logs),
+        "plot": tb2csv.plot(logs, folder / "x.svg"),
+        "reduction": tb2csv.reduce(logs, folder / "mean", by="*"),
+        "tables": tb2csv.open_tables(folder / "<b>out"),
+        "state": tb2csv.model_state.state_of(folder / "model.npz"),
+    }
+
+
+def test_html_of_results_escapes_hostile_names(tmp_path: Path) -> None:
+    for name, result in results(tmp_path).items():
+        page = result._repr_html_()  # type: ignore[attr-defined]
+        assert "<script>" not in page, name
+        assert "<b>" not in page, name
+        assert page.startswith("<p>&lt;"), name
+    assert "&lt;script&gt;" in results(tmp_path / "again")["report"]._repr_html_()  # type: ignore[attr-defined]
+
+
+def test_text_of_results_has_a_title_and_no_control_characters_of_names(tmp_path: Path) -> None:
+    shown = {name: str(result).splitlines() for name, result in results(tmp_path).items()}
+    assert shown["log"] == [f"<LogdirFrames {str(tmp_path / 'logs')!r}: 2 runs, 2 tags, 3 values>"]
+    assert shown["run"][0].startswith("<RunFrames '<b>r' of ")
+    assert shown["logdir"] == [f"<Logdir {str(tmp_path / 'logs')!r}: 2 runs, 2 event files>"]
+    assert shown["report"] == [
+        "<Report: 3 values of 2 runs read, 3 written to 2 tables, 0 damaged places>",
+        "- a note on <script>\\x1b[2Jloss",
+    ]
+    assert shown["report of a run"] == ["<RunReport of '<b>r': 2 values read, 2 written to 1 table>"]
+    assert shown["plot"][0] == "<Plot: scalars drawn as curves, 2 tags of 2 runs, 3 values>"
+    assert shown["state"] == ["<ModelState of numpy: 1 tensor, 2 elements>", "- <b>w: float64 [2]"]
+    assert all(lines[0].startswith("<") for lines in shown.values())
+
+
+def test_long_lists_of_results_are_cut(tmp_path: Path) -> None:
+    write_run(tmp_path, event(simple_value("x", 1.0), step=1))
     report = tb2csv.check(tmp_path)
-    report.shared_notes.append(f"a note on {tag}")
-    shown = [tb2csv.open_logdir(tmp_path), tb2csv.ls(tmp_path), tb2csv.summary(tmp_path), report]
-    for each in shown:
-        page = each._repr_html_()  # type: ignore[attr-defined]
-        assert "<script>" not in page
-        assert "<b>r" not in page
-    assert "&lt;script&gt;" in report._repr_html_()
+    report.shared_notes += [f"note {number}" for number in range(1, 13)]
+    assert str(report).splitlines()[-2:] == ["- note 10", "- and 2 more"]
+    assert "<li>note 10</li><li>and 2 more</li>" in report._repr_html_()  # type: ignore[attr-defined]
 
 
 def test_program_whose_types_mypy_checks_runs(logs: Path, tmp_path: Path) -> None:

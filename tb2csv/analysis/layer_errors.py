@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from tb2csv.decoders import DecodeOptions
+from tb2csv.display import count, displayed
 from tb2csv.errors import LogdirError, Tb2csvError
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.row_selection import RowSelection
@@ -120,6 +121,7 @@ class _RunErrors:
         return self.stored.stats.report(self.undecodable)
 
 
+@displayed(is_brief=True)
 class LayerErrorTable:
     """The wide table; ``schema`` is available at once, and ``pieces`` reads the rows.
 
@@ -153,6 +155,18 @@ class LayerErrorTable:
             **({"sample": pl.Int64} if any(shape.samples is not None for shape in shapes) else {}),
         }
         self.schema = pl.Schema(columns | {f"error_{unit}": number for unit in range(self._width)})
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """All rows in one frame; they are read anew each time, and held in memory at once."""
+        import polars as pl
+
+        return pl.concat([self.schema.to_frame(), *self.pieces()])
+
+    def _display(self) -> Iterator[object]:
+        runs = ", ".join(repr(run.name) for run in self._runs)
+        yield f"<LayerErrorTable of {runs}: {count(len(self.schema), 'column')}, units up to {self._width:,}>"
+        yield self.report
 
     def pieces(self) -> Iterator[pl.DataFrame]:
         """Yield the rows, some steps of a run at a time."""

@@ -12,6 +12,7 @@ from tb2csv.analysis.run_groups import RunGroups
 from tb2csv.analysis.scalar_event_files import event_file_name, write_scalar_events
 from tb2csv.conversion import check_apart
 from tb2csv.dataframes import scan
+from tb2csv.display import count
 from tb2csv.errors import DamagedError, OptionError, OutputError
 from tb2csv.layouts.manifest import TableEntry, write_manifest
 from tb2csv.layouts.table_paths import TreePaths
@@ -27,7 +28,7 @@ from tb2csv.sinks.table_writer import TableWriter, lost_cells
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import polars as pl
 
@@ -51,7 +52,7 @@ class ReducedGroup:
     tags: list[AggregatedTag]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class ReductionReport(Report):
     """The report of a reduction.
 
@@ -62,6 +63,13 @@ class ReductionReport(Report):
     groups: list[ReducedGroup] = field(default_factory=list)
     #: Runs that the pattern does not match.
     unmatched_runs: list[str] = field(default_factory=list)
+
+    def _display(self) -> Iterator[object]:
+        yield from Report._display(self)  # noqa: SLF001 - of the base class
+        yield [
+            f"group {each.group!r}: {count(len(each.tags), 'tag')} of {count(len(each.runs), 'run')}"
+            for each in self.groups
+        ]
 
     def to_dict(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
         """Return the report as plain objects for JSON; ``spelling`` names the options in notes."""

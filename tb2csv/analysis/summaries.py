@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from tb2csv.display import displayed
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.run_reader import RunReader
@@ -15,7 +16,7 @@ from tb2csv.runs.selected_runs import read_runs
 from tb2csv.selection import select
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
     import polars as pl
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tb2csv.time_series import Series, SeriesStats
 
 
+@displayed()
 class Summary(NamedTuple):
     """The result of ``summary``.
 
@@ -47,9 +49,10 @@ class Summary(NamedTuple):
     curves: list[npt.NDArray[np.float64]]
     report: Report
 
-    def _repr_html_(self) -> str:
-        """Show the table and the report in a notebook."""
-        return self.table._repr_html_() + self.report._repr_html_()
+    def _display(self) -> Iterator[object]:
+        yield f"<Summary: {len(self.table):,} series>"
+        yield self.table
+        yield self.report
 
 
 def summary(

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
+from tb2csv.display import count, displayed
 from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import DTYPES, dtype_of_array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -76,7 +77,8 @@ class StateTensor:
         return replace(self, name=name)
 
 
-@dataclass(frozen=True, slots=True)
+@displayed()
+@dataclass(frozen=True, slots=True, repr=False)
 class ModelState:
     """The tensors of a model in their order, and the framework that they come from."""
 
@@ -97,6 +99,12 @@ class ModelState:
                 message = f"{self.origin or 'The model'} has two tensors named {tensor.name!r}; give them names."
                 raise StateError(message)
             seen.add(tensor.name)
+
+    def _display(self) -> Iterator[object]:
+        elements = count(sum(tensor.size for tensor in self.tensors), "element")
+        yield f"<ModelState of {self.framework}: {count(len(self.tensors), 'tensor')}, {elements}>"
+        yield [f"{tensor.name}: {tensor.dtype} {list(tensor.shape)}" for tensor in self.tensors]
+        yield list(self.notes)
 
 
 #: Names that a note lists; of the others it gives the number.

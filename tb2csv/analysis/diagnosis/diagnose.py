@@ -11,12 +11,13 @@ from tb2csv.analysis.diagnosis.rules import FOUND, RULES, THRESHOLDS
 from tb2csv.analysis.diagnosis.rules.rule import MESSAGE, found_frame
 from tb2csv.analysis.diagnosis.scalar_series import step_count
 from tb2csv.analysis.diagnosis.tag_families import SCALAR_FAMILIES, TagFamilies
+from tb2csv.display import count, displayed
 from tb2csv.errors import OptionError
 from tb2csv.logdir import logdir_of
 from tb2csv.selection import nearest, select
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import polars as pl
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tb2csv.selection import Patterns, Selection
 
 
+@displayed()
 class Diagnosis(NamedTuple):
     """What ``diagnose`` returns.
 
@@ -41,9 +43,11 @@ class Diagnosis(NamedTuple):
     judged: pl.DataFrame
     report: Report
 
-    def _repr_html_(self) -> str:
-        """Show the findings and the report in a notebook."""
-        return self.findings._repr_html_() + self.report._repr_html_()
+    def _display(self) -> Iterator[object]:
+        judged = count(self.judged["run"].n_unique(), "run")
+        yield f"<Diagnosis: {count(len(self.findings), 'finding')}; {judged} could be judged>"
+        yield self.findings
+        yield self.report
 
 
 def diagnose(

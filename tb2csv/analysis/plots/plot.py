@@ -17,6 +17,7 @@ from tb2csv.analysis.plots.smoothing import check_weight
 from tb2csv.analysis.plots.styles import STYLES
 from tb2csv.analysis.plots.x_axis import longest, positions
 from tb2csv.dataframes import scan
+from tb2csv.display import count, displayed
 from tb2csv.errors import OptionError, Tb2csvError
 from tb2csv.messages import Message, advice
 from tb2csv.runs.row_selection import RowSelection
@@ -24,7 +25,7 @@ from tb2csv.selection import Selection, select
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tb2csv.analysis.plots.figure import Sheet
     from tb2csv.analysis.plots.plotted_series import PlottedHistograms, PlottedSeries, PlottedValues
@@ -45,6 +46,7 @@ _DRAWN_BY: Final[dict[tuple[str, str], Callable[[PlottedValues, DrawingOptions],
 _MEASURES: Final = {"tensors": "Euclidean norm"}
 
 
+@displayed()
 class Plot(NamedTuple):
     """The result of ``plot``."""
 
@@ -56,6 +58,11 @@ class Plot(NamedTuple):
     values: int
     #: Notes, each a sentence without its full stop.
     notes: list[Note]
+
+    def _display(self) -> Iterator[object]:
+        counts = f"{count(self.tags, 'tag')} of {count(self.runs, 'run')}, {count(self.values, 'value')}"
+        yield f"<Plot: {self.kind} drawn as {self.style}, {counts}>"
+        yield self.notes
 
 
 def plot(

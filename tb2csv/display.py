@@ -1,0 +1,74 @@
+"""Text and HTML of results, for consoles and notebooks."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_Class = TypeVar("_Class", bound=type)
+
+#: The number of lines of a list that are shown.
+_SHOWN_LINES: Final = 10
+
+
+def displayed(*, is_brief: bool = False) -> Callable[[_Class], _Class]:
+    """Give a class ``__repr__`` and, for notebooks, ``_repr_html_``.
+
+    Its method ``_display`` yields what is shown: first a title, then lists of lines, polars frames, and other results
+    that are displayed. Names in logs are hostile text: they are escaped.
+
+    Args:
+        is_brief: let ``__repr__`` return only the title.
+    """
+
+    def decorate(cls: _Class) -> _Class:
+        def as_text(self: Any) -> str:
+            texts = map(_text, self._display())
+            return next(texts) if is_brief else "\n".join(filter(None, texts))
+
+        def as_html(self: Any) -> str:
+            return "".join(map(_html, self._display()))
+
+        for name, method in {"__repr__": as_text, "_repr_html_": as_html}.items():
+            method.__name__, method.__qualname__ = name, f"{cls.__qualname__}.{name}"
+            setattr(cls, name, method)
+        return cls
+
+    return decorate
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return a number and its noun, such as ``1 run`` and ``2 runs``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def _text(part: Any) -> str:
+    if isinstance(part, str):
+        return _printable(part)
+    if isinstance(part, list):
+        return "\n".join(f"- {_printable(line)}" for line in _shortened(part))
+    return str(part)
+
+
+def _html(part: Any) -> str:
+    if isinstance(part, str):
+        return f"<p>{html.escape(part)}</p>"
+    if isinstance(part, list):
+        items = (f"<li>{html.escape(line)}</li>" for line in _shortened(part))
+        return f"<ul>{''.join(items)}</ul>" if part else ""
+    page: str = part._repr_html_()
+    return page
+
+
+def _shortened(lines: Iterable[object]) -> list[str]:
+    texts = [str(line) for line in lines]
+    more = len(texts) - _SHOWN_LINES
+    return [*texts[:_SHOWN_LINES], *([f"and {more:,} more"] if more > 0 else [])]
+
+
+def _printable(text: str) -> str:
+    """Return text without control characters, with which a name could change what a terminal shows."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
