@@ -41,9 +41,11 @@ _WINDOW: Final = 4 << 20
 class EventFileSource:
     """The bytes of one open event file; ``size`` is its size when it was opened. Use as a context manager."""
 
-    def __init__(self, path: str, file: Any, size: int, window: int) -> None:
+    def __init__(self, path: str, file: Any, size: int, window: int, version: str = "") -> None:
         """Read from ``file`` ``window`` bytes at a time; the file is closed with this object."""
         self.path = path
+        #: A text that changes with the file; empty if the file system has none.
+        self.version = version
         self.size = size
         self.window = window
         self._file = file
@@ -90,12 +92,20 @@ class EventFile:
         """
         if self.filesystem is None:
             file, status = _open_regular(self.location)
-            return EventFileSource(self.path, file, status.st_size, _WINDOW)
+            return EventFileSource(self.path, file, status.st_size, _WINDOW, _version(status))
         remote = self.filesystem.open(self.location, "rb")
         if remote.size is None:  # a web server may not send the size
             remote.close()
             raise OSError(errno.EINVAL, "its size is unknown")
         return EventFileSource(self.path, remote, remote.size, remote.size)  # one request, because each takes time
+
+    def version(self) -> str:
+        """Return a text that changes with the file; empty if it is not known.
+
+        Raises:
+            OSError: the file cannot be examined.
+        """
+        return _version(os.stat(self.location)) if self.filesystem is None else ""
 
     def size(self) -> int:
         """Return the present size of the file in bytes, or 0 if it is unknown."""
@@ -122,6 +132,10 @@ def _open_regular(location: str) -> tuple[FileIO, os.stat_result]:
         file.close()
         raise OSError(errno.EINVAL, "it is not a regular file")
     return file, status
+
+
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ino}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ __all__ = [
     "Undecodable",
     "Values",
     "choose_decoder",
+    "decoder_name",
+    "decoder_of_name",
     "load_polars",
 ]
 
@@ -63,6 +65,10 @@ DECODERS: Final[dict[str, Decoder]] = {
 FALLBACKS: Final[tuple[Decoder, ...]] = (TensorDecoder(), BlobDecoder())
 
 
+#: The fallbacks by name; no plugin has such a name.
+_FALLBACKS_BY_KIND: Final = {f"any:{decoder.kind}": decoder for decoder in FALLBACKS}
+
+
 def choose_decoder(
     plugin_name: str, schema: ValueSchema, options: DecodeOptions, first_value: Callable[[], Values]
 ) -> tuple[Decoder, str]:
@@ -81,6 +87,27 @@ def choose_decoder(
             return decoder, signature
     message = f"no decoder takes a {schema.kind.name}"  # the last one takes everything
     raise AssertionError(message)
+
+
+def decoder_name(decoder: Decoder) -> str:
+    """Return the name of a decoder, with which ``decoder_of_name`` finds it again."""
+    known = {**DECODERS, **_FALLBACKS_BY_KIND}
+    name = next((name for name, each in known.items() if each is decoder), None)
+    return name or next(name for name in _entry_points() if _installed_decoder(name) is decoder)
+
+
+def decoder_of_name(name: str) -> Decoder:
+    """Return the decoder with a name from ``decoder_name``.
+
+    Raises:
+        KeyError: the package that has the decoder is not installed any more.
+    """
+    known = {**DECODERS, **_FALLBACKS_BY_KIND}
+    if name in known:
+        return known[name]
+    if name not in _entry_points():
+        raise KeyError(name)
+    return _installed_decoder(name)
 
 
 @functools.cache

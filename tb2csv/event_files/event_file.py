@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -43,6 +43,21 @@ _SMALL_CHUNK_SIZE: Final = 1 << 16
 #: A TensorFlow 2 scalar takes about 60 bytes; denser events make the columns grow.
 _BYTES_PER_VALUE: Final = 48
 
+#: The number of bytes at the start of a file, and before the position up to which it was read, that identify it.
+FINGERPRINT_SIZE: Final = 64
+
+
+class Fingerprint(NamedTuple):
+    """The bytes that identify a file that has been read up to some position; FINGERPRINT_SIZE bytes each, or fewer."""
+
+    #: The first bytes of the file.
+    first: bytes = b""
+    #: The bytes before the position.
+    last: bytes = b""
+
+
+_NO_FINGERPRINT: Final = Fingerprint()
+
 
 @dataclass(slots=True)
 class FileStats:
@@ -63,6 +78,9 @@ class FileStats:
     marks: list[SessionMark] = field(default_factory=list)
     #: Why the file is left out, as the end of a sentence: ``is a copy of …``; empty if it is not left out.
     left_out: str = ""
+    fingerprint: Fingerprint = _NO_FINGERPRINT
+    #: The size, modification time and number of the file when it was opened, as text; empty if they are not known.
+    version: str = ""
 
     @property
     def damaged_records(self) -> int:
@@ -118,8 +136,27 @@ class EventFileReader:
             block = self._next_block(min(wanted, self._source.size - self.offset))
             # If the next record is larger than the chunk, the next block holds the whole record.
             wanted = max(self._chunk_size, self._frame_size(block))
+            self._take_fingerprint(block)
             yield from self._finished(block)
         self.account.left_out = "" if self.account.records else self._why_left_out()
+
+    def _take_fingerprint(self, block: ValueBlock) -> None:
+        """Keep the first bytes of the file and those before the offset, from the block if it has them."""
+        size = min(self.offset, FINGERPRINT_SIZE)
+        first = self.account.fingerprint.first
+        try:
+            if len(first) < size:
+                first = self._bytes_before(size, size, block)
+            last = self._bytes_before(self.offset, size, block)
+        except OSError:  # the next read fails again and is reported; without a fingerprint, the file counts as changed
+            last = b""
+        self.account.fingerprint = Fingerprint(first, last)
+
+    def _bytes_before(self, offset: int, size: int, block: ValueBlock) -> bytes:
+        start, stop = offset - size - block.base, offset - block.base
+        if 0 <= start <= stop <= len(block.buffer):
+            return bytes(block.buffer[start:stop])
+        return self._source.read_at(offset - size, size)
 
     def _why_left_out(self) -> str:
         """Return why a file without a sound record is not an event file; empty if it is a damaged event file."""

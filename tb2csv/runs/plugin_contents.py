@@ -15,9 +15,10 @@ import numpy as np
 
 from tb2csv.decoders import TablePart
 from tb2csv.runs.groupings import series_at
+from tb2csv.runs.saved_run import bytes_of, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -35,6 +36,23 @@ class ContentChanges:
         self._latest: dict[int, bytes] = {}
         #: The row of the first value, until its series has another content.
         self._first: dict[int, tuple[Any, ...]] = {}
+
+    def to_data(self) -> list[list[Any]]:
+        """Return the latest content of each series, and the row of its first value, as data for JSON."""
+        return [
+            [key, text_of(content), [*row[:-1], text_of(row[-1])] if (row := self._first.get(key)) else None]
+            for key, content in self._latest.items()
+        ]
+
+    @classmethod
+    def from_data(cls, data: Iterable[Sequence[Any]]) -> ContentChanges:
+        """Return the contents that ``to_data`` described."""
+        changes = cls()
+        for key, content, first in data:
+            changes._latest[key] = bytes_of(content)
+            if first:
+                changes._first[key] = (*first[:-1], bytes_of(first[-1]))
+        return changes
 
     def parts(
         self,

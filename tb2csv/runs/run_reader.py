@@ -3,49 +3,44 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tb2csv.decoders import DecodeOptions, Decoder, Undecodable, Values, choose_decoder, load_polars
+from tb2csv.decoders import (
+    DecodeOptions,
+    Decoder,
+    Undecodable,
+    Values,
+    load_polars,
+)
 from tb2csv.errors import UNREADABLE, Damage
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, NO_HEAD, EventFileReader, FileStats, first_event
 from tb2csv.event_files.scanners import default_scanner
-from tb2csv.event_files.values import ValueBlock, ValueKind, ValueSchema
 from tb2csv.parallel import ahead
 from tb2csv.runs.decoded_rows import Rows, UndecodableValue
 from tb2csv.runs.file_copies import original_of
 from tb2csv.runs.groupings import Grouping, series_at, with_sessions
 from tb2csv.runs.plugin_contents import ContentChanges
-from tb2csv.runs.restarts import GRAPH_KINDS, BriefHistory, FileHistory
+from tb2csv.runs.restarts import BriefHistory, FileHistory
+from tb2csv.runs.run_schemas import RunSchemas
 from tb2csv.runs.run_stats import RunStats
-from tb2csv.runs.series_metadata import RememberedMetadata, readable
+from tb2csv.runs.saved_run import SavedFile
+from tb2csv.runs.series_metadata import readable
 from tb2csv.runs.series_registry import SeriesRegistry
 from tb2csv.runs.step_orders import StepOrder, StepOrders
 from tb2csv.selection import Selection
-from tb2csv.time_series import Series
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     import numpy.typing as npt
 
     from tb2csv.event_files.reference import EventHead
+    from tb2csv.event_files.values import ValueBlock, ValueSchema
     from tb2csv.logdir import EventFile, Run
     from tb2csv.runs.subruns import Subrun
-    from tb2csv.time_series import SeriesStats
-
-
-@dataclass(slots=True)
-class _FileProgress:
-    """The position up to which a file has been read."""
-
-    stats: FileStats
-    offset: int = 0
-    #: The content of the first event, once it has been read.
-    head: EventHead | None = None
+    from tb2csv.time_series import Series, SeriesStats
 
 
 class RunReader:
@@ -78,7 +73,6 @@ class RunReader:
         """
         self.run = run
         self.stats = RunStats(run.name)
-        self._subrun = subrun
         self._registry = registry or SeriesRegistry()
         self._step_orders = StepOrders()
         self._file_number = 0
@@ -87,17 +81,13 @@ class RunReader:
         self._options = options or DecodeOptions()
         self._chunk_size = chunk_size
         self.report_bytes = report_bytes
-        self._schema_table = self._scanner.schema_table()
-        self._schemas: list[ValueSchema] = []
-        self._series_of_schema = np.empty(0, np.int32)
-        self._kinds = np.empty(0, np.int8)
-        self._numbers: dict[tuple[bytes, str, str], int] = {}
-        self._decoders: list[Decoder] = []
-        self._metadata = RememberedMetadata(self._scanner)
+        self._schemas = RunSchemas(run.name, self.stats.series, self._selection, self._options, subrun, self._registry)
         self._has_more = False
         self._rows_before = 0
-        self._progress: dict[str, _FileProgress] = {}
+        self._progress: dict[str, SavedFile] = {}
+        self._unchanged: Container[str] = ()
         self._brief_history = BriefHistory()
+        self._contents = ContentChanges()
 
     @property
     def started(self) -> float:
@@ -129,7 +119,7 @@ class RunReader:
 
     def decoder(self, number: int) -> Decoder:
         """Return the decoder of a series, by its index in ``stats.series``."""
-        return self._decoders[number]
+        return self._schemas.decoders[number]
 
     def scan(self) -> Iterator[ValueBlock]:
         """Yield the values of all files, undecoded and not grouped; unreadable files are reported as damaged."""
@@ -141,9 +131,11 @@ class RunReader:
         files = self.ordered_files()
         last = files[-1]
         for file in files:
+            if file.path in self._unchanged:
+                continue
             progress = self._progress.get(file.path)
             if progress is None:
-                progress = self._progress[file.path] = _FileProgress(FileStats(file.path))
+                progress = self._progress[file.path] = SavedFile(FileStats(file.path))
                 self.stats.files.append(progress.stats)
             stats = progress.stats
             stats.damage = [damage for damage in stats.damage if damage.kind != UNREADABLE]
@@ -152,10 +144,11 @@ class RunReader:
                     stats.left_out, stats.bytes = f"is a copy of {original.path}", file.size()
                     continue
                 with file.open() as source:
+                    stats.version = source.version
                     reader = EventFileReader(
                         source,
                         self._scanner,
-                        self._schema_table,
+                        self._schemas.table,
                         chunk_size=self._chunk_size,
                         offset=progress.offset,
                         account=stats,
@@ -177,12 +170,10 @@ class RunReader:
                 stats.damage.append(Damage(file.path, stats.bytes - lost, lost, UNREADABLE, detail))
 
     def _add_to_history(self, file: EventFile, stats: FileStats, block: ValueBlock) -> None:
-        """Keep the rows that show restarts; a single file without marks and graphs cannot have any."""
-        self._learn_schemas(block)
-        if len(self.run.files) == 1 and not stats.marks and set(GRAPH_KINDS).isdisjoint(self._kinds.tolist()):
-            return
+        """Keep the rows that show restarts; the run may get a second file later."""
+        self._schemas.learn(block)
         columns, size = block.columns, len(block)
-        cells = (self._kinds[columns.schema_id[:size]], columns.step[:size], columns.wall_time[:size])
+        cells = (self._schemas.kinds[columns.schema_id[:size]], columns.step[:size], columns.wall_time[:size])
         self._brief_history.add(file.path, stats.values - len(block), cells, (mark.row for mark in columns.marks))
 
     def count(self) -> None:
@@ -201,7 +192,7 @@ class RunReader:
             stats = self.stats.series[number]
             return stats.is_selected and kind in {None, stats.series.kind}
 
-        contents = ContentChanges() if with_contents else None
+        contents = self._contents if with_contents else None
         for grouping in ahead(map(self.group, self.scan()), lambda: self._has_more):
             yield from self.decode_grouping(grouping, is_wanted, contents)
 
@@ -219,7 +210,7 @@ class RunReader:
         for number in grouping.present:
             if is_wanted(number):
                 series = self.stats.series[number].series
-                batches.setdefault((self._decoders[number], series.signature), []).append(number)
+                batches.setdefault((self._schemas.decoders[number], series.signature), []).append(number)
         for (decoder, _), numbers in batches.items():
             for decoded in self._decode_batch(decoder, numbers, grouping, contents):
                 self.report_bytes(0)  # a chunk may take long: the callback may raise to cancel
@@ -243,22 +234,55 @@ class RunReader:
             progress.head = head
         return head
 
+    def save(self) -> dict[str, Any]:
+        """Return the state of reading as data for JSON, with which ``resume`` continues."""
+        return {
+            "files": [self._progress[stats.path].to_data() for stats in self.stats.files],
+            **self._schemas.to_data(),
+            "empty": self.stats.empty,
+            "empty_filtered": self.stats.empty_filtered,
+            "file_number": self._file_number,
+            "rows_before": self._rows_before,
+            "step_orders": self._step_orders.to_data(),
+            "history": self._brief_history.to_data(),
+            "contents": self._contents.to_data(),
+        }
+
+    def resume(self, saved: Mapping[str, Any], unchanged: Container[str]) -> None:
+        """Continue from a state that ``save`` returned; ``unchanged`` has the paths of files that need no reading.
+
+        Raises:
+            KeyError: a decoder is not installed any more.
+        """
+        for data in saved["files"]:
+            file = SavedFile.from_data(data)
+            self._progress[file.stats.path] = file
+            self.stats.files.append(file.stats)
+        self._schemas.restore(saved)
+        self.stats.empty.update(saved["empty"])
+        self.stats.empty_filtered = saved["empty_filtered"]
+        self._file_number, self._rows_before = saved["file_number"], saved["rows_before"]
+        self._step_orders = StepOrders.from_data(saved["step_orders"])
+        self._brief_history = BriefHistory.from_data(saved["history"])
+        self._contents = ContentChanges.from_data(saved["contents"])
+        self._unchanged = unchanged
+
     @property
     def schemas(self) -> list[ValueSchema]:
         """The value schemas of all values that were grouped, by number."""
-        return self._schemas
+        return self._schemas.known
 
     def series_numbers(self, block: ValueBlock) -> npt.NDArray[np.int32]:
         """Return the index of each value's series in ``stats.series``; -1 for an empty value."""
-        self._learn_schemas(block)
-        return self._series_of_schema[block.columns.schema_id[: len(block)]]
+        self._schemas.learn(block)
+        return self._schemas.series_of_schema[block.columns.schema_id[: len(block)]]
 
     def regroup(self, block: ValueBlock, rows_before: Mapping[int, int]) -> Grouping:
         """Sort the values of a block by series; ``rows_before`` has the number of earlier values of each series."""
         size = len(block)
-        self._learn_schemas(block)
+        self._schemas.learn(block)
         order, bounds = np.empty(size, np.int64), np.empty(len(self.stats.series) + 2, np.int64)
-        self._scanner.group(block.columns.schema_id[:size], self._series_of_schema + 1, order, bounds)
+        self._scanner.group(block.columns.schema_id[:size], self._schemas.series_of_schema + 1, order, bounds)
         order, bounds = order[bounds[1] :], bounds[1:] - bounds[1]  # without the empty values
         present = np.flatnonzero(np.diff(bounds)).tolist()
         return Grouping(
@@ -288,54 +312,13 @@ class RunReader:
 
     def _count_empty(self, block: ValueBlock) -> None:
         schema_id = block.columns.schema_id[: len(block)]
-        schemas, counts = np.unique(schema_id[self._series_of_schema[schema_id] < 0], return_counts=True)
+        schemas, counts = np.unique(schema_id[self._schemas.series_of_schema[schema_id] < 0], return_counts=True)
         for number, count in zip(schemas.tolist(), counts.tolist(), strict=True):
-            tag = readable(self._schemas[number].tag)
+            tag = readable(self._schemas.known[number].tag)
             if self._selection.includes_tag(tag):
                 self.stats.empty[tag] += count
             else:
                 self.stats.empty_filtered += count
-
-    def _learn_schemas(self, block: ValueBlock) -> None:
-        """Find the series of each value schema that is new in a block."""
-        known = len(self._schemas)
-        schema_id = block.columns.schema_id[: len(block)]
-        if len(self._schema_table) == known or not len(block):
-            return
-
-        @functools.cache
-        def first_rows() -> npt.NDArray[np.int64]:
-            # Schemas are numbered in the order of their first values.
-            return np.flatnonzero(np.diff(np.maximum.accumulate(schema_id), prepend=known - 1) > 0)
-
-        numbers = []
-        for number in range(known, int(schema_id.max()) + 1):
-            schema = ValueSchema.from_key(self._schema_table.key(number))
-            self._schemas.append(schema)
-
-            def first_value(place: int = number - known) -> Values:
-                rows = first_rows()[place : place + 1]
-                return Values(block, rows, self._schemas, lambda: np.zeros(1, np.int64), self._options)
-
-            numbers.append(-1 if schema.kind == ValueKind.NONE else self._series_number(schema, first_value))
-        self._series_of_schema = np.append(self._series_of_schema, np.array(numbers, np.int32))
-        self._kinds = np.append(self._kinds, np.array([schema.kind for schema in self._schemas[known:]], np.int8))
-
-    def _series_number(self, schema: ValueSchema, first_value: Callable[[], Values]) -> int:
-        plugin_name, metadata = self._metadata.of(schema, lambda: bytes(first_value().content(0)))
-        decoder, signature = choose_decoder(plugin_name, schema, self._options, first_value)
-        key = (schema.tag, decoder.kind, signature)
-        number = self._numbers.get(key)
-        if number is None:
-            number = self._numbers[key] = len(self.stats.series)
-            tag = readable(schema.tag)
-            series = Series(-1, self.run.name, tag, decoder.kind, plugin_name, metadata, schema.tag, signature)
-            if self._subrun:
-                series = self._subrun.fold(series)
-            self._decoders.append(decoder)
-            is_selected = self._selection.includes(tag, decoder.kind)
-            self.stats.series.append(self._registry.register(series, is_selected=is_selected))
-        return number
 
     def _decode_batch(
         self, decoder: Decoder, numbers: list[int], grouping: Grouping, contents: ContentChanges | None
@@ -349,7 +332,7 @@ class RunReader:
             shifts: npt.NDArray[np.int64] = np.repeat(before - bounds[:-1], np.diff(bounds))
             return shifts + np.arange(bounds[-1])
 
-        values = Values(grouping.block, order, self._schemas, ordinal, self._options)
+        values = Values(grouping.block, order, self._schemas.known, ordinal, self._options)
         series = [self.stats.series[number].series for number in numbers]
         sessions = None if grouping.sessions is None else grouping.sessions[order]
         for decoded in decoder.decode(values):

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 from tb2csv.event_files.reference import read_metadata
 from tb2csv.event_files.values import ValueKind
+from tb2csv.runs.saved_run import bytes_of, metadata_from_data, metadata_to_data, text_of
 from tb2csv.time_series import SeriesMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from tb2csv.event_files.scanners import Scanner
     from tb2csv.event_files.values import ValueSchema
@@ -57,6 +58,14 @@ class RememberedMetadata:
             known = self._by_tag[schema.tag] = own
         metadata = own if own.plugin_name else known
         return LEGACY_PLUGIN_NAMES.get(schema.kind, metadata.plugin_name), metadata
+
+    def to_data(self) -> dict[str, tuple[str, str, str, str]]:
+        """Return the metadata of each tag as data for JSON."""
+        return {text_of(tag): metadata_to_data(metadata) for tag, metadata in self._by_tag.items()}
+
+    def restore(self, data: Mapping[str, Sequence[str]]) -> None:
+        """Remember the metadata that ``to_data`` described."""
+        self._by_tag = {bytes_of(tag): metadata_from_data(metadata) for tag, metadata in data.items()}
 
     def _parse(self, serialized: bytes, content: Callable[[], bytes]) -> SeriesMetadata:
         """Return the metadata in a serialized SummaryMetadata; invalid bytes are ignored, so that values are read."""

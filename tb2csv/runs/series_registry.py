@@ -36,3 +36,9 @@ class SeriesRegistry:
         stats = SeriesStats(replace(series, id=len(self.stats), variant=variant), is_selected)
         self.stats.append(stats)
         return stats
+
+    def restore(self, saved: SeriesStats) -> SeriesStats:
+        """Register a series of an earlier reading, and return its statistics with the earlier counts."""
+        stats = self.register(saved.series, is_selected=saved.is_selected)
+        self.stats[-1] = replace(saved, series=stats.series)
+        return self.stats[-1]

@@ -6,7 +6,7 @@ restarts.py.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,9 @@ class StepOrder(NamedTuple):
     backs: int
     #: Whether any value has a step other than 0.
     has_steps: bool
+
+
+_COLUMNS: Final = ("_last", "_file", "_repeats", "_backs", "_has_steps")
 
 
 class StepOrders:
@@ -74,6 +77,18 @@ class StepOrders:
         np.add.at(self._repeats, series[owner[~is_back]], 1)
         self._has_steps[series[owner]] |= step[rows] != 0
 
+    def to_data(self) -> list[list[Any]]:
+        """Return the orders as data for JSON."""
+        return [getattr(self, name).tolist() for name in _COLUMNS]
+
+    @classmethod
+    def from_data(cls, data: list[list[Any]]) -> StepOrders:
+        """Return the orders that ``to_data`` described."""
+        orders = cls()
+        for name, column in zip(_COLUMNS, data, strict=True):
+            setattr(orders, name, np.array(column, getattr(orders, name).dtype))
+        return orders
+
     def order(self, number: int) -> StepOrder:
         """Return the order of the steps of a series, by its number."""
         if number >= len(self._last):
@@ -82,7 +97,7 @@ class StepOrders:
 
     def _make_room(self, size: int) -> None:
         missing = max(0, size - len(self._last))
-        for name in ("_last", "_file", "_repeats", "_backs", "_has_steps"):
+        for name in _COLUMNS:
             column = getattr(self, name)
             setattr(self, name, np.concatenate((column, np.zeros(missing, column.dtype))))
 

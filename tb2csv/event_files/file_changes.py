@@ -1,0 +1,47 @@
+"""Changes of an event file since it was read: whether it has only grown, or must be read again from its start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.errors import BAD_LENGTH_CRC, BAD_PAYLOAD_CRC, LOST_FRAMING
+from tb2csv.event_files.framing import WASTE_LIMIT, SearchBudget, recover
+
+if TYPE_CHECKING:
+    from tb2csv.event_files.event_file import FileStats
+    from tb2csv.event_files.framing import ByteSource
+
+#: The kinds of damage whose extent depends on the bytes after it, so that a file that grows may show another one.
+_DEPENDS_ON_REST: Final = {BAD_LENGTH_CRC, BAD_PAYLOAD_CRC, LOST_FRAMING}
+
+
+def why_read_again(source: ByteSource, stats: FileStats, offset: int) -> str:
+    """Return why a file must be read again from its start, as the end of a sentence; empty if it has only grown.
+
+    Args:
+        source: the file as it is now.
+        stats: its statistics when it was read.
+        offset: the position up to which it was read.
+    """
+    if source.size < offset:
+        return "has become shorter"
+    first, last = stats.fingerprint
+    if len(last) < min(offset, 1) or stats.left_out:
+        return "was not read to its end"
+    if source.read_at(0, len(first)) != first or source.read_at(offset - len(last), len(last)) != last:
+        return "was replaced"
+    if source.size > stats.bytes and not _is_same_damage(source, stats):
+        return "has grown, so its damage looks different"
+    return ""
+
+
+def _is_same_damage(source: ByteSource, stats: FileStats) -> bool:
+    """Return whether the search for the next record after each damage still has the same result."""
+    budget = SearchBudget(WASTE_LIMIT + source.size)
+    for damage in stats.damage:
+        if damage.kind in _DEPENDS_ON_REST:
+            recovery = recover(source, damage.offset, budget)
+            found = (recovery.kind, recovery.next_offset, recovery.keep)
+            if found != (damage.kind, damage.offset + damage.length, not damage.lost):
+                return False
+    return True

@@ -1,0 +1,135 @@
+"""The value schemas of a run, and the series and the decoder that each of them leads to."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tb2csv.decoders import Decoder, Values, choose_decoder, decoder_name, decoder_of_name
+from tb2csv.event_files.scanners import default_scanner
+from tb2csv.event_files.values import ValueKind, ValueSchema
+from tb2csv.runs.saved_run import bytes_of, series_from_data, series_to_data, text_of
+from tb2csv.runs.series_metadata import RememberedMetadata, readable
+from tb2csv.time_series import Series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy.typing as npt
+
+    from tb2csv.decoders import DecodeOptions
+    from tb2csv.event_files.values import ValueBlock
+    from tb2csv.runs.series_registry import SeriesRegistry
+    from tb2csv.runs.subruns import Subrun
+    from tb2csv.selection import Selection
+    from tb2csv.time_series import SeriesStats
+
+
+class RunSchemas:
+    """The value schemas of a run, by number, in the order of their first values.
+
+    Attributes:
+        table: the schemas as the scanner numbers them.
+        known: the schemas that have a series.
+        series_of_schema: the number of each schema's series in the run; -1 for empty values.
+        kinds: the ``ValueKind`` of each schema.
+        decoders: the decoder of each series.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        stats: list[SeriesStats],
+        selection: Selection,
+        options: DecodeOptions,
+        subrun: Subrun | None,
+        registry: SeriesRegistry,
+    ) -> None:
+        """Add the statistics of each new series to ``stats``; the other arguments are those of RunReader."""
+        scanner = default_scanner()
+        self.table = scanner.schema_table()
+        self.known: list[ValueSchema] = []
+        self.series_of_schema: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self.kinds: npt.NDArray[np.int8] = np.empty(0, np.int8)
+        self.decoders: list[Decoder] = []
+        self._run = run
+        self._stats = stats
+        self._selection = selection
+        self._options = options
+        self._subrun = subrun
+        self._registry = registry
+        self._metadata = RememberedMetadata(scanner)
+        #: The number of each series in the run, by tag, kind and signature.
+        self._numbers: dict[tuple[bytes, str, str], int] = {}
+
+    def learn(self, block: ValueBlock) -> None:
+        """Find the series of each value schema that is new in a block."""
+        known = len(self.known)
+        schema_id = block.columns.schema_id[: len(block)]
+        if len(self.table) == known or not len(block):
+            return
+
+        @functools.cache
+        def first_rows() -> npt.NDArray[np.int64]:
+            # Schemas are numbered in the order of their first values.
+            return np.flatnonzero(np.diff(np.maximum.accumulate(schema_id), prepend=known - 1) > 0)
+
+        numbers = []
+        for number in range(known, int(schema_id.max()) + 1):
+            schema = ValueSchema.from_key(self.table.key(number))
+            self.known.append(schema)
+
+            def first_value(place: int = number - known) -> Values:
+                rows = first_rows()[place : place + 1]
+                return Values(block, rows, self.known, lambda: np.zeros(1, np.int64), self._options)
+
+            numbers.append(-1 if schema.kind == ValueKind.NONE else self._series_number(schema, first_value))
+        self.series_of_schema = np.append(self.series_of_schema, np.array(numbers, np.int32))
+        self.kinds = np.append(self.kinds, np.array([schema.kind for schema in self.known[known:]], np.int8))
+
+    def _series_number(self, schema: ValueSchema, first_value: Callable[[], Values]) -> int:
+        plugin_name, metadata = self._metadata.of(schema, lambda: bytes(first_value().content(0)))
+        decoder, signature = choose_decoder(plugin_name, schema, self._options, first_value)
+        key = (schema.tag, decoder.kind, signature)
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self._stats)
+            tag = readable(schema.tag)
+            series = Series(-1, self._run, tag, decoder.kind, plugin_name, metadata, schema.tag, signature)
+            if self._subrun:
+                series = self._subrun.fold(series)
+            self.decoders.append(decoder)
+            is_selected = self._selection.includes(tag, decoder.kind)
+            self._stats.append(self._registry.register(series, is_selected=is_selected))
+        return number
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the schemas and the statistics of the series as data for JSON."""
+        return {
+            "schemas": [text_of(self.table.key(number)) for number in range(len(self.table))],
+            "series_of_schema": self.series_of_schema.tolist(),
+            "series": [series_to_data(stats) for stats in self._stats],
+            "decoders": [decoder_name(decoder) for decoder in self.decoders],
+            "metadata": self._metadata.to_data(),
+        }
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Restore what ``to_data`` returned, before anything was learned.
+
+        Raises:
+            KeyError: a decoder is not installed any more.
+        """
+        keys = [bytes_of(key) for key in data["schemas"]]
+        for key in keys:
+            self.table.intern(key)
+        self.series_of_schema = np.array(data["series_of_schema"], np.int32)
+        self.known = [ValueSchema.from_key(key) for key in keys[: len(self.series_of_schema)]]
+        self.kinds = np.array([schema.kind for schema in self.known], np.int8)
+        self.decoders = [decoder_of_name(name) for name in data["decoders"]]
+        for number, saved in enumerate(data["series"]):
+            stats = self._registry.restore(series_from_data(self._run, saved))
+            self._stats.append(stats)
+            self._numbers[stats.series.tag_bytes, stats.series.kind, stats.series.signature] = number
+        self._metadata.restore(data["metadata"])
