@@ -1,1 +1,1 @@
-"""What is asked of a log after the training: summaries, reductions, plots, findings."""
+"""Analyses of a log directory: summaries, statistics across runs, plots, trials, layer errors and diagnosis."""

@@ -104,18 +104,18 @@ def diagnose(
         if not quiet:
             print_problems(diagnosis.report)
         status = exit_status(diagnosis.report, strict=strict)
-        if diagnosis.judged.is_empty() and diagnosis.findings.is_empty():
+        if diagnosis.coverage.is_empty() and diagnosis.findings.is_empty():
             message = (
                 f"{logdir} has nothing to diagnose: no gradients, weights, layer errors, outputs or scalars; "
                 "assign tags to a family with --as."
             )
             raise LogdirError(message)
-        from tb2csv.cli.diagnosis_table import judged_lines, print_findings
+        from tb2csv.cli.diagnosis_table import coverage_lines, print_findings
 
         if is_drawn:
             print_findings(diagnosis)
         if not quiet:
-            for line in judged_lines(diagnosis):
+            for line in coverage_lines(diagnosis):
                 print_message(line)
         if not is_drawn:
             table_output.write_table(diagnosis.findings, name, output, overwrite=overwrite, quiet=quiet)

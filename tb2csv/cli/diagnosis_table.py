@@ -37,7 +37,7 @@ def print_findings(diagnosis: Diagnosis) -> None:
     for run in runs:
         console.print(Text(headings[printable(run)], style="bold"))
         console.print(findings_table([row for row in rows if row["run"] == run], console.width))
-    count = diagnosis.judged["run"].n_unique()
+    count = diagnosis.coverage["run"].n_unique()
     if rows:
         print_result(f"{plural(len(rows), 'finding')} in {len(runs)} of {plural(max(count, len(runs)), 'run')}")
     else:
@@ -76,11 +76,11 @@ def _steps(row: dict[str, Any]) -> str:
     return f"{first}" if first == last else f"{first}…{last}"
 
 
-def judged_lines(diagnosis: Diagnosis) -> Iterator[str]:
+def coverage_lines(diagnosis: Diagnosis) -> Iterator[str]:
     """Yield what was judged of each run: faults of anything else cannot be found."""
     by_run: dict[str, list[str]] = {}
-    for row in diagnosis.judged.iter_rows(named=True):
-        by_run.setdefault(row["run"], []).append(_judged(row))
+    for row in diagnosis.coverage.iter_rows(named=True):
+        by_run.setdefault(row["run"], []).append(_coverage_text(row))
     for number, (run, parts) in enumerate(by_run.items()):
         if number == _SHOWN:
             yield f"… and {plural(len(by_run) - _SHOWN, 'other run')}"
@@ -88,7 +88,7 @@ def judged_lines(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"run {printable(run)!r} was judged by {', '.join(parts)}"
 
 
-def _judged(row: dict[str, Any]) -> str:
+def _coverage_text(row: dict[str, Any]) -> str:
     at = plural(row["points"], "step")
     family = row["family"].replace("_", " ")
     if row["family"] in SCALAR_FAMILIES:

@@ -340,7 +340,7 @@ def found(diagnosis: Diagnosis) -> list[tuple[Any, ...]]:
 def test_a_healthy_network_raises_no_finding(tmp_path: Path) -> None:
     diagnosis = diagnose(network().write(tmp_path))
     assert found(diagnosis) == []
-    assert diagnosis.judged.rows() == [
+    assert diagnosis.coverage.rows() == [
         (".", "gradients", 4, 0, 110, 12, "tensor"),
         (".", "weights", 4, 0, 110, 12, "tensor"),
         (".", "loss", 1, 0, 110, 12, "scalar"),
@@ -693,7 +693,7 @@ def test_odd_values_do_not_stop_a_diagnosis(tmp_path: Path) -> None:
     diagnosis = diagnose(tmp_path)
     assert found(diagnosis) == []
     assert [entry.step for run in diagnosis.report.runs for entry in run.undecodable] == [3]
-    row = diagnosis.judged.row(0, named=True)
+    row = diagnosis.coverage.row(0, named=True)
     assert (row["family"], row["points"]) == ("gradients", 4)
 
 

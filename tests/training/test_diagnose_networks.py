@@ -150,7 +150,7 @@ def test_a_healthy_network_raises_no_finding(name: str, seed: int, tmp_path: Pat
     fit(tmp_path, model(), optimizer(), **STATISTICS, **more)
     diagnosis = diagnose(tmp_path)
     assert diagnosis.findings.to_dicts() == []
-    assert {"gradients", "weights", "loss"} <= set(diagnosis.judged["family"])
+    assert {"gradients", "weights", "loss"} <= set(diagnosis.coverage["family"])
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_a_healthy_network_written_by_hand_raises_no_finding(tmp_path: Path) -> 
     train_by_hand(tmp_path, HEALTHY["mlp_relu"][0](), 0.1)
     diagnosis = diagnose(tmp_path)
     assert diagnosis.findings.to_dicts() == []
-    sources = dict(diagnosis.judged.select("family", "sources").iter_rows())
+    sources = dict(diagnosis.coverage.select("family", "sources").iter_rows())
     assert sources == {"gradients": "tensor", "weights": "histogram", "activations": "histogram", "loss": "scalar"}
 
 

@@ -1,1 +1,1 @@
-"""What is wrong with a network, by what its training wrote: gradients, weights, layer errors, outputs and losses."""
+"""Diagnosis of training problems from logged gradients, weights, layer errors, activations and losses."""

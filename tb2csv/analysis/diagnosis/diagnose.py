@@ -1,4 +1,4 @@
-"""Diagnosis of the trainings in a log directory: read, apply every rule, and collect the findings."""
+"""``diagnose``: the findings of all rules in a log directory, and what could be examined."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS, Network
 from tb2csv.analysis.diagnosis.observations import observe
-from tb2csv.analysis.diagnosis.rules import FOUND, RULES, THRESHOLDS
-from tb2csv.analysis.diagnosis.rules.rule import MESSAGE, found_frame
+from tb2csv.analysis.diagnosis.rules import FINDING_COLUMNS, RULES, THRESHOLDS
+from tb2csv.analysis.diagnosis.rules.rule import MESSAGE, findings_frame
 from tb2csv.analysis.diagnosis.scalar_series import step_count
 from tb2csv.analysis.diagnosis.tag_families import SCALAR_FAMILIES, TagFamilies
 from tb2csv.display import count, displayed
@@ -29,18 +29,19 @@ if TYPE_CHECKING:
 
 @displayed()
 class Diagnosis(NamedTuple):
-    """What ``diagnose`` returns.
+    """Findings of a diagnosis, and what could be examined.
 
-    ``findings`` has a row for each rule that fired of each layer, the worst problem of a run first: ``run, problem,
-    rule, family, layer, first_step, last_step, points, observed, value, threshold, message``. ``points`` is at how many
-    recorded steps it was so, of all that were ``observed``; ``value`` is the worst number that was compared with
-    ``threshold``. Of a loss or another scalar, ``layer`` is its tag.
+    ``findings`` has a row for each layer and rule that fired, the worst problem of a run first: ``run, problem, rule,
+    family, layer, first_step, last_step, points, observed, value, threshold, message``. The rule fired at ``points`` of
+    ``observed`` recorded steps; ``value`` is the worst number that was compared with ``threshold``. For scalars,
+    ``layer`` holds the tag.
 
-    ``judged`` says what could be judged at all: ``run, family, layers, first_step, last_step, points, sources``.
+    ``coverage`` has a row for each family that a run recorded: ``run, family, layers, first_step, last_step, points,
+    sources``. Problems of anything else cannot be found.
     """
 
     findings: pl.DataFrame
-    judged: pl.DataFrame
+    coverage: pl.DataFrame
     report: Report
 
     def _display(self) -> Iterator[object]:
@@ -68,23 +69,23 @@ def diagnose(
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        run: runs: a shell pattern, several of them, or None for all.
-        tag: tags, in the same way.
-        exclude_run: runs to leave out.
-        exclude_tag: tags to leave out.
-        selection: a Selection, for the arguments that are not given.
-        families: ``FAMILY=GLOB`` for tags whose names do not say what they are; see docs/diagnose.md.
-        thresholds: other numbers than those of THRESHOLDS, by their names.
-        steps: how many consecutive recorded steps a fault must last; one NaN is enough.
-        workers: runs to read at once.
+        run: one or more shell patterns for run names; None selects all runs.
+        tag: one or more shell patterns for tags.
+        exclude_run: patterns for runs to leave out.
+        exclude_tag: patterns for tags to leave out.
+        selection: a Selection to use for the filters that are not passed individually.
+        families: ``FAMILY=GLOB`` assigns tags to a family if their names do not show it; see docs/diagnose.md.
+        thresholds: overrides of the default thresholds, by name.
+        steps: the number of consecutive recorded steps that a problem must last; one NaN is enough.
+        workers: the number of runs to read at once.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
         LogdirError: there is nothing to read.
-        OptionError: a threshold or a family is not known, or ``steps`` is less than 1.
+        OptionError: a threshold or a family is unknown, or ``steps`` is less than 1.
         Tb2csvError: no tag matches the selection.
     """
-    known = thresholds_with(thresholds or {})
+    all_thresholds = merged_thresholds(thresholds or {})
     if steps < 1:
         message = f"steps is {steps}; give at least 1."
         raise OptionError(message)
@@ -93,19 +94,24 @@ def diagnose(
     observations = observe(found, TagFamilies(families), selected, workers=workers, report_bytes=progress)
     network = Network(observations, steps)
     runs = [report.run for report in observations.report.runs]
-    return Diagnosis(_in_order(_findings(network, known), runs), _in_order(_judged(network), runs), observations.report)
+    findings = _sorted_by_run(_findings(network, all_thresholds), runs)
+    return Diagnosis(findings, _sorted_by_run(_coverage(network), runs), observations.report)
 
 
-def thresholds_with(given: Mapping[str, float]) -> dict[str, float]:
-    """Return all thresholds by their names, those that are given among them; raises OptionError for what is none."""
-    for name, number in given.items():
+def merged_thresholds(overrides: Mapping[str, float]) -> dict[str, float]:
+    """Return all thresholds by name, with these overrides.
+
+    Raises:
+        OptionError: a name is unknown, or a number is NaN.
+    """
+    for name, number in overrides.items():
         if name not in THRESHOLDS:
             message = f"Unknown threshold {name!r}; the nearest are {nearest([name], THRESHOLDS)}."
             raise OptionError(message)
         if math.isnan(number):
             message = f"The threshold {name} is NaN; give a number."
             raise OptionError(message)
-    return {name: threshold.default for name, threshold in THRESHOLDS.items()} | dict(given)
+    return {name: threshold.default for name, threshold in THRESHOLDS.items()} | dict(overrides)
 
 
 def _findings(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
@@ -113,50 +119,51 @@ def _findings(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame
 
     parts = []
     for name, rule in RULES.items():
-        is_read = network.families.intersection(rule.families)
-        found = rule.find(network, thresholds) if is_read else found_frame(())
-        words = found[MESSAGE] if MESSAGE in found.columns else [None] * len(found)
-        texts = [
-            (given or rule.message).format(value=value, size=abs(value))
-            for given, value in zip(words, found["value"], strict=True)
+        has_data = network.families.intersection(rule.families)
+        found = rule.find(network, thresholds) if has_data else findings_frame(())
+        overrides = found[MESSAGE] if MESSAGE in found.columns else [None] * len(found)
+        messages = [
+            (override or rule.message).format(value=value, size=abs(value))
+            for override, value in zip(overrides, found["value"], strict=True)
         ]
         parts.append(
             found.select(
                 "run",
                 pl.lit(rule.problem).alias("problem"),
                 pl.lit(name).alias("rule"),
-                *FOUND[1:],
+                *FINDING_COLUMNS[1:],
                 pl.lit(thresholds[next(iter(rule.thresholds))], pl.Float64).alias("threshold"),
-                pl.Series(MESSAGE, texts, dtype=pl.String),
+                pl.Series(MESSAGE, messages, dtype=pl.String),
             )
         )
     return pl.concat(parts)
 
 
-def _in_order(rows: pl.DataFrame, runs: list[str]) -> pl.DataFrame:
+def _sorted_by_run(rows: pl.DataFrame, runs: list[str]) -> pl.DataFrame:
     import polars as pl
 
-    places = {run: place for place, run in enumerate(runs)}
-    return rows.sort(pl.col("run").replace_strict(places, return_dtype=pl.Int64), maintain_order=True)
+    ranks = {run: rank for rank, run in enumerate(runs)}
+    return rows.sort(pl.col("run").replace_strict(ranks, return_dtype=pl.Int64), maintain_order=True)
 
 
-def _judged(network: Network) -> pl.DataFrame:
+def _coverage(network: Network) -> pl.DataFrame:
     import polars as pl
 
     observations = network.observations
-    of_layers = observations.variables.group_by("run", "family", maintain_order=True).agg(
+    layers = observations.variables.group_by("run", "family", maintain_order=True).agg(
         pl.col("layer").n_unique().cast(pl.Int64).alias("layers"),
         pl.col("step").min().alias("first_step"),
         pl.col("step").max().alias("last_step"),
         pl.col("step").n_unique().cast(pl.Int64).alias("points"),
         pl.col("source").unique(maintain_order=True).str.join(", ").alias("sources"),
     )
-    of_scalars = []
+    scalars = []
     for family in SCALAR_FAMILIES:
         by_run: dict[str, list[ScalarSeries]] = {}
         for series in network.scalars(family):
             by_run.setdefault(series.run, []).append(series)
-        for run, several in by_run.items():
-            first, last = (min(int(each.step.min()) for each in several), max(int(each.step.max()) for each in several))
-            of_scalars.append((run, family, len(several), first, last, step_count(several), "scalar"))
-    return pl.concat([of_layers, pl.DataFrame(of_scalars, of_layers.schema, orient="row")])
+        for run, series_of_run in by_run.items():
+            first = min(int(series.step.min()) for series in series_of_run)
+            last = max(int(series.step.max()) for series in series_of_run)
+            scalars.append((run, family, len(series_of_run), first, last, step_count(series_of_run), "scalar"))
+    return pl.concat([layers, pl.DataFrame(scalars, layers.schema, orient="row")])

@@ -1,4 +1,4 @@
-"""Find chains of layers by their names, shapes and gradients.
+"""Chains of layers, inferred from names, shapes and gradients.
 
 A log has the order of layers, but not their connections: two heads of one trunk are adjacent, as are two layers of a
 chain. In a chain, gradients change by moderate factors from layer to layer. After an abrupt change, layers are assumed
@@ -18,74 +18,77 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-#: What layers are compared within: one step of one run.
-MOMENT: Final = ("run", "family", "step", "time")
+#: The columns that identify one step of a family; layers are compared within it.
+STEP_KEYS: Final = ("run", "family", "step", "repeat")
 
-#: Beyond this factor between two neighbouring layers, they need not be of one chain.
-_ABRUPT: Final = 100
+#: If gradients of neighbouring layers differ by more than this factor, the layers may be in different chains.
+_ABRUPT_FACTOR: Final = 100
 _NUMBERED: Final = re.compile(r"(?P<stem>.*?)[_-]?(?P<number>\d*)")
 
 
 class Shape(NamedTuple):
-    """The matrix of a layer, or its convolution with all places of the kernel together."""
+    """The shape of a layer's kernel; a convolution has the inputs of all positions of its kernel."""
 
+    #: The number of inputs of each unit.
     inputs: float
     units: float
 
 
 def with_chains(rows: pl.DataFrame, shapes: Mapping[tuple[str, str], Shape]) -> pl.DataFrame:
-    """Return the rows of layers with ``chain``, the number of the chain that a layer belongs to at its step.
+    """Return the rows of layers with the column ``chain``, the number of the layer's chain at this step.
 
-    ``shapes`` are those of the layers that have one, by run and layer.
+    ``shapes`` has the known shapes by run and layer.
     """
     import polars as pl
 
-    known = rows.filter(pl.col("scale") > 0).select(*MOMENT, "order", "layer", "scale")
+    known = rows.filter(pl.col("scale") > 0).select(*STEP_KEYS, "order", "layer", "scale")
     known = known.with_columns(
-        pl.col("layer", "scale").shift(1).over(MOMENT, order_by="order").name.prefix("previous_")
+        pl.col("layer", "scale").shift(1).over(STEP_KEYS, order_by="order").name.prefix("previous_")
     )
     pairs = known.select("run", "previous_layer", "layer").unique().drop_nulls()
-    is_chain = [
+    is_following = [
         follows(before, after, shapes.get((run, before)), shapes.get((run, after)))
         for run, before, after in pairs.iter_rows()
     ]
-    pairs = pairs.with_columns(pl.Series("follows", is_chain, pl.Boolean))
+    pairs = pairs.with_columns(pl.Series("follows", is_following, pl.Boolean))
     change = (pl.col("scale") / pl.col("previous_scale")).log().abs()
-    is_cut = ((change > math.log(_ABRUPT)) & ~pl.col("follows")).fill_null(value=False)
+    is_cut = ((change > math.log(_ABRUPT_FACTOR)) & ~pl.col("follows")).fill_null(value=False)
     known = known.join(pairs, ["run", "previous_layer", "layer"], "left").with_columns(
-        is_cut.cast(pl.Int64).cum_sum().over(MOMENT, order_by="order").alias("chain")
+        is_cut.cast(pl.Int64).cum_sum().over(STEP_KEYS, order_by="order").alias("chain")
     )
-    chained = rows.join(known.select(*MOMENT, "layer", "chain"), [*MOMENT, "layer"], "left", maintain_order="left")
-    # A layer without any gradient belongs to the one that comes after it.
-    chain = pl.col("chain").backward_fill().forward_fill().over(MOMENT, order_by="order")
+    chained = rows.join(
+        known.select(*STEP_KEYS, "layer", "chain"), [*STEP_KEYS, "layer"], "left", maintain_order="left"
+    )
+    # A layer without any gradient is in the chain of the layer after it.
+    chain = pl.col("chain").backward_fill().forward_fill().over(STEP_KEYS, order_by="order")
     return chained.with_columns(chain.fill_null(0).alias("chain"))
 
 
-def follows(before: str, after: str, shape: Shape | None = None, next_shape: Shape | None = None) -> bool:
-    """Return whether a layer certainly gets its inputs from the one before it in the log."""
-    if shape and next_shape:
-        has_same_inputs = next_shape.inputs == shape.inputs
-        if next_shape.inputs % shape.units or (has_same_inputs and next_shape.inputs != shape.units):
+def follows(before: str, after: str, shape_before: Shape | None = None, shape_after: Shape | None = None) -> bool:
+    """Return whether layer ``after`` certainly gets its inputs from layer ``before``, which precedes it in the log."""
+    if shape_before and shape_after:
+        has_same_inputs = shape_after.inputs == shape_before.inputs
+        if shape_after.inputs % shape_before.units or (has_same_inputs and shape_after.inputs != shape_before.units):
             return False
         if not has_same_inputs:
             return True
-    return _is_next(before, after)
+    return _has_next_number(before, after)
 
 
-def _is_next(before: str, after: str) -> bool:
-    """Return whether two names differ first in a number that grows, as in ``conv_1`` and ``conv_2``."""
+def _has_next_number(before: str, after: str) -> bool:
+    """Return whether the first difference of two names is a larger number, as in ``conv_1`` and ``conv_2``."""
     parts = zip(re.split(r"[./]", before), re.split(r"[./]", after), strict=False)
-    pair = next(((one, other) for one, other in parts if one != other), None)
+    pair = next(((first, second) for first, second in parts if first != second), None)
     if pair is None:
         return False
-    one, other = (_NUMBERED.fullmatch(part) for part in pair)
-    if one is None or other is None:  # a name with a line break
+    first, second = (_NUMBERED.fullmatch(part) for part in pair)
+    if first is None or second is None:  # a name with a line break
         return False
-    return one["stem"] == other["stem"] and int(one["number"] or 0) < int(other["number"] or 0)
+    return first["stem"] == second["stem"] and int(first["number"] or 0) < int(second["number"] or 0)
 
 
 def layer_shapes(variables: pl.DataFrame) -> dict[tuple[str, str], Shape]:
-    """Return the shapes of the layers that have a kernel and a bias, by run and layer."""
+    """Return the shapes of layers with a kernel and a bias, by run and layer."""
     import polars as pl
 
     names = variables["variable"].unique().to_list()

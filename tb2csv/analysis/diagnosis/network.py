@@ -1,4 +1,4 @@
-"""The layers of a network over its steps, of whatever sources there are."""
+"""Views of the observations that rules read: variables, layers, chains of layers, and losses."""
 
 from __future__ import annotations
 
@@ -28,40 +28,44 @@ if TYPE_CHECKING:
     from tb2csv.analysis.diagnosis.observations import Observations
     from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
 
-#: The default number of consecutive recorded steps that a fault must last.
+#: The default number of consecutive recorded steps that a problem must last.
 DEFAULT_STEPS: Final = 3
 
-#: Sources of statistics, the best first: exact, exact except for float32, from buckets.
+#: Sources of statistics, the best first: exact, rounded to float32, estimated from buckets.
 SOURCES: Final = ("tensor", "statistics", "histogram")
 
-#: The key of a layer.
-LAYER: Final = ("run", "family", "layer")
-#: The gradient of a bias that is such a small share of that of its kernel is a rounding error.
-_ROUNDING: Final = 1e-4
-#: Layers of which the errors of the last are not compared with the others.
-_LEAST_WITHOUT_LAST: Final = 3
+#: The columns that identify a layer.
+LAYER_KEYS: Final = ("run", "family", "layer")
+#: If the last level of a loss is at most this share of the first, the training is done.
+LEARNT_RATIO: Final = 0.01
+#: At this share of the size of its kernel's gradient, the gradient of a bias is a rounding error.
+_ROUNDING_SHARE: Final = 1e-4
+#: With at least this many layers, the errors of the last one are not compared with the others.
+_MIN_LAYERS: Final = 3
 
 
 @dataclass(frozen=True)
 class Network:
-    """The frames that rules read. Rows of a layer, variable or tag are adjacent, in the order of the log."""
+    """The observations of all runs as rules read them.
+
+    In frames, rows of a layer or variable are adjacent, in the order of the log.
+    """
 
     observations: Observations
-    #: The number of consecutive recorded steps that a fault must last.
+    #: The number of consecutive recorded steps that a problem must last.
     steps: int
 
     @cached_property
     def variables(self) -> pl.DataFrame:
-        """A row for each variable and step, of the source that has the most steps.
+        """A row for each variable and step, from the source that has the most steps.
 
-        ``time`` counts the rows of one step. The gradients of biases without effect are left out.
+        ``repeat`` numbers the rows of one step, which a restarted training may write again. The gradients of biases
+        without effect are left out.
         """
         import polars as pl
 
-        keys = [*LAYER, "variable"]
-        rank = pl.col("source").replace_strict(
-            {name: place for place, name in enumerate(SOURCES)}, return_dtype=pl.Int8
-        )
+        keys = [*LAYER_KEYS, "variable"]
+        rank = pl.col("source").replace_strict({name: rank for rank, name in enumerate(SOURCES)}, return_dtype=pl.Int8)
         rows = self.observations.variables.filter(pl.col("family") != STATES).with_columns(
             rank.alias("rank"), pl.len().over(*keys, "source").alias("points")
         )
@@ -69,9 +73,9 @@ class Network:
         best = best.sort("points", "rank", descending=[True, False]).unique(keys, keep="first").select(*keys, "source")
         chosen = rows.join(best, [*keys, "source"], "semi", nulls_equal=True)
         chosen = (
-            chosen.with_columns(pl.col("order").min().over(LAYER))
+            chosen.with_columns(pl.col("order").min().over(LAYER_KEYS))
             .sort("run", "family", "order", "layer", "variable", maintain_order=True)
-            .with_columns(pl.int_range(pl.len()).over(*keys, "step").alias("time"))
+            .with_columns(pl.int_range(pl.len()).over(*keys, "step").alias("repeat"))
         )
         return chosen.join(_biases_without_effect(chosen), keys, "anti", maintain_order="left")
 
@@ -82,32 +86,32 @@ class Network:
 
     @cached_property
     def chains(self) -> pl.DataFrame:
-        """The layers' rows of gradients and layer errors, with their ``chain``.
+        """The rows of ``layers`` for gradients and layer errors, with the column ``chain`` of ``with_chains``.
 
-        Without the errors of the last layer: a softmax after it gives them a size of their own. With fewer than three
-        layers, there is no other to compare.
+        The errors of the last layer are left out, because a softmax after it changes their size, unless fewer than two
+        layers would remain to be compared.
         """
         import polars as pl
 
         rows = self.family(GRADIENTS, LAYER_ERRORS)
-        of_family = ("run", "family")
-        is_last = pl.col("order") == pl.col("order").max().over(of_family)
-        has_others = pl.col("layer").n_unique().over(of_family) >= _LEAST_WITHOUT_LAST
+        family = ("run", "family")
+        is_last = pl.col("order") == pl.col("order").max().over(family)
+        has_others = pl.col("layer").n_unique().over(family) >= _MIN_LAYERS
         return with_chains(rows.filter(~(is_last & has_others & (pl.col("family") == LAYER_ERRORS))), self.shapes)
 
     @cached_property
     def layers(self) -> pl.DataFrame:
-        """A row for each layer and step: its variables taken together.
+        """A row for each layer and step that combines its variables.
 
-        Columns ``run, family, layer, order, step, time, count, norm, rms, scale, zero_share, nan_count, inf_count,
-        min, max, tanh_share, sigmoid_share``. ``scale`` is the root mean square if it is known for the whole family,
-        else the norm; missing if a number is NaN or infinite.
+        Columns ``run, family, layer, order, step, repeat, count, norm, rms, scale, zero_share, nan_count, inf_count,
+        min, max, tanh_share, sigmoid_share``. ``scale`` is the root mean square if it is known for the whole
+        family, or else the norm; missing if a number is NaN or infinite.
         """
         import polars as pl
 
-        odd = pl.col("nan_count") + pl.col("inf_count")
+        not_finite = pl.col("nan_count") + pl.col("inf_count")
         squares, count = pl.col("norm").pow(2), pl.col("count")
-        rows = self.variables.group_by([*LAYER, "order", "step", "time"], maintain_order=True).agg(
+        rows = self.variables.group_by([*LAYER_KEYS, "order", "step", "repeat"], maintain_order=True).agg(
             pl.len().alias("variables"),
             pl.when(count.is_not_null().all()).then(count.sum()).alias("count"),
             pl.when(squares.is_not_null().all()).then(squares.sum()).sqrt().alias("norm"),
@@ -120,31 +124,31 @@ class Network:
             .alias("zero_share"),
             pl.col("nan_count").sum(),
             pl.col("inf_count").sum(),
-            odd.sum().alias("odd"),
+            not_finite.sum().alias("not_finite"),
             pl.col("min").min(),
             pl.col("max").max(),
             pl.col("tanh_share").mean(),
             pl.col("sigmoid_share").mean(),
         )
         # If a layer's variables are recorded at different steps, only complete steps can be compared.
-        rows = rows.filter(pl.col("variables") == pl.col("variables").max().over(LAYER))
-        is_fine = pl.col("odd") == 0
-        has_rms = (pl.col("rms").is_not_null() | ~is_fine).all().over("run", "family")
-        scale = pl.when(is_fine).then(pl.when(has_rms).then("rms").otherwise("norm"))
+        rows = rows.filter(pl.col("variables") == pl.col("variables").max().over(LAYER_KEYS))
+        is_finite = pl.col("not_finite") == 0
+        has_rms = (pl.col("rms").is_not_null() | ~is_finite).all().over("run", "family")
+        scale = pl.when(is_finite).then(pl.when(has_rms).then("rms").otherwise("norm"))
         return rows.with_columns(
             pl.when(scale.is_finite()).then(scale).alias("scale"),
-            pl.when(is_fine).then(pl.col("norm")).alias("norm"),
+            pl.when(is_finite).then(pl.col("norm")).alias("norm"),
         ).sort("run", "family", "order", "layer", maintain_order=True)
 
     def family(self, *names: str) -> pl.DataFrame:
-        """Return the layers' rows of some families."""
+        """Return the rows of ``layers`` for these families."""
         import polars as pl
 
         return self.layers.filter(pl.col("family").is_in(names))
 
     @cached_property
     def biases(self) -> pl.DataFrame:
-        """The variables' rows of the gradients of biases."""
+        """The rows of ``variables`` for gradients of biases."""
         import polars as pl
 
         names = self.variables["variable"].unique().to_list()
@@ -153,8 +157,8 @@ class Network:
         )
 
     @property
-    def moved(self) -> pl.Expr:
-        """An aggregation of the rows of a variable: how far its numbers are apart over all steps."""
+    def range_over_steps(self) -> pl.Expr:
+        """An aggregation of a variable's rows: the largest range of any of its statistics over all steps."""
         import polars as pl
 
         numbers = ("norm", "mean", "std", "min", "max")
@@ -162,30 +166,31 @@ class Network:
 
     @cached_property
     def families(self) -> frozenset[str]:
-        """The families of which anything is recorded."""
+        """The families with any recorded series."""
         of_layers = self.observations.variables["family"].unique().to_list()
         return frozenset((*of_layers, *(series.family for series in self.observations.scalars)))
 
     def scalars(self, family: str) -> list[ScalarSeries]:
-        """Return the scalars of a family."""
+        """Return the scalar series of a family."""
         return [series for series in self.observations.scalars if series.family == family]
 
     @cached_property
     def losses(self) -> list[ScalarSeries]:
-        """The losses of trainings."""
+        """The training losses."""
         return self.scalars(LOSS)
 
     @cached_property
     def loss_levels(self) -> list[LossLevels]:
-        """The levels of the losses that have more values than a fault must last, and that are meant to fall."""
+        """The levels of losses that should fall and have more values than a problem must last."""
         falling = (series for series in self.losses if not is_competing_loss(series.run, series.tag))
         return [levels for series in falling if (levels := loss_levels(series, self.steps))]
 
     @cached_property
     def relative_gradients(self) -> pl.DataFrame:
-        """The rows of gradients with ``relative``: their scale divided by that of the weights at the nearest step.
+        """The rows of ``layers`` for gradients, with the column ``relative``.
 
-        Weights that are not recorded, or are all zero, count as 1.
+        It is the scale of the gradients divided by that of the weights at the nearest step. Weights that are not
+        recorded or all zero count as 1.
         """
         import polars as pl
 
@@ -200,7 +205,7 @@ class Network:
         return joined.with_columns(relative.alias("relative")).sort("row")
 
     def with_message(self, found: pl.DataFrame, recorded: str, other: str) -> pl.DataFrame:
-        """Return findings about relative gradients with the message for layers with recorded weights, or the other."""
+        """Return findings about relative gradients with the message ``recorded`` if weights are known, or ``other``."""
         import polars as pl
 
         weights = self._weights.select("run", "layer", pl.lit(recorded).alias("message")).unique()
@@ -210,34 +215,30 @@ class Network:
 
     @property
     def _weights(self) -> pl.DataFrame:
-        """The layers' rows of weights that are not all zero."""
+        """The rows of ``layers`` for weights that are not all zero."""
         import polars as pl
 
         return self.family(WEIGHTS).filter(pl.col("scale") > 0)
 
     @cached_property
     def learnt_runs(self) -> list[str]:
-        """The runs in which a loss fell to a hundredth: gradients are meant to be small there."""
+        """The runs whose loss fell to a hundredth; small gradients are normal at the end of these."""
         learnt = []
         for series in self.losses:
             value = series.finite()[1]
             if not value.size:
                 continue
             first, last = median(value[: self.steps]), median(value[-self.steps :])
-            if first > 0 and last <= LEARNT * first:
+            if first > 0 and last <= LEARNT_RATIO * first:
                 learnt.append(series.run)
         return list(dict.fromkeys(learnt))
 
 
-#: How far a loss must have fallen for small gradients to be the end of a training, and not a fault.
-LEARNT: Final = 0.01
-
-
 def _biases_without_effect(variables: pl.DataFrame) -> pl.DataFrame:
-    """Return the keys of biases whose gradients are nothing but rounding errors.
+    """Return the keys of biases whose gradients are only rounding errors.
 
-    What such a bias adds is taken away again by what follows, a softmax over the keys of an attention or a batch
-    normalization, so that its gradient is zero in exact arithmetic while that of its kernel is not.
+    A later operation, such as the softmax over the keys of an attention or a batch normalization, cancels such a bias.
+    In exact arithmetic its gradient is zero, while that of its kernel is not.
     """
     import polars as pl
 
@@ -245,11 +246,11 @@ def _biases_without_effect(variables: pl.DataFrame) -> pl.DataFrame:
     names = gradients["variable"].unique().to_list()
     kernels, biases = (list(filter(is_kind, names)) for is_kind in (is_kernel, is_bias))
     size = pl.coalesce("rms", "norm")
-    moment = ["run", "layer", "step", "time"]
-    of_kernels = gradients.filter(pl.col("variable").is_in(kernels)).select(*moment, size.alias("kernel"))
-    of_biases = gradients.filter(pl.col("variable").is_in(biases)).join(of_kernels, moment, "left")
-    keys = [*LAYER, "variable"]
+    layer_step = ["run", "layer", "step", "repeat"]
+    kernel_sizes = gradients.filter(pl.col("variable").is_in(kernels)).select(*layer_step, size.alias("kernel"))
+    bias_rows = gradients.filter(pl.col("variable").is_in(biases)).join(kernel_sizes, layer_step, "left")
+    keys = [*LAYER_KEYS, "variable"]
     share = pl.when(pl.col("kernel") > 0).then(size / pl.col("kernel")).median().alias("share")
-    found = of_biases.group_by(keys, maintain_order=True).agg(share)
+    found = bias_rows.group_by(keys, maintain_order=True).agg(share)
     is_key = [is_key_bias(layer, variable) for layer, variable in found.select("layer", "variable").iter_rows()]
-    return found.filter((pl.col("share") <= _ROUNDING) | pl.Series(is_key, dtype=pl.Boolean)).select(keys)
+    return found.filter((pl.col("share") <= _ROUNDING_SHARE) | pl.Series(is_key, dtype=pl.Boolean)).select(keys)

@@ -1,4 +1,4 @@
-"""Read the observations of a network from its log: a row for each quantity and step; every run is read once."""
+"""Per-layer quantities and losses of a network, extracted from its runs in one pass."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
 from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, STATISTICS, Quantity, TagFamilies
-from tb2csv.analysis.diagnosis.tensor_statistics import SeriesMoments
+from tb2csv.analysis.diagnosis.tensor_statistics import TensorStatistics
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.run_reader import RunReader
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 
 class Observations(NamedTuple):
-    """What was read.
+    """Observed quantities.
 
-    ``variables`` has a row for each variable, or other tensor, and step; of several sources of one variable, all.
-    Columns ``run, family, layer, variable, order, source, step, count, norm, rms, mean, std, min, max, zero_share,
-    nan_count, inf_count, tanh_share, sigmoid_share``: ``order`` counts series as they appear in the log, ``source`` is
-    ``tensor``, ``statistics`` or ``histogram``. NaN are in none of the others, and what is not known is missing.
+    ``variables`` has a row for each variable, or other tensor, and step; if a variable has several sources, a row for
+    each. Columns ``run, family, layer, variable, order, source, step, count, norm, rms, mean, std, min, max,
+    zero_share, nan_count, inf_count, tanh_share, sigmoid_share``: ``order`` counts series as they appear in the log,
+    ``source`` is ``tensor``, ``statistics`` or ``histogram``. NaN are counted in ``nan_count`` and left out of all
+    other columns; unknown statistics are missing.
 
     ``scalars`` has all scalars that are not statistics, run by run in the order of their first values.
     """
@@ -39,7 +40,8 @@ class Observations(NamedTuple):
     report: Report
 
 
-_NUMBERS: Final = (
+#: The columns of ``variables`` with statistics.
+_STATISTICS: Final = (
     "count",
     "norm",
     "rms",
@@ -63,7 +65,7 @@ def observe(
     workers: int | None = None,
     report_bytes: Callable[[int], None] = lambda _: None,
 ) -> Observations:
-    """Read what ``selection`` asks for and ``families`` knows, of all runs."""
+    """Read the selected series of every run that belong to a known family."""
 
     def read(run: Run, report_bytes: Callable[[int], None]) -> _RunObservations:
         return _RunObservations(run, families, selection, report_bytes)
@@ -71,13 +73,13 @@ def observe(
     found = read_runs(logdir, read, selection=selection, workers=workers, report_bytes=report_bytes)
     found.selected_series(run.reader.stats for run in found.results)
     return Observations(
-        _variables(found.results),
+        _variables_frame(found.results),
         [series for run in found.results for series in run.scalars],
         found.report(run.report() for run in found.results),
     )
 
 
-def _variables(runs: list[_RunObservations]) -> pl.DataFrame:
+def _variables_frame(runs: list[_RunObservations]) -> pl.DataFrame:
     import polars as pl
 
     schema: dict[str, pl.DataType] = {
@@ -85,14 +87,14 @@ def _variables(runs: list[_RunObservations]) -> pl.DataFrame:
         "order": pl.Int64(),
         "source": pl.String(),
         "step": pl.Int64(),
-        **dict.fromkeys(_NUMBERS, pl.Float64()),
+        **dict.fromkeys(_STATISTICS, pl.Float64()),
     }
     parts = [part for run in runs for part in run.variables()]
     return pl.concat([pl.DataFrame(schema=schema), *parts], how="diagonal_relaxed").select(*schema)
 
 
 class _RunObservations:
-    """What one run says."""
+    """Observations of one run."""
 
     def __init__(
         self, run: Run, families: TagFamilies, selection: Selection, report_bytes: Callable[[int], None]
@@ -100,52 +102,52 @@ class _RunObservations:
         self.reader = RunReader(run, selection=selection, chunk_size=DEFAULT_CHUNK_SIZE, report_bytes=report_bytes)
         self._families = families
         self._quantities: dict[int, Quantity | None] = {}
-        self._moments: dict[int, SeriesMoments] = {}
+        self._tensors: dict[int, TensorStatistics] = {}
         self._statistics: dict[int, list[pl.DataFrame]] = {}
         self._scalars: dict[str, ScalarSeries] = {}
         self._undecodable: list[UndecodableEntry] = []
         for grouping in map(self.reader.group, self.reader.scan()):
-            for item in self.reader.decode_grouping(grouping, self._is_wanted):
+            for item in self.reader.decode_grouping(grouping, self._has_quantity):
                 if isinstance(item, UndecodableValue):
                     self._undecodable.append(item.entry)
                 else:
                     self._add(item)
 
-    def _is_wanted(self, number: int) -> bool:
-        if number not in self._quantities:
-            stats = self.reader.stats.series[number]
+    def _has_quantity(self, series_id: int) -> bool:
+        if series_id not in self._quantities:
+            stats = self.reader.stats.series[series_id]
             series = stats.series
             found = self._families.quantity(series.run, series.tag, series.kind) if stats.is_selected else None
-            self._quantities[number] = found
-        return self._quantities[number] is not None
+            self._quantities[series_id] = found
+        return self._quantities[series_id] is not None
 
     def _add(self, rows: Rows) -> None:
         import polars as pl
 
-        is_of_scalars = rows.series[0].kind == "scalars"
-        columns = {name: rows.part.frame[name].to_numpy() for name in ("step", "value")} if is_of_scalars else {}
-        for place, series in enumerate(rows.series):
-            start, stop = int(rows.bounds[place]), int(rows.bounds[place + 1])
+        is_scalars = rows.series[0].kind == "scalars"
+        columns = {name: rows.part.frame[name].to_numpy() for name in ("step", "value")} if is_scalars else {}
+        for index, series in enumerate(rows.series):
+            start, stop = int(rows.bounds[index]), int(rows.bounds[index + 1])
             quantity = self._quantities[series.id]
             if quantity is None or start == stop:
                 continue
             if series.kind != "scalars":
-                self._moments_of(series.id, quantity).add(rows.part, start, stop)
+                self._tensor_statistics(series.id, quantity).add(rows.part, start, stop)
             elif quantity.statistic:
                 values = rows.part.frame[start:stop].select("step", pl.col("value").cast(pl.Float64))
                 self._statistics.setdefault(series.id, []).append(values)
             else:
-                self._series_of(quantity).add(columns["step"][start:stop], columns["value"][start:stop])
+                self._scalar_series(quantity).add(columns["step"][start:stop], columns["value"][start:stop])
 
-    def _series_of(self, quantity: Quantity) -> ScalarSeries:
+    def _scalar_series(self, quantity: Quantity) -> ScalarSeries:
         if quantity.layer not in self._scalars:
             self._scalars[quantity.layer] = ScalarSeries(self.reader.run.name, quantity.family, quantity.layer)
         return self._scalars[quantity.layer]
 
-    def _moments_of(self, number: int, quantity: Quantity) -> SeriesMoments:
-        if number not in self._moments:
-            self._moments[number] = SeriesMoments(are_outputs=quantity.family == ACTIVATIONS)
-        return self._moments[number]
+    def _tensor_statistics(self, series_id: int, quantity: Quantity) -> TensorStatistics:
+        if series_id not in self._tensors:
+            self._tensors[series_id] = TensorStatistics(are_outputs=quantity.family == ACTIVATIONS)
+        return self._tensors[series_id]
 
     @property
     def scalars(self) -> list[ScalarSeries]:
@@ -155,63 +157,65 @@ class _RunObservations:
     def variables(self) -> list[pl.DataFrame]:
         """Return the rows of this run's variables, in parts."""
         parts = []
-        for number, moments in self._moments.items():
-            frame = moments.frame()
+        for series_id, statistics in self._tensors.items():
+            frame = statistics.frame()
             if frame is not None:
-                parts.append(self._named(number, frame))
-        return parts + self._of_statistics()
+                parts.append(self._with_keys(series_id, frame))
+        return parts + self._statistics_rows()
 
-    def _named(self, number: int, frame: pl.DataFrame) -> pl.DataFrame:
+    def _with_keys(self, series_id: int, frame: pl.DataFrame) -> pl.DataFrame:
         import polars as pl
 
-        quantity = self._quantities[number]
+        quantity = self._quantities[series_id]
         assert quantity is not None
         return frame.with_columns(
             pl.lit(self.reader.run.name).alias("run"),
             pl.lit(quantity.family).alias("family"),
             pl.lit(quantity.layer).alias("layer"),
             pl.lit(quantity.variable).alias("variable"),
-            pl.lit(number, pl.Int64).alias("order"),
+            pl.lit(series_id, pl.Int64).alias("order"),
         )
 
-    def _of_statistics(self) -> list[pl.DataFrame]:
-        """Return the rows that scalars of the seven statistics make together."""
+    def _statistics_rows(self) -> list[pl.DataFrame]:
+        """Return the rows of variables whose statistics were logged as scalars: a row for each step."""
         import polars as pl
 
         parts = []
-        for number, values in self._statistics.items():
-            quantity = self._quantities[number]
+        for series_id, values in self._statistics.items():
+            quantity = self._quantities[series_id]
             assert quantity is not None
             frame = pl.concat(values).with_columns(pl.lit(quantity.statistic).alias("statistic"))
             # If a step was written twice, the first norm belongs to the first mean.
-            parts.append(self._named(number, frame.with_columns(pl.int_range(pl.len()).over("step").alias("time"))))
+            parts.append(
+                self._with_keys(series_id, frame.with_columns(pl.int_range(pl.len()).over("step").alias("repeat")))
+            )
         if not parts:
             return []
         keys = ["family", "layer", "variable"]
         rows = pl.concat(parts).with_columns(pl.col("order").min().over(keys))
-        found = rows.group_by(["run", *keys, "order", "step", "time"], maintain_order=True).agg(
+        found = rows.group_by(["run", *keys, "order", "step", "repeat"], maintain_order=True).agg(
             pl.col("value").filter(pl.col("statistic") == name).first().alias(name) for name in STATISTICS
         )
-        return [_with_size(found).with_columns(pl.lit("statistics").alias("source")).drop("time")]
+        return [_with_derived(found).with_columns(pl.lit("statistics").alias("source")).drop("repeat")]
 
     def report(self) -> RunReport:
-        """Return the account of the run; nothing counts as written."""
+        """Return the report of the run; nothing counts as written."""
         stats = self.reader.stats
         return stats.report(self._undecodable, values_filtered=stats.values_filtered)
 
 
-def _with_size(statistics: pl.DataFrame) -> pl.DataFrame:
-    """Return recorded statistics with what follows from them, and NaN only as a count."""
+def _with_derived(statistics: pl.DataFrame) -> pl.DataFrame:
+    """Return logged statistics with ``rms`` and ``count`` derived from them; NaN and infinity become counts."""
     import polars as pl
 
     number = {name: pl.col(name) for name in STATISTICS}
-    is_odd = pl.any_horizontal(number[name].is_nan() for name in ("norm", "mean", "std", "min", "max"))
-    nan_count = pl.coalesce(number["nan_count"], is_odd.cast(pl.Float64), pl.lit(0.0))
-    # A norm may be infinite because squares overflow; then the greatest element is not.
+    has_nan = pl.any_horizontal(number[name].is_nan() for name in ("norm", "mean", "std", "min", "max"))
+    nan_count = pl.coalesce(number["nan_count"], has_nan.cast(pl.Float64), pl.lit(0.0))
+    # A norm may be infinite because squares overflow; then the largest element is not.
     extremes = [number[name].is_infinite() for name in ("min", "max")]
-    is_inf = pl.coalesce(pl.any_horizontal(extremes), number["norm"].is_infinite(), pl.lit(value=False))
+    has_inf = pl.coalesce(pl.any_horizontal(extremes), number["norm"].is_infinite(), pl.lit(value=False))
     counted = statistics.with_columns(
-        nan_count.alias("nan_count"), (is_inf & (nan_count == 0)).cast(pl.Float64).alias("inf_count")
+        nan_count.alias("nan_count"), (has_inf & (nan_count == 0)).cast(pl.Float64).alias("inf_count")
     )
     cleaned = counted.with_columns(
         pl.when(number[name].is_finite()).then(number[name]).alias(name)
@@ -221,7 +225,7 @@ def _with_size(statistics: pl.DataFrame) -> pl.DataFrame:
     elements = (number["norm"] / rms).pow(2)
     return cleaned.with_columns(
         rms.alias("rms"),
-        # Equal at all steps; numbers that are neither large nor small give it best.
+        # The same at all steps. The median avoids steps whose numbers are too large or too small to derive it from.
         pl.when(elements.is_finite())
         .then(elements)
         .median()

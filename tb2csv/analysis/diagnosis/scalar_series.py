@@ -1,7 +1,6 @@
-"""One scalar tag of a run: the values that a network is judged by, and the order of all its steps.
+"""Scalar series of a run as numpy columns, with counts of steps that go back or repeat.
 
-Series are numpy columns, a series each: most logs are nothing but scalars, and a frame of all of them would have to be
-sorted and grouped by names again.
+Most logs have scalars only; a single frame of all series would have to be sorted and grouped by tag again.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ _Number = TypeVar("_Number", np.int64, np.float64)
 
 @dataclass(slots=True)
 class StepCount:
-    """How often something happened to the steps of a series, and at which steps."""
+    """A number of events, and the first and last step at which they happened."""
 
     count: int = 0
     first_step: int = 0
     last_step: int = 0
 
     def add(self, steps: npt.NDArray[np.int64]) -> None:
-        """Add the steps at which it happened."""
+        """Add events at these steps."""
         if not steps.size:
             return
         lowest, highest = int(steps.min()), int(steps.max())
@@ -43,7 +42,7 @@ class StepCount:
 class ScalarSeries:
     """The values of one tag in the order of the log.
 
-    Of a scalar that is only looked at for NaN and infinity, ``step`` and ``value`` keep those alone; ``points`` counts
+    A scalar of the family SCALARS keeps only its NaN and infinite values in ``step`` and ``value``; ``points`` counts
     all values. ``steps_back`` counts values with a smaller step than the value before. ``steps_repeated`` counts values
     that differ from the value before and have the same step.
     """
@@ -59,11 +58,11 @@ class ScalarSeries:
     _last: tuple[int, float] | None = None
 
     def add(self, step: npt.NDArray[np.int64], value: npt.NDArray[Any]) -> None:
-        """Add a stretch of values of any real type. Both columns are copied; their shape is ``(values,)``."""
+        """Add consecutive values of any real type. Both columns are copied; their shape is ``(values,)``."""
         if not step.size:
             return
         value = value.astype(np.float64)
-        self._compare_steps(step, value)
+        self._count_irregular_steps(step, value)
         self.points += step.size
         if self.family == SCALARS:
             is_kept = ~np.isfinite(value)
@@ -71,7 +70,7 @@ class ScalarSeries:
         self._steps.append(step.copy())
         self._values.append(value)
 
-    def _compare_steps(self, step: npt.NDArray[np.int64], value: npt.NDArray[np.float64]) -> None:
+    def _count_irregular_steps(self, step: npt.NDArray[np.int64], value: npt.NDArray[np.float64]) -> None:
         if self._last is not None:
             step = np.concatenate([np.array(self._last[:1], np.int64), step])
             value = np.concatenate([np.array(self._last[1:], np.float64), value])
@@ -80,19 +79,19 @@ class ScalarSeries:
         if not (later <= before).any():
             return
         self.steps_back.add(later[later < before])
-        # Some loggers write a number anew with each of its group: the same value twice loses nothing.
-        is_other = (value[1:] != value[:-1]) & ~(np.isnan(value[1:]) & np.isnan(value[:-1]))
-        self.steps_repeated.add(later[(later == before) & is_other])
+        # Some loggers repeat a value whenever they write another one of its group. Equal repetitions lose nothing.
+        is_different = (value[1:] != value[:-1]) & ~(np.isnan(value[1:]) & np.isnan(value[:-1]))
+        self.steps_repeated.add(later[(later == before) & is_different])
 
     @property
     def step(self) -> npt.NDArray[np.int64]:
-        """The steps of the values that are kept."""
-        return _joined(self._steps)
+        """The steps of the kept values."""
+        return _merged(self._steps)
 
     @property
     def value(self) -> npt.NDArray[np.float64]:
-        """The values that are kept."""
-        return _joined(self._values)
+        """The kept values."""
+        return _merged(self._values)
 
     def finite(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Return steps and values without NaN and infinity."""
@@ -101,15 +100,15 @@ class ScalarSeries:
         return (step, value) if is_finite.all() else (step[is_finite], value[is_finite])
 
 
-def _joined(parts: list[npt.NDArray[_Number]]) -> npt.NDArray[_Number]:
-    """Return all parts as one array, which takes their place."""
+def _merged(parts: list[npt.NDArray[_Number]]) -> npt.NDArray[_Number]:
+    """Concatenate the parts, and replace them with the result."""
     if len(parts) > 1:
         parts[:] = [np.concatenate(parts)]
     return parts[0]
 
 
 def step_count(series: Sequence[ScalarSeries]) -> int:
-    """Return the number of different steps at which some series have values."""
+    """Return the number of distinct steps of all series together."""
     first = series[0].step
     if (np.diff(first) > 0).all() and all(np.array_equal(first, other.step) for other in series[1:]):
         return first.size

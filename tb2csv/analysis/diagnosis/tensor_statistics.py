@@ -1,8 +1,8 @@
-"""Statistics of each value of a series of tensors or histograms: count, size, zeros and NaN.
+"""Statistics of tensors and histograms: count, norm, mean, deviation, extremes, share of zeros, NaN and infinity.
 
 Table parts are reduced as they are decoded, so memory grows with the number of tensors and not with their elements.
-Tensors are counted exactly. A TensorFlow 2 histogram has buckets only: numbers are assumed to be spread evenly in each.
-A legacy histogram also has exact sums.
+Statistics of tensors are exact. A TensorFlow 2 histogram has buckets only: numbers are assumed to be spread evenly in
+each. A legacy histogram also has exact sums.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ _SIGMOID_BOUND: Final = 0.5 + _TANH_BOUND / 2
 _SUMS: Final = ("count", "nan_count", "inf_count", "zeros", "sum", "sum_squares", "tanh", "sigmoid")
 
 
-class SeriesMoments:
-    """The moments of the values of one series, piece by piece in their order."""
+class TensorStatistics:
+    """Collects the statistics of the tensors or histograms of one series, part by part in their order."""
 
     def __init__(self, *, are_outputs: bool = False) -> None:
-        """Begin with no value; ``are_outputs`` says that those near the bounds of tanh and sigmoid are counted."""
+        """Start without values; ``are_outputs`` also counts numbers near the bounds of tanh and sigmoid."""
         self._are_outputs = are_outputs
         self._tensors: list[pl.DataFrame] = []
         self._buckets: list[pl.DataFrame] = []
         self._sums: list[pl.DataFrame] = []
 
-    def add(self, piece: TablePart, start: int, stop: int) -> None:
-        """Add the rows ``start`` to ``stop`` of a table part, which are all of this series."""
-        frame = piece.frame[start:stop]
+    def add(self, part: TablePart, start: int, stop: int) -> None:
+        """Add the rows ``start`` to ``stop`` of a table part, all of which belong to this series."""
+        frame = part.frame[start:stop]
         if frame.is_empty():
             return
-        if piece.kind:
-            self._sums.append(_of_sums(frame))
+        if part.kind:
+            self._sums.append(_legacy_histogram_sums(frame))
         elif "bucket" in frame.columns:
-            self._buckets.append(_of_buckets(frame))
+            self._buckets.append(_histogram_sums(frame))
         else:
-            self._tensors.append(_of_elements(frame, are_outputs=self._are_outputs))
+            self._tensors.append(_tensor_sums(frame, are_outputs=self._are_outputs))
 
     def frame(self) -> pl.DataFrame | None:
-        """Return a row for each value with any numbers, in order; None if there is none.
+        """Return a row for each tensor or histogram that is not empty, in order; None if all are empty.
 
         Columns ``step, source, count, norm, rms, mean, std, min, max, zero_share, nan_count, inf_count, tanh_share,
         sigmoid_share``; the last two are for outputs only. Unknown statistics are missing.
@@ -67,24 +67,24 @@ class SeriesMoments:
                 pl.col("min").min(),
                 pl.col("max").max(),
             )
-            return _finished(whole, "tensor")
+            return _from_sums(whole, "tensor")
         if not self._buckets:
             return None
         buckets = pl.concat(self._buckets)
         if self._sums:
             sums = pl.concat(self._sums)
             if len(sums) == len(buckets):
-                known = buckets.drop("step", *_EXACT).hstack(sums)
-                return _finished(known.filter(pl.col("count") > 0), "histogram")
-        return _finished(buckets.filter(pl.col("count") > 0), "histogram")
+                exact = buckets.drop("step", *_LEGACY_SUMS).hstack(sums)
+                return _from_sums(exact.filter(pl.col("count") > 0), "histogram")
+        return _from_sums(buckets.filter(pl.col("count") > 0), "histogram")
 
 
-#: What a legacy histogram says itself.
-_EXACT: Final = ("count", "nan_count", "inf_count", "sum", "sum_squares", "min", "max")
+#: The statistics that a legacy histogram stores, in addition to its buckets.
+_LEGACY_SUMS: Final = ("count", "nan_count", "inf_count", "sum", "sum_squares", "min", "max")
 
 
-def _of_elements(frame: pl.DataFrame, *, are_outputs: bool) -> pl.DataFrame:
-    """Return the moments of each tensor, or of a part of a tensor at the beginning or end of the frame."""
+def _tensor_sums(frame: pl.DataFrame, *, are_outputs: bool) -> pl.DataFrame:
+    """Return the sums of each tensor; the first and the last tensor of the frame may be incomplete."""
     import polars as pl
 
     value = _numbers(frame)
@@ -97,11 +97,11 @@ def _of_elements(frame: pl.DataFrame, *, are_outputs: bool) -> pl.DataFrame:
     is_first[0] = True
     starts = np.flatnonzero(is_first)
     finite, flags = value, {"zeros": value == 0}
-    least = greatest = value
+    for_min = for_max = value
     if not np.isfinite(value).all():
         is_finite = np.isfinite(value)
         finite = np.where(is_finite, value, 0.0)
-        least, greatest = np.where(is_finite, value, np.inf), np.where(is_finite, value, -np.inf)
+        for_min, for_max = np.where(is_finite, value, np.inf), np.where(is_finite, value, -np.inf)
         flags |= {"nan_count": np.isnan(value), "inf_count": np.isinf(value)}
     if are_outputs:
         flags["tanh"] = np.abs(finite) >= _TANH_BOUND
@@ -112,15 +112,15 @@ def _of_elements(frame: pl.DataFrame, *, are_outputs: bool) -> pl.DataFrame:
     with np.errstate(over="ignore"):
         columns["sum"] = np.add.reduceat(finite, starts)
         columns["sum_squares"] = np.add.reduceat(np.square(finite), starts)
-    columns["min"] = np.minimum.reduceat(least, starts)
-    columns["max"] = np.maximum.reduceat(greatest, starts)
+    columns["min"] = np.minimum.reduceat(for_min, starts)
+    columns["max"] = np.maximum.reduceat(for_max, starts)
     continued = np.zeros(len(starts), np.bool_)
     continued[0] = is_continued
     return pl.DataFrame({"step": frame["step"].to_numpy()[starts], "is_continued": continued} | columns)
 
 
 def _numbers(frame: pl.DataFrame) -> npt.NDArray[np.float64]:
-    """Return the elements; of complex ones the absolute values."""
+    """Return the elements, or the absolute values of complex elements."""
     import polars as pl
 
     if "value" in frame.columns:
@@ -130,29 +130,29 @@ def _numbers(frame: pl.DataFrame) -> npt.NDArray[np.float64]:
     return absolute
 
 
-def _of_buckets(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the moments of each histogram as its buckets give them."""
+def _histogram_sums(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the sums of each histogram, estimated from its buckets."""
     import polars as pl
 
     left, right, count = (frame[name].to_numpy() for name in ("left", "right", "count"))
     starts = np.flatnonzero(frame["bucket"].to_numpy() == 0)
     is_nan, is_inf = np.isnan(left) | np.isnan(right), np.isinf(left) | np.isinf(right)
     # Some writers write counts of 0 with edges that are NaN or infinite: then at least one number was.
-    is_odd = is_nan | is_inf
-    weight = np.where(is_odd, 0.0, count)
-    low, high = np.where(is_odd, 0.0, left), np.where(is_odd, 0.0, right)
+    is_not_finite = is_nan | is_inf
+    weight = np.where(is_not_finite, 0.0, count)
+    low, high = np.where(is_not_finite, 0.0, left), np.where(is_not_finite, 0.0, right)
     middle = low / 2 + high / 2
     is_near_zero = np.maximum(np.abs(low), np.abs(high)) <= NEARLY_ZERO
     has_any = weight > 0
-    odd_nan, odd_inf = np.logical_or.reduceat(is_nan, starts), np.logical_or.reduceat(is_inf, starts)
+    has_nan, has_inf = np.logical_or.reduceat(is_nan, starts), np.logical_or.reduceat(is_inf, starts)
     zeros = np.add.reduceat(np.where(is_near_zero, weight, 0.0), starts)
     with np.errstate(over="ignore", invalid="ignore"):
         squares = weight * (np.square(low) + low * high + np.square(high)) / 3
         columns = {
-            "count": np.maximum(np.add.reduceat(weight, starts), odd_nan | odd_inf),
-            "nan_count": odd_nan.astype(np.float64),
-            "inf_count": (odd_inf & ~odd_nan).astype(np.float64),
-            # A bucket that only borders on zero says nothing of zeros.
+            "count": np.maximum(np.add.reduceat(weight, starts), has_nan | has_inf),
+            "nan_count": has_nan.astype(np.float64),
+            "inf_count": (has_inf & ~has_nan).astype(np.float64),
+            # A bucket that only borders on zero does not show how many zeros there are.
             "zeros": np.where(zeros > 0, zeros, np.nan),
             "sum": np.add.reduceat(weight * middle, starts),
             "sum_squares": np.add.reduceat(squares, starts),
@@ -164,8 +164,8 @@ def _of_buckets(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame({"step": frame["step"].to_numpy()[starts]} | columns)
 
 
-def _of_sums(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return what legacy histograms say of all their buckets together."""
+def _legacy_histogram_sums(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the exact sums that legacy histograms store."""
     import polars as pl
 
     is_nan = pl.any_horizontal(pl.col(name).is_nan() for name in ("min", "max", "sum", "sum_squares"))
@@ -182,31 +182,31 @@ def _of_sums(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _finished(moments: pl.DataFrame, source: str) -> pl.DataFrame:
-    """Return means and deviations from sums, for tensors those of the finite numbers."""
+def _from_sums(sums: pl.DataFrame, source: str) -> pl.DataFrame:
+    """Return the statistics that follow from sums; those of tensors leave out NaN and infinity."""
     import polars as pl
 
-    odd = pl.col("nan_count") + pl.col("inf_count")
-    finite = pl.col("count") - odd if source == "tensor" else pl.when(odd == 0).then(pl.col("count"))
+    not_finite = pl.col("nan_count") + pl.col("inf_count")
+    finite = pl.col("count") - not_finite if source == "tensor" else pl.when(not_finite == 0).then(pl.col("count"))
     mean, mean_square = pl.col("sum") / finite, pl.col("sum_squares") / finite
-    known = moments.with_columns(pl.col("zeros").cast(pl.Float64).fill_nan(None))
+    known = sums.with_columns(pl.col("zeros").cast(pl.Float64).fill_nan(None))
 
-    def of_some(number: pl.Expr) -> pl.Expr:
+    def if_any_finite(number: pl.Expr) -> pl.Expr:
         return pl.when(finite > 0).then(number.cast(pl.Float64))
 
     return known.select(
         "step",
         pl.lit(source).alias("source"),
         pl.col("count").cast(pl.Float64),
-        of_some(pl.col("sum_squares").sqrt()).alias("norm"),
-        of_some(mean_square.sqrt()).alias("rms"),
-        of_some(mean).alias("mean"),
-        of_some((mean_square - mean.pow(2)).clip(lower_bound=0).sqrt()).alias("std"),
-        of_some(pl.col("min")).alias("min"),
-        of_some(pl.col("max")).alias("max"),
+        if_any_finite(pl.col("sum_squares").sqrt()).alias("norm"),
+        if_any_finite(mean_square.sqrt()).alias("rms"),
+        if_any_finite(mean).alias("mean"),
+        if_any_finite((mean_square - mean.pow(2)).clip(lower_bound=0).sqrt()).alias("std"),
+        if_any_finite(pl.col("min")).alias("min"),
+        if_any_finite(pl.col("max")).alias("max"),
         (pl.col("zeros") / pl.col("count")).alias("zero_share"),
         pl.col("nan_count").cast(pl.Float64),
         pl.col("inf_count").cast(pl.Float64),
-        of_some(pl.col("tanh") / finite).alias("tanh_share"),
-        of_some(pl.col("sigmoid") / finite).alias("sigmoid_share"),
+        if_any_finite(pl.col("tanh") / finite).alias("tanh_share"),
+        if_any_finite(pl.col("sigmoid") / finite).alias("sigmoid_share"),
     )

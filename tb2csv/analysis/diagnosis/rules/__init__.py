@@ -1,4 +1,4 @@
-"""Rules by which faults of a network are found: a module for each fault, each rule independent of the others."""
+"""All diagnosis rules and their thresholds; each module has the rules for one problem, which are independent."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tb2csv.analysis.diagnosis.rules.learning_rate import LEARNING_RATE_ZERO
 from tb2csv.analysis.diagnosis.rules.not_finite import NOT_FINITE
 from tb2csv.analysis.diagnosis.rules.overfitting import OVERFITTING
 from tb2csv.analysis.diagnosis.rules.plateau import PLATEAU_LOSS, PLATEAU_WEIGHTS
-from tb2csv.analysis.diagnosis.rules.rule import FOUND, Rule, Threshold
+from tb2csv.analysis.diagnosis.rules.rule import FINDING_COLUMNS, Rule, Threshold
 from tb2csv.analysis.diagnosis.rules.saturated import SATURATED_OUTPUTS, SATURATED_SLOPE, SATURATED_WEIGHTS
 from tb2csv.analysis.diagnosis.rules.spikes import SPIKE_LOSS
 from tb2csv.analysis.diagnosis.rules.step_order import STEPS_BACK, STEPS_REPEATED
 from tb2csv.analysis.diagnosis.rules.vanishing import VANISHING_DEPTH, VANISHING_LEVEL
 
-#: By name, the worst first: the order of the findings of a run.
+#: By name, the worst problem first. Findings of a run are in this order.
 RULES: Final[dict[str, Rule]] = {
     "not_finite": NOT_FINITE,
     "diverging_end": DIVERGING_END,
@@ -49,4 +49,4 @@ THRESHOLDS: Final[dict[str, Threshold]] = {
     name: threshold for rule in RULES.values() for name, threshold in rule.thresholds.items()
 }
 
-__all__ = ["FOUND", "RULES", "THRESHOLDS", "Rule", "Threshold"]
+__all__ = ["FINDING_COLUMNS", "RULES", "THRESHOLDS", "Rule", "Threshold"]

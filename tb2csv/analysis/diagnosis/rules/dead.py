@@ -1,11 +1,11 @@
-"""Layers and units that nothing goes through any more."""
+"""Rules for dead layers and dead units: their gradients or outputs are almost all zero."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.analysis.diagnosis.layer_chains import MOMENT
-from tb2csv.analysis.diagnosis.network import LAYER
+from tb2csv.analysis.diagnosis.layer_chains import STEP_KEYS
+from tb2csv.analysis.diagnosis.network import LAYER_KEYS
 from tb2csv.analysis.diagnosis.rules.rule import Rule, Threshold, streaks
 from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, GRADIENTS, LAYER_ERRORS
 
@@ -22,8 +22,8 @@ def _find_layers(network: Network, thresholds: Mapping[str, float]) -> pl.DataFr
 
     share = pl.col("zero_share")
     rows = network.family(GRADIENTS, LAYER_ERRORS, ACTIVATIONS)
-    # A network that has nothing left to learn has no gradient anywhere.
-    is_done = pl.col("run").is_in(network.learnt_runs) & (share.min().over(MOMENT) >= 1)
+    # A network that has learnt everything has no gradient in any layer.
+    is_done = pl.col("run").is_in(network.learnt_runs) & (share.min().over(STEP_KEYS) >= 1)
     hit = (share >= thresholds["dead_layer"]) & ~is_done
     return streaks(rows, hit.fill_null(value=False), share, network.steps, "max")
 
@@ -35,7 +35,7 @@ def _find_units(network: Network, thresholds: Mapping[str, float]) -> pl.DataFra
     share = pl.col("zero_share")
     hit = (share >= thresholds["dead_units"]) & ~pl.col("run").is_in(network.learnt_runs)
     found = streaks(network.biases, hit.fill_null(value=False), share, network.steps, "max")
-    return found.join(layers, LAYER, "anti")
+    return found.join(layers, LAYER_KEYS, "anti")
 
 
 DEAD_LAYER: Final = Rule(

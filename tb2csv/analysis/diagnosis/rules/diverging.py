@@ -1,4 +1,4 @@
-"""Trainings whose loss rises and does not come back."""
+"""Rules for a diverging loss: it rises and does not come back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tb2csv.analysis.diagnosis.rules.rule import LEVEL_WINDOW, Found, Rule, Threshold, found_frame, in_streaks
+from tb2csv.analysis.diagnosis.rules.rule import (
+    LEVEL_WINDOW,
+    Rule,
+    ScalarFinding,
+    Threshold,
+    findings_frame,
+    in_streaks,
+)
 from tb2csv.analysis.diagnosis.tag_families import LOSS
 
 if TYPE_CHECKING:
@@ -18,51 +25,55 @@ if TYPE_CHECKING:
     from tb2csv.analysis.diagnosis.network import Network
     from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
 
-#: A loss that is still so far below its beginning has kept some of what was learnt.
-_KEPT: Final = 0.9
+#: A loss that ends at this share of its first level, or less, is still an improvement.
+_STILL_IMPROVED: Final = 0.9
 
 
 def _find_at_end(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    least = thresholds["diverging_end"]
-    return found_frame(_of(levels, 1 + levels.rise) for levels in network.loss_levels if _is_lost(levels, least))
+    threshold = thresholds["diverging_end"]
+    diverged = (levels for levels in network.loss_levels if _has_lost_progress(levels, threshold))
+    return findings_frame(_finding(levels, 1 + levels.rise) for levels in diverged)
 
 
-def _is_lost(levels: LossLevels, least: float) -> bool:
-    is_above = levels.last >= levels.first - (1 - _KEPT) * abs(levels.first)
-    return is_above and levels.is_clearly_above_lowest and 1 + levels.rise >= least
+def _has_lost_progress(levels: LossLevels, threshold: float) -> bool:
+    is_not_improved = levels.last >= levels.first - (1 - _STILL_IMPROVED) * abs(levels.first)
+    return is_not_improved and levels.is_above_lowest and 1 + levels.rise >= threshold
 
 
 def _find_rise(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    return found_frame(
-        _of(levels, levels.rise_of_all)
+    return findings_frame(
+        _finding(levels, levels.rise_from_first)
         for levels in network.loss_levels
-        if has_risen(levels, thresholds["diverging_rise"]) and not _is_lost(levels, thresholds["diverging_end"])
+        if has_risen(levels, thresholds["diverging_rise"])
+        and not _has_lost_progress(levels, thresholds["diverging_end"])
     )
 
 
-def has_risen(levels: LossLevels, least: float) -> bool:
-    """Return whether a loss ends above its beginning by such a share at least, and by more than its noise explains."""
-    return levels.is_clearly_above_first and levels.rise_of_all >= least
+def has_risen(levels: LossLevels, threshold: float) -> bool:
+    """Return whether a loss ends significantly above its first level, by at least the share ``threshold``."""
+    return levels.is_above_first and levels.rise_from_first >= threshold
 
 
-def _of(levels: LossLevels, value: float) -> Found:
+def _finding(levels: LossLevels, value: float) -> ScalarFinding:
     series = levels.series
     span = levels.first_step, levels.last_step, levels.points, levels.points
-    return Found(series.run, series.family, series.tag, *span, value)
+    return ScalarFinding(series.run, series.family, series.tag, *span, value)
 
 
 def _find_growth(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    least = thresholds["diverging_growth"]
-    return found_frame(found for each in network.losses if (found := _growth(each, least, network.steps)))
+    threshold = thresholds["diverging_growth"]
+    found = (_growth(series, threshold, network.steps) for series in network.losses)
+    return findings_frame(finding for finding in found if finding)
 
 
-def _growth(series: ScalarSeries, least: float, steps: int) -> Found | None:
+def _growth(series: ScalarSeries, threshold: float, steps: int) -> ScalarFinding | None:
+    """Return a finding if the loss stays far above its highest level before."""
     step, value = series.step, series.value
     is_finite = np.isfinite(value)
     positive = np.where(is_finite & (value > 0), value, np.nan)
     known = positive[~np.isnan(positive)]
     # The first level is the first positive value, and the highest level before is at least that.
-    if not known.size or known.max() < least * known[0]:
+    if not known.size or known.max() < threshold * known[0]:
         return None
     import polars as pl
 
@@ -71,12 +82,12 @@ def _growth(series: ScalarSeries, least: float, steps: int) -> Found | None:
     with np.errstate(over="ignore"):
         growth = np.where(is_finite, value, np.nan) / highest
     # A step without a number repeats the step before, and is not counted.
-    place = np.maximum.accumulate(np.where(is_finite, np.arange(value.size), 0))
-    hit = in_streaks((growth >= least)[place], steps) & is_finite
+    last_finite = np.maximum.accumulate(np.where(is_finite, np.arange(value.size), 0))
+    hit = in_streaks((growth >= threshold)[last_finite], steps) & is_finite
     if not hit.any():
         return None
     first, last = int(step[hit].min()), int(step[hit].max())
-    return Found(
+    return ScalarFinding(
         series.run, series.family, series.tag, first, last, int(hit.sum()), value.size, float(growth[hit].max())
     )
 

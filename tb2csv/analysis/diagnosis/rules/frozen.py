@@ -1,10 +1,10 @@
-"""Layers that alone have no gradient: frozen, perhaps by mistake, or cut off by ``stop_gradient``."""
+"""Rule for a single layer without a gradient: frozen, perhaps by mistake, or cut off by ``stop_gradient``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.analysis.diagnosis.rules.rule import FOUND, Rule, Threshold
+from tb2csv.analysis.diagnosis.rules.rule import FINDING_COLUMNS, Rule, Threshold
 from tb2csv.analysis.diagnosis.tag_families import GRADIENTS, WEIGHTS
 
 if TYPE_CHECKING:
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 def _find(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
     import polars as pl
 
-    # Only known variables: other numbers of a layer, such as those of a normalization of inputs, are not trained.
+    # Known variables only: other numbers of a layer, such as those of an input normalization, are not trained.
     weights = network.variables.filter(pl.col("family") == WEIGHTS, pl.col("variable") != "")
     layers = weights.group_by("run", "family", "layer", "variable", maintain_order=True).agg(
         pl.col("order").first(),
         pl.col("step").min().alias("first_step"),
         pl.col("step").max().alias("last_step"),
         pl.col("step").n_unique().cast(pl.Int64).alias("points"),
-        network.moved.alias("moved"),
+        network.range_over_steps.alias("range_over_steps"),
     )
     layers = layers.group_by("run", "family", "layer", maintain_order=True).agg(
-        pl.col("order", "first_step").min(), pl.col("last_step", "points", "moved").max()
+        pl.col("order", "first_step").min(), pl.col("last_step", "points", "range_over_steps").max()
     )
     trained = network.variables.filter(pl.col("family") == GRADIENTS).select("run", "layer").unique()
     layers = layers.join(trained.with_columns(pl.lit(value=True).alias("is_trained")), ["run", "layer"], "left")
@@ -39,11 +39,15 @@ def _find(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
         (~is_trained).sum().over("run").alias("frozen_count"),
         is_trained.sum().over("run").alias("trained_count"),
     )
-    # All layers before some place are without gradients in most trainings that start from another model.
-    is_alone = pl.col("is_after_trained") | (pl.col("frozen_count") == 1)
-    is_note = ~pl.col("is_trained") & is_alone & (pl.col("trained_count") > pl.col("frozen_count"))
-    is_still = pl.col("moved") <= thresholds["frozen_layer"]
-    return layers.filter(is_note & is_still).with_columns(observed="points", value="moved").select(FOUND)
+    # Fine-tuning usually freezes all layers up to a certain one; that is not worth a note.
+    is_isolated = pl.col("is_after_trained") | (pl.col("frozen_count") == 1)
+    is_suspicious = ~pl.col("is_trained") & is_isolated & (pl.col("trained_count") > pl.col("frozen_count"))
+    is_constant = pl.col("range_over_steps") <= thresholds["frozen_layer"]
+    return (
+        layers.filter(is_suspicious & is_constant)
+        .with_columns(observed="points", value="range_over_steps")
+        .select(FINDING_COLUMNS)
+    )
 
 
 FROZEN_LAYER: Final = Rule(

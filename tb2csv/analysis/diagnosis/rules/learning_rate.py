@@ -1,4 +1,4 @@
-"""Learning rates of zero, with which nothing is learnt."""
+"""Rule for a learning rate of zero."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tb2csv.analysis.diagnosis.rules.rule import Found, Rule, Threshold, found_frame, in_streaks
+from tb2csv.analysis.diagnosis.rules.rule import Rule, ScalarFinding, Threshold, findings_frame, in_streaks
 from tb2csv.analysis.diagnosis.tag_families import LEARNING_RATE
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def _find(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    most = thresholds["learning_rate_zero"]
-    rates = network.scalars(LEARNING_RATE)
-    return found_frame(found for each in rates if (found := _zeros(each, most, network.steps)))
+    threshold = thresholds["learning_rate_zero"]
+    found = (_zeros(series, threshold, network.steps) for series in network.scalars(LEARNING_RATE))
+    return findings_frame(finding for finding in found if finding)
 
 
-def _zeros(series: ScalarSeries, most: float, steps: int) -> Found | None:
+def _zeros(series: ScalarSeries, threshold: float, steps: int) -> ScalarFinding | None:
     step, rate = series.finite()
-    is_zero = np.abs(rate) <= most
+    is_zero = np.abs(rate) <= threshold
     if not is_zero.all():
         is_zero &= step != step[0]  # a warmup begins at zero
     hit = in_streaks(is_zero, steps)
@@ -34,7 +34,7 @@ def _zeros(series: ScalarSeries, most: float, steps: int) -> Found | None:
         return None
     first, last = int(step[hit].min()), int(step[hit].max())
     names = series.run, series.family, series.tag
-    return Found(*names, first, last, int(hit.sum()), rate.size, float(np.abs(rate[hit]).max()))
+    return ScalarFinding(*names, first, last, int(hit.sum()), rate.size, float(np.abs(rate[hit]).max()))
 
 
 LEARNING_RATE_ZERO: Final = Rule(

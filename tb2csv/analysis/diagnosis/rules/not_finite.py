@@ -1,4 +1,4 @@
-"""NaN and infinity: a single number is enough."""
+"""Rule for NaN and infinity; a single number is enough."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tb2csv.analysis.diagnosis.network import LAYER
-from tb2csv.analysis.diagnosis.rules.rule import FOUND, Found, Rule, Threshold, found_frame
+from tb2csv.analysis.diagnosis.network import LAYER_KEYS
+from tb2csv.analysis.diagnosis.rules.rule import FINDING_COLUMNS, Rule, ScalarFinding, Threshold, findings_frame
 from tb2csv.analysis.diagnosis.tag_families import FAMILIES, SCALARS, STATES
 
 if TYPE_CHECKING:
@@ -22,19 +22,20 @@ if TYPE_CHECKING:
 def _find(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
     import polars as pl
 
-    least = thresholds["not_finite"]
-    of_scalars = found_frame(found for each in network.observations.scalars if (found := _found(each)))
-    of_scalars = of_scalars.filter(pl.col("value") >= least).select(FOUND)
+    threshold = thresholds["not_finite"]
+    found = (_scalar_finding(series) for series in network.observations.scalars)
+    of_scalars = findings_frame(finding for finding in found if finding)
+    of_scalars = of_scalars.filter(pl.col("value") >= threshold).select(FINDING_COLUMNS)
     variables = network.observations.variables
     if variables.is_empty():
         return of_scalars
-    rows = variables.select(*LAYER, "step", (pl.col("nan_count") + pl.col("inf_count")).alias("value"))
-    # Of several sources of one step, whichever saw most.
-    rows = rows.group_by([*LAYER, "step"], maintain_order=True).agg(pl.col("value").max())
-    rows = rows.with_columns(pl.len().over(LAYER).cast(pl.Int64).alias("observed"))
+    rows = variables.select(*LAYER_KEYS, "step", (pl.col("nan_count") + pl.col("inf_count")).alias("value"))
+    # If a step has several sources, the one with the most such numbers counts.
+    rows = rows.group_by([*LAYER_KEYS, "step"], maintain_order=True).agg(pl.col("value").max())
+    rows = rows.with_columns(pl.len().over(LAYER_KEYS).cast(pl.Int64).alias("observed"))
     of_layers = (
-        rows.filter(pl.col("value") >= least)
-        .group_by(LAYER, maintain_order=True)
+        rows.filter(pl.col("value") >= threshold)
+        .group_by(LAYER_KEYS, maintain_order=True)
         .agg(
             pl.col("step").min().alias("first_step"),
             pl.col("step").max().alias("last_step"),
@@ -42,17 +43,17 @@ def _find(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
             pl.col("observed").first(),
             pl.col("value").max(),
         )
-        .select(FOUND)
+        .select(FINDING_COLUMNS)
     )
     return pl.concat([of_layers, of_scalars])
 
 
-def _found(series: ScalarSeries) -> Found | None:
-    odd = series.step[~np.isfinite(series.value)]
-    if not odd.size:
+def _scalar_finding(series: ScalarSeries) -> ScalarFinding | None:
+    steps = series.step[~np.isfinite(series.value)]
+    if not steps.size:
         return None
-    first, last = int(odd.min()), int(odd.max())
-    return Found(series.run, series.family, series.tag, first, last, odd.size, series.points, 1.0)
+    first, last = int(steps.min()), int(steps.max())
+    return ScalarFinding(series.run, series.family, series.tag, first, last, steps.size, series.points, 1.0)
 
 
 NOT_FINITE: Final = Rule(

@@ -1,4 +1,4 @@
-"""What a rule is, and how it becomes findings: what is so at several steps running, and how bad it was."""
+"""Diagnosis rules, and helpers that turn consecutive hits into findings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 
-from tb2csv.analysis.diagnosis.network import LAYER
+from tb2csv.analysis.diagnosis.network import LAYER_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -17,42 +17,42 @@ if TYPE_CHECKING:
 
     from tb2csv.analysis.diagnosis.network import Network
 
-#: The columns that a rule's findings have, in their order.
-FOUND: Final = ("run", "family", "layer", "first_step", "last_step", "points", "observed", "value")
-#: The column of a finding that has other words than its rule's; a rule need not have it.
+#: The columns of a rule's findings, in order.
+FINDING_COLUMNS: Final = ("run", "family", "layer", "first_step", "last_step", "points", "observed", "value")
+#: Optional column that overrides the rule's message.
 MESSAGE: Final = "message"
 
-#: Steps over which the median is taken that says at what level something was.
+#: Window, in recorded steps, for the running median.
 LEVEL_WINDOW: Final = 25
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A number that a rule compares with; users may give another."""
+    """A number that a rule compares with; users can override it."""
 
     default: float
-    #: What is compared with it, and how: the end of a sentence.
+    #: Description of the compared quantity, for help texts.
     meaning: str
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A sign of a fault."""
+    """A test for one symptom of a training problem."""
 
-    #: What the fault is called.
+    #: The name of the problem in findings.
     problem: str
-    #: By name, the first of them the rule's own.
+    #: By name; the first one is reported with findings.
     thresholds: Mapping[str, Threshold]
-    #: Returns FOUND, with MESSAGE or without; it is given the numbers of all thresholds, by their names.
+    #: Returns a frame with FINDING_COLUMNS, and optionally MESSAGE, from a network and all thresholds by name.
     find: Callable[[Network, Mapping[str, float]], pl.DataFrame]
-    #: What a finding says, with its number in the place of ``{value}``, and that without its sign of ``{size}``.
+    #: The message of a finding; ``{value}`` becomes its number, and ``{size}`` the absolute value of that.
     message: str
-    #: The families that the rule reads; without any of them, it is not called.
+    #: The families that the rule reads. It runs if the log has any of them.
     families: tuple[str, ...]
 
 
-class Found(NamedTuple):
-    """A finding about a scalar: the columns FOUND, and the words if they are not those of the rule."""
+class ScalarFinding(NamedTuple):
+    """A finding about a scalar: FINDING_COLUMNS, and optionally MESSAGE. ``layer`` is the tag."""
 
     run: str
     family: str
@@ -65,21 +65,21 @@ class Found(NamedTuple):
     message: str | None = None
 
 
-def found_frame(found: Iterable[Found]) -> pl.DataFrame:
-    """Return findings about scalars as a frame: FOUND and MESSAGE."""
+def findings_frame(findings: Iterable[ScalarFinding]) -> pl.DataFrame:
+    """Return findings about scalars as a frame with FINDING_COLUMNS and MESSAGE."""
     import polars as pl
 
     schema: dict[str, pl.DataType] = {
-        **dict.fromkeys(FOUND[:3], pl.String()),
-        **dict.fromkeys(FOUND[3:7], pl.Int64()),
-        FOUND[7]: pl.Float64(),
+        **dict.fromkeys(FINDING_COLUMNS[:3], pl.String()),
+        **dict.fromkeys(FINDING_COLUMNS[3:7], pl.Int64()),
+        FINDING_COLUMNS[7]: pl.Float64(),
         MESSAGE: pl.String(),
     }
-    return pl.DataFrame(list(found), schema, orient="row")
+    return pl.DataFrame(list(findings), schema, orient="row")
 
 
 def in_streaks(hit: npt.NDArray[np.bool_], steps: int) -> npt.NDArray[np.bool_]:
-    """Return which values are hit as part of so many hits running."""
+    """Return a mask of hits that belong to a streak of at least ``steps``."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], hit, [False]])))
     starts, stops = edges[::2], edges[1::2]
     is_long = stops - starts >= steps
@@ -95,12 +95,12 @@ def streaks(
     value: pl.Expr,
     steps: int,
     worst: Literal["min", "max"],
-    keys: tuple[str, ...] = LAYER,
+    keys: tuple[str, ...] = LAYER_KEYS,
 ) -> pl.DataFrame:
-    """Return FOUND for what is hit at so many steps running.
+    """Return FINDING_COLUMNS for layers with at least ``steps`` consecutive hits.
 
-    Rows of one layer are adjacent, in the order of the log. A missing ``hit`` repeats the one of the step before.
-    ``points`` are the steps that were hit so, of all that were ``observed``; ``value`` is the worst of them.
+    Rows of one layer must be adjacent, in the order of the log. A missing ``hit`` repeats that of the step before.
+    ``points`` counts the hits in such streaks, ``observed`` all steps; ``value`` is the worst of the hits.
     """
     import polars as pl
 
@@ -108,7 +108,7 @@ def streaks(
     flagged = flagged.with_columns(pl.col("hit").forward_fill().over(keys).fill_null(value=False))
     flagged = flagged.with_columns(pl.col("hit").rle_id().over(keys).alias("streak"))
     long = flagged.filter(pl.col("hit")).filter(pl.len().over(*keys, "streak") >= steps)
-    # Steps at which there is no number make a streak longer, but are not counted among those that were hit.
+    # Steps without a number extend a streak but do not count as hits.
     long = long.filter(pl.col("value").is_not_null())
     return long.group_by(keys, maintain_order=True).agg(
         pl.col("step").min().alias("first_step"),

@@ -1,10 +1,10 @@
-"""Steps that go back, as after a restart, or that are written again and again."""
+"""Rules for steps that go back, as after a restart, or that repeat."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.analysis.diagnosis.rules.rule import Found, Rule, Threshold, found_frame
+from tb2csv.analysis.diagnosis.rules.rule import Rule, ScalarFinding, Threshold, findings_frame
 from tb2csv.analysis.diagnosis.tag_families import SCALAR_FAMILIES, SCALARS
 
 if TYPE_CHECKING:
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 
 
 def _find_back(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    return _of_runs(network.observations.scalars, lambda each: each.steps_back, thresholds["steps_back"])
+    return _worst_of_each_run(network.observations.scalars, lambda each: each.steps_back, thresholds["steps_back"])
 
 
 def _find_repeated(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    # Other scalars may well have several values at a step: the rewards of environments that end together.
+    # Other scalars may have several values at a step, such as rewards of environments that end together.
     known = (each for each in network.observations.scalars if each.family in SCALAR_FAMILIES)
-    return _of_runs(known, lambda each: each.steps_repeated, thresholds["steps_repeated"])
+    return _worst_of_each_run(known, lambda each: each.steps_repeated, thresholds["steps_repeated"])
 
 
-def _of_runs(
-    scalars: Iterable[ScalarSeries], counted: Callable[[ScalarSeries], StepCount], least: float
+def _worst_of_each_run(
+    scalars: Iterable[ScalarSeries], count_of: Callable[[ScalarSeries], StepCount], threshold: float
 ) -> pl.DataFrame:
-    """Return a finding for each run, of the tag that has most: a restart concerns all tags alike."""
+    """Return a finding for each run, about the tag with the highest count, because a restart affects all tags alike."""
     worst: dict[str, ScalarSeries] = {}
     for each in scalars:
         known = worst.setdefault(each.run, each)
-        if (counted(each).count, each.family != SCALARS) > (counted(known).count, known.family != SCALARS):
+        if (count_of(each).count, each.family != SCALARS) > (count_of(known).count, known.family != SCALARS):
             worst[each.run] = each
     found = []
     for each in worst.values():
-        steps = counted(each)
-        if steps.count and steps.count >= least:
+        steps = count_of(each)
+        if steps.count and steps.count >= threshold:
             names, span = (each.run, each.family, each.tag), (steps.first_step, steps.last_step)
-            found.append(Found(*names, *span, steps.count, each.points, float(steps.count)))
-    return found_frame(found)
+            found.append(ScalarFinding(*names, *span, steps.count, each.points, float(steps.count)))
+    return findings_frame(found)
 
 
 STEPS_BACK: Final = Rule(
