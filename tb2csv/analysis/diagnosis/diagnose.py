@@ -45,8 +45,8 @@ class Diagnosis(NamedTuple):
     report: Report
 
     def _display(self) -> Iterator[object]:
-        judged = count(self.judged["run"].n_unique(), "run")
-        yield f"<Diagnosis: {count(len(self.findings), 'finding')}; {judged} could be judged>"
+        runs = count(self.coverage["run"].n_unique(), "run")
+        yield f"<Diagnosis: {count(len(self.findings), 'finding')}; {runs} could be judged>"
         yield self.findings
         yield self.report
 
