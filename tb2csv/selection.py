@@ -36,12 +36,6 @@ KINDS: Final = (
 #: Kinds of tables beside a table of another kind, which are selected with it.
 KINDS_BESIDE: Final = ("histogram_stats", "plugin_contents")
 
-#: Layouts of tensors, the default first; ``decoders.tensors`` implements them.
-TENSOR_STYLES: Final = ("elements", "wide", "base64", "npy")
-#: Policies for rows that a restart wrote again, the default first; ``restarts`` implements them.
-RESTARTS: Final = ("keep", "purge", "supersede")
-
-
 _LITERAL: Final = re.compile(r"(?:[^*?\[]|\[[*?\[]\])*")
 
 

@@ -23,7 +23,8 @@ from event_files import event, string_tensor, tensor, write_run
 
 import tb2csv
 from tb2csv.decoders import DECODERS, FALLBACKS
-from tb2csv.selection import KINDS, TENSOR_STYLES
+from tb2csv.decoders.tensors import TENSOR_STYLES
+from tb2csv.selection import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_LOGS = ROOT / "sample_logs"

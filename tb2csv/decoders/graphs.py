@@ -17,7 +17,8 @@ from tb2csv.tensor_protos import is_string
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tb2csv.decoders.protocol import DecodeOptions, TablePart, Undecodable, Values
+    from tb2csv.decoders.decode_options import DecodeOptions
+    from tb2csv.decoders.protocol import TablePart, Undecodable, Values
     from tb2csv.event_files.values import ValueSchema
 
 _EVENT_KINDS: Final = (ValueKind.GRAPH_DEF, ValueKind.META_GRAPH_DEF, ValueKind.RUN_METADATA)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.decoders.protocol import DecodeOptions, Values
+    from tb2csv.decoders.decode_options import DecodeOptions
+    from tb2csv.decoders.protocol import Values
     from tb2csv.event_files.values import ValueSchema
 
 #: The table of the statistics that a HistogramProto stores beside its buckets.

@@ -18,7 +18,8 @@ from tb2csv.errors import DecodeError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tb2csv.decoders.protocol import DecodeOptions, Values
+    from tb2csv.decoders.decode_options import DecodeOptions
+    from tb2csv.decoders.protocol import Values
     from tb2csv.event_files.values import ValueSchema
 
 

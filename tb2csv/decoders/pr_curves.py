@@ -19,7 +19,8 @@ from tb2csv.tensor_protos import dtype_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tb2csv.decoders.protocol import DecodeOptions, Values
+    from tb2csv.decoders.decode_options import DecodeOptions
+    from tb2csv.decoders.protocol import Values
     from tb2csv.event_files.values import ValueSchema
 
 _ROWS: Final = ("true_positives", "false_positives", "true_negatives", "false_negatives", "precision", "recall")

@@ -11,9 +11,9 @@ import numpy as np
 
 from tb2csv.errors import OptionError
 from tb2csv.event_files.values import ValueKind
-from tb2csv.selection import TENSOR_STYLES
 
 if TYPE_CHECKING:
+    from tb2csv.decoders.decode_options import DecodeOptions
     from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
@@ -46,23 +46,6 @@ def load_polars() -> None:
     """
     with _LOADING:
         _loaded_polars()
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeOptions:
-    """Options for decoders: ``tensors`` is the layout of tensors, one of ``selection.TENSOR_STYLES``.
-
-    Raises:
-        OptionError: there is no such layout.
-    """
-
-    tensors: str = TENSOR_STYLES[0]
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        if self.tensors not in TENSOR_STYLES:
-            message = f"Unknown tensor layout {self.tensors!r}; choose from {', '.join(TENSOR_STYLES)}."
-            raise OptionError(message)
 
 
 class Values:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.decoders.protocol import DecodeOptions, Values
+    from tb2csv.decoders.decode_options import DecodeOptions
+    from tb2csv.decoders.protocol import Values
     from tb2csv.event_files.values import ValueSchema
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.decoders.protocol import DecodeOptions, Values
+    from tb2csv.decoders.decode_options import DecodeOptions
+    from tb2csv.decoders.protocol import Values
     from tb2csv.decoders.tensor_batches import Stack
     from tb2csv.event_files.values import ValueSchema
 

@@ -12,7 +12,6 @@ import numpy as np
 from tb2csv.decoders.protocol import PART_ROWS, StoredFile, TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import Stack, element_columns, element_counts, stacks, storable, stretches
 from tb2csv.event_files.values import ValueKind
-from tb2csv.selection import TENSOR_STYLES
 from tb2csv.tensor_protos import dtype_name, is_numeric
 
 if TYPE_CHECKING:
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.decoders.protocol import DecodeOptions, Values
+    from tb2csv.decoders.decode_options import DecodeOptions
+    from tb2csv.decoders.protocol import Values
     from tb2csv.event_files.values import ValueSchema
 
 #: The widest row of the ``wide`` style, as spreadsheets have; larger tensors keep a row per element.
@@ -55,7 +55,7 @@ class TensorDecoder:
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the tensors a stack at a time; a tensor larger than a part is split."""
-        layout = _LAYOUTS[_style(values.schema(0), values.options)]
+        layout = TENSOR_STYLES[_style(values.schema(0), values.options)]
         for stretch in stretches(stacks(values)):
             if isinstance(stretch, Undecodable):
                 yield stretch
@@ -119,10 +119,13 @@ def _files(values: Values, stack: Stack) -> TablePart:
     return _piece(columns, stack, tuple(files))
 
 
-#: The layouts of tensors, by the names in DecodeOptions.tensors and on the command line.
-_LAYOUTS: Final[dict[str, Callable[[Values, list[Stack]], Iterator[TablePart]]]] = dict(
-    zip(TENSOR_STYLES, (_elements, _by_stack(_wide), _by_stack(_encoded), _by_stack(_files)), strict=True)
-)
+#: The layouts of tensors by name, the default first.
+TENSOR_STYLES: Final[dict[str, Callable[[Values, list[Stack]], Iterator[TablePart]]]] = {
+    "elements": _elements,
+    "wide": _by_stack(_wide),
+    "base64": _by_stack(_encoded),
+    "npy": _by_stack(_files),
+}
 
 
 def _time_columns(values: Values, stack: Stack) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from tb2csv.layouts.layouts import LAYOUTS
 from tb2csv.layouts.time_columns import TIME_STYLES
 from tb2csv.runs.restarts import RESTART_POLICIES
 from tb2csv.runs.row_selection import RowSelection
-from tb2csv.selection import KINDS, TENSOR_STYLES, Selection, literal_pattern
+from tb2csv.decoders.tensors import TENSOR_STYLES
+from tb2csv.selection import KINDS, Selection, literal_pattern
 from tb2csv.sinks.formats import FORMATS
 from tb2csv.tensorboard_plugin.web_api import RequestError
 
@@ -48,7 +49,7 @@ class ExportRequest:
     archive: bool = True
     layout: str = "tree"
     format: str = "csv"
-    tensors: str = TENSOR_STYLES[0]
+    tensors: str = DecodeOptions.tensors
     time: tuple[str, ...] = ("epoch",)
     restarts: str = "keep"
     escape_formulas: bool = True

@@ -1,0 +1,25 @@
+"""Options for decoders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tb2csv.decoders.tensors import TENSOR_STYLES
+from tb2csv.errors import OptionError
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """Options for decoders: ``tensors`` is the layout of tensors, a name in ``TENSOR_STYLES``.
+
+    Raises:
+        OptionError: there is no such layout.
+    """
+
+    tensors: str = next(iter(TENSOR_STYLES))
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        if self.tensors not in TENSOR_STYLES:
+            message = f"Unknown tensor layout {self.tensors!r}; choose from {', '.join(TENSOR_STYLES)}."
+            raise OptionError(message)
