@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import operator
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -83,38 +84,43 @@ def write_manifest(
     with folder.open(INDEX) as file:
         own.append(index, file, is_first=True)
     names = _ResourceNames()
-    metadata_members = functools.cache(_metadata_members)  # many runs have the same metadata
+    metadata_properties = functools.cache(_metadata_properties)  # many runs have the same metadata
     resources = [_resource(names.name(INDEX), INDEX, own, index.schema)]
-    resources += [
-        _resource(names.name(entry.path), entry.path, entry.format or table_format, entry.schema)
-        + (metadata_members(entry.metadata) if entry.metadata else "")
-        + (f', "tb2csv:content_type": {_json(entry.content_type)}' if entry.content_type else "")
-        + (f', "tb2csv:made_null": {entry.lost_cells}' if entry.lost_cells else "")
-        for entry in entries
-    ]
+    for entry in entries:
+        resource = _resource(names.name(entry.path), entry.path, entry.format or table_format, entry.schema)
+        if entry.metadata:
+            resource |= metadata_properties(entry.metadata)
+        if entry.content_type:
+            resource["tb2csv:content_type"] = entry.content_type
+        if entry.lost_cells:
+            resource["tb2csv:made_null"] = entry.lost_cells
+        resources.append(resource)
     account = {**report.to_dict(), "escape_formulas": escape_formulas, "folders": sorted(stored)}
-    # One line for each table and each source: json would indent ten times slower, and put each value on a line.
-    text = (
-        '{\n"profile": "tabular-data-package",\n"name": "tensorboard-tables",\n'
-        f'"resources": {_listed(f"{{{resource}}}" for resource in resources)},\n'
-        f'"tb2csv": {{\n{_members(account)}\n}}\n}}\n'
-    )
-    folder.append(DATA_PACKAGE, text.encode())
+    package = {
+        "profile": "tabular-data-package",
+        "name": "tensorboard-tables",
+        "resources": resources,
+        "tb2csv": account,
+    }
+    folder.append(DATA_PACKAGE, f"{_lines(package, levels=2)}\n".encode())
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+#: json.dumps would make an encoder for each line.
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
-def _listed(lines: Iterable[str]) -> str:
-    return "[\n" + ",\n".join(lines) + "\n]"
+def _lines(value: Any, *, levels: int) -> str:
+    """Return JSON text with a line for each table and each source file.
 
-
-def _members(values: Mapping[str, Any]) -> str:
-    return ",\n".join(
-        f"{_json(name)}: {_listed(map(_json, value)) if value and isinstance(value, list) else _json(value)}"
-        for name, value in values.items()
-    )
+    An indent of json would take ten times as long, and put each value on a line. Lists, and the objects of ``levels``
+    outer levels, have a line for each element.
+    """
+    if value and isinstance(value, list):
+        return "[\n" + ",\n".join(map(_JSON, value)) + "\n]"
+    if value and levels and isinstance(value, dict):
+        members = (f"{_JSON(name)}: {_lines(each, levels=levels - 1)}" for name, each in value.items())
+        return "{\n" + ",\n".join(members) + "\n}"
+    return _JSON(value)
 
 
 def _index_frame(entries: list[TableEntry]) -> pl.DataFrame:
@@ -133,17 +139,19 @@ def _index_frame(entries: list[TableEntry]) -> pl.DataFrame:
         "last_wall_time": pl.Float64,
         "content_type": pl.String,
     }
-    return pl.DataFrame([[getattr(entry, name) for entry in entries] for name in columns], columns, orient="col")
+    return pl.DataFrame([list(map(operator.attrgetter(name), entries)) for name in columns], columns, orient="col")
 
 
 class _ResourceNames:
     """Names of resources that the specification accepts: lower case, a few characters, and unique."""
 
+    _OTHERS: Final = re.compile(r"[^a-z0-9._/-]")
+
     def __init__(self) -> None:
         self._taken: dict[str, int] = {}
 
     def name(self, path: str) -> str:
-        name = re.sub(r"[^a-z0-9._/-]", "-", path.lower())
+        name = self._OTHERS.sub("-", path.lower())
         count = self._taken[name] = self._taken.get(name, 0) + 1
         return name if count == 1 else self.name(f"{name}-{count}")
 
@@ -156,31 +164,38 @@ _DATETIME: Final = "datetime"
 _DATETIME_PATTERN: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
-def _resource(name: str, path: str, table_format: Format, schema: Mapping[str, pl.DataType]) -> str:
-    """Return the entry of a table in the data package, as the members of a JSON object."""
-    own = f'"profile": "tabular-data-resource", "name": {_json(name)}, "path": {_json(path)}'
+def _resource(name: str, path: str, table_format: Format, schema: Mapping[str, pl.DataType]) -> dict[str, Any]:
+    """Return the entry of a table in the data package."""
     # If a format can express missing values, an empty cell is an empty text.
     missing = "" if table_format.properties["format"] == "csv" else None
     columns = tuple(schema.items())
     if isinstance(table_format, CsvFormat) and table_format.escapes_formulas:  # names are cells of the first line
         columns = tuple((escape_formula(column), dtype) for column, dtype in columns)
-    return f"{own}, {_json(dict(table_format.properties))[1:-1]}, {_schema(columns, missing)}"
+    return {
+        "profile": "tabular-data-resource",
+        "name": name,
+        "path": path,
+        **table_format.properties,
+        "schema": _schema(columns, missing),
+    }
 
 
 @functools.lru_cache(maxsize=1024)  # thousands of tables share a few schemas
-def _schema(columns: tuple[tuple[str, pl.DataType], ...], missing: str | None) -> str:
-    fields = [_field(column, dtype) for column, dtype in columns]
-    return f'"schema": {_json({"fields": fields, "missingValues": [] if missing is None else [missing]})}'
+def _schema(columns: tuple[tuple[str, pl.DataType], ...], missing: str | None) -> dict[str, Any]:
+    return {
+        "fields": [_field(column, dtype) for column, dtype in columns],
+        "missingValues": [] if missing is None else [missing],
+    }
 
 
-def _metadata_members(metadata: SeriesMetadata) -> str:
-    """Return the metadata of a tag as further members of a JSON object; empty properties are left out."""
+def _metadata_properties(metadata: SeriesMetadata) -> dict[str, str]:
+    """Return the metadata of a tag; empty properties are left out."""
     properties = {
         "title": metadata.display_name,
         "description": metadata.description,
         "tb2csv:plugin_content": base64.b64encode(metadata.plugin_content).decode("ascii"),
     }
-    return "".join(f", {_json(name)}: {_json(text)}" for name, text in properties.items() if text)
+    return {name: text for name, text in properties.items() if text}
 
 
 def _field(name: str, dtype: pl.DataType) -> dict[str, str]:
