@@ -7,6 +7,7 @@ import math
 import re
 import subprocess
 import sys
+import threading
 import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,7 +25,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from tb2csv.analysis.plots import heat_maps, styles, x_axis
+from tb2csv.analysis.plots import heat_maps, x_axis
 from tb2csv.analysis.plots import plot as plot_module
 from tb2csv.analysis.plots.curves import NAMED, draw_curves
 from tb2csv.analysis.plots.drawing_options import DrawingOptions
@@ -437,7 +438,7 @@ def test_ridges_are_at_their_steps_with_the_latest_in_front(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("style", ["ridges", "heatmap"])
-@pytest.mark.parametrize("axis", styles.POSITIONS)
+@pytest.mark.parametrize("axis", x_axis.POSITIONS)
 def test_histograms_of_one_moment_are_drawn(tmp_path: Path, style: str, axis: str) -> None:
     write_histograms(tmp_path, 1)
     assert plot(open_logdir(tmp_path), tmp_path / "p.svg", style=style, x=axis).values == 1
@@ -567,17 +568,32 @@ def test_the_users_settings_of_matplotlib_are_neither_used_nor_changed(tmp_path:
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+def test_two_threads_that_draw_leave_the_users_settings() -> None:
+    is_inside, may_leave = threading.Event(), threading.Event()
+
+    def draw() -> None:
+        with drawing([]):
+            is_inside.set()
+            may_leave.wait(60)
+
+    other = threading.Thread(target=draw)
+    with mpl.rc_context({"lines.linewidth": 7.0, "axes.grid": False}):
+        before = dict(mpl.rcParams)
+        with drawing([]):
+            other.start()
+            assert not is_inside.wait(0.2)
+        assert is_inside.wait(60)
+        may_leave.set()
+        other.join()
+        assert dict(mpl.rcParams) == before
+
+
 # The command line
-
-
-def test_the_registries_agree() -> None:
-    assert set(plot_module._DRAWN_BY) == {(kind, style) for kind, names in styles.STYLES.items() for style in names}
-    assert set(x_axis._KINDS) == set(styles.POSITIONS)
 
 
 def test_the_help_lists_the_styles(capsys: pytest.CaptureFixture[str]) -> None:
     shown = " ".join(re.sub(r"[│╭╮╰╯─]", " ", run_here(capsys, "plot", "--help").stdout).split())
-    for kind, names in styles.STYLES.items():
+    for kind, names in plot_module.STYLES.items():
         assert re.search(rf"{kind}( are drawn)? as {' or '.join(names)}", shown, re.IGNORECASE)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
@@ -73,9 +74,14 @@ _SETTINGS: Final = {
 }
 
 
+#: matplotlib reads its settings while it draws, and all threads share them. Two that replace and restore them at once
+#: would leave the settings of one to the other, and to the user.
+_DRAWING: Final = threading.Lock()
+
+
 @contextlib.contextmanager
 def drawing(names: Iterable[str]) -> Iterator[None]:
-    """Use the style of these plots in a block, and restore matplotlib's settings at its end.
+    """Use the style of these plots in a block, and restore matplotlib's settings at its end; one thread at a time.
 
     ``names`` are the texts from the log: letters that the usual font lacks are drawn with other installed fonts.
 
@@ -86,16 +92,16 @@ def drawing(names: Iterable[str]) -> Iterator[None]:
         import matplotlib as mpl
     except ImportError as error:
         raise MissingExtraError("Plotting", "matplotlib", "plot") from error
-    # Other fonts may lack bold letters; their regular ones are used.
-    fonts_log = logging.getLogger("matplotlib.font_manager")
-    level = fonts_log.level
-    fonts_log.setLevel(logging.ERROR)
-    with mpl.rc_context(), warnings.catch_warnings():
+    with _DRAWING, mpl.rc_context(), warnings.catch_warnings():
+        # Other fonts may lack bold letters; their regular ones are used.
+        fonts_log = logging.getLogger("matplotlib.font_manager")
+        level = fonts_log.level
+        fonts_log.setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         mpl.rcdefaults()
         mpl.rcParams.update(_SETTINGS)
-        mpl.rcParams["font.family"] = [_FONT, *_fonts_for(set().union(*map(drawable, names)))]
         try:
+            mpl.rcParams["font.family"] = [_FONT, *_fonts_for(set().union(*map(drawable, names)))]
             yield
         finally:
             fonts_log.setLevel(level)
