@@ -18,7 +18,7 @@ from tb2csv.runs.series_frames import CHANGED, decode_all
 from tb2csv.scanned_logdir import ScannedLogdir
 from tb2csv.selection import KINDS_BESIDE, Patterns, Selection, literal_pattern, nearest, select
 from tb2csv.series_info import SeriesInfo, series_frame
-from tb2csv.wide_frames import ON_DUPLICATE, side_by_side
+from tb2csv.wide_frames import wide_frame
 
 if TYPE_CHECKING:
     import os
@@ -165,7 +165,7 @@ class LogdirFrames(KindMethods[LogMethod]):
         tag: Patterns = None,
         *,
         rows: RowSelection | None = None,
-        on_duplicate: str = ON_DUPLICATE[0],
+        on_duplicate: str = "last",
     ) -> pl.DataFrame:
         """Return scalars side by side: ``step``, and a column for each series; one row for each step.
 
@@ -183,7 +183,7 @@ class LogdirFrames(KindMethods[LogMethod]):
             Tb2csvError: nothing matches, a series has a step twice and ``on_duplicate`` is ``error``, or two columns
                 would have one name.
         """
-        return side_by_side(self.scalars(run, tag, rows=rows), on_duplicate)
+        return wide_frame(self.scalars(run, tag, rows=rows), on_duplicate)
 
     def table(self, run: str, tag: str, kind: str | None = None, *, rows: RowSelection | None = None) -> pl.DataFrame:
         """Return the table of one tag of one run, with the columns that ``convert`` gives it.

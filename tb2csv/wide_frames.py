@@ -2,20 +2,110 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
 
 from tb2csv.errors import OptionError, Tb2csvError
 from tb2csv.messages import Option, advice
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
     import polars as pl
 
-#: The value of a series and step to keep; ``error`` allows only one.
-ON_DUPLICATE: Final = ("last", "first", "error")
+    from tb2csv.messages import Advice
+
+    Steps = npt.NDArray[np.int64]
 
 
-def side_by_side(scalars: pl.DataFrame, on_duplicate: str) -> pl.DataFrame:
-    """Return the rows of ``run, tag, step, value`` with a column for each run and tag, sorted by step.
+def is_last(steps: Steps) -> npt.NDArray[np.bool_]:
+    """Return for sorted steps which are the last of equal ones."""
+    return np.append(steps[1:] != steps[:-1], True)
+
+
+def is_first(steps: Steps) -> npt.NDArray[np.bool_]:
+    """Return for sorted steps which are the first of equal ones."""
+    return np.append(True, steps[1:] != steps[:-1])
+
+
+#: Which value of a series and step is kept, by name, the default first. The functions return it for sorted steps; None
+#: refuses a series that has several.
+ON_DUPLICATE: Final[dict[str, Callable[[Steps], npt.NDArray[np.bool_]] | None]] = {
+    "last": is_last,
+    "first": is_first,
+    "error": None,
+}
+
+
+class StepValues(NamedTuple):
+    """Values of one series in the order of their steps, one for each step."""
+
+    steps: Steps
+    wall_times: npt.NDArray[np.float64]
+    values: pl.Series
+
+
+def one_for_each_step(
+    frame: pl.DataFrame, run: str, tag: str, on_duplicate: str, *advices: Advice
+) -> tuple[StepValues, int]:
+    """Return the values of a series, sorted by step, and the number of values that are left out.
+
+    Args:
+        frame: ``step, wall_time, value`` of the series in the order in which they were written.
+        run: the series' run, for the error.
+        tag: its tag.
+        on_duplicate: which value of a step is kept.
+        advices: what else helps if there are several.
+
+    Raises:
+        Tb2csvError: the series has a step twice and ``on_duplicate`` is ``error``.
+    """
+    steps = frame["step"].to_numpy()
+    if (steps[1:] > steps[:-1]).all():
+        return StepValues(steps, frame["wall_time"].to_numpy(), frame["value"]), 0
+    order = np.argsort(steps, kind="stable")
+    steps = steps[order]
+    are_last, choose = is_last(steps), ON_DUPLICATE[on_duplicate]
+    if choose is None and not are_last.all():
+        raise Tb2csvError(
+            f"Tag {tag!r} of run {run!r} has step {steps[~are_last][0]} more than once",
+            advice("keep one value with {} or last", Option("on_duplicate", "first")),
+            *advices,
+        )
+    kept = choose(steps) if choose else are_last
+    chosen = order[kept]
+    values = StepValues(steps[kept], frame["wall_time"].to_numpy()[chosen], frame["value"].gather(chosen))
+    return values, len(steps) - len(chosen)
+
+
+def side_by_side(series: list[StepValues], names: list[str]) -> tuple[Steps, npt.NDArray[np.float64], list[pl.Series]]:
+    """Return all steps, the earliest wall time of each, and a column for each series; a missing value is null."""
+    import polars as pl
+
+    steps = series[0].steps
+    if any(not np.array_equal(steps, each.steps) for each in series[1:]):
+        # A stable sort merges sorted stretches, which is faster than the hashing of np.unique.
+        merged = np.sort(np.concatenate([each.steps for each in series]), kind="stable")
+        steps = merged[is_first(merged)]
+    earliest = np.full(len(steps), np.nan)
+    columns = []
+    for name, each in zip(names, series, strict=True):
+        rows = np.searchsorted(steps, each.steps)
+        earliest[rows] = np.fmin(earliest[rows], each.wall_times)  # NaN only if all of them are
+        column = each.values
+        if len(rows) < len(steps):
+            source = np.zeros(len(steps), np.int64)
+            source[rows] = np.arange(1, len(rows) + 1)
+            missing = pl.Series([None], dtype=column.dtype)
+            column = missing.append(column).gather(source)
+        columns.append(column.alias(name))
+    return steps, earliest, columns
+
+
+def wide_frame(scalars: pl.DataFrame, on_duplicate: str) -> pl.DataFrame:
+    """Return the rows of ``run, tag, step, wall_time, value`` with a column for each run and tag, sorted by step.
 
     Raises:
         OptionError: ``on_duplicate`` is unknown.
@@ -28,23 +118,13 @@ def side_by_side(scalars: pl.DataFrame, on_duplicate: str) -> pl.DataFrame:
         raise OptionError(message)
     if scalars.is_empty():
         return pl.DataFrame({"step": []}, {"step": pl.Int64})
-    rows = scalars.select("run", "tag", "step", "value")
-    series = rows.select("run", "tag").unique(maintain_order=True)
-    names = _names(series["run"].to_list(), series["tag"].to_list())
-    if on_duplicate == "error":
-        repeated = rows.filter(rows.select("run", "tag", "step").is_duplicated())
-        if len(repeated):
-            run, tag, step, _ = repeated.row(0)
-            fact = f"Tag {tag!r} of run {run!r} has step {step} more than once"
-            raise Tb2csvError(fact, advice("choose one value with {}", Option("on_duplicate", "last")))
-    keep = cast("Literal['first', 'last']", "last" if on_duplicate == "error" else on_duplicate)
-    numbered = rows.join(series.with_row_index("series"), ["run", "tag"], maintain_order="left")
-    kept = numbered.unique(["series", "step"], keep=keep, maintain_order=True)
-    columns = kept.partition_by("series", maintain_order=True)
-    table = kept.select(pl.col("step").unique().sort())
-    for name, column in zip(names, columns, strict=True):
-        table = table.join(column.select("step", pl.col("value").alias(name)), "step", "left", maintain_order="left")
-    return table
+    by_series: dict[tuple[Any, ...], pl.DataFrame] = scalars.partition_by(
+        ["run", "tag"], maintain_order=True, as_dict=True
+    )
+    names = _names([run for run, _ in by_series], [tag for _, tag in by_series])
+    chosen = [one_for_each_step(frame, run, tag, on_duplicate)[0] for (run, tag), frame in by_series.items()]
+    steps, _, columns = side_by_side(chosen, names)
+    return pl.DataFrame([pl.Series("step", steps), *columns])
 
 
 def _names(runs: list[str], tags: list[str]) -> list[str]:

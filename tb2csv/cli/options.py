@@ -9,8 +9,8 @@ import typer
 
 from tb2csv.decoders.tensors import TENSOR_STYLES
 from tb2csv.layouts.layouts import HEADERS, LAYOUTS
-from tb2csv.runs.restarts import RESTART_POLICIES
 from tb2csv.layouts.time_columns import ORIGINS, TIME_STYLES
+from tb2csv.runs.restarts import RESTART_POLICIES
 from tb2csv.selection import KINDS, KINDS_BESIDE, Selection
 from tb2csv.sinks.formats import FORMATS
 from tb2csv.wide_frames import ON_DUPLICATE

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tb2csv.analysis.plots.styles import POSITIONS, STYLES
+from tb2csv.analysis.plots.plot import STYLES
+from tb2csv.analysis.plots.x_axis import POSITIONS
 from tb2csv.cli import options
 from tb2csv.cli.terminal import (
     error_messages,

@@ -10,12 +10,12 @@ import functools
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.decoders.custom_scalars import CustomScalarDecoder
+from tb2csv.decoders.decode_options import DecodeOptions
 from tb2csv.decoders.graphs import GraphDecoder
 from tb2csv.decoders.histograms import HistogramDecoder
 from tb2csv.decoders.hparams import HparamDecoder
 from tb2csv.decoders.media import AudioDecoder, ImageDecoder
 from tb2csv.decoders.pr_curves import PrCurveDecoder
-from tb2csv.decoders.decode_options import DecodeOptions
 from tb2csv.decoders.protocol import Decoder, StoredFile, TablePart, Undecodable, Values, load_polars
 from tb2csv.decoders.scalars import ScalarDecoder
 from tb2csv.decoders.strings import BlobDecoder, TextDecoder, is_text

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
-from tb2csv.errors import OptionError
 from tb2csv.event_files.values import ValueKind
 
 if TYPE_CHECKING:
-    from tb2csv.decoders.decode_options import DecodeOptions
     from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
     import polars as pl
 
+    from tb2csv.decoders.decode_options import DecodeOptions
     from tb2csv.event_files.values import ValueBlock, ValueSchema
 
 #: The part that is the table itself; other parts are tables beside it, named after it.

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from tb2csv.errors import OptionError
 from tb2csv.layouts.layouts import HEADERS, LAYOUTS
-from tb2csv.layouts.table_paths import ON_DUPLICATE
 from tb2csv.layouts.time_columns import TimeColumns
 from tb2csv.sinks.formats import choose_format
+from tb2csv.wide_frames import ON_DUPLICATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

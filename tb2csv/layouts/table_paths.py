@@ -110,7 +110,3 @@ def with_variant(path: str, variant: str) -> str:
     """Return the path of a table that has other columns than the table at ``path``."""
     # An encoded tag cannot contain the ~.
     return f"{path}~{encode_segment(variant)}" if variant else path
-
-
-#: Which of a tag's values for one step the wide layout keeps; ``error`` refuses a tag that has several.
-ON_DUPLICATE: Final = ("last", "first", "error")

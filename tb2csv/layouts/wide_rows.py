@@ -7,24 +7,22 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from tb2csv.column_names import free_name
-from tb2csv.errors import Tb2csvError
 from tb2csv.layouts.held_tables import shared_cell
 from tb2csv.layouts.manifest import TableEntry
-from tb2csv.layouts.table_paths import ON_DUPLICATE, SCALARS, with_variant
+from tb2csv.layouts.table_paths import SCALARS, with_variant
 from tb2csv.layouts.time_columns import TIME_COLUMN_NAMES
-from tb2csv.messages import Option, advice
+from tb2csv.messages import advice
+from tb2csv.wide_frames import is_first, one_for_each_step, side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    import numpy.typing as npt
     import polars as pl
 
     from tb2csv.layouts.held_tables import HeldTable
     from tb2csv.layouts.output import Output
     from tb2csv.sinks.row_buffer import HeldPart, RowBuffer
-
-    _Steps = npt.NDArray[np.int64]
+    from tb2csv.wide_frames import Steps, StepValues
 
 #: The number of values that are put side by side at once, which bounds memory unless a single step has more.
 _RANGE_VALUES: Final = 1 << 21
@@ -33,20 +31,6 @@ _SAMPLED: Final = 1 << 8
 
 #: Names of columns that tags do not get, even if the table does not have such a column.
 _RESERVED: Final = ("step", *TIME_COLUMN_NAMES)
-
-
-def _is_last(steps: _Steps) -> npt.NDArray[np.bool_]:
-    return np.append(steps[1:] != steps[:-1], True)
-
-
-def _is_first(steps: _Steps) -> npt.NDArray[np.bool_]:
-    return np.append(True, steps[1:] != steps[:-1])
-
-
-#: Functions that return which of the sorted steps are kept, by the names of ON_DUPLICATE; None if all must be kept.
-_KEPT: Final[dict[str, Callable[[_Steps], npt.NDArray[np.bool_]] | None]] = dict(
-    zip(ON_DUPLICATE, (_is_last, _is_first, None), strict=True)
-)
 
 
 def write_wide_table(output: Output, run: str, members: Sequence[HeldTable]) -> tuple[TableEntry, int]:
@@ -104,14 +88,6 @@ class _Part(NamedTuple):
     max_step: int
 
 
-class _Values(NamedTuple):
-    """Values of one series in the order of their steps, one for each step."""
-
-    steps: _Steps
-    wall_times: npt.NDArray[np.float64]
-    values: pl.Series
-
-
 class WideRows:
     """The rows of a run's wide table, in several frames; ``duplicates`` is complete after the last one."""
 
@@ -126,7 +102,7 @@ class WideRows:
         self._run = run
         self._columns = columns
         self._held = held
-        self._kept = _KEPT[on_duplicate]
+        self._on_duplicate = on_duplicate
         names: dict[str, None] = dict.fromkeys(_RESERVED)
         for column in columns:
             names.setdefault(free_name(with_variant(column.tag, column.variant), "tag", names))
@@ -138,20 +114,24 @@ class WideRows:
         ``wall_time`` is the earliest of the row's values, in seconds since 1970. A tag without a value at a step has an
         empty cell.
         """
-        samples: list[_Steps] = []
+        import polars as pl
+
+        samples: list[Steps] = []
         parts = [list(self._parts(column, samples)) for column in self._columns]
         for start, stop in _ranges(samples):
             pairs = zip(self._columns, parts, strict=True)
-            yield _side_by_side([self._read(column, each, start, stop) for column, each in pairs], self._names)
+            series = [self._read(column, each, start, stop) for column, each in pairs]
+            steps, wall_times, columns = side_by_side(series, self._names)
+            yield pl.DataFrame([pl.Series("step", steps), pl.Series("wall_time", wall_times), *columns])
 
-    def _parts(self, column: WideColumn, samples: list[_Steps]) -> Iterator[_Part]:
+    def _parts(self, column: WideColumn, samples: list[Steps]) -> Iterator[_Part]:
         """Yield the parts of a series' rows, and add a sorted sample of each part's steps to ``samples``."""
         for rows in self._held.parts(column.path):
             steps = np.sort(rows.read()["step"].to_numpy())
             samples.append(steps[max(len(steps) - 1, 0) % _SAMPLED // 2 :: _SAMPLED])
             yield _Part(rows, int(steps[0]) if len(steps) else 0, int(steps[-1]) if len(steps) else -1)
 
-    def _read(self, column: WideColumn, parts: list[_Part], start: int, stop: int) -> _Values:
+    def _read(self, column: WideColumn, parts: list[_Part], start: int, stop: int) -> StepValues:
         """Return the values of a series with steps from ``start`` to ``stop``, both included."""
         import polars as pl
 
@@ -163,53 +143,18 @@ class WideRows:
                     frame = frame.filter(pl.col("step").is_between(start, stop))
                 frames.append(frame)
         frame = pl.concat(frames, rechunk=True) if frames else parts[0].rows.read().clear()
-        steps = frame["step"].to_numpy()
-        if (steps[1:] > steps[:-1]).all():
-            return _Values(steps, frame["wall_time"].to_numpy(), frame["value"])
-        order = np.argsort(steps, kind="stable")
-        steps = steps[order]
-        is_last = _is_last(steps)
-        if self._kept is None and not is_last.all():
-            step = steps[~is_last][0]
-            raise Tb2csvError(
-                f"Tag {column.tag!r} of run {self._run!r} has step {step} more than once",
-                advice("keep one value with {} or last", Option("on_duplicate", "first")),
-                advice("keep all values with another layout"),
-            )
-        kept = self._kept(steps) if self._kept else is_last
-        self.duplicates += len(steps) - int(kept.sum())
-        chosen = order[kept]
-        return _Values(steps[kept], frame["wall_time"].to_numpy()[chosen], frame["value"].gather(chosen))
+        values, left_out = one_for_each_step(
+            frame, self._run, column.tag, self._on_duplicate, advice("keep all values with another layout")
+        )
+        self.duplicates += left_out
+        return values
 
 
-def _ranges(samples: list[_Steps]) -> Iterator[tuple[int, int]]:
+def _ranges(samples: list[Steps]) -> Iterator[tuple[int, int]]:
     """Yield the first and last step of each range, with about _RANGE_VALUES values in a range."""
     limits = np.iinfo(np.int64)
     sampled = np.sort(np.concatenate(samples)) if samples else np.empty(0, np.int64)
     each = _RANGE_VALUES // _SAMPLED
     borders = sampled[each::each]
-    inner = borders[_is_first(borders)].tolist() if borders.size else []
+    inner = borders[is_first(borders)].tolist() if borders.size else []
     yield from zip([int(limits.min), *inner], [*(border - 1 for border in inner), int(limits.max)], strict=True)
-
-
-def _side_by_side(series: list[_Values], names: list[str]) -> pl.DataFrame:
-    import polars as pl
-
-    steps = series[0].steps
-    if any(not np.array_equal(steps, each.steps) for each in series[1:]):
-        # A stable sort merges sorted stretches, which is faster than the hashing of np.unique.
-        merged = np.sort(np.concatenate([each.steps for each in series]), kind="stable")
-        steps = merged[_is_first(merged)]
-    earliest = np.full(len(steps), np.nan)
-    columns = []
-    for name, each in zip(names, series, strict=True):
-        rows = np.searchsorted(steps, each.steps)
-        earliest[rows] = np.fmin(earliest[rows], each.wall_times)  # NaN only if all of them are
-        column = each.values
-        if len(rows) < len(steps):
-            source = np.zeros(len(steps), np.int64)
-            source[rows] = np.arange(1, len(rows) + 1)
-            missing = pl.Series([None], dtype=column.dtype)
-            column = missing.append(column).gather(source)
-        columns.append(column.alias(name))
-    return pl.DataFrame([pl.Series("step", steps), pl.Series("wall_time", earliest), *columns])

@@ -6,7 +6,7 @@ import contextlib
 import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tb2csv.recorders.predictors import Predictor
 
 Columns = Literal["auto", "classes", "outputs"]
-COLUMNS: Final = ("auto", "classes", "outputs")
+COLUMNS: Final = get_args(Columns)
 
 _MAX_COLUMN_RANK: Final = 2
 _CERTAIN: Final = 1e-3

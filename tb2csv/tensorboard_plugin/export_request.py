@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from tb2csv.decoders.tensors import TENSOR_STYLES
 from tb2csv.layouts.layouts import LAYOUTS
 from tb2csv.layouts.time_columns import TIME_STYLES
 from tb2csv.runs.restarts import RESTART_POLICIES
 from tb2csv.runs.row_selection import RowSelection
-from tb2csv.decoders.tensors import TENSOR_STYLES
 from tb2csv.selection import KINDS, Selection, literal_pattern
 from tb2csv.sinks.formats import FORMATS
 from tb2csv.tensorboard_plugin.web_api import RequestError
@@ -49,7 +49,7 @@ class ExportRequest:
     archive: bool = True
     layout: str = "tree"
     format: str = "csv"
-    tensors: str = DecodeOptions.tensors
+    tensors: str = "elements"
     time: tuple[str, ...] = ("epoch",)
     restarts: str = "keep"
     escape_formulas: bool = True

@@ -52,7 +52,7 @@ class ExportService:
         folders = ExportFolders([folder.path for folder in sources.folders if not folder.is_remote])
         self._jobs = ExportJobs(folders, sources.hide_paths)
         self._previews = threading.Semaphore(_PREVIEWS)
-        atexit.register(self.close)  # called before the interpreter joins threads
+        atexit.register(self.close)  # Python does not wait for these threads
 
     def close(self) -> None:
         """End all work, at the end of TensorBoard."""

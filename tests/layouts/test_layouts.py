@@ -436,7 +436,6 @@ def test_the_data_package_names_the_format(odd_logs: Path, tmp_path: Path) -> No
 
 def test_the_choices_of_the_command_are_the_registries() -> None:
     assert [each.value for each in Layout] == list(LAYOUTS)
-    assert [each.value for each in Duplicate] == list(wide_rows._KEPT)
 
 
 @pytest.mark.parametrize(

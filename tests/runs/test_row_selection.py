@@ -17,7 +17,6 @@ import tb2csv
 from tb2csv.event_files.values import ValueKind
 from tb2csv.runs.restarts import RESTART_POLICIES, FileHistory, RunHistory
 from tb2csv.runs.scanned_run import ScannedRun
-from tb2csv.selection import RESTARTS
 
 
 def history(tags: list[int], steps: list[int]) -> RunHistory:
@@ -67,10 +66,6 @@ def test_selected_rows_equal_those_of_a_loop(
     plan = selection.plan(history(tables, steps), np.array(tables, np.int32))
     assert plan.keep.tolist() == kept_one_by_one(tables, steps, least, most, every, last=last)
     assert plan.sessions is None
-
-
-def test_the_choices_of_restarts_are_the_policies() -> None:
-    assert list(RESTART_POLICIES) == list(RESTARTS)
 
 
 def test_a_selection_of_no_rows_is_refused() -> None:

@@ -14,7 +14,6 @@ from tb2csv.analysis.plots.names import drawable
 from tb2csv.analysis.plots.plotted_series import read_values
 from tb2csv.analysis.plots.run_colours import run_colours
 from tb2csv.analysis.plots.smoothing import check_weight
-from tb2csv.analysis.plots.styles import STYLES
 from tb2csv.analysis.plots.x_axis import longest, positions
 from tb2csv.dataframes import scan
 from tb2csv.display import count, displayed
@@ -34,14 +33,11 @@ if TYPE_CHECKING:
     from tb2csv.scanned_logdir import ScannedLogdir
     from tb2csv.selection import Patterns
 
-#: The functions that draw, by kind and style, for all of STYLES.
-_DRAWN_BY: Final[dict[tuple[str, str], Callable[[PlottedValues, DrawingOptions], tuple[Sheet, list[str]]]]] = {
-    ("scalars", "curves"): draw_curves,
-    ("scalars", "heatmap"): draw_heat_map,
-    ("histograms", "ridges"): draw_ridges,
-    ("histograms", "heatmap"): draw_histogram_map,
-    ("tensors", "heatmap"): draw_heat_map,
-    ("tensors", "curves"): draw_curves,
+#: The functions that draw, by kind and style; the first style of a kind is the default. For tensors, norms are drawn.
+STYLES: Final[dict[str, dict[str, Callable[[PlottedValues, DrawingOptions], tuple[Sheet, list[str]]]]]] = {
+    "scalars": {"curves": draw_curves, "heatmap": draw_heat_map},
+    "histograms": {"ridges": draw_ridges, "heatmap": draw_histogram_map},
+    "tensors": {"heatmap": draw_heat_map, "curves": draw_curves},
 }
 _MEASURES: Final = {"tensors": "Euclidean norm"}
 
@@ -131,7 +127,7 @@ def plot(
     )
     runs, tags = {each.run for each in shown}, {each.tag for each in shown}
     with drawing([*runs, *tags]):
-        sheet, drawing_notes = _DRAWN_BY[chosen_kind, chosen_style](values, options)
+        sheet, drawing_notes = STYLES[chosen_kind][chosen_style](values, options)
         write_picture(sheet.figure, out, _title(frames, tags), overwrite=overwrite)
     notes = [*drawing_notes, *_notes(values, others if selected.tags else {})]
     return Plot(chosen_kind, chosen_style, len(runs), len(tags), values.values, notes)
@@ -175,7 +171,7 @@ def _style(kind: str, style: str | None, *, smooth: float, log: bool) -> str:
     Raises:
         OptionError: the options do not go together.
     """
-    chosen = style or STYLES[kind][0]
+    chosen = style or next(iter(STYLES[kind]))
     if chosen not in STYLES[kind]:
         message = f"{kind.capitalize()} cannot be drawn as {style!r}; choose from {', '.join(STYLES[kind])}."
         raise OptionError(message)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from tb2csv.analysis.plots.styles import POSITIONS
 from tb2csv.errors import OptionError
 
 if TYPE_CHECKING:
@@ -103,8 +102,9 @@ def _wall(step: Numbers, wall_time: Numbers, started: float) -> Numbers:
     return np.where(is_date, wall_time / _DAY, np.nan)
 
 
-#: By the names in POSITIONS: the title, and the function from steps, wall times and the run's start to positions.
-_KINDS: Final[dict[str, tuple[str, Callable[[Numbers, Numbers, float], Numbers]]]] = {
+#: The x axes by name, the default first: the title, and the function from steps, wall times and the run's start to
+#: positions.
+POSITIONS: Final[dict[str, tuple[str, Callable[[Numbers, Numbers, float], Numbers]]]] = {
     "step": ("step", _steps),
     "relative": ("time since the run's first event (seconds)", _relative),
     "wall": ("wall time (UTC)", _wall),
@@ -117,10 +117,10 @@ def positions(name: str) -> XAxis:
     Raises:
         OptionError: there is no such axis.
     """
-    if name not in _KINDS:
+    if name not in POSITIONS:
         message = f"Unknown axis {name!r}; choose from {', '.join(POSITIONS)}."
         raise OptionError(message)
-    return XAxis(name, _KINDS[name][0])
+    return XAxis(name, POSITIONS[name][0])
 
 
 def of_values(name: str, step: Numbers, wall_time: Numbers, started: float) -> Numbers:
@@ -128,7 +128,7 @@ def of_values(name: str, step: Numbers, wall_time: Numbers, started: float) -> N
 
     ``started`` is the wall time of the run's first event. The arrays have an element for each value.
     """
-    return _KINDS[name][1](step, wall_time, started)
+    return POSITIONS[name][1](step, wall_time, started)
 
 
 def longest(parts: Iterable[Numbers]) -> float:
