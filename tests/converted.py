@@ -6,10 +6,11 @@ import csv
 import gzip
 import io
 import json
+import math
+import struct
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import polars as pl
 from tables import read_index
 
@@ -80,7 +81,8 @@ def read_series(out: Path) -> dict[Series, list[Row]]:
 
 def _read_csv(data: bytes, dtypes: dict[str, str]) -> tuple[list[str], list[list[Any]]]:
     # The csv module does not distinguish an empty text from a missing cell; only text can have both.
-    texts = pl.read_csv(data, infer_schema=False, raise_if_empty=False)
+    has_text = "string" in dtypes.values()
+    texts = pl.read_csv(data, infer_schema=False, raise_if_empty=False) if has_text else None
     # Before Python 3.11 the csv module refuses NUL, so another character is in its place until the cells are apart.
     text = data.decode("utf-8")
     assert STAND_IN not in text
@@ -93,7 +95,8 @@ def _read_csv(data: bytes, dtypes: dict[str, str]) -> tuple[list[str], list[list
         cells: list[Any] = []
         for place, (cell, dtype) in enumerate(zip(line or [""], dtypes.values(), strict=True)):
             if not cell:  # by its place, because polars leaves quotes in a header doubled
-                cells.append("" if dtype == "string" and texts.to_series(place)[i] is not None else None)
+                is_text = texts is not None and dtype == "string" and texts.to_series(place)[i] is not None
+                cells.append("" if is_text else None)
             else:
                 cells.append(_PARSERS.get(dtype, float if "float" in dtype else int)(cell))
         rows.append(cells)
@@ -153,10 +156,11 @@ def _comparable(dtype: str) -> Callable[[Any], Any]:
     if "float" not in dtype:
         return lambda cell: cell
 
+    pack = struct.Struct({"float32": "<f", "float64": "<d"}[dtype]).pack
+
     def bits(cell: float | None) -> bytes | None:
         if cell is None:
             return None
-        number = np.array(cell, dtype)
-        return b"NaN" if np.isnan(number) else number.tobytes()
+        return b"NaN" if math.isnan(cell) else pack(cell)
 
     return bits

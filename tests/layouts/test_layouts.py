@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import shutil
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ from tb2csv.sinks.formats import FORMATS
 from tb2csv.sinks.row_buffer import RowBuffer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from converted import Row, Series
@@ -90,13 +92,32 @@ def odd_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trees(odd_logs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
+def converted(odd_logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """Convert the odd log by one worker into a layout and format, once, for tests that change nothing in it."""
+
+    @functools.cache
+    def convert(layout: str, format_name: str) -> Path:
+        out = tmp_path_factory.mktemp("converted") / "out"
+        tb2csv.convert(odd_logs, out, layout=layout, format=format_name, workers=1)
+        return out
+
+    return convert
+
+
+@pytest.fixture(scope="module")
+def converted_rows(converted: Callable[[str, str], Path]) -> Callable[[str, str], dict[Series, list[Row]]]:
+    """Return the rows of the odd log in a layout and format."""
+    return functools.cache(lambda layout, format_name: read_series(converted(layout, format_name)))
+
+
+@pytest.fixture(scope="module")
+def trees(
+    odd_logs: Path, converted: Callable[[str, str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[Path, Path]:
     """Return the tree of CSV tables of each log, which other tests look at."""
-    outs = {}
-    for logdir in (odd_logs, SAMPLE_LOGS):
-        outs[logdir] = tmp_path_factory.mktemp("tree") / "out"
-        tb2csv.convert(logdir, outs[logdir])
-    return outs
+    samples = tmp_path_factory.mktemp("tree") / "out"
+    tb2csv.convert(SAMPLE_LOGS, samples)
+    return {odd_logs: converted("tree", "csv"), SAMPLE_LOGS: samples}
 
 
 @pytest.fixture(scope="module")
@@ -112,19 +133,29 @@ def series_of_trees(trees: dict[Path, Path]) -> dict[Path, dict[Series, list[Row
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.slow
 def test_the_rows_are_those_of_the_tree(
-    layout: str, format_name: str, series_of_trees: dict[Path, dict[Series, list[Row]]], tmp_path: Path
+    layout: str,
+    format_name: str,
+    converted: Callable[[str, str], Path],
+    converted_rows: Callable[[str, str], dict[Series, list[Row]]],
+    series_of_trees: dict[Path, dict[Series, list[Row]]],
+    tmp_path: Path,
 ) -> None:
-    for number, (logdir, tree) in enumerate(series_of_trees.items()):
-        out = tmp_path / str(number)
-        report = tb2csv.convert(logdir, out, layout=layout, format=format_name)
-        expected, found = tree, read_series(out)
+    tb2csv.convert(SAMPLE_LOGS, tmp_path / "out", layout=layout, format=format_name)
+    found_in = {
+        converted(layout, format_name): converted_rows(layout, format_name),
+        tmp_path / "out": read_series(tmp_path / "out"),
+    }
+    for tree, (out, rows_found) in zip(series_of_trees.values(), found_in.items(), strict=True):
+        expected, found = tree, rows_found
         if layout == "wide":
             expected, found = without_scalars(expected), without_scalars(found)
         if layout in ("tags", "long"):  # a series without rows leaves no trace among others
             expected = {series: rows for series, rows in expected.items() if rows}
         assert found == expected
-        assert report.tables == len(read_package(out)) == len(read_index(out))
-        assert report.values_read == report.values_written + report.values_filtered + report.values_undecodable
+        report = json.loads((out / "datapackage.json").read_text("utf-8"))["tb2csv"]
+        assert report["tables"] == len(read_package(out)) == len(read_index(out))
+        read, *others = (report[f"values_{name}"] for name in ("read", "written", "filtered", "undecodable"))
+        assert read == sum(others)
         assert not list(out.glob(".*"))
 
 
@@ -137,17 +168,22 @@ def without_scalars(found: dict[Series, list[Row]]) -> dict[Series, list[Row]]:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.slow
 def test_workers_and_chunks_do_not_change_the_tables(
-    layout: str, format_name: str, odd_logs: Path, tmp_path: Path
+    layout: str,
+    format_name: str,
+    odd_logs: Path,
+    converted: Callable[[str, str], Path],
+    converted_rows: Callable[[str, str], dict[Series, list[Row]]],
+    tmp_path: Path,
 ) -> None:
     convert = functools.partial(tb2csv.convert, odd_logs, layout=layout, format=format_name)
-    convert(tmp_path / "one", workers=1)
+    by_one = read_tree(converted(layout, format_name))
     convert(tmp_path / "four", workers=4)
-    assert read_tree(tmp_path / "four") == read_tree(tmp_path / "one")
+    assert read_tree(tmp_path / "four") == by_one
     convert(tmp_path / "chunks", chunk_size=1000)
     if format_name in ("csv", "jsonl"):  # what is not text may be cut elsewhere
-        assert read_tree(tmp_path / "chunks") == read_tree(tmp_path / "one")
+        assert read_tree(tmp_path / "chunks") == by_one
     else:
-        assert read_series(tmp_path / "chunks") == read_series(tmp_path / "one")
+        assert read_series(tmp_path / "chunks") == converted_rows(layout, format_name)
 
 
 @pytest.mark.parametrize(
@@ -161,23 +197,24 @@ def test_rows_that_are_spilled_are_the_same(
     budget: int,
     batch: int,
     values: int,
-    trees: dict[Path, Path],
+    odd_logs: Path,
+    converted: Callable[[str, str], Path],
+    converted_rows: Callable[[str, str], dict[Series, list[Row]]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    logdir = next(iter(trees))
-    tb2csv.convert(logdir, tmp_path / "memory", layout=layout, format=format_name)
+    in_memory = converted(layout, format_name)  # before the limits are lowered
     spilled: list[int] = []
     store = RowBuffer._store
     monkeypatch.setattr(RowBuffer, "_store", lambda self, frame: spilled.append(len(frame)) or store(self, frame))
     monkeypatch.setattr(output, "RowBuffer", functools.partial(RowBuffer, budget=budget))
     monkeypatch.setattr(row_buffer, "_BATCH_ROWS", batch)
     monkeypatch.setattr(wide_rows, "_RANGE_VALUES", values)
-    tb2csv.convert(logdir, tmp_path / "spilled", layout=layout, format=format_name, chunk_size=2000)
+    tb2csv.convert(odd_logs, tmp_path / "spilled", layout=layout, format=format_name, chunk_size=2000)
     assert bool(spilled) == ((layout, format_name) != ("tree", "csv"))
-    assert read_series(tmp_path / "spilled") == read_series(tmp_path / "memory")
+    assert read_series(tmp_path / "spilled") == converted_rows(layout, format_name)
     if format_name == "csv":
-        assert read_tree(tmp_path / "spilled") == read_tree(tmp_path / "memory")
+        assert read_tree(tmp_path / "spilled") == read_tree(in_memory)
 
 
 # Paths and order
@@ -255,9 +292,8 @@ def test_no_two_runs_share_a_stored_file(odd_logs: Path, tmp_path: Path) -> None
         assert len(paths) == len(set(paths)) > 100
 
 
-def test_columns_that_clash_get_the_prefix_of_their_kind(odd_logs: Path, tmp_path: Path) -> None:
-    tb2csv.convert(odd_logs, tmp_path / "out", layout="long")
-    (row,) = read_rows(tmp_path / "out" / "custom_scalars.csv")
+def test_columns_that_clash_get_the_prefix_of_their_kind(converted: Callable[[str, str], Path]) -> None:
+    (row,) = read_rows(converted("long", "csv") / "custom_scalars.csv")
     assert list(row)[:2] == ["run", "tag"]
     assert (row["tag"], row["custom_scalars:tag"]) == ("custom_scalars__config__", "loss.*")
 
@@ -393,10 +429,10 @@ def test_columns_keep_their_names_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.slow
 def test_a_conversion_of_any_shape_can_be_replaced(
-    layout: str, format_name: str, odd_logs: Path, tmp_path: Path
+    layout: str, format_name: str, odd_logs: Path, converted: Callable[[str, str], Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    tb2csv.convert(odd_logs, out, layout=layout, format=format_name)
+    shutil.copytree(converted(layout, format_name), out)
     stored = next(out.rglob("*.bin"))
     tb2csv.convert(odd_logs, out, layout=layout, format=format_name, overwrite=True)
     (stored.parent / "mine.txt").write_text("mine")
@@ -407,7 +443,7 @@ def test_a_conversion_of_any_shape_can_be_replaced(
 
 
 @pytest.mark.slow
-def test_the_data_package_names_the_format(odd_logs: Path, tmp_path: Path) -> None:
+def test_the_data_package_names_the_format(converted: Callable[[str, str], Path]) -> None:
     told = {
         "csv": {"format": "csv", "mediatype": "text/csv", "encoding": "utf-8"},
         "csv.gz": {"format": "csv", "mediatype": "text/csv", "encoding": "utf-8", "compression": "gz"},
@@ -419,15 +455,15 @@ def test_the_data_package_names_the_format(odd_logs: Path, tmp_path: Path) -> No
     }
     assert set(told) == set(FORMATS)
     for format_name, properties in told.items():
-        tb2csv.convert(odd_logs, tmp_path / format_name, format=format_name)
-        package = read_package(tmp_path / format_name)
+        out = converted("tree", format_name)
+        package = read_package(out)
         ending = format_name.removesuffix("-null")
         assert f"hparams.{ending}" in package
         for path, resource in package.items():
             assert path.endswith(f".{ending}")
             own = {name: value for name, value in resource.items() if name in {"compression", *told["csv"]}}
             assert own == properties
-        index = json.loads((tmp_path / format_name / "datapackage.json").read_text("utf-8"))["resources"][0]
+        index = json.loads((out / "datapackage.json").read_text("utf-8"))["resources"][0]
         assert (index["path"], index["format"]) == ("index.csv", "csv")
 
 
