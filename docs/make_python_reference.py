@@ -23,7 +23,7 @@ PAGE: Final = Path(__file__).with_name("python.md")
 START: Final = "<!-- reference:start -->\n"
 END: Final = "<!-- reference:end -->\n"
 #: The packages whose names are public.
-PACKAGES: Final = ("tb2csv", "tb2csv.model_state", "tb2csv.recorders")
+PACKAGES: Final = ("tb2csv", "tb2csv.model_state", "tb2csv.recorders", "tb2csv.types")
 
 _WIDTH: Final = 100
 #: The only special methods that are shown: the others do what a reader expects.
@@ -112,7 +112,7 @@ def _decorators(node: ast.AST) -> list[str]:
 
 def _class(module: str, node: ast.ClassDef) -> Iterator[str]:
     functions = [each for each in node.body if isinstance(each, _Function) and "overload" not in _decorators(each)]
-    initial = next((each for each in functions if each.name == "__init__"), None)
+    initial = next((each for each in functions if each.name == "__init__" and not _is_private(each)), None)
     declared = _declared_methods(module, node)
     bases = [_unparsed(base) for base in node.bases if not (declared and isinstance(base, ast.Subscript))]
     head = f"class {node.name}({', '.join(bases)})" if bases else f"class {node.name}"
@@ -160,6 +160,12 @@ def _declared_methods(module: str, node: ast.ClassDef) -> dict[str, str]:
 def _method_of_kinds(node: ast.ClassDef) -> ast.FunctionDef:
     (found,) = (each for each in ast.walk(node) if isinstance(each, ast.FunctionDef) and each.name == "method")
     return found
+
+
+def _is_private(function: _Function) -> bool:
+    """Return whether a function takes objects of private classes; only tb2csv calls it."""
+    hints = [each.annotation for each in (*function.args.args, *function.args.kwonlyargs) if each.annotation]
+    return any(isinstance(each, ast.Name) and each.id.startswith("_") for hint in hints for each in ast.walk(hint))
 
 
 def _is_public(name: str) -> bool:

@@ -12,13 +12,14 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from tb2csv import model_state, recorders  # noqa: F401 - attributes of this module, see __getattr__
+    from tb2csv import model_state, recorders, types  # noqa: F401 - attributes of this module, see __getattr__
     from tb2csv.analysis.diagnosis.diagnose import Diagnosis, diagnose
     from tb2csv.analysis.hparams import hparams
     from tb2csv.analysis.layer_errors import LayerErrorTable, layer_errors
     from tb2csv.analysis.plots.plot import Plot, plot
     from tb2csv.analysis.reduction import ReductionReport, reduce
     from tb2csv.analysis.summaries import Summary, summary
+    from tb2csv.analysis.table_text import table_text
     from tb2csv.conversion import convert
     from tb2csv.converted_tables import ConvertedTables, open_tables
     from tb2csv.dataframes import LogdirFrames, open_logdir
@@ -86,6 +87,7 @@ __all__ = [
     "recorded_state",
     "reduce",
     "summary",
+    "table_text",
 ]
 
 #: The module of each name, which is imported when the name is used: TensorBoard imports this package at every start to
@@ -131,10 +133,11 @@ _MODULES: Final = {
     "recorded_state": "state_from_logs",
     "reduce": "analysis.reduction",
     "summary": "analysis.summaries",
+    "table_text": "analysis.table_text",
 }
 
-#: The packages that frameworks may be needed for; they are imported when they are used.
-_PACKAGES: Final = ("model_state", "recorders")
+#: Public modules that are imported when they are used; frameworks may be needed for some.
+_PACKAGES: Final = ("model_state", "recorders", "types")
 
 #: Earlier names, which work until the next version.
 _RENAMED: Final = {
@@ -148,7 +151,14 @@ _RENAMED: Final = {
 
 def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
-        return importlib.import_module(f"{__name__}.{name}")
+        try:
+            return importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name not in {"keras", "tensorflow"}:
+                raise
+            from tb2csv.errors import MissingExtraError
+
+            raise MissingExtraError(f"{__name__}.{name}", error.name, "tensorflow") from error
     if name in _RENAMED:
         import warnings
 
@@ -165,4 +175,4 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     # Without recorders: help() reads every attribute that is listed here, and recorders cannot be imported without
     # TensorFlow.
-    return [*__all__, "model_state"]
+    return [*__all__, "model_state", "types"]

@@ -26,7 +26,7 @@ from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scalar_statistics import read_metrics
 from tb2csv.runs.subruns import find_subruns, notes_on
 from tb2csv.runs.trial_metrics import LogScalars
-from tb2csv.selection import select
+from tb2csv.selection import raise_no_match, select
 from tb2csv.sinks.output_folder import OutputFolder
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def convert(
             if report.values_read and report.values_filtered == report.values_read:
                 if any(each.is_selected for each in converted):
                     rows.raise_no_match()
-                selection.raise_no_match(series for each in converted for series in each.series)
+                raise_no_match(selection, (series for each in converted for series in each.series))
             conversion.finish(converted, report)
         except OSError as error:
             if isinstance(error, (OutputError, LogdirError)):

@@ -17,7 +17,7 @@ from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.runs.series_frames import CHANGED, decode_all
 from tb2csv.scanned_logdir import ScannedLogdir
 from tb2csv.selection import KINDS_BESIDE, Patterns, Selection, literal_pattern, nearest, select
-from tb2csv.series_info import SeriesInfo, series_frame
+from tb2csv.series_info import SeriesInfo, series_frame, series_info
 from tb2csv.wide_frames import wide_frame
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class LogdirFrames(KindMethods[LogMethod]):
             Tb2csvError: nothing matches; the message has the nearest names.
         """
         chosen = self._scanned.choose(select(run=run, tag=tag, kind=kind))
-        return [SeriesInfo.of(account) for _, accounts in chosen for account in accounts]
+        return [series_info(account) for _, accounts in chosen for account in accounts]
 
     def tags(self, run: Patterns = None, tag: Patterns = None, kind: Patterns = None) -> pl.DataFrame:
         """Return a row for each selected time series, with the fields of SeriesInfo as columns.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tb2csv.errors import MissingExtraError
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
-    from tb2csv.recorders.prediction_tables import Columns, PredictionTable
+    from tb2csv.recorders.prediction_tables import PredictionTable
 
 
 def predict(
@@ -20,7 +20,7 @@ def predict(
     *,
     target: Any = None,
     ignore: Sequence[str] = (),
-    columns: Columns = "auto",
+    columns: Literal["auto", "classes", "outputs"] = "auto",
     npy: bool = False,
     batch_size: int = 256,
     overwrite: bool = False,

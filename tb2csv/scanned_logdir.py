@@ -18,6 +18,7 @@ from tb2csv.runs.scanned_hparams import scanned_hparams
 from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.runs.selected_runs import read_runs
 from tb2csv.runs.series_frames import Read, series_frames
+from tb2csv.selection import raise_no_match
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,7 +119,7 @@ class ScannedLogdir:
         ]
         has_patterns = selection.tags or selection.kinds or selection.exclude_tags
         if has_patterns and not any(accounts for _, accounts in chosen):
-            selection.raise_no_match(account.series for _, accounts in everything for account in accounts)
+            raise_no_match(selection, (account.series for _, accounts in everything for account in accounts))
         return [(run, accounts) for run, accounts in chosen if accounts]
 
     def rows_of(

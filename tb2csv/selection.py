@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import translate
-from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from tb2csv.errors import LogdirError, OptionError, Tb2csvError
 
@@ -117,14 +117,15 @@ class Selection:
         is_wanted = not getattr(self, what) or self._matchers[what].matches(name)
         return is_wanted and not self._matchers[f"exclude_{what}"].matches(name)
 
-    def raise_no_match(self, series: Iterable[Series]) -> NoReturn:
-        """Raise Tb2csvError because none of these series is selected; the message has the nearest names."""
-        known = list(series)
-        if self.tags or self.exclude_tags:
-            near = nearest(self.tags, (each.tag for each in known))
-            raise Tb2csvError(_no_match("tag", self.tags, near))
-        kinds = ", ".join(sorted({each.kind for each in known}))
-        raise Tb2csvError(f"There are no values of the kind {' or '.join(self.kinds)}; the log has {kinds}.")
+
+def raise_no_match(selection: Selection, series: Iterable[Series]) -> NoReturn:
+    """Raise Tb2csvError because none of these series is selected; the message has the nearest names."""
+    known = list(series)
+    if selection.tags or selection.exclude_tags:
+        near = nearest(selection.tags, (each.tag for each in known))
+        raise Tb2csvError(_no_match("tag", selection.tags, near))
+    kinds = ", ".join(sorted({each.kind for each in known}))
+    raise Tb2csvError(f"There are no values of the kind {' or '.join(selection.kinds)}; the log has {kinds}.")
 
 
 def select(
@@ -139,7 +140,8 @@ def select(
     """Return a selection with the arguments that every public function takes.
 
     Raises:
-        OptionError: an argument is given beside a selection that already has such patterns, or a kind is unknown.
+        OptionError: an argument is empty or not text, or is given beside a selection that already has such patterns,
+            or a kind is unknown.
     """
     base = selection or Selection()
     given = {
@@ -150,12 +152,14 @@ def select(
         "exclude_tags": ("exclude_tag", exclude_tag),
     }
     changes = {name: _strings(each) for name, (_, each) in given.items() if each is not None}
-    for name in changes:
+    for name, patterns in changes.items():
+        if not patterns and not name.startswith("exclude_"):
+            message = f"{given[name][0]} is empty, which selects nothing; give patterns, or None for all."
+            raise OptionError(message)
         if getattr(base, name):
             message = f"Both {given[name][0]} and the selection choose {name.replace('_', ' ')}; give one of them."
             raise OptionError(message)
-    patterns = {name: getattr(base, name) for name in given} | changes
-    selected = Selection(**patterns)
+    selected = Selection(**{name: getattr(base, name) for name in given} | changes)
     for each in selected.kinds:
         if each not in KINDS:
             message = f"Unknown kind {each!r}; choose from {', '.join(KINDS)}."
@@ -166,7 +170,14 @@ def select(
 def _strings(patterns: Patterns) -> tuple[str, ...]:
     if patterns is None:
         return ()
-    return (patterns,) if isinstance(patterns, str) else tuple(patterns)
+    several: tuple[Any, ...] = (
+        (patterns,) if isinstance(patterns, str) or not isinstance(patterns, Iterable) else tuple(patterns)
+    )
+    for each in several:
+        if not isinstance(each, str):
+            message = f"{each!r} is not a shell pattern; give text, several texts, or None for all."
+            raise OptionError(message)
+    return several
 
 
 def _no_match(what: str, patterns: tuple[str, ...], near: str) -> str:

@@ -31,13 +31,13 @@ class SeriesInfo:
     first_wall_time: float
     last_wall_time: float
 
-    @classmethod
-    def of(cls, stats: SeriesStats) -> SeriesInfo:
-        """Return the public facts of a series that was read."""
-        series = stats.series
-        names = (series.run, series.tag, series.kind, series.plugin_name)
-        steps = (stats.first_step, stats.last_step)
-        return cls(*names, stats.points, *steps, stats.first_wall_time, stats.last_wall_time)
+
+def series_info(stats: SeriesStats) -> SeriesInfo:
+    """Return the public facts of a series that was read."""
+    series = stats.series
+    names = (series.run, series.tag, series.kind, series.plugin_name)
+    steps = (stats.first_step, stats.last_step)
+    return SeriesInfo(*names, stats.points, *steps, stats.first_wall_time, stats.last_wall_time)
 
 
 def series_frame(series: Sequence[SeriesInfo]) -> pl.DataFrame:

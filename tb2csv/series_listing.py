@@ -10,7 +10,7 @@ from tb2csv.report import Report, RunReport
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.selected_runs import read_runs
 from tb2csv.selection import select
-from tb2csv.series_info import SeriesInfo, series_frame
+from tb2csv.series_info import SeriesInfo, series_frame, series_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +82,7 @@ def ls(
     counted = read_runs(logdir, count, selection=selected, workers=workers, report_bytes=progress, decodes=False)
     report = counted.report(stats.report() for stats in counted.results)
     report.check_event_files()
-    return Listing([SeriesInfo.of(stats) for stats in counted.selected_series(counted.results)], report)
+    return Listing([series_info(stats) for stats in counted.selected_series(counted.results)], report)
 
 
 def check(

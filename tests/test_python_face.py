@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
@@ -81,6 +82,22 @@ def test_arguments_go_with_a_selection_that_leaves_them_open(logs: Path) -> None
         tb2csv.ls(logs, tag="acc", selection=chosen)
     with pytest.raises(tb2csv.OptionError):
         tb2csv.ls(logs, kind="scalar")
+
+
+@pytest.mark.parametrize("argument", ["run", "tag", "kind"])
+def test_an_empty_list_does_not_select_everything(argument: str, logs: Path) -> None:
+    for empty in ([], (), iter(())):
+        with pytest.raises(tb2csv.OptionError, match=argument):
+            tb2csv.ls(logs, **{argument: empty})  # type: ignore[arg-type]
+    assert len(tb2csv.ls(logs, exclude_run=[], exclude_tag=()).series) == 4
+    with pytest.raises(tb2csv.OptionError):
+        tb2csv.open_logdir(logs).scalars(run=[])
+
+
+@pytest.mark.parametrize("given", [1, re.compile("loss"), ["loss", 2]])
+def test_patterns_that_are_not_text_are_refused(given: Any, logs: Path) -> None:
+    with pytest.raises(tb2csv.OptionError):
+        tb2csv.ls(logs, tag=given)
 
 
 def test_listed_series_are_frozen_and_make_a_frame(logs: Path) -> None:
@@ -243,5 +260,5 @@ def test_dir_and_help_show_public_names_without_frameworks() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     shown = done.stdout.splitlines()[-1]
-    assert shown == f"[] {sorted([*tb2csv.__all__, 'model_state'])}"
+    assert shown == f"[] {sorted([*tb2csv.__all__, 'model_state', 'types'])}"
     assert "_RENAMED" not in done.stdout

@@ -21,7 +21,7 @@ from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.runs.selected_runs import read_runs
-from tb2csv.selection import select
+from tb2csv.selection import raise_no_match, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -255,7 +255,7 @@ def layer_errors(
         series = [stats.series for run in runs for stats in run.stored.stats.series]
         recorded = [each for each in series if each.kind == "tensors" and each.tag.startswith(LAYER_ERRORS)]
         if recorded and not any(asked.includes(each.tag, each.kind) for each in recorded):
-            asked.raise_no_match(recorded)
+            raise_no_match(asked, recorded)
         message = (
             f"{found.logdir.path} has no selected layer errors: "
             f"they are tensors with tags {LAYER_ERRORS}<layer>; "

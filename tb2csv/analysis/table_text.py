@@ -114,6 +114,20 @@ TABLE_TEXTS: Final[dict[str, Callable[[pl.DataFrame], str]]] = {
     "latex": latex_text,
 }
 
+
+def table_text(table: pl.DataFrame, format: str = "csv") -> str:
+    """Return a small table as text, as ``tb2csv summary`` and others write it.
+
+    Args:
+        table: such as the ``table`` of a summary.
+        format: ``csv``, ``json``, ``markdown`` or ``latex``.
+
+    Raises:
+        OptionError: the format is unknown.
+    """
+    return TABLE_TEXTS[text_format(format, None)](table)
+
+
 _BY_SUFFIX: Final = {".csv": "csv", ".json": "json", ".md": "markdown", ".markdown": "markdown", ".tex": "latex"}
 
 

@@ -37,7 +37,7 @@ class StateTensor:
     name: str
     dtype: str
     shape: tuple[int, ...]
-    read: Callable[[], Buffer] = field(repr=False, compare=False)
+    read: Callable[[], bytes | bytearray | memoryview] = field(repr=False, compare=False)
     trainable: bool | None = None
     layer: str = ""
     layer_type: str = ""
@@ -51,7 +51,7 @@ class StateTensor:
         """The number of elements."""
         return math.prod(self.shape)
 
-    def content(self) -> Buffer:
+    def content(self) -> bytes | bytearray | memoryview:
         """Return the bytes, once they are known to be as many as dtype and shape say."""
         data = self.read()
         item_size = DTYPES[self.dtype].item_size

@@ -44,7 +44,7 @@ def record_layer_errors(
     step: Any,
     layers: Sequence[str] | None = None,
     training: bool = False,
-    samples: Samples = "each",
+    samples: Literal["each", "sum"] = "each",
 ) -> dict[str, Any]:
     """Record the gradient of ``loss_fn(y, model(x))`` with respect to the output of each layer, and return them.
 

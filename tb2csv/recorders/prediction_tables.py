@@ -51,7 +51,7 @@ def predict_to_csv(
     *,
     target: Any = None,
     ignore: Sequence[str] = (),
-    columns: Columns = "auto",
+    columns: Literal["auto", "classes", "outputs"] = "auto",
     npy: bool = False,
     batch_size: int = 256,
     overwrite: bool = False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 import numpy as np
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
-
-    from tb2csv.recorders.event_writer import OnError
 
 
 class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
@@ -42,7 +40,7 @@ class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Kera
         every_epochs: int = 1,
         seed: int = 0,
         batch_size: int = 32,
-        on_error: OnError = "warn",
+        on_error: Literal["warn", "raise"] = "warn",
     ) -> None:
         """Prepare to predict ``x``.
 

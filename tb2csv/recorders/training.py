@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 import numpy as np
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from tb2csv.recorders.event_writer import OnError
     from tb2csv.recorders.layer_errors import Samples
 
 
@@ -58,9 +57,9 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         gradient_statistics_every: int | None = None,
         layer_errors_every: int | None = None,
         layers: Sequence[str] | None = None,
-        layer_error_samples: Samples = "each",
+        layer_error_samples: Literal["each", "sum"] = "each",
         first_batch: int | None = None,
-        on_error: OnError = "warn",
+        on_error: Literal["warn", "raise"] = "warn",
     ) -> None:
         """Prepare to record into ``log_dir``, the folder of one run, which may hold event files of earlier sessions.
 

@@ -66,32 +66,36 @@ class RowSelection:
         """Whether all rows are kept, without their sessions."""
         return self == RowSelection()
 
-    def plan(self, history: RunHistory, tables: npt.NDArray[np.int32]) -> RowPlan:
-        """Return the selected values of a run.
 
-        ``tables`` has the number of each value's table. A tag that changes its type has several tables; ``every`` and
-        ``last`` apply to each table, ``restarts`` to the tag.
-        """
-        keep = RESTART_POLICIES[self.restarts](history)
-        if self.min_step is not None:
-            keep &= history.step >= self.min_step
-        if self.max_step is not None:
-            keep &= history.step <= self.max_step
-        if self.every > 1 or self.last:
-            keep = self._thinned(keep, tables)
-        return RowPlan(keep, sessions(history) if self.sessions else None)
+def row_plan(rows: RowSelection, history: RunHistory, tables: npt.NDArray[np.int32]) -> RowPlan:
+    """Return the selected values of a run.
 
-    def _thinned(self, keep: npt.NDArray[np.bool_], tables: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Return ``keep`` reduced to every n-th value of each table, or to the last of those."""
-        rows = np.flatnonzero(keep)
-        rows = rows[np.argsort(tables[rows], kind="stable")]
-        counts = np.bincount(tables[rows])
-        starts = np.cumsum(counts) - counts
-        rank = np.arange(len(rows)) - np.repeat(starts, counts)
-        chosen = rank % self.every == 0
-        if self.last:
-            left = np.repeat(-(-counts // self.every), counts)  # the number of chosen values of each table
-            chosen &= rank // self.every == left - 1
-        thinned = np.zeros(len(keep), np.bool_)
-        thinned[rows[chosen]] = True
-        return thinned
+    ``tables`` has the number of each value's table. A tag that changes its type has several tables; ``every`` and
+    ``last`` apply to each table, ``restarts`` to the tag.
+    """
+    keep = RESTART_POLICIES[rows.restarts](history)
+    if rows.min_step is not None:
+        keep &= history.step >= rows.min_step
+    if rows.max_step is not None:
+        keep &= history.step <= rows.max_step
+    if rows.every > 1 or rows.last:
+        keep = _thinned(rows, keep, tables)
+    return RowPlan(keep, sessions(history) if rows.sessions else None)
+
+
+def _thinned(
+    selection: RowSelection, keep: npt.NDArray[np.bool_], tables: npt.NDArray[np.int32]
+) -> npt.NDArray[np.bool_]:
+    """Return ``keep`` reduced to every n-th value of each table, or to the last of those."""
+    rows = np.flatnonzero(keep)
+    rows = rows[np.argsort(tables[rows], kind="stable")]
+    counts = np.bincount(tables[rows])
+    starts = np.cumsum(counts) - counts
+    rank = np.arange(len(rows)) - np.repeat(starts, counts)
+    chosen = rank % selection.every == 0
+    if selection.last:
+        left = np.repeat(-(-counts // selection.every), counts)  # the number of chosen values of each table
+        chosen &= rank // selection.every == left - 1
+    thinned = np.zeros(len(keep), np.bool_)
+    thinned[rows[chosen]] = True
+    return thinned

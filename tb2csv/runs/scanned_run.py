@@ -19,6 +19,7 @@ from tb2csv.event_files.values import ValueBlock, ValueColumns
 from tb2csv.runs.decoded_rows import Rows, UndecodableValue
 from tb2csv.runs.plugin_contents import ContentChanges
 from tb2csv.runs.restarts import RunHistory
+from tb2csv.runs.row_selection import row_plan
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scanned_columns import column_of, copied, extents, payloads, stretches, taken_rows
 
@@ -208,7 +209,7 @@ class ScannedRun:
         numbers = np.concatenate([np.empty(0, np.int32), *parts])
         if rows is None or rows.is_everything:
             return _Request(blocks, numbers, wanted[numbers], None)
-        plan = rows.plan(self._history(blocks), numbers + 1)
+        plan = row_plan(rows, self._history(blocks), numbers + 1)
         return _Request(blocks, numbers, wanted[numbers] & plan.keep, plan.sessions)
 
     def _decode(

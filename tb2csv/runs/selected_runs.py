@@ -9,7 +9,7 @@ from tb2csv.decoders import load_polars
 from tb2csv.logdir import logdir_of
 from tb2csv.parallel import map_runs
 from tb2csv.report import Report
-from tb2csv.selection import Selection
+from tb2csv.selection import Selection, raise_no_match
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,7 +43,7 @@ class SelectedRuns(Generic[_Result]):
         everything = [stats for run in runs for stats in run.series if stats.points]
         selected = [stats for stats in everything if stats.is_selected]
         if everything and not selected:
-            self.selection.raise_no_match(stats.series for stats in everything)
+            raise_no_match(self.selection, (stats.series for stats in everything))
         return selected
 
 

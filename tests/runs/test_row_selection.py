@@ -16,6 +16,7 @@ from tables import read_index, read_tree
 import tb2csv
 from tb2csv.event_files.values import ValueKind
 from tb2csv.runs.restarts import RESTART_POLICIES, FileHistory, RunHistory
+from tb2csv.runs.row_selection import row_plan
 from tb2csv.runs.scanned_run import ScannedRun
 
 
@@ -63,7 +64,7 @@ def test_selected_rows_equal_those_of_a_loop(
         least, most = most, least
     tables, steps = [table for table, _ in rows], [step for _, step in rows]
     selection = tb2csv.RowSelection(min_step=least, max_step=most, every=every, last=last)
-    plan = selection.plan(history(tables, steps), np.array(tables, np.int32))
+    plan = row_plan(selection, history(tables, steps), np.array(tables, np.int32))
     assert plan.keep.tolist() == kept_one_by_one(tables, steps, least, most, every, last=last)
     assert plan.sessions is None
 
