@@ -198,6 +198,9 @@ def test_unknown_names_raise_an_error_with_the_nearest() -> None:
 # Curves
 
 
+LOSSES = [event(simple_value("loss", step), step=step).SerializeToString() for step in range(3000)]
+
+
 @settings(deadline=None)
 @given(length=st.integers(0, 3000), limit=st.sampled_from([8, 100, 256]), chunk_size=st.sampled_from([300, 5000]))
 @pytest.mark.slow
@@ -205,9 +208,7 @@ def test_curves_are_every_nth_value(
     length: int, limit: int, chunk_size: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("curve")
-    write_run(
-        folder, event(text("note", "x")), *(event(simple_value("loss", step), step=step) for step in range(length))
-    )
+    write_run(folder, event(text("note", "x")), *LOSSES[:length])
     summary = tb2csv.summary(folder, curve_points=limit, chunk_size=chunk_size)
     assert len(summary.curves[0]) == 0  # of the text
     if length:
