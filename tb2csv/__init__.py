@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Tb2csvError,
     )
     from tb2csv.logdir import Logdir, discover
+    from tb2csv.notes import Note
     from tb2csv.prediction import predict
     from tb2csv.report import Report, __version__
     from tb2csv.run_frames import RunFrames
@@ -61,6 +62,7 @@ __all__ = [
     "LogdirNotFoundError",
     "MissingExtraError",
     "NameNotFoundError",
+    "Note",
     "OptionError",
     "OutputError",
     "Plot",
@@ -107,6 +109,7 @@ _MODULES: Final = {
     "LogdirNotFoundError": "errors",
     "MissingExtraError": "errors",
     "NameNotFoundError": "errors",
+    "Note": "notes",
     "OptionError": "errors",
     "OutputError": "errors",
     "Plot": "analysis.plots.plot",

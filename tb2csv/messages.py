@@ -58,29 +58,20 @@ class Message:
         return self.spelled(python_spelling)
 
 
-#: A note of a report; one without advice may be plain text.
-Note: TypeAlias = "str | Message"
-
-
 def advice(text: str, *options: str | Option) -> Advice:
     """Return advice on options, each given by its name, or with a value."""
     return Advice(text, tuple(Option(each) if isinstance(each, str) else each for each in options))
 
 
 #: How many items a note lists.
-_LISTED: Final = 3
+LISTED: Final = 3
 
 
 def listed(items: Iterable[str]) -> str:
     """Return the first items of a list, and the number of the others: ``a, b, c and 2 more``."""
     texts = list(items)
-    more = len(texts) - _LISTED
-    return ", ".join(texts[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def spelled(note: Note, spelling: Spelling) -> str:
-    """Return a note in the words of a face."""
-    return note if isinstance(note, str) else note.spelled(spelling)
+    more = len(texts) - LISTED
+    return ", ".join(texts[:LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def install_command(extra: str, *, upgrade: bool = False) -> str:

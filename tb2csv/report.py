@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.display import count, displayed
 from tb2csv.errors import LogdirError
-from tb2csv.messages import command_line_spelling, listed, python_spelling, spelled
+from tb2csv.messages import command_line_spelling
+from tb2csv.notes import Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tb2csv.errors import Damage
     from tb2csv.event_files.event_file import FileStats
-    from tb2csv.messages import Note, Spelling
+    from tb2csv.messages import Spelling
 
 __version__: Final = "0.1.0"
 
@@ -55,9 +56,7 @@ class RunReport:
         """Return the notes, including one on empty values."""
         if not self.empty:
             return self.notes
-        tags = listed(f"{count:,} of tag {tag!r}" for tag, count in self.empty.items())
-        fact = f"run {self.run!r}: values without a payload or plugin content are not in a table: {tags}"
-        return [*self.notes, fact]
+        return [*self.notes, Note("empty_values", self.run, count=self.values_empty, counts=tuple(self.empty.items()))]
 
     def _display(self) -> Iterator[object]:
         written = f", {self.values_written:,} written to {count(self.tables, 'table')}" if self.tables else ""
@@ -120,23 +119,22 @@ class Report:
         return self.folder_damage + [damage for _, file in self.sources for damage in file.damage]
 
     @property
-    def notes(self) -> list[str]:
-        """The notes, each a sentence without a full stop; options are named as in Python."""
-        return self.notes_in(python_spelling)
+    def notes(self) -> list[Note]:
+        """All notes: on files that are left out, on runs, and on several runs."""
+        left_out = [_note_on_file(run.run, file) for run in self.runs for file in run.sources if file.left_out]
+        return [*left_out, *(note for run in self.runs for note in run.all_notes()), *self.shared_notes]
 
     def notes_in(self, spelling: Spelling) -> list[str]:
-        """Return the notes, with options named by ``spelling``."""
-        others = [file for run in self.runs for file in run.sources if file.left_out]
-        left_out = [f"{file.path} {file.left_out}, and is left out" for file in others]
-        notes = [*left_out, *(note for run in self.runs for note in run.all_notes()), *self.shared_notes]
-        return [spelled(note, spelling) for note in notes]
+        """Return the notes as sentences without full stops, with options named by ``spelling``."""
+        return [note.spelled(spelling) for note in self.notes]
 
     def check_event_files(self) -> None:
         """Raise LogdirError if files were found, but none of them is an event file."""
         others = [file for run in self.runs for file in run.sources if file.left_out]
         if others and not self.sources:
+            first = next(file for file in others if file.not_events)  # the original of a copy is left out as well
             more = f", and {len(others) - 1:,} more are not event files either" if len(others) > 1 else ""
-            message = f"There are no event files: {others[0].path} {others[0].left_out}{more}."
+            message = f"There are no event files: {first.path} is not an event file: {first.not_events}{more}."
             raise LogdirError(message)
 
     def to_dict(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
@@ -191,3 +189,9 @@ class Report:
         yield f"<{type(self).__name__}: {counts}{written}, {count(len(damage), 'damaged place')}>"
         yield [f"{each.path}, byte {each.offset:,}: {each.detail}" for each in damage]
         yield self.notes
+
+
+def _note_on_file(run: str, file: FileStats) -> Note:
+    if file.copy_of:
+        return Note("file_copy", run, details={"path": file.path, "original": file.copy_of})
+    return Note("not_event_file", run, details={"path": file.path, "reason": file.not_events})

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tb2csv.messages import Note
+    from tb2csv.notes import Note
     from tb2csv.runs.row_selection import RowSelection
     from tb2csv.selection import Selection
     from tb2csv.time_series import SeriesStats
@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 class HparamsTable(NamedTuple):
     """The trials of a log directory.
 
-    ``table`` has a row for each trial; docs/tables.md has its columns. ``notes`` name values that it lacks;
-    ``str`` gives each as text.
+    ``table`` has a row for each trial; docs/tables.md has its columns. ``notes`` name values that it lacks.
     """
 
     table: pl.DataFrame

@@ -353,9 +353,9 @@ def test_other_files_beside_event_files_are_noted_and_are_not_damage(tmp_path: P
     assert (report.values_read, report.values_written, report.damage) == (1, 1, [])
     assert [account.path for _, account in report.sources] == [f"run/{file_name()}"]
     for name, (_, what) in OTHER_FILES.items():
-        notes = [note for note in report.notes if f"/{name} is not an event file" in note]
-        assert len(notes) == 2
-        assert all(what in note for note in notes)
+        notes = [note for note in report.notes if note.details["path"].endswith(f"/{name}")]
+        assert [(note.kind, note.run) for note in notes] == [("not_event_file", "others"), ("not_event_file", "run")]
+        assert all(what in note.details["reason"] for note in notes)
 
 
 @pytest.mark.parametrize("damage", ["head", "payload", "cut", "begun", "zeros", "empty"])
@@ -400,10 +400,19 @@ def test_copies_of_event_files_are_left_out(tmp_path: Path, added: str) -> None:
         touch(copy, content)
         report = tb2csv.check(tmp_path)
         assert report.values_read == 3
-        assert report.notes == [f"{copy.name} is a copy of {file_name()}, and is left out"]
+        details = {"path": copy.name, "original": file_name()}
+        assert report.notes == [tb2csv.Note("file_copy", ".", details=details)]
     touch(copy, event_file([event(simple_value("loss", 9.0), step=9)]))
     report = tb2csv.check(tmp_path)
     assert (report.values_read, report.notes) == (4, [])
+
+
+def test_a_folder_with_only_a_copied_archive_is_refused(tmp_path: Path) -> None:
+    """The copy comes first, and the reason is the original's."""
+    for name in (f"{file_name()} (1)", file_name()):
+        touch(tmp_path / name, b"PK\x03\x04" + bytes(100))
+    with pytest.raises(LogdirError, match=rf"{file_name()} is not an event file: it is a ZIP archive.*, and 1 more"):
+        tb2csv.check(tmp_path)
 
 
 def test_a_copy_without_its_original_is_an_event_file(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from tb2csv.errors import LogdirError, OptionError, OutputError, Tb2csvError
-from tb2csv.messages import Message, Option, advice, command_line_spelling, python_spelling, spelled
+from tb2csv.messages import Message, Option, advice, command_line_spelling, python_spelling
 
 REPLACE = advice("{} to replace it", Option("overwrite", value=True))
 ONE_OF = advice("choose one value with {}", Option("on_duplicate", "first"))
@@ -36,10 +36,6 @@ def test_options_that_a_face_lacks_are_left_out() -> None:
     titles = {"restarts": "the choice Restarts"}
     assert message.spelled(lambda option: titles.get(option.name)) == "it was restarted; see the choice Restarts"
     assert message.spelled(lambda _: None) == "it was restarted"
-
-
-def test_a_note_without_advice_is_plain_text() -> None:
-    assert spelled("the file is empty", command_line_spelling) == "the file is empty"
 
 
 @pytest.mark.parametrize("error_type", [Tb2csvError, LogdirError, OutputError, OptionError])

@@ -182,7 +182,7 @@ def results(folder: Path) -> dict[str, object]:
     write_run(logs / "<b>s", event(simple_value(f"gradients/{HOSTILE}", float("nan")), step=1))
     log = tb2csv.open_logdir(logs)
     report = tb2csv.convert(logs, folder / "<b>out")
-    report.shared_notes.append(f"a note on {HOSTILE}")
+    report.shared_notes.append(tb2csv.Note("restarted", HOSTILE, count=2))
     np.savez(folder / "model.npz", **{"<b>w": np.ones(2)})
     return {
         "log": log,
@@ -217,7 +217,7 @@ def test_text_of_results_has_a_title_and_no_control_characters_of_names(tmp_path
     assert shown["logdir"] == [f"<Logdir {str(tmp_path / 'logs')!r}: 2 runs, 2 event files>"]
     assert shown["report"] == [
         "<Report: 3 values of 2 runs read, 3 written to 2 tables, 0 damaged places>",
-        "- a note on <script>\\x1b[2Jloss",
+        "- run '<script>\\x1b[2Jloss' was restarted: it has 2 sessions; see restarts and sessions",
     ]
     assert shown["report of a run"] == ["<RunReport of '<b>r': 2 values read, 2 written to 1 table>"]
     assert shown["plot"][0] == "<Plot: scalars drawn as curves, 2 tags of 2 runs, 3 values>"
@@ -228,9 +228,10 @@ def test_text_of_results_has_a_title_and_no_control_characters_of_names(tmp_path
 def test_long_lists_of_results_are_cut(tmp_path: Path) -> None:
     write_run(tmp_path, event(simple_value("x", 1.0), step=1))
     report = tb2csv.check(tmp_path)
-    report.shared_notes += [f"note {number}" for number in range(1, 13)]
-    assert str(report).splitlines()[-2:] == ["- note 10", "- and 2 more"]
-    assert "<li>note 10</li><li>and 2 more</li>" in report._repr_html_()  # type: ignore[attr-defined]
+    report.shared_notes += [tb2csv.Note("restarted", f"run {number}", count=2) for number in range(1, 13)]
+    assert str(report).splitlines()[-2].startswith("- run 'run 10' was restarted")
+    assert str(report).splitlines()[-1] == "- and 2 more"
+    assert "</li><li>and 2 more</li>" in report._repr_html_()  # type: ignore[attr-defined]
 
 
 def test_program_whose_types_mypy_checks_runs(logs: Path, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from tb2csv.errors import DamagedError, OptionError, OutputError
 from tb2csv.layouts.manifest import TableEntry, write_manifest
 from tb2csv.layouts.table_paths import TreePaths
 from tb2csv.logdir import logdir_of
-from tb2csv.messages import advice, command_line_spelling, listed
+from tb2csv.messages import advice, command_line_spelling
+from tb2csv.notes import Note
 from tb2csv.report import Report, RunReport
 from tb2csv.selection import select
 from tb2csv.sinks.append_writer import TableRows
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from tb2csv.analysis.aggregates import Aggregate, AggregatedTag
     from tb2csv.logdir import LogdirSource
-    from tb2csv.messages import Note, Spelling
+    from tb2csv.messages import Spelling
     from tb2csv.runs.scanned_run import ScannedRun
     from tb2csv.scanned_logdir import ScannedLogdir
     from tb2csv.selection import Patterns, Selection
@@ -246,24 +247,33 @@ def _report(
 
 def _notes(report: ReductionReport, nan: str) -> list[Note]:
     """Return notes on differences between the runs of a group."""
-    notes: list[Note] = []
+    notes = []
     if report.unmatched_runs:
-        count = len(report.unmatched_runs)
-        notes.append(f"{count:,} run{'s' * (count > 1)} in no group: {listed(map(repr, report.unmatched_runs))}")
-    alone = [f"{group.group!r} of {group.runs[0]!r}" for group in report.groups if len(group.runs) == 1]
+        runs = tuple(report.unmatched_runs)
+        notes.append(Note("runs_in_no_group", count=len(runs), details={"runs": runs}))
+    alone = {group.group: group.runs[0] for group in report.groups if len(group.runs) == 1}
     if alone:
-        notes.append(f"{len(alone):,} group{' has' if len(alone) == 1 else 's have'} one run only: {listed(alone)}")
+        details = {"groups": tuple(alone), "runs": tuple(alone.values())}
+        notes.append(Note("groups_of_one", count=len(alone), details=details))
     for group in report.groups:
-        count = len(group.runs)
-        tags = [f"{each.tag!r} in {each.runs}" for each in group.tags if each.runs < count]
-        causes = {f"tags that some of its {count} runs lack": tags}
-        causes["steps that some runs with the tag lack, see n"] = [
-            f"{each.tag!r} {each.partial_steps} of {each.steps}" for each in group.tags if each.partial_steps
-        ]
-        causes["values that a later one of the same run and step replaced"] = [
-            f"{each.tag!r} {each.replaced}" for each in group.tags if each.replaced
-        ]
-        fate = "are left out" if nan == "omit" else "make the statistics of their steps NaN"
-        causes[f"NaN, which {fate}"] = [f"{each.tag!r} {each.nan}" for each in group.tags if each.nan]
-        notes += [f"group {group.group!r}: {cause}: {listed(found)}" for cause, found in causes.items() if found]
+        notes += _notes_on_group(group, nan)
     return notes
+
+
+def _notes_on_group(group: ReducedGroup, nan: str) -> Iterator[Note]:
+    size = len(group.runs)
+    details = {"group": group.group}
+    lacking = tuple((each.tag, each.runs) for each in group.tags if each.runs < size)
+    if lacking:
+        yield Note("group_tags_missing", count=size, counts=lacking, details=details)
+    partial = [each for each in group.tags if each.partial_steps]
+    if partial:
+        counts = tuple((each.tag, each.partial_steps) for each in partial)
+        steps = {"steps": tuple(each.steps for each in partial)}
+        yield Note("group_steps_missing", counts=counts, details={**details, **steps})
+    replaced = tuple((each.tag, each.replaced) for each in group.tags if each.replaced)
+    if replaced:
+        yield Note("group_values_replaced", counts=replaced, details=details)
+    not_numbers = tuple((each.tag, each.nan) for each in group.tags if each.nan)
+    if not_numbers:
+        yield Note("group_nan", counts=not_numbers, details={**details, "nan": nan})

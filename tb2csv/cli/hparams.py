@@ -7,7 +7,7 @@ import typer
 from tb2csv.cli import options, table_output
 from tb2csv.cli.terminal import error_messages, exit_status, print_message, print_problems, progress
 from tb2csv.errors import LogdirError
-from tb2csv.messages import command_line_spelling, spelled
+from tb2csv.messages import command_line_spelling
 
 
 def hparams(
@@ -48,6 +48,6 @@ def hparams(
             raise LogdirError(message)
         if not quiet:
             for note in trials.notes:
-                print_message(spelled(note, command_line_spelling))
+                print_message(note.spelled(command_line_spelling))
         table_output.write_table(trials.table, name, output, overwrite=overwrite, quiet=quiet)
         raise typer.Exit(status)

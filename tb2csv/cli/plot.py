@@ -19,7 +19,7 @@ from tb2csv.cli.terminal import (
     print_result,
     progress,
 )
-from tb2csv.messages import command_line_spelling, spelled
+from tb2csv.messages import command_line_spelling
 
 _STYLE_NAMES = {name: name for styles in STYLES.values() for name in styles}
 
@@ -104,7 +104,7 @@ def plot(
         )
         if not quiet:
             for note in drawn.notes:
-                print_message(f"tb2csv: {spelled(note, command_line_spelling)}")
+                print_message(f"tb2csv: {note.spelled(command_line_spelling)}")
             print_result(
                 f"{plural(drawn.values, 'value')} of {plural(drawn.tags, 'tag')} in {plural(drawn.runs, 'run')}: "
                 f"see {output}"

@@ -76,11 +76,18 @@ class FileStats:
     damage: list[Damage] = field(default_factory=list)
     #: The events without values, except a first one with the file's version: see ``first_event``.
     marks: list[SessionMark] = field(default_factory=list)
-    #: Why the file is left out, as the end of a sentence: ``is a copy of …``; empty if it is not left out.
-    left_out: str = ""
+    #: The path of the file that this one is a copy of; empty if it is not a copy.
+    copy_of: str = ""
+    #: Why the file is not an event file, as a sentence; empty if it is one.
+    not_events: str = ""
     fingerprint: Fingerprint = _NO_FINGERPRINT
     #: The size, modification time and number of the file when it was opened, as text; empty if they are not known.
     version: str = ""
+
+    @property
+    def left_out(self) -> bool:
+        """Whether the file is left out, because it is a copy or not an event file."""
+        return bool(self.copy_of or self.not_events)
 
     @property
     def damaged_records(self) -> int:
@@ -138,7 +145,7 @@ class EventFileReader:
             wanted = max(self._chunk_size, self._frame_size(block))
             self._take_fingerprint(block)
             yield from self._finished(block)
-        self.account.left_out = "" if self.account.records else self._why_left_out()
+        self.account.not_events = "" if self.account.records else self._why_not_events()
 
     def _take_fingerprint(self, block: ValueBlock) -> None:
         """Keep the first bytes of the file and those before the offset, from the block if it has them."""
@@ -158,13 +165,12 @@ class EventFileReader:
             return bytes(block.buffer[start:stop])
         return self._source.read_at(offset - size, size)
 
-    def _why_left_out(self) -> str:
+    def _why_not_events(self) -> str:
         """Return why a file without a sound record is not an event file; empty if it is a damaged event file."""
         is_named = "tfevents" in self._source.path.rpartition("/")[2]
         if self._has_sound_start() or (is_named and not self._source.size):
             return ""
-        why = why_not_events(self._source.read_at(0, HEAD_BYTES), is_named=is_named)
-        return f"is not an event file: {why}" if why else ""
+        return why_not_events(self._source.read_at(0, HEAD_BYTES), is_named=is_named)
 
     def _has_sound_start(self) -> bool:
         head = self._source.read_at(0, HEAD_SIZE)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tb2csv.layouts.output import Output
     from tb2csv.layouts.output_options import OutputOptions
     from tb2csv.layouts.table_paths import TreeTable
-    from tb2csv.messages import Note
+    from tb2csv.notes import Note
     from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tb2csv.layouts.output_options import OutputOptions
-    from tb2csv.messages import Note
+    from tb2csv.notes import Note
     from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
     from tb2csv.sinks.output_folder import OutputFolder
 

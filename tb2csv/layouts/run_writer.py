@@ -10,7 +10,7 @@ import numpy as np
 
 from tb2csv.layouts.held_tables import HeldTable, RunTable
 from tb2csv.layouts.manifest import TableEntry
-from tb2csv.messages import Message, advice
+from tb2csv.notes import Note
 from tb2csv.report import RunReport
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.merged_runs import ORIGINAL_RUN
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from tb2csv.layouts.output import Output
     from tb2csv.layouts.table_paths import TreePlace
-    from tb2csv.messages import Note
     from tb2csv.report import UndecodableEntry
     from tb2csv.runs.decoded_rows import Rows
     from tb2csv.runs.series_reader import SeriesReader
@@ -115,19 +114,17 @@ class RunWriter:
 
     def _notes(self) -> list[Note]:
         run, sessions = self._reader.run.name, self._reader.session_count
-        notes: list[Note] = [
-            f"tag {stats.series.tag!r} of run {run!r} changes its type or shape: "
-            f"values of {stats.series.variant} are in their own table"
+        notes = [
+            Note("type_changed", run, stats.series.tag, details={"type": stats.series.variant})
             for stats in self._reader.stats.series
             if stats.is_selected and stats.series.variant and stats.points > stats.left_out + stats.undecodable
         ]
         notes += self._notes_on_kinds()
         if sessions > 1:
-            fact = f"run {run!r} was restarted: it has {sessions} sessions"
-            notes.append(Message(fact, (advice("see {}", "restarts", "sessions"),)))
+            notes.append(Note("restarted", run, count=sessions))
         return notes + notes_on_steps(run, self._reader.step_orders(), is_restarted=sessions > 1)
 
-    def _notes_on_kinds(self) -> Iterator[str]:
+    def _notes_on_kinds(self) -> Iterator[Note]:
         """Yield a note for each tag whose values have the same plugin but several kinds."""
         kinds: dict[tuple[bytes, str], dict[str, None]] = {}
         for stats in self._reader.stats.series:
@@ -136,10 +133,7 @@ class RunWriter:
                 kinds.setdefault((series.tag_bytes, series.plugin_name), {})[series.kind] = None
         for (tag, _), found in kinds.items():
             if len(found) > 1:
-                yield (
-                    f"tag {readable(tag)!r} of run {self._reader.run.name!r} changes its type or shape: "
-                    f"its values are {' and '.join(found)}, each kind in its own table"
-                )
+                yield Note("kind_changed", self._reader.run.name, readable(tag), details={"kinds": tuple(found)})
 
     def _write_rows(self, rows: Rows) -> None:
         part = rows.part

@@ -9,6 +9,7 @@ from tb2csv.layouts.layout import JoinedTables
 from tb2csv.layouts.table_paths import SCALARS
 from tb2csv.layouts.tree_layout import TreeLayout
 from tb2csv.messages import Option, advice
+from tb2csv.notes import Note
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -58,6 +59,6 @@ class WideLayout(TreeLayout):
         entry, duplicates = write_wide_table(output, run, held)
         joined = JoinedTables([entry], left_out=duplicates)
         if duplicates:
-            kept = output.options.on_duplicate
-            joined.notes.append(f"run {run!r}: only the {kept} value of a tag and step is kept; left out: {duplicates}")
+            details = {"kept": output.options.on_duplicate}
+            joined.notes.append(Note("duplicates_left_out", run, count=duplicates, details=details))
         return joined

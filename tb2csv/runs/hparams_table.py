@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tb2csv.messages import Note
+    from tb2csv.notes import Note
     from tb2csv.runs.scalar_statistics import MetricSummary
     from tb2csv.runs.trial_metrics import LogScalars
     from tb2csv.selection import Selection

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tb2csv.runs.decoded_rows import Rows
 
 PLACEHOLDER: Final = -1.0
-_TAG: Final = "hp_metric"
+#: The tag of placeholders.
+PLACEHOLDER_TAG: Final = "hp_metric"
 
 
 class Placeholders:
@@ -38,7 +39,7 @@ class Placeholders:
     def leave_out(self, rows: Rows) -> Rows:
         """Return the rows without placeholders."""
         for number, series in enumerate(rows.series):
-            if series.tag == _TAG:
+            if series.tag == PLACEHOLDER_TAG:
                 rows = self._leave_out_of(rows, number)
         return rows
 
@@ -57,7 +58,7 @@ class Placeholders:
         count = int(is_placeholder.sum())
         if not count:
             return rows
-        self.counts[_TAG] = self.counts.get(_TAG, 0) + count
+        self.counts[PLACEHOLDER_TAG] = self.counts.get(PLACEHOLDER_TAG, 0) + count
         is_kept = np.ones(len(frame), np.bool_)
         is_kept[start:stop] = ~is_placeholder
         bounds = rows.bounds.copy()

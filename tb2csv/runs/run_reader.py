@@ -141,7 +141,7 @@ class RunReader:
             stats.damage = [damage for damage in stats.damage if damage.kind != UNREADABLE]
             try:
                 if not stats.records and (original := original_of(file, self.run)):
-                    stats.left_out, stats.bytes = f"is a copy of {original.path}", file.size()
+                    stats.copy_of, stats.bytes = original.path, file.size()
                     continue
                 with file.open() as source:
                     stats.version = source.version

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from tb2csv.messages import Message, Note, advice, listed
+from tb2csv.notes import Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
+    from tb2csv.notes import NoteKind
     from tb2csv.time_series import Series
 
 #: Kinds whose values have no step of their own.
@@ -112,24 +113,13 @@ def notes_on_steps(run: str, orders: Iterable[tuple[Series, StepOrder]], *, is_r
         for series, order in orders
         if series.kind not in STEPLESS_KINDS and (order.repeats or order.backs)
     ]
-    stepless = [(tag, order.repeats + 1) for tag, order in odd if not order.has_steps]
-    repeated = [(tag, order.repeats) for tag, order in odd if order.has_steps and order.repeats]
-    back = [(tag, order.backs) for tag, order in odd if order.backs]
-    notes: list[Note] = []
-    if stepless:
-        fact = f"run {run!r}: all values have step 0, as if the writer was given no step: {_listed(stepless)}"
-        notes.append(Message(fact, (advice("{} would keep only the last value", "restarts"),)))
-    if repeated:
-        notes.append(
-            f"run {run!r}: values repeat the step of the value before: {_listed(repeated)}; if several parts of a "
-            "program write one tag at a step, as Keras 3.8 does for the weights of layers, give each its own tag "
-            "(tb2csv.recorders.TrainingRecorder names weights by their layers)"
-        )
-    if back and not is_restarted:
-        fact = f"run {run!r}: steps go back within a file, as if the training was restarted: {_listed(back)}"
-        notes.append(Message(fact, (advice("see {}", "restarts"),)))
-    return notes
-
-
-def _listed(counts: list[tuple[str, int]]) -> str:
-    return listed(f"{count:,} of tag {tag!r}" for tag, count in counts)
+    found: list[tuple[NoteKind, list[tuple[str, int]]]] = [
+        ("steps_missing", [(tag, order.repeats + 1) for tag, order in odd if not order.has_steps]),
+        ("steps_repeated", [(tag, order.repeats) for tag, order in odd if order.has_steps and order.repeats]),
+        ("steps_back", [(tag, order.backs) for tag, order in odd if order.backs and not is_restarted]),
+    ]
+    return [
+        Note(kind, run, count=sum(count for _, count in counts), counts=tuple(counts))
+        for kind, counts in found
+        if counts
+    ]

@@ -15,12 +15,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.logdir import ROOT_RUN
-from tb2csv.messages import Message, advice
+from tb2csv.notes import Note
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from tb2csv.messages import Note
     from tb2csv.time_series import Series
 
 #: The method that makes a sub-run for a trial.
@@ -102,10 +101,6 @@ def notes_on(subruns: Mapping[str, Subrun]) -> list[Note]:
     for subrun in subruns.values():
         by_parent.setdefault((subrun.parent, subrun.made_by), []).append(subrun)
     return [
-        Message(
-            f"run {parent!r} has {len(members)} run{'s' * (len(members) > 1)} below it that {made_by} seems to have "
-            f"made, such as {members[0].run!r}",
-            (advice("{} folds them back", "merge_subruns"),),
-        )
+        Note("subruns", parent, count=len(members), details={"made_by": made_by, "example": members[0].run})
         for (parent, made_by), members in by_parent.items()
     ]

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from tb2csv.errors import Tb2csvError
 from tb2csv.logdir import ROOT_RUN
-from tb2csv.messages import Message, advice
+from tb2csv.notes import Note
+from tb2csv.runs.placeholders import PLACEHOLDER_TAG
 from tb2csv.runs.subruns import ADD_HPARAMS, find_subruns, run_and_parents
 from tb2csv.selection import Selection, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from tb2csv.messages import Note
     from tb2csv.runs.scalar_statistics import MetricSummary
     from tb2csv.time_series import Series
 
@@ -74,7 +74,7 @@ class TrialMetrics:
 
     Attributes:
         chosen: the metrics that get columns.
-        notes: sentences for the report.
+        notes: the notes for the report.
     """
 
     def __init__(
@@ -146,45 +146,38 @@ class TrialMetrics:
         found |= {Metric("", tag): None for parent in dict.fromkeys(parents) for tag in self._scalars.of_run(parent)}
         return list(found)
 
-    def _notes_on_missing(self, named: list[Metric], found: list[Metric]) -> Iterator[str]:
+    def _notes_on_missing(self, named: list[Metric], found: list[Metric]) -> Iterator[Note]:
         missing = [metric for metric in named if not any(self.find(run, metric) for run in self._runs)]
         if not self._runs or not missing:
             return
         known = [metric.label for metric in (*named, *found, *self._any_scalars()) if metric not in missing]
-        near = f"; the nearest are {nearest((each.tag for each in missing[:_SHOWN]), known)}" if known else ""
-        count = "the metric" if len(missing) == 1 else f"{len(missing):,} metrics, such as"
-        labels = " and ".join(repr(metric.label) for metric in missing[:_SHOWN])
-        yield f"no trial has {count} {labels}, which the log's experiments name{near}"
+        near = nearest((each.tag for each in missing[:_SHOWN]), known) if known else ""
+        labels = tuple(metric.label for metric in missing)
+        yield Note("metrics_missing", count=len(missing), details={"metrics": labels, "nearest": near})
 
-    def _notes_on_placeholders(self) -> Iterator[str]:
+    def _notes_on_placeholders(self) -> Iterator[Note]:
         found = [each for metric in self.chosen for run in self._runs if (each := self.find(run, metric))]
         only = sum(each.placeholders > 0 and each.is_placeholder for each in found)
         begun = sum(each.placeholders > 0 for each in found) - only
         if begun:
-            yield f"hp_metric begins with Lightning's placeholder -1 in {_trials(begun)}; min and max leave it out"
+            yield Note("placeholders_left_out", tag=PLACEHOLDER_TAG, count=begun)
         if only:
-            yield f"hp_metric is only Lightning's placeholder -1 in {_trials(only)}"
+            yield Note("placeholders_only", tag=PLACEHOLDER_TAG, count=only)
 
-    def _notes_on_silent_trials(self) -> Iterator[Message]:
+    def _notes_on_silent_trials(self) -> Iterator[Note]:
         silent = [run for run in self._runs if not any(self.find(run, metric) for metric in self.chosen)]
         above = [self._scalars.parents[run] for run in silent if run in self._scalars.parents]
         tags = sorted({tag for parent in dict.fromkeys(above) for tag in self._scalars.of_run(parent)})
         if tags:
-            names = ", ".join(map(repr, tags[:_SHOWN]))
-            fact = f"{_trials(len(above))} without metrics, but with scalars in the runs above, such as {names}"
-            yield Message(fact, (advice("{} of hparams makes metrics of them", "tag"),))
+            yield Note("trials_without_metrics", count=len(above), details={"tags": tuple(tags)})
 
-    def _notes_on_shared_parents(self) -> Iterator[str]:
+    def _notes_on_shared_parents(self) -> Iterator[Note]:
         parents = [self._scalars.parents[run] for run in self._runs if run in self._scalars.parents]
         tags = {metric.tag for metric in self.chosen if not metric.group}
         counts = {parent: count for parent, count in Counter(parents).items() if count > 1}
         shared = [parent for parent in counts if not tags.isdisjoint(self._scalars.of_run(parent))]
         if shared:
-            others = f", and so have {len(shared) - 1:,} more runs" if len(shared) > 1 else ""
-            yield (
-                f"run {shared[0]!r} has {_trials(counts[shared[0]])} below it{others}; the log does not store which "
-                "trial a scalar of such a run belongs to, so it is in the row of the trial that was started last"
-            )
+            yield Note("trials_share_run", counts=tuple((run, counts[run]) for run in shared))
 
 
 def _runs_below(trial_runs: Collection[str], runs: list[str]) -> dict[str, list[str]]:
@@ -222,7 +215,3 @@ def _matching(known: list[Metric], selection: Selection) -> list[Metric]:
         message = f"No scalar of these trials matches the selected tags; the nearest are {near}."
         raise Tb2csvError(message)
     return chosen
-
-
-def _trials(count: int) -> str:
-    return f"{count:,} trial{'' if count == 1 else 's'}"

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from tb2csv.messages import Note
-
 #: The text of a date and time in formats without a type for it: RFC 3339 with microseconds.
 TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
@@ -56,11 +54,13 @@ class TextFormat(Format, Protocol):
 class LossyFormat(TextFormat, Protocol):
     """A text format that writes some cells as missing, and counts them."""
 
+    #: The values of these cells, as the beginning of a sentence: ``NaN and infinities``.
+    lost: str
+    #: The name of a format that keeps them.
+    lossless: str
+
     def lost_cells(self, frame: pl.DataFrame) -> npt.NDArray[np.int64]:
         """Return the number of cells of each row that are written as missing although they have a value."""
-
-    def note(self, lost: Mapping[str, int]) -> Note:
-        """Return a note on cells that were written as missing; ``lost`` has their numbers by the paths of tables."""
 
 
 @runtime_checkable

@@ -14,7 +14,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from tb2csv.messages import Message, Option, advice, listed
 from tb2csv.sinks.format_protocols import TIMESTAMP
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
     import polars as pl
-
-    from tb2csv.messages import Note
 
 
 class JsonLinesFormat:
@@ -63,6 +60,8 @@ class NullJsonLinesFormat(JsonLinesFormat):
     """JSON Lines with null for NaN and infinities, which are counted because null also means a missing cell."""
 
     _odd_numbers_are_null = True
+    lost = "NaN and infinities"
+    lossless = "jsonl"
 
     def lost_cells(self, frame: pl.DataFrame) -> npt.NDArray[np.int64]:
         """Return the number of NaN and infinite cells of each row."""
@@ -72,12 +71,6 @@ class NullJsonLinesFormat(JsonLinesFormat):
                 numbers = column.alias("")  # polars reads a name such as ``^loss$`` as a pattern
                 counts += numbers.is_finite().not_().fill_null(value=False).to_numpy()  # a missing cell stays missing
         return counts
-
-    def note(self, lost: Mapping[str, int]) -> Note:
-        """Return a note on the numbers that became null."""
-        tables = listed(f"{count:,} in {path}" for path, count in lost.items())
-        fact = f"NaN and infinities became null, {sum(lost.values()):,} in all: {tables}"
-        return Message(fact, (advice("{} keeps them", Option("format", "jsonl")),))
 
 
 @functools.lru_cache(maxsize=256)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tb2csv.errors import OutputError
+from tb2csv.notes import Note
 from tb2csv.sinks.append_writer import AppendWriter, TableRows
 from tb2csv.sinks.format_protocols import LossyFormat, TextFormat
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from tb2csv.messages import Note
     from tb2csv.sinks.format_protocols import WholeFormat
     from tb2csv.sinks.output_folder import OutputFolder
     from tb2csv.sinks.row_buffer import RowBuffer
@@ -33,7 +33,16 @@ def lost_cells(writers: Iterable[TableWriter]) -> tuple[Mapping[str, int], list[
     ordered = {
         lossy: dict(sorted(lost.items(), key=lambda item: item[0].split("/"))) for lossy, lost in by_format.items()
     }
-    notes = [lossy.note(lost) for lossy, lost in ordered.items() if lost]
+    notes = [
+        Note(
+            "made_null",
+            count=sum(lost.values()),
+            counts=tuple(lost.items()),
+            details={"cells": lossy.lost, "kept_by": lossy.lossless},
+        )
+        for lossy, lost in ordered.items()
+        if lost
+    ]
     return {path: count for lost in ordered.values() for path, count in lost.items()}, notes
 
 

@@ -1,4 +1,4 @@
-"""The titles of the options on the page."""
+"""The titles of the options and of their values on the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ OPTION_TITLES: Final = {
     "escape_formulas": "Spreadsheets",
 }
 
+#: The titles of values that messages name.
+VALUE_TITLES: Final = {("format", "jsonl"): "JSON Lines"}
+
 
 def page_spelling(option: Option) -> str | None:
-    """Return the title of an option of ``convert`` on the page; None if the page does not have it."""
-    return OPTION_TITLES.get(option.name)
+    """Return the title of an option of ``convert`` on the page, and of its value; None if the page does not have it."""
+    title = OPTION_TITLES.get(option.name)
+    if title is None or not isinstance(option.value, str):
+        return title
+    return f'{title} "{VALUE_TITLES.get((option.name, option.value), option.value)}"'

@@ -204,7 +204,7 @@ def test_scalars_of_the_run_above_are_those_of_the_last_trial(tmp_path: Path) ->
     assert table["run"].to_list() == ["trial_10", "trial_9"]
     assert metrics_of(table) == [{"loss": 1, "acc": 0.5}, {"loss": 2}]
     (note,) = notes
-    assert "2 trials" in note
+    assert note.counts == ((".", 2),)
     assert tb2csv.open_logdir(tmp_path).trials(Selection(tags=("loss",))).table["loss"].to_list() == [1, 2]
 
 
@@ -246,10 +246,10 @@ def test_a_named_metric_that_no_trial_has_is_a_note(tmp_path: Path, capsys: pyte
     write_run(logs / "b", event(hparams_start({"rate": 2})))
     report = tb2csv.convert(logs, tmp_path / "out")
     (note,) = report.notes
-    assert "'accuracy'" in note
-    assert "'train/epoch_accuracy'" in note
-    assert "'train/epoch_loss'" not in note
-    assert report.to_dict()["notes"] == [note]
+    assert (note.kind, note.count, note.details["metrics"]) == ("metrics_missing", 1, ("accuracy",))
+    assert "'train/epoch_accuracy'" in note.details["nearest"]
+    assert "'train/epoch_loss'" not in note.details["nearest"]
+    assert report.to_dict()["notes"] == [str(note)]
     assert hparams_here(capsys, logs).stderr == f"{note}\n"
     assert hparams_here(capsys, logs, "--tag", "epoch_loss").stderr == ""
     assert hparams_here(capsys, logs, "--run", "a", "--quiet").stderr == ""
@@ -335,8 +335,10 @@ def test_the_placeholder_of_lightning_is_a_note(tmp_path: Path) -> None:
             *later,
         )
     report = tb2csv.convert(tmp_path / "logs", tmp_path / "out")
-    begun, only = (note for note in report.notes if "placeholder" in note)
-    assert ("2 trials" in begun, "1 trial" in only) == (True, True)
+    assert [note for note in report.notes if note.tag == "hp_metric"] == [
+        tb2csv.Note("placeholders_left_out", tag="hp_metric", count=2),
+        tb2csv.Note("placeholders_only", tag="hp_metric", count=1),
+    ]
     table = tb2csv.open_tables(tmp_path / "out")["hparams.csv"]
     assert table["hp_metric:min"].to_list() == [0.5, -1, 0.25]
     # The table of the scalar has every value.

@@ -187,7 +187,7 @@ def test_tables_of_tags_that_become_one_are_named_by_their_types(tmp_path: Path)
         "scalars/loss/train~float32.csv",
         "scalars/loss/train~int64.csv",
     }
-    assert {note.partition("values of ")[2].split()[0] for note in report.notes} == {"float32", "int64"}
+    assert {note.details["type"].split()[0] for note in report.notes} == {"float32", "int64"}
 
 
 def test_columns_of_tags_that_become_one_are_named_by_their_types(tmp_path: Path) -> None:
@@ -243,10 +243,12 @@ def test_merged_trials_are_rows_of_their_parent(tmp_path: Path) -> None:
 
 def test_sub_runs_that_are_not_merged_are_reported(tmp_path: Path) -> None:
     report = tb2csv.convert(SAMPLES, tmp_path / "out")
-    notes = [note for note in report.notes if "merge_subruns folds" in note]
+    notes = [note for note in report.notes if note.kind == "subruns"]
     assert len(notes) == 4
-    assert any("run 'torch' has 2 runs below it that add_hparams" in note for note in notes)
-    assert not [note for note in tb2csv.convert(SAMPLES, tmp_path / "m", merge_subruns=True).notes if "merge" in note]
+    details = {"made_by": "add_hparams", "example": "torch/trial_0"}
+    assert tb2csv.Note("subruns", "torch", count=2, details=details) in notes
+    merged = tb2csv.convert(SAMPLES, tmp_path / "m", merge_subruns=True)
+    assert "subruns" not in {note.kind for note in merged.notes}
 
 
 def test_rows_are_selected_in_merged_runs(tmp_path: Path) -> None:

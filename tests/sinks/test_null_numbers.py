@@ -71,9 +71,9 @@ def test_every_table_counts_its_numbers_that_became_null(
     report = tb2csv.convert(logs, tmp_path / "out", format="jsonl-null", **options)
     found = made_null(tmp_path / "out")
     assert expected.items() <= found.items()
-    (note,) = (note for note in report.notes if "null" in note)
-    assert f"{sum(found.values())} in all" in note
-    assert "format='jsonl'" in note
+    (note,) = (note for note in report.notes if note.kind == "made_null")
+    assert (note.count, dict(note.counts)) == (sum(found.values()), found)
+    assert "format='jsonl'" in str(note)
     package = json.loads((tmp_path / "out" / "datapackage.json").read_text("utf-8"))
     (kept,) = (note for note in package["tb2csv"]["notes"] if "null" in note)
     assert "--format jsonl " in kept
@@ -86,14 +86,15 @@ def test_counts_do_not_depend_on_the_size_of_tables(tmp_path: Path) -> None:
     report = tb2csv.convert(tmp_path / "logs", tmp_path / "out", format="jsonl-null", chunk_size=50_000)
     assert made_null(tmp_path / "out") == {"large/scalars/x.jsonl": 5000, "small/scalars/x.jsonl": 1}
     (note,) = report.notes
-    assert "5,001 in all: 5,000 in large/scalars/x.jsonl, 1 in small/scalars/x.jsonl" in note
+    assert note.count == 5001
+    assert note.counts == (("large/scalars/x.jsonl", 5000), ("small/scalars/x.jsonl", 1))
 
 
 @pytest.mark.parametrize("format_name", ["jsonl", "csv", "parquet"])
 def test_formats_that_keep_them_count_nothing(logs: Path, tmp_path: Path, format_name: str) -> None:
     report = tb2csv.convert(logs, tmp_path / "out", format=format_name)
     assert made_null(tmp_path / "out") == {}
-    assert not any("null" in note for note in report.notes)
+    assert "made_null" not in {note.kind for note in report.notes}
 
 
 def test_sound_numbers_and_missing_cells_are_not_counted(tmp_path: Path) -> None:

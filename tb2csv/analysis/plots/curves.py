@@ -11,6 +11,7 @@ from tb2csv.analysis.plots.names import common_folders, drawable, labels
 from tb2csv.analysis.plots.smoothing import smoothed
 from tb2csv.analysis.plots.thinning import line
 from tb2csv.analysis.plots.x_axis import label_numbers
+from tb2csv.notes import Note
 
 if TYPE_CHECKING:
     from tb2csv.analysis.plots.drawing_options import DrawingOptions
@@ -33,7 +34,7 @@ _FOOT: Final = 0.03
 _MOST_CORNERS: Final = 100_000
 
 
-def draw_curves(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[str]]:
+def draw_curves(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[Note]]:
     """Draw scalars, or norms of tensors, and return the figure and its notes."""
     by_tag: dict[str, list[PlottedSeries]] = {}
     for series in values.series:
@@ -54,9 +55,9 @@ def draw_curves(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, 
     _name_runs(sheet, runs, options, has_odd=drawn.odd)
     notes = []
     if drawn.thinned:
-        notes.append("long curves are thinned to the resolution of the picture; their extremes are kept")
+        notes.append(Note("curves_thinned"))
     if drawn.not_positive:
-        notes.append(f"values of 0 or less, which a logarithmic axis cannot show: {drawn.not_positive:,}")
+        notes.append(Note("values_not_positive", count=drawn.not_positive))
     return sheet, notes
 
 

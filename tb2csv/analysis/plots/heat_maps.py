@@ -10,6 +10,7 @@ from tb2csv.analysis.plots.figure import Sheet
 from tb2csv.analysis.plots.names import common_ending, common_folders, labels
 from tb2csv.analysis.plots.thinning import TOO_LARGE
 from tb2csv.analysis.plots.x_axis import label_numbers
+from tb2csv.notes import Note
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -43,7 +44,7 @@ class _Map(NamedTuple):
     cells: Numbers
 
 
-def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[str]]:
+def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[Note]]:
     """Draw scalars, or norms of tensors, as rows of colours, and return the figure and its notes."""
     tags = list(dict.fromkeys(series.tag for series in values.series))
     by_run: dict[str, list[PlottedSeries]] = {}
@@ -81,8 +82,7 @@ def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet
     bar.outline.set_visible(False)
     _name_odd(sheet, maps, is_log=_is_log(norm))
     is_shared = any(len(each.edges) == _COLUMNS + 1 for each in maps)
-    note = f"a map has at most {_COLUMNS} columns, and there are more positions: a column shows its largest value"
-    return sheet, [note] * is_shared
+    return sheet, [Note("columns_merged", details={"columns": _COLUMNS})] * is_shared
 
 
 def _map(curves: list[PlottedSeries], rows: dict[str, int], options: DrawingOptions) -> _Map:

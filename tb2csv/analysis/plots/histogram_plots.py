@@ -10,6 +10,7 @@ from tb2csv.analysis.plots.figure import Sheet
 from tb2csv.analysis.plots.heat_maps import edges_between
 from tb2csv.analysis.plots.run_colours import mixed
 from tb2csv.analysis.plots.x_axis import label_numbers
+from tb2csv.notes import Note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,12 +43,12 @@ class _Chosen(NamedTuple):
     shares: Numbers
 
 
-def draw_ridges(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[str]]:
+def draw_ridges(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[Note]]:
     """Draw each histogram as a ridge, the latest in front in full colour; return the figure and its notes."""
     return _draw(values, options, _MOST_RIDGES, _draw_ridges)
 
 
-def draw_histogram_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[str]]:
+def draw_histogram_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[Note]]:
     """Draw histograms as columns of colours, and return the figure and its notes."""
     return _draw(values, options, _MOST_COLUMNS, _draw_map)
 
@@ -57,7 +58,7 @@ def _draw(
     options: DrawingOptions,
     most: int,
     draw: Callable[[Sheet, int, _Chosen, str, DrawingOptions], None],
-) -> tuple[Sheet, list[str]]:
+) -> tuple[Sheet, list[Note]]:
     runs = dict.fromkeys(each.run for each in values.histograms)
     tags = dict.fromkeys(each.tag for each in values.histograms)
     sheet = Sheet(len(values.histograms))
@@ -74,8 +75,7 @@ def _draw(
         sheet.name_run(next(iter(runs)))
     elif len(tags) == 1:
         sheet.heading(next(iter(tags)))
-    note = f"a panel shows at most {most} histograms, evenly spaced; the longest series has {thinned:,}"
-    return sheet, [note] if thinned else []
+    return sheet, [Note("histograms_thinned", count=thinned, details={"shown": most})] if thinned else []
 
 
 def _choose(each: PlottedHistograms, most: int, options: DrawingOptions) -> _Chosen | None:

@@ -18,7 +18,8 @@ from tb2csv.analysis.plots.x_axis import longest, positions
 from tb2csv.dataframes import scan
 from tb2csv.display import count, displayed
 from tb2csv.errors import OptionError, Tb2csvError
-from tb2csv.messages import Message, advice
+from tb2csv.messages import advice
+from tb2csv.notes import Note
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.selection import Selection, select
 
@@ -29,12 +30,11 @@ if TYPE_CHECKING:
     from tb2csv.analysis.plots.figure import Sheet
     from tb2csv.analysis.plots.plotted_series import PlottedHistograms, PlottedSeries, PlottedValues
     from tb2csv.logdir import LogdirSource
-    from tb2csv.messages import Note
     from tb2csv.scanned_logdir import ScannedLogdir
     from tb2csv.selection import Patterns
 
 #: The functions that draw, by kind and style; the first style of a kind is the default. For tensors, norms are drawn.
-STYLES: Final[dict[str, dict[str, Callable[[PlottedValues, DrawingOptions], tuple[Sheet, list[str]]]]]] = {
+STYLES: Final[dict[str, dict[str, Callable[[PlottedValues, DrawingOptions], tuple[Sheet, list[Note]]]]]] = {
     "scalars": {"curves": draw_curves, "heatmap": draw_heat_map},
     "histograms": {"ridges": draw_ridges, "heatmap": draw_histogram_map},
     "tensors": {"heatmap": draw_heat_map, "curves": draw_curves},
@@ -52,7 +52,7 @@ class Plot(NamedTuple):
     tags: int
     #: The number of values that were drawn, including those that thinning left out.
     values: int
-    #: Notes, each a sentence without its full stop.
+    #: What the plot does not show.
     notes: list[Note]
 
     def _display(self) -> Iterator[object]:
@@ -188,12 +188,11 @@ def _title(frames: ScannedLogdir, tags: set[str]) -> str:
 
 
 def _notes(values: PlottedValues, others: dict[str, int]) -> list[Note]:
-    notes: list[Note] = []
+    notes = []
     if others:
-        more = " and ".join(f"{count:,} of {kind}" for kind, count in others.items())
-        notes.append(Message(f"there are other tags that match, {more}", (advice("{} selects these", "kind"),)))
+        notes.append(Note("other_kinds", count=sum(others.values()), counts=tuple(others.items())))
     if values.undecodable:
-        notes.append(f"values that could not be decoded, and are not in the plot: {values.undecodable:,}")
+        notes.append(Note("values_undecodable", count=values.undecodable))
     if values.dateless:
-        notes.append(f"values whose wall times are not dates, and are not in the plot: {values.dateless:,}")
+        notes.append(Note("values_dateless", count=values.dateless))
     return notes

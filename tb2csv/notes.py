@@ -1,0 +1,314 @@
+"""Notes of reports: remarks on a log or on the tables made of it, as values with fields.
+
+A note has no text of its own. ``SENTENCES`` has one function for each kind, which makes the message of a note from its
+fields; each face then spells the options that the message names. docs/python.md describes the fields of each kind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from tb2csv.messages import LISTED, Message, Option, advice, listed, python_spelling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tb2csv.messages import Spelling
+
+#: The kinds of notes.
+NoteKind: TypeAlias = Literal[
+    # Files that are left out.
+    "file_copy",
+    "not_event_file",
+    # Values and tables of a run.
+    "empty_values",
+    "type_changed",
+    "kind_changed",
+    "restarted",
+    "steps_missing",
+    "steps_repeated",
+    "steps_back",
+    "duplicates_left_out",
+    "subruns",
+    "made_null",
+    # Trials.
+    "metrics_missing",
+    "placeholders_left_out",
+    "placeholders_only",
+    "trials_without_metrics",
+    "trials_share_run",
+    # Groups of runs.
+    "runs_in_no_group",
+    "groups_of_one",
+    "group_tags_missing",
+    "group_steps_missing",
+    "group_values_replaced",
+    "group_nan",
+    # Plots.
+    "curves_thinned",
+    "histograms_thinned",
+    "columns_merged",
+    "values_not_positive",
+    "other_kinds",
+    "values_undecodable",
+    "values_dateless",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A remark of a report, such as that a run was restarted; ``str`` gives it as a sentence without a full stop."""
+
+    #: What happened; the values are stable.
+    kind: NoteKind
+    #: The run, if the note is on one run.
+    run: str | None = None
+    #: The tag, if the note is on one tag.
+    tag: str | None = None
+    #: The number of values, runs or other things that the note counts.
+    count: int | None = None
+    #: Numbers by name, such as the number of values of each tag.
+    counts: tuple[tuple[str, int], ...] = ()
+    #: Other facts, by name.
+    details: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def spelled(self, spelling: Spelling) -> str:
+        """Return the note as a sentence, with options named by ``spelling``."""
+        return SENTENCES[self.kind](self).spelled(spelling)
+
+    def __str__(self) -> str:
+        """Return the note as a sentence, with options named as in Python."""
+        return self.spelled(python_spelling)
+
+
+def _file_copy(note: Note) -> Message:
+    return Message(f"{note.details['path']} is a copy of {note.details['original']}, and is left out")
+
+
+def _not_event_file(note: Note) -> Message:
+    return Message(f"{note.details['path']} is not an event file: {note.details['reason']}, and is left out")
+
+
+def _empty_values(note: Note) -> Message:
+    return Message(
+        f"run {note.run!r}: values without a payload or plugin content are not in a table: {_values_of_tags(note)}"
+    )
+
+
+def _type_changed(note: Note) -> Message:
+    return Message(
+        f"tag {note.tag!r} of run {note.run!r} changes its type or shape: values of {note.details['type']} are in "
+        "their own table"
+    )
+
+
+def _kind_changed(note: Note) -> Message:
+    return Message(
+        f"tag {note.tag!r} of run {note.run!r} changes its type or shape: its values are "
+        f"{' and '.join(note.details['kinds'])}, each kind in its own table"
+    )
+
+
+def _restarted(note: Note) -> Message:
+    return Message(
+        f"run {note.run!r} was restarted: it has {note.count} sessions", (advice("see {}", "restarts", "sessions"),)
+    )
+
+
+def _steps_missing(note: Note) -> Message:
+    return Message(
+        f"run {note.run!r}: all values have step 0, as if the writer was given no step: {_values_of_tags(note)}",
+        (advice("{} would keep only the last value", "restarts"),),
+    )
+
+
+def _steps_repeated(note: Note) -> Message:
+    return Message(
+        f"run {note.run!r}: values repeat the step of the value before: {_values_of_tags(note)}; if several parts of a "
+        "program write one tag at a step, as Keras 3.8 does for the weights of layers, give each its own tag "
+        "(tb2csv.recorders.TrainingRecorder names weights by their layers)"
+    )
+
+
+def _steps_back(note: Note) -> Message:
+    return Message(
+        f"run {note.run!r}: steps go back within a file, as if the training was restarted: {_values_of_tags(note)}",
+        (advice("see {}", "restarts"),),
+    )
+
+
+def _duplicates_left_out(note: Note) -> Message:
+    return Message(
+        f"run {note.run!r}: only the {note.details['kept']} value of a tag and step is kept; left out: {note.count}"
+    )
+
+
+def _subruns(note: Note) -> Message:
+    return Message(
+        f"run {note.run!r} has {note.count} run{_s(note.count)} below it that {note.details['made_by']} seems to have "
+        f"made, such as {note.details['example']!r}",
+        (advice("{} folds them back", "merge_subruns"),),
+    )
+
+
+def _made_null(note: Note) -> Message:
+    tables = listed(f"{count:,} in {path}" for path, count in note.counts)
+    return Message(
+        f"{note.details['cells']} became null, {note.count:,} in all: {tables}",
+        (advice("{} keeps them", Option("format", note.details["kept_by"])),),
+    )
+
+
+def _metrics_missing(note: Note) -> Message:
+    count = "the metric" if note.count == 1 else f"{note.count:,} metrics, such as"
+    near = f"; the nearest are {note.details['nearest']}" if note.details["nearest"] else ""
+    labels = " and ".join(map(repr, note.details["metrics"][:LISTED]))
+    return Message(f"no trial has {count} {labels}, which the log's experiments name{near}")
+
+
+def _placeholders_left_out(note: Note) -> Message:
+    return Message(
+        f"{note.tag} begins with Lightning's placeholder -1 in {_trials(note.count)}; min and max leave it out"
+    )
+
+
+def _placeholders_only(note: Note) -> Message:
+    return Message(f"{note.tag} is only Lightning's placeholder -1 in {_trials(note.count)}")
+
+
+def _trials_without_metrics(note: Note) -> Message:
+    names = ", ".join(map(repr, note.details["tags"][:LISTED]))
+    return Message(
+        f"{_trials(note.count)} without metrics, but with scalars in the runs above, such as {names}",
+        (advice("{} of hparams makes metrics of them", "tag"),),
+    )
+
+
+def _trials_share_run(note: Note) -> Message:
+    (run, count), *others = note.counts
+    more = f", and so have {len(others):,} more runs" if others else ""
+    return Message(
+        f"run {run!r} has {_trials(count)} below it{more}; the log does not store which trial a scalar of such a run "
+        "belongs to, so it is in the row of the trial that was started last"
+    )
+
+
+def _runs_in_no_group(note: Note) -> Message:
+    return Message(f"{note.count:,} run{_s(note.count)} in no group: {listed(map(repr, note.details['runs']))}")
+
+
+def _groups_of_one(note: Note) -> Message:
+    groups = zip(note.details["groups"], note.details["runs"], strict=True)
+    have = " has" if note.count == 1 else "s have"
+    return Message(
+        f"{note.count:,} group{have} one run only: {listed(f'{group!r} of {run!r}' for group, run in groups)}"
+    )
+
+
+def _group_tags_missing(note: Note) -> Message:
+    tags = listed(f"{tag!r} in {count}" for tag, count in note.counts)
+    return _on_group(note, f"tags that some of its {note.count} runs lack: {tags}")
+
+
+def _group_steps_missing(note: Note) -> Message:
+    steps = zip(note.counts, note.details["steps"], strict=True)
+    tags = listed(f"{tag!r} {count} of {of}" for (tag, count), of in steps)
+    return _on_group(note, f"steps that some runs with the tag lack, see n: {tags}")
+
+
+def _group_values_replaced(note: Note) -> Message:
+    return _on_group(note, f"values that a later one of the same run and step replaced: {_numbers_of_tags(note)}")
+
+
+def _group_nan(note: Note) -> Message:
+    fate = "are left out" if note.details["nan"] == "omit" else "make the statistics of their steps NaN"
+    return _on_group(note, f"NaN, which {fate}: {_numbers_of_tags(note)}")
+
+
+def _curves_thinned(_: Note) -> Message:
+    return Message("long curves are thinned to the resolution of the picture; their extremes are kept")
+
+
+def _histograms_thinned(note: Note) -> Message:
+    shown = note.details["shown"]
+    return Message(f"a panel shows at most {shown} histograms, evenly spaced; the longest series has {note.count:,}")
+
+
+def _columns_merged(note: Note) -> Message:
+    columns = note.details["columns"]
+    return Message(
+        f"a map has at most {columns} columns, and there are more positions: a column shows its largest value"
+    )
+
+
+def _values_not_positive(note: Note) -> Message:
+    return Message(f"values of 0 or less, which a logarithmic axis cannot show: {note.count:,}")
+
+
+def _other_kinds(note: Note) -> Message:
+    more = " and ".join(f"{count:,} of {kind}" for kind, count in note.counts)
+    return Message(f"there are other tags that match, {more}", (advice("{} selects these", "kind"),))
+
+
+def _values_undecodable(note: Note) -> Message:
+    return Message(f"values that could not be decoded, and are not in the plot: {note.count:,}")
+
+
+def _values_dateless(note: Note) -> Message:
+    return Message(f"values whose wall times are not dates, and are not in the plot: {note.count:,}")
+
+
+#: The function that makes the message of a note, by kind.
+SENTENCES: Final[Mapping[NoteKind, Callable[[Note], Message]]] = {
+    "file_copy": _file_copy,
+    "not_event_file": _not_event_file,
+    "empty_values": _empty_values,
+    "type_changed": _type_changed,
+    "kind_changed": _kind_changed,
+    "restarted": _restarted,
+    "steps_missing": _steps_missing,
+    "steps_repeated": _steps_repeated,
+    "steps_back": _steps_back,
+    "duplicates_left_out": _duplicates_left_out,
+    "subruns": _subruns,
+    "made_null": _made_null,
+    "metrics_missing": _metrics_missing,
+    "placeholders_left_out": _placeholders_left_out,
+    "placeholders_only": _placeholders_only,
+    "trials_without_metrics": _trials_without_metrics,
+    "trials_share_run": _trials_share_run,
+    "runs_in_no_group": _runs_in_no_group,
+    "groups_of_one": _groups_of_one,
+    "group_tags_missing": _group_tags_missing,
+    "group_steps_missing": _group_steps_missing,
+    "group_values_replaced": _group_values_replaced,
+    "group_nan": _group_nan,
+    "curves_thinned": _curves_thinned,
+    "histograms_thinned": _histograms_thinned,
+    "columns_merged": _columns_merged,
+    "values_not_positive": _values_not_positive,
+    "other_kinds": _other_kinds,
+    "values_undecodable": _values_undecodable,
+    "values_dateless": _values_dateless,
+}
+
+
+def _values_of_tags(note: Note) -> str:
+    return listed(f"{count:,} of tag {tag!r}" for tag, count in note.counts)
+
+
+def _numbers_of_tags(note: Note) -> str:
+    return listed(f"{tag!r} {count}" for tag, count in note.counts)
+
+
+def _on_group(note: Note, fact: str) -> Message:
+    return Message(f"group {note.details['group']!r}: {fact}")
+
+
+def _trials(count: int | None) -> str:
+    return f"{count:,} trial{_s(count)}"
+
+
+def _s(count: int | None) -> str:
+    return "" if count == 1 else "s"
