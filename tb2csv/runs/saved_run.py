@@ -39,7 +39,8 @@ class SavedFile:
             "tail": stats.incomplete_tail_bytes,
             "damage": [[each.offset, each.length, each.kind, each.detail, each.lost] for each in stats.damage],
             "marks": stats.marks,
-            "left_out": stats.left_out,
+            "copy_of": stats.copy_of,
+            "not_events": stats.not_events,
             "fingerprint": [text_of(each) for each in stats.fingerprint],
         }
 
@@ -56,7 +57,8 @@ class SavedFile:
             data["tail"],
             [Damage(path, *damage) for damage in data["damage"]],
             [SessionMark(*mark) for mark in data["marks"]],
-            data["left_out"],
+            data["copy_of"],
+            data["not_events"],
             Fingerprint(*map(bytes_of, data["fingerprint"])),
             data["version"],
         )
