@@ -8,7 +8,8 @@ from tb2csv.analysis.reduction import ReducedGroup
 from tb2csv.event_files.event_file import FileStats, Fingerprint
 from tb2csv.event_files.values import SessionMark
 from tb2csv.logdir import EventFile, EventFileSource, HasLogdir, LogdirSource, Run
-from tb2csv.messages import Advice, Message, Note, Option, Spelling
+from tb2csv.messages import Advice, Message, Option, Spelling
+from tb2csv.notes import NoteKind
 from tb2csv.report import RunReport, UndecodableEntry
 from tb2csv.selection import Patterns
 
@@ -22,7 +23,7 @@ __all__ = [
     "HasLogdir",
     "LogdirSource",
     "Message",
-    "Note",
+    "NoteKind",
     "Option",
     "Patterns",
     "ReducedGroup",
