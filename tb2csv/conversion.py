@@ -170,7 +170,7 @@ def _raise_damage(first: Damage) -> NoReturn:
 
 def check_apart(logdir: Logdir, out: Path) -> None:
     """Raise OutputError if ``out`` is in the log directory, or would replace a folder that contains it."""
-    if "://" in logdir.path:
+    if logdir.is_remote:
         return
     inside = Path(logdir.path).resolve()
     if inside.is_file():

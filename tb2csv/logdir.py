@@ -1,4 +1,4 @@
-"""Find the runs and event files below a path or an fsspec URL, and read their bytes.
+"""Find the runs and event files below a path or an fsspec URL.
 
 A run is a folder with event files, named by its path below the log directory; the log directory itself is ``.``.
 An event file has ``tfevents`` in its base name, unless it is given by name. ``.profile-empty`` files are marks of the
@@ -8,72 +8,25 @@ Source: tensorboard/backend/event_processing/io_wrapper.py.
 
 from __future__ import annotations
 
-import errno
-import heapq
 import os
-import re
-import stat
 from dataclasses import dataclass, field
-from io import FileIO
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from tb2csv.atomic_files import home_expanded
 from tb2csv.display import count, displayed
-from tb2csv.errors import UNREADABLE, Damage, LogdirError, LogdirNotFoundError
+from tb2csv.errors import Damage, LogdirError, LogdirNotFoundError
+from tb2csv.sources.local_files import LOCAL, LocalFiles
+from tb2csv.sources.source import Version
+from tb2csv.sources.urls import is_url, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from typing_extensions import Self
+    from tb2csv.sources.source import OpenFile, Source
 
 ROOT_RUN: Final = "."
 
-_BEFORE_ESCAPES: Final = re.compile(r"\\+(?=x[89a-f][0-9a-f]|[\udc80-\udcff])")
-
-#: Without O_NONBLOCK, opening a pipe would wait for a writer; regular files ignore it.
-_READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-
-#: Bytes of a local file to read at a time, few enough to stay in the processor's cache for the scan.
-_WINDOW: Final = 4 << 20
-
-
-class EventFileSource:
-    """The bytes of one open event file; ``size`` is its size when it was opened. Use as a context manager."""
-
-    def __init__(self, path: str, file: Any, size: int, window: int, version: str = "") -> None:
-        """Read from ``file`` ``window`` bytes at a time; the file is closed with this object."""
-        self.path = path
-        #: A text that changes with the file; empty if the file system has none.
-        self.version = version
-        self.size = size
-        self.window = window
-        self._file = file
-
-    def read_into(self, offset: int, buffer: memoryview) -> int:
-        """Fill ``buffer`` with the bytes from ``offset`` and return their number; fewer only at the end of the file."""
-        self._file.seek(offset)
-        filled = 0
-        while filled < len(buffer):  # a raw read may return fewer bytes, and at most two gigabytes
-            count = self._file.readinto(buffer[filled:])
-            if not count:
-                break
-            filled += count
-        return filled
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Return ``length`` bytes from ``offset``; fewer only at the end of the file."""
-        buffer = bytearray(max(0, min(length, self.size - offset)))
-        view = memoryview(buffer)
-        return bytes(view[: self.read_into(offset, view)])
-
-    def __enter__(self) -> Self:
-        """Return the source."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the file."""
-        self._file.close()
+_UNKNOWN: Final = Version(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,60 +35,35 @@ class EventFile:
 
     path: str
     location: str
-    filesystem: Any = None
+    source: Source = LOCAL
+    #: The version that the listing of a store gave.
+    listed: Version = _UNKNOWN
 
-    def open(self) -> EventFileSource:
-        """Open the file.
+    def open(self, stream_from: int | None = None) -> OpenFile:
+        """Open the file; ``stream_from`` is the offset from which all bytes are about to be read, if so.
 
         Raises:
             OSError: it cannot be opened.
         """
-        if self.filesystem is None:
-            file, status = _open_regular(self.location)
-            return EventFileSource(self.path, file, status.st_size, _WINDOW, _version(status))
-        remote = self.filesystem.open(self.location, "rb")
-        if remote.size is None:  # a web server may not send the size
-            remote.close()
-            raise OSError(errno.EINVAL, "its size is unknown")
-        return EventFileSource(self.path, remote, remote.size, remote.size)  # one request, because each takes time
+        return self.source.open(self.path, self.location, stream_from)
 
     def version(self) -> str:
-        """Return a text that changes with the file; empty if it is not known.
+        """Return a text that changes with the file's content; empty if it is not known.
 
         Raises:
             OSError: the file cannot be examined.
         """
-        return _version(os.stat(self.location)) if self.filesystem is None else ""
+        return self.source.version(self.location).text
 
     def size(self) -> int:
-        """Return the present size of the file in bytes, or 0 if it is unknown."""
+        """Return the present size of a local file in bytes, or that of a remote one in the listing; 0 if unknown."""
+        if self.listed.size is not None:
+            return self.listed.size
         try:
-            with self.open() as source:
-                return source.size
+            with self.open() as file:
+                return file.size
         except OSError:
             return 0
-
-
-def _open_regular(location: str) -> tuple[FileIO, os.stat_result]:
-    """Open a regular file and return its status; in thousands of small files every system call counts."""
-    try:
-        descriptor = os.open(location, _READ)
-    except OSError:
-        if os.path.islink(location) and not os.path.lexists(os.path.realpath(location)):
-            raise OSError(errno.ENOENT, "it is a link to a file that does not exist") from None
-        if not stat.S_ISREG(os.stat(location).st_mode):  # a socket cannot be opened
-            raise OSError(errno.EINVAL, "it is not a regular file") from None
-        raise
-    file = FileIO(descriptor)
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        file.close()
-        raise OSError(errno.EINVAL, "it is not a regular file")
-    return file, status
-
-
-def _version(status: os.stat_result) -> str:
-    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ino}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +83,18 @@ class Logdir:
     runs: tuple[Run, ...]
     damage: list[Damage] = field(default_factory=list)
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether files of the log directory are in a store."""
+        return any(file.source.is_remote for run in self.runs for file in run.files[:1])
+
     def total_bytes(self) -> int:
-        """Return the size of all event files in bytes, for a progress bar; unreadable files count as 0."""
-        return sum(file.size() for run in self.runs for file in run.files)
+        """Return the size of all event files in bytes, for a progress bar; unreadable files count as 0.
+
+        Nothing is requested from a store: a size that its listing does not have counts as 0.
+        """
+        files = (file for run in self.runs for file in run.files)
+        return sum(file.listed.size or 0 if file.source.is_remote else file.size() for file in files)
 
     def _display(self) -> Iterator[object]:
         files = sum(len(run.files) for run in self.runs)
@@ -201,18 +138,18 @@ def discover(path: str | os.PathLike[str]) -> Logdir:
         LogdirNotFoundError: nothing is at the path.
         LogdirError: the path cannot be read, or there are no event files below it.
     """
-    location = home_expanded(path).removeprefix("file://")
+    location = home_expanded(path).removeprefix("file://").removeprefix("local://")
     if not location:
         message = "The name of the log directory is empty; a variable may be unset."
         raise LogdirError(message)
     damage: list[Damage] = []
-    seen = _Seen()
-    files = list(_remote_files(location, seen) if "://" in location else _local_files(location, seen, damage))
+    others = _Others()
+    files = list(_event_files(source_of(location), location, others, damage))
     runs: dict[str, list[EventFile]] = {}
     for file in files:
-        runs.setdefault(_run_of(file.path), []).append(file)
+        runs.setdefault(file.path.rpartition("/")[0] or ROOT_RUN, []).append(file)
     if not runs:
-        raise LogdirError(_nothing_found(location, seen, damage))
+        raise LogdirError(_nothing_found(location, others, damage))
     return Logdir(
         location,
         tuple(Run(name, tuple(sorted(runs[name], key=lambda file: file.path))) for name in sorted(runs)),
@@ -220,127 +157,48 @@ def discover(path: str | os.PathLike[str]) -> Logdir:
     )
 
 
-def _run_of(path: str) -> str:
-    """Return the name of a file's run."""
-    if "//" in path or "./" in path:  # a key in a store may have empty segments
-        return str(PurePosixPath(path).parent)
-    return path.rpartition("/")[0] or ROOT_RUN
+def source_of(location: str) -> Source:
+    """Return the source of the files at a path or an fsspec URL."""
+    if not is_url(location):
+        return LocalFiles(location)
+    from tb2csv.sources.store import Store
+
+    return Store(location)
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Others:
     """Other files that were found, for the message if there are no event files."""
 
-    files: int = 0
+    count: int = 0
     example: str = ""
 
 
-def _is_event_file(name: str) -> bool:
-    return "tfevents" in name and not name.endswith(".profile-empty")
-
-
-def _local_files(location: str, seen: _Seen, damage: list[Damage]) -> Iterator[EventFile]:
-    root = Path(location)
+def _event_files(source: Source, location: str, others: _Others, damage: list[Damage]) -> Iterator[EventFile]:
     try:
-        is_folder, exists = stat.S_ISDIR(root.stat().st_mode), True
-    except (FileNotFoundError, NotADirectoryError):
-        is_folder = exists = False
-    except OSError as error:
-        message = f"{location} cannot be read ({error.strerror}); check its permissions."
-        raise LogdirError(message) from error
-    if exists and not is_folder:
-        yield EventFile(_readable(root.name), location)  # by any name; its content decides when it is read
-        return
-    if not exists:
-        message = f"There is no folder {location}; give the folder with the TensorBoard logs."
-        raise LogdirNotFoundError(message)
-    yield from _walk(root, seen, damage)
-
-
-def _walk(root: Path, seen: _Seen, damage: list[Damage]) -> Iterator[EventFile]:
-    """Yield the event files below a folder, in any order; folders may be nested deeper than Python's stack.
-
-    Links are followed, but every folder is entered once, because links may form cycles and a huge number of paths. A
-    folder's own path comes before that of a link to it, so that a run keeps its name beside a link ``latest``.
-    """
-    entered: set[tuple[int, int]] = set()
-    folders = [("", str(root))]
-    links: list[tuple[str, str]] = []  # a heap: the first name counts
-    while folders or links:
-        prefix, folder = folders.pop() if folders else heapq.heappop(links)
-        for entry in _entries(folder, prefix, entered, damage):
-            path = prefix + entry.name
-            if _is_folder(entry):
-                below = (f"{path}/", entry.path)
-                if entry.is_symlink():
-                    heapq.heappush(links, below)
-                else:
-                    folders.append(below)
-            elif _is_event_file(entry.name):
-                yield EventFile(_readable(path), entry.path)
+        for file in source.files(damage):
+            name = file.path.rpartition("/")[2]
+            # A file that is given by its name may have any; its content decides when it is read.
+            if ("tfevents" in name and not name.endswith(".profile-empty")) or file.is_given:
+                yield EventFile(file.path, file.location, source, file.version)
             else:
-                seen.files += 1
-                seen.example = min(seen.example or _readable(path), _readable(path))
-
-
-def _entries(folder: str, prefix: str, entered: set[tuple[int, int]], damage: list[Damage]) -> list[os.DirEntry[str]]:
-    """Return the entries of a folder; none if it was entered before."""
-    try:
-        status = os.stat(folder)
-        identity = (status.st_dev, status.st_ino)
-        if identity in entered:
-            return []
-        with os.scandir(folder) as listed:
-            entries = list(listed)
+                others.count += 1
+                others.example = min(others.example or file.path, file.path)
+    except LogdirError:
+        raise
+    except FileNotFoundError as error:
+        message = f"There is nothing at {shown(location)} ({error.strerror}); check the address."
+        raise LogdirNotFoundError(message) from error
     except OSError as error:
-        detail = f"the folder cannot be read: {error.strerror}"
-        damage.append(Damage(_readable(prefix.rstrip("/")) or ROOT_RUN, 0, 0, UNREADABLE, detail))
-        return []
-    entered.add(identity)
-    return entries
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
-def _readable(path: str) -> str:
-    """Return a path as text that can be stored, with bytes that are not UTF-8 escaped; distinct paths stay distinct.
-
-    Backslashes before such a byte, and before text that looks like an escaped one, are doubled.
-    """
-    if path.isascii() and "\\" not in path:
-        return path
-    text = _BEFORE_ESCAPES.sub(lambda match: 2 * match.group(), os.fsencode(path).decode("utf-8", "surrogateescape"))
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _remote_files(location: str, seen: _Seen) -> Iterator[EventFile]:
-    import fsspec
-
-    try:
-        filesystem, root = fsspec.core.url_to_fs(location)
-        filesystem.invalidate_cache()  # files may have come or grown since an earlier listing
-        found = filesystem.find(root)
-    except Exception as error:  # libraries of stores raise many types, such as for missing credentials
-        message = f"{location} cannot be listed: {error}"
+        message = f"{shown(location)} cannot be listed: {error.strerror}."
         raise LogdirError(message) from error
-    for path in found:
-        relative = path.removeprefix(root).lstrip("/") or PurePosixPath(path).name
-        if _is_event_file(PurePosixPath(path).name) or path == root:
-            yield EventFile(relative, path, filesystem)
-        else:
-            seen.files += 1
-            seen.example = seen.example or relative
 
 
-def _nothing_found(location: str, seen: _Seen, damage: list[Damage]) -> str:
-    if damage and not seen.files:
-        return f"Nothing below {location} can be read ({damage[0].path}: {damage[0].detail}); check its permissions."
-    if not seen.files:
-        return f"There are no event files below {location}: it contains no files."
-    others = f"{seen.files} other file{'s' * (seen.files > 1)} (such as {seen.example})"
-    return f"There are no event files below {location}, only {others}; event files have 'tfevents' in their name."
+def _nothing_found(location: str, others: _Others, damage: list[Damage]) -> str:
+    name = shown(location)
+    if damage and not others.count:
+        return f"Nothing below {name} can be read ({damage[0].path}: {damage[0].detail}); check its permissions."
+    if not others.count:
+        return f"There are no event files below {name}: it contains no files."
+    files = f"{others.count} other file{'s' * (others.count > 1)} (such as {others.example})"
+    return f"There are no event files below {name}, only {files}; event files have 'tfevents' in their name."

@@ -7,29 +7,33 @@ from tb2csv.analysis.aggregates import AggregatedTag
 from tb2csv.analysis.reduction import ReducedGroup
 from tb2csv.event_files.event_file import FileStats, Fingerprint
 from tb2csv.event_files.values import SessionMark
-from tb2csv.logdir import EventFile, EventFileSource, HasLogdir, LogdirSource, Run
+from tb2csv.logdir import EventFile, HasLogdir, LogdirSource, Run
 from tb2csv.messages import Advice, Message, Option, Spelling
 from tb2csv.notes import NoteKind
 from tb2csv.report import RunReport, UndecodableEntry
 from tb2csv.selection import Patterns
+from tb2csv.sources.source import FoundFile, OpenFile, Source, Version
 
 __all__ = [
     "Advice",
     "AggregatedTag",
     "EventFile",
-    "EventFileSource",
     "FileStats",
     "Fingerprint",
+    "FoundFile",
     "HasLogdir",
     "LogdirSource",
     "Message",
     "NoteKind",
+    "OpenFile",
     "Option",
     "Patterns",
     "ReducedGroup",
     "Run",
     "RunReport",
     "SessionMark",
+    "Source",
     "Spelling",
     "UndecodableEntry",
+    "Version",
 ]

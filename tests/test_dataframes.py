@@ -39,8 +39,8 @@ from test_scenarios import write_logs
 
 import tb2csv
 from tb2csv.errors import Tb2csvError
-from tb2csv.logdir import EventFileSource
 from tb2csv.selection import KINDS_BESIDE
+from tb2csv.sources.local_files import LocalFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,8 +119,8 @@ def test_lazy_frames_decode_when_they_are_collected(logdir: Path, monkeypatch: p
     lazy = frames.tensors(lazy=True)
     expected = frames.tensors()
     opened = []
-    read_at = EventFileSource.read_at
-    monkeypatch.setattr(EventFileSource, "read_at", lambda *args: (opened.append(args[1:]), read_at(*args))[1])
+    read_at = LocalFile.read_at
+    monkeypatch.setattr(LocalFile, "read_at", lambda *args: (opened.append(args[1:]), read_at(*args))[1])
     narrowed = lazy.filter(pl.col("i1") == 2).select("step", "value")
     assert not opened
     assert narrowed.collect().equals(expected.filter(pl.col("i1") == 2).select("step", "value"))
@@ -135,8 +135,8 @@ def test_lazy_frames_ask_one_value_of_each_tag_for_its_columns(tmp_path: Path, m
     write_run(tmp_path, *arrays, raw_event(bad_tensor(b"b", "DT_FLOAT", (2,))), *arrays)
     frames = tb2csv.open_logdir(tmp_path)
     read = []
-    read_at = EventFileSource.read_at
-    monkeypatch.setattr(EventFileSource, "read_at", lambda *args: (read.append(args[2]), read_at(*args))[1])
+    read_at = LocalFile.read_at
+    monkeypatch.setattr(LocalFile, "read_at", lambda *args: (read.append(args[2]), read_at(*args))[1])
     lazy = frames.tensors(tag="w", lazy=True)
     assert read == [32]
     assert len(lazy.collect()) == 400
@@ -298,11 +298,9 @@ def test_values_without_a_payload_do_not_stretch_what_is_read(tmp_path: Path, mo
         for block in run._blocks:
             block.columns.payload_offset[block.columns.payload_length == 0] = offset
         read: list[int] = []
-        read_at = EventFileSource.read_at
+        read_at = LocalFile.read_at
         with monkeypatch.context() as patch:
-            patch.setattr(
-                EventFileSource, "read_at", lambda *args, n=read, at=read_at: (n.append(args[2]), at(*args))[1]
-            )
+            patch.setattr(LocalFile, "read_at", lambda *args, n=read, at=read_at: (n.append(args[2]), at(*args))[1])
             items = list(run.decode(lambda series: series.tag == "x"))
         assert sum(len(item.part.frame) for item in items if not item.part.kind) == 2
         assert read == [8]
@@ -318,8 +316,8 @@ def test_only_the_requested_payloads_are_read(tmp_path: Path, monkeypatch: pytes
     )
     frames = tb2csv.open_logdir(tmp_path)
     read = []
-    read_at = EventFileSource.read_at
-    monkeypatch.setattr(EventFileSource, "read_at", lambda *args: (read.append(args[2]), read_at(*args))[1])
+    read_at = LocalFile.read_at
+    monkeypatch.setattr(LocalFile, "read_at", lambda *args: (read.append(args[2]), read_at(*args))[1])
     assert len(frames.tensors(tag=["first", "last"])) == 7
     assert sum(read) == 7 * 8
     assert frames.tensors(tag="large")["value"].to_list() == large.tolist()
@@ -327,7 +325,7 @@ def test_only_the_requested_payloads_are_read(tmp_path: Path, monkeypatch: pytes
 
 def test_scalars_need_no_second_read(logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = tb2csv.open_logdir(logdir)
-    monkeypatch.setattr(EventFileSource, "__init__", None)
+    monkeypatch.setattr(LocalFile, "__init__", None)
     assert len(frames.scalars()) == 12
 
 

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 import tb2csv
 from tb2csv.errors import LogdirError
-from tb2csv.logdir import EventFile, _readable, discover
+from tb2csv.logdir import EventFile, discover
+from tb2csv.sources.local_files import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -241,9 +242,9 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
         refuse(path)
         return scandir(path)
 
-    def refusing_open(file: EventFile) -> object:
+    def refusing_open(file: EventFile, *arguments: int) -> object:
         refuse(file.location)
-        return opened(file)
+        return opened(file, *arguments)
 
     def refusing_stat(path: Path, **options: bool) -> os.stat_result:
         refuse(f"stat {path}")
@@ -461,7 +462,7 @@ def test_names_that_look_like_others_escaped(tmp_path: Path) -> None:
 
 @given(st.lists(st.lists(st.sampled_from([b"\\", b"x", b"f", b"8", b"\xff", b"\x80"])).map(b"".join), unique=True))
 def test_paths_are_never_ambiguous(paths: list[bytes]) -> None:
-    assert len({_readable(os.fsdecode(path)) for path in paths}) == len(paths)
+    assert len({readable(os.fsdecode(path)) for path in paths}) == len(paths)
 
 
 def test_a_log_directory_without_a_name() -> None:
@@ -563,36 +564,24 @@ def test_output_is_refused_in_the_folder_of_a_file_url(tmp_path: Path) -> None:
 
 
 class Store(MemoryFileSystem):
-    """A store that remembers its listings, needs credentials, and may not report sizes, as those of clouds do."""
+    """A store that remembers its listings and needs credentials, as those of clouds do."""
 
     protocol = "store"
     has_credentials = True
-    tells_sizes = True
-    listing: ClassVar[dict[str, list[str]]] = {}
+    listing: ClassVar[dict[str, dict[str, object]]] = {}
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
         return str(super()._strip_protocol(path.removeprefix("store://")))
 
-    def find(self, path: str, *_: object, **__: object) -> list[str]:
+    def find(self, path: str, *_: object, **options: object) -> dict[str, object]:
         if not self.has_credentials:
             message = "Unable to locate credentials"
             raise NotImplementedError(message)  # in place of an exception of the store's own
-        return self.listing.setdefault(path, super().find(path))
+        return self.listing.setdefault(path, super().find(path, **options))
 
     def invalidate_cache(self, path: str | None = None) -> None:
         self.listing.clear()
-
-    def open(self, path: str, *_: object, **__: object) -> io.BytesIO:
-        file = Stored(super().open(path).read())
-        file.size = len(file.getvalue()) if self.tells_sizes else None
-        return file
-
-
-class Stored(io.BytesIO):
-    """A file of the store."""
-
-    size: int | None
 
 
 @pytest.fixture
@@ -613,11 +602,4 @@ def test_files_added_after_a_store_was_listed_are_found(store: fsspec.AbstractFi
 @pytest.mark.usefixtures("store")
 def test_an_error_of_a_store_is_one_of_the_log_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Store, "has_credentials", False)
-    assert error_of("store://logs") == "store://logs cannot be listed: Unable to locate credentials"
-
-
-@pytest.mark.usefixtures("store")
-def test_a_file_of_unknown_size_in_a_store_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Store, "tells_sizes", False)
-    (damage,) = tb2csv.check("store://logs").damage
-    assert (damage.kind, damage.detail) == ("unreadable", "the file cannot be read: its size is unknown")
+    assert error_of("store://logs") == "store://logs cannot be listed: Unable to locate credentials."

@@ -143,7 +143,7 @@ class RunReader:
                 if not stats.records and (original := original_of(file, self.run)):
                     stats.copy_of, stats.bytes = original.path, file.size()
                     continue
-                with file.open() as source:
+                with file.open(progress.offset) as source:
                     stats.version = source.version
                     reader = EventFileReader(
                         source,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.logdir import EventFileSource
+    from tb2csv.sources.source import OpenFile
 
 #: Payloads with at most this many bytes between them are read together, because a seek costs more.
 _GAP: Final = 1 << 18
@@ -67,9 +67,7 @@ def extents(columns: ValueColumns, rows: npt.NDArray[np.int64]) -> tuple[npt.NDA
     return begins, ends
 
 
-def payloads(
-    columns: ValueColumns, rows: npt.NDArray[np.int64], source: Callable[[], EventFileSource]
-) -> tuple[bytes, int]:
+def payloads(columns: ValueColumns, rows: npt.NDArray[np.int64], source: Callable[[], OpenFile]) -> tuple[bytes, int]:
     """Return a stretch of bytes with the payloads of some values, and its offset in the file.
 
     ``source`` opens the file; it is called only if there are payloads.

@@ -131,11 +131,12 @@ class ScannedRun:
         shorter than the part that was read, everything is read again.
         """
         run = run or self.run
-        growth = file_changes(run, self.stats.files)
-        if growth.is_replaced:
-            self._begin(run)
-        elif growth.is_unchanged:
-            return False
+        if self.stats.files:
+            growth = file_changes(run, self.stats.files)
+            if growth.is_replaced:
+                self._begin(run)
+            elif growth.is_unchanged:
+                return False
         self._reader.run = run
         self._reader.report_bytes = report_bytes
         for file, block in self._reader.scan_files():

@@ -11,17 +11,15 @@ Source: ``_parse_event_files_spec`` in tensorboard/backend/event_processing/data
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tb2csv.errors import LogdirError
 from tb2csv.logdir import ROOT_RUN, Logdir, Run, discover
+from tb2csv.sources.urls import is_url
 
 if TYPE_CHECKING:
     from tb2csv.errors import Damage
-
-_URL: Final = re.compile("[a-zA-Z][0-9a-zA-Z.]*://.*")
 
 
 class LogFolder(NamedTuple):
@@ -33,7 +31,7 @@ class LogFolder(NamedTuple):
     @property
     def is_remote(self) -> bool:
         """Whether the path is a URL."""
-        return _URL.match(self.path) is not None
+        return is_url(self.path)
 
 
 @dataclass(frozen=True)
@@ -88,8 +86,8 @@ def parse_logdir_spec(spec: str) -> list[LogFolder]:
     names: dict[str, str | None] = {}
     for part in spec.split(","):
         is_named = ":" in part and not part.startswith("/") and not os.path.splitdrive(part)[0]
-        name, _, path = part.partition(":") if is_named and not _URL.match(part) else ("", "", part)
-        if not _URL.match(path):
+        name, _, path = part.partition(":") if is_named and not is_url(part) else ("", "", part)
+        if not is_url(path):
             path = os.path.realpath(os.path.expanduser(path))
         names[path] = name or None
     return [LogFolder(path, name) for path, name in names.items()]
@@ -97,7 +95,7 @@ def parse_logdir_spec(spec: str) -> list[LogFolder]:
 
 def _absolute(logdir: str) -> str:
     """Return the absolute path of a logdir, which stays valid if the current directory changes."""
-    if _URL.match(logdir):
+    if is_url(logdir):
         return logdir
     return os.path.abspath(os.path.expanduser(logdir))
 

@@ -526,10 +526,10 @@ def test_an_unreadable_file_is_named_and_the_rest_converted(
 ) -> None:
     opened = EventFile.open
 
-    def refuse(file: EventFile) -> object:
+    def refuse(file: EventFile, *arguments: int) -> object:
         if file.path.startswith("valid/"):
             raise PermissionError(13, "Permission denied")
-        return opened(file)
+        return opened(file, *arguments)
 
     monkeypatch.setattr(EventFile, "open", refuse)
     for command in (["ls"], ["check"], ["convert", out]):

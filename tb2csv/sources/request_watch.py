@@ -1,0 +1,92 @@
+"""Requests to stores: which are under way and for how long, and their errors in our words."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.errors import Tb2csvError
+from tb2csv.sources.remote_errors import ObjectChangedError, remote_error
+from tb2csv.sources.urls import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: After how many seconds without an answer the user is informed.
+PATIENCE: Final = 5.0
+
+
+class RequestWatch:
+    """The requests that are under way. A listener, if there is one, gets a line about one that takes long."""
+
+    def __init__(self) -> None:
+        """Watch nothing until there is a listener."""
+        self._running: dict[object, tuple[float, str]] = {}
+        self._listener: Callable[[str], None] | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def listen(self, listener: Callable[[str], None]) -> Iterator[None]:
+        """Call ``listener`` with each line within the context, from another thread."""
+        before, self._listener = self._listener, listener
+        try:
+            yield
+        finally:
+            self._listener = before
+
+    def note(self, line: str) -> None:
+        """Give the listener a line."""
+        if self._listener:
+            self._listener(line)
+
+    @contextlib.contextmanager
+    def running(self, url: str) -> Iterator[None]:
+        """Count a request as under way within the context."""
+        token = object()
+        self._running[token] = time.monotonic(), url
+        if self._listener and self._thread is None:
+            self._start()
+        try:
+            yield
+        finally:
+            del self._running[token]
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, name="tb2csv_requests", daemon=True)
+                self._thread.start()
+
+    def _watch(self) -> None:
+        informed = 0.0
+        while True:
+            time.sleep(PATIENCE / 5)
+            now = time.monotonic()
+            begun, url = min(list(self._running.values()), default=(now, ""))
+            if now - begun >= PATIENCE and now - informed >= PATIENCE:
+                informed = now
+                self.note(f"waiting for an answer about {shown(url)} for {now - begun:.0f} s")
+
+
+#: The requests of this process.
+WATCH: Final = RequestWatch()
+
+
+@contextlib.contextmanager
+def request(url: str) -> Iterator[None]:
+    """Make a request about ``url`` within the context; errors of libraries become ours.
+
+    Raises:
+        RemoteError: the request failed.
+        MissingExtraError: a package is missing.
+    """
+    with WATCH.running(url):
+        try:
+            yield
+        except (ObjectChangedError, Tb2csvError):
+            raise
+        except Exception as error:
+            raise remote_error(error, url) from error

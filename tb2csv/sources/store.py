@@ -1,0 +1,163 @@
+"""Stores of files that an fsspec URL names: objects, web servers, SSH hosts, archives."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import threading
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from tb2csv.parallel import DaemonExecutor
+from tb2csv.sources.ranges import FileRanges, WebRanges, version_of
+from tb2csv.sources.remote_file import RemoteFile
+from tb2csv.sources.request_watch import request
+from tb2csv.sources.source import FoundFile, Version
+from tb2csv.sources.urls import protocols
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tb2csv.errors import Damage
+    from tb2csv.sources.ranges import Ranges
+
+#: How many pages of a web server are listed at once.
+_PAGES_AT_ONCE: Final = 32
+
+
+class Store:
+    """The files below an fsspec URL.
+
+    The file system is made where it is used: in this process, and again in each one that unpickles the store. It is our
+    own, so that other users of fsspec neither see nor fill its listings. Only the URL is pickled; credentials come from
+    the environment or from fsspec's configuration.
+    """
+
+    is_remote = True
+
+    def __init__(self, url: str) -> None:
+        """Name the store; nothing is connected yet."""
+        self.url = url
+        self._lock = threading.Lock()
+        self._made: tuple[int, Any, str] | None = None
+        self._is_web = protocols(url)[0] in {"http", "https"}
+
+    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
+        """Pickle the URL alone."""
+        return type(self), (self.url,)
+
+    def files(self, damage: list[Damage]) -> Iterator[FoundFile]:
+        """Yield all files below the URL as they are now; if it names a file, only that.
+
+        Raises:
+            RemoteError: they cannot be listed.
+            MissingExtraError: a package is missing.
+        """
+        filesystem, root = self._connected()
+        with request(self.url):
+            filesystem.invalidate_cache()
+            found = _web_files(filesystem, root) if self._is_web else filesystem.find(root, detail=True)
+        for location, info in found.items():
+            if info.get("type") == "directory" or location.endswith("/"):  # a key ``a/`` marks a folder
+                continue
+            version = version_of(info)
+            if location == root:
+                yield FoundFile(self._name(posixpath.basename(root)), location, version, is_given=True)
+            else:  # one slash is removed: a key may have several in a row
+                yield FoundFile(self._name(location.removeprefix(root).removeprefix("/")), location, version)
+
+    def open(self, path: str, location: str, stream_from: int | None = None) -> RemoteFile:
+        """Open a file.
+
+        Raises:
+            RemoteError: it cannot be opened.
+        """
+        filesystem, _ = self._connected()
+        make = WebRanges if self._is_web else FileRanges
+        opened: list[Ranges] = []
+
+        def ranges() -> Ranges:
+            if opened:  # the listing's version is gone
+                filesystem.invalidate_cache(location)
+            opened.append(make(filesystem, location, self.url))
+            return opened[-1]
+
+        return RemoteFile(path, ranges, stream_from)
+
+    def version(self, location: str) -> Version:
+        """Return the present version of a file.
+
+        Raises:
+            RemoteError: it cannot be looked up.
+        """
+        filesystem, _ = self._connected()
+        with request(self.url):
+            filesystem.invalidate_cache(location)
+            return version_of(filesystem.info(location))
+
+    def _name(self, path: str) -> str:
+        return unquote(path) if self._is_web else path
+
+    def _connected(self) -> tuple[Any, str]:
+        """Return the file system of this process and the path in it."""
+        with self._lock:
+            if self._made is None or self._made[0] != os.getpid():
+                with request(self.url):
+                    import fsspec.core
+
+                    own = {protocol: {"skip_instance_cache": True} for protocol in protocols(self.url)}
+                    filesystem, root = fsspec.core.url_to_fs(self.url, **own)
+                self._made = os.getpid(), filesystem, root.rstrip("/") or root
+            return self._made[1], self._made[2]
+
+
+def _web_files(filesystem: Any, root: str) -> dict[str, dict[str, Any]]:
+    """List a web server's pages and those that they link to below them, several at once.
+
+    ``find`` asks for one page after the other, and takes an address that does not exist for an empty folder.
+    """
+    address = root.rstrip("/")
+    pages = _Pages(filesystem)
+    try:
+        listed = pages.listed(f"{address}/")
+    except FileNotFoundError:
+        listed = []
+    if not listed:
+        info = filesystem.info(address)  # raises if there is nothing
+        return {address: info}
+    found: dict[str, dict[str, Any]] = {}
+    with DaemonExecutor(_PAGES_AT_ONCE) as executor:
+        while listed:
+            folders = []
+            for entry in listed:
+                if entry["name"].endswith("/"):
+                    folders.append(entry["name"])
+                else:
+                    found[entry["name"]] = entry
+            answers = [executor.submit(pages.listed, folder) for folder in folders]
+            listed = [entry for answer in answers for entry in answer.result()]
+    return found
+
+
+class _Pages:
+    """The pages of a web server that were not listed before; links may form cycles."""
+
+    def __init__(self, filesystem: Any) -> None:
+        self._filesystem = filesystem
+        self._seen: set[str] = set()
+
+    def listed(self, address: str) -> list[dict[str, Any]]:
+        """Return the links on a page that go below it."""
+        if address in self._seen:
+            return []
+        self._seen.add(address)
+        entries: list[dict[str, Any]] = self._filesystem.ls(address, detail=True)
+        return [entry for entry in entries if _is_below(entry["name"], address)]
+
+
+def _is_below(link: str, address: str) -> bool:
+    """Return whether a link leads to a file or folder right below a page, without parts such as ``..``."""
+    name = unquote(link.removeprefix(address).removesuffix("/"))
+    return (
+        link.startswith(address) and bool(name) and not {"", ".", ".."} & set(name.split("/")) and name[0] not in "?#"
+    )
