@@ -17,7 +17,7 @@ from tb2csv.logdir import logdir_of
 from tb2csv.messages import advice
 from tb2csv.model_state.dtypes import DTYPES
 from tb2csv.model_state.match_tensors import PATH
-from tb2csv.model_state.structural_names import STRUCTURE, path_structures
+from tb2csv.model_state.structural_names import STRUCTURE, structural_names_of_paths
 from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.selection import select
@@ -110,7 +110,7 @@ def recorded_state(
         raise _nothing_found(found.path, by_run, prefix, step)
     ((name, weights),) = having.items()
     names = [tag.removeprefix(prefix) for tag in weights.tensors]
-    tensors = tuple(map(_tensor, weights.tensors, names, path_structures(names), weights.tensors.values()))
+    tensors = tuple(map(_tensor, weights.tensors, names, structural_names_of_paths(names), weights.tensors.values()))
     missing = [tag for tag in weights.tags if tag not in weights.tensors]
     notes = [f"Not recorded at step {step}: {', '.join(missing)}."] if missing else []
     notes += [f"{damage.path}, byte {damage.offset}: {damage.detail}" for damage in weights.damage]

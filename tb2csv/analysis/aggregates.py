@@ -1,4 +1,4 @@
-"""Reduce scalars of several runs to one row per step: count, mean, deviation, min, median, max.
+"""Statistics of scalars across runs, one row per step: count, mean, deviation, min, median, max.
 
 In a run the last value of a step counts. Runs may have different tags and steps: ``n`` is the number of runs with a
 value at the step. Numbers are computed as float64.
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 #: The columns of an aggregate after its ``step``.
 STATISTICS: Final = ("n", "mean", "std", "min", "median", "max")
 
-#: The treatment of NaN: the statistics of their step are NaN, or they are left out and n is smaller.
+#: How NaN is handled: ``keep`` makes the step's statistics NaN; ``omit`` drops the value, which lowers n.
 NAN_POLICIES: Final = ("keep", "omit")
 
 
 @dataclass(frozen=True, slots=True)
 class AggregatedTag:
-    """The origin of the aggregate of one tag."""
+    """Facts about the values that the statistics of one tag were computed from."""
 
     tag: str
     #: The number of runs with the tag.
@@ -38,8 +38,9 @@ class AggregatedTag:
     greatest_n: int
     #: The number of steps that some runs with the tag lack.
     partial_steps: int
-    #: The number of values that a later one of the same run and step replaced, and of NaN among the others.
+    #: The number of values that a later one of the same run and step replaced.
     replaced: int
+    #: The number of NaN among the other values.
     nan: int
 
 
@@ -72,33 +73,53 @@ def aggregate(runs: Iterable[Iterable[tuple[SeriesStats, pl.DataFrame]]], nan: s
     """
     import polars as pl
 
-    numbers: dict[bytes, int] = {}
-    series: list[Series] = []
-    types: list[set[pl.DataType]] = []
-    parts = []
-    for run, rows in enumerate(runs):
-        for account, frame in rows:
-            number = numbers.setdefault(account.series.tag_bytes, len(numbers))
-            if number == len(series):
-                series.append(account.series)
-                types.append(set())
-            types[number].add(frame.schema["value"])
-            names = (pl.lit(number, pl.UInt32).alias("series"), pl.lit(run, pl.UInt32).alias("run"))
-            parts.append(frame.select(*names, "wall_time", "step", pl.col("value").cast(pl.Float64)))
-    if not parts:
+    collected = _collected(runs)
+    if not collected.parts:
         return None
-    everything = pl.concat(parts, rechunk=False)
+    everything = pl.concat(collected.parts, rechunk=False)
     values = everything.unique(["series", "run", "step"], keep="last", maintain_order=True)
-    by_series = (
-        values.group_by("series")
-        .agg(pl.len(), pl.col("run").n_unique().alias("runs"), pl.col("value").is_nan().sum().alias("nan"))
-        .join(everything.group_by("series").agg(pl.len().alias("read")), "series")
+    counts = values.group_by("series").agg(
+        pl.len(), pl.col("run").n_unique().alias("runs"), pl.col("value").is_nan().sum().alias("nan")
     )
+    counts = counts.join(everything.group_by("series").agg(pl.len().alias("read")), "series")
     if nan == "omit":
         values = values.filter(pl.col("value").is_not_nan())
     statistics = _statistics(values)
+    tags = _tags(collected.series, counts, statistics)
+    dtypes = [dtypes.pop() if len(dtypes) == 1 else pl.Float64() for dtypes in collected.dtypes]
+    return Aggregate(collected.series, tags, dtypes, statistics)
+
+
+class _Collected(NamedTuple):
+    """The rows of all runs. Columns ``series, run, wall_time, step, value``; ``series`` indexes the two lists."""
+
+    series: list[Series]
+    dtypes: list[set[pl.DataType]]
+    parts: list[pl.DataFrame]
+
+
+def _collected(runs: Iterable[Iterable[tuple[SeriesStats, pl.DataFrame]]]) -> _Collected:
+    import polars as pl
+
+    indices: dict[bytes, int] = {}
+    collected = _Collected([], [], [])
+    for run, rows in enumerate(runs):
+        for stats, frame in rows:
+            index = indices.setdefault(stats.series.tag_bytes, len(indices))
+            if index == len(collected.series):
+                collected.series.append(stats.series)
+                collected.dtypes.append(set())
+            collected.dtypes[index].add(frame.schema["value"])
+            keys = (pl.lit(index, pl.UInt32).alias("series"), pl.lit(run, pl.UInt32).alias("run"))
+            collected.parts.append(frame.select(*keys, "wall_time", "step", pl.col("value").cast(pl.Float64)))
+    return collected
+
+
+def _tags(series: list[Series], counts: pl.DataFrame, statistics: pl.DataFrame) -> list[AggregatedTag]:
+    import polars as pl
+
     steps = (
-        statistics.join(by_series.select("series", "runs"), "series")
+        statistics.join(counts.select("series", "runs"), "series")
         .group_by("series")
         .agg(
             pl.len().alias("steps"),
@@ -107,24 +128,23 @@ def aggregate(runs: Iterable[Iterable[tuple[SeriesStats, pl.DataFrame]]], nan: s
             (pl.col("n") < pl.col("runs")).sum().alias("partial_steps"),
         )
     )
-    told = by_series.join(steps, "series", "left").fill_null(0).sort("series")
-    tags = [
+    facts = counts.join(steps, "series", "left").fill_null(0).sort("series")
+    return [
         AggregatedTag(
             tag=each.tag,
             replaced=row["read"] - row["len"],
             **{name: row[name] for name in ("runs", "steps", "least_n", "greatest_n", "partial_steps", "nan")},
         )
-        for each, row in zip(series, told.iter_rows(named=True), strict=True)
+        for each, row in zip(series, facts.iter_rows(named=True), strict=True)
     ]
-    dtypes = [found.pop() if len(found) == 1 else pl.Float64() for found in types]
-    return Aggregate(series, tags, dtypes, statistics)
 
 
 def _statistics(values: pl.DataFrame) -> pl.DataFrame:
+    """Return the statistics of each series and step."""
     import polars as pl
 
     value = pl.col("value")
-    of_numbers = {
+    statistics = {
         "mean": value.mean(),
         "std": value.std(ddof=1),
         "min": value.min(),
@@ -138,13 +158,13 @@ def _statistics(values: pl.DataFrame) -> pl.DataFrame:
             pl.col("wall_time").min(),
             pl.len().cast(pl.Int64).alias("n"),
             value.is_nan().any().alias("has_nan"),
-            *(expression.alias(name) for name, expression in of_numbers.items()),
+            *(expression.alias(name) for name, expression in statistics.items()),
         )
         .sort("series", "step")
     )
     # polars leaves NaN out of some of these, and sorts it last in others.
-    is_lost = pl.col("has_nan") & (pl.col("n") > 1)
+    std_is_nan = pl.col("has_nan") & (pl.col("n") > 1)
     nan = pl.lit(float("nan"))
-    kept = [pl.when(pl.col("has_nan")).then(nan).otherwise(pl.col(name)).alias(name) for name in of_numbers]
-    kept[1] = pl.when(is_lost).then(nan).otherwise(pl.col("std")).alias("std")
+    kept = [pl.when(pl.col("has_nan")).then(nan).otherwise(pl.col(name)).alias(name) for name in statistics]
+    kept[1] = pl.when(std_is_nan).then(nan).otherwise(pl.col("std")).alias("std")
     return frame.with_columns(kept).select("series", "step", "wall_time", *STATISTICS)

@@ -1,4 +1,4 @@
-"""The trials of a log directory: hyperparameters and metrics, a row for each."""
+"""``hparams``: the trials of a log directory with their hyperparameters and metrics, one row per trial."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def hparams(
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        run: which runs get rows: a shell pattern, several of them, or None for all.
-        tag: which scalars get columns as metrics, whether an experiment names them or not.
-        exclude_run: runs to leave out.
-        exclude_tag: which scalars to leave out.
-        selection: a Selection, for the arguments that are not given.
-        workers: how many runs to read at once; by default one for each processor.
+        run: one or more shell patterns for the runs that get rows; None selects all runs.
+        tag: patterns for the scalars that get columns as metrics, whether an experiment names them or not.
+        exclude_run: patterns for runs to leave out.
+        exclude_tag: patterns for scalars to leave out.
+        selection: a Selection to use for the filters that are not passed individually.
+        workers: the number of runs to read at once; one per processor by default.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:

@@ -1,8 +1,8 @@
-"""The wide table of layer errors: a row for each batch, layer and sample, a column for each unit.
+"""``layer_errors``: a wide table with a row for each batch, layer and sample, and a column for each unit.
 
 Layer errors are tensors with tags ``layer_errors/<layer>``, as ``tb2csv.recorders`` writes them: [sample, unit], or
 [unit] if they were summed over the batch. A run is read once for the shapes of its tensors, and again for their
-elements, as many steps at a time as fit in memory.
+elements, in ranges of steps that fit in memory.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from tb2csv.selection import Patterns, Selection
     from tb2csv.time_series import Series
 
-#: The start of the tags; what follows is the layer.
+#: The prefix of the tags, before the layer.
 LAYER_ERRORS: Final = "layer_errors/"
-#: The scalar with the epoch of a batch.
+#: The tag of the scalar with the epoch of a batch.
 EPOCH_TAG: Final = "batch/epoch"
 
 #: The maximum number of cells in memory, unless a single step has more.
@@ -68,11 +68,12 @@ class _Shape(NamedTuple):
 class _RunErrors:
     """The layer errors of one run without their elements, from the first reading."""
 
-    stored: ScannedRun
+    scanned: ScannedRun
     min_step: int | None
     max_step: int | None
-    #: The step and the rows of each tensor.
+    #: The step of each tensor.
     steps: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    #: The number of rows of each tensor.
     rows: list[npt.NDArray[np.int64]] = field(default_factory=list)
     shapes: set[_Shape] = field(default_factory=set)
     dtypes: set[str] = field(default_factory=set)
@@ -81,23 +82,23 @@ class _RunErrors:
 
     @property
     def name(self) -> str:
-        return self.stored.run.name
+        return self.scanned.run.name
 
-    def look(self, is_wanted: Callable[[Series], bool]) -> None:
+    def read_shapes(self, is_wanted: Callable[[Series], bool]) -> None:
         """Read the shapes of the tensors at each step, and the epochs of the batches."""
 
-        def is_looked_at(series: Series) -> bool:
+        def is_read(series: Series) -> bool:
             return is_wanted(series) or _is_epoch(series)
 
-        for item in self.stored.decode(is_looked_at, RowSelection(self.min_step, self.max_step)):
+        for item in self.scanned.decode(is_read, RowSelection(self.min_step, self.max_step)):
             if isinstance(item, UndecodableValue):
                 self.undecodable.append(item.entry)
             elif _is_epoch(item.series[0]):
                 self.epochs.append(item.part.frame.select("step", epoch="value"))
             else:
-                self._learn(item.part.frame)
+                self._add_shapes(item.part.frame)
 
-    def _learn(self, frame: pl.DataFrame) -> None:
+    def _add_shapes(self, frame: pl.DataFrame) -> None:
         shapes = {text: _Shape.of(text) for text in frame["shape"].unique()}
         self.shapes |= set(shapes.values())
         self.dtypes |= set(frame["dtype"].unique())
@@ -117,8 +118,8 @@ class _RunErrors:
         yield from zip(known[begins].tolist(), known[ends].tolist(), strict=True)
 
     def report(self) -> RunReport:
-        """Return the account of the run; nothing counts as written."""
-        return self.stored.stats.report(self.undecodable)
+        """Return the report of the run; nothing counts as written."""
+        return self.scanned.stats.report(self.undecodable)
 
 
 @displayed(is_brief=True)
@@ -190,7 +191,7 @@ class LayerErrorTable:
         import polars as pl
 
         found: list[_Tensor] = []
-        for item in run.stored.decode(self._is_wanted, RowSelection(first, last)):
+        for item in run.scanned.decode(self._is_wanted, RowSelection(first, last)):
             if not isinstance(item, UndecodableValue):
                 found += _tensors(item)
         found.sort(
@@ -199,7 +200,7 @@ class LayerErrorTable:
         by_width: dict[tuple[int, str], list[tuple[int, _Tensor]]] = {}
         for order, each in enumerate(found):
             by_width.setdefault((each.shape.units, each.array.dtype.name), []).append((order, each))
-        parts = [_side_by_side(units, tensors) for (units, _), tensors in by_width.items()]
+        parts = [_rows_of_width(units, tensors) for (units, _), tensors in by_width.items()]
         rows = pl.concat(parts, how="diagonal_relaxed").sort("order", maintain_order=True)
         return rows.with_columns(pl.lit(run.name).alias("run"))
 
@@ -221,41 +222,41 @@ def layer_errors(
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        run: runs: a shell pattern, several of them, or None for all.
-        tag: tags, in the same way.
-        exclude_run: runs to leave out.
-        exclude_tag: tags to leave out.
-        selection: a Selection, for the arguments that are not given.
+        run: one or more shell patterns for run names; None selects all runs.
+        tag: one or more shell patterns for tags.
+        exclude_run: patterns for runs to leave out.
+        exclude_tag: patterns for tags to leave out.
+        selection: a Selection to use for the filters that are not passed individually.
         min_step: the first batch.
         max_step: the last batch.
-        workers: runs to read at once.
+        workers: the number of runs to read at once.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
         LogdirError: there is nothing to read, or no layer errors in it.
         Tb2csvError: nothing is selected, or errors are complex numbers.
     """
-    asked = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
+    selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
 
     def is_wanted(series: Series) -> bool:
         is_tensor = series.kind == "tensors" and series.tag.startswith(LAYER_ERRORS)
-        return is_tensor and asked.includes(series.tag, series.kind)
+        return is_tensor and selected.includes(series.tag, series.kind)
 
     def read(run: Run, report_bytes: Callable[[int], None]) -> _RunErrors:
-        stored = ScannedRun(run, options=DecodeOptions(tensors="npy"))
-        stored.refresh(report_bytes=report_bytes)
-        errors = _RunErrors(stored, min_step, max_step)
-        if any(is_wanted(stats.series) for stats in stored.stats.series):
-            errors.look(is_wanted)
+        scanned = ScannedRun(run, options=DecodeOptions(tensors="npy"))
+        scanned.refresh(report_bytes=report_bytes)
+        errors = _RunErrors(scanned, min_step, max_step)
+        if any(is_wanted(stats.series) for stats in scanned.stats.series):
+            errors.read_shapes(is_wanted)
         return errors
 
-    found = read_runs(logdir, read, selection=asked, workers=workers, report_bytes=progress)
+    found = read_runs(logdir, read, selection=selected, workers=workers, report_bytes=progress)
     runs = found.results
     if not any(run.steps for run in runs):
-        series = [stats.series for run in runs for stats in run.stored.stats.series]
+        series = [stats.series for run in runs for stats in run.scanned.stats.series]
         recorded = [each for each in series if each.kind == "tensors" and each.tag.startswith(LAYER_ERRORS)]
-        if recorded and not any(asked.includes(each.tag, each.kind) for each in recorded):
-            raise_no_match(asked, recorded)
+        if recorded and not any(selected.includes(each.tag, each.kind) for each in recorded):
+            raise_no_match(selected, recorded)
         message = (
             f"{found.logdir.path} has no selected layer errors: "
             f"they are tensors with tags {LAYER_ERRORS}<layer>; "
@@ -294,18 +295,18 @@ def _is_epoch(series: Series) -> bool:
 
 
 def _tensors(rows: Rows) -> Iterator[_Tensor]:
-    """Yield the tensors of rows in the style ``npy``, which have a row and a file each."""
+    """Yield the tensors of rows in the layout ``npy``, in which each tensor has a row and a file."""
     frame = rows.part.frame
     steps, shapes = frame["step"].to_list(), frame["shape"].to_list()
-    places = np.repeat(np.arange(len(rows.series)), np.diff(rows.bounds)).tolist()
-    for step, shape, place, file in zip(steps, shapes, places, rows.part.files, strict=True):
-        series = rows.series[place]
+    series_indices = np.repeat(np.arange(len(rows.series)), np.diff(rows.bounds)).tolist()
+    for step, shape, series_index, file in zip(steps, shapes, series_indices, rows.part.files, strict=True):
+        series = rows.series[series_index]
         layer = series.tag.removeprefix(LAYER_ERRORS)
         array = np.load(io.BytesIO(file.data), allow_pickle=False)
         yield _Tensor(step, series, layer, _Shape.of(shape), array)
 
 
-def _side_by_side(units: int, tensors: list[tuple[int, _Tensor]]) -> pl.DataFrame:
+def _rows_of_width(units: int, tensors: list[tuple[int, _Tensor]]) -> pl.DataFrame:
     """Return the rows of tensors of one width, with their ``order`` among all rows."""
     import polars as pl
 
@@ -318,9 +319,9 @@ def _side_by_side(units: int, tensors: list[tuple[int, _Tensor]]) -> pl.DataFram
             "layer": pl.Series([each.layer for _, each in tensors], dtype=pl.String),
         }
     )
-    of_row = pl.Series(np.repeat(np.arange(len(tensors)), counts))
+    tensor_indices = pl.Series(np.repeat(np.arange(len(tensors)), counts))
     sample = pl.Series("sample", [number for numbers in samples for number in numbers], dtype=pl.Int64)
     flat = np.concatenate([each.array.reshape(each.shape.rows, units) for _, each in tensors])
     numbers = flat.astype(np.float32) if flat.dtype == np.float16 else flat
     columns = [pl.Series(f"error_{unit}", np.ascontiguousarray(numbers[:, unit])) for unit in range(units)]
-    return names[of_row].hstack([sample, *columns])
+    return names[tensor_indices].hstack([sample, *columns])

@@ -1,4 +1,4 @@
-"""Reduce groups of runs, such as seeds, to tables of statistics for every step."""
+"""``reduce``: tables of statistics across the runs of each group, such as seeds, for every step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tb2csv.analysis.aggregates import STATISTICS, aggregate, check_nan_policy
-from tb2csv.analysis.run_groups import RunGroups
+from tb2csv.analysis.run_groups import GroupPattern
 from tb2csv.analysis.scalar_event_files import event_file_name, write_scalar_events
 from tb2csv.conversion import check_apart
 from tb2csv.dataframes import scan
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from tb2csv.analysis.aggregates import Aggregate, AggregatedTag
     from tb2csv.logdir import LogdirSource
     from tb2csv.messages import Spelling
-    from tb2csv.runs.scanned_run import ScannedRun
     from tb2csv.scanned_logdir import ScannedLogdir
     from tb2csv.selection import Patterns, Selection
     from tb2csv.time_series import SeriesStats
@@ -57,8 +56,8 @@ class ReducedGroup:
 class ReductionReport(Report):
     """The report of a reduction.
 
-    Values of reduced series count as written, others as filtered. ``groups`` has the number of values that a later one
-    of the same step replaced.
+    Values of reduced series count as written, others as filtered. ``groups`` shows how many of the written values a
+    later one of the same step replaced.
     """
 
     groups: list[ReducedGroup] = field(default_factory=list)
@@ -106,11 +105,11 @@ def reduce(
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         out: the output folder, written atomically; if anything fails, an earlier one is unchanged.
         by: the pattern for groups of runs: see run_groups.py.
-        run: runs: a shell pattern, several of them, or None for all.
-        tag: tags, in the same way.
-        exclude_run: runs to leave out.
-        exclude_tag: tags to leave out.
-        selection: a Selection, for the arguments that are not given.
+        run: one or more shell patterns for run names; None selects all runs.
+        tag: one or more shell patterns for tags.
+        exclude_run: patterns for runs to leave out.
+        exclude_tag: patterns for tags to leave out.
+        selection: a Selection to use for the filters that are not passed individually.
         nan: ``keep`` makes all statistics except ``n`` NaN if a value of the step is NaN; ``omit`` leaves NaN out, so
             that ``n`` is smaller.
         format: the format of the tables, as in ``convert``.
@@ -121,46 +120,39 @@ def reduce(
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
-        OptionError: an option has another value.
+        OptionError: an option has an invalid value.
         LogdirError: there is nothing to read, or no run is in a group.
         OutputError: ``out`` cannot be used, or could not be written.
         DamagedError: bytes are damaged, and ``strict`` is true.
         Tb2csvError: no scalar is selected.
     """
-    groups = RunGroups(by)
+    pattern = GroupPattern(by)
     check_nan_policy(nan)
     selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
     if selected.kinds not in {(), (_SCALARS,)}:
         message = f"Only {_SCALARS} can be reduced, not {' and '.join(selected.kinds)}."
         raise OptionError(message)
+    selected = replace(selected, kinds=(_SCALARS,))
     table_format = choose_format(format)
     folder = OutputFolder(out, overwrite=overwrite)
     check_apart(logdir_of(logdir), folder.out)
     frames = scan(logdir, workers=workers, progress=progress)
-    if strict and frames.report.damage:
-        first = frames.report.damage[0]
-        fact = f"{first.path} is damaged at byte {first.offset} ({first.detail})"
-        raise DamagedError(fact, advice("without {} the rest is reduced", "strict"))
-    chosen = {run.run.name: (run, accounts) for run, accounts in frames.choose(replace(selected, kinds=(_SCALARS,)))}
-    by_name, unmatched = groups.sort(chosen)
-    with folder:
+    if strict:
+        _check_undamaged(frames.report)
+    chosen = {scanned.run.name: (scanned, stats) for scanned, stats in frames.choose(selected)}
+    by_group, unmatched = pattern.group(chosen)
+    with folder:  # published on exit
         try:
-            held = RowBuffer(folder)
-            reduction = _Reduction(folder, TableWriter(folder, table_format, held), list(by_name))
-            for group, runs in by_name.items():
-                found = aggregate((frames.rows_of(*chosen[run]) for run in runs), nan)
-                if found is not None:
-                    reduction.write(group, runs, found, has_event_files=event_files)
-            report = _report(frames, reduction.groups, [chosen[run] for runs in by_name.values() for run in runs])
+            reduction = _Reduction(folder, TableWriter(folder, table_format, RowBuffer(folder)), list(by_group))
+            for group, members in by_group.items():
+                statistics = aggregate((frames.rows_of(*chosen[name]) for name in members), nan)
+                if statistics is not None:
+                    reduction.write(group, members, statistics, has_event_files=event_files)
+            reduced_series = {name: chosen[name][1] for members in by_group.values() for name in members}
+            report = _report(frames, reduction.groups, reduced_series)
             report.unmatched_runs = unmatched
             report.shared_notes = _notes(report, nan)
-            report.shared_tables = len(reduction.entries)
-            reduction.writer.flush()
-            lost, notes = lost_cells([reduction.writer])
-            report.shared_notes += notes
-            for entry in reduction.entries:
-                entry.lost_cells = lost.get(entry.path, 0)
-            write_manifest(folder, reduction.entries, reduction.stored, report, table_format)
+            reduction.finish(report)
         except OSError as error:
             if isinstance(error, OutputError):
                 raise
@@ -171,6 +163,13 @@ def reduce(
     return report
 
 
+def _check_undamaged(report: Report) -> None:
+    if report.damage:
+        first = report.damage[0]
+        fact = f"{first.path} is damaged at byte {first.offset} ({first.detail})"
+        raise DamagedError(fact, advice("without {} the rest is reduced", "strict"))
+
+
 class _Reduction:
     """The tables of all groups during the reduction."""
 
@@ -179,7 +178,7 @@ class _Reduction:
         self.groups: list[ReducedGroup] = []
         self.entries: list[TableEntry] = []
         #: The folders of event files.
-        self.stored: list[str] = []
+        self.event_folders: list[str] = []
         self._folder = folder
         self._paths = TreePaths(groups)
         self._event_paths = TreePaths(groups, holds_tables=False)
@@ -191,9 +190,9 @@ class _Reduction:
         entries = []
         for number, (series, dtype) in enumerate(zip(found.series, found.dtypes, strict=True)):
             start, stop = int(bounds[number]), int(bounds[number + 1])
-            place = self._paths.place(replace(series, run=group, variant=""), _SCALARS, "")
+            table_path = self._paths.place(replace(series, run=group, variant=""), _SCALARS, "")
             frame = _table(found.frame[start:stop], dtype)
-            path = place.path + self.writer.format.suffix
+            path = table_path.path + self.writer.format.suffix
             entry = TableEntry(
                 path, group, series.tag, _SCALARS, _SCALARS, frame.schema, series.metadata, rows=len(frame)
             )
@@ -215,33 +214,42 @@ class _Reduction:
             if not len(rows):
                 continue
             folder = self._event_paths.below(group, name)
-            self.stored.append(folder)
+            self.event_folders.append(folder)
             with self._folder.open(f"{folder}/{event_file_name(rows['wall_time'][0])}") as file:
                 write_scalar_events(file, ((tags[series], *others) for series, *others in rows.iter_rows()))
+
+    def finish(self, report: ReductionReport) -> None:
+        """Write the rest of the tables and the manifest, and add tables and notes to the report."""
+        report.shared_tables = len(self.entries)
+        self.writer.flush()
+        lost, notes = lost_cells([self.writer])
+        report.shared_notes += notes
+        for entry in self.entries:
+            entry.lost_cells = lost.get(entry.path, 0)
+        write_manifest(self._folder, self.entries, self.event_folders, report, self.writer.format)
 
 
 def _table(rows: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:
     """Return the table of one tag; columns with values of the log have the type on disk."""
     import polars as pl
 
-    own = pl.UInt8() if dtype == pl.Boolean else dtype
-    return rows.select("step", *STATISTICS).cast({"min": own, "max": own})
+    value_dtype = pl.UInt8() if dtype == pl.Boolean else dtype
+    return rows.select("step", *STATISTICS).cast({"min": value_dtype, "max": value_dtype})
 
 
 def _report(
-    frames: ScannedLogdir, groups: list[ReducedGroup], reduced: list[tuple[ScannedRun, list[SeriesStats]]]
+    frames: ScannedLogdir, groups: list[ReducedGroup], series_by_run: dict[str, list[SeriesStats]]
 ) -> ReductionReport:
-    """Return the report of the runs that were read, of which some were reduced."""
-    accounts = {run.run.name: accounts for run, accounts in reduced}
+    """Return the report of all runs that were read; ``series_by_run`` has the reduced series."""
     report = frames.report
     runs = []
-    for each in report.runs:
-        entered = accounts.get(each.run, [])
-        undecodable = sum(account.undecodable for account in entered)
-        written = sum(account.points for account in entered) - undecodable
-        filtered = each.values_read - written - undecodable - each.values_empty
-        counts = (each.values_read, written, filtered, undecodable)
-        runs.append(RunReport(each.run, *counts, sources=each.sources, empty=each.empty))
+    for run_report in report.runs:
+        reduced_series = series_by_run.get(run_report.run, [])
+        undecodable = sum(stats.undecodable for stats in reduced_series)
+        written = sum(stats.points for stats in reduced_series) - undecodable
+        filtered = run_report.values_read - written - undecodable - run_report.values_empty
+        counts = (run_report.values_read, written, filtered, undecodable)
+        runs.append(RunReport(run_report.run, *counts, sources=run_report.sources, empty=run_report.empty))
     return ReductionReport(runs, report.folder_damage, groups=groups)
 
 

@@ -1,4 +1,4 @@
-"""Group runs, such as the seeds of one experiment, by a pattern for their names.
+"""Groups of runs, such as the seeds of one experiment, by a pattern for their names.
 
 A pattern is matched folder by folder from the start of a run's name: ``*``, ``?`` and ``[ab]`` do not match ``/``. The
 text in braces is the name of the group. A pattern without braces has them around all of its folders except the last one
@@ -38,8 +38,8 @@ _PART: Final = re.compile(rf"\[(?:!{_SET}|(?!!){_SET})\]|.", re.DOTALL)
 _TRANSLATED: Final = re.compile(r"\(\?s:(.*)\)\\[Zz]", re.DOTALL)
 
 
-class RunGroups:
-    """Groups of runs."""
+class GroupPattern:
+    """A pattern that assigns runs to groups."""
 
     def __init__(self, pattern: str) -> None:
         """Parse the pattern.
@@ -70,10 +70,10 @@ class RunGroups:
         match = None if run == ROOT_RUN else self._regex.fullmatch(run)
         if match is None:
             return None
-        *names, below = match.groups(default="")
-        return "/".join([*names, *([below[1:]] if below else [])]) or ROOT_RUN
+        *names, rest = match.groups(default="")
+        return "/".join([*names, *([rest[1:]] if rest else [])]) or ROOT_RUN
 
-    def sort(self, runs: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
+    def group(self, runs: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
         """Return the groups by name, each with its runs in order, and the runs without a group.
 
         Raises:
@@ -81,21 +81,22 @@ class RunGroups:
         """
         names = list(runs)
         groups: dict[str, list[str]] = {}
-        left = []
+        unmatched = []
         for run in names:
             group = self.group_of(run)
             if group is None:
-                left.append(run)
+                unmatched.append(run)
             else:
                 groups.setdefault(group, []).append(run)
         if not groups:
             near = nearest([re.sub(r"[{}]", "", self.pattern)], names)
             message = f"No run matches {self.pattern!r} from the start of its name; the nearest are {near}."
             raise LogdirError(message)
-        return dict(sorted(groups.items())), left
+        return dict(sorted(groups.items())), unmatched
 
 
 def _with_braces(pattern: str) -> str:
+    """Return a pattern with braces around all folders except the last one with a wildcard."""
     folders = pattern.split("/")
     wild = [
         number
@@ -108,6 +109,7 @@ def _with_braces(pattern: str) -> str:
 
 
 def _regex(part: str) -> str:
+    """Return the regular expression for one character or set of characters of a pattern."""
     if len(part) > 1:
         return "(?!/)" + _TRANSLATED.sub(r"\1", translate(part))
     return {"*": "[^/]*", "?": "[^/]", "{": "(", "}": ")"}.get(part) or re.escape(part)

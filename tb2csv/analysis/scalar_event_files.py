@@ -1,4 +1,4 @@
-"""Write scalars as event files, so that TensorBoard can show statistics."""
+"""Event files with scalars, in which TensorBoard shows statistics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Summarize a log directory: one row of statistics for each series."""
+"""``summary``: one row of statistics for each series of a log directory."""
 
 from __future__ import annotations
 
@@ -75,15 +75,15 @@ def summary(
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        run: runs: a shell pattern, several of them, or None for all.
-        tag: tags, in the same way.
-        kind: kinds by name.
-        exclude_run: runs to leave out.
-        exclude_tag: tags to leave out.
-        selection: a Selection, for the arguments that are not given.
+        run: one or more shell patterns for run names; None selects all runs.
+        tag: one or more shell patterns for tags.
+        kind: one or more names of kinds.
+        exclude_run: patterns for runs to leave out.
+        exclude_tag: patterns for tags to leave out.
+        selection: a Selection to use for the filters that are not passed individually.
         curve_points: evenly spaced values to keep of each scalar series: at most this many, and at least half.
-        workers: how many runs to read at once; by default one for each processor.
-        chunk_size: how many bytes of an event file to hold at once.
+        workers: the number of runs to read at once; one per processor by default.
+        chunk_size: the number of bytes of an event file to hold in memory at once.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
@@ -115,9 +115,10 @@ def summary(
 
 _NO_CURVE: Final = np.zeros(0)
 
-#: Columns with an attribute of the same name in the series or its statistics.
-_OF_SERIES: Final = ("run", "tag", "kind")
-_OF_STATS: Final = ("points", "first_step", "last_step")
+#: Columns with an attribute of the same name in ``Series``.
+_SERIES_COLUMNS: Final = ("run", "tag", "kind")
+#: Columns with an attribute of the same name in ``SeriesStats``.
+_STATS_COLUMNS: Final = ("points", "first_step", "last_step")
 
 
 @dataclass(slots=True)
@@ -169,27 +170,27 @@ class _Curve:
 def _table(chosen: list[SeriesStats], parts: list[Reduced]) -> pl.DataFrame:
     import polars as pl
 
-    seen = pl.DataFrame(
+    columns = pl.DataFrame(
         {
             **{
                 name: pl.Series([getattr(stats.series, name) for stats in chosen], dtype=pl.String)
-                for name in _OF_SERIES
+                for name in _SERIES_COLUMNS
             },
-            **{name: pl.Series([getattr(stats, name) for stats in chosen], dtype=pl.Int64) for name in _OF_STATS},
+            **{name: pl.Series([getattr(stats, name) for stats in chosen], dtype=pl.Int64) for name in _STATS_COLUMNS},
             "seconds": pl.Series([stats.last_wall_time - stats.first_wall_time for stats in chosen], dtype=pl.Float64),
         }
     )
     scalars, statistics = statistics_frame(parts)
     # A left join leaves the rows of series without values empty.
-    place = {series: row for row, series in enumerate(scalars)}
-    row = pl.Series("row", [place.get(stats.series) for stats in chosen], dtype=pl.UInt32)
-    of_series = seen.with_columns(row).join(statistics.with_row_index("row"), "row", "left", maintain_order="left")
+    row_of = {series: row for row, series in enumerate(scalars)}
+    row = pl.Series("row", [row_of.get(stats.series) for stats in chosen], dtype=pl.UInt32)
+    joined = columns.with_columns(row).join(statistics.with_row_index("row"), "row", "left", maintain_order="left")
     seconds = pl.col("seconds")
     rate = pl.when(seconds > 0, seconds.is_finite()).then((pl.col("points") - 1) / seconds)
-    return of_series.select(
-        *_OF_SERIES,
+    return joined.select(
+        *_SERIES_COLUMNS,
         "dtype",
-        *_OF_STATS,
+        *_STATS_COLUMNS,
         *("first", "last", "min", "min_step", "max", "max_step", "mean", "nan_count", "inf_count"),
         rate.alias("points_per_second"),
     )

@@ -1,8 +1,8 @@
-"""Write a small table as CSV, JSON, Markdown or LaTeX text.
+"""Small tables as CSV, JSON, Markdown or LaTeX text.
 
-Numbers are the shortest text that reads back to the same number in their column's type. A missing cell is empty, and
-null in JSON, in which NaN and infinities are texts as in JSON Lines. In Markdown and LaTeX, names and cells are escaped
-to look the same as in the log.
+Numbers are written in the shortest form that parses back to the same value of their column's type. A missing cell is
+empty, or null in JSON. NaN and infinities in JSON are strings, as in JSON Lines. In Markdown and LaTeX, names and cells
+are escaped to look the same as in the log.
 """
 
 from __future__ import annotations

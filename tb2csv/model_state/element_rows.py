@@ -1,9 +1,9 @@
-"""A state as a table with one row for each element, which people read and other programs take.
+"""The CSV style with one row per element, for people and other programs.
 
-The columns are ``layer_index, layer, layer_type, parameter, parameter_type, index, value``. A tensor is known by its
-layer and parameter, ``parameter_type`` is its dtype, and its shape follows from the indices, which are complete. Rows
-have no checksum, but a missing or repeated element is found. A tensor without elements has one row without index and
-value.
+The columns are ``layer_index, layer, layer_type, parameter, parameter_type, index, value``. A tensor is identified by
+its layer and parameter, ``parameter_type`` is its dtype, and its shape follows from the indices, which are complete.
+Rows have no checksum, but a missing or repeated element is found. A tensor without elements has one row without index
+and value.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tb2csv.csv_pieces import append_csv
 from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import DTYPES, texts_from_json, texts_to_json
 from tb2csv.model_state.number_codec import elements_to_series, text_to_numbers
-from tb2csv.model_state.structural_names import STRUCTURE, structures
+from tb2csv.model_state.structural_names import STRUCTURE, structural_names
 from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _BLOCK: Final = 1 << 24
 
 
 def element_identity(tensor: StateTensor) -> str:
-    """Return what this style knows a tensor by."""
+    """Return the name that identifies a tensor in this style."""
     return f"{tensor.layer}/{tensor.parameter}" if tensor.layer else tensor.parameter or tensor.name
 
 
@@ -102,7 +102,9 @@ class ElementRows:
         found: dict[tuple[str, str], dict[str, Any]] = {}
         for number, frame in enumerate(self._frames()):
             self._learn(frame, number, found)
-        numbered = structures((layer, facts["layer_type"], parameter) for (layer, parameter), facts in found.items())
+        numbered = structural_names(
+            (layer, facts["layer_type"], parameter) for (layer, parameter), facts in found.items()
+        )
         tensors = [self._tensor(*key, found[key], structure) for key, structure in zip(found, numbered, strict=True)]
         self.state = ModelState("", tuple(tensors), str(path))
 

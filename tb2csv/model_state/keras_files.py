@@ -23,7 +23,7 @@ from tb2csv.model_state.keras_hdf5_models import hdf5_model, json_object
 from tb2csv.model_state.keras_vocabularies import IDF
 from tb2csv.model_state.keras_weights_files import WeightsFile, numbered_tensors, open_weights
 from tb2csv.model_state.match_tensors import FILE_KEY
-from tb2csv.model_state.structural_names import OPTIMIZER, has_more_of_optimizer, is_optimizer
+from tb2csv.model_state.structural_names import OPTIMIZER, has_more_of_optimizer, is_optimizer_variable
 
 if TYPE_CHECKING:
     from tb2csv.model_state.hdf5_files import Hdf5File
@@ -83,10 +83,10 @@ class KerasArchive(WeightsFile):
         self._slots = [
             StoredTensor(tensor, (Place(self._weights, key),), is_new=True)
             for key, tensor in known.items()
-            if key not in places and is_optimizer(tensor)
+            if key not in places and is_optimizer_variable(tensor)
         ]
         found = {each.tensor.name for each in [*stored, *self._slots]}
-        odd = {tensor.name for key, tensor in named.items() if key not in known and is_optimizer(tensor)}
+        odd = {tensor.name for key, tensor in named.items() if key not in known and is_optimizer_variable(tensor)}
         lost = [tensor.name for tensor in live if tensor.name not in found | odd]
         super().__init__(path, stored, _notes(path, lost, stated if odd else None))
 
@@ -138,7 +138,7 @@ def _confirmed(
     Keras compiles a model with another optimizer if it cannot make the one that was saved; its names would be wrong.
     """
     fits = {key: shapes.get(key, tensor.shape) == tensor.shape for key, tensor in named.items()}
-    optimizers = {key: tensor.layer for key, tensor in named.items() if is_optimizer(tensor)}
+    optimizers = {key: tensor.layer for key, tensor in named.items() if is_optimizer_variable(tensor)}
     wrong = {layer for key, layer in optimizers.items() if not fits[key]}
     if stated is not None:
         is_other = {

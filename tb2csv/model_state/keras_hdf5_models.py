@@ -22,11 +22,11 @@ from tb2csv.model_state.structural_names import (
     PATH_STRUCTURE,
     ROOTED_STRUCTURE,
     STRUCTURE,
-    is_optimizer,
-    is_unused,
-    path_structures,
-    rooted_structures,
-    structures,
+    has_no_slots,
+    is_optimizer_variable,
+    structural_names,
+    structural_names_below,
+    structural_names_of_paths,
 )
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ class Hdf5Model(Hdf5File):
     def prepare(self, incoming: ModelState) -> None:
         """Add the slots of an optimizer that has made no step yet, if the state has them."""
         old = [each for each in self._stored if each.tensor.layer == OPTIMIZER]
-        wanted = [tensor for tensor in incoming.tensors if is_optimizer(tensor)]
+        wanted = [tensor for tensor in incoming.tensors if is_optimizer_variable(tensor)]
         stated = [each.tensor.parameter for each in old]
         same_kind = {tensor.layer_type for tensor in wanted[:1]} <= {"", *(each.tensor.layer_type for each in old)}
         is_same = [tensor.name.rpartition("/")[2] for tensor in wanted[: len(old)]] == stated and same_kind
-        if not is_unused([each.tensor for each in old]) or not is_same:
+        if not has_no_slots([each.tensor for each in old]) or not is_same:
             return
         kind = old[0].tensor.layer_type
         group = old[0].places[0].name.rpartition("/")[0]
@@ -158,9 +158,9 @@ class _Names:
 
 def _add_aliases(tensors: list[StateTensor], paths: list[str], model: str) -> None:
     """Let tensors be known by their layers whatever the numbers in these names, and by the paths in the file."""
-    numbered = structures((tensor.layer, tensor.layer_type, tensor.parameter) for tensor in tensors)
-    rooted = rooted_structures(model, (tensor.name for tensor in tensors)) if model else [""] * len(tensors)
-    aliases = zip(numbered, rooted, paths, path_structures(paths), strict=True)
+    numbered = structural_names((tensor.layer, tensor.layer_type, tensor.parameter) for tensor in tensors)
+    rooted = structural_names_below(model, (tensor.name for tensor in tensors)) if model else [""] * len(tensors)
+    aliases = zip(numbered, rooted, paths, structural_names_of_paths(paths), strict=True)
     for tensor, (structure, below_root, path, path_structure) in zip(tensors, aliases, strict=True):
         tensor.aliases[STRUCTURE] = structure
         if below_root:

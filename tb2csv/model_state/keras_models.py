@@ -22,9 +22,9 @@ from tb2csv.model_state.structural_names import (
     PATH_STRUCTURE,
     ROOTED_STRUCTURE,
     STRUCTURE,
-    path_structures,
-    rooted_structures,
-    structures,
+    structural_names,
+    structural_names_below,
+    structural_names_of_paths,
 )
 from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes, tensor_of_array
 
@@ -63,8 +63,8 @@ class KerasModel:
         for optimizer in self._optimizers:
             places += _optimizer_variables(optimizer, copies.get(id(optimizer.value), optimizer.value))
         self._places = places
-        numbered = structures((place.layer, place.layer_type, place.parameter) for place in places)
-        rooted = rooted_structures(model.name, (place.name for place in places))
+        numbered = structural_names((place.layer, place.layer_type, place.parameter) for place in places)
+        rooted = structural_names_below(model.name, (place.name for place in places))
         recorded = _recorded_names(model)
         tensors = tuple(
             _tensor(
@@ -258,7 +258,7 @@ def _recorded_names(model: Any) -> dict[int, dict[str, str]]:
         number = counts[variable.path]
         names[id(variable)] = f"{variable.path}#{number}" if number else variable.path
         counts[variable.path] += 1
-    numbered = path_structures(names.values())
+    numbered = structural_names_of_paths(names.values())
     return {
         key: {PATH: path, PATH_STRUCTURE: structure}
         for (key, path), structure in zip(names.items(), numbered, strict=True)

@@ -66,7 +66,7 @@ def check_arrays(name: str, layer: Any, arrays: Mapping[str, npt.NDArray[Any]]) 
 
 
 def set_arrays(layer: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Have a layer know what it is to have learned."""
+    """Set the learned vocabulary or boundaries of a layer."""
     if _BOUNDARIES in arrays:
         layer.bin_boundaries = arrays[_BOUNDARIES].tolist()
     if VOCABULARY in arrays:

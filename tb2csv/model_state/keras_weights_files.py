@@ -1,7 +1,7 @@
-"""Weights files of Keras 3, in one HDF5 file or in several, which number variables instead of naming them.
+"""Weights files of Keras 3, which number variables instead of naming them; a state may have several files.
 
 ``layers/dense/vars/0`` is the first variable of a layer. Since Keras 3.3 the group has the name of the layer as well.
-An optimizer that scales its loss is stored twice, as a whole and as the optimizer inside it; both are one tensor here.
+Keras stores the variables of the optimizer inside a LossScaleOptimizer twice; here both copies are one tensor.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tb2csv.model_state.hdf5_files import Hdf5File, Place, Source, StoredTensor, dataset_tensor
 from tb2csv.model_state.hdf5_tensors import datasets, open_file
 from tb2csv.model_state.match_tensors import FILE_KEY
-from tb2csv.model_state.structural_names import OPTIMIZER, STRUCTURE, is_unused, structures
+from tb2csv.model_state.structural_names import OPTIMIZER, STRUCTURE, has_no_slots, structural_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,13 +27,13 @@ _INNER: Final = "/inner_optimizer"
 
 
 class WeightsFile(Hdf5File):
-    """A file, or several, of numbered variables."""
+    """The tensors of one or more weights files."""
 
     def prepare(self, incoming: ModelState) -> None:
-        """Add the slots of an optimizer that has made no step yet, if the state has them."""
-        found = _slots(self._stored, incoming)
-        if found:
-            self._hold([*self._stored, *found], self.state.notes)
+        """Add optimizer slots that the state has and the files lack because the optimizer has made no step yet."""
+        slots = _missing_slots(self._stored, incoming)
+        if slots:
+            self._hold([*self._stored, *slots], self.state.notes)
 
 
 def open_weights(path: Path) -> WeightsFile:
@@ -52,18 +52,19 @@ def numbered_tensors(sources: Sequence[Source], known: Mapping[str, StateTensor]
             for place, dataset in datasets(file):
                 tensor = _tensor(source, dataset, place, file, known.get(place))
                 found[place] = StoredTensor(tensor, (Place(source.path, place),))
-    # In the order of the model if that is known, else as a person counts: 2 before 10.
+    # In the order of the model if it is known, else in natural order: 2 before 10.
     order = {name: number for number, name in enumerate(known)}
     stored = [
-        found[place] for place in sorted(found, key=lambda place: (order.get(place, len(order)), _natural(place)))
+        found[place]
+        for place in sorted(found, key=lambda place: (order.get(place, len(order)), _natural_sort_key(place)))
     ]
     stored = _without_copies(_with_numbers(stored))
-    _add_structures([each.tensor for each in stored if STRUCTURE not in each.tensor.aliases])
+    _add_structural_names([each.tensor for each in stored if STRUCTURE not in each.tensor.aliases])
     return stored
 
 
 def _with_numbers(stored: list[StoredTensor]) -> list[StoredTensor]:
-    """Number the variables of layers of one name, as those of a live model are."""
+    """Number variables of equally named layers, as in a live model."""
     counts: Counter[tuple[str, str]] = Counter()
     found = []
     for each in stored:
@@ -98,9 +99,9 @@ def _layer(file: Any, place: str) -> str:
 
 
 def _without_copies(stored: list[StoredTensor]) -> list[StoredTensor]:
-    """Take the variables of an inner optimizer for those that the outer one ends with, as Keras stores them twice.
+    """Merge each inner optimizer variable with its copy at the end of the outer optimizer.
 
-    Keras loads the outer ones first, so that the inner ones count.
+    Keras loads the inner ones last, so their values count.
     """
     groups: dict[str, list[StoredTensor]] = {}
     for each in stored:
@@ -108,14 +109,14 @@ def _without_copies(stored: list[StoredTensor]) -> list[StoredTensor]:
         if number is not None:
             groups.setdefault(group, []).append(each)
     for variables in groups.values():
-        variables.sort(key=lambda each: _natural(each.places[0].name))
+        variables.sort(key=lambda each: _natural_sort_key(each.places[0].name))
     copies: dict[int, StoredTensor] = {}
     for group, inner in groups.items():
         outer = groups.get(group.removesuffix(_INNER), []) if group.endswith(_INNER) else []
         last = outer[len(outer) - len(inner) :]
-        if [_sort(each) for each in last] == [_sort(each) for each in inner]:
-            copies |= {id(one): other for one, other in zip(last, inner, strict=True)}
-    dropped = {id(other) for other in copies.values()}
+        if [_dtype_and_shape(each) for each in last] == [_dtype_and_shape(each) for each in inner]:
+            copies |= {id(copy): variable for copy, variable in zip(last, inner, strict=True)}
+    dropped = {id(variable) for variable in copies.values()}
     return [
         StoredTensor(replace(each.tensor, read=copies[id(each)].tensor.read), each.places + copies[id(each)].places)
         if id(each) in copies
@@ -126,23 +127,23 @@ def _without_copies(stored: list[StoredTensor]) -> list[StoredTensor]:
 
 
 def _variable(place: str) -> tuple[str, int | None]:
-    """Return the group of a numbered variable and its number; no number if it is not one."""
+    """Return the group and the number of a numbered variable; the number is None for other names."""
     match = _VARIABLE.fullmatch(place)
     return (match["group"] or "", int(match["number"])) if match else ("", None)
 
 
-def _sort(each: StoredTensor) -> tuple[str, tuple[int, ...]]:
+def _dtype_and_shape(each: StoredTensor) -> tuple[str, tuple[int, ...]]:
     return each.tensor.dtype, each.tensor.shape
 
 
-def _add_structures(tensors: list[StateTensor]) -> None:
-    numbered = structures((tensor.layer, tensor.layer_type, tensor.parameter) for tensor in tensors)
+def _add_structural_names(tensors: list[StateTensor]) -> None:
+    numbered = structural_names((tensor.layer, tensor.layer_type, tensor.parameter) for tensor in tensors)
     for tensor, structure in zip(tensors, numbered, strict=True):
         tensor.aliases[STRUCTURE] = structure
 
 
-def _slots(stored: Iterable[StoredTensor], incoming: ModelState) -> list[StoredTensor]:
-    """Return the slots that a state has of optimizers that have made no step in this file."""
+def _missing_slots(stored: Iterable[StoredTensor], incoming: ModelState) -> list[StoredTensor]:
+    """Return the slots of a state for those optimizers that have made no step in this file."""
     wanted: dict[str, dict[int, StateTensor]] = {}
     for tensor in incoming.tensors:
         group, number = _variable(tensor.aliases.get(FILE_KEY, tensor.name))
@@ -152,7 +153,7 @@ def _slots(stored: Iterable[StoredTensor], incoming: ModelState) -> list[StoredT
     stored = [each for each in stored if each.places]
     for group, tensors in wanted.items():
         old = [each for each in stored if _variable(each.places[0].name)[0] == group]
-        if not is_unused([each.tensor for each in old]) or sorted(tensors) != list(range(len(tensors))):
+        if not has_no_slots([each.tensor for each in old]) or sorted(tensors) != list(range(len(tensors))):
             continue
         facts = {name: getattr(old[0].tensor, name) for name in ("layer", "layer_type")}
         for number in range(len(old), len(tensors)):
@@ -162,5 +163,5 @@ def _slots(stored: Iterable[StoredTensor], incoming: ModelState) -> list[StoredT
     return found
 
 
-def _natural(place: str) -> list[tuple[int, str]]:
+def _natural_sort_key(place: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in place.split("/")]

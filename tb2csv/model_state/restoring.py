@@ -70,18 +70,18 @@ def load_state(
     allow_partial: bool = False,
     renames: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Put a state back into a live object, bit for bit, so that training goes on as if it had never stopped.
+    """Restore a state into a live object, bit for bit, so that training continues as if it had never stopped.
 
     Args:
         state: a CSV file of any style, or a state from elsewhere.
-        model: the object, built as the one was that the state comes from.
-        allow_partial: leave alone what is missing on one side, or differs in shape or dtype. Damage is still an error,
-            and so is a state of which no tensor fits.
-        renames: names in the model, by the names in the state; see ``matching.fit``.
+        model: the object, built like the one that the state comes from.
+        allow_partial: leave tensors unchanged that one side lacks, or whose shape or dtype differ. Damage is still an
+            error, and so is a state without any tensor that fits.
+        renames: names in the model, by the names in the state; see ``match_tensors.fit``.
 
     Returns:
-        What was left alone, a sentence each: values of the model that have no form in a table, and with
-        ``allow_partial`` what does not fit.
+        A sentence for each value that was left unchanged: values that cannot be stored in a table, and with
+        ``allow_partial`` tensors that do not fit.
 
     Raises:
         StateError: Something does not fit, or is damaged; the message lists all of it, and nothing was changed.

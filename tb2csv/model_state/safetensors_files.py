@@ -1,6 +1,6 @@
-"""Files of safetensors: a length, a JSON header with the places of tensors, and their bytes. Nothing in it can run.
+"""safetensors files: a length, a JSON header with the offsets of tensors, and their bytes; they hold no code.
 
-Read and written here, and not by the package of that name, for its numpy side lacks bfloat16 and the 8-bit floats, and
+This module does not use the package safetensors, because its numpy interface lacks bfloat16 and the 8-bit floats and
 holds a whole file in memory. The format: https://huggingface.co/docs/safetensors
 """
 

@@ -1,7 +1,7 @@
-"""Layers numbered anew within their model.
+"""Names of variables that do not depend on Keras's global layer numbering.
 
-Keras names a layer without a name after its class and counts over the whole program: the third ``Dense`` of a notebook
-is ``dense_2``, whichever model it is in. Two models that were built alike then differ in these numbers alone.
+Keras names an unnamed layer after its class and counts over the whole program: the third ``Dense`` of a notebook is
+``dense_2``, whichever model it is in. So two models built by the same code differ in these numbers.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ if TYPE_CHECKING:
 
     from tb2csv.model_state.tensors import ModelState, StateTensor
 
-#: The alias of a tensor that ``structures`` gives.
+#: The alias that holds a tensor's structural name.
 STRUCTURE: Final = "structure"
-#: The alias of a tensor that ``structures`` gives for the name under which training recorded it.
+#: The alias that holds the structural name of the path under which a training recorded the tensor.
 PATH_STRUCTURE: Final = "path_structure"
-#: The alias of a tensor that ``structures`` gives for its name below the name of its model, under which Keras records
-#: the weights of a Sequential.
+#: The alias that holds the structural name of the path below the model's name, as Keras records a Sequential.
 ROOTED_STRUCTURE: Final = "rooted_structure"
-#: The layer that an optimizer's variables have; further optimizers of a model are layers below it.
+#: The layer of an optimizer's variables; further optimizers of a model are layers below it.
 OPTIMIZER: Final = "optimizer"
 
 _NUMBER: Final = re.compile(r"_\d+$")
@@ -32,41 +31,41 @@ def is_optimizer_layer(layer: str) -> bool:
     return layer == OPTIMIZER or layer.startswith(f"{OPTIMIZER}/")
 
 
-def is_optimizer(tensor: StateTensor) -> bool:
+def is_optimizer_variable(tensor: StateTensor) -> bool:
     """Return whether a tensor is a variable of an optimizer."""
     return is_optimizer_layer(tensor.layer) or tensor.name.startswith(f"{OPTIMIZER}/")
 
 
-def is_unused(optimizer: Sequence[StateTensor]) -> bool:
-    """Return whether these are the variables of an optimizer before its first step: the step counter and the rate."""
+def has_no_slots(optimizer: Sequence[StateTensor]) -> bool:
+    """Return whether an optimizer has made no step: its only variables are the step counter and the learning rate."""
     return [(tensor.dtype.strip("u0123456789"), tensor.shape) for tensor in optimizer] == [("int", ()), ("float", ())]
 
 
 def has_more_of_optimizer(state: ModelState, other: ModelState) -> bool:
-    """Return whether a state has more variables of an optimizer than another one, such as its slots."""
-    first, second = (sum(map(is_optimizer, each.tensors)) for each in (state, other))
+    """Return whether a state has more optimizer variables than another one, for example slots."""
+    first, second = (sum(map(is_optimizer_variable, each.tensors)) for each in (state, other))
     return first > second
 
 
-def path_structures(paths: Iterable[str]) -> list[str]:
-    """Return ``structures`` of variables that are given by their paths."""
-    return structures((layer, "", parameter) for layer, _, parameter in (path.rpartition("/") for path in paths))
+def structural_names_of_paths(paths: Iterable[str]) -> list[str]:
+    """Return structural names of variables given by their paths."""
+    return structural_names((layer, "", parameter) for layer, _, parameter in (path.rpartition("/") for path in paths))
 
 
-def rooted_structures(root: str, names: Iterable[str]) -> list[str]:
-    """Return ``structures`` of variables by their paths below the name of their model; none for an optimizer's."""
+def structural_names_below(root: str, names: Iterable[str]) -> list[str]:
+    """Return structural names of variables by their paths below the model's name; empty for optimizer variables."""
     known = list(names)
     weights = [name for name in known if not name.startswith(f"{OPTIMIZER}/")]
-    numbered = dict(zip(weights, path_structures(f"{root}/{name}" for name in weights), strict=True))
+    numbered = dict(zip(weights, structural_names_of_paths(f"{root}/{name}" for name in weights), strict=True))
     return [numbered.get(name, "") for name in known]
 
 
-def structures(variables: Iterable[tuple[str, str, str]]) -> list[str]:
+def structural_names(variables: Iterable[tuple[str, str, str]]) -> list[str]:
     """Return names of variables that do not depend on the numbers at the end of layer names.
 
-    ``variables`` are layer (as a path), type of layer, and parameter, in the order of the model. A layer gets the
-    number that it has among its neighbours of the same name; an optimizer's variables are counted, for their names
-    are made of those of layers.
+    ``variables`` are layer (as a path), type of layer, and parameter, in the order of the model. A layer is numbered
+    among the layers of the same parent and the same name. Variables of an optimizer are only counted, because their
+    own names contain names of layers.
     """
     numbered: dict[str, str] = {"": ""}
     counts: dict[str, int] = {}
@@ -81,9 +80,9 @@ def structures(variables: Iterable[tuple[str, str, str]]) -> list[str]:
         for part in layer.split("/"):
             path = f"{parent}/{part}"
             if path not in numbered:
-                word = f"{numbered[parent]}/{_NUMBER.sub('', part)}"
-                counts[word] = counts.get(word, -1) + 1
-                numbered[path] = f"{word}:{counts[word]}"
+                unnumbered = f"{numbered[parent]}/{_NUMBER.sub('', part)}"
+                counts[unnumbered] = counts.get(unnumbered, -1) + 1
+                numbered[path] = f"{unnumbered}:{counts[unnumbered]}"
             parent = path
         found.append(f"{numbered[parent]}/{parameter}")
     return found

@@ -52,7 +52,7 @@ class StateTensor:
         return math.prod(self.shape)
 
     def content(self) -> bytes | bytearray | memoryview:
-        """Return the bytes, once they are known to be as many as dtype and shape say."""
+        """Return the bytes; raise StateError if their number does not match dtype and shape."""
         data = self.read()
         item_size = DTYPES[self.dtype].item_size
         if item_size and len(data) != self.size * item_size:
@@ -88,11 +88,11 @@ class ModelState:
     origin: str = ""
     #: Parts of the model that are not tensors and were left out, in sentences for the user.
     notes: tuple[str, ...] = ()
-    #: By name, the types of values of the model that have no form in a table and are not here.
+    #: By name, the types of values of the model that cannot be stored in a table.
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse two tensors of one name, of which a table could keep only one."""
+        """Reject duplicate tensor names, because a table could keep only one of them."""
         seen: set[str] = set()
         for tensor in self.tensors:
             if tensor.name in seen:

@@ -113,7 +113,7 @@ class Hyperparameters:
         self.value = value
 
 
-#: Names in pickles, and what takes their place. A Namespace, for the arguments of a script, is nothing but attributes.
+#: Names in pickles, and their stand-ins. A Namespace, which holds the arguments of a script, has only attributes.
 _STAND_INS: Final[dict[str, Any]] = {
     "numpy.dtype": _Dtype,
     "numpy.ndarray": _Array,

@@ -22,7 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import tb2csv
 from tb2csv.analysis.aggregates import STATISTICS
 from tb2csv.analysis.reduction import reduce
-from tb2csv.analysis.run_groups import RunGroups
+from tb2csv.analysis.run_groups import GroupPattern
 from tb2csv.errors import DamagedError, LogdirError, OptionError, OutputError, Tb2csvError
 from tb2csv.selection import Selection
 
@@ -75,13 +75,13 @@ def write_log(folder: Path, log: Log) -> Path:
     ],
 )
 def test_the_group_of_a_run(pattern: str, run: str, group: str | None) -> None:
-    assert RunGroups(pattern).group_of(run) == group
+    assert GroupPattern(pattern).group_of(run) == group
 
 
 @pytest.mark.parametrize("pattern", ["", "/", "{a", "a}", "}{", "{a{b}}", "{a}}"])
 def test_invalid_patterns_are_refused(pattern: str) -> None:
     with pytest.raises(OptionError):
-        RunGroups(pattern)
+        GroupPattern(pattern)
 
 
 FOLDER = st.text("ab.-[]!^\\&|~", min_size=1, max_size=4).filter(lambda name: name != ".")
@@ -94,7 +94,7 @@ FOLDER = st.text("ab.-[]!^\\&|~", min_size=1, max_size=4).filter(lambda name: na
 )
 def test_folders_match_as_shell_patterns_do(pattern: list[str], run: list[str]) -> None:
     matches = len(run) >= len(pattern) and all(map(fnmatchcase, run, pattern))
-    group = RunGroups("/".join(pattern)).group_of("/".join(run))
+    group = GroupPattern("/".join(pattern)).group_of("/".join(run))
     assert (group is not None) == matches
     if group is not None:
         varying = max((i for i, each in enumerate(pattern) if re.search(r"[*?]|\[!?\]?[^\]]*\]", each)), default=-1)
@@ -103,10 +103,10 @@ def test_folders_match_as_shell_patterns_do(pattern: list[str], run: list[str]) 
 
 
 def test_runs_that_no_pattern_matches_name_the_nearest() -> None:
-    groups, left = RunGroups("a_*").sort(["b", "a_1", "a_2", "c"])
+    groups, left = GroupPattern("a_*").group(["b", "a_1", "a_2", "c"])
     assert (groups, left) == ({".": ["a_1", "a_2"]}, ["b", "c"])
     with pytest.raises(LogdirError, match="'seed_1'"):
-        RunGroups("sed_*").sort(["seed_1", "other"])
+        GroupPattern("sed_*").group(["seed_1", "other"])
 
 
 # Statistics
