@@ -1,4 +1,4 @@
-"""The state of a model from its logs: whole tensors of weights that were recorded during training, at one step.
+"""The state of a model at one step of a training, from the weight tensors in its logs.
 
 ``tb2csv.recorders.TrainingRecorder`` writes them with tags ``weights/<variable path>``. Tensors of other writers work
 as well.

@@ -1,4 +1,4 @@
-"""CSV cells of any length, found without being held: Python's csv module keeps whole cells, and refuses long ones.
+"""Positions of CSV cells of any length; Python's csv module keeps whole cells in memory, and refuses long ones.
 
 Reads what RFC 4180 allows and spreadsheets write: any quoting, line feeds with or without carriage returns, a byte
 order mark. A cell has a place in the file, and is read on demand, as a whole or in stretches.
@@ -21,7 +21,7 @@ _START, _PLAIN, _QUOTED, _QUOTE = range(4)
 
 
 class Cell(NamedTuple):
-    """The place of a cell's text in the file, quotes aside; ``is_escaped`` says whether quotes in it are doubled."""
+    """The position of a cell's text in the file, without its quotes; ``is_escaped``: it has doubled quotes."""
 
     offset: int
     length: int
@@ -114,7 +114,7 @@ def _end_of_plain(block: bytes, at: int) -> int:
 
 
 def scan_rows(file: IO[bytes], name: str) -> Iterator[list[Cell]]:
-    """Yield the cells of each row of a file from its start; blank lines are none.
+    """Yield the cells of each row of a file from its start; blank lines are skipped.
 
     Raises:
         StateError: the text is not CSV; the message has the file's name.

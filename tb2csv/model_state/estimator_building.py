@@ -72,7 +72,7 @@ class EstimatorBuilding:
             raise ValueError(message)
 
     def commit(self) -> None:
-        """Give the estimator its new content; nothing can fail any more."""
+        """Give the estimator its new content. This cannot fail."""
         for value, attributes in self._new.values():
             vars(value).clear()
             vars(value).update(attributes)

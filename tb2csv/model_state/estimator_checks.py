@@ -1,6 +1,6 @@
 """Checks of the sizes and indices that the compiled code of scikit-learn takes on trust.
 
-A state comes from a table that anybody may have written. scikit-learn's Cython code reads such arrays without looking
+A state may come from an untrusted table. scikit-learn's Cython code reads such arrays without looking
 at their bounds, so an index that is too large would end the process instead of raising an exception.
 """
 
@@ -25,7 +25,7 @@ _THREAD_COUNTS: Final = range(1, 1025)
 
 
 def check_object(kind: type, attributes: Attributes, content: Content) -> None:
-    """Raise ValueError if the attributes of an object do not fit together; one that is not fitted is not looked at."""
+    """Raise ValueError if the attributes of an object are inconsistent; objects that are not fitted are skipped."""
     for name in _THREADS & attributes.keys():
         require(attributes[name] in _THREAD_COUNTS, f"{name} is not a number of threads")
     for base in kind.__mro__:

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Codec(NamedTuple):
-    """The two ways between an object and its parts."""
+    """The functions that take an object apart and make it again."""
 
     parts: Callable[[Any], Parts | None]
     make: Callable[[Parts], Any]
 
 
 def require(holds: Any, what: str) -> None:
-    """Raise ValueError unless something holds."""
+    """Raise ValueError unless a condition holds."""
     if not holds:
         raise ValueError(what)
 

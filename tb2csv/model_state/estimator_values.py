@@ -76,7 +76,7 @@ class EstimatorValues:
         raise StateError(message)
 
     def _describe(self, value: Any, path: str, *, inline: bool = False) -> Description:
-        """Return what describes a value, and collect its tensors."""
+        """Return the description of a value, and collect its tensors."""
         kind = type(value)
         if value is None or (inline and kind in _INLINE):
             plain: Description = value
@@ -184,7 +184,7 @@ def _array_of(items: Sequence[Any], kind: type) -> Any:
 
 
 def _identity(value: Any) -> Any:
-    """Return what two references to one value share; for arrays, the memory that they show."""
+    """Return an identity that all references to one value share; for arrays, that of the memory that they show."""
     if isinstance(value, np.ndarray) and value.size:
         return type(value), value.__array_interface__["data"][0], value.shape, value.strides, value.dtype.str
     return id(value)

@@ -1,6 +1,6 @@
-"""Types of model files, known by their first bytes, the members of an archive, or the entries of a folder.
+"""Types of model files, recognized by their first bytes, the members of an archive, or the entries of a folder.
 
-An ending does not matter: it only chooses who says what is wrong with a file whose content fits no type.
+The suffix of a file only selects the error message if its content fits no type.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LARGEST_INDEX: Final = 100_000_000
 
 
 class Look:
-    """What a path shows before its content is read."""
+    """Facts about a path that are available before its content is read."""
 
     def __init__(self, path: Path) -> None:
         """Read the start of a file, or list a folder; raises StateError if there is nothing to read."""

@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 
 class Source(NamedTuple):
-    """An HDF5 file, and what keeps it there while something reads from it, such as a temporary folder."""
+    """An HDF5 file, and the owner that keeps it on disk, such as a temporary folder."""
 
     path: Path
     keeper: object = None
 
 
 class Place(NamedTuple):
-    """A dataset: its file, and its name there."""
+    """The location of a dataset: its file, and its name in the file."""
 
     file: Path
     name: str
 
 
 class StoredTensor(NamedTuple):
-    """A tensor and its datasets, all of which are written."""
+    """A tensor and the locations of its datasets; all of them are written."""
 
     tensor: StateTensor
     places: tuple[Place, ...]
@@ -42,7 +42,7 @@ class StoredTensor(NamedTuple):
 
 
 class Hdf5File:
-    """A file of datasets, whose tensors are given."""
+    """A model file whose tensors are HDF5 datasets."""
 
     def __init__(self, path: Path, stored: Sequence[StoredTensor], notes: Sequence[str] = ()) -> None:
         """Hold the tensors of a file."""

@@ -156,7 +156,7 @@ def _is_class(tensor: StateTensor, stated: str) -> bool:
 
 
 def _notes(path: Path, lost: list[str], not_made: str | None) -> list[str]:
-    """Return what is to be said of a file: what Keras did not save, and the optimizer that Keras cannot make anew."""
+    """Return notes about a file: what Keras did not save, and an optimizer that Keras cannot make again."""
     notes = [f"Not in {path}, as Keras saved it: {', '.join(lost)}."] if lost else []
     if not_made == "":
         notes.append(

@@ -157,7 +157,7 @@ class _Names:
 
 
 def _add_aliases(tensors: list[StateTensor], paths: list[str], model: str) -> None:
-    """Let tensors be known by their layers whatever the numbers in these names, and by the paths in the file."""
+    """Add the structural names of tensors, and their paths in the file, as aliases."""
     numbered = structural_names((tensor.layer, tensor.layer_type, tensor.parameter) for tensor in tensors)
     rooted = structural_names_below(model, (tensor.name for tensor in tensors)) if model else [""] * len(tensors)
     aliases = zip(numbered, rooted, paths, structural_names_of_paths(paths), strict=True)
@@ -170,7 +170,7 @@ def _add_aliases(tensors: list[StateTensor], paths: list[str], model: str) -> No
 
 
 def _notes(path: Path, tensors: list[StateTensor], learning: list[str]) -> list[str]:
-    """Return what is to be said of a file: what of it Keras does not restore, and what is not in its state."""
+    """Return notes about a file: what Keras does not restore from it, and what is not in its state."""
     notes = []
     if learning:
         notes.append(

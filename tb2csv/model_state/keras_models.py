@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """A variable of a model, or what else a layer learned, and how it is called."""
+    """A variable of a model, or another array that a layer learned, and its names."""
 
     variable: Any
     name: str
@@ -305,7 +305,7 @@ def _numpy_dtype(name: str) -> Any:
 
 
 def _compute_anew(model: Any, *, is_changed: bool) -> None:
-    """Have layers compute with the statistics and vocabularies that they were given, in compiled functions as well."""
+    """Make layers use their new statistics and vocabularies, in compiled functions as well."""
     import keras
 
     layers = [layer for layer, _ in _layers(model, (), set()) if isinstance(layer, keras.layers.Normalization)]

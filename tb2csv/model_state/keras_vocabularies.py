@@ -1,4 +1,4 @@
-"""What preprocessing layers of Keras learn and keep outside variables: vocabularies and bin boundaries."""
+"""Vocabularies and bin boundaries, which preprocessing layers of Keras learn and keep outside variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tensor of a state belongs to which tensor of a model, and what does not fit, all of it at once."""
+"""Matching of a state's tensors with a model's; reports everything that does not fit at once."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class PrefixChange:
 
 @dataclass(slots=True)
 class Fit:
-    """Which tensor of the state goes to which of the model's, by the latter's name; and what fits nowhere."""
+    """The state's tensor for each of the model's tensors, by the name of the latter, and tensors without a match."""
 
     assigned: dict[str, StateTensor]
     problems: list[str] = field(default_factory=list)
@@ -251,7 +251,7 @@ def _error(message: str, proposal: PrefixChange | None) -> StateError:
 
 
 class Restoration:
-    """What goes into a model: by the name that a tensor has there, its new bytes. Damage is collected, not raised."""
+    """The new bytes of a model's tensors, by name. Damage is collected, not raised."""
 
     def __init__(self, found: Fit, *, allow_partial: bool = False) -> None:
         """Hold what is assigned; nothing is read yet. What does not fit is a problem unless ``allow_partial``."""

@@ -29,7 +29,7 @@ _WIDEST: Final = {1: 16, 2: 20, 4: 20, 8: 26}
 
 
 def widest(dtype: Dtype) -> int:
-    """Return how many bytes of text an element takes at most, its comma included."""
+    """Return the maximum number of bytes of an element's text, including its comma."""
     return _WIDEST[np.dtype(dtype.number).itemsize] * dtype.numbers_per_element
 
 

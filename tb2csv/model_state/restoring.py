@@ -1,4 +1,4 @@
-"""States out of models and back: the functions that others call."""
+"""Public functions that export and restore model states."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def restore_file(
 
 
 def _left_alone(problems: list[str], model: ModelState) -> list[str]:
-    """Return what a restoration leaves as it is: what does not fit, and what no table has a form for."""
+    """Return a sentence for each value that a restoration leaves unchanged."""
     return [
         *problems,
         *(f"{name}: is of type {kind}, which has no form in a table" for name, kind in model.left_out.items()),

@@ -1,4 +1,4 @@
-"""Models in several files, with an index that says which tensor is in which, as large ones are saved.
+"""Models in several files with an index of the file of each tensor, as large models are saved.
 
 The index is JSON with a ``weight_map`` from tensors to files beside it. Each of these is a file of its own type.
 """

@@ -34,7 +34,7 @@ class Estimator:
     def state(self) -> ModelState:
         """The tensors of the estimator, or of the state that it is prepared for; none before it is fitted.
 
-        Raises StateError if a part of the estimator has no form in a table.
+        Raises StateError if a part of the estimator cannot be stored in a table.
         """
         if self._state is None:
             import sklearn

@@ -57,7 +57,7 @@ class Checkpoint:
         self.state = ModelState("tensorflow", tensors, str(path))
 
     def _names(self, shapes: dict[str, Any]) -> dict[str, list[str]]:
-        """Return the names of the variables and their entries, in an order that a person expects.
+        """Return the names of the variables and their entries, in natural order.
 
         The SavedModels of Keras' ``model.export`` have most variables twice: once more below a private attribute.
         """
@@ -166,7 +166,7 @@ def _prefix(path: Path) -> str:
 
 
 def _refuse_incomplete(path: Path, prefix: Path) -> None:
-    """Raise StateError if a file of the checkpoint is not there, or was not fetched by Git LFS."""
+    """Raise StateError if a file of the checkpoint is missing, or was not fetched by Git LFS."""
     index = prefix.with_name(f"{prefix.name}.index")
     names = [each.name for each in prefix.parent.iterdir()] if prefix.parent.is_dir() else []
     found = [name for name in names if CHECKPOINT_DATA.fullmatch(name.removeprefix(prefix.name))]

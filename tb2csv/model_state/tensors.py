@@ -1,4 +1,4 @@
-"""The state of a model between two formats: named tensors, each as little-endian bytes that are read on demand."""
+"""The state of a model independent of its format: named tensors as little-endian bytes, read on demand."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ _NAMES_IN_NOTE: Final = 10
 
 
 def left_out_notes(origin: str, left_out: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the note about values that have no form in a table; none if there are none."""
+    """Return the note about values that cannot be stored in a table; empty if there are none."""
     if not left_out:
         return ()
     names = [f"{name} ({kind})" for name, kind in left_out.items()]
@@ -125,7 +125,7 @@ def left_out_notes(origin: str, left_out: Mapping[str, str]) -> tuple[str, ...]:
 def tensor_of_array(name: str, array: npt.NDArray[Any], **facts: Any) -> StateTensor:
     """Return a tensor of a numpy array, whose bytes are taken when they are requested.
 
-    ``facts`` are further fields of StateTensor. Raises StateError if the dtype has no form in a table.
+    ``facts`` are further fields of StateTensor. Raises StateError if the dtype cannot be stored in a table.
     """
     dtype = dtype_of_array(name, array)
     return StateTensor(name, dtype, array.shape, lambda: array_bytes(array), **facts)

@@ -43,7 +43,7 @@ _MOST_NAMES: Final = 200
 
 
 class _Dtype:
-    """What takes the place of ``numpy.dtype`` in a pickle."""
+    """The stand-in for ``numpy.dtype`` in a pickle."""
 
     def __init__(self, name: str | bytes, *_: Any) -> None:
         self._name = name.decode() if isinstance(name, bytes) else str(name)
@@ -61,7 +61,7 @@ class _Dtype:
 
 
 class _Array:
-    """What takes the place of ``numpy.ndarray`` in a pickle; ``array`` is the real one."""
+    """The stand-in for ``numpy.ndarray`` in a pickle; ``array`` is the real one."""
 
     array: np.ndarray[Any, Any]
 
@@ -78,12 +78,12 @@ def _elements(content: bytes, dtype: _Dtype) -> np.ndarray[Any, Any]:
 
 
 def _array(*_: Any) -> _Array:
-    """Take the place of ``_reconstruct``, whose arguments are the same for all arrays."""
+    """Replace ``_reconstruct``, whose arguments are the same for all arrays."""
     return _Array()
 
 
 def _scalar(dtype: _Dtype, content: bytes) -> Any:
-    """Take the place of ``scalar``."""
+    """Replace ``scalar``."""
     return _elements(content, dtype)[0]
 
 
@@ -93,7 +93,7 @@ def _no_bytes() -> bytes:
 
 
 class Nothing:
-    """What takes the place of an object that only code could make."""
+    """The stand-in for an object that only code could make."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         """Take whatever a constructor gets."""
@@ -192,7 +192,7 @@ def _read(path: Path, stand_ins: dict[str, Any]) -> Any:
 
 @contextlib.contextmanager
 def _allowed(stand_ins: dict[str, Any]) -> Iterator[None]:
-    """Have PyTorch take our functions and classes for those of these names; before 2.5 it cannot."""
+    """Make PyTorch use our functions and classes under these names; PyTorch before 2.5 cannot."""
     import torch
 
     if not hasattr(torch.serialization, "safe_globals"):

@@ -1,4 +1,4 @@
-"""Live PyTorch objects: whatever has a state dict (modules, optimizers, schedulers), tensors, and dicts of these."""
+"""Live PyTorch objects: objects with a state dict (modules, optimizers, schedulers), tensors, and dicts of these."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _INT64: Final = range(-(2**63), 2**63)
 
 
 class Flat(NamedTuple):
-    """The tensors of a tree, and by name the types of what has no form in a table."""
+    """The tensors of a tree, and by name the types of values that cannot be stored in a table."""
 
     tensors: tuple[StateTensor, ...]
     left_out: dict[str, str]
@@ -102,14 +102,14 @@ def _reference_lists(value: dict[Any, Any]) -> frozenset[int]:
 
 
 def is_value(value: Any) -> bool:
-    """Return whether a table has a form for values of this type."""
+    """Return whether values of this type can be stored in a table."""
     import torch
 
     return isinstance(value, torch.Tensor | np.generic) or type(value) is np.ndarray or type(value) in _PYTHON
 
 
 def _leaf(name: str, value: Any) -> StateTensor | None:
-    """Return a value as a tensor; None if its type has no form in a table."""
+    """Return a value as a tensor; None if its type cannot be stored in a table."""
     import torch
 
     layer, _, parameter = name.rpartition(".")  # keys of a state dict have dots of their own
@@ -157,7 +157,7 @@ def tensor_leaf(name: str, tensor: Any, **facts: Any) -> StateTensor:
 
 
 def _obstacle(tensor: Any) -> str:
-    """Say why a tensor has no plain bytes whatever its dtype; empty if nothing speaks against them."""
+    """Return why a tensor has no plain bytes, whatever its dtype; empty if it has them."""
     import torch
 
     if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):

@@ -1,4 +1,4 @@
-"""The active recorder: that of the innermost ``with recorder.as_default()``, for functions that take no recorder."""
+"""The active recorder: the one of the innermost ``with recorder.as_default()``; functions without a recorder use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event file that is written event by event: each event is written whole or not at all.
+"""An event file that is written event by event; each event is written completely or not at all.
 
 TensorFlow's own writer ignores a full disk (decision 0007), so these frames are written here: after a
 failed write the file is cut back to its last whole record, and the caller gets the error.
@@ -84,7 +84,7 @@ def _create(folder: Path) -> tuple[Path, int]:
 
 
 def _write_all(descriptor: int, pieces: Sequence[Bytes], size: int) -> None:
-    """Write all pieces; those of a large tensor are not joined first."""
+    """Write all parts without joining them, because a tensor may be large."""
     buffers: Any = pieces  # NumPy types arrays as buffers only from Python 3.12 on
     written = os.writev(descriptor, buffers) if hasattr(os, "writev") else 0
     if written < size:

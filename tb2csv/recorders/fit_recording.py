@@ -1,4 +1,4 @@
-"""The hooks of a recorder in a model while ``model.fit`` runs."""
+"""The recording of gradients, layer errors and batch numbers while ``model.fit`` runs."""
 
 from __future__ import annotations
 

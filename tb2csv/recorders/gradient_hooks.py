@@ -162,7 +162,7 @@ class _Hook:
                 self._plan.write_values(log, step, self._names, values, wall_times.get(step, now))
 
     def _taken(self, ring: _Ring, log: EventWriter) -> tuple[list[int], list[npt.NDArray[Any]]]:
-        """Take the rows of a ring, and count the lost ones."""
+        """Take the rows of a ring buffer, and count the lost ones."""
         steps, columns, lost = ring.take()
         for name in self._names if lost else ():
             log.omit(f"{self._plan.family}/{name}", "applied in a loop within a step", lost)
@@ -170,7 +170,7 @@ class _Hook:
 
 
 class _Ring:
-    """Rows that a compiled step writes into variables, one after another, and that Python takes out."""
+    """A ring buffer of rows in TensorFlow variables: a compiled step writes rows, and Python takes them."""
 
     def __init__(self, size: int, columns: Sequence[tuple[tuple[int, ...], Any]]) -> None:
         import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Inputs of a model from files: arrays that stay on disk, so that a million rows do not fill memory."""
+"""Model inputs from files, read lazily so that large files need little memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CELLS: Final = 1 << 24
 
 
 class Rows(Protocol):
-    """Something with rows: a slice of it is an array."""
+    """A sequence of rows whose slices are arrays."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -57,29 +57,32 @@ class ModelInputs:
 
 
 def open_inputs(
-    source: Any, folder: contextlib.ExitStack, *, target: Any = None, ignore: Sequence[str] = ()
+    source: Any, cleanup: contextlib.ExitStack, *, target: Any = None, ignore: Sequence[str] = ()
 ) -> ModelInputs:
     """Return a model's inputs from arrays or from a file.
 
     Args:
         source: an array, a list of arrays, arrays by the names of the model's inputs, or the path of a ``.npy``,
             ``.npz``, ``.csv`` or ``.parquet`` file.
-        folder: data extracted from a file stay on disk until this stack is closed.
+        cleanup: a stack that removes the data extracted from a file when it is closed.
         target: the expected predictions: an array, or the name of a column or of an array in the file.
         ignore: names of columns or arrays that are not inputs.
 
     Raises:
         RecorderError: the file is not one of these, cannot be read, or holds values that are not numbers.
     """
-    arrays = _arrays_of(source, folder)
+    arrays = _arrays_of(source, cleanup)
     names = [*ignore, *([target] if isinstance(target, str) else [])]
     missing = [name for name in names if not _holds(arrays, name)]
     if missing:
         message = f"There is no {missing[0]!r} among the inputs."
         raise RecorderError(message)
-    targets = _take(arrays, target) if isinstance(target, str) else target if target is None else np.asarray(target)
+    if isinstance(target, str):
+        targets: Rows | None = _pop(arrays, target)
+    else:
+        targets = None if target is None else np.asarray(target)
     for name in ignore:
-        _take(arrays, name)
+        _pop(arrays, name)
     for name, array in arrays.items():
         if isinstance(array, TableRows):
             array.check_numbers()
@@ -89,11 +92,11 @@ def open_inputs(
     return ModelInputs(arrays, targets)
 
 
-def _arrays_of(source: Any, folder: contextlib.ExitStack) -> dict[str, Any]:
+def _arrays_of(source: Any, cleanup: contextlib.ExitStack) -> dict[str, Any]:
     if isinstance(source, dict):
         return {name: np.asarray(array) for name, array in source.items()}
     if isinstance(source, (list, tuple)):
-        return {str(place): np.asarray(array) for place, array in enumerate(source)}
+        return {str(index): np.asarray(array) for index, array in enumerate(source)}
     if not isinstance(source, (str, os.PathLike)):
         return {"": np.asarray(source)}
     path = Path(home_expanded(source))
@@ -102,14 +105,14 @@ def _arrays_of(source: Any, folder: contextlib.ExitStack) -> dict[str, Any]:
         message = f"{path} is not one of {', '.join(_READERS)}; convert it, or give an array."
         raise RecorderError(message)
     try:
-        return reader(path, folder)
+        return reader(path, cleanup)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         message = f"{path} cannot be read ({_first_line(error)})."
         raise RecorderError(message) from error
 
 
 class TableRows:
-    """Rows of numbers from columns of a table on disk."""
+    """The rows of numeric columns of a table on disk, read block by block."""
 
     def __init__(self, scan: Any, columns: Sequence[str], source: Path) -> None:
         """Read these columns of a polars LazyFrame."""
@@ -135,7 +138,7 @@ class TableRows:
             self._held = slice(start, start + len(self._block))
         return self._block[start - self._held.start : stop - self._held.start]
 
-    def take(self, column: str) -> TableRows:
+    def pop(self, column: str) -> TableRows:
         """Return one column, and remove it from this table."""
         self.columns.remove(column)
         return TableRows(self._scan, [column], self._source)
@@ -157,25 +160,25 @@ def _holds(arrays: Mapping[str, Rows], name: str) -> bool:
     return name in arrays or (isinstance(table, TableRows) and name in table.columns)
 
 
-def _take(arrays: dict[str, Any], name: str) -> Rows:
+def _pop(arrays: dict[str, Any], name: str) -> Rows:
     table = arrays.get("")
     if isinstance(table, TableRows):
-        return table.take(name)
-    taken: Rows = arrays.pop(name)
-    return taken
+        return table.pop(name)
+    popped: Rows = arrays.pop(name)
+    return popped
 
 
 def _npy(path: Path, _: contextlib.ExitStack) -> dict[str, Any]:
     return {"": np.load(path, mmap_mode="r", allow_pickle=False)}
 
 
-def _npz(path: Path, folder: contextlib.ExitStack) -> dict[str, Any]:
+def _npz(path: Path, cleanup: contextlib.ExitStack) -> dict[str, Any]:
     """Unpack the arrays, because arrays in an archive can only be read as a whole."""
-    place = Path(folder.enter_context(tempfile.TemporaryDirectory(prefix="tb2csv-")))
+    folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="tb2csv-")))
     arrays = {}
     with zipfile.ZipFile(path) as archive:
         for number, member in enumerate(archive.namelist()):
-            unpacked = place / f"{number}.npy"
+            unpacked = folder / f"{number}.npy"
             with archive.open(member) as packed, unpacked.open("wb") as file:
                 while block := packed.read(1 << 20):
                     file.write(block)
@@ -183,15 +186,15 @@ def _npz(path: Path, folder: contextlib.ExitStack) -> dict[str, Any]:
     return arrays if len(arrays) != 1 else {"": next(iter(arrays.values()))}
 
 
-def _csv(path: Path, folder: contextlib.ExitStack) -> dict[str, Any]:
-    """Parse the text once, into a file that can be read from any row."""
+def _csv(path: Path, cleanup: contextlib.ExitStack) -> dict[str, Any]:
+    """Parse the text once into an Arrow file, which can be read from any row."""
     import polars as pl
 
-    place = Path(folder.enter_context(tempfile.TemporaryDirectory(prefix="tb2csv-"))) / "table.arrow"
+    arrow_path = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="tb2csv-"))) / "table.arrow"
     try:
         scan = pl.scan_csv(path, infer_schema_length=None, glob=False)
-        scan.sink_ipc(place, compression="uncompressed")
-        table = pl.scan_ipc(place, glob=False)
+        scan.sink_ipc(arrow_path, compression="uncompressed")
+        table = pl.scan_ipc(arrow_path, glob=False)
         return {"": TableRows(table, table.collect_schema().names(), path)}
     except pl.exceptions.PolarsError as error:
         raise ValueError(_first_line(error)) from error
@@ -207,6 +210,7 @@ def _parquet(path: Path, _: contextlib.ExitStack) -> dict[str, Any]:
         raise ValueError(_first_line(error)) from error
 
 
+#: The function that opens a file, by its suffix.
 _READERS: Final[dict[str, Callable[[Path, contextlib.ExitStack], dict[str, Any]]]] = {
     ".npy": _npy,
     ".npz": _npz,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def layers_of(model: Any, names: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return layers of a model by their names, with the name of an inner model in front: ``a/b``.
+    """Return layers of a model by name; the name of an inner model is a prefix, as in ``a/b``.
 
     Without ``names``, return all layers except inputs: those of the model, the models inside it, and so on. Layers
     inside a layer that is not a model, such as the two halves of a Bidirectional, are found by name only.
@@ -77,7 +77,7 @@ class LayerCalls:
     """
 
     def __init__(self, layers: dict[str, Any]) -> None:
-        """Count the calls of these layers, none so far."""
+        """Count the calls of these layers from 0."""
         self._layers = layers
         self._calls: Counter[str] = Counter()
 

@@ -1,4 +1,4 @@
-"""Numbers among the values in Keras logs, which may be of any type."""
+"""Conversion of values in Keras logs, which may have any type, to numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods of one object that are replaced for a while."""
+"""Temporary replacement of a method of one object."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ABSENT = object()
 
 @contextlib.contextmanager
 def replaced_method(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """Have ``owner.name(...)`` call ``function(...)`` within the block; always restore it afterwards.
+    """Make ``owner.name(...)`` call ``function(...)`` within the block, and always restore it afterwards.
 
     This bypasses ``owner``'s ``__setattr__``, because those of Keras track what is assigned.
     """

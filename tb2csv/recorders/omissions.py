@@ -1,4 +1,4 @@
-"""Values that a recorder could not write: counted by name, and reported in one warning."""
+"""Counts of the values that a recorder could not write, reported in one warning."""
 
 from __future__ import annotations
 

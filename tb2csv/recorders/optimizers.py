@@ -1,4 +1,4 @@
-"""The optimizers of a model, their learning rates, and how many batches they have seen."""
+"""The optimizers of a model, their learning rates, and their numbers of trained batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions of a model as CSV tables, a batch at a time."""
+"""CSV tables of a model's predictions, written batch by batch."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def predict_to_csv(
     overwrite: bool = False,
     on_samples: Callable[[int, int], None] = lambda done, samples: None,  # noqa: ARG005
 ) -> list[PredictionTable]:
-    """Write what a model predicts for each sample, and return the tables.
+    """Write the predictions of a model for each sample, and return the tables.
 
     A classifier's output becomes ``sample, label, class_0 … class_n``, where ``label`` is the class with the largest
     number; another one with a row for each sample ``sample, output_0 … output_n``; one with several dimensions, such as
@@ -225,7 +225,7 @@ class _Table:
             self._layout = _elements
 
     def write(self, start: int, output: npt.NDArray[Any], target: npt.NDArray[Any] | None) -> None:
-        """Write the rows of some samples, the first of which is ``start``."""
+        """Write the rows of consecutive samples from ``start`` on."""
         import polars as pl
 
         output = _storable(output)
@@ -249,7 +249,7 @@ class _Table:
         return _Layout(1, {}, {key: [value] * len(output) for key, value in cells.items()})
 
     def close(self) -> PredictionTable:
-        """Close the table, and return its account."""
+        """Close the table, and return what was written."""
         self._file.close()
         if self._array is not None:
             self._array.flush()
@@ -258,7 +258,7 @@ class _Table:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Columns of an output: before the target and after it; and how many rows a sample has."""
+    """The columns of an output before and after the target, and the number of rows per sample."""
 
     repeats: int
     before: dict[str, Any]
@@ -299,6 +299,6 @@ def classes_of(output: npt.NDArray[Any]) -> npt.NDArray[np.int64] | None:
 
 
 def _storable(output: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return an output in a type that polars and numpy files have: small floats become float32, unchanged."""
+    """Return an output in a type that polars and .npy files support; small floats are widened exactly to float32."""
     is_small = output.dtype.kind == "V" or output.dtype == np.float16 or output.dtype.name == "bfloat16"
     return output.astype(np.float32) if is_small else output

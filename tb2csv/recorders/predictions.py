@@ -1,4 +1,4 @@
-"""The recorder of predictions: what a model predicts for the same samples, epoch after epoch."""
+"""The recorder of predictions: a callback that records the predictions for fixed samples after each epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that predict: live ones, and files that are loaded without running their code."""
+"""Predictors: live Keras models, and model files that are loaded without running their code."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _LAMBDA: Final = {"Lambda", "__lambda__"}
 
 
 class Predictor(Protocol):
-    """A model, whatever it was loaded from."""
+    """A model that predicts, however it was loaded. KerasPredictor and SavedModelPredictor implement it."""
 
     #: The shape of each input without the samples, by name; None for a free size, or for a shape that is free.
     input_shapes: dict[str, tuple[int | None, ...] | None]
 
     def predict(self, batch: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-        """Return the outputs for the inputs of some samples, both by name."""
+        """Return the outputs by name for a batch of inputs by name."""
 
 
 def predictor_of(model: Any) -> Predictor:
@@ -144,7 +144,7 @@ class KerasPredictor:
 
 
 def _input_structure(model: Any) -> Any:
-    """Return the inputs of a model as it takes them, or None if they are unknown."""
+    """Return the structure of a model's inputs, or None if it is unknown."""
     try:
         return getattr(model, "input", None)
     except ValueError:  # a Sequential that was not called, in Keras 3.1; it has one input

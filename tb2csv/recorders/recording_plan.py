@@ -1,4 +1,4 @@
-"""A plan of what is recorded of weights or gradients, and at which steps."""
+"""The steps at which tensors, histograms and statistics of weights or gradients are recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seven statistics of a gradient or a weight, at the cost of one pass over it."""
+"""Seven statistics of a gradient or a weight, computed in one pass."""
 
 from __future__ import annotations
 

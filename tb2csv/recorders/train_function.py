@@ -1,4 +1,4 @@
-"""A Keras train function that runs with some methods of the model and the optimizer replaced."""
+"""A replacement of Keras' train function that runs with patched methods of the model and the optimizer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RecordedTrainFunction:
         allow_xla: bool,
         on_failure: Callable[[], None],
     ) -> None:
-        """Make Keras build another train function for ``model``, and install this object in its place.
+        """Make Keras build another train function for ``model``, and install this object instead of it.
 
         Args:
             model: a compiled keras.Model that is about to train.

@@ -85,7 +85,7 @@ def random() -> np.random.Generator:
         ("gradients/dense/kernel", "text", None),
     ],
 )
-def test_families_of_tags(tag: str, kind: str, expected: Quantity | None) -> None:
+def test_tags_are_assigned_to_families_by_name(tag: str, kind: str, expected: Quantity | None) -> None:
     assert TagFamilies().quantity(".", tag, kind) == expected
 
 
@@ -109,7 +109,7 @@ def test_families_of_tags(tag: str, kind: str, expected: Quantity | None) -> Non
         (".", "learning_rate", False),
     ],
 )
-def test_which_scalars_are_training_losses(run: str, tag: str, expected: bool) -> None:
+def test_training_losses_are_recognized_by_run_and_tag(run: str, tag: str, expected: bool) -> None:
     assert is_training_loss(run, tag) is expected
 
 
@@ -183,7 +183,7 @@ def test_tensors_are_counted_exactly(tmp_path: Path) -> None:
         holds(row, expected_moments(np.asarray(array)))
 
 
-def test_a_tensor_that_comes_in_several_pieces_is_one(tmp_path: Path) -> None:
+def test_parts_of_a_tensor_are_counted_together(tmp_path: Path) -> None:
     """A piece has a million rows: this tensor is cut, and so is the stretch of small ones that follows."""
     rng = random()
     large = rng.normal(size=(1100, 1000)).astype(np.float32)
@@ -200,7 +200,7 @@ def test_a_tensor_that_comes_in_several_pieces_is_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_tensors_that_lie_in_several_chunks_and_files_stay_in_order(tmp_path: Path) -> None:
+def test_tensors_of_several_files_stay_in_order(tmp_path: Path) -> None:
     arrays = [random().normal(size=(1024, 1024)).astype(np.float32) * (step + 1) for step in range(20)]
     assert sum(array.nbytes for array in arrays) > DEFAULT_CHUNK_SIZE
     for number, part in enumerate((arrays[:18], arrays[18:])):
@@ -240,7 +240,7 @@ def test_tensorflow_histograms_have_the_statistics_of_their_buckets(tmp_path: Pa
     assert (rows[3]["nan_count"], rows[3]["inf_count"], rows[3]["rms"]) == (0, 1, None)
 
 
-def test_legacy_histograms_give_their_exact_sums(tmp_path: Path) -> None:
+def test_moments_of_legacy_histograms_use_their_stored_sums(tmp_path: Path) -> None:
     """The last bucket of TensorFlow 1 reaches to the largest float64; the sums know better."""
     values = np.concatenate([np.zeros(30), random().normal(size=70)])
     sums = {"min": values.min(), "max": values.max(), "num": 100.0, "sum": values.sum()}
@@ -274,7 +274,7 @@ def statistics(tag: str, array: npt.NDArray[Any]) -> list[Any]:
     return [scalar(f"{tag}/{name}", number) for name, number in numbers.items()]
 
 
-def test_statistics_give_what_follows_from_them(tmp_path: Path) -> None:
+def test_rms_and_count_are_derived_from_logged_statistics(tmp_path: Path) -> None:
     arrays = [random().normal(size=(8, 9)) * scale + 0.1 for scale in (1e-6, 1.0, 1e6)]
     odd = arrays[1].copy()
     odd[0, 0] = np.nan
@@ -366,7 +366,7 @@ def test_noise_raises_no_finding(
     assert found(diagnosis) == []
 
 
-def test_a_single_nan_is_found_anywhere(tmp_path: Path) -> None:
+def test_a_single_nan_in_any_series_is_reported(tmp_path: Path) -> None:
     log = network()
     weight = np.ones((3, 2), np.float32)
     weight[1, 1] = np.nan
@@ -388,7 +388,7 @@ def test_a_single_nan_is_found_anywhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("steps", [2, 3, 12])
-def test_vanishing_by_depth_needs_its_steps(tmp_path: Path, steps: int) -> None:
+def test_vanishing_by_depth_is_reported_after_enough_steps(tmp_path: Path, steps: int) -> None:
     """Each layer has a tenth of the gradient of the one after it: the first has 1e-4 of the last."""
     log = Log()
     for layer in range(5):
@@ -447,7 +447,7 @@ def test_gradients_that_cannot_move_a_weight_are_found_unless_training_is_done(t
     assert rows == [("vanishing_level", "gradients", str(layer), 60, 110, 6) for layer in range(3)]
 
 
-def test_exploding_by_time_is_found_though_nan_come_soon(tmp_path: Path) -> None:
+def test_growth_before_nan_is_reported_as_exploding(tmp_path: Path) -> None:
     sizes = [1.0, 1.0, 1.0, 1.0, 1e4, 1e9, *[np.nan] * 6]
     log = Log()
     for layer in range(3):
@@ -474,7 +474,7 @@ def test_a_spike_is_not_an_explosion(tmp_path: Path) -> None:
     assert found(diagnose(log.write(tmp_path))) == []
 
 
-def test_exploding_by_depth_and_beyond_the_weights(tmp_path: Path) -> None:
+def test_explosions_by_depth_and_relative_to_weights_are_reported(tmp_path: Path) -> None:
     log = Log()
     for layer, size in enumerate([1e6, 1e3, 1.0, 1.0, 1.0, 1.0]):
         log.add(f"gradients/{layer}/kernel", lambda _, s=size: s)  # type: ignore[misc]
@@ -494,7 +494,7 @@ def test_values_that_begin_at_zero_may_grow(tmp_path: Path) -> None:
     assert found(diagnose(log.write(tmp_path))) == []
 
 
-def test_dead_layers_and_dead_units(tmp_path: Path) -> None:
+def test_dead_layers_and_dead_units_are_reported(tmp_path: Path) -> None:
     log = network()
     log.add("gradients/dead/kernel", lambda step: 0.0 if step >= 3 else 0.01)
     log.add("gradients/dead/bias", lambda step: 0.0 if step >= 3 else 0.01, (5,))
@@ -514,7 +514,7 @@ def test_dead_layers_and_dead_units(tmp_path: Path) -> None:
     ]
 
 
-def test_a_finished_training_is_not_dead(tmp_path: Path) -> None:
+def test_a_finished_training_is_not_reported_as_dead(tmp_path: Path) -> None:
     """A hinge loss that has come to zero has no gradient."""
     log = Log()
     for layer in range(3):
@@ -525,7 +525,7 @@ def test_a_finished_training_is_not_dead(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("function", "size"), [(np.tanh, 20.0), (lambda x: 1 / (1 + np.exp(-x)), 40.0)])
-def test_outputs_at_their_bounds_are_saturated(tmp_path: Path, function: Any, size: float) -> None:
+def test_outputs_at_their_bounds_are_reported_as_saturated(tmp_path: Path, function: Any, size: float) -> None:
     rng = random()
     events = []
     for step in range(5):
@@ -611,12 +611,12 @@ def test_the_slope_of_an_activation_follows_from_gradients(
         (random().exponential(size=400), {"plateau_loss"}),
     ],
 )
-def test_findings_of_losses(tmp_path: Path, numbers: Sequence[float], rules: set[str]) -> None:
+def test_losses_have_the_expected_findings(tmp_path: Path, numbers: Sequence[float], rules: set[str]) -> None:
     Log(len(numbers)).loss(*numbers).write(tmp_path)
     assert {row[0] for row in found(diagnose(tmp_path))} == rules
 
 
-def test_weights_that_do_not_move_are_found(tmp_path: Path) -> None:
+def test_constant_weights_are_reported_as_plateau(tmp_path: Path) -> None:
     log = Log()
     fixed = random().normal(size=(4, 3)).astype(np.float32)
     for step, values in enumerate(log.values):
@@ -630,7 +630,7 @@ def test_weights_that_do_not_move_are_found(tmp_path: Path) -> None:
     ]
 
 
-def test_rows_are_judged_in_the_order_in_which_they_were_written(tmp_path: Path) -> None:
+def test_rows_are_examined_in_the_order_of_the_log(tmp_path: Path) -> None:
     """A training that diverged, and was taken up again from an earlier step with success."""
     first = [*np.linspace(2, 1.5, 6), *np.geomspace(3, 20, 6)]
     write_run(tmp_path, *(event(simple_value("loss", v), step=s) for s, v in enumerate(first)), name=file_name(1))
@@ -640,7 +640,7 @@ def test_rows_are_judged_in_the_order_in_which_they_were_written(tmp_path: Path)
     assert found(diagnose(tmp_path)) == [("steps_back", "loss", "loss", 6, 6, 1)]
 
 
-def test_thresholds_and_steps_are_options(tmp_path: Path) -> None:
+def test_command_passes_thresholds_and_steps(tmp_path: Path) -> None:
     log = Log(5)
     for layer in range(3):
         log.add(f"gradients/{layer}/kernel", lambda step, n=layer: 0.1 ** (2 - n if step >= 3 else 0))  # type: ignore[misc]
@@ -664,7 +664,7 @@ def test_every_rule_can_be_switched_by_its_threshold() -> None:
         assert rule.families
 
 
-def test_runs_are_judged_by_themselves(tmp_path: Path) -> None:
+def test_runs_are_diagnosed_separately(tmp_path: Path) -> None:
     network().write(tmp_path / "fine")
     log = network()
     log.add("gradients/layer_1/other/kernel", lambda _: 0.0)
@@ -731,7 +731,7 @@ def test_the_command_writes_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "| run | not finite | not_finite | gradients |" in (tmp_path / "found.md").read_text()
 
 
-def test_the_command_reports_what_runs_were_judged_by(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_reports_the_coverage_of_each_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path, event(scalar("accuracy", 0.5), tensor("g1", np.ones(3)), step=1))
     ran = run_here(capsys, "diagnose", tmp_path)
     assert ran.status == 1

@@ -98,7 +98,7 @@ def test_numbered_heads_of_one_trunk_do_not_follow_one_another() -> None:
     ],
 )
 @pytest.mark.parametrize("bias", ["bias", "bias:0", "b"])
-def test_the_bias_of_the_keys_is_known_by_its_names(layer: str, bias: str) -> None:
+def test_key_biases_are_recognized_by_name(layer: str, bias: str) -> None:
     assert is_key_bias(layer, bias)
     for variable in ("kernel", "weight", "gamma", ""):
         assert not is_key_bias(layer, variable)
@@ -122,7 +122,7 @@ def test_the_bias_of_the_keys_is_known_by_its_names(layer: str, bias: str) -> No
         ("", "bias"),
     ],
 )
-def test_other_biases_are_not_those_of_keys(layer: str, variable: str) -> None:
+def test_other_biases_are_not_recognized_as_key_biases(layer: str, variable: str) -> None:
     assert not is_key_bias(layer, variable)
 
 
@@ -258,7 +258,7 @@ def test_a_layer_of_tanh_with_the_same_weights_is_saturated(tmp_path: Path) -> N
     ],
     ids=["no_weights", "weights_of_another_layer", "weights_of_zero"],
 )
-def test_a_message_speaks_of_the_weights_only_if_they_were_recorded(
+def test_message_mentions_weights_only_if_they_are_recorded(
     size: float, rule: str, weights: Mapping[str, Callable[[int], Array]], tmp_path: Path
 ) -> None:
     gradients = {"gradients/odd/kernel": normal(size, 4, 4)}
@@ -287,7 +287,7 @@ def test_a_message_speaks_of_the_weights_only_if_they_were_recorded(
         ({1, 2, 3}, set()),  # half of the layers or more
     ],
 )
-def test_a_layer_frozen_by_mistake_is_a_note(frozen: set[int], noted: set[int], tmp_path: Path) -> None:
+def test_layer_frozen_by_mistake_is_reported_as_a_note(frozen: set[int], noted: set[int], tmp_path: Path) -> None:
     fixed = normal(0.3, 6, 5)(0)
     tags: dict[str, Callable[[int], Array]] = {}
     for number in range(5):

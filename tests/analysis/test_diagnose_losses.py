@@ -85,7 +85,7 @@ def rules(folder: Path) -> set[str]:
         (".", "val_accuracy", False),
     ],
 )
-def test_which_scalars_are_validation_losses(run: str, tag: str, expected: bool) -> None:
+def test_validation_losses_are_recognized_by_run_and_tag(run: str, tag: str, expected: bool) -> None:
     assert is_validation_loss(run, tag) is expected
     assert (TagFamilies().quantity(run, tag, "scalars")[0] == "validation_loss") is expected  # type: ignore[index]
 
@@ -106,11 +106,11 @@ def test_which_scalars_are_validation_losses(run: str, tag: str, expected: bool)
         ("slr", False),
     ],
 )
-def test_which_scalars_are_learning_rates(tag: str, expected: bool) -> None:
+def test_learning_rates_are_recognized_by_tag(tag: str, expected: bool) -> None:
     assert is_learning_rate(tag) is expected
 
 
-def test_losses_of_one_model_have_one_name() -> None:
+def test_losses_of_one_model_share_a_data_name() -> None:
     pairs = [
         (("train", "epoch_loss"), ("validation", "epoch_loss")),
         (("a/train", "epoch_loss"), ("a/validation", "epoch_loss")),
@@ -270,7 +270,7 @@ def test_a_spike_is_found_in_a_noisy_loss(
         (with_spikes(noisy(decay(first=2, last=1e-3, rate=30)), (150, 9.0)), False),  # less than a hundredth of 2
     ],
 )
-def test_spikes(curve: Curve, is_found: bool, tmp_path: Path) -> None:
+def test_spikes_are_reported_with_their_steps(curve: Curve, is_found: bool, tmp_path: Path) -> None:
     assert ("spike_loss" in rules(write(tmp_path, {"loss": curve}))) is is_found
 
 
@@ -347,13 +347,13 @@ def test_a_learning_rate_of_zero_is_found(rate: Curve, expected: tuple[int, ...]
     assert found(folder) == ([("learning_rate_zero", "train/learning_rate", *expected)] if expected else [])
 
 
-def test_a_learning_rate_that_is_zero_at_the_first_step_only_may_be_written_for_each_batch(tmp_path: Path) -> None:
+def test_zero_learning_rate_at_the_first_step_only_raises_no_finding(tmp_path: Path) -> None:
     rate, steps = np.minimum(np.arange(40) // 8 / 4, 1) * 1e-3, np.arange(40) // 8
     write_run(tmp_path, *(event(scalar("lr", value), step=int(step)) for step, value in zip(steps, rate, strict=True)))
     assert "learning_rate_zero" not in rules(tmp_path)
 
 
-def test_steps_that_go_back_are_found_in_one_file_and_in_several(tmp_path: Path) -> None:
+def test_steps_that_go_back_are_reported_within_and_across_files(tmp_path: Path) -> None:
     """A training that is taken up again at step 100 after it has come to 119: in one file, and in a second one."""
     steps = [*range(120), *range(100, 180)]
     curve = noisy(decay(), 3, 0.05)
@@ -366,7 +366,7 @@ def test_steps_that_go_back_are_found_in_one_file_and_in_several(tmp_path: Path)
     assert findings == [("one", "steps_back", "loss", 100, 100, 1), ("two", "steps_back", "loss", 100, 100, 1)]
 
 
-def test_steps_that_are_not_counted_are_found(tmp_path: Path) -> None:
+def test_repeated_steps_are_reported(tmp_path: Path) -> None:
     zeros, pairs = [0] * STEPS, [step // 2 for step in range(STEPS)]
     write(tmp_path / "all_zero", {"loss": noisy(decay())}, {"loss": zeros})
     write(tmp_path / "twice", {"loss": noisy(decay())}, {"loss": pairs})
@@ -401,7 +401,7 @@ def test_a_loss_that_rose_is_reported_as_rising(curve: Curve, rule: str, words: 
 # The exit status
 
 
-def test_a_script_may_fail_on_rules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fail_on_sets_the_exit_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write(tmp_path, {"loss": with_spikes(decay(), (100, 20.0)), "lr": np.zeros(STEPS)})
     for names, status in {
         (): 0,
@@ -440,7 +440,7 @@ def test_an_unknown_rule_is_refused_before_reading(
     assert near in ran.stderr
 
 
-def test_a_rule_that_fails_a_script_outranks_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fail_on_status_takes_precedence_over_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write(tmp_path, {"loss": with_spikes(decay(), (100, 20.0))})
     (path,) = folder.iterdir()
     path.write_bytes(path.read_bytes()[:-40] + b"\xff" * 9 + path.read_bytes()[-31:])
@@ -449,7 +449,7 @@ def test_a_rule_that_fails_a_script_outranks_damage(tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_every_rule_may_fail_a_script(rule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fail_on_accepts_every_rule(rule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write(tmp_path, {"loss": noisy(decay())})
     assert run_here(capsys, "diagnose", folder, "--quiet", "--fail-on", rule).status == 0
 
@@ -470,11 +470,11 @@ def test_every_rule_may_fail_a_script(rule: str, tmp_path: Path, capsys: pytest.
         (".", "epoch_loss", False),
     ],
 )
-def test_which_losses_compete(run: str, tag: str, expected: bool) -> None:
+def test_competing_losses_are_recognized_by_run_and_tag(run: str, tag: str, expected: bool) -> None:
     assert is_competing_loss(run, tag) is expected
 
 
-def test_the_level_of_a_competing_loss_is_not_judged_but_its_spikes_are(tmp_path: Path) -> None:
+def test_competing_losses_are_examined_for_spikes_only(tmp_path: Path) -> None:
     curve = with_spikes(np.linspace(0.7, 1.7, STEPS), (100, 20.0))
     write(tmp_path / "gan", {"generator/loss": curve})
     write(tmp_path / "plain", {"loss": curve})

@@ -74,7 +74,7 @@ def write_log(folder: Path, log: Log) -> Path:
         ("Seed_*", "seed_0", None),
     ],
 )
-def test_the_group_of_a_run(pattern: str, run: str, group: str | None) -> None:
+def test_patterns_assign_runs_to_groups(pattern: str, run: str, group: str | None) -> None:
     assert GroupPattern(pattern).group_of(run) == group
 
 
@@ -146,7 +146,7 @@ def expected(log: Log, tag: str, *, omits_nan: bool) -> dict[int, list[float]]:
     log=LOGS.filter(lambda log: any(any(tags.values()) for tags in log.values())), nan=st.sampled_from(["keep", "omit"])
 )
 @pytest.mark.slow
-def test_statistics_are_those_of_numpy(log: Log, nan: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_statistics_equal_those_of_numpy(log: Log, nan: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("reduce")
     write_log(folder / "log", log)
     report = reduce(folder / "log", folder / "out", by="s*", nan=nan)
@@ -206,7 +206,7 @@ SEEDS: Log = {
 }
 
 
-def test_groups_are_folders_and_the_index_knows_them(tmp_path: Path) -> None:
+def test_groups_are_folders_and_are_listed_in_the_index(tmp_path: Path) -> None:
     write_log(
         tmp_path / "log", {**SEEDS, "lr=0.1/seed_0/validation": {"a/b": [(0, 1.0)]}, "other": {"loss": [(0, 1.0)]}}
     )
@@ -406,7 +406,7 @@ def test_json_is_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["--by", "lr=*/*", "--tag", "los"], 1, "'loss'"),
     ],
 )
-def test_wrong_command_lines(
+def test_wrong_command_lines_are_refused(
     arguments: list[str], status: int, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_log(tmp_path / "log", SEEDS)

@@ -81,7 +81,7 @@ WRITTEN = st.lists(st.tuples(st.sampled_from("abc"), st.integers(-5, 2**40), NUM
 
 @settings(max_examples=60, deadline=None)
 @given(written=WRITTEN, chunk_size=st.sampled_from([200, 700, 1 << 20]))
-def test_statistics_are_those_of_a_loop_over_the_values(
+def test_statistics_equal_those_of_a_loop_over_the_values(
     written: list[tuple[str, int, float]], chunk_size: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("summary")
@@ -95,7 +95,7 @@ def test_statistics_are_those_of_a_loop_over_the_values(
     assert summary.report.values_read == len(written)
 
 
-def test_statistics_are_those_of_pandas_over_the_converted_tables(tmp_path: Path) -> None:
+def test_statistics_equal_those_of_pandas_over_converted_tables(tmp_path: Path) -> None:
     tb2csv.convert(SAMPLE_LOGS, tmp_path / "out")
     rows = {(row["run"], row["tag"]): row for row in tb2csv.summary(SAMPLE_LOGS).table.iter_rows(named=True)}
     tables = [entry for entry in read_index(tmp_path / "out") if entry["kind"] == "scalars"]
@@ -143,7 +143,7 @@ def test_points_per_second_are_of_the_time_between_the_first_and_the_last(tmp_pa
     assert rates == {"one": None, "back": None, "never": None}
 
 
-def test_types_stay_unless_they_differ(tmp_path: Path) -> None:
+def test_columns_keep_the_type_of_the_values_unless_types_differ(tmp_path: Path) -> None:
     write_run(tmp_path / "int", event(scalar("big", 2**60 + 1, "int64")))
     write_run(tmp_path / "float", event(scalar("rate", 0.1)))
     write_run(tmp_path / "flag", event(scalar("flag", number=True, dtype="bool")))
@@ -387,7 +387,7 @@ def test_a_file_has_the_format_of_its_ending(
         (["--format", "excel"], "excel"),
     ],
 )
-def test_options_that_do_not_go_together_are_a_usage_error(
+def test_incompatible_options_are_a_usage_error(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ran = run_here(capsys, "summary", SAMPLE_LOGS, *arguments)

@@ -345,7 +345,7 @@ def test_a_lambda_layer_is_refused_with_the_reason_and_its_weights_file_is_not(e
     assert len(state_of(tmp_path / "m.weights.h5").tensors) == 2
 
 
-def test_a_lambda_that_the_description_hides_is_refused_by_keras(tmp_path: Path) -> None:
+def test_keras_error_for_an_unknown_layer_class_is_reported(tmp_path: Path) -> None:
     """An own layer that asks for a function: safe mode does not make one, and our error says so."""
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation="relu")])
     model.save(tmp_path / "m.keras")
