@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from tb2csv.decoders import DecodeOptions, load_polars
 from tb2csv.errors import UNREADABLE, DamagedError, LogdirError, OutputError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
+from tb2csv.layouts.batch_writer import BatchWriter
 from tb2csv.layouts.manifest import TableEntry, write_manifest
 from tb2csv.layouts.output import Output
 from tb2csv.layouts.output_options import OutputOptions
@@ -22,6 +24,7 @@ from tb2csv.runs.hparams_table import HparamsValue, trials
 from tb2csv.runs.merged_runs import ORIGINAL_RUN, families, with_parents
 from tb2csv.runs.reading_options import ReadingOptions
 from tb2csv.runs.row_selection import RowSelection
+from tb2csv.runs.run_batch import Plans, RunBatch, read_batches, units
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scalar_statistics import read_metrics
 from tb2csv.runs.subruns import find_subruns, notes_on
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from tb2csv.layouts.held_tables import HeldTable
     from tb2csv.logdir import Logdir, LogdirSource, Run
     from tb2csv.runs.scalar_statistics import MetricSummary
+    from tb2csv.runs.series_reader import ReadRun
     from tb2csv.runs.subruns import Subrun
     from tb2csv.selection import Patterns, Selection
     from tb2csv.time_series import Series
@@ -137,9 +141,14 @@ def convert(
     conversion = _Conversion(runs, reading, Output(folder, runs.by_name, output_options))
     with folder:
         try:
-            converted = map_runs(
-                conversion.convert_run, list(runs.by_name), workers=workers, report_bytes=progress, warm_up=load_polars
+            of_units = map_runs(
+                conversion.convert_unit,
+                conversion.units(workers),
+                workers=workers,
+                report_bytes=progress,
+                warm_up=load_polars,
             )
+            converted = list(itertools.chain.from_iterable(of_units))
             report = Report([each.report for each in converted], found.damage)
             if not runs.is_merged:
                 report.shared_notes = notes_on(find_subruns({each.report.run: each.series for each in converted}))
@@ -224,9 +233,36 @@ class _Conversion:
         self._reading = reading
         self._output = output
         self._sources = {run.name: run for merged in runs.by_name.values() for run in merged}
+        self._plans = Plans(reading.selection, reading.decoding)
         self._metrics: dict[str, Mapping[str, MetricSummary]] = {}
 
-    def convert_run(self, name: str, report_bytes: Callable[[int], None]) -> _ConvertedRun:
+    def units(self, workers: int | None) -> list[list[str]]:
+        """Return the runs in units for ``convert_unit``."""
+        if self._runs.is_merged or not self._reading.rows.is_everything:
+            return [[name] for name in self._runs.by_name]
+        runs = [run for merged in self._runs.by_name.values() for run in merged]
+        return [[run.name for run in unit] for unit in units(runs, workers)]
+
+    def convert_unit(self, names: list[str], report_bytes: Callable[[int], None]) -> list[_ConvertedRun]:
+        """Read some runs and write their tables, except those that are joined with tables of other runs."""
+        if len(names) == 1:
+            return [self._convert_run(names[0], report_bytes)]
+        converted: dict[str, _ConvertedRun] = {}
+        runs = [self._sources[name] for name in names]
+        for item in read_batches(runs, self._plans, self._reading.chunk_size, report_bytes):
+            if not isinstance(item, RunBatch):
+                converted[item.name] = self._convert_run(item.name, report_bytes)
+                continue
+            batch = BatchWriter(self._output, item.runs)
+            for rows in item.decode(with_contents=True):
+                report_bytes(0)
+                batch.add(rows)
+            for run in item.runs:
+                writer = batch.writers[run.run.name]
+                converted[run.run.name] = self._finished(run.run.name, run, writer, writer.finish())
+        return [converted[name] for name in names]
+
+    def _convert_run(self, name: str, report_bytes: Callable[[int], None]) -> _ConvertedRun:
         """Read a run and write its tables, except those that are joined with tables of other runs."""
         runs = self._runs.by_name[name]
         if self._runs.is_merged:
@@ -234,7 +270,10 @@ class _Conversion:
         else:
             reader = self._reading.reader(runs[0], report_bytes)
         writer = RunWriter(self._output, reader)
-        report = writer.write()
+        return self._finished(name, reader, writer, writer.write(reader.decode(with_contents=True)))
+
+    def _finished(self, name: str, reader: ReadRun, writer: RunWriter, report: RunReport) -> _ConvertedRun:
+        """Write the tables that are joined within the run, and return what was converted."""
         joined = self._output.layout.write_run(self._output, name, writer.held)
         report.values_written -= joined.left_out
         report.values_filtered += joined.left_out

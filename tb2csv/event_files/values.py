@@ -154,6 +154,12 @@ class ValueColumns:
         self.marks.clear()
         self._contents.clear()
 
+    def cut(self, size: int) -> None:
+        """Drop the rows from ``size`` on; marks and contents, if any, are of these rows."""
+        self.size = size
+        self.marks.clear()
+        self._contents.clear()
+
     def reserve(self, capacity: int) -> None:
         """Make room for ``capacity`` rows in total, and keep the rows that are set."""
         for name in COLUMN_NAMES:

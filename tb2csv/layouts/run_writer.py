@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -19,27 +19,39 @@ from tb2csv.runs.step_orders import notes_on_steps
 from tb2csv.sinks.append_writer import TableRows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
     import polars as pl
 
+    from tb2csv.decoders import TablePart
     from tb2csv.layouts.output import Output
     from tb2csv.layouts.table_paths import TreePlace
     from tb2csv.report import UndecodableEntry
     from tb2csv.runs.decoded_rows import Rows
-    from tb2csv.runs.series_reader import SeriesReader
+    from tb2csv.runs.series_reader import ReadRun
     from tb2csv.time_series import Series
 
 #: Undecodable payloads are written as soon as they have more bytes than this.
 _UNDECODABLE_BYTES: Final = 8 << 20
 
 
+class Stretch(NamedTuple):
+    """The rows ``start`` to ``stop`` of a frame, which are of one series, and the cells of the first and the last."""
+
+    start: int
+    stop: int
+    first_step: int
+    last_step: int
+    first_wall_time: float
+    last_wall_time: float
+
+
 class RunWriter:
     """A writer of the tables of one run, which one thread uses."""
 
-    def __init__(self, output: Output, reader: SeriesReader) -> None:
-        """Prepare to write the rows of ``reader``."""
+    def __init__(self, output: Output, reader: ReadRun) -> None:
+        """Prepare to write the rows of the run that ``reader`` reads."""
         #: Rows for tables of the whole log directory, by kind.
         self.gathered: dict[str, list[pl.DataFrame]] = {}
         self._output = output
@@ -50,21 +62,28 @@ class RunWriter:
         #: The tables by series and part, so that each path is made once.
         self._known: dict[tuple[int, str], RunTable] = {}
         self._undecodable: list[UndecodableValue] = []
+        self._undecodable_bytes = 0
         self._report: list[UndecodableEntry] = []
 
-    def write(self) -> RunReport:
-        """Write all tables that are not joined, and return the report of the run."""
-        held = 0
-        for item in self._reader.decode(with_contents=True):
-            if isinstance(item, UndecodableValue):
-                self._report.append(item.entry)
-                self._undecodable.append(item)
-                held += len(item.payload)
-                if held > _UNDECODABLE_BYTES:
-                    self._write_undecodable()
-                    held = 0
-            else:
-                self._write_rows(item)
+    def write(self, items: Iterable[Rows | UndecodableValue]) -> RunReport:
+        """Write all tables that are not joined, and return the report of the run; ``items`` are all its rows."""
+        for item in items:
+            self.add(item)
+        return self.finish()
+
+    def add(self, item: Rows | UndecodableValue) -> None:
+        """Write rows of the run, or keep a payload until several can be written together."""
+        if not isinstance(item, UndecodableValue):
+            self._write_rows(item)
+            return
+        self._report.append(item.entry)
+        self._undecodable.append(item)
+        self._undecodable_bytes += len(item.payload)
+        if self._undecodable_bytes > _UNDECODABLE_BYTES:
+            self._write_undecodable()
+
+    def finish(self) -> RunReport:
+        """Complete the tables after the last rows, and return the report of the run."""
         self._write_undecodable()
         for table in self._tables.values():
             entry = table.entry
@@ -142,28 +161,49 @@ class RunWriter:
             return
         is_joined = self._output.layout.joins(part.kind or rows.series[0].kind)
         frame = part.frame if is_joined else self._with_times(part.frame, rows.series, rows.bounds)
+        schema = part.schema if frame is part.frame else frame.schema
         with_files = {rows.series_of(file.row).id for file in part.files}
-        steps, wall_times = part.frame["step"], part.frame["wall_time"]
-        tables: list[RunTable] = []
-        targets: list[TableRows] = []
-        bounds = rows.bounds.tolist()
-        for series, start, stop in zip(rows.series, bounds[:-1], bounds[1:], strict=True):
-            if start == stop and series.id not in with_files and self._reader.stats_of(series).undecodable:
-                continue  # values without elements get a table, but undecodable values are in another one
-            table = self._known.get((series.id, part.part))
-            if table is None:
-                place = self._output.paths.place(series, part.kind or series.kind, part.part)
-                schema = part.schema if frame is part.frame else frame.schema
-                table = self._table(place, series, schema, is_joined=is_joined)
-                table.entry.metadata = series.metadata
-                self._known[series.id, part.part] = table
-            if start < stop:
-                _count(table.entry, steps, wall_times, start, stop)
-            tables.append(table)
-            targets.append(TableRows(table.entry.path, start, stop))
+        placed = self.place(part, rows.series, stretches(rows), schema, with_files, is_joined=is_joined)
+        tables, targets = [table for table, _ in placed], [target for _, target in placed]
         if part.files:
             frame = self._store(rows, frame, tables, targets)
         self._append(frame, targets, is_joined=is_joined)
+
+    def place(
+        self,
+        part: TablePart,
+        series: Sequence[Series],
+        stretches: Sequence[Stretch],
+        schema: pl.Schema,
+        with_files: Container[int] = (),
+        *,
+        is_joined: bool = False,
+    ) -> list[tuple[RunTable, TableRows]]:
+        """Return the tables of some series of the run and the rows of each, and add the rows to the index entries.
+
+        Args:
+            part: the part that has the rows.
+            series: the series.
+            stretches: the rows of each series.
+            schema: the columns of the tables.
+            with_files: the ids of the series that have files in the part.
+            is_joined: whether the layout joins the tables.
+        """
+        placed = []
+        for each, stretch in zip(series, stretches, strict=True):
+            is_empty = stretch.start == stretch.stop
+            if is_empty and each.id not in with_files and self._reader.stats_of(each).undecodable:
+                continue  # values without elements get a table, but undecodable values are in another one
+            table = self._known.get((each.id, part.part))
+            if table is None:
+                place = self._output.paths.place(each, part.kind or each.kind, part.part)
+                table = self._table(place, each, schema, is_joined=is_joined)
+                table.entry.metadata = each.metadata
+                self._known[each.id, part.part] = table
+            if not is_empty:
+                _count(table.entry, stretch)
+            placed.append((table, TableRows(table.entry.path, stretch.start, stretch.stop)))
+        return placed
 
     def _table(self, place: TreePlace, series: Series, schema: pl.Schema, *, is_joined: bool) -> RunTable:
         """Return the table at a place; a new one for its first rows."""
@@ -230,6 +270,7 @@ class RunWriter:
             places[place.path] = place
             by_path.setdefault(place.path, []).append(value)
         self._undecodable = []
+        self._undecodable_bytes = 0
         for path, values in by_path.items():
             place = places[path]
             raw = pl.DataFrame(
@@ -248,13 +289,29 @@ class RunWriter:
             is_joined = self._output.layout.joins(place.kind)
             frame = raw if is_joined else self._with_times(raw, series, np.arange(len(values) + 1))
             table = self._table(place, series[0], frame.schema, is_joined=is_joined)
-            _count(table.entry, raw["step"], raw["wall_time"], 0, len(raw))
+            first, last = values[0], values[-1]
+            _count(
+                table.entry,
+                Stretch(0, len(raw), first.step, last.step, first.wall_time, last.wall_time),
+            )
             self._append(frame, [TableRows(table.entry.path, 0, len(frame))], is_joined=is_joined)
 
 
-def _count(entry: TableEntry, steps: pl.Series, wall_times: pl.Series, start: int, stop: int) -> None:
+def stretches(rows: Rows) -> list[Stretch]:
+    """Return the rows of each series; a stretch without rows has cells of others."""
+    starts, stops = rows.bounds[:-1], rows.bounds[1:]
+    frame = rows.part.frame
+    if not len(frame):
+        return [Stretch(start, stop, 0, 0, math.nan, math.nan) for start, stop in zip(starts, stops, strict=True)]
+    steps, wall_times = frame["step"].to_numpy(), frame["wall_time"].to_numpy()
+    first, last = np.minimum(starts, len(frame) - 1), np.maximum(stops - 1, 0)
+    columns = (starts, stops, steps[first], steps[last], wall_times[first], wall_times[last])
+    return list(map(Stretch, *(column.tolist() for column in columns)))
+
+
+def _count(entry: TableEntry, stretch: Stretch) -> None:
     """Add rows to the index entry of a table."""
     if not entry.rows:
-        entry.first_step, entry.first_wall_time = steps[start], wall_times[start]
-    entry.last_step, entry.last_wall_time = steps[stop - 1], wall_times[stop - 1]
-    entry.rows += stop - start
+        entry.first_step, entry.first_wall_time = stretch.first_step, stretch.first_wall_time
+    entry.last_step, entry.last_wall_time = stretch.last_step, stretch.last_wall_time
+    entry.rows += stretch.stop - stretch.start

@@ -7,38 +7,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tb2csv.decoders import (
-    DecodeOptions,
-    Decoder,
-    Undecodable,
-    Values,
-    load_polars,
-)
+from tb2csv.decoders import DecodeOptions, Decoder, load_polars
 from tb2csv.errors import UNREADABLE, Damage
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, NO_HEAD, EventFileReader, FileStats, first_event
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.parallel import ahead
-from tb2csv.runs.decoded_rows import Rows, UndecodableValue
 from tb2csv.runs.file_copies import original_of
-from tb2csv.runs.groupings import Grouping, series_at, with_sessions
+from tb2csv.runs.groupings import Grouping
 from tb2csv.runs.plugin_contents import ContentChanges
 from tb2csv.runs.restarts import BriefHistory, FileHistory
 from tb2csv.runs.run_schemas import RunSchemas
 from tb2csv.runs.run_stats import RunStats
 from tb2csv.runs.saved_run import SavedFile
+from tb2csv.runs.series_decoding import decode_series
 from tb2csv.runs.series_metadata import readable
 from tb2csv.runs.series_registry import SeriesRegistry
 from tb2csv.runs.step_orders import StepOrder, StepOrders
 from tb2csv.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     import numpy.typing as npt
 
     from tb2csv.event_files.reference import EventHead
     from tb2csv.event_files.values import ValueBlock, ValueSchema
     from tb2csv.logdir import EventFile, Run
+    from tb2csv.runs.decoded_rows import Rows, UndecodableValue
     from tb2csv.runs.subruns import Subrun
     from tb2csv.time_series import Series, SeriesStats
 
@@ -212,7 +207,16 @@ class RunReader:
                 series = self.stats.series[number].series
                 batches.setdefault((self._schemas.decoders[number], series.signature), []).append(number)
         for (decoder, _), numbers in batches.items():
-            for decoded in self._decode_batch(decoder, numbers, grouping, contents):
+            for decoded in decode_series(
+                decoder,
+                numbers,
+                grouping,
+                self.stats.series,
+                self._schemas.known,
+                self._options,
+                self._step_orders if contents else None,
+                contents,
+            ):
                 self.report_bytes(0)  # a chunk may take long: the callback may raise to cancel
                 yield decoded
 
@@ -272,6 +276,17 @@ class RunReader:
         """The value schemas of all values that were grouped, by number."""
         return self._schemas.known
 
+    @property
+    def series_of_schema(self) -> npt.NDArray[np.int32]:
+        """The index of each schema's series in ``stats.series``; -1 for empty values."""
+        return self._schemas.series_of_schema
+
+    def learn(self, keys: Iterable[bytes], block: ValueBlock) -> None:
+        """Find the series of schemas with these keys, whose first values are in a block, without a file."""
+        for key in keys:
+            self._schemas.table.intern(key)
+        self._schemas.learn(block)
+
     def series_numbers(self, block: ValueBlock) -> npt.NDArray[np.int32]:
         """Return the index of each value's series in ``stats.series``; -1 for an empty value."""
         self._schemas.learn(block)
@@ -319,44 +334,3 @@ class RunReader:
                 self.stats.empty[tag] += count
             else:
                 self.stats.empty_filtered += count
-
-    def _decode_batch(
-        self, decoder: Decoder, numbers: list[int], grouping: Grouping, contents: ContentChanges | None
-    ) -> Iterator[Rows | UndecodableValue]:
-        order, bounds = grouping.rows_of(numbers)
-        before = np.array([grouping.rows_before[number] for number in numbers])
-
-        def ordinal() -> npt.NDArray[np.int64]:
-            if grouping.ordinals:
-                return grouping.ordinals()[order]
-            shifts: npt.NDArray[np.int64] = np.repeat(before - bounds[:-1], np.diff(bounds))
-            return shifts + np.arange(bounds[-1])
-
-        values = Values(grouping.block, order, self._schemas.known, ordinal, self._options)
-        series = [self.stats.series[number].series for number in numbers]
-        sessions = None if grouping.sessions is None else grouping.sessions[order]
-        for decoded in decoder.decode(values):
-            if isinstance(decoded, Undecodable):
-                row = decoded.row
-                place = series_at(bounds, row)
-                self.stats.series[numbers[place]].undecodable += 1
-                yield UndecodableValue(
-                    series[place],
-                    float(values.wall_time[row]),
-                    int(values.step[row]),
-                    decoded.detail,
-                    bytes(values.payload(row)) if decoded.payload is None else decoded.payload,
-                )
-            elif decoded.start < decoded.stop:
-                first, last = series_at(bounds, decoded.start), series_at(bounds, decoded.stop - 1)
-                value_bounds = bounds[first : last + 2]
-                part = decoded
-                if sessions is not None and not part.is_gathered:
-                    part = with_sessions(part, sessions)
-                yield Rows(part, series[first : last + 1], part.row_bounds(value_bounds), value_bounds)
-        if contents:
-            self._step_orders.add(numbers, bounds, values.step, grouping.file)
-        if contents and not getattr(decoder, "reads_content", False):
-            for index, part in contents.parts(values, numbers, bounds, sessions):
-                value_bounds = bounds[index : index + 2]
-                yield Rows(part, series[index : index + 1], part.row_bounds(value_bounds), value_bounds)

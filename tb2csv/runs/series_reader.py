@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from tb2csv.time_series import Series, SeriesStats
 
 
-class SeriesReader(Protocol):
-    """A reader that reads a run once, and decodes its series.
+class ReadRun(Protocol):
+    """The facts of a run that are known when its values have been read.
 
-    ``stats``, ``session_count`` and ``step_orders`` are complete after ``decode`` has yielded everything.
+    ``stats``, ``session_count`` and ``step_orders`` are complete after the last rows of the run.
     """
 
     @property
@@ -41,6 +41,10 @@ class SeriesReader(Protocol):
 
     def step_orders(self) -> Iterator[tuple[Series, StepOrder]]:
         """Yield each series that was decoded with its plugin contents, and the order of its steps."""
+
+
+class SeriesReader(ReadRun, Protocol):
+    """A reader that reads a run once, and decodes its series."""
 
     def decode(self, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
         """Yield the rows of all selected series, each series' rows in the order of the files.

@@ -1,0 +1,75 @@
+"""Write the tables of a batch of small runs."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tb2csv.layouts.run_writer import RunWriter, stretches
+from tb2csv.runs.decoded_rows import Rows, UndecodableValue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tb2csv.layouts.output import Output
+    from tb2csv.runs.series_reader import ReadRun
+
+
+class BatchWriter:
+    """A writer of the tables of several runs whose rows come together, which one thread uses."""
+
+    def __init__(self, output: Output, runs: Sequence[ReadRun]) -> None:
+        """Prepare to write the rows of ``runs``."""
+        #: The writer of each run, by its name.
+        self.writers = {run.run.name: RunWriter(output, run) for run in runs}
+        self._output = output
+
+    def add(self, item: Rows | UndecodableValue) -> None:
+        """Write rows of one run or of several."""
+        if isinstance(item, UndecodableValue):
+            self.writers[item.series.run].add(item)
+            return
+        part = item.part
+        kind = part.kind or item.series[0].kind
+        is_plain = not (part.is_gathered or part.files) and self._output.options.times.is_stored
+        if not is_plain or self._output.layout.joins(kind):
+            for run, rows in _by_run(item):
+                self.writers[run].add(rows)
+            return
+        # The rows of all runs go to their tables together: a call for each run costs more than writing its rows.
+        all_stretches = stretches(item)
+        targets = []
+        for run, first, last in _runs(item):
+            writer = self.writers[run]
+            placed = writer.place(part, item.series[first:last], all_stretches[first:last], part.schema)
+            targets += [target for _, target in placed]
+        self._output.tree_writer().append(part.frame, targets)
+
+
+def _runs(rows: Rows) -> Iterator[tuple[str, int, int]]:
+    """Yield each run, and the indexes of its first series and of the series after its last."""
+    stop = 0
+    for run, series in itertools.groupby(rows.series, key=lambda series: series.run):
+        start, stop = stop, stop + sum(1 for _ in series)
+        yield run, start, stop
+
+
+def _by_run(rows: Rows) -> Iterator[tuple[str, Rows]]:
+    """Yield the rows of each run."""
+    part = rows.part
+    for run, first, last in _runs(rows):
+        bounds, values = rows.bounds[first : last + 1], rows.value_bounds[first : last + 1]
+        start, stop = np.clip(values[[0, -1]], part.start, part.stop).tolist()
+        counts = part.counts if isinstance(part.counts, int) else part.counts[start - part.start : stop - part.start]
+        own = replace(
+            part,
+            frame=part.frame.slice(int(bounds[0]), int(bounds[-1] - bounds[0])),
+            start=start,
+            stop=stop,
+            counts=counts,
+            files=tuple(file for file in part.files if start <= file.row < stop),
+        )
+        yield run, Rows(own, rows.series[first:last], bounds - bounds[0], values)
