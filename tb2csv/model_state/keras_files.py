@@ -1,8 +1,8 @@
-"""Files of Keras: ``.keras`` archives, and whatever HDF5 files Keras writes.
+"""Model files of Keras: ``.keras`` archives and HDF5 files.
 
-Values are read from the HDF5 file itself, and overwritten in a copy of it, so that whatever else is in the file stays
-as it is. A ``.keras`` file is loaded by Keras as well, in safe mode, for the names of its variables: the HDF5 file in
-it only numbers them. What a Lambda layer holds is Python code, which is not run; such a file is refused.
+Values are read from the HDF5 file itself, and overwritten in a copy of it, so that the rest of the file is unchanged.
+Keras also loads a ``.keras`` file in safe mode, because the HDF5 file in it only numbers its variables and does not
+name them. A Lambda layer holds Python code, which must not run, so a file with one is refused.
 """
 
 from __future__ import annotations

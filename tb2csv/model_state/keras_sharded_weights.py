@@ -1,6 +1,6 @@
 """Weights of Keras in several HDF5 files, which ``save_weights(…, max_shard_size=…)`` lists in a ``.weights.json``.
 
-The list names the files by groups of variables. A group may lie in two files, so the files are one state together.
+The list names the files of each group of variables. A group may be in two files, so all files form one state.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from tb2csv.analysis.plots.figure import MOST_PANELS, drawing
 from tb2csv.analysis.plots.heat_maps import draw_heat_map
 from tb2csv.analysis.plots.histogram_bins import Histograms
 from tb2csv.analysis.plots.histogram_plots import draw_histogram_map, draw_ridges
-from tb2csv.analysis.plots.names import common_ending, common_folders, drawable, labels
+from tb2csv.analysis.plots.labels import common_ending, common_folders, drawable, labels
 from tb2csv.analysis.plots.plot import plot
 from tb2csv.analysis.plots.plotted_series import PlottedSeries, PlottedValues, read_values
 from tb2csv.analysis.plots.run_colours import PALETTE, run_colours
@@ -376,7 +376,7 @@ def test_counts_are_shared_out_by_how_far_buckets_reach(buckets: list[tuple[floa
     left = np.array([low for low, _, _ in buckets])
     right = left + np.array([width for _, width, _ in buckets])
     count = np.array([float(number) for _, _, number in buckets])
-    histograms = Histograms.of(np.zeros(len(left), np.int64), left, right, count)
+    histograms = Histograms.from_buckets(np.zeros(len(left), np.int64), left, right, count)
     edges = histograms.edges(bins)
     if edges is None:
         assert count.sum() == 0
@@ -396,7 +396,7 @@ def test_counts_are_shared_out_by_how_far_buckets_reach(buckets: list[tuple[floa
 
 def test_limits_that_mean_infinity_do_not_stretch_the_axis() -> None:
     limit = np.finfo(np.float64).max
-    histograms = Histograms.of(
+    histograms = Histograms.from_buckets(
         np.zeros(3, np.int64), np.array([-limit, 0.0, 1.0]), np.array([0.0, 1.0, limit]), np.array([2.0, 5.0, 3.0])
     )
     edges = histograms.edges(2)

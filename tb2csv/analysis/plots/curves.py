@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tb2csv.analysis.plots.figure import Sheet
-from tb2csv.analysis.plots.names import common_folders, drawable, labels
+from tb2csv.analysis.plots.labels import common_folders, drawable, labels
 from tb2csv.analysis.plots.smoothing import smoothed
 from tb2csv.analysis.plots.thinning import line
 from tb2csv.analysis.plots.x_axis import label_numbers

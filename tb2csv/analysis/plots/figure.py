@@ -9,7 +9,7 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
-from tb2csv.analysis.plots.names import drawable, shortened
+from tb2csv.analysis.plots.labels import drawable, shortened
 from tb2csv.analysis.plots.x_axis import label_numbers
 from tb2csv.errors import MissingExtraError, OptionError
 from tb2csv.logdir import ROOT_RUN

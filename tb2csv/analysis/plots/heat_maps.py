@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from tb2csv.analysis.plots.figure import Sheet
-from tb2csv.analysis.plots.names import common_ending, common_folders, labels
+from tb2csv.analysis.plots.labels import common_ending, common_folders, labels
 from tb2csv.analysis.plots.thinning import TOO_LARGE
 from tb2csv.analysis.plots.x_axis import label_numbers
 from tb2csv.notes import Note

@@ -1,4 +1,4 @@
-"""Write a figure as PNG, SVG or a self-contained HTML page."""
+"""Image files of a figure: PNG, SVG, or a self-contained HTML page."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from tb2csv.analysis.plots.figure import drawing
 from tb2csv.analysis.plots.heat_maps import draw_heat_map
 from tb2csv.analysis.plots.histogram_plots import draw_histogram_map, draw_ridges
 from tb2csv.analysis.plots.image_files import check_picture_file, write_picture
-from tb2csv.analysis.plots.names import drawable
+from tb2csv.analysis.plots.labels import drawable
 from tb2csv.analysis.plots.plotted_series import read_values
 from tb2csv.analysis.plots.run_colours import run_colours
 from tb2csv.analysis.plots.smoothing import check_weight

@@ -1,4 +1,4 @@
-"""Read the values for a plot: those of each selected tag and run, in the order of the files."""
+"""The values of a plot: those of each selected tag and run, in the order of the files."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def read_values(
                 by_tag.setdefault(account.series.tag, []).append(_REDUCED[kind](frame))
             found.undecodable += sum(account.undecodable for account in stretch)
         for tag, parts in by_tag.items():
-            _add(found, run.run.name, tag, _below(parts), kind, axis, run.reader.started)
+            _add(found, run.run.name, tag, _concatenated(parts), kind, axis, run.reader.started)
     return found
 
 
@@ -86,7 +86,7 @@ def _add(found: PlottedValues, run: str, tag: str, frame: pl.DataFrame, kind: st
         first = frame["bucket"].to_numpy() == 0
         number = np.cumsum(first) - 1
         kept = is_dated[first]
-        histograms = Histograms.of(
+        histograms = Histograms.from_buckets(
             np.where(is_dated, (np.cumsum(kept) - 1)[number], -1) if len(number) else number,
             *(_numbers(frame[name]) for name in ("left", "right", "count")),
         )
@@ -105,7 +105,7 @@ def _numbers(column: pl.Series) -> Numbers:
     return numbers
 
 
-def _below(parts: list[pl.DataFrame]) -> pl.DataFrame:
+def _concatenated(parts: list[pl.DataFrame]) -> pl.DataFrame:
     import polars as pl
 
     return pl.concat(parts, how="vertical_relaxed")

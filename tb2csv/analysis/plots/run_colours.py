@@ -1,4 +1,4 @@
-"""The colours of runs, which are the same as in TensorBoard."""
+"""The colours of runs, as TensorBoard assigns them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorBoard's smoothing: an exponential moving average with a correction of its bias towards the start."""
+"""TensorBoard's smoothing: an exponential moving average whose bias towards the first value is corrected."""
 
 from __future__ import annotations
 

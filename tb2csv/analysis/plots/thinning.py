@@ -1,4 +1,4 @@
-"""Thin long series to the resolution of a plot, without loss of extremes.
+"""Thinning of long series to the resolution of a plot, without loss of extremes.
 
 Of the points in one column of pixels, the first, the last, the lowest and the highest are kept: the line through these
 covers the same pixels as the line through all points.

@@ -1,4 +1,4 @@
-"""Short names of runs and tags."""
+"""Labels of plots: runs and tags as drawable text, shortened and without their common parts."""
 
 from __future__ import annotations
 
