@@ -26,7 +26,7 @@ class ShardedWeights(WeightsFile):
     """A list of weights files, which are read and written together."""
 
     def __init__(self, path: Path) -> None:
-        """Find the tensors of all files; raises StateError if one is missing, or has not what the list says."""
+        """Find the tensors of all files; raises StateError if one is missing, or lacks a listed group."""
         weight_map = _weight_map(path)
         names = sorted({name for listed in weight_map.values() for name in listed})
         self._shards = [path.with_name(name) for name in names]
@@ -38,11 +38,11 @@ class ShardedWeights(WeightsFile):
         super().__init__(path, numbered_tensors([Source(shard) for shard in self._shards], {}))
 
     def output(self, out: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
-        """Return a context that gives a folder to write to: all files are in it, under the names that they have."""
+        """Return a context that gives a folder to write to; the files in it keep their names."""
         return folder_of_shards(out, self._path.name, "a folder of such weights", overwrite=overwrite)
 
     def write(self, place: Path, restoration: Restoration) -> None:
-        """Write each file with its new values, and the list as it is."""
+        """Write each file with its new values, and copy the list."""
         place.mkdir()
         for shard in self._shards:
             self._write_copy(shard, place / shard.name, restoration)
@@ -50,7 +50,7 @@ class ShardedWeights(WeightsFile):
 
 
 def _weight_map(path: Path) -> dict[str, list[str]]:
-    """Return the files of each group; raises StateError if the list is not sound, or leads out of its folder."""
+    """Return the files of each group; raises StateError if the list is malformed or names a file elsewhere."""
     try:
         listed = json.loads(path.read_bytes())["weight_map"]
         found = {str(group): [each] if isinstance(each, str) else list(each) for group, each in listed.items()}
@@ -62,12 +62,12 @@ def _weight_map(path: Path) -> dict[str, list[str]]:
 
 
 def _refuse_other_groups(path: Path, weight_map: dict[str, list[str]]) -> None:
-    """Raise StateError if a group is not in the files that the list says, as in files of another model."""
-    held: dict[str, set[str]] = {}
+    """Raise StateError if a group is not in its listed files, for example if these belong to another model."""
+    groups_by_file: dict[str, set[str]] = {}
     for name in {name for names in weight_map.values() for name in names}:
         with open_file(path.with_name(name)) as file:
-            held[name] = {f"/{place.rpartition('/')[0]}" for place, _ in datasets(file)}
+            groups_by_file[name] = {f"/{place.rpartition('/')[0]}" for place, _ in datasets(file)}
     for group, names in weight_map.items():
-        if not any(group in held[name] for name in names):
+        if not any(group in groups_by_file[name] for name in names):
             message = f"{path} names {group!r}, which is not in {', '.join(names)}; copy all files from one place."
             raise StateError(message)

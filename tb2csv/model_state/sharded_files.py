@@ -93,7 +93,7 @@ def _has_file(folder: Path, name: str) -> bool:
 
 
 def _weight_map(index: Path) -> dict[str, str]:
-    """Return the file of each tensor; raises StateError if the index is not sound, or leads out of its folder."""
+    """Return the file of each tensor; raises StateError if the index is malformed or names a file elsewhere."""
     try:
         weight_map = json.loads(index.read_bytes())["weight_map"]
         pairs = dict(weight_map.items())

@@ -1,4 +1,4 @@
-"""The layers of a model by their names, and their outputs in a forward pass."""
+"""The layers of a model by name, and the replacement of their outputs in a forward pass."""
 
 from __future__ import annotations
 

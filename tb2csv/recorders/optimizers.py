@@ -6,7 +6,7 @@ from typing import Any
 
 
 def trained_batches(model: Any) -> int:
-    """Return how many batches a model's optimizer has applied; 0 if it has no Keras optimizer.
+    """Return the number of batches that a model's optimizer has applied; 0 if it has no Keras optimizer.
 
     If gradients are accumulated, ``optimizer.iterations`` counts updates, but the variable that Keras saves counts
     batches.
