@@ -116,7 +116,8 @@ def convert(
         escape_formulas: put an apostrophe before text in CSV that a spreadsheet would take for a formula.
         overwrite: replace an ``out`` that contains an earlier conversion and nothing else.
         strict: if any byte of an event file is damaged, raise DamagedError and write nothing.
-        workers: the number of runs to convert at once; by default the number of processors.
+        workers: the number of runs to convert at once; by default the number of processors, or more
+            for a URL.
         chunk_size: the number of bytes of an event file to hold at once; larger records are held whole.
         progress: called with the number of bytes read since the last call, from any thread.
 
@@ -137,6 +138,7 @@ def convert(
     folder = OutputFolder(out, overwrite=overwrite)
     found = logdir_of(logdir)
     check_apart(found, folder.out)
+    workers = found.workers(workers)
     runs = _Runs.choose(selection.choose_runs(found), workers, chunk_size, merge_subruns=merge_subruns)
     conversion = _Conversion(runs, reading, Output(folder, runs.by_name, output_options))
     with folder:

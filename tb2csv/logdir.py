@@ -8,6 +8,7 @@ Source: tensorboard/backend/event_processing/io_wrapper.py.
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from tb2csv.atomic_files import home_expanded
 from tb2csv.display import count, displayed
 from tb2csv.errors import Damage, LogdirError, LogdirNotFoundError
+from tb2csv.parallel import default_workers
 from tb2csv.sources.local_files import LOCAL, LocalFiles
 from tb2csv.sources.source import Version
 from tb2csv.sources.urls import is_url, shown
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
 ROOT_RUN: Final = "."
 
 _UNKNOWN: Final = Version(None)
+
+
+#: Runs of a store that are read at once at most, and the bytes that they may hold.
+_MOST_WORKERS: Final = 32
+_MEMORY: Final = 1 << 30
+_CHUNK: Final = 64 << 20
+_UNKNOWN_SIZE: Final = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,18 @@ class Logdir:
         """Whether files of the log directory are in a store."""
         return any(file.source.is_remote for run in self.runs for file in run.files[:1])
 
+    def workers(self, workers: int | None) -> int | None:
+        """Return how many runs to read at once: ``workers``, unless it is None.
+
+        A store takes time to answer, so more runs are read at once than there are processors, as many as memory allows.
+        """
+        if workers is not None or not self.is_remote:
+            return workers
+        # A run holds two chunks. A web server does not list sizes.
+        held = sorted(2 * max(_held(file) for file in run.files) for run in self.runs)
+        affordable = sum(total <= _MEMORY for total in itertools.accumulate(reversed(held)))
+        return max(default_workers(), min(affordable, _MOST_WORKERS))
+
     def total_bytes(self) -> int:
         """Return the size of all event files in bytes, for a progress bar; unreadable files count as 0.
 
@@ -101,6 +122,11 @@ class Logdir:
         yield f"<Logdir {self.path!r}: {count(len(self.runs), 'run')}, {count(files, 'event file')}>"
         yield [run.name for run in self.runs]
         yield [f"{each.path}: {each.detail}" for each in self.damage]
+
+
+def _held(file: EventFile) -> int:
+    """Return how many bytes of a file are held while it is read, about."""
+    return min(_UNKNOWN_SIZE if file.listed.size is None else file.listed.size, _CHUNK)
 
 
 class HasLogdir(Protocol):

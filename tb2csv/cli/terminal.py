@@ -12,6 +12,7 @@ import typer
 
 from tb2csv.errors import UNREADABLE, DamagedError, OptionError, OutputError, Tb2csvError
 from tb2csv.messages import command_line_spelling
+from tb2csv.sources.request_watch import WATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,9 +33,13 @@ _SHOWN: Final = 20
 
 @contextlib.contextmanager
 def error_messages(*, debug: bool) -> Iterator[None]:
-    """Turn an exception into one sentence on standard error and exit status 1, or 2 for an OptionError."""
+    """Turn an exception into one sentence on standard error and exit status 1, or 2 for an OptionError.
+
+    A request to a store that takes long gives a line there as well.
+    """
     try:
-        yield
+        with WATCH.listen(lambda line: print_message(f"tb2csv: {line}")):
+            yield
     except typer.Exit:
         raise
     except BrokenPipeError:  # the reader of our output, such as head, has ended

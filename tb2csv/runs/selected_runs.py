@@ -72,6 +72,7 @@ def read_runs(
     found = logdir_of(logdir)
     selection = selection or Selection()
     warm_up = load_polars if decodes else lambda: None
+    workers = found.workers(workers)
     runs = selection.choose_runs(found)
     return SelectedRuns(
         found, selection, map_runs(read, runs, workers=workers, report_bytes=report_bytes, warm_up=warm_up)

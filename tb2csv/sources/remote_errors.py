@@ -16,6 +16,10 @@ class RemoteError(OSError):
     """A store gave no answer, or an error; ``strerror`` says which."""
 
 
+class RemoteNotFoundError(RemoteError, FileNotFoundError):
+    """Nothing is at an address."""
+
+
 class ObjectChangedError(OSError):
     """A file was replaced while it was read."""
 
@@ -103,8 +107,9 @@ def remote_error(error: Exception, url: str) -> OSError | Tb2csvError:
     if meaning in _NEEDS_CREDENTIALS and extra:
         text = f"{text}; {_CREDENTIALS[extra]}" if text else _CREDENTIALS[extra]
     reason = f"{meaning} ({text})" if meaning and text else meaning or text
-    number = error.errno if isinstance(error, OSError) and error.errno else errno.EIO
-    return RemoteError(errno.ENOENT if isinstance(error, FileNotFoundError) else number, reason)
+    if isinstance(error, FileNotFoundError):
+        return RemoteNotFoundError(errno.ENOENT, reason)
+    return RemoteError(error.errno if isinstance(error, OSError) and error.errno else errno.EIO, reason)
 
 
 def _missing_package(error: ImportError, chain: list[str], known: list[tuple[str, str]]) -> Tb2csvError:

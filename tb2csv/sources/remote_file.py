@@ -75,7 +75,7 @@ class RemoteFile:
         self._block, self._block_start, self._block_size = b"", 0, _BLOCK
         #: The first and the last stretch of bytes that were handed out.
         self._digests: list[_Digest] = []
-        self._first = b"", 0
+        self._is_replaced = False
         if stream_from is not None or self._ranges.version.size is None:
             start, length = (0, _BLOCK) if stream_from is None else (stream_from, _FIRST_RANGE)
             data = self._fetched(start, start + length)
@@ -89,6 +89,7 @@ class RemoteFile:
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill ``buffer`` with the bytes from ``offset`` and return their number; fewer only at the end of the file."""
+        self._check()
         end = min(offset + len(buffer), self.size)
         place = offset
         while place < end:
@@ -102,6 +103,7 @@ class RemoteFile:
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Return ``length`` bytes from ``offset``; fewer only at the end of the file."""
+        self._check()
         stop = min(offset + length, self.size)
         if offset >= stop:
             return b""
@@ -125,6 +127,10 @@ class RemoteFile:
             self._executor.shutdown(wait=False, cancel_futures=True)
         self._parts.clear()
         self._ranges.close()
+
+    def _check(self) -> None:
+        if self._is_replaced:  # a reader may try again
+            raise ObjectChangedError
 
     def _stretch(self, place: int, keep_from: int) -> tuple[int, bytes]:
         """Return a stretch of bytes that has ``place``, and its start; later ones are read ahead.
@@ -203,6 +209,7 @@ class RemoteFile:
                     return
             except ObjectChangedError:
                 continue
+            self._is_replaced = True
             raise ObjectChangedError
         raise _changes_too_fast()
 

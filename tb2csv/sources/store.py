@@ -124,7 +124,7 @@ def _web_files(filesystem: Any, root: str) -> dict[str, dict[str, Any]]:
         listed = []
     if not listed:
         info = filesystem.info(address)  # raises if there is nothing
-        return {address: info}
+        return {} if info.get("mimetype") == "text/html" else {address: info}
     found: dict[str, dict[str, Any]] = {}
     with DaemonExecutor(_PAGES_AT_ONCE) as executor:
         while listed:

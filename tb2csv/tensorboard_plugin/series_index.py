@@ -163,7 +163,7 @@ class SeriesIndex:
         def read(run: Run, report_bytes: Callable[[int], None]) -> None:
             self._runs[run.name].refresh(run, report_bytes)
 
-        map_runs(read, behind, report_bytes=self._report_bytes)
+        map_runs(read, behind, workers=found.logdir.workers(None), report_bytes=self._report_bytes)
         return is_changed or bool(behind)
 
     def _report_bytes(self, count: int) -> None:
