@@ -24,7 +24,7 @@ from tb2csv.runs.hparams_table import HparamsValue, trials
 from tb2csv.runs.merged_runs import ORIGINAL_RUN, families, with_parents
 from tb2csv.runs.reading_options import ReadingOptions
 from tb2csv.runs.row_selection import RowSelection
-from tb2csv.runs.run_batch import Plans, RunBatch, read_batches, units
+from tb2csv.runs.run_batch import Plans, read_unit, units
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scalar_statistics import read_metrics
 from tb2csv.runs.subruns import find_subruns, notes_on
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tb2csv.errors import Damage
     from tb2csv.layouts.held_tables import HeldTable
     from tb2csv.logdir import Logdir, LogdirSource, Run
+    from tb2csv.runs.run_batch import RunBatch
     from tb2csv.runs.scalar_statistics import MetricSummary
     from tb2csv.runs.series_reader import ReadRun
     from tb2csv.runs.subruns import Subrun
@@ -247,22 +248,25 @@ class _Conversion:
 
     def convert_unit(self, names: list[str], report_bytes: Callable[[int], None]) -> list[_ConvertedRun]:
         """Read some runs and write their tables, except those that are joined with tables of other runs."""
-        if len(names) == 1:
-            return [self._convert_run(names[0], report_bytes)]
-        converted: dict[str, _ConvertedRun] = {}
-        runs = [self._sources[name] for name in names]
-        for item in read_batches(runs, self._plans, self._reading.chunk_size, report_bytes):
-            if not isinstance(item, RunBatch):
-                converted[item.name] = self._convert_run(item.name, report_bytes)
-                continue
-            batch = BatchWriter(self._output, item.runs)
-            for rows in item.decode(with_contents=True):
-                report_bytes(0)
-                batch.add(rows)
-            for run in item.runs:
-                writer = batch.writers[run.run.name]
-                converted[run.run.name] = self._finished(run.run.name, run, writer, writer.finish())
-        return [converted[name] for name in names]
+        return read_unit(
+            [self._sources[name] for name in names],
+            self._plans,
+            self._reading.chunk_size,
+            report_bytes,
+            lambda run, report_bytes: self._convert_run(run.name, report_bytes),
+            self._convert_batch,
+        )
+
+    def _convert_batch(self, batch: RunBatch, report_bytes: Callable[[int], None]) -> list[_ConvertedRun]:
+        writer = BatchWriter(self._output, batch.runs)
+        for item in batch.decode(with_contents=True):
+            report_bytes(0)  # the callback may raise to cancel
+            writer.add(item)
+        converted = []
+        for run in batch.runs:
+            own = writer.writers[run.run.name]
+            converted.append(self._finished(run.run.name, run, own, own.finish()))
+        return converted
 
     def _convert_run(self, name: str, report_bytes: Callable[[int], None]) -> _ConvertedRun:
         """Read a run and write its tables, except those that are joined with tables of other runs."""

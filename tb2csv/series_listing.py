@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.logdir import LogdirSource, Run
+    from tb2csv.runs.run_batch import RunBatch
     from tb2csv.runs.run_stats import RunStats
     from tb2csv.selection import Patterns, Selection
 
@@ -79,7 +80,15 @@ def ls(
         reader.count()
         return reader.stats
 
-    counted = read_runs(logdir, count, selection=selected, workers=workers, report_bytes=progress, decodes=False)
+    counted = read_runs(
+        logdir,
+        count,
+        selection=selected,
+        workers=workers,
+        report_bytes=progress,
+        decodes=False,
+        read_batch=lambda batch, _: [run.stats for run in batch.runs],
+    )
     report = counted.report(stats.report() for stats in counted.results)
     report.check_event_files()
     return Listing([series_info(stats) for stats in counted.selected_series(counted.results)], report)
@@ -117,7 +126,19 @@ def check(
         reader = RunReader(run, chunk_size=chunk_size, report_bytes=report_bytes)
         return RunReport(run.name, sum(len(block) for block in reader.scan()), sources=reader.stats.files)
 
-    checked = read_runs(logdir, read, selection=selected, workers=workers, report_bytes=progress, decodes=False)
+    def of_batch(batch: RunBatch, _: Callable[[int], None]) -> list[RunReport]:
+        return [RunReport(run.run.name, run.stats.values_read, sources=run.stats.files) for run in batch.runs]
+
+    checked = read_runs(
+        logdir,
+        read,
+        selection=selected,
+        workers=workers,
+        report_bytes=progress,
+        decodes=False,
+        read_batch=of_batch,
+        chunk_size=chunk_size,
+    )
     report = checked.report(checked.results)
     report.check_event_files()
     return report

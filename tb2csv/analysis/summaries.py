@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tb2csv.logdir import LogdirSource, Run
     from tb2csv.report import Report, UndecodableEntry
     from tb2csv.runs.decoded_rows import Rows
+    from tb2csv.runs.run_batch import RunBatch
     from tb2csv.runs.run_stats import RunStats
     from tb2csv.runs.scalar_statistics import Reduced
     from tb2csv.selection import Patterns, Selection
@@ -100,7 +101,24 @@ def summary(
             summary.add(item, curve_points)
         return summary
 
-    found = read_runs(logdir, read, selection=selected, workers=workers, report_bytes=progress)
+    def read_batch(batch: RunBatch, report_bytes: Callable[[int], None]) -> list[_RunSummary]:
+        summaries = {run.run.name: _RunSummary(run.stats) for run in batch.runs}
+        for item in batch.decode("scalars"):
+            report_bytes(0)  # the callback may raise to cancel
+            series = item.series if isinstance(item, UndecodableValue) else item.series[0]
+            # The rows of several runs stay together; it does not matter which run has them, as each series has its own.
+            summaries[series.run].add(item, curve_points)
+        return list(summaries.values())
+
+    found = read_runs(
+        logdir,
+        read,
+        selection=selected,
+        workers=workers,
+        report_bytes=progress,
+        read_batch=read_batch,
+        chunk_size=chunk_size,
+    )
     chosen = found.selected_series(run.stats for run in found.results)
     table = _table(chosen, [part for run in found.results for part in run.parts])
     curves: list[npt.NDArray[np.float64]] = []

@@ -7,7 +7,7 @@ Runs that are not small and regular are left to ``RunReader``: see ``small_files
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from tb2csv.event_files.event_file import FileStats
     from tb2csv.runs.decoded_rows import Rows, UndecodableValue
     from tb2csv.selection import Selection
+
+_Result = TypeVar("_Result")
 
 #: The size of a small file in bytes at most; for larger ones a reader of their own costs next to nothing.
 SMALL_FILE: Final = 1 << 18
@@ -317,6 +319,36 @@ def units(runs: Sequence[Run], workers: int | None) -> list[list[Run]]:
             found.append([run])
         has_room = is_one and len(found[-1]) < limit
     return found
+
+
+def read_unit(
+    runs: Sequence[Run],
+    plans: Plans,
+    chunk_size: int,
+    report_bytes: Callable[[int], None],
+    read: Callable[[Run, Callable[[int], None]], _Result],
+    read_batch: Callable[[RunBatch, Callable[[int], None]], Sequence[_Result]],
+) -> list[_Result]:
+    """Return a result for each run of a unit, in their order.
+
+    Args:
+        runs: the runs.
+        plans: the series of small runs.
+        chunk_size: the number of bytes of a file to hold at once.
+        report_bytes: called with the number of bytes read since the last call.
+        read: returns the result of a run that is read on its own.
+        read_batch: returns the results of the runs of a batch, in their order.
+    """
+    if len(runs) == 1:
+        return [read(runs[0], report_bytes)]
+    results: dict[str, _Result] = {}
+    for item in read_batches(runs, plans, chunk_size, report_bytes):
+        if isinstance(item, RunBatch):
+            names = (each.run.name for each in item.runs)
+            results.update(zip(names, read_batch(item, report_bytes), strict=True))
+        else:
+            results[item.name] = read(item, report_bytes)
+    return [results[run.name] for run in runs]
 
 
 def _is_small(run: Run) -> bool:

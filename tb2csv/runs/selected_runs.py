@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from tb2csv.decoders import load_polars
+from tb2csv.decoders import DecodeOptions, load_polars
+from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.logdir import logdir_of
 from tb2csv.parallel import map_runs
 from tb2csv.report import Report
+from tb2csv.runs.run_batch import Plans, read_unit, units
 from tb2csv.selection import Selection, raise_no_match
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from tb2csv.logdir import Logdir, LogdirSource, Run
     from tb2csv.report import RunReport
+    from tb2csv.runs.run_batch import RunBatch
     from tb2csv.runs.run_stats import RunStats
     from tb2csv.time_series import SeriesStats
 
@@ -55,6 +59,8 @@ def read_runs(
     workers: int | None = None,
     report_bytes: Callable[[int], None] = lambda _: None,
     decodes: bool = True,
+    read_batch: Callable[[RunBatch, Callable[[int], None]], Sequence[_Result]] | None = None,
+    chunk_size: int = DEFAULT_CHUNK_SIZE,
 ) -> SelectedRuns[_Result]:
     """Call ``read`` for each selected run, several runs at once, and return the results.
 
@@ -65,6 +71,8 @@ def read_runs(
         workers: how many runs to read at once; by default as many as there are processors.
         report_bytes: called with the number of bytes read since the last call, from any thread.
         decodes: whether ``read`` decodes values. If so, polars is imported while the first bytes are read.
+        read_batch: if given, it is called with each batch of small runs, and ``read`` with the other runs.
+        chunk_size: the number of bytes of a small file to hold at once.
 
     Raises:
         LogdirError: the log directory has no runs, or no run is selected.
@@ -74,6 +82,15 @@ def read_runs(
     warm_up = load_polars if decodes else lambda: None
     workers = found.workers(workers)
     runs = selection.choose_runs(found)
-    return SelectedRuns(
-        found, selection, map_runs(read, runs, workers=workers, report_bytes=report_bytes, warm_up=warm_up)
+    if read_batch is None:
+        results = map_runs(read, runs, workers=workers, report_bytes=report_bytes, warm_up=warm_up)
+        return SelectedRuns(found, selection, results)
+    plans = Plans(selection, DecodeOptions())
+
+    def read_together(unit: list[Run], report_bytes: Callable[[int], None]) -> list[_Result]:
+        return read_unit(unit, plans, chunk_size, report_bytes, read, read_batch)
+
+    of_units = map_runs(
+        read_together, units(runs, workers), workers=workers, report_bytes=report_bytes, warm_up=warm_up
     )
+    return SelectedRuns(found, selection, list(itertools.chain.from_iterable(of_units)))
