@@ -1,0 +1,109 @@
+"""URLs, and errors of stores in our words."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tb2csv
+from tb2csv.sources.remote_errors import RemoteError, remote_error
+from tb2csv.sources.urls import is_url, refuse_caches, shown
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("s3://bucket/logs", True),
+        ("simplecache::s3://bucket/logs", True),
+        ("zip://logs::/data/logs.zip", True),
+        ("/data/logs", False),
+        ("logs/a://b", False),
+        ("C:\\logs", False),
+        ("./a::b", False),
+    ],
+)
+def test_what_is_a_url(path: str, expected: bool) -> None:
+    assert is_url(path) is expected
+
+
+@pytest.mark.parametrize("cache", ["simplecache", "filecache", "blockcache"])
+def test_caches_are_refused(cache: str) -> None:
+    refuse_caches("zip://::s3://bucket/logs.zip")
+    for url in (f"{cache}::s3://bucket/logs", f"zip://::{cache}::s3://bucket/logs.zip"):
+        with pytest.raises(tb2csv.LogdirError, match=f"without {cache}::"):
+            refuse_caches(url)
+
+
+def test_passwords_and_signatures_are_not_shown() -> None:
+    assert shown("ssh://me:word@host/a and https://h/x?a=1&X-Amz-Signature=abc") == (
+        "ssh://me:…@host/a and https://h/x?a=1&X-Amz-Signature=…"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "package", "extra"),
+    [
+        ("s3://b/x", "s3fs", "s3"),
+        ("gs://b/x", "gcsfs", "gcs"),
+        ("az://b/x", "adlfs", "azure"),
+        ("ssh://h/x", "sshfs", "ssh"),
+        ("https://h/x", "aiohttp", "http"),
+        ("zip://::s3://b/x.zip", "s3fs", "s3"),
+    ],
+)
+def test_a_missing_package_names_its_extra(url: str, package: str, extra: str) -> None:
+    code = (
+        "import sys\n"
+        "sys.modules |= dict.fromkeys(['s3fs', 'gcsfs', 'adlfs', 'sshfs', 'paramiko', 'aiohttp'])\n"
+        "import tb2csv\n"
+        "try: tb2csv.ls(sys.argv[1])\n"
+        "except tb2csv.MissingExtraError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, check=True)
+    assert f"needs {package}" in done.stdout
+    assert f"tb2csv[{extra}]" in done.stdout
+
+
+def named(name: str, *bases: type[Exception]) -> type[Exception]:
+    """Return a class of exceptions with the name of a library's."""
+    return type(name, bases or (Exception,), {})
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "expected"),
+    [
+        ("s3://b", named("NoCredentialsError")("Unable"), "there are no credentials (Unable; set AWS_ACCESS_KEY_ID"),
+        ("gs://b", named("DefaultCredentialsError")("None."), "there are no credentials (None; set GOOGLE_APPL"),
+        ("az://b", ValueError("Must provide"), "there are no credentials (Must provide; set AZURE_STORAGE_ACCOUNT"),
+        ("s3://b", named("EndpointConnectionError")("x"), "the server does not answer (x)"),
+        ("http://b", named("ClientPayloadError")("x"), "the connection was cut (x)"),
+        ("ssh://b", named("ConnectionLost", OSError)("x"), "the connection was cut (x)"),
+        ("s3://b", PermissionError("The provided token has expired."), "access is refused (The provided token has exp"),
+        ("memory://b", ValueError("odd\nlines."), "odd lines"),
+        ("memory://b", KeyError(), "KeyError"),
+    ],
+)
+def test_errors_of_libraries_are_one_sentence(url: str, error: Exception, expected: str) -> None:
+    ours = remote_error(error, url)
+    assert isinstance(ours, RemoteError)
+    assert ours.strerror.startswith(expected)
+    assert "\n" not in ours.strerror
+
+
+def test_the_page_has_every_extra_and_variable() -> None:
+    page = (ROOT / "docs" / "remote.md").read_text(encoding="utf-8")
+    project: Any = pytest.importorskip("tomllib").loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"]
+    for url, extra in {"s3": "s3", "gs": "gcs", "az": "azure", "ssh": "ssh", "http": "http"}.items():
+        assert extra in extras
+        error = remote_error(PermissionError("x"), f"{url}://b/c")
+        (row,) = re.findall(rf"^\| `{url}://.*$", page, re.MULTILINE)
+        assert f"| `{extra}` |" in row
+        assert all(name in row for name in re.findall(r"[A-Z]+_[A-Z_0-9]+", str(error)))
