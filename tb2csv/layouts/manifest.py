@@ -84,17 +84,16 @@ def write_manifest(
     with folder.open(INDEX) as file:
         own.append(index, file, is_first=True)
     names = _ResourceNames()
-    metadata_properties = functools.cache(_metadata_properties)  # many runs have the same metadata
-    resources = [_resource(names.name(INDEX), INDEX, own, index.schema)]
+    members = _SharedMembers()
+    resources = [_resource(names.name(INDEX), INDEX, members.of(own, index.schema, None))]
     for entry in entries:
-        resource = _resource(names.name(entry.path), entry.path, entry.format or table_format, entry.schema)
-        if entry.metadata:
-            resource |= metadata_properties(entry.metadata)
+        shared = members.of(entry.format or table_format, entry.schema, entry.metadata)
+        own_members: dict[str, Any] = {}
         if entry.content_type:
-            resource["tb2csv:content_type"] = entry.content_type
+            own_members["tb2csv:content_type"] = entry.content_type
         if entry.lost_cells:
-            resource["tb2csv:made_null"] = entry.lost_cells
-        resources.append(resource)
+            own_members["tb2csv:made_null"] = entry.lost_cells
+        resources.append(_resource(names.name(entry.path), entry.path, shared, own_members))
     account = {**report.to_dict(), "escape_formulas": escape_formulas, "folders": sorted(stored)}
     package = {
         "profile": "tabular-data-package",
@@ -105,8 +104,22 @@ def write_manifest(
     folder.append(DATA_PACKAGE, f"{_lines(package, levels=2)}\n".encode())
 
 
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+_JSON_TEXT: Final = json.encoder.encode_basestring
+
 #: json.dumps would make an encoder for each line.
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+class _Json(str):
+    """Text that is JSON already."""
+
+    __slots__ = ()
+
+
+def _line(value: Any) -> str:
+    return value if isinstance(value, _Json) else _JSON(value)
 
 
 def _lines(value: Any, *, levels: int) -> str:
@@ -116,7 +129,7 @@ def _lines(value: Any, *, levels: int) -> str:
     outer levels, have a line for each element.
     """
     if value and isinstance(value, list):
-        return "[\n" + ",\n".join(map(_JSON, value)) + "\n]"
+        return "[\n" + ",\n".join(map(_line, value)) + "\n]"
     if value and levels and isinstance(value, dict):
         members = (f"{_JSON(name)}: {_lines(each, levels=levels - 1)}" for name, each in value.items())
         return "{\n" + ",\n".join(members) + "\n}"
@@ -164,20 +177,37 @@ _DATETIME: Final = "datetime"
 _DATETIME_PATTERN: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
-def _resource(name: str, path: str, table_format: Format, schema: Mapping[str, pl.DataType]) -> dict[str, Any]:
-    """Return the entry of a table in the data package."""
+def _resource(name: str, path: str, shared: str, own: Mapping[str, Any] = _NOTHING) -> _Json:
+    """Return the entry of a table in the data package; ``shared`` are the members that many tables share."""
+    head = f'{{"profile": "tabular-data-resource", "name": {_JSON_TEXT(name)}, "path": {_JSON_TEXT(path)}, '
+    return _Json(f"{head}{shared}, {_JSON(own)[1:]}" if own else f"{head}{shared}}}")
+
+
+class _SharedMembers:
+    """The members of entries that tables of the same format, columns and metadata share, as JSON."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Format, SeriesMetadata | None], str] = {}
+        self._schema: Mapping[str, pl.DataType] | None = None
+
+    def of(self, table_format: Format, schema: Mapping[str, pl.DataType], metadata: SeriesMetadata | None) -> str:
+        if schema is not self._schema:  # tables that were decoded together come one after the other
+            self._known.clear()
+            self._schema = schema
+        key = (table_format, metadata)
+        if key not in self._known:
+            self._known[key] = _JSON(_members(table_format, schema) | _metadata_properties(metadata))[1:-1]
+        return self._known[key]
+
+
+def _members(table_format: Format, schema: Mapping[str, pl.DataType]) -> dict[str, Any]:
+    """Return the members of an entry that depend on the format and the columns."""
     # If a format can express missing values, an empty cell is an empty text.
     missing = "" if table_format.properties["format"] == "csv" else None
     columns = tuple(schema.items())
     if isinstance(table_format, CsvFormat) and table_format.escapes_formulas:  # names are cells of the first line
         columns = tuple((escape_formula(column), dtype) for column, dtype in columns)
-    return {
-        "profile": "tabular-data-resource",
-        "name": name,
-        "path": path,
-        **table_format.properties,
-        "schema": _schema(columns, missing),
-    }
+    return {**table_format.properties, "schema": _schema(columns, missing)}
 
 
 @functools.lru_cache(maxsize=1024)  # thousands of tables share a few schemas
@@ -188,8 +218,10 @@ def _schema(columns: tuple[tuple[str, pl.DataType], ...], missing: str | None) -
     }
 
 
-def _metadata_properties(metadata: SeriesMetadata) -> dict[str, str]:
-    """Return the metadata of a tag; empty properties are left out."""
+def _metadata_properties(metadata: SeriesMetadata | None) -> dict[str, str]:
+    """Return the metadata of a tag, if there is any; empty properties are left out."""
+    if metadata is None:
+        return {}
     properties = {
         "title": metadata.display_name,
         "description": metadata.description,

@@ -6,6 +6,7 @@ the other tables keep their places.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -101,9 +102,14 @@ class TreePaths:
         return TreePlace(series, folder, stem, UNDECODABLE_KIND, UNDECODABLE_KIND, UNDECODABLE_PART)
 
     def _stem(self, series: Series, kind: str, variant: str) -> str:
-        path = with_variant(f"{kind}/{tag_path(series.tag)}", variant)
-        original = f"{kind}\n{variant}\n{series.tag_bytes!r}"
+        path, original = _claim(kind, series.tag, series.tag_bytes, variant)
         return self.below(series.run, self._names[series.run].claim(path, original))
+
+
+@functools.lru_cache(maxsize=4096)  # many runs have the same tags
+def _claim(kind: str, tag: str, tag_bytes: bytes, variant: str) -> tuple[str, str]:
+    """Return the path of a table in the folder of its run, and all that the path is made from."""
+    return with_variant(f"{kind}/{tag_path(tag)}", variant), f"{kind}\n{variant}\n{tag_bytes!r}"
 
 
 def with_variant(path: str, variant: str) -> str:
