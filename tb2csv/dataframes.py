@@ -16,7 +16,7 @@ from tb2csv.run_frames import RunFrames
 from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.runs.series_frames import CHANGED, decode_all
 from tb2csv.scanned_logdir import ScannedLogdir
-from tb2csv.selection import KINDS_BESIDE, Patterns, Selection, literal_pattern, nearest, select
+from tb2csv.selection import SECONDARY_KINDS, Patterns, Selection, literal_pattern, nearest, select
 from tb2csv.series_info import SeriesInfo, series_frame, series_info
 from tb2csv.wide_frames import wide_frame
 
@@ -199,7 +199,7 @@ class LogdirFrames(KindMethods[LogMethod]):
         Raises:
             Tb2csvError: there is no such table, or there are several and ``kind`` is None.
         """
-        beside = kind if kind is not None and kind in KINDS_BESIDE else ""
+        beside = kind if kind is not None and kind in SECONDARY_KINDS else ""
         kinds = None if kind is None or beside else kind
         selection = select(run=literal_pattern(run), tag=literal_pattern(tag), kind=kinds)
         chosen, what = self._scanned.choose(selection), f"tag {tag!r} of run {run!r}"

@@ -1,4 +1,4 @@
-"""Select runs, tags and kinds by shell patterns."""
+"""Selection of runs, tags and kinds by shell patterns, and the names of all kinds."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ KINDS: Final = (
     "blobs",
     "plugin_contents",
 )
-#: Kinds of tables beside a table of another kind, which are selected with it.
-KINDS_BESIDE: Final = ("histogram_stats", "plugin_contents")
+#: Kinds of tables that accompany a table of another kind and are selected with it.
+SECONDARY_KINDS: Final = ("histogram_stats", "plugin_contents")
 
 _LITERAL: Final = re.compile(r"(?:[^*?\[]|\[[*?\[]\])*")
 
@@ -43,15 +43,15 @@ class _Matcher:
     """Matches names against many patterns at once."""
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
-        """Look literal names up in a set, and compile the other patterns into one."""
+        """Put literal names into a set, and compile the other patterns into one regular expression."""
         names = {pattern: _literal_name(pattern) for pattern in patterns}
         self._names = frozenset(name for name in names.values() if name is not None)
-        shapes = [translate(pattern) for pattern, name in names.items() if name is None]
-        self._shapes = re.compile("|".join(shapes)) if shapes else None
+        regexes = [translate(pattern) for pattern, name in names.items() if name is None]
+        self._regex = re.compile("|".join(regexes)) if regexes else None
 
     def matches(self, name: str) -> bool:
         """Return whether any of the patterns matches."""
-        return name in self._names or (self._shapes is not None and self._shapes.match(name) is not None)
+        return name in self._names or (self._regex is not None and self._regex.match(name) is not None)
 
 
 #: One name or pattern, several of them, or None for no restriction.
@@ -62,8 +62,8 @@ Patterns: TypeAlias = str | Iterable[str] | None
 class Selection:
     """Shell patterns for runs and tags, and names of kinds.
 
-    Each may be given as one string, as several strings, or not at all. Without patterns everything is selected. In a
-    pattern ``*`` also matches ``/``, and case counts.
+    Each is one string, several strings, or None. Without patterns everything is selected. In a pattern ``*`` also
+    matches ``/``. Matching is case-sensitive.
     """
 
     runs: tuple[str, ...]
@@ -106,16 +106,16 @@ class Selection:
         return runs
 
     def includes(self, tag: str, kind: str) -> bool:
-        """Return whether a tag of this kind is selected, in a selected run."""
+        """Return whether a tag of this kind is selected, provided that its run is."""
         return self.includes_tag(tag) and (not self.kinds or kind in self.kinds)
 
     def includes_tag(self, tag: str) -> bool:
-        """Return whether a tag of any kind is selected, in a selected run."""
+        """Return whether a tag is selected, provided that its run and kind are."""
         return self._matches("tags", tag)
 
-    def _matches(self, what: str, name: str) -> bool:
-        is_wanted = not getattr(self, what) or self._matchers[what].matches(name)
-        return is_wanted and not self._matchers[f"exclude_{what}"].matches(name)
+    def _matches(self, attribute: str, name: str) -> bool:
+        is_included = not getattr(self, attribute) or self._matchers[attribute].matches(name)
+        return is_included and not self._matchers[f"exclude_{attribute}"].matches(name)
 
 
 def raise_no_match(selection: Selection, series: Iterable[Series]) -> NoReturn:
@@ -137,11 +137,10 @@ def select(
     exclude_run: Patterns = None,
     exclude_tag: Patterns = None,
 ) -> Selection:
-    """Return a selection with the arguments that every public function takes.
+    """Combine a Selection with the filter arguments that all public functions share.
 
     Raises:
-        OptionError: an argument is empty or not text, or is given beside a selection that already has such patterns,
-            or a kind is unknown.
+        OptionError: an argument is empty, is not text, or duplicates a filter of the selection, or a kind is unknown.
     """
     base = selection or Selection()
     given = {
@@ -181,7 +180,7 @@ def _strings(patterns: Patterns) -> tuple[str, ...]:
 
 
 def _no_match(what: str, patterns: tuple[str, ...], near: str) -> str:
-    """Return a sentence: no name matches the patterns or, without patterns, every name is excluded."""
+    """Return the message that no name matches the patterns or, without patterns, that every name is excluded."""
     if patterns:
         return f"No {what} matches {' or '.join(map(repr, patterns))}; the nearest are {near}."
     return f"Every {what} is excluded; the nearest are {near}."
@@ -198,7 +197,7 @@ def _literal_name(pattern: str) -> str | None:
 
 
 def nearest(patterns: Iterable[str], names: Iterable[str]) -> str:
-    """Return the nearest names to the patterns, as the end of a sentence."""
+    """Return the names that resemble the patterns most, quoted and separated by commas; ``none`` without names."""
     known = sorted(set(names))
     by_part = {name.rsplit("/", 1)[-1]: name for name in known} | {name: name for name in known}
     words = [pattern.strip("*?") for pattern in patterns]

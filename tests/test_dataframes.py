@@ -39,7 +39,7 @@ from test_scenarios import write_logs
 
 import tb2csv
 from tb2csv.errors import Tb2csvError
-from tb2csv.selection import KINDS_BESIDE
+from tb2csv.selection import SECONDARY_KINDS
 from tb2csv.sources.local_files import LocalFile
 
 if TYPE_CHECKING:
@@ -481,7 +481,7 @@ def test_statistics_of_legacy_histograms_are_a_table_beside_them(tmp_path: Path)
     assert frame.select("step", "min", "max", "num", "sum").rows() == [(4, 0.5, 1.5, 7.0, 9.0)]
 
 
-@pytest.mark.parametrize("kind", KINDS_BESIDE)
+@pytest.mark.parametrize("kind", SECONDARY_KINDS)
 def test_a_tag_without_a_table_beside_it_is_refused(tmp_path: Path, kind: str) -> None:
     write_run(tmp_path, event(with_contents("x", 1.5, b"a")), event(with_contents("x", 2.5, b"a"), step=1))
     with pytest.raises(Tb2csvError, match=rf"'x' of run '\.' does not have a table of the kind '{kind}'"):

@@ -24,7 +24,7 @@ from event_files import event, string_tensor, tensor, write_run
 import tb2csv
 from tb2csv.decoders import DECODERS, FALLBACKS
 from tb2csv.decoders.tensors import TENSOR_STYLES
-from tb2csv.selection import KINDS
+from tb2csv.selection import KINDS, SECONDARY_KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_LOGS = ROOT / "sample_logs"
@@ -121,6 +121,11 @@ def documented(page: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize("page", ["README.md", "docs/tables.md"])
 def test_every_kind_is_in_the_tables_of(page: str) -> None:
     assert list(documented(page)) == list(KINDS)
+
+
+def test_readme_names_the_kinds_that_cannot_be_selected() -> None:
+    (sentence,) = re.findall(r"^`--kind` selects any of these except (.*?),", read("README.md"), re.MULTILINE)
+    assert re.findall(r"`(\w+)`", sentence) == list(SECONDARY_KINDS)
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/tables.md"])
@@ -310,13 +315,13 @@ def test_every_decision_is_linked_and_numbered() -> None:
     assert [record.name for record in records if f"(docs/decisions/{record.name})" not in read("ARCHITECTURE.md")] == []
 
 
-def test_every_module_has_its_floor_in_the_architecture() -> None:
-    layers = re.search(r"^layers = \[\n(.*?)^\]", read("pyproject.toml"), re.DOTALL | re.MULTILINE)
-    assert layers
-    floors = [re.findall(r"\w+", line) for line in layers[1].splitlines()]
-    documented_floors: list[list[str]] = []
+def test_every_module_has_its_layer_in_the_architecture() -> None:
+    contract = re.search(r"^layers = \[\n(.*?)^\]", read("pyproject.toml"), re.DOTALL | re.MULTILINE)
+    assert contract
+    layers = [re.findall(r"\w+", line) for line in contract[1].splitlines()]
+    documented_layers: list[list[str]] = []
     for number, module in re.findall(r"^\| +(\d*) *\| `(\w+)/?` \|", read("ARCHITECTURE.md"), re.MULTILINE):
         if number:
-            documented_floors.append([])
-        documented_floors[-1].append(module)
-    assert [sorted(floor) for floor in documented_floors] == [sorted(floor) for floor in floors]
+            documented_layers.append([])
+        documented_layers[-1].append(module)
+    assert [sorted(layer) for layer in documented_layers] == [sorted(layer) for layer in layers]

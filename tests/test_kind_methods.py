@@ -10,12 +10,12 @@ from event_files import event, simple_value, write_run
 from polars.testing import assert_frame_equal
 
 import tb2csv
-from tb2csv.selection import KINDS, KINDS_BESIDE
+from tb2csv.selection import KINDS, SECONDARY_KINDS
 
 SAMPLE_LOGS = Path(__file__).resolve().parent.parent / "sample_logs"
 
 #: Kinds with a table of their own, except the table of trials, which belongs to a log directory.
-METHODS = [kind for kind in KINDS if kind not in (*KINDS_BESIDE, "hparams")]
+METHODS = [kind for kind in KINDS if kind not in (*SECONDARY_KINDS, "hparams")]
 
 #: What only a log directory has, and what only a run has.
 OF_A_LOG = {"logdir", "path", "refresh", "runs", "trials"}

@@ -11,14 +11,12 @@ from tb2csv.decoders.tensors import TENSOR_STYLES
 from tb2csv.layouts.layouts import HEADERS, LAYOUTS
 from tb2csv.layouts.time_columns import ORIGINS, TIME_STYLES
 from tb2csv.runs.restarts import RESTART_POLICIES
-from tb2csv.selection import KINDS, KINDS_BESIDE, Selection
+from tb2csv.selection import KINDS, SECONDARY_KINDS, Selection
 from tb2csv.sinks.formats import FORMATS
 from tb2csv.wide_frames import ON_DUPLICATE
 
-# The choices come from the registries.
-
-#: Kinds of values; a kind of table beside another one is selected with it.
-Kind = enum.Enum("Kind", {name: name for name in KINDS if name not in KINDS_BESIDE}, type=str)  # type: ignore[misc]
+#: The kinds that can be selected; secondary tables are written with the table that they belong to.
+Kind = enum.Enum("Kind", {name: name for name in KINDS if name not in SECONDARY_KINDS}, type=str)  # type: ignore[misc]
 TensorStyle = enum.Enum("TensorStyle", {name: name for name in TENSOR_STYLES}, type=str)  # type: ignore[misc]
 Restarts = enum.Enum("Restarts", {name: name for name in RESTART_POLICIES}, type=str)  # type: ignore[misc]
 Layout = enum.Enum("Layout", {name: name for name in LAYOUTS}, type=str)  # type: ignore[misc]

@@ -22,7 +22,7 @@ import tb2csv
 from tb2csv.cli import app
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.logdir import EventFile
-from tb2csv.selection import KINDS, KINDS_BESIDE
+from tb2csv.selection import KINDS, SECONDARY_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -167,7 +167,7 @@ def test_help_lists_every_option(
     assert ("OUT" in ran.stdout) == (command == "convert")
     assert run(command, "-h") == ran
     if "--kind" in options:
-        assert set(KINDS) - set(KINDS_BESIDE) <= set(re.findall(r"\w+", ran.stdout)), "those come with others"
+        assert set(KINDS) - set(SECONDARY_KINDS) <= set(re.findall(r"\w+", ran.stdout)), "those come with others"
 
 
 def test_help_lists_every_command(run: Callable[..., Ran]) -> None:
