@@ -2,63 +2,38 @@
 
 from __future__ import annotations
 
-import itertools
+import os
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from tb2csv.decoders import DecodeOptions, load_polars
+from tb2csv.atomic_files import local_path
+from tb2csv.decoders import DecodeOptions
 from tb2csv.errors import UNREADABLE, DamagedError, LogdirError, OutputError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
-from tb2csv.layouts.batch_writer import BatchWriter
-from tb2csv.layouts.manifest import TableEntry, write_manifest
 from tb2csv.layouts.output import Output
 from tb2csv.layouts.output_options import OutputOptions
-from tb2csv.layouts.run_writer import RunWriter
-from tb2csv.layouts.table_paths import HPARAMS_PATH
 from tb2csv.layouts.time_columns import TimeColumns
+from tb2csv.log_conversion import LogConversion, LogRuns
 from tb2csv.logdir import logdir_of
 from tb2csv.messages import advice
-from tb2csv.parallel import map_runs
-from tb2csv.report import Report, RunReport
-from tb2csv.runs.hparams_table import HparamsValue, trials
-from tb2csv.runs.merged_runs import ORIGINAL_RUN, families, with_parents
+from tb2csv.report import Report
 from tb2csv.runs.reading_options import ReadingOptions
 from tb2csv.runs.row_selection import RowSelection
-from tb2csv.runs.run_batch import Plans, read_unit, units
-from tb2csv.runs.run_reader import RunReader
-from tb2csv.runs.scalar_statistics import read_metrics
 from tb2csv.runs.subruns import find_subruns, notes_on
-from tb2csv.runs.trial_metrics import LogScalars
 from tb2csv.selection import raise_no_match, select
+from tb2csv.sinks.ledger import Ledger
 from tb2csv.sinks.output_folder import OutputFolder
+from tb2csv.sinks.updated_folder import UpdatedFolder
+from tb2csv.update_plan import check_options, plan_update
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from tb2csv.errors import Damage
-    from tb2csv.layouts.held_tables import HeldTable
-    from tb2csv.logdir import Logdir, LogdirSource, Run
-    from tb2csv.runs.run_batch import RunBatch
-    from tb2csv.runs.scalar_statistics import MetricSummary
-    from tb2csv.runs.series_reader import ReadRun
-    from tb2csv.runs.subruns import Subrun
+    from tb2csv.logdir import Logdir, LogdirSource
     from tb2csv.selection import Patterns, Selection
-    from tb2csv.time_series import Series
-
-
-class _ConvertedRun(NamedTuple):
-    report: RunReport
-    #: The index entries of the run's tables, and their folders of files.
-    entries: list[TableEntry]
-    stored: list[str]
-    #: The tables whose rows are held until all runs have been read.
-    held: list[HeldTable]
-    #: The values of the hparams plugin, each with the run that it was written to.
-    hparams: list[HparamsValue]
-    series: list[Series]
-    #: Whether any of the series is selected.
-    is_selected: bool
+    from tb2csv.sinks.table_folder import TableFolder
 
 
 def convert(
@@ -89,9 +64,12 @@ def convert(
 ) -> Report:
     """Write every value below ``logdir`` as tables to the folder ``out``, and return a report.
 
+    If ``out`` has the tables of an earlier conversion of ``logdir`` with the same options, it is brought up to date:
+    only new bytes are read, and ``report.update`` shows what changed.
+
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        out: the output folder. It is written atomically: if the conversion fails, an earlier ``out`` stays as it was.
+        out: the output folder. If the conversion fails, an earlier ``out`` stays as it was.
         run: runs: a shell pattern, several of them, or None for all.
         tag: tags, in the same way.
         kind: kinds by name.
@@ -115,7 +93,7 @@ def convert(
             microsecond) and ``relative`` (``relative_time``, in seconds).
         relative_to: the origin of relative times: the first event of the ``run``, or the tag's ``first-step``.
         escape_formulas: put an apostrophe before text in CSV that a spreadsheet would take for a formula.
-        overwrite: replace an ``out`` that contains an earlier conversion and nothing else.
+        overwrite: replace an ``out`` that contains an earlier conversion and nothing else, instead of updating it.
         strict: if any byte of an event file is damaged, raise DamagedError and write nothing.
         workers: the number of runs to convert at once; by default the number of processors, or more
             for a URL.
@@ -136,23 +114,32 @@ def convert(
         layout, format, header, on_duplicate, times, escape_formulas, rows.sessions, merge_subruns
     )
     reading = ReadingOptions(selection, rows, DecodeOptions(tensors), chunk_size)
-    folder = OutputFolder(out, overwrite=overwrite)
+    folder = _folder(out, overwrite=overwrite)
     found = logdir_of(logdir)
     check_apart(found, folder.out)
     workers = found.workers(workers)
-    runs = _Runs.choose(selection.choose_runs(found), workers, chunk_size, merge_subruns=merge_subruns)
-    conversion = _Conversion(runs, reading, Output(folder, runs.by_name, output_options))
+    runs = LogRuns.choose(selection.choose_runs(found), workers, chunk_size, merge_subruns=merge_subruns)
+    output = Output(folder, runs.by_name, output_options)
+    options = _recorded_options(found, selection, rows, output_options, tensors)
     with folder:
+        is_update = isinstance(folder, UpdatedFolder)
+        if is_update:
+            check_options(folder.ledger, options, folder.out)
+        plan = plan_update(
+            folder.ledger if is_update else None,
+            runs.by_name,
+            output,
+            found.damage,
+            is_continued=output_options.is_appended and rows.is_everything,
+        )
+        conversion = LogConversion(runs, reading, output, plan)
         try:
-            of_units = map_runs(
-                conversion.convert_unit,
-                conversion.units(workers),
-                workers=workers,
-                report_bytes=progress,
-                warm_up=load_polars,
-            )
-            converted = list(itertools.chain.from_iterable(of_units))
+            converted = conversion.convert(workers, progress)
             report = Report([each.report for each in converted], found.damage)
+            if plan.is_empty:
+                conversion.restore(report)
+                report.update = plan.summary(report)
+                return report
             if not runs.is_merged:
                 report.shared_notes = notes_on(find_subruns({each.report.run: each.series for each in converted}))
             report.check_event_files()
@@ -163,6 +150,9 @@ def convert(
                     rows.raise_no_match()
                 raise_no_match(selection, (series for each in converted for series in each.series))
             conversion.finish(converted, report)
+            conversion.record(converted, report, options)
+            if is_update:  # not before, because the data package does not depend on updates
+                report.update = plan.summary(report)
         except OSError as error:
             if isinstance(error, (OutputError, LogdirError)):
                 raise
@@ -170,6 +160,39 @@ def convert(
             message = f"The tables could not be written to {folder.out} ({reason}); nothing was changed."
             raise OutputError(message) from error
     return report
+
+
+def _folder(out: str | os.PathLike[str], *, overwrite: bool) -> TableFolder:
+    """Return the output folder: the one of an earlier conversion, unless it is replaced, or a new one."""
+    if not overwrite:
+        place = Path(os.path.realpath(local_path(out)))
+        if Ledger.exists(place):
+            return UpdatedFolder(place)
+    return OutputFolder(out, overwrite=overwrite)
+
+
+def _recorded_options(
+    logdir: Logdir, selection: Selection, rows: RowSelection, output: OutputOptions, tensors: str
+) -> dict[str, Any]:
+    """Return what must be the same for an update, by the names of arguments, as data for JSON."""
+    return {
+        "logdir": logdir.path if logdir.is_remote else os.path.realpath(logdir.path),
+        "run": list(selection.runs),
+        "tag": list(selection.tags),
+        "kind": list(selection.kinds),
+        "exclude_run": list(selection.exclude_runs),
+        "exclude_tag": list(selection.exclude_tags),
+        **asdict(rows),
+        "layout": output.layout,
+        "format": output.format,
+        "header": output.header,
+        "on_duplicate": output.on_duplicate,
+        "time": list(output.times.styles),
+        "relative_to": output.times.relative_to,
+        "escape_formulas": output.escape_formulas,
+        "merge_subruns": output.merge_subruns,
+        "tensors": tensors,
+    }
 
 
 def _raise_damage(first: Damage) -> NoReturn:
@@ -194,156 +217,3 @@ def check_apart(logdir: Logdir, out: Path) -> None:
     if target in inside.parents and out.exists():
         message = f"{out} contains the log directory; choose a folder elsewhere."
         raise OutputError(message)
-
-
-def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, list[Series]]:
-    """Scan runs for their series, which show the sub-runs."""
-
-    def series_of(run: Run, report_bytes: Callable[[int], None]) -> list[Series]:
-        # Report 0 bytes, because the conversion reads and reports them again.
-        reader = RunReader(run, chunk_size=chunk_size, report_bytes=lambda _: report_bytes(0))
-        reader.count()
-        return [stats.series for stats in reader.stats.series]
-
-    series = map_runs(series_of, runs, workers=workers)
-    return {run.name: each for run, each in zip(runs, series, strict=True)}
-
-
-class _Runs(NamedTuple):
-    """The runs of a conversion."""
-
-    #: The runs that each run of the output is read from; several if sub-runs are merged into it.
-    by_name: dict[str, list[Run]]
-    is_merged: bool
-    #: If sub-runs are merged: the sub-runs, and the series of each run before the merge.
-    subruns: Mapping[str, Subrun]
-    original_series: Mapping[str, list[Series]]
-
-    @classmethod
-    def choose(cls, runs: list[Run], workers: int | None, chunk_size: int, *, merge_subruns: bool) -> _Runs:
-        """Return the runs, each with the sub-runs that are merged into it."""
-        series_by_run = _series_by_run(runs, workers, chunk_size) if merge_subruns else {}
-        subruns = find_subruns(series_by_run)
-        return cls(families(runs, subruns), merge_subruns, subruns, series_by_run)
-
-
-class _Conversion:
-    """A conversion of runs, several at once, and of the tables that belong to several runs."""
-
-    def __init__(self, runs: _Runs, reading: ReadingOptions, output: Output) -> None:
-        """Prepare to convert ``runs`` into ``output``."""
-        self._runs = runs
-        self._reading = reading
-        self._output = output
-        self._sources = {run.name: run for merged in runs.by_name.values() for run in merged}
-        self._plans = Plans(reading.selection, reading.decoding)
-        self._metrics: dict[str, Mapping[str, MetricSummary]] = {}
-
-    def units(self, workers: int | None) -> list[list[str]]:
-        """Return the runs in units for ``convert_unit``."""
-        if self._runs.is_merged or not self._reading.rows.is_everything:
-            return [[name] for name in self._runs.by_name]
-        runs = [run for merged in self._runs.by_name.values() for run in merged]
-        return [[run.name for run in unit] for unit in units(runs, workers)]
-
-    def convert_unit(self, names: list[str], report_bytes: Callable[[int], None]) -> list[_ConvertedRun]:
-        """Read some runs and write their tables, except those that are joined with tables of other runs."""
-        return read_unit(
-            [self._sources[name] for name in names],
-            self._plans,
-            self._reading.chunk_size,
-            report_bytes,
-            lambda run, report_bytes: self._convert_run(run.name, report_bytes),
-            self._convert_batch,
-        )
-
-    def _convert_batch(self, batch: RunBatch, report_bytes: Callable[[int], None]) -> list[_ConvertedRun]:
-        writer = BatchWriter(self._output, batch.runs)
-        for item in batch.decode(with_contents=True):
-            report_bytes(0)  # the callback may raise to cancel
-            writer.add(item)
-        converted = []
-        for run in batch.runs:
-            own = writer.writers[run.run.name]
-            converted.append(self._finished(run.run.name, run, own, own.finish()))
-        return converted
-
-    def _convert_run(self, name: str, report_bytes: Callable[[int], None]) -> _ConvertedRun:
-        """Read a run and write its tables, except those that are joined with tables of other runs."""
-        runs = self._runs.by_name[name]
-        if self._runs.is_merged:
-            reader = self._reading.merged_reader(name, runs, self._runs.subruns, report_bytes)
-        else:
-            reader = self._reading.reader(runs[0], report_bytes)
-        writer = RunWriter(self._output, reader)
-        return self._finished(name, reader, writer, writer.write(reader.decode(with_contents=True)))
-
-    def _finished(self, name: str, reader: ReadRun, writer: RunWriter, report: RunReport) -> _ConvertedRun:
-        """Write the tables that are joined within the run, and return what was converted."""
-        joined = self._output.layout.write_run(self._output, name, writer.held)
-        report.values_written -= joined.left_out
-        report.values_filtered += joined.left_out
-        report.notes += joined.notes
-        entries = sorted([*writer.entries, *joined.entries], key=lambda entry: entry.path.split("/"))
-        report.tables = len(entries)
-        return _ConvertedRun(
-            report,
-            entries,
-            [*writer.stored, *joined.stored],
-            joined.held,
-            [
-                HparamsValue(*value)
-                for frame in writer.gathered.get("hparams", [])
-                for value in zip(
-                    frame[ORIGINAL_RUN] if self._runs.is_merged else [name] * len(frame),
-                    frame["wall_time"],
-                    frame["content"],
-                    strict=True,
-                )
-            ],
-            [stats.series for stats in reader.stats.series],
-            any(stats.is_selected for stats in reader.stats.series),
-        )
-
-    def finish(self, converted: list[_ConvertedRun], report: Report) -> None:
-        """Write the tables of several runs, and the manifest."""
-        output = self._output
-        joined = output.layout.write_log(output, [table for each in converted for table in each.held])
-        entries = [entry for each in converted for entry in each.entries] + joined.entries
-        stored = [folder for each in converted for folder in each.stored] + joined.stored
-        entries += self._write_hparams(converted, report)
-        lost, notes = output.flush()
-        report.shared_notes += notes
-        for entry in entries:
-            entry.lost_cells = lost.get(entry.path, 0)
-        report.shared_tables = len(entries) - sum(each.report.tables for each in converted)
-        options = output.options
-        write_manifest(
-            output.folder, entries, stored, report, options.table_format, escape_formulas=options.escape_formulas
-        )
-
-    def _write_hparams(self, converted: list[_ConvertedRun], report: Report) -> list[TableEntry]:
-        """Write the table of trials from the values of all runs, and return its entry, if there are trials."""
-        values = [value for each in converted for value in each.hparams]
-        if not values:
-            return []
-        series = self._runs.original_series or {each.report.run: each.series for each in converted}
-        table, notes = trials(values, LogScalars(series, self._metrics_of))
-        report.shared_notes += notes
-        if self._runs.is_merged:
-            parents = {value.run: each.report.run for each in converted for value in each.hparams}
-            table = with_parents(table, parents)
-        writer = self._output.tree_writer()
-        path = HPARAMS_PATH + writer.format.suffix
-        writer.write(path, [table])
-        return [TableEntry(path, None, None, "hparams", "hparams", table.schema, rows=len(table))]
-
-    def _metrics_of(self, name: str) -> Mapping[str, MetricSummary]:
-        """Return the statistics of a run's scalars, whether they are selected or not.
-
-        Any scalar can be the metric of a trial, so the few runs that have metrics are read again.
-        """
-        if name not in self._metrics:
-            run = self._sources.get(name)
-            self._metrics[name] = read_metrics(run, chunk_size=self._reading.chunk_size) if run else {}
-        return self._metrics[name]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from tb2csv.messages import LISTED, Message, Option, advice, listed, python_spelling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from tb2csv.messages import Spelling
 
@@ -80,6 +80,16 @@ class Note:
     def __str__(self) -> str:
         """Return the note as a sentence, with options named as in Python."""
         return self.spelled(python_spelling)
+
+    def to_data(self) -> list[Any]:
+        """Return the note as data for JSON."""
+        return [self.kind, self.run, self.tag, self.count, self.counts, dict(self.details)]
+
+    @classmethod
+    def from_data(cls, data: Sequence[Any]) -> Note:
+        """Return the note that ``to_data`` described."""
+        kind, run, tag, number, counts, details = data
+        return cls(kind, run, tag, number, tuple((name, each) for name, each in counts), details)
 
 
 def _file_copy(note: Note) -> Message:

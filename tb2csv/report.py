@@ -65,6 +65,30 @@ class RunReport:
         yield self.all_notes()
 
 
+@dataclass(slots=True)
+class UpdateSummary:
+    """What an update did to an earlier conversion.
+
+    Attributes:
+        values: the number of values that were read now.
+        grown: the runs with new values.
+        added: the runs that were not in the earlier conversion.
+        renewed: the runs that were converted from their start again, each with the reason, as the end of a sentence.
+        removed: the runs that are gone from the log directory; their tables were removed.
+    """
+
+    values: int
+    grown: list[str]
+    added: list[str]
+    renewed: dict[str, str]
+    removed: list[str]
+
+    def notes(self) -> list[str]:
+        """Return a sentence without a full stop for each run that was renewed or removed."""
+        renewed = [f"run {run!r} was converted anew: {reason}" for run, reason in self.renewed.items()]
+        return renewed + [f"run {run!r} is gone, and its tables were removed" for run in self.removed]
+
+
 @displayed()
 @dataclass(slots=True, repr=False)
 class Report:
@@ -77,6 +101,8 @@ class Report:
     shared_tables: int = 0
     #: Notes on several runs or on the whole log directory.
     shared_notes: list[Note] = field(default_factory=list)
+    #: What changed, if an earlier conversion was brought up to date.
+    update: UpdateSummary | None = None
 
     @property
     def values_read(self) -> int:
@@ -176,6 +202,7 @@ class Report:
             "damage": [asdict(damage) for damage in self.damage],
             "undecodable": [asdict(entry) for run in self.runs for entry in run.undecodable],
             "notes": self.notes_in(spelling),
+            **({"update": asdict(self.update)} if self.update else {}),
         }
 
     def to_json(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tb2csv.event_files.values import SessionMark
 from tb2csv.logdir import EventFile, HasLogdir, LogdirSource, Run
 from tb2csv.messages import Advice, Message, Option, Spelling
 from tb2csv.notes import NoteKind
-from tb2csv.report import RunReport, UndecodableEntry
+from tb2csv.report import RunReport, UndecodableEntry, UpdateSummary
 from tb2csv.selection import Patterns
 from tb2csv.sources.source import FoundFile, OpenFile, Source, Version
 
@@ -35,5 +35,6 @@ __all__ = [
     "Source",
     "Spelling",
     "UndecodableEntry",
+    "UpdateSummary",
     "Version",
 ]

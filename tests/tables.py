@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def read_tree(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder."""
-    files = (path for path in folder.rglob("*") if path.is_file())
+    """Return every file below a folder, except those of the ledger."""
+    files = (path for path in folder.rglob("*") if path.is_file() and ".tb2csv" not in path.parts)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 

@@ -21,7 +21,7 @@ from tb2csv.cli.terminal import (
 
 def convert(
     logdir: options.LogdirArgument,
-    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the tables, written atomically.")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the tables, or of an earlier conversion.")],
     run: options.RunOption = [],
     tag: options.TagOption = [],
     kind: options.KindOption = [],
@@ -53,7 +53,8 @@ def convert(
 ) -> None:
     """Write every value below LOGDIR as tables into OUT: one for each run and tag, listed in index.csv.
 
-    Nothing is sampled. Damaged bytes are skipped and reported, and the exit status is then 3.
+    If OUT has the tables of an earlier conversion of LOGDIR with the same options, only new bytes are read, and their
+    rows are appended. Nothing is sampled. Damaged bytes are skipped and reported, and the exit status is then 3.
     """
     with error_messages(debug=debug):
         from tb2csv import conversion
@@ -87,8 +88,9 @@ def convert(
             print_problems(report)
             left_out = f", {plural(report.values_filtered, 'value')} left out" if report.values_filtered else ""
             runs = sum(run.values_written > 0 for run in report.runs)
+            new = f", {plural(report.update.values, 'new value')}" if report.update else ""
             print_result(
                 f"{plural(report.values_written, 'value')} of {plural(runs, 'run')} "
-                f"in {plural(report.tables, 'table')}{left_out}: see {local_path(out) / 'index.csv'}"
+                f"in {plural(report.tables, 'table')}{left_out}{new}: see {local_path(out) / 'index.csv'}"
             )
         raise typer.Exit(exit_status(report))

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import shutil
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -22,9 +22,10 @@ from tb2csv.cli.terminal import (
     printable,
     progress,
 )
-from tb2csv.series_info import SeriesInfo
 
-_FIELDS: Final = tuple(field.name for field in dataclasses.fields(SeriesInfo))
+if TYPE_CHECKING:
+    from tb2csv.series_info import SeriesInfo
+
 _COLUMNS: Final = ("run", "tag", "kind", "plugin_name", "points", "first_step", "last_step")
 _NUMBERS: Final = ("points", "first_step", "last_step")
 _GAP: Final = "  "
@@ -64,17 +65,18 @@ def ls(
                 workers=workers,
                 progress=report_bytes,
             )
+        rows = [_row(each) for each in series]
         if json:
-            print_json([_row(each) for each in series])
+            print_json(rows)
         else:
             if not quiet:
                 print_problems(report)
-            _print_aligned(series)
+            _print_aligned(rows)
         raise typer.Exit(exit_status(report, strict=strict))
 
 
 def _row(series: SeriesInfo) -> dict[str, Any]:
-    row = {name: getattr(series, name) for name in _FIELDS}
+    row = dataclasses.asdict(series)
     return row | {name: _finite(row[name]) for name in ("first_wall_time", "last_wall_time")}
 
 
@@ -82,20 +84,21 @@ def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _print_aligned(series: list[SeriesInfo]) -> None:
-    """Print the series below a header, with numbers right-aligned; on a terminal, each is one line."""
-    columns = {name: [_cell(getattr(each, name)) for each in series] for name in _COLUMNS}
+def _print_aligned(rows: list[dict[str, Any]]) -> None:
+    """Print the rows below a header, with numbers right-aligned; on a terminal, each row is one line."""
+    columns = {name: [_cell(row[name]) for row in rows] for name in _COLUMNS}
     widths = {name: max(map(len, (name, *cells))) for name, cells in columns.items()}
     if is_terminal(sys.stdout):
         widths = _fitting(widths, shutil.get_terminal_size().columns)
         for name in _CUT:
             texts = short_names(columns[name], widths[name])
             columns[name] = [texts[cell] for cell in columns[name]]
-    aligned = [
-        [cell.rjust(width) if name in _NUMBERS else cell.ljust(width) for cell in (name, *columns[name])]
-        for name, width in widths.items()
-    ]
-    print_result("\n".join(_GAP.join(line).rstrip() for line in zip(*aligned, strict=True)))
+    for line in zip(*([name, *columns[name]] for name in widths), strict=True):
+        cells = [
+            cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
+            for cell, (name, width) in zip(line, widths.items(), strict=True)
+        ]
+        print_result(_GAP.join(cells).rstrip())
 
 
 def _fitting(widths: dict[str, int], total: int) -> dict[str, int]:

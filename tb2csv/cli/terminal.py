@@ -131,6 +131,7 @@ def print_problems(report: Report) -> None:
         for entry in run.undecodable
     ]
     lines += report.notes_in(command_line_spelling)
+    lines += report.update.notes() if report.update else []
     for line in lines[:_SHOWN]:
         print_message(line)
     if len(lines) > _SHOWN:

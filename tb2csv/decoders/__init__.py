@@ -92,9 +92,10 @@ def choose_decoder(
 
 def decoder_name(decoder: Decoder) -> str:
     """Return the name of a decoder, with which ``decoder_of_name`` finds it again."""
-    known = {**DECODERS, **_FALLBACKS_BY_KIND}
-    name = next((name for name, each in known.items() if each is decoder), None)
-    return name or next(name for name in _entry_points() if _installed_decoder(name) is decoder)
+    for name, known in (DECODERS | _FALLBACKS_BY_KIND).items():
+        if known is decoder:
+            return name
+    return next(name for name in _entry_points() if _installed_decoder(name) is decoder)
 
 
 def decoder_of_name(name: str) -> Decoder:
@@ -103,9 +104,9 @@ def decoder_of_name(name: str) -> Decoder:
     Raises:
         KeyError: the package that has the decoder is not installed any more.
     """
-    known = {**DECODERS, **_FALLBACKS_BY_KIND}
-    if name in known:
-        return known[name]
+    known = (DECODERS | _FALLBACKS_BY_KIND).get(name)
+    if known:
+        return known
     if name not in _entry_points():
         raise KeyError(name)
     return _installed_decoder(name)

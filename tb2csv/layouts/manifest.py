@@ -14,18 +14,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.decoders.meshes import mesh_content_type
+from tb2csv.runs.saved_run import metadata_from_data, metadata_to_data
 from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.formula_escaping import escape_formula
 from tb2csv.sinks.output_folder import DATA_PACKAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import polars as pl
 
     from tb2csv.report import Report
     from tb2csv.sinks.format_protocols import Format
-    from tb2csv.sinks.output_folder import OutputFolder
+    from tb2csv.sinks.table_folder import TableFolder
     from tb2csv.time_series import SeriesMetadata
 
 INDEX: Final = "index.csv"
@@ -53,14 +54,34 @@ class TableEntry:
     #: The number of cells that the format wrote as missing although they have a value.
     lost_cells: int = 0
 
+    def to_data(self) -> list[Any]:
+        """Return the entry of a table of a run as data for JSON, without the run."""
+        metadata = metadata_to_data(self.metadata) if self.metadata else None
+        schema = [[name, _type_name(dtype)] for name, dtype in self.schema.items()]
+        return [*(getattr(self, name) for name in _SAVED), metadata, schema]
+
+    @classmethod
+    def from_data(cls, run: str, data: Sequence[Any]) -> TableEntry:
+        """Return the entry that ``to_data`` described."""
+        *cells, metadata, schema = data
+        saved = dict(zip(_SAVED, cells, strict=True))
+        columns = _columns(tuple(map(tuple, schema)))
+        return cls(run=run, schema=columns, metadata=metadata_from_data(metadata) if metadata else None, **saved)
+
     @property
     def content_type(self) -> str | None:
         """The content of a mesh tensor, such as its vertices; None for other kinds."""
         return mesh_content_type(self.metadata.plugin_content) if self.kind == "meshes" and self.metadata else None
 
 
+_SAVED: Final = (
+    *("path", "tag", "kind", "plugin_name", "rows", "first_step", "last_step", "first_wall_time", "last_wall_time"),
+    "lost_cells",
+)
+
+
 def write_manifest(
-    folder: OutputFolder,
+    folder: TableFolder,
     entries: Iterable[TableEntry],
     stored: Iterable[str],
     report: Report,
@@ -84,16 +105,17 @@ def write_manifest(
     with folder.open(INDEX) as file:
         own.append(index, file, is_first=True)
     names = _ResourceNames()
-    members = _SharedMembers()
-    resources = [_resource(names.name(INDEX), INDEX, members.of(own, index.schema, None))]
+    metadata_properties = functools.cache(_metadata_properties)  # many runs have the same metadata
+    resources = [_resource(names.name(INDEX), INDEX, own, index.schema)]
     for entry in entries:
-        shared = members.of(entry.format or table_format, entry.schema, entry.metadata)
-        own_members: dict[str, Any] = {}
+        resource = _resource(names.name(entry.path), entry.path, entry.format or table_format, entry.schema)
+        if entry.metadata:
+            resource |= metadata_properties(entry.metadata)
         if entry.content_type:
-            own_members["tb2csv:content_type"] = entry.content_type
+            resource["tb2csv:content_type"] = entry.content_type
         if entry.lost_cells:
-            own_members["tb2csv:made_null"] = entry.lost_cells
-        resources.append(_resource(names.name(entry.path), entry.path, shared, own_members))
+            resource["tb2csv:made_null"] = entry.lost_cells
+        resources.append(resource)
     account = {**report.to_dict(), "escape_formulas": escape_formulas, "folders": sorted(stored)}
     package = {
         "profile": "tabular-data-package",
@@ -104,22 +126,8 @@ def write_manifest(
     folder.append(DATA_PACKAGE, f"{_lines(package, levels=2)}\n".encode())
 
 
-_NOTHING: Final[Mapping[str, Any]] = {}
-
-_JSON_TEXT: Final = json.encoder.encode_basestring
-
 #: json.dumps would make an encoder for each line.
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-
-
-class _Json(str):
-    """Text that is JSON already."""
-
-    __slots__ = ()
-
-
-def _line(value: Any) -> str:
-    return value if isinstance(value, _Json) else _JSON(value)
 
 
 def _lines(value: Any, *, levels: int) -> str:
@@ -129,7 +137,7 @@ def _lines(value: Any, *, levels: int) -> str:
     outer levels, have a line for each element.
     """
     if value and isinstance(value, list):
-        return "[\n" + ",\n".join(map(_line, value)) + "\n]"
+        return "[\n" + ",\n".join(map(_JSON, value)) + "\n]"
     if value and levels and isinstance(value, dict):
         members = (f"{_JSON(name)}: {_lines(each, levels=levels - 1)}" for name, each in value.items())
         return "{\n" + ",\n".join(members) + "\n}"
@@ -177,37 +185,20 @@ _DATETIME: Final = "datetime"
 _DATETIME_PATTERN: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
-def _resource(name: str, path: str, shared: str, own: Mapping[str, Any] = _NOTHING) -> _Json:
-    """Return the entry of a table in the data package; ``shared`` are the members that many tables share."""
-    head = f'{{"profile": "tabular-data-resource", "name": {_JSON_TEXT(name)}, "path": {_JSON_TEXT(path)}, '
-    return _Json(f"{head}{shared}, {_JSON(own)[1:]}" if own else f"{head}{shared}}}")
-
-
-class _SharedMembers:
-    """The members of entries that tables of the same format, columns and metadata share, as JSON."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[Format, SeriesMetadata | None], str] = {}
-        self._schema: Mapping[str, pl.DataType] | None = None
-
-    def of(self, table_format: Format, schema: Mapping[str, pl.DataType], metadata: SeriesMetadata | None) -> str:
-        if schema is not self._schema:  # tables that were decoded together come one after the other
-            self._known.clear()
-            self._schema = schema
-        key = (table_format, metadata)
-        if key not in self._known:
-            self._known[key] = _JSON(_members(table_format, schema) | _metadata_properties(metadata))[1:-1]
-        return self._known[key]
-
-
-def _members(table_format: Format, schema: Mapping[str, pl.DataType]) -> dict[str, Any]:
-    """Return the members of an entry that depend on the format and the columns."""
+def _resource(name: str, path: str, table_format: Format, schema: Mapping[str, pl.DataType]) -> dict[str, Any]:
+    """Return the entry of a table in the data package."""
     # If a format can express missing values, an empty cell is an empty text.
     missing = "" if table_format.properties["format"] == "csv" else None
     columns = tuple(schema.items())
     if isinstance(table_format, CsvFormat) and table_format.escapes_formulas:  # names are cells of the first line
         columns = tuple((escape_formula(column), dtype) for column, dtype in columns)
-    return {**table_format.properties, "schema": _schema(columns, missing)}
+    return {
+        "profile": "tabular-data-resource",
+        "name": name,
+        "path": path,
+        **table_format.properties,
+        "schema": _schema(columns, missing),
+    }
 
 
 @functools.lru_cache(maxsize=1024)  # thousands of tables share a few schemas
@@ -218,10 +209,8 @@ def _schema(columns: tuple[tuple[str, pl.DataType], ...], missing: str | None) -
     }
 
 
-def _metadata_properties(metadata: SeriesMetadata | None) -> dict[str, str]:
-    """Return the metadata of a tag, if there is any; empty properties are left out."""
-    if metadata is None:
-        return {}
+def _metadata_properties(metadata: SeriesMetadata) -> dict[str, str]:
+    """Return the metadata of a tag; empty properties are left out."""
     properties = {
         "title": metadata.display_name,
         "description": metadata.description,
@@ -232,9 +221,18 @@ def _metadata_properties(metadata: SeriesMetadata | None) -> dict[str, str]:
 
 def _field(name: str, dtype: pl.DataType) -> dict[str, str]:
     if dtype.is_temporal():
-        return {"name": name, "type": _DATETIME, "format": _DATETIME_PATTERN, "tb2csv:dtype": _DATETIME}
-    exact = str(dtype)
-    return {"name": name, "type": _FIELD_TYPES[exact.rstrip("0123456789")], "tb2csv:dtype": exact.lower()}
+        return {"name": name, "type": _DATETIME, "format": _DATETIME_PATTERN, "tb2csv:dtype": _type_name(dtype)}
+    return {"name": name, "type": _FIELD_TYPES[str(dtype).rstrip("0123456789")], "tb2csv:dtype": _type_name(dtype)}
+
+
+def _type_name(dtype: pl.DataType) -> str:
+    """Return the ``tb2csv:dtype`` of a type."""
+    return _DATETIME if dtype.is_temporal() else str(dtype).lower()
+
+
+@functools.lru_cache(maxsize=1024)
+def _columns(columns: tuple[tuple[str, str], ...]) -> dict[str, pl.DataType]:
+    return {name: column_type(dtype) for name, dtype in columns}
 
 
 def column_type(name: str) -> pl.DataType:

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from tb2csv.layouts.output_options import OutputOptions
     from tb2csv.notes import Note
     from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
-    from tb2csv.sinks.output_folder import OutputFolder
+    from tb2csv.sinks.table_folder import TableFolder
 
 
 class Output:
     """The folder, layout and formats of a conversion's tables, shared by all threads."""
 
-    def __init__(self, folder: OutputFolder, runs: Iterable[str], options: OutputOptions) -> None:
+    def __init__(self, folder: TableFolder, runs: Iterable[str], options: OutputOptions) -> None:
         """Prepare to write the tables of these runs to ``folder``."""
         self.folder = folder
         self.options = options

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 from tb2csv.errors import OptionError
 from tb2csv.layouts.layouts import HEADERS, LAYOUTS
+from tb2csv.layouts.row_layout import RowLayout
 from tb2csv.layouts.time_columns import TimeColumns
+from tb2csv.selection import KINDS
+from tb2csv.sinks.format_protocols import TextFormat
 from tb2csv.sinks.formats import choose_format
 from tb2csv.wide_frames import ON_DUPLICATE
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tb2csv.layouts.layout import Layout
-    from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
+    from tb2csv.sinks.format_protocols import WholeFormat
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,18 @@ class OutputOptions:
     def chosen_layout(self) -> Layout:
         """The layout, which the header may replace."""
         return HEADERS[self.header] or LAYOUTS[self.layout]
+
+    @property
+    def is_appended(self) -> bool:
+        """Whether rows that come later are appended to tables, with the same bytes as if all were written together."""
+        joins = any(self.chosen_layout.joins(kind) for kind in KINDS)
+        table_format = self.table_format
+        return not joins and isinstance(table_format, TextFormat) and "compression" not in table_format.properties
+
+    @property
+    def spans_runs(self) -> bool:
+        """Whether a table may have rows of several runs, so that a new row of one changes it."""
+        return self.merge_subruns or isinstance(self.chosen_layout, RowLayout)
 
     @property
     def table_format(self) -> TextFormat | WholeFormat:

@@ -20,11 +20,13 @@ from tb2csv.sinks.append_writer import TableRows
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
+    from typing import Any
 
     import numpy.typing as npt
     import polars as pl
 
     from tb2csv.decoders import TablePart
+    from tb2csv.layouts.converted_run import ConvertedRun
     from tb2csv.layouts.output import Output
     from tb2csv.layouts.table_paths import TreePlace
     from tb2csv.report import UndecodableEntry
@@ -94,6 +96,26 @@ class RunWriter:
             if not table.is_joined:
                 self._writer.finish(entry.path)
         return self._finished()
+
+    def save(self) -> list[list[Any]]:
+        """Return the tables as data for JSON, with which ``resume`` continues; their entries are not among it."""
+        owners = {table.entry.path: part for (_, part), table in self._known.items()}
+        return [[path, table.series.id, owners.get(path), table.has_files] for path, table in self._tables.items()]
+
+    def resume(self, saved: ConvertedRun) -> None:
+        """Continue the tables of an earlier conversion; the reader has resumed already."""
+        entries = {entry.path: entry for entry in saved.entries}
+        for path, series_id, part, has_files in saved.tables:
+            series, entry = self._reader.stats.series[series_id].series, entries[path]
+            if part is None:
+                place = self._output.paths.undecodable(series)
+            else:
+                place = self._output.paths.place(series, entry.kind, part)
+            table = self._tables[path] = RunTable(place, entry, series, is_joined=False, has_files=has_files)
+            if part is not None:
+                self._known[series_id, part] = table
+        self._report = saved.report.undecodable
+        self._writer.resume({path: entry.lost_cells for path, entry in entries.items()})
 
     @property
     def entries(self) -> list[TableEntry]:

@@ -6,7 +6,6 @@ the other tables keep their places.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -85,6 +84,10 @@ class TreePaths:
         self._folders = {run: names.claim(run_path(run, holds_tables=holds_tables), run) for run in runs}
         self._names = {run: UniqueNames() for run in self._folders}
 
+    def folder(self, run: str) -> str:
+        """Return the folder of a run; empty for the root run."""
+        return self._folders[run]
+
     def below(self, run: str, path: str) -> str:
         """Return a path in the folder of a run."""
         folder = self._folders[run]
@@ -102,14 +105,9 @@ class TreePaths:
         return TreePlace(series, folder, stem, UNDECODABLE_KIND, UNDECODABLE_KIND, UNDECODABLE_PART)
 
     def _stem(self, series: Series, kind: str, variant: str) -> str:
-        path, original = _claim(kind, series.tag, series.tag_bytes, variant)
+        path = with_variant(f"{kind}/{tag_path(series.tag)}", variant)
+        original = f"{kind}\n{variant}\n{series.tag_bytes!r}"
         return self.below(series.run, self._names[series.run].claim(path, original))
-
-
-@functools.lru_cache(maxsize=4096)  # many runs have the same tags
-def _claim(kind: str, tag: str, tag_bytes: bytes, variant: str) -> tuple[str, str]:
-    """Return the path of a table in the folder of its run, and all that the path is made from."""
-    return with_variant(f"{kind}/{tag_path(tag)}", variant), f"{kind}\n{variant}\n{tag_bytes!r}"
 
 
 def with_variant(path: str, variant: str) -> str:

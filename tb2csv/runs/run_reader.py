@@ -81,6 +81,7 @@ class RunReader:
         self._rows_before = 0
         self._progress: dict[str, SavedFile] = {}
         self._unchanged: Container[str] = ()
+        self._stops: Mapping[str, int] = {}
         self._brief_history = BriefHistory()
         self._contents = ContentChanges()
 
@@ -140,6 +141,7 @@ class RunReader:
                     continue
                 with file.open(progress.offset) as source:
                     stats.version = source.version
+                    source.size = min(source.size, self._stops.get(file.path, source.size))
                     reader = EventFileReader(
                         source,
                         self._scanner,
@@ -148,7 +150,7 @@ class RunReader:
                         offset=progress.offset,
                         account=stats,
                     )
-                    self._file_number += 1
+                    progress.number = self._file_number = progress.number or len(self.stats.files)
                     for block in reader.blocks():
                         self._add_to_history(file, stats, block)
                         self._has_more = reader.offset < source.size or file is not last
@@ -245,12 +247,18 @@ class RunReader:
             **self._schemas.to_data(),
             "empty": self.stats.empty,
             "empty_filtered": self.stats.empty_filtered,
-            "file_number": self._file_number,
             "rows_before": self._rows_before,
             "step_orders": self._step_orders.to_data(),
             "history": self._brief_history.to_data(),
             "contents": self._contents.to_data(),
         }
+
+    def replay(self, stops: Mapping[str, int]) -> None:
+        """Get into the state after the first bytes of the files; ``stops`` has the number of bytes of each."""
+        self._stops = stops
+        for _ in self.decode(with_contents=True):
+            pass
+        self._stops = {}
 
     def resume(self, saved: Mapping[str, Any], unchanged: Container[str]) -> None:
         """Continue from a state that ``save`` returned; ``unchanged`` has the paths of files that need no reading.
@@ -265,7 +273,7 @@ class RunReader:
         self._schemas.restore(saved)
         self.stats.empty.update(saved["empty"])
         self.stats.empty_filtered = saved["empty_filtered"]
-        self._file_number, self._rows_before = saved["file_number"], saved["rows_before"]
+        self._rows_before = saved["rows_before"]
         self._step_orders = StepOrders.from_data(saved["step_orders"])
         self._brief_history = BriefHistory.from_data(saved["history"])
         self._contents = ContentChanges.from_data(saved["contents"])

@@ -23,6 +23,8 @@ class SavedFile:
     offset: int = 0
     #: The content of the first event, once it has been read.
     head: EventHead | None = None
+    #: The number of the file among those of the run in which values were read, counted from 1; 0 before it is read.
+    number: int = 0
 
     def to_data(self) -> dict[str, Any]:
         """Return the file as data for JSON."""
@@ -32,6 +34,7 @@ class SavedFile:
             "version": stats.version,
             "offset": self.offset,
             "head": self.head,
+            "number": self.number,
             "bytes": stats.bytes,
             "records": stats.records,
             "record_bytes": stats.record_bytes,
@@ -62,7 +65,7 @@ class SavedFile:
             Fingerprint(*map(bytes_of, data["fingerprint"])),
             data["version"],
         )
-        return cls(stats, data["offset"], EventHead(*data["head"]) if data["head"] else None)
+        return cls(stats, data["offset"], EventHead(*data["head"]) if data["head"] else None, data["number"])
 
 
 def text_of(data: bytes) -> str:

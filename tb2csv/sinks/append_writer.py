@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import polars as pl
 
     from tb2csv.sinks.format_protocols import TextFormat
-    from tb2csv.sinks.output_folder import OutputFolder
+    from tb2csv.sinks.table_folder import TableFolder
 
 #: A table with at least so many rows is written by a call of its own.
 _LARGE: Final = 4096
@@ -37,7 +39,7 @@ class AppendWriter:
     Rows may be kept until ``flush``. One thread at a time may use it, for any number of runs.
     """
 
-    def __init__(self, folder: OutputFolder, text: TextFormat) -> None:
+    def __init__(self, folder: TableFolder, text: TextFormat) -> None:
         """Write below ``folder``."""
         self._folder = folder
         self._format = text
@@ -46,6 +48,10 @@ class AppendWriter:
         self._waiting: list[tuple[pl.DataFrame, list[TableRows]]] = []
         self._waiting_rows = 0
         self._waiting_schema: pl.Schema | None = None
+
+    def resume(self, paths: Iterable[str]) -> None:
+        """Append to tables that have rows already."""
+        self._begun.update(paths)
 
     def append(self, frame: pl.DataFrame, tables: list[TableRows]) -> None:
         """Append rows of a frame to their tables; a new table gets its header."""

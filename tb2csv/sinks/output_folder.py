@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -15,8 +16,11 @@ from typing import IO, TYPE_CHECKING, Final
 from tb2csv.atomic_files import folder_beside, local_path, replace_folder
 from tb2csv.errors import OutputError
 from tb2csv.messages import Option, advice
+from tb2csv.sinks.ledger import PRIVATE, Ledger
+from tb2csv.sinks.synced_files import files_below, sync_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -77,6 +81,12 @@ class OutputFolder:
             raise OutputError(message)
         if not any(self.out.iterdir()):
             return
+        if not self._overwrite and (self.out / DATA_PACKAGE).is_file():
+            replace = advice("{} to convert everything anew", Option("overwrite", value=True))
+            fact = (
+                f"{self.out} was converted by a version of tb2csv without updates, so it cannot be brought up to date"
+            )
+            raise OutputError(fact, replace)
         if not self._overwrite:
             replace = advice("{} to replace an earlier conversion", Option("overwrite", value=True))
             raise OutputError(f"{self.out} is not empty", advice("choose another folder"), replace)
@@ -137,6 +147,28 @@ class OutputFolder:
         """Open a file below the folder for writing; its parents are created."""
         return open(self.location(path), "ab" if append else "wb")
 
+    @functools.cached_property
+    def ledger(self) -> Ledger:
+        """The ledger of the new folder."""
+        ledger = Ledger.create(Path(self._root))
+        self._stack.callback(ledger.close)
+        return ledger
+
+    def expect(self, lengths: Mapping[str, int]) -> None:
+        """Refuse: a new folder has no tables."""
+        raise NotImplementedError
+
+    def length(self, path: str) -> int:
+        """Return the length of a file in bytes."""
+        return os.stat(f"{self._root}/{path}").st_size
+
+    def commit(self, removed: Iterable[str]) -> None:
+        """Force all files and the ledger to the disk."""
+        self.remove_scratch()
+        sync_files(self._root, files_below(self._root))
+        self.ledger.commit()
+        self.ledger.close()
+
     def append(self, path: str, data: bytes) -> None:
         """Append to a file below the folder; its parents are created.
 
@@ -164,21 +196,11 @@ class OutputFolder:
         ``path`` is relative, with slashes. Files below SCRATCH are not published.
         """
         location = f"{self._root}/{path}"
-        self._make_folder(location[: location.rindex("/")])
+        parent = location[: location.rindex("/")]
+        if parent not in self._made:
+            os.makedirs(parent, exist_ok=True)
+            self._made.add(parent)
         return location
-
-    def _make_folder(self, folder: str) -> None:
-        """Create a folder and its parents; each is looked at once, because a log may have thousands."""
-        if folder in self._made:
-            return
-        if len(folder) > len(self._root):
-            self._make_folder(folder[: folder.rindex("/")])
-        try:
-            os.mkdir(folder)
-        except FileExistsError:
-            if not os.path.isdir(folder):
-                raise
-        self._made.add(folder)
 
 
 def _status(folder: Path) -> os.stat_result | None:
@@ -208,7 +230,9 @@ def _foreign_file(folder: Path) -> str | None:
         with contextlib.suppress(OSError):
             return next((path.name for path in sorted(folder.iterdir()) if path != package), DATA_PACKAGE)
         return DATA_PACKAGE
-    for parent, _, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder):
+        if PRIVATE in folders:
+            folders.remove(PRIVATE)
         relative = PurePosixPath(Path(parent).relative_to(folder).as_posix())
         is_stored = str(relative) in stored
         for name in sorted(names):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.sinks.append_writer import TableRows
-    from tb2csv.sinks.output_folder import OutputFolder
+    from tb2csv.sinks.table_folder import TableFolder
 
 #: The maximum number of bytes of rows in memory.
 DEFAULT_BUDGET: Final = 128 << 20
@@ -74,7 +74,7 @@ class HeldPart(NamedTuple):
 class RowBuffer:
     """Rows by the path of their table. Several threads may use it, but only one for each table."""
 
-    def __init__(self, folder: OutputFolder, budget: int = DEFAULT_BUDGET) -> None:
+    def __init__(self, folder: TableFolder, budget: int = DEFAULT_BUDGET) -> None:
         """Hold up to ``budget`` bytes in memory, and others in the scratch folder of ``folder``."""
         self._folder = folder
         self._budget = budget

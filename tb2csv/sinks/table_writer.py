@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.sinks.format_protocols import WholeFormat
-    from tb2csv.sinks.output_folder import OutputFolder
     from tb2csv.sinks.row_buffer import RowBuffer
+    from tb2csv.sinks.table_folder import TableFolder
 
 
 def lost_cells(writers: Iterable[TableWriter]) -> tuple[Mapping[str, int], list[Note]]:
@@ -49,7 +49,7 @@ def lost_cells(writers: Iterable[TableWriter]) -> tuple[Mapping[str, int], list[
 class TableWriter:
     """Writes tables into a folder. One thread at a time may use it, for any number of runs."""
 
-    def __init__(self, folder: OutputFolder, table_format: TextFormat | WholeFormat, held: RowBuffer) -> None:
+    def __init__(self, folder: TableFolder, table_format: TextFormat | WholeFormat, held: RowBuffer) -> None:
         """Write below ``folder``; ``held`` keeps the rows of tables that are written as a whole."""
         self.format = table_format
         #: The number of cells that the format wrote as missing although they have a value, by path of the table.
@@ -58,6 +58,12 @@ class TableWriter:
         self._folder = folder
         self._held = held
         self._appending = AppendWriter(folder, table_format) if isinstance(table_format, TextFormat) else None
+
+    def resume(self, lost_cells: Mapping[str, int]) -> None:
+        """Append to tables that have rows already; ``lost_cells`` has their lost cells so far, by path."""
+        assert self._appending
+        self._appending.resume(lost_cells)
+        self.lost_cells.update(lost_cells)
 
     def append(self, frame: pl.DataFrame, tables: list[TableRows]) -> None:
         """Append rows of a frame to their tables: at once, at ``flush``, or at ``finish``."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 from commands import Ran, environment, run_here, run_process
 from event_files import event, file_name, flip, records, scalar, simple_value, tensor, text, write_run
+from tables import read_tree
 
 import tb2csv
 from tb2csv.cli import app
@@ -98,10 +99,6 @@ def damaged(logdir: Path) -> Path:
 def out(tmp_path: Path) -> Path:
     (tmp_path / "results").mkdir()
     return tmp_path / "results" / "out"
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def assert_refused(ran: Ran, *words: str, status: int = 1) -> None:
@@ -358,10 +355,10 @@ def test_check_prints_json(run: Callable[..., Ran], damaged: Path) -> None:
 
 
 def test_check_writes_nothing(run: Callable[..., Ran], damaged: Path) -> None:
-    before = tree(damaged.parent)
+    before = read_tree(damaged.parent)
     run("check", damaged)
     run("ls", damaged)
-    assert tree(damaged.parent) == before
+    assert read_tree(damaged.parent) == before
 
 
 def test_check_strict_is_an_error(run: Callable[..., Ran], damaged: Path, logdir: Path) -> None:
@@ -376,7 +373,7 @@ def test_check_strict_is_an_error(run: Callable[..., Ran], damaged: Path, logdir
 
 def test_convert_prints_where_the_tables_are(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
     assert run("convert", logdir, out) == Ran(0, f"5 values of 2 runs in 3 tables: see {out}/index.csv\n", "")
-    assert set(tree(out)) == {
+    assert set(read_tree(out)) == {
         "index.csv",
         "datapackage.json",
         "train/scalars/loss.csv",
@@ -480,24 +477,29 @@ def test_a_folder_without_event_files(run: Callable[..., Ran], tmp_path: Path, o
 @pytest.mark.parametrize("options", [[], ["--overwrite"]])
 @pytest.mark.parametrize("place", [".", "out", "train/out", "train"])
 def test_output_into_the_log_directory(run: Callable[..., Ran], logdir: Path, place: str, options: list[str]) -> None:
-    before = tree(logdir)
+    before = read_tree(logdir)
     assert_refused(run("convert", logdir, logdir / place, *options))
-    assert tree(logdir) == before
+    assert read_tree(logdir) == before
 
 
 def test_output_around_the_log_directory(run: Callable[..., Ran], logdir: Path) -> None:
-    before = tree(logdir)
+    before = read_tree(logdir)
     assert_refused(run("convert", logdir, logdir.parent, "--overwrite"), "logs")
-    assert tree(logdir) == before
+    assert read_tree(logdir) == before
 
 
 def test_output_that_is_not_empty(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    assert_refused(run("convert", logdir, out), "is not empty", "choose another folder")
+    assert read_tree(out) == {"notes.txt": b"mine"}
+
+
+def test_conversion_is_replaced_by_an_equal_one(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
     assert run("convert", logdir, out).status == 0
-    before = tree(out)
-    assert_refused(run("convert", logdir, out), "is not empty", "--overwrite")
-    assert tree(out) == before
+    before = read_tree(out)
     assert run("convert", logdir, out, "--overwrite").status == 0
-    assert tree(out) == before
+    assert read_tree(out) == before
 
 
 def test_output_that_is_a_file(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
@@ -510,15 +512,15 @@ def test_overwrite_refuses_what_is_not_a_conversion(run: Callable[..., Ran], log
     out.mkdir()
     (out / "thesis.tex").write_text("mine")
     assert_refused(run("convert", logdir, out, "--overwrite"), "thesis.tex", "which tb2csv did not write")
-    assert tree(out) == {"thesis.tex": b"mine"}
+    assert read_tree(out) == {"thesis.tex": b"mine"}
 
 
 def test_overwrite_refuses_foreign_files(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
     run("convert", logdir, out)
     (out / "train" / "notes.txt").write_text("mine")
-    before = tree(out)
+    before = read_tree(out)
     assert_refused(run("convert", logdir, out, "--overwrite"), "train/notes.txt")
-    assert tree(out) == before
+    assert read_tree(out) == before
 
 
 def test_an_unreadable_file_is_named_and_the_rest_converted(
@@ -664,14 +666,14 @@ def test_a_file_that_grows_too_large(logdir: Path, out: Path, tmp_path: Path, ol
     before = {}
     if old:
         tb2csv.convert(logdir, out)
-        before = tree(out)
+        before = read_tree(out)
     ran = run_process(
         *("convert", "--overwrite", large_log(tmp_path / "large"), out),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000)),
     )
     assert_refused(ran, f"could not be written to {out}", "File too large", "nothing was changed")
     assert [path.name for path in out.parent.iterdir()] == ["out"] * bool(old)
-    assert not old or tree(out) == before
+    assert not old or read_tree(out) == before
 
 
 @pytest.fixture
@@ -693,10 +695,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.slow
 def test_a_full_disk(small_disk: Path, logdir: Path, tmp_path: Path, shape: str) -> None:
     tb2csv.convert(logdir, small_disk / "out")
-    before = tree(small_disk)
+    before = read_tree(small_disk)
     ran = run_process("convert", "--overwrite", shape, large_log(tmp_path / "large"), small_disk / "out")
     assert_refused(ran, "could not be written", "No space left on device", "nothing was changed")
-    assert tree(small_disk) == before
+    assert read_tree(small_disk) == before
     assert [path.name for path in small_disk.iterdir()] == ["out"]
 
 
@@ -748,7 +750,7 @@ def test_an_interrupt_leaves_nothing(
     before = {}
     if old:
         tb2csv.convert(write_run(tmp_path / old, event(scalar("old", 1.0))), out)
-        before = tree(out)
+        before = read_tree(out)
     for number in range(300):
         write_run(tmp_path / "many" / str(number), event(scalar("loss", 1.0)))
     command = [sys.executable, "-c", _SLOWLY, "convert", "--overwrite", str(tmp_path / "many"), str(out)]
@@ -763,4 +765,4 @@ def test_an_interrupt_leaves_nothing(
     said = "tb2csv: interrupted; nothing was changed.\n" if sent == signal.SIGINT else ""
     assert (process.returncode, errors) == (status, said)
     assert [path.name for path in out.parent.iterdir()] == ["out"] * bool(old)
-    assert not old or tree(out) == before
+    assert not old or read_tree(out) == before

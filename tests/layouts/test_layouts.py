@@ -287,7 +287,7 @@ def test_no_two_runs_share_a_stored_file(odd_logs: Path, tmp_path: Path) -> None
             if "path" in dtypes_of(resource)
             for row in read_table(out, resource)
         ]
-        stored = [path for path in out.rglob("*") if path.is_file() and path.suffix not in (".csv", ".json")]
+        stored = [path for path in out.rglob("*") if path.is_file() and path.suffix not in (".csv", ".json", ".sqlite")]
         assert sorted(paths) == sorted(stored)
         assert len(paths) == len(set(paths)) > 100
 

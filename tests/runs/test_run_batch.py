@@ -27,6 +27,7 @@ from event_files import (
     text,
     with_payload,
 )
+from tables import read_tree
 
 from tb2csv import check, convert, ls, summary
 from tb2csv.runs import run_batch
@@ -96,10 +97,6 @@ def _write_log(folder: Path, seed: int) -> None:
             (run / file_name(place)).write_bytes(data)
 
 
-def _tree(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 @pytest.fixture(params=["many", "few"])
 def batched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read all small runs in one batch, or only a few in each."""
@@ -137,7 +134,7 @@ def test_batches_give_the_bytes_of_single_runs(
             report = convert(tmp_path / "log", tmp_path / name, workers=1, **options)
         except Exception as error:  # noqa: BLE001 - both ways fail alike
             return f"{type(error)} {error}".replace(name, "OUT")
-        return _tree(tmp_path / name), report.to_dict()
+        return read_tree(tmp_path / name), report.to_dict()
 
     together = outcome("batches")
     _one_by_one(monkeypatch)

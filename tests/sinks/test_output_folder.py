@@ -19,9 +19,10 @@ import pytest
 from event_files import event, histogram, scalar, simple_value, text, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tables import read_tree
 
 import tb2csv
-from tb2csv import conversion
+from tb2csv import log_conversion
 from tb2csv.atomic_files import whole_file
 from tb2csv.errors import OutputError
 from tb2csv.layouts.run_writer import RunWriter
@@ -46,11 +47,6 @@ def logs(folder: Path, number: float = 1.0, runs: int = 3) -> Path:
     for run in range(runs):
         write_run(folder / f"run{run}", event(scalar("loss", number), text("note", "hello"), step=run))
     return folder
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Return all files below a folder."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def beside(out: Path) -> list[str]:
@@ -79,7 +75,7 @@ def test_the_folder_appears_when_it_is_whole(out: Path) -> None:
             file.write(b"text")
         assert not out.exists()
         assert len(beside(out)) == 1
-    assert tree(out) == {FILE: b"text"}
+    assert read_tree(out) == {FILE: b"text"}
     assert beside(out) == []
 
 
@@ -101,15 +97,15 @@ def test_an_exception_leaves_nothing(out: Path, error: type[BaseException]) -> N
 def test_an_exception_in_a_worker_leaves_nothing(
     logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch, failing: str, workers: int
 ) -> None:
-    write = RunWriter.write
+    finish = RunWriter.finish
 
-    def write_or_fail(tables: RunWriter) -> RunReport:
-        report = write(tables)
+    def finish_or_fail(tables: RunWriter) -> RunReport:
+        report = finish(tables)
         if report.run == failing:
             raise ZeroDivisionError(failing)
         return report
 
-    monkeypatch.setattr(RunWriter, "write", write_or_fail)
+    monkeypatch.setattr(RunWriter, "finish", finish_or_fail)
     with pytest.raises(ZeroDivisionError, match=failing):
         tb2csv.convert(logdir, out, workers=workers)
     assert not out.exists()
@@ -125,7 +121,7 @@ def test_a_full_disk_is_an_output_error(logdir: Path, out: Path, monkeypatch: py
     if when == "tables":
         monkeypatch.setattr(AppendWriter, "append", no_space)
     else:
-        monkeypatch.setattr(conversion, "write_manifest", no_space)
+        monkeypatch.setattr(log_conversion, "write_manifest", no_space)
     with pytest.raises(OutputError, match="No space left on device"):
         tb2csv.convert(logdir, out)
     assert not out.exists()
@@ -163,7 +159,7 @@ def test_a_folder_that_is_not_empty_is_refused(logdir: Path, out: Path) -> None:
     (out / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"not empty.*overwrite=True"):
         tb2csv.convert(logdir, out)
-    assert tree(out) == {"notes.txt": b"mine"}
+    assert read_tree(out) == {"notes.txt": b"mine"}
     assert beside(out) == []
 
 
@@ -186,11 +182,11 @@ def test_an_output_path_below_a_file_is_refused(logdir: Path, out: Path) -> None
 def test_the_log_directory_is_refused_as_the_output(logdir: Path, place: str) -> None:
     (logdir.parent / "link").symlink_to("logs")
     target = logdir.parent / place if place.startswith("link") else logdir / place
-    before = tree(logdir)
+    before = read_tree(logdir)
     for overwrite in (False, True):
         with pytest.raises(OutputError):
             tb2csv.convert(logdir, target, overwrite=overwrite)
-    assert tree(logdir) == before
+    assert read_tree(logdir) == before
     assert sorted(path.name for path in logdir.iterdir()) == ["run0", "run1", "run2"]
 
 
@@ -199,11 +195,11 @@ def test_a_folder_that_contains_the_log_directory_is_not_replaced(tmp_path: Path
     out = tmp_path / "out"
     tb2csv.convert(logs(tmp_path / "other"), out)
     logdir = logs(out / "logs")
-    before = tree(out)
+    before = read_tree(out)
     for target in (out, tmp_path):
         with pytest.raises(OutputError):
             tb2csv.convert(logdir, target, overwrite=True)
-    assert tree(out) == before
+    assert read_tree(out) == before
 
 
 def test_an_empty_log_file_folder_is_not_replaced(tmp_path: Path) -> None:
@@ -275,7 +271,7 @@ def test_a_relative_output_path_ignores_a_later_chdir(logdir: Path, out: Path, m
     with OutputFolder("out") as folder:
         monkeypatch.chdir(logdir)
         folder.append(FILE, b"text")
-    assert tree(out) == {FILE: b"text"}
+    assert read_tree(out) == {FILE: b"text"}
 
 
 # Replacing an earlier conversion
@@ -285,7 +281,7 @@ def test_an_earlier_conversion_is_replaced_as_a_whole(tmp_path: Path, out: Path)
     tb2csv.convert(logs(tmp_path / "old", 1.0, runs=3), out)
     tb2csv.convert(logs(tmp_path / "new", 2.0, runs=1), out, overwrite=True)
     tb2csv.convert(tmp_path / "new", tmp_path / "fresh")
-    assert tree(out) == tree(tmp_path / "fresh")
+    assert read_tree(out) == read_tree(tmp_path / "fresh")
     assert beside(out) == []
 
 
@@ -296,11 +292,11 @@ def test_a_conversion_with_foreign_files_is_not_replaced(logdir: Path, out: Path
     tb2csv.convert(logdir, out)
     (out / foreign).parent.mkdir(exist_ok=True)
     (out / foreign).write_text("mine")
-    before = tree(out)
+    before = read_tree(out)
     with pytest.raises(OutputError) as caught:
         tb2csv.convert(logdir, out, overwrite=True)
     assert str(foreign) in str(caught.value)
-    assert tree(out) == before
+    assert read_tree(out) == before
 
 
 @pytest.mark.parametrize(
@@ -317,11 +313,11 @@ def test_a_folder_that_is_not_a_conversion_is_not_replaced(logdir: Path, out: Pa
 
 def test_an_error_keeps_the_earlier_conversion(logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tb2csv.convert(logdir, out)
-    before = tree(out)
-    monkeypatch.setattr(conversion, "write_manifest", no_space)
+    before = read_tree(out)
+    monkeypatch.setattr(log_conversion, "write_manifest", no_space)
     with pytest.raises(OutputError):
         tb2csv.convert(logdir, out, overwrite=True)
-    assert tree(out) == before
+    assert read_tree(out) == before
     assert beside(out) == []
 
 
@@ -338,7 +334,7 @@ def test_an_error_while_it_is_replaced_restores_the_earlier_one(
     logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, failing: int
 ) -> None:
     tb2csv.convert(logdir, out)
-    before = tree(out)
+    before = read_tree(out)
     rename, calls = Path.rename, []
 
     def rename_or_fail(path: Path, target: Path) -> Path:
@@ -350,7 +346,7 @@ def test_an_error_while_it_is_replaced_restores_the_earlier_one(
     monkeypatch.setattr(Path, "rename", rename_or_fail)
     with pytest.raises(OutputError if isinstance(error, OSError) else type(error)):
         fill(out)
-    assert tree(out) == before
+    assert read_tree(out) == before
     assert beside(out) == []
 
 
@@ -361,7 +357,7 @@ def test_a_folder_that_appeared_in_the_meantime_is_not_replaced(out: Path) -> No
 
     with pytest.raises(OutputError):
         fill(out, at_the_end=appear)
-    assert tree(out) == {"notes.txt": b"mine"}
+    assert read_tree(out) == {"notes.txt": b"mine"}
     assert beside(out) == []
 
 
@@ -413,11 +409,11 @@ def test_the_current_folder_is_not_replaced(
     logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     tb2csv.convert(logdir, out)
-    before = tree(out)
+    before = read_tree(out)
     monkeypatch.chdir(out if place == "." else out / "run0")
     with pytest.raises(OutputError, match="contains the current directory"):
         tb2csv.convert(logdir, place, overwrite=True)
-    assert tree(out) == before
+    assert read_tree(out) == before
     monkeypatch.chdir(out.parent)
     empty = out.parent / "empty"
     empty.mkdir()
@@ -619,7 +615,7 @@ def test_tables_are_the_same_text_together_and_alone(
             for path, start, stop in tables:
                 expected.setdefault(str(path), []).append(frame[start:stop])
         sink.flush()
-    assert tree(out) == written(expected)
+    assert read_tree(out) == written(expected)
 
 
 @settings(deadline=None, max_examples=100)
@@ -644,7 +640,9 @@ def test_the_text_reads_back(tmp_path_factory: pytest.TempPathFactory, drawn: tu
 
 def tables(out: Path) -> dict[str, bytes | list[bytes]]:
     """Return the tables of a conversion, and the rows of its index in any order."""
-    texts: dict[str, bytes | list[bytes]] = {path: data for path, data in tree(out).items() if path.endswith(".csv")}
+    texts: dict[str, bytes | list[bytes]] = {
+        path: data for path, data in read_tree(out).items() if path.endswith(".csv")
+    }
     return {**texts, "index.csv": sorted((out / "index.csv").read_bytes().splitlines())}
 
 
@@ -667,4 +665,4 @@ def test_the_number_of_workers_makes_no_difference(tmp_path: Path) -> None:
     logdir = logs(tmp_path / "logs", runs=7)
     tb2csv.convert(logdir, tmp_path / "one", workers=1)
     tb2csv.convert(logdir, tmp_path / "many", workers=16)
-    assert tree(tmp_path / "one") == tree(tmp_path / "many")
+    assert read_tree(tmp_path / "one") == read_tree(tmp_path / "many")

@@ -1,0 +1,268 @@
+"""The conversion of the runs of a log directory, several at once, and of the tables that belong to several runs."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tb2csv.decoders import load_polars
+from tb2csv.layouts.batch_writer import BatchWriter
+from tb2csv.layouts.converted_run import ConvertedRun
+from tb2csv.layouts.manifest import TableEntry, write_manifest
+from tb2csv.layouts.run_writer import RunWriter
+from tb2csv.layouts.table_paths import HPARAMS_PATH
+from tb2csv.notes import Note
+from tb2csv.parallel import map_runs
+from tb2csv.runs.hparams_table import HparamsValue, trials
+from tb2csv.runs.merged_runs import ORIGINAL_RUN, families, with_parents
+from tb2csv.runs.run_batch import Plans, read_unit, units
+from tb2csv.runs.run_reader import RunReader
+from tb2csv.runs.scalar_statistics import read_metrics
+from tb2csv.runs.subruns import find_subruns
+from tb2csv.runs.trial_metrics import LogScalars
+from tb2csv.sinks.ledger import LedgerRow
+from tb2csv.update_plan import versions_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tb2csv.layouts.output import Output
+    from tb2csv.logdir import EventFile, Run
+    from tb2csv.report import Report, RunReport
+    from tb2csv.runs.reading_options import ReadingOptions
+    from tb2csv.runs.run_batch import RunBatch
+    from tb2csv.runs.scalar_statistics import MetricSummary
+    from tb2csv.runs.series_reader import ReadRun
+    from tb2csv.runs.subruns import Subrun
+    from tb2csv.time_series import Series
+    from tb2csv.update_plan import UpdatePlan
+
+
+def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, list[Series]]:
+    """Scan runs for their series, which show the sub-runs."""
+
+    def series_of(run: Run, report_bytes: Callable[[int], None]) -> list[Series]:
+        # Report 0 bytes, because the conversion reads and reports them again.
+        reader = RunReader(run, chunk_size=chunk_size, report_bytes=lambda _: report_bytes(0))
+        reader.count()
+        return [stats.series for stats in reader.stats.series]
+
+    series = map_runs(series_of, runs, workers=workers)
+    return {run.name: each for run, each in zip(runs, series, strict=True)}
+
+
+class LogRuns(NamedTuple):
+    """The runs of a conversion."""
+
+    #: The runs that each run of the output is read from; several if sub-runs are merged into it.
+    by_name: dict[str, list[Run]]
+    is_merged: bool
+    #: If sub-runs are merged: the sub-runs, and the series of each run before the merge.
+    subruns: Mapping[str, Subrun]
+    original_series: Mapping[str, list[Series]]
+
+    @classmethod
+    def choose(cls, runs: list[Run], workers: int | None, chunk_size: int, *, merge_subruns: bool) -> LogRuns:
+        """Return the runs, each with the sub-runs that are merged into it."""
+        series_by_run = _series_by_run(runs, workers, chunk_size) if merge_subruns else {}
+        subruns = find_subruns(series_by_run)
+        return cls(families(runs, subruns), merge_subruns, subruns, series_by_run)
+
+
+class LogConversion:
+    """A conversion of runs, several at once, and of the tables that belong to several runs."""
+
+    def __init__(self, runs: LogRuns, reading: ReadingOptions, output: Output, plan: UpdatePlan) -> None:
+        """Prepare to convert ``runs`` into ``output``; ``plan`` has the runs that are continued."""
+        self._runs = runs
+        self._reading = reading
+        self._output = output
+        self._plan = plan
+        self._sources = {run.name: run for merged in runs.by_name.values() for run in merged}
+        self._series_plans = Plans(reading.selection, reading.decoding)
+        self._metrics: dict[str, Mapping[str, MetricSummary]] = {}
+
+    def _units(self, names: list[str], workers: int | None) -> list[list[str]]:
+        """Return runs in units for ``_convert_unit``."""
+        if self._runs.is_merged or not self._reading.rows.is_everything:
+            return [[name] for name in names]
+        new = [self._sources[name] for name in names if name not in self._plan.grown]
+        return [[name] for name in self._plan.grown] + [[run.name for run in unit] for unit in units(new, workers)]
+
+    def _convert_unit(self, names: list[str], report_bytes: Callable[[int], None]) -> list[ConvertedRun]:
+        """Read some runs and write their tables, except those that are joined with tables of other runs."""
+        return read_unit(
+            [self._sources[name] for name in names],
+            self._series_plans,
+            self._reading.chunk_size,
+            report_bytes,
+            lambda run, report_bytes: self._convert_run(run.name, report_bytes),
+            self._convert_batch,
+        )
+
+    def _convert_batch(self, batch: RunBatch, report_bytes: Callable[[int], None]) -> list[ConvertedRun]:
+        writer = BatchWriter(self._output, batch.runs)
+        for item in batch.decode(with_contents=True):
+            report_bytes(0)  # the callback may raise to cancel
+            writer.add(item)
+        converted = []
+        for run in batch.runs:
+            own = writer.writers[run.run.name]
+            converted.append(self._finished(run.run.name, run, own, own.finish()))
+        return converted
+
+    def _convert_run(self, name: str, report_bytes: Callable[[int], None]) -> ConvertedRun:
+        """Read a run and write its tables, except those that are joined with tables of other runs."""
+        runs = self._runs.by_name[name]
+        grown = self._plan.grown.get(name)
+        if self._runs.is_merged:
+            reader = self._reading.merged_reader(name, runs, self._runs.subruns, report_bytes)
+        else:
+            reader = self._reading.reader(runs[0], report_bytes)
+        writer = RunWriter(self._output, reader)
+        if grown:
+            assert isinstance(reader, RunReader)
+            self._output.folder.expect(grown.earlier.lengths)
+            if grown.state:
+                reader.resume(grown.state, grown.unchanged_files)
+            else:
+                reader.replay({file.path: file.bytes for file in grown.earlier.report.sources})
+            writer.resume(grown.earlier)
+        converted = self._finished(name, reader, writer, writer.write(reader.decode(with_contents=True)))
+        if grown:
+            converted.hparams = grown.earlier.hparams + converted.hparams
+        if isinstance(reader, RunReader) and self._output.options.is_appended:
+            converted.state = reader.save()
+        return converted
+
+    def _finished(self, name: str, reader: ReadRun, writer: RunWriter, report: RunReport) -> ConvertedRun:
+        """Write the tables that are joined within the run, and return what was converted."""
+        joined = self._output.layout.write_run(self._output, name, writer.held)
+        report.values_written -= joined.left_out
+        report.values_filtered += joined.left_out
+        report.notes += joined.notes
+        entries = sorted([*writer.entries, *joined.entries], key=lambda entry: entry.path.split("/"))
+        report.tables = len(entries)
+        return ConvertedRun(
+            report,
+            entries,
+            [*writer.stored, *joined.stored],
+            joined.held,
+            list(self._hparams(name, writer)),
+            [stats.series for stats in reader.stats.series],
+            any(stats.is_selected for stats in reader.stats.series),
+            self._output.paths.folder(name),
+            writer.save(),
+        )
+
+    def _hparams(self, name: str, writer: RunWriter) -> Iterator[HparamsValue]:
+        """Yield the values of the hparams plugin that were read."""
+        for frame in writer.gathered.get("hparams", []):
+            owners = frame[ORIGINAL_RUN] if self._runs.is_merged else [name] * len(frame)
+            for value in zip(owners, frame["wall_time"], frame["content"], strict=True):
+                yield HparamsValue(*value)
+
+    def convert(self, workers: int | None, progress: Callable[[int], None]) -> list[ConvertedRun]:
+        """Convert the runs that have changed; return the results of all, in the order of the runs."""
+        unchanged = self._plan.unchanged
+        names = [name for name in self._runs.by_name if name not in unchanged]
+        done = unchanged
+        if names:
+            done_units = map_runs(
+                self._convert_unit,
+                self._units(names, workers),
+                workers=workers,
+                report_bytes=progress,
+                warm_up=load_polars,
+            )
+            done = unchanged | {each.report.run: each for unit in done_units for each in unit}
+        return [done[name] for name in self._runs.by_name]
+
+    def finish(self, converted: list[ConvertedRun], report: Report) -> None:
+        """Write the tables of several runs, and the manifest."""
+        output = self._output
+        kept = [entry for each in self._plan.unchanged.values() for entry in each.entries]
+        if lost := {entry.path: entry.lost_cells for entry in kept if entry.lost_cells}:
+            output.tree_writer().resume(lost)
+        joined = output.layout.write_log(output, [table for each in converted for table in each.held])
+        entries = [entry for each in converted for entry in each.entries] + joined.entries
+        stored = [folder for each in converted for folder in each.stored] + joined.stored
+        entries += self._write_hparams(converted, report)
+        lost_cells, notes = output.flush()
+        report.shared_notes += notes
+        for entry in entries:
+            entry.lost_cells = lost_cells.get(entry.path, 0)
+        report.shared_tables = len(entries) - sum(each.report.tables for each in converted)
+        options = output.options
+        write_manifest(
+            output.folder, entries, stored, report, options.table_format, escape_formulas=options.escape_formulas
+        )
+        self._shared_files = [*(entry.path for entry in joined.entries), *joined.stored]
+
+    def restore(self, report: Report) -> None:
+        """Complete the report of an update that has nothing to do, and remember the versions of the files."""
+        ledger = self._output.folder.ledger
+        report.shared_tables, notes = ledger.fact("shared")
+        report.shared_notes = [Note.from_data(note) for note in notes]
+        if self._plan.versions:
+            ledger.put_files(self._plan.versions)
+            ledger.commit()
+
+    def record(self, converted: list[ConvertedRun], report: Report, options: dict[str, Any]) -> None:
+        """Put what the next update must know into the ledger, and commit it."""
+        folder, plan = self._output.folder, self._plan
+        ledger = folder.ledger
+        ledger.put_fact("options", options)
+        ledger.remove_runs(plan.removed)
+        ledger.put_files(plan.versions)
+        ledger.put_runs(
+            LedgerRow(
+                name,
+                versions_of(self._files(name), each.report),
+                each.to_data({entry.path: folder.length(entry.path) for entry in each.entries}),
+                each.state,
+            )
+            for each in converted
+            if (name := each.report.run) not in plan.unchanged
+        )
+        earlier = ledger.fact("shared_files") or []
+        ledger.put_fact("shared_files", self._shared_files)
+        ledger.put_fact("shared", [report.shared_tables, [note.to_data() for note in report.shared_notes]])
+        ledger.put_fact("folder_damage", [astuple(damage) for damage in report.folder_damage])
+        replaced = [path for each in plan.replaced.values() for path in _paths(each)]
+        folder.commit([*earlier, *replaced, *(() if report.shared_tables else [HPARAMS_PATH])])
+
+    def _files(self, name: str) -> list[EventFile]:
+        """Return the event files of a run, or of all runs that are merged into it."""
+        return [file for run in self._runs.by_name[name] for file in run.files]
+
+    def _write_hparams(self, converted: list[ConvertedRun], report: Report) -> list[TableEntry]:
+        """Write the table of trials from the values of all runs, and return its entry, if there are trials."""
+        values = [value for each in converted for value in each.hparams]
+        if not values:
+            return []
+        series = self._runs.original_series or {each.report.run: each.series for each in converted}
+        table, notes = trials(values, LogScalars(series, self._metrics_of))
+        report.shared_notes += notes
+        if self._runs.is_merged:
+            parents = {value.run: each.report.run for each in converted for value in each.hparams}
+            table = with_parents(table, parents)
+        writer = self._output.tree_writer()
+        path = HPARAMS_PATH + writer.format.suffix
+        writer.write(path, [table])
+        return [TableEntry(path, None, None, "hparams", "hparams", table.schema, rows=len(table))]
+
+    def _metrics_of(self, name: str) -> Mapping[str, MetricSummary]:
+        """Return the statistics of a run's scalars, whether they are selected or not.
+
+        Any scalar can be the metric of a trial, so the few runs that have metrics are read again.
+        """
+        if name not in self._metrics:
+            run = self._sources.get(name)
+            self._metrics[name] = read_metrics(run, chunk_size=self._reading.chunk_size) if run else {}
+        return self._metrics[name]
+
+
+def _paths(converted: ConvertedRun) -> list[str]:
+    """Return the paths of the tables of a run, and those of their folders of files."""
+    return [*(entry.path for entry in converted.entries), *converted.stored]

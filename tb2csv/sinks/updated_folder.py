@@ -1,0 +1,205 @@
+"""An output folder that is brought up to date: rows are appended to its tables, and other files are replaced.
+
+The ledger has the committed length of each table. Rows are appended beyond it, and new files wait in a private folder.
+A commit of the ledger makes both count: then the waiting files are moved to their places. After a crash, the next
+update cuts off what lies beyond the committed lengths, and moves or removes the waiting files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from tb2csv.errors import OutputError
+from tb2csv.messages import Option, advice
+from tb2csv.sinks.ledger import PRIVATE, Ledger
+from tb2csv.sinks.output_folder import SCRATCH
+from tb2csv.sinks.synced_files import files_below, sync_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+#: It exists while tables may have bytes beyond their committed lengths.
+_UPDATING: Final = f"{PRIVATE}/updating"
+
+#: The waiting files of an update; its number follows.
+_WAITING: Final = "waiting-"
+
+
+class UpdatedFolder:
+    """The output folder of an earlier conversion, which is locked while the ``with`` block runs."""
+
+    def __init__(self, out: Path) -> None:
+        """Update the folder ``out``, which has a ledger."""
+        self.out = out
+        self.ledger: Ledger
+        self._private = f"{out}/{PRIVATE}"
+        self._waiting = ""
+        self._made: set[str] = set()
+        #: The committed lengths of the tables to which rows may be appended.
+        self._lengths: dict[str, int] = {}
+        self._appended: set[str] = set()
+
+    def __enter__(self) -> Self:
+        """Lock the folder, and finish or undo an update that was interrupted.
+
+        Raises:
+            OutputError: another process uses it, or its ledger cannot be used.
+        """
+        self.ledger = Ledger.open(self.out)
+        try:
+            self._recover()
+        except BaseException:
+            self.ledger.close()
+            raise
+        self._waiting = f"{self._private}/{_WAITING}{self._generation + 1}"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Undo what was not committed, and unlock the folder."""
+        try:
+            if self._appended or os.path.isdir(self._waiting):
+                self.ledger.rollback()
+                self._recover()
+        finally:
+            self.ledger.close()
+
+    def expect(self, lengths: Mapping[str, int]) -> None:
+        """Allow rows to be appended to tables, whose committed lengths in bytes are given by their paths."""
+        self._lengths.update(lengths)
+
+    def open(self, path: str, *, append: bool = False) -> IO[bytes]:
+        """Open a file for writing: the table itself if rows are appended to it, else a waiting file."""
+        if append and path in self._lengths:
+            return open(self._continued(path), "ab")
+        return open(self.location(path), "ab" if append else "wb")
+
+    def append(self, path: str, data: bytes) -> None:
+        """Append to a table, or to a waiting file."""
+        with self.open(path, append=True) as file:
+            file.write(data)
+
+    def _continued(self, path: str) -> str:
+        """Return the location of a table that gets more rows."""
+        location = f"{self.out}/{path}"
+        if path not in self._appended:
+            if not self._appended:
+                self._mark()
+            _cut(location, path, self._lengths[path])
+            self._appended.add(path)
+        return location
+
+    def _mark(self) -> None:
+        Path(self.out, _UPDATING).touch()
+        sync_files(str(self.out), [_UPDATING])
+
+    def move(self, path: str, new: str) -> None:
+        """Move a waiting file or folder to an unused path."""
+        os.rename(f"{self._waiting}/{path}", self.location(new))
+
+    def location(self, path: str) -> str:
+        """Return the location of a waiting file; its parents are created."""
+        location = f"{self._waiting}/{path}"
+        parent = location[: location.rindex("/")]
+        if parent not in self._made:
+            os.makedirs(parent, exist_ok=True)
+            self._made.add(parent)
+        return location
+
+    def length(self, path: str) -> int:
+        """Return the length of a file in bytes, with the rows that were appended or wait."""
+        with contextlib.suppress(FileNotFoundError):
+            return os.stat(f"{self._waiting}/{path}").st_size
+        return os.stat(f"{self.out}/{path}").st_size
+
+    def remove_scratch(self) -> None:
+        """Remove the intermediate files, which are not published."""
+        shutil.rmtree(f"{self._waiting}/{SCRATCH}", ignore_errors=True)
+
+    def commit(self, removed: Iterable[str]) -> None:
+        """Commit the ledger with all rows that were appended, and move the waiting files to their places.
+
+        ``removed`` has the paths of files that do not belong to the output any more, unless they wait.
+        """
+        self.remove_scratch()
+        waiting = files_below(self._waiting)
+        name = self._waiting.removeprefix(f"{self.out}/")
+        sync_files(str(self.out), [*self._appended, *(f"{name}/{path}" for path in waiting)])
+        self.ledger.put_fact("generation", self._generation + 1)
+        self.ledger.put_fact("removed", sorted(set(removed) - set(waiting)))
+        self.ledger.commit()
+        self._appended.clear()
+        self._lengths.clear()
+        self._made.clear()
+        self._publish()
+        self._waiting = f"{self._private}/{_WAITING}{self._generation + 1}"
+
+    @property
+    def _generation(self) -> int:
+        """The number of updates that were committed."""
+        return int(self.ledger.fact("generation") or 0)
+
+    def _publish(self) -> None:
+        """Move the waiting files of the last commit to their places, and remove files that do not belong any more."""
+        waiting = f"{self._private}/{_WAITING}{self._generation}"
+        for path in self.ledger.fact("removed") or ():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self.out}/{path}")
+            _remove_empty_parents(self.out, path)
+        for path in files_below(waiting):
+            target = f"{self.out}/{path}"
+            os.makedirs(target[: target.rindex("/")], exist_ok=True)
+            os.replace(f"{waiting}/{path}", target)
+        shutil.rmtree(waiting, ignore_errors=True)
+        Path(self.out, _UPDATING).unlink(missing_ok=True)
+
+    def _recover(self) -> None:
+        """Publish what was committed, and cut off or remove what was not."""
+        committed = f"{_WAITING}{self._generation}"
+        waiting = [name for name in os.listdir(self._private) if name.startswith(_WAITING)]
+        is_cut_short = os.path.exists(f"{self.out}/{_UPDATING}")
+        if committed in waiting:
+            self._publish()
+        for name in waiting:
+            if name != committed:
+                shutil.rmtree(f"{self._private}/{name}")
+        if is_cut_short:
+            for path, length in self.ledger.lengths().items():
+                _cut(f"{self.out}/{path}", path, length)
+            Path(self.out, _UPDATING).unlink(missing_ok=True)
+        self._appended.clear()
+
+
+def _cut(location: str, path: str, length: int) -> None:
+    """Cut off what lies beyond the committed length of a table.
+
+    Raises:
+        OutputError: the table is missing or shorter.
+    """
+    try:
+        size = os.stat(location).st_size
+    except FileNotFoundError:
+        size = -1
+    if size < length:
+        what = "is missing" if size < 0 else f"has {size:,} bytes instead of {length:,}"
+        replace = advice("{} to convert everything anew", Option("overwrite", value=True))
+        raise OutputError(f"{path} was changed since the last update: it {what}", replace)
+    if size > length:
+        os.truncate(location, length)
+
+
+def _remove_empty_parents(out: Path, path: str) -> None:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        try:
+            os.rmdir(out / path)
+        except OSError:  # it has other files
+            return

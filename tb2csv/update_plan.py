@@ -1,0 +1,214 @@
+"""The plan of an update: which runs of a log directory have changed since their conversion, and how."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from tb2csv.errors import UNREADABLE, OutputError
+from tb2csv.event_files.file_changes import why_read_again
+from tb2csv.layouts.converted_run import ConvertedRun
+from tb2csv.messages import Option, advice
+from tb2csv.report import UpdateSummary
+from tb2csv.runs.run_reader import RunReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from tb2csv.errors import Damage
+    from tb2csv.layouts.output import Output
+    from tb2csv.logdir import EventFile, Run
+    from tb2csv.messages import Advice
+    from tb2csv.report import Report, RunReport
+    from tb2csv.sinks.ledger import Ledger
+
+#: The version of a file that could not be read, which is tried again.
+_UNREADABLE_VERSION: Final = "unreadable"
+
+
+class GrownRun(NamedTuple):
+    """A run whose files have only grown."""
+
+    earlier: ConvertedRun
+    #: The state of its reader; None for a small run, which is read again as far as it was read.
+    state: Any
+    #: The paths of the files that have not changed.
+    unchanged_files: frozenset[str]
+
+
+@dataclass(slots=True)
+class UpdatePlan:
+    """The runs of a log directory, by what an update does with them."""
+
+    #: Runs that are left as they are.
+    unchanged: dict[str, ConvertedRun] = field(default_factory=dict)
+    #: Runs whose new bytes are read.
+    grown: dict[str, GrownRun] = field(default_factory=dict)
+    #: Runs that are read from their start, with the reason as the end of a sentence; empty for new runs.
+    renewed: dict[str, str] = field(default_factory=dict)
+    #: The earlier results of runs that are not converted any more, or that are renewed.
+    replaced: dict[str, ConvertedRun] = field(default_factory=dict)
+    #: Runs that are gone.
+    removed: list[str] = field(default_factory=list)
+    #: The new versions of the files of unchanged runs, if they differ from those in the ledger.
+    versions: dict[str, str] = field(default_factory=dict)
+
+    #: Whether other folders could not be read than before.
+    is_damage_new: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has changed."""
+        return not (self.grown or self.renewed or self.removed or self.is_damage_new)
+
+    def summary(self, report: Report) -> UpdateSummary:
+        """Return what the update did; ``report`` has the counts of all runs after it."""
+        values = {run.run: run.values_read for run in report.runs}
+        read = sum(values[run] for run in self.renewed)
+        read += sum(values[run] - grown.earlier.report.values_read for run, grown in self.grown.items())
+        renewed = {run: reason for run, reason in self.renewed.items() if reason}
+        added = [run for run, reason in self.renewed.items() if not reason]
+        return UpdateSummary(read, list(self.grown), added, renewed, self.removed)
+
+
+def check_options(ledger: Ledger, options: Mapping[str, Any], out: Path) -> None:
+    """Raise OutputError if the folder ``out`` was converted with other options."""
+    earlier = ledger.fact("options")
+    for name, value in options.items():
+        if earlier[name] != value:
+            raise OutputError(_difference(out, name, earlier[name], value), *_ways_out(name, earlier[name]))
+
+
+def _difference(out: Path, name: str, earlier: Any, value: Any) -> str:
+    if name == "logdir":
+        return f"{out} has the tables of {earlier}, and not of {value}"
+    return f"{out} was converted with other options, so it cannot be brought up to date"
+
+
+def _ways_out(name: str, earlier: Any) -> list[Advice]:
+    replace = advice("{} to convert everything anew", Option("overwrite", value=True))
+    if name == "logdir":
+        return [advice("choose another folder"), replace]
+    if earlier in (None, False, []):
+        return [advice("leave out {}", name), replace]
+    given = ",".join(map(str, earlier)) if isinstance(earlier, list) else earlier
+    return [advice("give {} as before", Option(name, given if given is True else str(given))), replace]
+
+
+def plan_update(
+    ledger: Ledger | None,
+    runs: Mapping[str, Sequence[Run]],
+    output: Output,
+    folder_damage: list[Damage],
+    *,
+    is_continued: bool,
+) -> UpdatePlan:
+    """Compare the runs of a log directory with what the ledger has of them; without a ledger, all are new.
+
+    Args:
+        ledger: the ledger of the earlier conversion.
+        runs: the runs of the output, each with the runs that it is read from.
+        output: the output as it will be.
+        folder_damage: the folders that cannot be read.
+        is_continued: whether runs that grow are continued; else they are read from their start.
+    """
+    if ledger is None:
+        return UpdatePlan(renewed=dict.fromkeys(runs, ""))
+    plan = UpdatePlan()
+    known = ledger.files()
+    results = {name: ConvertedRun.from_data(name, data) for name, data in ledger.results()}
+    for name, parts in runs.items():
+        earlier = results.get(name)
+        versions = versions_of(file for run in parts for file in run.files)
+        if earlier is None:
+            plan.renewed[name] = ""
+        elif output.paths.folder(name) != earlier.folder:
+            plan.renewed[name] = "another run has a similar name, so its folder is another one"
+        elif versions == known[name]:
+            plan.unchanged[name] = earlier
+        elif output.options.spans_runs:
+            plan.renewed[name] = "tables of several runs are made anew"
+        elif not is_continued:
+            plan.renewed[name] = "its tables cannot be appended to"
+        else:
+            _add(plan, parts[0], earlier, ledger, versions)
+    plan.removed = [name for name in results if name not in runs]
+    plan.is_damage_new = [astuple(damage) for damage in folder_damage] != [
+        tuple(damage) for damage in ledger.fact("folder_damage")
+    ]
+    if output.options.spans_runs and not plan.is_empty:
+        plan.renewed |= {name: plan.renewed.get(name, "tables of several runs are made anew") for name in runs}
+        plan.unchanged.clear()
+    plan.replaced = {name: results[name] for name in (*plan.renewed, *plan.removed) if name in results}
+    return plan
+
+
+def versions_of(files: Iterable[EventFile], report: RunReport | None = None) -> str:
+    """Return the versions of files as a text that changes with any of them; with the report of their reading, of then.
+
+    A file without a version, or that could not be read, makes a text that is not equal to any other.
+    """
+    read = {stats.path: stats for stats in report.sources} if report else {}
+    lines = []
+    for file in files:
+        stats = read.get(file.path)
+        if stats is None:
+            version = _present_version(file)
+        else:
+            is_unreadable = any(damage.kind == UNREADABLE for damage in stats.damage)
+            version = _UNREADABLE_VERSION if is_unreadable else stats.version
+        lines.append(f"{file.path}\t{version}")
+    return "\n".join(lines)
+
+
+def _present_version(file: EventFile) -> str:
+    try:
+        return file.version()
+    except OSError:
+        return ""
+
+
+def _add(plan: UpdatePlan, run: Run, earlier: ConvertedRun, ledger: Ledger, versions: str) -> None:
+    """Add a run with changed files to the plan."""
+    state = ledger.state(run.name)
+    saved = {stats.path: stats for stats in earlier.report.sources}
+    offsets = _offsets(earlier, state)
+    unchanged: set[str] = set()
+    reason = ""
+    for path in saved.keys() - {file.path for file in run.files}:
+        reason = reason or f"{path} is gone"
+    for file in run.files:
+        stats = saved.get(file.path)
+        if reason or stats is None:
+            continue
+        try:
+            with file.open() as source:
+                why = why_read_again(source, stats, offsets[file.path])
+                is_unreadable = any(damage.kind == UNREADABLE for damage in stats.damage)
+                if not why and source.size == stats.bytes and not is_unreadable:
+                    unchanged.add(file.path)
+        except OSError:
+            why = ""  # reading it reports the error
+        reason = why and f"{file.path} {why}"
+    if not reason and len(unchanged) == len(run.files):
+        plan.unchanged[run.name] = earlier
+        plan.versions[run.name] = versions
+    elif not reason and _comes_last(run, offsets, unchanged):
+        plan.grown[run.name] = GrownRun(earlier, state, frozenset(unchanged))
+    else:
+        plan.renewed[run.name] = reason or "a file before its last one has changed"
+
+
+def _offsets(earlier: ConvertedRun, state: Any) -> dict[str, int]:
+    """Return the position up to which each file was read; a run without a state was read to its end."""
+    if state is None:
+        return {stats.path: stats.bytes for stats in earlier.report.sources}
+    return {file["path"]: file["offset"] for file in state["files"]}
+
+
+def _comes_last(run: Run, offsets: Mapping[str, int], unchanged: set[str]) -> bool:
+    """Return whether the new bytes of a run come after all that were read, in the order of its files."""
+    ordered = [file.path for file in RunReader(run).ordered_files()]
+    last_read = max((place for place, path in enumerate(ordered) if offsets.get(path)), default=-1)
+    return all(place >= last_read for place, path in enumerate(ordered) if path not in unchanged)

@@ -1,0 +1,79 @@
+"""Updates of a conversion: after any number of them, the tables are those of one conversion at the end."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from event_files import event, event_file, file_name, frames, histogram, scalar, simple_value, text, write_run
+from scenarios import SCENARIOS
+from tables import read_rows, read_tree
+from test_scenarios import write_logs
+
+import tb2csv
+from tb2csv.selection import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from tensorboard.compat.proto.event_pb2 import Event
+
+
+def losses(start: int, stop: int, tag: str = "loss") -> list[Event]:
+    return [event(simple_value(tag, step / 8), step=step, wall_time=100.0 + step) for step in range(start, stop)]
+
+
+def append(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def convert_in_steps(
+    logdir: Path, content: dict[str, bytes], steps: Sequence[dict[str, int]], out: Path, **options: Any
+) -> None:
+    """Convert a log that grows: each step has the number of bytes that each file has by then; then all are whole."""
+    for step in [*steps, {path: len(data) for path, data in content.items()}]:
+        for path, stop in step.items():
+            file = logdir / path
+            start = file.stat().st_size if file.exists() else 0
+            append(file, content[path][start : max(start, stop)])
+        try:
+            tb2csv.convert(logdir, out, **options)
+        except tb2csv.Tb2csvError:
+            if step not in steps:  # before the end, there may be nothing to convert
+                raise
+
+
+def assert_same_tables(out: Path, logdir: Path, **options: Any) -> None:
+    """Compare every file with those of one conversion."""
+    fresh = out.with_name(f"{out.name}-fresh")
+    tb2csv.convert(logdir, fresh, **options)
+    expected, found = read_tree(fresh), read_tree(out)
+    assert found.keys() == expected.keys()
+    for path in expected:
+        assert found[path] == expected[path], path
+
+
+def random_cuts(content: dict[str, bytes], generator: random.Random) -> dict[str, int]:
+    """Return a stop for each file; later files of a run begin after the earlier ones are whole."""
+    return {path: generator.choice([0, len(data), generator.randint(0, len(data))]) for path, data in content.items()}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_updates_of_scenarios_equal_one_conversion(tmp_path: Path, name: str) -> None:
+    scenario = SCENARIOS[name]()
+    patterns = {option: value for option, value in scenario.options.items() if option != "tensors"}
+    options = {"selection": Selection(**patterns), **{k: v for k, v in scenario.options.items() if k == "tensors"}}
+    whole = write_logs(tmp_path / "whole", scenario)
+    content = read_tree(whole)
+    generator = random.Random(name)
+    for number in range(4):
+        logdir, out = tmp_path / f"log{number}", tmp_path / f"out{number}"
+        first = random_cuts(content, generator)
+        second = {path: max(stop, generator.randint(0, len(content[path]))) for path, stop in first.items()}
+        convert_in_steps(logdir, content, [first, second], out, **options)
+        assert_same_tables(out, logdir, **options)
