@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tb2csv.sources.ranges import Ranges
 
 #: How many pages of a web server are listed at once.
-_PAGES_AT_ONCE: Final = 32
+_PAGES_AT_ONCE: Final = 64
 
 
 class Store:

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from web_server import WebServer, web_server
 
 import tb2csv
 from tb2csv.sources.request_watch import WATCH
+from tb2csv.tensorboard_plugin.event_sources import EventSources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +44,26 @@ def test_tables_equal_those_of_the_folder(
 ) -> None:
     server.has_ranges, server.has_lengths, server.has_etags = has_ranges, has_lengths, has_etags
     assert_converts_as_local(server.url, write_logs(server.folder), tmp_path)
+
+
+def test_frames_summaries_and_listings_equal_those_of_the_folder(server: WebServer) -> None:
+    logdir = write_logs(server.folder)
+    remote, local = tb2csv.open_logdir(server.url), tb2csv.open_logdir(logdir)
+    assert remote.scalars().equals(local.scalars())
+    assert remote.histograms(run="train").equals(local.histograms(run="train"))
+    assert tb2csv.ls(server.url).table.equals(tb2csv.ls(logdir).table)
+    assert tb2csv.summary(server.url).table.equals(tb2csv.summary(logdir).table)
+    assert tb2csv.check(server.url).to_dict() == tb2csv.check(logdir).to_dict()
+
+
+def test_the_export_tab_finds_the_runs(server: WebServer) -> None:
+    logdir = write_logs(server.folder)
+    names = [run.name for run in tb2csv.discover(logdir).runs]
+    for given, spec, prefix in [(server.url, "", ""), ("", f"web:{server.url}", "web/")]:
+        context = SimpleNamespace(logdir=given, flags=SimpleNamespace(logdir_spec=spec), multiplexer=None)
+        found = EventSources(context).find().logdir
+        assert [run.name for run in found.runs] == [prefix + name for name in names]
+        assert tb2csv.check(found).values_read == tb2csv.check(logdir).values_read
 
 
 def test_a_small_file_takes_one_request_without_its_head(server: WebServer) -> None:
