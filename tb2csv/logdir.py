@@ -119,7 +119,7 @@ class Logdir:
 
     def _display(self) -> Iterator[object]:
         files = sum(len(run.files) for run in self.runs)
-        yield f"<Logdir {self.path!r}: {count(len(self.runs), 'run')}, {count(files, 'event file')}>"
+        yield f"<Logdir {shown(self.path)!r}: {count(len(self.runs), 'run')}, {count(files, 'event file')}>"
         yield [run.name for run in self.runs]
         yield [f"{each.path}: {each.detail}" for each in self.damage]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import threading
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from tb2csv.parallel import DaemonExecutor
 from tb2csv.sources.ranges import FileRanges, WebRanges, version_of
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 #: How many pages of a web server are listed at once.
 _PAGES_AT_ONCE: Final = 64
+
+#: Statuses of a web server that does not let an address be read, and those for which credentials may be missing.
+_FORBIDDEN: Final = frozenset({401, 403})
+_REFUSALS: Final = frozenset({400, 405, *_FORBIDDEN})
 
 
 class Store:
@@ -62,7 +67,8 @@ class Store:
                 continue
             version = version_of(info)
             if location == root:
-                yield FoundFile(self._name(posixpath.basename(root)), location, version, is_given=True)
+                path = urlsplit(root).path if self._is_web else root
+                yield FoundFile(self._name(posixpath.basename(path)), location, version, is_given=True)
             else:  # one slash is removed: a key may have several in a row
                 yield FoundFile(self._name(location.removeprefix(root).removeprefix("/")), location, version)
 
@@ -118,12 +124,23 @@ def _web_files(filesystem: Any, root: str) -> dict[str, dict[str, Any]]:
     """
     address = root.rstrip("/")
     pages = _Pages(filesystem)
+    refused = None
     try:
         listed = pages.listed(f"{address}/")
     except FileNotFoundError:
         listed = []
+    except Exception as error:  # a signed address is refused with a slash
+        refused = getattr(error, "status", None)
+        if refused not in _REFUSALS:
+            raise
+        listed = []
     if not listed:
-        info = filesystem.info(address)  # raises if there is nothing
+        try:
+            info = filesystem.info(address)
+        except FileNotFoundError as error:  # whatever the status was
+            if refused in _FORBIDDEN:
+                raise PermissionError(errno.EACCES, f"status {refused}") from error
+            raise
         return {} if info.get("mimetype") == "text/html" else {address: info}
     found: dict[str, dict[str, Any]] = {}
     with DaemonExecutor(_PAGES_AT_ONCE) as executor:

@@ -89,6 +89,22 @@ def test_an_address_of_one_file(server: WebServer) -> None:
     assert tb2csv.check(f"{server.url}/demo.pb").values_read == 3
 
 
+def test_a_signed_address_is_read_and_not_shown(server: WebServer) -> None:
+    (server.folder / "demo.pb").write_bytes(values(3))
+    logdir = tb2csv.discover(f"{server.url}/demo.pb?X-Signature=hidden")
+    assert [file.path for run in logdir.runs for file in run.files] == ["demo.pb"]
+    assert tb2csv.check(logdir).values_read == 3
+    assert "hidden" not in repr(logdir)
+
+
+@pytest.mark.parametrize("path", ["", "/demo.pb?X-Signature=hidden"])
+def test_a_refused_address_is_one_sentence(server: WebServer, path: str) -> None:
+    server.refuses = True
+    with pytest.raises(tb2csv.LogdirError, match=r"access is refused .status 403; ") as caught:
+        tb2csv.ls(server.url + path)
+    assert "hidden" not in str(caught.value)
+
+
 @pytest.mark.parametrize("path", ["", "/nothing", "/nothing/"])
 def test_an_address_without_logs_is_an_error(server: WebServer, path: str) -> None:
     if path:

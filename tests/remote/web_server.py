@@ -29,6 +29,7 @@ class WebServer(http.server.ThreadingHTTPServer):
         self.has_ranges = True
         self.has_lengths = True
         self.has_etags = True
+        self.refuses = False
         self.latency = 0.0
         #: Bytes after which an answer is cut, and the number of answers to cut.
         self.cut_after, self.cuts = 0, 0
@@ -60,11 +61,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, *, has_body: bool) -> None:
         server = self.server
-        path = unquote(self.path)
+        path = unquote(self.path.partition("?")[0])
         server.requests.append((self.command, path))
         time.sleep(server.latency)
         file = server.folder / path.strip("/")
-        if file.is_dir() and path.endswith("/"):
+        if server.refuses:
+            self._send(403, b"", {}, has_body=has_body)
+        elif file.is_dir() and path.endswith("/"):
             names = sorted(each.name + "/" * each.is_dir() for each in file.iterdir())
             links = "".join(f'<a href="{quote(name)}">{name}</a>\n' for name in ["?C=N;O=D", "../", *names])
             self._send(200, links.encode(), {"Content-Type": "text/html"}, has_body=has_body)
