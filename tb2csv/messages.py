@@ -22,7 +22,12 @@ class Option:
     value: str | bool | Mapping[str, str] | None = None
 
 
-#: Spell an option; None if the face does not have it.
+@dataclass(frozen=True, slots=True)
+class Function(Option):
+    """A public function, by its name in ``tb2csv``; the command line has a command for it, and a page may have none."""
+
+
+#: Spell an option or a function; None if the face does not have it.
 Spelling: TypeAlias = Callable[[Option], "str | None"]
 
 
@@ -80,7 +85,9 @@ def install_command(extra: str, *, upgrade: bool = False) -> str:
 
 
 def python_spelling(option: Option) -> str:
-    """Spell an option as an argument of a Python function."""
+    """Spell an option as an argument of a Python function, and a function as an attribute of ``tb2csv``."""
+    if isinstance(option, Function):
+        return f"tb2csv.{option.name}"
     return option.name if option.value is None else f"{option.name}={option.value!r}"
 
 
@@ -88,8 +95,14 @@ def python_spelling(option: Option) -> str:
 _COMMAND_LINE_NAMES: Final = {"renames": "map"}
 
 
+#: Functions whose command has another name.
+_COMMANDS: Final = {"recorded_state": "state from-logs"}
+
+
 def command_line_spelling(option: Option) -> str:
-    """Spell an option as the command line takes it."""
+    """Spell an option as the command line takes it, and a function as the command of the same name."""
+    if isinstance(option, Function):
+        return f"tb2csv {_COMMANDS.get(option.name, option.name.replace('_', '-'))}"
     name = f"--{_COMMAND_LINE_NAMES.get(option.name, option.name).replace('_', '-')}"
     if isinstance(option.value, Mapping):
         return " ".join(f"{name} {key}={value}" for key, value in option.value.items())

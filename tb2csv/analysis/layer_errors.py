@@ -17,6 +17,7 @@ import numpy as np
 from tb2csv.decoders import DecodeOptions
 from tb2csv.display import count, displayed
 from tb2csv.errors import LogdirError, Tb2csvError
+from tb2csv.messages import Function, advice
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.runs.scanned_run import ScannedRun
@@ -143,8 +144,10 @@ class LayerErrorTable:
         self._width = max(shape.units for shape in shapes)
         dtypes = set().union(*(run.dtypes for run in self._runs))
         if any(name.startswith("complex") for name in dtypes):
-            message = "Complex layer errors have no wide table; tb2csv convert writes their real and imaginary parts."
-            raise Tb2csvError(message)
+            raise Tb2csvError(
+                "Complex layer errors have no wide table",
+                advice("{} writes their real and imaginary parts", Function("convert")),
+            )
         number = pl.Float32 if dtypes == {"float32"} else pl.Float64
         epochs = [frame["epoch"] for run in self._runs for frame in run.epochs]
         is_whole = all(bool((column == column.floor()).all()) for column in epochs)

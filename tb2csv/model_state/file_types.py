@@ -13,10 +13,13 @@ import zipfile
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.errors import StateError
+from tb2csv.messages import Function, advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tb2csv.messages import Advice
 
 #: Bytes that are read to know a file. The header of a table of a state is shorter.
 _START: Final = 4096
@@ -98,7 +101,7 @@ class FileType(NamedTuple):
 
     fits: Callable[[Look], bool]
     holder: tuple[str, str] | None = None
-    refusal: str = ""
+    refusal: str | Advice = ""
     needs_tensorflow: bool = False
 
 
@@ -215,7 +218,7 @@ FILE_TYPES: Final[dict[str, FileType]] = {
     ),
     "an event file of TensorBoard": FileType(
         lambda look: look.is_file and "tfevents" in look.path.name,
-        refusal="take the weights that it recorded with `tb2csv state from-logs`",
+        refusal=advice("take the weights that it recorded with `{}`", Function("recorded_state")),
     ),
     "the graph of a SavedModel": FileType(
         _ends("saved_model.pb", "saved_model.pbtxt"), refusal="give the folder that it is in"
@@ -281,16 +284,21 @@ def type_of(path: Path) -> tuple[str, FileType] | None:
     return found
 
 
-def refusal_of(path: Path) -> str:
-    """Return a sentence about a file of a type that nothing here reads; empty if it is of no such type."""
+def refusal_of(path: Path) -> StateError | None:
+    """Return the error for a file of a type that nothing here reads; None if it is not of such a type."""
     found = type_of(path)
-    return f"{path} is {found[0]}; {found[1].refusal}." if found is not None and found[1].refusal else ""
+    return _refused(path, *found) if found is not None and found[1].refusal else None
 
 
-def pointer_refusal(path: Path) -> str:
-    """Return a sentence about a file that is only a pointer of Git LFS; empty if it is none.
+def pointer_refusal(path: Path) -> StateError | None:
+    """Return the error for a file that is only a pointer of Git LFS; None if it is not a pointer.
 
     Unlike ``refusal_of`` it is for files that are parts of a model and of no type by themselves.
     """
     pointer = FILE_TYPES[_POINTER]
-    return f"{path} is {_POINTER}; {pointer.refusal}." if pointer.fits(Look(path)) else ""
+    return _refused(path, _POINTER, pointer) if pointer.fits(Look(path)) else None
+
+
+def _refused(path: Path, name: str, file_type: FileType) -> StateError:
+    what = file_type.refusal
+    return StateError(f"{path} is {name}", advice(what) if isinstance(what, str) else what)

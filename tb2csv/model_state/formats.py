@@ -78,7 +78,7 @@ def open_file(path: str | os.PathLike[str]) -> FileHolder:
     if found is not None and found[1].holder is not None:
         holder: FileHolder = _made(*found[1].holder, place)
         return holder
-    raise StateError(refusal_of(place) or _unknown(place))
+    raise refusal_of(place) or StateError(_unknown(place))
 
 
 def _unknown(place: Path) -> str:
@@ -112,9 +112,9 @@ def read_any(path: str | os.PathLike[str]) -> ModelState:
 
 def read_table(path: str | os.PathLike[str]) -> ModelState:
     """Return the state in a CSV file; raises StateError if it is none, and says what it is if that is known."""
-    refusal = "" if is_table(Path(home_expanded(path))) else refusal_of(Path(home_expanded(path)))
+    refusal = None if is_table(Path(home_expanded(path))) else refusal_of(Path(home_expanded(path)))
     if refusal:
-        raise StateError(refusal)
+        raise refusal
     return read_state(path)
 
 

@@ -95,7 +95,7 @@ def read_state(path: str | os.PathLike[str]) -> ModelState:
     try:
         reader = _reader(_columns(Path(home_expanded(path))))
     except OSError as error:
-        message = f"{path} cannot be read ({error.strerror}); give a CSV file that tb2csv state made."
+        message = f"{path} cannot be read ({error.strerror}); give the table of a state, which is a CSV file."
         raise StateError(message) from error
     if reader is not None:
         return reader(Path(home_expanded(path)))

@@ -183,7 +183,7 @@ def _refuse_incomplete(path: Path, prefix: Path) -> None:
     for each in expected:
         refusal = pointer_refusal(each)
         if refusal:
-            raise StateError(refusal)
+            raise refusal
 
 
 def _natural(entry: str) -> list[tuple[int, str]]:
