@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 #: The size of a small file in bytes at most; for larger ones a reader of their own costs next to nothing.
-SMALL_FILE: Final = 1 << 18
+SMALL_FILE: Final = 1 << 20
 
 #: The bytes of files that are decoded together.
 BATCH_BYTES: Final = 4 << 20
