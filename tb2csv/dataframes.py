@@ -93,7 +93,7 @@ class LogdirFrames(KindMethods[LogMethod]):
 
     @property
     def report(self) -> Report:
-        """The account of all event files: values, bytes and damage; no value counts as written."""
+        """The report on all event files: values, bytes and damage; no value counts as written."""
         return self._scanned.report
 
     def refresh(self, progress: Callable[[int], None] = lambda _: None) -> bool:
@@ -108,7 +108,7 @@ class LogdirFrames(KindMethods[LogMethod]):
         """Return the tables of the run of this name, which is not a pattern.
 
         Raises:
-            NameNotFoundError: there is no run of this name.
+            NameNotFoundError: the log does not have a run of this name.
         """
         if run not in self._scanned.runs:
             message = f"{self.path} does not have a run {run!r}; the nearest are {nearest([run], self.runs)}."
@@ -135,7 +135,7 @@ class LogdirFrames(KindMethods[LogMethod]):
             Tb2csvError: nothing matches; the message has the nearest names.
         """
         chosen = self._scanned.choose(select(run=run, tag=tag, kind=kind))
-        return [series_info(account) for _, accounts in chosen for account in accounts]
+        return [series_info(stats) for _, series in chosen for stats in series]
 
     def tags(self, run: Patterns = None, tag: Patterns = None, kind: Patterns = None) -> pl.DataFrame:
         """Return a row for each selected time series, with the fields of SeriesInfo as columns.
@@ -173,13 +173,13 @@ class LogdirFrames(KindMethods[LogMethod]):
         that a series lacks is null.
 
         Args:
-            run: which runs.
-            tag: which tags.
-            rows: which rows, by step and restart.
-            on_duplicate: which value to keep if a series has a step twice: the ``last``, the ``first``, or ``error``.
+            run: one or more shell patterns for run names; None selects all runs.
+            tag: one or more shell patterns for tags; None selects all tags.
+            rows: the rows to return, by step and restart; None returns all rows.
+            on_duplicate: the value to keep if a series has a step twice: ``last``, ``first``, or ``error`` to raise.
 
         Raises:
-            OptionError: there is no such choice.
+            OptionError: ``on_duplicate`` has an unknown value.
             Tb2csvError: nothing matches, a series has a step twice and ``on_duplicate`` is ``error``, or two columns
                 would have one name.
         """
@@ -193,27 +193,28 @@ class LogdirFrames(KindMethods[LogMethod]):
         Args:
             run: the name of the run, not a pattern.
             tag: the name of the tag, not a pattern.
-            kind: which of several tables; also the tables beside the values: ``histogram_stats``, ``plugin_contents``.
-            rows: which rows, by step and restart.
+            kind: the kind of the table, if the tag has tables of several kinds, or a secondary kind:
+                ``histogram_stats`` or ``plugin_contents``.
+            rows: the rows to return, by step and restart; None returns all rows.
 
         Raises:
-            Tb2csvError: there is no such table, or there are several and ``kind`` is None.
+            Tb2csvError: the table does not exist, or there are several and ``kind`` is None.
         """
-        beside = kind if kind is not None and kind in SECONDARY_KINDS else ""
-        kinds = None if kind is None or beside else kind
+        secondary = kind if kind is not None and kind in SECONDARY_KINDS else ""
+        kinds = None if kind is None or secondary else kind
         selection = select(run=literal_pattern(run), tag=literal_pattern(tag), kind=kinds)
         chosen, what = self._scanned.choose(selection), f"tag {tag!r} of run {run!r}"
-        if beside:
-            frames = list(self._scanned.frames(chosen, rows, with_names=False, read=decode_all, kind=beside))
+        if secondary:
+            frames = list(self._scanned.frames(chosen, rows, with_names=False, read=decode_all, kind=secondary))
             if not frames:
                 message = f"Tag {tag!r} of run {run!r} does not have a table of the kind {kind!r}."
                 raise Tb2csvError(message)
             return joined(frames, what)
-        found = [account.series for _, accounts in chosen for account in accounts]
-        several = list(dict.fromkeys(series.kind for series in found))
-        if len(several) > 1:
+        found = [stats.series for _, series in chosen for stats in series]
+        kinds_found = list(dict.fromkeys(series.kind for series in found))
+        if len(kinds_found) > 1:
             message = (
-                f"Tag {tag!r} of run {run!r} has tables of the kinds {' and '.join(several)}; choose one with kind."
+                f"Tag {tag!r} of run {run!r} has tables of the kinds {' and '.join(kinds_found)}; choose one with kind."
             )
             raise Tb2csvError(message)
         return joined(self._scanned.frames(chosen, rows, with_names=False), what)
@@ -229,10 +230,11 @@ class LogdirFrames(KindMethods[LogMethod]):
         """Return the trials, one row for each, or no rows if there are none; docs/tables.md has the columns.
 
         Args:
-            run: which runs get rows; a Selection may be given here instead of all arguments.
-            tag: which scalars get columns as metrics, whether an experiment names them or not.
-            exclude_run: runs to leave out.
-            exclude_tag: which scalars to leave out.
+            run: one or more shell patterns for the runs that get rows, or a Selection instead of all arguments.
+            tag: one or more shell patterns for the scalars that get columns as metrics, whether or not an experiment
+                names them.
+            exclude_run: shell patterns for runs to leave out.
+            exclude_tag: shell patterns for scalars to leave out.
 
         Raises:
             LogdirError: no run matches.
@@ -278,9 +280,9 @@ class LogdirFrames(KindMethods[LogMethod]):
         return register_io_source(read, schema=schema)
 
     def _display(self) -> Iterator[object]:
-        accounts = [account for run in self._scanned.runs.values() for account in run.stats.series]
-        points = sum(account.points for account in accounts)
-        tags = len({account.series.tag for account in accounts})
+        all_stats = [stats for run in self._scanned.runs.values() for stats in run.stats.series]
+        points = sum(stats.points for stats in all_stats)
+        tags = len({stats.series.tag for stats in all_stats})
         counts = f"{count(len(self.runs), 'run')}, {count(tags, 'tag')}, {count(points, 'value')}"
         yield f"<LogdirFrames {self.path!r}: {counts}>"
         yield self.tags()

@@ -1,4 +1,4 @@
-"""The scanned runs of a log directory, and the rows of chosen series."""
+"""The runs of a log directory, scanned once, and the rows of selected series."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tb2csv.selection import Selection
     from tb2csv.time_series import SeriesStats
 
-    #: Runs, each with its selected series.
+    #: Runs, each with the statistics of its selected series.
     Chosen = list[tuple[ScannedRun, list[SeriesStats]]]
 
 
@@ -87,7 +87,7 @@ class ScannedLogdir:
         """Read what was written since the last call, and return whether anything was new.
 
         Raises:
-            LogdirError: there is nothing to read.
+            LogdirError: no event files were found.
         """
         with self.lock:
             self._logdir, self._given = self._given or discover(self.path), None
@@ -104,29 +104,29 @@ class ScannedLogdir:
             return any(changes.results) or known.keys() != runs.keys()
 
     def choose(self, selection: Selection) -> Chosen:
-        """Return the selected runs that have selected series, with those.
+        """Return each selected run that has selected series, together with those series.
 
         Raises:
             LogdirError: no run matches.
             Tb2csvError: no tag matches; the message has the nearest names.
         """
         names = {run.name for run in selection.choose_runs(self.logdir)}
-        everything = [(run, run.stats.series) for name, run in self.runs.items() if name in names]
+        runs = [run for name, run in self.runs.items() if name in names]
         chosen = [
-            (run, [each for each in accounts if selection.includes(each.series.tag, each.series.kind)])
-            for run, accounts in everything
+            (run, [stats for stats in run.stats.series if selection.includes(stats.series.tag, stats.series.kind)])
+            for run in runs
         ]
         has_patterns = selection.tags or selection.kinds or selection.exclude_tags
-        if has_patterns and not any(accounts for _, accounts in chosen):
-            raise_no_match(selection, (account.series for _, accounts in everything for account in accounts))
-        return [(run, accounts) for run, accounts in chosen if accounts]
+        if has_patterns and not any(series for _, series in chosen):
+            raise_no_match(selection, (stats.series for run in runs for stats in run.stats.series))
+        return [(run, series) for run, series in chosen if series]
 
     def rows_of(
-        self, run: ScannedRun, accounts: list[SeriesStats], rows: RowSelection | None = None
+        self, run: ScannedRun, series: list[SeriesStats], rows: RowSelection | None = None
     ) -> list[tuple[SeriesStats, pl.DataFrame]]:
         """Return the rows of some series of a run, series by series, each in one part or in several."""
         with self.lock:
-            return series_frames(run, accounts, rows)
+            return series_frames(run, series, rows)
 
     def trials(self, selection: Selection | None) -> HparamsTable:
         """Return the trials of the selected runs, and notes on values that their table lacks."""
@@ -144,19 +144,19 @@ class ScannedLogdir:
         read: Read = ScannedRun.decode,
         kind: str = "",
     ) -> Iterator[pl.DataFrame]:
-        """Yield the tables of the chosen series, of their main kind or of a ``kind`` beside it.
+        """Yield the tables of the chosen series; with a ``kind``, their secondary tables of this kind.
 
         ``with_names`` adds the columns run and tag. Values that cannot be decoded are left out.
         """
-        for run, accounts in chosen:
+        for run, series in chosen:
             with self.lock:
-                parts = series_frames(run, accounts, rows, read, kind)
-            for _, stretch in itertools.groupby(parts, key=lambda part: tuple(part[1].schema.items())):
-                tables = list(stretch)
-                yield _named(tables) if with_names else _below([frame for _, frame in tables])
+                parts = series_frames(run, series, rows, read, kind)
+            for _, group in itertools.groupby(parts, key=lambda part: tuple(part[1].schema.items())):
+                tables = list(group)
+                yield _named(tables) if with_names else _concatenated([frame for _, frame in tables])
 
 
-def _below(frames: list[pl.DataFrame]) -> pl.DataFrame:
+def _concatenated(frames: list[pl.DataFrame]) -> pl.DataFrame:
     import polars as pl
 
     return pl.concat(frames, rechunk=False)
@@ -169,9 +169,9 @@ def _named(tables: list[tuple[SeriesStats, pl.DataFrame]]) -> pl.DataFrame:
     """
     import polars as pl
 
-    series = [account.series for account, _ in tables]
+    series = [stats.series for stats, _ in tables]
     kind = series[0].kind
-    frame = _below([part for _, part in tables]).rename(lambda name: free_name(name, kind, ("run", "tag")))
+    frame = _concatenated([part for _, part in tables]).rename(lambda name: free_name(name, kind, ("run", "tag")))
     names = pl.DataFrame({"run": [each.run for each in series], "tag": [each.tag for each in series]})
-    of_row = np.repeat(np.arange(len(tables)), [len(part) for _, part in tables])
-    return names[of_row].hstack(frame) if len(frame) else names.clear().hstack(frame)
+    series_index = np.repeat(np.arange(len(tables)), [len(part) for _, part in tables])
+    return names[series_index].hstack(frame) if len(frame) else names.clear().hstack(frame)

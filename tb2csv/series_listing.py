@@ -1,4 +1,4 @@
-"""List the series of a log directory, or check its bytes, without decoding payloads."""
+"""The functions ``ls`` and ``check``, which read a log directory without decoding its payloads."""
 
 from __future__ import annotations
 
@@ -59,19 +59,19 @@ def ls(
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        run: runs: a shell pattern, several of them, or None for all.
-        tag: tags, in the same way.
-        kind: kinds by name.
-        exclude_run: runs to leave out.
-        exclude_tag: tags to leave out.
-        selection: a Selection, for the arguments that are not given.
-        workers: how many runs to read at once; by default one for each processor.
+        run: one or more shell patterns for run names; None selects all runs.
+        tag: one or more shell patterns for tags; None selects all tags.
+        kind: one or more names of kinds; None selects all kinds.
+        exclude_run: shell patterns for runs to leave out.
+        exclude_tag: shell patterns for tags to leave out.
+        selection: a Selection to use for the filters that are not passed individually.
+        workers: the number of runs to read at once; by default one per processor.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
-        LogdirError: there is nothing to list.
+        LogdirError: no event files were found, or no run matches.
         OptionError: a kind is unknown.
-        Tb2csvError: nothing matches.
+        Tb2csvError: no tag matches.
     """
     selected = select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag)
 
@@ -110,15 +110,16 @@ def check(
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        run: runs: a shell pattern, several of them, or None for all.
-        exclude_run: which of those to leave out.
-        selection: the same as one value; only its patterns for runs count, because files are checked as a whole.
-        workers: how many runs to read at once; by default one for each processor.
-        chunk_size: how many bytes of an event file to hold at once.
+        run: one or more shell patterns for run names; None selects all runs.
+        exclude_run: shell patterns for runs to leave out.
+        selection: a Selection to use for the filters that are not passed individually. Only its patterns for runs
+            are used, because files are checked as a whole.
+        workers: the number of runs to read at once; by default one per processor.
+        chunk_size: the maximum number of bytes of an event file in memory, except for larger records.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:
-        LogdirError: there is nothing to check.
+        LogdirError: no event files were found, or no run matches.
     """
     selected = select(selection, run=run, exclude_run=exclude_run)
 

@@ -91,8 +91,9 @@ def recorded_state(
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         step: the step. If a restart recorded it again, the later tensors are returned.
         prefix: the start of the tags; the rest of a tag becomes the name of the tensor.
-        run: the runs to search: a shell pattern, several patterns, or None for all. Exactly one must have the tensors.
-        exclude_run: the runs to leave out.
+        run: one or more shell patterns for the runs to search; None searches all runs. Exactly one must have the
+            tensors.
+        exclude_run: shell patterns for runs to leave out.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:

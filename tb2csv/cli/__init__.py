@@ -1,4 +1,4 @@
-"""The command line: one module for each command, and no logic of its own."""
+"""The command line: one module per command, and no logic of its own."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import typer
 
 from tb2csv.cli import options
 from tb2csv.cli.terminal import (
-    damage_counted,
+    damage_summary,
     error_messages,
     exit_status,
     plural,
@@ -47,11 +47,11 @@ def check(
             print_json(report.to_dict())
         elif not quiet:
             print_problems(report)
-            accounts = [account for _, account in report.sources]
+            files = [stats for _, stats in report.sources]
             print_result(
-                f"{plural(len(accounts), 'event file')}, {plural(sum(each.bytes for each in accounts), 'byte')}, "
-                f"{plural(sum(each.records for each in accounts), 'record')}: "
-                f"{damage_counted(report)}, "
-                f"{plural(sum(each.lost_bytes for each in accounts), 'byte')} lost"
+                f"{plural(len(files), 'event file')}, {plural(sum(each.bytes for each in files), 'byte')}, "
+                f"{plural(sum(each.records for each in files), 'record')}: "
+                f"{damage_summary(report)}, "
+                f"{plural(sum(each.lost_bytes for each in files), 'byte')} lost"
             )
         raise typer.Exit(exit_status(report, strict=strict))

@@ -1,4 +1,4 @@
-"""``tb2csv convert``: write every value of every event file as tables."""
+"""``tb2csv convert``: write every value of every event file to tables."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def convert(
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write every value below LOGDIR as tables into OUT: one for each run and tag, listed in index.csv.
+    """Write every value below LOGDIR to tables in OUT: one per run and tag, listed in index.csv.
 
     If OUT has the tables of an earlier conversion of LOGDIR with the same options, only new bytes are read, and their
     rows are appended. Nothing is sampled. Damaged bytes are skipped and reported, and the exit status is then 3.

@@ -1,4 +1,4 @@
-"""The command ``tb2csv diagnose``: the training problems that a log shows."""
+"""``tb2csv diagnose``: report the training problems that a log shows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def diagnose(
         typer.Option(
             "--as",
             metavar="FAMILY=GLOB",
-            help=f"What tags are whose names do not say it; repeatable. FAMILY is one of {', '.join(FAMILIES)}.",
+            help=f"Assign tags to a family if their names do not show it; repeatable. FAMILY is one of "
+            f"{', '.join(FAMILIES)}.",
         ),
     ] = [],
     steps: Annotated[
@@ -44,7 +45,7 @@ def diagnose(
             "--steps",
             min=1,
             metavar="N",
-            help=f"At how many recorded steps running a fault must be there. Default: {DEFAULT_STEPS}.",
+            help=f"Number of consecutive recorded steps a problem must last. Default: {DEFAULT_STEPS}.",
             show_default=False,
         ),
     ] = DEFAULT_STEPS,
@@ -53,7 +54,7 @@ def diagnose(
         typer.Option(
             "--threshold",
             metavar="NAME=NUMBER",
-            help="Another threshold for a rule; repeatable. Names and defaults: "
+            help="Override a threshold of a rule; repeatable. Names and defaults: "
             + ", ".join(f"{name}={threshold.default:g}" for name, threshold in THRESHOLDS.items())
             + ".",
         ),
@@ -63,7 +64,7 @@ def diagnose(
         typer.Option(
             "--fail-on",
             metavar="RULE",
-            help=f"End with exit status {EXIT_FOUND} if this rule found something; repeatable.",
+            help=f"Exit with status {EXIT_FOUND} if this rule finds a problem; repeatable.",
         ),
     ] = [],
     output: table_output.OutputOption = None,
@@ -75,15 +76,15 @@ def diagnose(
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """Find the training problems of the networks below LOGDIR, layer by layer.
+    """Diagnose training problems in the runs below LOGDIR, layer by layer.
 
-    Gradients that vanish or explode, dead and saturated layers, NaN; losses that diverge, jump, stay or overfit;
-    learning rates of zero, and steps that go back. It reads recorded gradients, weights, layer errors and outputs, as
-    tensors, histograms or statistics, losses and learning rates; docs/diagnose.md explains every rule. Findings change
-    the exit status only with --fail-on.
+    Finds vanishing and exploding gradients, dead and saturated layers, NaN, losses that diverge, spike, stall or
+    overfit, learning rates of zero, and steps that go back. It reads losses, learning rates, and recorded gradients,
+    weights, layer errors and outputs, as tensors, histograms or statistics; docs/diagnose.md explains every rule.
+    Findings change the exit status only with --fail-on.
     """
     with error_messages(debug=debug):
-        from tb2csv.analysis.diagnosis.diagnose import diagnose as find_faults
+        from tb2csv.analysis.diagnosis.diagnose import diagnose as diagnose_logdir
         from tb2csv.logdir import discover
 
         is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)
@@ -92,7 +93,7 @@ def diagnose(
         _check_rules(fail_on)
         found = discover(logdir)
         with progress(found, shown=not quiet) as report_bytes:
-            diagnosis = find_faults(
+            diagnosis = diagnose_logdir(
                 found,
                 selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
                 families=tags_as,

@@ -1,4 +1,4 @@
-"""The table of findings that ``tb2csv diagnose`` draws on a terminal, and the list of what it judged."""
+"""The table of findings that ``tb2csv diagnose`` prints on a terminal, and the lines on what it examined."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _GAP: Final = 2
 #: The largest share of the width for the name of a layer.
 _NAME_SHARE: Final = 0.3
-_LEAST_NAME: Final = 12
+_MIN_NAME_WIDTH: Final = 12
 _NAME_HEADER: Final = "layer"
-#: The number of runs in the list of what was judged.
-_SHOWN: Final = 20
+#: The maximum number of runs whose examined quantities are listed.
+_MAX_RUNS: Final = 20
 
 
 def print_findings(diagnosis: Diagnosis) -> None:
@@ -46,12 +46,12 @@ def print_findings(diagnosis: Diagnosis) -> None:
 
 
 def findings_table(rows: list[dict[str, Any]], width: int) -> Table:
-    """Return the table of one run's findings for a terminal of so many columns."""
+    """Return the table of one run's findings; ``width`` is that of the terminal, in letters."""
     from rich.table import Table
     from rich.text import Text
 
     names = [_name(row) for row in rows]
-    texts = short_names(names, max(_LEAST_NAME, int(width * _NAME_SHARE)))
+    texts = short_names(names, max(_MIN_NAME_WIDTH, int(width * _NAME_SHARE)))
     room = max(map(len, [_NAME_HEADER, *texts.values()]))
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("  rule", no_wrap=True)
@@ -66,7 +66,7 @@ def findings_table(rows: list[dict[str, Any]], width: int) -> Table:
 
 
 def _name(row: dict[str, Any]) -> str:
-    """Return the layer and, if it is not a tag, the family that was judged."""
+    """Return the layer and, if it is not a tag, its family."""
     name = printable(row["layer"])
     return name if row["family"] in {*SCALAR_FAMILIES, SCALARS} else f"{name} ({row['family']})"
 
@@ -77,13 +77,13 @@ def _steps(row: dict[str, Any]) -> str:
 
 
 def coverage_lines(diagnosis: Diagnosis) -> Iterator[str]:
-    """Yield what was judged of each run: faults of anything else cannot be found."""
+    """Yield a line per run on the quantities that were examined: problems of others cannot be found."""
     by_run: dict[str, list[str]] = {}
     for row in diagnosis.coverage.iter_rows(named=True):
         by_run.setdefault(row["run"], []).append(_coverage_text(row))
     for number, (run, parts) in enumerate(by_run.items()):
-        if number == _SHOWN:
-            yield f"… and {plural(len(by_run) - _SHOWN, 'other run')}"
+        if number == _MAX_RUNS:
+            yield f"… and {plural(len(by_run) - _MAX_RUNS, 'other run')}"
             return
         yield f"run {printable(run)!r} was judged by {', '.join(parts)}"
 

@@ -1,4 +1,4 @@
-"""``tb2csv hparams``: one row for each trial of a log directory."""
+"""``tb2csv hparams``: list the trials of a log directory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def hparams(
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write the hyperparameters and metrics below LOGDIR, with a row for each trial.
+    """Write the hyperparameters and metrics below LOGDIR, one row per trial.
 
     A metric has its last value, and its minimum and maximum with their steps. With --tag, all scalars that match become
     metrics: those of the trial's run, of the runs below it, and of the run whose add_hparams made it.

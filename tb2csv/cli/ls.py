@@ -30,9 +30,9 @@ _COLUMNS: Final = ("run", "tag", "kind", "plugin_name", "points", "first_step", 
 _NUMBERS: Final = ("points", "first_step", "last_step")
 _GAP: Final = "  "
 #: The columns that are dropped to fit a terminal, in this order.
-_LEFT_OUT: Final = ("plugin_name", "first_step", "last_step")
-#: The columns that are shortened after that, and their minimum widths.
-_CUT: Final = ("run", "tag")
+_DROPPABLE: Final = ("plugin_name", "first_step", "last_step")
+#: The columns that are then shortened, down to _MIN_WIDTH.
+_SHORTENABLE: Final = ("run", "tag")
 _MIN_WIDTH: Final = 12
 
 
@@ -51,7 +51,7 @@ def ls(
 ) -> None:
     """List the runs and tags below LOGDIR with their kind, number of points, and first and last step.
 
-    On a narrow terminal, columns are dropped and long names are shortened; a pipe and --json get everything.
+    On a narrow terminal, columns are dropped and long names are shortened; a pipe and --json receive everything.
     """
     with error_messages(debug=debug):
         from tb2csv import series_listing
@@ -90,7 +90,7 @@ def _print_aligned(rows: list[dict[str, Any]]) -> None:
     widths = {name: max(map(len, (name, *cells))) for name, cells in columns.items()}
     if is_terminal(sys.stdout):
         widths = _fitting(widths, shutil.get_terminal_size().columns)
-        for name in _CUT:
+        for name in _SHORTENABLE:
             texts = short_names(columns[name], widths[name])
             columns[name] = [texts[cell] for cell in columns[name]]
     for line in zip(*([name, *columns[name]] for name in widths), strict=True):
@@ -102,17 +102,17 @@ def _print_aligned(rows: list[dict[str, Any]]) -> None:
 
 
 def _fitting(widths: dict[str, int], total: int) -> dict[str, int]:
-    """Return the widths of the columns that fit, if possible: first fewer columns, then shorter names."""
+    """Return the widths of the columns to show: drop columns first, then shorten names."""
     fitting = dict(widths)
 
     def excess() -> int:
         return sum(fitting.values()) + len(_GAP) * (len(fitting) - 1) - total
 
-    for name in _LEFT_OUT:
+    for name in _DROPPABLE:
         if excess() > 0:
             del fitting[name]
     while excess() > 0:
-        widest = max(_CUT, key=lambda name: fitting[name])
+        widest = max(_SHORTENABLE, key=lambda name: fitting[name])
         if fitting[widest] <= _MIN_WIDTH:
             break
         fitting[widest] -= 1

@@ -1,4 +1,4 @@
-"""Options of several commands, each with one help text."""
+"""Options that several commands share, with their help texts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ Duplicate = enum.Enum("Duplicate", {name: name for name in ON_DUPLICATE}, type=s
 Origin = enum.Enum("Origin", {name: name for name in ORIGINS}, type=str)  # type: ignore[misc]
 
 LogdirArgument = Annotated[
-    str, typer.Argument(metavar="LOGDIR", help="Folder with TensorBoard logs, one event file, or an fsspec URL.")
+    str,
+    typer.Argument(
+        metavar="LOGDIR", help="Folder of TensorBoard logs, a single event file, or an fsspec URL (s3://…)."
+    ),
 ]
 RunOption = Annotated[
     list[str], typer.Option("--run", metavar="GLOB", help="Only runs that match; repeatable. * matches / as well.")
@@ -41,55 +44,62 @@ ExcludeRunOption = Annotated[
 ExcludeTagOption = Annotated[
     list[str], typer.Option("--exclude-tag", metavar="GLOB", help="Leave out tags that match; repeatable.")
 ]
-MinStepOption = Annotated[int | None, typer.Option("--min-step", metavar="N", help="Only rows of step N or later.")]
-MaxStepOption = Annotated[int | None, typer.Option("--max-step", metavar="N", help="Only rows of step N or earlier.")]
+MinStepOption = Annotated[int | None, typer.Option("--min-step", metavar="N", help="Only rows at step N or later.")]
+MaxStepOption = Annotated[int | None, typer.Option("--max-step", metavar="N", help="Only rows at step N or earlier.")]
 EveryOption = Annotated[
-    int, typer.Option("--every", min=1, metavar="N", help="Only every N-th row of each tag, starting with the first.")
+    int, typer.Option("--every", min=1, metavar="N", help="Only every Nth row of each tag, starting with the first.")
 ]
 LastOption = Annotated[bool, typer.Option("--last", help="Only the last row of each tag.")]
 RestartsOption = Annotated[
     Restarts,
     typer.Option(
         "--restarts",
-        help="Rows that a restart wrote again: keep all; purge as EventAccumulator does, except tensors; "
-        "or supersede as TensorBoard's server does.",
+        help="How to treat steps that a restarted run wrote again: keep all rows, purge older ones like "
+        "EventAccumulator (except tensors), or supersede like TensorBoard's server.",
     ),
 ]
 SessionsOption = Annotated[
-    bool, typer.Option("--sessions", help="Add a column session, which counts the restarts of a run.")
+    bool,
+    typer.Option(
+        "--sessions", help="Add a column session that numbers a run's sessions; each restart starts a new one."
+    ),
 ]
 MergeOption = Annotated[
     bool,
     typer.Option(
         "--merge-subruns",
-        help="Merge runs that add_scalars and add_hparams made into their parent run, and add a column original_run.",
+        help="Merge the sub-runs created by add_scalars and add_hparams into their parent run, and add a column "
+        "original_run.",
     ),
 ]
 TensorsOption = Annotated[
     TensorStyle,
     typer.Option(
-        "--tensors", help="Tensor layout: a row for each element, a row for each step, base64 cells, or .npy files."
+        "--tensors",
+        metavar="STYLE",
+        help="How to write tensors: elements (one row per element), wide (one row per step), base64 (one cell per "
+        "tensor) or npy (.npy files).",
     ),
 ]
 LayoutOption = Annotated[
     Layout,
     typer.Option(
         "--layout",
-        help="A table for each run and tag (tree), for each tag (tags), for each run, with scalars as columns (wide), "
-        "or for each kind (long).",
+        help="One table per run and tag (tree), per tag (tags), per run with one column per scalar tag (wide), or per "
+        "kind (long).",
     ),
 ]
-# Not a choice: there may be others installed.
+# A string and not an enum, because plugins can add formats.
 FormatOption = Annotated[
     str, typer.Option("--format", metavar="NAME", help=f"Format of the tables: {', '.join(FORMATS)}.")
 ]
 HeaderOption = Annotated[
     Header,
-    typer.Option("--header", help="Names of scalar files and columns: plain, or those of TensorBoard's download."),
+    typer.Option("--header", help="Names of scalar files and columns: plain, or those TensorBoard uses for downloads."),
 ]
 DuplicateOption = Annotated[
     Duplicate,
-    typer.Option("--on-duplicate", help="Which of several values of a tag and step the wide layout keeps."),
+    typer.Option("--on-duplicate", help="Which value the wide layout keeps if a tag has several at one step."),
 ]
 TimeOption = Annotated[
     str,
@@ -97,12 +107,14 @@ TimeOption = Annotated[
 ]
 OriginOption = Annotated[
     Origin,
-    typer.Option("--relative-to", help="Start of relative times: the run's first event, or the tag's first value."),
+    typer.Option(
+        "--relative-to", help="Zero point of relative times: the run's first event, or the tag's first value."
+    ),
 ]
 FormulasOption = Annotated[
     bool,
     typer.Option(
-        "--escape-formulas", help="In CSV, put ' before text that a spreadsheet would run as a formula: =, +, -, @."
+        "--escape-formulas", help="In CSV, prefix text that spreadsheets would run as a formula (=, +, -, @) with '."
     ),
 ]
 OverwriteFileOption = Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")]
@@ -125,6 +137,6 @@ def selection_of(
     exclude_run: list[str],
     exclude_tag: list[str],
 ) -> Selection:
-    """Return the selection of the filter options."""
+    """Return the Selection that the filter options describe."""
     kinds = tuple(each.value for each in kind)
     return Selection(tuple(run), tuple(tag), kinds, tuple(exclude_run), tuple(exclude_tag))

@@ -42,7 +42,7 @@ def plot(
         PlotKind | None,
         typer.Option(
             "--kind",
-            help="Values to draw; of tensors, their norms. Default: the first of these kinds that is selected.",
+            help="Kind of values to draw; tensors are drawn as norms. Default: the first of these that is selected.",
         ),
     ] = None,
     style: Annotated[
@@ -71,7 +71,7 @@ def plot(
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """Draw the selected tags and runs below LOGDIR, with a panel for each tag and a curve for each run.
+    """Draw the selected tags and runs below LOGDIR, one panel per tag, one curve per run.
 
     Runs have the same colours as in TensorBoard. A smoothed curve is drawn over a faint one of the values. Nothing is
     sampled: a long curve shows all extremes. This command needs matplotlib, which the extra `plot` installs.

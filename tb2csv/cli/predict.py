@@ -28,10 +28,11 @@ class PredictionColumns(str, enum.Enum):
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file, or the folder of a SavedModel.")],
     inputs: Annotated[
-        str, typer.Argument(metavar="INPUTS", help="A .npy, .npz, .csv or .parquet file with a row for each sample.")
+        str, typer.Argument(metavar="INPUTS", help="A .npy, .npz, .csv or .parquet file with one row per sample.")
     ],
     out: Annotated[
-        str, typer.Argument(metavar="OUT", help="The table to write; with several outputs OUT.<output>.csv.")
+        str,
+        typer.Argument(metavar="OUT", help="The table to write; a model with several outputs writes OUT.<output>.csv."),
     ],
     target: Annotated[
         str | None,
@@ -45,7 +46,7 @@ def predict(
         typer.Option("--columns", help="label and class_0 …, or output_0 …; auto decides by the first batch."),
     ] = PredictionColumns.auto,
     npy: Annotated[
-        bool, typer.Option("--npy", help="Write outputs of several dimensions into a .npy file beside the table.")
+        bool, typer.Option("--npy", help="Write outputs of several dimensions to a .npy file next to the table.")
     ] = False,
     batch_size: Annotated[
         int,
@@ -58,10 +59,10 @@ def predict(
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
 ) -> None:
-    """Predict with MODEL for each sample of INPUTS, and write a row for each sample into OUT.
+    """Run MODEL on INPUTS and write one row of predictions per sample to OUT.
 
     A classifier gives sample, label and class_0 to class_n; another model gives sample and output_0 to output_n; images
-    and other arrays give a row for each element. This command needs TensorFlow. Python code in a model is never run.
+    and other arrays give one row per element. This command needs TensorFlow. Python code in a model is never run.
     """
     with error_messages(debug=debug):
         start_tensorflow()
@@ -95,8 +96,8 @@ def predict(
             )
         elif not quiet:
             for table in tables:
-                beside = "" if table.npy is None else f", and {table.npy}"
-                print_result(f"{table.path}: {plural(table.rows, 'row')} of {table.output}{beside}")
+                npy_file = "" if table.npy is None else f", and {table.npy}"
+                print_result(f"{table.path}: {plural(table.rows, 'row')} of {table.output}{npy_file}")
 
 
 @contextlib.contextmanager

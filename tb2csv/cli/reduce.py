@@ -1,4 +1,4 @@
-"""``tb2csv reduce``: statistics of scalars over groups of runs."""
+"""``tb2csv reduce``: write statistics of scalars across groups of runs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def reduce(
     nan: Annotated[
         NanPolicy,
         typer.Option(
-            "--nan", help="Keep NaN, so that the statistics of its step are NaN, or omit it, so that n is smaller."
+            "--nan",
+            help="How NaN is handled: keep makes the step's statistics NaN; omit drops the value, which lowers n.",
         ),
     ] = NanPolicy["keep"],
     event_files: Annotated[
@@ -60,7 +61,7 @@ def reduce(
 ) -> None:
     """Reduce the scalars of groups of runs, such as seeds, to tables of n, mean, std, min, median and max.
 
-    A table has a row for each step of any run; n is the number of runs with this step. std is the sample standard
+    A table has one row per step of any run; n is the number of runs with this step. std is the sample standard
     deviation, which divides by n - 1, and is empty if n is 1.
     """
     with error_messages(debug=debug):

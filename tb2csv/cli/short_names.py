@@ -1,4 +1,4 @@
-"""Shorten the names of runs and tags to the width of a column, and keep them distinct.
+"""Short, distinct forms of the names of runs and tags that are too long for a column.
 
 A shortened name has ``…`` in place of the omitted part, which depends on the other names: names that would look alike
 show the part in which they differ.
@@ -16,29 +16,29 @@ _MARK: Final = "…"
 
 
 def short_names(names: Iterable[str], width: int) -> dict[str, str]:
-    """Return a text of at most ``width`` letters for each name, distinct as long as there are enough texts.
+    """Return a form of at most ``width`` letters for each name; the forms are distinct if the width permits.
 
     A name that fits is unchanged.
     """
     distinct = list(dict.fromkeys(names))
     shorts = {name: name for name in distinct if len(name) <= width}
     taken = set(shorts)
-    for name, text in _apart([name for name in distinct if len(name) > width], width).items():
+    for name, text in _distinguished([name for name in distinct if len(name) > width], width).items():
         shorts[name] = text if text not in taken else _numbered(text, taken, width)
         taken.add(shorts[name])
     return shorts
 
 
 def shortened(name: str, width: int) -> str:
-    """Return the start and the end of a name that is too long, because names differ at either."""
+    """Return a name, with its middle omitted if it is too long: names differ at either end."""
     if len(name) <= width:
         return name
     end = (width - 1) // 2
     return f"{name[: width - 1 - end]}{_MARK}{name[len(name) - end :]}"
 
 
-def _apart(names: list[str], width: int, before: int = 0, after: int = 0) -> dict[str, str]:
-    """Return short texts of names that all share their first ``before`` and their last ``after`` letters."""
+def _distinguished(names: list[str], width: int, before: int = 0, after: int = 0) -> dict[str, str]:
+    """Return short forms of names that share their first ``before`` and last ``after`` letters."""
     alike: dict[str, list[str]] = {}
     for name in names:
         alike.setdefault(_around(name, before, after, width), []).append(name)
@@ -51,12 +51,12 @@ def _apart(names: list[str], width: int, before: int = 0, after: int = 0) -> dic
         if (start, end) == (before, after):
             texts |= dict.fromkeys(members, text)
         else:
-            texts |= _apart(members, width, start, end)
+            texts |= _distinguished(members, width, start, end)
     return texts
 
 
 def _around(name: str, before: int, after: int, width: int) -> str:
-    """Return a short text of a name that shows what is between its first ``before`` and its last ``after`` letters."""
+    """Return a short form that shows what is between a name's first ``before`` and last ``after`` letters."""
     core = shortened(name[before : len(name) - after], max(width - 2, 1))
     head = min((width - 2 - len(core)) // 2, before)
     tail = min(width - 2 - len(core) - head, after)
@@ -68,7 +68,7 @@ def _around(name: str, before: int, after: int, width: int) -> str:
 
 
 def _shared(names: Sequence[str]) -> tuple[int, int]:
-    """Return how many letters all names share at their start, and at their end without these."""
+    """Return how many letters all names share at their start, and how many more at their end."""
     start = _common_start(names)
     return start, _common_start([name[start:][::-1] for name in names])
 
@@ -80,7 +80,7 @@ def _common_start(names: Sequence[str]) -> int:
 
 
 def _numbered(text: str, taken: set[str], width: int) -> str:
-    """Return a text that is not taken, with a number at its end."""
+    """Return a text with a number at its end that makes it distinct from those in ``taken``."""
     number = 2
     while (numbered := f"{text[: max(width - len(str(number)) - 1, 0)]}~{number}") in taken:
         number += 1

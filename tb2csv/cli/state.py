@@ -1,4 +1,4 @@
-"""``tb2csv state``: write weights and training state of models to CSV tables, and restore them."""
+"""``tb2csv state``: write the weights and training state of models to CSV tables, and restore them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ app = typer.Typer(
     name="state",
     add_completion=False,
     help=(
-        "Weights and training state of models as CSV tables, and back, bit for bit. "
+        "Export, restore and compare model states as CSV tables. "
         "To resume a training, use the checkpoints of your framework, which are smaller and faster. "
-        "These tables are for reading and comparing states, and for other programs."
+        "These tables, exact to the bit, are for reading and comparing states, and for other programs."
     ),
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -39,7 +39,7 @@ StyleOption = Annotated[
     typer.Option(
         "--style",
         metavar="STYLE",
-        help="A row for each tensor, as numbers or as bytes in base64, or a row for each element.",
+        help="One row per tensor, as numbers (tensors) or as bytes (base64), or one row per element (elements).",
     ),
 ]
 MaxCellOption = Annotated[
@@ -53,9 +53,9 @@ MaxCellOption = Annotated[
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a machine-readable result to standard output.")]
-StateArgument = Annotated[str, typer.Argument(metavar="STATE", help="CSV file that export or from-logs wrote.")]
+StateArgument = Annotated[str, typer.Argument(metavar="STATE", help="CSV file written by export or from-logs.")]
 _MODEL_HELP: Final = (
-    "File of a model, known by its content: Keras, torch.save, safetensors, .npz, .skops, a TensorFlow checkpoint or "
+    "Model file, recognized by its content: Keras, torch.save, safetensors, .npz, .skops, a TensorFlow checkpoint or "
     "SavedModel, or the index of a model in several files."
 )
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP)]
@@ -72,7 +72,7 @@ def export(
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write the state of MODEL to a CSV file: its weights and, if the file has them, optimizer and counters.
+    """Write the state of MODEL to a CSV file: its weights and, if present, its optimizer state and counters.
 
     Code in a model file is never run: pickles of objects other than tensors and plain values are refused, and so are
     Keras Lambda layers. Values that a table cannot hold are named in a note.
@@ -94,7 +94,7 @@ def restore(
         bool,
         typer.Option(
             "--allow-partial",
-            help="Keep tensors of MODEL that STATE lacks or has in another shape or dtype. At least one must fit.",
+            help="Keep tensors of MODEL that STATE lacks or has in another shape or dtype. At least one must match.",
         ),
     ] = False,
     renamed: Annotated[
@@ -103,8 +103,8 @@ def restore(
             "--map",
             metavar="OLD=NEW",
             help=(
-                "Name in STATE and in MODEL; repeatable. OLD ending in / or . is a prefix of names: module.= removes "
-                "it, =module. adds it to all names."
+                "Rename tensors of STATE to their names in MODEL; repeatable. If OLD ends in / or ., it is a prefix: "
+                "module.= removes it, and =module. adds it to all names."
             ),
         ),
     ] = [],
@@ -112,9 +112,9 @@ def restore(
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write MODEL with the state in STATE, in MODEL's format and bit for bit.
+    """Restore STATE, bit for bit, into a copy of MODEL, in MODEL's format.
 
-    All tensors that do not fit and all damaged cells are reported before anything is written.
+    All mismatched tensors and all damaged cells are reported before anything is written.
     """
     with error_messages(debug=debug):
         from tb2csv.model_state import restore_file
@@ -144,7 +144,7 @@ def from_logs(
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write the weights that a training recorded at a step to a CSV file, for restore."""
+    """Write the weights that a training recorded at a step to a CSV file that restore accepts."""
     with error_messages(debug=debug):
         from tb2csv.logdir import discover
         from tb2csv.model_state import write_state

@@ -1,4 +1,4 @@
-"""``tb2csv summary``: one row of statistics for each series."""
+"""``tb2csv summary``: show statistics of every tag."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def summary(
 ) -> None:
     """Show points, steps, first, last, min, max and mean of every tag below LOGDIR.
 
-    On a terminal the table has a curve for each tag and fits the width; elsewhere, or with --format, it has all
-    columns. All values are read; only the curves are sampled.
+    On a terminal, the table has a curve per tag and fits the width; elsewhere, or with --format, it has all columns.
+    All values are read; only the curves are sampled.
     """
     with error_messages(debug=debug):
         from tb2csv.analysis import summaries

@@ -11,22 +11,24 @@ from tb2csv.cli.short_names import short_names
 from tb2csv.cli.terminal import plural, print_result, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy.typing as npt
     from rich.console import Group, RenderableType
+    from rich.table import Table
 
     from tb2csv.analysis.summaries import Summary
 
-#: From the lowest to the highest.
+#: Bars from the lowest to the highest.
 _BARS: Final = "▁▂▃▄▅▆▇█"
 #: The bar of values that are not finite.
 _NO_BAR: Final = " "
 _CURVE_WIDTH: Final = 16
 _GAP: Final = 2
-#: The minimum width of names.
-_LEAST_NAME: Final = 20
-_LEAST_WIDTH: Final = 40
+_NAME_TITLE: Final = "run, tag"
+_INDENT: Final = "  "
+_MIN_NAME_WIDTH: Final = 20
+_MIN_WIDTH: Final = 40
 
 _Row = dict[str, Any]
 
@@ -52,7 +54,7 @@ def _steps(row: _Row) -> str:
     return f"{row['first_step']}…{row['last_step']}"
 
 
-def _count_of_odd(row: _Row) -> str:
+def _non_finite_counts(row: _Row) -> str:
     """Return the numbers of NaN and infinite values as text; empty if there are none."""
     counts = {"NaN": row["nan_count"] or 0, "inf": row["inf_count"] or 0}
     return " ".join(f"{count:,} {name}" for name, count in counts.items() if count)
@@ -70,7 +72,7 @@ _COLUMNS: Final = (
     _Column("max", _number("max"), 1),
     _Column("at", _integer("max_step"), 7),
     _Column("mean", _number("mean"), 6),
-    _Column("not finite", _count_of_odd, 2),
+    _Column("not finite", _non_finite_counts, 2),
     _Column("points/s", _number("points_per_second"), 8),
 )
 _CURVE_RANK: Final = 3
@@ -89,53 +91,68 @@ def print_summary(summary: Summary) -> None:
 
 
 def summary_table(summary: Summary, width: int, *, has_curves: bool = True) -> Group:
-    """Return the table for a terminal of this width, with a section for each run and a row for each tag."""
+    """Return the table for a terminal of this width, with a section per run and a row per tag."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
     rows = list(summary.table.iter_rows(named=True))
-    curves = [sparkline(curve, _CURVE_WIDTH) for curve in summary.curves] if has_curves else [""] * len(rows)
-    kinds = {row["kind"] for row in rows}
-    cells = {
-        column: [column.cell(row) for row in rows]
-        for column in _COLUMNS
-        if column.title != "kind" or kinds != {"scalars"}
-    }
-    cells = {column: texts for column, texts in cells.items() if any(texts)}
-    widths = {column: max(map(len, [column.title, *texts])) for column, texts in cells.items()}
-    names = [printable(row["tag"]) for row in rows]
-    headings = [printable(row["run"]) for row in rows]
-    wanted = max(map(len, ["run, tag", *(f"  {name}" for name in names)]))
-    room = max(width, _LEAST_WIDTH) - min(wanted, _LEAST_NAME)
-    shown, has_curves = _fitting(widths, room, has_curves=any(curves))
-    used = sum(widths[column] + _GAP for column in shown) + has_curves * (_CURVE_WIDTH + _GAP)
-    name_width = min(wanted, max(width, _LEAST_WIDTH) - used)
-    tags, runs = short_names(names, name_width - 2), short_names(headings, width)
-
-    def new_table(*, show_header: bool) -> Table:
-        table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim", show_header=show_header)
-        table.add_column("run, tag", width=name_width, no_wrap=True)
-        for column in shown:
-            justify: Literal["left", "right"] = "right" if column.is_number else "left"
-            table.add_column(column.title, width=widths[column], no_wrap=True, justify=justify)
-        if has_curves:
-            table.add_column("", width=_CURVE_WIDTH, no_wrap=True)
-        return table
-
+    curves = [sparkline(curve, _CURVE_WIDTH) for curve in summary.curves] if has_curves else []
+    layout = _choose_columns(rows, width, has_curves=any(curves))
+    tags = short_names([printable(row["tag"]) for row in rows], layout.name_width - len(_INDENT))
+    runs = short_names([printable(row["run"]) for row in rows], width)
     # One table per run, so that a run's name has a whole line.
-    parts: list[RenderableType] = [new_table(show_header=True)]
-    for number, (heading, name) in enumerate(zip(headings, names, strict=True)):
-        if not number or rows[number]["run"] != rows[number - 1]["run"]:
-            table = new_table(show_header=False)
-            parts += [Text(runs[heading], style="bold"), table]
-        texts = [*(cells[column][number] for column in shown), *(curves[number:][:1] if has_curves else [])]
-        table.add_row(*map(Text, [f"  {tags[name]}", *texts]))
+    parts: list[RenderableType] = [_empty_table(layout, show_header=True)]
+    run = None
+    for number, row in enumerate(rows):
+        if row["run"] != run:
+            run = row["run"]
+            table = _empty_table(layout, show_header=False)
+            parts += [Text(runs[printable(run)], style="bold"), table]
+        cells = [layout.cells[column][number] for column in layout.widths]
+        curve = [curves[number]] if layout.has_curves else []
+        table.add_row(*map(Text, [f"{_INDENT}{tags[printable(row['tag'])]}", *cells, *curve]))
     return Group(*parts)
 
 
+class _Layout(NamedTuple):
+    """The columns that fit, between the name and the curve."""
+
+    name_width: int
+    widths: dict[_Column, int]
+    cells: dict[_Column, list[str]]
+    has_curves: bool
+
+
+def _choose_columns(rows: Sequence[_Row], width: int, *, has_curves: bool) -> _Layout:
+    """Return the columns that fit; those whose cells are all empty are dropped."""
+    is_scalar = {row["kind"] for row in rows} == {"scalars"}
+    cells = {
+        column: [column.cell(row) for row in rows] for column in _COLUMNS if column.title != "kind" or not is_scalar
+    }
+    cells = {column: texts for column, texts in cells.items() if any(texts)}
+    widths = {column: max(map(len, [column.title, *texts])) for column, texts in cells.items()}
+    longest = max(map(len, [_NAME_TITLE, *(f"{_INDENT}{printable(row['tag'])}" for row in rows)]))
+    total = max(width, _MIN_WIDTH)
+    shown, has_curves = _fitting(widths, total - min(longest, _MIN_NAME_WIDTH), has_curves=has_curves)
+    used = sum(widths[column] + _GAP for column in shown) + has_curves * (_CURVE_WIDTH + _GAP)
+    return _Layout(min(longest, total - used), {column: widths[column] for column in shown}, cells, has_curves)
+
+
+def _empty_table(layout: _Layout, *, show_header: bool) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim", show_header=show_header)
+    table.add_column(_NAME_TITLE, width=layout.name_width, no_wrap=True)
+    for column, width in layout.widths.items():
+        justify: Literal["left", "right"] = "right" if column.is_number else "left"
+        table.add_column(column.title, width=width, no_wrap=True, justify=justify)
+    if layout.has_curves:
+        table.add_column("", width=_CURVE_WIDTH, no_wrap=True)
+    return table
+
+
 def _fitting(widths: dict[_Column, int], room: int, *, has_curves: bool) -> tuple[list[_Column], bool]:
-    """Return the columns that fit, and whether the curves fit; columns of one rank fit together or not at all."""
+    """Return the columns that fit, and whether the curves do; columns of a rank are dropped together."""
     ranked: dict[int, int] = {_CURVE_RANK: _CURVE_WIDTH + _GAP} if has_curves else {}
     for column, width in widths.items():
         ranked[column.rank] = ranked.get(column.rank, 0) + width + _GAP
@@ -149,16 +166,16 @@ def _fitting(widths: dict[_Column, int], room: int, *, has_curves: bool) -> tupl
 
 
 def sparkline(values: npt.NDArray[np.float64], width: int) -> str:
-    """Return a curve of at most ``width`` bars, each the mean of a share of the finite values."""
+    """Return a curve of at most ``width`` bars; each bar is the mean of the finite values in its section."""
     if not values.size:
         return ""
-    shares = np.array_split(values, min(width, values.size))
-    means = [_mean(share) for share in shares]
+    sections = np.array_split(values, min(width, values.size))
+    means = [_mean(section) for section in sections]
     finite = [mean for mean in means if mean is not None]
     if not finite:
         return _NO_BAR * len(means)
-    least, greatest = min(finite), max(finite)
-    return "".join(_bars(means, least, greatest))
+    minimum, maximum = min(finite), max(finite)
+    return "".join(_bars(means, minimum, maximum))
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float | None:
@@ -170,13 +187,13 @@ def _mean(values: npt.NDArray[np.float64]) -> float | None:
     return float(np.clip(mean, finite.min(), finite.max()))
 
 
-def _bars(means: Iterable[float | None], least: float, greatest: float) -> Iterable[str]:
+def _bars(means: Iterable[float | None], minimum: float, maximum: float) -> Iterable[str]:
     top = len(_BARS) - 1
-    span = greatest / 2 - least / 2  # of halves, because the whole may overflow
+    span = maximum / 2 - minimum / 2  # of halves, because the whole may overflow
     for mean in means:
         if mean is None:
             yield _NO_BAR
         elif not span:
             yield _BARS[top // 2]
         else:
-            yield _BARS[round((mean / 2 - least / 2) / span * top)]
+            yield _BARS[round((mean / 2 - minimum / 2) / span * top)]

@@ -1,4 +1,4 @@
-"""Write one table to standard output or to a file, and the options for its format."""
+"""Output of a single table to standard output or a file, and the options for its format."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ TableJsonOption = Annotated[bool, typer.Option("--json", help="The same as --for
 
 
 def chosen_format(named: TextFormat | None, out: str | None, *, json: bool, overwrite: bool) -> str:
-    """Return the format of a table; called before the work, so that errors come early.
+    """Return the format of a table; call this before the work, so that errors come early.
 
     Raises:
-        OptionError: the options do not go together.
+        OptionError: the options contradict each other.
         OutputError: ``out`` cannot be written.
     """
     if out is not None:
@@ -49,7 +49,7 @@ def write_table(table: pl.DataFrame, name: str, out: str | None, *, overwrite: b
     """Write the table in the format ``name`` to the file ``out``, or print it if ``out`` is None."""
     text = TABLE_TEXTS[name](table)
     if out is None:
-        if name == "json" and not _takes_all_text():
+        if name == "json" and not _prints_unicode():
             text = re.sub(r"[^\x00-\x7f]", lambda match: json_module.dumps(match.group())[1:-1], text)
         print_result(text.removesuffix("\n"))
         return
@@ -59,6 +59,6 @@ def write_table(table: pl.DataFrame, name: str, out: str | None, *, overwrite: b
         print_result(f"{plural(len(table), 'row')}: see {out}")
 
 
-def _takes_all_text() -> bool:
+def _prints_unicode() -> bool:
     """Return whether standard output can print any character."""
     return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"

@@ -1,4 +1,4 @@
-"""Start TensorFlow without the lines that it prints on standard error."""
+"""Start-up of TensorFlow without the messages that it prints to standard error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def start_tensorflow() -> None:
     if "tensorflow" in sys.modules and "keras" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if sys.__stderr__ is None:  # it was closed before we started
+    if sys.__stderr__ is None:  # closed before the start
         _import()
         return
     descriptor = sys.__stderr__.fileno()

@@ -28,14 +28,14 @@ EXIT_DAMAGED: Final = 3
 #: ``diagnose --fail-on`` found a problem.
 EXIT_FOUND: Final = 4
 
-_SHOWN: Final = 20
+_MAX_PROBLEMS: Final = 20
 
 
 @contextlib.contextmanager
 def error_messages(*, debug: bool) -> Iterator[None]:
     """Turn an exception into one sentence on standard error and exit status 1, or 2 for an OptionError.
 
-    A request to a store that takes long gives a line there as well.
+    A slow request to a store prints a line there as well.
     """
     try:
         with WATCH.listen(lambda line: print_message(f"tb2csv: {line}")):
@@ -104,14 +104,14 @@ def print_result(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON, in ASCII if standard output may not be able to print more."""
+    """Print a value as JSON; only in ASCII if standard output may not support other characters."""
     encoding = getattr(sys.stdout, "encoding", None) or ""
     ensure_ascii = encoding.lower().replace("-", "") != "utf8"
     print_result(json.dumps(value, indent=1, ensure_ascii=ensure_ascii, allow_nan=False))
 
 
 def printable(text: str) -> str:
-    """Return a name as one printable line: a name in a log may contain control characters."""
+    """Return a name with its control characters escaped, so that it is one printable line."""
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
@@ -119,11 +119,11 @@ def print_problems(report: Report) -> None:
     """Print damage, unfinished records, undecodable values and notes to standard error."""
     lines = [f"{printable(each.path)}: {_damage_text(each)}" for each in report.damage]
     lines += [
-        f"{printable(account.path)}: the last record is unfinished "
-        f"({plural(account.incomplete_tail_bytes, 'byte')}), "
+        f"{printable(stats.path)}: the last record is unfinished "
+        f"({plural(stats.incomplete_tail_bytes, 'byte')}), "
         "as in a log that is still being written"
-        for _, account in report.sources
-        if account.incomplete_tail_bytes
+        for _, stats in report.sources
+        if stats.incomplete_tail_bytes
     ]
     lines += [
         f"run {entry.run!r}, tag {entry.tag!r}, step {entry.step}: kept undecoded: {entry.detail}"
@@ -132,10 +132,10 @@ def print_problems(report: Report) -> None:
     ]
     lines += report.notes_in(command_line_spelling)
     lines += report.update.notes() if report.update else []
-    for line in lines[:_SHOWN]:
+    for line in lines[:_MAX_PROBLEMS]:
         print_message(line)
-    if len(lines) > _SHOWN:
-        print_message(f"… and {len(lines) - _SHOWN} more; --json lists them all")
+    if len(lines) > _MAX_PROBLEMS:
+        print_message(f"… and {len(lines) - _MAX_PROBLEMS} more; --json lists them all")
 
 
 def _damage_text(damage: Damage) -> str:
@@ -145,8 +145,8 @@ def _damage_text(damage: Damage) -> str:
     return f"byte {damage.offset}: {plural(damage.length, 'byte')} {fate}: {damage.detail}"
 
 
-def damage_counted(report: Report) -> str:
-    """Return the number of damaged stretches, and of unreadable files and folders if there are any, as text."""
+def damage_summary(report: Report) -> str:
+    """Describe how many byte ranges are damaged and, if any, how many files and folders cannot be read."""
     unreadable = sum(damage.kind == UNREADABLE for damage in report.damage)
     stretches = plural(len(report.damage) - unreadable, "damaged stretch", "es")
     return stretches + (f", {plural(unreadable, 'path')} that cannot be read" if unreadable else "")
@@ -159,7 +159,7 @@ def exit_status(report: Report, *, strict: bool = False) -> int:
         DamagedError: bytes are damaged, and ``strict`` is true.
     """
     if strict and report.damage:
-        message = f"{damage_counted(report)}, the first in {printable(report.damage[0].path)}."
+        message = f"{damage_summary(report)}, the first in {printable(report.damage[0].path)}."
         raise DamagedError(message)
     return EXIT_DAMAGED if report.damage else 0
 

@@ -1,4 +1,4 @@
-"""Options for decoders."""
+"""Options that decoders take."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tb2csv.errors import OptionError
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """Options for decoders: ``tensors`` is the layout of tensors, a name in ``TENSOR_STYLES``.
+    """Options for decoders: ``tensors`` is the style of tensors, a name in ``TENSOR_STYLES``.
 
     Raises:
-        OptionError: there is no such layout.
+        OptionError: the style is unknown.
     """
 
     tensors: str = next(iter(TENSOR_STYLES))
@@ -21,5 +21,5 @@ class DecodeOptions:
     def __post_init__(self) -> None:
         """Check the options."""
         if self.tensors not in TENSOR_STYLES:
-            message = f"Unknown tensor layout {self.tensors!r}; choose from {', '.join(TENSOR_STYLES)}."
+            message = f"Unknown tensor style {self.tensors!r}; choose from {', '.join(TENSOR_STYLES)}."
             raise OptionError(message)

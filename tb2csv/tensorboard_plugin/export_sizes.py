@@ -1,4 +1,4 @@
-"""Estimate the size of an export from its layout, tensor layout, time columns and format."""
+"""Estimates of the size of an export from its layout, tensor style, time columns and format."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _times(series: CountedSeries) -> int:
     return bytes_of_table(series.points, 0, series.last_step)
 
 
-#: By tensor layout.
+#: By tensor style.
 _TENSORS: Final[dict[str, Callable[[CountedSeries], _Rows]]] = {
     "elements": _elements,
     "wide": _wide,

@@ -490,7 +490,7 @@ def test_the_choices_of_the_command_are_the_registries() -> None:
         ({"header": "tensorboard", "format": "parquet"}, "leave out format='parquet'."),
         ({"header": "tensorboard", "time": ("iso",)}, "leave out time."),
         ({"header": "tensorboard", "merge_subruns": True}, "leave out merge_subruns."),
-        ({"tensors": "deep"}, "Unknown tensor layout 'deep'"),
+        ({"tensors": "deep"}, "Unknown tensor style 'deep'"),
     ],
 )
 def test_impossible_combinations_are_refused(
