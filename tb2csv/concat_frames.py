@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from tb2csv.errors import Tb2csvError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    import polars as pl
 
 
 def joined(frames: Iterable[pl.DataFrame], what: str) -> pl.DataFrame:
@@ -18,8 +18,6 @@ def joined(frames: Iterable[pl.DataFrame], what: str) -> pl.DataFrame:
     Raises:
         Tb2csvError: the common type of a column would lose digits.
     """
-    import polars as pl
-
     parts = list(frames)
     if not parts:
         return pl.DataFrame()
@@ -33,8 +31,6 @@ def joint_schema(schemas: Iterable[pl.Schema], what: str) -> pl.Schema:
     Raises:
         Tb2csvError: the common type of a column would lose digits.
     """
-    import polars as pl
-
     known = sorted(dict.fromkeys(tuple(schema.items()) for schema in schemas), key=lambda columns: -len(columns))
     types: dict[str, dict[pl.DataType, None]] = {}
     for name, dtype in (column for columns in known for column in columns):
@@ -48,8 +44,6 @@ def joint_schema(schemas: Iterable[pl.Schema], what: str) -> pl.Schema:
 
 
 def _wider(types: set[pl.DataType], name: str, what: str) -> pl.DataType:
-    import polars as pl
-
     if all(dtype.is_numeric() or dtype == pl.Boolean for dtype in types):
         return pl.Float64() if any(dtype.is_float() for dtype in types) else pl.Int64()
     message = f"The column {name!r} of {what} is now {' now '.join(sorted(map(str, types)))}; choose by run and tag."
@@ -58,8 +52,6 @@ def _wider(types: set[pl.DataType], name: str, what: str) -> pl.DataType:
 
 def fitted(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Return a frame with the columns of ``schema``, cast to its types; missing columns are null."""
-    import polars as pl
-
     if frame.schema == schema:
         return frame
     return frame.select(

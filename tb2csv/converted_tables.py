@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import polars as pl
+
 from tb2csv.atomic_files import home_expanded
 from tb2csv.display import count, displayed
 from tb2csv.errors import NameNotFoundError, Tb2csvError
@@ -18,8 +20,6 @@ from tb2csv.sinks.output_folder import DATA_PACKAGE
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
-
-    import polars as pl
 
     _Read = Callable[[Path, Mapping[str, pl.DataType]], pl.DataFrame]
 
@@ -96,8 +96,6 @@ class ConvertedTables(Mapping[str, "pl.DataFrame"]):
         Raises:
             NameNotFoundError: there is no such table, or there are several.
         """
-        import polars as pl
-
         index = self.index
         found = index.filter(pl.col("run") == run, pl.col("tag") == tag)
         if kind is not None:
@@ -116,8 +114,6 @@ class ConvertedTables(Mapping[str, "pl.DataFrame"]):
         yield list(self)
 
     def _read(self, resource: dict[str, Any]) -> pl.DataFrame:
-        import polars as pl
-
         path = self.folder / resource["path"]
         schema = {field["name"]: column_type(field["tb2csv:dtype"]) for field in resource["schema"]["fields"]}
         try:
@@ -130,21 +126,15 @@ class ConvertedTables(Mapping[str, "pl.DataFrame"]):
 
 def _read_csv(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Read CSV, compressed or not; an empty text in quotes is a text, and an empty cell is missing."""
-    import polars as pl
-
     # The header is skipped: polars keeps doubled quotes in it, and then does not find the column in the schema.
     return pl.read_csv(path, schema=schema, has_header=False, skip_rows=1, glob=False)
 
 
 def _read_parquet(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    import polars as pl
-
     return pl.read_parquet(path, hive_partitioning=False, glob=False)
 
 
 def _read_arrow(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    import polars as pl
-
     return pl.scan_ipc(path, glob=False).collect()
 
 
@@ -153,8 +143,6 @@ _ODD_NUMBERS: Final = {"NaN": "NaN", "Infinity": "inf", "-Infinity": "-inf"}
 
 
 def _read_json_lines(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    import polars as pl
-
     # As text first, which keeps every digit, and the texts for numbers that JSON does not have.
     with path.open("rb") as file:  # polars would read the path as a pattern
         text = pl.read_ndjson(file, schema=dict.fromkeys(schema, pl.String))
@@ -165,8 +153,6 @@ def _read_json_lines(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFr
 
 
 def _parsed(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    import polars as pl
-
     if dtype.is_temporal():
         return column.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us", time_zone="UTC")
     if dtype == pl.Boolean:

@@ -7,16 +7,13 @@ part of the text.
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
-if TYPE_CHECKING:
-    import polars as pl
+from tb2csv.late_polars import pl
 
 
 def append_csv(frame: pl.DataFrame, file: IO[bytes], *, is_first: bool, **options: Any) -> None:
     """Append rows to a file, after the header if they are the first; ``options`` are those of polars."""
-    import polars as pl
-
     has_text = pl.String in frame.dtypes
     if is_first and has_text:
         frame.clear().write_csv(file, quote_style="always", **options)

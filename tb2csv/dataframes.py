@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from polars.io.plugins import register_io_source
+
 from tb2csv.concat_frames import fitted, joined, joint_schema
 from tb2csv.display import count, displayed
 from tb2csv.errors import NameNotFoundError, Tb2csvError
@@ -254,8 +256,6 @@ class LogdirFrames(KindMethods[LogMethod]):
         chosen, what = self._scanned.choose(select(run=run, tag=tag, kind=kind)), f"these {kind}"
         if not lazy:
             return joined(self._scanned.frames(chosen, rows, with_names=True), what)
-        from polars.io.plugins import register_io_source
-
         # Every series has one schema, but which series have rows is unknown until some values are decoded.
         samples = self._scanned.frames(chosen, rows, with_names=True, read=ScannedRun.samples)
         schema = joint_schema((frame.schema for frame in samples), what)

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import polars as pl
 
 from tb2csv.column_names import free_name
 from tb2csv.display import count, displayed
@@ -22,8 +23,6 @@ from tb2csv.selection import raise_no_match
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import polars as pl
 
     from tb2csv.notes import Note
     from tb2csv.runs.row_selection import RowSelection
@@ -157,8 +156,6 @@ class ScannedLogdir:
 
 
 def _concatenated(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    import polars as pl
-
     return pl.concat(frames, rechunk=False)
 
 
@@ -167,8 +164,6 @@ def _named(tables: list[tuple[SeriesStats, pl.DataFrame]]) -> pl.DataFrame:
 
     A column of the kind that has one of these names gets the kind as a prefix, as in the layout ``long``.
     """
-    import polars as pl
-
     series = [stats.series for stats, _ in tables]
     kind = series[0].kind
     frame = _concatenated([part for _, part in tables]).rename(lambda name: free_name(name, kind, ("run", "tag")))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import polars as pl
 
     from tb2csv.time_series import SeriesStats
 
@@ -42,8 +42,6 @@ def series_info(stats: SeriesStats) -> SeriesInfo:
 
 def series_frame(series: Sequence[SeriesInfo]) -> pl.DataFrame:
     """Return series as a frame with the fields of SeriesInfo as columns."""
-    import polars as pl
-
     types = {"str": pl.String, "int": pl.Int64, "float": pl.Float64}
     columns = {each.name: types[str(each.type)] for each in fields(SeriesInfo)}
     return pl.DataFrame([[getattr(each, name) for each in series] for name in columns], columns, orient="col")

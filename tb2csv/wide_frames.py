@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from tb2csv.errors import OptionError, Tb2csvError
+from tb2csv.late_polars import pl
 from tb2csv.messages import Option, advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
-    import polars as pl
 
     from tb2csv.messages import Advice
 
@@ -82,8 +82,6 @@ def one_for_each_step(
 
 def side_by_side(series: list[StepValues], names: list[str]) -> tuple[Steps, npt.NDArray[np.float64], list[pl.Series]]:
     """Return all steps, the earliest wall time of each, and a column for each series; a missing value is null."""
-    import polars as pl
-
     steps = series[0].steps
     if any(not np.array_equal(steps, each.steps) for each in series[1:]):
         # A stable sort merges sorted stretches, which is faster than the hashing of np.unique.
@@ -111,8 +109,6 @@ def wide_frame(scalars: pl.DataFrame, on_duplicate: str) -> pl.DataFrame:
         OptionError: ``on_duplicate`` is unknown.
         Tb2csvError: a series has a step twice and ``on_duplicate`` is ``error``, or two columns would have one name.
     """
-    import polars as pl
-
     if on_duplicate not in ON_DUPLICATE:
         message = f"Unknown choice {on_duplicate!r} for duplicates; choose from {', '.join(ON_DUPLICATE)}."
         raise OptionError(message)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import polars as pl
+
 from tb2csv.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import polars as pl
 
     from tb2csv.time_series import Series, SeriesStats
 
@@ -71,8 +71,6 @@ def aggregate(runs: Iterable[Iterable[tuple[SeriesStats, pl.DataFrame]]], nan: s
 
     Each run gives its scalar series with their rows, ``wall_time, step, value``, in one part or in several.
     """
-    import polars as pl
-
     collected = _collected(runs)
     if not collected.parts:
         return None
@@ -99,8 +97,6 @@ class _Collected(NamedTuple):
 
 
 def _collected(runs: Iterable[Iterable[tuple[SeriesStats, pl.DataFrame]]]) -> _Collected:
-    import polars as pl
-
     indices: dict[bytes, int] = {}
     collected = _Collected([], [], [])
     for run, rows in enumerate(runs):
@@ -116,8 +112,6 @@ def _collected(runs: Iterable[Iterable[tuple[SeriesStats, pl.DataFrame]]]) -> _C
 
 
 def _tags(series: list[Series], counts: pl.DataFrame, statistics: pl.DataFrame) -> list[AggregatedTag]:
-    import polars as pl
-
     steps = (
         statistics.join(counts.select("series", "runs"), "series")
         .group_by("series")
@@ -141,8 +135,6 @@ def _tags(series: list[Series], counts: pl.DataFrame, statistics: pl.DataFrame) 
 
 def _statistics(values: pl.DataFrame) -> pl.DataFrame:
     """Return the statistics of each series and step."""
-    import polars as pl
-
     value = pl.col("value")
     statistics = {
         "mean": value.mean(),

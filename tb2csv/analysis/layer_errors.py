@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+import polars as pl
 
 from tb2csv.decoders import DecodeOptions
 from tb2csv.display import count, displayed
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
-    import polars as pl
 
     from tb2csv.logdir import LogdirSource, Run
     from tb2csv.report import Report, RunReport, UndecodableEntry
@@ -135,8 +135,6 @@ class LayerErrorTable:
 
     def __init__(self, runs: Sequence[_RunErrors], is_wanted: Callable[[Series], bool], report: Report) -> None:
         """Make the table of the layer errors of these runs."""
-        import polars as pl
-
         self.report = report
         self._runs = [run for run in runs if run.steps]
         self._is_wanted = is_wanted
@@ -163,8 +161,6 @@ class LayerErrorTable:
     @property
     def table(self) -> pl.DataFrame:
         """All rows in one frame; they are read anew each time, and held in memory at once."""
-        import polars as pl
-
         return pl.concat([self.schema.to_frame(), *self.pieces()])
 
     def _display(self) -> Iterator[object]:
@@ -174,8 +170,6 @@ class LayerErrorTable:
 
     def pieces(self) -> Iterator[pl.DataFrame]:
         """Yield the rows, some steps of a run at a time."""
-        import polars as pl
-
         for run in self._runs:
             epochs = None
             if run.epochs:
@@ -191,8 +185,6 @@ class LayerErrorTable:
 
     def _rows(self, run: _RunErrors, first: int, last: int) -> pl.DataFrame:
         """Return the rows of some steps, without their epochs."""
-        import polars as pl
-
         found: list[_Tensor] = []
         for item in run.scanned.decode(self._is_wanted, RowSelection(first, last)):
             if not isinstance(item, UndecodableValue):
@@ -281,8 +273,6 @@ class _Tensor(NamedTuple):
 
 def _fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     """Return the columns of ``schema``, null if the frame lacks them; as columns, because there are many."""
-    import polars as pl
-
     missing = {dtype: pl.Series([None], dtype=dtype).new_from_index(0, len(frame)) for dtype in set(schema.values())}
     known = set(frame.columns)
     return pl.DataFrame(
@@ -311,8 +301,6 @@ def _tensors(rows: Rows) -> Iterator[_Tensor]:
 
 def _rows_of_width(units: int, tensors: list[tuple[int, _Tensor]]) -> pl.DataFrame:
     """Return the rows of tensors of one width, with their ``order`` among all rows."""
-    import polars as pl
-
     counts = [each.shape.rows for _, each in tensors]
     samples = [range(each.shape.samples) if each.shape.samples is not None else (None,) for _, each in tensors]
     names = pl.DataFrame(

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import polars as pl
 
 from tb2csv.analysis.aggregates import STATISTICS, aggregate, check_nan_policy
 from tb2csv.analysis.run_groups import GroupPattern
@@ -30,8 +31,6 @@ from tb2csv.sinks.table_writer import TableWriter, lost_cells
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
-
-    import polars as pl
 
     from tb2csv.analysis.aggregates import Aggregate, AggregatedTag
     from tb2csv.logdir import LogdirSource
@@ -231,8 +230,6 @@ class _Reduction:
 
 def _table(rows: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:
     """Return the table of one tag; columns with values of the log have the type on disk."""
-    import polars as pl
-
     value_dtype = pl.UInt8() if dtype == pl.Boolean else dtype
     return rows.select("step", *STATISTICS).cast({"min": value_dtype, "max": value_dtype})
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+import polars as pl
 
 from tb2csv.display import displayed
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
-    import polars as pl
 
     from tb2csv.logdir import LogdirSource, Run
     from tb2csv.report import Report, UndecodableEntry
@@ -186,8 +186,6 @@ class _Curve:
 
 
 def _table(chosen: list[SeriesStats], parts: list[Reduced]) -> pl.DataFrame:
-    import polars as pl
-
     columns = pl.DataFrame(
         {
             **{
@@ -219,8 +217,6 @@ def with_short_numbers(table: pl.DataFrame) -> pl.DataFrame:
 
     0.1 as a float32 is 0.10000000149011612 as a float64. The shortest text that reads back to the float32 is 0.1.
     """
-    import polars as pl
-
     short = {
         name: pl.col(name).cast(pl.Float32).cast(pl.String).cast(pl.Float64)
         for name in ("first", "last", "min", "max")

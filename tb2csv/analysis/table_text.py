@@ -12,6 +12,8 @@ import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
+import polars as pl
+
 from tb2csv.errors import OptionError
 from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.jsonl import JsonLinesFormat
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    import polars as pl
 
 #: Markdown's special characters, without an underscore inside a word.
 _MARKDOWN: Final = {
@@ -71,7 +72,6 @@ def json_text(table: pl.DataFrame) -> str:
 
 def markdown_text(table: pl.DataFrame) -> str:
     """Return the table in GitHub's Markdown, with numbers right-aligned."""
-    import polars as pl
 
     def escaped(text: pl.Expr) -> pl.Expr:
         safe = text.str.replace_many(_MARKDOWN, leftmost=True)
@@ -96,8 +96,6 @@ def latex_text(table: pl.DataFrame) -> str:
 
 def _cells(table: pl.DataFrame, escaped: Callable[[pl.Expr], pl.Expr]) -> tuple[list[str], list[tuple[str, ...]]]:
     """Return the names of the columns and the cells of the rows, as escaped text."""
-    import polars as pl
-
     names = pl.DataFrame({"name": table.columns}, {"name": pl.String}).select(escaped(pl.col("name")))
     cells = table.select(
         (escaped(pl.nth(number)) if dtype == pl.String else pl.nth(number).cast(pl.String)).alias(name)

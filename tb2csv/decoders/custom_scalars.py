@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tb2csv.decoders.messages import parse_message
 from tb2csv.decoders.per_value import Decoded, decode_one_by_one, read_strings
+from tb2csv.late_polars import pl
 from tb2csv.tensor_protos import is_string
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ class CustomScalarDecoder:
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the rows of all values."""
-        import polars as pl
-
         names = ("category", "chart", "type", "tag", "lower", "upper")
         return decode_one_by_one(values, dict.fromkeys(names, pl.String), _decode_layout)
 

@@ -12,6 +12,7 @@ from tb2csv.decoders.messages import parse_message
 from tb2csv.decoders.per_value import Decoded, decode_one_by_one, read_strings
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
+from tb2csv.late_polars import pl
 from tb2csv.tensor_protos import is_string
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ class GraphDecoder:
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the rows of all values."""
-        import polars as pl
-
         schema = dict.fromkeys(("name", "op", "device", "inputs"), pl.String)
         return decode_one_by_one(values, schema, self._decode, NODES_PART)
 

@@ -19,6 +19,7 @@ from tb2csv.decoders.tensor_batches import is_real, stacks
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.flat_messages import flat_classes
 from tb2csv.event_files.values import ValueKind
+from tb2csv.late_polars import pl
 from tb2csv.tensor_protos import dtype_name
 
 if TYPE_CHECKING:
@@ -147,8 +148,6 @@ def _buckets(
     right: npt.NDArray[np.float64],
     count: npt.NDArray[np.float64],
 ) -> TablePart:
-    import polars as pl
-
     columns = {
         "wall_time": np.repeat(values.wall_time[rows], counts),
         "step": np.repeat(values.step[rows], counts),
@@ -161,8 +160,6 @@ def _buckets(
 
 
 def _stats(values: Values, rows: slice, histograms: list[_Histogram | None]) -> TablePart:
-    import polars as pl
-
     decoded = np.array([histogram is not None for histogram in histograms])
     stats = np.array([histogram.stats for histogram in histograms if histogram is not None])
     columns = {

@@ -14,6 +14,7 @@ import numpy as np
 from tb2csv.decoders.messages import parse_message
 from tb2csv.decoders.protocol import TablePart, Undecodable
 from tb2csv.errors import DecodeError
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +39,6 @@ class HparamDecoder:
 
         The part may be large, because all of it is kept until the end anyway.
         """
-        import polars as pl
-
         contents = []
         counts = np.zeros(len(values), np.int64)
         for row in values.log_order.tolist():  # only the order shows which end belongs to which start

@@ -12,6 +12,7 @@ from tb2csv.decoders.per_value import Decoded, decode_one_by_one, read_strings
 from tb2csv.decoders.tensor_batches import read_tensor
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
+from tb2csv.late_polars import pl
 from tb2csv.tensor_protos import is_string
 
 if TYPE_CHECKING:
@@ -54,8 +55,6 @@ class ImageDecoder:
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the rows of all values."""
-        import polars as pl
-
         schema = {"index": pl.Int64, "width": pl.Int64, "height": pl.Int64, "path": pl.String}
         return decode_one_by_one(values, schema, _decode_image)
 
@@ -94,8 +93,6 @@ class AudioDecoder:
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield the rows of all values."""
-        import polars as pl
-
         schema = {
             "index": pl.Int64,
             "label": pl.String,

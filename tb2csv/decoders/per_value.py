@@ -9,11 +9,10 @@ import numpy as np
 from tb2csv.decoders.protocol import MAIN_PART, PART_ROWS, StoredFile, TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import read_tensor
 from tb2csv.errors import DecodeError
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    import polars as pl
 
     from tb2csv.decoders.protocol import Values
 
@@ -36,8 +35,6 @@ def decode_one_by_one(
     A value for which ``decode`` raises DecodeError is undecodable. ``schema`` has the columns after ``wall_time`` and
     ``step``, which are added here.
     """
-    import polars as pl
-
     columns: dict[str, type[pl.DataType]] = {"wall_time": pl.Float64, "step": pl.Int64, **schema}
     rows: list[tuple[Any, ...]] = []
     files: list[StoredFile] = []

@@ -14,6 +14,7 @@ import numpy as np
 
 from tb2csv.decoders.protocol import TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import is_real, stacks, storable
+from tb2csv.late_polars import pl
 from tb2csv.tensor_protos import dtype_name
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ class PrCurveDecoder:
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield a part for each stack of tensors."""
-        import polars as pl
-
         for stack in stacks(values):
             if isinstance(stack, Undecodable):
                 yield stack

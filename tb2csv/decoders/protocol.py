@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import numpy as np
 
 from tb2csv.event_files.values import ValueKind
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
-    import polars as pl
 
     from tb2csv.decoders.decode_options import DecodeOptions
     from tb2csv.event_files.values import ValueBlock, ValueSchema
@@ -32,8 +32,6 @@ _LOADING: Final = threading.Lock()
 
 @functools.cache
 def _loaded_polars() -> None:
-    import polars as pl
-
     pl.DataFrame({"value": np.zeros(1)})
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from tb2csv.decoders.protocol import PART_ROWS, TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import is_real, stacks, storable
 from tb2csv.event_files.values import ValueKind
+from tb2csv.late_polars import pl
 from tb2csv.tensor_protos import decode_content, dtype_name
 
 if TYPE_CHECKING:
@@ -53,8 +54,6 @@ class ScalarDecoder:
 
 def _decode(values: Values, start: int) -> Iterator[TablePart | Undecodable]:
     """Yield one part for ``values``; the first is value ``start`` of all."""
-    import polars as pl
-
     numbers: npt.NDArray[Any] = values.scalar
     counts: npt.NDArray[np.int64] | int = 1
     rows: Any = slice(None)

@@ -15,6 +15,7 @@ from tb2csv.decoders.protocol import TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import element_columns, element_counts, read_tensor, stacks, stretches
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
+from tb2csv.late_polars import pl
 from tb2csv.tensor_protos import is_string
 
 if TYPE_CHECKING:
@@ -112,8 +113,6 @@ def _read_blob(values: Values, row: int) -> npt.NDArray[Any]:
 
 
 def _piece(values: Values, stretch: list[Stack], column: str, to_cell: Callable[[Any], str]) -> TablePart:
-    import polars as pl
-
     cells = [to_cell(string) for stack in stretch for string in stack.array.reshape(-1)]
     end = max(stack.array.size for stack in stretch)
     columns = {

@@ -12,6 +12,7 @@ import numpy as np
 from tb2csv.decoders.protocol import PART_ROWS, StoredFile, TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import Stack, element_columns, element_counts, stacks, storable, stretches
 from tb2csv.event_files.values import ValueKind
+from tb2csv.late_polars import pl
 from tb2csv.tensor_protos import dtype_name, is_numeric
 
 if TYPE_CHECKING:
@@ -74,8 +75,6 @@ def _is_narrow(shape: tuple[int, ...] | None) -> bool:
 
 
 def _elements(values: Values, stretch: list[Stack]) -> Iterator[TablePart]:
-    import polars as pl
-
     flat = [stack.array.reshape(len(stack.array), math.prod(stack.array.shape[1:])) for stack in stretch]
     largest = max(array.shape[1] for array in flat)
     for begin in range(0, max(largest, 1), PART_ROWS):  # more than once only for a large tensor
@@ -157,6 +156,4 @@ def number_columns(name: str, numbers: npt.NDArray[Any]) -> dict[str, npt.NDArra
 
 def _piece(columns: dict[str, Any], stack: Stack, files: tuple[StoredFile, ...] = ()) -> TablePart:
     """Return a part with one row for each tensor."""
-    import polars as pl
-
     return TablePart(pl.DataFrame(columns), stack.start, stack.stop, 1, files=files)

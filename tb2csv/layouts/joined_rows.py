@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import polars as pl
 
 from tb2csv.column_names import free_name
 from tb2csv.layouts.held_tables import shared_cell
@@ -16,8 +17,6 @@ from tb2csv.sinks.file_names import UniqueNames
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
-
-    import polars as pl
 
     from tb2csv.layouts.held_tables import HeldTable
     from tb2csv.layouts.output import Output
@@ -119,8 +118,6 @@ class _Finish:
     """The last step for rows of joined tables: adds run and tag, the time columns and the folders of their files."""
 
     def __init__(self, output: Output, layout: RowLayout, members: Sequence[HeldTable], stem: str) -> None:
-        import polars as pl
-
         self._times = output.options.times
         self._layout = layout
         self._kind = members[0].table.place.kind

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.decoders.meshes import mesh_content_type
+from tb2csv.late_polars import pl
 from tb2csv.runs.saved_run import metadata_from_data, metadata_to_data
 from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.formula_escaping import escape_formula
@@ -21,8 +22,6 @@ from tb2csv.sinks.output_folder import DATA_PACKAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    import polars as pl
 
     from tb2csv.report import Report
     from tb2csv.sinks.format_protocols import Format
@@ -145,8 +144,6 @@ def _lines(value: Any, *, levels: int) -> str:
 
 
 def _index_frame(entries: list[TableEntry]) -> pl.DataFrame:
-    import polars as pl
-
     columns: dict[str, Any] = {
         "path": pl.String,
         "run": pl.String,
@@ -241,8 +238,6 @@ def column_type(name: str) -> pl.DataType:
     Raises:
         KeyError: there is no such type.
     """
-    import polars as pl
-
     known = [
         *(pl.Float32(), pl.Float64(), pl.Boolean(), pl.String()),
         *(pl.Int8(), pl.Int16(), pl.Int32(), pl.Int64(), pl.UInt8(), pl.UInt16(), pl.UInt32(), pl.UInt64()),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from tb2csv.decoders.strings import encode_cell
+from tb2csv.late_polars import pl
 from tb2csv.layouts.held_tables import HeldTable, RunTable
 from tb2csv.layouts.manifest import TableEntry
 from tb2csv.notes import Note
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     import numpy.typing as npt
-    import polars as pl
 
     from tb2csv.decoders import TablePart
     from tb2csv.layouts.converted_run import ConvertedRun
@@ -264,8 +265,6 @@ class RunWriter:
 
         The files of joined tables go to the scratch folder for now, and their paths get a folder when they are joined.
         """
-        import polars as pl
-
         by_series = {table.series.id: table for table in tables}
         for file in rows.part.files:
             table = by_series[rows.series_of(file.row).id]
@@ -281,10 +280,6 @@ class RunWriter:
 
     def _write_undecodable(self) -> None:
         """Write the payloads that cannot be decoded to their own tables."""
-        import polars as pl
-
-        from tb2csv.decoders.strings import encode_cell
-
         by_path: dict[str, list[UndecodableValue]] = {}
         places: dict[str, TreePlace] = {}
         for value in self._undecodable:

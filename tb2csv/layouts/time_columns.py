@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from tb2csv.errors import OptionError
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     import numpy.typing as npt
-    import polars as pl
 
     _Numbers = npt.NDArray[np.float64]
 
@@ -30,9 +31,6 @@ def utc(wall_time: _Numbers) -> pl.Series:
 
     Halves are rounded to the even microsecond, like in ``datetime.fromtimestamp``.
     """
-    import numpy as np
-    import polars as pl
-
     is_moment = (wall_time >= _FIRST_SECOND) & (wall_time < _END_SECOND)  # NaN is not
     # Seconds and fractions are converted separately, because the product of the whole would be rounded twice.
     fractions, seconds = np.modf(np.where(is_moment, wall_time, 0))
@@ -45,9 +43,6 @@ def utc(wall_time: _Numbers) -> pl.Series:
 
 
 def _relative(wall_time: _Numbers, origin: _Numbers) -> pl.Series:
-    import numpy as np
-    import polars as pl
-
     seconds = wall_time - np.where(np.isfinite(origin), origin, np.nan)
     # An unknown origin gives null; a wall time of NaN gives NaN.
     return (
@@ -58,8 +53,6 @@ def _relative(wall_time: _Numbers, origin: _Numbers) -> pl.Series:
 
 
 def _epoch(wall_time: _Numbers, origin: _Numbers) -> pl.Series:
-    import polars as pl
-
     return pl.Series(wall_time)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+import polars as pl
 
 from tb2csv.column_names import free_name
 from tb2csv.layouts.held_tables import shared_cell
@@ -16,8 +17,6 @@ from tb2csv.wide_frames import is_first, one_for_each_step, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import polars as pl
 
     from tb2csv.layouts.held_tables import HeldTable
     from tb2csv.layouts.output import Output
@@ -114,8 +113,6 @@ class WideRows:
         ``wall_time`` is the earliest of the row's values, in seconds since 1970. A tag without a value at a step has an
         empty cell.
         """
-        import polars as pl
-
         samples: list[Steps] = []
         parts = [list(self._parts(column, samples)) for column in self._columns]
         for start, stop in _ranges(samples):
@@ -133,8 +130,6 @@ class WideRows:
 
     def _read(self, column: WideColumn, parts: list[_Part], start: int, stop: int) -> StepValues:
         """Return the values of a series with steps from ``start`` to ``stop``, both included."""
-        import polars as pl
-
         frames = []
         for part in parts:
             if part.min_step <= part.max_step and part.min_step <= stop and part.max_step >= start:

@@ -12,6 +12,7 @@ import math
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
+import polars as pl
 
 from tb2csv.csv_pieces import append_csv
 from tb2csv.errors import StateError
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
-    import polars as pl
 
     from tb2csv.model_state.dtypes import Dtype
 
@@ -43,8 +43,6 @@ def element_identity(tensor: StateTensor) -> str:
 
 def write_element_rows(state: ModelState, file: IO[bytes]) -> None:
     """Write a state into a file; raises StateError if two tensors have the same layer and parameter."""
-    import polars as pl
-
     layers: dict[str, int] = {}
     seen: dict[str, str] = {}
     append_csv(pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.String)), file, is_first=True)
@@ -68,8 +66,6 @@ def write_element_rows(state: ModelState, file: IO[bytes]) -> None:
 
 def _element_columns(tensor: StateTensor) -> Iterator[dict[str, Any]]:
     """Yield the last two columns, stretch by stretch."""
-    import polars as pl
-
     dtype = DTYPES[tensor.dtype]
     values = tensor.array().reshape(-1)
     if not tensor.size:
@@ -84,8 +80,6 @@ def _element_columns(tensor: StateTensor) -> Iterator[dict[str, Any]]:
 
 def _strings(values: npt.NDArray[Any]) -> pl.Series:
     """Return texts as a column, each as JSON, so that numbers stay texts and bytes stay bytes."""
-    import polars as pl
-
     return pl.Series([texts_to_json(values[i : i + 1])[1:-1] for i in range(len(values))], dtype=pl.String)
 
 
@@ -125,8 +119,6 @@ class ElementRows:
                     return
 
     def _frame(self, text: bytes) -> pl.DataFrame:
-        import polars as pl
-
         try:
             frame = pl.read_csv(self._header + text, infer_schema=False)
         except pl.exceptions.PolarsError as error:
@@ -136,8 +128,6 @@ class ElementRows:
 
     def _learn(self, frame: pl.DataFrame, number: int, found: dict[tuple[str, str], dict[str, Any]]) -> None:
         """Note which tensors have rows in a block, and their largest indices."""
-        import polars as pl
-
         keys = ["layer", "parameter"]
         for (layer, parameter), rows in frame.group_by(keys, maintain_order=True):
             key = (str(layer), str(parameter))
@@ -193,8 +183,6 @@ class ElementRows:
         return self._last[1]
 
     def _read(self, layer: str, parameter: str, dtype: Dtype, shape: tuple[int, ...], blocks: list[int]) -> Buffer:
-        import polars as pl
-
         size = math.prod(shape)
         values = np.empty(size, dtype.stored)
         counts = np.zeros(size, np.uint8)
@@ -227,8 +215,6 @@ def _row_end(block: bytes) -> int:
 
 def _places(index: pl.Series, rank: int) -> pl.DataFrame:
     """Return the numbers of each index in a column each; null if there is none."""
-    import polars as pl
-
     return index.str.split_exact(",", rank - 1).struct.unnest().select(pl.all().cast(pl.Int64, strict=False))
 
 

@@ -6,6 +6,7 @@ on, since the parts come from a table, and raises ValueError if they do not fit 
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -260,8 +261,6 @@ def _loss_parts(loss: Any) -> Parts | None:
 
 def _make_loss(module: str, name: str) -> Callable[[Parts], Any]:
     def make(parts: Parts) -> Any:
-        import importlib
-
         arguments = [float(each) for each in parts["arguments"]]
         return getattr(importlib.import_module(module), name)(*arguments)
 

@@ -20,6 +20,7 @@ from tb2csv.model_state.foreign_errors import as_state_errors
 from tb2csv.model_state.hdf5_files import Place, Source, StoredTensor
 from tb2csv.model_state.hdf5_tensors import datasets, open_file
 from tb2csv.model_state.keras_hdf5_models import hdf5_model, json_object
+from tb2csv.model_state.keras_models import KerasModel
 from tb2csv.model_state.keras_vocabularies import IDF
 from tb2csv.model_state.keras_weights_files import WeightsFile, numbered_tensors, open_weights
 from tb2csv.model_state.match_tensors import FILE_KEY
@@ -176,8 +177,6 @@ def _notes(path: Path, lost: list[str], not_made: str | None) -> list[str]:
 def _live_tensors(path: Path) -> list[StateTensor]:
     """Return the tensors of the model that Keras makes of a file; their values are not used."""
     import keras
-
-    from tb2csv.model_state.keras_models import KerasModel
 
     advice = (
         "give a weights file of the model (model.save_weights), or pass the live model to "

@@ -13,10 +13,10 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import polars as pl
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import polars as pl
 
     from tb2csv.model_state.dtypes import Dtype
 
@@ -47,8 +47,6 @@ def numbers_to_text(stored: npt.NDArray[Any], dtype: Dtype) -> bytes:
 
 def elements_to_series(stored: npt.NDArray[Any], dtype: Dtype) -> pl.Series:
     """Return the elements of a 1-D array in stored form as a column; complex ones as ``real,imaginary``."""
-    import polars as pl
-
     parts, odd = _parts(stored, dtype)
     if dtype.numbers_per_element == 1:
         return _texts(parts, odd, dtype) if odd.size else _series(dtype.widen(parts))
@@ -63,8 +61,6 @@ def text_to_numbers(text: bytes, dtype: Dtype) -> npt.NDArray[Any]:
     Raises:
         ValueError: a text is not a number of the dtype, or a part of a complex number is missing.
     """
-    import polars as pl
-
     if b" " in text:  # polars accepts spaces before some numbers, and never after
         text = _SPACES.sub(b",", text.strip(b" "))
     if not text:
@@ -106,8 +102,6 @@ def _parts(stored: npt.NDArray[Any], dtype: Dtype) -> tuple[npt.NDArray[Any], np
 
 def _texts(parts: npt.NDArray[Any], odd: npt.NDArray[np.int64], dtype: Dtype) -> pl.Series:
     """Return each number as text, those at ``odd`` as their bits."""
-    import polars as pl
-
     texts: pl.Series = _series(dtype.widen(parts)).cast(pl.String)
     if not odd.size:
         return texts
@@ -121,8 +115,6 @@ def _texts(parts: npt.NDArray[Any], odd: npt.NDArray[np.int64], dtype: Dtype) ->
 
 def _without_nan_bits(text: bytes) -> tuple[bytes, pl.Series]:
     """Return the text with plain NaNs, and the bits that they had, null if they had none."""
-    import polars as pl
-
     texts = pl.Series([text.decode("ascii", "replace")]).str.split(",").explode().str.strip_chars()
     has_bits = texts.str.starts_with(NAN_BITS)
     bits = pl.select(pl.when(has_bits).then(texts.str.slice(len(NAN_BITS)))).to_series()
@@ -159,12 +151,8 @@ def _with_nans(
 
 
 def _series(numbers: npt.NDArray[Any]) -> pl.Series:
-    import polars as pl
-
     return pl.Series("number", numbers.astype(numbers.dtype.newbyteorder("="), copy=False))
 
 
 def _polars_dtype(number: np.dtype[Any]) -> Any:
-    import polars as pl
-
     return pl.Series(np.empty(0, number)).dtype

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
+import polars as pl
 
 from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import RecorderError
@@ -116,8 +117,6 @@ class TableRows:
 
     def __init__(self, scan: Any, columns: Sequence[str], source: Path) -> None:
         """Read these columns of a polars LazyFrame."""
-        import polars as pl
-
         self._scan = scan
         self.columns = list(columns)
         self._source = source
@@ -188,8 +187,6 @@ def _npz(path: Path, cleanup: contextlib.ExitStack) -> dict[str, Any]:
 
 def _csv(path: Path, cleanup: contextlib.ExitStack) -> dict[str, Any]:
     """Parse the text once into an Arrow file, which can be read from any row."""
-    import polars as pl
-
     arrow_path = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="tb2csv-"))) / "table.arrow"
     try:
         scan = pl.scan_csv(path, infer_schema_length=None, glob=False)
@@ -201,8 +198,6 @@ def _csv(path: Path, cleanup: contextlib.ExitStack) -> dict[str, Any]:
 
 
 def _parquet(path: Path, _: contextlib.ExitStack) -> dict[str, Any]:
-    import polars as pl
-
     try:
         table = pl.scan_parquet(path, glob=False)
         return {"": TableRows(table, table.collect_schema().names(), path)}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
+import polars as pl
 
 from tb2csv.atomic_files import home_expanded, whole_file
 from tb2csv.csv_pieces import append_csv
@@ -226,8 +227,6 @@ class _Table:
 
     def write(self, start: int, output: npt.NDArray[Any], target: npt.NDArray[Any] | None) -> None:
         """Write the rows of consecutive samples from ``start`` on."""
-        import polars as pl
-
         output = _storable(output)
         if self._array is not None:
             self._array[start : start + len(output)] = output

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tb2csv.late_polars import pl
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -49,8 +51,6 @@ class Grouping:
 
 def with_sessions(part: TablePart, sessions: npt.NDArray[np.int32]) -> TablePart:
     """Return ``part`` with a column ``session`` after ``step``; ``sessions`` has one element for each value."""
-    import polars as pl
-
     column = pl.Series("session", np.repeat(sessions[part.start : part.stop], part.counts))
     frame = part.frame.clone().insert_column(part.frame.get_column_index("step") + 1, column)
     return replace(part, frame=frame)

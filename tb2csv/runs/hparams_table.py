@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.column_names import free_name
 from tb2csv.decoders.hparams import parse
+from tb2csv.late_polars import pl
 from tb2csv.runs.trial_metrics import Experiment, Metric, TrialMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
-
-    import polars as pl
 
     from tb2csv.notes import Note
     from tb2csv.runs.scalar_statistics import MetricSummary
@@ -80,8 +79,6 @@ def trials(
     Raises:
         Tb2csvError: no metric is selected; the error names similar ones.
     """
-    import polars as pl
-
     log = _Log()
     for value in values:
         log.add(value, parse(value.content))
@@ -183,7 +180,6 @@ def _status(end: Any) -> str:
 
 def _metric(found: list[MetricSummary | None]) -> dict[str, pl.Series]:
     """Return the columns of a metric, by the suffix of their names."""
-    import polars as pl
 
     def cells(name: str) -> list[Any]:
         return [getattr(each, name) if each else None for each in found]
@@ -202,8 +198,6 @@ def _scalars(values: list[float | None]) -> pl.Series:
 
     Integers above 2**24, such as a number of bytes, stay float64 and so keep all their digits in text.
     """
-    import polars as pl
-
     column = pl.Series(values, dtype=pl.Float64)
     narrow = column.cast(pl.Float32)
     is_short = not any(_FLOAT32_INTEGERS < abs(value) < math.inf for value in values if value is not None)
@@ -216,8 +210,6 @@ def _typed(values: list[Any]) -> pl.Series:
     Every number is a double on disk. A column of whole numbers becomes integers. A hyperparameter that has values of
     several types becomes text.
     """
-    import polars as pl
-
     known = [value for value in values if value is not None]
     types = {type(value) for value in known}
     if types <= {bool}:

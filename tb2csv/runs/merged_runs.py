@@ -6,14 +6,13 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from tb2csv.late_polars import pl
 from tb2csv.logdir import Run
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.run_stats import RunStats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    import polars as pl
 
     from tb2csv.runs.decoded_rows import Rows
     from tb2csv.runs.series_reader import SeriesReader
@@ -71,8 +70,6 @@ class MergedRun:
 
     def decode(self, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
         """Yield the rows of all selected series, run by run, with the name of the run in a column."""
-        import polars as pl
-
         for reader in self._readers:
             name = reader.run.name
             column = pl.lit(name, dtype=pl.String).alias(ORIGINAL_RUN)
@@ -85,8 +82,6 @@ class MergedRun:
 
 def with_parents(trials: pl.DataFrame, parents: Mapping[str, str]) -> pl.DataFrame:
     """Return the table of trials with the parent of each run in ``run``, and its own name in ``original_run``."""
-    import polars as pl
-
     names = trials["run"]
     runs = pl.Series("run", [parents.get(name, name) for name in names], dtype=pl.String)
     return trials.with_columns(runs).insert_column(1, names.alias(ORIGINAL_RUN))

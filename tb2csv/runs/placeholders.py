@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tb2csv.late_polars import pl
+
 if TYPE_CHECKING:
     from tb2csv.runs.decoded_rows import Rows
 
@@ -44,8 +46,6 @@ class Placeholders:
         return rows
 
     def _leave_out_of(self, rows: Rows, number: int) -> Rows:
-        import polars as pl
-
         start, stop = rows.bounds[number : number + 2].tolist()
         if start == stop:
             return rows

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tb2csv.decoders import TablePart
+from tb2csv.late_polars import pl
 from tb2csv.runs.groupings import series_at
 from tb2csv.runs.saved_run import bytes_of, text_of
 
@@ -92,8 +93,6 @@ class ContentChanges:
 
 
 def _frame(rows: list[tuple[Any, ...]], *, has_sessions: bool) -> Any:
-    import polars as pl
-
     schema: dict[str, type[pl.DataType]] = {"wall_time": pl.Float64, "step": pl.Int64}
     if has_sessions:
         schema["session"] = pl.Int32

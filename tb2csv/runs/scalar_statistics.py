@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
+from tb2csv.late_polars import pl
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.placeholders import PLACEHOLDER, Placeholders
 from tb2csv.runs.run_reader import RunReader
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
-    import polars as pl
 
     from tb2csv.logdir import Run
     from tb2csv.runs.decoded_rows import Rows
@@ -163,8 +163,6 @@ def statistics_frame(parts: Iterable[Reduced]) -> tuple[list[Series], pl.DataFra
     the type that they have on disk if all series have the same one. Otherwise they are float64, which is exact except
     for integers beyond 2**53. min, max and mean are null if all values are NaN.
     """
-    import polars as pl
-
     tables = combined(parts)
     frames = [_frame(each) for each in tables]
     if len(frames) > 1:
@@ -196,8 +194,6 @@ _NOTHING: Final = Reduced(
 
 
 def _frame(each: Reduced) -> pl.DataFrame:
-    import polars as pl
-
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = each.sum / (each.counts - each.nan_count)
     frame = pl.DataFrame(

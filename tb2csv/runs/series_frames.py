@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import polars as pl
 
 from tb2csv.errors import Tb2csvError
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.scanned_run import ScannedRun
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from tb2csv.decoders import TablePart
     from tb2csv.runs.decoded_rows import Rows
     from tb2csv.runs.row_selection import RowSelection
@@ -61,8 +60,6 @@ def _with_data(part: TablePart) -> pl.DataFrame:
 
     A path is unique only within its series, and a part may have several series, so the value is part of the key.
     """
-    import polars as pl
-
     if not part.files or "path" not in part.frame.columns:
         return part.frame
     stored = {(file.row, file.name): file.data for file in part.files}

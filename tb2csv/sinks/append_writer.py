@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from tb2csv.late_polars import pl
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import polars as pl
 
     from tb2csv.sinks.format_protocols import TextFormat
     from tb2csv.sinks.table_folder import TableFolder
@@ -81,8 +81,6 @@ class AppendWriter:
         """Write the collected rows."""
         if not self._waiting:
             return
-        import polars as pl
-
         frames = [frame for frame, _ in self._waiting]
         waiting, self._waiting, self._waiting_rows = self._waiting, [], 0
         header = self._format.header(tuple(frames[0].columns))

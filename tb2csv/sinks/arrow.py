@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import polars as pl
+from tb2csv.late_polars import pl
 
 
 class ArrowFormat:
@@ -19,7 +18,5 @@ class ArrowFormat:
 
     def write(self, table: pl.LazyFrame, path: str) -> None:
         """Write a whole table to a file."""
-        import polars as pl
-
         # Text as LargeUtf8: not every reader supports the view types that polars writes by default.
         table.sink_ipc(path, compression="uncompressed", compat_level=pl.CompatLevel.oldest(), maintain_order=True)

@@ -13,13 +13,12 @@ import io
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from tb2csv.csv_pieces import append_csv
+from tb2csv.late_polars import pl
 from tb2csv.sinks.format_protocols import TIMESTAMP
 from tb2csv.sinks.formula_escaping import escape_formula, escape_formulas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import polars as pl
 
     _Compression = Literal["uncompressed", "gzip", "zstd"]
 
@@ -76,6 +75,4 @@ class CsvFormat:
 
 @functools.lru_cache(maxsize=256)
 def _header(names: tuple[str, ...]) -> bytes:
-    import polars as pl
-
     return pl.DataFrame(schema=dict.fromkeys(names, pl.String)).write_csv().encode()

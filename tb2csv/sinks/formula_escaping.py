@@ -8,10 +8,9 @@ removing one apostrophe restores every cell exactly. Numbers are unchanged.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    import polars as pl
+from tb2csv.late_polars import pl
 
 #: Cells to escape or unescape: any number of apostrophes, and a character that starts a formula.
 _PATTERN: Final = r"^'*[=+\-@\t\r]"
@@ -34,8 +33,6 @@ def escape_formulas(frame: pl.DataFrame) -> pl.DataFrame:
 
     The frame itself is returned if its types and names need no escapes.
     """
-    import polars as pl
-
     names = {name: escape_formula(name) for name in frame.columns if _STARTS_FORMULA.match(name)}
     texts = _texts(frame)
     if texts:
@@ -57,6 +54,4 @@ def unescape_formulas(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _texts(frame: pl.DataFrame) -> dict[str, pl.Expr]:
     """Return the text columns by name, each selected by its number: the name ``*`` would select all columns."""
-    import polars as pl
-
     return {name: pl.nth(i) for i, (name, dtype) in enumerate(frame.schema.items()) if dtype == pl.String}

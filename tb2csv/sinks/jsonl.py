@@ -14,13 +14,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from tb2csv.late_polars import pl
 from tb2csv.sinks.format_protocols import TIMESTAMP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
-    import polars as pl
 
 
 class JsonLinesFormat:
@@ -76,8 +76,6 @@ class NullJsonLinesFormat(JsonLinesFormat):
 @functools.lru_cache(maxsize=256)
 def _line(columns: tuple[tuple[str, pl.DataType], ...], odd_numbers_are_null: bool) -> pl.Expr:
     """Return the expression for a row's line, as a column without a name."""
-    import polars as pl
-
     parts = []
     for number, (name, dtype) in enumerate(columns):
         parts += [
@@ -89,8 +87,6 @@ def _line(columns: tuple[tuple[str, pl.DataType], ...], odd_numbers_are_null: bo
 
 def _cell(number: int, dtype: pl.DataType, odd_numbers_are_null: bool) -> pl.Expr:
     """Return the expression for a cell as JSON; the column is given by its number."""
-    import polars as pl
-
     column = pl.nth(number)  # the name ``*`` would select all columns
     if dtype == pl.String:  # polars escapes texts in objects only
         return pl.struct(column.alias("")).struct.json_encode().str.strip_prefix('{"":').str.strip_suffix("}")

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
 
+from tb2csv.late_polars import pl
 from tb2csv.sinks.output_folder import SCRATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     import numpy.typing as npt
-    import polars as pl
 
     from tb2csv.sinks.append_writer import TableRows
     from tb2csv.sinks.table_folder import TableFolder
@@ -122,8 +122,6 @@ class RowBuffer:
     @contextlib.contextmanager
     def staged(self, pieces: Iterable[pl.DataFrame]) -> Iterator[pl.LazyFrame]:
         """Yield a table of several pieces as a whole: from memory if it is one piece, else from files."""
-        import polars as pl
-
         pieces = iter(pieces)
         first = next(pieces)
         second = next(pieces, None)
@@ -192,8 +190,6 @@ def _cut(items: Iterable[_Item], stretch_of: Callable[[_Item], _Stretch]) -> Ite
 
 def _read(stretches: list[_Stretch]) -> pl.DataFrame:
     """Return the rows of stretches, concatenated."""
-    import polars as pl
-
     parts: list[pl.DataFrame] = []
     for file, group in itertools.groupby(stretches, key=lambda stretch: stretch.file):
         if file:
@@ -205,8 +201,6 @@ def _read(stretches: list[_Stretch]) -> pl.DataFrame:
 
 def _read_file(file: str, stretches: list[_Stretch]) -> Iterator[pl.DataFrame]:
     """Yield the rows of stretches of a file."""
-    import polars as pl
-
     start, stop = min(each.start for each in stretches), max(each.stop for each in stretches)
     if sum(each.rows for each in stretches) * _SPARSE > stop - start:
         span = pl.scan_ipc(file, glob=False).slice(start, stop - start).collect()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from polars.io.plugins import register_io_source
+
 from tb2csv.atomic_files import check_place, whole_file
 from tb2csv.errors import OptionError
 from tb2csv.sinks.format_protocols import TextFormat
@@ -52,7 +54,6 @@ def write_table_file(
                 for number, piece in enumerate(counted()):
                     table_format.append(piece, file, is_first=not number)
         else:
-            from polars.io.plugins import register_io_source
 
             def read(
                 columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tb2csv.errors import OutputError
+from tb2csv.late_polars import pl
 from tb2csv.notes import Note
 from tb2csv.sinks.append_writer import AppendWriter, TableRows
 from tb2csv.sinks.format_protocols import LossyFormat, TextFormat
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import numpy.typing as npt
-    import polars as pl
 
     from tb2csv.sinks.format_protocols import WholeFormat
     from tb2csv.sinks.row_buffer import RowBuffer
@@ -90,8 +90,6 @@ class TableWriter:
             for piece in pieces:
                 self.append(piece, [TableRows(path, 0, len(piece))])
             return
-        import polars as pl
-
         try:
             with self._held.staged(pieces) as table:
                 self.format.write(table, self._folder.location(path))

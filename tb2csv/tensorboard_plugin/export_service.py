@@ -7,6 +7,7 @@ import json
 import threading
 from typing import TYPE_CHECKING, Final
 
+from tb2csv.conversion import convert
 from tb2csv.layouts.time_columns import TIME_STYLES
 from tb2csv.report import __version__
 from tb2csv.tensorboard_plugin.downloads import ARCHIVE_NAME, download
@@ -127,8 +128,6 @@ class ExportService:
         single = None if export.archive else single_table(export, index.snapshot, places.tolist())
 
         def convert_into(folder: Path, progress: Progress) -> tuple[Report, Path]:
-            from tb2csv.conversion import convert
-
             logdir = export.logdir(self._sources.find().logdir)
             progress.total = logdir.total_bytes()
             report = convert(logdir, folder, **export.conversion, chunk_size=_CHUNK_SIZE, progress=progress.passed)

@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import polars as pl
 
 from tb2csv.event_files.values import COLUMN_NAMES, ValueBlock, ValueColumns
 from tb2csv.runs.decoded_rows import UndecodableValue
@@ -19,7 +20,6 @@ from tb2csv.tensorboard_plugin.index_snapshot import exact_step
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import polars as pl
 
     from tb2csv.logdir import Run
     from tb2csv.tensorboard_plugin.run_counts import CountedSeries
@@ -119,8 +119,6 @@ def _copied(block: ValueBlock, rows: npt.NDArray[np.int64]) -> ValueBlock:
 
 def _decoded(reader: RunReader, number: int, picked: list[tuple[ValueBlock, int]]) -> pl.DataFrame | None:
     """Return the rows of picked values, or None if there are none."""
-    import polars as pl
-
     groupings = (reader.regroup(block, {number: before}) for block, before in picked)
     items = (item for each in groupings for item in reader.decode_grouping(each, lambda other: other == number))
     pieces = (item.part for item in items if not isinstance(item, UndecodableValue))
@@ -134,8 +132,6 @@ def _cells(frame: pl.DataFrame) -> list[list[Any]]:
 
 def _column(column: pl.Series) -> list[Any]:
     """Return the cells of a column for JSON; a float32 has the same digits as in the table."""
-    import polars as pl
-
     if column.dtype == pl.Float32:
         column = column.cast(pl.String).cast(pl.Float64)
     return [_cell(cell) for cell in column]

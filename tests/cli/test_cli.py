@@ -182,6 +182,26 @@ def test_a_command_does_not_wait_for_the_others() -> None:
     assert done.stdout == "['convert']\n"
 
 
+@pytest.mark.parametrize("arguments", ["--version", "--help", "convert --help", "ls LOGS", "check LOGS"])
+def test_a_command_that_needs_no_frames_does_not_import_polars(arguments: str) -> None:
+    sample_logs = str(Path(__file__).parents[1] / "sample_logs")
+    words = [sample_logs if word == "LOGS" else word for word in arguments.split()]
+    ran = run_process(*words, env={"PYTHONPROFILEIMPORTTIME": "1"})
+    imported = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines() if line.startswith("import time:")}
+    assert "numpy" in imported
+    assert "polars" not in imported
+
+
+@pytest.mark.parametrize("module", ["conversion", "series_listing", "tensorboard_plugin.export_service"])
+def test_polars_is_imported_at_its_first_use(module: str) -> None:
+    code = (
+        f"import sys, tb2csv.{module}; print('polars' in sys.modules);"
+        "from tb2csv.late_polars import pl; import polars; print(pl.DataFrame is polars.DataFrame)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
 def test_an_unknown_command_suggests_the_nearest(run: Callable[..., Ran]) -> None:
     ran = run("convrt", "logs", "out")
     assert ran.status == 2

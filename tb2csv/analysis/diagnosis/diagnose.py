@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+import polars as pl
+
 from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS, Network
 from tb2csv.analysis.diagnosis.observations import observe
 from tb2csv.analysis.diagnosis.rules import FINDING_COLUMNS, RULES, THRESHOLDS
@@ -18,8 +20,6 @@ from tb2csv.selection import nearest, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    import polars as pl
 
     from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
     from tb2csv.logdir import LogdirSource
@@ -115,8 +115,6 @@ def merged_thresholds(overrides: Mapping[str, float]) -> dict[str, float]:
 
 
 def _findings(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    import polars as pl
-
     parts = []
     for name, rule in RULES.items():
         has_data = network.families.intersection(rule.families)
@@ -140,15 +138,11 @@ def _findings(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame
 
 
 def _sorted_by_run(rows: pl.DataFrame, runs: list[str]) -> pl.DataFrame:
-    import polars as pl
-
     ranks = {run: rank for rank, run in enumerate(runs)}
     return rows.sort(pl.col("run").replace_strict(ranks, return_dtype=pl.Int64), maintain_order=True)
 
 
 def _coverage(network: Network) -> pl.DataFrame:
-    import polars as pl
-
     observations = network.observations
     layers = observations.variables.group_by("run", "family", maintain_order=True).agg(
         pl.col("layer").n_unique().cast(pl.Int64).alias("layers"),

@@ -11,12 +11,13 @@ import math
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import polars as pl
+
 from tb2csv.analysis.diagnosis.tag_families import GRADIENTS, WEIGHTS, is_bias, is_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import polars as pl
 
 #: The columns that identify one step of a family; layers are compared within it.
 STEP_KEYS: Final = ("run", "family", "step", "repeat")
@@ -39,8 +40,6 @@ def with_chains(rows: pl.DataFrame, shapes: Mapping[tuple[str, str], Shape]) -> 
 
     ``shapes`` has the known shapes by run and layer.
     """
-    import polars as pl
-
     known = rows.filter(pl.col("scale") > 0).select(*STEP_KEYS, "order", "layer", "scale")
     known = known.with_columns(
         pl.col("layer", "scale").shift(1).over(STEP_KEYS, order_by="order").name.prefix("previous_")
@@ -89,8 +88,6 @@ def _has_next_number(before: str, after: str) -> bool:
 
 def layer_shapes(variables: pl.DataFrame) -> dict[tuple[str, str], Shape]:
     """Return the shapes of layers with a kernel and a bias, by run and layer."""
-    import polars as pl
-
     names = variables["variable"].unique().to_list()
     sizes = (
         variables.filter(pl.col("family").is_in((GRADIENTS, WEIGHTS)))

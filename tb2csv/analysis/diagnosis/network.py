@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
+
 from tb2csv.analysis.diagnosis.layer_chains import layer_shapes, with_chains
 from tb2csv.analysis.diagnosis.loss_levels import loss_levels, median
 from tb2csv.analysis.diagnosis.tag_families import (
@@ -21,8 +23,6 @@ from tb2csv.analysis.diagnosis.tag_families import (
 )
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from tb2csv.analysis.diagnosis.layer_chains import Shape
     from tb2csv.analysis.diagnosis.loss_levels import LossLevels
     from tb2csv.analysis.diagnosis.observations import Observations
@@ -62,8 +62,6 @@ class Network:
         ``repeat`` numbers the rows of one step, which a restarted training may write again. The gradients of biases
         without effect are left out.
         """
-        import polars as pl
-
         keys = [*LAYER_KEYS, "variable"]
         rank = pl.col("source").replace_strict({name: rank for rank, name in enumerate(SOURCES)}, return_dtype=pl.Int8)
         rows = self.observations.variables.filter(pl.col("family") != STATES).with_columns(
@@ -91,8 +89,6 @@ class Network:
         The errors of the last layer are left out, because a softmax after it changes their size, unless fewer than two
         layers would remain to be compared.
         """
-        import polars as pl
-
         rows = self.family(GRADIENTS, LAYER_ERRORS)
         family = ("run", "family")
         is_last = pl.col("order") == pl.col("order").max().over(family)
@@ -107,8 +103,6 @@ class Network:
         min, max, tanh_share, sigmoid_share``. ``scale`` is the root mean square if it is known for the whole
         family, or else the norm; missing if a number is NaN or infinite.
         """
-        import polars as pl
-
         not_finite = pl.col("nan_count") + pl.col("inf_count")
         squares, count = pl.col("norm").pow(2), pl.col("count")
         rows = self.variables.group_by([*LAYER_KEYS, "order", "step", "repeat"], maintain_order=True).agg(
@@ -142,15 +136,11 @@ class Network:
 
     def family(self, *names: str) -> pl.DataFrame:
         """Return the rows of ``layers`` for these families."""
-        import polars as pl
-
         return self.layers.filter(pl.col("family").is_in(names))
 
     @cached_property
     def biases(self) -> pl.DataFrame:
         """The rows of ``variables`` for gradients of biases."""
-        import polars as pl
-
         names = self.variables["variable"].unique().to_list()
         return self.variables.filter(
             pl.col("family") == GRADIENTS, pl.col("variable").is_in(list(filter(is_bias, names)))
@@ -159,8 +149,6 @@ class Network:
     @property
     def range_over_steps(self) -> pl.Expr:
         """An aggregation of a variable's rows: the largest range of any of its statistics over all steps."""
-        import polars as pl
-
         numbers = ("norm", "mean", "std", "min", "max")
         return pl.max_horizontal((pl.col(name).max() - pl.col(name).min()).fill_null(0) for name in numbers)
 
@@ -192,8 +180,6 @@ class Network:
         It is the scale of the gradients divided by that of the weights at the nearest step. Weights that are not
         recorded or all zero count as 1.
         """
-        import polars as pl
-
         gradients = self.family(GRADIENTS).with_row_index("row")
         weights = self._weights.select("run", "layer", "step", weight_norm="norm", weight_rms="rms").sort("step")
         joined = gradients.sort("step", maintain_order=True).join_asof(
@@ -206,8 +192,6 @@ class Network:
 
     def with_message(self, found: pl.DataFrame, recorded: str, other: str) -> pl.DataFrame:
         """Return findings about relative gradients with the message ``recorded`` if weights are known, or ``other``."""
-        import polars as pl
-
         weights = self._weights.select("run", "layer", pl.lit(recorded).alias("message")).unique()
         return found.join(weights, ["run", "layer"], "left", maintain_order="left").with_columns(
             pl.col("message").fill_null(other)
@@ -216,8 +200,6 @@ class Network:
     @property
     def _weights(self) -> pl.DataFrame:
         """The rows of ``layers`` for weights that are not all zero."""
-        import polars as pl
-
         return self.family(WEIGHTS).filter(pl.col("scale") > 0)
 
     @cached_property
@@ -240,8 +222,6 @@ def _biases_without_effect(variables: pl.DataFrame) -> pl.DataFrame:
     A later operation, such as the softmax over the keys of an attention or a batch normalization, cancels such a bias.
     In exact arithmetic its gradient is zero, while that of its kernel is not.
     """
-    import polars as pl
-
     gradients = variables.filter(pl.col("family") == GRADIENTS)
     names = gradients["variable"].unique().to_list()
     kernels, biases = (list(filter(is_kind, names)) for is_kind in (is_kernel, is_bias))

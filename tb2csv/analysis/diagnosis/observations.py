@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import polars as pl
+
 from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
 from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, STATISTICS, Quantity, TagFamilies
 from tb2csv.analysis.diagnosis.tensor_statistics import TensorStatistics
@@ -14,8 +16,6 @@ from tb2csv.runs.selected_runs import read_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import polars as pl
 
     from tb2csv.logdir import Logdir, Run
     from tb2csv.report import Report, RunReport, UndecodableEntry
@@ -80,8 +80,6 @@ def observe(
 
 
 def _variables_frame(runs: list[_RunObservations]) -> pl.DataFrame:
-    import polars as pl
-
     schema: dict[str, pl.DataType] = {
         **dict.fromkeys(("run", "family", "layer", "variable"), pl.String()),
         "order": pl.Int64(),
@@ -122,8 +120,6 @@ class _RunObservations:
         return self._quantities[series_id] is not None
 
     def _add(self, rows: Rows) -> None:
-        import polars as pl
-
         is_scalars = rows.series[0].kind == "scalars"
         columns = {name: rows.part.frame[name].to_numpy() for name in ("step", "value")} if is_scalars else {}
         for index, series in enumerate(rows.series):
@@ -164,8 +160,6 @@ class _RunObservations:
         return parts + self._statistics_rows()
 
     def _with_keys(self, series_id: int, frame: pl.DataFrame) -> pl.DataFrame:
-        import polars as pl
-
         quantity = self._quantities[series_id]
         assert quantity is not None
         return frame.with_columns(
@@ -178,8 +172,6 @@ class _RunObservations:
 
     def _statistics_rows(self) -> list[pl.DataFrame]:
         """Return the rows of variables whose statistics were logged as scalars: a row for each step."""
-        import polars as pl
-
         parts = []
         for series_id, values in self._statistics.items():
             quantity = self._quantities[series_id]
@@ -206,8 +198,6 @@ class _RunObservations:
 
 def _with_derived(statistics: pl.DataFrame) -> pl.DataFrame:
     """Return logged statistics with ``rms`` and ``count`` derived from them; NaN and infinity become counts."""
-    import polars as pl
-
     number = {name: pl.col(name) for name in STATISTICS}
     has_nan = pl.any_horizontal(number[name].is_nan() for name in ("norm", "mean", "std", "min", "max"))
     nan_count = pl.coalesce(number["nan_count"], has_nan.cast(pl.Float64), pl.lit(0.0))

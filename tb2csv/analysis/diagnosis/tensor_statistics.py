@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import polars as pl
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import polars as pl
 
     from tb2csv.decoders import TablePart
 
@@ -56,8 +56,6 @@ class TensorStatistics:
         Columns ``step, source, count, norm, rms, mean, std, min, max, zero_share, nan_count, inf_count, tanh_share,
         sigmoid_share``; the last two are for outputs only. Unknown statistics are missing.
         """
-        import polars as pl
-
         if self._tensors:
             parts = pl.concat(self._tensors)
             value = (~pl.col("is_continued")).cum_sum()
@@ -85,8 +83,6 @@ _LEGACY_SUMS: Final = ("count", "nan_count", "inf_count", "sum", "sum_squares", 
 
 def _tensor_sums(frame: pl.DataFrame, *, are_outputs: bool) -> pl.DataFrame:
     """Return the sums of each tensor; the first and the last tensor of the frame may be incomplete."""
-    import polars as pl
-
     value = _numbers(frame)
     indices = [name for name in frame.columns if name[0] == "i" and name[1:].isdecimal()]
     # A tensor begins at the row whose indices are all 0; a large one continues in the next part.
@@ -121,8 +117,6 @@ def _tensor_sums(frame: pl.DataFrame, *, are_outputs: bool) -> pl.DataFrame:
 
 def _numbers(frame: pl.DataFrame) -> npt.NDArray[np.float64]:
     """Return the elements, or the absolute values of complex elements."""
-    import polars as pl
-
     if "value" in frame.columns:
         value: npt.NDArray[np.float64] = frame["value"].cast(pl.Float64).to_numpy()
         return value
@@ -132,8 +126,6 @@ def _numbers(frame: pl.DataFrame) -> npt.NDArray[np.float64]:
 
 def _histogram_sums(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the sums of each histogram, estimated from its buckets."""
-    import polars as pl
-
     left, right, count = (frame[name].to_numpy() for name in ("left", "right", "count"))
     starts = np.flatnonzero(frame["bucket"].to_numpy() == 0)
     is_nan, is_inf = np.isnan(left) | np.isnan(right), np.isinf(left) | np.isinf(right)
@@ -166,8 +158,6 @@ def _histogram_sums(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _legacy_histogram_sums(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the exact sums that legacy histograms store."""
-    import polars as pl
-
     is_nan = pl.any_horizontal(pl.col(name).is_nan() for name in ("min", "max", "sum", "sum_squares"))
     is_inf = pl.any_horizontal(pl.col(name).is_infinite() for name in ("min", "max"))
     return frame.select(
@@ -184,8 +174,6 @@ def _legacy_histogram_sums(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _from_sums(sums: pl.DataFrame, source: str) -> pl.DataFrame:
     """Return the statistics that follow from sums; those of tensors leave out NaN and infinity."""
-    import polars as pl
-
     not_finite = pl.col("nan_count") + pl.col("inf_count")
     finite = pl.col("count") - not_finite if source == "tensor" else pl.when(not_finite == 0).then(pl.col("count"))
     mean, mean_square = pl.col("sum") / finite, pl.col("sum_squares") / finite

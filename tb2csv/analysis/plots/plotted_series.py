@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import polars as pl
 
 from tb2csv.analysis.plots.histogram_bins import Histograms
 from tb2csv.analysis.plots.x_axis import of_values
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
-    import polars as pl
 
     from tb2csv.runs.row_selection import RowSelection
     from tb2csv.scanned_logdir import ScannedLogdir
@@ -99,28 +99,20 @@ def _add(found: PlottedValues, run: str, tag: str, frame: pl.DataFrame, kind: st
 
 
 def _numbers(column: pl.Series) -> Numbers:
-    import polars as pl
-
     numbers: Numbers = column.cast(pl.Float64).to_numpy()
     return numbers
 
 
 def _concatenated(parts: list[pl.DataFrame]) -> pl.DataFrame:
-    import polars as pl
-
     return pl.concat(parts, how="vertical_relaxed")
 
 
 def _scalars(frame: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
     return frame.with_columns(pl.col("value").cast(pl.Float64))
 
 
 def _norms(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the Euclidean norm of each tensor of a table of elements."""
-    import polars as pl
-
     indices = [pl.col(name) for name in frame.columns if name[0] == "i" and name[1:].isdecimal()]
     squares = [pl.col(name).cast(pl.Float64) ** 2 for name in ("value", "real", "imag") if name in frame.columns]
     is_first = pl.all_horizontal(index == 0 for index in indices) if indices else pl.lit(value=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from tb2csv.errors import OptionError
 
@@ -33,8 +34,6 @@ def smoothed(values: npt.NDArray[np.float64], weight: float) -> npt.NDArray[np.f
     finite = values[is_finite]
     if weight == 0 or (finite == finite[:1]).all():
         return values
-    import polars as pl
-
     # Only finite values count, as if they were adjacent. adjust=True divides by the sum of the weights.
     result: npt.NDArray[np.float64] = values.copy()
     result[is_finite] = pl.Series(finite).ewm_mean(alpha=1 - weight, adjust=True).to_numpy()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
+
 from tb2csv.analysis.diagnosis.layer_chains import STEP_KEYS
 from tb2csv.analysis.diagnosis.network import LAYER_KEYS
 from tb2csv.analysis.diagnosis.rules.rule import Rule, Threshold, streaks
@@ -12,14 +14,10 @@ from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, GRADIENTS, LAYER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import polars as pl
-
     from tb2csv.analysis.diagnosis.network import Network
 
 
 def _find_layers(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    import polars as pl
-
     share = pl.col("zero_share")
     rows = network.family(GRADIENTS, LAYER_ERRORS, ACTIVATIONS)
     # A network that has learnt everything has no gradient in any layer.
@@ -29,8 +27,6 @@ def _find_layers(network: Network, thresholds: Mapping[str, float]) -> pl.DataFr
 
 
 def _find_units(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    import polars as pl
-
     layers = _find_layers(network, thresholds)
     share = pl.col("zero_share")
     hit = (share >= thresholds["dead_units"]) & ~pl.col("run").is_in(network.learnt_runs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import polars as pl
 
 from tb2csv.analysis.diagnosis.rules.rule import (
     LEVEL_WINDOW,
@@ -18,8 +19,6 @@ from tb2csv.analysis.diagnosis.tag_families import LOSS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import polars as pl
 
     from tb2csv.analysis.diagnosis.loss_levels import LossLevels
     from tb2csv.analysis.diagnosis.network import Network
@@ -75,8 +74,6 @@ def _growth(series: ScalarSeries, threshold: float, steps: int) -> ScalarFinding
     # The first level is the first positive value, and the highest level before is at least that.
     if not known.size or known.max() < threshold * known[0]:
         return None
-    import polars as pl
-
     level = pl.Series(positive).fill_nan(None).rolling_median(LEVEL_WINDOW, min_samples=1)
     highest = level.forward_fill().cum_max().shift(1).to_numpy()
     with np.errstate(over="ignore"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
+
 from tb2csv.analysis.diagnosis.layer_chains import STEP_KEYS
 from tb2csv.analysis.diagnosis.network import LAYER_KEYS
 from tb2csv.analysis.diagnosis.rules.rule import LEVEL_WINDOW, Rule, Threshold, streaks
@@ -12,14 +14,10 @@ from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, GRADIENTS, LAYER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import polars as pl
-
     from tb2csv.analysis.diagnosis.network import Network
 
 
 def _find_by_depth(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    import polars as pl
-
     scale = pl.col("scale")
     chain = (*STEP_KEYS, "chain")
     position = pl.int_range(1, pl.len() + 1).over(chain, order_by="order")
@@ -36,8 +34,6 @@ def _find_by_depth(network: Network, thresholds: Mapping[str, float]) -> pl.Data
 
 
 def _find_by_growth(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    import polars as pl
-
     rows = network.family(GRADIENTS, WEIGHTS, LAYER_ERRORS, ACTIVATIONS)
     positive = pl.when(pl.col("scale") > 0).then("scale")
     rows = rows.with_columns(positive.rolling_median(LEVEL_WINDOW, min_samples=1).over(LAYER_KEYS).alias("level"))
@@ -49,8 +45,6 @@ def _find_by_growth(network: Network, thresholds: Mapping[str, float]) -> pl.Dat
 
 
 def _find_by_level(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    import polars as pl
-
     hit = pl.col("relative") >= thresholds["exploding_level"]
     found = streaks(network.relative_gradients, hit, pl.col("relative"), network.steps, "max")
     return network.with_message(found, _RELATIVE_MESSAGE, _ABSOLUTE_MESSAGE)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
+
 from tb2csv.analysis.diagnosis.rules.rule import FINDING_COLUMNS, Rule, Threshold
 from tb2csv.analysis.diagnosis.tag_families import GRADIENTS, WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import polars as pl
-
     from tb2csv.analysis.diagnosis.network import Network
 
 
 def _find(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    import polars as pl
-
     # Known variables only: other numbers of a layer, such as those of an input normalization, are not trained.
     weights = network.variables.filter(pl.col("family") == WEIGHTS, pl.col("variable") != "")
     layers = weights.group_by("run", "family", "layer", "variable", maintain_order=True).agg(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import polars as pl
 
 from tb2csv.analysis.diagnosis.network import LAYER_KEYS
 from tb2csv.analysis.diagnosis.rules.rule import FINDING_COLUMNS, Rule, ScalarFinding, Threshold, findings_frame
@@ -13,15 +14,11 @@ from tb2csv.analysis.diagnosis.tag_families import FAMILIES, SCALARS, STATES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import polars as pl
-
     from tb2csv.analysis.diagnosis.network import Network
     from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
 
 
 def _find(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    import polars as pl
-
     threshold = thresholds["not_finite"]
     found = (_scalar_finding(series) for series in network.observations.scalars)
     of_scalars = findings_frame(finding for finding in found if finding)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
+
 from tb2csv.analysis.diagnosis.network import LAYER_KEYS
 from tb2csv.analysis.diagnosis.rules.diverging import has_risen
 from tb2csv.analysis.diagnosis.rules.rule import FINDING_COLUMNS, Rule, ScalarFinding, Threshold, findings_frame
@@ -11,8 +13,6 @@ from tb2csv.analysis.diagnosis.tag_families import GRADIENTS, LOSS, WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import polars as pl
 
     from tb2csv.analysis.diagnosis.network import Network
 
@@ -44,8 +44,6 @@ def _find_by_loss(network: Network, thresholds: Mapping[str, float]) -> pl.DataF
 
 
 def _find_by_weights(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    import polars as pl
-
     weights = network.variables.filter(pl.col("family") == WEIGHTS)
     of_variables = weights.group_by([*LAYER_KEYS, "variable"], maintain_order=True).agg(
         pl.col("step").min().alias("first_step"),

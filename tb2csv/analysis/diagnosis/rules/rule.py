@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
+import polars as pl
 
 from tb2csv.analysis.diagnosis.network import LAYER_KEYS
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     import numpy.typing as npt
-    import polars as pl
 
     from tb2csv.analysis.diagnosis.network import Network
 
@@ -67,8 +67,6 @@ class ScalarFinding(NamedTuple):
 
 def findings_frame(findings: Iterable[ScalarFinding]) -> pl.DataFrame:
     """Return findings about scalars as a frame with FINDING_COLUMNS and MESSAGE."""
-    import polars as pl
-
     schema: dict[str, pl.DataType] = {
         **dict.fromkeys(FINDING_COLUMNS[:3], pl.String()),
         **dict.fromkeys(FINDING_COLUMNS[3:7], pl.Int64()),
@@ -102,8 +100,6 @@ def streaks(
     Rows of one layer must be adjacent, in the order of the log. A missing ``hit`` repeats that of the step before.
     ``points`` counts the hits in such streaks, ``observed`` all steps; ``value`` is the worst of the hits.
     """
-    import polars as pl
-
     flagged = rows.with_columns(hit.alias("hit"), value.alias("value"), pl.len().over(keys).alias("observed"))
     flagged = flagged.with_columns(pl.col("hit").forward_fill().over(keys).fill_null(value=False))
     flagged = flagged.with_columns(pl.col("hit").rle_id().over(keys).alias("streak"))

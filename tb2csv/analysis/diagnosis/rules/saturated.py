@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
+
 from tb2csv.analysis.diagnosis.layer_chains import follows
 from tb2csv.analysis.diagnosis.rules.rule import Rule, Threshold, streaks
 from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, GRADIENTS, WEIGHTS, is_bias, is_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    import polars as pl
 
     from tb2csv.analysis.diagnosis.network import Network
 
@@ -26,8 +26,6 @@ _STEP: Final = ("run", "step", "repeat")
 
 
 def _find_by_outputs(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    import polars as pl
-
     rows = network.family(ACTIVATIONS)
     # The outputs of the last layer of a classifier should be near 0 and 1.
     rows = rows.filter(
@@ -48,8 +46,6 @@ def _slopes(network: Network) -> pl.DataFrame:
     of the later layer and by the slope of the activation between them. ``gain`` is the size of a layer's sums for
     inputs of size 1.
     """
-    import polars as pl
-
     pairs = _with_kernel_norms(network, _bounded(_layer_pairs(network)))
     through = pl.col("next_bias_norm") * pl.col("next_weights") / pl.col("next_units").sqrt()
     gain = pl.col("own_weights") / pl.col("bias_count").sqrt()
@@ -61,8 +57,6 @@ def _dense_layers(network: Network) -> pl.DataFrame:
 
     ``position`` is the rank of a layer in its run.
     """
-    import polars as pl
-
     gradients = network.variables.filter(pl.col("family") == GRADIENTS).with_columns(
         pl.col("order").rank("dense").over("run").cast(pl.Int64).alias("position")
     )
@@ -79,8 +73,6 @@ def _dense_layers(network: Network) -> pl.DataFrame:
 
 def _layer_pairs(network: Network) -> pl.DataFrame:
     """Return dense layers with columns ``next_…`` for the dense layer that each one feeds."""
-    import polars as pl
-
     dense = _dense_layers(network)
     following = dense.select(
         *_STEP,
@@ -106,16 +98,12 @@ def _layer_pairs(network: Network) -> pl.DataFrame:
 
 def _bounded(pairs: pl.DataFrame) -> pl.DataFrame:
     """Return the pairs whose first layer may have a bounded activation, by the size of its outputs."""
-    import polars as pl
-
     outputs = pl.col("next_kernel_norm") / pl.col("next_bias_norm") / pl.col("bias_count").sqrt()
     return pairs.filter((outputs.median().over("run", "layer") <= _MAX_BOUNDED_OUTPUT).fill_null(value=True))
 
 
 def _with_kernel_norms(network: Network, pairs: pl.DataFrame) -> pl.DataFrame:
     """Return pairs with the norms of the kernels of both layers at the nearest step, in the order of the log."""
-    import polars as pl
-
     weights = network.variables.filter(pl.col("family") == WEIGHTS)
     kernels = list(filter(is_kernel, weights["variable"].unique().to_list()))
     norms = weights.filter(pl.col("variable").is_in(kernels)).select("run", "layer", "step", "norm").sort("step")
@@ -133,8 +121,6 @@ def _with_kernel_norms(network: Network, pairs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _find_by_slope(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    import polars as pl
-
     slope = pl.col("slope")
     # A layer with slope 0 is dead.
     hit = (slope <= thresholds["saturated_slope"]) & (slope > 0)
@@ -142,8 +128,6 @@ def _find_by_slope(network: Network, thresholds: Mapping[str, float]) -> pl.Data
 
 
 def _find_by_weights(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    import polars as pl
-
     is_flat = (pl.col("slope") <= thresholds["saturated_weights_slope"]) & (pl.col("slope") > 0)
     hit = (pl.col("gain") >= thresholds["saturated_weights"]) & is_flat
     return streaks(_slopes(network), hit.fill_null(value=False), pl.col("gain"), network.steps, "max")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
+
 from tb2csv.analysis.diagnosis.layer_chains import STEP_KEYS
 from tb2csv.analysis.diagnosis.rules.rule import Rule, Threshold, streaks
 from tb2csv.analysis.diagnosis.tag_families import GRADIENTS, LAYER_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import polars as pl
 
     from tb2csv.analysis.diagnosis.network import Network
 
@@ -20,8 +20,6 @@ _SLACK: Final = 10
 
 
 def _find_by_depth(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    import polars as pl
-
     rows = network.chains
     threshold, scale = thresholds["vanishing_depth"], pl.col("scale")
     chain = (*STEP_KEYS, "chain")
@@ -44,8 +42,6 @@ def _find_by_depth(network: Network, thresholds: Mapping[str, float]) -> pl.Data
 
 
 def _find_by_level(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame:
-    import polars as pl
-
     rows = network.relative_gradients.filter(~pl.col("run").is_in(network.learnt_runs))
     is_dead = pl.col("zero_share").fill_null(0) >= 1
     hit = (pl.col("relative") <= thresholds["vanishing_level"]).fill_null(value=False) & ~is_dead
