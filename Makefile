@@ -105,12 +105,15 @@ clean: ## Remove whatever the other targets made.
 	"tb2csv needs Python 3.10 or later, but $(PYTHON) is %d.%d; try make PYTHON=python3.12." % v[:2])'
 	$(PYTHON) -m venv .venv
 
+# A comma would end an argument of a function.
+COMMA := ,
+
 # Editable, so that what is tested is what lies here: a copy in .venv would be hidden by the sources in this folder,
 # which would then run without the compiled scanner.
 .venv/installed-base .venv/installed-test: .venv/installed-%: $(BUILD_FILES) | .venv/bin/python
 	@if $(HAS_COMPILER); then export TB2CSV_REQUIRE_EXT=1; \
 	else export TB2CSV_SKIP_EXT=1; echo 'No C compiler was found: the reference scanner does the work.'; fi; \
-	$(PIP) install --quiet --editable '.$(patsubst %,[%],$(filter-out base,$*))'
+	$(PIP) install --quiet --editable '.$(if $(filter test,$*),[test$(COMMA)test-remote])'
 	@touch $@
 
 # The linters need no compiled scanner, and leave one that is there.

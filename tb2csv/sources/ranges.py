@@ -71,6 +71,11 @@ class FileRanges:
         with request(url):
             first = self._open()
             details = getattr(first, "details", None)
+            if isinstance(details, dict) and details.get("type") == "directory":  # the key is a folder as well
+                first.close()
+                filesystem.invalidate_cache(location)
+                first = self._open()
+                details = first.details
             info = details if isinstance(details, dict) else filesystem.info(location)
         self._idle = [first]
         self._is_closed = False

@@ -24,8 +24,9 @@ def write_logs(folder: Path) -> Path:
 
 
 def tables_below(out: Path) -> dict[str, bytes]:
-    """Return every file of a conversion."""
-    return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    """Return every file of a conversion but those that say how to update it, which name the place of the log."""
+    files = (path.relative_to(out) for path in out.rglob("*") if path.is_file())
+    return {path.as_posix(): (out / path).read_bytes() for path in files if not path.parts[0].startswith(".")}
 
 
 def assert_converts_as_local(url: str, logdir: Path, folder: Path) -> None:

@@ -83,6 +83,7 @@ def values(count: int, tag: str = "loss") -> bytes:
     return event_file([event(simple_value(tag, step), step=step, wall_time=step) for step in range(count)])
 
 
+@pytest.mark.slow
 def test_tables_equal_those_of_the_folder(bucket: Bucket, tmp_path: Path) -> None:
     logdir = write_logs(tmp_path / "logs")
     bucket.put_folder(logdir)
@@ -113,7 +114,7 @@ def test_odd_keys_are_runs_of_their_own(bucket: Bucket, tmp_path: Path) -> None:
     assert report.values_written == 2 * len(folders) + 2
     assert not report.damage
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert all(path.is_relative_to(tmp_path / "in" / "out") for path in written)
+    assert all(path.parent == tmp_path / "in" or path.is_relative_to(tmp_path / "in" / "out") for path in written)
     assert sum(path.name == "loss.csv" for path in written) == len(folders) + 2
 
 
@@ -151,6 +152,7 @@ def large(tag: str, count: int, *more: bytes) -> bytes:
     return event_file([event(simple_value(tag * 1000, step), step=step) for step in range(count)]) + b"".join(more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tag", ["x", "y"])
 def test_an_object_that_changes_between_two_reads_is_never_mixed(bucket: Bucket, tag: str) -> None:
     """It is read on if it begins with what was read, and is an error otherwise."""

@@ -46,6 +46,7 @@ def test_tables_equal_those_of_the_folder(
     assert_converts_as_local(server.url, write_logs(server.folder), tmp_path)
 
 
+@pytest.mark.slow
 def test_frames_summaries_and_listings_equal_those_of_the_folder(server: WebServer) -> None:
     logdir = write_logs(server.folder)
     remote, local = tb2csv.open_logdir(server.url), tb2csv.open_logdir(logdir)
@@ -73,6 +74,7 @@ def test_a_small_file_takes_one_request_without_its_head(server: WebServer) -> N
     assert [server.counts()[f"/{run}/{file_name()}"] for run in "ab"] == [1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_ranges", [True, False])
 def test_a_file_of_one_chunk_takes_at_most_three_requests(server: WebServer, has_ranges: bool) -> None:
     server.has_ranges = has_ranges
@@ -151,6 +153,7 @@ def replace_after_first_answer(server: WebServer, data: bytes) -> None:
     server.before_answer = before
 
 
+@pytest.mark.slow
 def test_a_file_that_grows_is_read_on_in_its_new_version(server: WebServer) -> None:
     old = large_values()
     (server.folder / file_name()).write_bytes(old)
@@ -160,6 +163,7 @@ def test_a_file_that_grows_is_read_on_in_its_new_version(server: WebServer) -> N
     assert report.values_read == 12_001
 
 
+@pytest.mark.slow
 def test_a_file_that_is_replaced_is_unreadable_and_never_mixed(server: WebServer) -> None:
     old = large_values()
     (server.folder / file_name()).write_bytes(old)
