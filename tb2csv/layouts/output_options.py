@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ class OutputOptions:
         """Whether a table may have rows of several runs, so that a new row of one changes it."""
         return self.merge_subruns or isinstance(self.chosen_layout, RowLayout)
 
-    @property
+    @functools.cached_property
     def table_format(self) -> TextFormat | WholeFormat:
         """The format of tables that are not joined."""
         return choose_format(self.format, escape_formulas=self.escape_formulas)

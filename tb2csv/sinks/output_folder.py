@@ -196,11 +196,21 @@ class OutputFolder:
         ``path`` is relative, with slashes. Files below SCRATCH are not published.
         """
         location = f"{self._root}/{path}"
-        parent = location[: location.rindex("/")]
-        if parent not in self._made:
-            os.makedirs(parent, exist_ok=True)
-            self._made.add(parent)
+        self._make_folder(location[: location.rindex("/")])
         return location
+
+    def _make_folder(self, folder: str) -> None:
+        """Create a folder and its parents; each is looked at once, because a log may have thousands."""
+        if folder in self._made:
+            return
+        if len(folder) > len(self._root):
+            self._make_folder(folder[: folder.rindex("/")])
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            if not os.path.isdir(folder):
+                raise
+        self._made.add(folder)
 
 
 def _status(folder: Path) -> os.stat_result | None:

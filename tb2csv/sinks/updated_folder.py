@@ -130,7 +130,7 @@ class UpdatedFolder:
         ``removed`` has the paths of files that do not belong to the output any more, unless they wait.
         """
         self.remove_scratch()
-        waiting = files_below(self._waiting)
+        waiting = list(files_below(self._waiting))
         name = self._waiting.removeprefix(f"{self.out}/")
         sync_files(str(self.out), [*self._appended, *(f"{name}/{path}" for path in waiting)])
         self.ledger.put_fact("generation", self._generation + 1)
@@ -154,7 +154,7 @@ class UpdatedFolder:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{self.out}/{path}")
             _remove_empty_parents(self.out, path)
-        for path in files_below(waiting):
+        for path in list(files_below(waiting)):
             target = f"{self.out}/{path}"
             os.makedirs(target[: target.rindex("/")], exist_ok=True)
             os.replace(f"{waiting}/{path}", target)
