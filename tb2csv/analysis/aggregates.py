@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import polars as pl
-
 from tb2csv.errors import OptionError
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,9 +12,8 @@ import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-import polars as pl
-
 from tb2csv.errors import OptionError
+from tb2csv.late_polars import pl
 from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.jsonl import JsonLinesFormat
 

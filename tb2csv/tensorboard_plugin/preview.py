@@ -10,9 +10,9 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import polars as pl
 
 from tb2csv.event_files.values import COLUMN_NAMES, ValueBlock, ValueColumns
+from tb2csv.late_polars import pl
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.selection import Selection, literal_pattern

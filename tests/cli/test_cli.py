@@ -184,7 +184,7 @@ def test_a_command_does_not_wait_for_the_others() -> None:
 
 @pytest.mark.parametrize("arguments", ["--version", "--help", "convert --help", "ls LOGS", "check LOGS"])
 def test_a_command_that_needs_no_frames_does_not_import_polars(arguments: str) -> None:
-    sample_logs = str(Path(__file__).parents[1] / "sample_logs")
+    sample_logs = str(Path(__file__).parents[2] / "sample_logs")
     words = [sample_logs if word == "LOGS" else word for word in arguments.split()]
     ran = run_process(*words, env={"PYTHONPROFILEIMPORTTIME": "1"})
     imported = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines() if line.startswith("import time:")}

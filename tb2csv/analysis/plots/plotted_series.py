@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 
 from tb2csv.analysis.plots.histogram_bins import Histograms
 from tb2csv.analysis.plots.x_axis import of_values
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from tb2csv.errors import OptionError
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     import numpy.typing as npt
