@@ -28,7 +28,7 @@ def lost_cells(writers: Iterable[TableWriter]) -> tuple[Mapping[str, int], list[
     by_format: dict[LossyFormat, Counter[str]] = {}
     for writer in writers:
         if writer.lossy:
-            by_format.setdefault(writer.lossy, Counter()).update(writer.lost_cells)
+            by_format.setdefault(writer.lossy, Counter()).update(+writer.lost_cells)  # without those that lost none
     # In the order of the index; the order of counting depends on the threads.
     ordered = {
         lossy: dict(sorted(lost.items(), key=lambda item: item[0].split("/"))) for lossy, lost in by_format.items()

@@ -20,7 +20,7 @@ from tb2csv.sinks.output_folder import SCRATCH
 from tb2csv.sinks.synced_files import files_below, sync_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -134,13 +134,21 @@ class UpdatedFolder:
         name = self._waiting.removeprefix(f"{self.out}/")
         sync_files(str(self.out), [*self._appended, *(f"{name}/{path}" for path in waiting)])
         self.ledger.put_fact("generation", self._generation + 1)
-        self.ledger.put_fact("removed", sorted(set(removed) - set(waiting)))
+        self.ledger.put_fact("removed", sorted({*self._files_at(removed)} - set(waiting)))
         self.ledger.commit()
         self._appended.clear()
         self._lengths.clear()
         self._made.clear()
         self._publish()
         self._waiting = f"{self._private}/{_WAITING}{self._generation + 1}"
+
+    def _files_at(self, paths: Iterable[str]) -> Iterator[str]:
+        """Yield paths of files, and those of the files in folders; a later call may find other files there."""
+        for path in paths:
+            if os.path.isdir(f"{self.out}/{path}"):
+                yield from (f"{path}/{name}" for name in files_below(f"{self.out}/{path}"))
+            else:
+                yield path
 
     @property
     def _generation(self) -> int:
