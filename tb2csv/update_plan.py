@@ -201,7 +201,10 @@ def _add(plan: UpdatePlan, run: Run, earlier: ConvertedRun, ledger: Ledger, vers
 
 
 def _offsets(earlier: ConvertedRun, state: Any) -> dict[str, int]:
-    """Return the position up to which each file was read; a run without a state was read to its end."""
+    """Return the position up to which each file was read, in the order of reading.
+
+    A run without a state was read to its end.
+    """
     if state is None:
         return {stats.path: stats.bytes for stats in earlier.report.sources}
     return {file["path"]: file["offset"] for file in state["files"]}
@@ -210,5 +213,5 @@ def _offsets(earlier: ConvertedRun, state: Any) -> dict[str, int]:
 def _comes_last(run: Run, offsets: Mapping[str, int], unchanged: set[str]) -> bool:
     """Return whether the new bytes of a run come after all that were read, in the order of its files."""
     ordered = [file.path for file in RunReader(run).ordered_files()]
-    last_read = max((place for place, path in enumerate(ordered) if offsets.get(path)), default=-1)
-    return all(place >= last_read for place, path in enumerate(ordered) if path not in unchanged)
+    read = [path for path, offset in offsets.items() if offset]
+    return ordered[: len(read)] == read and unchanged.issuperset(read[:-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,9 +14,9 @@ from event_files import (
     file_version,
     flip,
     frames,
+    histogram,
     hparams_end,
     hparams_start,
-    histogram,
     image,
     legacy_histogram,
     metadata,
@@ -31,7 +32,7 @@ from tables import read_tree
 import tb2csv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from event_files import AnyEvent
@@ -49,6 +50,13 @@ class GrowingLog:
     def __len__(self) -> int:
         """Return the number of bytes that are appended."""
         return sum(len(data) for _, data in self.writes)
+
+    def first(self, size: int) -> Iterator[tuple[str, bytes]]:
+        """Yield what is appended, up to a number of bytes."""
+        for path, data in self.writes:
+            if size > 0:
+                yield path, data[:size]
+            size -= len(data)
 
     def write(self, folder: Path, start: int, stop: int) -> None:
         """Append the bytes from ``start`` to ``stop`` of all that is appended, below a folder."""
@@ -79,17 +87,9 @@ def convert_cut(log: GrowingLog, cuts: list[int], folder: Path) -> Path:
     return out
 
 
-def tables_at_once(log: GrowingLog, folder: Path, size: int | None = None) -> dict[str, bytes] | None:
-    """Return all files of one conversion of a log's first bytes; None if there is nothing to convert."""
-    (folder / "log").mkdir(parents=True)
-    log.write(folder / "log", 0, len(log) if size is None else size)
-    try:
-        tb2csv.convert(folder / "log", folder / "out", **log.options)
-    except tb2csv.Tb2csvError:
-        if size is None:
-            raise
-        return None
-    return read_tree(folder / "out")
+def tables_at_once(log: GrowingLog, folder: Path) -> dict[str, bytes]:
+    """Return all files of one conversion of the whole log."""
+    return read_tree(convert_cut(log, [], folder))
 
 
 LOGS: Final[dict[str, Callable[[], GrowingLog]]] = {}
@@ -101,9 +101,9 @@ def growing_log(make: Callable[[], GrowingLog]) -> Callable[[], GrowingLog]:
     return make
 
 
-def of_events(*events: AnyEvent, options: Mapping[str, Any] | None = None, **names: str) -> GrowingLog:
+def of_events(*events: AnyEvent, options: Mapping[str, Any] | None = None) -> GrowingLog:
     """Return a log of one file."""
-    return GrowingLog([(names.get("path", f"run/{file_name()}"), event_file(events, wall_time=1.0))], options or {})
+    return GrowingLog([(f"run/{file_name()}", event_file(events, wall_time=1.0))], options or {})
 
 
 def losses(start: int, stop: int, tag: str = "loss", wall_time: float = 1.5) -> list[AnyEvent]:
@@ -139,7 +139,7 @@ def one_run_of_every_kind() -> GrowingLog:
 
 
 def _with_options(name: str, **options: Any) -> None:
-    LOGS[f"every_kind_with_{name}"] = lambda: of_events(*_of_every_kind(), options=options)
+    LOGS[f"every_kind_with_{name}"] = partial(of_events, *_of_every_kind(), options=options)
 
 
 _with_options("several_time_columns", time=("epoch", "iso", "relative"))
@@ -343,12 +343,11 @@ def damaged_logs() -> dict[str, GrowingLog]:
     found["a_frame_in_a_payload"] = flip(
         event_file([*losses(0, 1), event(text("t", data[-60:]), step=1, wall_time=3.0), *losses(2, 3)]), 140, 0x11
     )
-    logs = {name: GrowingLog([(f"run/{file_name()}", content)]) for name, content in found.items()}
     name = f"run/{file_name()}"
-    logs["a_damaged_first_of_two_files"] = GrowingLog(
-        [(name, flip(data, records(data)[2].start, 0x11)), (f"run/{file_name(1)}", event_file(losses(4, 6), wall_time=9.0))]
-    )
+    logs = {what: GrowingLog([(name, content)]) for what, content in found.items()}
+    damaged, second = flip(data, records(data)[2].start, 0x11), event_file(losses(4, 6), wall_time=9.0)
+    logs["a_damaged_first_of_two_files"] = GrowingLog([(name, damaged), (f"run/{file_name(1)}", second)])
     return logs
 
 
-LOGS.update({name: (lambda log=log: log) for name, log in damaged_logs().items()})  # type: ignore[misc]
+LOGS.update({name: partial(GrowingLog, log.writes) for name, log in damaged_logs().items()})

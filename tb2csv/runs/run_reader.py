@@ -127,9 +127,9 @@ class RunReader:
         files = self.ordered_files()
         last = files[-1]
         for file in files:
-            if file.path in self._unchanged:
-                continue
             progress = self._progress.get(file.path)
+            if progress and file.path in self._unchanged:
+                continue
             if progress is None:
                 progress = self._progress[file.path] = SavedFile(FileStats(file.path))
                 self.stats.files.append(progress.stats)
@@ -268,6 +268,8 @@ class RunReader:
         """
         for data in saved["files"]:
             file = SavedFile.from_data(data)
+            if not file.offset:  # such a file is read again, because its first event decides its place among the others
+                continue
             self._progress[file.stats.path] = file
             self.stats.files.append(file.stats)
         self._schemas.restore(saved)
