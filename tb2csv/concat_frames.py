@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from tb2csv.errors import Tb2csvError
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from polars.io.plugins import register_io_source
-
 from tb2csv.concat_frames import fitted, joined, joint_schema
 from tb2csv.display import count, displayed
 from tb2csv.errors import NameNotFoundError, Tb2csvError
@@ -277,7 +275,7 @@ class LogdirFrames(KindMethods[LogMethod]):
                 if left == 0:
                     return
 
-        return register_io_source(read, schema=schema)
+        return pl.io.plugins.register_io_source(read, schema=schema)
 
     def _display(self) -> Iterator[object]:
         all_stats = [stats for run in self._scanned.runs.values() for stats in run.stats.series]

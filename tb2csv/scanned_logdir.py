@@ -8,11 +8,11 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from tb2csv.column_names import free_name
 from tb2csv.display import count, displayed
 from tb2csv.errors import LogdirError
+from tb2csv.late_polars import pl
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.report import Report
 from tb2csv.runs.scanned_hparams import scanned_hparams

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import polars as pl
 
 from tb2csv.errors import Tb2csvError
+from tb2csv.late_polars import pl
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.scanned_run import ScannedRun
 

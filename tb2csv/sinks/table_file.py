@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polars.io.plugins import register_io_source
-
 from tb2csv.atomic_files import check_place, whole_file
 from tb2csv.errors import OptionError
 from tb2csv.sinks.format_protocols import TextFormat
@@ -62,7 +60,7 @@ def write_table_file(
                 for piece in counted():
                     yield piece if columns is None else piece.select(columns)
 
-            table_format.write(register_io_source(read, schema=schema), str(place))
+            table_format.write(pl.io.plugins.register_io_source(read, schema=schema), str(place))
     return rows
 
 

@@ -11,9 +11,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import polars as pl
-
 from tb2csv.analysis.diagnosis.tag_families import GRADIENTS, WEIGHTS, is_bias, is_kernel
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
 from tb2csv.analysis.diagnosis.layer_chains import layer_shapes, with_chains
 from tb2csv.analysis.diagnosis.loss_levels import loss_levels, median
 from tb2csv.analysis.diagnosis.tag_families import (
@@ -21,6 +19,7 @@ from tb2csv.analysis.diagnosis.tag_families import (
     is_kernel,
     is_key_bias,
 )
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     from tb2csv.analysis.diagnosis.layer_chains import Shape

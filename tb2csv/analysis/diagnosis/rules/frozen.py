@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
 from tb2csv.analysis.diagnosis.rules.rule import FINDING_COLUMNS, Rule, Threshold
 from tb2csv.analysis.diagnosis.tag_families import GRADIENTS, WEIGHTS
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from tb2csv.analysis.diagnosis.network import LAYER_KEYS
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
 from tb2csv.analysis.diagnosis.layer_chains import follows
 from tb2csv.analysis.diagnosis.rules.rule import Rule, Threshold, streaks
 from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, GRADIENTS, WEIGHTS, is_bias, is_kernel
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
