@@ -11,6 +11,7 @@ from tb2csv.concat_frames import fitted, joined, joint_schema
 from tb2csv.display import count, displayed
 from tb2csv.errors import NameNotFoundError, Tb2csvError
 from tb2csv.kind_methods import KindMethods, LogMethod
+from tb2csv.late_polars import pl
 from tb2csv.logdir import Logdir, LogdirSource, logdir_of
 from tb2csv.run_frames import RunFrames
 from tb2csv.runs.scanned_run import ScannedRun
@@ -23,8 +24,6 @@ from tb2csv.wide_frames import wide_frame
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
-
-    import polars as pl
 
     from tb2csv.report import Report
     from tb2csv.runs.row_selection import RowSelection
