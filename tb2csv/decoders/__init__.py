@@ -1,7 +1,7 @@
 """Decoders by plugin name, which turn undecoded values into tables.
 
-A new plugin needs a module here and a line in DECODERS. A package outside needs an entry point of the group
-``tb2csv.decoders`` with the plugin's name that gives a Decoder.
+A new plugin needs a module here and a line in DECODERS. An external package registers a Decoder as an entry point in
+the group ``tb2csv.decoders``, with the name of the plugin.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def choose_decoder(
 
 
 def decoder_name(decoder: Decoder) -> str:
-    """Return the name of a decoder, with which ``decoder_of_name`` finds it again."""
+    """Return the name of a decoder, which ``decoder_of_name`` accepts."""
     for name, known in (DECODERS | _FALLBACKS_BY_KIND).items():
         if known is decoder:
             return name
@@ -99,10 +99,10 @@ def decoder_name(decoder: Decoder) -> str:
 
 
 def decoder_of_name(name: str) -> Decoder:
-    """Return the decoder with a name from ``decoder_name``.
+    """Return the decoder of a name from ``decoder_name``.
 
     Raises:
-        KeyError: the package that has the decoder is not installed any more.
+        KeyError: the package that contained the decoder is no longer installed.
     """
     known = (DECODERS | _FALLBACKS_BY_KIND).get(name)
     if known:
@@ -125,6 +125,6 @@ def _entry_points() -> dict[str, EntryPoint]:
 
 @functools.cache
 def _installed_decoder(plugin_name: str) -> Decoder:
-    """Load an installed decoder, at the first value of its plugin."""
+    """Load an installed decoder, when the first value of its plugin is found."""
     decoder: Decoder = _entry_points()[plugin_name].load()
     return decoder

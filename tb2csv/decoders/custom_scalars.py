@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tb2csv.decoders.messages import parse_message
 from tb2csv.decoders.per_value import Decoded, decode_one_by_one, read_strings
+from tb2csv.decoders.protocol import Decoder
 from tb2csv.late_polars import pl
 from tb2csv.tensor_protos import is_string
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from tb2csv.event_files.values import ValueSchema
 
 
-class CustomScalarDecoder:
+class CustomScalarDecoder(Decoder):
     """``wall_time, step, category, chart, type, tag, lower, upper``: one row for each line or band of a chart.
 
     ``tag`` is a regular expression in a ``multiline`` chart; in a ``margin`` chart it is the value's tag, and

@@ -1,4 +1,4 @@
-"""Graphs: one row per node, and the stored message beside the table. Events with a graph, and the plugins ``graph_…``.
+"""Graphs: one row per node, and the message as a file. Events with a graph, and the plugins ``graph_…``.
 
 Sources: tensorboard/plugins/graph/metadata.py and keras_util.py; graph.proto, config.proto, meta_graph.proto.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.decoders.messages import parse_message
 from tb2csv.decoders.per_value import Decoded, decode_one_by_one, read_strings
+from tb2csv.decoders.protocol import Decoder
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
 from tb2csv.late_polars import pl
@@ -30,7 +31,7 @@ NODES_PART: Final = "nodes"
 _Node = tuple[str, str, str | None, str | None]
 
 
-class GraphDecoder:
+class GraphDecoder(Decoder):
     """``wall_time, step, name, op, device, inputs``: one row for each node; ``inputs`` are separated by spaces."""
 
     kind = "graphs"
@@ -99,7 +100,7 @@ def _keras_layers(model: dict[str, Any], scope: str) -> Iterator[_Node]:
         name = scope + str(config.get("name", layer.get("name", "")))
         inputs = [scope + each for each in _keras_inputs(layer.get("inbound_nodes", []))]
         if not inputs and previous and model["class_name"] == "Sequential":
-            inputs = [previous]  # a Sequential model does not store it
+            inputs = [previous]  # a Sequential model does not store its inputs
         yield name, str(layer["class_name"]), None, " ".join(inputs) or None
         if isinstance(config.get("layers"), list):
             yield from _keras_layers(layer, f"{name}/")
@@ -125,7 +126,7 @@ def _keras_inputs(inbound: Any) -> Iterator[str]:
                 yield from _keras_inputs(item)
 
 
-#: How the nodes are found in a message of each format.
+#: The function that returns the nodes of a message, by its format.
 _FORMATS: Final[dict[str, Callable[[bytes], list[_Node]]]] = {
     "graph_def": _graph_def,
     "meta_graph_def": _meta_graph_def,

@@ -1,6 +1,6 @@
 """Histograms: one row per bucket. Plugin ``histograms`` (tensors ``[k, 3]``) and legacy HistogramProto.
 
-Buckets are written as they are stored; none is merged or dropped. HistogramProto stores right edges only, so the left
+Buckets are written as they are stored, neither merged nor dropped. HistogramProto stores right edges only, so the left
 edge of a bucket is the right edge of the one before it. The format's left edge of the first bucket, -DBL_MAX, is not
 useful: it becomes ``min`` if the bucket holds values, and its own right edge if it does not.
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from tb2csv.decoders.messages import parse_message
-from tb2csv.decoders.protocol import PART_ROWS, TablePart, Undecodable
+from tb2csv.decoders.protocol import PART_ROWS, Decoder, TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import is_real, stacks
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.flat_messages import flat_classes
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tb2csv.decoders.protocol import Values
     from tb2csv.event_files.values import ValueSchema
 
-#: The table of the statistics that a HistogramProto stores beside its buckets.
+#: The side table of the statistics that a HistogramProto stores in addition to its buckets.
 STATS_PART: Final = "stats"
 STATS_KIND: Final = "histogram_stats"
 _STATS: Final = ("min", "max", "num", "sum", "sum_squares")
@@ -44,7 +44,7 @@ _BEYOND_FLOAT64: Final = ("int64", "uint64")
 _BATCH: Final = 1024
 
 
-class HistogramDecoder:
+class HistogramDecoder(Decoder):
     """``wall_time, step, bucket, left, right, count``, and a second table of the statistics in a HistogramProto."""
 
     kind = "histograms"
@@ -87,22 +87,22 @@ def _legacy(values: Values) -> Iterator[TablePart | Undecodable]:
             yield Undecodable(row, str(error))
         buckets = len(histogram.right) if histogram else 0
         if batch and (len(batch) == _BATCH or size + buckets > PART_ROWS):
-            yield from _pieces(values, row - len(batch), batch)
+            yield from _parts(values, row - len(batch), batch)
             batch, size = [], 0
         batch.append(histogram)
         size += buckets
-    yield from _pieces(values, len(values) - len(batch), batch)
+    yield from _parts(values, len(values) - len(batch), batch)
 
 
-def _pieces(values: Values, start: int, histograms: list[_Histogram | None]) -> Iterator[TablePart]:
-    """Yield the buckets and the statistics of the values from ``start``; None marks a value that could not be read."""
-    whole = [histogram for histogram in histograms if histogram]
-    if not whole:
+def _parts(values: Values, start: int, histograms: list[_Histogram | None]) -> Iterator[TablePart]:
+    """Yield the buckets and the statistics of the values from ``start`` on; None marks an unreadable value."""
+    readable = [histogram for histogram in histograms if histogram]
+    if not readable:
         return
     rows = slice(start, start + len(histograms))
     sizes = np.array([len(histogram.right) if histogram else 0 for histogram in histograms], np.int64)
     left, right, count = (
-        np.concatenate([getattr(each, name) for each in whole]) for name in ("left", "right", "counts")
+        np.concatenate([getattr(each, name) for each in readable]) for name in ("left", "right", "counts")
     )
     bucket = np.arange(len(right)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     yield _buckets(values, rows, sizes, bucket, left, right, count)

@@ -1,4 +1,4 @@
-"""Hyperparameters and the states of trials, gathered for the table of trials. Plugin ``hparams``.
+"""Hyperparameters and the states of trials, collected for the table of trials. Plugin ``hparams``.
 
 All data are in the metadata; a tensor, if there is one, is empty. runs/hparams_table.py interprets the messages.
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tb2csv.decoders.messages import parse_message
-from tb2csv.decoders.protocol import TablePart, Undecodable
+from tb2csv.decoders.protocol import Decoder, TablePart, Undecodable
 from tb2csv.errors import DecodeError
 from tb2csv.late_polars import pl
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tb2csv.event_files.values import ValueSchema
 
 
-class HparamDecoder:
+class HparamDecoder(Decoder):
     """``wall_time, step, content``: the values unchanged, for the table of trials."""
 
     kind = "hparams"
@@ -37,7 +37,7 @@ class HparamDecoder:
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield one part in the order of the log; a value whose metadata is not an HParamsPluginData is undecodable.
 
-        The part may be large, because all of it is kept until the end anyway.
+        The part may be large, because all values are kept until the log has been read anyway.
         """
         contents = []
         counts = np.zeros(len(values), np.int64)

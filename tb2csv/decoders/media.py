@@ -1,4 +1,4 @@
-"""Images and audio: the stored bytes become files, unchanged, with a row for each. Plugins ``images`` and ``audio``.
+"""Images and audio: the stored bytes become files, unchanged, with one row per file. Plugins ``images`` and ``audio``.
 
 Sources: tensorboard/plugins/image/summary_v2.py and audio/summary_v2.py for tensors, summary.proto for legacy values.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from tb2csv.decoders.messages import parse_message
 from tb2csv.decoders.per_value import Decoded, decode_one_by_one, read_strings
+from tb2csv.decoders.protocol import Decoder
 from tb2csv.decoders.tensor_batches import read_tensor
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
@@ -44,7 +45,7 @@ def file_ending(data: bytes) -> str:
     return "bin"
 
 
-class ImageDecoder:
+class ImageDecoder(Decoder):
     """``wall_time, step, index, width, height, path``: one row for each image of a value."""
 
     kind = "images"
@@ -78,11 +79,11 @@ def _decode_image(values: Values, row: int) -> Decoded:
     return Decoded(rows, dict(zip(names, images, strict=True)))
 
 
-class AudioDecoder:
+class AudioDecoder(Decoder):
     """``wall_time, step, index, label, …, path``: one row for each clip of a value.
 
-    Legacy values store ``sample_rate``, ``num_channels``, ``length_frames`` and ``content_type`` beside the clip; in
-    other values only the clip itself has them.
+    Legacy values store ``sample_rate``, ``num_channels``, ``length_frames`` and ``content_type`` in addition to the
+    clip; in other values only the clip itself contains them.
     """
 
     kind = "audio"

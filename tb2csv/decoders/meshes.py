@@ -1,4 +1,4 @@
-"""The type of a mesh's tensors: vertices, faces or colors, from the content of the plugin ``mesh``.
+"""The content type of mesh tensors (vertices, faces or colors), read from the metadata of the plugin ``mesh``.
 
 Source: tensorboard/plugins/mesh/plugin_data.proto.
 """
@@ -15,7 +15,7 @@ _CONTENT_TYPES: Final = {1: "vertices", 2: "faces", 3: "colors"}
 
 
 def mesh_content_type(plugin_content: bytes) -> str | None:
-    """Return the type of a tag's tensors from its plugin content, or None if the content does not have it."""
+    """Return the content type in a tag's plugin content, or None if it is missing."""
     from tensorboard.plugins.mesh.plugin_data_pb2 import MeshPluginData
 
     try:

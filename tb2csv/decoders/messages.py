@@ -1,4 +1,4 @@
-"""Protobuf messages in payloads and metadata."""
+"""Parsing of the protobuf messages in payloads and metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decode values one by one, for payloads that are rare or large."""
+"""Decoding of values one by one, for payloads that are rare or large."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Decoded(NamedTuple):
-    """The result for one value: rows without their times, and files by name."""
+    """The decoded form of one value: rows without their times, and files by name."""
 
     rows: Sequence[tuple[Any, ...]]
     files: dict[str, bytes] = {}  # noqa: RUF012 - never changed
@@ -43,7 +43,7 @@ def decode_one_by_one(
     for row in range(len(values)):
         try:
             decoded = decode(values, row)
-            _check(decoded.rows, schema)
+            _check_cells_fit(decoded.rows, schema)
         except DecodeError as error:
             yield Undecodable(row, str(error))
             continue
@@ -59,12 +59,12 @@ def decode_one_by_one(
     yield TablePart(pl.DataFrame(rows, columns, orient="row"), start, len(values), counts[start:], part, tuple(files))
 
 
-def _check(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, type[pl.DataType]]) -> None:
-    """Raise DecodeError for cells that do not fit their column, so that only one value is undecodable.
+def _check_cells_fit(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, type[pl.DataType]]) -> None:
+    """Raise DecodeError if a cell does not fit its column, so that only its value is undecodable.
 
     Text formats can hold cells that tables cannot, such as numbers of any size and half of a surrogate pair.
     """
-    for (name, dtype), cells in zip(schema.items(), zip(*rows, strict=True)):  # noqa: B905 - without rows there are no columns
+    for (name, dtype), cells in zip(schema.items(), zip(*rows, strict=True)):  # noqa: B905 - empty if rows is empty
         known = [cell for cell in cells if cell is not None]
         try:
             if dtype.is_numeric():

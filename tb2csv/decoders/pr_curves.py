@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tb2csv.decoders.protocol import TablePart, Undecodable
+from tb2csv.decoders.protocol import Decoder, TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import is_real, stacks, storable
 from tb2csv.late_polars import pl
 from tb2csv.tensor_protos import dtype_name
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _ROWS: Final = ("true_positives", "false_positives", "true_negatives", "false_negatives", "precision", "recall")
 
 
-class PrCurveDecoder:
-    """``wall_time, step, threshold`` and six numbers for each threshold."""
+class PrCurveDecoder(Decoder):
+    """Table ``wall_time, step, threshold`` and six numbers per threshold."""
 
     kind = "pr_curves"
 

@@ -1,11 +1,11 @@
-"""The protocol of decoders: undecoded values in, table parts out."""
+"""The protocol of decoders, which turn undecoded values into table parts, and the types that they take and return."""
 
 from __future__ import annotations
 
 import functools
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from tb2csv.decoders.decode_options import DecodeOptions
     from tb2csv.event_files.values import ValueBlock, ValueSchema
 
-#: The part that is the table itself; other parts are tables beside it, named after it.
+#: The part that is the table itself; other parts are side tables, named after it.
 MAIN_PART: Final = ""
 
-#: The maximum number of rows of a part, which bounds memory, unless one value alone has more.
+#: The maximum number of rows of a part, which bounds memory; only a single value may have more.
 PART_ROWS: Final = 1 << 20
 
 
@@ -36,7 +36,7 @@ def _loaded_polars() -> None:
 
 
 def load_polars() -> None:
-    """Import polars and the modules that it loads at the first frame; required before a thread decodes.
+    """Import polars and the modules that it loads with the first frame; call this before threads decode.
 
     The import takes longer than scanning a million values, so it runs during a scan. polars looks for numpy at its
     first use and fails if two threads do that at once.
@@ -46,10 +46,10 @@ def load_polars() -> None:
 
 
 class Values:
-    """Summary values that a decoder turns into rows together: values of one series, then of the next.
+    """Summary values that a decoder turns into rows together, sorted by series.
 
-    The arrays have one element for each value and are gathered on first use. ``ordinal`` is a value's number in its
-    series, from 0, over all files of the run.
+    The arrays have one element per value and are read on first use. ``ordinal`` is a value's number in its series,
+    from 0, counted over all files of the run.
     """
 
     def __init__(
@@ -67,39 +67,35 @@ class Values:
         self._rows = rows
         self._ordinal = ordinal
 
-    def _column(self, name: str) -> npt.NDArray[Any]:
-        column: npt.NDArray[Any] = getattr(self.block.columns, name)
-        return column[self._rows]
-
     @functools.cached_property
     def schema_id(self) -> npt.NDArray[np.int32]:
         """The number of each value's schema."""
-        return self._column("schema_id")
+        return self.block.columns.schema_id[self._rows]
 
     @functools.cached_property
     def wall_time(self) -> npt.NDArray[np.float64]:
         """The wall times in seconds since the epoch."""
-        return self._column("wall_time")
+        return self.block.columns.wall_time[self._rows]
 
     @functools.cached_property
     def step(self) -> npt.NDArray[np.int64]:
         """The steps."""
-        return self._column("step")
+        return self.block.columns.step[self._rows]
 
     @functools.cached_property
     def scalar(self) -> npt.NDArray[np.float64]:
         """The numbers of scalars; NaN for values with a payload."""
-        return self._column("scalar")
+        return self.block.columns.scalar[self._rows]
 
     @functools.cached_property
     def payload_start(self) -> npt.NDArray[np.int64]:
         """The positions of the payloads in the block's buffer."""
-        return self._column("payload_offset") - self.block.base
+        return self.block.columns.payload_offset[self._rows] - self.block.base
 
     @functools.cached_property
     def payload_length(self) -> npt.NDArray[np.int32]:
         """The lengths of the payloads in bytes."""
-        return self._column("payload_length")
+        return self.block.columns.payload_length[self._rows]
 
     @functools.cached_property
     def ordinal(self) -> npt.NDArray[np.int64]:
@@ -108,7 +104,7 @@ class Values:
 
     @functools.cached_property
     def log_order(self) -> npt.NDArray[np.int64]:
-        """The positions of the values in the order of the log, in which series alternate."""
+        """The indexes of the values in the order of the log, in which series alternate."""
         return np.argsort(self._rows)
 
     def __len__(self) -> int:
@@ -128,37 +124,37 @@ class Values:
         """Return the plugin content of one value, without a copy."""
         if self.schema(row).kind == ValueKind.PLUGIN_CONTENT:
             return self.payload(row)
-        place = self._content_places[row] if self.block.columns.has_contents else -1
-        return memoryview(b"") if place < 0 else self._content_at(place)
+        index = self._content_index[row] if self.block.columns.has_contents else -1
+        return memoryview(b"") if index < 0 else self._content_at(index)
 
-    def contents(self) -> Iterator[tuple[int, bytes]]:
-        """Yield the number of each value that has plugin content beside its payload, and the content."""
-        places = self._content_places
-        for row in np.flatnonzero(places >= 0).tolist():
-            yield row, bytes(self._content_at(places[row]))
+    def plugin_contents(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the index of each value that has plugin content in addition to its payload, and the content."""
+        content_index = self._content_index
+        for row in np.flatnonzero(content_index >= 0).tolist():
+            yield row, bytes(self._content_at(content_index[row]))
 
     @functools.cached_property
-    def _contents(self) -> npt.NDArray[np.void]:
+    def _block_contents(self) -> npt.NDArray[np.void]:
         return self.block.columns.contents
 
     @functools.cached_property
-    def _content_places(self) -> npt.NDArray[np.int64]:
-        """The number of each value's content among the contents of the block; -1 for a value without content."""
-        places = np.full(len(self.block), -1)
-        places[self._contents["row"]] = np.arange(len(self._contents))
-        return places[self._rows]
+    def _content_index(self) -> npt.NDArray[np.int64]:
+        """The index of each value's content in ``_block_contents``; -1 for a value without content."""
+        index = np.full(len(self.block), -1)
+        index[self._block_contents["row"]] = np.arange(len(self._block_contents))
+        return index[self._rows]
 
-    def _content_at(self, place: int) -> memoryview:
-        _, offset, length = self._contents[place].tolist()
+    def _content_at(self, index: int) -> memoryview:
+        _, offset, length = self._block_contents[index].tolist()
         return self.block.bytes_at(offset, length)
 
-    def take(self, which: npt.NDArray[np.int64] | slice) -> Values:
-        """Return some of the values."""
-        return Values(self.block, self._rows[which], self.schemas, lambda: self.ordinal[which], self.options)
+    def take(self, indexes: npt.NDArray[np.int64] | slice) -> Values:
+        """Return the values with these indexes."""
+        return Values(self.block, self._rows[indexes], self.schemas, lambda: self.ordinal[indexes], self.options)
 
 
 class StoredFile(NamedTuple):
-    """A file of the value ``row``, stored beside its table under the name in the ``path`` column."""
+    """A file of the value with the index ``row``, stored next to its table; the ``path`` column has its name."""
 
     row: int
     name: str
@@ -167,7 +163,7 @@ class StoredFile(NamedTuple):
 
 @dataclass(frozen=True)
 class TablePart:
-    """Rows of a table, decoded from the values ``start`` to ``stop``; value ``start + i`` gave ``counts[i]`` rows."""
+    """Rows of a table, decoded from the values ``start`` to ``stop``; value ``start + i`` has ``counts[i]`` rows."""
 
     frame: pl.DataFrame
     start: int
@@ -178,7 +174,7 @@ class TablePart:
     files: tuple[StoredFile, ...] = ()
     #: The kind of the part's table if it differs from the decoder's; else empty.
     kind: str = ""
-    #: Whether the rows belong to a table of the whole log directory, and not to a table of the run.
+    #: Whether the rows belong to a table of the whole log directory instead of a table of the run.
     is_gathered: bool = False
 
     @functools.cached_property
@@ -196,22 +192,27 @@ class TablePart:
 
 
 class Undecodable(NamedTuple):
-    """A value that its decoder could not read, and why."""
+    """A value that its decoder could not read, and the reason."""
 
-    row: int
+    #: The index of the value in the Values that were decoded.
+    value_index: int
     detail: str
     #: The bytes to keep; None keeps the value's payload.
     payload: bytes | None = None
 
 
 class Decoder(Protocol):
-    """Turns the values of one plugin into tables."""
+    """A decoder of the values of one plugin; ``decoders.DECODERS`` lists the implementations.
+
+    A decoder that reads the plugin content of its values has a class attribute ``reads_content`` that is True; for
+    others, changes of the content are written to a side table.
+    """
 
     #: The kind of its tables.
     kind: str
 
     def signature(self, schema: ValueSchema, options: DecodeOptions) -> str | None:
-        """Return what the columns depend on, or None if this decoder does not take values of this schema.
+        """Return a text for what the columns depend on, or None if the decoder does not take values of this schema.
 
         Values with the same signature share a table and may be decoded together with values of other series.
         """

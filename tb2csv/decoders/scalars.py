@@ -1,7 +1,7 @@
-"""Scalars: one row per value. Plugin ``scalars``, legacy ``simple_value``, and rank-0 numbers of no plugin.
+"""Scalars: one row per value. Plugin ``scalars``, legacy ``simple_value``, and rank-0 numbers without a plugin.
 
 A tensor of the plugin ``scalars`` is a scalar if it has one element, whatever its rank: TensorBoard's Python backend
-takes ``.item()`` of it. Source: tensorboard/plugins/scalar/scalars_plugin.py and
+calls ``.item()`` on it. Source: tensorboard/plugins/scalar/scalars_plugin.py and
 tensorboard/backend/event_processing/data_provider.py.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tb2csv.decoders.protocol import PART_ROWS, TablePart, Undecodable
+from tb2csv.decoders.protocol import PART_ROWS, Decoder, TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import is_real, stacks, storable
 from tb2csv.event_files.values import ValueKind
 from tb2csv.late_polars import pl
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from tb2csv.event_files.values import ValueSchema
 
 
-class ScalarDecoder:
-    """``wall_time, step, value``; the value keeps its type on disk."""
+class ScalarDecoder(Decoder):
+    """Table ``wall_time, step, value``; the value keeps the type in which it is stored."""
 
     kind = "scalars"
 
     def __init__(self, *, any_rank: bool = False) -> None:
-        """Take numbers of rank 0 only, or with ``any_rank`` every tensor with one element."""
+        """Accept numbers of rank 0 only, or with ``any_rank`` every tensor with one element."""
         self._any_rank = any_rank
 
     def signature(self, schema: ValueSchema, options: DecodeOptions) -> str | None:
-        """Return the dtype of a single number."""
+        """Return the dtype of the number, or None if the schema is not that of a single number."""
         if schema.kind == ValueKind.SIMPLE_VALUE:
             return "float32"
         is_one = schema.shape == () or (self._any_rank and schema.shape is not None and set(schema.shape) == {1})
@@ -53,24 +53,24 @@ class ScalarDecoder:
 
 
 def _decode(values: Values, start: int) -> Iterator[TablePart | Undecodable]:
-    """Yield one part for ``values``; the first is value ``start`` of all."""
+    """Yield the rows of one slice of values; ``start`` is the slice's index in the whole batch."""
     numbers: npt.NDArray[Any] = values.scalar
     counts: npt.NDArray[np.int64] | int = 1
     rows: Any = slice(None)
     dtype = storable(np.empty(0, _dtype(values.schema(0)))).dtype
-    indirect = np.flatnonzero(values.payload_length)  # the number is in the payload
-    if indirect.size:
+    in_payload = np.flatnonzero(values.payload_length)
+    if in_payload.size:
         numbers = np.zeros(len(values), dtype)
-        direct = values.payload_length == 0
-        numbers[direct] = values.scalar[direct]
+        inline = values.payload_length == 0
+        numbers[inline] = values.scalar[inline]
         counts = np.ones(len(values), np.int64)
-        for stack in stacks(values.take(indirect)):
+        for stack in stacks(values.take(in_payload)):
             if isinstance(stack, Undecodable):
-                row = int(indirect[stack.row])
+                row = int(in_payload[stack.value_index])
                 counts[row] = 0
                 yield Undecodable(start + row, stack.detail)
             else:
-                numbers[indirect[stack.start : stack.stop]] = stack.array.reshape(-1)
+                numbers[in_payload[stack.start : stack.stop]] = stack.array.reshape(-1)
         rows = counts.astype(bool)
     frame = pl.DataFrame(
         {

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tb2csv.decoders.protocol import TablePart, Undecodable
-from tb2csv.decoders.tensor_batches import element_columns, element_counts, read_tensor, stacks, stretches
+from tb2csv.decoders.protocol import Decoder, TablePart, Undecodable
+from tb2csv.decoders.tensor_batches import element_columns, element_counts, group_stacks, read_tensor, stacks
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
 from tb2csv.late_polars import pl
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tb2csv.event_files.values import ValueSchema
 
 
-class TextDecoder:
+class TextDecoder(Decoder):
     """``wall_time, step, [i0 …,] text``: one row for each string of the tensor."""
 
     kind = "text"
@@ -39,12 +39,12 @@ class TextDecoder:
         return _rank(schema) if is_string(schema.dtype) else None
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
-        """Yield a piece for each stack; a value with a string that is not UTF-8 is undecodable."""
-        for stretch in stretches(stacks(values, _read_text)):
-            yield stretch if isinstance(stretch, Undecodable) else _piece(values, stretch, "text", str)
+        """Yield one part per group of stacks; a value with a string that is not UTF-8 is undecodable."""
+        for group in group_stacks(stacks(values, _read_text)):
+            yield group if isinstance(group, Undecodable) else _part(values, group, "text", str)
 
 
-class BlobDecoder:
+class BlobDecoder(Decoder):
     """``wall_time, step, [i0 …,] data``, the data in base64: one row for each string that no other decoder takes.
 
     A value without a tensor gives one row with its payload; a value with metadata only, its plugin content.
@@ -57,19 +57,19 @@ class BlobDecoder:
         return _rank(schema)
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
-        """Yield a piece for each stack."""
-        for stretch in stretches(stacks(values, _read_blob)):
-            if isinstance(stretch, Undecodable):
-                yield stretch
-            elif stretch[0].array.dtype != object:
-                detail = f"no table is defined for a {stretch[0].array.dtype} tensor of an unknown type"
-                yield from (Undecodable(row, detail) for row in range(stretch[0].start, stretch[-1].stop))
+        """Yield one part per group of stacks."""
+        for group in group_stacks(stacks(values, _read_blob)):
+            if isinstance(group, Undecodable):
+                yield group
+            elif group[0].array.dtype != object:
+                detail = f"no table is defined for a {group[0].array.dtype} tensor of an unknown type"
+                yield from (Undecodable(row, detail) for row in range(group[0].start, group[-1].stop))
             else:
-                yield _piece(values, stretch, "data", encode_cell)
+                yield _part(values, group, "data", encode_cell)
 
 
 def encode_cell(data: bytes | memoryview) -> str:
-    """Return bytes as a cell of a table."""
+    """Return bytes in base64, as a cell of a table."""
     return base64.b64encode(data).decode("ascii")
 
 
@@ -106,17 +106,17 @@ def _rank(schema: ValueSchema) -> str:
 
 
 def _read_blob(values: Values, row: int) -> npt.NDArray[Any]:
-    """Return a value's tensor, or its payload if it has no tensor."""
+    """Return a value's tensor, or its payload if it does not have one."""
     if values.schema(row).kind in (ValueKind.TENSOR_CONTENT, ValueKind.TENSOR_PROTO):
         return read_tensor(values, row)
     return np.array(bytes(values.payload(row)), object)
 
 
-def _piece(values: Values, stretch: list[Stack], column: str, to_cell: Callable[[Any], str]) -> TablePart:
-    cells = [to_cell(string) for stack in stretch for string in stack.array.reshape(-1)]
-    end = max(stack.array.size for stack in stretch)
+def _part(values: Values, group: list[Stack], column: str, to_cell: Callable[[Any], str]) -> TablePart:
+    cells = [to_cell(string) for stack in group for string in stack.array.reshape(-1)]
+    end = max(stack.array.size for stack in group)
     columns = {
-        **element_columns(values, stretch, 0, end),
+        **element_columns(values, group, 0, end),
         column: pl.Series(cells, dtype=pl.String),
     }
-    return TablePart(pl.DataFrame(columns), stretch[0].start, stretch[-1].stop, element_counts(stretch, 0, end))
+    return TablePart(pl.DataFrame(columns), group[0].start, group[-1].stop, element_counts(group, 0, end))

@@ -51,24 +51,24 @@ def stacks(values: Values, read: _Reader | None = None) -> Iterator[Stack | Unde
             yield from _stack(values, schema, begin, min(begin + step, stop), read or read_tensor)
 
 
-def stretches(stacked: Iterator[Stack | Undecodable]) -> Iterator[list[Stack] | Undecodable]:
-    """Join consecutive stacks that differ in shape only, up to the rows of a part.
+def group_stacks(stacked: Iterator[Stack | Undecodable]) -> Iterator[list[Stack] | Undecodable]:
+    """Group consecutive stacks that differ only in shape, up to the rows of a part.
 
-    In a series of changing shapes each value is a stack, and making and writing a frame costs much more than a value.
+    In a series of changing shapes each value is a stack, and a frame per value would cost much more than the value.
     """
-    joined: list[Stack] = []
+    group: list[Stack] = []
     rows = 0
     for stack in stacked:
-        if joined and (isinstance(stack, Undecodable) or not _fits(stack, joined[-1], rows)):
-            yield joined
-            joined, rows = [], 0
+        if group and (isinstance(stack, Undecodable) or not _fits(stack, group[-1], rows)):
+            yield group
+            group, rows = [], 0
         if isinstance(stack, Undecodable):
             yield stack
         else:
-            joined.append(stack)
+            group.append(stack)
             rows += stack.array.size
-    if joined:
-        yield joined
+    if group:
+        yield group
 
 
 def _fits(stack: Stack, other: Stack, rows: int) -> bool:
@@ -76,16 +76,16 @@ def _fits(stack: Stack, other: Stack, rows: int) -> bool:
     return is_alike and rows + stack.array.size <= PART_ROWS
 
 
-def element_columns(values: Values, stretch: list[Stack], begin: int, end: int) -> dict[str, npt.NDArray[Any]]:
+def element_columns(values: Values, group: list[Stack], begin: int, end: int) -> dict[str, npt.NDArray[Any]]:
     """Return the times and the indices of the elements ``begin`` to ``end`` of all tensors, concatenated."""
-    counts = element_counts(stretch, begin, end)
-    indices: list[list[npt.NDArray[np.int64]]] = [[] for _ in range(stretch[0].array.ndim - 1)]
-    for start, _, array in stretch:
+    counts = element_counts(group, begin, end)
+    indices: list[list[npt.NDArray[np.int64]]] = [[] for _ in range(group[0].array.ndim - 1)]
+    for start, _, array in group:
         shape = array.shape[1:]
-        elements = np.arange(begin, begin + counts[start - stretch[0].start])
+        elements = np.arange(begin, begin + counts[start - group[0].start])
         for axis, position in enumerate(np.unravel_index(elements, shape) if shape else ()):
             indices[axis].append(np.tile(position, len(array)))
-    rows = slice(stretch[0].start, stretch[-1].stop)
+    rows = slice(group[0].start, group[-1].stop)
     return {
         "wall_time": np.repeat(values.wall_time[rows], counts),
         "step": np.repeat(values.step[rows], counts),
@@ -93,11 +93,11 @@ def element_columns(values: Values, stretch: list[Stack], begin: int, end: int) 
     }
 
 
-def element_counts(stretch: list[Stack], begin: int, end: int) -> npt.NDArray[np.int64]:
-    """Return how many of the elements ``begin`` to ``end`` each tensor has."""
-    sizes = np.array([math.prod(stack.array.shape[1:]) for stack in stretch])
+def element_counts(group: list[Stack], begin: int, end: int) -> npt.NDArray[np.int64]:
+    """Return the number of the elements ``begin`` to ``end`` that each tensor has."""
+    sizes = np.array([math.prod(stack.array.shape[1:]) for stack in group])
     stacked: npt.NDArray[np.int64] = np.clip(sizes, begin, end) - begin
-    return np.repeat(stacked, [len(stack.array) for stack in stretch])
+    return np.repeat(stacked, [len(stack.array) for stack in group])
 
 
 def _stack(values: Values, schema: ValueSchema, start: int, stop: int, read: _Reader) -> Iterator[Stack | Undecodable]:
@@ -120,7 +120,7 @@ def _stack(values: Values, schema: ValueSchema, start: int, stop: int, read: _Re
 
 
 def _joined_payloads(values: Values, start: int, stop: int, size: int) -> memoryview:
-    """Return the payloads of a stretch of values, of ``size`` bytes each, concatenated.
+    """Return the payloads of the values ``start`` to ``stop``, of ``size`` bytes each, concatenated.
 
     No Python object is made for a payload: thousands of objects would start the garbage collector.
     """
@@ -153,7 +153,7 @@ def _stack_one_by_one(values: Values, start: int, stop: int, read: _Reader) -> I
 
 
 def _goes_with(array: npt.NDArray[Any], alike: list[npt.NDArray[Any]]) -> bool:
-    """Return whether a tensor can be stacked on others; without a shape in the schema, its size is known only here."""
+    """Return whether a tensor can be stacked on others; if the schema lacks a shape, its size is known only here."""
     is_alike = array.shape == alike[0].shape and array.dtype == alike[0].dtype
     return is_alike and (len(alike) + 1) * array.size <= PART_ROWS
 
@@ -204,5 +204,5 @@ def is_real(dtype: int) -> bool:
 
 
 def storable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return numbers in a type that tables have; float16 becomes float32 without a change of value."""
+    """Return numbers in a type that tables support: float16 becomes float32, which changes no value."""
     return array.astype(np.float32) if array.dtype == np.float16 else array

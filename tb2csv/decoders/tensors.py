@@ -1,4 +1,4 @@
-"""Tensors of numbers, in one of four styles: the fallback for tensors that no other decoder takes."""
+"""Tensors of numbers in one of four styles. Plugin ``mesh``, and tensors that no other decoder takes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tb2csv.decoders.protocol import PART_ROWS, StoredFile, TablePart, Undecodable
-from tb2csv.decoders.tensor_batches import Stack, element_columns, element_counts, stacks, storable, stretches
+from tb2csv.decoders.protocol import PART_ROWS, Decoder, StoredFile, TablePart, Undecodable
+from tb2csv.decoders.tensor_batches import Stack, element_columns, element_counts, group_stacks, stacks, storable
 from tb2csv.event_files.values import ValueKind
 from tb2csv.late_polars import pl
 from tb2csv.tensor_protos import dtype_name, is_numeric
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 #: The widest row of the ``wide`` style, as spreadsheets have; larger tensors keep a row per element.
 MAX_WIDE_ELEMENTS: Final = 16_000
-#: Tensors with more dimensions also do: in this style a table's name may need all sizes.
+#: The maximum rank of tensors in this style; the name of their table may need all their sizes.
 MAX_WIDE_RANK: Final = 8
 
 _TENSOR_KINDS: Final = (ValueKind.SCALAR_TENSOR, ValueKind.TENSOR_CONTENT, ValueKind.TENSOR_PROTO)
 
 
-class TensorDecoder:
-    """``wall_time, step, i0 … ik, value``, or the layout of ``DecodeOptions.tensors``.
+class TensorDecoder(Decoder):
+    """Table ``wall_time, step, i0 … ik, value``, or the style in ``DecodeOptions.tensors``.
 
     Complex numbers take two columns, ``real`` and ``imag``.
     """
@@ -55,13 +55,13 @@ class TensorDecoder:
         return style
 
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
-        """Yield the tensors a stack at a time; a tensor larger than a part is split."""
-        layout = TENSOR_STYLES[_style(values.schema(0), values.options)]
-        for stretch in stretches(stacks(values)):
-            if isinstance(stretch, Undecodable):
-                yield stretch
+        """Yield the tensors, one stack at a time; a tensor larger than a part is split."""
+        write = TENSOR_STYLES[_style(values.schema(0), values.options)]
+        for group in group_stacks(stacks(values)):
+            if isinstance(group, Undecodable):
+                yield group
             else:
-                yield from layout(values, stretch)
+                yield from write(values, group)
 
 
 def _style(schema: ValueSchema, options: DecodeOptions) -> str:
@@ -74,21 +74,21 @@ def _is_narrow(shape: tuple[int, ...] | None) -> bool:
     return math.prod(max(size, 1) for size in shape) <= MAX_WIDE_ELEMENTS
 
 
-def _elements(values: Values, stretch: list[Stack]) -> Iterator[TablePart]:
-    flat = [stack.array.reshape(len(stack.array), math.prod(stack.array.shape[1:])) for stack in stretch]
+def _elements(values: Values, group: list[Stack]) -> Iterator[TablePart]:
+    flat = [stack.array.reshape(len(stack.array), math.prod(stack.array.shape[1:])) for stack in group]
     largest = max(array.shape[1] for array in flat)
-    for begin in range(0, max(largest, 1), PART_ROWS):  # more than once only for a large tensor
+    for begin in range(0, max(largest, 1), PART_ROWS):  # several iterations only for a large tensor
         end = begin + PART_ROWS
-        columns = element_columns(values, stretch, begin, end)
+        columns = element_columns(values, group, begin, end)
         parts = [array[:, begin:end].reshape(-1) for array in flat]
         columns |= number_columns("value", np.concatenate(parts) if len(parts) > 1 else parts[0])
-        counts = element_counts(stretch, begin, end)
-        yield TablePart(pl.DataFrame(columns), stretch[0].start, stretch[-1].stop, counts)
+        counts = element_counts(group, begin, end)
+        yield TablePart(pl.DataFrame(columns), group[0].start, group[-1].stop, counts)
 
 
-def _by_stack(layout: Callable[[Values, Stack], TablePart]) -> Callable[[Values, list[Stack]], Iterator[TablePart]]:
-    """Return a layout in which each stack has a part of its own."""
-    return lambda values, stretch: (layout(values, stack) for stack in stretch)
+def _by_stack(to_part: Callable[[Values, Stack], TablePart]) -> Callable[[Values, list[Stack]], Iterator[TablePart]]:
+    """Return a style in which each stack becomes a part."""
+    return lambda values, group: (to_part(values, stack) for stack in group)
 
 
 def _wide(values: Values, stack: Stack) -> TablePart:
@@ -97,14 +97,14 @@ def _wide(values: Values, stack: Stack) -> TablePart:
         name = "_".join(["value", *map(str, index)])
         element = (slice(None), *index)
         columns |= number_columns(name, np.ascontiguousarray(stack.array[element]))
-    return _piece(columns, stack)
+    return _part(columns, stack)
 
 
 def _encoded(values: Values, stack: Stack) -> TablePart:
     arrays = stack.array.astype(stack.array.dtype.newbyteorder("<"), copy=False)
     columns = _array_columns(values, stack)
     columns["data"] = [base64.b64encode(array.tobytes()).decode("ascii") for array in arrays]
-    return _piece(columns, stack)
+    return _part(columns, stack)
 
 
 def _files(values: Values, stack: Stack) -> TablePart:
@@ -115,10 +115,10 @@ def _files(values: Values, stack: Stack) -> TablePart:
         files.append(StoredFile(row, f"{values.ordinal[row]:06d}.npy", file.getvalue()))
     columns = _array_columns(values, stack)
     columns["path"] = [file.name for file in files]
-    return _piece(columns, stack, tuple(files))
+    return _part(columns, stack, tuple(files))
 
 
-#: The layouts of tensors by name, the default first.
+#: The styles of tensors by name, the default first.
 TENSOR_STYLES: Final[dict[str, Callable[[Values, list[Stack]], Iterator[TablePart]]]] = {
     "elements": _elements,
     "wide": _by_stack(_wide),
@@ -144,7 +144,7 @@ def _array_columns(values: Values, stack: Stack) -> dict[str, Any]:
 
 
 def number_columns(name: str, numbers: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-    """Return a column of these numbers; complex numbers take two columns."""
+    """Return a column with these numbers; complex numbers take two columns."""
     if np.iscomplexobj(numbers):
         suffix = name.removeprefix("value")
         return {
@@ -154,6 +154,6 @@ def number_columns(name: str, numbers: npt.NDArray[Any]) -> dict[str, npt.NDArra
     return {name: storable(numbers)}
 
 
-def _piece(columns: dict[str, Any], stack: Stack, files: tuple[StoredFile, ...] = ()) -> TablePart:
-    """Return a part with one row for each tensor."""
+def _part(columns: dict[str, Any], stack: Stack, files: tuple[StoredFile, ...] = ()) -> TablePart:
+    """Return a part with one row per tensor."""
     return TablePart(pl.DataFrame(columns), stack.start, stack.stop, 1, files=files)

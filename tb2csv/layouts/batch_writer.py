@@ -1,4 +1,4 @@
-"""Write the tables of a batch of small runs."""
+"""Writer of the tables of a batch of small runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class BatchWriter:
-    """A writer of the tables of several runs whose rows come together, which one thread uses."""
+    """A writer for runs whose rows are decoded together; it is used by one thread."""
 
     def __init__(self, output: Output, runs: Sequence[ReadRun]) -> None:
         """Prepare to write the rows of ``runs``."""

@@ -1,4 +1,4 @@
-"""Tables of one run while they are written, and held tables, whose rows wait for a layout."""
+"""Tables of the tree while a run is read, and those that are held until their layout joins them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Cell = TypeVar("_Cell")
 
 @dataclass(slots=True)
 class RunTable:
-    """A table of one run and tag."""
+    """A table of one run and tag, while the run is read."""
 
     place: TreePlace
     entry: TableEntry

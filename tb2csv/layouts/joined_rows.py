@@ -1,4 +1,4 @@
-"""Joined tables: the rows of several tables of the tree one below the other."""
+"""Joined tables: several per-tag tables concatenated into one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RESERVED: Final = (INDEX_PATH, HPARAMS_PATH)
 
 
 def write_joined_rows(output: Output, layout: RowLayout, held: Iterable[HeldTable]) -> JoinedTables:
-    """Write held tables one below the other, in their order; return the joined tables in the order of their paths."""
+    """Write the rows of the held tables, in their order; return the joined tables in the order of their paths."""
     names = UniqueNames()
     for path in _RESERVED:
         names.claim(path, path)
@@ -51,7 +51,7 @@ def write_joined_rows(output: Output, layout: RowLayout, held: Iterable[HeldTabl
 
 @dataclass(slots=True)
 class _Group:
-    """Tables that are joined into one."""
+    """Tables of the tree that are joined into one table."""
 
     #: Distinguishes the table from others with the same key but other columns; empty for the first.
     variant: str
@@ -59,7 +59,7 @@ class _Group:
 
 
 def _groups(layout: RowLayout, held: Iterable[HeldTable]) -> list[_Group]:
-    """Return the held tables in groups, one for each joined table."""
+    """Return the held tables in groups, one per joined table."""
     groups: dict[Hashable, _Group] = {}
     variants: dict[tuple[str, str], set[str]] = {}
     for member in held:
@@ -86,13 +86,13 @@ def _write_group(
     counted = [entry for entry in parts if entry.rows] or parts
     is_of_tag = "tag" not in layout.leading
     entry = TableEntry(
-        path,
-        first.series.run if "run" not in layout.leading else None,
-        first.series.tag if is_of_tag else None,
-        first.table.place.kind,
-        shared_cell([entry.plugin_name for entry in parts]),
-        {},
-        shared_cell([entry.metadata for entry in parts]) if is_of_tag else None,
+        path=path,
+        run=first.series.run if "run" not in layout.leading else None,
+        tag=first.series.tag if is_of_tag else None,
+        kind=first.table.place.kind,
+        plugin_name=shared_cell([entry.plugin_name for entry in parts]),
+        schema={},
+        metadata=shared_cell([entry.metadata for entry in parts]) if is_of_tag else None,
         format=writer.format,
         rows=sum(entry.rows for entry in parts),
         first_step=counted[0].first_step,
@@ -100,7 +100,7 @@ def _write_group(
         first_wall_time=counted[0].first_wall_time,
         last_wall_time=counted[-1].last_wall_time,
     )
-    finish = _Finish(output, layout, members, stem)
+    finish = _RowFinisher(output, layout, members, stem)
 
     def frames() -> Iterator[pl.DataFrame]:
         for batch in output.held.batches(member.table.entry.path for member in members):
@@ -114,8 +114,8 @@ def _write_group(
     return entry
 
 
-class _Finish:
-    """The last step for rows of joined tables: adds run and tag, the time columns and the folders of their files."""
+class _RowFinisher:
+    """Completes the rows of a joined table: adds run and tag, the time columns, and the folders of their files."""
 
     def __init__(self, output: Output, layout: RowLayout, members: Sequence[HeldTable], stem: str) -> None:
         self._times = output.options.times
@@ -131,7 +131,7 @@ class _Finish:
         self._has_files = any(member.table.has_files for member in members)
 
     def rows(self, batch: Batch) -> pl.DataFrame:
-        """Return the rows of a batch, ready to be written."""
+        """Return the complete rows of a batch."""
         frame = self._times.replace(batch.frame, self._origins[batch.table])
         if self._has_files and "path" in frame.columns:
             frame = frame.with_columns((self._folders.gather(batch.table) + frame["path"]).alias("path"))

@@ -1,4 +1,8 @@
-"""The protocol of layouts, which decide which rows share a table, and write these tables."""
+"""The protocol of layouts, which decide which rows share a table.
+
+Rows are decoded per run and tag, as for the layout ``tree``. Other layouts merge these tables: a joined table is made
+of several tables of the tree, whose rows are held until it can be written.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class JoinedTables:
-    """Tables that a layout made of tables of the tree, and the tables that are still held."""
+    """The joined tables that a layout wrote, and the tables of the tree that it still holds."""
 
-    #: Their entries in the index.
+    #: The entries of the joined tables in the index.
     entries: list[TableEntry] = field(default_factory=list)
-    #: Their folders of files.
+    #: The folders of their files, such as images.
     stored: list[str] = field(default_factory=list)
     #: The tables whose rows are still held.
     held: list[HeldTable] = field(default_factory=list)
@@ -33,26 +37,26 @@ class JoinedTables:
 
 
 class Layout(Protocol):
-    """A layout, which joins tables of the tree, or leaves them as they are.
+    """A layout, which joins tables of the tree or leaves them unchanged.
 
-    The rows of tables that it joins are held until the run, or all runs, have been read.
+    ``layouts.LAYOUTS`` lists the implementations; TreeLayout is the base of all of them.
     """
 
     @property
     def leading(self) -> tuple[str, ...]:
-        """The columns of joined tables before those of the tree: some of ``run`` and ``tag``."""
+        """The columns that joined tables have before those of the tree: ``run``, ``tag``, both or none."""
 
     def check(self, options: OutputOptions) -> None:
-        """Raise OptionError if the layout does not support other options."""
+        """Raise OptionError if the layout does not support one of the other options."""
 
     def joins(self, kind: str) -> bool:
         """Return whether tables of a kind are joined."""
 
     def joins_by_step(self, kind: str) -> bool:
-        """Return whether values of several tags share a row, one row for each step."""
+        """Return whether joined tables of a kind have one row per step, with the values of several tags."""
 
     def identity(self, table: TreeTable, columns: Hashable) -> Hashable:
-        """Return a key that is the same for all tables of the tree that are joined; ``columns`` are the table's."""
+        """Return a key that is equal for tables of the tree that are joined; ``columns`` are those of ``table``."""
 
     def table_format(self, options: OutputOptions) -> TextFormat | WholeFormat:
         """Return the format of joined tables."""

@@ -1,4 +1,4 @@
-"""The layout ``long``: a table for each kind, ``<kind>``, with columns ``run`` and ``tag``."""
+"""The layout ``long``: one table per kind, ``<kind>``, with columns ``run`` and ``tag``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class LongLayout(RowLayout):
-    """The layout that joins the tables of a kind."""
+    """The layout that joins all tables of a kind."""
 
     leading = ("run", "tag")
 
@@ -20,5 +20,5 @@ class LongLayout(RowLayout):
         return table.kind
 
     def path(self, place: TreePlace) -> tuple[str, str]:
-        """Return the kind, and the part unless the part has its own kind."""
+        """Return the path stem and the part name; the part name is empty if the part has a kind of its own."""
         return place.kind, "" if place.kind != place.folder else place.part

@@ -1,4 +1,4 @@
-"""The base of layouts that join tables of the tree one below the other."""
+"""The base class of layouts whose joined tables have the rows of the tables of the tree, one after another."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 
 class RowLayout(TreeLayout, ABC):
-    """A layout that joins tables with the same key, part and columns, in the order of the runs."""
+    """A layout that concatenates tables with the same key, part and columns, in the order of the runs."""
 
-    #: The columns that are written, by their new names; if empty, all columns keep their names.
+    #: The columns to write, by their new names; if empty, all columns are written under their own names.
     renamed: Mapping[str, str] = {}
 
     @abstractmethod
     def key(self, table: TreeTable) -> str:
-        """Return the key, which is the same for all tables that are joined."""
+        """Return the key, which is equal for all tables that are joined."""
 
     @abstractmethod
     def path(self, place: TreePlace) -> tuple[str, str]:
-        """Return the path of the joined table, without part and extension, and the part."""
+        """Return the path stem of the joined table and the name of its part."""
 
     def files(self, place: TreePlace) -> str:
-        """Return the folder of a table's files, relative to that of the joined table; it is unique to the table."""
+        """Return the folder for a table's files, which no other table has, relative to the joined table's folder."""
         return place.stem + FILES_ENDING
 
     def name_source(self, place: TreePlace) -> str:
-        """Return a text that identifies the joined table, in case two tables have the same path."""
+        """Return a text that identifies the joined table, from which distinct names are made if two paths collide."""
         return self.key(place.table)
 
     def joins(self, kind: str) -> bool:

@@ -1,7 +1,7 @@
 """The paths of the tables of the tree, ``<run>/<kind>/<tag>``.
 
-Each run and tag is decoded on its own, so each table first gets a place in the tree. Layouts join tables of the tree;
-the other tables keep their places.
+Each run and tag is decoded on its own, so each table first has a path in the tree. Layouts join tables of the tree; the
+other tables keep their paths.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class TreeTable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TreePlace:
-    """The place of a table in the tree: ``stem``, then the part, then the ending of the format.
+    """The path of a table in the tree, and what it was made from: ``stem``, then the part, then the format's ending.
 
     ``folder`` is the kind of the table's series, ``kind`` that of the table itself. ``run_folder`` is the folder of the
     run, empty for the root run.
@@ -62,7 +62,7 @@ class TreePlace:
 
     @property
     def table(self) -> TreeTable:
-        """The table in this place."""
+        """The key of the table at this path."""
         series = self.series
         return TreeTable(series.run, series.tag_bytes, self.folder, self.kind, self.part, series.variant)
 
@@ -94,12 +94,12 @@ class TreePaths:
         return f"{folder}/{path}" if folder else path
 
     def place(self, series: Series, kind: str, part: str) -> TreePlace:
-        """Return the place of a series' table, or of a part in a table next to it."""
+        """Return the path of a series' table, or of a part in a side table."""
         stem = self._stem(series, series.kind, series.variant)
         return TreePlace(series, self._folders[series.run], stem, series.kind, kind, part)
 
     def undecodable(self, series: Series) -> TreePlace:
-        """Return the place of the table with a tag's undecodable payloads."""
+        """Return the path of the table with a tag's undecodable payloads."""
         stem = self._stem(series, UNDECODABLE_KIND, "")
         folder = self._folders[series.run]
         return TreePlace(series, folder, stem, UNDECODABLE_KIND, UNDECODABLE_KIND, UNDECODABLE_PART)
@@ -111,6 +111,6 @@ class TreePaths:
 
 
 def with_variant(path: str, variant: str) -> str:
-    """Return the path of a table that has other columns than the table at ``path``."""
+    """Return the path of a table whose columns differ from those of the table at ``path``."""
     # An encoded tag cannot contain the ~.
     return f"{path}~{encode_segment(variant)}" if variant else path

@@ -1,4 +1,4 @@
-"""The layout ``tags``: a table for each tag, ``<kind>/<tag>``, with a column ``run``."""
+"""The layout ``tags``: one table per tag, ``<kind>/<tag>``, with a column ``run``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class TagsLayout(RowLayout):
-    """The layout that joins the tables of a tag."""
+    """The layout that joins the tables of a tag in all runs."""
 
     leading = ("run",)
 
@@ -26,5 +26,5 @@ class TagsLayout(RowLayout):
         return f"{place.folder}/{tag_path(place.series.tag)}", place.part
 
     def files(self, place: TreePlace) -> str:
-        """Return the folder of the run, which may contain those of other runs."""
+        """Return the folder of the run, in which there may be folders of other runs."""
         return with_variant(place.run_folder or ROOT_FILES, place.series.variant) + FILES_ENDING

@@ -1,10 +1,10 @@
-"""The layout ``tree``: a table for each run and tag."""
+"""The layout ``tree``: one table per run and tag."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tb2csv.layouts.layout import JoinedTables
+from tb2csv.layouts.layout import JoinedTables, Layout
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
 
 
-class TreeLayout:
-    """The layout that leaves the tables of the tree as they are."""
+class TreeLayout(Layout):
+    """The layout that leaves the tables of the tree unchanged."""
 
     leading: tuple[str, ...] = ()
 
@@ -33,7 +33,7 @@ class TreeLayout:
         return False
 
     def identity(self, table: TreeTable, columns: Hashable) -> Hashable:
-        """Return the table itself: a table with other columns is another variant."""
+        """Return the table itself, because no tables are joined."""
         return table
 
     def table_format(self, options: OutputOptions) -> TextFormat | WholeFormat:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tb2csv.runs.series_reader import SeriesReader
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
     from tb2csv.time_series import Series, SeriesStats
 
 
-class FilteredRun:
-    """A SeriesReader that scans a run, and then decodes the rows of a row selection.
+class FilteredRun(SeriesReader):
+    """A reader that scans a run, and then decodes the rows of a row selection.
 
     The selection depends on the steps of all values, so the whole run is scanned first.
     """

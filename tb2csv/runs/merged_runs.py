@@ -1,4 +1,4 @@
-"""A run together with the sub-runs that its writer made, read as one run."""
+"""A run merged with the sub-runs that its writer made."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tb2csv.late_polars import pl
 from tb2csv.logdir import Run
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.run_stats import RunStats
+from tb2csv.runs.series_reader import SeriesReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tb2csv.runs.decoded_rows import Rows
-    from tb2csv.runs.series_reader import SeriesReader
     from tb2csv.runs.series_registry import SeriesRegistry
     from tb2csv.runs.step_orders import StepOrder
     from tb2csv.runs.subruns import Subrun
@@ -25,24 +25,29 @@ if TYPE_CHECKING:
 ORIGINAL_RUN: Final = "original_run"
 
 
-class MergedRun:
-    """A SeriesReader that reads a run and its sub-runs one after the other, as one run."""
+class MergedRun(SeriesReader):
+    """A reader of a run and its sub-runs, one after the other, as one run."""
 
     def __init__(self, name: str, readers: Sequence[SeriesReader], registry: SeriesRegistry) -> None:
         """Read with ``readers``, the run's own first.
 
         All of them share ``registry``. The readers of sub-runs already give their series to the run ``name``.
         """
-        self.run = Run(name, tuple(file for reader in readers for file in reader.run.files))
+        self._run = Run(name, tuple(file for reader in readers for file in reader.run.files))
         self._readers = readers
         self._registry = registry
+
+    @property
+    def run(self) -> Run:
+        """The run, with the files of its sub-runs."""
+        return self._run
 
     @property
     def stats(self) -> RunStats:
         """The statistics of all runs so far, in their order."""
         parts = [reader.stats for reader in self._readers]
         return RunStats(
-            self.run.name,
+            self._run.name,
             self._registry.stats,
             [file for part in parts for file in part.files],
             sum((part.empty for part in parts), Counter()),

@@ -74,7 +74,7 @@ class ContentChanges:
             return
         rows: dict[int, list[tuple[Any, ...]]] = {}
         counts = np.zeros(len(values), np.int64)
-        for value, content in values.contents():
+        for value, content in values.plugin_contents():
             index = series_at(bounds, value)
             key = keys[index]
             session = () if sessions is None else (int(sessions[value]),)

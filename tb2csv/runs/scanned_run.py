@@ -16,12 +16,12 @@ import numpy as np
 from tb2csv.errors import UNREADABLE, Damage, LogdirError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.event_files.values import ValueBlock, ValueColumns
+from tb2csv.runs.column_subsets import byte_ranges, column_of, compact_copy, copy_rows, payloads, split_by_distance
 from tb2csv.runs.decoded_rows import Rows, UndecodableValue
 from tb2csv.runs.plugin_contents import ContentChanges
 from tb2csv.runs.restarts import RunHistory
 from tb2csv.runs.row_selection import row_plan
 from tb2csv.runs.run_reader import RunReader
-from tb2csv.runs.scanned_columns import column_of, copied, extents, payloads, stretches, taken_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -141,7 +141,7 @@ class ScannedRun:
         self._reader.report_bytes = report_bytes
         for file, block in self._reader.scan_files():
             self._reader.group(block)
-            self._blocks.append(_StoredBlock(file, copied(block.columns)))
+            self._blocks.append(_StoredBlock(file, compact_copy(block.columns)))
         return True
 
     def decode(
@@ -230,7 +230,7 @@ class ScannedRun:
             rows = np.flatnonzero(keep[first : first + columns.size])
             with contextlib.ExitStack() as opened:
                 source = functools.cache(lambda file=stored.file, opened=opened: opened.enter_context(file.open()))
-                for part in stretches(columns, rows, self._chunk_size):
+                for part in split_by_distance(columns, rows, self._chunk_size):
                     kept, data, base = part, b"", 0
                     try:
                         data, base = payloads(columns, part, source)
@@ -238,12 +238,12 @@ class ScannedRun:
                         if not skip_unreadable:
                             message = _unreadable(stored.file.location, error) + "; call refresh to read the log again."
                             raise LogdirError(message) from error
-                        begins, ends = extents(columns, part)
+                        begins, ends = byte_ranges(columns, part)
                         is_lost = ends > begins
                         lost, kept = part[is_lost], part[~is_lost]
                         yield from self._lost(stored, lost, request.numbers[first + lost], error)
                     places = first + kept
-                    taken = columns if kept.size == columns.size else taken_rows(columns, kept, kept.size)
+                    taken = columns if kept.size == columns.size else copy_rows(columns, kept, kept.size)
                     grouping = self._reader.regroup(ValueBlock(taken, memoryview(data), base), {})
                     grouping.file = file_numbers[stored.file.path]
                     grouping.sessions = None if request.sessions is None else request.sessions[places]

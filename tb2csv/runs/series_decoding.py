@@ -1,4 +1,4 @@
-"""Decode the values of several series that one decoder reads together."""
+"""Decoding of several series that one decoder reads together."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def decode_series(
     sessions = None if grouping.sessions is None else grouping.sessions[order]
     for decoded in decoder.decode(values):
         if isinstance(decoded, Undecodable):
-            row = decoded.row
-            place = series_at(bounds, row)
-            all_series[numbers[place]].undecodable += 1
+            row = decoded.value_index
+            index = series_at(bounds, row)
+            all_series[numbers[index]].undecodable += 1
             yield UndecodableValue(
-                series[place],
+                series[index],
                 float(values.wall_time[row]),
                 int(values.step[row]),
                 decoded.detail,

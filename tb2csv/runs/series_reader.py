@@ -1,4 +1,4 @@
-"""The protocol of a reader of a run; readers differ in the values that they select and the runs that they merge."""
+"""The protocol of readers of a run: RunReader, FilteredRun and MergedRun."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ReadRun(Protocol):
-    """The facts of a run that are known when its values have been read.
+    """What is known of a run when its values have been read. RunBatch has one for each of its runs.
 
     ``stats``, ``session_count`` and ``step_orders`` are complete after the last rows of the run.
     """
@@ -44,11 +44,13 @@ class ReadRun(Protocol):
 
 
 class SeriesReader(ReadRun, Protocol):
-    """A reader that reads a run once, and decodes its series."""
+    """A reader that reads a run once and decodes its series.
+
+    RunReader reads all values, FilteredRun those of a row selection, and MergedRun also those of sub-runs.
+    """
 
     def decode(self, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
         """Yield the rows of all selected series, each series' rows in the order of the files.
 
-        With ``with_contents``, changes of plugin content are yielded as well, as rows of a table next to the series'
-        own.
+        With ``with_contents``, changes of plugin content are yielded as well, as rows of side tables.
         """

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tb2csv.late_polars import pl
+from tb2csv.sinks.format_protocols import WholeFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
-class ArrowFormat:
+class ArrowFormat(WholeFormat):
     """Arrow files with types that every Arrow reader supports."""
 
     suffix = ".arrow"
-
-    def __init__(self) -> None:
-        """Set the properties for a data package."""
-        self.properties: dict[str, Any] = {"format": "arrow", "mediatype": "application/vnd.apache.arrow.file"}
+    properties: Mapping[str, Any] = {"format": "arrow", "mediatype": "application/vnd.apache.arrow.file"}
 
     def write(self, table: pl.LazyFrame, path: str) -> None:
         """Write a whole table to a file."""

@@ -1,4 +1,4 @@
-"""CSV: UTF-8, comma, line feed, quotes only where needed, numbers as the shortest text that reads back.
+"""CSV: UTF-8, comma, line feed, quotes only where needed, numbers in the shortest form that parses back.
 
 The header is quoted if the table has text columns: see csv_pieces.py.
 
@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from tb2csv.csv_pieces import append_csv
 from tb2csv.late_polars import pl
-from tb2csv.sinks.format_protocols import TIMESTAMP
+from tb2csv.sinks.format_protocols import TIMESTAMP, TextFormat
 from tb2csv.sinks.formula_escaping import escape_formula, escape_formulas
 
 if TYPE_CHECKING:
@@ -26,16 +26,20 @@ if TYPE_CHECKING:
 _ENDINGS: Final[dict[_Compression, str]] = {"gzip": "gz", "zstd": "zst"}
 
 
-class CsvFormat:
+class CsvFormat(TextFormat):
     """CSV, compressed or not."""
 
+    suffix = ".csv"
+    properties: Mapping[str, Any] = {}
+
     def __init__(self, compression: _Compression = "uncompressed", *, escapes_formulas: bool = False) -> None:
-        """Use a compression of polars; ``escapes_formulas`` puts an apostrophe before text that a spreadsheet runs."""
+        """Use a compression of polars; ``escapes_formulas`` prefixes text that a spreadsheet would run with ``'``."""
         self._compression = compression
         self.escapes_formulas = escapes_formulas
         ending = _ENDINGS.get(compression)
-        self.suffix = f".csv.{ending}" if ending else ".csv"
-        self.properties: dict[str, Any] = {
+        if ending:
+            self.suffix = f".csv.{ending}"
+        self.properties = {
             "format": "csv",
             "mediatype": "text/csv",
             "encoding": "utf-8",

@@ -1,6 +1,6 @@
-"""The protocols of table formats; the formats are modules of their own, listed in formats.py.
+"""The protocols of table formats, which have a module each and are listed in formats.py.
 
-A format is either text, to which rows are appended as they come, or a file that is written at once.
+A format is either text, to which rows can be appended, or a file that must be written as a whole.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
 class Format(Protocol):
-    """Any format. The types of columns are those of polars with a name in layouts/manifest.py."""
+    """Any format. Columns have the polars types that layouts/manifest.py names."""
 
     @property
     def suffix(self) -> str:
@@ -32,7 +32,10 @@ class Format(Protocol):
 
 @runtime_checkable
 class TextFormat(Format, Protocol):
-    """A format to whose files rows can be appended, in pieces of any size. Equal pieces give equal bytes."""
+    """A format whose files can be appended to, in pieces of any size. Equal pieces give equal bytes.
+
+    Implemented by CsvFormat, JsonLinesFormat and TensorBoardCsvFormat.
+    """
 
     def append(self, frame: pl.DataFrame, file: IO[bytes], *, is_first: bool) -> None:
         """Append rows to a file; ``is_first`` means that the file is empty and needs a header."""
@@ -52,7 +55,7 @@ class TextFormat(Format, Protocol):
 
 @runtime_checkable
 class LossyFormat(TextFormat, Protocol):
-    """A text format that writes some cells as missing, and counts them."""
+    """A text format that writes some cells as missing, and counts them. Implemented by NullJsonLinesFormat."""
 
     #: The values of these cells, as the beginning of a sentence: ``NaN and infinities``.
     lost: str
@@ -65,7 +68,7 @@ class LossyFormat(TextFormat, Protocol):
 
 @runtime_checkable
 class WholeFormat(Format, Protocol):
-    """A format whose files are written at once."""
+    """A format whose files must be written as a whole. Implemented by ArrowFormat and ParquetFormat."""
 
     def write(self, table: pl.LazyFrame, path: str) -> None:
         """Write a whole table to a file, in the order of its rows, without holding all of it in memory."""

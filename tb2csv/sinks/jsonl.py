@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from tb2csv.late_polars import pl
-from tb2csv.sinks.format_protocols import TIMESTAMP
+from tb2csv.sinks.format_protocols import TIMESTAMP, LossyFormat, TextFormat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,26 +23,23 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-class JsonLinesFormat:
+class JsonLinesFormat(TextFormat):
     """JSON Lines, UTF-8."""
 
     suffix = ".jsonl"
+    properties: Mapping[str, Any] = {"format": "jsonl", "mediatype": "application/jsonl", "encoding": "utf-8"}
 
     #: Whether NaN and infinities become null, not texts.
-    _odd_numbers_are_null = False
-
-    def __init__(self) -> None:
-        """Set the properties for a data package."""
-        self.properties: dict[str, Any] = {"format": "jsonl", "mediatype": "application/jsonl", "encoding": "utf-8"}
+    _non_finite_is_null = False
 
     def append(self, frame: pl.DataFrame, file: IO[bytes], *, is_first: bool) -> None:
         """Append rows to a file."""
-        frame.select(_line(tuple(frame.schema.items()), self._odd_numbers_are_null)).write_csv(
+        frame.select(_line(tuple(frame.schema.items()), self._non_finite_is_null)).write_csv(
             file, include_header=False, quote_style="never"
         )
 
     def is_cut(self, schema: Mapping[str, pl.DataType]) -> bool:
-        """Return True: every row is a line, because line feeds in texts are escaped."""
+        """Return True: each row is exactly one line, because line feeds in texts are escaped."""
         return True
 
     def header(self, names: tuple[str, ...]) -> bytes:
@@ -56,10 +53,10 @@ class JsonLinesFormat:
         return file.getvalue()
 
 
-class NullJsonLinesFormat(JsonLinesFormat):
+class NullJsonLinesFormat(JsonLinesFormat, LossyFormat):
     """JSON Lines with null for NaN and infinities, which are counted because null also means a missing cell."""
 
-    _odd_numbers_are_null = True
+    _non_finite_is_null = True
     lost = "NaN and infinities"
     lossless = "jsonl"
 
@@ -74,18 +71,18 @@ class NullJsonLinesFormat(JsonLinesFormat):
 
 
 @functools.lru_cache(maxsize=256)
-def _line(columns: tuple[tuple[str, pl.DataType], ...], odd_numbers_are_null: bool) -> pl.Expr:
+def _line(columns: tuple[tuple[str, pl.DataType], ...], non_finite_is_null: bool) -> pl.Expr:
     """Return the expression for a row's line, as a column without a name."""
     parts = []
     for number, (name, dtype) in enumerate(columns):
         parts += [
             pl.lit(f"{',' if number else '{'}{json.dumps(name, ensure_ascii=False)}:"),
-            _cell(number, dtype, odd_numbers_are_null),
+            _cell(number, dtype, non_finite_is_null),
         ]
     return pl.concat_str([*parts, pl.lit("}" if parts else "{}")]).alias("line")
 
 
-def _cell(number: int, dtype: pl.DataType, odd_numbers_are_null: bool) -> pl.Expr:
+def _cell(number: int, dtype: pl.DataType, non_finite_is_null: bool) -> pl.Expr:
     """Return the expression for a cell as JSON; the column is given by its number."""
     column = pl.nth(number)  # the name ``*`` would select all columns
     if dtype == pl.String:  # polars escapes texts in objects only
@@ -93,7 +90,7 @@ def _cell(number: int, dtype: pl.DataType, odd_numbers_are_null: bool) -> pl.Exp
     if dtype.is_temporal():
         text = column.dt.strftime(f'"{TIMESTAMP}"')
     elif dtype.is_float():
-        if odd_numbers_are_null:
+        if non_finite_is_null:
             return pl.when(column.is_finite()).then(column.cast(pl.String)).otherwise(pl.lit("null"))
         infinity = pl.when(column > 0).then(pl.lit('"Infinity"')).otherwise(pl.lit('"-Infinity"'))
         odd = pl.when(column.is_nan()).then(pl.lit('"NaN"')).otherwise(infinity)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tb2csv.sinks.format_protocols import WholeFormat
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
 
-class ParquetFormat:
+class ParquetFormat(WholeFormat):
     """Parquet files with polars' own row groups and statistics."""
 
     suffix = ".parquet"
-
-    def __init__(self) -> None:
-        """Set the properties for a data package."""
-        self.properties: dict[str, Any] = {"format": "parquet", "mediatype": "application/vnd.apache.parquet"}
+    properties: Mapping[str, Any] = {"format": "parquet", "mediatype": "application/vnd.apache.parquet"}
 
     def write(self, table: pl.LazyFrame, path: str) -> None:
         """Write a whole table to a file."""

@@ -1,4 +1,4 @@
-"""Write one table to one file, in the format of the file's ending."""
+"""Write a single table to a file, in the format that the file's ending names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_table_file(out: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Raise the errors of ``write_table_file`` before the work: OptionError or OutputError."""
+    """Raise early what ``write_table_file`` would raise for this path: OptionError or OutputError."""
     _format_of(out)
     check_place(out, overwrite=overwrite)
 

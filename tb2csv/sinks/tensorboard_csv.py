@@ -12,25 +12,24 @@ import csv
 import io
 from typing import IO, TYPE_CHECKING, Any
 
+from tb2csv.sinks.format_protocols import TextFormat
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import polars as pl
 
 
-class TensorBoardCsvFormat:
+class TensorBoardCsvFormat(TextFormat):
     """CSV of columns of numbers."""
 
     suffix = ".csv"
-
-    def __init__(self) -> None:
-        """Set the properties for a data package."""
-        self.properties: dict[str, Any] = {
-            "format": "csv",
-            "mediatype": "text/csv",
-            "encoding": "utf-8",
-            "dialect": {"lineTerminator": "\r\n"},
-        }
+    properties: Mapping[str, Any] = {
+        "format": "csv",
+        "mediatype": "text/csv",
+        "encoding": "utf-8",
+        "dialect": {"lineTerminator": "\r\n"},
+    }
 
     def append(self, frame: pl.DataFrame, file: IO[bytes], *, is_first: bool) -> None:
         """Append rows to a file, with a header if they are the first."""
