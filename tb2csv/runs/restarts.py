@@ -12,16 +12,15 @@ tensorboard/backend/event_processing/event_accumulator.py, ``read_event`` in ten
 
 from __future__ import annotations
 
-import itertools
 import math
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from tb2csv.event_files.values import ValueKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -132,122 +131,6 @@ def sessions(history: RunHistory) -> npt.NDArray[np.int32]:
     counted = np.zeros(len(is_value), np.int32)
     counted[rows] = 1
     return np.cumsum(counted, dtype=np.int32)
-
-
-class _Decisive(NamedTuple):
-    """Rows of a file that decide the number of sessions: columns of one length."""
-
-    #: The index of each value in the file.
-    row: npt.NDArray[np.int64]
-    kind: npt.NDArray[np.int8]
-    step: npt.NDArray[np.int64]
-    wall_time: npt.NDArray[np.float64]
-
-
-_DECISIVE_DTYPES: Final = (np.int64, np.int8, np.int64, np.float64)
-_NO_ROWS: Final = _Decisive._make(np.empty(0, dtype) for dtype in _DECISIVE_DTYPES)
-
-
-def _concatenated(parts: Sequence[_Decisive]) -> _Decisive:
-    return _Decisive(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def _decisive_rows(
-    kind: npt.NDArray[np.int8], step: npt.NDArray[np.int64], wall_time: npt.NDArray[np.float64], cuts: Sequence[int]
-) -> npt.NDArray[np.int64]:
-    """Return the decisive rows of a stretch that is cut into several.
-
-    They are a value, if there is one; the first known wall time, and the latest; the maximum step.
-    """
-    is_value = ~np.isin(kind, GRAPH_KINDS)
-    is_known = np.isfinite(wall_time)
-    known = np.where(is_known, wall_time, -math.inf)
-    bounds = sorted({0, *cuts, len(kind)})
-    rows = [
-        start + int(column[start:stop].argmax())
-        for start, stop in itertools.pairwise(bounds)
-        for column in (is_value, is_known, known, step)
-    ]
-    return np.array(sorted(set(rows)), np.int64)
-
-
-class BriefHistory:
-    """The rows of a run's history that decide the number of sessions: a few for each stretch of a file.
-
-    It counts sessions in memory that does not grow with the number of values, but cannot return the session of a row.
-    """
-
-    def __init__(self) -> None:
-        """Start without rows."""
-        #: By the path of the file: its decisive rows, and their kinds, steps and wall times.
-        self._columns: dict[str, list[_Decisive]] = {}
-        #: By the path of the file: the rows that follow a mark.
-        self._cuts: dict[str, list[int]] = {}
-
-    def add(
-        self,
-        path: str,
-        row: int,
-        columns: tuple[npt.NDArray[np.int8], npt.NDArray[np.int64], npt.NDArray[np.float64]],
-        cuts: Iterable[int],
-    ) -> None:
-        """Add a stretch of a file.
-
-        Args:
-            path: the path of the file.
-            row: the index in the file of the first value of the stretch.
-            columns: the kind, step and wall time of each value, as in RunHistory.
-            cuts: the rows of the stretch that follow a mark.
-        """
-        if not len(columns[0]):
-            return
-        cuts = list(cuts)
-        self._cuts.setdefault(path, []).extend(row + cut for cut in cuts)
-        rows = _decisive_rows(*columns, cuts)
-        kind, step, wall_time = columns
-        self._columns.setdefault(path, []).append(_Decisive(row + rows, kind[rows], step[rows], wall_time[rows]))
-
-    def to_data(self) -> dict[str, list[list[Any]]]:
-        """Return the decisive rows of each file as data for JSON, one list for each column, and the cuts."""
-        data = {}
-        for path in self._columns:
-            whole = self._file(path)
-            cuts = self._cuts[path]
-            rows = _decisive_rows(*whole[1:], np.searchsorted(whole.row, cuts).tolist())
-            data[path] = [*(column[rows].tolist() for column in whole), cuts]
-        return data
-
-    @classmethod
-    def from_data(cls, data: Mapping[str, Sequence[Sequence[Any]]]) -> BriefHistory:
-        """Return the history that ``to_data`` described."""
-        history = cls()
-        for path, (*columns, cuts) in data.items():
-            arrays = (np.array(column, dtype) for column, dtype in zip(columns, _DECISIVE_DTYPES, strict=True))
-            history._columns[path] = [_Decisive._make(arrays)]
-            history._cuts[path] = list(cuts)
-        return history
-
-    def session_count(self, files: Mapping[str, FileHistory]) -> int:
-        """Return the number of sessions with values; ``files`` has all files of the run by path, in order."""
-        histories: list[FileHistory] = []
-        parts: list[_Decisive] = []
-        before = 0
-        for path, file in files.items():
-            part = self._file(path) if path in self._columns else _NO_ROWS
-            marks = [mark._replace(row=int(np.searchsorted(part.row, mark.row))) for mark in file.marks]
-            histories.append(file._replace(row=before, marks=marks))
-            parts.append(part)
-            before += len(part.row)
-        if not before:
-            return 0
-        _, kind, step, wall_time = _concatenated(parts)
-        return int(sessions(RunHistory(np.zeros(before, np.int32), kind, step, wall_time, histories))[-1]) + 1
-
-    def _file(self, path: str) -> _Decisive:
-        parts = self._columns[path]
-        if len(parts) > 1:
-            parts[:] = [_concatenated(parts)]
-        return parts[0]
 
 
 def _late_files(history: RunHistory) -> Iterator[int]:

@@ -12,10 +12,11 @@ from tb2csv.errors import UNREADABLE, Damage
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, NO_HEAD, EventFileReader, FileStats, first_event
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.parallel import ahead
+from tb2csv.runs.brief_history import BriefHistory
 from tb2csv.runs.file_copies import original_of
 from tb2csv.runs.groupings import Grouping
 from tb2csv.runs.plugin_contents import ContentChanges
-from tb2csv.runs.restarts import BriefHistory, FileHistory
+from tb2csv.runs.restarts import FileHistory
 from tb2csv.runs.run_schemas import RunSchemas
 from tb2csv.runs.run_stats import RunStats
 from tb2csv.runs.saved_run import SavedFile

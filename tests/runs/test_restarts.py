@@ -30,9 +30,9 @@ from tensorboardX import SummaryWriter
 from tb2csv.event_files.event_file import EventFileReader, first_event
 from tb2csv.event_files.scanners import SCANNERS
 from tb2csv.event_files.values import SessionMark, ValueKind
+from tb2csv.runs.brief_history import BriefHistory
 from tb2csv.runs.restarts import (
     RESTART_POLICIES,
-    BriefHistory,
     FileHistory,
     RunHistory,
     keep,
