@@ -130,7 +130,7 @@ def convert(
             runs.by_name,
             output,
             found.damage,
-            is_continued=output_options.is_appended and rows.is_everything,
+            is_continued=output_options.is_continued and rows.is_everything,
         )
         conversion = LogConversion(runs, reading, output, plan)
         try:

@@ -13,8 +13,11 @@ from tb2csv.errors import NameNotFoundError, Tb2csvError
 from tb2csv.late_polars import pl
 from tb2csv.layouts.manifest import INDEX, column_type
 from tb2csv.selection import nearest
+from tb2csv.sinks.arrow import ArrowFormat
+from tb2csv.sinks.csv import read_csv
 from tb2csv.sinks.formula_escaping import unescape_formulas
 from tb2csv.sinks.output_folder import DATA_PACKAGE
+from tb2csv.sinks.parquet import ParquetFormat
 
 if TYPE_CHECKING:
     import os
@@ -123,18 +126,12 @@ class ConvertedTables(Mapping[str, "pl.DataFrame"]):
         return unescape_formulas(frame) if self._is_escaped and resource["format"] == "csv" else frame
 
 
-def _read_csv(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Read CSV, compressed or not; an empty text in quotes is a text, and an empty cell is missing."""
-    # The header is skipped: polars keeps doubled quotes in it, and then does not find the column in the schema.
-    return pl.read_csv(path, schema=schema, has_header=False, skip_rows=1, glob=False)
-
-
 def _read_parquet(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    return pl.read_parquet(path, hive_partitioning=False, glob=False)
+    return ParquetFormat().read(str(path), schema).collect()
 
 
 def _read_arrow(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    return pl.scan_ipc(path, glob=False).collect()
+    return ArrowFormat().read(str(path), schema).collect()
 
 
 #: The texts for numbers that JSON does not have.
@@ -161,7 +158,7 @@ def _parsed(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 #: Readers by the name of the format in a data package.
 _READERS: Final[dict[str, _Read]] = {
-    "csv": _read_csv,
+    "csv": read_csv,
     "parquet": _read_parquet,
     "arrow": _read_arrow,
     "jsonl": _read_json_lines,

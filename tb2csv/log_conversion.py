@@ -131,7 +131,7 @@ class LogConversion:
         converted = self._finished(name, reader, writer, writer.write(reader.decode(with_contents=True)))
         if grown:
             converted.hparams = grown.earlier.hparams + converted.hparams
-        if isinstance(reader, RunReader) and self._output.options.is_appended:
+        if isinstance(reader, RunReader) and self._output.options.is_continued:
             converted.state = reader.save()
         return converted
 
@@ -183,7 +183,7 @@ class LogConversion:
         output = self._output
         kept = [entry for each in self._plan.unchanged.values() for entry in each.entries]
         if lost := {entry.path: entry.lost_cells for entry in kept if entry.lost_cells}:
-            output.tree_writer().resume(lost)
+            output.tree_writer().lost_cells.update(lost)
         joined = output.layout.write_log(output, [table for each in converted for table in each.held])
         entries = [entry for each in converted for entry in each.entries] + joined.entries
         stored = [folder for each in converted for folder in each.stored] + joined.stored

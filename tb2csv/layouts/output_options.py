@@ -11,7 +11,7 @@ from tb2csv.layouts.layouts import HEADERS, LAYOUTS
 from tb2csv.layouts.row_layout import RowLayout
 from tb2csv.layouts.time_columns import TimeColumns
 from tb2csv.selection import KINDS
-from tb2csv.sinks.format_protocols import TextFormat
+from tb2csv.sinks.format_protocols import ReadableFormat, TextFormat
 from tb2csv.sinks.formats import choose_format
 from tb2csv.wide_frames import ON_DUPLICATE
 
@@ -55,11 +55,10 @@ class OutputOptions:
         return HEADERS[self.header] or LAYOUTS[self.layout]
 
     @property
-    def is_appended(self) -> bool:
-        """Whether rows that come later are appended to tables, with the same bytes as if all were written together."""
+    def is_continued(self) -> bool:
+        """Whether tables can be continued with later rows, with the same bytes as if all were written together."""
         joins = any(self.chosen_layout.joins(kind) for kind in KINDS)
-        table_format = self.table_format
-        return not joins and isinstance(table_format, TextFormat) and "compression" not in table_format.properties
+        return not joins and isinstance(self.table_format, (TextFormat, ReadableFormat))
 
     @property
     def spans_runs(self) -> bool:

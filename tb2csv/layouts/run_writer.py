@@ -116,7 +116,8 @@ class RunWriter:
             if part is not None:
                 self._known[series_id, part] = table
         self._report = saved.report.undecodable
-        self._writer.resume({path: entry.lost_cells for path, entry in entries.items()})
+        for path, entry in entries.items():
+            self._writer.resume(path, entry.schema, entry.rows, entry.lost_cells)
 
     @property
     def entries(self) -> list[TableEntry]:

@@ -166,6 +166,9 @@ class RunReader:
                 lost = stats.bytes - stats.record_bytes - stats.lost_bytes - stats.incomplete_tail_bytes
                 detail = f"the file cannot be read: {error.strerror or error}"
                 stats.damage.append(Damage(file.path, stats.bytes - lost, lost, UNREADABLE, detail))
+        if len(files) > 1:  # an earlier scan may have found them in another order
+            places = {file.path: place for place, file in enumerate(files)}
+            self.stats.files.sort(key=lambda stats: places[stats.path])
 
     def _add_to_history(self, file: EventFile, stats: FileStats, block: ValueBlock) -> None:
         """Keep the rows that show restarts; the run may get a second file later."""

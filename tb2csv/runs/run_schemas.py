@@ -73,8 +73,9 @@ class RunSchemas:
 
         @functools.cache
         def first_rows() -> npt.NDArray[np.int64]:
-            # Schemas are numbered in the order of their first values.
-            return np.flatnonzero(np.diff(np.maximum.accumulate(schema_id), prepend=known - 1) > 0)
+            # Schemas are numbered in the order of their first values, and values of known schemas do not count.
+            highest = np.maximum.accumulate(np.maximum(schema_id, known - 1))
+            return np.flatnonzero(np.diff(highest, prepend=known - 1) > 0)
 
         numbers = []
         for number in range(known, int(schema_id.max()) + 1):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tb2csv.late_polars import pl
-from tb2csv.sinks.format_protocols import WholeFormat
+from tb2csv.sinks.format_protocols import ReadableFormat, WholeFormat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class ArrowFormat(WholeFormat):
+class ArrowFormat(WholeFormat, ReadableFormat):
     """Arrow files with types that every Arrow reader supports."""
 
     suffix = ".arrow"
@@ -21,3 +21,7 @@ class ArrowFormat(WholeFormat):
         """Write a whole table to a file."""
         # Text as LargeUtf8: not every reader supports the view types that polars writes by default.
         table.sink_ipc(path, compression="uncompressed", compat_level=pl.CompatLevel.oldest(), maintain_order=True)
+
+    def read(self, path: str, schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+        """Return the rows of a file."""
+        return pl.scan_ipc(path, glob=False)

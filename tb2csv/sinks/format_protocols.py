@@ -1,6 +1,6 @@
 """The protocols of table formats, which have a module each and are listed in formats.py.
 
-A format is either text, to which rows can be appended, or a file that must be written as a whole.
+A format is text, to which rows can be appended, or compressed text or another file that must be written as a whole.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
     import numpy.typing as npt
@@ -64,6 +64,28 @@ class LossyFormat(TextFormat, Protocol):
 
     def lost_cells(self, frame: pl.DataFrame) -> npt.NDArray[np.int64]:
         """Return the number of cells of each row that are written as missing although they have a value."""
+
+
+@runtime_checkable
+class CompressedFormat(TextFormat, Protocol):
+    """A text format whose tables are written as a whole, because the bytes depend on where the text is cut.
+
+    Implemented by CompressedCsvFormat.
+    """
+
+    def write_pieces(self, pieces: Iterable[pl.DataFrame], file: IO[bytes]) -> None:
+        """Write a whole table to a file; its bytes do not depend on the sizes of the pieces."""
+
+
+@runtime_checkable
+class ReadableFormat(Format, Protocol):
+    """A format of whole files whose rows can be read back, and written again with later ones.
+
+    Implemented by ArrowFormat, ParquetFormat and CompressedCsvFormat.
+    """
+
+    def read(self, path: str, schema: Mapping[str, pl.DataType]) -> pl.DataFrame | pl.LazyFrame:
+        """Return the rows of a file, exactly as they were; ``schema`` has their columns."""
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from tb2csv.errors import OptionError
 from tb2csv.sinks.arrow import ArrowFormat
-from tb2csv.sinks.csv import CsvFormat
+from tb2csv.sinks.csv import CompressedCsvFormat, CsvFormat
 from tb2csv.sinks.jsonl import JsonLinesFormat, NullJsonLinesFormat
 from tb2csv.sinks.parquet import ParquetFormat
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 FORMATS: Final[dict[str, TextFormat | WholeFormat]] = {
     "csv": CsvFormat(),
-    "csv.gz": CsvFormat("gzip"),
-    "csv.zst": CsvFormat("zstd"),
+    "csv.gz": CompressedCsvFormat("gzip"),
+    "csv.zst": CompressedCsvFormat("zstd"),
     "parquet": ParquetFormat(),
     "arrow": ArrowFormat(),
     "jsonl": JsonLinesFormat(),

@@ -158,6 +158,10 @@ class OutputFolder:
         """Refuse: a new folder has no tables."""
         raise NotImplementedError
 
+    def published(self, path: str) -> str:
+        """Refuse: a new folder has no earlier files."""
+        raise NotImplementedError
+
     def length(self, path: str) -> int:
         """Return the length of a file in bytes."""
         return os.stat(f"{self._root}/{path}").st_size

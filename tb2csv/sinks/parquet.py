@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tb2csv.sinks.format_protocols import WholeFormat
+from tb2csv.late_polars import pl
+from tb2csv.sinks.format_protocols import ReadableFormat, WholeFormat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import polars as pl
 
-
-class ParquetFormat(WholeFormat):
+class ParquetFormat(WholeFormat, ReadableFormat):
     """Parquet files with polars' own row groups and statistics."""
 
     suffix = ".parquet"
@@ -21,3 +20,7 @@ class ParquetFormat(WholeFormat):
     def write(self, table: pl.LazyFrame, path: str) -> None:
         """Write a whole table to a file."""
         table.sink_parquet(path, compression="zstd", maintain_order=True)
+
+    def read(self, path: str, schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+        """Return the rows of a file."""
+        return pl.scan_parquet(path, hive_partitioning=False, glob=False)

@@ -1,7 +1,7 @@
 """Hold rows until their tables can be written: until a joined table is complete, or because a format needs all rows.
 
 Rows are held in memory up to a budget, and then in uncompressed Arrow files in the scratch folder. A table is read back
-in batches, so memory does not grow with the table.
+in batches, so memory does not grow with the table. Rows of joined tables are kept in such files for the next update.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import contextlib
 import itertools
 import os
 import threading
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
 from tb2csv.late_polars import pl
+from tb2csv.sinks.ledger import PRIVATE
 from tb2csv.sinks.output_folder import SCRATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 #: The maximum number of bytes of rows in memory.
 DEFAULT_BUDGET: Final = 128 << 20
 
-#: The maximum rows of a batch, and their bytes; rows that were appended together are not split.
+#: The maximum rows of a batch, and their bytes; a single row may have more.
 _BATCH_ROWS: Final = 1 << 18
 _BATCH_BYTES: Final = 16 << 20
 
@@ -36,13 +37,19 @@ _BATCH_BYTES: Final = 16 << 20
 _SPARSE: Final = 8
 
 
+#: The folder of the rows that are kept for the next update.
+_KEPT: Final = f"{PRIVATE}/rows"
+#: If there are more small files of kept rows than this, they become one. A file with fewer bytes of rows is small.
+_SMALL_FILES: Final = 64
+_SMALL_BYTES: Final = _BATCH_BYTES // 2
+
 _Item = TypeVar("_Item")
 
 
 class _Stretch(NamedTuple):
     """The rows ``start`` to ``stop`` of a frame, or of a file if the frame is None."""
 
-    frame: pl.DataFrame | None
+    frame: pl.DataFrame | pl.LazyFrame | None
     file: str
     start: int
     stop: int
@@ -81,37 +88,90 @@ class RowBuffer:
         self._used = 0
         #: The rows of each table, those in files first.
         self._tables: dict[str, list[_Stretch]] = {}
+        #: The tables whose rows are kept, and how many of them are from earlier conversions.
+        self._kept: set[str] = set()
+        self._earlier: dict[str, int] = {}
+        #: The paths of files with kept rows, by their present locations.
+        self._names: dict[str, str] = {}
         self._lock = threading.Lock()
         self._files = itertools.count()
 
-    def append(self, frame: pl.DataFrame, tables: Iterable[TableRows]) -> None:
-        """Hold rows of a frame for their tables, which may be none."""
+    def append(self, frame: pl.DataFrame, tables: Iterable[TableRows], *, is_kept: bool = False) -> None:
+        """Hold rows of a frame for their tables, which may be none; ``is_kept`` keeps them for the next update."""
         size = frame.estimated_size() / max(len(frame), 1)
         with self._lock:
             for path, start, stop in tables:
                 stretch = _Stretch(frame, "", start, stop, int(size * (stop - start)))
                 self._tables.setdefault(path, []).append(stretch)
                 self._used += stretch.bytes
+                if is_kept:
+                    self._kept.add(path)
             if self._used > self._budget:
                 self._spill()
 
-    def release(self, path: str) -> None:
-        """Drop the rows of a table."""
+    def put_first(self, path: str, rows: pl.DataFrame | pl.LazyFrame, count: int) -> None:
+        """Hold the ``count`` rows of a table before those that were appended."""
         with self._lock:
-            self._used -= sum(stretch.bytes for stretch in self._tables.pop(path, []) if stretch.frame is not None)
+            self._tables[path].insert(0, _Stretch(rows, "", 0, count, 0))
 
-    def batches(self, paths: Iterable[str]) -> Iterator[Batch]:
+    def restore(self, files: Mapping[str, list[list[Any]]], paths: Container[str]) -> None:
+        """Hold the rows that ``keep`` kept, as far as they belong to tables at ``paths``."""
+        for name, owned in files.items():
+            location = self._folder.published(name)
+            self._names[location] = name
+            for path, *numbers in owned:
+                if path in paths:
+                    self._kept.add(path)
+                    stretch = _Stretch(None, location, *numbers)
+                    self._tables.setdefault(path, []).append(stretch)
+                    self._earlier[path] = self._earlier.get(path, 0) + stretch.rows
+        self._files = itertools.count(1 + max((int(name[len(_KEPT) + 1 :][:-6]) for name in files), default=-1))
+
+    def keep(self) -> dict[str, list[list[Any]]]:
+        """Write the kept rows that are still in memory to files; return what ``restore`` needs, by path of the file."""
+        with self._lock:
+            sizes: dict[str, int] = dict.fromkeys(self._names, 0)
+            for path in self._kept:
+                for stretch in self._tables[path]:
+                    if stretch.file:
+                        sizes[stretch.file] += stretch.bytes
+            newest_first = sorted(sizes, key=self._names.__getitem__, reverse=True)
+            small = set(itertools.takewhile(lambda file: sizes[file] < _SMALL_BYTES, newest_first))
+            self._spill(small if len(small) > _SMALL_FILES else ())
+            files: dict[str, list[list[Any]]] = {}
+            for path in sorted(self._kept):
+                for stretch in self._tables[path]:
+                    own = files.setdefault(self._names[stretch.file], [])
+                    own.append([path, stretch.start, stretch.stop, stretch.bytes])
+        return files
+
+    def has(self, path: str) -> bool:
+        """Return whether rows of a table are held, which may be none."""
+        return path in self._tables
+
+    def earlier_rows(self, path: str) -> int:
+        """Return the number of rows of a table that ``restore`` restored."""
+        return self._earlier.get(path, 0)
+
+    def release(self, path: str) -> None:
+        """Drop the rows of a table, unless they are kept for the next update."""
+        with self._lock:
+            if path not in self._kept:
+                self._used -= sum(stretch.bytes for stretch in self._tables.pop(path, []) if not stretch.file)
+
+    def batches(self, paths: Iterable[str], *, is_new: bool = False) -> Iterator[Batch]:
         """Yield the rows of tables with the same columns, table by table, in the order in which they were appended.
 
-        There is at least one batch if there is a table. The ends of batches depend on the number of rows only, unless
-        rows are so large that their bytes decide.
+        There is at least one batch if there is a table. The ends of batches depend only on the rows themselves.
+        ``is_new`` leaves out the rows that ``restore`` restored.
         """
         with self._lock:
-            owned = [(stretch, number) for number, path in enumerate(paths) for stretch in self._tables[path]]
-        for batch in _cut(_split(owned), lambda each: each[0]):
-            lengths = [stretch.rows for stretch, _ in batch]
-            owners = np.repeat(np.array([number for _, number in batch]), lengths)
-            yield Batch(_read([stretch for stretch, _ in batch]), owners)
+            owned = [
+                (stretch, number)
+                for number, path in enumerate(paths)
+                for stretch in _after(self._tables[path], self.earlier_rows(path) if is_new else 0)
+            ]
+        yield from _recut(_read_owned(owned))
 
     def parts(self, path: str) -> list[HeldPart]:
         """Return the rows of a table in parts that can be read one by one and repeatedly."""
@@ -133,17 +193,24 @@ class RowBuffer:
         for file in files:
             os.unlink(file)
 
-    def _spill(self) -> None:
-        """Move all rows from memory to files, grouped by columns, with the rows of a table together."""
-        alike: dict[tuple[tuple[str, pl.DataType], ...], list[tuple[str, _Stretch]]] = {}
+    def _spill(self, files: Container[str] = ()) -> None:
+        """Move all rows from memory, and from some files, to new files; rows with the same columns go together.
+
+        Each file has either rows that are kept or others, and the rows of a table are side by side.
+        """
+        alike: dict[tuple[bool, tuple[tuple[str, pl.DataType], ...]], list[tuple[str, _Stretch]]] = {}
         for path, stretches in self._tables.items():
-            for stretch in stretches:
-                if stretch.frame is not None:
-                    alike.setdefault(tuple(stretch.frame.schema.items()), []).append((path, stretch))
-            self._tables[path] = [stretch for stretch in stretches if stretch.frame is None]
-        for held in alike.values():
+            is_moved = [isinstance(each.frame, pl.DataFrame) or each.file in files for each in stretches]
+            moved = list(itertools.compress(stretches, is_moved))
+            if not moved:
+                continue
+            self._tables[path] = [each for each, moves in zip(stretches, is_moved, strict=True) if not moves]
+            frame = moved[0].frame
+            schema = frame.schema if isinstance(frame, pl.DataFrame) else pl.read_ipc_schema(moved[0].file)
+            alike.setdefault((path in self._kept, tuple(schema.items())), []).extend((path, each) for each in moved)
+        for (is_kept, _), held in alike.items():
             for together in _cut(held, lambda each: each[1]):
-                file = self._store(_read([stretch for _, stretch in together]))
+                file = self._store(_read([stretch for _, stretch in together]), is_kept=is_kept)
                 start = 0
                 for path, of_table in itertools.groupby(together, key=lambda each: each[0]):
                     parts = [stretch for _, stretch in of_table]
@@ -152,24 +219,79 @@ class RowBuffer:
                     start = stop
         self._used = 0
 
-    def _store(self, frame: pl.DataFrame) -> str:
-        path = self._folder.location(f"{SCRATCH}/rows/{next(self._files)}.arrow")
+    def _store(self, frame: pl.DataFrame, *, is_kept: bool = False) -> str:
+        name = f"{_KEPT if is_kept else f'{SCRATCH}/rows'}/{next(self._files):06d}.arrow"
+        path = self._folder.location(name)
         frame.write_ipc(path, compression="uncompressed")
+        if is_kept:
+            self._names[path] = name
         return path
 
 
+def _after(stretches: list[_Stretch], rows: int) -> Iterator[_Stretch]:
+    """Yield the stretches without their first rows; at least one if there are any."""
+    for number, stretch in enumerate(stretches, 1):
+        left_out = min(rows, stretch.rows)
+        rows -= left_out
+        if left_out < stretch.rows or number == len(stretches):
+            yield stretch._replace(start=stretch.start + left_out)
+
+
+def _read_owned(owned: Iterable[tuple[_Stretch, int]]) -> Iterator[Batch]:
+    """Yield the rows of stretches, each with the number of its table; none has many more rows than a batch."""
+    for together in _cut(_split(owned), lambda each: each[0]):
+        owners = np.repeat([number for _, number in together], [stretch.rows for stretch, _ in together])
+        yield Batch(_read([stretch for stretch, _ in together]), owners)
+
+
 def _split(owned: Iterable[tuple[_Stretch, int]]) -> Iterator[tuple[_Stretch, int]]:
-    """Yield the stretches, split at the ends of batches."""
-    room = _BATCH_ROWS
-    for whole, number in owned:
-        stretch = whole
-        while stretch.rows > room:
-            size = stretch.bytes * room // stretch.rows
-            yield stretch._replace(stop=stretch.start + room, bytes=size), number
-            stretch = stretch._replace(start=stretch.start + room, bytes=stretch.bytes - size)
-            room = _BATCH_ROWS
-        yield stretch, number
-        room = room - stretch.rows or _BATCH_ROWS
+    """Yield the stretches, split if they have more rows than a batch."""
+    for stretch, number in owned:
+        for start in range(stretch.start, max(stretch.stop, stretch.start + 1), _BATCH_ROWS):
+            stop = min(stretch.stop, start + _BATCH_ROWS)
+            size = stretch.bytes * (stop - start) // max(stretch.rows, 1)
+            yield stretch._replace(start=start, stop=stop, bytes=size), number
+
+
+def _recut(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield the same rows in batches that are as large as they may be, whatever their rows were appended with."""
+    parts: list[Batch] = []
+    rows, size = _BATCH_ROWS, _BATCH_BYTES
+    for batch in batches:
+        start, ends = 0, np.cumsum(_row_bytes(batch.frame))
+        while start < len(ends):
+            before = ends[start - 1] if start else 0
+            stop = min(start + rows, int(np.searchsorted(ends, before + size, "right")))
+            stop = max(stop, start + 1 if (rows, size) == (_BATCH_ROWS, _BATCH_BYTES) else start)
+            if stop > start:
+                parts.append(Batch(batch.frame.slice(start, stop - start), batch.table[start:stop]))
+                rows, size = rows - (stop - start), size - int(ends[stop - 1] - before)
+            if stop < len(ends):
+                yield _together(parts)
+                parts, rows, size = [], _BATCH_ROWS, _BATCH_BYTES
+            start = stop
+        if not parts:  # there may be tables, but no rows
+            parts.append(Batch(batch.frame, batch.table))
+    if parts:
+        yield _together(parts)
+
+
+def _together(parts: list[Batch]) -> Batch:
+    frames, tables = zip(*parts, strict=True)
+    frame = pl.concat(frames, rechunk=True) if len(frames) > 1 else frames[0]
+    # polars leaves any bits after the last one of the column's missing cells, and Arrow files would have them.
+    with_missing = [number for number, column in enumerate(frame.get_columns()) if column.null_count()]
+    frame = frame.with_columns(pl.when(pl.nth(i).is_not_null()).then(pl.nth(i)) for i in with_missing)
+    return Batch(frame, np.concatenate(tables))
+
+
+def _row_bytes(frame: pl.DataFrame) -> npt.NDArray[np.int64]:
+    """Return the approximate size of each row: that of its texts, and 8 for every other cell."""
+    sizes = np.full(len(frame), 8 * frame.width, np.int64)
+    for column in frame.get_columns():
+        if column.dtype == pl.String:
+            sizes += column.str.len_bytes().fill_null(0).to_numpy()
+    return sizes
 
 
 def _cut(items: Iterable[_Item], stretch_of: Callable[[_Item], _Stretch]) -> Iterator[list[_Item]]:
@@ -195,7 +317,10 @@ def _read(stretches: list[_Stretch]) -> pl.DataFrame:
         if file:
             parts += _read_file(file, list(group))
         else:
-            parts += [each.frame.slice(each.start, each.rows) for each in group if each.frame is not None]
+            for each in group:
+                assert each.frame is not None
+                rows = each.frame.slice(each.start, each.rows)
+                parts.append(rows.collect() if isinstance(rows, pl.LazyFrame) else rows)
     return pl.concat(parts, rechunk=True) if len(parts) > 1 else parts[0]
 
 

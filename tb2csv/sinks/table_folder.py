@@ -49,6 +49,9 @@ class TableFolder(Protocol):
     def location(self, path: str) -> str:
         """Return the present location of a new file; its parents are created. SCRATCH is never published."""
 
+    def published(self, path: str) -> str:
+        """Return the location of a file of the earlier conversion."""
+
     def length(self, path: str) -> int:
         """Return the present length of a file in bytes."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from tb2csv.errors import OutputError
 from tb2csv.late_polars import pl
+from tb2csv.messages import Option, advice
 from tb2csv.notes import Note
 from tb2csv.sinks.append_writer import AppendWriter, TableRows
-from tb2csv.sinks.format_protocols import LossyFormat, TextFormat
+from tb2csv.sinks.format_protocols import CompressedFormat, LossyFormat, ReadableFormat, TextFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from tb2csv.sinks.format_protocols import WholeFormat
     from tb2csv.sinks.row_buffer import RowBuffer
     from tb2csv.sinks.table_folder import TableFolder
+
+
+#: The advice if a table does not have the rows that were written to it.
+_REPLACE: Final = advice("{} to convert everything anew", Option("overwrite", value=True))
 
 
 def lost_cells(writers: Iterable[TableWriter]) -> tuple[Mapping[str, int], list[Note]]:
@@ -57,13 +62,20 @@ class TableWriter:
         self.lossy = table_format if isinstance(table_format, LossyFormat) else None
         self._folder = folder
         self._held = held
-        self._appending = AppendWriter(folder, table_format) if isinstance(table_format, TextFormat) else None
+        #: The columns and the number of rows of tables that were written earlier, if all rows are needed.
+        self._earlier: dict[str, tuple[Mapping[str, pl.DataType], int]] = {}
+        self._appending: AppendWriter | None = None
+        if isinstance(table_format, TextFormat) and not isinstance(table_format, CompressedFormat):
+            self._appending = AppendWriter(folder, table_format)
 
-    def resume(self, lost_cells: Mapping[str, int]) -> None:
-        """Append to tables that have rows already; ``lost_cells`` has their lost cells so far, by path."""
-        assert self._appending
-        self._appending.resume(lost_cells)
-        self.lost_cells.update(lost_cells)
+    def resume(self, path: str, schema: Mapping[str, pl.DataType], rows: int, lost_cells: int) -> None:
+        """Continue a table that has rows already, ``lost_cells`` of whose cells were lost."""
+        if self._appending:
+            self._appending.resume([path])
+        else:
+            self._earlier[path] = schema, rows
+        if lost_cells:
+            self.lost_cells[path] = lost_cells
 
     def append(self, frame: pl.DataFrame, tables: list[TableRows]) -> None:
         """Append rows of a frame to their tables: at once, at ``flush``, or at ``finish``."""
@@ -76,9 +88,27 @@ class TableWriter:
 
     def finish(self, path: str) -> None:
         """Write a table whose rows have all been appended, if the format needs all rows."""
-        if not self._appending:
-            self.write(path, (batch.frame for batch in self._held.batches([path])))
-            self._held.release(path)
+        if self._appending:
+            return
+        if path in self._earlier:
+            if not self._held.has(path):
+                return  # it has no new rows
+            self._read_back(path, *self._earlier[path])
+        self.write(path, (batch.frame for batch in self._held.batches([path])))
+        self._held.release(path)
+
+    def _read_back(self, path: str, schema: Mapping[str, pl.DataType], count: int) -> None:
+        """Hold the rows of a table that was written earlier before its new rows."""
+        assert isinstance(self.format, ReadableFormat)
+        try:
+            rows = self.format.read(self._folder.published(path), schema)
+            found = rows.lazy().select(pl.len()).collect().item()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise OutputError(f"{path} was changed since the last update: {error}", _REPLACE) from error
+        if found != count:
+            fact = f"{path} was changed since the last update: it has {found:,} rows instead of {count:,}"
+            raise OutputError(fact, _REPLACE)
+        self._held.put_first(path, rows, count)
 
     def write(self, path: str, pieces: Iterable[pl.DataFrame]) -> None:
         """Write a whole table from its pieces.
@@ -86,6 +116,10 @@ class TableWriter:
         Raises:
             OutputError: the table cannot be written.
         """
+        if isinstance(self.format, CompressedFormat):
+            with self._folder.open(path) as file:
+                self.format.write_pieces(pieces, file)
+            return
         if isinstance(self.format, TextFormat):
             for piece in pieces:
                 self.append(piece, [TableRows(path, 0, len(piece))])

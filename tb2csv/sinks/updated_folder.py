@@ -114,6 +114,10 @@ class UpdatedFolder:
             self._made.add(parent)
         return location
 
+    def published(self, path: str) -> str:
+        """Return the location of a file of the earlier conversion."""
+        return f"{self.out}/{path}"
+
     def length(self, path: str) -> int:
         """Return the length of a file in bytes, with the rows that were appended or wait."""
         with contextlib.suppress(FileNotFoundError):

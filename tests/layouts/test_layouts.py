@@ -156,7 +156,7 @@ def test_the_rows_are_those_of_the_tree(
         assert report["tables"] == len(read_package(out)) == len(read_index(out))
         read, *others = (report[f"values_{name}"] for name in ("read", "written", "filtered", "undecodable"))
         assert read == sum(others)
-        assert not list(out.glob(".*"))
+        assert [hidden.name for hidden in out.glob(".*")] == [".tb2csv"]
 
 
 def without_scalars(found: dict[Series, list[Row]]) -> dict[Series, list[Row]]:
@@ -172,7 +172,6 @@ def test_workers_and_chunks_do_not_change_the_tables(
     format_name: str,
     odd_logs: Path,
     converted: Callable[[str, str], Path],
-    converted_rows: Callable[[str, str], dict[Series, list[Row]]],
     tmp_path: Path,
 ) -> None:
     convert = functools.partial(tb2csv.convert, odd_logs, layout=layout, format=format_name)
@@ -180,10 +179,7 @@ def test_workers_and_chunks_do_not_change_the_tables(
     convert(tmp_path / "four", workers=4)
     assert read_tree(tmp_path / "four") == by_one
     convert(tmp_path / "chunks", chunk_size=1000)
-    if format_name in ("csv", "jsonl"):  # what is not text may be cut elsewhere
-        assert read_tree(tmp_path / "chunks") == by_one
-    else:
-        assert read_series(tmp_path / "chunks") == converted_rows(layout, format_name)
+    assert read_tree(tmp_path / "chunks") == by_one
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ import tb2csv
 from tb2csv.cli import options
 from tb2csv.errors import OptionError
 from tb2csv.sinks import append_writer, row_buffer
+from tb2csv.sinks import csv as csv_format
 from tb2csv.sinks.append_writer import AppendWriter, TableRows
 from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
@@ -176,10 +177,13 @@ def test_json_lines_are_strict_json() -> None:
     ]
 
 
-def test_pieces_of_compressed_tables_read_as_one(tmp_path: Path) -> None:
+def test_members_of_compressed_tables_read_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_format, "MEMBER_BYTES", 500)
     write_run(tmp_path / "logs", *(event(scalar("x", i), text("t", f"line\n{i}"), step=i) for i in range(300)))
     for name in ("csv", "csv.gz", "csv.zst"):
         tb2csv.convert(tmp_path / "logs", tmp_path / name, format=name, chunk_size=1000)
+        tb2csv.convert(tmp_path / "logs", tmp_path / f"{name}-at-once", format=name)
+        assert read_tree(tmp_path / name) == read_tree(tmp_path / f"{name}-at-once")
     plain = (tmp_path / "csv" / "scalars" / "x.csv").read_bytes()
     packed = (tmp_path / "csv.gz" / "scalars" / "x.csv.gz").read_bytes()
     assert gzip.decompress(packed) == plain
