@@ -1,6 +1,6 @@
 """Check the prose of the project: comments, docstrings, messages, documentation and the names of tests.
 
-Prints each place that has a banned word, and each word that is used more often than its limit. Exits with 1 if there is
+Prints each line that has a banned word, and each word that is used more often than its limit. Exits with 1 if there is
 one. Words in code blocks and between backticks are not prose.
 """
 
@@ -27,8 +27,13 @@ BANNED: Final = {
     r"(?<!there )\b(is|are) no\b(?! longer)": "is not a, there is no",
     r"\bbehind\b": "after, below",
     r"\bbut for\b|\bbut one\b": "except",
-    r", for (it|that|they|these|those|he|there|what|which) ": "because",
+    r", for (it|its|that|they|their|these|those|he|there|what|which) ": "because",
+    r"\b(page|scanner|decoder|program|library) (knows|asks)\b": "name what it does",
+    r"\bin so many\b": "the number",
 }
+
+#: Words that a name in the package must not contain, and what to use instead.
+BANNED_IN_NAMES: Final = {"behind": "after, next", "told": "summary, report", "nobody": "none", "somebody": "any"}
 
 #: How often a word may be used, per 1,000 words: it is right in some places.
 LIMITS: Final = {r"\bwhere\b": 1.2}
@@ -65,7 +70,23 @@ def main() -> int:
                 at = text.line + text.words.count("\n", 0, found.start())
                 print(f"{text.path.relative_to(root)}:{at}: {found[0]!r}")
             print(f"{len(found_in) / count:.2f} of 1,000 words match {pattern}; the limit is {limit}")
+    for path, line, name in names_of(root):
+        for word in set(name.lower().split("_")) & BANNED_IN_NAMES.keys():
+            faults += 1
+            print(f"{path.relative_to(root)}:{line}: {name}; write: {BANNED_IN_NAMES[word]}")
     return min(faults, 1)
+
+
+def names_of(root: Path) -> Iterator[Text]:
+    """Yield the names of variables, arguments, functions and classes of the package."""
+    for path in sorted((root / "tb2csv").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Name):
+                yield Text(path, node.lineno, node.id)
+            elif isinstance(node, ast.arg):
+                yield Text(path, node.lineno, node.arg)
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                yield Text(path, node.lineno, node.name)
 
 
 def prose_of(root: Path) -> Iterator[Text]:

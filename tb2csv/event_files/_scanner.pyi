@@ -1,3 +1,5 @@
+# The source is _scanner.pyx.
+
 import numpy as np
 import numpy.typing as npt
 

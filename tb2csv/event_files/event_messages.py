@@ -1,4 +1,4 @@
-"""TensorBoard's protobuf messages for events, parsed one level at a time."""
+"""Parsers for TensorBoard's event messages that leave nested messages as bytes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tb2csv.event_files.flat_messages import flat_classes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: The name of the class that parses an event but not its sub-messages.
-EVENT_ALONE: Final = "Event alone"
+#: The name of the class that parses an event but leaves its sub-messages as bytes.
+SHALLOW_EVENT: Final = "shallow Event"
 
 
 def parse(name: str, serialized: bytes) -> Any:
@@ -48,11 +48,11 @@ def _classes() -> dict[str, Any]:
     summary = summary_pb2.Summary
     shape = tensor_shape_pb2.TensorShapeProto
     metadata = summary_pb2.SummaryMetadata
-    apart = (metadata, metadata.PluginData, tensor_pb2.TensorProto, shape, shape.Dim)
+    standalone_messages = (metadata, metadata.PluginData, tensor_pb2.TensorProto, shape, shape.Dim)
     return {
-        EVENT_ALONE: flat_classes(event_pb2.Event)["Event"],
+        SHALLOW_EVENT: flat_classes(event_pb2.Event)["Event"],
         **flat_classes(event_pb2.SessionLog),
-        # Without oneofs, a summary beside a graph, or a second summary, is kept and not overwritten.
+        # Without oneofs, a summary in addition to a graph, or a second summary, is kept and not overwritten.
         **flat_classes(event_pb2.Event, event_pb2.TaggedRunMetadata, summary, summary.Value, without_oneofs=("Event",)),
-        **{name: flat for cls in apart for name, flat in flat_classes(cls).items()},
+        **{name: flat for cls in standalone_messages for name, flat in flat_classes(cls).items()},
     }

@@ -1,4 +1,4 @@
-"""Recovery from damage: find the next sound record after a damaged stretch. ``tfrecord`` has their layout.
+"""Recovery from damage: the search for the next valid record. tfrecord.py describes the layout of records.
 
 A frame with a sound length and a damaged payload is skipped if another frame can start after it.
 If the length is damaged, the payload's checksum can prove the length, either as it is stored or as the length's own
@@ -47,7 +47,7 @@ _CRC_OF_ZERO: Final = 0x07980329
 
 
 class ByteSource(Protocol):
-    """The bytes of an event file."""
+    """The bytes of an event file; implemented by the files that ``sources.source.OpenFile`` describes."""
 
     path: str
     #: Size in bytes when the source was opened; bytes written later are not read.
@@ -88,7 +88,7 @@ class Recovery(NamedTuple):
     keep: bool = False
 
 
-def recover(source: ByteSource, offset: int, effort: SearchBudget) -> Recovery:
+def recover(source: ByteSource, offset: int, budget: SearchBudget) -> Recovery:
     """Decide what to do about the frame at ``offset``, which is damaged or incomplete."""
     remaining = source.size - offset
     head = source.read_at(offset, HEAD_SIZE)
@@ -96,37 +96,37 @@ def recover(source: ByteSource, offset: int, effort: SearchBudget) -> Recovery:
         return Recovery(source.size, None, f"{remaining} bytes are left, too few for a record's head")
     length = payload_length(head)
     if length is None:
-        return _recover_head(source, offset, effort)
+        return _recover_head(source, offset, budget)
     end = offset + HEAD_SIZE + length + FOOT_SIZE
     if length <= MAX_PAYLOAD_SIZE and end <= source.size:
-        return _recover_payload(source, offset, end, effort)
-    found = find_frame(source, offset + HEAD_SIZE, effort)
+        return _recover_payload(source, offset, end, budget)
+    found = find_frame(source, offset + HEAD_SIZE, budget)
     if found < source.size or length > MAX_PAYLOAD_SIZE:
         return Recovery(found, LOST_FRAMING, f"a record claims {length} bytes, more than it can have")
     return Recovery(source.size, None, f"the last record has {remaining} of {HEAD_SIZE + length + FOOT_SIZE} bytes")
 
 
-def _recover_payload(source: ByteSource, offset: int, end: int, effort: SearchBudget) -> Recovery:
+def _recover_payload(source: ByteSource, offset: int, end: int, budget: SearchBudget) -> Recovery:
     """Decide what to do about a complete frame whose head is sound and whose payload does not match its checksum."""
-    found = find_frame(source, offset + HEAD_SIZE, effort, end)
+    found = find_frame(source, offset + HEAD_SIZE, budget, end)
     left = source.size - end
-    is_followed = left == 0 or _has_sound_head(source, end) or _proven_end(source, end, effort) is not None
+    is_followed = left == 0 or _has_sound_head(source, end) or _proven_end(source, end, budget) is not None
     # A payload may contain frames. They are records only if bytes of this frame are missing and later records have
     # taken their place.
     if found < end and (not is_followed or _is_chain(source, found, end)):
-        effort.left -= end - found
+        budget.left -= end - found
     elif is_followed or left < HEAD_SIZE:
         detail = f"the payload of {end - offset - HEAD_SIZE - FOOT_SIZE} bytes does not match its checksum"
         return Recovery(end, BAD_PAYLOAD_CRC, detail)
     else:
-        found = find_frame(source, end, effort)
+        found = find_frame(source, end, budget)
     return Recovery(found, LOST_FRAMING, "neither the payload's checksum nor the next record's head is sound")
 
 
-def _recover_head(source: ByteSource, offset: int, effort: SearchBudget) -> Recovery:
-    end = _proven_end(source, offset, effort)
+def _recover_head(source: ByteSource, offset: int, budget: SearchBudget) -> Recovery:
+    end = _proven_end(source, offset, budget)
     if end is None:
-        found = find_frame(source, offset + 1, effort)
+        found = find_frame(source, offset + 1, budget)
         stretch = found - offset
         # This frame may reach up to the next one; checking that reads no more bytes than are skipped.
         if not (HEAD_SIZE + FOOT_SIZE <= stretch <= MAX_FRAME_SIZE and _is_sound_up_to(source, offset, found)):
@@ -135,7 +135,7 @@ def _recover_head(source: ByteSource, offset: int, effort: SearchBudget) -> Reco
     return Recovery(end, BAD_LENGTH_CRC, "the length or its checksum is damaged, the payload is whole", keep=True)
 
 
-def _proven_end(source: ByteSource, offset: int, effort: SearchBudget) -> int | None:
+def _proven_end(source: ByteSource, offset: int, budget: SearchBudget) -> int | None:
     """Return the end of the frame whose damaged head is at ``offset``, if the payload's checksum proves it."""
     head = source.read_at(offset, HEAD_SIZE)
     if len(head) < HEAD_SIZE:
@@ -144,8 +144,8 @@ def _proven_end(source: ByteSource, offset: int, effort: SearchBudget) -> int | 
     for length in (stored, _length_of_crc(crc)):
         end: int = offset + HEAD_SIZE + length + FOOT_SIZE
         fits = length <= MAX_PAYLOAD_SIZE and end <= source.size
-        if fits and effort.affords(length) and _is_sound_up_to(source, offset, end):
-            effort.left += length
+        if fits and budget.affords(length) and _is_sound_up_to(source, offset, end):
+            budget.left += length
             return end
     return None
 
@@ -193,7 +193,7 @@ def _is_chain(source: ByteSource, offset: int, end: int) -> bool:
     return offset == end
 
 
-def find_frame(source: ByteSource, offset: int, effort: SearchBudget, stop: int | None = None) -> int:
+def find_frame(source: ByteSource, offset: int, budget: SearchBudget, stop: int | None = None) -> int:
     """Return the first offset, from ``offset`` on, at which a complete frame seems to start, or else ``stop``.
 
     A frame needs a sound head and an end within the source. At its end there must be another sound head or the end of
@@ -213,8 +213,8 @@ def find_frame(source: ByteSource, offset: int, effort: SearchBudget, stop: int 
                 continue
             if source.size - end < HEAD_SIZE or _has_sound_head(source, end):
                 return start
-            if effort.affords(length) and _is_sound_up_to(source, start, end):
-                effort.left += length
+            if budget.affords(length) and _is_sound_up_to(source, start, end):
+                budget.left += length
                 return start
         offset += len(block) - HEAD_SIZE + 1
         size = min(2 * size, _SEARCH_BLOCK)

@@ -1,4 +1,4 @@
-"""Files that are not event files, recognised by their first bytes.
+"""Recognition of files that are not event files, by their first bytes.
 
 A name is not enough: exports, notes and archives of event files also have ``tfevents`` in their names. A file with a
 sound record is an event file, whatever its first bytes are. Of the others, a file that begins like a record is a
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-#: How many bytes of a file are needed to recognise it.
+#: The number of bytes needed to recognise a file.
 HEAD_BYTES: Final = 512
 
 #: What a file is and what to do about it, by its first bytes.
@@ -22,8 +22,8 @@ _KNOWN: Final = {
     b"7z\xbc\xaf\x27\x1c": "it is a 7z archive; unpack it first",
     b"version https://git-lfs.github.com/spec/": "it is a Git LFS pointer to the file; get the file with git lfs pull",
     b"/annex/objects/": "it is a git-annex pointer to the file; get the file with git annex get",
-    b"<!DOCTYPE html": "it is a web page, as of a failed download; download the file again",
-    b"<html": "it is a web page, as of a failed download; download the file again",
+    b"<!DOCTYPE html": "it is a web page, probably from a failed download; download the file again",
+    b"<html": "it is a web page, probably from a failed download; download the file again",
 }
 
 #: Bytes near the beginning of the first event of an event file.

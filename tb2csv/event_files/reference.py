@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from tb2csv.errors import DecodeError
-from tb2csv.event_files.event_messages import EVENT_ALONE, parse
+from tb2csv.event_files.event_messages import SHALLOW_EVENT, parse
 from tb2csv.event_files.framing import MAX_PAYLOAD_SIZE
 from tb2csv.event_files.values import (
     ROW_SIZE,
@@ -186,7 +186,7 @@ def read_head(event: bytes) -> EventHead:
     Raises:
         DecodeError: the bytes are not an Event.
     """
-    message = parse(EVENT_ALONE, event)
+    message = parse(SHALLOW_EVENT, event)
     version = None
     if message.WhichOneof("what") == "file_version":
         _, _, number = message.file_version.decode("utf-8", "replace").rpartition(_VERSION_PREFIX)
@@ -199,12 +199,12 @@ def read_head(event: bytes) -> EventHead:
 
 def _is_first_with_version(event: bytes, offset: int) -> bool:
     """Return whether an event at ``offset`` in its file is the first one, with the file's version."""
-    return offset == HEAD_SIZE and parse(EVENT_ALONE, event).WhichOneof("what") == "file_version"
+    return offset == HEAD_SIZE and parse(SHALLOW_EVENT, event).WhichOneof("what") == "file_version"
 
 
 def _mark(event: bytes, row: int) -> SessionMark:
     """Return the mark for an event without values after ``row`` rows."""
-    message = parse(EVENT_ALONE, event)
+    message = parse(SHALLOW_EVENT, event)
     what = message.WhichOneof("what")
     is_start = False
     if what == "session_log":

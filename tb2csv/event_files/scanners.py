@@ -1,4 +1,4 @@
-"""The two scanners, and the choice between them: the compiled one if it was built."""
+"""The installed scanners of event files, and the default: the compiled one if it was built."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Scanner(NamedTuple):
     """A way to scan event files; ``reference.scan`` documents the contract of ``scan``."""
 
     name: str
-    # Each scanner accepts the type of table that its ``form_table`` makes.
+    # Each scanner accepts only tables from its own ``schema_table``.
     scan: Callable[[memoryview, int, int, Any, ValueColumns], tuple[int, int, int]]
     schema_table: Callable[[], SchemaTable]
     #: As ``reference.group``.

@@ -1,4 +1,4 @@
-"""Small event files read whole, one after the other, into one block.
+"""Blocks of several small event files, each read whole.
 
 A file of a hundred values takes less time to scan than the objects that a reader of its own needs. Only regular files
 are read here: any other one is left to ``EventFileReader``, which accounts for every byte of it.
@@ -59,7 +59,8 @@ class SmallFiles:
     def add(self, file: EventFile) -> FileStats | None:
         """Read a file and return its statistics, or None if it is not small and regular; then nothing is added.
 
-        A regular file has complete and sound records, and neither session marks nor plugin contents beside payloads.
+        A regular file has complete and sound records, and neither session marks nor plugin contents
+        in addition to payloads.
         """
         start, values = self._end, self.columns.size
         try:

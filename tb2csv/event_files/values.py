@@ -1,4 +1,4 @@
-"""Columns of summary values, as a scan fills them, and the schemas that values share.
+"""The columns of summary values that a scan fills, and the schemas that values share.
 
 What does not change from value to value (tag, metadata, kind, dtype and shape) is stored once as a *value schema*, and
 each value has the number of its schema. A million scalars of ten tags are ten schemas and six columns. Nothing is
@@ -72,7 +72,7 @@ class ValueSchema:
     metadata: bytes = b""
 
     def to_key(self) -> bytes:
-        """Return the key of this schema in a FormTable; both scanners build the same keys."""
+        """Return the key of this schema in a SchemaTable; both scanners build the same keys."""
         dims = self.shape or ()
         rank = UNKNOWN_RANK if self.shape is None else len(dims)
         head = _KEY_HEAD.pack(self.kind, self.dtype, rank, len(self.tag))
@@ -89,7 +89,10 @@ class ValueSchema:
 
 
 class SchemaTable(Protocol):
-    """The value schemas found so far in one run, numbered in the order of their first value."""
+    """The value schemas found so far in one run, numbered in the order of their first value.
+
+    Implemented by ``reference.PythonSchemaTable`` and ``_scanner.SchemaTable``.
+    """
 
     def intern(self, key: bytes) -> int:
         """Return the number of the schema with this key; a new key gets a new number."""
@@ -119,7 +122,7 @@ class ScanStatus(enum.IntEnum):
 class SessionMark(NamedTuple):
     """An event without values: it does not become a row, but it may show a restart."""
 
-    #: How many values come before it, in the block for a mark of a block, in the file for a mark of a file.
+    #: The number of values before it, in the block for a mark of a block, in the file for a mark of a file.
     row: int
     step: int
     #: Whether it starts a session (``SessionLog.START``).
@@ -133,7 +136,7 @@ class ValueColumns:
 
     ``wall_time`` is in seconds since the epoch, ``payload_offset`` in bytes of the file. ``scalar`` holds float32
     values widened to float64, and NaN for values with a payload. ``marks`` are the events without values between the
-    rows. ``contents`` has an item for each row with plugin content beside its payload, in the order of the rows.
+    rows. ``contents`` has an item for each row with plugin content in addition to its payload, in the order of rows.
     """
 
     def __init__(self) -> None:
@@ -175,7 +178,7 @@ class ValueColumns:
 
     @property
     def has_contents(self) -> bool:
-        """Whether any row has plugin content beside its payload."""
+        """Whether any row has plugin content in addition to its payload."""
         return bool(self._contents)
 
     def add_contents(self, packed: bytes | bytearray) -> None:
@@ -210,7 +213,7 @@ _ROW_DTYPE: Final = np.dtype(list(zip(COLUMN_NAMES, ("<i4", "<f8", "<i8", "<f8",
 pack_row: Final = _ROW.pack
 ROW_SIZE: Final = _ROW.size
 
-#: Plugin content beside a payload: its row, and its place in the file.
+#: Plugin content in addition to a payload: its row, and its position in the file.
 CONTENT_DTYPE: Final = np.dtype([("row", "<i8"), ("offset", "<i8"), ("length", "<i4")])
 
 #: Pack one item of ``ValueColumns.contents``.

@@ -33,7 +33,7 @@ DEFAULT_BUDGET: Final = 128 << 20
 _BATCH_ROWS: Final = 1 << 18
 _BATCH_BYTES: Final = 16 << 20
 
-#: Rows of a file are read together with the rows between them, unless fewer than one in so many is needed.
+#: Rows of a file are read together with the rows between them, unless fewer than 1 in _SPARSE rows is needed.
 _SPARSE: Final = 8
 
 

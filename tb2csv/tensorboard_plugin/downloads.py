@@ -1,4 +1,4 @@
-"""Send an export to the browser: streamed from disk, and an incomplete download is an error in the browser."""
+"""Downloads of exports, streamed from disk; the browser reports an incomplete download as an error."""
 
 from __future__ import annotations
 

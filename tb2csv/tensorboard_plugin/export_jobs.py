@@ -282,7 +282,7 @@ class ExportJobs:
         try:
             folder = job.folder = self._folders.make(job.token)
             report, result = job.convert(folder / "tables", job.progress)
-            told = _page_report(report)
+            summary = _page_report(report)
             files = [result] if result.is_file() else (path for path in result.rglob("*") if path.is_file())
             size = sum(path.stat().st_size for path in files)
         except Cancelled:
@@ -300,7 +300,7 @@ class ExportJobs:
             return ExportError("internal", "tb2csv failed; see TensorBoard's log.")
         with self._lock:
             if not job.is_over:
-                job.report, job.result, job.size, job.state = told, result, size, READY
+                job.report, job.result, job.size, job.state = summary, result, size, READY
                 job.touched = time.monotonic()
         return None
 

@@ -32,7 +32,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "what": ("tables", "hparams"),
 }
 
-#: Kinds with files beside their tables, so that a single file is not the whole table.
+#: Kinds with files next to their tables, so that a single file is not the whole table.
 _WITH_FILES: Final = frozenset({"images", "audio", "graphs", "blobs"})
 
 Names = tuple[str, ...] | None

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tb2csv.tensorboard_plugin.series_index import IndexState
 
 #: Seconds for which a request for the index waits for new data; then it gets the present index.
-_PATIENCE: Final = 0.3
+_TIMEOUT: Final = 0.3
 #: The maximum number of bytes in the browser's memory if the page has to fetch a download itself.
 _BLOB_LIMIT: Final = 256 << 20
 #: Bytes of an event file at once: fewer than on the command line, because TensorBoard needs memory itself.
@@ -81,7 +81,7 @@ class ExportService:
             message = "TensorBoard was started without a log directory; start it with --logdir to export."
             raise RequestError(404, "no_logdir", message)
         known = request.args.get("known")
-        index = self._index.refresh(known, _PATIENCE)
+        index = self._index.refresh(known, _TIMEOUT)
         if known == index.version and index.state == READY:
             return answer(request, {"version": index.version, "unchanged": True})
         error = index.error and {"code": index.error[0], "message": index.error[1]}
@@ -156,7 +156,7 @@ class ExportService:
         Raises:
             RequestError: there is nothing to index.
         """
-        index = self._index.refresh(patience=_PATIENCE)
+        index = self._index.refresh(timeout=_TIMEOUT)
         if index.error is not None:
             raise RequestError(404, *index.error)
         return index

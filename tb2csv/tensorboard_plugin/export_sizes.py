@@ -27,7 +27,7 @@ _SIZE_OF_FORMAT: Final = {
 }
 #: Bytes of a cell in a time column, with its comma.
 _TIME_CELLS: Final = {"epoch": 18, "iso": 28, "relative": 19}
-#: Kinds whose bytes are in files beside their tables, whose size does not depend on the format.
+#: Kinds whose bytes are in files next to their tables, whose size does not depend on the format.
 _OF_FILES: Final = frozenset({"images", "audio"})
 #: Bytes of the cells for dtype, shape and path, and bytes of the header of a .npy file.
 _DESCRIPTION: Final = 22

@@ -99,17 +99,17 @@ class CountedRun:
     @property
     def damage(self) -> list[Damage]:
         """The damage in the run's files."""
-        accounts = self._reader.stats.files if self._reader else []
-        return [damage for account in accounts if not account.left_out for damage in account.damage]
+        files = self._reader.stats.files if self._reader else []
+        return [damage for file in files if not file.left_out for damage in file.damage]
 
     def unread(self, run: Run) -> int | None:
         """Return the number of bytes that ``refresh`` would read, or None if nothing has changed.
 
         ``run`` has the present files. If a file is gone or shorter than before, the whole run is read again.
         """
-        accounts = self._reader.stats.files if self._reader else []
-        growth = file_changes(run, accounts)
-        if not accounts or growth.is_replaced:
+        files = self._reader.stats.files if self._reader else []
+        growth = file_changes(run, files)
+        if not files or growth.is_replaced:
             self._reader = self._begin(run)
             return file_changes(run, []).unread
         return None if growth.is_unchanged else growth.unread
@@ -135,7 +135,7 @@ class CountedRun:
         self._is_reading = False
 
     def _compare_contents(self, block: ValueBlock, numbers: npt.NDArray[np.int32]) -> None:
-        """Find the series whose plugin content changes: the contents have a table beside the series' own."""
+        """Find the series whose plugin content changes: the contents have a side table."""
         if not block.columns.has_contents:
             return
         for row, offset, length in block.columns.contents.tolist():

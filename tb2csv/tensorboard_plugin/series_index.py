@@ -1,4 +1,4 @@
-"""The index of the log directory: scanned in the background, and updated by reading new data only."""
+"""The index of a log directory, scanned in the background and updated with new data only."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("tensorboard")
 
-#: Seconds for which a snapshot is reused during a scan, and after it.
-_FRESH_WHILE_SCANNING: Final = 0.4
-_FRESH: Final = 2.0
+#: Seconds for which a state is reused, during a scan and after it.
+_REUSE_SECONDS_WHILE_SCANNING: Final = 0.4
+_REUSE_SECONDS: Final = 2.0
 
 SCANNING: Final = "scanning"
 READY: Final = "ready"
@@ -66,20 +66,22 @@ class SeriesIndex:
         #: A page may outlive TensorBoard, and the versions of two processes must differ.
         self._instance = secrets.token_hex(4)
         self._versions = itertools.count(1)
-        #: The result of the last scan, and the present one's so far.
-        self._settled: IndexState | None = None
+        #: The state after the last finished scan, and the last state during the running one.
+        self._finished: IndexState | None = None
         self._so_far: IndexState | None = None
 
-    def refresh(self, known: str | None = None, patience: float = 0.0) -> IndexState:
-        """Start reading new data, and return the state after ``patience`` seconds, or when all data are read.
+    def refresh(self, known: str | None = None, timeout: float = 0.0) -> IndexState:
+        """Start reading new data, and return the state after ``timeout`` seconds, or when all data are read.
 
         ``known`` is the version that the caller has: if it is the latest, the caller waits for another. Without it, a
         recent state is enough.
         """
         with self._lock:
-            settled = self._settled
-            is_news = settled is not None and known != settled.version
-            is_due = not (is_news and settled is not None and time.monotonic() - settled.made_at < _FRESH)
+            finished = self._finished
+            has_unseen_state = finished is not None and known != finished.version
+            is_due = not (
+                has_unseen_state and finished is not None and time.monotonic() - finished.made_at < _REUSE_SECONDS
+            )
             if self._scan is None and is_due and not self._closed.is_set():
                 self._scan = threading.Thread(target=self._run_scan, name="tb2csv-index", daemon=True)
                 self._so_far, self._passed, self._total = None, 0, 0
@@ -89,18 +91,18 @@ class SeriesIndex:
                     self._scan = None
             scan = self._scan
         if scan is not None:
-            scan.join(patience)
+            scan.join(timeout)
         return self.state
 
     @property
     def state(self) -> IndexState:
         """The present state; incomplete during a scan."""
         with self._lock:
-            if self._scan is None and self._settled is not None:
-                return self._settled
+            if self._scan is None and self._finished is not None:
+                return self._finished
             so_far = self._so_far
-            if so_far is None or time.monotonic() - so_far.made_at >= _FRESH_WHILE_SCANNING:
-                so_far = self._so_far = self._made(SCANNING)
+            if so_far is None or time.monotonic() - so_far.made_at >= _REUSE_SECONDS_WHILE_SCANNING:
+                so_far = self._so_far = self._new_state(SCANNING)
             return so_far
 
     @property
@@ -112,7 +114,7 @@ class SeriesIndex:
         """End a running scan, and do not start another one."""
         self._closed.set()
 
-    def _made(self, state: str, error: tuple[str, str] | None = None) -> IndexState:
+    def _new_state(self, state: str, error: tuple[str, str] | None = None) -> IndexState:
         damage = 0
         notes: tuple[str, ...] = ()
         if state == READY and self._found is not None:
@@ -143,28 +145,28 @@ class SeriesIndex:
             _LOGGER.exception("tb2csv: the log directory could not be scanned")
             state, error = FAILED, ("internal", "The log directory could not be scanned; TensorBoard's log says why.")
         with self._lock:
-            if is_changed or self._settled is None or self._settled.state != state:
-                self._settled = self._made(state, error)
+            if is_changed or self._finished is None or self._finished.state != state:
+                self._finished = self._new_state(state, error)
             else:
-                self._settled = replace(self._settled, made_at=time.monotonic())
+                self._finished = replace(self._finished, made_at=time.monotonic())
             self._scan = None
 
     def _read(self) -> bool:
-        """Read new data; return whether there were any."""
+        """Read new data, and return whether anything has changed."""
         found = self._sources.find()
         is_changed = self._found is None or found.notes != self._found.notes
         is_changed |= [run.name for run in found.logdir.runs] != list(self._runs)
         self._found = found
         self._runs = {run.name: self._runs.get(run.name) or CountedRun() for run in found.logdir.runs}
         unread = {run.name: self._runs[run.name].unread(run) for run in found.logdir.runs}
-        behind = [run for run in found.logdir.runs if unread[run.name] is not None]
+        outdated = [run for run in found.logdir.runs if unread[run.name] is not None]
         self._total = sum(count or 0 for count in unread.values())
 
         def read(run: Run, report_bytes: Callable[[int], None]) -> None:
             self._runs[run.name].refresh(run, report_bytes)
 
-        map_runs(read, behind, workers=found.logdir.workers(None), report_bytes=self._report_bytes)
-        return is_changed or bool(behind)
+        map_runs(read, outdated, workers=found.logdir.workers(None), report_bytes=self._report_bytes)
+        return is_changed or bool(outdated)
 
     def _report_bytes(self, count: int) -> None:
         if self._closed.is_set():

@@ -1,4 +1,4 @@
-"""Estimate the size of tables from value schemas, without decoding.
+"""Estimates of the size of tables from value schemas, without decoding.
 
 Rows are exact if the shape of a value gives their number, as for scalars and tensors. Bytes are those of CSV in the
 tree layout. A value whose shape does not fit its payload counts as zero rows.
@@ -66,7 +66,7 @@ def _texts(schema: ValueSchema, payload: float) -> TableSize:
 
 
 def _files(schema: ValueSchema, payload: float) -> TableSize:
-    """Images and audio: the bytes are those of the files beside the table."""
+    """Images and audio: the bytes are those of the files next to the table."""
     if not schema.shape:
         return TableSize(1, payload)
     count = schema.shape[0] - (2 if len(schema.shape) == 1 else 0)  # the first two strings of an image are its size

@@ -1,4 +1,4 @@
-"""Send a folder as a ZIP archive while the archive is made, without keeping it in memory.
+"""ZIP archives of folders, streamed while they are made, without keeping them in memory.
 
 Files are stored, not compressed: sending is then as fast as reading, and there are compressed formats of tables. ZIP64
 is used only for sizes beyond four gigabytes, so that old programs can read all other archives.
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 #: The number of bytes that are read at once; small files are sent together up to this size.
-_PIECE: Final = 1 << 18
+_PIECE_BYTES: Final = 1 << 18
 
 #: The earliest date in a ZIP archive, so that archives with the same names and contents are equal.
-_LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)
+_EARLIEST_DATE: Final = (1980, 1, 1, 0, 0, 0)
 
 _FILE_MODE: Final = 0o100644 << 16
 _FOLDER_MODE: Final = 0o040755 << 16
@@ -37,7 +37,7 @@ class _Unsent(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: bytes | bytearray | memoryview) -> int:  # type: ignore[override]  # of what zipfile writes
+    def write(self, data: bytes | bytearray | memoryview) -> int:  # type: ignore[override]  # the types that zipfile writes
         self._parts.append(bytes(data))
         self.size += len(data)
         return len(data)
@@ -59,21 +59,21 @@ def stream_zip(root: str, wait_for_folder: Callable[[], Path]) -> Iterator[bytes
     """
     unsent = _Unsent()
     with zipfile.ZipFile(unsent, "w") as archive:
-        entry = zipfile.ZipInfo(f"{root}/", _LONG_AGO)
+        entry = zipfile.ZipInfo(f"{root}/", _EARLIEST_DATE)
         entry.external_attr = _FOLDER_MODE | _IS_FOLDER
         archive.writestr(entry, b"")
         yield unsent.take()
         folder = wait_for_folder()
         for path in _files(folder):
-            entry = zipfile.ZipInfo(f"{root}/{path.relative_to(folder).as_posix()}", _LONG_AGO)
+            entry = zipfile.ZipInfo(f"{root}/{path.relative_to(folder).as_posix()}", _EARLIEST_DATE)
             entry.external_attr = _FILE_MODE
             entry.file_size = path.stat().st_size  # zipfile uses it to decide on ZIP64
             with path.open("rb", buffering=0) as file, archive.open(entry, "w") as member:
-                while data := file.read(_PIECE):
+                while data := file.read(_PIECE_BYTES):
                     member.write(data)
-                    if unsent.size >= _PIECE:
+                    if unsent.size >= _PIECE_BYTES:
                         yield unsent.take()
-            if unsent.size >= _PIECE:
+            if unsent.size >= _PIECE_BYTES:
                 yield unsent.take()
     yield unsent.take()
 

@@ -108,12 +108,12 @@ export class ApiError extends Error {
  * @returns {Promise<IndexAnswer>}
  */
 export function getIndex(known, signal) {
-  return ask(known === null ? "./api/index" : `./api/index?known=${encodeURIComponent(known)}`, { signal });
+  return fetchJson(known === null ? "./api/index" : `./api/index?known=${encodeURIComponent(known)}`, { signal });
 }
 
 /** @returns {Promise<ServerOptions>} */
 export function getOptions() {
-  return ask("./api/options");
+  return fetchJson("./api/options");
 }
 
 /**
@@ -122,7 +122,7 @@ export function getOptions() {
  * @returns {Promise<Preview>}
  */
 export function getPreview({ run, tag, kind }, signal) {
-  return ask(`./api/preview?${new URLSearchParams({ run, tag, kind })}`, { signal });
+  return fetchJson(`./api/preview?${new URLSearchParams({ run, tag, kind })}`, { signal });
 }
 
 /**
@@ -147,7 +147,7 @@ export function postExport(request) {
  * @returns {Promise<Status>}
  */
 export function getStatus(token) {
-  return ask(`./api/status/${encodeURIComponent(token)}`);
+  return fetchJson(`./api/status/${encodeURIComponent(token)}`);
 }
 
 /**
@@ -172,7 +172,7 @@ export function downloadAddress(token) {
  * @returns {Promise<Response>} the export's file, as a stream
  */
 export async function getDownload(token, signal) {
-  const answer = await reach(downloadAddress(token), { signal });
+  const answer = await fetchOrThrow(downloadAddress(token), { signal });
   if (!answer.ok) throw await refusal(answer);
   return answer;
 }
@@ -184,7 +184,7 @@ export async function getDownload(token, signal) {
  * @returns {Promise<any>}
  */
 function post(address, body, signal) {
-  return ask(address, {
+  return fetchJson(address, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
@@ -197,8 +197,8 @@ function post(address, body, signal) {
  * @param {RequestInit} [init]
  * @returns {Promise<any>}
  */
-async function ask(address, init) {
-  const answer = await reach(address, init);
+async function fetchJson(address, init) {
+  const answer = await fetchOrThrow(address, init);
   if (!answer.ok) throw await refusal(answer);
   try {
     return await answer.json();
@@ -213,7 +213,7 @@ async function ask(address, init) {
  * @param {RequestInit} [init]
  * @returns {Promise<Response>}
  */
-async function reach(address, init) {
+async function fetchOrThrow(address, init) {
   try {
     return await fetch(address, init);
   } catch (error) {

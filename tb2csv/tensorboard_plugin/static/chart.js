@@ -16,9 +16,9 @@ const BORDER = { left: 52, right: 12, top: 10, bottom: 24 };
  * @returns {HTMLElement} a figure, which is drawn again whenever its width changes
  */
 export function chart(data, colour) {
-  const points = data.step.map((step, place) => ({
+  const points = data.step.map((step, index) => ({
     step: Number(step),
-    value: Number(data.value[place] ?? Number.NaN),
+    value: Number(data.value[index] ?? Number.NaN),
   }));
   const finite = points.filter(({ step, value }) => Number.isFinite(step) && Number.isFinite(value));
   const skipped = points.length - finite.length;
@@ -28,7 +28,7 @@ export function chart(data, colour) {
     : "";
   setText(readout, summary);
   if (finite.length === 0) {
-    return element("figure", { class: "chart" }, element("p", { class: "chart-nothing" }, "No finite values to draw."));
+    return element("figure", { class: "chart" }, element("p", { class: "chart-empty" }, "No finite values to draw."));
   }
   const picture = drawing("svg", { role: "img", "aria-label": describe(finite), height: HEIGHT, width: "100%" });
   const figure = element("figure", { class: "chart" }, picture, readout);
@@ -136,8 +136,8 @@ function ticks([low, high], about) {
   const first = Math.ceil(low / unit);
   const count = Math.floor(high / unit) - first;
   // Multiply instead of adding up, which would accumulate errors: 0.30000000000000004.
-  return Array.from({ length: Math.min(20, count + 1) }, (_, place) =>
-    Number(((first + place) * unit).toPrecision(12)),
+  return Array.from({ length: Math.min(20, count + 1) }, (_, index) =>
+    Number(((first + index) * unit).toPrecision(12)),
   );
 }
 
@@ -183,12 +183,12 @@ function lines(points, { x, y }, colour) {
   let broken = true;
   /** @type {SVGElement[]} */
   const alone = [];
-  points.forEach(({ step, value }, place) => {
+  points.forEach(({ step, value }, index) => {
     if (!Number.isFinite(step) || !Number.isFinite(value)) {
       broken = true;
       return;
     }
-    const ends = place + 1 === points.length || !Number.isFinite(points[place + 1].value);
+    const ends = index + 1 === points.length || !Number.isFinite(points[index + 1].value);
     if (broken && ends) alone.push(drawing("circle", { cx: x(step), cy: y(value), r: 2.5, style: `fill:${colour}` }));
     path += `${broken ? "M" : "L"}${x(step).toFixed(1)} ${y(value).toFixed(1)}`;
     broken = false;

@@ -30,7 +30,7 @@ export function kindTitle(kind) {
 
 /**
  * @param {string[]} kinds
- * @returns {string[]} first the kinds that the page knows, by how common they are, then the others
+ * @returns {string[]} first the kinds that the page describes, the most common ones first, then the others
  */
 function inOrder(kinds) {
   const known = Object.keys(TITLES).filter((kind) => kinds.includes(kind));

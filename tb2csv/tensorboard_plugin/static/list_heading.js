@@ -58,7 +58,7 @@ export class ListHeading {
       element("div", { class: "filter-row" }, icon("search"), this.input),
       this.note,
     );
-    this.nothing = element("div", { class: "list-nothing" });
+    this.nothing = element("div", { class: "list-empty" });
     this.nothing.hidden = true;
     this.clear = () => {
       this.input.value = "";

@@ -38,8 +38,8 @@ export class PreviewPanel {
       this.body,
       element(
         "div",
-        { class: "pane-nothing" },
-        element("p", { class: "nothing-title" }, "No table to preview"),
+        { class: "pane-empty" },
+        element("p", { class: "empty-title" }, "No table to preview"),
         element("p", {}, "Select a table in the list to see its first and last rows."),
       ),
     );
@@ -120,7 +120,7 @@ export class PreviewPanel {
       element(
         "div",
         { class: "preview-facts" },
-        element("p", { class: sampling.isPart ? "is-part" : "" }, `${sampling.text}.`),
+        element("p", { class: sampling.isPart ? "is-sampled" : "" }, `${sampling.text}.`),
         bar,
         element("p", { class: "secondary" }, `The table has ${counted(preview.rows, "row")}.`),
       ),
@@ -141,8 +141,8 @@ export class PreviewPanel {
     const again = () => this.name && this.show(this.name, this.colour);
     return element(
       "div",
-      { class: "pane-nothing", role: "alert" },
-      element("p", { class: "nothing-title" }, "Could not show this table"),
+      { class: "pane-empty", role: "alert" },
+      element("p", { class: "empty-title" }, "Could not show this table"),
       element("p", {}, error instanceof Error ? error.message : String(error)),
       element("button", { type: "button", class: "button", onclick: again }, "Try again"),
     );
@@ -158,7 +158,7 @@ function rowsTable({ columns, first, last, rows }) {
   const body = element("tbody", {}, ...first.map(tableRow));
   if (between > 0) {
     const text = `${formatCount(between)} more ${between === 1 ? "row" : "rows"}`;
-    body.append(element("tr", { class: "rows-between" }, element("td", { colspan: columns.length }, text)));
+    body.append(element("tr", { class: "rows-omitted" }, element("td", { colspan: columns.length }, text)));
   }
   body.append(...last.map(tableRow));
   const titles = columns.map((name, place) =>

@@ -41,7 +41,7 @@ export class SeriesList {
       element("select", { id: "series-order", onchange: () => this.arrange() })
     );
     for (const [order, title] of Object.entries(ORDERS)) this.sort.append(element("option", { value: order }, title));
-    this.nothing = element("div", { class: "pane-nothing" });
+    this.nothing = element("div", { class: "pane-empty" });
     this.nothing.hidden = true;
     const viewport = element("div", { class: "list-viewport" });
     this.element = element(
@@ -81,7 +81,7 @@ export class SeriesList {
     this.nothing.hidden = this.chosen.length > 0;
     replace(
       this.nothing,
-      element("p", { class: "nothing-title" }, "Nothing is selected"),
+      element("p", { class: "empty-title" }, "Nothing is selected"),
       element("p", {}, "Tick at least one run, one kind and one tag in the lists."),
     );
   }
@@ -154,7 +154,7 @@ export class SeriesList {
     dot.style.background = this.palette?.colourOf(run) ?? "";
     setText(runName, `${run} · ${kindTitle(kind)}`);
     setText(shown, sampling.brief);
-    shown.classList.toggle("is-part", sampling.isPart);
+    shown.classList.toggle("is-sampled", sampling.isPart);
     setAttribute(main, "title", `${tag}\nRun ${run}\n${sampling.text}`);
     setAttribute(
       main,
