@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 from tb2csv.atomic_files import local_path
-from tb2csv.decoders import DecodeOptions
-from tb2csv.errors import UNREADABLE, DamagedError, LogdirError, OutputError
+from tb2csv.errors import OutputError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
-from tb2csv.layouts.output import Output
+from tb2csv.folder_conversion import ConversionSettings, FolderConversion
 from tb2csv.layouts.output_options import OutputOptions
 from tb2csv.layouts.time_columns import TimeColumns
-from tb2csv.log_conversion import LogConversion, LogRuns
 from tb2csv.logdir import logdir_of
-from tb2csv.messages import advice
-from tb2csv.report import Report
-from tb2csv.runs.reading_options import ReadingOptions
 from tb2csv.runs.row_selection import RowSelection
-from tb2csv.runs.subruns import find_subruns, notes_on
-from tb2csv.selection import raise_no_match, select
+from tb2csv.selection import select
 from tb2csv.sinks.ledger import Ledger
 from tb2csv.sinks.output_folder import OutputFolder
 from tb2csv.sinks.updated_folder import UpdatedFolder
-from tb2csv.update_plan import check_options, plan_update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tb2csv.errors import Damage
     from tb2csv.logdir import Logdir, LogdirSource
+    from tb2csv.report import Report
     from tb2csv.selection import Patterns, Selection
     from tb2csv.sinks.table_folder import TableFolder
 
@@ -107,100 +99,41 @@ def convert(
         DamagedError: an event file is damaged, and ``strict`` is set.
         Tb2csvError: nothing is selected, or a tag has several values for a step and ``on_duplicate`` is ``error``.
     """
-    selection = select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag)
     rows = rows or RowSelection()
-    times = TimeColumns((time,) if isinstance(time, str) else tuple(time), relative_to)
-    output_options = OutputOptions(
-        layout, format, header, on_duplicate, times, escape_formulas, rows.sessions, merge_subruns
+    settings = ConversionSettings(
+        select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag),
+        rows,
+        OutputOptions(
+            layout,
+            format,
+            header,
+            on_duplicate,
+            TimeColumns((time,) if isinstance(time, str) else tuple(time), relative_to),
+            escape_formulas,
+            rows.sessions,
+            merge_subruns,
+        ),
+        tensors,
+        strict,
+        workers,
+        chunk_size,
+        progress,
     )
-    reading = ReadingOptions(selection, rows, DecodeOptions(tensors), chunk_size)
-    folder = _folder(out, overwrite=overwrite)
+    folder = table_folder(out, overwrite=overwrite)
     found = logdir_of(logdir)
     check_apart(found, folder.out)
-    workers = found.workers(workers)
-    runs = LogRuns.choose(selection.choose_runs(found), workers, chunk_size, merge_subruns=merge_subruns)
-    output = Output(folder, runs.by_name, output_options)
-    options = _recorded_options(found, selection, rows, output_options, tensors)
+    runs = settings.choose(found)
     with folder:
-        is_update = isinstance(folder, UpdatedFolder)
-        if is_update:
-            check_options(folder.ledger, options, folder.out)
-        plan = plan_update(
-            folder.ledger if is_update else None,
-            runs.by_name,
-            output,
-            found.damage,
-            is_continued=output_options.is_continued and rows.is_everything,
-        )
-        conversion = LogConversion(runs, reading, output, plan)
-        try:
-            converted = conversion.convert(workers, progress)
-            report = Report([each.report for each in converted], found.damage)
-            if plan.is_empty:
-                conversion.restore(report)
-                report.update = plan.summary(report)
-                return report
-            if not runs.is_merged:
-                report.shared_notes = notes_on(find_subruns({each.report.run: each.series for each in converted}))
-            report.check_event_files()
-            if strict and report.damage:
-                _raise_damage(report.damage[0])
-            if report.values_read and report.values_filtered == report.values_read:
-                if any(each.is_selected for each in converted):
-                    rows.raise_no_match()
-                raise_no_match(selection, (series for each in converted for series in each.series))
-            conversion.finish(converted, report)
-            conversion.record(converted, report, options)
-            if is_update:  # not before, because the data package does not depend on updates
-                report.update = plan.summary(report)
-        except OSError as error:
-            if isinstance(error, (OutputError, LogdirError)):
-                raise
-            reason = error.strerror or error
-            message = f"The tables could not be written to {folder.out} ({reason}); nothing was changed."
-            raise OutputError(message) from error
-    return report
+        return FolderConversion(settings, folder).update(found, runs)
 
 
-def _folder(out: str | os.PathLike[str], *, overwrite: bool) -> TableFolder:
+def table_folder(out: str | os.PathLike[str], *, overwrite: bool) -> TableFolder:
     """Return the output folder: the one of an earlier conversion, unless it is replaced, or a new one."""
     if not overwrite:
         place = Path(os.path.realpath(local_path(out)))
         if Ledger.exists(place):
             return UpdatedFolder(place)
     return OutputFolder(out, overwrite=overwrite)
-
-
-def _recorded_options(
-    logdir: Logdir, selection: Selection, rows: RowSelection, output: OutputOptions, tensors: str
-) -> dict[str, Any]:
-    """Return what must be the same for an update, by the names of arguments, as data for JSON."""
-    return {
-        "logdir": logdir.path if logdir.is_remote else os.path.realpath(logdir.path),
-        "run": list(selection.runs),
-        "tag": list(selection.tags),
-        "kind": list(selection.kinds),
-        "exclude_run": list(selection.exclude_runs),
-        "exclude_tag": list(selection.exclude_tags),
-        **asdict(rows),
-        "layout": output.layout,
-        "format": output.format,
-        "header": output.header,
-        "on_duplicate": output.on_duplicate,
-        "time": list(output.times.styles),
-        "relative_to": output.times.relative_to,
-        "escape_formulas": output.escape_formulas,
-        "merge_subruns": output.merge_subruns,
-        "tensors": tensors,
-    }
-
-
-def _raise_damage(first: Damage) -> NoReturn:
-    if first.kind == UNREADABLE:
-        what = f"{first.path}: {first.detail}"
-    else:
-        what = f"{first.path} is damaged at byte {first.offset} ({first.detail})"
-    raise DamagedError(what, advice("without {} the rest is converted", "strict"))
 
 
 def check_apart(logdir: Logdir, out: Path) -> None:

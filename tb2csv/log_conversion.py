@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tb2csv.runs.series_reader import ReadRun
     from tb2csv.runs.subruns import Subrun
     from tb2csv.time_series import Series
-    from tb2csv.update_plan import UpdatePlan
+    from tb2csv.update_plan import EarlierRuns, UpdatePlan
 
 
 def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, list[Series]]:
@@ -81,6 +81,9 @@ class LogConversion:
         self._sources = {run.name: run for merged in runs.by_name.values() for run in merged}
         self._series_plans = Plans(reading.selection, reading.decoding)
         self._metrics: dict[str, Mapping[str, MetricSummary]] = {}
+        self._changed_entries: list[TableEntry] = []
+        #: The files of the tables of several runs, if they were written.
+        self._shared_files: list[str] | None = None
 
     def _units(self, names: list[str], workers: int | None) -> list[list[str]]:
         """Return runs in units for ``_convert_unit``."""
@@ -176,7 +179,14 @@ class LogConversion:
                 warm_up=load_polars,
             )
             done = unchanged | {each.report.run: each for unit in done_units for each in unit}
+        self._changed_entries = [entry for name in names for entry in done[name].entries]
         return [done[name] for name in self._runs.by_name]
+
+    def finish_runs(self) -> None:
+        """Complete the tables of the runs that have changed, but neither those of several runs nor the manifest."""
+        lost_cells, _ = self._output.flush()
+        for entry in self._changed_entries:
+            entry.lost_cells = lost_cells.get(entry.path, 0)
 
     def finish(self, converted: list[ConvertedRun], report: Report) -> None:
         """Write the tables of several runs, and the manifest."""
@@ -200,22 +210,30 @@ class LogConversion:
         self._shared_files = [*(entry.path for entry in joined.entries), *joined.stored]
 
     def restore(self, report: Report) -> None:
-        """Complete the report of an update that has nothing to do, and remember the versions of the files."""
-        ledger = self._output.folder.ledger
-        report.shared_tables, notes = ledger.fact("shared")
+        """Complete the report of an update that does not write tables of several runs."""
+        report.shared_tables, notes = self._output.folder.ledger.fact("shared")
         report.shared_notes = [Note.from_data(note) for note in notes]
+
+    def record_versions(self) -> None:
+        """Remember the versions of the files of unchanged runs."""
         if self._plan.versions:
+            ledger = self._output.folder.ledger
             ledger.put_files(self._plan.versions)
             ledger.commit()
 
-    def record(self, converted: list[ConvertedRun], report: Report, options: dict[str, Any]) -> None:
-        """Put what the next update must know into the ledger, and commit it."""
+    def record(
+        self, converted: list[ConvertedRun], report: Report, options: dict[str, Any], earlier_runs: EarlierRuns | None
+    ) -> None:
+        """Put what the next update must know into the ledger and into ``earlier_runs``, and commit it.
+
+        If ``finish`` was not called, the tables of several runs and the manifest are marked as out of date.
+        """
         folder, plan = self._output.folder, self._plan
         ledger = folder.ledger
         ledger.put_fact("options", options)
         ledger.remove_runs(plan.removed)
         ledger.put_files(plan.versions)
-        ledger.put_runs(
+        rows = [
             LedgerRow(
                 name,
                 versions_of(self._files(name), each.report),
@@ -224,13 +242,19 @@ class LogConversion:
             )
             for each in converted
             if (name := each.report.run) not in plan.unchanged
-        )
-        earlier = ledger.fact("shared_files") or []
-        ledger.put_fact("shared_files", self._shared_files)
-        ledger.put_fact("shared", [report.shared_tables, [note.to_data() for note in report.shared_notes]])
+        ]
+        ledger.put_runs(rows)
+        removed = [path for each in plan.replaced.values() for path in _paths(each)]
+        if self._shared_files is not None:
+            removed += ledger.fact("shared_files") or []
+            removed += [] if report.shared_tables else [HPARAMS_PATH]
+            ledger.put_fact("shared_files", self._shared_files)
+            ledger.put_fact("shared", [report.shared_tables, [note.to_data() for note in report.shared_notes]])
+        ledger.put_fact("is_manifest_due", self._shared_files is None)
         ledger.put_fact("folder_damage", [astuple(damage) for damage in report.folder_damage])
-        replaced = [path for each in plan.replaced.values() for path in _paths(each)]
-        folder.commit([*earlier, *replaced, *(() if report.shared_tables else [HPARAMS_PATH])])
+        folder.commit(removed)
+        if earlier_runs is not None:
+            earlier_runs.put(rows, plan.removed, plan.versions)
 
     def _files(self, name: str) -> list[EventFile]:
         """Return the event files of a run, or of all runs that are merged into it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -13,7 +14,7 @@ from tb2csv.report import UpdateSummary
 from tb2csv.runs.run_reader import RunReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from tb2csv.errors import Damage
@@ -21,10 +22,30 @@ if TYPE_CHECKING:
     from tb2csv.logdir import EventFile, Run
     from tb2csv.messages import Advice
     from tb2csv.report import Report, RunReport
-    from tb2csv.sinks.ledger import Ledger
+    from tb2csv.sinks.ledger import Ledger, LedgerRow
 
 #: The version of a file that could not be read, which is tried again.
 _UNREADABLE_VERSION: Final = "unreadable"
+
+
+class EarlierRuns:
+    """The runs of an earlier conversion, from its ledger. The states of their readers stay in the ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Load the runs of a ledger."""
+        self.ledger = ledger
+        #: The files of each run and their versions, see ``versions_of``.
+        self.files = ledger.files()
+        self.results = {name: ConvertedRun.from_data(name, data) for name, data in ledger.results()}
+
+    def put(self, rows: Iterable[LedgerRow], removed: Iterable[str], versions: Mapping[str, str]) -> None:
+        """Take over what was put into the ledger; ``versions`` has new versions of the files of unchanged runs."""
+        for name in removed:
+            del self.files[name], self.results[name]
+        self.files |= versions
+        for row in rows:
+            self.files[row.name] = row.files
+            self.results[row.name] = ConvertedRun.from_data(row.name, json.loads(json.dumps(row.result)))
 
 
 class GrownRun(NamedTuple):
@@ -97,35 +118,39 @@ def _ways_out(name: str, earlier: Any) -> list[Advice]:
 
 
 def plan_update(
-    ledger: Ledger | None,
+    earlier_runs: EarlierRuns | None,
     runs: Mapping[str, Sequence[Run]],
     output: Output,
     folder_damage: list[Damage],
     *,
     is_continued: bool,
+    changed: Container[str] | None = None,
 ) -> UpdatePlan:
-    """Compare the runs of a log directory with what the ledger has of them; without a ledger, all are new.
+    """Compare the runs of a log directory with those of an earlier conversion; without one, all are new.
 
     Args:
-        ledger: the ledger of the earlier conversion.
+        earlier_runs: the runs of the earlier conversion.
         runs: the runs of the output, each with the runs that it is read from.
         output: the output as it will be.
         folder_damage: the folders that cannot be read.
         is_continued: whether runs that grow are continued; else they are read from their start.
+        changed: the runs whose files may have changed; all if None. The files of others are not looked at.
     """
-    if ledger is None:
+    if earlier_runs is None:
         return UpdatePlan(renewed=dict.fromkeys(runs, ""))
     plan = UpdatePlan()
-    known = ledger.files()
-    results = {name: ConvertedRun.from_data(name, data) for name, data in ledger.results()}
+    results, ledger = earlier_runs.results, earlier_runs.ledger
     for name, parts in runs.items():
         earlier = results.get(name)
-        versions = versions_of(file for run in parts for file in run.files)
+        if changed is not None and name not in changed and earlier is not None:
+            versions = earlier_runs.files[name]
+        else:
+            versions = versions_of(file for run in parts for file in run.files)
         if earlier is None:
             plan.renewed[name] = ""
         elif output.paths.folder(name) != earlier.folder:
             plan.renewed[name] = "another run has a similar name, so its folder is another one"
-        elif versions == known[name]:
+        elif versions == earlier_runs.files[name]:
             plan.unchanged[name] = earlier
         elif output.options.spans_runs:
             plan.renewed[name] = "tables of several runs are made anew"

@@ -1,0 +1,185 @@
+"""The conversion of a log directory into an open output folder, once or again and again."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tb2csv.decoders import DecodeOptions
+from tb2csv.errors import UNREADABLE, DamagedError, LogdirError, OutputError
+from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
+from tb2csv.layouts.output import Output
+from tb2csv.log_conversion import LogConversion, LogRuns
+from tb2csv.messages import advice
+from tb2csv.report import Report
+from tb2csv.runs.reading_options import ReadingOptions
+from tb2csv.runs.subruns import find_subruns, notes_on
+from tb2csv.selection import raise_no_match
+from tb2csv.sinks.updated_folder import UpdatedFolder
+from tb2csv.sources.urls import refuse_caches
+from tb2csv.update_plan import EarlierRuns, check_options, plan_update
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+    from tb2csv.errors import Damage
+    from tb2csv.layouts.converted_run import ConvertedRun
+    from tb2csv.layouts.output_options import OutputOptions
+    from tb2csv.logdir import Logdir
+    from tb2csv.runs.row_selection import RowSelection
+    from tb2csv.selection import Selection
+    from tb2csv.sinks.table_folder import TableFolder
+
+
+@dataclass(frozen=True)
+class ConversionSettings:
+    """What to convert, and how; the fields are as the arguments of ``convert``."""
+
+    selection: Selection
+    rows: RowSelection
+    output: OutputOptions
+    tensors: str = "elements"
+    strict: bool = False
+    workers: int | None = None
+    chunk_size: int = DEFAULT_CHUNK_SIZE
+    progress: Callable[[int], None] = lambda _: None
+
+    def choose(self, found: Logdir) -> LogRuns:
+        """Return the selected runs of a log directory.
+
+        Raises:
+            LogdirError: no run is selected.
+        """
+        workers = found.workers(self.workers)
+        runs = self.selection.choose_runs(found)
+        return LogRuns.choose(runs, workers, self.chunk_size, merge_subruns=self.output.merge_subruns)
+
+    @property
+    def is_continued(self) -> bool:
+        """Whether new values of a run are appended to its tables; otherwise the run is converted from its start."""
+        return self.output.is_continued and self.rows.is_everything
+
+    def recorded(self, found: Logdir) -> dict[str, Any]:
+        """Return what must be the same for an update, by the names of arguments, as data for JSON."""
+        output, selection = self.output, self.selection
+        return {
+            "logdir": found.path if found.is_remote else os.path.realpath(found.path),
+            "run": list(selection.runs),
+            "tag": list(selection.tags),
+            "kind": list(selection.kinds),
+            "exclude_run": list(selection.exclude_runs),
+            "exclude_tag": list(selection.exclude_tags),
+            **asdict(self.rows),
+            "layout": output.layout,
+            "format": output.format,
+            "header": output.header,
+            "on_duplicate": output.on_duplicate,
+            "time": list(output.times.styles),
+            "relative_to": output.times.relative_to,
+            "escape_formulas": output.escape_formulas,
+            "merge_subruns": output.merge_subruns,
+            "tensors": self.tensors,
+        }
+
+
+class FolderConversion:
+    """The conversion into one output folder, which is entered and stays locked.
+
+    It keeps what it knows of the runs in memory, so that an update after the first one costs little if few runs have
+    changed.
+    """
+
+    def __init__(self, settings: ConversionSettings, folder: TableFolder) -> None:
+        """Prepare to write into ``folder``, which is new or has an earlier conversion."""
+        self._settings = settings
+        self._folder = folder
+        self._reading = ReadingOptions(
+            settings.selection, settings.rows, DecodeOptions(settings.tensors), settings.chunk_size
+        )
+        self._earlier = EarlierRuns(folder.ledger) if isinstance(folder, UpdatedFolder) else None
+
+    @property
+    def is_manifest_due(self) -> bool:
+        """Whether an update has left out the tables of several runs, the index and the data package."""
+        return bool(self._folder.ledger.fact("is_manifest_due"))
+
+    def update(
+        self, found: Logdir, runs: LogRuns, *, changed: Container[str] | None = None, with_manifest: bool = True
+    ) -> Report:
+        """Convert what is new, commit it, and return the report on all runs.
+
+        Args:
+            found: the log directory as it is now.
+            runs: its selected runs.
+            changed: the runs whose files may have changed; all if None.
+            with_manifest: write the tables of several runs, the index and the data package. Otherwise the next update
+                writes them, even if it finds nothing new.
+
+        Raises:
+            OutputError: the tables cannot be written, or they are those of other options.
+            LogdirError: no file is an event file.
+            DamagedError: an event file is damaged, and ``strict`` is set.
+            Tb2csvError: nothing is selected.
+        """
+        settings, folder = self._settings, self._folder
+        options = settings.recorded(found)
+        if self._earlier is not None:
+            check_options(folder.ledger, options, folder.out)
+            if found.is_remote:
+                refuse_caches(found.path)
+        output = Output(folder, runs.by_name, settings.output)
+        plan = plan_update(
+            self._earlier,
+            runs.by_name,
+            output,
+            found.damage,
+            is_continued=settings.is_continued,
+            changed=changed,
+        )
+        conversion = LogConversion(runs, self._reading, output, plan)
+        try:
+            converted = conversion.convert(found.workers(settings.workers), settings.progress)
+            report = Report([each.report for each in converted], found.damage)
+            if plan.is_empty and not (with_manifest and self.is_manifest_due):
+                conversion.restore(report)
+                conversion.record_versions()
+                report.update = plan.summary(report)
+                return report
+            self._check(converted, report)
+            if with_manifest:
+                if not runs.is_merged:
+                    report.shared_notes = notes_on(find_subruns({each.report.run: each.series for each in converted}))
+                conversion.finish(converted, report)
+            else:
+                conversion.finish_runs()
+                conversion.restore(report)
+            summary = plan.summary(report) if self._earlier is not None else None
+            conversion.record(converted, report, options, self._earlier)
+            report.update = summary  # not before, because the data package does not depend on updates
+        except OSError as error:
+            if isinstance(error, (OutputError, LogdirError)):
+                raise
+            reason = error.strerror or error
+            message = f"The tables could not be written to {folder.out} ({reason}); nothing was changed."
+            raise OutputError(message) from error
+        return report
+
+    def _check(self, converted: list[ConvertedRun], report: Report) -> None:
+        """Raise an error if there is nothing to write, or damage is not accepted."""
+        settings = self._settings
+        report.check_event_files()
+        if settings.strict and report.damage:
+            _raise_damage(report.damage[0])
+        if report.values_read and report.values_filtered == report.values_read:
+            if any(each.is_selected for each in converted):
+                settings.rows.raise_no_match()
+            raise_no_match(settings.selection, (series for each in converted for series in each.series))
+
+
+def _raise_damage(first: Damage) -> NoReturn:
+    if first.kind == UNREADABLE:
+        what = f"{first.path}: {first.detail}"
+    else:
+        what = f"{first.path} is damaged at byte {first.offset} ({first.detail})"
+    raise DamagedError(what, advice("without {} the rest is converted", "strict"))
