@@ -1,9 +1,9 @@
 """Every number in your TensorBoard logs, as tables.
 
-``convert`` writes tables, ``open_logdir`` gives them as frames, ``open_tables`` opens a conversion again. ``ls`` and
-``check`` read a log without decoding values. ``summary``, ``hparams``, ``reduce``, ``plot``, ``diagnose`` and
-``layer_errors`` analyse a training. ``tb2csv.recorders`` records one, and ``tb2csv.model_state`` writes the state of
-models as tables.
+``convert`` writes tables, ``follow`` does so while a training writes. ``open_logdir`` gives them as frames,
+``open_tables`` opens a conversion again. ``ls`` and ``check`` read a log without decoding values. ``summary``,
+``hparams``, ``reduce``, ``plot``, ``diagnose`` and ``layer_errors`` analyse a training. ``tb2csv.recorders`` records
+one, and ``tb2csv.model_state`` writes the state of models as tables.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
         OutputError,
         Tb2csvError,
     )
+    from tb2csv.following.follow import follow
+    from tb2csv.following.follow_update import FollowUpdate
     from tb2csv.logdir import Logdir, discover
     from tb2csv.notes import Note
     from tb2csv.prediction import predict
@@ -53,6 +55,7 @@ __all__ = [
     "DamagedError",
     "DecodeError",
     "Diagnosis",
+    "FollowUpdate",
     "HparamsTable",
     "LayerErrorTable",
     "Listing",
@@ -79,6 +82,7 @@ __all__ = [
     "convert",
     "diagnose",
     "discover",
+    "follow",
     "hparams",
     "layer_errors",
     "ls",
@@ -100,6 +104,7 @@ _MODULES: Final = {
     "DamagedError": "errors",
     "DecodeError": "errors",
     "Diagnosis": "analysis.diagnosis.diagnose",
+    "FollowUpdate": "following.follow_update",
     "HparamsTable": "scanned_logdir",
     "LayerErrorTable": "analysis.layer_errors",
     "Listing": "series_listing",
@@ -126,6 +131,7 @@ _MODULES: Final = {
     "convert": "conversion",
     "diagnose": "analysis.diagnosis.diagnose",
     "discover": "logdir",
+    "follow": "following.follow",
     "hparams": "analysis.hparams",
     "layer_errors": "analysis.layer_errors",
     "ls": "series_listing",

@@ -112,7 +112,8 @@ class FolderConversion:
         Args:
             found: the log directory as it is now.
             runs: its selected runs.
-            changed: the runs whose files may have changed; all if None.
+            changed: the runs whose files may have changed; all if None. With some, it is not an error if nothing is
+                selected.
             with_manifest: write the tables of several runs, the index and the data package. Otherwise the next update
                 writes them, even if it finds nothing new.
 
@@ -146,7 +147,8 @@ class FolderConversion:
                 conversion.record_versions()
                 report.update = plan.summary(report)
                 return report
-            self._check(converted, report)
+            if changed is None:
+                self._check(converted, report)
             if with_manifest:
                 if not runs.is_merged:
                     report.shared_notes = notes_on(find_subruns({each.report.run: each.series for each in converted}))

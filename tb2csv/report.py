@@ -83,6 +83,11 @@ class UpdateSummary:
     renewed: dict[str, str]
     removed: list[str]
 
+    @property
+    def is_something(self) -> bool:
+        """Whether there are new values, or other runs than before."""
+        return bool(self.values or self.added or self.renewed or self.removed)
+
     def notes(self) -> list[str]:
         """Return a sentence without a full stop for each run that was renewed or removed."""
         renewed = [f"run {run!r} was converted anew: {reason}" for run, reason in self.renewed.items()]

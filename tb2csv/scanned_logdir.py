@@ -22,7 +22,7 @@ from tb2csv.runs.series_frames import Read, series_frames
 from tb2csv.selection import raise_no_match
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
 
     from tb2csv.notes import Note
     from tb2csv.runs.row_selection import RowSelection
@@ -82,14 +82,21 @@ class ScannedLogdir:
             [run.stats.report() for run in self.runs.values()], list(self._logdir.damage) if self._logdir else []
         )
 
-    def refresh(self, progress: Callable[[int], None]) -> bool:
+    def refresh(
+        self, progress: Callable[[int], None], found: Logdir | None = None, changed: Container[str] | None = None
+    ) -> bool:
         """Read what was written since the last call, and return whether anything was new.
+
+        Args:
+            progress: called with the number of bytes read since the last call, from any thread.
+            found: the log directory as it is now; it is listed if None.
+            changed: the runs that may have changed, beside new ones; all if None.
 
         Raises:
             LogdirError: no event files were found.
         """
         with self.lock:
-            self._logdir, self._given = self._given or discover(self.path), None
+            self._logdir, self._given = found or self._given or discover(self.path), None
             self.path = self._logdir.path
             known = self.runs
             runs = {run.name: known.get(run.name) or ScannedRun(run) for run in self._logdir.runs}
@@ -97,10 +104,16 @@ class ScannedLogdir:
             def read(run: Run, report_bytes: Callable[[int], None]) -> bool:
                 return runs[run.name].refresh(run, report_bytes)
 
-            changes = read_runs(self._logdir, read, workers=self._workers, report_bytes=progress)
+            unread = tuple(
+                run for run in self._logdir.runs if changed is None or run.name in changed or run.name not in known
+            )
+            changes: list[bool] = []
+            if unread:
+                part = Logdir(self.path, unread, self._logdir.damage)
+                changes = read_runs(part, read, workers=self._workers, report_bytes=progress).results
             self.runs = runs
             self.report.check_event_files()
-            return any(changes.results) or known.keys() != runs.keys()
+            return any(changes) or known.keys() != runs.keys()
 
     def choose(self, selection: Selection) -> Chosen:
         """Return each selected run that has selected series, together with those series.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
-from tb2csv.errors import LogdirError, OptionError, Tb2csvError
+from tb2csv.errors import LogdirError, NameNotFoundError, OptionError
 
 if TYPE_CHECKING:
     from tb2csv.logdir import Logdir, Run
@@ -99,11 +99,15 @@ class Selection:
         Raises:
             LogdirError: no run is selected; the message has the nearest names.
         """
-        runs = [run for run in logdir.runs if self._matches("runs", run.name)]
+        runs = [run for run in logdir.runs if self.includes_run(run.name)]
         if not runs:
             near = nearest(self.runs, (run.name for run in logdir.runs))
             raise LogdirError(_no_match(f"run of {logdir.path}", self.runs, near))
         return runs
+
+    def includes_run(self, name: str) -> bool:
+        """Return whether a run is selected."""
+        return self._matches("runs", name)
 
     def includes(self, tag: str, kind: str) -> bool:
         """Return whether a tag of this kind is selected, provided that its run is."""
@@ -119,13 +123,13 @@ class Selection:
 
 
 def raise_no_match(selection: Selection, series: Iterable[Series]) -> NoReturn:
-    """Raise Tb2csvError because none of these series is selected; the message has the nearest names."""
+    """Raise NameNotFoundError because none of these series is selected; the message has the nearest names."""
     known = list(series)
     if selection.tags or selection.exclude_tags:
         near = nearest(selection.tags, (each.tag for each in known))
-        raise Tb2csvError(_no_match("tag", selection.tags, near))
+        raise NameNotFoundError(_no_match("tag", selection.tags, near))
     kinds = ", ".join(sorted({each.kind for each in known}))
-    raise Tb2csvError(f"There are no values of the kind {' or '.join(selection.kinds)}; the log has {kinds}.")
+    raise NameNotFoundError(f"There are no values of the kind {' or '.join(selection.kinds)}; the log has {kinds}.")
 
 
 def select(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 #: is the ``app`` of its module.
 COMMANDS: Final = (
     "convert",
+    "follow",
     "ls",
     "check",
     "summary",

@@ -61,6 +61,14 @@ class OutputOptions:
         return not joins and isinstance(self.table_format, (TextFormat, ReadableFormat))
 
     @property
+    def is_appended(self) -> bool:
+        """Whether later rows are appended to the files of tables, which are written anew otherwise."""
+        table_format = self.table_format
+        return (
+            self.is_continued and isinstance(table_format, TextFormat) and "compression" not in table_format.properties
+        )
+
+    @property
     def spans_runs(self) -> bool:
         """Whether a table may have rows of several runs, so that a new row of one changes it."""
         return self.merge_subruns or isinstance(self.chosen_layout, RowLayout)

@@ -10,6 +10,7 @@ import numpy as np
 from tb2csv.decoders import DecodeOptions, Decoder, load_polars
 from tb2csv.errors import UNREADABLE, Damage
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, NO_HEAD, EventFileReader, FileStats, first_event
+from tb2csv.event_files.file_changes import why_read_again
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.parallel import ahead
 from tb2csv.runs.brief_history import BriefHistory
@@ -256,6 +257,24 @@ class RunReader:
             "history": self._brief_history.to_data(),
             "contents": self._contents.to_data(),
         }
+
+    def why_read_again(self, run: Run) -> str:
+        """Return why a run must be read from its start, as the end of a sentence; empty if its files have only grown.
+
+        ``run`` has the files that it has now.
+        """
+        paths = {file.path for file in run.files}
+        for path in self._progress:
+            if path not in paths:
+                return f"{path} is gone"
+        for file in run.files:
+            progress = self._progress.get(file.path)
+            if progress is not None:
+                with contextlib.suppress(OSError), file.open() as source:  # reading it reports the error
+                    why = why_read_again(source, progress.stats, progress.offset)
+                    if why:
+                        return f"{file.path} {why}"
+        return ""
 
     def replay(self, stops: Mapping[str, int]) -> None:
         """Get into the state after the first bytes of the files; ``stops`` has the number of bytes of each."""

@@ -63,7 +63,7 @@ def file_changes(run: Run, stats: Iterable[FileStats]) -> Growth:
 
 
 @dataclass(slots=True)
-class _StoredBlock:
+class StoredBlock:
     """The values of a stretch of a file."""
 
     file: EventFile
@@ -73,7 +73,7 @@ class _StoredBlock:
 class _Request(NamedTuple):
     """The values of a run to decode; the arrays have an element for each of its values, in the order of the blocks."""
 
-    blocks: list[_StoredBlock]
+    blocks: list[StoredBlock]
     #: The number of each value's series.
     numbers: npt.NDArray[np.int32]
     keep: npt.NDArray[np.bool_]
@@ -102,7 +102,7 @@ class ScannedRun:
 
     def _begin(self, run: Run) -> None:
         self._reader = self._new_reader(run)
-        self._blocks: list[_StoredBlock] = []
+        self._blocks: list[StoredBlock] = []
 
     @property
     def run(self) -> Run:
@@ -118,6 +118,15 @@ class ScannedRun:
     def stats(self) -> RunStats:
         """The statistics of everything that has been read so far."""
         return self._reader.stats
+
+    @property
+    def block_count(self) -> int:
+        """The number of blocks that have been read so far."""
+        return len(self._blocks)
+
+    def blocks_since(self, count: int) -> list[StoredBlock]:
+        """Return the blocks that were read after the first ``count``."""
+        return self._blocks[count:]
 
     def is_current(self, stats: SeriesStats) -> bool:
         """Return whether these statistics of a series are current; they are not if the run was read again since."""
@@ -141,7 +150,7 @@ class ScannedRun:
         self._reader.report_bytes = report_bytes
         for file, block in self._reader.scan_files():
             self._reader.group(block)
-            self._blocks.append(_StoredBlock(file, compact_copy(block.columns)))
+            self._blocks.append(StoredBlock(file, compact_copy(block.columns)))
         return True
 
     def decode(
@@ -175,6 +184,14 @@ class ScannedRun:
         contents = ContentChanges() if with_contents else None
         yield from self._decode(request, request.keep, contents, skip_unreadable=skip_unreadable)
 
+    def decode_blocks(
+        self, blocks: list[StoredBlock], is_wanted: Callable[[Series], bool]
+    ) -> Iterator[Rows | UndecodableValue]:
+        """Yield the rows of the wanted series in some of the blocks; errors as of ``decode``."""
+        self._reader.report_bytes = lambda _: None
+        request = self._request(is_wanted, None, self._in_order(blocks))
+        yield from self._decode(request, request.keep)
+
     def samples(
         self, is_wanted: Callable[[Series], bool], rows: RowSelection | None = None
     ) -> Iterator[Rows | UndecodableValue]:
@@ -202,10 +219,12 @@ class ScannedRun:
                 yield item
             begin, end = end, 4 * end
 
-    def _request(self, is_wanted: Callable[[Series], bool], rows: RowSelection | None) -> _Request:
+    def _request(
+        self, is_wanted: Callable[[Series], bool], rows: RowSelection | None, blocks: list[StoredBlock] | None = None
+    ) -> _Request:
         # The last element is for empty values, whose number is -1.
         wanted = np.array([*(is_wanted(stats.series) for stats in self.stats.series), False], np.bool_)
-        blocks = self._blocks_in_order()
+        blocks = self._in_order(self._blocks) if blocks is None else blocks
         parts = [self._reader.series_numbers(ValueBlock(stored.columns, memoryview(b""), 0)) for stored in blocks]
         numbers = np.concatenate([np.empty(0, np.int32), *parts])
         if rows is None or rows.is_everything:
@@ -252,7 +271,7 @@ class ScannedRun:
             first += columns.size
 
     def _lost(
-        self, stored: _StoredBlock, rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int32], error: OSError
+        self, stored: StoredBlock, rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int32], error: OSError
     ) -> Iterator[UndecodableValue]:
         """Yield the values of a file that can no longer be read, and report the file as damaged."""
         columns, detail = stored.columns, _unreadable("the file", error)
@@ -266,12 +285,12 @@ class ScannedRun:
             time = float(columns.wall_time[row]), int(columns.step[row])
             yield UndecodableValue(stats.series, *time, detail, b"")
 
-    def _blocks_in_order(self) -> list[_StoredBlock]:
-        """Return the blocks in the order of one scan: file by file, even if several files grew in turn."""
+    def _in_order(self, blocks: list[StoredBlock]) -> list[StoredBlock]:
+        """Return blocks in the order of one scan: file by file, even if several files grew in turn."""
         place = {file.path: number for number, file in enumerate(self._reader.ordered_files())}
-        return sorted(self._blocks, key=lambda block: place[block.file.path])
+        return sorted(blocks, key=lambda block: place[block.file.path])
 
-    def _history(self, blocks: list[_StoredBlock]) -> RunHistory:
+    def _history(self, blocks: list[StoredBlock]) -> RunHistory:
         tags: dict[bytes, int] = {}
         tag_of_schema = np.array([tags.setdefault(schema.tag, len(tags)) for schema in self._reader.schemas], np.int32)
         kind_of_schema = np.array([schema.kind for schema in self._reader.schemas], np.int8)

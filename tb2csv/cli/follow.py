@@ -1,0 +1,231 @@
+"""``tb2csv follow``: keep tables up to date while a training writes."""
+
+from __future__ import annotations
+
+import contextlib
+import json as json_text
+import signal
+import sys
+import time as clock
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tb2csv.atomic_files import local_path
+from tb2csv.cli import options
+from tb2csv.cli.terminal import (
+    error_messages,
+    exit_status,
+    is_terminal,
+    plural,
+    print_message,
+    print_problems,
+    print_result,
+    printable,
+)
+from tb2csv.messages import command_line_spelling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tb2csv.following.follow_update import FollowUpdate
+    from tb2csv.following.follower import Follower, FollowStatus
+
+
+def follow(
+    logdir: options.LogdirArgument,
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the tables, or of an earlier conversion.")],
+    every: Annotated[
+        str,
+        typer.Option(
+            "--every",
+            metavar="TIME",
+            help="Minimum time between two updates, and between two polls: 5s, 2m. Default: none; polls each second, "
+            "and of a URL each ten seconds.",
+            show_default=False,
+        ),
+    ] = "",
+    until_idle: Annotated[
+        str | None,
+        typer.Option(
+            "--until-idle",
+            metavar="TIME",
+            help="End when nothing was added for so long: 10m, 1h. Writers hold values back, so give a long time. "
+            "Default: never.",
+            show_default=False,
+        ),
+    ] = None,
+    poll: Annotated[
+        bool, typer.Option("--poll", help="Look at the files at intervals, for file systems without notifications.")
+    ] = False,
+    diagnose: Annotated[
+        bool, typer.Option("--diagnose", help="Print what diagnose finds, each finding when it first holds.")
+    ] = False,
+    run: options.RunOption = [],
+    tag: options.TagOption = [],
+    kind: options.KindOption = [],
+    exclude_run: options.ExcludeRunOption = [],
+    exclude_tag: options.ExcludeTagOption = [],
+    merge_subruns: options.MergeOption = False,
+    layout: options.LayoutOption = options.Layout["tree"],
+    format: options.FormatOption = "csv",
+    header: options.HeaderOption = options.Header["plain"],
+    on_duplicate: options.DuplicateOption = options.Duplicate["last"],
+    time: options.TimeOption = "epoch",
+    relative_to: options.OriginOption = options.Origin["run"],
+    tensors: options.TensorsOption = options.TensorStyle["elements"],
+    escape_formulas: options.FormulasOption = False,
+    json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each update.")] = False,
+    quiet: options.QuietOption = False,
+    workers: options.WorkersOption = None,
+    debug: options.DebugOption = False,
+) -> None:
+    """Write tables as convert does, and append rows to them while a training writes below LOGDIR.
+
+    It waits for LOGDIR if it does not exist yet. A row is in its table within a second; the index follows. Ctrl-C and
+    SIGTERM end it, and the tables are then complete. docs/follow.md says what writers hold back.
+    """
+    with error_messages(debug=debug):
+        from tb2csv.folder_conversion import ConversionSettings
+        from tb2csv.following.durations import seconds
+        from tb2csv.following.follower import Follower
+        from tb2csv.layouts.output_options import OutputOptions
+        from tb2csv.layouts.time_columns import TimeColumns
+        from tb2csv.runs.row_selection import RowSelection
+        from tb2csv.watching.log_watch import LogWatch
+
+        def check_stopped(_: int) -> None:
+            if follower.is_stopped and follower.report is None:
+                raise KeyboardInterrupt  # before the first conversion is complete, there is nothing to keep
+
+        settings = ConversionSettings(
+            options.selection_of(run, tag, kind, exclude_run, exclude_tag),
+            RowSelection(),
+            OutputOptions(
+                layout.value,
+                format,
+                header.value,
+                on_duplicate.value,
+                TimeColumns(tuple(time.split(",")), relative_to.value),
+                escape_formulas,
+                merge_subruns=merge_subruns,
+            ),
+            tensors.value,
+            workers=workers,
+            progress=check_stopped,
+        )
+        pause = seconds("--every", every) if every else 0.0
+        idle = None if until_idle is None else seconds("--until-idle", until_idle)
+        watch = LogWatch(logdir, polls=poll, interval=pause or None)
+        with status_line(shown=not (quiet or json)) as show:
+            follower = Follower(
+                watch,
+                settings,
+                out,
+                every=pause,
+                until_idle=idle,
+                diagnoses=diagnose,
+                has_frames=False,
+                on_wake=show,
+            )
+            with ended_by_signals(follower):
+                for update in follower.updates():
+                    if json:
+                        print_line(to_dict(update))
+                    elif not quiet:
+                        print_update(update, is_appended=settings.is_continued)
+        report = follower.report
+        if report is None:
+            raise typer.Exit(0)
+        if not (quiet or json):
+            report.update = None  # printed as it happened
+            print_problems(report)
+            print_result(
+                f"{plural(report.values_written, 'value')} of {plural(len(report.runs), 'run')} "
+                f"in {plural(report.tables, 'table')}: see {local_path(out) / 'index.csv'}"
+            )
+        raise typer.Exit(exit_status(report))
+
+
+@contextlib.contextmanager
+def ended_by_signals(follower: Follower) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end a follow after its present update; the second SIGINT interrupts as usual."""
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, earlier[signal.Signals(number)])
+        follower.stop()
+
+    earlier = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def status_line(*, shown: bool) -> Iterator[Callable[[FollowStatus], None]]:
+    """Yield a function that shows the status: in a line on a terminal, and else only what the follow waits for."""
+    waits_for = ""
+
+    def report_wait(status: FollowStatus) -> None:
+        nonlocal waits_for
+        error = status.waits_for
+        text = printable(error.spelled(command_line_spelling)) if error else ""
+        if text and text != waits_for and shown:
+            print_message(f"tb2csv: waiting: {text}")
+        waits_for = text
+
+    if not shown or not is_terminal(sys.stderr):
+        yield report_wait
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(console=Console(stderr=True), transient=True, auto_refresh=False) as live:
+
+        def show(status: FollowStatus) -> None:
+            report_wait(status)
+            age = int(clock.monotonic() - status.last_growth)
+            live.update(
+                Text(f"{plural(status.runs, 'run')}, {plural(status.values, 'row')}, the last one {age} s ago"),
+                refresh=True,
+            )
+
+        yield show
+
+
+def print_update(update: FollowUpdate, *, is_appended: bool) -> None:
+    """Print the findings of an update, and the runs that were removed or converted anew."""
+    if is_appended:  # otherwise each update converts runs anew
+        for note in update.summary.notes():
+            print_message(note)
+    for row in update.findings.iter_rows(named=True):
+        print_result(
+            f"run {row['run']!r}, {row['layer']}, steps {row['first_step']} to {row['last_step']}: {row['rule']}: "
+            f"{row['message']}"
+        )
+
+
+def to_dict(update: FollowUpdate) -> dict[str, Any]:
+    """Return an update as data for JSON."""
+    report = update.report
+    summary = update.summary
+    return {
+        "values": summary.values,
+        "grown": summary.grown,
+        "added": summary.added,
+        "renewed": summary.renewed,
+        "removed": summary.removed,
+        "findings": update.findings.to_dicts(),
+        "runs": len(report.runs) if report else 0,
+        "values_read": report.values_read if report else 0,
+        "damage": len(report.damage) if report else 0,
+    }
+
+
+def print_line(value: Any) -> None:
+    """Print a value as one line of JSON, at once."""
+    print_result(json_text.dumps(value, allow_nan=False))
+    sys.stdout.flush()

@@ -1,0 +1,1 @@
+"""Tables, frames and findings of a log that is still being written."""

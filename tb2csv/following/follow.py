@@ -1,0 +1,106 @@
+"""``follow``: update the tables of a log while it is written, and yield what was added."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tb2csv.folder_conversion import ConversionSettings
+from tb2csv.following.durations import seconds
+from tb2csv.following.follower import Follower
+from tb2csv.layouts.output_options import OutputOptions
+from tb2csv.layouts.time_columns import TimeColumns
+from tb2csv.runs.row_selection import RowSelection
+from tb2csv.selection import select
+from tb2csv.watching.log_watch import LogWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from tb2csv.following.follow_update import FollowUpdate
+    from tb2csv.selection import Patterns, Selection
+
+
+def follow(
+    logdir: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    every: float | str = 0,
+    until_idle: float | str | None = None,
+    poll: bool = False,
+    diagnose: bool = False,
+    run: Patterns = None,
+    tag: Patterns = None,
+    kind: Patterns = None,
+    exclude_run: Patterns = None,
+    exclude_tag: Patterns = None,
+    selection: Selection | None = None,
+    layout: str = "tree",
+    format: str = "csv",
+    header: str = "plain",
+    on_duplicate: str = "last",
+    tensors: str = "elements",
+    merge_subruns: bool = False,
+    time: Sequence[str] = ("epoch",),
+    relative_to: str = "run",
+    escape_formulas: bool = False,
+    workers: int | None = None,
+) -> Generator[FollowUpdate, None, None]:
+    """Yield what is added to a log while it is written, and keep the tables in ``out`` up to date.
+
+    The first update has everything that the log has by then. It waits until ``logdir`` has event files and selected
+    values. The loop ends when the generator is closed, or when ``until_idle`` is over; ``out`` is complete then.
+
+    Args:
+        logdir: a folder, an event file or an fsspec URL, which need not exist yet.
+        out: the output folder: a new one, or that of an earlier conversion with the same options; it is locked
+            meanwhile. None to write nothing.
+        every: the minimum time between two updates, in seconds or as text such as ``5s`` or ``2m``. If files are
+            polled, it is also the time between two polls; by default a second, and ten for a URL.
+        until_idle: end when nothing was added for so long, such as ``10m``; never if None. Writers hold values back, so
+            a short time takes a pause for the end.
+        poll: look at the files at intervals instead of waiting for notifications, which network file systems lack. It
+            is always so for a URL, or if watchfiles is not installed.
+        diagnose: apply the rules of ``tb2csv.diagnose`` to the runs that have grown.
+        run: runs: a shell pattern, several of them, or None for all.
+        tag: tags, in the same way.
+        kind: kinds by name.
+        exclude_run: runs to leave out.
+        exclude_tag: tags to leave out.
+        selection: a Selection, for the arguments that are not given.
+        layout: as of ``convert``. If rows of several runs share a table, all runs are read again for each update.
+        format: as of ``convert``. Rows are appended to CSV and JSON Lines; tables of other formats are written anew.
+        header: as of ``convert``.
+        on_duplicate: as of ``convert``.
+        tensors: as of ``convert``.
+        merge_subruns: as of ``convert``.
+        time: as of ``convert``.
+        relative_to: as of ``convert``.
+        escape_formulas: as of ``convert``.
+        workers: the number of runs to read at once.
+
+    Raises:
+        OptionError: an option has an unknown value, or two options exclude each other.
+        LogdirError: the URL has a cache in front.
+        OutputError: ``out`` cannot be used or written, or another process updates it.
+    """
+    settings = ConversionSettings(
+        select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag),
+        RowSelection(),
+        OutputOptions(
+            layout,
+            format,
+            header,
+            on_duplicate,
+            TimeColumns((time,) if isinstance(time, str) else tuple(time), relative_to),
+            escape_formulas,
+            sessions=False,
+            merge_subruns=merge_subruns,
+        ),
+        tensors,
+        workers=workers,
+    )
+    pause = seconds("every", every) if every else 0.0
+    idle = None if until_idle is None else seconds("until_idle", until_idle)
+    watch = LogWatch(os.fspath(logdir), polls=poll, interval=pause or None)
+    return Follower(watch, settings, out, every=pause, until_idle=idle, diagnoses=diagnose).updates()

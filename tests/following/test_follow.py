@@ -1,0 +1,365 @@
+"""Following a log: the tables are those of one conversion, and the frames have every row once."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from event_files import event, event_file, frames, histogram, hparams_start, scalar, simple_value
+from polars.testing import assert_frame_equal
+from tables import read_rows, read_tree
+
+import tb2csv
+from tb2csv.folder_conversion import FolderConversion
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.event_pb2 import Event
+
+NAME = "events.out.tfevents.1.host"
+
+#: A follow that misses a change ends after so long, and the test fails.
+IDLE = "30s"
+
+
+def losses(start: int, stop: int, tag: str = "loss") -> list[Event]:
+    return [event(simple_value(tag, step / 8), step=step, wall_time=100.0 + step) for step in range(start, stop)]
+
+
+def begin(path: Path, *events: Event) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(event_file(events))
+    return path
+
+
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def assert_same_tables(out: Path, logdir: Path, **options: Any) -> None:
+    fresh = out.with_name(f"{out.name}-fresh")
+    tb2csv.convert(logdir, fresh, **options)
+    found, expected = read_tree(out), read_tree(fresh)
+    assert found.keys() == expected.keys()
+    for path in expected:
+        assert found[path] == expected[path], path
+
+
+def steps_of(update: tb2csv.FollowUpdate, **selected: str) -> list[int]:
+    return update.scalars(**selected)["step"].to_list()
+
+
+@pytest.mark.parametrize("poll", [False, True])
+def test_rows_are_appended_and_yielded_once(tmp_path: Path, poll: bool) -> None:
+    logdir, out = tmp_path / "log", tmp_path / "out"
+    path = begin(logdir / "a" / NAME, *losses(0, 3))
+    begin(logdir / "b" / NAME, *losses(0, 2))
+    updates = tb2csv.follow(logdir, out, poll=poll, until_idle=IDLE)
+    first = next(updates)
+    assert first.summary.added == ["a", "b"]
+    assert first.summary.values == 5
+    assert steps_of(first) == [0, 1, 2, 0, 1]
+    assert first.report is not None
+    append(path, frames(losses(3, 5)))
+    second = next(updates)
+    assert (second.summary.grown, second.summary.values) == (["a"], 2)
+    assert second.scalars().rows() == [("a", "loss", 103.0, 3, 0.375), ("a", "loss", 104.0, 4, 0.5)]
+    assert [row["step"] for row in read_rows(out / "a/scalars/loss.csv")] == ["0", "1", "2", "3", "4"]
+    begin(logdir / "new" / "nested" / NAME, *losses(7, 8, "acc"))
+    third = next(updates)
+    assert third.summary.added == ["new/nested"]
+    assert third.scalars().rows() == [("new/nested", "acc", 107.0, 7, 0.875)]
+    assert len(third.log.scalars()) == 8
+    assert first.log is third.log
+    updates.close()
+    assert_same_tables(out, logdir)
+
+
+def test_cut_records_are_read_when_they_are_whole(tmp_path: Path) -> None:
+    logdir, out = tmp_path / "log", tmp_path / "out"
+    path = begin(logdir / NAME, *losses(0, 1))
+    data = frames(losses(1, 3))
+    updates = tb2csv.follow(logdir, out, until_idle=IDLE)
+    next(updates)
+    append(path, data[: len(data) // 2 + 3])
+    assert steps_of(next(updates)) == [1]
+    append(path, data[len(data) // 2 + 3 :])
+    assert steps_of(next(updates)) == [2]
+    updates.close()
+    assert_same_tables(out, logdir)
+
+
+def test_random_growth_ends_as_one_conversion(tmp_path: Path) -> None:
+    generator = random.Random(1)
+    logdir, out = tmp_path / "log", tmp_path / "out"
+    contents = {
+        f"run{number}/{NAME}": event_file(
+            [
+                event(hparams_start({"rate": number / 8})),
+                *losses(0, 20),
+                event(histogram("weights", [[0.0, 1.0, 2.0]]), step=1, wall_time=121.0),
+                event(scalar("loss", 1.5), step=21, wall_time=122.0),
+                *losses(30, 60, "late"),
+            ]
+        )
+        for number in range(3)
+    }
+    places = dict.fromkeys(contents, 0)
+    begin(logdir / "run0" / NAME)
+    places[f"run0/{NAME}"] = (logdir / "run0" / NAME).stat().st_size
+    assert contents[f"run0/{NAME}"].startswith((logdir / "run0" / NAME).read_bytes())
+
+    def grow() -> None:
+        while any(places[path] < len(contents[path]) for path in contents):
+            path = generator.choice(list(contents))
+            stop = min(len(contents[path]), places[path] + generator.randint(0, 700))
+            (logdir / path).parent.mkdir(exist_ok=True)
+            append(logdir / path, contents[path][places[path] : stop])
+            places[path] = stop
+            time.sleep(generator.choice([0, 0, 0.05, 0.4]))
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    values = sum(51 + 1 + 1 for _ in contents)
+    parts = []
+    for update in tb2csv.follow(logdir, out, until_idle=IDLE):
+        parts.append(update.scalars())
+        if update.report and update.report.values_read == values:
+            break
+    writer.join()
+    assert_same_tables(out, logdir)
+    keys = ["run", "tag", "step"]
+    expected = tb2csv.open_logdir(logdir).scalars()
+    assert_frame_equal(pl.concat(parts, how="vertical_relaxed").sort(keys), expected.sort(keys), check_dtypes=False)
+
+
+@pytest.mark.parametrize(
+    "options", [{"layout": "tags"}, {"layout": "wide"}, {"layout": "long", "format": "parquet"}, {"format": "csv.gz"}]
+)
+def test_tables_that_cannot_be_appended_to_are_written_anew(tmp_path: Path, options: dict[str, str]) -> None:
+    logdir, out = tmp_path / "log", tmp_path / "out"
+    path = begin(logdir / "a" / NAME, *losses(0, 3))
+    begin(logdir / "b" / NAME, *losses(0, 3))
+    updates = tb2csv.follow(logdir, out, until_idle=IDLE, **options)
+    next(updates)
+    append(path, frames(losses(3, 5)))
+    second = next(updates)
+    assert second.summary.values == 2
+    assert steps_of(second) == [3, 4]
+    updates.close()
+    assert_same_tables(out, logdir, **options)
+
+
+def test_nothing_is_written_without_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = begin(tmp_path / "log" / NAME, *losses(0, 3))
+    updates = tb2csv.follow("log", until_idle=IDLE, tag="loss")
+    first = next(updates)
+    assert first.report is None
+    assert steps_of(first) == [0, 1, 2]
+    append(path, frames([*losses(3, 4), *losses(3, 4, "other")]))
+    assert next(updates).scalars()["tag"].to_list() == ["loss"]
+    updates.close()
+    assert os.listdir(tmp_path) == ["log"]
+
+
+def test_rows_of_every_kind_and_selection(tmp_path: Path) -> None:
+    path = begin(tmp_path / "log" / "a" / NAME, *losses(0, 1))
+    updates = tb2csv.follow(tmp_path / "log", until_idle=IDLE)
+    next(updates)
+    append(path, frames([event(histogram("weights", [[0.0, 1.0, 2.0]]), step=1, wall_time=101.0), *losses(2, 3)]))
+    update = next(updates)
+    rows = update.rows("histograms")
+    assert rows["count"].to_list() == [2.0]
+    assert rows.columns == update.log.histograms().columns
+    assert update.rows("images").is_empty()
+    assert update.scalars(run="b").is_empty()
+    assert update.scalars(run="b").schema == update.scalars(run="a").schema
+    with pytest.raises(tb2csv.OptionError):
+        update.rows("histogram")
+
+
+@pytest.mark.parametrize("is_empty_first", [False, True])
+@pytest.mark.parametrize("has_out", [False, True])
+def test_follow_waits_for_files_and_for_selected_values(tmp_path: Path, is_empty_first: bool, has_out: bool) -> None:
+    logdir, out = tmp_path / "log", tmp_path / "out"
+
+    def train() -> None:
+        time.sleep(0.5)
+        path = logdir / "a" / NAME
+        path.parent.mkdir(parents=True)
+        if is_empty_first:
+            path.touch()  # as tensorboardX leaves it until its first flush
+            time.sleep(1.5)
+        append(path, event_file(losses(0, 2, "loss")))
+        time.sleep(1.5)
+        append(path, frames(losses(0, 2, "acc")))
+
+    writer = threading.Thread(target=train)
+    writer.start()
+    updates = tb2csv.follow(logdir, out if has_out else None, tag="acc", until_idle=IDLE)
+    found = next(rows for update in updates if len(rows := update.scalars()))
+    assert found["tag"].to_list() == ["acc", "acc"]
+    writer.join()
+    updates.close()
+    if has_out:
+        assert_same_tables(out, logdir, tag="acc")
+
+
+@pytest.mark.parametrize("has_out", [False, True])
+def test_replaced_and_removed_runs_are_reported(tmp_path: Path, has_out: bool) -> None:
+    logdir, out = tmp_path / "log", tmp_path / "out"
+    path = begin(logdir / "a" / NAME, *losses(0, 5))
+    other = begin(logdir / "b" / NAME, *losses(0, 5))
+    updates = tb2csv.follow(logdir, out if has_out else None, until_idle=IDLE)
+    next(updates)
+    new = path.with_name("new")
+    new.write_bytes(event_file(losses(10, 17)))  # longer than before, and other values
+    new.replace(path)
+    update = next(updates)
+    assert list(update.summary.renewed) == ["a"]
+    assert "was replaced" in update.summary.renewed["a"]
+    assert steps_of(update) == list(range(10, 17))
+    shutil.rmtree(other.parent)
+    update = next(updates)
+    assert update.summary.removed == ["b"]
+    updates.close()
+    if has_out:
+        assert_same_tables(out, logdir)
+
+
+def test_tables_stay_if_the_log_goes_and_comes_back(tmp_path: Path) -> None:
+    logdir, out = tmp_path / "log", tmp_path / "out"
+    begin(logdir / "a" / NAME, *losses(0, 3))
+    updates = tb2csv.follow(logdir, out, until_idle=IDLE)
+    next(updates)
+    shutil.rmtree(logdir)
+
+    def train_again() -> None:
+        time.sleep(3)
+        begin(logdir / "a" / NAME, *losses(0, 4))
+
+    assert len(read_rows(out / "a/scalars/loss.csv")) == 3
+    writer = threading.Thread(target=train_again)
+    writer.start()
+    update = next(updates)
+    writer.join()
+    assert update.summary.values in {1, 4}  # the new file may begin as the old one did
+    updates.close()
+    assert_same_tables(out, logdir)
+
+
+def test_out_is_locked_until_the_generator_is_closed(tmp_path: Path) -> None:
+    logdir, out = tmp_path / "log", tmp_path / "out"
+    begin(logdir / NAME, *losses(0, 3))
+    updates = tb2csv.follow(logdir, out)
+    next(updates)
+    with pytest.raises(tb2csv.OutputError, match="is being updated"):
+        tb2csv.convert(logdir, out)
+    with pytest.raises(tb2csv.OutputError, match="is being updated"):
+        next(tb2csv.follow(logdir, out))
+    updates.close()
+    assert tb2csv.convert(logdir, out).update == tb2csv.types.UpdateSummary(0, [], [], {}, [])
+
+
+def test_earlier_conversions_are_continued_with_the_same_options_only(tmp_path: Path) -> None:
+    logdir, out = tmp_path / "log", tmp_path / "out"
+    path = begin(logdir / NAME, *losses(0, 3))
+    tb2csv.convert(logdir, out)
+    append(path, frames(losses(3, 5)))
+    updates = tb2csv.follow(logdir, out)
+    first = next(updates)
+    assert first.report is not None
+    assert first.report.update is not None
+    assert first.report.update.values == 2
+    assert steps_of(first) == [0, 1, 2, 3, 4], "frames have everything"
+    updates.close()
+    assert_same_tables(out, logdir)
+    with pytest.raises(tb2csv.OutputError):
+        next(tb2csv.follow(logdir, out, tensors="wide"))
+    with pytest.raises(tb2csv.OutputError, match="in the log directory"):
+        next(tb2csv.follow(logdir, logdir / "tables"))
+
+
+def test_an_index_that_lags_is_completed_by_the_next_conversion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logdir, out = tmp_path / "log", tmp_path / "out"
+    path = begin(logdir / "a" / NAME, event(hparams_start({"rate": 0.5})), *losses(0, 3))
+    updates = tb2csv.follow(logdir, out, until_idle=IDLE)
+    next(updates)
+    update = FolderConversion.update
+    monkeypatch.setattr(FolderConversion, "update", lambda *a, **k: update(*a, **{**k, "with_manifest": False}))
+    append(path, frames(losses(3, 5)))
+    next(updates)
+    updates.close()  # writes no index: as if the process had been killed
+    assert len(read_rows(out / "a/scalars/loss.csv")) == 5
+    assert read_rows(out / "index.csv")[0]["rows"] == "3"
+    monkeypatch.undo()
+    report = tb2csv.convert(logdir, out)
+    assert report.update is not None
+    assert report.update.values == 0
+    assert_same_tables(out, logdir)
+
+
+def test_findings_come_once_when_they_first_hold(tmp_path: Path) -> None:
+    logdir = tmp_path / "log"
+    path = begin(logdir / "a" / NAME, *losses(1, 4))
+    updates = tb2csv.follow(logdir, diagnose=True, until_idle="8s")
+    assert next(updates).findings.is_empty()
+    append(path, frames([event(simple_value("loss", float("nan")), step=4, wall_time=104.0)]))
+    found = []
+    for number, update in enumerate(updates):
+        found += update.findings.select("run", "layer", "rule", "first_step").rows()
+        if number == 0:
+            append(path, frames([event(simple_value("loss", float("nan")), step=5, wall_time=105.0)]))
+    assert [row for row in found if row[2] == "not_finite"] == [("a", "loss", "not_finite", 4)]
+    assert len(set(found)) == len(found)
+
+
+def test_the_first_update_has_what_diagnose_finds(tmp_path: Path) -> None:
+    begin(tmp_path / "log" / "a" / NAME, *losses(1, 4), *losses(2, 3))
+    updates = tb2csv.follow(tmp_path / "log", diagnose=True)
+    assert_frame_equal(next(updates).findings, tb2csv.diagnose(tmp_path / "log").findings)
+
+
+@pytest.mark.parametrize("duration", ["", "soon", "5 parsecs", "-1s", 0, "0s", float("nan"), "1e3"])
+def test_bad_durations_are_refused(tmp_path: Path, duration: Any) -> None:
+    with pytest.raises(tb2csv.OptionError):
+        tb2csv.follow(tmp_path, until_idle=duration)
+
+
+@pytest.mark.parametrize(
+    ("duration", "expected"),
+    [("5s", 5), ("10m", 600), ("1h", 3600), ("90", 90), (1.5, 1.5), ("250ms", 0.25), ("1d", 86400)],
+)
+def test_durations_are_seconds_or_have_a_unit(duration: float | str, expected: float) -> None:
+    from tb2csv.following.durations import seconds
+
+    assert seconds("every", duration) == pytest.approx(expected)
+
+
+def test_the_page_prints_what_it_shows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    root = Path(__file__).resolve().parent.parent.parent
+    page = (root / "docs" / "follow.md").read_text("utf-8")
+    match = re.search(r"^```python\n(.*?)^```$.*?^```text\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert match
+    monkeypatch.chdir(root)
+    exec(match[1], {})
+    assert capsys.readouterr().out == match[2]
+
+
+def test_follow_ends_when_nothing_grows(tmp_path: Path) -> None:
+    begin(tmp_path / "log" / NAME, *losses(0, 3))
+    updates = list(tb2csv.follow(tmp_path / "log", tmp_path / "out", until_idle="500ms"))
+    assert [update.summary.values for update in updates] == [3]
+    assert list(tb2csv.follow(tmp_path / "missing", until_idle="500ms")) == []
+    assert_same_tables(tmp_path / "out", tmp_path / "log")
