@@ -62,12 +62,12 @@ def convert(
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         out: the output folder. If the conversion fails, an earlier ``out`` stays as it was.
-        run: runs: a shell pattern, several of them, or None for all.
-        tag: tags, in the same way.
-        kind: kinds by name.
-        exclude_run: runs to leave out.
-        exclude_tag: tags to leave out.
-        selection: a Selection, for the arguments that are not given.
+        run: one or more shell patterns for run names; None selects all runs.
+        tag: one or more shell patterns for tags; None selects all tags.
+        kind: one or more names of kinds; None selects all kinds.
+        exclude_run: shell patterns for runs to leave out.
+        exclude_tag: shell patterns for tags to leave out.
+        selection: a Selection to use for the filters that are not passed individually.
         rows: the rows to convert, by step and restart, and whether to add their sessions; all rows if None.
         layout: ``tree`` (a table for each run and tag), ``tags`` (for each tag, with a column ``run``), ``wide``
             (for each run, scalars side by side by step) or ``long`` (for each kind, with columns ``run`` and ``tag``).

@@ -40,7 +40,7 @@ def open_logdir(
 
     Args:
         path: a folder, a single event file or an fsspec URL, or what ``discover`` returned for it.
-        workers: how many runs to scan at once; by default one for each processor.
+        workers: the number of runs to scan at once; by default one per processor.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:

@@ -31,11 +31,12 @@ def hparams(
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         run: one or more shell patterns for the runs that get rows; None selects all runs.
-        tag: patterns for the scalars that get columns as metrics, whether an experiment names them or not.
-        exclude_run: patterns for runs to leave out.
-        exclude_tag: patterns for scalars to leave out.
+        tag: one or more shell patterns for the scalars that get columns as metrics, whether or not an experiment
+            names them.
+        exclude_run: shell patterns for runs to leave out.
+        exclude_tag: shell patterns for scalars to leave out.
         selection: a Selection to use for the filters that are not passed individually.
-        workers: the number of runs to read at once; one per processor by default.
+        workers: the number of runs to read at once; by default one per processor.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:

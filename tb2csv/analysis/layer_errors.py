@@ -218,13 +218,13 @@ def layer_errors(
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         run: one or more shell patterns for run names; None selects all runs.
-        tag: one or more shell patterns for tags.
-        exclude_run: patterns for runs to leave out.
-        exclude_tag: patterns for tags to leave out.
+        tag: one or more shell patterns for tags; None selects all tags.
+        exclude_run: shell patterns for runs to leave out.
+        exclude_tag: shell patterns for tags to leave out.
         selection: a Selection to use for the filters that are not passed individually.
         min_step: the first batch.
         max_step: the last batch.
-        workers: the number of runs to read at once.
+        workers: the number of runs to read at once; by default one per processor.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:

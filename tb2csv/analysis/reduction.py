@@ -105,9 +105,9 @@ def reduce(
         out: the output folder, written atomically; if anything fails, an earlier one is unchanged.
         by: the pattern for groups of runs: see run_groups.py.
         run: one or more shell patterns for run names; None selects all runs.
-        tag: one or more shell patterns for tags.
-        exclude_run: patterns for runs to leave out.
-        exclude_tag: patterns for tags to leave out.
+        tag: one or more shell patterns for tags; None selects all tags.
+        exclude_run: shell patterns for runs to leave out.
+        exclude_tag: shell patterns for tags to leave out.
         selection: a Selection to use for the filters that are not passed individually.
         nan: ``keep`` makes all statistics except ``n`` NaN if a value of the step is NaN; ``omit`` leaves NaN out, so
             that ``n`` is smaller.
@@ -115,7 +115,7 @@ def reduce(
         event_files: write the statistics as event files as well, in the folders ``<group>/<statistic>``.
         overwrite: replace ``out`` if it holds only an earlier conversion or reduction.
         strict: raise DamagedError if any byte of any event file is damaged, and write nothing.
-        workers: the number of runs to read at once; one per processor by default.
+        workers: the number of runs to read at once; by default one per processor.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:

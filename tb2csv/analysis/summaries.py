@@ -77,13 +77,13 @@ def summary(
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         run: one or more shell patterns for run names; None selects all runs.
-        tag: one or more shell patterns for tags.
-        kind: one or more names of kinds.
-        exclude_run: patterns for runs to leave out.
-        exclude_tag: patterns for tags to leave out.
+        tag: one or more shell patterns for tags; None selects all tags.
+        kind: one or more names of kinds; None selects all kinds.
+        exclude_run: shell patterns for runs to leave out.
+        exclude_tag: shell patterns for tags to leave out.
         selection: a Selection to use for the filters that are not passed individually.
         curve_points: evenly spaced values to keep of each scalar series: at most this many, and at least half.
-        workers: the number of runs to read at once; one per processor by default.
+        workers: the number of runs to read at once; by default one per processor.
         chunk_size: the number of bytes of an event file to hold in memory at once.
         progress: called with the number of bytes read since the last call, from any thread.
 

@@ -54,7 +54,7 @@ class HparamDecoder(Decoder):
             "step": values.step[rows],
             "content": pl.Series(contents, dtype=pl.Binary),
         }
-        yield TablePart(pl.DataFrame(columns), 0, len(values), counts, is_gathered=True)
+        yield TablePart(pl.DataFrame(columns), 0, len(values), counts, is_log_wide=True)
 
 
 def parse(content: bytes) -> Any | None:

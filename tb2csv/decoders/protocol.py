@@ -175,7 +175,7 @@ class TablePart:
     #: The kind of the part's table if it differs from the decoder's; else empty.
     kind: str = ""
     #: Whether the rows belong to a table of the whole log directory instead of a table of the run.
-    is_gathered: bool = False
+    is_log_wide: bool = False
 
     @functools.cached_property
     def schema(self) -> pl.Schema:

@@ -16,14 +16,14 @@ import numpy as np
 from tb2csv.errors import LOST_FRAMING, MALFORMED_EVENT, Damage, DecodeError
 from tb2csv.event_files import reference
 from tb2csv.event_files.framing import (
+    FAILED_CHECK_LIMIT,
     MAX_FRAME_SIZE,
     MAX_PAYLOAD_SIZE,
-    WASTE_LIMIT,
     ByteSource,
     SearchBudget,
     recover,
 )
-from tb2csv.event_files.other_files import HEAD_BYTES, why_not_events
+from tb2csv.event_files.not_event_files import HEAD_BYTES, reason_not_event_file
 from tb2csv.event_files.reference import EventHead
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.values import ScanStatus, SchemaTable, SessionMark, ValueBlock, ValueColumns
@@ -122,7 +122,7 @@ class EventFileReader:
         self._source = source
         self._schemas = schemas
         self._chunk_size = max(chunk_size, HEAD_SIZE)
-        self._effort = SearchBudget(WASTE_LIMIT + source.size)
+        self._effort = SearchBudget(FAILED_CHECK_LIMIT + source.size)
         self._stop = source.size
         self._stray: ValueBlock | None = None
         # Used in turn, so that a block stays valid until the block after the next is requested.
@@ -145,7 +145,7 @@ class EventFileReader:
             wanted = max(self._chunk_size, self._frame_size(block))
             self._take_fingerprint(block)
             yield from self._finished(block)
-        self.account.not_events = "" if self.account.records else self._why_not_events()
+        self.account.not_events = "" if self.account.records else self._reason_not_event_file()
 
     def _take_fingerprint(self, block: ValueBlock) -> None:
         """Keep the first bytes of the file and those before the offset, from the block if it has them."""
@@ -165,12 +165,12 @@ class EventFileReader:
             return bytes(block.buffer[start:stop])
         return self._source.read_at(offset - size, size)
 
-    def _why_not_events(self) -> str:
+    def _reason_not_event_file(self) -> str:
         """Return why a file without a sound record is not an event file; empty if it is a damaged event file."""
         is_named = "tfevents" in self._source.path.rpartition("/")[2]
         if self._has_sound_start() or (is_named and not self._source.size):
             return ""
-        return why_not_events(self._source.read_at(0, HEAD_BYTES), is_named=is_named)
+        return reason_not_event_file(self._source.read_at(0, HEAD_BYTES), is_named=is_named)
 
     def _has_sound_start(self) -> bool:
         head = self._source.read_at(0, HEAD_SIZE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.errors import BAD_LENGTH_CRC, BAD_PAYLOAD_CRC, LOST_FRAMING
-from tb2csv.event_files.framing import WASTE_LIMIT, SearchBudget, recover
+from tb2csv.event_files.framing import FAILED_CHECK_LIMIT, SearchBudget, recover
 
 if TYPE_CHECKING:
     from tb2csv.event_files.event_file import FileStats
@@ -37,7 +37,7 @@ def why_read_again(source: ByteSource, stats: FileStats, offset: int) -> str:
 
 def _is_same_damage(source: ByteSource, stats: FileStats) -> bool:
     """Return whether the search for the next record after each damage still has the same result."""
-    budget = SearchBudget(WASTE_LIMIT + source.size)
+    budget = SearchBudget(FAILED_CHECK_LIMIT + source.size)
     for damage in stats.damage:
         if damage.kind in _DEPENDS_ON_REST:
             recovery = recover(source, damage.offset, budget)

@@ -36,7 +36,7 @@ MAX_PAYLOAD_SIZE: Final = 2**31 - 1
 MAX_FRAME_SIZE: Final = HEAD_SIZE + MAX_PAYLOAD_SIZE + FOOT_SIZE
 
 #: Bytes that may be checked without success in one file; no accidental damage comes close to it.
-WASTE_LIMIT: Final = 1 << 30
+FAILED_CHECK_LIMIT: Final = 1 << 30
 
 #: A search reads a few bytes at first and then more and more, because the next frame is usually close.
 _FIRST_SEARCH_BLOCK: Final = 256

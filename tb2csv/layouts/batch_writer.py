@@ -34,7 +34,7 @@ class BatchWriter:
             return
         part = item.part
         kind = part.kind or item.series[0].kind
-        is_plain = not (part.is_gathered or part.files) and self._output.options.times.is_stored
+        is_plain = not (part.is_log_wide or part.files) and self._output.options.times.is_stored
         if not is_plain or self._output.layout.joins(kind):
             for run, rows in _by_run(item):
                 self.writers[run].add(rows)

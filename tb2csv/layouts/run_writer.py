@@ -180,7 +180,7 @@ class RunWriter:
 
     def _write_rows(self, rows: Rows) -> None:
         part = rows.part
-        if part.is_gathered:
+        if part.is_log_wide:
             self.gathered.setdefault(rows.series[0].kind, []).append(part.frame)
             return
         is_joined = self._output.layout.joins(part.kind or rows.series[0].kind)

@@ -23,6 +23,7 @@ from tb2csv.runs.run_stats import RunStats
 from tb2csv.runs.saved_run import SavedFile
 from tb2csv.runs.series_decoding import decode_series
 from tb2csv.runs.series_metadata import readable
+from tb2csv.runs.series_reader import SeriesReader
 from tb2csv.runs.series_registry import SeriesRegistry
 from tb2csv.runs.step_orders import StepOrder, StepOrders
 from tb2csv.selection import Selection
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from tb2csv.time_series import Series, SeriesStats
 
 
-class RunReader:
+class RunReader(SeriesReader):
     """A reader of the event files of one run; ``stats`` is complete at the end.
 
     If the files grow, another call of ``scan`` reads the new values.
@@ -68,8 +69,8 @@ class RunReader:
             chunk_size: the number of bytes of a file to hold at once.
             report_bytes: called with the number of bytes read since the last call.
         """
-        self.run = run
-        self.stats = RunStats(run.name)
+        self._run = run
+        self._stats = RunStats(run.name)
         self._registry = registry or SeriesRegistry()
         self._step_orders = StepOrders()
         self._file_number = 0
@@ -86,6 +87,20 @@ class RunReader:
         self._stops: Mapping[str, int] = {}
         self._brief_history = BriefHistory()
         self._contents = ContentChanges()
+
+    @property
+    def run(self) -> Run:
+        """The run; it may be set to the same run with more or longer files."""
+        return self._run
+
+    @run.setter
+    def run(self, run: Run) -> None:
+        self._run = run
+
+    @property
+    def stats(self) -> RunStats:
+        """The statistics of everything that has been read so far."""
+        return self._stats
 
     @property
     def started(self) -> float:

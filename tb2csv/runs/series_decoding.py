@@ -73,7 +73,7 @@ def decode_series(
             first, last = series_at(bounds, decoded.start), series_at(bounds, decoded.stop - 1)
             value_bounds = bounds[first : last + 2]
             part = decoded
-            if sessions is not None and not part.is_gathered:
+            if sessions is not None and not part.is_log_wide:
                 part = with_sessions(part, sessions)
             yield Rows(part, series[first : last + 1], part.row_bounds(value_bounds), value_bounds)
     if orders is not None:

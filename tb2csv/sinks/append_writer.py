@@ -60,7 +60,7 @@ class AppendWriter:
         if not is_alike:
             self.flush()
         large = tables
-        if is_alike or self._format.is_cut(schema):
+        if is_alike or self._format.has_one_line_per_row(schema):
             large = [table for table in tables if table.stop - table.start >= _LARGE]
             small = [table for table in tables if table.stop - table.start < _LARGE]
             if small:

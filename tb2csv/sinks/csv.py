@@ -65,7 +65,7 @@ class CsvFormat(TextFormat):
             datetime_format=TIMESTAMP,
         )
 
-    def is_cut(self, schema: Mapping[str, pl.DataType]) -> bool:
+    def has_one_line_per_row(self, schema: Mapping[str, pl.DataType]) -> bool:
         """Return whether there is neither text, which may contain line feeds, nor compression."""
         is_plain = self._compression == "uncompressed"
         return is_plain and all(dtype.is_numeric() or dtype.is_temporal() for dtype in schema.values())

@@ -40,7 +40,7 @@ class TextFormat(Format, Protocol):
     def append(self, frame: pl.DataFrame, file: IO[bytes], *, is_first: bool) -> None:
         """Append rows to a file; ``is_first`` means that the file is empty and needs a header."""
 
-    def is_cut(self, schema: Mapping[str, pl.DataType]) -> bool:
+    def has_one_line_per_row(self, schema: Mapping[str, pl.DataType]) -> bool:
         """Return whether ``lines`` gives exactly one line for each row of these columns.
 
         The text of many small tables is then written at once and split into lines.

@@ -38,7 +38,7 @@ class JsonLinesFormat(TextFormat):
             file, include_header=False, quote_style="never"
         )
 
-    def is_cut(self, schema: Mapping[str, pl.DataType]) -> bool:
+    def has_one_line_per_row(self, schema: Mapping[str, pl.DataType]) -> bool:
         """Return True: each row is exactly one line, because line feeds in texts are escaped."""
         return True
 

@@ -35,7 +35,7 @@ class TensorBoardCsvFormat(TextFormat):
         """Append rows to a file, with a header if they are the first."""
         file.write(self.header(tuple(frame.columns)) * is_first + self.lines(frame))
 
-    def is_cut(self, schema: Mapping[str, pl.DataType]) -> bool:
+    def has_one_line_per_row(self, schema: Mapping[str, pl.DataType]) -> bool:
         """Return True: every row is a line of numbers."""
         return True
 

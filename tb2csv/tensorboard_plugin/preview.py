@@ -122,7 +122,7 @@ def _decoded(reader: RunReader, number: int, picked: list[tuple[ValueBlock, int]
     groupings = (reader.regroup(block, {number: before}) for block, before in picked)
     items = (item for each in groupings for item in reader.decode_grouping(each, lambda other: other == number))
     pieces = (item.part for item in items if not isinstance(item, UndecodableValue))
-    frames = [piece.frame for piece in pieces if not piece.is_gathered and not piece.kind]
+    frames = [piece.frame for piece in pieces if not piece.is_log_wide and not piece.kind]
     return pl.concat(frames) if frames else None
 
 

@@ -367,14 +367,14 @@ HOSTILE = {
 def test_hostile_files_cost_work_linear_in_their_size(
     monkeypatch: pytest.MonkeyPatch, scanner: str, chunk_size: int, name: str
 ) -> None:
-    waste_limit = 1 << 20
-    monkeypatch.setattr(event_file_module, "WASTE_LIMIT", waste_limit)
+    failed_check_limit = 1 << 20
+    monkeypatch.setattr(event_file_module, "FAILED_CHECK_LIMIT", failed_check_limit)
     work = Work(monkeypatch)
     counting = CountingScanner(scanner)
     source = MemorySource(HOSTILE[name])
     reading = read(source, counting.scanner, chunk_size=chunk_size)
     reading.check_account()
-    allowed = 20 * source.size + 4 * waste_limit
+    allowed = 20 * source.size + 4 * failed_check_limit
     assert source.bytes_read < allowed
     assert work.summed < allowed
     assert counting.scanned < allowed
@@ -389,7 +389,7 @@ def test_records_between_claims_of_too_much_are_read(scanner: str) -> None:
 
 
 def test_a_file_that_wastes_time_is_given_up_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_file_module, "WASTE_LIMIT", 1000)
+    monkeypatch.setattr(event_file_module, "FAILED_CHECK_LIMIT", 1000)
     reading = read(HOSTILE["records between claims of the rest but a record"])
     reading.check_account()
     assert reading.account.damage[-1].detail == "records claim one another's bytes again and again"
@@ -566,7 +566,7 @@ def test_strict_refuses_damage_but_accepts_an_unfinished_record(
 
 
 def test_the_waste_limit_is_out_of_reach_of_accidents() -> None:
-    assert framing.WASTE_LIMIT >= 1 << 30
+    assert framing.FAILED_CHECK_LIMIT >= 1 << 30
 
 
 @pytest.mark.parametrize(

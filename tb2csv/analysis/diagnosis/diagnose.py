@@ -70,14 +70,14 @@ def diagnose(
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         run: one or more shell patterns for run names; None selects all runs.
-        tag: one or more shell patterns for tags.
-        exclude_run: patterns for runs to leave out.
-        exclude_tag: patterns for tags to leave out.
+        tag: one or more shell patterns for tags; None selects all tags.
+        exclude_run: shell patterns for runs to leave out.
+        exclude_tag: shell patterns for tags to leave out.
         selection: a Selection to use for the filters that are not passed individually.
         families: ``FAMILY=GLOB`` assigns tags to a family if their names do not show it; see docs/diagnose.md.
         thresholds: overrides of the default thresholds, by name.
         steps: the number of consecutive recorded steps that a problem must last; one NaN is enough.
-        workers: the number of runs to read at once.
+        workers: the number of runs to read at once; by default one per processor.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:

@@ -85,11 +85,11 @@ def plot(
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         out: the file, which ends in .png, .svg or .html.
-        run: runs: a shell pattern, several of them, or None for all.
-        tag: tags, in the same way.
-        exclude_run: runs to leave out.
-        exclude_tag: tags to leave out.
-        selection: a Selection, for the arguments that are not given.
+        run: one or more shell patterns for run names; None selects all runs.
+        tag: one or more shell patterns for tags; None selects all tags.
+        exclude_run: shell patterns for runs to leave out.
+        exclude_tag: shell patterns for tags to leave out.
+        selection: a Selection to use for the filters that are not passed individually.
         rows: which rows, by step and restart.
         kind: ``scalars``, ``histograms`` or ``tensors``; by default the first of these that is selected.
         style: ``curves``, ``heatmap`` or ``ridges``; by default the first that the kind can be drawn as.
@@ -97,7 +97,7 @@ def plot(
         x: the x axis: ``step``, ``relative`` or ``wall``.
         log: make the y axis of curves logarithmic.
         overwrite: replace ``out`` if it exists.
-        workers: how many runs to read at once; by default one for each processor.
+        workers: the number of runs to read at once; by default one per processor.
         progress: called with the number of bytes read since the last call, from any thread.
 
     Raises:

@@ -20,7 +20,7 @@ class SemicolonFormat:
         """Write rows to the end of a file."""
         file.write(self.lines(frame))
 
-    def is_cut(self, schema: Mapping[str, pl.DataType]) -> bool:
+    def has_one_line_per_row(self, schema: Mapping[str, pl.DataType]) -> bool:
         """Return whether each row is one line: not if there is text, which may have line feeds."""
         return all(dtype.is_numeric() for dtype in schema.values())
 

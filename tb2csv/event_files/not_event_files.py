@@ -30,7 +30,7 @@ _KNOWN: Final = {
 _VERSION: Final = b"brain.Event"
 
 
-def why_not_events(head: bytes, *, is_named: bool) -> str:
+def reason_not_event_file(head: bytes, *, is_named: bool) -> str:
     """Return why a file without a sound record is not an event file; empty if it is a damaged event file.
 
     ``head`` is the first ``HEAD_BYTES`` of the file; ``is_named`` is true if it has an event file's name.
