@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from importlib import resources
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, ConsoleMessage, Error, Frame, Locator, Page
+    from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Frame, Locator, Page
+
+#: What passes is only counted: it has every element of the page several times, and takes seconds to send.
+_RUN_AXE = """axe.run(document, { resultTypes: ["violations"] })
+  .then(({ passes, violations }) => ({ passes: passes.length, violations }))"""
 
 
 class ExportPage:
-    """The tab in a page of its own browser context.
+    """The tab in a page of its own.
 
     ``errors`` are the errors that the browser reported for the tab: TensorBoard has errors of its own.
     """
@@ -44,6 +51,12 @@ class ExportPage:
 
     def open(self, url: str) -> ExportPage:
         self.page.goto(url)
+        return self
+
+    def reopen(self) -> ExportPage:
+        """Load the tab anew with empty storage, and nothing else of TensorBoard, which takes seconds to load."""
+        self.frame.evaluate("localStorage.clear(); sessionStorage.clear()")
+        self.frame.goto(self.frame.url)
         return self
 
     def ready(self) -> ExportPage:
@@ -91,12 +104,33 @@ class ExportPage:
     def figures(self) -> str:
         return self.ready().frame.locator(".figures").inner_text().replace("\xa0", " ")
 
+    def violations(self) -> list[str]:
+        """Return what axe finds wrong in the frame, a line for each element."""
+        # Not as a script element, which the page's policy forbids.
+        self.frame.evaluate((resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
+        found = self.frame.evaluate(_RUN_AXE)
+        assert found["passes"]
+        return [
+            f"{rule['id']}: {json.dumps(node['target'])} {node['html']}"
+            for rule in found["violations"]
+            for node in rule["nodes"]
+        ]
+
 
 @contextmanager
-def page_in(browser: Browser, **options: Any) -> Iterator[ExportPage]:
-    """Yield a page in a new context with empty storage."""
-    context = browser.new_context(accept_downloads=True, **options)
+def page_in(context: BrowserContext) -> Iterator[ExportPage]:
+    """Yield a new page of a context with empty storage, and close those that are opened meanwhile, too."""
+    others = list(context.pages)
+    page = context.new_page()
     try:
-        yield ExportPage(context.new_page())
+        yield ExportPage(page)
     finally:
-        context.close()
+        opened = [page for page in context.pages if page not in others]
+        origins = {urlsplit(page.url)._replace(path="", query="", fragment="").geturl() for page in opened}
+        for page in opened:
+            page.close()
+        session = context.new_cdp_session(context.pages[0])
+        for origin in origins:
+            session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+        session.detach()
+        context.clear_permissions()

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from export_double import ExportDouble, report
-from export_page import page_in
 from playwright.sync_api import expect
 from shelves import SyntheticShelf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from export_page import ExportPage
-    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    return (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-
-
-def violations(page: ExportPage, axe: str) -> list[str]:
-    """Return what axe finds wrong in the frame, a line for each element."""
-    # Not as a script element, which the page's policy forbids.
-    page.frame.evaluate(axe)
-    found: dict[str, Any] = page.frame.evaluate("axe.run(document)")
-    assert found["passes"]
-    return [
-        f"{rule['id']}: {json.dumps(node['target'])} {node['html']}"
-        for rule in found["violations"]
-        for node in rule["nodes"]
-    ]
 
 
 STATES: dict[str, Callable[[ExportPage, ExportDouble], None]] = {}
@@ -127,21 +105,21 @@ def theme(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_axe_finds_no_violations(page: ExportPage, double: ExportDouble, axe: str, theme: str, name: str) -> None:
+def test_axe_finds_no_violations(page: ExportPage, double: ExportDouble, theme: str, name: str) -> None:
     page.open(double.url + theme)
     STATES[name](page, double)
     # Colours in the middle of a transition would fail the contrast check.
     page.page.emulate_media(reduced_motion="reduce")
     page.page.wait_for_timeout(700)
-    assert violations(page, axe) == []
+    assert page.violations() == []
     page.errors.clear()
 
 
-def test_axe_finds_a_planted_violation(page: ExportPage, double: ExportDouble, axe: str) -> None:
+def test_axe_finds_a_planted_violation(page: ExportPage, double: ExportDouble) -> None:
     page.open(double.url).ready()
     page.frame.evaluate("document.querySelector('.filter-input').removeAttribute('aria-label')")
     page.frame.evaluate("document.querySelector('.figures-note').style.color = '#ddd'")
-    assert {line.partition(":")[0] for line in violations(page, axe)} >= {"color-contrast"}
+    assert {line.partition(":")[0] for line in page.violations()} >= {"color-contrast"}
 
 
 def test_the_theme_follows_tensorboard(page: ExportPage, double: ExportDouble) -> None:
@@ -167,13 +145,13 @@ SIZES = {"small": (1024, 700), "zoomed": (640, 400), "zoomed further": (320, 400
 
 
 @pytest.fixture(params=SIZES, ids=list(SIZES))
-def small_page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[ExportPage]:
+def small_page(request: pytest.FixtureRequest, page: ExportPage) -> ExportPage:
     width, height = SIZES[request.param]
-    with page_in(browser, viewport={"width": width, "height": height}) as page:
-        yield page
+    page.page.set_viewport_size({"width": width, "height": height})
+    return page
 
 
-def test_small_pages_can_be_used(small_page: ExportPage, double: ExportDouble, axe: str) -> None:
+def test_small_pages_can_be_used(small_page: ExportPage, double: ExportDouble) -> None:
     page = small_page
     page.open(double.url).ready()
     page.frame.get_by_text("More options").click()
@@ -188,7 +166,7 @@ def test_small_pages_can_be_used(small_page: ExportPage, double: ExportDouble, a
         page.series.get_by_role("button", name="CSV of loss of run tf2").click()
     page.preview.get_by_role("table").scroll_into_view_if_needed()
     expect(page.preview.get_by_role("table")).to_be_in_viewport()
-    assert violations(page, axe) == []
+    assert page.violations() == []
     assert page.errors == []
 
 

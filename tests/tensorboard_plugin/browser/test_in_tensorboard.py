@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from export_page import ExportPage
-    from playwright.sync_api import Browser, Download
+    from playwright.sync_api import BrowserContext, Download
     from plugin_server import RunningTensorBoard
 
 pytestmark = pytest.mark.slow
@@ -70,9 +69,19 @@ def running(
         assert "Traceback" not in running.log
 
 
+@pytest.fixture(scope="module")
+def board(running: tuple[RunningTensorBoard, str], context: BrowserContext) -> Iterator[ExportPage]:
+    with page_in(context) as page:
+        yield page.open(f"{running[1]}#tb2csv")
+
+
 @pytest.fixture
-def opened(running: tuple[RunningTensorBoard, str], page: ExportPage) -> ExportPage:
-    return page.open(f"{running[1]}#tb2csv").ready()
+def opened(board: ExportPage) -> Iterator[ExportPage]:
+    """Yield the tab of a TensorBoard that earlier tests may have opened."""
+    board.errors.clear()
+    yield board.reopen().ready()
+    assert board.errors == []
+    board.page.context.clear_permissions()
 
 
 def content(download: Download) -> bytes:
@@ -209,12 +218,12 @@ def test_themes_fonts_and_axe(running: tuple[RunningTensorBoard, str], page: Exp
     fonts = "Promise.all([400, 500].map((weight) => document.fonts.load(`${weight} 14px Roboto`)))"
     assert all(page.frame.evaluate(f"{fonts}.then((found) => found.map((faces) => faces.length > 0))"))
     assert page.page.locator("iframe").first.get_attribute("title") == "Export"
-    page.frame.evaluate((resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
-    assert page.frame.evaluate("axe.run(document).then((found) => found.violations.map((rule) => rule.id))") == []
+    assert page.violations() == []
 
 
 @plainly
-def test_other_tabs_and_back(opened: ExportPage) -> None:
+def test_other_tabs_and_back(running: tuple[RunningTensorBoard, str], page: ExportPage) -> None:
+    opened = page.open(f"{running[1]}#tb2csv").ready()
     opened.select(runs="^long$")
     figures = opened.figures()
     # Not by the mouse: TensorBoard's own buttons cover its tabs if there are many.
@@ -228,10 +237,10 @@ def test_other_tabs_and_back(opened: ExportPage) -> None:
     assert opened.figures() != figures
 
 
-def test_a_growing_file_appears_when_tensorboard_reloads(browser: Browser, tmp_path: Path) -> None:
+def test_a_growing_file_appears_when_tensorboard_reloads(context: BrowserContext, tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     path = write_run(logs / "run", *(event(scalar("loss", step), step=step) for step in range(20)))
-    with tensorboard(tmp_path, "--logdir", logs) as running, page_in(browser) as page:
+    with tensorboard(tmp_path, "--logdir", logs) as running, page_in(context) as page:
         running.until_loaded()
         page.open(f"{running.url}/#tb2csv").ready()
         expect(page.preview.get_by_text("The table has 20 rows.")).to_be_visible()
@@ -256,10 +265,10 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return logs
 
 
-def test_a_cancelled_export(browser: Browser, slow: Path, tmp_path: Path) -> None:
+def test_a_cancelled_export(context: BrowserContext, slow: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
-    with tensorboard(tmp_path, "--logdir", slow, TMPDIR=str(work)) as running, page_in(browser) as page:
+    with tensorboard(tmp_path, "--logdir", slow, TMPDIR=str(work)) as running, page_in(context) as page:
         page.open(f"{running.url}/#tb2csv&p.tb2csv.format=csv.gz").ready()
         with page.page.expect_download() as saved:
             page.button("Export all").click()
@@ -275,10 +284,10 @@ def test_a_cancelled_export(browser: Browser, slow: Path, tmp_path: Path) -> Non
         assert page.errors == []
 
 
-def test_a_server_error_in_mid_download(browser: Browser, slow: Path, tmp_path: Path) -> None:
+def test_a_server_error_in_mid_download(context: BrowserContext, slow: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
-    with tensorboard(tmp_path, "--logdir", slow, TMPDIR=str(work)) as running, page_in(browser) as page:
+    with tensorboard(tmp_path, "--logdir", slow, TMPDIR=str(work)) as running, page_in(context) as page:
         page.open(f"{running.url}/#tb2csv&p.tb2csv.format=csv.gz").ready()
         with page.page.expect_download() as saved:
             page.button("Export all").click()
@@ -292,7 +301,7 @@ def test_a_server_error_in_mid_download(browser: Browser, slow: Path, tmp_path: 
         assert saved.value.failure() is not None
 
 
-def test_two_thousand_runs_of_fifty_tags(browser: Browser, tmp_path: Path) -> None:
+def test_two_thousand_runs_of_fifty_tags(context: BrowserContext, tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     values = [scalar(f"layer_{tag % 10}/unit_{tag}", tag) for tag in range(50)]
     data = event_file([event(*values, step=1), event(*values, step=2)])
@@ -300,7 +309,7 @@ def test_two_thousand_runs_of_fifty_tags(browser: Browser, tmp_path: Path) -> No
         folder = logs / f"run_{run:04}"
         folder.mkdir(parents=True)
         (folder / "events.out.tfevents.1700000000.host").write_bytes(data)
-    with tensorboard(tmp_path, "--logdir", logs) as running, page_in(browser) as page:
+    with tensorboard(tmp_path, "--logdir", logs) as running, page_in(context) as page:
         running.index()
         page.open(f"{running.url}/#tb2csv").ready()
         assert page.figures().startswith("100,000 tables200,000 rows")
@@ -314,10 +323,10 @@ def test_two_thousand_runs_of_fifty_tags(browser: Browser, tmp_path: Path) -> No
         assert page.errors == []
 
 
-def test_an_empty_log_directory(browser: Browser, tmp_path: Path) -> None:
+def test_an_empty_log_directory(context: BrowserContext, tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     logs.mkdir()
-    with tensorboard(tmp_path, "--logdir", logs) as running, page_in(browser) as page:
+    with tensorboard(tmp_path, "--logdir", logs) as running, page_in(context) as page:
         page.open(f"{running.url}/#tb2csv")
         expect(page.frame.get_by_text("Nothing to export yet")).to_be_visible()
         write_run(logs / "run", event(scalar("loss", 1), step=1))
