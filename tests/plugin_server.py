@@ -20,6 +20,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+from tables import read_tree
 from tensorboard.plugins.base_plugin import TBContext
 from werkzeug.test import Client
 
@@ -109,8 +110,8 @@ def files_of_zip(data: bytes) -> dict[str, bytes]:
 
 
 def files_of_folder(folder: Path) -> dict[str, bytes]:
-    """Return the files below a folder, by their paths."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Return the files of a conversion, by their paths; an archive must not have its ledger."""
+    return read_tree(folder)
 
 
 class ServedTab:

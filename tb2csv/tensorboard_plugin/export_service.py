@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import atexit
 import json
+import shutil
 import threading
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.conversion import convert
 from tb2csv.layouts.time_columns import TIME_STYLES
 from tb2csv.report import __version__
+from tb2csv.sinks.ledger import PRIVATE
 from tb2csv.tensorboard_plugin.downloads import ARCHIVE_NAME, download
 from tb2csv.tensorboard_plugin.export_folders import ExportFolders
 from tb2csv.tensorboard_plugin.export_jobs import ExportJobs
@@ -131,6 +133,8 @@ class ExportService:
             logdir = export.logdir(self._sources.find().logdir)
             progress.total = logdir.total_bytes()
             report = convert(logdir, folder, **export.conversion, chunk_size=_CHUNK_SIZE, progress=progress.passed)
+            # A download cannot be updated, and the ledger has the paths of the server.
+            shutil.rmtree(folder / PRIVATE)
             return report, single.find(folder) if single else folder
 
         job = self._jobs.submit(single.file_name if single else ARCHIVE_NAME, convert_into)

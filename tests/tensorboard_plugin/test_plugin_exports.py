@@ -18,8 +18,8 @@ from commands import run_here
 from event_files import audio, event, hparams_start, image, scalar, tensor, tensor_of, text, write_run
 from plugin_server import API, Tab, context_of, files_of_folder, files_of_zip, tensorboard_here
 
-from tb2csv import conversion, convert
-from tb2csv.tensorboard_plugin import export_jobs
+from tb2csv import convert
+from tb2csv.tensorboard_plugin import export_jobs, export_service
 from tb2csv.tensorboard_plugin.zip_stream import stream_zip
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Gate:
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     gate = Gate()
-    monkeypatch.setattr(conversion, "convert", gate.convert)
+    monkeypatch.setattr(export_service, "convert", gate.convert)
     yield gate
     gate.opened.set()
 
@@ -406,7 +406,7 @@ def test_an_export_that_fails_late_cuts_the_download(
         message = "no space left in /somewhere"
         raise RuntimeError(message)
 
-    monkeypatch.setattr(conversion, "convert", fail)
+    monkeypatch.setattr(export_service, "convert", fail)
     token = tab.export()
     until(lambda: tab.status(token)["state"] == "failed")
     status = tab.status(token)
@@ -435,7 +435,7 @@ def test_a_missing_package_is_named(tab: Tab, monkeypatch: pytest.MonkeyPatch) -
     def fail(*_: Any, **__: Any) -> None:
         raise ModuleNotFoundError(name="polars")
 
-    monkeypatch.setattr(conversion, "convert", fail)
+    monkeypatch.setattr(export_service, "convert", fail)
     token = tab.export()
     until(lambda: tab.status(token)["state"] == "failed")
     assert tab.status(token)["error"] == {
