@@ -24,8 +24,9 @@ from tb2csv.sinks.ledger import LedgerRow
 from tb2csv.update_plan import versions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from tb2csv.event_files.event_file import FileStats, Fingerprint
     from tb2csv.layouts.output import Output
     from tb2csv.logdir import EventFile, Run
     from tb2csv.report import Report, RunReport
@@ -130,6 +131,8 @@ class LogConversion:
                 reader.resume(grown.state, grown.unchanged_files)
             else:
                 reader.replay({file.path: file.bytes for file in grown.earlier.report.sources})
+                if _fingerprints(reader.stats.files) != _fingerprints(grown.earlier.report.sources):
+                    return grown.earlier  # replaced since it was examined; the next update reads it anew
             writer.resume(grown.earlier)
         converted = self._finished(name, reader, writer, writer.write(reader.decode(with_contents=True)))
         if grown:
@@ -285,6 +288,10 @@ class LogConversion:
             run = self._sources.get(name)
             self._metrics[name] = read_metrics(run, chunk_size=self._reading.chunk_size) if run else {}
         return self._metrics[name]
+
+
+def _fingerprints(files: Iterable[FileStats]) -> dict[str, Fingerprint]:
+    return {stats.path: stats.fingerprint for stats in files}
 
 
 def _paths(converted: ConvertedRun) -> list[str]:

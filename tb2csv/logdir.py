@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import itertools
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from tb2csv.atomic_files import home_expanded
 from tb2csv.display import count, displayed
 from tb2csv.errors import Damage, LogdirError, LogdirNotFoundError
-from tb2csv.parallel import default_workers
+from tb2csv.parallel import DaemonExecutor, default_workers
 from tb2csv.sources.local_files import LOCAL, LocalFiles
 from tb2csv.sources.source import Version
 from tb2csv.sources.urls import is_url, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tb2csv.sources.source import OpenFile, Source
 
@@ -36,6 +36,9 @@ _MOST_WORKERS: Final = 32
 _MEMORY: Final = 1 << 30
 _CHUNK: Final = 64 << 20
 _UNKNOWN_SIZE: Final = 16 << 20
+
+#: How many versions of files are looked up at once.
+_LOOKED_UP_AT_ONCE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,12 @@ class EventFile:
     def version(self) -> str:
         """Return a text that changes with the file's content; empty if it is not known.
 
+        It is that of the listing, if the listing of a store has it.
+
         Raises:
             OSError: the file cannot be examined.
         """
-        return self.source.version(self.location).text
+        return self.listed.text or self.source.version(self.location).text
 
     def size(self) -> int:
         """Return the present size of a local file in bytes, or that of a remote one in the listing; 0 if unknown."""
@@ -122,6 +127,35 @@ class Logdir:
         yield f"<Logdir {shown(self.path)!r}: {count(len(self.runs), 'run')}, {count(files, 'event file')}>"
         yield [run.name for run in self.runs]
         yield [f"{each.path}: {each.detail}" for each in self.damage]
+
+
+def with_versions(runs: Mapping[str, Sequence[Run]]) -> dict[str, list[Run]]:
+    """Return runs whose files have versions, as far as they are in stores.
+
+    Versions that the listing does not have, such as those of a web server, are looked up, several at once. A file that
+    cannot be looked up is left as it is.
+    """
+    unknown = [
+        file
+        for parts in runs.values()
+        for run in parts
+        for file in run.files
+        if file.source.is_remote and not file.listed.text
+    ]
+    if not unknown:
+        return {name: list(parts) for name, parts in runs.items()}
+    with DaemonExecutor(_LOOKED_UP_AT_ONCE) as executor:
+        answers = [executor.submit(file.source.version, file.location) for file in unknown]
+        versions = {
+            file.path: answer.result()
+            for file, answer in zip(unknown, answers, strict=True)
+            if not isinstance(answer.exception(), OSError)
+        }
+
+    def known(run: Run) -> Run:
+        return Run(run.name, tuple(replace(file, listed=versions.get(file.path, file.listed)) for file in run.files))
+
+    return {name: [known(run) for run in parts] for name, parts in runs.items()}
 
 
 def _held(file: EventFile) -> int:

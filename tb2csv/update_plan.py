@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tb2csv.errors import UNREADABLE, OutputError
 from tb2csv.event_files.file_changes import why_read_again
 from tb2csv.layouts.converted_run import ConvertedRun
+from tb2csv.logdir import with_versions
 from tb2csv.messages import Option, advice
 from tb2csv.report import UpdateSummary
 from tb2csv.runs.run_reader import RunReader
@@ -139,6 +140,7 @@ def plan_update(
     if earlier_runs is None:
         return UpdatePlan(renewed=dict.fromkeys(runs, ""))
     plan = UpdatePlan()
+    runs = with_versions(runs)
     results, ledger = earlier_runs.results, earlier_runs.ledger
     for name, parts in runs.items():
         earlier = results.get(name)
@@ -150,7 +152,7 @@ def plan_update(
             plan.renewed[name] = ""
         elif output.paths.folder(name) != earlier.folder:
             plan.renewed[name] = "another run has a similar name, so its folder is another one"
-        elif versions == earlier_runs.files[name]:
+        elif versions == earlier_runs.files[name] and _are_known(versions):
             plan.unchanged[name] = earlier
         elif output.options.spans_runs:
             plan.renewed[name] = "tables of several runs are made anew"
@@ -172,7 +174,8 @@ def plan_update(
 def versions_of(files: Iterable[EventFile], report: RunReport | None = None) -> str:
     """Return the versions of files as a text that changes with any of them; with the report of their reading, of then.
 
-    A file without a version, or that could not be read, makes a text that is not equal to any other.
+    A file that could not be read makes a text that is not equal to a later one. See ``_are_known`` for files without
+    a version.
     """
     read = {stats.path: stats for stats in report.sources} if report else {}
     lines = []
@@ -185,6 +188,11 @@ def versions_of(files: Iterable[EventFile], report: RunReport | None = None) -> 
             version = _UNREADABLE_VERSION if is_unreadable else stats.version
         lines.append(f"{file.path}\t{version}")
     return "\n".join(lines)
+
+
+def _are_known(versions: str) -> bool:
+    """Return whether all files have a version; some web servers send none."""
+    return "\t\n" not in f"{versions}\n"
 
 
 def _present_version(file: EventFile) -> str:
@@ -207,10 +215,13 @@ def _add(plan: UpdatePlan, run: Run, earlier: ConvertedRun, ledger: Ledger, vers
         stats = saved.get(file.path)
         if reason or stats is None:
             continue
+        is_unreadable = any(damage.kind == UNREADABLE for damage in stats.damage)
+        if stats.version and not is_unreadable and _present_version(file) == stats.version:
+            unchanged.add(file.path)
+            continue
         try:
             with file.open() as source:
                 why = why_read_again(source, stats, offsets[file.path])
-                is_unreadable = any(damage.kind == UNREADABLE for damage in stats.damage)
                 if not why and source.size == stats.bytes and not is_unreadable:
                     unchanged.add(file.path)
         except OSError:

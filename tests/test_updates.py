@@ -77,3 +77,43 @@ def test_updates_of_scenarios_equal_one_conversion(tmp_path: Path, name: str) ->
         second = {path: max(stop, generator.randint(0, len(content[path]))) for path, stop in first.items()}
         convert_in_steps(logdir, content, [first, second], out, **options)
         assert_same_tables(out, logdir, **options)
+
+
+def test_a_second_file_of_a_small_run_is_appended(tmp_path: Path) -> None:
+    """Small runs that were converted together are read again, but only as far as they were read."""
+    logdir, out = tmp_path / "logs", tmp_path / "out"
+    for number in range(40):
+        write_run(logdir / f"run{number}", *losses(0, 3), wall_time=1)
+    tb2csv.convert(logdir, out)
+    write_run(logdir / "run3", *losses(3, 6), name=file_name(1), wall_time=200)
+    write_run(logdir / "run4", *losses(3, 6, "new"), name=file_name(1), wall_time=200)
+    report = tb2csv.convert(logdir, out)
+    assert report.update
+    assert (report.update.grown, report.update.values) == (["run3", "run4"], 6)
+    assert [row["step"] for row in read_rows(out / "run3/scalars/loss.csv")] == ["0", "1", "2", "3", "4", "5"]
+    assert [row["step"] for row in read_rows(out / "run4/scalars/new.csv")] == ["3", "4", "5"]
+    assert_same_tables(out, logdir)
+
+
+@pytest.mark.parametrize("runs", [1, 40])
+def test_a_file_that_is_replaced_while_it_is_updated_is_never_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: int
+) -> None:
+    """The next update reads it anew."""
+    logdir, out = tmp_path / "logs", tmp_path / "out"
+    paths = [write_run(logdir / f"run{number}", *losses(0, 9), wall_time=1) for number in range(runs)]
+    tb2csv.convert(logdir, out)
+    append(paths[0], frames(losses(9, 12)))
+    plan_update = tb2csv.update_plan.plan_update
+
+    def plan_and_replace(*arguments: Any, **options: Any) -> Any:
+        plan = plan_update(*arguments, **options)
+        paths[0].write_bytes(event_file(losses(100, 112)))
+        return plan
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tb2csv.folder_conversion.plan_update", plan_and_replace)
+        tb2csv.convert(logdir, out)
+    assert [row["step"] for row in read_rows(out / "run0/scalars/loss.csv")] == [str(step) for step in range(9)]
+    tb2csv.convert(logdir, out)
+    assert_same_tables(out, logdir)

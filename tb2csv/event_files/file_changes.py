@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.errors import BAD_LENGTH_CRC, BAD_PAYLOAD_CRC, LOST_FRAMING
@@ -33,6 +34,17 @@ def why_read_again(source: ByteSource, stats: FileStats, offset: int) -> str:
     if source.size > stats.bytes and not _is_same_damage(source, stats):
         return "has grown, so its damage looks different"
     return ""
+
+
+def check_continued(source: ByteSource, stats: FileStats, offset: int) -> None:
+    """Check that a file continues the bytes that were read of it up to ``offset``.
+
+    Raises:
+        OSError: it was replaced since.
+    """
+    last = stats.fingerprint.last
+    if offset and (source.size < offset or source.read_at(offset - len(last), len(last)) != last):
+        raise OSError(errno.ESTALE, "it was replaced while it was read")
 
 
 def _is_same_damage(source: ByteSource, stats: FileStats) -> bool:

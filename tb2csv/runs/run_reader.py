@@ -9,8 +9,15 @@ import numpy as np
 
 from tb2csv.decoders import DecodeOptions, Decoder, load_polars
 from tb2csv.errors import UNREADABLE, Damage
-from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, NO_HEAD, EventFileReader, FileStats, first_event
-from tb2csv.event_files.file_changes import why_read_again
+from tb2csv.event_files.event_file import (
+    DEFAULT_CHUNK_SIZE,
+    FINGERPRINT_SIZE,
+    NO_HEAD,
+    EventFileReader,
+    FileStats,
+    first_event,
+)
+from tb2csv.event_files.file_changes import check_continued, why_read_again
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.parallel import ahead
 from tb2csv.runs.brief_history import BriefHistory
@@ -84,7 +91,8 @@ class RunReader(SeriesReader):
         self._rows_before = 0
         self._progress: dict[str, SavedFile] = {}
         self._unchanged: Container[str] = ()
-        self._stops: Mapping[str, int] = {}
+        #: While earlier bytes are read again: the files that had them, and how many bytes each.
+        self._stops: Mapping[str, int] | None = None
         self._brief_history = BriefHistory()
         self._contents = ContentChanges()
 
@@ -144,6 +152,8 @@ class RunReader(SeriesReader):
         files = self.ordered_files()
         last = files[-1]
         for file in files:
+            if self._stops is not None and file.path not in self._stops:
+                continue
             progress = self._progress.get(file.path)
             if progress and file.path in self._unchanged:
                 continue
@@ -156,9 +166,12 @@ class RunReader(SeriesReader):
                 if not stats.records and (original := original_of(file, self.run)):
                     stats.copy_of, stats.bytes = original.path, file.size()
                     continue
-                with file.open(progress.offset) as source:
+                # The bytes before the offset come first, because the file may have been replaced since it was examined.
+                with file.open(max(0, progress.offset - FINGERPRINT_SIZE)) as source:
+                    check_continued(source, stats, progress.offset)
                     stats.version = source.version
-                    source.size = min(source.size, self._stops.get(file.path, source.size))
+                    if self._stops is not None:
+                        source.size = min(source.size, self._stops[file.path])
                     reader = EventFileReader(
                         source,
                         self._scanner,
@@ -296,7 +309,7 @@ class RunReader(SeriesReader):
         self._stops = stops
         for _ in self.decode(with_contents=True):
             pass
-        self._stops = {}
+        self._stops = None
 
     def resume(self, saved: Mapping[str, Any], unchanged: Container[str]) -> None:
         """Continue from a state that ``save`` returned; ``unchanged`` has the paths of files that need no reading.

@@ -109,7 +109,7 @@ class RemoteFile:
             return b""
         block_end = self._block_start + len(self._block)
         if not self._block_start <= offset <= stop <= block_end:
-            follows = self._block_start <= offset <= block_end
+            follows = bool(self._block) and self._block_start <= offset <= block_end
             self._block_size = min(2 * self._block_size, _LARGEST_BLOCK) if follows else _BLOCK
             if length >= _LARGEST_BLOCK:
                 return self._fetched(offset, stop)

@@ -1,7 +1,8 @@
 """A process with moto's S3 API over HTTP, which counts its requests and can fail in ways that are set over HTTP.
 
 ``POST /_faults`` sets ``{"status": 503, "times": 2, "path": "tfevents"}``: the status of that many answers, or with
-``"cut": 1000`` the number of bytes after which they end. ``GET /_requests`` returns the requests since the last call.
+``"cut": 1000`` the number of bytes after which they end. ``GET /_requests`` returns the requests since the last
+call, with their ranges.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class FaultyStore:
             self._requests = []
             start_response("200 OK", [("Content-Length", str(len(body)))])
             return [body]
-        self._requests.append(f"{environ['REQUEST_METHOD']} {path}")
+        self._requests.append(f"{environ['REQUEST_METHOD']} {path} {environ.get('HTTP_RANGE', '')}".rstrip())
         faults = self._faults
         if not faults.get("times") or faults.get("path", "") not in path:
             answer: Iterable[bytes] = self._moto(environ, start_response)

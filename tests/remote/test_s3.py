@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pickle
-import subprocess
-import sys
-import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from event_files import event, event_file, file_name, simple_value
@@ -18,65 +13,10 @@ from remote_logs import assert_converts_as_local, write_logs
 import tb2csv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from s3_bucket import Bucket
 
 pytest.importorskip("moto")
-s3fs = pytest.importorskip("s3fs")
-
-
-class Bucket:
-    """An S3 bucket of a server of ours."""
-
-    def __init__(self, endpoint: str, name: str) -> None:
-        self.endpoint = endpoint
-        self.name = name
-        self.url = f"s3://{name}"
-        self._files = s3fs.S3FileSystem(skip_instance_cache=True, use_listings_cache=False)
-        self._files.mkdir(name)
-        self.requests()
-
-    def put(self, key: str, data: bytes) -> None:
-        self._files.call_s3("put_object", Bucket=self.name, Key=key, Body=data)
-
-    def put_folder(self, folder: Path) -> None:
-        for path in folder.rglob("*"):
-            if path.is_file():
-                self.put(path.relative_to(folder).as_posix(), path.read_bytes())
-
-    def faults(self, **faults: Any) -> None:
-        data = json.dumps(faults).encode()
-        urllib.request.urlopen(f"{self.endpoint}/_faults", data=data).close()
-
-    def requests(self) -> list[str]:
-        """Return the requests since the last call."""
-        with urllib.request.urlopen(f"{self.endpoint}/_requests") as answer:
-            requests: list[str] = json.load(answer)
-        return requests
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    script = Path(__file__).with_name("s3_server.py")
-    with subprocess.Popen(
-        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as server:
-        assert server.stdout
-        yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
-        server.terminate()
-
-
-@pytest.fixture
-def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Bucket]:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key-of-test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    bucket = Bucket(endpoint, f"bucket-{abs(hash(request.node.name))}")
-    yield bucket
-    bucket.faults()
+pytest.importorskip("s3fs")
 
 
 def values(count: int, tag: str = "loss") -> bytes:
@@ -120,17 +60,7 @@ def test_odd_keys_are_runs_of_their_own(bucket: Bucket, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_twenty_thousand_keys_take_twenty_listings(bucket: Bucket) -> None:
-    code = (
-        "import asyncio, s3fs, sys\n"
-        "async def main():\n"
-        "    s3 = s3fs.S3FileSystem(asynchronous=True)\n"
-        "    await s3.set_session()\n"
-        "    for start in range(0, 20000, 50):\n"
-        "        await asyncio.gather(*(s3._call_s3('put_object', Bucket=sys.argv[1], "
-        "Key=f'logs/run{n}/tfevents', Body=b'') for n in range(start, start + 50)))\n"
-        "asyncio.run(main())\n"
-    )
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code, bucket.name], check=True, capture_output=True)
+    bucket.put_empty([f"logs/run{number}/tfevents" for number in range(20_000)])
     bucket.requests()
     assert len(tb2csv.discover(f"{bucket.url}/logs").runs) == 20_000
     assert len(bucket.requests()) == 20

@@ -25,13 +25,6 @@ if TYPE_CHECKING:
 pytest.importorskip("aiohttp")
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[WebServer]:
-    (tmp_path / "logs").mkdir()
-    with web_server(tmp_path / "logs") as server:
-        yield server
-
-
 def values(count: int) -> bytes:
     return event_file([event(simple_value("loss", step), step=step, wall_time=step) for step in range(count)])
 

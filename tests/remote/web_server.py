@@ -35,6 +35,7 @@ class WebServer(http.server.ThreadingHTTPServer):
         self.cut_after, self.cuts = 0, 0
         #: Called with the path of each file before it is answered.
         self.before_answer: Callable[[str], None] = lambda path: None
+        self.bytes_sent = 0
         self.requests: list[tuple[str, str]] = []
 
     @property
@@ -111,6 +112,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self.server.cuts -= 1
                 body = body[: self.server.cut_after]
                 self.close_connection = True
+            self.server.bytes_sent += len(body)
             self.wfile.write(body)
 
 
