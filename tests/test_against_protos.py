@@ -215,13 +215,13 @@ def runs_of(log: Path) -> dict[str, Path]:
 
 
 @pytest.mark.usefixtures("scanner")
-def test_numbers_and_text_of_sample_logs(log: Path, tmp_path: Path) -> None:
+def test_numbers_and_text_of_sample_logs_equal_the_protos(log: Path, tmp_path: Path) -> None:
     tb2csv.convert(log, tmp_path / "out")
     for run, folder in runs_of(log).items():
         check_tables(tmp_path / "out", run, expected_tables(folder))
 
 
-def test_stored_bytes_of_sample_logs(log: Path, tmp_path: Path) -> None:
+def test_stored_bytes_of_sample_logs_equal_the_protos(log: Path, tmp_path: Path) -> None:
     """Images, audio and graphs are written byte for byte, one file after the other."""
     tb2csv.convert(log, tmp_path / "out")
     index = read_index(tmp_path / "out")
@@ -244,7 +244,7 @@ def test_stored_bytes_of_sample_logs(log: Path, tmp_path: Path) -> None:
             assert [(tmp_path / "out" / path).parent.joinpath(file).read_bytes() for file in files] == contents
 
 
-def test_statistics_of_sample_logs(log: Path, tmp_path: Path) -> None:
+def test_statistics_of_sample_logs_equal_the_protos(log: Path, tmp_path: Path) -> None:
     tb2csv.convert(log, tmp_path / "out")
     index = read_index(tmp_path / "out")
     names = ("min", "max", "num", "sum", "sum_squares")
@@ -261,7 +261,7 @@ def test_statistics_of_sample_logs(log: Path, tmp_path: Path) -> None:
                 assert same_bits(columns[name], np.array([getattr(histo, name) for histo in expected[row["tag"]]]))
 
 
-def test_graphs_of_sample_logs(log: Path, tmp_path: Path) -> None:
+def test_graphs_of_sample_logs_equal_the_protos(log: Path, tmp_path: Path) -> None:
     tb2csv.convert(log, tmp_path / "out")
     for run, folder in runs_of(log).items():
         for path in sorted(folder.glob("*tfevents*")):
@@ -336,7 +336,9 @@ EVENTS = st.lists(
 )
 @given(events=EVENTS, chunk_size=st.sampled_from([30, 200, 1 << 20]))
 @pytest.mark.slow
-def test_generated_events(tmp_path_factory: pytest.TempPathFactory, events: list[Event], chunk_size: int) -> None:
+def test_generated_events_equal_the_protos(
+    tmp_path_factory: pytest.TempPathFactory, events: list[Event], chunk_size: int
+) -> None:
     folder = tmp_path_factory.mktemp("generated")
     write_run(folder / "logs", *events)
     report = tb2csv.convert(folder / "logs", folder / "out", chunk_size=chunk_size)

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
         "tf2_hparams": "tensors",
     }.items(),
 )
-def test_scalars(log: str, event_type: str, tmp_path: Path) -> None:
+def test_scalars_equal_those_of_tbparse(log: str, event_type: str, tmp_path: Path) -> None:
     tb2csv.convert(SAMPLE_LOGS / log, tmp_path / "out")
     paths = {(row["run"], row["tag"]): row["path"] for row in read_index(tmp_path / "out") if row["kind"] == "scalars"}
     reader = SummaryReader(

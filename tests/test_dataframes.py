@@ -129,7 +129,7 @@ def test_lazy_frames_decode_when_they_are_collected(logdir: Path, monkeypatch: p
     assert lazy.head(3).collect().equals(expected.head(3))
 
 
-def test_lazy_frames_ask_one_value_of_each_tag_for_its_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lazy_frames_decode_one_value_of_each_tag_for_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the next ones only if that cannot be decoded."""
     arrays = [event(tensor("w", np.arange(4.0)), step=step) for step in range(50)]
     write_run(tmp_path, *arrays, raw_event(bad_tensor(b"b", "DT_FLOAT", (2,))), *arrays)
@@ -287,7 +287,7 @@ def test_a_removed_file_raises_an_error(tmp_path: Path) -> None:
     assert frames.tensors()["run"].to_list() == ["b", "b"]
 
 
-def test_values_without_a_payload_do_not_stretch_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_without_a_payload_add_no_bytes_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever they are said to be, and however far from one another."""
     empty = event(Value(tag="x", histo=HistogramProto()))
     filler = [event(text("t", "x" * 1000)) for _ in range(600)]
@@ -323,7 +323,7 @@ def test_only_the_requested_payloads_are_read(tmp_path: Path, monkeypatch: pytes
     assert frames.tensors(tag="large")["value"].to_list() == large.tolist()
 
 
-def test_scalars_need_no_second_read(logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scalars_are_read_once(logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = tb2csv.open_logdir(logdir)
     monkeypatch.setattr(LocalFile, "__init__", None)
     assert len(frames.scalars()) == 12
@@ -454,7 +454,7 @@ def with_contents(tag: str, number: float, content: bytes) -> Any:
     return tensor(tag, np.float32(number), "scalars", content=content)
 
 
-def test_plugin_contents_are_a_table_beside_the_values(tmp_path: Path) -> None:
+def test_plugin_contents_have_a_table_of_their_own(tmp_path: Path) -> None:
     contents = [b"a", b"a", b"b", b"a"]
     events = [event(with_contents("x", s, each), step=s, wall_time=2.0) for s, each in enumerate(contents)]
     write_run(tmp_path, *events)
@@ -475,14 +475,14 @@ def test_plugin_contents_are_those_of_the_selected_rows(tmp_path: Path) -> None:
     assert frame["content"].to_list() == ["Yg==", "Yw=="]
 
 
-def test_statistics_of_legacy_histograms_are_a_table_beside_them(tmp_path: Path) -> None:
+def test_statistics_of_legacy_histograms_have_a_table_of_their_own(tmp_path: Path) -> None:
     write_run(tmp_path, event(legacy_histogram("h", [1.0, 2.0], [3.0, 4.0], min=0.5, max=1.5, num=7, sum=9), step=4))
     frame = tb2csv.open_logdir(tmp_path).table(".", "h", "histogram_stats")
     assert frame.select("step", "min", "max", "num", "sum").rows() == [(4, 0.5, 1.5, 7.0, 9.0)]
 
 
 @pytest.mark.parametrize("kind", SECONDARY_KINDS)
-def test_a_tag_without_a_table_beside_it_is_refused(tmp_path: Path, kind: str) -> None:
+def test_a_tag_without_a_secondary_table_is_refused(tmp_path: Path, kind: str) -> None:
     write_run(tmp_path, event(with_contents("x", 1.5, b"a")), event(with_contents("x", 2.5, b"a"), step=1))
     with pytest.raises(Tb2csvError, match=rf"'x' of run '\.' does not have a table of the kind '{kind}'"):
         tb2csv.open_logdir(tmp_path).table(".", "x", kind)

@@ -297,7 +297,7 @@ def test_make_has_the_targets_that_the_pages_name() -> None:
 
 
 @pytest.mark.parametrize("page", [page.relative_to(ROOT).as_posix() for page in PAGES])
-def test_links_lead_somewhere(page: str) -> None:
+def test_links_point_to_existing_targets(page: str) -> None:
     folder = (ROOT / page).parent
     links = [link for link in re.findall(r"\]\(([^)]+)\)", read(page)) if "://" not in link]
     for link in links:

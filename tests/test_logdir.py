@@ -113,7 +113,7 @@ def test_the_spelling_of_a_folder_makes_no_difference(tmp_path: Path, ending: st
     assert found(f"{tmp_path}{ending}") == {"run": [f"run/{file_name()}"]}
 
 
-def test_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_paths_lead_to_the_same_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_one(tmp_path / "logs" / "run")
     monkeypatch.chdir(tmp_path / "logs")
     for path in (".", "../logs", "./"):
@@ -130,7 +130,7 @@ def test_total_bytes_counts_what_can_be_read(tmp_path: Path) -> None:
 # Links
 
 
-def test_links_are_followed(tmp_path: Path) -> None:
+def test_linked_folders_are_read(tmp_path: Path) -> None:
     write_one(tmp_path / "elsewhere" / "run")
     logdir = tmp_path / "logs"
     logdir.mkdir()
@@ -164,7 +164,7 @@ def test_links_that_multiply_are_followed_once(tmp_path: Path) -> None:
 
 
 @linux_only
-def test_folders_nested_deeper_than_the_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_nested_deeper_than_the_stack_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logdir, depth = tmp_path / "logs", 1200
     write_one(logdir)
     write_one(logdir / "z")
@@ -188,7 +188,7 @@ def test_a_loop_of_links_ends(tmp_path: Path, target: str) -> None:
     assert len(found(tmp_path)) < 5
 
 
-def test_two_folders_that_link_to_each_other(tmp_path: Path) -> None:
+def test_two_folders_that_link_to_each_other_are_read_once(tmp_path: Path) -> None:
     for here, there in ("ab", "ba"):
         write_one(tmp_path / here)
         (tmp_path / here / "other").symlink_to(f"../{there}")
@@ -204,7 +204,7 @@ def test_a_link_to_itself_is_not_a_folder(tmp_path: Path) -> None:
 # What cannot be read
 
 
-def test_a_link_that_leads_nowhere_is_an_unreadable_file(tmp_path: Path) -> None:
+def test_a_broken_link_is_an_unreadable_file(tmp_path: Path) -> None:
     write_one(tmp_path / "good")
     (tmp_path / file_name()).symlink_to("nowhere")
     report = tb2csv.check(tmp_path)
@@ -283,7 +283,7 @@ def test_an_unreadable_file_is_reported_and_the_rest_read(tmp_path: Path, refuse
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="this user may read everything")
-def test_permissions_of_the_file_system(tmp_path: Path) -> None:
+def test_a_folder_without_permission_is_reported(tmp_path: Path) -> None:
     write_one(tmp_path / "good")
     secret = write_one(tmp_path / "secret")
     secret.parent.chmod(0)
@@ -302,18 +302,18 @@ def error_of(path: Path | str) -> str:
     return str(caught.value)
 
 
-def test_a_missing_folder(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     assert error_of(missing) == f"There is no folder {missing}; give the folder with the TensorBoard logs."
     touch(tmp_path / "file")
     assert error_of(tmp_path / "file" / "below").startswith("There is no folder ")
 
 
-def test_an_empty_folder(tmp_path: Path) -> None:
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     assert error_of(tmp_path) == f"There are no event files below {tmp_path}: it contains no files."
 
 
-def test_a_folder_of_other_files(tmp_path: Path) -> None:
+def test_a_folder_of_other_files_is_an_error(tmp_path: Path) -> None:
     touch(tmp_path / "model.ckpt")
     assert error_of(tmp_path) == (
         f"There are no event files below {tmp_path}, only 1 other file (such as model.ckpt); "
@@ -421,7 +421,7 @@ def test_a_copy_without_its_original_is_an_event_file(tmp_path: Path) -> None:
     assert tb2csv.check(tmp_path).values_read == 1
 
 
-def test_a_folder_that_cannot_be_read(tmp_path: Path, refused: set[str]) -> None:
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, refused: set[str]) -> None:
     write_one(tmp_path / "logs")
     refused.add(str(tmp_path / "logs"))
     assert error_of(tmp_path / "logs") == (
@@ -435,7 +435,7 @@ def test_a_folder_that_cannot_be_read(tmp_path: Path, refused: set[str]) -> None
 
 
 @pytest.mark.parametrize("url", ["memory://nothing/here", "nosuchprotocol://bucket/logs"])
-def test_a_url_that_leads_nowhere(url: str) -> None:
+def test_a_url_that_leads_nowhere_is_an_error(url: str) -> None:
     assert url in error_of(url)
 
 
@@ -443,7 +443,7 @@ def test_a_url_that_leads_nowhere(url: str) -> None:
 
 
 @linux_only
-def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_are_escaped(tmp_path: Path) -> None:
     name = os.fsdecode(b"events.tfevents.\xfe")
     write_one(tmp_path / os.fsdecode(b"caf\xe9"), name)
     assert found(tmp_path) == {"caf\\xe9": ["caf\\xe9/events.tfevents.\\xfe"]}
@@ -452,7 +452,7 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
 
 
 @linux_only
-def test_names_that_look_like_others_escaped(tmp_path: Path) -> None:
+def test_names_that_look_like_escaped_names_stay_different(tmp_path: Path) -> None:
     names = [b"x\xff", rb"x\xff", b"x\\\xff", rb"x\\xff", rb"x\x41", rb"C:\xyz"]
     for name in names:
         write_one(tmp_path / os.fsdecode(name))
@@ -465,7 +465,7 @@ def test_paths_are_never_ambiguous(paths: list[bytes]) -> None:
     assert len({readable(os.fsdecode(path)) for path in paths}) == len(paths)
 
 
-def test_a_log_directory_without_a_name() -> None:
+def test_an_empty_path_is_refused() -> None:
     with pytest.raises(LogdirError, match="empty"):
         discover("")
 
@@ -546,13 +546,13 @@ def test_a_url_gives_the_same_tables_as_the_folder(tmp_path: Path, memory: fsspe
         assert remote.to_json() == local.to_json()
 
 
-def test_a_url_of_a_single_file(memory: fsspec.AbstractFileSystem) -> None:
+def test_a_url_of_a_single_file_is_read(memory: fsspec.AbstractFileSystem) -> None:
     memory.pipe_file("/bucket/run/tfevents.1", event_file([event(simple_value("loss", 1.0))]))
     assert found("memory://bucket/run/tfevents.1") == {".": ["tfevents.1"]}
     assert tb2csv.check("memory://bucket/run/tfevents.1", chunk_size=16).values_read == 1
 
 
-def test_a_url_of_other_files(memory: fsspec.AbstractFileSystem) -> None:
+def test_a_url_of_other_files_is_an_error(memory: fsspec.AbstractFileSystem) -> None:
     memory.pipe_file("/bucket/run/model.ckpt", b"")
     assert "1 other file (such as run/model.ckpt)" in error_of("memory://bucket")
 

@@ -38,7 +38,7 @@ def test_tables_are_the_expected_ones(log: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("scanner")
-def test_chunks_do_not_show(log: str, tmp_path: Path) -> None:
+def test_the_chunk_size_does_not_change_tables(log: str, tmp_path: Path) -> None:
     """The order of the index is that in which tables were begun, so it may change; nothing else may."""
     tb2csv.convert(SAMPLE_LOGS / log, tmp_path / "out", chunk_size=500)
     written, expected = read_tree(tmp_path / "out"), read_tree(EXPECTED / log)
@@ -48,11 +48,11 @@ def test_chunks_do_not_show(log: str, tmp_path: Path) -> None:
     assert written == expected
 
 
-def test_nothing_expected_is_left_over() -> None:
+def test_every_expected_table_is_written() -> None:
     assert sorted(path.name for path in EXPECTED.iterdir()) == sample_logs()
 
 
-def test_the_index_describes_the_tables(log: str) -> None:
+def test_the_index_describes_every_table(log: str) -> None:
     """Rows, steps and times are counted again in the tables themselves."""
     for entry in read_index(EXPECTED / log):
         rows = read_rows(EXPECTED / log / entry["path"])
@@ -74,16 +74,16 @@ def test_everything_is_accounted_for(log: str) -> None:
 # What sample_logs/README.md says of them, and what wall times show
 
 
-def test_steps_of_a_damaged_log() -> None:
+def test_a_damaged_log_keeps_its_sound_steps() -> None:
     """The payload of step 39 is wrong; of step 79 only the length is, so that its value is saved."""
     assert steps("damaged", "scalars/loss.csv") == [*range(39), *range(40, 120)]
 
 
-def test_steps_of_an_unfinished_log() -> None:
+def test_an_unfinished_log_keeps_its_whole_steps() -> None:
     assert steps("unfinished", "scalars/loss.csv") == list(range(29))
 
 
-def test_steps_of_a_restarted_log() -> None:
+def test_a_restarted_log_keeps_the_steps_of_both_sessions() -> None:
     """What the second session repeated is there twice."""
     assert steps("restarted", "scalars/loss.csv") == [*range(10), *range(6, 12)]
     assert steps("restarted", "scalars/first_session_only.csv") == list(range(10))
@@ -101,7 +101,7 @@ def steps(log: str, path: str) -> list[int]:
         "tensorboardx": ["trial_0,,success,0.1,16,true,sgd,0.8", "trial_1,,success,0.01,32,false,sgd,0.89"],
     }.items(),
 )
-def test_trials(log: str, trials: list[str]) -> None:
+def test_trials_equal_the_recorded_hyperparameters(log: str, trials: list[str]) -> None:
     """As the scripts that made the logs set them, with the last of each metric; PyTorch makes a number of a boolean."""
     rows = read_rows(EXPECTED / log / "hparams.csv")
     told = [name for name in rows[0] if name not in {"start_time", "end_time", "duration"} and ":" not in name]

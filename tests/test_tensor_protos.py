@@ -106,7 +106,7 @@ def with_numpy_dtype(name: str) -> st.SearchStrategy[NDArray[Any]]:
 
 
 @pytest.mark.parametrize("label", WRITTEN)
-def test_against_writers(label: str) -> None:
+def test_tensors_of_real_writers_are_decoded(label: str) -> None:
     proto, case = WRITTEN[label]
     decoded = decode_tensor(proto)
     assert decoded.dtype == np.dtype(case["decoded"])
@@ -135,7 +135,7 @@ def test_fixtures_cover_every_dtype() -> None:
 @pytest.mark.parametrize("name", NUMPY_NAMES)
 @given(data=st.data())
 @pytest.mark.slow
-def test_against_tensorboard(name: str, data: st.DataObject) -> None:
+def test_tensors_equal_those_of_tensorboard(name: str, data: st.DataObject) -> None:
     """What TensorBoard's writer makes of an array comes back as that array, and as TensorBoard's reader reads it."""
     array = data.draw(with_numpy_dtype(name))
     message = tensor_util.make_tensor_proto(array)
@@ -149,20 +149,20 @@ def test_against_tensorboard(name: str, data: st.DataObject) -> None:
 @given(
     hnp.arrays(np.dtype(object), hnp.array_shapes(min_dims=0, min_side=0, max_side=4), elements=st.binary(max_size=9))
 )
-def test_against_tensorboard_strings(array: NDArray[Any]) -> None:
+def test_strings_equal_those_of_tensorboard(array: NDArray[Any]) -> None:
     decoded = decode_tensor(tensor_util.make_tensor_proto(array, DataType.Value("DT_STRING")).SerializeToString())
     assert_same(decoded, array)
 
 
 @given(array=with_numpy_dtype("float32"), shape=hnp.array_shapes(min_dims=0, max_dims=3))
-def test_one_value_against_tensorboard(array: NDArray[Any], shape: tuple[int, ...]) -> None:
+def test_one_repeated_value_equals_that_of_tensorboard(array: NDArray[Any], shape: tuple[int, ...]) -> None:
     for value in array.ravel()[:2]:
         message = tensor_util.make_tensor_proto(value, shape=shape)
         assert_same(decode_tensor(message.SerializeToString()), tensor_util.make_ndarray(message))
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20))
-def test_strings_in_content(strings: list[bytes]) -> None:
+def test_strings_in_content_are_decoded(strings: list[bytes]) -> None:
     """The layout that C++ gives to strings, here written by protobuf's encoder of varints."""
     content = b"".join(map(varint, map(len, strings))) + b"".join(strings)
     assert decode_tensor(proto_of(7, [len(strings)], tensor_content=content)).tolist() == strings
@@ -182,7 +182,7 @@ def test_bfloat16_is_the_upper_half_of_float32() -> None:
         assert_same(decode_tensor(proto_of(14, half_val=[patterns[code]])), expected[code].reshape(()))
 
 
-def test_every_float16() -> None:
+def test_every_float16_is_decoded() -> None:
     codes = range(1 << 16)
     expected = np.array(struct.unpack("<65536e", struct.pack("<65536H", *codes)), np.float16)
     patterns = struct.unpack("<65536i", struct.pack("<65536f", *expected.tolist()))
@@ -226,7 +226,7 @@ def test_reference_dtypes_count_as_their_base() -> None:
     assert (is_numeric(101), dtype_name(101), item_size(101)) == (True, "float32", 4)
 
 
-def test_names_against_tensorboards_enum() -> None:
+def test_dtype_names_equal_tensorboards_enum() -> None:
     for enum_name, number in DataType.items():
         name = ENUM_NAMES.get(
             enum_name.removesuffix("_REF"), enum_name.removeprefix("DT_").removesuffix("_REF").lower()
@@ -383,7 +383,7 @@ def decode_or_refuse(proto: bytes) -> None:
     assert decoded.nbytes <= 16 * (4096 + len(proto))
 
 
-def test_every_cut_and_every_changed_byte() -> None:
+def test_every_cut_and_every_changed_byte_is_decoded_or_refused() -> None:
     for proto in WRITTEN_BYTES:
         for position, byte in enumerate(proto[:80]):
             decode_or_refuse(proto[:position])
@@ -392,7 +392,7 @@ def test_every_cut_and_every_changed_byte() -> None:
 
 
 @given(proto=st.sampled_from(WRITTEN_BYTES), data=st.data())
-def test_mutated_bytes(proto: bytes, data: st.DataObject) -> None:
+def test_mutated_bytes_are_decoded_or_refused(proto: bytes, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(proto)))
         end = start + data.draw(st.integers(0, 4))
@@ -419,7 +419,7 @@ def test_mutated_bytes(proto: bytes, data: st.DataObject) -> None:
         },
     ),
 )
-def test_any_tensor_proto(dtype: int, shape: list[int] | None, fields: dict[str, Any]) -> None:
+def test_any_tensor_proto_is_decoded_or_refused(dtype: int, shape: list[int] | None, fields: dict[str, Any]) -> None:
     """Whatever the fields say together, it is decoded or refused."""
     decode_or_refuse(proto_of(dtype, shape, **fields))
 

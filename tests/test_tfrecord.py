@@ -32,14 +32,14 @@ PAYLOAD = event(simple_value("loss", 0.5), step=7, wall_time=1.5).SerializeToStr
         (bytes(range(31, -1, -1)), 0x113FDB5C),
     ],
 )
-def test_masked_crc_of_known_vectors(data: bytes, crc: int) -> None:
+def test_masked_crc_equals_known_vectors(data: bytes, crc: int) -> None:
     masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
     assert tfrecord.masked_crc([data]) == masked
     assert tfrecord.masked_crc([data[:5], b"", data[5:]]) == masked
     assert tfrecord.unmasked(masked) == crc
 
 
-def test_payload_length_of_a_head_that_tensorflow_wrote() -> None:
+def test_payload_length_is_read_from_a_head_of_tensorflow() -> None:
     # The first twelve bytes of any file with brain.Event:2 and a wall time: 24 bytes of payload.
     assert tfrecord.payload_length(bytes.fromhex("1800000000000000a37f4b22")) == 24
     assert tfrecord.payload_length(bytes.fromhex("1900000000000000a37f4b22")) is None

@@ -42,7 +42,7 @@ def random_cuts(log: GrowingLog, seed: str, count: int) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("name", LOGS)
-def test_a_cut_does_not_matter(tmp_path: Path, name: str) -> None:
+def test_an_update_at_a_cut_equals_one_conversion(tmp_path: Path, name: str) -> None:
     log = LOGS[name]()
     assert_cuts_do_not_matter(log, random_cuts(log, name, 2), tmp_path)
 

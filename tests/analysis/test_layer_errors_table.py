@@ -76,7 +76,7 @@ def expected(errors: Recorded, width: int, *, epoch_of: int | None = 2) -> list[
 
 
 @pytest.mark.usefixtures("scanner")
-def test_there_is_a_row_for_each_batch_layer_and_sample(tmp_path: Path) -> None:
+def test_every_batch_layer_and_sample_has_a_row(tmp_path: Path) -> None:
     errors = recorded()
     table = layer_errors(write(tmp_path, errors))
     assert rows_of(table) == expected(errors, 12)
@@ -85,9 +85,7 @@ def test_there_is_a_row_for_each_batch_layer_and_sample(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cells", [1, 100, 500, 10_000])
-def test_the_rows_do_not_depend_on_how_many_are_made_at_once(
-    tmp_path: Path, cells: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_batch_size_does_not_change_rows(tmp_path: Path, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
     errors = recorded(batches=9)
     table = layer_errors(write(tmp_path, errors))
     monkeypatch.setattr(layer_errors_module, "_CELLS", cells)

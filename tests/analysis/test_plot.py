@@ -76,7 +76,7 @@ def as_in_tensorboard(values: list[float], weight: float) -> list[float]:
 
 
 @given(st.lists(anything, min_size=1, max_size=60), st.floats(0, 0.999))
-def test_smoothing_is_tensorboards(values: list[float], weight: float) -> None:
+def test_smoothing_equals_that_of_tensorboard(values: list[float], weight: float) -> None:
     expected = np.array(as_in_tensorboard(values, weight))
     scale = max((abs(value) for value in values if math.isfinite(value)), default=1.0)
     np.testing.assert_allclose(smoothed(np.array(values), weight), expected, rtol=1e-7, atol=1e-7 * scale)
@@ -129,7 +129,7 @@ def test_a_line_has_a_gap_at_values_that_are_not_finite(y: npt.NDArray[np.float6
     assert len(drawn.odd_y) in {len(drawn.odd_x), 0}
 
 
-def test_marks_are_at_the_value_before() -> None:
+def test_marks_are_drawn_at_the_value_before() -> None:
     drawn = line(np.arange(6.0), np.array([NAN, 1.0, 2.0, INF, NAN, 3.0]), 100)
     assert drawn.odd_x.tolist() == [0, 3, 4]
     assert drawn.odd_y.tolist() == [1, 2, 2]
@@ -193,7 +193,7 @@ def test_numbers_of_axes_are_short(value: float, shown: str) -> None:
     assert short_number(value) == shown
 
 
-def test_the_palette_is_tensorboards() -> None:
+def test_the_palette_equals_that_of_tensorboard() -> None:
     with zipfile.ZipFile(Path(tensorboard.__file__).parent / "webfiles.zip") as files:
         page = files.read("index.js").decode()
     colours = re.search(r"colorPalette:\{.*?colors:\[(.*?)\]", page)
@@ -225,7 +225,7 @@ def read(logdir: Path, kind: str, axis: str = "step", **patterns: tuple[str, ...
     return read_values(scan(logdir), Selection(kinds=(kind,), **patterns), kind, None, axis)
 
 
-def test_norms_are_those_of_the_tensors(tmp_path: Path) -> None:
+def test_norms_equal_those_of_numpy(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     real = [random.standard_normal((3, 4)).astype(np.float32) for _ in range(5)]
     real[3][1, 2] = NAN
@@ -279,7 +279,7 @@ def options_of(values: PlottedValues, **more: Any) -> DrawingOptions:
 
 
 @pytest.mark.usefixtures("drawn")
-def test_curves_are_the_values(tmp_path: Path) -> None:
+def test_curves_have_the_values_of_their_series(tmp_path: Path) -> None:
     values = np.random.default_rng(0).standard_normal(50).astype(np.float32).astype(np.float64)
     for run, shift in {"a": 0.0, "b": 1.0}.items():
         write_run(
@@ -372,7 +372,7 @@ def test_the_columns_of_a_long_heat_map_have_the_largest_value() -> None:
 
 
 @given(st.lists(st.tuples(finite, st.floats(0, 100), st.integers(0, 50)), min_size=1, max_size=20), st.integers(1, 20))
-def test_counts_are_shared_out_by_how_far_buckets_reach(buckets: list[tuple[float, float, int]], bins: int) -> None:
+def test_counts_are_distributed_by_the_overlap_of_buckets(buckets: list[tuple[float, float, int]], bins: int) -> None:
     left = np.array([low for low, _, _ in buckets])
     right = left + np.array([width for _, width, _ in buckets])
     count = np.array([float(number) for _, _, number in buckets])
@@ -441,7 +441,7 @@ def test_ridges_are_at_their_steps_with_the_latest_in_front(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("style", ["ridges", "heatmap"])
 @pytest.mark.parametrize("axis", x_axis.POSITIONS)
-def test_histograms_of_one_moment_are_drawn(tmp_path: Path, style: str, axis: str) -> None:
+def test_histograms_of_a_single_step_are_drawn(tmp_path: Path, style: str, axis: str) -> None:
     write_histograms(tmp_path, 1)
     assert plot(open_logdir(tmp_path), tmp_path / "p.svg", style=style, x=axis).values == 1
 
@@ -682,7 +682,7 @@ def test_other_commands_do_not_wait_for_matplotlib() -> None:
     assert json.loads(done.stdout) == []
 
 
-def test_an_existing_file_is_kept_until_the_new_one_is_whole(tmp_path: Path) -> None:
+def test_an_existing_file_is_kept_until_the_new_one_is_complete(tmp_path: Path) -> None:
     out = tmp_path / "p.svg"
     out.write_text("mine", encoding="utf-8")
     frames = open_logdir(SAMPLE_LOGS)
@@ -704,7 +704,7 @@ def test_undecodable_values_are_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_line_of_a_process_of_its_own(tmp_path: Path) -> None:
+def test_the_command_draws_in_a_process_of_its_own(tmp_path: Path) -> None:
     ran = run_process("plot", SAMPLE_LOGS / "torch", "--tag", "loss/*", "-o", "p.html", cwd=tmp_path)
     assert ran == (0, "150 values of 3 tags in 1 run: see p.html\n", "")
     assert (tmp_path / "p.html").stat().st_size > 10_000

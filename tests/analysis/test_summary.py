@@ -125,7 +125,7 @@ def test_every_series_that_ls_lists_has_a_row() -> None:
     assert others.select("dtype", "first", "last", "min", "mean", "nan_count").null_count().row(0) == (len(others),) * 6
 
 
-def test_files_and_pieces_of_a_run_make_one_series(tmp_path: Path) -> None:
+def test_files_and_chunks_of_a_run_make_one_series(tmp_path: Path) -> None:
     series: Series = {"loss": [(step, float(value)) for step, value in enumerate([3, 9, 1, 4, 9, 1])]}
     for number, part in enumerate((series["loss"][:2], series["loss"][2:])):
         events = [event(scalar("loss", value), step=step, wall_time=10.0 * number + 1) for step, value in part]
@@ -133,7 +133,7 @@ def test_files_and_pieces_of_a_run_make_one_series(tmp_path: Path) -> None:
     assert_summarized(tb2csv.summary(tmp_path), ".", series)
 
 
-def test_points_per_second_are_of_the_time_between_the_first_and_the_last(tmp_path: Path) -> None:
+def test_points_per_second_use_the_time_from_first_to_last(tmp_path: Path) -> None:
     write_run(tmp_path / "ten", *(event(scalar("loss", 1), step=step, wall_time=5 + step / 10) for step in range(11)))
     write_run(tmp_path / "one", event(scalar("loss", 1), wall_time=5.0))
     write_run(tmp_path / "back", event(scalar("loss", 1), wall_time=5.0), event(scalar("loss", 1), wall_time=4.0))
@@ -237,7 +237,7 @@ def test_curves_are_made_only_on_request() -> None:
         (list(range(8)), BARS),
     ],
 )
-def test_sparklines(values: list[float], bars: str) -> None:
+def test_sparklines_show_the_shape_of_a_curve(values: list[float], bars: str) -> None:
     assert sparkline(np.array(values, np.float64), 8) == bars
 
 

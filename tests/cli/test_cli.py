@@ -234,7 +234,7 @@ def test_the_status_without_a_command_is_not_left_to_typer() -> None:
         ["convert", "logs", "out", "too many"],
     ],
 )
-def test_wrong_usage(
+def test_wrong_usage_exits_with_status_2(
     run: Callable[..., Ran], arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -274,7 +274,7 @@ def test_ls_prints_json_of_times_that_are_not_numbers(run: Callable[..., Ran], t
     assert (row["first_wall_time"], row["last_wall_time"]) == (None, None)
 
 
-def test_ls_filters(run: Callable[..., Ran], logdir: Path) -> None:
+def test_ls_lists_selected_series_only(run: Callable[..., Ran], logdir: Path) -> None:
     def tags(*options: str) -> list[str]:
         return [row["tag"] for row in json.loads(run("ls", "--json", logdir, *options).stdout)]
 
@@ -287,7 +287,7 @@ def test_ls_filters(run: Callable[..., Ran], logdir: Path) -> None:
     assert tags("--kind", "text", "--kind", "scalars", "--exclude-tag", "loss") == ["note", "val/loss"]
 
 
-def test_ls_strict_is_an_error(run: Callable[..., Ran], damaged: Path) -> None:
+def test_ls_strict_fails_on_damage(run: Callable[..., Ran], damaged: Path) -> None:
     lenient = run("ls", damaged)
     strict = run("ls", "--strict", damaged)
     assert (lenient.status, strict.status) == (3, 1)
@@ -381,7 +381,7 @@ def test_check_writes_nothing(run: Callable[..., Ran], damaged: Path) -> None:
     assert read_tree(damaged.parent) == before
 
 
-def test_check_strict_is_an_error(run: Callable[..., Ran], damaged: Path, logdir: Path) -> None:
+def test_check_strict_fails_on_damage(run: Callable[..., Ran], damaged: Path, logdir: Path) -> None:
     ran = run("check", "--strict", "--quiet", damaged)
     assert_refused(ran, "1 damaged stretch,", f"valid/{file_name()}")
     (logdir / "valid" / file_name()).unlink()
@@ -479,7 +479,7 @@ def test_progress_goes_to_a_terminal_only(logdir: Path) -> None:
 # Refusals: one sentence, and nothing is written
 
 
-def test_a_missing_log_directory(run: Callable[..., Ran], tmp_path: Path, out: Path) -> None:
+def test_a_missing_log_directory_is_an_error(run: Callable[..., Ran], tmp_path: Path, out: Path) -> None:
     for command in (["ls"], ["check"], ["convert", out]):
         assert_refused(
             run(command[0], tmp_path / "missing", *command[1:]), f"There is no folder {tmp_path / 'missing'}"
@@ -487,7 +487,7 @@ def test_a_missing_log_directory(run: Callable[..., Ran], tmp_path: Path, out: P
     assert list(out.parent.iterdir()) == []
 
 
-def test_a_folder_without_event_files(run: Callable[..., Ran], tmp_path: Path, out: Path) -> None:
+def test_a_folder_without_event_files_is_an_error(run: Callable[..., Ran], tmp_path: Path, out: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "model.ckpt").write_text("")
     assert_refused(run("convert", tmp_path / "logs", out), "no event files", "only 1 other file (such as model.ckpt)")
@@ -496,19 +496,21 @@ def test_a_folder_without_event_files(run: Callable[..., Ran], tmp_path: Path, o
 
 @pytest.mark.parametrize("options", [[], ["--overwrite"]])
 @pytest.mark.parametrize("place", [".", "out", "train/out", "train"])
-def test_output_into_the_log_directory(run: Callable[..., Ran], logdir: Path, place: str, options: list[str]) -> None:
+def test_output_in_the_log_directory_is_refused(
+    run: Callable[..., Ran], logdir: Path, place: str, options: list[str]
+) -> None:
     before = read_tree(logdir)
     assert_refused(run("convert", logdir, logdir / place, *options))
     assert read_tree(logdir) == before
 
 
-def test_output_around_the_log_directory(run: Callable[..., Ran], logdir: Path) -> None:
+def test_output_that_contains_the_log_directory_is_refused(run: Callable[..., Ran], logdir: Path) -> None:
     before = read_tree(logdir)
     assert_refused(run("convert", logdir, logdir.parent, "--overwrite"), "logs")
     assert read_tree(logdir) == before
 
 
-def test_output_that_is_not_empty(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
+def test_output_that_is_not_empty_is_refused(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
     out.mkdir()
     (out / "notes.txt").write_text("mine")
     assert_refused(run("convert", logdir, out), "is not empty", "choose another folder")
@@ -522,7 +524,7 @@ def test_conversion_is_replaced_by_an_equal_one(run: Callable[..., Ran], logdir:
     assert read_tree(out) == before
 
 
-def test_output_that_is_a_file(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
+def test_output_that_is_a_file_is_refused(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
     out.write_text("mine")
     assert_refused(run("convert", logdir, out, "--overwrite"), "is a file")
     assert out.read_text() == "mine"
@@ -561,7 +563,7 @@ def test_an_unreadable_file_is_named_and_the_rest_converted(
     assert (out / "train" / "scalars" / "loss.csv").exists()
 
 
-def test_filters_that_match_nothing(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
+def test_filters_that_match_nothing_are_an_error(run: Callable[..., Ran], logdir: Path, out: Path) -> None:
     assert_refused(run("convert", logdir, out, "--run", "trian"), "No run of", "'train'")
     assert_refused(run("ls", logdir, "--run", "trian"), "No run of", "'train'")
     assert_refused(run("check", logdir, "--run", "trian"), "No run of", "'train'")
@@ -616,7 +618,7 @@ def many_tags(folder: Path) -> Path:
 
 @linux_only
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_a_pipe_that_is_closed_early(tmp_path: Path, options: list[str]) -> None:
+def test_a_pipe_closed_early_ends_a_command_quietly(tmp_path: Path, options: list[str]) -> None:
     command = [sys.executable, "-m", "tb2csv", "ls", str(many_tags(tmp_path / "logs")), *options]
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout

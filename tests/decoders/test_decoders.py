@@ -91,7 +91,7 @@ def column(out: Path, path: str, name: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("piece_rows")
-def test_tensors_in_many_pieces(tmp_path: Path) -> None:
+def test_tensors_in_many_pieces_have_all_rows(tmp_path: Path) -> None:
     """A tensor that is larger than a piece is cut, smaller ones come several in one."""
     array = np.arange(12, dtype=np.int32).reshape(3, 4)
     out = convert(tmp_path, *(event(tensor("x", array + 100 * step), step=step) for step in range(4)))
@@ -102,7 +102,7 @@ def test_tensors_in_many_pieces(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("piece_rows")
-def test_shapes_that_change_in_many_pieces(tmp_path: Path) -> None:
+def test_tensors_of_changing_shape_have_all_rows_in_many_pieces(tmp_path: Path) -> None:
     sizes = [0, 3, 3, 1, 0, 0, 2, 8]
     out = convert(tmp_path, *(event(tensor("x", np.ones(size)), step=step) for step, size in enumerate(sizes)))
     assert column(out, "tensors/x.csv", "step") == [str(step) for step, size in enumerate(sizes) for _ in range(size)]
@@ -110,7 +110,7 @@ def test_shapes_that_change_in_many_pieces(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("piece_rows")
-def test_texts_whose_shapes_change_in_many_pieces(tmp_path: Path) -> None:
+def test_texts_of_changing_shape_have_all_rows_in_many_pieces(tmp_path: Path) -> None:
     """One that is not UTF-8 leaves a gap, and takes nothing from those beside it."""
     shapes = [(1, 2), (0, 3), (2, 1), (2, 1), (3, 1), (1, 1)]
     strings = [[b"%d,%d" % (step, i) for i in range(int(np.prod(shape)))] for step, shape in enumerate(shapes)]
@@ -249,7 +249,7 @@ def test_payloads_are_stacked_from_any_offset(starts: list[int], size: int) -> N
 
 
 @pytest.mark.usefixtures("piece_rows")
-def test_histograms_of_changing_size_in_many_pieces(tmp_path: Path) -> None:
+def test_histograms_of_changing_size_have_all_rows_in_many_pieces(tmp_path: Path) -> None:
     sizes = [3, 3, 3, 2, 0, 2, 2, 2, 3, 1, 1, 3, 3]
     buckets = [[(step, i, 10 * step + i) for i in range(size)] for step, size in enumerate(sizes)]
     made = [histogram("h", np.reshape(each, (-1, 3))) for each in buckets]
@@ -268,7 +268,7 @@ def test_histograms_of_one_size_and_several_tags_are_numbered_alike(tmp_path: Pa
 
 
 @pytest.mark.usefixtures("piece_rows")
-def test_legacy_histograms_in_many_batches(tmp_path: Path) -> None:
+def test_legacy_histograms_have_all_rows_in_many_batches(tmp_path: Path) -> None:
     """Of every third nothing can be read, so that some batches are all of those."""
     values = [
         legacy_histogram("h", [1, 2, 3], [step, 0, 1], min=-step, max=step) if step % 3 else broken_histogram("h")

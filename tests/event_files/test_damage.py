@@ -150,14 +150,14 @@ def test_two_damaged_records_do_not_cost_a_third(scanner: str, fields: tuple[str
 
 
 @every_scanner
-def test_damage_in_every_other_record(scanner: str) -> None:
+def test_damage_in_every_other_record_costs_no_other_record(scanner: str) -> None:
     for fields in itertools.product(_BREAK, repeat=3):
         assert_kept(read_damaged(broken(*zip((1, 3, 5), fields, strict=True)), scanner), 1, 3, 5)
         assert_kept(read_damaged(broken(*zip((0, 2, 4), fields, strict=True)), scanner), 0, 2, 4)
 
 
 @every_scanner
-def test_damage_everywhere(scanner: str) -> None:
+def test_damage_in_every_record_costs_damaged_payloads_only(scanner: str) -> None:
     for field in _BREAK:
         data = broken(*((number, field) for number in range(len(RECORDS))))
         reading = read_damaged(data, scanner)
@@ -165,7 +165,7 @@ def test_damage_everywhere(scanner: str) -> None:
 
 
 @every_scanner
-def test_whole_heads_of_zeros(scanner: str) -> None:
+def test_heads_of_zeros_cost_no_other_record(scanner: str) -> None:
     for number, record in enumerate(RECORDS):
         data = overwrite(DATA, slice(record.start, record.payload_start), bytes(12))
         assert read_damaged(data, scanner).tags == TAGS, f"the payload of record {number} proves itself"
@@ -382,13 +382,13 @@ def test_hostile_files_cost_work_linear_in_their_size(
 
 @every_scanner
 @pytest.mark.slow
-def test_records_between_claims_of_too_much_are_read(scanner: str) -> None:
+def test_records_between_heads_of_impossible_length_are_read(scanner: str) -> None:
     for name in ("nearly the rest", "the rest but a record", "more than the rest", "the largest payload", "2**63"):
         reading = read(HOSTILE[f"records between claims of {name}"], scanner)
         assert reading.tags == ["good"] * COUNT
 
 
-def test_a_file_that_wastes_time_is_given_up_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_too_many_failed_checks_is_abandoned_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_file_module, "FAILED_CHECK_LIMIT", 1000)
     reading = read(HOSTILE["records between claims of the rest but a record"])
     reading.check_account()
@@ -431,7 +431,7 @@ def test_a_sparse_file_is_passed_in_pieces(scanner: str) -> None:
 
 
 @every_scanner
-def test_a_claim_beyond_the_file_takes_no_memory(scanner: str) -> None:
+def test_a_length_beyond_the_file_takes_no_memory(scanner: str) -> None:
     for length in (2**31 - 1, 2**40, 2**63, 2**64 - 17, 2**64 - 1):
         source = MemorySource(DATA + head(length) + b"the beginning")
         reading = read(source, scanner, chunk_size=64)
@@ -484,7 +484,7 @@ def write_files(folder: Path, *contents: bytes) -> Path:
     return folder
 
 
-def test_each_file_has_its_own_account(scanner: str, tmp_path: Path) -> None:
+def test_each_file_has_its_own_stats(scanner: str, tmp_path: Path) -> None:
     assert scanner
     logdir = write_files(tmp_path / "logs", DATA, broken((2, "payload"), (4, "length")), DATA[:-1])
     report = tb2csv.check(logdir)
@@ -565,7 +565,7 @@ def test_strict_refuses_damage_but_accepts_an_unfinished_record(
         tb2csv.convert(damaged, tmp_path / "strict", strict=True)
 
 
-def test_the_waste_limit_is_out_of_reach_of_accidents() -> None:
+def test_the_failed_check_limit_is_beyond_accidental_damage() -> None:
     assert framing.FAILED_CHECK_LIMIT >= 1 << 30
 
 

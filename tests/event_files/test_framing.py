@@ -83,7 +83,7 @@ def test_there_is_no_frame_after_the_last() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 11, 12, 15, 16, 40])
-def test_bytes_without_a_frame_have_none(size: int) -> None:
+def test_no_frame_is_found_in_other_bytes(size: int) -> None:
     assert find(b"\x5a" * size) == size
     assert find(bytes(size)) == size
 
@@ -92,7 +92,7 @@ def test_an_empty_payload_is_a_frame() -> None:
     assert find(b"\0\0\0" + frame(b"") + frame(b"x")) == 3
 
 
-def test_a_head_that_claims_more_than_there_is_starts_no_frame() -> None:
+def test_a_head_longer_than_the_file_starts_no_frame() -> None:
     data = b"?" + head(len(DATA) + 1) + DATA
     assert find(data) == 1 + 12
 
@@ -122,7 +122,7 @@ def test_a_frame_across_the_border_of_two_search_blocks_is_found(monkeypatch: py
     assert find(garbage + DATA) == len(garbage)
 
 
-def test_zeros_are_passed() -> None:
+def test_a_search_skips_zeros() -> None:
     zeros = bytes(3 << 20)
     assert find(zeros) == len(zeros)
     assert find(zeros + DATA) == len(zeros)
@@ -234,7 +234,7 @@ def test_the_largest_length_may_be_unfinished() -> None:
     assert recover(data)[:2] == (None or len(data), None)
 
 
-def test_a_checksum_taken_in_vain_is_counted() -> None:
+def test_a_failed_check_is_counted() -> None:
     data = head(1000) + frame(b"x") + frame(b"y") + b"?" * 2000
     patience = SearchBudget(10_000)
     recovery = recover(data, 0, patience)
@@ -242,7 +242,7 @@ def test_a_checksum_taken_in_vain_is_counted() -> None:
     assert patience.left == 10_000 - (12 + 1000 + 4 - 12)
 
 
-def test_a_large_stretch_is_not_held_at_once() -> None:
+def test_a_large_gap_is_searched_in_blocks() -> None:
     source = MemorySource(bytes(20 << 20) + frames([event()]))
     recovery = framing.recover(source, 0, effort())
     assert recovery[:2] == (20 << 20, LOST_FRAMING)

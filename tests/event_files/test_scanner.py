@@ -506,7 +506,7 @@ def test_plugin_content_alone_is_a_payload() -> None:
     assert (row.payload, row.content) == (b"content", b"")
 
 
-def test_a_value_of_nothing_is_a_value() -> None:
+def test_an_empty_value_is_counted_as_a_value() -> None:
     about = metadata("flight", display_name="Flight")
     row = only_row(event(Summary.Value(tag="h", metadata=about)).SerializeToString())
     assert row.schema == ValueSchema(b"h", ValueKind.NONE, metadata=about.SerializeToString())
@@ -587,7 +587,7 @@ def test_a_first_event_with_a_broken_summary_has_its_time() -> None:
     assert first_event(MemorySource(data)).wall_time == 5.5
 
 
-def test_the_last_step_counts() -> None:
+def test_the_last_step_of_an_event_is_used() -> None:
     serialized = raw_event(simple_value("a", 1.0), step=3) + varint(2 << 3) + varint(4)
     assert only_row(serialized).step == 4
 
@@ -631,7 +631,7 @@ def test_the_scanners_agree_on_keys_and_sizes_of_too_many_bytes(size: int, where
         read_by_all(frame(varint(5 << 3 | 2) + overlong(len(summary), size) + summary))
 
 
-def test_a_broken_event_adds_no_forms() -> None:
+def test_a_broken_event_adds_no_schemas() -> None:
     data = frames([raw_event(simple_value("a", 1.0), b"\x0b"), event(simple_value("b", 1.0))])
     assert [ValueSchema.from_key(key).tag for key in read_by_all(data).schemas] == [b"b"]
 
@@ -723,7 +723,7 @@ def test_a_block_stays_valid_while_the_next_is_read(scanner: str) -> None:
 
 
 @pytest.mark.parametrize("scanner", SCANNERS)
-def test_a_block_knows_where_its_payloads_lie(scanner: str) -> None:
+def test_a_block_has_the_offsets_of_its_payloads(scanner: str) -> None:
     payload = bytes(range(200))
     for chunk_size in (12, 300, 1 << 20):
         reader = EventFileReader(
@@ -868,7 +868,7 @@ def test_thousands_of_schemas_keep_their_numbers(scanner: str) -> None:
     assert [ValueSchema.from_key(key).tag.decode() for key in reading.schemas] == tags
 
 
-def test_forms_that_share_their_bytes_stay_apart() -> None:
+def test_schemas_that_share_their_bytes_stay_apart() -> None:
     pairs = [
         (b"ab", b"c"),
         (b"a", b"bc"),

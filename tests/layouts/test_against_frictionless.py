@@ -41,7 +41,7 @@ def validate(out: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_sample_logs_are_valid(tmp_path: Path) -> None:
+def test_data_packages_of_sample_logs_are_valid(tmp_path: Path) -> None:
     tb2csv.convert(SAMPLE_LOGS, tmp_path / "out")
     assert validate(tmp_path / "out") == []
 
@@ -86,7 +86,7 @@ def test_the_download_header_is_valid(tmp_path: Path) -> None:
     assert validate(tmp_path / "out") == []
 
 
-def test_a_wrong_cell_would_be_found(tmp_path: Path) -> None:
+def test_frictionless_rejects_a_wrong_cell(tmp_path: Path) -> None:
     write_run(tmp_path / "logs", event(scalar("x", 1)))
     tb2csv.convert(tmp_path / "logs", tmp_path / "out")
     table = tmp_path / "out" / "scalars" / "x.csv"

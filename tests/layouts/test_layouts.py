@@ -132,7 +132,7 @@ def series_of_trees(trees: dict[Path, Path]) -> dict[Path, dict[Series, list[Row
 @pytest.mark.parametrize("format_name", [name for name in FORMATS if name != "jsonl-null"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.slow
-def test_the_rows_are_those_of_the_tree(
+def test_every_layout_has_the_rows_of_the_tree(
     layout: str,
     format_name: str,
     converted: Callable[[str, str], Path],
@@ -272,7 +272,7 @@ def test_a_run_is_one_wide_table(tmp_path: Path) -> None:
     ]
 
 
-def test_no_two_runs_share_a_stored_file(odd_logs: Path, tmp_path: Path) -> None:
+def test_every_run_has_its_own_stored_files(odd_logs: Path, tmp_path: Path) -> None:
     """Though they have files of the same name, and one run is called like a file; ``read_series`` looks at bytes."""
     for layout in ("tags", "long"):
         out = tmp_path / layout
@@ -508,7 +508,9 @@ def test_impossible_combinations_are_refused(
 
 
 @pytest.mark.slow
-def test_the_command_takes_them_all(odd_logs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_accepts_every_combination(
+    odd_logs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     options = {"layout": "wide", "format": "jsonl", "on-duplicate": "first", "time": "iso,relative,epoch"}
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
     ran = run_here(capsys, "convert", odd_logs, tmp_path / "out", *arguments)
@@ -524,7 +526,7 @@ def test_the_command_takes_them_all(odd_logs: Path, tmp_path: Path, capsys: pyte
     assert read_tree(tmp_path / "out") == read_tree(tmp_path / "same")
 
 
-def test_runs_of_several_files_and_restarts(tmp_path: Path) -> None:
+def test_layouts_keep_rows_of_several_files_and_restarts(tmp_path: Path) -> None:
     """Rows of a run are in the order of its files, whichever layout."""
     for number, start in enumerate((20, 0, 10)):
         events = [event(scalar("x", start + i), step=i, wall_time=float(start + i)) for i in range(5)]

@@ -45,7 +45,7 @@ def by_datetime(wall_time: float) -> datetime | None:
 
 @given(st.lists(WALL_TIMES, max_size=20))
 @example([0.0000005, 0.0000015, -0.0000005, 1e-320, -62135596800.0, 253402300799.9999995])
-def test_moments_are_those_of_datetime(wall_times: list[float]) -> None:
+def test_times_equal_those_of_datetime(wall_times: list[float]) -> None:
     found = utc(np.array(wall_times, np.float64))
     assert found.dtype == pl.Datetime("us", "UTC")
     assert found.to_list() == [by_datetime(each) for each in wall_times]
@@ -84,7 +84,7 @@ def write_logs(folder: Path) -> Path:
 
 @pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize("layout", ["tree", "tags", "long", "wide"])
-def test_every_table_has_them(layout: str, format_name: str, tmp_path: Path) -> None:
+def test_every_table_has_the_chosen_time_columns(layout: str, format_name: str, tmp_path: Path) -> None:
     logdir = write_logs(tmp_path / "logs")
     tb2csv.convert(logdir, tmp_path / "out", layout=layout, format=format_name, time=("relative", "iso", "epoch"))
     tb2csv.convert(logdir, tmp_path / "plain", layout=layout, format=format_name)
@@ -148,14 +148,14 @@ def test_the_wide_layout_counts_from_the_run(tmp_path: Path) -> None:
     )
 
 
-def test_a_run_without_a_beginning_has_no_relative_times() -> None:
+def test_a_run_without_a_known_start_has_no_relative_times() -> None:
     frame = pl.DataFrame({"wall_time": [1.0, NAN], "step": [1, 2]})
     for origin in (NAN, INFINITY, -INFINITY):
         found = TimeColumns(("relative",)).replace(frame, np.full(2, origin))
         assert found.rows() == [(None, 1), (None, 2)]
 
 
-def test_moments_have_the_type_of_the_format(tmp_path: Path) -> None:
+def test_times_have_the_type_of_the_format(tmp_path: Path) -> None:
     logdir = write_logs(tmp_path / "logs")
     for name, read in {"parquet": pl.read_parquet, "arrow": pl.read_ipc}.items():
         tb2csv.convert(logdir, tmp_path / name, format=name, time=("iso",))

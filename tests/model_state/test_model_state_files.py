@@ -139,7 +139,7 @@ def test_renamed_tensors_are_restored_by_a_map(models: Path) -> None:
             restore_file(models / "s.csv", models / "a.npz", models / "x.npz", renames=wrong)
 
 
-def test_the_commands(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_export_restore_and_compare(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, b, table, out = (models / name for name in ("a.npz", "b.npz", "s.csv", "out.npz"))
     assert run_here(capsys, "state", "export", a, "-o", table).stderr == f"{table}: 3 tensors, 10 elements\n"
     assert run_here(capsys, "state", "export", a, "-o", table).status == 1
@@ -275,7 +275,7 @@ def test_units_in_the_last_place_are_steps_to_the_next_float(
     assert found.changed == int((start != moved).sum())
 
 
-def test_differences_of_odd_numbers(tmp_path: Path) -> None:
+def test_differences_of_odd_numbers_are_measured(tmp_path: Path) -> None:
     nan, inf = math.nan, math.inf
     np.savez(tmp_path / "a.npz", x=[nan, 1.0, -0.0, inf], n=np.array([2**63 - 1, -(2**63)]), s=["a", "b"], c=[1j])
     np.savez(tmp_path / "b.npz", x=[nan, nan, 0.0, inf], n=np.array([2**63 - 2, 2**63 - 1]), s=["a", "c"], c=[1j + 3])

@@ -153,7 +153,7 @@ def check_run(out: Path, folder: Path) -> int:
 
 @pytest.mark.usefixtures("scanner")
 @pytest.mark.parametrize("run", RUNS)
-def test_sample_logs(run: str, tmp_path: Path) -> None:
+def test_sample_logs_equal_event_accumulator(run: str, tmp_path: Path) -> None:
     logdir = tmp_path / "logs"
     logdir.mkdir()
     for path in (SAMPLE_LOGS / run).glob("*tfevents*"):
@@ -164,7 +164,7 @@ def test_sample_logs(run: str, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("scanner")
 @pytest.mark.slow
-def test_generated_events(tmp_path: Path) -> None:
+def test_generated_events_equal_event_accumulator(tmp_path: Path) -> None:
     """A thousand events of random numbers, with steps that repeat and go back, in three files."""
     random = np.random.default_rng(20_240_229)
 

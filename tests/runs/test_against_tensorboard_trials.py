@@ -93,7 +93,7 @@ def test_sample_trials_equal_those_of_tensorboard(name: str) -> None:
         assert shown == pytest.approx(labelled(values), rel=1e-6)
 
 
-def test_some_samples_have_trials() -> None:
+def test_some_sample_logs_have_trials() -> None:
     assert len(trials_of_tensorboard(SAMPLE_LOGS).groups) == 6
 
 

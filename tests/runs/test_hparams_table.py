@@ -208,7 +208,7 @@ def test_scalars_of_the_run_above_are_those_of_the_last_trial(tmp_path: Path) ->
     assert tb2csv.open_logdir(tmp_path).trials(Selection(tags=("loss",))).table["loss"].to_list() == [1, 2]
 
 
-def test_a_pattern_matches_tags_and_columns(tmp_path: Path) -> None:
+def test_a_pattern_selects_tags_and_columns(tmp_path: Path) -> None:
     write_run(tmp_path / "a", event(hparams_start({"rate": 1})))
     write_run(tmp_path / "a" / "train", event(scalar("loss", 1)), event(scalar("acc", 2)))
     write_run(tmp_path / "a" / "validation", event(scalar("loss", 3)))
@@ -222,7 +222,7 @@ def test_a_pattern_matches_tags_and_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize("metrics", [[], ["loss"], ["never"]])
 @pytest.mark.parametrize("values", [[], [simple_value("loss", 1)]])
 @pytest.mark.parametrize("run", [".", "a"])
-def test_a_tag_that_nothing_has_is_an_error(metrics: list[str], values: list[Value], run: str, tmp_path: Path) -> None:
+def test_an_unknown_tag_is_an_error(metrics: list[str], values: list[Value], run: str, tmp_path: Path) -> None:
     write_trial(tmp_path / run, *values, metrics=metrics)
     with pytest.raises(Tb2csvError, match="No scalar"):
         chosen(tmp_path, "losss")
@@ -255,7 +255,7 @@ def test_a_named_metric_that_no_trial_has_is_a_note(tmp_path: Path, capsys: pyte
     assert hparams_here(capsys, logs, "--run", "a", "--quiet").stderr == ""
 
 
-def test_trials_that_no_experiment_is_about_have_their_scalars(tmp_path: Path) -> None:
+def test_trials_without_an_experiment_have_their_own_scalars(tmp_path: Path) -> None:
     """An experiment in one branch of the log takes no metrics from the trials of another."""
     write_trial(tmp_path / "torch" / "t", simple_value("acc", 1), simple_value("other", 2), metrics=["acc"])
     write_run(tmp_path / "keras" / "r", event(hparams_start({"rate": 1})))

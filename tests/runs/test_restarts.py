@@ -139,11 +139,11 @@ def test_readers_keep_different_rows_of_a_restart(
 # Policies
 
 
-def test_keep_keeps_every_row() -> None:
+def test_keep_leaves_every_row() -> None:
     assert rows(keep(history([3, 1, 2]))) == [0, 1, 2]
 
 
-def test_no_values_at_all() -> None:
+def test_no_values_give_no_rows() -> None:
     empty = history([], file(0, (0, 5)), file(0, version=1.0))
     assert [policy(empty).tolist() for policy in RESTART_POLICIES.values()] == [[], [], []]
     assert sessions(empty).tolist() == []
@@ -204,7 +204,7 @@ def test_values_of_one_event_do_not_purge_one_another() -> None:
     assert rows(purge(run._replace(wall_time=np.array([1.0, 2.0, 3.0])))) == [2]
 
 
-def test_supersede_goes_by_tag() -> None:
+def test_supersede_replaces_rows_of_the_same_tag() -> None:
     assert rows(supersede(history([0, 1, 2, 1, 0, 2], tags=[0, 0, 0, 0, 1, 0]))) == [0, 3, 4, 5]
 
 
@@ -445,7 +445,7 @@ def test_the_first_event_has_time_step_and_version(text: str, version: float) ->
     assert first_event(MemorySource(data)) == (5.5, 4, version)
 
 
-def test_a_first_event_without_a_version() -> None:
+def test_a_first_event_without_a_version_keeps_its_time() -> None:
     data = frames([event(simple_value("a", 1), step=4, wall_time=5.5), file_version()])
     assert first_event(MemorySource(data)) == (5.5, 4, None)
     assert first_event(MemorySource(b"")) == (math.inf, 0, None)
@@ -458,7 +458,7 @@ def test_a_first_event_without_a_version() -> None:
     ("run", "starts", "first_rows"),
     [("restarted", 1, [0, 20]), ("tf1", 1, [0]), ("tf2", 0, [0]), ("keras/train", 0, [0]), ("torch", 0, [0])],
 )
-def test_sessions_of_real_logs(run: str, starts: int, first_rows: list[int]) -> None:
+def test_sessions_of_real_logs_are_counted(run: str, starts: int, first_rows: list[int]) -> None:
     """The start in ``tf1`` comes after two graphs, and before all values."""
     scanned, _ = scan_run(SAMPLE_LOGS / run)
     assert sum(mark.is_start for each in scanned.files for mark in each.marks) == starts
@@ -466,7 +466,7 @@ def test_sessions_of_real_logs(run: str, starts: int, first_rows: list[int]) -> 
 
 
 @pytest.mark.usefixtures("scanner")
-def test_a_whole_run_from_its_files(tmp_path: Path) -> None:
+def test_a_run_has_the_sessions_of_its_files(tmp_path: Path) -> None:
     def values(*steps: int) -> list[Any]:
         return [event(simple_value("a", step), step=step, wall_time=10.5 + step) for step in steps]
 

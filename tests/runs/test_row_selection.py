@@ -182,7 +182,7 @@ def test_a_file_removed_between_two_reads_costs_only_its_own_values(
     assert tables["a/blobs/x.undecodable.csv"]["step"].to_list() == [1, 2]
 
 
-def test_the_command_takes_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_selects_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path / "logs", *(event(simple_value("loss", float(step)), step=step) for step in range(20)))
     options = ["--min-step", "2", "--max-step", "11", "--every", "3", "--last", "--restarts", "purge", "--sessions"]
     done = run_here(capsys, "convert", tmp_path / "logs", tmp_path / "out", *options)

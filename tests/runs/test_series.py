@@ -126,7 +126,7 @@ def test_selected_rows_of_frames_do_not_change_the_report(logdir: Path) -> None:
 
 
 @pytest.mark.parametrize("part", BY_ID)
-def test_no_object_is_identified_by_its_address(part: str) -> None:
+def test_no_object_is_identified_by_its_id(part: str) -> None:
     path = PACKAGE / part
     for module in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
         calls = [node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Call)]

@@ -79,7 +79,7 @@ def test_runs_that_only_look_alike_are_left_alone(run: str, tags: list[str], tmp
     assert found_in(tmp_path) == {}
 
 
-def test_the_root_can_be_the_parent(tmp_path: Path) -> None:
+def test_the_root_run_can_be_a_parent(tmp_path: Path) -> None:
     write_tags(tmp_path, ["other"])
     write_tags(tmp_path / "loss_a" / "b", ["loss"])
     assert found_in(tmp_path) == {"loss_a/b": Subrun("loss_a/b", ".", "a/b", "add_scalars")}
@@ -241,7 +241,7 @@ def test_merged_trials_are_rows_of_their_parent(tmp_path: Path) -> None:
     assert parents["tf2_hparams/session_0"] == "tf2_hparams/session_0"
 
 
-def test_sub_runs_that_are_not_merged_are_reported(tmp_path: Path) -> None:
+def test_unmerged_sub_runs_are_reported(tmp_path: Path) -> None:
     report = tb2csv.convert(SAMPLES, tmp_path / "out")
     notes = [note for note in report.notes if note.kind == "subruns"]
     assert len(notes) == 4
@@ -282,7 +282,7 @@ def test_every_read_uses_the_given_chunk_size(tmp_path: Path, monkeypatch: pytes
     assert sizes == [5000] * 3
 
 
-def test_the_command_merges(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_merges_sub_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     done = run_here(capsys, "convert", SAMPLES, tmp_path / "out", "--merge-subruns", "--quiet")
     assert done.status == 3  # a sample is damaged
     assert (tmp_path / "out" / "torch" / "scalars" / "rate" / "by part" / "body.csv").is_file()

@@ -50,7 +50,7 @@ def log_and_convert(folder: Path, numbers: npt.NDArray[Any]) -> Path:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(FLOAT32_PATTERNS, min_size=1, max_size=40))
-def test_every_float32_survives(tmp_path_factory: pytest.TempPathFactory, numbers: list[float]) -> None:
+def test_every_float32_reads_back(tmp_path_factory: pytest.TempPathFactory, numbers: list[float]) -> None:
     expected = np.array(numbers, np.float32)
     path = log_and_convert(tmp_path_factory.mktemp("float32"), expected)
     for read in READERS:
@@ -59,7 +59,7 @@ def test_every_float32_survives(tmp_path_factory: pytest.TempPathFactory, number
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(FLOAT64_PATTERNS, min_size=1, max_size=40))
-def test_every_float64_survives(tmp_path_factory: pytest.TempPathFactory, numbers: list[float]) -> None:
+def test_every_float64_reads_back(tmp_path_factory: pytest.TempPathFactory, numbers: list[float]) -> None:
     expected = np.array(numbers, np.float64)
     path = log_and_convert(tmp_path_factory.mktemp("float64"), expected)
     for read in READERS:
@@ -83,14 +83,14 @@ def patterns(bits: int) -> npt.NDArray[Any]:
 @pytest.mark.parametrize("bits", [32, 64])
 @pytest.mark.usefixtures("scanner")
 @pytest.mark.slow
-def test_many_floats_survive(bits: int, read: Any, tmp_path: Path) -> None:
+def test_many_floats_read_back(bits: int, read: Any, tmp_path: Path) -> None:
     expected = patterns(bits)
     assert same_bits(read(log_and_convert(tmp_path, expected), expected.dtype.name), expected)
 
 
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize("dtype", ["int64", "uint64", "int8", "uint32"])
-def test_integers_survive(dtype: str, read: Any, tmp_path: Path) -> None:
+def test_integers_read_back(dtype: str, read: Any, tmp_path: Path) -> None:
     limits = np.iinfo(dtype)
     expected = np.array([limits.min, limits.min + 1, 0, 1, limits.max - 1, limits.max], dtype)
     assert same_bits(read(log_and_convert(tmp_path, expected), dtype), expected)
@@ -103,7 +103,7 @@ def test_float32_as_float64_is_the_shortest_number_not_the_same(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("scanner")
-def test_times_and_steps_survive(tmp_path: Path) -> None:
+def test_times_and_steps_read_back(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     times = np.concatenate([random.uniform(1.6e9, 1.8e9, 500), random.integers(0, 2**62, 500).view(np.float64)])
     steps = random.integers(-(2**63), 2**63 - 1, 1000, endpoint=True)
@@ -119,7 +119,7 @@ def test_times_and_steps_survive(tmp_path: Path) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=8))
-def test_every_text_survives(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+def test_every_text_reads_back(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     folder = tmp_path_factory.mktemp("text")
     write_run(folder / "logs", *(event(text("t", each), step=i) for i, each in enumerate(texts)))
     tb2csv.convert(folder / "logs", folder / "out")

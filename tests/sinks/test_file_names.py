@@ -299,7 +299,7 @@ def test_every_segment_is_safe(name: str) -> None:
 
 
 @given(SEGMENTS)
-def test_against_url_unquoting(name: str) -> None:
+def test_unquoting_a_segment_gives_its_name_back(name: str) -> None:
     """A segment that was not cut gives its name back, so that two names cannot share it."""
     segment = encode_segment(name)
     if "~" not in segment:
@@ -335,7 +335,7 @@ def test_a_long_name_is_cut_between_characters(character: str) -> None:
     assert encode_segment(character * 210 + "a") != encode_segment(character * 210 + "b")
 
 
-def test_the_hash_is_sha256() -> None:
+def test_shortened_names_end_in_their_sha256() -> None:
     """The digits come from outside: ``printf 'x%.0s' $(seq 201) | sha256sum``."""
     assert encode_segment("x" * 201) == "x" * 183 + "~" + SHA256_OF_201_X[:16]
 

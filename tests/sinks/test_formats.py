@@ -104,7 +104,7 @@ READER_KEYS = {
 @settings(deadline=None, max_examples=60)
 @given(frame=frames(), cut=st.integers(0, 12))
 @pytest.mark.slow
-def test_every_cell_survives(
+def test_every_cell_reads_back(
     name: str, tmp_path_factory: pytest.TempPathFactory, frame: pl.DataFrame, cut: int
 ) -> None:
     table_format = choose_format(name)
@@ -139,7 +139,7 @@ def test_formulas_in_a_column_named_as_a_pattern_are_escaped_and_back() -> None:
     assert unescape_formulas(escaped).equals(frame)
 
 
-def test_json_lines_with_null_have_numbers_only(tmp_path: Path) -> None:
+def test_json_lines_with_null_write_numbers_only(tmp_path: Path) -> None:
     """As text, the same cells make DuckDB, pandas and polars take the column for text."""
     values = [0.1, float("nan"), float("inf"), -float("inf"), -0.0]
     events = [event(scalar("loss", value, "float64"), text("note", "NaN"), step=s) for s, value in enumerate(values)]
@@ -243,7 +243,7 @@ def test_tables_are_the_same_together_and_alone(
     order=st.permutations(range(3)),
 )
 @pytest.mark.slow
-def test_held_rows_come_back_in_their_order(
+def test_buffered_rows_keep_their_order(
     tmp_path_factory: pytest.TempPathFactory,
     pieces: list[list[int]],
     budget: int,

@@ -101,7 +101,7 @@ def test_a_conversion_leaves_no_formula_and_all_of_it_can_be_undone(
         assert report.valid, report.flatten(["rowNumber", "fieldName", "type", "note"])
 
 
-def test_formats_that_know_what_is_text_escape_nothing_but_the_index(tmp_path: Path) -> None:
+def test_formats_with_text_columns_escape_the_index_only(tmp_path: Path) -> None:
     write_run(tmp_path / "logs" / "=run", event(text("note", ["=1"])))
     convert(tmp_path / "logs", tmp_path / "out", format="parquet", escape_formulas=True)
     (table,) = (tmp_path / "out").rglob("note.parquet")

@@ -69,7 +69,7 @@ def out(tmp_path: Path) -> Path:
 # Whole or not there
 
 
-def test_the_folder_appears_when_it_is_whole(out: Path) -> None:
+def test_the_folder_appears_when_it_is_complete(out: Path) -> None:
     with OutputFolder(out) as folder:
         with folder.open(FILE) as file:
             file.write(b"text")
@@ -142,12 +142,12 @@ def test_an_interrupt_while_tables_are_written_leaves_nothing(logdir: Path, out:
 # Its path
 
 
-def test_parents_are_made(logdir: Path, out: Path) -> None:
+def test_missing_parents_of_the_output_are_made(logdir: Path, out: Path) -> None:
     tb2csv.convert(logdir, out / "deep" / "er")
     assert (out / "deep" / "er" / "index.csv").exists()
 
 
-def test_an_empty_folder_is_taken(logdir: Path, out: Path) -> None:
+def test_an_empty_output_folder_is_used(logdir: Path, out: Path) -> None:
     out.mkdir()
     tb2csv.convert(logdir, out)
     assert (out / "index.csv").exists()
@@ -222,7 +222,7 @@ def test_a_link_to_a_folder_stays_a_link(logdir: Path, out: Path, tmp_path: Path
     assert beside(target) == ["logs", "results"]
 
 
-def test_a_link_leads_to_a_folder_that_is_made(logdir: Path, out: Path) -> None:
+def test_the_missing_target_of_a_link_is_made(logdir: Path, out: Path) -> None:
     out.symlink_to("target")
     tb2csv.convert(logdir, out)
     assert out.is_symlink()
@@ -237,7 +237,7 @@ def test_a_link_to_itself_is_refused(logdir: Path, out: Path) -> None:
     assert beside(out) == []
 
 
-def test_an_output_path_that_the_file_system_refuses(logdir: Path, out: Path) -> None:
+def test_an_output_path_that_the_file_system_refuses_is_an_output_error(logdir: Path, out: Path) -> None:
     with pytest.raises(OutputError, match="output folder"):
         tb2csv.convert(logdir, out.with_name("a" * 300))
 
@@ -260,7 +260,7 @@ def test_a_url_of_a_local_folder_is_that_folder(logdir: Path, out: Path) -> None
     assert (out / "index.csv").exists()
 
 
-def test_odd_names_of_the_folder(logdir: Path, out: Path) -> None:
+def test_output_folders_may_have_odd_names(logdir: Path, out: Path) -> None:
     for name in (" ", "new\nline", "a.b", ".hidden", "%s", "-x"):
         tb2csv.convert(logdir, out.parent / name)
         assert (out.parent / name / "index.csv").exists()
@@ -621,7 +621,9 @@ def test_tables_are_the_same_text_together_and_alone(
 @settings(deadline=None, max_examples=100)
 @given(frames_and_tables())
 @pytest.mark.slow
-def test_the_text_reads_back(tmp_path_factory: pytest.TempPathFactory, drawn: tuple[pl.DataFrame, object]) -> None:
+def test_table_text_reads_back_to_the_frame(
+    tmp_path_factory: pytest.TempPathFactory, drawn: tuple[pl.DataFrame, object]
+) -> None:
     """Python's csv module finds as many rows and cells as there are, and strings unchanged."""
     frame, _ = drawn
     out = tmp_path_factory.mktemp("sink") / "out"

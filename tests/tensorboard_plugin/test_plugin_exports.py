@@ -264,7 +264,7 @@ def test_one_file_of_a_histogram_is_its_buckets(samples: Tab, tmp_path: Path) ->
     assert samples.get(f"download/{token}").data == table.read_bytes()
 
 
-def test_a_table_with_files_beside_it_needs_an_archive(tmp_path: Path) -> None:
+def test_a_table_with_stored_files_needs_an_archive(tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     write_run(
         logs,
@@ -495,9 +495,7 @@ def test_a_client_that_vanishes_while_it_waits_frees_its_place(
         assert files_of_zip(served.get(f"{API}download/{another}"))
 
 
-def test_a_client_that_waits_beside_another_does_not_end_the_export(
-    tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_client_does_not_end_the_export(tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export_jobs, "_GRACE", 0.0)
     monkeypatch.setattr(export_jobs, "_SWEEP", 0.1)
     write_run(tmp_path / "run", event(scalar("loss", 1)))
@@ -538,7 +536,7 @@ def test_too_many_exports_are_refused_and_old_ones_give_way(tab: Tab, monkeypatc
     assert tab.get(f"status/{tokens[1]}").status_code == 404
 
 
-def test_the_end_of_tensorboard_ends_exports_and_removes_their_folders(tab: Tab, gate: Gate) -> None:
+def test_stopping_tensorboard_ends_exports_and_removes_their_folders(tab: Tab, gate: Gate) -> None:
     token = tab.export()
     until(lambda: gate.arrived)
     folder = tab.job(token).folder

@@ -267,7 +267,7 @@ def test_preview_over_several_chunks_is_the_head_and_tail_of_all(
         ("run=../../etc&tag=passwd&kind=scalars", 404, "no_series"),
     ],
 )
-def test_preview_of_a_missing_series(tab: Tab, query: str, status: int, code: str) -> None:
+def test_preview_of_a_missing_series_is_not_found(tab: Tab, query: str, status: int, code: str) -> None:
     tab.index()
     assert error_of(tab.get(f"preview?{query}"), status)[0] == code
 

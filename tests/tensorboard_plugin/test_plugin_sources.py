@@ -84,7 +84,7 @@ def test_relative_paths_ignore_a_later_chdir(logs: Path, monkeypatch: pytest.Mon
     assert set(runs_of(by_spec)) == {"x/.", "x/a", "x/a/b", "x/=odd name, ü"}
 
 
-def test_a_home_folder_is_found(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_folder_in_logdir_is_expanded(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(logs))
     assert "a/b" in runs_of(EventSources(context_of("~/logs")))
 
@@ -96,7 +96,7 @@ def test_tensorboards_list_of_runs_is_used_if_there_is_no_folder(logs: Path) -> 
     assert runs_of(sources) == dict(multiplexer.RunPaths())
 
 
-def test_a_link_in_a_circle_makes_no_runs(logs: Path) -> None:
+def test_circular_links_add_no_runs(logs: Path) -> None:
     (logs / "logs" / "a" / "loop").symlink_to("..")
     assert set(runs_of(EventSources(context_of(logs / "logs")))) == {".", "a", "a/b", "=odd name, ü"}
 

@@ -46,7 +46,7 @@ def test_the_tab_is_listed_and_active(running: RunningTensorBoard) -> None:
     assert listing["tb2csv"]["loading_mechanism"]["type"] == "IFRAME"
 
 
-def test_the_tab_s_document_loads_its_script(running: RunningTensorBoard) -> None:
+def test_the_page_loads_its_script(running: RunningTensorBoard) -> None:
     document = running.get("/data/plugin_entry.html?name=tb2csv").decode()
     assert "./static/index.js" in document
     assert b"export" in running.get("/data/plugin/tb2csv/static/index.js")
@@ -61,7 +61,7 @@ def test_experiments_are_served_as_well(running: RunningTensorBoard) -> None:
     assert running.json(f"/experiment/defaultExperimentId{API}index")["runs"] == running.index()["runs"]
 
 
-def test_no_path_leaves_through_an_error(running: RunningTensorBoard) -> None:
+def test_errors_do_not_reveal_paths(running: RunningTensorBoard) -> None:
     error = running.json(f"{API}export", {"runs": ["/etc"]})["error"]
     assert error["code"] == "no_run"
     assert str(SAMPLE_LOGS) not in str(error)

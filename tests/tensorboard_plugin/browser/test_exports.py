@@ -122,7 +122,7 @@ def test_the_table_of_hyperparameters(opened: ExportPage, double: ExportDouble) 
     assert (request["what"], request["format"], request["archive"]) == ("hparams", "csv", False)
 
 
-def test_progress_and_cancel(opened: ExportPage, double: ExportDouble) -> None:
+def test_a_running_export_shows_progress_and_can_be_cancelled(opened: ExportPage, double: ExportDouble) -> None:
     double.behaviour.go.clear()
     opened.button("Export all").click()
     bar = opened.frame.get_by_role("progressbar")
@@ -206,7 +206,7 @@ def test_a_running_export_is_still_there_after_a_reload(opened: ExportPage, doub
     expect(opened.jobs).to_contain_text("Done: ")
 
 
-def test_an_export_that_the_server_has_forgotten(double: ExportDouble, page: ExportPage) -> None:
+def test_an_export_that_the_server_dropped_is_reported(double: ExportDouble, page: ExportPage) -> None:
     double.behaviour.go.clear()
     page.open(double.url).ready().button("Export all").click()
     expect(page.jobs).to_contain_text("Converting: ")

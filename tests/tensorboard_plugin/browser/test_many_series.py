@@ -86,7 +86,7 @@ def test_rows_have_the_same_order_in_the_document_as_on_the_screen(opened: Expor
         assert top // 54 + 1 in places
 
 
-def test_selecting_among_many(opened: ExportPage) -> None:
+def test_tags_are_selected_among_many(opened: ExportPage) -> None:
     opened.select(runs="run_1[0-4]..$", tags="unit_[0-9]$")
     assert opened.figures().startswith("5,000 tables")
     assert elements(opened) < MOST
@@ -98,7 +98,7 @@ def test_selecting_among_many(opened: ExportPage) -> None:
     assert opened.figures().startswith("5,000 tables")
 
 
-def test_a_list_taller_than_browsers_allow(page: ExportPage) -> None:
+def test_a_list_taller_than_browsers_allow_can_be_scrolled(page: ExportPage) -> None:
     with ExportDouble(SyntheticShelf(8000, 25, points=5)).running() as double:
         page.open(double.url).ready()
         viewport = page.series.locator(".list-viewport")

@@ -44,7 +44,9 @@ def cells(page: ExportPage) -> list[list[str]]:
     return [row.locator("td").all_inner_texts() for row in rows.all()]
 
 
-def test_the_first_and_the_last_rows(page: ExportPage, double: ExportDouble, sample_shelf: LogdirShelf) -> None:
+def test_the_preview_shows_the_first_and_the_last_rows(
+    page: ExportPage, double: ExportDouble, sample_shelf: LogdirShelf
+) -> None:
     page.open(double.url).ready()
     page.select(runs="^tf2$", tags="^learning_rate$")
     expect(page.preview.get_by_role("heading", level=3)).to_have_text("learning_rate")
@@ -96,7 +98,7 @@ def test_the_chart_says_what_it_shows(page: ExportPage, serve: Any) -> None:
         ([1e300, 1.0000001e300, 1e300], "TensorBoard shows all."),
     ],
 )
-def test_charts_of_odd_values(page: ExportPage, serve: Any, values: list[Any], text: str) -> None:
+def test_charts_of_odd_values_are_drawn(page: ExportPage, serve: Any, values: list[Any], text: str) -> None:
     double = serve(OneSeries(["step", "value"], [[step, value] for step, value in enumerate(values)]))
     page.open(double.url).ready()
     expect(page.preview.get_by_text(text)).to_be_visible()

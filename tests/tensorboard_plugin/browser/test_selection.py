@@ -68,7 +68,7 @@ def test_none_unticks_what_is_listed(opened: ExportPage, double: ExportDouble, s
     assert set(runs) == {each.run for each in sample_shelf.series if "keras" not in each.run}  # type: ignore[call-overload]
 
 
-def test_only_these_and_only_one(opened: ExportPage, sample_shelf: LogdirShelf) -> None:
+def test_only_these_and_only_one_replace_the_selection(opened: ExportPage, sample_shelf: LogdirShelf) -> None:
     opened.select(runs="^torch/trial")
     expect(opened.frame.locator(".figures")).to_contain_text(
         tables(sample_shelf, lambda each: each.run.startswith("torch/trial"))
@@ -124,7 +124,7 @@ def test_a_folder_of_tags_ticks_what_is_in_it(opened: ExportPage, sample_shelf: 
     expect(folder).to_have_attribute("aria-checked", "mixed")
 
 
-def test_the_tree_goes_by_keyboard(opened: ExportPage) -> None:
+def test_the_tree_works_by_keyboard(opened: ExportPage) -> None:
     opened.select(runs="^tf2$")
     keyboard = opened.page.keyboard
     opened.tags.get_by_role("searchbox").focus()
@@ -153,7 +153,7 @@ def test_the_tree_goes_by_keyboard(opened: ExportPage) -> None:
     expect(focused).to_have_attribute("aria-posinset", focused.get_attribute("aria-setsize") or "")
 
 
-def test_runs_go_by_keyboard(opened: ExportPage) -> None:
+def test_runs_are_ticked_by_keyboard(opened: ExportPage) -> None:
     keyboard = opened.page.keyboard
     opened.runs.get_by_role("searchbox").focus()
     keyboard.press("Tab")
@@ -177,7 +177,7 @@ def test_an_empty_selection_says_what_to_do(opened: ExportPage, double: ExportDo
     assert double.requests == []
 
 
-def test_a_link_selects(double: ExportDouble, page: ExportPage, sample_shelf: LogdirShelf) -> None:
+def test_a_link_restores_the_selection(double: ExportDouble, page: ExportPage, sample_shelf: LogdirShelf) -> None:
     page.open(f"{double.url}#tb2csv&p.tb2csv.run=tf2&p.tb2csv.run=keras%2Ftrain&kind=scalars&p.tb2csv.format=parquet")
     chosen = tables(sample_shelf, lambda each: each.run in {"tf2", "keras/train"} and each.kind == "scalars")
     expect(page.frame.locator(".figures")).to_contain_text(chosen)
@@ -250,7 +250,7 @@ def test_browsers_without_storage_do_not_stop_the_page(double: ExportDouble, pag
     assert " tables" in page.figures()
 
 
-def test_new_data_appear_and_the_selection_stays(opened: ExportPage, double: ExportDouble) -> None:
+def test_new_data_appears_and_the_selection_is_kept(opened: ExportPage, double: ExportDouble) -> None:
     opened.runs.get_by_role("searchbox").fill("tf1|new")
     opened.runs.get_by_label("tf1", exact=True).uncheck()
     total = len(double.shelf.series)

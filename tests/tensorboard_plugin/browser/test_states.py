@@ -71,7 +71,7 @@ def test_a_log_directory_that_cannot_be_read(page: ExportPage) -> None:
         )
 
 
-def test_a_server_that_is_gone(double: ExportDouble, page: ExportPage) -> None:
+def test_a_stopped_server_is_reported(double: ExportDouble, page: ExportPage) -> None:
     page.open(double.url).ready()
     page.page.route("**/api/**", lambda route: route.abort())
     page.page.evaluate("reloadData()")
@@ -80,7 +80,7 @@ def test_a_server_that_is_gone(double: ExportDouble, page: ExportPage) -> None:
     page.errors.clear()
 
 
-def test_answers_that_are_not_json(double: ExportDouble, page: ExportPage) -> None:
+def test_answers_that_are_not_json_are_reported(double: ExportDouble, page: ExportPage) -> None:
     page.page.route("**/api/index*", lambda route: route.fulfill(status=200, body="<html>login</html>"))
     page.open(double.url)
     expect(page.frame.get_by_role("alert")).to_contain_text("Reload the page")

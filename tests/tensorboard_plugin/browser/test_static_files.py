@@ -13,7 +13,7 @@ MODULES = sorted(STATIC.glob("*.js"))
 STYLES = sorted(STATIC.glob("*.css"))
 
 
-def test_there_are_only_modules_and_styles() -> None:
+def test_only_modules_and_styles_are_served() -> None:
     assert sorted(STATIC.iterdir()) == sorted(MODULES + STYLES)
     assert STATIC / "index.js" in MODULES
 
@@ -35,7 +35,7 @@ def test_no_module_parses_html(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES + STYLES, ids=lambda path: path.name)
-def test_nothing_is_loaded_from_elsewhere(path: Path) -> None:
+def test_the_page_loads_nothing_from_other_hosts(path: Path) -> None:
     text = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     addresses = re.findall(r"\w+://[^\s\"')]*|[\"'(]//[^\s\"')]*", text)
     # The names of XML's vocabularies look like addresses.
