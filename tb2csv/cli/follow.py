@@ -7,7 +7,7 @@ import json as json_text
 import signal
 import sys
 import time as clock
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
     from tb2csv.following.follow_update import FollowUpdate
     from tb2csv.following.follower import Follower, FollowStatus
+
+
+#: The units of ages, in seconds.
+_UNITS: Final = {"h": 3600, "min": 60, "s": 1}
 
 
 def follow(
@@ -184,16 +188,24 @@ def status_line(*, shown: bool) -> Iterator[Callable[[FollowStatus], None]]:
     from rich.text import Text
 
     with Live(console=Console(stderr=True), transient=True, auto_refresh=False) as live:
+        shown_text = ""
 
         def show(status: FollowStatus) -> None:
+            nonlocal shown_text
             report_wait(status)
-            age = int(clock.monotonic() - status.last_growth)
-            live.update(
-                Text(f"{plural(status.runs, 'run')}, {plural(status.values, 'row')}, the last one {age} s ago"),
-                refresh=True,
-            )
+            age = age_text(clock.monotonic() - status.last_growth)
+            counts = f"{plural(status.runs, 'run')}, {plural(status.values, 'row')}, the last one {age} ago"
+            text = counts if status.runs else f"waiting for {age}"
+            if text != shown_text:
+                live.update(Text(text), refresh=True)
+                shown_text = text
 
         yield show
+
+
+def age_text(seconds: float) -> str:
+    """Return an age in hours or minutes if it is at least two of them, and else in seconds."""
+    return next(f"{int(seconds / size)} {unit}" for unit, size in _UNITS.items() if seconds >= 2 * size or size == 1)
 
 
 def print_update(update: FollowUpdate, *, is_appended: bool) -> None:

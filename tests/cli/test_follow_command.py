@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -131,6 +133,38 @@ def test_messages_and_status_of_a_follow(tmp_path: Path) -> None:
     assert len(read_rows(tmp_path / "out/a/scalars/loss.csv")) == 20
     quiet = run_process("follow", tmp_path / "log", tmp_path / "out", "--until-idle", "1s", "--quiet", "--poll")
     assert quiet == (3, "", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudoterminals")
+def test_a_terminal_shows_runs_rows_and_the_age_of_the_last(tmp_path: Path) -> None:
+    begin(tmp_path / "log" / "a" / NAME, 3)
+    master, slave = os.openpty()
+    arguments = ["follow", tmp_path / "log", tmp_path / "out", "--until-idle", "1s"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tb2csv", *map(str, arguments)],
+        cwd=Path(__file__).parent.parent,
+        env={name: value for name, value in environment(COLUMNS="80").items() if name != "TERM"} | {"TERM": "xterm"},
+        stdout=subprocess.DEVNULL,
+        stderr=slave,
+        stdin=subprocess.DEVNULL,
+    ) as process:
+        os.close(slave)
+        shown = b""
+        with contextlib.suppress(OSError):  # the end of a pseudoterminal
+            while part := os.read(master, 4096):
+                shown += part
+    os.close(master)
+    assert process.returncode == 0
+    assert b"1 run, 3 rows, the last one 0 s ago" in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.9, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (90000, "25 h")]
+)
+def test_ages_are_in_seconds_minutes_or_hours(seconds: float, text: str) -> None:
+    from tb2csv.cli.follow import age_text
+
+    assert age_text(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import fsspec
 import polars as pl
 import pytest
 from event_files import event, event_file, frames, histogram, hparams_start, scalar, simple_value
@@ -19,6 +20,8 @@ from tables import read_rows, read_tree
 
 import tb2csv
 from tb2csv.folder_conversion import FolderConversion
+from tb2csv.logdir import EventFile
+from tb2csv.sinks.ledger import Ledger
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
@@ -215,6 +218,31 @@ def test_follow_waits_for_files_and_for_selected_values(tmp_path: Path, is_empty
 
 
 @pytest.mark.parametrize("has_out", [False, True])
+def test_logs_in_stores_are_polled(tmp_path: Path, has_out: bool) -> None:
+    store, out = fsspec.filesystem("memory"), tmp_path / "out"
+    folder = f"followed-{has_out}"
+    store.pipe(f"/{folder}/a/{NAME}", event_file(losses(0, 3)))
+    updates = tb2csv.follow(f"memory://{folder}", out if has_out else None, every="250ms", until_idle=IDLE)
+    assert steps_of(next(updates)) == [0, 1, 2]
+    store.pipe(f"/{folder}/a/{NAME}", event_file(losses(0, 5)))
+    assert steps_of(next(updates)) == [3, 4]
+    store.pipe(f"/{folder}/b/{NAME}", event_file(losses(0, 1)))
+    assert next(updates).summary.added == ["b"]
+    updates.close()
+    if has_out:
+        tb2csv.convert(f"memory://{folder}", tmp_path / "fresh")
+        assert read_tree(out) == read_tree(tmp_path / "fresh")
+
+
+def test_updates_of_logs_with_a_cache_in_front_are_refused(tmp_path: Path) -> None:
+    fsspec.filesystem("memory").pipe(f"/cached/a/{NAME}", event_file(losses(0, 3)))
+    url = "simplecache::memory://cached"
+    tb2csv.convert(url, tmp_path / "out")
+    with pytest.raises(tb2csv.LogdirError, match="simplecache"):
+        tb2csv.convert(url, tmp_path / "out")
+
+
+@pytest.mark.parametrize("has_out", [False, True])
 def test_replaced_and_removed_runs_are_reported(tmp_path: Path, has_out: bool) -> None:
     logdir, out = tmp_path / "log", tmp_path / "out"
     path = begin(logdir / "a" / NAME, *losses(0, 5))
@@ -255,6 +283,25 @@ def test_tables_stay_if_the_log_goes_and_comes_back(tmp_path: Path) -> None:
     assert update.summary.values in {1, 4}  # the new file may begin as the old one did
     updates.close()
     assert_same_tables(out, logdir)
+
+
+def test_an_update_looks_at_the_grown_run_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        begin(tmp_path / "log" / f"run{number}" / NAME, *losses(0, 3))
+    updates = tb2csv.follow(tmp_path / "log", tmp_path / "out", until_idle=IDLE)
+    next(updates)
+    examined: list[str] = []
+    version = EventFile.version
+    monkeypatch.setattr(EventFile, "version", lambda file: examined.append(file.path) or version(file))
+    loaded: list[str] = []
+    monkeypatch.setattr(Ledger, "results", lambda _: loaded.append("results") or iter(()))
+    append(tmp_path / "log" / "run7" / NAME, frames(losses(3, 4)))
+    assert next(updates).summary.grown == ["run7"]
+    assert set(examined) == {f"run7/{NAME}"}
+    assert loaded == []
+    monkeypatch.undo()
+    updates.close()
+    assert_same_tables(tmp_path / "out", tmp_path / "log")
 
 
 def test_out_is_locked_until_the_generator_is_closed(tmp_path: Path) -> None:
