@@ -20,6 +20,6 @@ esac
 for one in .venv "$venv"; do
     "$one/bin/tb2csv" convert --quiet sample_logs "$work/tables-of-$one" || test $? -eq 3
 done
-diff -r "$work/tables-of-.venv" "$work/tables-of-$venv"
+diff -r --exclude=.tb2csv "$work/tables-of-.venv" "$work/tables-of-$venv"
 echo "without a compiler: the tables of sample_logs are the same"
 rm -rf "$venv"
