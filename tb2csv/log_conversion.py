@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tb2csv.decoders import load_polars
 from tb2csv.layouts.batch_writer import BatchWriter
 from tb2csv.layouts.converted_run import ConvertedRun
+from tb2csv.layouts.joined_parts import JoinedParts
 from tb2csv.layouts.manifest import TableEntry, write_manifest
 from tb2csv.layouts.run_writer import RunWriter
 from tb2csv.layouts.table_paths import HPARAMS_PATH
@@ -21,6 +22,7 @@ from tb2csv.runs.scalar_statistics import read_metrics
 from tb2csv.runs.subruns import find_subruns
 from tb2csv.runs.trial_metrics import LogScalars
 from tb2csv.sinks.ledger import LedgerRow
+from tb2csv.sinks.row_buffer import kept_file
 from tb2csv.update_plan import versions_of
 
 if TYPE_CHECKING:
@@ -126,7 +128,7 @@ class LogConversion:
         writer = RunWriter(self._output, reader)
         if grown:
             assert isinstance(reader, RunReader)
-            self._output.folder.expect(grown.earlier.lengths)
+            self._output.folder.expect({path: grown.earlier.lengths[path] for path, *_ in grown.earlier.tables})
             if grown.state:
                 reader.resume(grown.state, grown.unchanged_files)
             else:
@@ -153,7 +155,7 @@ class LogConversion:
             report,
             entries,
             [*writer.stored, *joined.stored],
-            joined.held,
+            writer.held,
             list(self._hparams(name, writer)),
             [stats.series for stats in reader.stats.series],
             any(stats.is_selected for stats in reader.stats.series),
@@ -171,6 +173,7 @@ class LogConversion:
     def convert(self, workers: int | None, progress: Callable[[int], None]) -> list[ConvertedRun]:
         """Convert the runs that have changed; return the results of all, in the order of the runs."""
         unchanged = self._plan.unchanged
+        self._restore_joined()
         names = [name for name in self._runs.by_name if name not in unchanged]
         done = unchanged
         if names:
@@ -191,6 +194,16 @@ class LogConversion:
         for entry in self._changed_entries:
             entry.lost_cells = lost_cells.get(entry.path, 0)
 
+    def _restore_joined(self) -> None:
+        """Restore the tables of several runs, and the rows of joined tables, as far as their runs are not read anew."""
+        plan, output = self._plan, self._output
+        if not (plan.continued or plan.replaced):
+            return
+        ledger = output.folder.ledger
+        output.earlier = {path: JoinedParts.from_data(parts) for path, parts in ledger.fact("joined").items()}
+        paths = {table.path for each in plan.continued.values() for table in each.held}
+        output.held.restore(ledger.fact("kept"), paths)
+
     def finish(self, converted: list[ConvertedRun], report: Report) -> None:
         """Write the tables of several runs, and the manifest."""
         output = self._output
@@ -198,11 +211,14 @@ class LogConversion:
         if lost := {entry.path: entry.lost_cells for entry in kept if entry.lost_cells}:
             output.tree_writer().lost_cells.update(lost)
         joined = output.layout.write_log(output, [table for each in converted for table in each.held])
+        self._joined = joined.parts
         entries = [entry for each in converted for entry in each.entries] + joined.entries
         stored = [folder for each in converted for folder in each.stored] + joined.stored
-        entries += self._write_hparams(converted, report)
+        hparams = self._write_hparams(converted, report)
+        entries += hparams
         lost_cells, notes = output.flush()
         report.shared_notes += notes
+        self._lost_cells = lost_cells
         for entry in entries:
             entry.lost_cells = lost_cells.get(entry.path, 0)
         report.shared_tables = len(entries) - sum(each.report.tables for each in converted)
@@ -210,7 +226,7 @@ class LogConversion:
         write_manifest(
             output.folder, entries, stored, report, options.table_format, escape_formulas=options.escape_formulas
         )
-        self._shared_files = [*(entry.path for entry in joined.entries), *joined.stored]
+        self._shared_files = [*(entry.path for entry in (*joined.entries, *hparams)), *joined.stored]
 
     def restore(self, report: Report) -> None:
         """Complete the report of an update that does not write tables of several runs."""
@@ -249,15 +265,33 @@ class LogConversion:
         ledger.put_runs(rows)
         removed = [path for each in plan.replaced.values() for path in _paths(each)]
         if self._shared_files is not None:
-            removed += ledger.fact("shared_files") or []
-            removed += [] if report.shared_tables else [HPARAMS_PATH]
-            ledger.put_fact("shared_files", self._shared_files)
-            ledger.put_fact("shared", [report.shared_tables, [note.to_data() for note in report.shared_notes]])
+            removed += self._record_shared(self._shared_files, report)
         ledger.put_fact("is_manifest_due", self._shared_files is None)
         ledger.put_fact("folder_damage", [astuple(damage) for damage in report.folder_damage])
         folder.commit(removed)
         if earlier_runs is not None:
             earlier_runs.put(rows, plan.removed, plan.versions)
+
+    def _record_shared(self, files: list[str], report: Report) -> Iterator[str]:
+        """Put the tables of several runs and the kept rows into the ledger; yield the paths of what must be removed."""
+        folder, held = self._output.folder, self._output.held
+        ledger = folder.ledger
+        yield from (path for path in ledger.fact("shared_files") or () if path not in files)
+        ledger.put_fact("shared_files", files)
+        ledger.put_fact("shared", [report.shared_tables, [note.to_data() for note in report.shared_notes]])
+        for path, parts in self._joined.items():
+            parts.length, parts.lost_cells = folder.length(path), self._lost_cells.get(path, 0)
+        ledger.put_fact("joined", {path: parts.to_data() for path, parts in self._joined.items()})
+        kept = held.keep()
+        yield from (kept_file(int(number)) for number in (ledger.fact("kept") or {}) if number not in kept)
+        ledger.put_fact("kept", kept)
+        # The folders of files that are elsewhere now, or made anew.
+        folders = {part.path: part.folder for table in self._joined.values() for part in table.parts}
+        for table in self._output.earlier.values():
+            for part in table.parts:
+                is_kept = held.is_restored(part.path) and folders.get(part.path) == part.folder
+                if part.folder and not is_kept:
+                    yield part.folder
 
     def _files(self, name: str) -> list[EventFile]:
         """Return the event files of a run, or of all runs that are merged into it."""

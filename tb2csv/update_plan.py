@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from tb2csv.report import Report, RunReport
     from tb2csv.sinks.ledger import Ledger, LedgerRow
 
+#: Why all runs are read from their start if sub-runs are merged.
+_MERGED: Final = "its sub-runs are merged"
+
 #: The version of a file that could not be read, which is tried again.
 _UNREADABLE_VERSION: Final = "unreadable"
 
@@ -78,6 +81,11 @@ class UpdatePlan:
 
     #: Whether other folders could not be read than before.
     is_damage_new: bool = False
+
+    @property
+    def continued(self) -> dict[str, ConvertedRun]:
+        """The earlier results of runs that are not read from their start."""
+        return self.unchanged | {run: grown.earlier for run, grown in self.grown.items()}
 
     @property
     def is_empty(self) -> bool:
@@ -154,8 +162,8 @@ def plan_update(
             plan.renewed[name] = "another run has a similar name, so its folder is another one"
         elif versions == earlier_runs.files[name] and _are_known(versions):
             plan.unchanged[name] = earlier
-        elif output.options.spans_runs:
-            plan.renewed[name] = "tables of several runs are made anew"
+        elif output.options.merge_subruns:
+            plan.renewed[name] = _MERGED
         elif not is_continued:
             plan.renewed[name] = "its tables cannot be appended to"
         else:
@@ -164,8 +172,8 @@ def plan_update(
     plan.is_damage_new = [astuple(damage) for damage in folder_damage] != [
         tuple(damage) for damage in ledger.fact("folder_damage")
     ]
-    if output.options.spans_runs and not plan.is_empty:
-        plan.renewed |= {name: plan.renewed.get(name, "tables of several runs are made anew") for name in runs}
+    if output.options.merge_subruns and not plan.is_empty:
+        plan.renewed |= {name: plan.renewed.get(name, _MERGED) for name in runs}
         plan.unchanged.clear()
     plan.replaced = {name: results[name] for name in (*plan.renewed, *plan.removed) if name in results}
     return plan

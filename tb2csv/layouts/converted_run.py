@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tb2csv.layouts.held_tables import HeldTable
 from tb2csv.layouts.manifest import TableEntry
 from tb2csv.notes import Note
 from tb2csv.report import RunReport, UndecodableEntry
 from tb2csv.runs.hparams_table import HparamsValue
 from tb2csv.runs.saved_run import SavedFile, bytes_of, text_of
 from tb2csv.time_series import Series, SeriesMetadata
-
-if TYPE_CHECKING:
-    from tb2csv.layouts.held_tables import HeldTable
 
 
 @dataclass(slots=True)
@@ -24,7 +22,7 @@ class ConvertedRun:
         report: the counts and notes of the run.
         entries: the index entries of its tables, in the order of their paths.
         stored: the folders of files next to these tables.
-        held: the tables whose rows are held until all runs have been read.
+        held: the tables that are joined, whose rows are held.
         hparams: the values of the hparams plugin, each with the run that it was written to.
         series: the series of the run.
         is_selected: whether any of the series is selected.
@@ -64,6 +62,7 @@ class ConvertedRun:
             "is_selected": self.is_selected,
             "folder": self.folder,
             "tables": self.tables,
+            "held": [table.to_data() for table in self.held],
             "lengths": lengths,
         }
 
@@ -83,7 +82,7 @@ class ConvertedRun:
             report,
             [TableEntry.from_data(name, entry) for entry in data["entries"]],
             data["stored"],
-            [],
+            [HeldTable.from_data(name, table) for table in data["held"]],
             [HparamsValue(run, wall_time, bytes_of(content)) for run, wall_time, content in data["hparams"]],
             [Series(-1, name, tag, kind, "", SeriesMetadata(), b"", "") for tag, kind in data["series"]],
             data["is_selected"],

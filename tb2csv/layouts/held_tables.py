@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from tb2csv.layouts.table_paths import FILES_ENDING
+from tb2csv.layouts.manifest import TableEntry
+from tb2csv.layouts.table_paths import FILES_ENDING, TreePlace
+from tb2csv.runs.saved_run import bytes_of, metadata_from_data, metadata_to_data, text_of
 from tb2csv.sinks.output_folder import SCRATCH
+from tb2csv.time_series import Series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tb2csv.layouts.manifest import TableEntry
-    from tb2csv.layouts.table_paths import TreePlace
-    from tb2csv.time_series import Series
 
 _Cell = TypeVar("_Cell")
 
@@ -30,6 +31,8 @@ class RunTable:
     is_joined: bool
     #: Whether files belong to the table.
     has_files: bool = False
+    #: Whether some of these files are new.
+    has_new_files: bool = False
 
     @property
     def files(self) -> str:
@@ -48,6 +51,35 @@ class HeldTable(NamedTuple):
     def series(self) -> Series:
         """The series of the table."""
         return self.table.series
+
+    @property
+    def path(self) -> str:
+        """The path under which its rows are held."""
+        return self.table.entry.path
+
+    def to_data(self) -> list[Any]:
+        """Return the table as data for JSON, without its rows and its run."""
+        table, place, series = self.table, self.table.place, self.series
+        return [
+            [place.run_folder, place.stem, place.folder, place.kind, place.part],
+            [text_of(series.tag_bytes), series.tag, series.kind, series.plugin_name, series.signature, series.variant],
+            [series.id, *metadata_to_data(series.metadata)],
+            table.entry.to_data(),
+            table.has_files,
+            self.origin if math.isfinite(self.origin) else None,
+        ]
+
+    @classmethod
+    def from_data(cls, run: str, data: Sequence[Any]) -> HeldTable:
+        """Return the table that ``to_data`` described."""
+        place, (tag_bytes, *texts, signature, variant), (series_id, *metadata), entry, has_files, origin = data
+        tag, kind, plugin_name = texts
+        known = metadata_from_data(metadata)
+        series = Series(series_id, run, tag, kind, plugin_name, known, bytes_of(tag_bytes), signature, variant)
+        table = RunTable(
+            TreePlace(series, *place), TableEntry.from_data(run, entry), series, is_joined=True, has_files=has_files
+        )
+        return cls(table, math.nan if origin is None else origin)
 
 
 def shared_cell(cells: Sequence[_Cell]) -> _Cell | None:

@@ -10,10 +10,12 @@ import polars as pl
 
 from tb2csv.column_names import free_name
 from tb2csv.layouts.held_tables import shared_cell
+from tb2csv.layouts.joined_parts import JoinedPart, JoinedParts
 from tb2csv.layouts.layout import JoinedTables
 from tb2csv.layouts.manifest import TableEntry
 from tb2csv.layouts.table_paths import FILES_ENDING, HPARAMS_PATH, INDEX_PATH, with_variant
 from tb2csv.sinks.file_names import UniqueNames
+from tb2csv.sinks.row_buffer import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from tb2csv.layouts.held_tables import HeldTable
     from tb2csv.layouts.output import Output
     from tb2csv.layouts.row_layout import RowLayout
-    from tb2csv.sinks.row_buffer import Batch
     from tb2csv.sinks.table_writer import TableWriter
 
 #: Paths, without endings, that joined tables must not have.
@@ -29,24 +30,38 @@ _RESERVED: Final = (INDEX_PATH, HPARAMS_PATH)
 
 
 def write_joined_rows(output: Output, layout: RowLayout, held: Iterable[HeldTable]) -> JoinedTables:
-    """Write the rows of the held tables, in their order; return the joined tables in the order of their paths."""
+    """Write the rows of the held tables, in their order; return the joined tables in the order of their paths.
+
+    Tables of an earlier conversion are left as they are or appended to if possible.
+    """
     names = UniqueNames()
     for path in _RESERVED:
         names.claim(path, path)
     writer = output.joined_writer()
     joined = JoinedTables()
+    earlier_folders = {part.path: part.folder for table in output.earlier.values() for part in table.parts}
     for group in _groups(layout, held):
         place = group.members[0].table.place
         stem, part = layout.path(place)
         stem = names.claim(with_variant(stem, group.variant), f"{layout.name_source(place)}\n{group.variant}")
-        joined.entries.append(_write_group(output, writer, layout, group.members, stem, part))
+        table = _JoinedTable(output, layout, group.members, stem, part)
+        joined.parts[table.entry.path] = table.write(writer)
+        joined.entries.append(table.entry)
         for member in group.members:
             if member.table.has_files:
-                folder = f"{stem}{FILES_ENDING}/{layout.files(member.table.place)}"
-                output.folder.move(member.table.files, folder)
+                folder = table.folder(member)
+                _place_files(output, member, earlier_folders.get(member.path, ""), folder)
                 joined.stored.append(folder)
     joined.entries.sort(key=lambda entry: entry.path.split("/"))
     return joined
+
+
+def _place_files(output: Output, member: HeldTable, earlier: str, folder: str) -> None:
+    """Put the files of a table into their folder; ``earlier`` is the folder of those of an earlier conversion."""
+    if member.table.has_new_files:
+        output.folder.move(member.table.files, folder)
+    if earlier and earlier != folder and output.held.is_restored(member.path):
+        output.folder.copy_published(earlier, folder)
 
 
 @dataclass(slots=True)
@@ -77,41 +92,62 @@ def _groups(layout: RowLayout, held: Iterable[HeldTable]) -> list[_Group]:
     return list(groups.values())
 
 
-def _write_group(
-    output: Output, writer: TableWriter, layout: RowLayout, members: Sequence[HeldTable], stem: str, part: str
-) -> TableEntry:
-    first = members[0]
-    path = (f"{stem}.{part}" if part else stem) + writer.format.suffix
-    parts = [member.table.entry for member in members]
-    counted = [entry for entry in parts if entry.rows] or parts
-    is_of_tag = "tag" not in layout.leading
-    entry = TableEntry(
-        path=path,
-        run=first.series.run if "run" not in layout.leading else None,
-        tag=first.series.tag if is_of_tag else None,
-        kind=first.table.place.kind,
-        plugin_name=shared_cell([entry.plugin_name for entry in parts]),
-        schema={},
-        metadata=shared_cell([entry.metadata for entry in parts]) if is_of_tag else None,
-        format=writer.format,
-        rows=sum(entry.rows for entry in parts),
-        first_step=counted[0].first_step,
-        last_step=counted[-1].last_step,
-        first_wall_time=counted[0].first_wall_time,
-        last_wall_time=counted[-1].last_wall_time,
-    )
-    finish = _RowFinisher(output, layout, members, stem)
+class _JoinedTable:
+    """A joined table with these members."""
 
-    def frames() -> Iterator[pl.DataFrame]:
-        for batch in output.held.batches(member.table.entry.path for member in members):
-            frame = finish.rows(batch)
-            entry.schema = frame.schema
-            yield frame
+    def __init__(self, output: Output, layout: RowLayout, members: Sequence[HeldTable], stem: str, part: str) -> None:
+        first = members[0]
+        entries = [member.table.entry for member in members]
+        counted = [entry for entry in entries if entry.rows] or entries
+        is_of_tag = "tag" not in layout.leading
+        written = layout.table_format(output.options)
+        self._output = output
+        self._layout = layout
+        self._members = members
+        self._stem = stem
+        self.entry = TableEntry(
+            path=(f"{stem}.{part}" if part else stem) + written.suffix,
+            run=first.series.run if "run" not in layout.leading else None,
+            tag=first.series.tag if is_of_tag else None,
+            kind=first.table.place.kind,
+            plugin_name=shared_cell([entry.plugin_name for entry in entries]),
+            schema=_RowFinisher(output, layout, members[:1], stem).schema(first),
+            metadata=shared_cell([entry.metadata for entry in entries]) if is_of_tag else None,
+            format=written,
+            rows=sum(entry.rows for entry in entries),
+            first_step=counted[0].first_step,
+            last_step=counted[-1].last_step,
+            first_wall_time=counted[0].first_wall_time,
+            last_wall_time=counted[-1].last_wall_time,
+        )
 
-    writer.write(path, frames())
-    for each in parts:
-        output.held.release(each.path)
-    return entry
+    def folder(self, member: HeldTable) -> str:
+        """Return the folder of the files of a member."""
+        return f"{self._stem}{FILES_ENDING}/{self._layout.files(member.table.place)}"
+
+    def write(self, writer: TableWriter) -> JoinedParts:
+        """Write the rows that an earlier conversion has not written, or all, and return the parts of the table."""
+        output, members, path = self._output, self._members, self.entry.path
+        parts = JoinedParts.of([JoinedPart.of(each, self.folder(each)) for each in members], self.entry.schema)
+        earlier = output.earlier.get(path)
+        kept = [output.held.earlier_rows(member.path) for member in members]
+        first_new = parts.first_new(earlier, kept) if earlier else None
+        if earlier and first_new == len(members):
+            writer.lost_cells[path] = earlier.lost_cells
+        elif earlier and first_new is not None and writer.is_appended:
+            output.folder.expect({path: earlier.length})
+            writer.resume(path, self.entry.schema, sum(kept), earlier.lost_cells)
+            writer.write(path, self._frames(members[first_new:], is_new=True))
+        else:
+            writer.write(path, self._frames(members, is_new=False))
+        for member in members:
+            output.held.release(member.path)
+        return parts
+
+    def _frames(self, members: Sequence[HeldTable], *, is_new: bool) -> Iterator[pl.DataFrame]:
+        finish = _RowFinisher(self._output, self._layout, members, self._stem)
+        for batch in self._output.held.batches([member.path for member in members], is_new=is_new):
+            yield finish.rows(batch)
 
 
 class _RowFinisher:
@@ -129,6 +165,10 @@ class _RowFinisher:
         folders = [f"{name}{FILES_ENDING}/{layout.files(member.table.place)}/" for member in members]
         self._folders = pl.Series(folders, dtype=pl.String)
         self._has_files = any(member.table.has_files for member in members)
+
+    def schema(self, member: HeldTable) -> pl.Schema:
+        """Return the columns of the joined table."""
+        return self.rows(Batch(pl.Schema(member.table.entry.schema).to_frame(), np.empty(0, np.int64))).schema
 
     def rows(self, batch: Batch) -> pl.DataFrame:
         """Return the complete rows of a batch."""

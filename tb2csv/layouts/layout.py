@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from tb2csv.layouts.held_tables import HeldTable
+    from tb2csv.layouts.joined_parts import JoinedParts
     from tb2csv.layouts.manifest import TableEntry
     from tb2csv.layouts.output import Output
     from tb2csv.layouts.output_options import OutputOptions
@@ -23,17 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class JoinedTables:
-    """The joined tables that a layout wrote, and the tables of the tree that it still holds."""
+    """The joined tables that a layout wrote."""
 
     #: The entries of the joined tables in the index.
     entries: list[TableEntry] = field(default_factory=list)
     #: The folders of their files, such as images.
     stored: list[str] = field(default_factory=list)
-    #: The tables whose rows are still held.
-    held: list[HeldTable] = field(default_factory=list)
     #: The number of decoded values that are in no table.
     left_out: int = 0
     notes: list[Note] = field(default_factory=list)
+    #: The parts of each table of several runs, by its path.
+    parts: dict[str, JoinedParts] = field(default_factory=dict)
 
 
 class Layout(Protocol):
@@ -65,4 +66,4 @@ class Layout(Protocol):
         """Write the joined tables of one run, after it has been read."""
 
     def write_log(self, output: Output, held: Sequence[HeldTable]) -> JoinedTables:
-        """Write the joined tables of several runs, after all have been read; no rows are held afterwards."""
+        """Write the joined tables of several runs, after all have been read."""

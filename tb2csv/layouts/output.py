@@ -12,6 +12,7 @@ from tb2csv.sinks.table_writer import TableWriter, lost_cells
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from tb2csv.layouts.joined_parts import JoinedParts
     from tb2csv.layouts.output_options import OutputOptions
     from tb2csv.notes import Note
     from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
@@ -28,6 +29,8 @@ class Output:
         self.layout = options.chosen_layout
         self.paths = TreePaths(runs)
         self.held = RowBuffer(folder)
+        #: The parts of the tables of several runs that an earlier conversion wrote, by the path of the table.
+        self.earlier: dict[str, JoinedParts] = {}
         # One writer for each format and thread, so that small tables of many runs are written together.
         self._writers: dict[tuple[type, int], TableWriter] = {}
 

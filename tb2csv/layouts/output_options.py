@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from tb2csv.errors import OptionError
 from tb2csv.layouts.layouts import HEADERS, LAYOUTS
-from tb2csv.layouts.row_layout import RowLayout
 from tb2csv.layouts.time_columns import TimeColumns
 from tb2csv.selection import KINDS
-from tb2csv.sinks.format_protocols import ReadableFormat, TextFormat
+from tb2csv.sinks.format_protocols import CompressedFormat, ReadableFormat, TextFormat
 from tb2csv.sinks.formats import choose_format
 from tb2csv.wide_frames import ON_DUPLICATE
 
@@ -57,21 +56,19 @@ class OutputOptions:
     @property
     def is_continued(self) -> bool:
         """Whether tables can be continued with later rows, with the same bytes as if all were written together."""
-        joins = any(self.chosen_layout.joins(kind) for kind in KINDS)
-        return not joins and isinstance(self.table_format, (TextFormat, ReadableFormat))
+        return isinstance(self.table_format, (TextFormat, ReadableFormat))
 
     @property
     def is_appended(self) -> bool:
-        """Whether later rows are appended to the files of tables, which are written anew otherwise."""
+        """Whether later rows are appended to the files of all tables of runs, and no table is made of several."""
+        joins = any(self.chosen_layout.joins(kind) for kind in KINDS)
         table_format = self.table_format
-        return (
-            self.is_continued and isinstance(table_format, TextFormat) and "compression" not in table_format.properties
-        )
+        return not joins and isinstance(table_format, TextFormat) and not isinstance(table_format, CompressedFormat)
 
     @property
-    def spans_runs(self) -> bool:
-        """Whether a table may have rows of several runs, so that a new row of one changes it."""
-        return self.merge_subruns or isinstance(self.chosen_layout, RowLayout)
+    def keeps_rows(self) -> bool:
+        """Whether the rows of joined tables are kept for updates. If sub-runs are merged, an update reads all runs."""
+        return not self.merge_subruns
 
     @functools.cached_property
     def table_format(self) -> TextFormat | WholeFormat:

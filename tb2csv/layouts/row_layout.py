@@ -49,7 +49,7 @@ class RowLayout(TreeLayout, ABC):
 
     def write_run(self, output: Output, run: str, held: Sequence[HeldTable]) -> JoinedTables:
         """Hold the rows until all runs have been read."""
-        return JoinedTables(held=list(held))
+        return JoinedTables()
 
     def write_log(self, output: Output, held: Sequence[HeldTable]) -> JoinedTables:
         """Write the tables of all runs."""

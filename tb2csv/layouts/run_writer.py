@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from tb2csv.decoders.strings import encode_cell
 from tb2csv.late_polars import pl
 from tb2csv.layouts.held_tables import HeldTable, RunTable
 from tb2csv.layouts.manifest import TableEntry
+from tb2csv.layouts.table_paths import UNDECODABLE_PART
 from tb2csv.notes import Note
 from tb2csv.report import RunReport
 from tb2csv.runs.decoded_rows import UndecodableValue
@@ -101,7 +103,11 @@ class RunWriter:
     def save(self) -> list[list[Any]]:
         """Return the tables as data for JSON, with which ``resume`` continues; their entries are not among it."""
         owners = {table.entry.path: part for (_, part), table in self._known.items()}
-        return [[path, table.series.id, owners.get(path), table.has_files] for path, table in self._tables.items()]
+        return [
+            [path, table.series.id, owners.get(path), table.has_files]
+            for path, table in self._tables.items()
+            if not table.is_joined
+        ]
 
     def resume(self, saved: ConvertedRun) -> None:
         """Continue the tables of an earlier conversion; the reader has resumed already."""
@@ -115,9 +121,16 @@ class RunWriter:
             table = self._tables[path] = RunTable(place, entry, series, is_joined=False, has_files=has_files)
             if part is not None:
                 self._known[series_id, part] = table
-        self._report = saved.report.undecodable
-        for path, entry in entries.items():
             self._writer.resume(path, entry.schema, entry.rows, entry.lost_cells)
+        for held in saved.held:
+            series = self._reader.stats.series[held.series.id].series
+            place = replace(held.table.place, series=series)
+            self._output.paths.restore(place)
+            table = RunTable(place, held.table.entry, series, is_joined=True, has_files=held.table.has_files)
+            self._tables[held.path] = table
+            if place.part != UNDECODABLE_PART:
+                self._known[series.id, place.part] = table
+        self._report = saved.report.undecodable
 
     @property
     def entries(self) -> list[TableEntry]:
@@ -257,7 +270,7 @@ class RunWriter:
 
     def _append(self, frame: pl.DataFrame, targets: list[TableRows], *, is_joined: bool) -> None:
         if is_joined:
-            self._output.held.append(frame, targets)
+            self._output.held.append(frame, targets, is_kept=self._output.options.keeps_rows)
         else:
             self._writer.append(frame, targets)
 
@@ -269,7 +282,7 @@ class RunWriter:
         by_series = {table.series.id: table for table in tables}
         for file in rows.part.files:
             table = by_series[rows.series_of(file.row).id]
-            table.has_files = True
+            table.has_files = table.has_new_files = True
             with self._output.folder.open(f"{table.files}/{file.name}") as opened:
                 opened.write(file.data)
         if "path" not in frame.columns or tables[0].is_joined:
@@ -320,7 +333,8 @@ def stretches(rows: Rows) -> list[Stretch]:
     starts, stops = rows.bounds[:-1], rows.bounds[1:]
     frame = rows.part.frame
     if not len(frame):
-        return [Stretch(start, stop, 0, 0, math.nan, math.nan) for start, stop in zip(starts, stops, strict=True)]
+        pairs = zip(starts.tolist(), stops.tolist(), strict=True)
+        return [Stretch(start, stop, 0, 0, math.nan, math.nan) for start, stop in pairs]
     steps, wall_times = frame["step"].to_numpy(), frame["wall_time"].to_numpy()
     first, last = np.minimum(starts, len(frame) - 1), np.maximum(stops - 1, 0)
     columns = (starts, stops, steps[first], steps[last], wall_times[first], wall_times[last])

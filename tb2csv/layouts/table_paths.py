@@ -104,10 +104,20 @@ class TreePaths:
         folder = self._folders[series.run]
         return TreePlace(series, folder, stem, UNDECODABLE_KIND, UNDECODABLE_KIND, UNDECODABLE_PART)
 
+    def restore(self, place: TreePlace) -> None:
+        """Take the path of a place that was chosen by an earlier conversion."""
+        path = place.stem[len(place.run_folder) + 1 :] if place.run_folder else place.stem
+        series = place.series
+        variant = "" if place.part == UNDECODABLE_PART else series.variant
+        self._names[series.run].claim(path, _original(place.folder, variant, series))
+
     def _stem(self, series: Series, kind: str, variant: str) -> str:
         path = with_variant(f"{kind}/{tag_path(series.tag)}", variant)
-        original = f"{kind}\n{variant}\n{series.tag_bytes!r}"
-        return self.below(series.run, self._names[series.run].claim(path, original))
+        return self.below(series.run, self._names[series.run].claim(path, _original(kind, variant, series)))
+
+
+def _original(kind: str, variant: str, series: Series) -> str:
+    return f"{kind}\n{variant}\n{series.tag_bytes!r}"
 
 
 def with_variant(path: str, variant: str) -> str:

@@ -138,7 +138,8 @@ class Ledger:
 
     def lengths(self) -> dict[str, int]:
         """Return the committed length in bytes of each table, by its path."""
-        return {path: length for _, result in self.results() for path, length in result["lengths"].items()}
+        joined = {path: length for path, (_, _, length, _) in (self.fact("joined") or {}).items()}
+        return joined | {path: length for _, result in self.results() for path, length in result["lengths"].items()}
 
     def rollback(self) -> None:
         """Drop changes that are not committed, and stay locked."""

@@ -162,6 +162,10 @@ class OutputFolder:
         """Refuse: a new folder has no earlier files."""
         raise NotImplementedError
 
+    def copy_published(self, folder: str, new: str) -> None:
+        """Refuse: a new folder has no earlier files."""
+        raise NotImplementedError
+
     def length(self, path: str) -> int:
         """Return the length of a file in bytes."""
         return os.stat(f"{self._root}/{path}").st_size

@@ -91,8 +91,8 @@ class RowBuffer:
         #: The tables whose rows are kept, and how many of them are from earlier conversions.
         self._kept: set[str] = set()
         self._earlier: dict[str, int] = {}
-        #: The paths of files with kept rows, by their present locations.
-        self._names: dict[str, str] = {}
+        #: The numbers of files with kept rows, by their present locations.
+        self._numbers: dict[str, int] = {}
         self._lock = threading.Lock()
         self._files = itertools.count()
 
@@ -116,32 +116,32 @@ class RowBuffer:
 
     def restore(self, files: Mapping[str, list[list[Any]]], paths: Container[str]) -> None:
         """Hold the rows that ``keep`` kept, as far as they belong to tables at ``paths``."""
-        for name, owned in files.items():
-            location = self._folder.published(name)
-            self._names[location] = name
+        for number, owned in files.items():
+            location = self._folder.published(kept_file(int(number)))
+            self._numbers[location] = int(number)
             for path, *numbers in owned:
                 if path in paths:
                     self._kept.add(path)
                     stretch = _Stretch(None, location, *numbers)
                     self._tables.setdefault(path, []).append(stretch)
                     self._earlier[path] = self._earlier.get(path, 0) + stretch.rows
-        self._files = itertools.count(1 + max((int(name[len(_KEPT) + 1 :][:-6]) for name in files), default=-1))
+        self._files = itertools.count(1 + max(self._numbers.values(), default=-1))
 
     def keep(self) -> dict[str, list[list[Any]]]:
-        """Write the kept rows that are still in memory to files; return what ``restore`` needs, by path of the file."""
+        """Write kept rows that are still in memory to files; return what ``restore`` needs, by the file's number."""
         with self._lock:
-            sizes: dict[str, int] = dict.fromkeys(self._names, 0)
+            sizes: dict[str, int] = dict.fromkeys(self._numbers, 0)
             for path in self._kept:
                 for stretch in self._tables[path]:
                     if stretch.file:
                         sizes[stretch.file] += stretch.bytes
-            newest_first = sorted(sizes, key=self._names.__getitem__, reverse=True)
+            newest_first = sorted(sizes, key=self._numbers.__getitem__, reverse=True)
             small = set(itertools.takewhile(lambda file: sizes[file] < _SMALL_BYTES, newest_first))
             self._spill(small if len(small) > _SMALL_FILES else ())
             files: dict[str, list[list[Any]]] = {}
             for path in sorted(self._kept):
                 for stretch in self._tables[path]:
-                    own = files.setdefault(self._names[stretch.file], [])
+                    own = files.setdefault(str(self._numbers[stretch.file]), [])
                     own.append([path, stretch.start, stretch.stop, stretch.bytes])
         return files
 
@@ -152,6 +152,10 @@ class RowBuffer:
     def earlier_rows(self, path: str) -> int:
         """Return the number of rows of a table that ``restore`` restored."""
         return self._earlier.get(path, 0)
+
+    def is_restored(self, path: str) -> bool:
+        """Return whether ``restore`` restored a table, which may have no rows."""
+        return path in self._earlier
 
     def release(self, path: str) -> None:
         """Drop the rows of a table, unless they are kept for the next update."""
@@ -220,12 +224,17 @@ class RowBuffer:
         self._used = 0
 
     def _store(self, frame: pl.DataFrame, *, is_kept: bool = False) -> str:
-        name = f"{_KEPT if is_kept else f'{SCRATCH}/rows'}/{next(self._files):06d}.arrow"
-        path = self._folder.location(name)
+        number = next(self._files)
+        path = self._folder.location(kept_file(number) if is_kept else f"{SCRATCH}/rows/{number}.arrow")
         frame.write_ipc(path, compression="uncompressed")
         if is_kept:
-            self._names[path] = name
+            self._numbers[path] = number
         return path
+
+
+def kept_file(number: int) -> str:
+    """Return the path of a file with kept rows."""
+    return f"{_KEPT}/{number:06d}.arrow"
 
 
 def _after(stretches: list[_Stretch], rows: int) -> Iterator[_Stretch]:

@@ -52,6 +52,9 @@ class TableFolder(Protocol):
     def published(self, path: str) -> str:
         """Return the location of a file of the earlier conversion."""
 
+    def copy_published(self, folder: str, new: str) -> None:
+        """Put the files of a folder of the earlier conversion into another folder as well."""
+
     def length(self, path: str) -> int:
         """Return the present length of a file in bytes."""
 

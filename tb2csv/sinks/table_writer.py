@@ -68,6 +68,11 @@ class TableWriter:
         if isinstance(table_format, TextFormat) and not isinstance(table_format, CompressedFormat):
             self._appending = AppendWriter(folder, table_format)
 
+    @property
+    def is_appended(self) -> bool:
+        """Whether rows are appended to the tables that have rows already."""
+        return self._appending is not None
+
     def resume(self, path: str, schema: Mapping[str, pl.DataType], rows: int, lost_cells: int) -> None:
         """Continue a table that has rows already, ``lost_cells`` of whose cells were lost."""
         if self._appending:

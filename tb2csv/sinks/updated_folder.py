@@ -118,6 +118,15 @@ class UpdatedFolder:
         """Return the location of a file of the earlier conversion."""
         return f"{self.out}/{path}"
 
+    def copy_published(self, folder: str, new: str) -> None:
+        """Put the files of a folder of the earlier conversion into another folder as well."""
+        for name in files_below(self.published(folder)):
+            source, target = self.published(f"{folder}/{name}"), self.location(f"{new}/{name}")
+            try:
+                os.link(source, target)
+            except OSError:  # the file system has no links
+                shutil.copyfile(source, target)
+
     def length(self, path: str) -> int:
         """Return the length of a file in bytes, with the rows that were appended or wait."""
         with contextlib.suppress(FileNotFoundError):
