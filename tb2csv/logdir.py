@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from tb2csv.atomic_files import home_expanded
 from tb2csv.display import count, displayed
 from tb2csv.errors import Damage, LogdirError, LogdirNotFoundError
-from tb2csv.parallel import DaemonExecutor, default_workers
+from tb2csv.parallel import default_workers, map_runs
 from tb2csv.sources.local_files import LOCAL, LocalFiles
 from tb2csv.sources.source import Version
 from tb2csv.sources.urls import is_url, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tb2csv.sources.source import OpenFile, Source
 
@@ -144,13 +144,15 @@ def with_versions(runs: Mapping[str, Sequence[Run]]) -> dict[str, list[Run]]:
     ]
     if not unknown:
         return {name: list(parts) for name, parts in runs.items()}
-    with DaemonExecutor(_LOOKED_UP_AT_ONCE) as executor:
-        answers = [executor.submit(file.source.version, file.location) for file in unknown]
-        versions = {
-            file.path: answer.result()
-            for file, answer in zip(unknown, answers, strict=True)
-            if not isinstance(answer.exception(), OSError)
-        }
+
+    def look_up(file: EventFile, _: Callable[[int], None]) -> Version:
+        try:
+            return file.source.version(file.location)
+        except OSError:
+            return file.listed
+
+    found = map_runs(look_up, unknown, workers=_LOOKED_UP_AT_ONCE)
+    versions = {file.path: version for file, version in zip(unknown, found, strict=True)}
 
     def known(run: Run) -> Run:
         return Run(run.name, tuple(replace(file, listed=versions.get(file.path, file.listed)) for file in run.files))

@@ -7,6 +7,8 @@ import functools
 import os
 import threading
 from concurrent.futures import Executor, Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextvars import ContextVar, copy_context
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -25,6 +27,10 @@ _NAME: Final = "tb2csv"
 
 #: How long a signal may wait until it is handled, in seconds.
 _SECONDS_BETWEEN_SIGNALS: Final = 0.05
+
+
+#: Set in the workers of ``map_runs``, and in the threads that they start: whether the worker is to end.
+_CANCELLED: Final[ContextVar[threading.Event | None]] = ContextVar("cancelled", default=None)
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error
@@ -54,7 +60,7 @@ class DaemonExecutor(Executor):
     def submit(self, fn: Callable[..., _Result], /, *args: Any, **kwargs: Any) -> Future[_Result]:
         """Call ``fn(*args, **kwargs)`` in a thread, and return its future."""
         future: Future[_Result] = Future()
-        task = future, functools.partial(fn, *args, **kwargs)
+        task = future, functools.partial(copy_context().run, fn, *args, **kwargs)
         if len(self._threads) < self._max_workers:
             self._start_thread()
         if self._threads:
@@ -131,6 +137,7 @@ def map_runs(
     ended: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def attempt(run: _Run) -> _Result:
+        _CANCELLED.set(cancelled)  # in the context of this task
         try:
             result = work(run, report_or_end)
         except BaseException as error:
@@ -155,6 +162,21 @@ def map_runs(
     if error is not None:
         raise error
     return [future.result() for future in futures]
+
+
+def result_of(future: Future[_Result]) -> _Result:
+    """Return the result of a future that may never end, such as a request to a server that does not answer.
+
+    A worker of ``map_runs`` gives the future up when it is to end, and raises Cancelled.
+    """
+    cancelled = _CANCELLED.get()
+    while not (cancelled and cancelled.is_set()):
+        try:
+            return future.result(_SECONDS_BETWEEN_SIGNALS)
+        except FutureTimeoutError:
+            if future.done():
+                return future.result()
+    raise Cancelled
 
 
 def _next(queue: SimpleQueue[_Result]) -> _Result:

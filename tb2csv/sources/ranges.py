@@ -68,15 +68,7 @@ class FileRanges:
         self._location = location
         self._url = url
         self._lock = threading.Lock()
-        with request(url):
-            first = self._open()
-            details = getattr(first, "details", None)
-            if isinstance(details, dict) and details.get("type") == "directory":  # the key is a folder as well
-                first.close()
-                filesystem.invalidate_cache(location)
-                first = self._open()
-                details = first.details
-            info = details if isinstance(details, dict) else filesystem.info(location)
+        first, details, info = request(url, self._first)
         self._idle = [first]
         self._is_closed = False
         self._info = info
@@ -103,17 +95,7 @@ class FileRanges:
         stop = min(stop, size)
         if start >= stop:  # some file systems give the whole file for an empty range
             return b""
-        with request(self._url):
-            with self._lock:
-                file = self._idle.pop() if self._idle else None
-            file = file or self._open()
-            try:
-                file.seek(start)
-                data = _read(file, stop - start)
-            finally:
-                self._put_back(file)
-            if self._is_checked or len(data) != stop - start:
-                self._check_version()
+        data = request(self._url, lambda: self._read(start, stop))
         if len(data) > stop - start == size - start:
             data = data[start:stop]
         if len(data) != stop - start and self.parallel > 1:
@@ -128,6 +110,30 @@ class FileRanges:
             self._is_closed = True
         for file in files:
             file.close()
+
+    def _first(self) -> tuple[Any, Any, Mapping[str, Any]]:
+        """Open the file; return it with its details, which not every file system has, and with what is known of it."""
+        file = self._open()
+        details = getattr(file, "details", None)
+        if isinstance(details, dict) and details.get("type") == "directory":  # the key is a folder as well
+            file.close()
+            self._filesystem.invalidate_cache(self._location)
+            file = self._open()
+            details = file.details
+        return file, details, details if isinstance(details, dict) else self._filesystem.info(self._location)
+
+    def _read(self, start: int, stop: int) -> bytes:
+        with self._lock:
+            file = self._idle.pop() if self._idle else None
+        file = file or self._open()
+        try:
+            file.seek(start)
+            data = _read(file, stop - start)
+        finally:
+            self._put_back(file)
+        if self._is_checked or len(data) != stop - start:
+            self._check_version()
+        return data
 
     def _open(self) -> Any:
         # No cache: it would read megabytes ahead.
@@ -185,10 +191,11 @@ class WebRanges:
             return self._whole[start:stop]
         from fsspec.asyn import sync
 
-        answer: tuple[Version, int | None, bytes]
-        with request(self._url):
-            answer = sync(self._filesystem.loop, self._get, start, stop)
-        version, first, data = answer
+        def get() -> tuple[Version, int | None, bytes]:
+            answer: tuple[Version, int | None, bytes] = sync(self._filesystem.loop, self._get, start, stop)
+            return answer
+
+        version, first, data = request(self._url, get)
         if size is None:
             self._version = version
             stop = min(stop, version.size or 0)

@@ -7,7 +7,7 @@ import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tb2csv.parallel import DaemonExecutor
+from tb2csv.parallel import DaemonExecutor, result_of
 from tb2csv.sources.remote_errors import ObjectChangedError, RemoteError
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class RemoteFile:
             if part is None:
                 break
             try:
-                data = part.data.result()
+                data = result_of(part.data)
             except ObjectChangedError:
                 self._renew()
                 continue

@@ -59,9 +59,12 @@ class Store:
             MissingExtraError: a package is missing.
         """
         filesystem, root = self._connected()
-        with request(self.url):
+
+        def find() -> dict[str, dict[str, Any]]:
             filesystem.invalidate_cache()
-            found = _web_files(filesystem, root) if self._is_web else filesystem.find(root, detail=True)
+            return _web_files(filesystem, root) if self._is_web else filesystem.find(root, detail=True)
+
+        found = request(self.url, find)
         for location, info in found.items():
             if info.get("type") == "directory" or location.endswith("/"):  # a key ``a/`` marks a folder
                 continue
@@ -97,9 +100,12 @@ class Store:
             RemoteError: it cannot be looked up.
         """
         filesystem, _ = self._connected()
-        with request(self.url):
+
+        def look_up() -> Version:
             filesystem.invalidate_cache(location)
             return version_of(filesystem.info(location))
+
+        return request(self.url, look_up)
 
     def _name(self, path: str) -> str:
         return unquote(path) if self._is_web else path
@@ -108,13 +114,16 @@ class Store:
         """Return the file system of this process and the path in it."""
         with self._lock:
             if self._made is None or self._made[0] != os.getpid():
-                with request(self.url):
-                    import fsspec.core
-
-                    own = {protocol: {"skip_instance_cache": True} for protocol in protocols(self.url)}
-                    filesystem, root = fsspec.core.url_to_fs(self.url, **own)
+                filesystem, root = request(self.url, self._connect)
                 self._made = os.getpid(), filesystem, root.rstrip("/") or root
             return self._made[1], self._made[2]
+
+    def _connect(self) -> tuple[Any, str]:
+        import fsspec.core
+
+        own = {protocol: {"skip_instance_cache": True} for protocol in protocols(self.url)}
+        filesystem, root = fsspec.core.url_to_fs(self.url, **own)
+        return filesystem, root
 
 
 def _web_files(filesystem: Any, root: str) -> dict[str, dict[str, Any]]:

@@ -33,10 +33,13 @@ class WebServer(http.server.ThreadingHTTPServer):
         self.latency = 0.0
         #: Bytes after which an answer is cut, and the number of answers to cut.
         self.cut_after, self.cuts = 0, 0
-        #: Called with the path of each file before it is answered.
+        #: Called with the path of each request before it is answered.
         self.before_answer: Callable[[str], None] = lambda path: None
         self.bytes_sent = 0
         self.requests: list[tuple[str, str]] = []
+
+    def handle_error(self, *_: object) -> None:
+        """Ignore clients that end before their answer."""
 
     @property
     def url(self) -> str:
@@ -65,6 +68,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = unquote(self.path.partition("?")[0])
         server.requests.append((self.command, path))
         time.sleep(server.latency)
+        server.before_answer(path)
         file = server.folder / path.strip("/")
         if server.refuses:
             self._send(403, b"", {}, has_body=has_body)
@@ -73,7 +77,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             links = "".join(f'<a href="{quote(name)}">{name}</a>\n' for name in ["?C=N;O=D", "../", *names])
             self._send(200, links.encode(), {"Content-Type": "text/html"}, has_body=has_body)
         elif file.is_file() and not path.endswith("/"):
-            server.before_answer(path)
             self._send_file(file, has_body=has_body)
         else:
             self._send(404, b"", {}, has_body=has_body)
