@@ -113,7 +113,7 @@ COMMA := ,
 .venv/installed-base .venv/installed-test: .venv/installed-%: $(BUILD_FILES) | .venv/bin/python
 	@if $(HAS_COMPILER); then export TB2CSV_REQUIRE_EXT=1; \
 	else export TB2CSV_SKIP_EXT=1; echo 'No C compiler was found: the reference scanner does the work.'; fi; \
-	$(PIP) install --quiet --editable '.$(if $(filter test,$*),[test$(COMMA)test-remote])'
+	$(PIP) install --quiet --editable '.$(if $(filter test,$*),[test$(COMMA)test-remote$(COMMA)test-dask])'
 	@touch $@
 
 # The linters need no compiled scanner, and leave one that is there.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tb2csv.converted_tables import ConvertedTables, open_tables
     from tb2csv.dataframes import LogdirFrames, open_logdir
     from tb2csv.errors import (
+        ClusterError,
         Damage,
         DamagedError,
         DecodeError,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from tb2csv.state_from_logs import recorded_state
 
 __all__ = [
+    "ClusterError",
     "ConvertedTables",
     "Damage",
     "DamagedError",
@@ -99,6 +101,7 @@ __all__ = [
 #: The module of each name, which is imported when the name is used: TensorBoard imports this package at every start to
 #: find the Export tab, and must not wait for numpy, or fail if a package is missing.
 _MODULES: Final = {
+    "ClusterError": "errors",
     "ConvertedTables": "converted_tables",
     "Damage": "errors",
     "DamagedError": "errors",

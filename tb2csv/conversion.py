@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tb2csv.atomic_files import local_path
-from tb2csv.errors import OutputError
+from tb2csv.atomic_files import home_expanded, local_path
+from tb2csv.dask_cluster import DaskCluster
+from tb2csv.errors import OptionError, OutputError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.folder_conversion import ConversionSettings, FolderConversion
 from tb2csv.layouts.output_options import OutputOptions
 from tb2csv.layouts.time_columns import TimeColumns
 from tb2csv.logdir import logdir_of
+from tb2csv.messages import advice
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.selection import select
 from tb2csv.sinks.ledger import Ledger
@@ -51,6 +53,8 @@ def convert(
     overwrite: bool = False,
     strict: bool = False,
     workers: int | None = None,
+    scheduler: Any = None,
+    scheduler_file: str | os.PathLike[str] | None = None,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Report:
@@ -89,6 +93,8 @@ def convert(
         strict: if any byte of an event file is damaged, raise DamagedError and write nothing.
         workers: the number of runs to convert at once; by default the number of processors, or more
             for a URL.
+        scheduler: the address of a Dask scheduler, or a ``distributed.Client``; its workers convert the runs.
+        scheduler_file: the file of a Dask scheduler, in place of its address.
         chunk_size: the number of bytes of an event file to hold at once; larger records are held whole.
         progress: called with the number of bytes read since the last call, from any thread.
 
@@ -97,6 +103,7 @@ def convert(
         LogdirError: there is nothing to convert.
         OutputError: ``out`` cannot be used or written.
         DamagedError: an event file is damaged, and ``strict`` is set.
+        ClusterError: the cluster cannot be used, or was lost.
         Tb2csvError: nothing is selected, or a tag has several values for a step and ``on_duplicate`` is ``error``.
     """
     rows = rows or RowSelection()
@@ -118,6 +125,7 @@ def convert(
         workers,
         chunk_size,
         progress,
+        _cluster(scheduler, scheduler_file, workers),
     )
     folder = table_folder(out, overwrite=overwrite)
     found = logdir_of(logdir)
@@ -125,6 +133,17 @@ def convert(
     runs = settings.choose(found)
     with folder:
         return FolderConversion(settings, folder).update(found, runs)
+
+
+def _cluster(scheduler: Any, scheduler_file: str | os.PathLike[str] | None, workers: int | None) -> DaskCluster | None:
+    """Return the cluster that is to convert, or None for this machine."""
+    if scheduler is None and scheduler_file is None:
+        return None
+    if scheduler is not None and scheduler_file is not None:
+        raise OptionError("A scheduler has either an address or a file", advice("leave out {}", "scheduler_file"))
+    if workers is not None:
+        raise OptionError("Dask decides how many workers a cluster has", advice("leave out {}", "workers"))
+    return DaskCluster(scheduler, None if scheduler_file is None else home_expanded(scheduler_file))
 
 
 def table_folder(out: str | os.PathLike[str], *, overwrite: bool) -> TableFolder:

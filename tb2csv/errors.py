@@ -9,6 +9,7 @@
     ├── OptionError      an option has an invalid value, or conflicts with another (also ValueError)
     ├── StateError       a model's state cannot be read, or does not fit the model
     ├── RecorderError    a recorder cannot record, or could not write
+    ├── ClusterError      a cluster cannot be used, or was lost
     ├── NameNotFoundError  a run, tag or table does not exist (also KeyError)
     └── MissingExtraError  an optional package is not installed (also ImportError)
 
@@ -70,6 +71,10 @@ class StateError(Tb2csvError):
 
 class RecorderError(Tb2csvError):
     """A recorder cannot record, or could not write."""
+
+
+class ClusterError(Tb2csvError):
+    """A Dask cluster cannot be used, or was lost while it worked."""
 
 
 class NameNotFoundError(Tb2csvError, KeyError):

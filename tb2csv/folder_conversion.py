@@ -10,9 +10,11 @@ from tb2csv.decoders import DecodeOptions
 from tb2csv.errors import UNREADABLE, DamagedError, LogdirError, OutputError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.layouts.output import Output
-from tb2csv.log_conversion import LogConversion, LogRuns
+from tb2csv.layouts.table_paths import TreePaths
+from tb2csv.log_conversion import LogConversion
 from tb2csv.messages import advice
 from tb2csv.report import Report
+from tb2csv.run_conversion import LogRuns
 from tb2csv.runs.reading_options import ReadingOptions
 from tb2csv.runs.subruns import find_subruns, notes_on
 from tb2csv.selection import raise_no_match
@@ -23,6 +25,7 @@ from tb2csv.update_plan import EarlierRuns, check_options, plan_update
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
+    from tb2csv.dask_cluster import DaskCluster
     from tb2csv.errors import Damage
     from tb2csv.layouts.converted_run import ConvertedRun
     from tb2csv.layouts.output_options import OutputOptions
@@ -44,6 +47,8 @@ class ConversionSettings:
     workers: int | None = None
     chunk_size: int = DEFAULT_CHUNK_SIZE
     progress: Callable[[int], None] = lambda _: None
+    #: The cluster that converts the runs, if there is one.
+    cluster: DaskCluster | None = None
 
     def choose(self, found: Logdir) -> LogRuns:
         """Return the selected runs of a log directory.
@@ -129,7 +134,7 @@ class FolderConversion:
             check_options(folder.ledger, options, folder.out)
             if found.is_remote:
                 refuse_caches(found.path)
-        output = Output(folder, runs.by_name, settings.output)
+        output = Output(folder, TreePaths(runs.by_name), settings.output)
         plan = plan_update(
             self._earlier,
             runs.by_name,
@@ -140,7 +145,7 @@ class FolderConversion:
         )
         conversion = LogConversion(runs, self._reading, output, plan)
         try:
-            converted = conversion.convert(found.workers(settings.workers), settings.progress)
+            converted = conversion.convert(found.workers(settings.workers), settings.progress, settings.cluster)
             report = Report([each.report for each in converted], found.damage)
             if plan.is_empty and not (with_manifest and self.is_manifest_due):
                 conversion.restore(report)

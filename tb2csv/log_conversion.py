@@ -3,73 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import astuple
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from tb2csv.cluster_conversion import convert_on_cluster
 from tb2csv.decoders import load_polars
-from tb2csv.layouts.batch_writer import BatchWriter
-from tb2csv.layouts.converted_run import ConvertedRun
 from tb2csv.layouts.joined_parts import JoinedParts
 from tb2csv.layouts.manifest import TableEntry, write_manifest
-from tb2csv.layouts.run_writer import RunWriter
 from tb2csv.layouts.table_paths import HPARAMS_PATH
 from tb2csv.notes import Note
 from tb2csv.parallel import map_runs
-from tb2csv.runs.hparams_table import HparamsValue, trials
-from tb2csv.runs.merged_runs import ORIGINAL_RUN, families, with_parents
-from tb2csv.runs.run_batch import Plans, read_unit, units
-from tb2csv.runs.run_reader import RunReader
+from tb2csv.run_conversion import RunConversion
+from tb2csv.runs.hparams_table import trials
+from tb2csv.runs.merged_runs import with_parents
 from tb2csv.runs.scalar_statistics import read_metrics
-from tb2csv.runs.subruns import find_subruns
 from tb2csv.runs.trial_metrics import LogScalars
 from tb2csv.sinks.ledger import LedgerRow
 from tb2csv.sinks.row_buffer import kept_file
 from tb2csv.update_plan import versions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from tb2csv.event_files.event_file import FileStats, Fingerprint
+    from tb2csv.dask_cluster import DaskCluster
+    from tb2csv.layouts.converted_run import ConvertedRun
     from tb2csv.layouts.output import Output
-    from tb2csv.logdir import EventFile, Run
-    from tb2csv.report import Report, RunReport
+    from tb2csv.logdir import EventFile
+    from tb2csv.report import Report
+    from tb2csv.run_conversion import LogRuns
     from tb2csv.runs.reading_options import ReadingOptions
-    from tb2csv.runs.run_batch import RunBatch
     from tb2csv.runs.scalar_statistics import MetricSummary
-    from tb2csv.runs.series_reader import ReadRun
-    from tb2csv.runs.subruns import Subrun
-    from tb2csv.time_series import Series
     from tb2csv.update_plan import EarlierRuns, UpdatePlan
-
-
-def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, list[Series]]:
-    """Scan runs for their series, which show the sub-runs."""
-
-    def series_of(run: Run, report_bytes: Callable[[int], None]) -> list[Series]:
-        # Report 0 bytes, because the conversion reads and reports them again.
-        reader = RunReader(run, chunk_size=chunk_size, report_bytes=lambda _: report_bytes(0))
-        reader.count()
-        return [stats.series for stats in reader.stats.series]
-
-    series = map_runs(series_of, runs, workers=workers)
-    return {run.name: each for run, each in zip(runs, series, strict=True)}
-
-
-class LogRuns(NamedTuple):
-    """The runs of a conversion."""
-
-    #: The runs that each run of the output is read from; several if sub-runs are merged into it.
-    by_name: dict[str, list[Run]]
-    is_merged: bool
-    #: If sub-runs are merged: the sub-runs, and the series of each run before the merge.
-    subruns: Mapping[str, Subrun]
-    original_series: Mapping[str, list[Series]]
-
-    @classmethod
-    def choose(cls, runs: list[Run], workers: int | None, chunk_size: int, *, merge_subruns: bool) -> LogRuns:
-        """Return the runs, each with the sub-runs that are merged into it."""
-        series_by_run = _series_by_run(runs, workers, chunk_size) if merge_subruns else {}
-        subruns = find_subruns(series_by_run)
-        return cls(families(runs, subruns), merge_subruns, subruns, series_by_run)
 
 
 class LogConversion:
@@ -82,104 +45,27 @@ class LogConversion:
         self._output = output
         self._plan = plan
         self._sources = {run.name: run for merged in runs.by_name.values() for run in merged}
-        self._series_plans = Plans(reading.selection, reading.decoding)
         self._metrics: dict[str, Mapping[str, MetricSummary]] = {}
         self._changed_entries: list[TableEntry] = []
         #: The files of the tables of several runs, if they were written.
         self._shared_files: list[str] | None = None
 
-    def _units(self, names: list[str], workers: int | None) -> list[list[str]]:
-        """Return runs in units for ``_convert_unit``."""
-        if self._runs.is_merged or not self._reading.rows.is_everything:
-            return [[name] for name in names]
-        new = [self._sources[name] for name in names if name not in self._plan.grown]
-        return [[name] for name in self._plan.grown] + [[run.name for run in unit] for unit in units(new, workers)]
-
-    def _convert_unit(self, names: list[str], report_bytes: Callable[[int], None]) -> list[ConvertedRun]:
-        """Read some runs and write their tables, except those that are joined with tables of other runs."""
-        return read_unit(
-            [self._sources[name] for name in names],
-            self._series_plans,
-            self._reading.chunk_size,
-            report_bytes,
-            lambda run, report_bytes: self._convert_run(run.name, report_bytes),
-            self._convert_batch,
-        )
-
-    def _convert_batch(self, batch: RunBatch, report_bytes: Callable[[int], None]) -> list[ConvertedRun]:
-        writer = BatchWriter(self._output, batch.runs)
-        for item in batch.decode(with_contents=True):
-            report_bytes(0)  # the callback may raise to cancel
-            writer.add(item)
-        converted = []
-        for run in batch.runs:
-            own = writer.writers[run.run.name]
-            converted.append(self._finished(run.run.name, run, own, own.finish()))
-        return converted
-
-    def _convert_run(self, name: str, report_bytes: Callable[[int], None]) -> ConvertedRun:
-        """Read a run and write its tables, except those that are joined with tables of other runs."""
-        runs = self._runs.by_name[name]
-        grown = self._plan.grown.get(name)
-        if self._runs.is_merged:
-            reader = self._reading.merged_reader(name, runs, self._runs.subruns, report_bytes)
-        else:
-            reader = self._reading.reader(runs[0], report_bytes)
-        writer = RunWriter(self._output, reader)
-        if grown:
-            assert isinstance(reader, RunReader)
-            self._output.folder.expect({path: grown.earlier.lengths[path] for path, *_ in grown.earlier.tables})
-            if grown.state:
-                reader.resume(grown.state, grown.unchanged_files)
-            else:
-                reader.replay({file.path: file.bytes for file in grown.earlier.report.sources})
-                if _fingerprints(reader.stats.files) != _fingerprints(grown.earlier.report.sources):
-                    return grown.earlier  # replaced since it was examined; the next update reads it anew
-            writer.resume(grown.earlier)
-        converted = self._finished(name, reader, writer, writer.write(reader.decode(with_contents=True)))
-        if grown:
-            converted.hparams = grown.earlier.hparams + converted.hparams
-        if isinstance(reader, RunReader) and self._output.options.is_continued:
-            converted.state = reader.save()
-        return converted
-
-    def _finished(self, name: str, reader: ReadRun, writer: RunWriter, report: RunReport) -> ConvertedRun:
-        """Write the tables that are joined within the run, and return what was converted."""
-        joined = self._output.layout.write_run(self._output, name, writer.held)
-        report.values_written -= joined.left_out
-        report.values_filtered += joined.left_out
-        report.notes += joined.notes
-        entries = sorted([*writer.entries, *joined.entries], key=lambda entry: entry.path.split("/"))
-        report.tables = len(entries)
-        return ConvertedRun(
-            report,
-            entries,
-            [*writer.stored, *joined.stored],
-            writer.held,
-            list(self._hparams(name, writer)),
-            [stats.series for stats in reader.stats.series],
-            any(stats.is_selected for stats in reader.stats.series),
-            self._output.paths.folder(name),
-            writer.save(),
-        )
-
-    def _hparams(self, name: str, writer: RunWriter) -> Iterator[HparamsValue]:
-        """Yield the values of the hparams plugin that were read."""
-        for frame in writer.gathered.get("hparams", []):
-            owners = frame[ORIGINAL_RUN] if self._runs.is_merged else [name] * len(frame)
-            for value in zip(owners, frame["wall_time"], frame["content"], strict=True):
-                yield HparamsValue(*value)
-
-    def convert(self, workers: int | None, progress: Callable[[int], None]) -> list[ConvertedRun]:
+    def convert(
+        self, workers: int | None, progress: Callable[[int], None], cluster: DaskCluster | None = None
+    ) -> list[ConvertedRun]:
         """Convert the runs that have changed; return the results of all, in the order of the runs."""
         unchanged = self._plan.unchanged
         self._restore_joined()
         names = [name for name in self._runs.by_name if name not in unchanged]
         done = unchanged
-        if names:
+        if cluster is not None:
+            with cluster:
+                done = convert_on_cluster(cluster, self._runs, self._reading, self._output, progress)
+        elif names:
+            conversion = RunConversion(self._runs, self._reading, self._output, self._plan.grown)
             done_units = map_runs(
-                self._convert_unit,
-                self._units(names, workers),
+                conversion.convert_unit,
+                conversion.units(names, workers),
                 workers=workers,
                 report_bytes=progress,
                 warm_up=load_polars,
@@ -322,10 +208,6 @@ class LogConversion:
             run = self._sources.get(name)
             self._metrics[name] = read_metrics(run, chunk_size=self._reading.chunk_size) if run else {}
         return self._metrics[name]
-
-
-def _fingerprints(files: Iterable[FileStats]) -> dict[str, Fingerprint]:
-    return {stats.path: stats.fingerprint for stats in files}
 
 
 def _paths(converted: ConvertedRun) -> list[str]:

@@ -49,6 +49,14 @@ def convert(
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", metavar="ADDRESS", help="Convert on the workers of a Dask scheduler (tcp://…)."),
+    ] = None,
+    scheduler_file: Annotated[
+        str | None,
+        typer.Option("--scheduler-file", metavar="FILE", help="The same for a scheduler that wrote this file."),
+    ] = None,
     debug: options.DebugOption = False,
 ) -> None:
     """Write every value below LOGDIR to tables in OUT: one per run and tag, listed in index.csv.
@@ -80,6 +88,8 @@ def convert(
                 overwrite=overwrite,
                 strict=strict,
                 workers=workers,
+                scheduler=scheduler,
+                scheduler_file=scheduler_file,
                 progress=report_bytes,
             )
         if json:

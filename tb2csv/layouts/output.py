@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from tb2csv.layouts.table_paths import TreePaths
 from tb2csv.sinks.row_buffer import RowBuffer
 from tb2csv.sinks.table_writer import TableWriter, lost_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from tb2csv.layouts.joined_parts import JoinedParts
     from tb2csv.layouts.output_options import OutputOptions
+    from tb2csv.layouts.table_paths import TreePaths
     from tb2csv.notes import Note
     from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
     from tb2csv.sinks.table_folder import TableFolder
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 class Output:
     """The folder, layout and formats of a conversion's tables, shared by all threads."""
 
-    def __init__(self, folder: TableFolder, runs: Iterable[str], options: OutputOptions) -> None:
-        """Prepare to write the tables of these runs to ``folder``."""
+    def __init__(self, folder: TableFolder, paths: TreePaths, options: OutputOptions) -> None:
+        """Prepare to write tables to ``folder``."""
         self.folder = folder
         self.options = options
         self.layout = options.chosen_layout
-        self.paths = TreePaths(runs)
+        self.paths = paths
         self.held = RowBuffer(folder)
         #: The parts of the tables of several runs that an earlier conversion wrote, by the path of the table.
         self.earlier: dict[str, JoinedParts] = {}

@@ -84,6 +84,13 @@ class TreePaths:
         self._folders = {run: names.claim(run_path(run, holds_tables=holds_tables), run) for run in runs}
         self._names = {run: UniqueNames() for run in self._folders}
 
+    def part(self, runs: Iterable[str]) -> TreePaths:
+        """Return the paths of some of the runs, which are the same and can be pickled."""
+        paths = TreePaths([])
+        paths._folders = {run: self._folders[run] for run in runs}
+        paths._names = {run: UniqueNames() for run in paths._folders}
+        return paths
+
     def folder(self, run: str) -> str:
         """Return the folder of a run; empty for the root run."""
         return self._folders[run]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import json
 import os
@@ -20,7 +21,7 @@ from tb2csv.sinks.ledger import PRIVATE, Ledger
 from tb2csv.sinks.synced_files import files_below, sync_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -30,6 +31,9 @@ DATA_PACKAGE: Final = "datapackage.json"
 
 #: The folder for intermediate files; a table's path never starts with a dot.
 SCRATCH: Final = ".scratch"
+
+#: The folder for rows of tables that are not complete.
+HELD_ROWS: Final = f"{SCRATCH}/rows"
 
 
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -194,6 +198,16 @@ class OutputFolder:
         """Move a file or folder below the folder to an unused path below it; parents are created."""
         os.rename(f"{self._root}/{path}", self.location(new))
 
+    def attempts(self) -> str:
+        """Return a new folder for the folders of attempts, which is removed at the end; other processes write there."""
+        place = f"{self._work}/attempts"
+        os.mkdir(place)
+        return place
+
+    def adopt(self, place: str) -> None:
+        """Move all files of the folder of an attempt here, except those with held rows, which ``RowBuffer`` adopts."""
+        _move_all(place, self._root, left={f"{place}/{HELD_ROWS}", f"{place}/{PRIVATE}"})
+
     def remove_scratch(self) -> None:
         """Remove the intermediate files, which are not published."""
         shutil.rmtree(f"{self._root}/{SCRATCH}", ignore_errors=True)
@@ -219,6 +233,24 @@ class OutputFolder:
             if not os.path.isdir(folder):
                 raise
         self._made.add(folder)
+
+
+def _move_all(source: str, target: str, left: Container[str]) -> None:
+    """Move what is in a folder into another, except the folders ``left``; folders that both have are merged."""
+    with os.scandir(source) as entries:
+        for entry in entries:
+            place = f"{target}/{entry.name}"
+            if entry.path in left:
+                continue
+            has_left = entry.name == SCRATCH
+            if has_left and not os.path.isdir(place):
+                os.mkdir(place)
+            if not has_left and not os.path.lexists(place):
+                os.rename(entry.path, place)
+            elif entry.is_dir(follow_symlinks=False):
+                _move_all(entry.path, place, left)
+            else:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), place)
 
 
 def _status(folder: Path) -> os.stat_result | None:

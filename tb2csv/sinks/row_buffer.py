@@ -16,7 +16,7 @@ import numpy as np
 
 from tb2csv.late_polars import pl
 from tb2csv.sinks.ledger import PRIVATE
-from tb2csv.sinks.output_folder import SCRATCH
+from tb2csv.sinks.output_folder import HELD_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -59,6 +59,14 @@ class _Stretch(NamedTuple):
     @property
     def rows(self) -> int:
         return self.stop - self.start
+
+
+class HeldRows(NamedTuple):
+    """Rows in Arrow files: for each table, the file, the first row, the row after the last, and the size in memory."""
+
+    rows: dict[str, list[tuple[str, int, int, int]]]
+    #: The tables whose rows are kept for the next update.
+    kept: set[str]
 
 
 class Batch(NamedTuple):
@@ -157,6 +165,28 @@ class RowBuffer:
         """Return whether ``restore`` restored a table, which may have no rows."""
         return path in self._earlier
 
+    def spill(self) -> HeldRows:
+        """Move all rows to files, and return what another buffer needs to take them over."""
+        with self._lock:
+            self._spill()
+            rows = {path: [each[1:] for each in stretches] for path, stretches in self._tables.items()}
+            return HeldRows(rows, self._kept)
+
+    def adopt(self, held: HeldRows) -> None:
+        """Take over the rows that another buffer has spilled, whose files exist."""
+        with self._lock:
+            moved: dict[str, str] = {}
+            for path, stretches in held.rows.items():
+                if path in held.kept:
+                    self._kept.add(path)
+                    for file in {file for file, *_ in stretches} - moved.keys():
+                        number = next(self._files)
+                        moved[file] = self._folder.location(kept_file(number))
+                        self._numbers[moved[file]] = number
+                        os.rename(file, moved[file])
+                own = self._tables.setdefault(path, [])
+                own += [_Stretch(None, moved.get(file, file), *numbers) for file, *numbers in stretches]
+
     def release(self, path: str) -> None:
         """Drop the rows of a table, unless they are kept for the next update."""
         with self._lock:
@@ -225,7 +255,7 @@ class RowBuffer:
 
     def _store(self, frame: pl.DataFrame, *, is_kept: bool = False) -> str:
         number = next(self._files)
-        path = self._folder.location(kept_file(number) if is_kept else f"{SCRATCH}/rows/{number}.arrow")
+        path = self._folder.location(kept_file(number) if is_kept else f"{HELD_ROWS}/{number}.arrow")
         frame.write_ipc(path, compression="uncompressed")
         if is_kept:
             self._numbers[path] = number
