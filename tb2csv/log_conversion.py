@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tb2csv.cluster_conversion import convert_on_cluster
 from tb2csv.decoders import load_polars
-from tb2csv.layouts.joined_parts import JoinedParts
+from tb2csv.layouts.joined_parts import EarlierWide, JoinedParts
 from tb2csv.layouts.manifest import TableEntry, write_manifest
 from tb2csv.layouts.table_paths import HPARAMS_PATH
 from tb2csv.notes import Note
@@ -89,6 +89,19 @@ class LogConversion:
         output.earlier = {path: JoinedParts.from_data(parts) for path, parts in ledger.fact("joined").items()}
         paths = {table.path for each in plan.continued.values() for table in each.held}
         output.held.restore(ledger.fact("kept"), paths)
+        for run, grown in plan.grown.items():
+            earlier = grown.earlier
+            notes = (note for note in earlier.report.notes if note.kind == "duplicates_left_out")
+            own = {path for path, *_ in earlier.tables}
+            for entry in earlier.entries:
+                if entry.path not in own:  # it joins the held tables
+                    output.earlier_wide[run] = EarlierWide(
+                        entry,
+                        [held.path for held in earlier.held],
+                        earlier.held[0].origin,
+                        earlier.lengths[entry.path],
+                        left_out=sum(note.count or 0 for note in notes),
+                    )
 
     def finish(self, converted: list[ConvertedRun], report: Report) -> None:
         """Write the tables of several runs, and the manifest."""

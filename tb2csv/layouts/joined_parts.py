@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.layouts.held_tables import HeldTable
+    from tb2csv.layouts.manifest import TableEntry
 
 
 class JoinedPart(NamedTuple):
@@ -31,6 +32,26 @@ class JoinedPart(NamedTuple):
         table = member.table
         origin = member.origin if math.isfinite(member.origin) else None
         return cls(member.path, table.entry.rows, origin, folder if table.has_files else "")
+
+
+class EarlierWide(NamedTuple):
+    """The table of a run's scalars, side by side, that an earlier conversion wrote."""
+
+    entry: TableEntry
+    #: The paths of its tables in the tree.
+    paths: list[str]
+    #: The origin of relative times, which may be NaN.
+    origin: float
+    #: The length in bytes.
+    length: int
+    #: The number of values that are not in it, because another value of the same tag and step is.
+    left_out: int
+
+    def has_all_columns(self, members: Sequence[HeldTable]) -> bool:
+        """Return whether a table of these tables of the tree would have the same columns and origin."""
+        origins = [self.origin, members[0].origin]
+        is_alike = origins[0] == origins[1] or not any(map(math.isfinite, origins))
+        return is_alike and [member.path for member in members] == self.paths
 
 
 @dataclass(slots=True)

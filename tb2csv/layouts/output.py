@@ -11,7 +11,7 @@ from tb2csv.sinks.table_writer import TableWriter, lost_cells
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tb2csv.layouts.joined_parts import JoinedParts
+    from tb2csv.layouts.joined_parts import EarlierWide, JoinedParts
     from tb2csv.layouts.output_options import OutputOptions
     from tb2csv.layouts.table_paths import TreePaths
     from tb2csv.notes import Note
@@ -31,6 +31,8 @@ class Output:
         self.held = RowBuffer(folder)
         #: The parts of the tables of several runs that an earlier conversion wrote, by the path of the table.
         self.earlier: dict[str, JoinedParts] = {}
+        #: The table of scalars side by side that an earlier conversion wrote, by the run, if the run grows.
+        self.earlier_wide: dict[str, EarlierWide] = {}
         # One writer for each format and thread, so that small tables of many runs are written together.
         self._writers: dict[tuple[type, int], TableWriter] = {}
 

@@ -51,8 +51,20 @@ def write_wide_table(output: Output, run: str, members: Sequence[HeldTable]) -> 
         shared_cell([member.table.entry.plugin_name for member in members]),
         {},
     )
-    columns = [WideColumn(member.series.tag, member.series.variant, member.table.entry.path) for member in members]
+    columns = [WideColumn(member.series.tag, member.series.variant, member.path) for member in members]
     rows = WideRows(run, columns, output.held, output.options.on_duplicate)
+    earlier = output.earlier_wide.get(run)
+    if earlier and earlier.has_all_columns(members):
+        old = earlier.entry
+        if all(output.held.earlier_rows(member.path) == member.table.entry.rows for member in members):
+            writer.lost_cells[old.path] = old.lost_cells
+            return old, earlier.left_out
+        new_rows = WideRows(run, columns, output.held, output.options.on_duplicate, is_new=True)
+        if writer.is_appended and old.last_step is not None and new_rows.min_step > old.last_step:
+            output.folder.expect({old.path: earlier.length})
+            writer.resume(old.path, old.schema, old.rows, old.lost_cells)
+            entry, rows = old, new_rows
+            rows.duplicates = earlier.left_out
 
     def frames() -> Iterator[pl.DataFrame]:
         for frame in rows:
@@ -90,8 +102,10 @@ class _Part(NamedTuple):
 class WideRows:
     """The rows of a run's wide table, in several frames; ``duplicates`` is complete after the last one."""
 
-    def __init__(self, run: str, columns: Sequence[WideColumn], held: RowBuffer, on_duplicate: str) -> None:
-        """Prepare to put these series side by side, in their order.
+    def __init__(
+        self, run: str, columns: Sequence[WideColumn], held: RowBuffer, on_duplicate: str, *, is_new: bool = False
+    ) -> None:
+        """Prepare to put these series side by side, in their order; ``is_new`` leaves out restored rows.
 
         ``on_duplicate`` is one of ON_DUPLICATE. With ``error``, a tag with several values for a step raises
         Tb2csvError.
@@ -102,10 +116,17 @@ class WideRows:
         self._columns = columns
         self._held = held
         self._on_duplicate = on_duplicate
+        self._is_new = is_new
         names: dict[str, None] = dict.fromkeys(_RESERVED)
         for column in columns:
             names.setdefault(free_name(with_variant(column.tag, column.variant), "tag", names))
         self._names = list(names)[len(_RESERVED) :]
+
+    @property
+    def min_step(self) -> int:
+        """The first step of all rows; there must be one."""
+        parts = (part for column in self._columns for part in self._parts(column, []))
+        return min(part.min_step for part in parts if part.min_step <= part.max_step)
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
         """Yield ``step, wall_time`` and the tags, in the order of the steps, in at least one frame.
@@ -123,7 +144,7 @@ class WideRows:
 
     def _parts(self, column: WideColumn, samples: list[Steps]) -> Iterator[_Part]:
         """Yield the parts of a series' rows, and add a sorted sample of each part's steps to ``samples``."""
-        for rows in self._held.parts(column.path):
+        for rows in self._held.parts(column.path, is_new=self._is_new):
             steps = np.sort(rows.read()["step"].to_numpy())
             samples.append(steps[max(len(steps) - 1, 0) % _SAMPLED // 2 :: _SAMPLED])
             yield _Part(rows, int(steps[0]) if len(steps) else 0, int(steps[-1]) if len(steps) else -1)

@@ -207,10 +207,13 @@ class RowBuffer:
             ]
         yield from _recut(_read_owned(owned))
 
-    def parts(self, path: str) -> list[HeldPart]:
-        """Return the rows of a table in parts that can be read one by one and repeatedly."""
+    def parts(self, path: str, *, is_new: bool = False) -> list[HeldPart]:
+        """Return the rows of a table in parts that can be read one by one and repeatedly.
+
+        ``is_new`` leaves out the rows that ``restore`` restored.
+        """
         with self._lock:
-            stretches = list(self._tables[path])
+            stretches = list(_after(self._tables[path], self.earlier_rows(path) if is_new else 0))
         return [HeldPart(part) for part in _cut(stretches, lambda stretch: stretch)]
 
     @contextlib.contextmanager

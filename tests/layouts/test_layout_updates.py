@@ -107,6 +107,10 @@ HISTORY: dict[str, Callable[[Path], object]] = {
         logs / "d", event(scalar("loss", 7, "float64"), scalar("lr", 7, "int64"), step=7, wall_time=1007.0)
     ),
     "repeat steps": lambda logs: extend(logs / "d", *(values(step, "loss", "acc") for step in (6, 2, 2))),
+    "grow after repeated steps": lambda logs: extend(
+        logs / "d", *(values(step, "loss", "acc") for step in (20, 20)), picture(21)
+    ),
+    "add only an image": lambda logs: extend(logs / "d", picture(22)),
     "add a run at the start with other types": lambda logs: write_run(
         logs / "a",
         event(scalar("loss", 1, "float64"), scalar("LOSS", 1, "float64"), step=1, wall_time=900.0),
@@ -198,6 +202,22 @@ def test_rows_at_the_end_of_a_joined_table_are_appended_in_place(tmp_path: Path)
     tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout="long")
     assert table.stat().st_ino != number
     assert [row["run"] for row in read_rows(table)] == ["a", "a", "b", "b", "c"]
+
+
+def test_later_steps_are_appended_to_scalars_side_by_side(tmp_path: Path) -> None:
+    write_run(tmp_path / "logs", values(0, "loss", "acc"), values(2, "loss"), values(2, "loss"))
+    tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout="wide")
+    table = tmp_path / "out" / "scalars.csv"
+    number = table.stat().st_ino
+    extend(tmp_path / "logs", values(4, "loss"), values(4, "loss"), values(3, "acc"))
+    report = tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout="wide")
+    assert table.stat().st_ino == number
+    assert [row["step"] for row in read_rows(table)] == ["0", "2", "3", "4"]
+    assert [note.count for note in report.notes if note.kind == "duplicates_left_out"] == [2]
+    extend(tmp_path / "logs", values(1, "acc"))
+    tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout="wide")
+    assert table.stat().st_ino != number
+    assert [row["acc"] for row in read_rows(table)] == ["0.0", "0.125", "", "0.375", ""]
 
 
 @pytest.mark.parametrize("format_name", ["csv", "parquet"])
