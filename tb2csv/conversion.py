@@ -20,6 +20,7 @@ from tb2csv.selection import select
 from tb2csv.sinks.ledger import Ledger
 from tb2csv.sinks.output_folder import OutputFolder
 from tb2csv.sinks.updated_folder import UpdatedFolder
+from tb2csv.sources.urls import is_writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,7 +66,7 @@ def convert(
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        out: the output folder. If the conversion fails, an earlier ``out`` stays as it was.
+        out: the output folder, or the URL of one in S3. If the conversion fails, an earlier ``out`` stays as it was.
         run: one or more shell patterns for run names; None selects all runs.
         tag: one or more shell patterns for tags; None selects all tags.
         kind: one or more names of kinds; None selects all kinds.
@@ -129,6 +130,9 @@ def convert(
     )
     folder = table_folder(out, overwrite=overwrite)
     found = logdir_of(logdir)
+    if found.is_remote and f"{out}/".startswith(f"{found.path.rstrip('/')}/"):
+        message = f"{out} is in the log directory, so the next conversion would read it; choose another place."
+        raise OutputError(message)
     check_apart(found, folder.out)
     runs = settings.choose(found)
     with folder:
@@ -148,6 +152,10 @@ def _cluster(scheduler: Any, scheduler_file: str | os.PathLike[str] | None, work
 
 def table_folder(out: str | os.PathLike[str], *, overwrite: bool) -> TableFolder:
     """Return the output folder: the one of an earlier conversion, unless it is replaced, or a new one."""
+    if isinstance(out, str) and is_writable(out):
+        from tb2csv.sinks.store_folder import StoreFolder
+
+        return StoreFolder(out, overwrite=overwrite)
     if not overwrite:
         place = Path(os.path.realpath(local_path(out)))
         if Ledger.exists(place):

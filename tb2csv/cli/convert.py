@@ -17,6 +17,11 @@ from tb2csv.cli.terminal import (
     print_result,
     progress,
 )
+from tb2csv.sources.urls import is_url, shown
+
+
+def _index_of(out: str) -> str:
+    return f"{shown(out.rstrip('/'))}/index.csv" if is_url(out) else str(local_path(out) / "index.csv")
 
 
 def convert(
@@ -101,6 +106,6 @@ def convert(
             new = f", {plural(report.update.values, 'new value')}" if report.update else ""
             print_result(
                 f"{plural(report.values_written, 'value')} of {plural(runs, 'run')} "
-                f"in {plural(report.tables, 'table')}{left_out}{new}: see {local_path(out) / 'index.csv'}"
+                f"in {plural(report.tables, 'table')}{left_out}{new}: see {_index_of(out)}"
             )
         raise typer.Exit(exit_status(report))

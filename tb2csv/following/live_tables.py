@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from tb2csv.atomic_files import local_path
 from tb2csv.conversion import check_apart, table_folder
 from tb2csv.folder_conversion import ConversionSettings, FolderConversion
 from tb2csv.sinks.updated_folder import UpdatedFolder
@@ -46,7 +47,7 @@ class LiveTables:
             NameNotFoundError: no value is selected.
             OutputError: the folder cannot be used, or another process updates it.
         """
-        folder = table_folder(self._out, overwrite=False)
+        folder = table_folder(local_path(self._out), overwrite=False)
         check_apart(found, folder.out)
         runs = self._settings.choose(found)
         report = None

@@ -21,7 +21,7 @@ from tb2csv.sinks.ledger import PRIVATE, Ledger
 from tb2csv.sinks.synced_files import files_below, sync_files
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -273,10 +273,10 @@ def _foreign_file(folder: Path) -> str | None:
     """Return a file below ``folder`` that a conversion did not write, or None if there is none."""
     package = folder / DATA_PACKAGE
     try:
-        manifest = json.loads(package.read_bytes())
-        known = {resource["path"] for resource in manifest["resources"]} | {DATA_PACKAGE}
-        stored = set(manifest["tb2csv"]["folders"])
-    except (OSError, ValueError, KeyError, TypeError):
+        is_written = written_files(package.read_bytes())
+    except OSError:
+        is_written = written_files(b"")
+    if not is_written(DATA_PACKAGE):
         with contextlib.suppress(OSError):
             return next((path.name for path in sorted(folder.iterdir()) if path != package), DATA_PACKAGE)
         return DATA_PACKAGE
@@ -284,8 +284,23 @@ def _foreign_file(folder: Path) -> str | None:
         if PRIVATE in folders:
             folders.remove(PRIVATE)
         relative = PurePosixPath(Path(parent).relative_to(folder).as_posix())
-        is_stored = str(relative) in stored
         for name in sorted(names):
-            if str(relative / name) not in known and not (is_stored and _STORED_NAME.fullmatch(name)):
+            if not is_written(str(relative / name)):
                 return str(relative / name)
     return None
+
+
+def written_files(package: bytes) -> Callable[[str], bool]:
+    """Return whether a path is that of a file of a conversion, by its data package; without a sound one, none is."""
+    try:
+        manifest = json.loads(package)
+        known = {resource["path"] for resource in manifest["resources"]} | {DATA_PACKAGE}
+        stored = set(manifest["tb2csv"]["folders"])
+    except (ValueError, KeyError, TypeError):
+        known, stored = set(), set()
+
+    def is_written(path: str) -> bool:
+        folder, _, name = path.rpartition("/")
+        return path in known or (folder in stored and _STORED_NAME.fullmatch(name) is not None)
+
+    return is_written

@@ -20,6 +20,10 @@ class RemoteNotFoundError(RemoteError, FileNotFoundError):
     """Nothing is at an address."""
 
 
+class RemoteExistsError(RemoteError, FileExistsError):
+    """An object was put under the condition that there is none, and there is one."""
+
+
 class ObjectChangedError(OSError):
     """A file was replaced while it was read."""
 
@@ -87,6 +91,9 @@ _NEEDS_CREDENTIALS: Final = frozenset(
     | {"the login is refused", "access is refused", "the profile of the credentials does not exist"}
 )
 
+#: The codes of S3 for a condition of a request that does not hold.
+_CONDITION_FAILED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+
 #: How many characters of an error's own text are shown; some hold a whole page.
 _SHOWN: Final = 300
 
@@ -109,6 +116,8 @@ def remote_error(error: Exception, url: str) -> OSError | Tb2csvError:
     reason = f"{meaning} ({text})" if meaning and text else meaning or text
     if isinstance(error, FileNotFoundError):
         return RemoteNotFoundError(errno.ENOENT, reason)
+    if isinstance(error, FileExistsError) or _code(error) in _CONDITION_FAILED:
+        return RemoteExistsError(errno.EEXIST, reason)
     return RemoteError(error.errno if isinstance(error, OSError) and error.errno else errno.EIO, reason)
 
 
@@ -129,6 +138,12 @@ def _meaning(error: BaseException) -> str:
                 return _MEANINGS[each.__name__]
         cause = cause.__cause__
     return ""
+
+
+def _code(error: BaseException) -> str:
+    """Return the code of the answer of S3 that caused an error; empty if there is none."""
+    answer = getattr(error.__cause__, "response", None)
+    return str(answer.get("Error", {}).get("Code", "")) if isinstance(answer, dict) else ""
 
 
 def _own_text(error: BaseException) -> str:

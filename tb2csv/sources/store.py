@@ -58,7 +58,7 @@ class Store:
             RemoteError: they cannot be listed.
             MissingExtraError: a package is missing.
         """
-        filesystem, root = self._connected()
+        filesystem, root = self.connected()
 
         def find() -> dict[str, dict[str, Any]]:
             filesystem.invalidate_cache()
@@ -81,7 +81,7 @@ class Store:
         Raises:
             RemoteError: it cannot be opened.
         """
-        filesystem, _ = self._connected()
+        filesystem, _ = self.connected()
         make = WebRanges if self._is_web else FileRanges
         opened: list[Ranges] = []
 
@@ -99,7 +99,7 @@ class Store:
         Raises:
             RemoteError: it cannot be looked up.
         """
-        filesystem, _ = self._connected()
+        filesystem, _ = self.connected()
 
         def look_up() -> Version:
             filesystem.invalidate_cache(location)
@@ -110,8 +110,13 @@ class Store:
     def _name(self, path: str) -> str:
         return unquote(path) if self._is_web else path
 
-    def _connected(self) -> tuple[Any, str]:
-        """Return the file system of this process and the path in it."""
+    def connected(self) -> tuple[Any, str]:
+        """Return the file system of this process and the path in it.
+
+        Raises:
+            RemoteError: it cannot be made.
+            MissingExtraError: a package is missing.
+        """
         with self._lock:
             if self._made is None or self._made[0] != os.getpid():
                 filesystem, root = request(self.url, self._connect)

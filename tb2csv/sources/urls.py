@@ -16,10 +16,18 @@ _SIGNATURE: Final = re.compile(r"(?i)([?&][\w-]*(?:signature|token|sig|secret|ke
 #: Protocols of fsspec that keep copies of files, and give old bytes with the new size of a file.
 _CACHES: Final = frozenset({"simplecache", "filecache", "blockcache", "cached"})
 
+#: Protocols of stores in which an object can be put only if there is not one yet: outputs need it.
+_WRITABLE: Final = frozenset({"s3", "s3a"})
+
 
 def is_url(path: str) -> bool:
     """Return whether a path is a URL, such as ``s3://bucket/logs`` or ``zip://logs::s3://bucket/logs.zip``."""
     return _URL.match(path) is not None
+
+
+def is_writable(url: str) -> bool:
+    """Return whether a path is the URL of a store to which tables can be written."""
+    return is_url(url) and _WRITABLE.issuperset(protocols(url))
 
 
 def protocols(url: str) -> list[str]:

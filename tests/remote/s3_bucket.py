@@ -29,6 +29,12 @@ class Bucket:
     def put(self, key: str, data: bytes) -> None:
         self._files.call_s3("put_object", Bucket=self.name, Key=key, Body=data)
 
+    def objects(self, prefix: str) -> dict[str, bytes]:
+        """Return the objects below a prefix by the rest of their keys."""
+        self._files.invalidate_cache()
+        keys = self._files.find(f"{self.name}/{prefix}")
+        return {key.removeprefix(f"{self.name}/{prefix}"): self._files.cat_file(key) for key in keys}
+
     def remove(self, key: str) -> None:
         self._files.call_s3("delete_object", Bucket=self.name, Key=key)
 

@@ -41,7 +41,8 @@ class FaultyStore:
             return [body]
         self._requests.append(f"{environ['REQUEST_METHOD']} {path} {environ.get('HTTP_RANGE', '')}".rstrip())
         faults = self._faults
-        if not faults.get("times") or faults.get("path", "") not in path:
+        is_method = faults.get("method", environ["REQUEST_METHOD"]) == environ["REQUEST_METHOD"]
+        if not faults.get("times") or faults.get("path", "") not in path or not is_method:
             answer: Iterable[bytes] = self._moto(environ, start_response)
             return answer
         faults["times"] -= 1

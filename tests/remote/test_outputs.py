@@ -1,0 +1,140 @@
+"""Outputs in an object store: complete or visibly unfinished, and never with the objects of others replaced."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from commands import run_here
+from event_files import event, event_file, file_name, simple_value
+from remote_logs import tables_below, write_logs
+
+import tb2csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from s3_bucket import Bucket
+
+pytest.importorskip("moto")
+pytest.importorskip("s3fs")
+
+
+def write_run(folder: Path, tag: str = "loss") -> Path:
+    folder.mkdir(parents=True)
+    (folder / file_name()).write_bytes(event_file([event(simple_value(tag, step), step=step) for step in range(9)]))
+    return folder
+
+
+def test_the_objects_are_the_files_of_a_local_output(bucket: Bucket, tmp_path: Path) -> None:
+    logdir = write_logs(tmp_path / "logs")
+    tb2csv.convert(logdir, tmp_path / "out")
+    bucket.requests()
+    report = tb2csv.convert(logdir, f"{bucket.url}/out")
+    puts = [each.partition("/out/")[2] for each in bucket.requests() if each.startswith("PUT")]
+    assert puts[0] == ".tb2csv/unfinished.json"
+    assert puts[-2:] == ["index.csv", "datapackage.json"]
+    assert report.tables == len(puts) - 3
+    expected = tables_below(tmp_path / "out")
+    assert bucket.objects("out/").keys() == expected.keys()
+    assert {path: data for path, data in bucket.objects("out/").items() if path != "datapackage.json"} == {
+        path: data for path, data in expected.items() if path != "datapackage.json"
+    }
+
+
+def test_the_command_shows_the_address_of_the_index(
+    bucket: Bucket, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run_here(capsys, "convert", write_run(tmp_path / "a"), f"{bucket.url}/out/")
+    assert (done.status, done.stdout) == (0, f"9 values of 1 run in 1 table: see {bucket.url}/out/index.csv\n")
+
+
+def test_an_output_is_replaced_only_with_overwrite(bucket: Bucket, tmp_path: Path) -> None:
+    out = f"{bucket.url}/out"
+    tb2csv.convert(write_run(tmp_path / "a"), out)
+    with pytest.raises(tb2csv.OutputError, match="only a local one is brought up to date"):
+        tb2csv.convert(write_run(tmp_path / "b", "other"), out)
+    tb2csv.convert(tmp_path / "b", out, overwrite=True)
+    assert set(bucket.objects("out/")) == {"scalars/other.csv", "index.csv", "datapackage.json"}
+
+
+def test_objects_of_others_are_not_replaced(bucket: Bucket, tmp_path: Path) -> None:
+    logdir, out = write_run(tmp_path / "a"), f"{bucket.url}/out"
+    tb2csv.convert(logdir, out)
+    bucket.put("out/notes.txt", b"mine")
+    before = bucket.objects("out/")
+    with pytest.raises(tb2csv.OutputError, match=r"contains notes\.txt"):
+        tb2csv.convert(logdir, out, overwrite=True)
+    assert bucket.objects("out/") == before
+
+
+@pytest.mark.parametrize("failing", ["scalars/", "index.csv", "datapackage.json"])
+def test_an_interrupted_output_has_no_data_package_and_can_be_replaced(
+    bucket: Bucket, tmp_path: Path, failing: str
+) -> None:
+    out = f"{bucket.url}/out"
+    tb2csv.convert(write_run(tmp_path / "a"), out)
+    bucket.faults(status=403, times=1000, path=f"out/{failing}", method="PUT")
+    with pytest.raises(tb2csv.OutputError, match=r"access is refused .*AWS_PROFILE"):
+        tb2csv.convert(write_run(tmp_path / "b", "other"), out, overwrite=True)
+    bucket.faults()
+    assert "datapackage.json" not in bucket.objects("out/")
+    tb2csv.convert(tmp_path / "b", out, overwrite=True)
+    assert set(bucket.objects("out/")) == {"scalars/other.csv", "index.csv", "datapackage.json"}
+
+
+def test_of_conversions_at_once_one_writes(bucket: Bucket, tmp_path: Path) -> None:
+    """All of them find the place empty before the first one has put an object."""
+    names = [f"tag{number}" for number in range(6)]
+    folders = [write_run(tmp_path / name, name) for name in names]
+    out, ready = f"{bucket.url}/out", threading.Barrier(len(names))
+    outcomes: dict[str, Any] = {}
+
+    def convert(folder: Path) -> None:
+        def wait(count: int) -> None:
+            if count:
+                ready.wait()
+
+        try:
+            outcomes[folder.name] = tb2csv.convert(folder, out, progress=wait)
+        except tb2csv.OutputError as error:
+            outcomes[folder.name] = error
+
+    threads = [threading.Thread(target=convert, args=(folder,)) for folder in folders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (winner,) = (name for name, outcome in outcomes.items() if isinstance(outcome, tb2csv.Report))
+    assert set(bucket.objects("out/")) == {f"scalars/{winner}.csv", "index.csv", "datapackage.json"}
+
+
+def test_a_conversion_that_another_one_precedes_is_refused(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one that is still writing nor one that has ended since is replaced."""
+    logdir, out = write_run(tmp_path / "a"), f"{bucket.url}/out"
+    monkeypatch.setattr("tb2csv.sinks.store_folder.StoreFolder._replaced", lambda _: [])
+    bucket.put("out/.tb2csv/unfinished.json", b"[]")
+    with pytest.raises(tb2csv.OutputError, match="Another conversion writes"):
+        tb2csv.convert(logdir, out)
+    bucket.remove("out/.tb2csv/unfinished.json")
+    bucket.put("out/datapackage.json", b"{}")
+    with pytest.raises(tb2csv.OutputError, match="Another conversion writes"):
+        tb2csv.convert(logdir, out)
+    assert set(bucket.objects("out/")) == {"datapackage.json"}
+
+
+def test_an_output_in_its_log_directory_is_refused(bucket: Bucket) -> None:
+    bucket.put(f"logs/{file_name()}", event_file([event(simple_value("loss", 1))]))
+    with pytest.raises(tb2csv.OutputError, match="is in the log directory"):
+        tb2csv.convert(f"{bucket.url}/logs", f"{bucket.url}/logs/out")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/out", "simplecache::s3://bucket/out", "zip://out::s3://bucket/a.zip"]
+)
+def test_other_urls_are_refused_as_outputs(tmp_path: Path, url: str) -> None:
+    with pytest.raises(tb2csv.OutputError, match="is a URL"):
+        tb2csv.convert(write_run(tmp_path / "a"), url)
