@@ -242,7 +242,7 @@ def test_an_output_path_that_the_file_system_refuses_is_an_output_error(logdir: 
         tb2csv.convert(logdir, out.with_name("a" * 300))
 
 
-@pytest.mark.parametrize(("name", "sentence"), [("s3://bucket/out", "is a URL"), ("", "is empty")])
+@pytest.mark.parametrize(("name", "sentence"), [("gs://bucket/out", "is a URL"), ("", "is empty")])
 def test_invalid_output_paths_are_refused(
     logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch, name: str, sentence: str
 ) -> None:
