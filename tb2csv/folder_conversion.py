@@ -65,6 +65,11 @@ class ConversionSettings:
         """Whether new values of a run are appended to its tables; otherwise the run is converted from its start."""
         return self.output.is_continued and self.rows.is_everything
 
+    @property
+    def is_appended(self) -> bool:
+        """Whether an update appends rows to the files of grown runs, and leaves other files alone."""
+        return self.output.is_appended and self.rows.is_everything and self.output.keeps_rows
+
     def recorded(self, found: Logdir) -> dict[str, Any]:
         """Return what must be the same for an update, by the names of arguments, as data for JSON."""
         output, selection = self.output, self.selection

@@ -137,7 +137,7 @@ def follow(
                     if json:
                         print_line(to_dict(update))
                     elif not quiet:
-                        print_update(update, is_appended=settings.is_continued)
+                        print_update(update, is_appended=settings.is_appended)
         report = follower.report
         if report is None:
             raise typer.Exit(0)

@@ -68,7 +68,7 @@ def follow(
         exclude_run: runs to leave out.
         exclude_tag: tags to leave out.
         selection: a Selection, for the arguments that are not given.
-        layout: as of ``convert``. If rows of several runs share a table, all runs are read again for each update.
+        layout: as of ``convert``. Tables that a layout joins are written anew for each update.
         format: as of ``convert``. Rows are appended to CSV and JSON Lines; tables of other formats are written anew.
         header: as of ``convert``.
         on_duplicate: as of ``convert``.
@@ -81,7 +81,7 @@ def follow(
 
     Raises:
         OptionError: an option has an unknown value, or two options exclude each other.
-        LogdirError: the URL has a cache in front.
+        LogdirError: the URL has a cache in front, or ``logdir`` cannot be listed at the start.
         OutputError: ``out`` cannot be used or written, or another process updates it.
     """
     settings = ConversionSettings(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.dataframes import LogdirFrames
-from tb2csv.errors import LogdirError, NameNotFoundError, Tb2csvError
+from tb2csv.errors import LogdirError, LogdirNotFoundError, NameNotFoundError, Tb2csvError
 from tb2csv.following.follow_update import FollowUpdate, no_findings
 from tb2csv.following.live_findings import LiveFindings
 from tb2csv.following.live_log import LiveLog
@@ -138,8 +138,11 @@ class Follower:
             begin = time.monotonic()
             if changes is not None:
                 found = changes.logdir
-            if self._watch.problem is not None:
-                self.status.waits_for = self._watch.problem
+            problem = self._watch.problem
+            if problem is not None:
+                if isinstance(problem.__cause__, OSError) and not isinstance(problem, LogdirNotFoundError):
+                    raise problem  # such as missing credentials, which do not come by waiting
+                self.status.waits_for = problem
             elif found is not None and begin >= next_attempt:
                 try:
                     update = self._updated(found, None)

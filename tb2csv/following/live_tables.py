@@ -75,14 +75,14 @@ class LiveTables:
         assert self._conversion is not None
         begin = time.monotonic()
         runs = self._settings.choose(found)
-        with_manifest = begin >= self._next_manifest or not self._settings.output.is_appended
+        with_manifest = begin >= self._next_manifest or not self._settings.is_appended
         self._is_sound = False
         report = self._conversion.update(found, runs, changed=changed, with_manifest=with_manifest)
         self._is_sound, self._found = True, found
         end = time.monotonic()
         if with_manifest:
             self._next_manifest = end + max(self._pause, (end - begin) / _SHARE)
-        self.next_update = end + max(self._pause, 0.0 if self._settings.output.is_appended else (end - begin) / _SHARE)
+        self.next_update = end + max(self._pause, 0.0 if self._settings.is_appended else (end - begin) / _SHARE)
         return report
 
     def complete(self, *, at_once: bool = False) -> None:

@@ -145,9 +145,16 @@ def test_random_growth_ends_as_one_conversion(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"layout": "tags"}, {"layout": "wide"}, {"layout": "long", "format": "parquet"}, {"format": "csv.gz"}]
+    "options",
+    [
+        {"layout": "tags"},
+        {"layout": "wide"},
+        {"layout": "long", "format": "parquet"},
+        {"format": "csv.gz"},
+        {"merge_subruns": True},
+    ],
 )
-def test_tables_that_cannot_be_appended_to_are_written_anew(tmp_path: Path, options: dict[str, str]) -> None:
+def test_tables_that_cannot_be_appended_to_are_written_anew(tmp_path: Path, options: dict[str, Any]) -> None:
     logdir, out = tmp_path / "log", tmp_path / "out"
     path = begin(logdir / "a" / NAME, *losses(0, 3))
     begin(logdir / "b" / NAME, *losses(0, 3))
@@ -283,6 +290,28 @@ def test_tables_stay_if_the_log_goes_and_comes_back(tmp_path: Path) -> None:
     assert update.summary.values in {1, 4}  # the new file may begin as the old one did
     updates.close()
     assert_same_tables(out, logdir)
+
+
+def test_a_log_that_cannot_be_listed_is_an_error_at_the_start_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = False
+
+    def listed(path: str) -> tb2csv.Logdir:
+        if refused:
+            message = "The bucket cannot be listed: there are no credentials."
+            raise tb2csv.LogdirError(message) from PermissionError()
+        return tb2csv.discover(path)
+
+    monkeypatch.setattr("tb2csv.watching.log_watch.discover", listed)
+    path = begin(tmp_path / "log" / NAME, *losses(0, 3))
+    updates = tb2csv.follow(tmp_path / "log", until_idle=IDLE)
+    next(updates)
+    refused = True
+    with pytest.raises(tb2csv.LogdirError, match="no credentials"):
+        next(tb2csv.follow(tmp_path / "log", until_idle=IDLE))
+    append(path, frames(losses(3, 5)))
+    assert steps_of(next(updates)) == [3, 4]
 
 
 def test_an_update_looks_at_the_grown_run_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
