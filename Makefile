@@ -89,6 +89,7 @@ bench: .venv/installed-test ## Measure all against its peers; with ARGS, which g
 ifeq ($(strip $(ARGS)),)
 	$(BIN)/python benchmarks/frames.py
 	$(BIN)/python benchmarks/plugin.py
+	$(BIN)/python benchmarks/remote.py
 	$(MAKE) .venv-training/installed
 	.venv-training/bin/python benchmarks/model_state.py
 	.venv-training/bin/python benchmarks/recorders.py
