@@ -30,6 +30,9 @@ EXIT_FOUND: Final = 4
 
 _MAX_PROBLEMS: Final = 20
 
+#: What the progress bar says while answers come.
+_READING: Final = "reading"
+
 
 @contextlib.contextmanager
 def error_messages(*, debug: bool) -> Iterator[None]:
@@ -67,6 +70,7 @@ def progress(logdir: Logdir, *, shown: bool) -> Iterator[Callable[[int], None]]:
         yield lambda _: None
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     columns = (
@@ -77,8 +81,16 @@ def progress(logdir: Logdir, *, shown: bool) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=logdir.total_bytes())
-        yield lambda count: bar.advance(task, count)
+        task = bar.add_task(_READING, total=logdir.total_bytes())
+
+        def print_above(line: str) -> None:
+            bar.console.print(f"tb2csv: {line}", markup=False, highlight=False)
+
+        def show_waiting(line: str) -> None:
+            bar.update(task, description=escape(line) or _READING)
+
+        with WATCH.listen(print_above, show_waiting):
+            yield lambda count: bar.advance(task, count)
 
 
 def is_terminal(stream: TextIO | None) -> bool:

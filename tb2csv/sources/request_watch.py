@@ -33,17 +33,23 @@ class RequestWatch:
         """Watch nothing until there is a listener."""
         self._running: dict[object, tuple[float, str]] = {}
         self._listener: Callable[[str], None] | None = None
+        self._display: Callable[[str], None] | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def listen(self, listener: Callable[[str], None]) -> Iterator[None]:
-        """Call ``listener`` with each line within the context, from another thread."""
-        before, self._listener = self._listener, listener
+    def listen(self, listener: Callable[[str], None], display: Callable[[str], None] | None = None) -> Iterator[None]:
+        """Call ``listener`` with each line within the context, from another thread.
+
+        The listener gets one line for each time that answers stop. If there is a ``display``, that gets the line in its
+        place, again and again, and an empty one while there are answers.
+        """
+        before = self._listener, self._display
+        self._listener, self._display = listener, display
         try:
             yield
         finally:
-            self._listener = before
+            self._listener, self._display = before
 
     def note(self, line: str) -> None:
         """Give the listener a line."""
@@ -69,14 +75,18 @@ class RequestWatch:
                 self._thread.start()
 
     def _watch(self) -> None:
-        informed = 0.0
+        is_informed = False
         while True:
             time.sleep(PATIENCE / 5)
             now = time.monotonic()
             begun, url = min(list(self._running.values()), default=(now, ""))
-            if now - begun >= PATIENCE and now - informed >= PATIENCE:
-                informed = now
-                self.note(f"waiting for an answer about {shown(url)} for {now - begun:.0f} s")
+            is_slow = now - begun >= PATIENCE
+            line = f"waiting for an answer about {shown(url)} for {now - begun:.0f} s" if is_slow else ""
+            if self._display:
+                self._display(line)
+            elif is_slow and not is_informed:
+                self.note(line)
+            is_informed = is_slow
 
 
 #: The requests of this process.

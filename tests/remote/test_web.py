@@ -232,6 +232,20 @@ def test_the_user_is_informed_about_a_slow_answer(server: WebServer, monkeypatch
         tb2csv.check(server.url)
     assert lines
     assert all(line.startswith(f"waiting for an answer about {server.url} for ") for line in lines)
+    assert len(lines) <= len(server.requests)  # one for each time that answers stop
+
+
+def test_a_progress_bar_shows_waiting_in_its_line(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tb2csv.sources.request_watch.PATIENCE", 0.05)
+    (server.folder / file_name()).write_bytes(values(2))
+    logdir = tb2csv.discover(server.url)
+    server.latency = 1.5  # the watch may be asleep for a second since an earlier test
+    lines: list[str] = []
+    shown: list[str] = []
+    with WATCH.listen(lines.append), WATCH.listen(lines.append, shown.append):
+        tb2csv.check(logdir)
+    assert not lines
+    assert any(line.startswith(f"waiting for an answer about {server.url} for ") for line in shown)
 
 
 def test_a_large_file_that_is_loaded_whole_is_mentioned(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
