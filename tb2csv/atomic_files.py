@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
+import re
 import secrets
 import shutil
+import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.errors import OutputError
 from tb2csv.messages import Option, advice
+
+if sys.platform != "win32":
+    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,7 +84,12 @@ def whole_folder(out: Path, *, overwrite: bool, may_replace: Callable[[Path], bo
 
 
 def replace_folder(new: Path, out: Path, old: Path) -> None:
-    """Rename ``out`` to ``old`` and ``new`` to ``out``; if that fails or is interrupted, ``out`` is restored."""
+    """Move ``new`` to ``out``; the folder that was there is then at ``new`` or ``old``.
+
+    That is one step if the system can exchange two names. Otherwise, ``out`` is restored if it fails or is interrupted.
+    """
+    if _exchange(new, out):
+        return
     try:
         out.rename(old)
         new.rename(out)
@@ -87,18 +99,116 @@ def replace_folder(new: Path, out: Path, old: Path) -> None:
         raise
 
 
+#: Arguments of renameat2 of Linux.
+_CURRENT_FOLDER: Final = -100
+_RENAME_EXCHANGE: Final = 2
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange the names of two folders in one step, and return whether the system can do that."""
+    if sys.platform != "linux":
+        return False
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):  # an old C library
+        return False
+    names = os.fsencode(one), os.fsencode(other)
+    return bool(renameat2(_CURRENT_FOLDER, names[0], _CURRENT_FOLDER, names[1], _RENAME_EXCHANGE) == 0)
+
+
 @contextlib.contextmanager
 def folder_beside(out: Path) -> Iterator[Path]:
-    """Yield a private folder in the parent of ``out``; it is removed at the end."""
+    """Yield a private folder in the parent of ``out``; it is removed at the end.
+
+    Such folders of processes that have died are removed at the start.
+    """
+    parent = os.path.abspath(out.parent)
+    prefix = f".{out.name[:_NAME_LENGTH]}."
+    with _locked(parent):  # so that each folder that is not locked is of a dead process
+        dead = _lock_dead(parent, prefix)
+        try:
+            folder = tempfile.mkdtemp(prefix=prefix, suffix=_SUFFIX, dir=parent)
+        except OSError as error:
+            message = f"A folder cannot be created in {out.parent} ({error.strerror}); choose another place."
+            raise OutputError(message) from error
+        descriptor = _lock(folder)
     try:
-        folder = tempfile.mkdtemp(prefix=f".{out.name[:100]}.", suffix=".tmp", dir=os.path.abspath(out.parent))
-    except OSError as error:
-        message = f"A folder cannot be created in {out.parent} ({error.strerror}); choose another place."
-        raise OutputError(message) from error
-    try:
+        for name, held in dead.items():
+            _remove_dead(f"{parent}/{name}", out)
+            os.close(held)
         yield Path(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+#: How much of a name the name of a folder beside it has.
+_NAME_LENGTH: Final = 100
+_SUFFIX: Final = ".tmp"
+#: Between the prefix and the suffix: what ``tempfile`` chooses.
+_RANDOM: Final = re.compile(r"[a-z0-9_]{8}")
+
+#: How often to try to lock a folder that another process has locked, and how long to wait between, in seconds.
+_TRIES: Final = 40
+_PAUSE: Final = 0.05
+
+
+def _lock(folder: str) -> int | None:
+    """Lock a folder as long as this process lives, and return its descriptor.
+
+    Returns None if another process has locked it, or if the system or the file system cannot lock folders.
+    """
+    if sys.platform == "win32":  # a folder cannot be opened there
+        return None
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@contextlib.contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """Lock a folder for a moment. If another program keeps it locked, go on without."""
+    descriptor = None
+    for _ in range(_TRIES if sys.platform != "win32" else 0):
+        descriptor = _lock(folder)
+        if descriptor is not None or not os.path.isdir(folder):
+            break
+        time.sleep(_PAUSE)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _lock_dead(parent: str, prefix: str) -> dict[str, int]:
+    """Lock the folders beside an output that dead processes have left, and return their names and descriptors."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for name in os.listdir(parent):
+            # The name of another output may go on after that of this one.
+            is_own = name.startswith(prefix) and name.endswith(_SUFFIX)
+            if is_own and _RANDOM.fullmatch(name[len(prefix) : -len(_SUFFIX)]):
+                descriptor = _lock(f"{parent}/{name}")
+                if descriptor is not None:
+                    found[name] = descriptor
+    return found
+
+
+def _remove_dead(folder: str, out: Path) -> None:
+    """Remove the folder of a dead process, which may have died while it replaced the output."""
+    with contextlib.suppress(OSError):
+        if len(out.name) <= _NAME_LENGTH and os.path.isdir(f"{folder}/old") and not out.exists():
+            os.rename(f"{folder}/old", out)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def home_expanded(path: str | os.PathLike[str]) -> str:

@@ -86,9 +86,10 @@ class LogConversion:
         if not (plan.continued or plan.replaced):
             return
         ledger = output.folder.ledger
-        output.earlier = {path: JoinedParts.from_data(parts) for path, parts in ledger.fact("joined").items()}
         paths = {table.path for each in plan.continued.values() for table in each.held}
-        output.held.restore(ledger.fact("kept"), paths)
+        with ledger.errors():
+            output.earlier = {path: JoinedParts.from_data(parts) for path, parts in ledger.fact("joined").items()}
+            output.held.restore(ledger.fact("kept"), paths)
         for run, grown in plan.grown.items():
             earlier = grown.earlier
             notes = (note for note in earlier.report.notes if note.kind == "duplicates_left_out")

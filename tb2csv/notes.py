@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from tb2csv.messages import LISTED, Message, Option, advice, listed, python_spelling
+from tb2csv.plain_data import ANYTHING, DictOf, ListOf, Maybe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -87,9 +88,23 @@ class Note:
 
     @classmethod
     def from_data(cls, data: Sequence[Any]) -> Note:
-        """Return the note that ``to_data`` described."""
+        """Return the note that ``to_data`` described; ``NOTE_SHAPE`` is the shape of the data.
+
+        Raises:
+            ValueError: there is no such note.
+        """
         kind, run, tag, number, counts, details = data
-        return cls(kind, run, tag, number, tuple((name, each) for name, each in counts), details)
+        note = cls(kind, run, tag, number, tuple((name, each) for name, each in counts), details)
+        try:
+            str(note)
+        except (LookupError, TypeError, AttributeError) as error:
+            message = f"there is no note {kind!r} with these facts"
+            raise ValueError(message) from error
+        return note
+
+
+#: The shape of ``Note.to_data``.
+NOTE_SHAPE: Final = (str, Maybe(str), Maybe(str), Maybe(int), ListOf((str, int)), DictOf(ANYTHING))
 
 
 def _file_copy(note: Note) -> Message:

@@ -125,18 +125,19 @@ class RunConversion:
         if grown:
             assert isinstance(reader, RunReader)
             self._output.folder.expect({path: grown.earlier.lengths[path] for path, *_ in grown.earlier.tables})
-            if grown.state:
-                reader.resume(grown.state, grown.unchanged_files)
-            else:
-                reader.replay({file.path: file.bytes for file in grown.earlier.report.sources})
-                if _fingerprints(reader.stats.files) != _fingerprints(grown.earlier.report.sources):
-                    return grown.earlier  # replaced since it was examined; the next update reads it anew
-            writer.resume(grown.earlier)
+            with self._output.folder.ledger.errors():
+                if grown.state:
+                    reader.resume(grown.state, grown.earlier.files, grown.unchanged_files)
+                else:
+                    reader.replay({file.path: file.bytes for file in grown.earlier.report.sources})
+                    if _fingerprints(reader.stats.files) != _fingerprints(grown.earlier.report.sources):
+                        return grown.earlier  # replaced since it was examined; the next update reads it anew
+                writer.resume(grown.earlier)
         converted = self._finished(name, reader, writer, writer.write(reader.decode(with_contents=True)))
         if grown:
             converted.hparams = grown.earlier.hparams + converted.hparams
         if isinstance(reader, RunReader) and self._output.options.is_continued:
-            converted.state = reader.save()
+            converted.state, converted.files = reader.save(), reader.saved_files()
         return converted
 
     def _finished(self, name: str, reader: ReadRun, writer: RunWriter, report: RunReport) -> ConvertedRun:

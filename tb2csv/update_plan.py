@@ -11,6 +11,8 @@ from tb2csv.event_files.file_changes import why_read_again
 from tb2csv.layouts.converted_run import ConvertedRun
 from tb2csv.logdir import with_versions
 from tb2csv.messages import Option, advice
+from tb2csv.notes import NOTE_SHAPE, Note
+from tb2csv.plain_data import ANYTHING, COUNT, DictOf, ListOf, check
 from tb2csv.report import UpdateSummary
 from tb2csv.runs.run_reader import RunReader
 
@@ -28,6 +30,13 @@ if TYPE_CHECKING:
 #: Why all runs are read from their start if sub-runs are merged.
 _MERGED: Final = "its sub-runs are merged"
 
+_FACT_SHAPES: Final = {
+    "options": DictOf(ANYTHING),
+    "shared": (COUNT, ListOf(NOTE_SHAPE)),
+    "shared_files": ListOf(str),
+    "folder_damage": ListOf((str, COUNT, COUNT, str, str, bool)),
+}
+
 #: The version of a file that could not be read, which is tried again.
 _UNREADABLE_VERSION: Final = "unreadable"
 
@@ -40,16 +49,18 @@ class EarlierRuns:
         self.ledger = ledger
         #: The files of each run and their versions, see ``versions_of``.
         self.files = ledger.files()
-        self.results = {name: ConvertedRun.from_data(name, data) for name, data in ledger.results()}
+        with ledger.errors():
+            self.results = {name: ConvertedRun.from_data(name, data) for name, data in ledger.results()}
 
     def put(self, rows: Iterable[LedgerRow], removed: Iterable[str], versions: Mapping[str, str]) -> None:
         """Take over what was put into the ledger; ``versions`` has new versions of the files of unchanged runs."""
         for name in removed:
             del self.files[name], self.results[name]
         self.files |= versions
-        for row in rows:
-            self.files[row.name] = row.files
-            self.results[row.name] = ConvertedRun.from_data(row.name, json.loads(json.dumps(row.result)))
+        with self.ledger.errors():
+            for row in rows:
+                self.files[row.name] = row.files
+                self.results[row.name] = ConvertedRun.from_data(row.name, json.loads(json.dumps(row.result)))
 
 
 class GrownRun(NamedTuple):
@@ -104,10 +115,15 @@ class UpdatePlan:
 
 def check_options(ledger: Ledger, options: Mapping[str, Any], out: Path) -> None:
     """Raise OutputError if the folder ``out`` was converted with other options."""
+    with ledger.errors():
+        for name, shape in _FACT_SHAPES.items():
+            check(ledger.fact(name), shape)
+        for note in ledger.fact("shared")[1]:
+            Note.from_data(note)
     earlier = ledger.fact("options")
     for name, value in options.items():
-        if earlier[name] != value:
-            raise OutputError(_difference(out, name, earlier[name], value), *_ways_out(name, earlier[name]))
+        if earlier.get(name) != value:
+            raise OutputError(_difference(out, name, earlier.get(name), value), *_ways_out(name, earlier.get(name)))
 
 
 def _difference(out: Path, name: str, earlier: Any, value: Any) -> str:
@@ -214,7 +230,8 @@ def _add(plan: UpdatePlan, run: Run, earlier: ConvertedRun, ledger: Ledger, vers
     """Add a run with changed files to the plan."""
     state = ledger.state(run.name)
     saved = {stats.path: stats for stats in earlier.report.sources}
-    offsets = _offsets(earlier, state)
+    # A run without a state was read to its end.
+    offsets = {file.stats.path: file.stats.bytes if state is None else file.offset for file in earlier.files}
     unchanged: set[str] = set()
     reason = ""
     for path in saved.keys() - {file.path for file in run.files}:
@@ -242,16 +259,6 @@ def _add(plan: UpdatePlan, run: Run, earlier: ConvertedRun, ledger: Ledger, vers
         plan.grown[run.name] = GrownRun(earlier, state, frozenset(unchanged))
     else:
         plan.renewed[run.name] = reason or "a file before its last one has changed"
-
-
-def _offsets(earlier: ConvertedRun, state: Any) -> dict[str, int]:
-    """Return the position up to which each file was read, in the order of reading.
-
-    A run without a state was read to its end.
-    """
-    if state is None:
-        return {stats.path: stats.bytes for stats in earlier.report.sources}
-    return {file["path"]: file["offset"] for file in state["files"]}
 
 
 def _comes_last(run: Run, offsets: Mapping[str, int], unchanged: set[str]) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from tb2csv.layouts.held_tables import HeldTable
-from tb2csv.layouts.manifest import TableEntry
-from tb2csv.notes import Note
+from tb2csv.layouts.held_tables import HELD_SHAPE, HeldTable
+from tb2csv.layouts.manifest import ENTRY_SHAPE, TableEntry, columns_from_data
+from tb2csv.notes import NOTE_SHAPE, Note
+from tb2csv.plain_data import COUNT, DictOf, ListOf, Maybe, check
 from tb2csv.report import RunReport, UndecodableEntry
 from tb2csv.runs.hparams_table import HparamsValue
-from tb2csv.runs.saved_run import SavedFile, bytes_of, text_of
+from tb2csv.runs.saved_run import FILE_SHAPE, SavedFile, bytes_of, text_of
+from tb2csv.sinks.private_folder import is_published_path
 from tb2csv.time_series import Series, SeriesMetadata
 
 
@@ -30,6 +33,7 @@ class ConvertedRun:
         tables: what ``RunWriter`` continues with.
         state: what the reader continues with; None if the run must be read from its start.
         lengths: the length of each table in bytes, by its path, when it was committed.
+        files: the files and the positions up to which they were read; empty if all were read to their end.
     """
 
     report: RunReport
@@ -43,54 +47,115 @@ class ConvertedRun:
     tables: list[Any] = field(default_factory=list)
     state: Any = None
     lengths: dict[str, int] = field(default_factory=dict)
+    files: list[SavedFile] = field(default_factory=list)
 
     def to_data(self, lengths: dict[str, int]) -> dict[str, Any]:
-        """Return the result as data for JSON, without the state; ``lengths`` has the length of each table in bytes."""
+        """Return the result as data for JSON, without the state; ``lengths`` has the length of each table in bytes.
+
+        Members that are empty, as for most runs, are left out.
+        """
         report = self.report
-        return {
-            "report": {
-                "counts": [getattr(report, name) for name in _COUNTS],
-                "undecodable": [[each.tag, each.step, each.detail] for each in report.undecodable],
-                "notes": [note.to_data() for note in report.notes],
-                "empty": report.empty,
-            },
-            "files": [SavedFile(stats).to_data() for stats in report.sources],
-            "entries": [entry.to_data() for entry in self.entries],
+        schemas: dict[tuple[tuple[str, str], ...], int] = {}
+        numbers = {entry.path: number for number, entry in enumerate(self.entries)}
+        data = {
+            "folder": self.folder,
+            "counts": _counts(report),
+            "files": [file.to_data() for file in self.files or map(SavedFile, report.sources)],
+            "lengths": {path: lengths[path] for path in numbers},
+            "entries": [[schemas.setdefault(entry.columns, len(schemas)), *entry.to_data()] for entry in self.entries],
+            "schemas": list(schemas),
+            "series": [[each.tag, each.kind] for each in self.series],
+            "tables": [[numbers[path], *rest] for path, *rest in self.tables if path in numbers],
+            "undecodable": [[each.tag, each.step, each.detail] for each in report.undecodable],
+            "notes": [note.to_data() for note in report.notes],
+            "empty": dict(report.empty),
             "stored": self.stored,
             "hparams": [[value.run, value.wall_time, text_of(value.content)] for value in self.hparams],
-            "series": [[each.tag, each.kind] for each in self.series],
             "is_selected": self.is_selected,
-            "folder": self.folder,
-            "tables": self.tables,
             "held": [table.to_data() for table in self.held],
-            "lengths": lengths,
         }
+        return {name: value for name, value in data.items() if value or name == "lengths"}
 
     @classmethod
     def from_data(cls, name: str, data: dict[str, Any]) -> ConvertedRun:
-        """Return the result that ``to_data`` described; its series have only what notes on the whole log need."""
-        saved = data["report"]
+        """Return the result that ``to_data`` described; its series have only what notes on the whole log need.
+
+        Raises:
+            ValueError: the data are not those of a result.
+            KeyError: a column has an unknown type.
+        """
+        data = _EMPTY | data
+        check(data, _SHAPE)
+        if not all(map(is_published_path, (*data["lengths"], *data["stored"]))):
+            message = f"the run {name!r} has a table outside of the folder"
+            raise ValueError(message)
+        files = [SavedFile.from_data(file) for file in data["files"]]
+        read, written, filtered, undecodable, table_count = data["counts"]
         report = RunReport(
             name,
-            **dict(zip(_COUNTS, saved["counts"], strict=True)),
-            sources=[SavedFile.from_data(file).stats for file in data["files"]],
-            undecodable=[UndecodableEntry(name, *each) for each in saved["undecodable"]],
-            notes=[Note.from_data(note) for note in saved["notes"]],
-            empty=saved["empty"],
+            read,
+            written,
+            filtered,
+            undecodable,
+            table_count,
+            sources=[file.stats for file in files],
+            undecodable=[UndecodableEntry(name, *each) for each in data["undecodable"]],
+            notes=[Note.from_data(note) for note in data["notes"]],
+            empty=data["empty"],
         )
+        schemas = [columns_from_data(tuple(map(tuple, schema))) for schema in data["schemas"]]
+        paths = list(data["lengths"])
+        try:
+            entries = [
+                TableEntry.from_data(name, path, schemas[schema], entry)
+                for path, (schema, *entry) in zip(paths, data["entries"], strict=True)
+            ]
+            tables = [[paths[number], *rest] for number, *rest in data["tables"]]
+        except IndexError as error:
+            message = f"the run {name!r} lacks a table or a schema"
+            raise ValueError(message) from error
         return cls(
             report,
-            [TableEntry.from_data(name, entry) for entry in data["entries"]],
+            entries,
             data["stored"],
             [HeldTable.from_data(name, table) for table in data["held"]],
             [HparamsValue(run, wall_time, bytes_of(content)) for run, wall_time, content in data["hparams"]],
             [Series(-1, name, tag, kind, "", SeriesMetadata(), b"", "") for tag, kind in data["series"]],
             data["is_selected"],
             data["folder"],
-            data["tables"],
+            tables,
             lengths=data["lengths"],
+            files=files,
         )
 
 
-#: The counts of a RunReport.
-_COUNTS = ("values_read", "values_written", "values_filtered", "values_undecodable", "tables")
+#: The counts of a RunReport, which are its first fields after the run.
+_counts: Final = operator.attrgetter(
+    *("values_read", "values_written", "values_filtered", "values_undecodable", "tables")
+)
+
+_SHAPE: Final = {
+    "folder": str,
+    "counts": (COUNT,) * 5,
+    "files": ListOf(FILE_SHAPE),
+    "lengths": DictOf(COUNT),
+    "entries": ListOf((COUNT, *ENTRY_SHAPE)),
+    "schemas": ListOf(ListOf((str, str))),
+    "series": ListOf((str, str)),
+    "tables": ListOf((COUNT, COUNT, Maybe(str), bool)),
+    "held": ListOf(HELD_SHAPE),
+    "undecodable": ListOf((str, int, str)),
+    "notes": ListOf(NOTE_SHAPE),
+    "empty": DictOf(COUNT),
+    "stored": ListOf(str),
+    "hparams": ListOf((str, float, str)),
+    "is_selected": bool,
+}
+
+#: What is left out of the data, by the name of the member.
+_EMPTY: Final[dict[str, Any]] = {
+    **{name: [] for name, shape in _SHAPE.items() if isinstance(shape, ListOf)},
+    "empty": {},
+    "folder": "",
+    "is_selected": False,
+}

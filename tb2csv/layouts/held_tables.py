@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from tb2csv.layouts.manifest import TableEntry
+from tb2csv.layouts.manifest import ENTRY_SHAPE, TableEntry, columns_from_data
 from tb2csv.layouts.table_paths import FILES_ENDING, TreePlace
+from tb2csv.plain_data import ListOf, Maybe
 from tb2csv.runs.saved_run import bytes_of, metadata_from_data, metadata_to_data, text_of
 from tb2csv.sinks.output_folder import SCRATCH
 from tb2csv.time_series import Series
@@ -64,22 +65,38 @@ class HeldTable(NamedTuple):
             [place.run_folder, place.stem, place.folder, place.kind, place.part],
             [text_of(series.tag_bytes), series.tag, series.kind, series.plugin_name, series.signature, series.variant],
             [series.id, *metadata_to_data(series.metadata)],
-            table.entry.to_data(),
+            [table.entry.path, table.entry.columns, *table.entry.to_data()],
             table.has_files,
             self.origin if math.isfinite(self.origin) else None,
         ]
 
     @classmethod
     def from_data(cls, run: str, data: Sequence[Any]) -> HeldTable:
-        """Return the table that ``to_data`` described."""
-        place, (tag_bytes, *texts, signature, variant), (series_id, *metadata), entry, has_files, origin = data
+        """Return the table that ``to_data`` described; ``HELD_SHAPE`` is the shape of the data.
+
+        Raises:
+            ValueError: the metadata are not those of a series.
+            KeyError: a column has an unknown type.
+        """
+        place, (tag_bytes, *texts, signature, variant), (series_id, *metadata), saved, has_files, origin = data
+        path, columns, *cells = saved
+        entry = TableEntry.from_data(run, path, columns_from_data(tuple(map(tuple, columns))), cells)
         tag, kind, plugin_name = texts
         known = metadata_from_data(metadata)
         series = Series(series_id, run, tag, kind, plugin_name, known, bytes_of(tag_bytes), signature, variant)
-        table = RunTable(
-            TreePlace(series, *place), TableEntry.from_data(run, entry), series, is_joined=True, has_files=has_files
-        )
+        table = RunTable(TreePlace(series, *place), entry, series, is_joined=True, has_files=has_files)
         return cls(table, math.nan if origin is None else origin)
+
+
+#: The shape of ``HeldTable.to_data``.
+HELD_SHAPE: Final = (
+    (str,) * 5,
+    (str,) * 6,
+    (int, *(str,) * 4),
+    (str, ListOf((str, str)), *ENTRY_SHAPE),
+    bool,
+    Maybe(float),
+)
 
 
 def shared_cell(cells: Sequence[_Cell]) -> _Cell | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.decoders.meshes import mesh_content_type
 from tb2csv.late_polars import pl
+from tb2csv.plain_data import ANYTHING, COUNT, Maybe, check
 from tb2csv.runs.saved_run import metadata_from_data, metadata_to_data
 from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.formula_escaping import escape_formula
@@ -54,18 +55,33 @@ class TableEntry:
     lost_cells: int = 0
 
     def to_data(self) -> list[Any]:
-        """Return the entry of a table of a run as data for JSON, without the run."""
-        metadata = metadata_to_data(self.metadata) if self.metadata else None
-        schema = [[name, _type_name(dtype)] for name, dtype in self.schema.items()]
-        return [*(getattr(self, name) for name in _SAVED), metadata, schema]
+        """Return the entry of a table of a run as data for JSON, without its run, path and schema."""
+        metadata = None
+        if self.metadata:
+            first, *rest = metadata_to_data(self.metadata)
+            metadata = [first, *rest] if any(rest) else first
+        return [*_saved_cells(self), metadata]
 
     @classmethod
-    def from_data(cls, run: str, data: Sequence[Any]) -> TableEntry:
-        """Return the entry that ``to_data`` described."""
-        *cells, metadata, schema = data
-        saved = dict(zip(_SAVED, cells, strict=True))
-        columns = _columns(tuple(map(tuple, schema)))
-        return cls(run=run, schema=columns, metadata=metadata_from_data(metadata) if metadata else None, **saved)
+    def from_data(cls, run: str, path: str, schema: Mapping[str, pl.DataType], data: Sequence[Any]) -> TableEntry:
+        """Return the entry that ``to_data`` described; ``ENTRY_SHAPE`` is the shape of the data.
+
+        Raises:
+            ValueError: the metadata are not those of a series.
+        """
+        tag, kind, plugin_name, rows, first_step, last_step, first_time, last_time, lost_cells, metadata = data
+        known = None
+        if metadata is not None:
+            parts = [metadata, "", "", ""] if isinstance(metadata, str) else metadata
+            check(parts, (str, str, str, str))
+            known = metadata_from_data(parts)
+        bounds = first_step, last_step, first_time, last_time
+        return cls(path, run, tag, kind, plugin_name, schema, known, None, rows, *bounds, lost_cells)
+
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """The names and types of the columns, from which ``columns_from_data`` makes the schema."""
+        return _column_types(tuple(self.schema.items()))
 
     @property
     def content_type(self) -> str | None:
@@ -74,9 +90,16 @@ class TableEntry:
 
 
 _SAVED: Final = (
-    *("path", "tag", "kind", "plugin_name", "rows", "first_step", "last_step", "first_wall_time", "last_wall_time"),
+    *("tag", "kind", "plugin_name", "rows", "first_step", "last_step", "first_wall_time", "last_wall_time"),
     "lost_cells",
 )
+
+#: The shape of ``TableEntry.to_data``.
+ENTRY_SHAPE: Final = (
+    *(Maybe(str), str, Maybe(str), COUNT, Maybe(int), Maybe(int), Maybe(float), Maybe(float), COUNT),
+    ANYTHING,
+)
+_saved_cells: Final = operator.attrgetter(*_SAVED)
 
 
 def write_manifest(
@@ -227,8 +250,18 @@ def _type_name(dtype: pl.DataType) -> str:
     return _DATETIME if dtype.is_temporal() else str(dtype).lower()
 
 
+@functools.lru_cache(maxsize=1024)  # thousands of tables share a few schemas
+def _column_types(columns: tuple[tuple[str, pl.DataType], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, _type_name(dtype)) for name, dtype in columns)
+
+
 @functools.lru_cache(maxsize=1024)
-def _columns(columns: tuple[tuple[str, str], ...]) -> dict[str, pl.DataType]:
+def columns_from_data(columns: tuple[tuple[str, str], ...]) -> Mapping[str, pl.DataType]:
+    """Return the schema of a table from the names and types of its columns.
+
+    Raises:
+        KeyError: there is no such type.
+    """
     return {name: column_type(dtype) for name, dtype in columns}
 
 

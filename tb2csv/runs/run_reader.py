@@ -20,6 +20,7 @@ from tb2csv.event_files.event_file import (
 from tb2csv.event_files.file_changes import check_continued, why_read_again
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.parallel import ahead
+from tb2csv.plain_data import check
 from tb2csv.runs.brief_history import BriefHistory
 from tb2csv.runs.file_copies import original_of
 from tb2csv.runs.groupings import Grouping
@@ -27,7 +28,7 @@ from tb2csv.runs.plugin_contents import ContentChanges
 from tb2csv.runs.restarts import FileHistory
 from tb2csv.runs.run_schemas import RunSchemas
 from tb2csv.runs.run_stats import RunStats
-from tb2csv.runs.saved_run import SavedFile
+from tb2csv.runs.saved_run import STATE_SHAPE, SavedFile
 from tb2csv.runs.series_decoding import decode_series
 from tb2csv.runs.series_metadata import readable
 from tb2csv.runs.series_reader import SeriesReader
@@ -274,9 +275,8 @@ class RunReader(SeriesReader):
         return head
 
     def save(self) -> dict[str, Any]:
-        """Return the state of reading as data for JSON, with which ``resume`` continues."""
+        """Return the state of reading as data for JSON, with which ``resume`` continues, without ``saved_files``."""
         return {
-            "files": [self._progress[stats.path].to_data() for stats in self.stats.files],
             **self._schemas.to_data(),
             "empty": self.stats.empty,
             "empty_filtered": self.stats.empty_filtered,
@@ -304,6 +304,10 @@ class RunReader(SeriesReader):
                         return f"{file.path} {why}"
         return ""
 
+    def saved_files(self) -> list[SavedFile]:
+        """Return the files and the positions up to which they were read."""
+        return [self._progress[stats.path] for stats in self.stats.files]
+
     def replay(self, stops: Mapping[str, int]) -> None:
         """Get into the state after the first bytes of the files; ``stops`` has the number of bytes of each."""
         self._stops = stops
@@ -311,14 +315,20 @@ class RunReader(SeriesReader):
             pass
         self._stops = None
 
-    def resume(self, saved: Mapping[str, Any], unchanged: Container[str]) -> None:
-        """Continue from a state that ``save`` returned; ``unchanged`` has the paths of files that need no reading.
+    def resume(self, saved: Mapping[str, Any], files: Iterable[SavedFile], unchanged: Container[str]) -> None:
+        """Continue from a state that ``save`` returned.
+
+        Args:
+            saved: the state.
+            files: what ``saved_files`` returned with it.
+            unchanged: the paths of files that need no reading.
 
         Raises:
+            ValueError: this is not a state that ``save`` returned.
             KeyError: a decoder is not installed any more.
         """
-        for data in saved["files"]:
-            file = SavedFile.from_data(data)
+        check(saved, STATE_SHAPE)
+        for file in files:
             if not file.offset:  # such a file is read again, because its first event decides its place among the others
                 continue
             self._progress[file.stats.path] = file

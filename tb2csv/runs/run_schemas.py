@@ -120,12 +120,21 @@ class RunSchemas:
         """Restore what ``to_data`` returned, before anything was learned.
 
         Raises:
+            ValueError: the schemas, the series and the decoders do not fit together.
             KeyError: a decoder is not installed any more.
         """
         keys = [bytes_of(key) for key in data["schemas"]]
         for key in keys:
             self.table.intern(key)
-        self.series_of_schema = np.array(data["series_of_schema"], np.int32)
+        count, numbers = len(data["series"]), data["series_of_schema"]
+        if (
+            len(data["decoders"]) != count
+            or len(numbers) > len(keys)
+            or not all(-1 <= each < count for each in numbers)
+        ):
+            message = "the series do not fit the schemas"
+            raise ValueError(message)
+        self.series_of_schema = np.array(numbers, np.int32)
         self.known = [ValueSchema.from_key(key) for key in keys[: len(self.series_of_schema)]]
         self.kinds = np.array([schema.kind for schema in self.known], np.int8)
         self.decoders = [decoder_of_name(name) for name in data["decoders"]]

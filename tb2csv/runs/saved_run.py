@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import Damage
 from tb2csv.event_files.event_file import FileStats, Fingerprint
 from tb2csv.event_files.reference import EventHead
 from tb2csv.event_files.values import SessionMark
+from tb2csv.plain_data import ANYTHING, COUNT, DictOf, ListOf, Maybe, check
 from tb2csv.time_series import Series, SeriesMetadata, SeriesStats
 
 if TYPE_CHECKING:
@@ -26,46 +28,50 @@ class SavedFile:
     #: The number of the file among those of the run in which values were read, counted from 1; 0 before it is read.
     number: int = 0
 
-    def to_data(self) -> dict[str, Any]:
+    def to_data(self) -> list[Any]:
         """Return the file as data for JSON."""
         stats = self.stats
-        return {
-            "path": stats.path,
-            "version": stats.version,
-            "offset": self.offset,
-            "head": self.head,
-            "number": self.number,
-            "bytes": stats.bytes,
-            "records": stats.records,
-            "record_bytes": stats.record_bytes,
-            "values": stats.values,
-            "tail": stats.incomplete_tail_bytes,
-            "damage": [[each.offset, each.length, each.kind, each.detail, each.lost] for each in stats.damage],
-            "marks": stats.marks,
-            "copy_of": stats.copy_of,
-            "not_events": stats.not_events,
-            "fingerprint": [text_of(each) for each in stats.fingerprint],
-        }
+        read = [stats.bytes, stats.records, stats.record_bytes, stats.values, self.offset, self.number]
+        first, last = stats.fingerprint
+        is_plain = not (self.head or stats.incomplete_tail_bytes or stats.damage or stats.marks or stats.left_out)
+        more = [] if is_plain else [
+            self.head,
+            stats.incomplete_tail_bytes,
+            [[each.offset, each.length, each.kind, each.detail, each.lost] for each in stats.damage],
+            stats.marks,
+            stats.copy_of,
+            stats.not_events,
+        ]  # fmt: skip
+        return [stats.path, stats.version, b2a_base64(first + last, newline=False).decode(), len(first), read, more]
 
     @classmethod
-    def from_data(cls, data: dict[str, Any]) -> SavedFile:
-        """Return the file that ``to_data`` described."""
-        path = data["path"]
-        stats = FileStats(
-            path,
-            data["bytes"],
-            data["records"],
-            data["record_bytes"],
-            data["values"],
-            data["tail"],
-            [Damage(path, *damage) for damage in data["damage"]],
-            [SessionMark(*mark) for mark in data["marks"]],
-            data["copy_of"],
-            data["not_events"],
-            Fingerprint(*map(bytes_of, data["fingerprint"])),
-            data["version"],
-        )
-        return cls(stats, data["offset"], EventHead(*data["head"]) if data["head"] else None, data["number"])
+    def from_data(cls, data: list[Any]) -> SavedFile:
+        """Return the file that ``to_data`` described; ``FILE_SHAPE`` is the shape of the data."""
+        path, version, fingerprint, length, (size, records, record_bytes, values, offset, number), more = data
+        joined = a2b_base64(fingerprint)
+        if more:
+            check(more, _MORE_SHAPE)
+        stats = FileStats(path, size, records, record_bytes, values, version=version)
+        stats.fingerprint = Fingerprint(joined[:length], joined[length:])
+        saved = cls(stats, offset, number=number)
+        if more:
+            head, stats.incomplete_tail_bytes, damage, marks, stats.copy_of, stats.not_events = more
+            saved.head = EventHead(*head) if head else None
+            stats.damage = [Damage(path, *each) for each in damage]
+            stats.marks = [SessionMark(*each) for each in marks]
+        return saved
+
+
+#: The shape of ``SavedFile.to_data``; the last element may also be empty.
+FILE_SHAPE: Final = (str, str, str, COUNT, (COUNT,) * 6, ANYTHING)
+_MORE_SHAPE: Final = (
+    Maybe((float, int, Maybe(float))),
+    COUNT,
+    ListOf((COUNT, COUNT, str, str, bool)),
+    ListOf((COUNT, int, bool, bool)),
+    str,
+    str,
+)
 
 
 def text_of(data: bytes) -> str:
@@ -106,3 +112,23 @@ def metadata_from_data(data: Sequence[str]) -> SeriesMetadata:
     """Return the metadata that ``metadata_to_data`` described."""
     plugin_name, display_name, description, content = data
     return SeriesMetadata(plugin_name, display_name, description, bytes_of(content))
+
+
+_METADATA_SHAPE: Final = (str, str, str, str)
+
+#: The shape of what ``RunReader.save`` returns.
+STATE_SHAPE: Final = {
+    "schemas": ListOf(str),
+    "series_of_schema": ListOf(int),
+    "series": ListOf(
+        (*(str,) * 5, *_METADATA_SHAPE, bool, COUNT, COUNT, COUNT, int, int, float, float, int),
+    ),
+    "decoders": ListOf(str),
+    "metadata": DictOf(_METADATA_SHAPE),
+    "empty": DictOf(COUNT),
+    "empty_filtered": COUNT,
+    "rows_before": COUNT,
+    "step_orders": (*(ListOf(int),) * 4, ListOf(bool)),
+    "history": DictOf((*(ListOf(int),) * 3, ListOf(float), ListOf(COUNT))),
+    "contents": ListOf((COUNT, str, Maybe(ListOf(ANYTHING)))),
+}

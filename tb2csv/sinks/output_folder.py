@@ -17,7 +17,8 @@ from typing import IO, TYPE_CHECKING, Final
 from tb2csv.atomic_files import folder_beside, local_path, replace_folder
 from tb2csv.errors import OutputError
 from tb2csv.messages import Option, advice
-from tb2csv.sinks.ledger import PRIVATE, Ledger
+from tb2csv.sinks.ledger import Ledger, locked_against_updates
+from tb2csv.sinks.private_folder import PRIVATE, strange_private_file
 from tb2csv.sinks.synced_files import files_below, sync_files
 
 if TYPE_CHECKING:
@@ -83,8 +84,13 @@ class OutputFolder:
         if _holds_current_folder(self.out):
             message = f"{self.out} contains the current directory, which would be deleted; choose another folder."
             raise OutputError(message)
-        if not any(self.out.iterdir()):
-            return
+        if any(self.out.iterdir()):
+            self._check_content()
+
+    def _check_content(self) -> None:
+        if not self._overwrite and Ledger.exists(self.out):
+            message = f"Another process has written tables to {self.out}; the same command brings them up to date now."
+            raise OutputError(message)
         if not self._overwrite and (self.out / DATA_PACKAGE).is_file():
             replace = advice("{} to convert everything anew", Option("overwrite", value=True))
             fact = (
@@ -106,9 +112,17 @@ class OutputFolder:
         except OSError as error:
             message = f"A folder cannot be created in {self.out.parent} ({error.strerror}); choose another place."
             raise OutputError(message) from error
-        self._work = self._stack.enter_context(folder_beside(self.out))
-        self._root = f"{self._work}/new"
-        os.mkdir(self._root)  # with the permissions of the umask
+        with contextlib.ExitStack() as stack:
+            if self._overwrite:
+                stack.enter_context(locked_against_updates(self.out))
+            self._work = stack.enter_context(folder_beside(self.out))
+            self._root = f"{self._work}/new"
+            try:
+                os.mkdir(self._root)  # with the permissions of the umask
+            except OSError as error:
+                message = f"A folder cannot be created in {self.out.parent} ({error.strerror}); choose another place."
+                raise OutputError(message) from error
+            self._stack = stack.pop_all()
         with contextlib.suppress(OSError):
             replaced = _status(self.out)
             if replaced is not None and replaced.st_mode & stat.S_ISGID:  # new files belong to the same group
@@ -177,9 +191,9 @@ class OutputFolder:
     def commit(self, removed: Iterable[str]) -> None:
         """Force all files and the ledger to the disk."""
         self.remove_scratch()
-        sync_files(self._root, files_below(self._root))
         self.ledger.commit()
         self.ledger.close()
+        sync_files(self._root, files_below(self._root))
 
     def append(self, path: str, data: bytes) -> None:
         """Append to a file below the folder; its parents are created.
@@ -253,6 +267,11 @@ def _move_all(source: str, target: str, left: Container[str]) -> None:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), place)
 
 
+def is_stored_name(name: str) -> bool:
+    """Return whether a file in a folder of files next to a table has a name that tb2csv gives."""
+    return _STORED_NAME.fullmatch(name) is not None
+
+
 def _status(folder: Path) -> os.stat_result | None:
     try:
         return folder.stat()
@@ -281,8 +300,10 @@ def _foreign_file(folder: Path) -> str | None:
             return next((path.name for path in sorted(folder.iterdir()) if path != package), DATA_PACKAGE)
         return DATA_PACKAGE
     for parent, folders, names in os.walk(folder):
-        if PRIVATE in folders:
+        if PRIVATE in folders and Path(parent) == folder:
             folders.remove(PRIVATE)
+            if strange := strange_private_file(folder):
+                return strange
         relative = PurePosixPath(Path(parent).relative_to(folder).as_posix())
         for name in sorted(names):
             if not is_written(str(relative / name)):
@@ -301,6 +322,6 @@ def written_files(package: bytes) -> Callable[[str], bool]:
 
     def is_written(path: str) -> bool:
         folder, _, name = path.rpartition("/")
-        return path in known or (folder in stored and _STORED_NAME.fullmatch(name) is not None)
+        return path in known or (folder in stored and is_stored_name(name))
 
     return is_written

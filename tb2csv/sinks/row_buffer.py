@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 import numpy as np
 
 from tb2csv.late_polars import pl
-from tb2csv.sinks.ledger import PRIVATE
 from tb2csv.sinks.output_folder import HELD_ROWS
+from tb2csv.sinks.private_folder import KEPT_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -38,7 +38,7 @@ _SPARSE: Final = 8
 
 
 #: The folder of the rows that are kept for the next update.
-_KEPT: Final = f"{PRIVATE}/rows"
+_KEPT: Final = KEPT_ROWS
 #: If there are more small files of kept rows than this, they become one. A file with fewer bytes of rows is small.
 _SMALL_FILES: Final = 64
 _SMALL_BYTES: Final = _BATCH_BYTES // 2

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from tb2csv.errors import OutputError
 from tb2csv.messages import Option, advice
 from tb2csv.parallel import map_runs
-from tb2csv.sinks.ledger import PRIVATE
 from tb2csv.sinks.output_folder import DATA_PACKAGE, OutputFolder, written_files
+from tb2csv.sinks.private_folder import PRIVATE
 from tb2csv.sinks.synced_files import files_below
 from tb2csv.sources.request_watch import request
 from tb2csv.sources.store import Store

@@ -11,12 +11,13 @@ import contextlib
 import os
 import shutil
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING
 
 from tb2csv.errors import OutputError
 from tb2csv.messages import Option, advice
-from tb2csv.sinks.ledger import PRIVATE, Ledger
-from tb2csv.sinks.output_folder import SCRATCH
+from tb2csv.sinks.ledger import Ledger, damaged
+from tb2csv.sinks.output_folder import SCRATCH, is_stored_name
+from tb2csv.sinks.private_folder import PRIVATE, UPDATING, WAITING, PublishedFiles, is_published_path
 from tb2csv.sinks.synced_files import files_below, sync_files
 
 if TYPE_CHECKING:
@@ -24,12 +25,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
-
-#: It exists while tables may have bytes beyond their committed lengths.
-_UPDATING: Final = f"{PRIVATE}/updating"
-
-#: The waiting files of an update; its number follows.
-_WAITING: Final = "waiting-"
 
 
 class UpdatedFolder:
@@ -40,6 +35,7 @@ class UpdatedFolder:
         self.out = out
         self.ledger: Ledger
         self._private = f"{out}/{PRIVATE}"
+        self._published = PublishedFiles(out)
         self._waiting = ""
         self._made: set[str] = set()
         #: The committed lengths of the tables to which rows may be appended.
@@ -55,10 +51,15 @@ class UpdatedFolder:
         self.ledger = Ledger.open(self.out)
         try:
             self._recover()
+        except OSError as error:
+            self.ledger.close()
+            if isinstance(error, OutputError):
+                raise
+            raise self._unfinished(error) from error
         except BaseException:
             self.ledger.close()
             raise
-        self._waiting = f"{self._private}/{_WAITING}{self._generation + 1}"
+        self._waiting = f"{self._private}/{WAITING}{self._generation + 1}"
         return self
 
     def __exit__(
@@ -69,6 +70,12 @@ class UpdatedFolder:
             if self._appended or os.path.isdir(self._waiting):
                 self.ledger.rollback()
                 self._recover()
+        except OSError as failure:
+            if kind is not None:
+                return  # of the first error; the next update recovers
+            if isinstance(failure, OutputError):
+                raise
+            raise self._unfinished(failure) from failure
         finally:
             self.ledger.close()
 
@@ -89,7 +96,7 @@ class UpdatedFolder:
 
     def _continued(self, path: str) -> str:
         """Return the location of a table that gets more rows."""
-        location = f"{self.out}/{path}"
+        location = self._published.location(path)
         if path not in self._appended:
             if not self._appended:
                 self._mark()
@@ -98,8 +105,8 @@ class UpdatedFolder:
         return location
 
     def _mark(self) -> None:
-        Path(self.out, _UPDATING).touch()
-        sync_files(str(self.out), [_UPDATING])
+        Path(self.out, UPDATING).touch()
+        sync_files(str(self.out), [UPDATING])
 
     def move(self, path: str, new: str) -> None:
         """Move a waiting file or folder to an unused path."""
@@ -107,6 +114,8 @@ class UpdatedFolder:
 
     def location(self, path: str) -> str:
         """Return the location of a waiting file; its parents are created."""
+        if not (is_published_path(path) or path.startswith(f"{SCRATCH}/")):
+            raise damaged(self.out)
         location = f"{self._waiting}/{path}"
         parent = location[: location.rindex("/")]
         if parent not in self._made:
@@ -116,7 +125,7 @@ class UpdatedFolder:
 
     def published(self, path: str) -> str:
         """Return the location of a file of the earlier conversion."""
-        return f"{self.out}/{path}"
+        return self._published.location(path)
 
     def copy_published(self, folder: str, new: str) -> None:
         """Put the files of a folder of the earlier conversion into another folder as well."""
@@ -146,56 +155,77 @@ class UpdatedFolder:
         waiting = list(files_below(self._waiting))
         name = self._waiting.removeprefix(f"{self.out}/")
         sync_files(str(self.out), [*self._appended, *(f"{name}/{path}" for path in waiting)])
+        unwanted = {*self._files_at(removed)} - set(waiting)
+        if not all(map(is_published_path, unwanted)):
+            raise damaged(self.out)
         self.ledger.put_fact("generation", self._generation + 1)
-        self.ledger.put_fact("removed", sorted({*self._files_at(removed)} - set(waiting)))
+        self.ledger.put_fact("removed", sorted(unwanted))
         self.ledger.commit()
         self._appended.clear()
         self._lengths.clear()
         self._made.clear()
-        self._publish()
-        self._waiting = f"{self._private}/{_WAITING}{self._generation + 1}"
+        try:
+            self._publish()
+        except OSError as error:
+            if isinstance(error, OutputError):
+                raise
+            raise self._unfinished(error) from error
+        self._waiting = f"{self._private}/{WAITING}{self._generation + 1}"
+
+    def _unfinished(self, error: OSError) -> OutputError:
+        reason = error.strerror or error
+        return OutputError(f"{self.out} is not complete ({reason}); the same command finishes it.")
 
     def _files_at(self, paths: Iterable[str]) -> Iterator[str]:
         """Yield paths of files, and those of the files in folders; a later call may find other files there."""
         for path in paths:
-            if os.path.isdir(f"{self.out}/{path}"):
-                yield from (f"{path}/{name}" for name in files_below(f"{self.out}/{path}"))
-            else:
+            if not self._published.is_folder(path):
                 yield path
+                continue
+            names = files_below(f"{self.out}/{path}")
+            yield from (f"{path}/{name}" for name in names if is_stored_name(name))
 
     @property
     def _generation(self) -> int:
         """The number of updates that were committed."""
-        return int(self.ledger.fact("generation") or 0)
+        generation = self.ledger.fact("generation") or 0
+        if type(generation) is not int or not 0 <= generation < 2**53:
+            raise damaged(self.out)
+        return generation
 
     def _publish(self) -> None:
         """Move the waiting files of the last commit to their places, and remove files that do not belong any more."""
-        waiting = f"{self._private}/{_WAITING}{self._generation}"
-        for path in self.ledger.fact("removed") or ():
+        waiting = f"{self._private}/{WAITING}{self._generation}"
+        removed = self.ledger.fact("removed") or []
+        if not isinstance(removed, list) or not all(map(is_published_path, removed)):
+            raise damaged(self.out)
+        for path in removed:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{self.out}/{path}")
+                os.unlink(self._published.location(path))
             _remove_empty_parents(self.out, path)
+        # Removed files may have been in folders that are gone now.
+        self._published = PublishedFiles(self.out)
         for path in list(files_below(waiting)):
-            target = f"{self.out}/{path}"
+            target = self._published.location(path)
             os.makedirs(target[: target.rindex("/")], exist_ok=True)
             os.replace(f"{waiting}/{path}", target)
         shutil.rmtree(waiting, ignore_errors=True)
-        Path(self.out, _UPDATING).unlink(missing_ok=True)
+        Path(self.out, UPDATING).unlink(missing_ok=True)
 
     def _recover(self) -> None:
         """Publish what was committed, and cut off or remove what was not."""
-        committed = f"{_WAITING}{self._generation}"
-        waiting = [name for name in os.listdir(self._private) if name.startswith(_WAITING)]
-        is_cut_short = os.path.exists(f"{self.out}/{_UPDATING}")
+        committed = f"{WAITING}{self._generation}"
+        waiting = [name for name in os.listdir(self._private) if name.startswith(WAITING)]
+        is_cut_short = os.path.exists(f"{self.out}/{UPDATING}")
         if committed in waiting:
             self._publish()
         for name in waiting:
             if name != committed:
                 shutil.rmtree(f"{self._private}/{name}")
         if is_cut_short:
-            for path, length in self.ledger.lengths().items():
-                _cut(f"{self.out}/{path}", path, length)
-            Path(self.out, _UPDATING).unlink(missing_ok=True)
+            for path, length in self.ledger.lengths():
+                _cut(self._published.location(path), path, length)
+            Path(self.out, UPDATING).unlink(missing_ok=True)
         self._appended.clear()
 
 

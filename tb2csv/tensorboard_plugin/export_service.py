@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from tb2csv.conversion import convert
 from tb2csv.layouts.time_columns import TIME_STYLES
 from tb2csv.report import __version__
-from tb2csv.sinks.ledger import PRIVATE
+from tb2csv.sinks.private_folder import PRIVATE
 from tb2csv.tensorboard_plugin.downloads import ARCHIVE_NAME, download
 from tb2csv.tensorboard_plugin.export_folders import ExportFolders
 from tb2csv.tensorboard_plugin.export_jobs import ExportJobs

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from tables import read_tree
 
 import tb2csv
-from tb2csv import log_conversion
+from tb2csv import atomic_files, log_conversion
 from tb2csv.atomic_files import whole_file
 from tb2csv.errors import OutputError
 from tb2csv.layouts.run_writer import RunWriter
@@ -344,9 +344,21 @@ def test_an_error_while_it_is_replaced_restores_the_earlier_one(
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", rename_or_fail)
+    monkeypatch.setattr(atomic_files, "_exchange", lambda *_: False)
     with pytest.raises(OutputError if isinstance(error, OSError) else type(error)):
         fill(out)
     assert read_tree(out) == before
+    assert beside(out) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="renameat2")
+def test_a_folder_is_replaced_in_one_step(logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tb2csv.convert(logdir, out)
+    number = out.stat().st_ino
+    monkeypatch.setattr(Path, "rename", lambda *_: pytest.fail("two steps"))
+    fill(out)
+    assert read_tree(out) == {FILE: b"new"}
+    assert out.stat().st_ino != number
     assert beside(out) == []
 
 
