@@ -1,6 +1,6 @@
-"""The types that signatures of ``tb2csv`` mention and that a program seldom makes itself.
+"""The types in the signatures of ``tb2csv``, for annotations.
 
-They are for annotations: ``LogdirSource`` and ``Patterns`` are arguments, the others are parts of results and errors.
+``LogdirSource`` and ``Patterns`` are types of arguments; the others are parts of results and errors.
 """
 
 from tb2csv.analysis.aggregates import AggregatedTag

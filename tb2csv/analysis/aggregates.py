@@ -1,7 +1,7 @@
 """Statistics of scalars across runs, one row per step: count, mean, deviation, min, median, max.
 
-In a run the last value of a step counts. Runs may have different tags and steps: ``n`` is the number of runs with a
-value at the step. Numbers are computed as float64.
+Within a run, the last value of a step is used. Runs may have different tags and steps: ``n`` is the number of runs with
+a value at the step. Numbers are computed as float64.
 """
 
 from __future__ import annotations

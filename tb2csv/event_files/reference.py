@@ -302,7 +302,7 @@ def _value(value: Any) -> _Value:
     return (_key(tag, _PAYLOAD_KINDS[which], 0, (), metadata), _NO_SCALAR, getattr(value, which), content)
 
 
-#: Metadata of at most so many bytes is cached, because it comes again and again.
+#: The maximum size in bytes of metadata that is cached, because most values repeat it.
 _SMALL_METADATA: Final = 256
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: The number of values that are put side by side at once, which bounds memory unless a single step has more.
 _RANGE_VALUES: Final = 1 << 21
-#: One of so many values is sampled to find ranges of steps with about that many values.
+#: One of this many values is sampled, to find ranges of steps with about _RANGE_VALUES values.
 _SAMPLED: Final = 1 << 8
 
 #: Names of columns that tags do not get, even if the table does not have such a column.

@@ -65,7 +65,7 @@ def write_element_rows(state: ModelState, file: IO[bytes]) -> None:
 
 
 def _element_columns(tensor: StateTensor) -> Iterator[dict[str, Any]]:
-    """Yield the last two columns, stretch by stretch."""
+    """Yield the columns ``index`` and ``value``, slice by slice."""
     dtype = DTYPES[tensor.dtype]
     values = tensor.array().reshape(-1)
     if not tensor.size:
@@ -84,10 +84,10 @@ def _strings(values: npt.NDArray[Any]) -> pl.Series:
 
 
 class ElementRows:
-    """The state in a table of this sort; a tensor's rows are parsed when its bytes are requested."""
+    """The state in a table with one row per element; a tensor's rows are parsed when its bytes are requested."""
 
     def __init__(self, path: Path) -> None:
-        """Find the tensors of a file and their shapes; raises StateError if it is not such a table."""
+        """Find the tensors of a file and their shapes; raises StateError if the table does not have this style."""
         self._path = path
         self._header = b""
         self._last: tuple[int, pl.DataFrame] | None = None
@@ -95,7 +95,7 @@ class ElementRows:
         self._blocks: list[tuple[int, int]] = []
         found: dict[tuple[str, str], dict[str, Any]] = {}
         for number, frame in enumerate(self._frames()):
-            self._learn(frame, number, found)
+            self._collect_tensors(frame, number, found)
         numbered = structural_names(
             (layer, facts["layer_type"], parameter) for (layer, parameter), facts in found.items()
         )
@@ -126,7 +126,7 @@ class ElementRows:
             raise StateError(message) from error
         return frame.select(pl.col(COLUMNS).fill_null("")).filter(pl.col("parameter") != "")
 
-    def _learn(self, frame: pl.DataFrame, number: int, found: dict[tuple[str, str], dict[str, Any]]) -> None:
+    def _collect_tensors(self, frame: pl.DataFrame, number: int, found: dict[tuple[str, str], dict[str, Any]]) -> None:
         """Note which tensors have rows in a block, and their largest indices."""
         keys = ["layer", "parameter"]
         for (layer, parameter), rows in frame.group_by(keys, maintain_order=True):
@@ -148,7 +148,7 @@ class ElementRows:
                 facts["faults"].append("indices differ in length")
                 continue
             else:
-                parts = _places(rows["index"], int(ranks[0]) + 1)
+                parts = _split_indices(rows["index"], int(ranks[0]) + 1)
                 sizes = [0 if top is None else int(top) + 1 for top in parts.max().row(0)]
                 if parts.select(pl.any_horizontal(pl.all().is_null()).any()).item():
                     facts["faults"].append("an index is not a number")
@@ -192,7 +192,11 @@ class ElementRows:
             if not size:
                 break
             try:
-                places = _places(rows["index"], len(shape)).to_numpy() if shape else np.empty((len(rows), 0), np.int64)
+                places = (
+                    _split_indices(rows["index"], len(shape)).to_numpy()
+                    if shape
+                    else np.empty((len(rows), 0), np.int64)
+                )
                 flat = np.ravel_multi_index(tuple(places.T), shape) if shape else np.zeros(len(rows), np.int64)
                 counts[flat] += 1
                 values[flat] = _values(rows["value"], dtype)
@@ -213,8 +217,8 @@ def _row_end(block: bytes) -> int:
     return end
 
 
-def _places(index: pl.Series, rank: int) -> pl.DataFrame:
-    """Return the numbers of each index in a column each; null if there is none."""
+def _split_indices(index: pl.Series, rank: int) -> pl.DataFrame:
+    """Return a column for each dimension with the numbers of ``i,j,…``; null if an index is invalid."""
     return index.str.split_exact(",", rank - 1).struct.unnest().select(pl.all().cast(pl.Int64, strict=False))
 
 

@@ -36,7 +36,7 @@ _CONFIG: Final = "config.json"
 
 
 class _Folder:
-    """A temporary folder that is removed when nothing refers to it any more."""
+    """A temporary folder that is removed when the last reference to it is gone."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="tb2csv-"))
@@ -74,22 +74,22 @@ class KerasArchive(WeightsFile):
         with open_file(self._weights) as file:
             shapes = {place: tuple(dataset.shape) for place, dataset in datasets(file)}
         named = {tensor.aliases[FILE_KEY]: tensor for tensor in live if FILE_KEY in tensor.aliases}
-        stated = _stated_optimizer(config)
-        known = _confirmed(named, shapes, stated)
+        saved_class = _saved_optimizer(config)
+        known = _matching_tensors(named, shapes, saved_class)
         stored = numbered_tensors([Source(self._weights, self._folder)], known)
         learned = [StoredTensor(tensor, ()) for tensor in live if tensor.any_length]
         stored = [each for each in stored if not (learned and each.places[0].name.endswith(f"/vars/{IDF}"))] + learned
         places = {place.name for each in stored for place in each.places}
-        #: What an optimizer gets at its first step, if it has not made one in this file.
+        #: The variables that an optimizer creates at its first step, if it has not made a step in this file.
         self._slots = [
             StoredTensor(tensor, (Place(self._weights, key),), is_new=True)
             for key, tensor in known.items()
             if key not in places and is_optimizer_variable(tensor)
         ]
         found = {each.tensor.name for each in [*stored, *self._slots]}
-        odd = {tensor.name for key, tensor in named.items() if key not in known and is_optimizer_variable(tensor)}
-        lost = [tensor.name for tensor in live if tensor.name not in found | odd]
-        super().__init__(path, stored, _notes(path, lost, stated if odd else None))
+        unmatched = {tensor.name for key, tensor in named.items() if key not in known and is_optimizer_variable(tensor)}
+        lost = [tensor.name for tensor in live if tensor.name not in found | unmatched]
+        super().__init__(path, stored, _notes(path, lost, saved_class if unmatched else None))
 
     def prepare(self, incoming: ModelState) -> None:
         """Add the slots of an optimizer that has made no step yet, if the state has them."""
@@ -119,31 +119,32 @@ class KerasArchive(WeightsFile):
                         shutil.copyfileobj(source, target, 1 << 20)
 
 
-def _stated_optimizer(config: bytes) -> str | None:
-    """Return the class of the optimizer in a model's description; empty if there is none.
+def _saved_optimizer(config: bytes) -> str | None:
+    """Return the class of the optimizer in a model's configuration; empty if it has none.
 
     None if the model is not compiled.
     """
     compiled = json_object(config).get("compile_config")
     if not isinstance(compiled, dict):
         return None
-    stated = compiled.get("optimizer")
-    return str(stated.get("class_name", "") if isinstance(stated, dict) else stated or "")
+    saved_class = compiled.get("optimizer")
+    return str(saved_class.get("class_name", "") if isinstance(saved_class, dict) else saved_class or "")
 
 
-def _confirmed(
-    named: dict[str, StateTensor], shapes: dict[str, tuple[int, ...]], stated: str | None
+def _matching_tensors(
+    named: dict[str, StateTensor], shapes: dict[str, tuple[int, ...]], saved_class: str | None
 ) -> dict[str, StateTensor]:
-    """Return the tensors of the live model that are those in the file.
+    """Return the tensors of the loaded model that correspond to tensors in the file.
 
-    Keras compiles a model with another optimizer if it cannot make the one that was saved; its names would be wrong.
+    Keras compiles a model with another optimizer if it cannot create the saved one. Its names would be wrong, so its
+    variables are left out.
     """
     fits = {key: shapes.get(key, tensor.shape) == tensor.shape for key, tensor in named.items()}
     optimizers = {key: tensor.layer for key, tensor in named.items() if is_optimizer_variable(tensor)}
     wrong = {layer for key, layer in optimizers.items() if not fits[key]}
-    if stated is not None:
+    if saved_class is not None:
         is_other = {
-            key for key, layer in optimizers.items() if layer == OPTIMIZER and not _is_class(named[key], stated)
+            key for key, layer in optimizers.items() if layer == OPTIMIZER and not _has_class(named[key], saved_class)
         }
         wrong |= {optimizers[key] for key in is_other}
     groups = {key.partition("vars/")[0]: layer for key, layer in optimizers.items()}
@@ -151,13 +152,13 @@ def _confirmed(
     return {key: tensor for key, tensor in named.items() if fits[key] and optimizers.get(key) not in wrong}
 
 
-def _is_class(tensor: StateTensor, stated: str) -> bool:
-    """Return whether an optimizer is of the class that is stated, as ``Adam`` or ``adam``."""
-    return tensor.layer_type.lower() == stated.rpartition(">")[2].replace("_", "").lower()
+def _has_class(tensor: StateTensor, saved_class: str) -> bool:
+    """Return whether the optimizer of a variable has the saved class, which may be written ``Adam`` or ``adam``."""
+    return tensor.layer_type.lower() == saved_class.rpartition(">")[2].replace("_", "").lower()
 
 
 def _notes(path: Path, lost: list[str], not_made: str | None) -> list[str]:
-    """Return notes about a file: what Keras did not save, and an optimizer that Keras cannot make again."""
+    """Return notes about a file: what Keras did not save, and an optimizer that Keras cannot create again."""
     notes = [f"Not in {path}, as Keras saved it: {', '.join(lost)}."] if lost else []
     if not_made == "":
         notes.append(
@@ -175,7 +176,7 @@ def _notes(path: Path, lost: list[str], not_made: str | None) -> list[str]:
 
 
 def _live_tensors(path: Path) -> list[StateTensor]:
-    """Return the tensors of the model that Keras makes of a file; their values are not used."""
+    """Return the tensors of the model that Keras loads from a file; their values are not used."""
     import keras
 
     advice = (

@@ -107,7 +107,7 @@ class ModelState:
         yield list(self.notes)
 
 
-#: Names that a note lists; of the others it gives the number.
+#: The maximum number of names in a note; the others are counted.
 _NAMES_IN_NOTE: Final = 10
 
 
@@ -135,7 +135,7 @@ def array_bytes(array: npt.NDArray[Any]) -> Buffer:
     """Return the little-endian bytes of an array, without a copy if possible."""
     if array.dtype.kind in "OUS":
         return DTYPES[dtype_of_array("", array)].encode(array)
-    if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and _IS_BIG):
+    if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and _IS_BIG_ENDIAN):
         array = array.astype(array.dtype.newbyteorder("<"))
     flat = np.ascontiguousarray(array).reshape(-1)
     return flat.view(np.uint8).data if flat.size else b""
@@ -159,8 +159,8 @@ def array_of_bytes(content: Buffer, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.array(values, like.dtype, order="F" if like.flags.fnc else "C")
 
 
-#: Whether this machine puts the largest byte first.
-_IS_BIG: Final = bool(np.dtype(">i2").isnative)
+#: Whether this machine is big-endian.
+_IS_BIG_ENDIAN: Final = bool(np.dtype(">i2").isnative)
 
 
 def checksum(data: Buffer) -> str:

@@ -31,7 +31,7 @@ Columns = Literal["auto", "classes", "outputs"]
 COLUMNS: Final = get_args(Columns)
 
 _MAX_COLUMN_RANK: Final = 2
-_CERTAIN: Final = 1e-3
+_SUM_TOLERANCE: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ def predict_to_csv(
     """Write the predictions of a model for each sample, and return the tables.
 
     A classifier's output becomes ``sample, label, class_0 … class_n``, where ``label`` is the class with the largest
-    number; another one with a row for each sample ``sample, output_0 … output_n``; one with several dimensions, such as
-    images, a row for each element: ``sample, i0 … ik, value``. A model with several outputs gets a table for each:
-    ``<out>.<output>.csv``. Tables appear when they are whole.
+    number; another output with one row per sample becomes ``sample, output_0 … output_n``; an output with several
+    dimensions, such as images, gets one row per element: ``sample, i0 … ik, value``. A model with several outputs gets
+    a table for each: ``<out>.<output>.csv``. Each table is written atomically.
 
     Args:
         model: a Keras model, or the path of a ``.keras`` or ``.h5`` file or of a SavedModel's folder.
@@ -73,7 +73,7 @@ def predict_to_csv(
         target: the expected predictions: an array or the name of a column or array of the file; it becomes a
             column ``target``.
         ignore: columns or arrays of the file that are not inputs.
-        columns: ``classes`` or ``outputs`` names the columns; ``auto`` takes an output for a classifier's if the
+        columns: ``classes`` or ``outputs`` names the columns; ``auto`` treats an output as a classifier's if the
             numbers of each sample in the first batch are not negative and add up to 1.
         npy: write outputs of several dimensions into a ``.npy`` file beside the table, which then has ``sample, dtype,
             shape, path``; row n of that array is sample n.
@@ -104,7 +104,7 @@ def predict_to_csv(
                 rows = slice(start, min(start + batch_size, given.samples))
                 outputs = _predict(predictor, batches(rows), rows)
                 if not tables:
-                    places = _places(Path(home_expanded(out)), list(outputs))
+                    places = _output_paths(Path(home_expanded(out)), list(outputs))
                     tables = {
                         name: _Table(
                             files, places[name], name, output, given, columns=columns, npy=npy, overwrite=overwrite
@@ -180,7 +180,7 @@ def _predict(predictor: Predictor, batch: Mapping[str, npt.NDArray[Any]], rows: 
     return outputs
 
 
-def _places(out: Path, outputs: Sequence[str]) -> dict[str, Path]:
+def _output_paths(out: Path, outputs: Sequence[str]) -> dict[str, Path]:
     """Return the path of each output's table; in names, unsafe characters become ``%`` and two digits."""
     if len(outputs) == 1:
         return {outputs[0]: out}
@@ -289,7 +289,7 @@ def _are_probabilities(output: npt.NDArray[Any]) -> bool:
     if output.ndim != _MAX_COLUMN_RANK or output.shape[1] < 2:
         return False
     numbers = _storable(output).astype(np.float64)
-    return bool((numbers >= 0).all() and (np.abs(numbers.sum(axis=1) - 1) < _CERTAIN).all())
+    return bool((numbers >= 0).all() and (np.abs(numbers.sum(axis=1) - 1) < _SUM_TOLERANCE).all())
 
 
 def classes_of(output: npt.NDArray[Any]) -> npt.NDArray[np.int64] | None:

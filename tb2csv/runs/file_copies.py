@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from tb2csv.logdir import EventFile, Run
 
-#: The text that is added to the name of a file to name its copy.
-_ADDED: Final = re.compile(r" \(\d+\)| - Copy| copy(?: \d+)?|~$|\.(?:bak|backup|old|orig|copy)$")
+#: What programs add to the name of a file to name its copy.
+_COPY_MARK: Final = re.compile(r" \(\d+\)| - Copy| copy(?: \d+)?|~$|\.(?:bak|backup|old|orig|copy)$")
 
 _BLOCK: Final = 1 << 20
 
@@ -24,7 +24,7 @@ def original_of(file: EventFile, run: Run) -> EventFile | None:
         OSError: one of the two files cannot be read.
     """
     path = PurePosixPath(file.path)
-    name = _ADDED.sub("", path.name)
+    name = _COPY_MARK.sub("", path.name)
     if name == path.name:
         return None
     original = next((each for each in run.files if each.path == str(path.with_name(name))), None)

@@ -38,18 +38,19 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 
-#: The size of a small file in bytes at most; for larger ones a reader of their own costs next to nothing.
+#: The maximum size of a small file in bytes; for larger files, the cost of a separate reader does not matter.
 SMALL_FILE: Final = 1 << 20
 
-#: The bytes of files that are decoded together.
+#: The maximum number of bytes of files that are decoded together.
 BATCH_BYTES: Final = 4 << 20
 
-#: The runs of a unit at most, and the units for each worker.
+#: The maximum number of runs in a unit of work, and the number of units per worker.
 UNIT_RUNS: Final = 256
 _UNITS_OF_WORKER: Final = 4
 
-#: A run with such values is not regular: empty values have no series, and graphs count among the marks of restarts.
-_OTHER_KINDS: Final = frozenset({ValueKind.NONE, *GRAPH_KINDS})
+#: A run with values of these kinds is not regular: empty values have no series, and graphs count among the marks of
+#: restarts.
+_IRREGULAR_KINDS: Final = frozenset({ValueKind.NONE, *GRAPH_KINDS})
 
 _DROPPED: Final = -1
 
@@ -84,7 +85,7 @@ class Plans:
         if keys in self._known:
             return self._known[keys]
         schemas = [ValueSchema.from_key(key) for key in keys]
-        if any(schema.kind in _OTHER_KINDS for schema in schemas):
+        if any(schema.kind in _IRREGULAR_KINDS for schema in schemas):
             self._known[keys] = None
             return None
         plan = self._learn(keys, block())

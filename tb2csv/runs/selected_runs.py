@@ -68,7 +68,7 @@ def read_runs(
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         read: called with a run, and a function to call with the number of bytes read since the last call.
         selection: which runs to read; all by default.
-        workers: how many runs to read at once; by default as many as there are processors.
+        workers: the number of runs to read at once; by default one per processor.
         report_bytes: called with the number of bytes read since the last call, from any thread.
         decodes: whether ``read`` decodes values. If so, polars is imported while the first bytes are read.
         read_batch: if given, it is called with each batch of small runs, and ``read`` with the other runs.

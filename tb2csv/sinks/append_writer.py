@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tb2csv.sinks.format_protocols import TextFormat
     from tb2csv.sinks.table_folder import TableFolder
 
-#: A table with at least so many rows is written by a call of its own.
+#: The minimum number of rows for a table to be written on its own.
 _LARGE: Final = 4096
 
 #: The maximum number of collected rows of small tables.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+#: Backslashes before a byte that is not UTF-8, or before text that looks like an escaped byte: they are doubled.
 _BEFORE_ESCAPES: Final = re.compile(r"\\+(?=x[89a-f][0-9a-f]|[\udc80-\udcff])")
 
 #: Without O_NONBLOCK, opening a pipe would wait for a writer; regular files ignore it.

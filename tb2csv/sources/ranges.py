@@ -18,13 +18,13 @@ from tb2csv.sources.urls import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: What a store may call the version of an object; the first that it has counts.
+#: The keys under which stores give the version of an object; the first one that is present is used.
 _IDENTITIES = (
     *("ETag", "etag", "generation", "md5Hash", "Content-MD5", "CRC"),
     *("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "modified", "created"),
 )
 
-#: A file that must be loaded whole is mentioned from this size on, in bytes.
+#: The minimum size in bytes of a file for the user to be informed that it is loaded as a whole.
 _LARGE = 64 << 20
 
 

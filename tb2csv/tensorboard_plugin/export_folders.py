@@ -15,19 +15,19 @@ from tb2csv.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: The place for large or long-lived temporary files.
+#: The folder for large or long-lived temporary files.
 SHARED: Final = "/var/tmp"  # noqa: S108 - only a private folder is created in it
 _PREFIX: Final = "tb2csv-exports-"
-#: Seconds after which a folder of a killed process is removed; exports are not kept so long.
-_ABANDONED: Final = 24 * 3600
+#: Seconds after which a folder of a killed process is removed; no export is kept as long.
+_ABANDONED_AFTER: Final = 24 * 3600
 
 
 class ExportFolders:
     """Creates folders for exports; ``close`` removes all of them."""
 
-    def __init__(self, apart_from: Sequence[str]) -> None:
-        """Avoid these folders, in which event files are searched."""
-        self._apart_from = [Path(path).resolve() for path in apart_from]
+    def __init__(self, log_folders: Sequence[str]) -> None:
+        """Create no folder below ``log_folders``, in which event files are searched."""
+        self._log_folders = [Path(path).resolve() for path in log_folders]
         self._lock = threading.Lock()
         self._root: Path | None = None
 
@@ -65,7 +65,7 @@ class ExportFolders:
                 shutil.rmtree(self._root, ignore_errors=True)
 
     def _make_root(self) -> Path:
-        for place in self._places():
+        for place in self._candidates():
             try:
                 _remove_abandoned(place)
                 return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
@@ -76,12 +76,12 @@ class ExportFolders:
         )
         raise OutputError(message)
 
-    def _places(self) -> Iterator[Path]:
-        """Yield the places for temporary files on this system, the best first, without those that hold event files."""
+    def _candidates(self) -> Iterator[Path]:
+        """Yield the folders for temporary files on this system, the best first, except those below a log directory."""
         candidates = [tempfile.gettempdir(), SHARED, os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"]
         for candidate in candidates:
             place = Path(candidate).resolve()
-            if place.is_dir() and not any(place == logs or logs in place.parents for logs in self._apart_from):
+            if place.is_dir() and not any(place == logs or logs in place.parents for logs in self._log_folders):
                 yield place
 
 
@@ -90,5 +90,5 @@ def _remove_abandoned(place: Path) -> None:
     for folder in place.glob(f"{_PREFIX}*"):
         status = folder.lstat()
         is_own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
-        if is_own and time.time() - status.st_mtime > _ABANDONED:
+        if is_own and time.time() - status.st_mtime > _ABANDONED_AFTER:
             shutil.rmtree(folder, ignore_errors=True)

@@ -55,7 +55,7 @@ def preview_series(run: Run, series: CountedSeries) -> dict[str, Any]:
         if number in grouping.present:
             picked.add(block, grouping.order[grouping.bounds[number] : grouping.bounds[number + 1]])
     first, last = (_decoded(reader, number, values) for values in picked.ends)
-    if picked.are_all:  # the last rows may come from the first values
+    if picked.has_all:  # the last rows may come from the first values
         whole = first if last is None else last if first is None else first.vstack(last)
         first, last = whole, None if whole is None else whole.slice(_ROWS)
     chart = _decoded(reader, number, picked.chart)
@@ -99,8 +99,8 @@ class _Picked:
         return self._first, self._last
 
     @property
-    def are_all(self) -> bool:
-        """Whether all values are among the first and the last."""
+    def has_all(self) -> bool:
+        """Whether every value of the series is among the first and the last."""
         return self._seen <= 2 * _ROWS
 
 

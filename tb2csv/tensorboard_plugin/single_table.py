@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tb2csv.tensorboard_plugin.export_request import ExportRequest
     from tb2csv.tensorboard_plugin.index_snapshot import IndexSnapshot
 
-#: Bytes of a name: file systems allow 255, and browsers append a number if the name exists.
-_LONGEST: Final = 200
+#: The maximum size of a name in bytes: file systems allow 255, and browsers append a number if the name exists.
+_MAX_NAME_BYTES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,13 @@ class SingleTable:
         return folder / min(paths, key=len)  # the table of undecodable payloads has a longer name
 
 
-def single_table(request: ExportRequest, index: IndexSnapshot, places: Sequence[int]) -> SingleTable:
+def single_table(request: ExportRequest, index: IndexSnapshot, series_indices: Sequence[int]) -> SingleTable:
     """Return the table of a request for one file: that of the only series, or that of the trials."""
     suffix = FORMATS[request.format].suffix
     if request.what == "hparams":
         return SingleTable("hparams", HPARAMS_PATH + suffix)
-    (place,) = places
-    series = index.series[place]
-    stem = f"{run_path(index.runs[index.run[place]], holds_tables=False)}/{tag_path(series.tag)}".strip("/").replace(
-        "/", "-"
-    )
-    return SingleTable(series.kind, stem.encode()[: _LONGEST - len(suffix)].decode(errors="ignore") + suffix)
+    (series_index,) = series_indices
+    series = index.series[series_index]
+    folder = run_path(index.runs[index.run[series_index]], holds_tables=False)
+    stem = f"{folder}/{tag_path(series.tag)}".strip("/").replace("/", "-")
+    return SingleTable(series.kind, stem.encode()[: _MAX_NAME_BYTES - len(suffix)].decode(errors="ignore") + suffix)

@@ -35,11 +35,11 @@ POLL_OF_STORE: Final = 10.0
 LISTING: Final = 30.0
 LISTING_IF_POLLED: Final = 10.0
 
-#: The log directory is listed again so many seconds after an unknown path was reported: a new folder is often reported
-#: before its files, and some of these never are.
+#: Seconds between the report of an unknown path and another listing: a new folder is often reported before its files,
+#: and some files are never reported.
 _AGAIN: Final = 1.0
 
-#: A change that a listing finds must be reported within so many seconds, or else notifications do not work.
+#: Seconds in which a change found by a listing must also be reported; otherwise notifications do not work.
 _REPORTED_WITHIN: Final = 2.0
 
 #: Listings take at most this share of the time, except the regular ones.

@@ -28,7 +28,7 @@ from PIL import Image
 
 from tb2csv.analysis.plots import heat_maps, x_axis
 from tb2csv.analysis.plots import plot as plot_module
-from tb2csv.analysis.plots.curves import NAMED, draw_curves
+from tb2csv.analysis.plots.curves import MAX_LEGEND_RUNS, draw_curves
 from tb2csv.analysis.plots.drawing_options import DrawingOptions
 from tb2csv.analysis.plots.figure import MOST_PANELS, drawing
 from tb2csv.analysis.plots.heat_maps import draw_heat_map
@@ -317,7 +317,7 @@ def test_a_legend_stays_short() -> None:
     sheet, _ = draw_curves(found, options_of(found))
     (legend,) = sheet.figure.legends
     shown = [entry.get_text() for entry in legend.get_texts()]
-    assert shown == [*(f"run_{i:03}" for i in range(NAMED - 1)), f"and {60 - NAMED + 1} more"]
+    assert shown == [*(f"run_{i:03}" for i in range(MAX_LEGEND_RUNS - 1)), f"and {60 - MAX_LEGEND_RUNS + 1} more"]
     assert legend.get_title().get_text() == "deep/down/"
     assert len(sheet.panels[0].lines) == 60
 
@@ -361,11 +361,11 @@ def test_the_columns_of_a_long_heat_map_have_the_largest_value() -> None:
     found = PlottedValues([PlottedSeries("a", "x", np.arange(10_000.0), values)], [])
     sheet, notes = draw_heat_map(found, options_of(found))
     cells = cells_of(sheet)[0]
-    assert len(cells) == heat_maps._COLUMNS
+    assert len(cells) == heat_maps._MAX_COLUMNS
     is_odd = cells > 1
     assert is_odd.sum() == 1
     assert cells[~is_odd].max() == np.nanmax(values)
-    assert notes == [Note("columns_merged", details={"columns": heat_maps._COLUMNS})]
+    assert notes == [Note("columns_merged", details={"columns": heat_maps._MAX_COLUMNS})]
 
 
 # Histograms

@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from tb2csv.analysis.plots.plotted_series import PlottedSeries, PlottedValues
 
 #: The maximum number of runs in a legend; the others are counted.
-NAMED: Final = 24
+MAX_LEGEND_RUNS: Final = 24
 _NAME_WIDTH: Final = 36
 
-#: For up to so many runs, the width of lines in points and their opacity.
+#: For plots with at most this number of runs: the width of lines in points, and their opacity.
 _STROKES: Final = ((8, 1.5, 1.0), (24, 1.1, 0.9), (10**9, 0.7, 0.7))
-#: The opacity of the unsmoothed line below the smoothed one, and the opacity if there are many lines.
+#: The width and opacity of the unsmoothed line below the smoothed one; it is fainter with more runs than _FEW_RUNS.
 _RAW_WIDTH: Final = 0.8
 _RAW_OPACITY: Final = 0.3
 _FEW_RUNS: Final = 6
-#: As a fraction of a panel's height.
-_FOOT: Final = 0.03
+#: The height of marks for values without a neighbour that is finite, as a fraction of the panel's height.
+_MARK_HEIGHT: Final = 0.03
 
 #: With more points than this, vector lines are much larger than pixels, and slow to show.
-_MOST_CORNERS: Final = 100_000
+_MAX_VECTOR_POINTS: Final = 100_000
 
 
 def draw_curves(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[Note]]:
@@ -49,7 +49,7 @@ def draw_curves(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, 
             gid = f"run-{runs.index(series.run)}-{number}"
             _draw(sheet, number, series, options, stroke, gid, drawn)
         _finish(sheet, number, options, is_empty=not drawn.points[number])
-    if sum(drawn.points.values()) > _MOST_CORNERS:
+    if sum(drawn.points.values()) > _MAX_VECTOR_POINTS:
         for artist in drawn.lines:
             artist.set_rasterized(True)
     _name_runs(sheet, runs, options, has_odd=drawn.odd)
@@ -102,7 +102,7 @@ def _draw(
     if raw.odd_x.size:
         # At the bottom of the panel if no value is near.
         foot = {} if raw.odd_y.size else {"transform": panel.get_xaxis_transform(), "clip_on": False}
-        heights = raw.odd_y if raw.odd_y.size else np.full(raw.odd_x.shape, _FOOT)
+        heights = raw.odd_y if raw.odd_y.size else np.full(raw.odd_x.shape, _MARK_HEIGHT)
         panel.plot(raw.odd_x, heights, marker="^", markersize=6, gid=f"{gid}-odd", **marks, **foot)
         drawn.odd = True
     corners = sum(each.x.size + each.lone_x.size for each in ((raw, shown) if options.smooth else (raw,)))
@@ -132,7 +132,7 @@ def _name_runs(sheet: Sheet, runs: list[str], options: DrawingOptions, *, has_od
         sheet.name_run(runs[0])
     folders = common_folders(runs)
     names = labels([run[len(folders) :] for run in runs], _NAME_WIDTH) if len(runs) > 1 else []
-    shown = names if len(names) <= NAMED else names[: NAMED - 1]
+    shown = names if len(names) <= MAX_LEGEND_RUNS else names[: MAX_LEGEND_RUNS - 1]
     handles = [
         Line2D([], [], color=options.colours[run], linewidth=2, gid=f"run-{number}")
         for number, run in enumerate(runs[: len(shown)])

@@ -21,24 +21,26 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.float64]
 
 #: The maximum number of columns of a map; further positions share columns.
-_COLUMNS: Final = 400
-#: If values span such a factor, colours follow the logarithm.
-_WIDE: Final = 10.0
+_MAX_COLUMNS: Final = 400
+#: Colours follow the logarithm if the maximum is at least this many times the smallest positive value.
+_MIN_LOG_RATIO: Final = 10.0
 _NAME_WIDTH: Final = 36
 
+#: matplotlib's name of the colour map, and the colours of cells that are not on its scale.
 _COLOURS: Final = "viridis"
-_ZERO: Final = "#d5d9de"
-_ODD: Final = "#d93025"
-_MISSING: Final = "#ffffff"
-#: Rows of this height in inches have readable labels and white lines between them.
-_ROW: Final = 0.24
-_LOWEST_ROW: Final = 0.05
-_TALLEST: Final = 30.0
-_LABELLED: Final = 0.13
+_ZERO_COLOUR: Final = "#d5d9de"
+_NOT_FINITE_COLOUR: Final = "#d93025"
+_EMPTY_COLOUR: Final = "#ffffff"
+#: The height of a row in inches, its minimum if there are many rows, and the maximum height of a panel.
+_ROW_HEIGHT: Final = 0.24
+_MIN_ROW_HEIGHT: Final = 0.05
+_MAX_PANEL_HEIGHT: Final = 30.0
+#: Rows of at least this height have labels that can be read, and white lines between them.
+_MIN_LABELLED_HEIGHT: Final = 0.13
 
 
 class _Map(NamedTuple):
-    """The cells of a panel and the edges of its columns; an empty cell is NaN, one with NaN or infinity is infinite."""
+    """The cells of a panel and the edges of its columns; NaN marks an empty cell, infinity one with NaN or infinity."""
 
     edges: Numbers
     cells: Numbers
@@ -50,7 +52,7 @@ def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet
     by_run: dict[str, list[PlottedSeries]] = {}
     for series in values.series:
         by_run.setdefault(series.run, []).append(series)
-    row = max(min(_ROW, _TALLEST / len(tags)), _LOWEST_ROW)
+    row = max(min(_ROW_HEIGHT, _MAX_PANEL_HEIGHT / len(tags)), _MIN_ROW_HEIGHT)
     sheet = Sheet(len(by_run), 5.2, max(row * len(tags) + 0.9, 1.8), columns=min(len(by_run), 2))
     rows = {tag: number for number, tag in enumerate(tags)}
     maps = [_map(curves, rows, options) for curves in by_run.values()]
@@ -70,8 +72,8 @@ def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet
         meshes.append(mesh)
         panel.set_ylim(len(tags), 0)
         panel.grid(visible=False)
-        panel.set_facecolor(_MISSING)
-        if row >= _LABELLED:
+        panel.set_facecolor(_EMPTY_COLOUR)
+        if row >= _MIN_LABELLED_HEIGHT:
             panel.hlines(np.arange(1, len(tags)), each.edges[0], each.edges[-1], color="white", linewidth=1)
         _name_rows(panel, tags, "" if options.measure else common_ending(tags), row)
         sheet.label_positions(number, options.positions)
@@ -80,9 +82,9 @@ def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet
     bar = sheet.figure.colorbar(meshes[0], ax=sheet.panels, aspect=30, pad=0.01, label=_measure(tags, options))
     label_numbers(bar.ax.yaxis, log=_is_log(norm))
     bar.outline.set_visible(False)
-    _name_odd(sheet, maps, is_log=_is_log(norm))
-    is_shared = any(len(each.edges) == _COLUMNS + 1 for each in maps)
-    return sheet, [Note("columns_merged", details={"columns": _COLUMNS})] * is_shared
+    _add_legend(sheet, maps, is_log=_is_log(norm))
+    is_shared = any(len(each.edges) == _MAX_COLUMNS + 1 for each in maps)
+    return sheet, [Note("columns_merged", details={"columns": _MAX_COLUMNS})] * is_shared
 
 
 def _map(curves: list[PlottedSeries], rows: dict[str, int], options: DrawingOptions) -> _Map:
@@ -91,9 +93,9 @@ def _map(curves: list[PlottedSeries], rows: dict[str, int], options: DrawingOpti
     y = np.concatenate([series.y for series in curves])
     row = np.concatenate([np.full(len(series.x), rows[series.tag]) for series in curves])
     places, column = np.unique(x, return_inverse=True)
-    if len(places) > _COLUMNS:
-        edges = np.linspace(places[0], places[-1], _COLUMNS + 1)
-        column = np.minimum(np.searchsorted(edges, x, "right") - 1, _COLUMNS - 1)
+    if len(places) > _MAX_COLUMNS:
+        edges = np.linspace(places[0], places[-1], _MAX_COLUMNS + 1)
+        column = np.minimum(np.searchsorted(edges, x, "right") - 1, _MAX_COLUMNS - 1)
     else:
         edges = edges_between(places)
     cells = np.full((len(rows), len(edges) - 1), -np.inf)
@@ -120,7 +122,7 @@ def _norm(cells: list[Numbers]) -> Any:
     if not known.size:
         return Normalize(0, 1)
     above = known[known > 0]
-    if known.min() >= 0 and above.size and above.max() >= _WIDE * above.min():
+    if known.min() >= 0 and above.size and above.max() >= _MIN_LOG_RATIO * above.min():
         return LogNorm(above.min(), above.max())
     low, high = float(known.min()), float(known.max())
     return Normalize(low, high if high > low else low + (abs(low) or 1.0))
@@ -135,7 +137,7 @@ def _is_log(norm: Any) -> bool:
 def _colours() -> Any:
     import matplotlib as mpl
 
-    return mpl.colormaps[_COLOURS].with_extremes(under=_ZERO, over=_ODD, bad=_MISSING)
+    return mpl.colormaps[_COLOURS].with_extremes(under=_ZERO_COLOUR, over=_NOT_FINITE_COLOUR, bad=_EMPTY_COLOUR)
 
 
 def _measure(tags: list[str], options: DrawingOptions) -> str:
@@ -148,19 +150,19 @@ def _name_rows(panel: Any, tags: list[str], ending: str, row: float) -> None:
     stems = [tag.removesuffix(ending) for tag in tags]
     folders = common_folders(stems)
     names = labels([stem.removeprefix(folders) for stem in stems], _NAME_WIDTH)
-    every = max(1, round(_LABELLED / row))
+    every = max(1, round(_MIN_LABELLED_HEIGHT / row))
     panel.set_yticks(np.arange(len(tags))[::every] + 0.5, names[::every])
     panel.tick_params(axis="y", length=0)
     panel.spines["left"].set_visible(False)
 
 
-def _name_odd(sheet: Sheet, maps: list[_Map], *, is_log: bool) -> None:
+def _add_legend(sheet: Sheet, maps: list[_Map], *, is_log: bool) -> None:
     """Draw a legend for values that are not on the scale, if there are any."""
     from matplotlib.patches import Patch
 
     shown = {
-        "0": (_ZERO, is_log and any((each.cells == 0).any() for each in maps)),
-        "NaN or infinite": (_ODD, any(np.isinf(each.cells).any() for each in maps)),
+        "0": (_ZERO_COLOUR, is_log and any((each.cells == 0).any() for each in maps)),
+        "NaN or infinite": (_NOT_FINITE_COLOUR, any(np.isinf(each.cells).any() for each in maps)),
     }
     names = [name for name, (_, is_found) in shown.items() if is_found]
     if names:

@@ -25,7 +25,7 @@ _UNITS: Final = (("days", _DAY, 3), ("hours", 3600.0, 3), ("minutes", 60.0, 3))
 _PREFIXES: Final = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))
 _TOO_LARGE: Final = 1e12
 _MINUS: Final = "\N{MINUS SIGN}"
-#: From so many powers of ten on, a logarithmic axis has ticks only at powers of ten.
+#: From this ratio of its ends on, a logarithmic axis has ticks only at powers of ten.
 _WIDE: Final = 200.0
 
 

@@ -19,7 +19,7 @@
  * @typedef {{bytes: number, total: number}} Progress
  * @typedef {(number | string | null)[]} Steps steps beyond 2^53 are text
  *
- * @typedef {Object} IndexColumns one element for each series; run, tag and kind are places in the lists of names
+ * @typedef {Object} IndexColumns one element for each series; run, tag and kind are indexes into the lists of names
  * @property {number[]} run
  * @property {number[]} tag
  * @property {number[]} kind

@@ -7,7 +7,7 @@ export class Palette {
   /** @param {string[]} order the runs in TensorBoard's order; other runs follow in the order of their first use */
   constructor(order) {
     /** @type {Map<string, number>} */
-    this.places = new Map(order.map((run, place) => [run, place]));
+    this.ranks = new Map(order.map((run, rank) => [run, rank]));
   }
 
   /**
@@ -15,19 +15,19 @@ export class Palette {
    * @returns {string} a CSS colour that follows the theme
    */
   colourOf(run) {
-    let place = this.places.get(run);
-    if (place === undefined) {
-      place = this.places.size;
-      this.places.set(run, place);
+    let rank = this.ranks.get(run);
+    if (rank === undefined) {
+      rank = this.ranks.size;
+      this.ranks.set(run, rank);
     }
-    return `var(--run-${place % LIGHT.length})`;
+    return `var(--run-${rank % LIGHT.length})`;
   }
 
   /** Define the colours as CSS variables. */
   static install() {
     const style = document.createElement("style");
     const declare = (/** @type {string[]} */ colours) =>
-      colours.map((colour, place) => `--run-${place}:${colour};`).join("");
+      colours.map((colour, rank) => `--run-${rank}:${colour};`).join("");
     style.textContent = `:root{${declare(LIGHT)}}:root[data-theme="dark"]{${declare(DARK)}}`;
     document.head.append(style);
   }

@@ -17,7 +17,7 @@ import { nameRanks } from "./name_order.js";
  * @property {Float64Array} ofRun number of series in each run
  * @property {Float64Array} ofKind number of series of each kind in the chosen runs
  * @property {Float64Array} ofTag number of series of each tag in the chosen runs and kinds
- * @property {Int32Array} chosen places of the chosen series in the index
+ * @property {Int32Array} chosen indexes of the chosen series
  * @property {Totals} totals of the chosen series
  * @property {Uint8Array} runs 1 for each chosen run
  * @property {Uint8Array} kinds 1 for each chosen kind
@@ -72,7 +72,7 @@ export class SeriesIndex {
 
   /**
    * @param {{run: string, tag: string, kind: string}} name
-   * @returns {number} the place of the series, -1 if it is missing
+   * @returns {number} the index of the series, -1 if it is missing
    */
   find(name) {
     const run = this.runs.indexOf(name.run);
