@@ -95,6 +95,7 @@ class DaemonExecutor(Executor):
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
             _run_task(*task)
+        self._tasks.put(None)  # for the others: an interrupt in the start of a thread keeps it out of the list
 
 
 def _run_task(future: Future[Any], call: Callable[[], Any]) -> None:
