@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import io
+import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workloads import HERE, Prepared
+from workloads import DATA, HERE, Prepared
 
 Command = Callable[[Prepared, Path], list[str]]
 
@@ -93,7 +96,32 @@ def _rustboard(prepared: Prepared, out: Path) -> list[str]:
     return [_rustboard_binary(), *where, "--reload", "once", keep_all, "--verbose"]
 
 
-OURS = Contender("tb2csv", _convert, _ALL_KINDS, "ABCDEF")
+@functools.cache
+def _earlier_program() -> str:
+    """Return the program of an environment with the earlier revision, which is built once."""
+    place = DATA / EARLIER
+    programs = place / "venv" / "bin"
+    if not (place / "built").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        git = [shutil.which("git") or "git", "archive", "--format=tar", EARLIER]
+        sources = subprocess.run(git, cwd=HERE.parent, check=True, capture_output=True).stdout
+        with tarfile.open(fileobj=io.BytesIO(sources)) as archive:
+            archive.extractall(place / "sources", filter="data")
+        subprocess.run([sys.executable, "-m", "venv", str(place / "venv")], check=True)
+        install = [str(programs / "python"), "-m", "pip", "install", "--quiet", str(place / "sources")]
+        subprocess.run(install, check=True)
+        (place / "built").touch()
+    return str(programs / "tb2csv")
+
+
+def _convert_earlier(prepared: Prepared, out: Path) -> list[str]:
+    return [_earlier_program(), "convert", str(prepared.logdir), str(out)]
+
+
+#: The revision without updates, batches of small runs and clusters.
+EARLIER = "e216457"
+
+OURS = Contender("tb2csv", _convert, _ALL_KINDS, "ABCDEFH")
 
 PEERS = {
     peer.name: peer
@@ -116,6 +144,7 @@ PEERS = {
             needs=("tensorboard-data-server",),
             until="Finished load cycle",
         ),
+        Contender(EARLIER, _convert_earlier, _ALL_KINDS, "ABCDEF", environment={"PYTHONPATH": ""}),
         Contender("floor", _script_command("floor.py"), _ALL_KINDS, "ABCDEF"),
         Contender(
             "reference",

@@ -46,6 +46,7 @@ WORKLOADS = {
     "D": Workload("200 tensors of 256 x 128 float32, 1 file", "tensors", 1, 1, 200),
     "E": Workload("10,000 runs of 2 tags of 50 scalars", "scalars", 10_000, 2, 50),
     "F": Workload("20,000,000 scalars, 1 file, 10 tags", "scalars", 1, 10, 2_000_000, by_default=False),
+    "H": Workload("100,000 runs of 3 tags of 20 scalars", "scalars", 100_000, 3, 20, by_default=False),
 }
 
 
