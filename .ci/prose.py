@@ -93,7 +93,7 @@ def prose_of(root: Path) -> Iterator[Text]:
     """Yield all prose below a folder."""
     for folder in ("tb2csv", "tests", "benchmarks", "docs", "examples", ".ci"):
         for path in sorted((root / folder).rglob("*.py")):
-            if "data" not in path.parts and path != Path(__file__).resolve():
+            if not {"data", ".data"} & set(path.parts) and path != Path(__file__).resolve():
                 yield from _of_python(path)
     for path in sorted(path for ending in ("js", "css") for path in (root / "tb2csv").rglob(f"*.{ending}")):
         yield from _of_javascript(path)
