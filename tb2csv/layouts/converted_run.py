@@ -6,6 +6,7 @@ import operator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tb2csv.decoders.hparams import parse
 from tb2csv.layouts.held_tables import HELD_SHAPE, HeldTable
 from tb2csv.layouts.manifest import ENTRY_SHAPE, TableEntry, columns_from_data
 from tb2csv.notes import NOTE_SHAPE, Note
@@ -119,7 +120,7 @@ class ConvertedRun:
             entries,
             data["stored"],
             [HeldTable.from_data(name, table) for table in data["held"]],
-            [HparamsValue(run, wall_time, bytes_of(content)) for run, wall_time, content in data["hparams"]],
+            [_hparams_value(*value) for value in data["hparams"]],
             [Series(-1, name, tag, kind, "", SeriesMetadata(), b"", "") for tag, kind in data["series"]],
             data["is_selected"],
             data["folder"],
@@ -127,6 +128,14 @@ class ConvertedRun:
             lengths=data["lengths"],
             files=files,
         )
+
+
+def _hparams_value(run: str, wall_time: float, content: str) -> HparamsValue:
+    value = HparamsValue(run, wall_time, bytes_of(content))
+    if parse(value.content) is None:
+        message = f"the hyperparameters of {run!r} are not an HParamsPluginData"
+        raise ValueError(message)
+    return value
 
 
 #: The counts of a RunReport, which are its first fields after the run.
