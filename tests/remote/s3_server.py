@@ -2,7 +2,8 @@
 
 ``POST /_faults`` sets ``{"status": 503, "times": 2, "path": "tfevents"}``: the status of that many answers, or with
 ``"cut": 1000`` the number of bytes after which they end. ``GET /_requests`` returns the requests since the last
-call, with their ranges.
+call, with their ranges. ``POST /_empty_objects`` with ``{"bucket": "logs", "keys": ["a"]}`` makes objects, which takes
+a request each by the API.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -39,6 +42,13 @@ class FaultyStore:
             self._requests = []
             start_response("200 OK", [("Content-Length", str(len(body)))])
             return [body]
+        if path == "/_empty_objects":
+            body = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+            store = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+            for key in body["keys"]:
+                store.put_object(body["bucket"], key, b"")
+            start_response("200 OK", [("Content-Length", "0")])
+            return [b""]
         self._requests.append(f"{environ['REQUEST_METHOD']} {path} {environ.get('HTTP_RANGE', '')}".rstrip())
         faults = self._faults
         is_method = faults.get("method", environ["REQUEST_METHOD"]) == environ["REQUEST_METHOD"]
