@@ -148,7 +148,7 @@ FILTERS = ["--tag", "--kind", "--exclude-tag"]
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("convert", [*SHARED, *FILTERS, *SHAPES, *ROWS, "--tensors", "--overwrite"]),
+        ("convert", [*SHARED, *FILTERS, *SHAPES, *ROWS, "--tensors", "--overwrite", "--scheduler", "--scheduler-file"]),
         ("ls", [*SHARED, *FILTERS]),
         ("check", SHARED),
     ],
