@@ -136,11 +136,14 @@ def large_values(last: int = 0) -> bytes:
 
 
 def replace_after_first_answer(server: WebServer, data: bytes) -> None:
-    answered = []
+    """Replace the event file before its second range is sent; the listing and its version are not ranges."""
+    ranges = 0
 
     def before(path: str) -> None:
-        answered.append(path)
-        if len(answered) == 2:
+        nonlocal ranges
+        method = server.requests[-1][0]
+        ranges += method == "GET" and path.endswith(file_name())
+        if ranges == 2:
             (server.folder / file_name()).write_bytes(data)
 
     server.before_answer = before
