@@ -50,11 +50,17 @@ def id_of(options: dict[str, Any]) -> str:
     return "-".join(str(value) for value in options.values())
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    ("name", "layout", "format_name"),
+    [
+        (name, layout, list(FORMATS)[(row + column) % len(FORMATS)])
+        for row, name in enumerate(SCENARIOS)
+        for column, layout in enumerate(LAYOUTS)
+    ],
+)
 @pytest.mark.slow
 def test_updates_of_scenarios_equal_one_conversion(tmp_path: Path, name: str, layout: str, format_name: str) -> None:
+    """Convert each scenario in each layout, in one of the formats, which take turns."""
     scenario = SCENARIOS[name]()
     patterns = {option: value for option, value in scenario.options.items() if option != "tensors"}
     options = {
@@ -71,6 +77,23 @@ def test_updates_of_scenarios_equal_one_conversion(tmp_path: Path, name: str, la
         second = {path: max(stop, generator.randint(0, len(content[path]))) for path, stop in first.items()}
         convert_in_steps(logdir, content, [first, second], out, **options)
         assert_same_tables(out, logdir, **options)
+
+
+@pytest.mark.parametrize("layout", ["tags", "long", "wide"])
+def test_rows_of_a_tag_that_sorts_after_a_later_one_stay_in_order(tmp_path: Path, layout: str) -> None:
+    """The tag ``a`` begins with the second update, so its rows are only in the file that has the last rows of ``b``."""
+    steps = [
+        [event(scalar("b", 0.5), step=0)],
+        [event(scalar("b", 1.5), step=1), event(scalar("a", 1.0), step=1)],
+        [event(scalar("b", 2.5), step=2)],
+    ]
+    path = write_run(tmp_path / "logs" / "run", *steps[0])
+    tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout=layout)
+    write_run(tmp_path / "logs" / "later", event(scalar("b", 9.5), step=9))
+    for events in steps[1:]:
+        append(path, frames(events))
+        tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout=layout)
+    assert_same_tables(tmp_path / "out", tmp_path / "logs", layout=layout)
 
 
 def test_a_tag_that_begins_later_has_its_own_metadata(tmp_path: Path) -> None:
