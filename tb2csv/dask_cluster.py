@@ -49,7 +49,7 @@ class DaskCluster:
         except ImportError:
             raise MissingExtraError("A conversion on a cluster", "distributed", "dask") from None
         if scheduler_file is not None and not Path(scheduler_file).is_file():  # Dask would wait for it for ever
-            message = f"There is no scheduler file {scheduler_file}; start a scheduler with --scheduler-file first."
+            message = f"There is no scheduler file {scheduler_file}; start a Dask scheduler that writes it."
             raise ClusterError(message)
         self._scheduler = scheduler
         self._file = scheduler_file

@@ -48,7 +48,7 @@ class StepValues(NamedTuple):
 
 
 def one_for_each_step(
-    frame: pl.DataFrame, run: str, tag: str, on_duplicate: str, *advices: Advice
+    frame: pl.DataFrame, run: str, tag: str, on_duplicate: str, *ways_out: Advice
 ) -> tuple[StepValues, int]:
     """Return the values of a series, sorted by step, and the number of values that are left out.
 
@@ -57,7 +57,7 @@ def one_for_each_step(
         run: the series' run, for the error.
         tag: its tag.
         on_duplicate: which value of a step is kept.
-        advices: what else helps if there are several.
+        ways_out: what else helps if there are several.
 
     Raises:
         Tb2csvError: the series has a step twice and ``on_duplicate`` is ``error``.
@@ -72,7 +72,7 @@ def one_for_each_step(
         raise Tb2csvError(
             f"Tag {tag!r} of run {run!r} has step {steps[~are_last][0]} more than once",
             advice("keep one value with {} or last", Option("on_duplicate", "first")),
-            *advices,
+            *ways_out,
         )
     kept = choose(steps) if choose else are_last
     chosen = order[kept]
