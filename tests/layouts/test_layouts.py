@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import polars as pl
     from converted import Row, Series
 
 NAN, INFINITY = float("nan"), float("inf")
@@ -202,7 +203,12 @@ def test_rows_that_are_spilled_are_the_same(
     in_memory = converted(layout, format_name)  # before the limits are lowered
     spilled: list[int] = []
     store = RowBuffer._store
-    monkeypatch.setattr(RowBuffer, "_store", lambda self, frame: spilled.append(len(frame)) or store(self, frame))
+
+    def counted(buffer: RowBuffer, frame: pl.DataFrame, *, is_kept: bool = False) -> str:
+        spilled.append(len(frame))
+        return store(buffer, frame, is_kept=is_kept)
+
+    monkeypatch.setattr(RowBuffer, "_store", counted)
     monkeypatch.setattr(output, "RowBuffer", functools.partial(RowBuffer, budget=budget))
     monkeypatch.setattr(row_buffer, "_BATCH_ROWS", batch)
     monkeypatch.setattr(wide_rows, "_RANGE_VALUES", values)
