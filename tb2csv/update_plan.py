@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.errors import UNREADABLE, OutputError
-from tb2csv.event_files.file_changes import why_read_again
 from tb2csv.layouts.converted_run import ConvertedRun
 from tb2csv.logdir import with_versions
 from tb2csv.messages import Option, advice
 from tb2csv.notes import NOTE_SHAPE, Note
 from tb2csv.plain_data import ANYTHING, COUNT, DictOf, ListOf, check
 from tb2csv.report import UpdateSummary
+from tb2csv.runs.run_changes import present_version, run_changes
 from tb2csv.runs.run_reader import RunReader
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tb2csv.logdir import EventFile, Run
     from tb2csv.messages import Advice
     from tb2csv.report import Report, RunReport
+    from tb2csv.runs.saved_run import SavedFile
     from tb2csv.sinks.ledger import Ledger, LedgerRow
 
 #: Why all runs are read from their start if sub-runs are merged.
@@ -206,7 +207,7 @@ def versions_of(files: Iterable[EventFile], report: RunReport | None = None) -> 
     for file in files:
         stats = read.get(file.path)
         if stats is None:
-            version = _present_version(file)
+            version = present_version(file)
         else:
             is_unreadable = any(damage.kind == UNREADABLE for damage in stats.damage)
             version = _UNREADABLE_VERSION if is_unreadable else stats.version
@@ -219,50 +220,23 @@ def _are_known(versions: str) -> bool:
     return "\t\n" not in f"{versions}\n"
 
 
-def _present_version(file: EventFile) -> str:
-    try:
-        return file.version()
-    except OSError:
-        return ""
-
-
 def _add(plan: UpdatePlan, run: Run, earlier: ConvertedRun, ledger: Ledger, versions: str) -> None:
     """Add a run with changed files to the plan."""
     state = ledger.state(run.name)
-    saved = {stats.path: stats for stats in earlier.report.sources}
     # A run without a state was read to its end.
-    offsets = {file.stats.path: file.stats.bytes if state is None else file.offset for file in earlier.files}
-    unchanged: set[str] = set()
-    reason = ""
-    for path in saved.keys() - {file.path for file in run.files}:
-        reason = reason or f"{path} is gone"
-    for file in run.files:
-        stats = saved.get(file.path)
-        if reason or stats is None:
-            continue
-        is_unreadable = any(damage.kind == UNREADABLE for damage in stats.damage)
-        if stats.version and not is_unreadable and _present_version(file) == stats.version:
-            unchanged.add(file.path)
-            continue
-        try:
-            with file.open() as source:
-                why = why_read_again(source, stats, offsets[file.path])
-                if not why and source.size == stats.bytes and not is_unreadable:
-                    unchanged.add(file.path)
-        except OSError:
-            why = ""  # reading it reports the error
-        reason = why and f"{file.path} {why}"
+    read = [replace(file, offset=file.stats.bytes) if state is None else file for file in earlier.files]
+    reason, unchanged = run_changes(run, read)
     if not reason and len(unchanged) == len(run.files):
         plan.unchanged[run.name] = earlier
         plan.versions[run.name] = versions
-    elif not reason and _comes_last(run, offsets, unchanged):
-        plan.grown[run.name] = GrownRun(earlier, state, frozenset(unchanged))
+    elif not reason and _comes_last(run, read, unchanged):
+        plan.grown[run.name] = GrownRun(earlier, state, unchanged)
     else:
         plan.renewed[run.name] = reason or "a file before its last one has changed"
 
 
-def _comes_last(run: Run, offsets: Mapping[str, int], unchanged: set[str]) -> bool:
+def _comes_last(run: Run, files: Iterable[SavedFile], unchanged: frozenset[str]) -> bool:
     """Return whether the new bytes of a run come after all that were read, in the order of its files."""
     ordered = [file.path for file in RunReader(run).ordered_files()]
-    read = [path for path, offset in offsets.items() if offset]
+    read = [file.stats.path for file in files if file.offset]
     return ordered[: len(read)] == read and unchanged.issuperset(read[:-1])

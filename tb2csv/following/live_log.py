@@ -8,6 +8,7 @@ from tb2csv.dataframes import LogdirFrames, scan
 from tb2csv.following.follow_update import NewValues
 from tb2csv.logdir import Logdir
 from tb2csv.report import UpdateSummary
+from tb2csv.runs.run_changes import run_changes
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -44,7 +45,7 @@ class LiveLog:
         reasons = {}
         for run in selected.runs:
             if run.name in self._places and (changed is None or run.name in changed):
-                reason = self._places[run.name].reader.why_read_again(run)
+                reason = run_changes(run, self._places[run.name].reader.saved_files()).reason
                 if reason:
                     reasons[run.name] = reason
                     del scanned.runs[run.name]

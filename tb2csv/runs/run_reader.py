@@ -17,7 +17,7 @@ from tb2csv.event_files.event_file import (
     FileStats,
     first_event,
 )
-from tb2csv.event_files.file_changes import check_continued, why_read_again
+from tb2csv.event_files.file_changes import check_continued
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.parallel import ahead
 from tb2csv.plain_data import check
@@ -285,24 +285,6 @@ class RunReader(SeriesReader):
             "history": self._brief_history.to_data(),
             "contents": self._contents.to_data(),
         }
-
-    def why_read_again(self, run: Run) -> str:
-        """Return why a run must be read from its start, as the end of a sentence; empty if its files have only grown.
-
-        ``run`` has the files that it has now.
-        """
-        paths = {file.path for file in run.files}
-        for path in self._progress:
-            if path not in paths:
-                return f"{path} is gone"
-        for file in run.files:
-            progress = self._progress.get(file.path)
-            if progress is not None:
-                with contextlib.suppress(OSError), file.open() as source:  # reading it reports the error
-                    why = why_read_again(source, progress.stats, progress.offset)
-                    if why:
-                        return f"{file.path} {why}"
-        return ""
 
     def saved_files(self) -> list[SavedFile]:
         """Return the files and the positions up to which they were read."""

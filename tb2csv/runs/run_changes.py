@@ -1,0 +1,64 @@
+"""Changes of the files of a run since they were read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tb2csv.errors import UNREADABLE
+from tb2csv.event_files.file_changes import why_read_again
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tb2csv.logdir import EventFile, Run
+    from tb2csv.runs.saved_run import SavedFile
+
+
+class RunChanges(NamedTuple):
+    """How the files of a run differ from what was read of them."""
+
+    #: Why the run must be read from its start, as the end of a sentence; empty if its files have only grown.
+    reason: str
+    #: The paths of the files with the same bytes; not all of them if there is a reason.
+    unchanged: frozenset[str] = frozenset()
+
+
+def run_changes(run: Run, read: Iterable[SavedFile]) -> RunChanges:
+    """Compare the files that a run has now with those that were read, each up to its offset.
+
+    A file is opened only if its version has changed or is not known. One that cannot be read now counts as grown,
+    because reading it reports the error.
+    """
+    known = {file.stats.path: file for file in read}
+    present = {file.path for file in run.files}
+    for path in known:
+        if path not in present:
+            return RunChanges(f"{path} is gone")
+    unchanged: set[str] = set()
+    for file in run.files:
+        earlier = known.get(file.path)
+        if earlier is None:
+            continue
+        stats = earlier.stats
+        is_unreadable = any(damage.kind == UNREADABLE for damage in stats.damage)
+        if stats.version and not is_unreadable and present_version(file) == stats.version:
+            unchanged.add(file.path)
+            continue
+        try:
+            with file.open() as source:
+                why = why_read_again(source, stats, earlier.offset)
+                if not why and source.size == stats.bytes and not is_unreadable:
+                    unchanged.add(file.path)
+        except OSError:
+            continue
+        if why:
+            return RunChanges(f"{file.path} {why}")
+    return RunChanges("", frozenset(unchanged))
+
+
+def present_version(file: EventFile) -> str:
+    """Return the version of a file; empty if it is not known or the file cannot be examined."""
+    try:
+        return file.version()
+    except OSError:
+        return ""
