@@ -12,7 +12,6 @@ from tb2csv.errors import OptionError, OutputError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.folder_conversion import ConversionSettings, FolderConversion
 from tb2csv.layouts.output_options import OutputOptions
-from tb2csv.layouts.time_columns import TimeColumns
 from tb2csv.logdir import logdir_of
 from tb2csv.messages import advice
 from tb2csv.runs.row_selection import RowSelection
@@ -111,15 +110,16 @@ def convert(
     settings = ConversionSettings(
         select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag),
         rows,
-        OutputOptions(
-            layout,
-            format,
-            header,
-            on_duplicate,
-            TimeColumns((time,) if isinstance(time, str) else tuple(time), relative_to),
-            escape_formulas,
-            rows.sessions,
-            merge_subruns,
+        OutputOptions.of(
+            layout=layout,
+            format=format,
+            header=header,
+            on_duplicate=on_duplicate,
+            time=time,
+            relative_to=relative_to,
+            escape_formulas=escape_formulas,
+            merge_subruns=merge_subruns,
+            sessions=rows.sessions,
         ),
         tensors,
         strict,

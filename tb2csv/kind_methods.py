@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _kind(doc: str) -> Any:
 _Method = TypeVar("_Method")
 
 
-class KindMethods(Generic[_Method]):
+class KindMethods(ABC, Generic[_Method]):
     """The methods of all kinds.
 
     A subclass defines ``_method_of(kind)``, which returns the function for a kind; it becomes a method with the name
@@ -149,5 +150,6 @@ class KindMethods(Generic[_Method]):
                 setattr(cls, kind, method)
 
     @staticmethod
+    @abstractmethod
     def _method_of(kind: str) -> Callable[..., pl.DataFrame | pl.LazyFrame]:
-        raise NotImplementedError
+        """Return the method for a kind."""

@@ -94,7 +94,6 @@ def follow(
         from tb2csv.following.durations import seconds
         from tb2csv.following.follower import Follower
         from tb2csv.layouts.output_options import OutputOptions
-        from tb2csv.layouts.time_columns import TimeColumns
         from tb2csv.runs.row_selection import RowSelection
         from tb2csv.watching.log_watch import LogWatch
 
@@ -105,13 +104,14 @@ def follow(
         settings = ConversionSettings(
             options.selection_of(run, tag, kind, exclude_run, exclude_tag),
             RowSelection(),
-            OutputOptions(
-                layout.value,
-                format,
-                header.value,
-                on_duplicate.value,
-                TimeColumns(tuple(time.split(",")), relative_to.value),
-                escape_formulas,
+            OutputOptions.of(
+                layout=layout.value,
+                format=format,
+                header=header.value,
+                on_duplicate=on_duplicate.value,
+                time=time.split(","),
+                relative_to=relative_to.value,
+                escape_formulas=escape_formulas,
                 merge_subruns=merge_subruns,
             ),
             tensors.value,

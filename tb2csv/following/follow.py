@@ -9,7 +9,6 @@ from tb2csv.folder_conversion import ConversionSettings
 from tb2csv.following.durations import seconds
 from tb2csv.following.follower import Follower
 from tb2csv.layouts.output_options import OutputOptions
-from tb2csv.layouts.time_columns import TimeColumns
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.selection import select
 from tb2csv.watching.log_watch import LogWatch
@@ -62,12 +61,12 @@ def follow(
         poll: look at the files at intervals instead of waiting for notifications, which network file systems lack. It
             is always so for a URL, or if watchfiles is not installed.
         diagnose: apply the rules of ``tb2csv.diagnose`` to the runs that have grown.
-        run: runs: a shell pattern, several of them, or None for all.
-        tag: tags, in the same way.
-        kind: kinds by name.
-        exclude_run: runs to leave out.
-        exclude_tag: tags to leave out.
-        selection: a Selection, for the arguments that are not given.
+        run: one or more shell patterns for run names; None selects all runs.
+        tag: one or more shell patterns for tags; None selects all tags.
+        kind: one or more names of kinds; None selects all kinds.
+        exclude_run: shell patterns for runs to leave out.
+        exclude_tag: shell patterns for tags to leave out.
+        selection: a Selection to use for the filters that are not passed individually.
         layout: as of ``convert``. Tables that a layout joins are written anew for each update.
         format: as of ``convert``. Rows are appended to CSV and JSON Lines; tables of other formats are written anew.
         header: as of ``convert``.
@@ -87,14 +86,14 @@ def follow(
     settings = ConversionSettings(
         select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag),
         RowSelection(),
-        OutputOptions(
-            layout,
-            format,
-            header,
-            on_duplicate,
-            TimeColumns((time,) if isinstance(time, str) else tuple(time), relative_to),
-            escape_formulas,
-            sessions=False,
+        OutputOptions.of(
+            layout=layout,
+            format=format,
+            header=header,
+            on_duplicate=on_duplicate,
+            time=time,
+            relative_to=relative_to,
+            escape_formulas=escape_formulas,
             merge_subruns=merge_subruns,
         ),
         tensors,

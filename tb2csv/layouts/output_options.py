@@ -40,6 +40,24 @@ class OutputOptions:
     #: Whether tables have a column with the run that each row was written to, because sub-runs are merged.
     merge_subruns: bool = False
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        layout: str,
+        format: str,
+        header: str,
+        on_duplicate: str,
+        time: str | Iterable[str],
+        relative_to: str,
+        escape_formulas: bool,
+        merge_subruns: bool,
+        sessions: bool = False,
+    ) -> OutputOptions:
+        """Return the options for arguments of ``convert``."""
+        times = TimeColumns((time,) if isinstance(time, str) else tuple(time), relative_to)
+        return cls(layout, format, header, on_duplicate, times, escape_formulas, sessions, merge_subruns)
+
     def __post_init__(self) -> None:
         """Validate the options."""
         _check("layout", self.layout, LAYOUTS)
