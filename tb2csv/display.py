@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import unicodedata
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -45,11 +46,26 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def printable(text: str, *, kept: str = "") -> str:
+    """Return text with the characters escaped with which a name could change what a terminal shows.
+
+    These are control characters, line feeds among them, and characters without a shape of their own, such as marks of
+    the direction of writing. The characters in ``kept`` are not escaped.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if _is_harmless(each) or each in kept else repr(each)[1:-1] for each in text)
+
+
+def _is_harmless(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"  # a space
+
+
 def _text(part: Any) -> str:
     if isinstance(part, str):
-        return _printable(part)
+        return printable(part)
     if isinstance(part, list):
-        return "\n".join(f"- {_printable(line)}" for line in _shortened(part))
+        return "\n".join(f"- {printable(line)}" for line in _shortened(part))
     return str(part)
 
 
@@ -67,8 +83,3 @@ def _shortened(lines: Iterable[object]) -> list[str]:
     texts = [str(line) for line in lines]
     more = len(texts) - _SHOWN_LINES
     return [*texts[:_SHOWN_LINES], *([f"and {more:,} more"] if more > 0 else [])]
-
-
-def _printable(text: str) -> str:
-    """Return text without control characters, with which a name could change what a terminal shows."""
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

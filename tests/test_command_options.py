@@ -32,7 +32,10 @@ OF_THE_TERMINAL = {"json", "quiet", "debug"}
 #: Parameters with another name than their option.
 OTHER_NAMES = {"output": "out", "as": "families", "threshold": "thresholds", "map": "renames"}
 #: Options of commands that write the table of a result: ``table_text`` or the methods of a polars frame write it.
-OF_A_TABLE = {key: {"output", "format", "overwrite"} for key in ("summary", "hparams", "diagnose", "layer-errors")}
+OF_A_TABLE = {
+    key: {"output", "format", "overwrite", "escape_formulas"}
+    for key in ("summary", "hparams", "diagnose", "layer-errors")
+}
 #: Options for which a result has what a program needs: ``report.damage``, ``findings``, the status of a difference.
 OF_A_RESULT = {
     **{key: {"strict"} for key in ("ls", "check", "summary", "hparams", "plot", "layer-errors")},

@@ -88,6 +88,7 @@ def reduce(
     selection: Selection | None = None,
     nan: str = "keep",
     format: str = "csv",
+    escape_formulas: bool = False,
     event_files: bool = False,
     overwrite: bool = False,
     strict: bool = False,
@@ -112,6 +113,7 @@ def reduce(
         nan: ``keep`` makes all statistics except ``n`` NaN if a value of the step is NaN; ``omit`` leaves NaN out, so
             that ``n`` is smaller.
         format: the format of the tables, as in ``convert``.
+        escape_formulas: as in ``convert``.
         event_files: write the statistics as event files as well, in the folders ``<group>/<statistic>``.
         overwrite: replace ``out`` if it holds only an earlier conversion or reduction.
         strict: raise DamagedError if any byte of any event file is damaged, and write nothing.
@@ -132,7 +134,7 @@ def reduce(
         message = f"Only {_SCALARS} can be reduced, not {' and '.join(selected.kinds)}."
         raise OptionError(message)
     selected = replace(selected, kinds=(_SCALARS,))
-    table_format = choose_format(format)
+    table_format = choose_format(format, escape_formulas=escape_formulas)
     folder = OutputFolder(out, overwrite=overwrite)
     check_apart(logdir_of(logdir), folder.out)
     frames = scan(logdir, workers=workers, progress=progress)
@@ -151,7 +153,7 @@ def reduce(
             report = _report(frames, reduction.groups, reduced_series)
             report.unmatched_runs = unmatched
             report.shared_notes = _notes(report, nan)
-            reduction.finish(report)
+            reduction.finish(report, escape_formulas=escape_formulas)
         except OSError as error:
             if isinstance(error, OutputError):
                 raise
@@ -217,7 +219,7 @@ class _Reduction:
             with self._folder.open(f"{folder}/{event_file_name(rows['wall_time'][0])}") as file:
                 write_scalar_events(file, ((tags[series], *others) for series, *others in rows.iter_rows()))
 
-    def finish(self, report: ReductionReport) -> None:
+    def finish(self, report: ReductionReport, *, escape_formulas: bool) -> None:
         """Write the rest of the tables and the manifest, and add tables and notes to the report."""
         report.shared_tables = len(self.entries)
         self.writer.flush()
@@ -225,7 +227,14 @@ class _Reduction:
         report.shared_notes += notes
         for entry in self.entries:
             entry.lost_cells = lost.get(entry.path, 0)
-        write_manifest(self._folder, self.entries, self.event_folders, report, self.writer.format)
+        write_manifest(
+            self._folder,
+            self.entries,
+            self.event_folders,
+            report,
+            self.writer.format,
+            escape_formulas=escape_formulas,
+        )
 
 
 def _table(rows: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 #: Markdown's special characters, without an underscore inside a word.
 _MARKDOWN: Final = {
-    **{character: f"\\{character}" for character in "\\`*|<&~$"},
+    **{character: f"\\{character}" for character in "\\`*|~$"},
+    # Entities, because a renderer that does not know the backslash would show them as HTML.
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
     "](": "]\\(",
     "\r\n": "<br>",
     "\n": "<br>",
@@ -51,10 +55,10 @@ _LATEX: Final = {
 }
 
 
-def csv_text(table: pl.DataFrame, *, has_header: bool = True) -> str:
+def csv_text(table: pl.DataFrame, *, has_header: bool = True, escape_formulas: bool = False) -> str:
     """Return the table as CSV, as in a file."""
     file = io.BytesIO()
-    CsvFormat().append(table, file, is_first=has_header)
+    CsvFormat(escapes_formulas=escape_formulas).append(table, file, is_first=has_header)
     return file.getvalue().decode()
 
 
@@ -112,17 +116,19 @@ TABLE_TEXTS: Final[dict[str, Callable[[pl.DataFrame], str]]] = {
 }
 
 
-def table_text(table: pl.DataFrame, format: str = "csv") -> str:
+def table_text(table: pl.DataFrame, format: str = "csv", *, escape_formulas: bool = False) -> str:
     """Return a small table as text, as ``tb2csv summary`` and others write it.
 
     Args:
         table: such as the ``table`` of a summary.
         format: ``csv``, ``json``, ``markdown`` or ``latex``.
+        escape_formulas: in CSV, put an apostrophe before text that a spreadsheet would take for a formula.
 
     Raises:
         OptionError: the format is unknown.
     """
-    return TABLE_TEXTS[text_format(format, None)](table)
+    name = text_format(format, None)
+    return csv_text(table, escape_formulas=True) if escape_formulas and name == "csv" else TABLE_TEXTS[name](table)
 
 
 _BY_SUFFIX: Final = {".csv": "csv", ".json": "json", ".md": "markdown", ".markdown": "markdown", ".tex": "latex"}

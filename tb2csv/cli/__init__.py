@@ -8,6 +8,7 @@ import importlib
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Mapping
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, cast
@@ -16,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from tb2csv.cli.terminal import EXIT_USAGE, error_messages, print_result
+from tb2csv.cli.terminal import EXIT_ERROR, EXIT_USAGE, error_messages, print_message, print_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,6 +133,10 @@ def main() -> NoReturn:
         app(prog_name="tb2csv")
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
+    except Exception:  # noqa: BLE001 - with --debug, which shows the traceback; names in it are escaped
+        for line in traceback.format_exc().splitlines():
+            print_message(line)
+        status = EXIT_ERROR
     for stream in streams:
         with contextlib.suppress(OSError):
             stream.flush()

@@ -70,6 +70,7 @@ def diagnose(
     output: table_output.OutputOption = None,
     format: table_output.TextFormatOption = None,
     json: table_output.TableJsonOption = False,
+    escape_formulas: options.FormulasOption = False,
     overwrite: options.OverwriteFileOption = False,
     strict: options.StrictOption = False,
     quiet: options.QuietOption = False,
@@ -119,7 +120,9 @@ def diagnose(
             for line in coverage_lines(diagnosis):
                 print_message(line)
         if not is_drawn:
-            table_output.write_table(diagnosis.findings, name, output, overwrite=overwrite, quiet=quiet)
+            table_output.write_table(
+                diagnosis.findings, name, output, escape_formulas=escape_formulas, overwrite=overwrite, quiet=quiet
+            )
         is_failed = not set(diagnosis.findings["rule"]).isdisjoint(fail_on)
         raise typer.Exit(EXIT_FOUND if is_failed else status)
 

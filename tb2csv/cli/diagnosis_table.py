@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.analysis.diagnosis.tag_families import SCALAR_FAMILIES, SCALARS
 from tb2csv.cli.short_names import short_names
-from tb2csv.cli.terminal import plural, print_result, printable
+from tb2csv.cli.terminal import plural, print_result
+from tb2csv.display import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

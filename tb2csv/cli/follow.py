@@ -21,7 +21,6 @@ from tb2csv.cli.terminal import (
     print_message,
     print_problems,
     print_result,
-    printable,
 )
 from tb2csv.messages import command_line_spelling
 
@@ -175,7 +174,7 @@ def status_line(*, shown: bool) -> Iterator[Callable[[FollowStatus], None]]:
     def report_wait(status: FollowStatus) -> None:
         nonlocal waits_for
         error = status.waits_for
-        text = printable(error.spelled(command_line_spelling)) if error else ""
+        text = error.spelled(command_line_spelling) if error else ""
         if text and text != waits_for and shown:
             print_message(f"tb2csv: waiting: {text}")
         waits_for = text

@@ -19,6 +19,7 @@ def hparams(
     output: table_output.OutputOption = None,
     format: table_output.TextFormatOption = None,
     json: table_output.TableJsonOption = False,
+    escape_formulas: options.FormulasOption = False,
     overwrite: options.OverwriteFileOption = False,
     strict: options.StrictOption = False,
     quiet: options.QuietOption = False,
@@ -49,5 +50,7 @@ def hparams(
         if not quiet:
             for note in trials.notes:
                 print_message(note.spelled(command_line_spelling))
-        table_output.write_table(trials.table, name, output, overwrite=overwrite, quiet=quiet)
+        table_output.write_table(
+            trials.table, name, output, escape_formulas=escape_formulas, overwrite=overwrite, quiet=quiet
+        )
         raise typer.Exit(status)

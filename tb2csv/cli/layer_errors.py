@@ -28,6 +28,7 @@ def layer_errors(
             "Default: CSV to standard output.",
         ),
     ] = None,
+    escape_formulas: options.FormulasOption = False,
     overwrite: options.OverwriteFileOption = False,
     strict: options.StrictOption = False,
     quiet: options.QuietOption = False,
@@ -64,9 +65,12 @@ def layer_errors(
         status = exit_status(table.report, strict=strict)
         if output is None:
             for number, piece in enumerate(table.pieces()):
-                print_result(csv_text(piece, has_header=not number).removesuffix("\n"))
+                text = csv_text(piece, has_header=not number, escape_formulas=escape_formulas)
+                print_result(text.removesuffix("\n"))
         else:
-            rows = write_table_file(output, table.schema, table.pieces(), overwrite=overwrite)
+            rows = write_table_file(
+                output, table.schema, table.pieces(), escape_formulas=escape_formulas, overwrite=overwrite
+            )
             if not quiet:
                 print_result(f"{plural(rows, 'row')}: see {output}")
         raise typer.Exit(status)

@@ -19,9 +19,9 @@ from tb2csv.cli.terminal import (
     print_json,
     print_problems,
     print_result,
-    printable,
     progress,
 )
+from tb2csv.display import printable
 
 if TYPE_CHECKING:
     from tb2csv.series_info import SeriesInfo

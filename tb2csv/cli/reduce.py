@@ -50,6 +50,7 @@ def reduce(
         bool, typer.Option("--event-files", help="Also write event files: runs <group>/mean, <group>/std and so on.")
     ] = False,
     format: options.FormatOption = "csv",
+    escape_formulas: options.FormulasOption = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUT if it holds only output of tb2csv.")
     ] = False,
@@ -77,6 +78,7 @@ def reduce(
                 selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
                 nan=nan.value,
                 format=format,
+                escape_formulas=escape_formulas,
                 event_files=event_files,
                 overwrite=overwrite,
                 strict=strict,

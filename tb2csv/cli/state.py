@@ -10,7 +10,8 @@ import typer
 
 from tb2csv.cli import options
 from tb2csv.cli.tensorflow_start import start_tensorflow
-from tb2csv.cli.terminal import error_messages, plural, print_json, print_message, print_result, printable, progress
+from tb2csv.cli.terminal import error_messages, plural, print_json, print_message, print_result, progress
+from tb2csv.display import printable
 from tb2csv.errors import StateError
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def restore(
         left = restore_file(state, model, output, allow_partial=allow_partial, renames=renames, overwrite=overwrite)
         if not quiet:
             for each in left:
-                print_message(f"left as it is: {printable(each)}")
+                print_message(f"left as it is: {each}")
             print_message(f"{output}: restored" + (f", except for {plural(len(left), 'tensor')}" if left else ""))
 
 
@@ -178,7 +179,7 @@ def diff(
             _start_needed(each, debug=debug)
         states = state_of(first), state_of(second)
         for note in dict.fromkeys(note for state in states for note in state.notes):
-            print_message(printable(note))
+            print_message(note)
         differences = diff_states(*states)
         changed = [each for each in differences if each.status != "same"]
         opaque = [each for each in changed if each.status == NOT_COMPARED]
@@ -216,7 +217,7 @@ def _print_written(state: ModelState, output: str, *, json: bool, quiet: bool) -
         print_json({"output": output, "framework": state.framework, "tensors": tensors, "notes": notes})
     elif not quiet:
         for note in state.notes:
-            print_message(printable(note))
+            print_message(note)
         count = sum(each.size for each in state.tensors)
         print_message(f"{output}: {plural(len(state.tensors), 'tensor')}, {plural(count, 'element')}")
 

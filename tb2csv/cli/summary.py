@@ -20,6 +20,7 @@ def summary(
     output: table_output.OutputOption = None,
     format: table_output.TextFormatOption = None,
     json: table_output.TableJsonOption = False,
+    escape_formulas: options.FormulasOption = False,
     overwrite: options.OverwriteFileOption = False,
     strict: options.StrictOption = False,
     quiet: options.QuietOption = False,
@@ -55,7 +56,9 @@ def summary(
             print_summary(summed)
         else:
             table = summaries.with_short_numbers(summed.table)
-            table_output.write_table(table, name, output, overwrite=overwrite, quiet=quiet)
+            table_output.write_table(
+                table, name, output, escape_formulas=escape_formulas, overwrite=overwrite, quiet=quiet
+            )
         raise typer.Exit(status)
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import numpy as np
 
 from tb2csv.cli.short_names import short_names
-from tb2csv.cli.terminal import plural, print_result, printable
+from tb2csv.cli.terminal import plural, print_result
+from tb2csv.display import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

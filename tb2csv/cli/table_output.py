@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tb2csv.analysis.table_text import TABLE_TEXTS, text_format
+from tb2csv.analysis.table_text import TABLE_TEXTS, table_text, text_format
 from tb2csv.atomic_files import check_place, whole_file
 from tb2csv.cli.terminal import plural, print_result
 from tb2csv.errors import OptionError
@@ -45,9 +45,11 @@ def chosen_format(named: TextFormat | None, out: str | None, *, json: bool, over
     return "json" if json else text_format(named and named.value, out)
 
 
-def write_table(table: pl.DataFrame, name: str, out: str | None, *, overwrite: bool, quiet: bool) -> None:
+def write_table(
+    table: pl.DataFrame, name: str, out: str | None, *, escape_formulas: bool, overwrite: bool, quiet: bool
+) -> None:
     """Write the table in the format ``name`` to the file ``out``, or print it if ``out`` is None."""
-    text = TABLE_TEXTS[name](table)
+    text = table_text(table, name, escape_formulas=escape_formulas)
     if out is None:
         if name == "json" and not _prints_unicode():
             text = re.sub(r"[^\x00-\x7f]", lambda match: json_module.dumps(match.group())[1:-1], text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import typer
 
+from tb2csv.display import printable
 from tb2csv.errors import UNREADABLE, DamagedError, OptionError, OutputError, Tb2csvError
 from tb2csv.messages import command_line_spelling
 from tb2csv.sources.request_watch import WATCH
@@ -84,10 +85,10 @@ def progress(logdir: Logdir, *, shown: bool) -> Iterator[Callable[[int], None]]:
         task = bar.add_task(_READING, total=logdir.total_bytes())
 
         def print_above(line: str) -> None:
-            bar.console.print(f"tb2csv: {line}", markup=False, highlight=False)
+            bar.console.print(f"tb2csv: {printable(line)}", markup=False, highlight=False)
 
         def show_waiting(line: str) -> None:
-            bar.update(task, description=escape(line) or _READING)
+            bar.update(task, description=escape(printable(line)) or _READING)
 
         with WATCH.listen(print_above, show_waiting):
             yield lambda count: bar.advance(task, count)
@@ -99,15 +100,16 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def print_message(text: str) -> None:
-    """Print to standard error, if it can be written."""
+    """Print a line to standard error, if it can be written. What a name could change on a terminal is escaped."""
     with contextlib.suppress(OSError):
-        typer.echo(text, err=True)
+        typer.echo(printable(text), err=True)
 
 
 def print_result(text: str) -> None:
-    """Print a result to standard output."""
+    """Print a result to standard output; on a terminal, control characters are escaped, except line feeds and tabs."""
     try:
-        typer.echo(text)
+        # With color, because echo would otherwise remove what looks like a colour from the names and texts of a log.
+        typer.echo(printable(text, kept="\n\t") if is_terminal(sys.stdout) else text, color=True)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -122,16 +124,11 @@ def print_json(value: Any) -> None:
     print_result(json.dumps(value, indent=1, ensure_ascii=ensure_ascii, allow_nan=False))
 
 
-def printable(text: str) -> str:
-    """Return a name with its control characters escaped, so that it is one printable line."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
-
-
 def print_problems(report: Report) -> None:
     """Print damage, unfinished records, undecodable values and notes to standard error."""
-    lines = [f"{printable(each.path)}: {_damage_text(each)}" for each in report.damage]
+    lines = [f"{each.path}: {_damage_text(each)}" for each in report.damage]
     lines += [
-        f"{printable(stats.path)}: the last record is unfinished "
+        f"{stats.path}: the last record is unfinished "
         f"({plural(stats.incomplete_tail_bytes, 'byte')}), "
         "as in a log that is still being written"
         for _, stats in report.sources
@@ -171,7 +168,7 @@ def exit_status(report: Report, *, strict: bool = False) -> int:
         DamagedError: bytes are damaged, and ``strict`` is true.
     """
     if strict and report.damage:
-        message = f"{damage_summary(report)}, the first in {printable(report.damage[0].path)}."
+        message = f"{damage_summary(report)}, the first in {report.damage[0].path}."
         raise DamagedError(message)
     return EXIT_DAMAGED if report.damage else 0
 

@@ -106,7 +106,9 @@ def trials(
             taken.add(free)
     table = pl.DataFrame({**columns, "duration": duration})
     if len(rows) < len(all_rows):
-        table = table.select(name for name in table.columns if name in fixed or table[name].null_count() < len(rows))
+        # By number, because polars would take a name such as * for a pattern.
+        kept = (column.name in fixed or column.null_count() < len(rows) for column in table)
+        table = table.select(pl.nth(number) for number, is_kept in enumerate(kept) if is_kept)
     return Trials(table, metrics.notes)
 
 

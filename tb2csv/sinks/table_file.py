@@ -9,13 +9,11 @@ from tb2csv.atomic_files import check_place, whole_file
 from tb2csv.errors import OptionError
 from tb2csv.late_polars import pl
 from tb2csv.sinks.format_protocols import TextFormat
-from tb2csv.sinks.formats import FORMATS
+from tb2csv.sinks.formats import FORMATS, choose_format
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
-
-    from tb2csv.sinks.format_protocols import WholeFormat
 
 
 def check_table_file(out: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -25,17 +23,23 @@ def check_table_file(out: str | os.PathLike[str], *, overwrite: bool) -> None:
 
 
 def write_table_file(
-    out: str | os.PathLike[str], schema: pl.Schema, pieces: Iterator[pl.DataFrame], *, overwrite: bool = False
+    out: str | os.PathLike[str],
+    schema: pl.Schema,
+    pieces: Iterator[pl.DataFrame],
+    *,
+    escape_formulas: bool = False,
+    overwrite: bool = False,
 ) -> int:
     """Write the pieces of one table atomically to the file ``out``, and return the number of rows.
 
-    All pieces have the columns of ``schema``; at most one of them is in memory.
+    All pieces have the columns of ``schema``; at most one of them is in memory. ``escape_formulas`` is as in
+    ``choose_format``.
 
     Raises:
         OptionError: the ending of ``out`` is not that of a format.
         OutputError: the file cannot be written.
     """
-    table_format = _format_of(out)
+    table_format = choose_format(_format_of(out), escape_formulas=escape_formulas)
     rows = 0
 
     def counted() -> Iterator[pl.DataFrame]:
@@ -63,11 +67,12 @@ def write_table_file(
     return rows
 
 
-def _format_of(out: str | os.PathLike[str]) -> TextFormat | WholeFormat:
+def _format_of(out: str | os.PathLike[str]) -> str:
+    """Return the name of the format that the ending of a file names."""
     name = Path(out).name.lower()
-    for table_format in FORMATS.values():
+    for format_name, table_format in FORMATS.items():
         if name.endswith(table_format.suffix):
-            return table_format
+            return format_name
     endings = ", ".join(dict.fromkeys(each.suffix for each in FORMATS.values()))
     message = f"{out} has an unknown ending; choose from {endings}."
     raise OptionError(message)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tb2csv.analysis.plots.figure import Sheet
-from tb2csv.analysis.plots.labels import common_folders, drawable, labels
+from tb2csv.analysis.plots.labels import common_folders, labels
 from tb2csv.analysis.plots.smoothing import smoothed
 from tb2csv.analysis.plots.thinning import line
 from tb2csv.analysis.plots.x_axis import label_numbers
+from tb2csv.display import printable
 from tb2csv.notes import Note
 
 if TYPE_CHECKING:
@@ -144,4 +145,4 @@ def _name_runs(sheet: Sheet, runs: list[str], options: DrawingOptions, *, has_od
         shown = [*shown, "NaN or infinite"]
         handles.append(Line2D([], [], linestyle="none", marker="^", markersize=6, color="#5f6368", markeredgewidth=0))
     if handles:
-        sheet.legend(handles, shown, title=drawable(folders))
+        sheet.legend(handles, shown, title=printable(folders))

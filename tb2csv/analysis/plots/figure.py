@@ -9,8 +9,9 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
-from tb2csv.analysis.plots.labels import drawable, shortened
+from tb2csv.analysis.plots.labels import shortened
 from tb2csv.analysis.plots.x_axis import label_numbers
+from tb2csv.display import printable
 from tb2csv.errors import MissingExtraError, OptionError
 from tb2csv.logdir import ROOT_RUN
 from tb2csv.messages import advice
@@ -101,7 +102,7 @@ def drawing(names: Iterable[str]) -> Iterator[None]:
         mpl.rcdefaults()
         mpl.rcParams.update(_SETTINGS)
         try:
-            mpl.rcParams["font.family"] = [_FONT, *_fonts_for(set().union(*map(drawable, names)))]
+            mpl.rcParams["font.family"] = [_FONT, *_fonts_for(set().union(*map(printable, names)))]
             yield
         finally:
             fonts_log.setLevel(level)
@@ -178,7 +179,7 @@ class Sheet:
     def title(self, number: int, text: str) -> None:
         """Write the title of a panel, cut to its width."""
         room = int((self.panel_width - 0.6) / (_TITLE_SIZE * _LETTER))
-        self.panels[number].set_title(shortened(drawable(text), room))
+        self.panels[number].set_title(shortened(printable(text), room))
 
     def name_run(self, run: str) -> None:
         """Write the name of the only run above all panels, unless it is the log directory itself."""
@@ -189,7 +190,7 @@ class Sheet:
     def heading(self, text: str) -> None:
         """Write a line above all panels."""
         room = int(self.figure.get_figwidth() / (_TITLE_SIZE * _LETTER))
-        label = shortened(drawable(text), room)
+        label = shortened(printable(text), room)
         self.figure.suptitle(label, x=0.01, ha="left", size=_TITLE_SIZE, color=_FAINT_TEXT)
 
     def label_positions(self, number: int, positions: XAxis) -> None:

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tb2csv.display import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-def drawable(name: str) -> str:
-    """Return a name as one line of text, with characters that cannot be shown escaped."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape", "backslashreplace").decode("ascii")
-        for letter in name
-    )
 
 
 def common_folders(names: Sequence[str]) -> str:
@@ -46,7 +40,7 @@ def shortened(name: str, width: int) -> str:
 
 def labels(names: Sequence[str], width: int) -> list[str]:
     """Return names of at most ``width`` letters; equal ones are numbered."""
-    short = [shortened(drawable(name), width) for name in names]
+    short = [shortened(printable(name), width) for name in names]
     counts = Counter(short)
     seen: Counter[str] = Counter()
     result = []

@@ -10,13 +10,12 @@ from tb2csv.analysis.plots.figure import drawing
 from tb2csv.analysis.plots.heat_maps import draw_heat_map
 from tb2csv.analysis.plots.histogram_plots import draw_histogram_map, draw_ridges
 from tb2csv.analysis.plots.image_files import check_picture_file, write_picture
-from tb2csv.analysis.plots.labels import drawable
 from tb2csv.analysis.plots.plotted_series import read_values
 from tb2csv.analysis.plots.run_colours import run_colours
 from tb2csv.analysis.plots.smoothing import check_weight
 from tb2csv.analysis.plots.x_axis import longest, positions
 from tb2csv.dataframes import scan
-from tb2csv.display import count, displayed
+from tb2csv.display import count, displayed, printable
 from tb2csv.errors import OptionError, Tb2csvError
 from tb2csv.messages import advice
 from tb2csv.notes import Note
@@ -184,7 +183,7 @@ def _style(kind: str, style: str | None, *, smooth: float, log: bool) -> str:
 
 def _title(frames: ScannedLogdir, tags: set[str]) -> str:
     """Return the title that a program shows for the picture."""
-    return drawable(f"{next(iter(tags))} of {frames.path}" if len(tags) == 1 else frames.path)
+    return printable(f"{next(iter(tags))} of {frames.path}" if len(tags) == 1 else frames.path)
 
 
 def _notes(values: PlottedValues, others: dict[str, int]) -> list[Note]:
