@@ -106,6 +106,16 @@ def recover(source: ByteSource, offset: int, budget: SearchBudget) -> Recovery:
     return Recovery(source.size, None, f"the last record has {remaining} of {HEAD_SIZE + length + FOOT_SIZE} bytes")
 
 
+def is_sound_frame(source: ByteSource, offset: int) -> bool:
+    """Return whether a complete record with sound checksums is at ``offset``."""
+    head = source.read_at(offset, HEAD_SIZE)
+    length = payload_length(head) if len(head) == HEAD_SIZE else None
+    if length is None or length > MAX_PAYLOAD_SIZE:
+        return False
+    end = offset + HEAD_SIZE + length + FOOT_SIZE
+    return end <= source.size and _is_sound_up_to(source, offset, end)
+
+
 def _recover_payload(source: ByteSource, offset: int, end: int, budget: SearchBudget) -> Recovery:
     """Decide what to do about a complete frame whose head is sound and whose payload does not match its checksum."""
     found = find_frame(source, offset + HEAD_SIZE, budget, end)
