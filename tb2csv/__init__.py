@@ -1,9 +1,10 @@
 """Every number in your TensorBoard logs, as tables.
 
 ``convert`` writes tables, ``follow`` does so while a training writes. ``open_logdir`` gives them as frames,
-``open_tables`` opens a conversion again. ``ls`` and ``check`` read a log without decoding values. ``summary``,
-``hparams``, ``reduce``, ``plot``, ``diagnose`` and ``layer_errors`` analyse a training. ``tb2csv.recorders`` records
-one, and ``tb2csv.model_state`` writes the state of models as tables.
+``open_tables`` opens a conversion again. ``ls`` and ``check`` read a log without decoding values, and ``repair`` writes
+its sound records to clean event files. ``summary``, ``hparams``, ``reduce``, ``plot``, ``diagnose`` and
+``layer_errors`` analyse a training. ``tb2csv.recorders`` records one, and ``tb2csv.model_state`` writes the state of
+models as tables.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     )
     from tb2csv.following.follow import follow
     from tb2csv.following.follow_update import FollowUpdate
+    from tb2csv.log_repair import RepairReport, repair
     from tb2csv.logdir import Logdir, discover
     from tb2csv.notes import Note
     from tb2csv.prediction import predict
@@ -72,6 +74,7 @@ __all__ = [
     "OutputError",
     "Plot",
     "ReductionReport",
+    "RepairReport",
     "Report",
     "RowSelection",
     "RunFrames",
@@ -94,6 +97,7 @@ __all__ = [
     "predict",
     "recorded_state",
     "reduce",
+    "repair",
     "summary",
     "table_text",
 ]
@@ -122,6 +126,7 @@ _MODULES: Final = {
     "OutputError": "errors",
     "Plot": "analysis.plots.plot",
     "ReductionReport": "analysis.reduction",
+    "RepairReport": "log_repair",
     "Report": "report",
     "RowSelection": "runs.row_selection",
     "RunFrames": "run_frames",
@@ -144,6 +149,7 @@ _MODULES: Final = {
     "predict": "prediction",
     "recorded_state": "state_from_logs",
     "reduce": "analysis.reduction",
+    "repair": "log_repair",
     "summary": "analysis.summaries",
     "table_text": "analysis.table_text",
 }

@@ -130,10 +130,7 @@ def convert(
     )
     folder = table_folder(out, overwrite=overwrite)
     found = logdir_of(logdir)
-    if found.is_remote and f"{out}/".startswith(f"{found.path.rstrip('/')}/"):
-        message = f"{out} is in the log directory, so the next conversion would read it; choose another place."
-        raise OutputError(message)
-    check_apart(found, folder.out)
+    check_apart(found, folder.out, out)
     runs = settings.choose(found)
     with folder:
         return FolderConversion(settings, folder).update(found, runs)
@@ -163,9 +160,15 @@ def table_folder(out: str | os.PathLike[str], *, overwrite: bool) -> TableFolder
     return OutputFolder(out, overwrite=overwrite)
 
 
-def check_apart(logdir: Logdir, out: Path) -> None:
-    """Raise OutputError if ``out`` is in the log directory, or would replace a folder that contains it."""
+def check_apart(logdir: Logdir, out: Path, given: str | os.PathLike[str] = "") -> None:
+    """Raise OutputError if ``out`` is in the log directory, or would replace a folder that contains it.
+
+    ``given`` is the output as it was given, which may be a URL below that of the log directory.
+    """
     if logdir.is_remote:
+        if f"{os.fspath(given)}/".startswith(f"{logdir.path.rstrip('/')}/"):
+            message = f"{given} is in the log directory, so the next conversion would read it; choose another place."
+            raise OutputError(message)
         return
     inside = Path(logdir.path).resolve()
     if inside.is_file():

@@ -37,8 +37,12 @@ _ALL_BITS: Final = 0xFFFFFFFF
 
 def record(*payload: _Part) -> tuple[bytes | _Part, ...]:
     """Return the parts of the record with this payload, which is one part or several; none is copied."""
-    size = sum(map(len, payload))
-    return _HEAD.pack(size, masked_crc([_LENGTH.pack(size)])), *payload, _FOOT.pack(masked_crc(payload))
+    return record_head(sum(map(len, payload))), *payload, _FOOT.pack(masked_crc(payload))
+
+
+def record_head(length: int) -> bytes:
+    """Return the first 12 bytes of a record whose payload has ``length`` bytes."""
+    return _HEAD.pack(length, masked_crc([_LENGTH.pack(length)]))
 
 
 def unpack_head(head: bytes) -> tuple[int, int]:

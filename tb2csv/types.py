@@ -7,6 +7,7 @@ from tb2csv.analysis.aggregates import AggregatedTag
 from tb2csv.analysis.reduction import ReducedGroup
 from tb2csv.event_files.event_file import FileStats, Fingerprint
 from tb2csv.event_files.values import SessionMark
+from tb2csv.log_repair import RepairedFile
 from tb2csv.logdir import EventFile, HasLogdir, LogdirSource, Run
 from tb2csv.messages import Advice, Message, Option, Spelling
 from tb2csv.notes import NoteKind
@@ -29,6 +30,7 @@ __all__ = [
     "Option",
     "Patterns",
     "ReducedGroup",
+    "RepairedFile",
     "Run",
     "RunReport",
     "SessionMark",

@@ -281,7 +281,7 @@ def test_a_foreign_file_in_the_private_folder_is_not_deleted(folder: Path, name:
 
 def test_a_conversion_without_a_ledger_is_refused(folder: Path) -> None:
     shutil.rmtree(folder / "out/.tb2csv")
-    assert "a version of tb2csv without updates" in update(folder)
+    assert "which this command cannot bring up to date" in update(folder)
     tb2csv.convert(folder / "log", folder / "out", overwrite=True)
     assert update(folder) == ""
 

@@ -29,6 +29,7 @@ COMMANDS: Final = (
     "follow",
     "ls",
     "check",
+    "repair",
     "summary",
     "hparams",
     "reduce",

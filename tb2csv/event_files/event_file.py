@@ -26,8 +26,9 @@ from tb2csv.event_files.framing import (
 from tb2csv.event_files.not_event_files import HEAD_BYTES, reason_not_event_file
 from tb2csv.event_files.reference import EventHead
 from tb2csv.event_files.scanners import default_scanner
+from tb2csv.event_files.sound_records import sound_ranges
 from tb2csv.event_files.values import ScanStatus, SchemaTable, SessionMark, ValueBlock, ValueColumns
-from tb2csv.tfrecord import FOOT_SIZE, HEAD_SIZE, is_payload_sound, payload_length
+from tb2csv.tfrecord import FOOT_SIZE, HEAD_SIZE, is_payload_sound, payload_length, unpack_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -303,8 +304,7 @@ class EventFileReader:
 def first_event(source: ByteSource) -> EventHead:
     """Return a file's first event: its wall time in seconds since the epoch, its step, and the format's version.
 
-    If the first record is damaged, time and step are those of the file's first value, and the version is None. An
-    unknown wall time is infinity.
+    If the first record is damaged, they are those of the first sound one. An unknown wall time is infinity.
     """
     head = source.read_at(0, HEAD_SIZE)
     length = payload_length(head) if len(head) == HEAD_SIZE else None
@@ -314,10 +314,13 @@ def first_event(source: ByteSource) -> EventHead:
         if is_payload_sound([payload], foot):
             with contextlib.suppress(DecodeError):
                 return _orderable(reference.read_head(payload))
-            return NO_HEAD
     scanner = default_scanner()
-    for block in EventFileReader(source, scanner, scanner.schema_table(), chunk_size=_SMALL_CHUNK_SIZE).blocks():
-        return _orderable(EventHead(float(block.columns.wall_time[0]), int(block.columns.step[0]), None))
+    reader = EventFileReader(source, scanner, scanner.schema_table(), chunk_size=_SMALL_CHUNK_SIZE)
+    for _ in reader.blocks():
+        start, stop, needs_head = next(sound_ranges(reader.account))
+        if not needs_head:
+            stop = start + HEAD_SIZE + unpack_head(source.read_at(start, HEAD_SIZE))[0] + FOOT_SIZE
+        return _orderable(reference.read_head(source.read_at(start + HEAD_SIZE, stop - FOOT_SIZE - start - HEAD_SIZE)))
     return NO_HEAD
 
 

@@ -88,15 +88,13 @@ class OutputFolder:
             self._check_content()
 
     def _check_content(self) -> None:
-        if not self._overwrite and Ledger.exists(self.out):
-            message = f"Another process has written tables to {self.out}; the same command brings them up to date now."
-            raise OutputError(message)
-        if not self._overwrite and (self.out / DATA_PACKAGE).is_file():
-            replace = advice("{} to convert everything anew", Option("overwrite", value=True))
-            fact = (
-                f"{self.out} was converted by a version of tb2csv without updates, so it cannot be brought up to date"
+        if not self._overwrite and (Ledger.exists(self.out) or (self.out / DATA_PACKAGE).is_file()):
+            replace = advice("{} to replace it", Option("overwrite", value=True))
+            raise OutputError(
+                f"{self.out} has other output of tb2csv, which this command cannot bring up to date",
+                advice("choose another folder"),
+                replace,
             )
-            raise OutputError(fact, replace)
         if not self._overwrite:
             replace = advice("{} to replace an earlier conversion", Option("overwrite", value=True))
             raise OutputError(f"{self.out} is not empty", advice("choose another folder"), replace)

@@ -66,7 +66,8 @@ class StoreFolder(OutputFolder):
         self._remove([DATA_PACKAGE] if DATA_PACKAGE in old else [])
         map_runs(self._put, [path for path in new if path not in {_INDEX, DATA_PACKAGE}], workers=_AT_ONCE)
         for path in (_INDEX, DATA_PACKAGE):
-            self._put(path)
+            if path in new:  # the event files of a repair have no index
+                self._put(path)
         self._remove(sorted({*old} - {*new, _MARKER, DATA_PACKAGE}))
         self._remove([_MARKER])
 

@@ -5,18 +5,15 @@ One server loads many random runs, and is queried for all of them through Tensor
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import tensorboard_data_server
+from data_server import data_server
 from event_files import Value, event, file_name, hparams_end, run_metadata, scalar, simple_value, text, write_run
 from histories import Scanned, scan_run
 from tensorboard.compat.proto.event_pb2 import SessionLog
 from tensorboard.context import RequestContext
-from tensorboard.data.server_ingester import ExistingServerDataIngester
-from tensorboard.util.grpc_util import ChannelCredsType
 
 from tb2csv.event_files.values import ValueKind
 from tb2csv.runs.restarts import supersede
@@ -100,23 +97,8 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def provider(logdir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataProvider]:
-    """Start the server, wait until it has loaded everything, and stop it in the end."""
-    binary = tensorboard_data_server.server_binary()
-    if binary is None:
-        pytest.skip("the data server was not built for this platform")
-    port_file = tmp_path_factory.mktemp("server") / "port"
-    keep_all = ",".join(f"{plugin}=all" for plugin in sorted(set(PLUGINS.values())))
-    where = ["--logdir", str(logdir), "--port", "0", "--port-file", str(port_file)]
-    command = [binary, *where, "--reload", "once", "--samples-per-plugin", keep_all, "--verbose"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stderr is not None
-            assert any("Finished load cycle" in line for line in server.stderr)
-            address = f"localhost:{port_file.read_text().strip()}"
-            ingester = ExistingServerDataIngester(address, channel_creds_type=ChannelCredsType.LOCAL)
-            yield ingester.data_provider
-        finally:
-            server.terminate()
+    with data_server(logdir, tmp_path_factory.mktemp("server"), PLUGINS.values()) as provider:
+        yield provider
 
 
 def served(provider: DataProvider) -> dict[str, set[tuple[str, int, float]]]:

@@ -1,0 +1,65 @@
+"""``tb2csv repair``: write clean event files with every sound record."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tb2csv.cli import options
+from tb2csv.cli.terminal import (
+    error_messages,
+    exit_status,
+    plural,
+    print_json,
+    print_problems,
+    print_result,
+    progress,
+)
+from tb2csv.sources.urls import shown
+
+
+def repair(
+    logdir: options.LogdirArgument,
+    out: Annotated[
+        str, typer.Argument(metavar="OUT", help="Folder for the event files, written atomically; not in LOGDIR.")
+    ],
+    run: options.RunOption = [],
+    exclude_run: options.ExcludeRunOption = [],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace OUT if it holds only output of tb2csv.")
+    ] = False,
+    json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+    workers: options.WorkersOption = None,
+    debug: options.DebugOption = False,
+) -> None:
+    """Write clean event files with every sound record below LOGDIR to OUT, so that TensorBoard shows every value again.
+
+    The records are those whose values convert gives, in the same order, with correct checksums; files keep their names
+    and folders. The exit status is 3 if bytes of LOGDIR are damaged.
+    """
+    with error_messages(debug=debug):
+        from tb2csv import log_repair
+        from tb2csv.logdir import discover
+
+        found = discover(logdir)
+        with progress(found, shown=not (quiet or json)) as report_bytes:
+            report = log_repair.repair(
+                found,
+                out,
+                selection=options.selection_of(run, [], [], exclude_run, []),
+                overwrite=overwrite,
+                workers=workers,
+                progress=report_bytes,
+            )
+        if json:
+            print_json(report.to_dict())
+        elif not quiet:
+            print_problems(report)
+            lost = sum(stats.lost_bytes for _, stats in report.sources)
+            print_result(
+                f"{plural(sum(each.records for each in report.files), 'record')} "
+                f"in {plural(len(report.files), 'event file')}, {plural(lost, 'byte')} lost: see {shown(out)}"
+            )
+        raise typer.Exit(exit_status(report))
