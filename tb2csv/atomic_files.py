@@ -1,4 +1,7 @@
-"""Write files and folders atomically: beside their place, and renamed into it at the end."""
+"""Write files and folders atomically: in a private folder beside their place, and renamed into it at the end.
+
+A process that is killed leaves its private folder. The next process that writes to the same place removes it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import ctypes
 import errno
 import os
 import re
-import secrets
 import shutil
 import sys
 import tempfile
@@ -40,27 +42,28 @@ def whole_file(out: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
         place = place.resolve()  # replace the target of the link, and not the link
     check_place(place, overwrite=overwrite)
     replaced_mode = _mode(place)
-    filled = place.parent / f".{place.name[:100]}.{secrets.token_hex(8)}.tmp"
-    try:
-        # The kernel applies the umask. A file that replaces another one may have to stay private until the end.
-        os.close(os.open(filled, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if replaced_mode is None else 0o600))
-    except OSError as error:
-        message = f"A file cannot be created in {place.parent} ({error.strerror}); choose another place."
-        raise OutputError(message) from error
-    try:
+    target = os.path.abspath(place)  # the current folder may change
+    with folder_beside(place, what="file") as folder:
+        filled = folder / "new"
+        filled.touch(exist_ok=False)  # with the permissions of the umask
         try:
             yield filled
             check_place(place, overwrite=overwrite)  # another process may have written it since
             if replaced_mode is not None:
                 filled.chmod(replaced_mode)
-            filled.replace(place)
+            _sync(filled)
+            filled.replace(target)
         except OSError as error:
             if error.errno not in _WRITING_FAILED:
                 raise
             message = f"{place} could not be written ({error.strerror}); an earlier file there is unchanged."
             raise OutputError(message) from error
-    finally:
-        filled.unlink(missing_ok=True)
+
+
+def _sync(file: Path) -> None:
+    """Force a file to the disk, so that it is complete when it appears, even after a power failure."""
+    with file.open("rb+") as stream:
+        os.fsync(stream.fileno())
 
 
 @contextlib.contextmanager
@@ -117,30 +120,62 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 @contextlib.contextmanager
-def folder_beside(out: Path) -> Iterator[Path]:
-    """Yield a private folder in the parent of ``out``; it is removed at the end.
+def folder_beside(out: Path, *, what: str = "folder") -> Iterator[Path]:
+    """Yield a private folder in the parent of ``out``; it is removed at the end. The output is a ``what``.
 
-    Such folders of processes that have died are removed at the start.
+    Raises:
+        OutputError: it cannot be created.
     """
-    parent = os.path.abspath(out.parent)
-    prefix = f".{out.name[:_NAME_LENGTH]}."
-    with _locked(parent):  # so that each folder that is not locked is of a dead process
-        dead = _lock_dead(parent, prefix)
+    with contextlib.ExitStack() as stack:
+        private = private_folder(
+            os.path.abspath(out.parent), f".{out.name[:_NAME_LENGTH]}.", before_removal=lambda dead: _restore(out, dead)
+        )
         try:
-            folder = tempfile.mkdtemp(prefix=prefix, suffix=_SUFFIX, dir=parent)
+            folder = stack.enter_context(private)
         except OSError as error:
-            message = f"A folder cannot be created in {out.parent} ({error.strerror}); choose another place."
+            message = f"A {what} cannot be created in {out.parent} ({error.strerror}); choose another place."
             raise OutputError(message) from error
+        yield folder
+
+
+@contextlib.contextmanager
+def private_folder(
+    parent: str, prefix: str, *, before_removal: Callable[[str], None] = lambda _: None
+) -> Iterator[Path]:
+    """Yield a new folder that only this user can enter; it is removed at the end.
+
+    Folders with the same prefix that processes left when they were killed are removed at the start, each after a call
+    of ``before_removal``.
+
+    Raises:
+        OSError: the folder cannot be created.
+    """
+    with _locked(parent):
+        dead = _lock_dead(parent, prefix)
+        folder = tempfile.mkdtemp(prefix=prefix, suffix=_SUFFIX, dir=parent)
         descriptor = _lock(folder)
     try:
-        for name, held in dead.items():
-            _remove_dead(f"{parent}/{name}", out)
-            os.close(held)
+        _remove_locked(dead, before_removal)
         yield Path(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if descriptor is not None:
             os.close(descriptor)
+
+
+def remove_dead_folders(parent: str, prefix: str) -> None:
+    """Remove what ``private_folder`` would remove, and create nothing."""
+    with _locked(parent):
+        dead = _lock_dead(parent, prefix)
+    _remove_locked(dead, lambda _: None)
+
+
+def _remove_locked(folders: dict[str, int], before_removal: Callable[[str], None]) -> None:
+    """Remove folders that this process has locked, and close their descriptors."""
+    for path, descriptor in folders.items():
+        before_removal(path)
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(descriptor)
 
 
 #: How much of a name the name of a folder beside it has.
@@ -190,25 +225,28 @@ def _locked(folder: str) -> Iterator[None]:
 
 
 def _lock_dead(parent: str, prefix: str) -> dict[str, int]:
-    """Lock the folders beside an output that dead processes have left, and return their names and descriptors."""
+    """Lock the folders that dead processes have left, and return their paths and descriptors.
+
+    The caller has locked ``parent``, in which processes lock their new folders, so a folder without a lock is of a
+    process that is dead.
+    """
     found = {}
     with contextlib.suppress(OSError):
         for name in os.listdir(parent):
-            # The name of another output may go on after that of this one.
+            # The prefix of another folder may begin with this one.
             is_own = name.startswith(prefix) and name.endswith(_SUFFIX)
             if is_own and _RANDOM.fullmatch(name[len(prefix) : -len(_SUFFIX)]):
                 descriptor = _lock(f"{parent}/{name}")
                 if descriptor is not None:
-                    found[name] = descriptor
+                    found[f"{parent}/{name}"] = descriptor
     return found
 
 
-def _remove_dead(folder: str, out: Path) -> None:
-    """Remove the folder of a dead process, which may have died while it replaced the output."""
+def _restore(out: Path, dead: str) -> None:
+    """Restore an output whose process died between the two renames of its replacement."""
     with contextlib.suppress(OSError):
-        if len(out.name) <= _NAME_LENGTH and os.path.isdir(f"{folder}/old") and not out.exists():
-            os.rename(f"{folder}/old", out)
-    shutil.rmtree(folder, ignore_errors=True)
+        if len(out.name) <= _NAME_LENGTH and os.path.isdir(f"{dead}/old") and not out.exists():
+            os.rename(f"{dead}/old", out)
 
 
 def home_expanded(path: str | os.PathLike[str]) -> str:

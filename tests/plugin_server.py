@@ -27,7 +27,7 @@ from werkzeug.test import Client
 from tb2csv.tensorboard_plugin.loader import ExportLoader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tb2csv.tensorboard_plugin.export_jobs import ExportJob, ExportJobs
@@ -36,9 +36,11 @@ if TYPE_CHECKING:
 API = "/data/plugin/tb2csv/api/"
 
 
-def context_of(logdir: object = "", *, spec: str = "", **more: Any) -> TBContext:
+def context_of(
+    logdir: object = "", *, spec: str = "", more_flags: Mapping[str, object] | None = None, **more: Any
+) -> TBContext:
     """Return the context that TensorBoard gives its plugins with these options."""
-    flags = Namespace(logdir=str(logdir), logdir_spec=spec)
+    flags = Namespace(logdir=str(logdir), logdir_spec=spec, **(more_flags or {}))
     return TBContext(logdir=str(logdir), flags=flags, **{"sampling_hints": {}, **more})
 
 

@@ -1,15 +1,16 @@
-"""Temporary folders for exports, removed at the end of the process."""
+"""Temporary folders for exports, removed at the end of the process, or by the next one if it is killed."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tb2csv.atomic_files import private_folder, remove_dead_folders
 from tb2csv.errors import OutputError
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 #: The folder for large or long-lived temporary files.
 SHARED: Final = "/var/tmp"  # noqa: S108 - only a private folder is created in it
 _PREFIX: Final = "tb2csv-exports-"
-#: Seconds after which a folder of a killed process is removed; no export is kept as long.
-_ABANDONED_AFTER: Final = 24 * 3600
 
 
 class ExportFolders:
@@ -30,6 +29,7 @@ class ExportFolders:
         self._log_folders = [Path(path).resolve() for path in log_folders]
         self._lock = threading.Lock()
         self._root: Path | None = None
+        self._roots = contextlib.ExitStack()
 
     def make(self, name: str) -> Path:
         """Return a new, empty folder.
@@ -61,14 +61,12 @@ class ExportFolders:
         Files that an export writes afterwards are removed by the next process, as after a kill.
         """
         with self._lock:
-            if self._root is not None:
-                shutil.rmtree(self._root, ignore_errors=True)
+            self._roots.close()
 
     def _make_root(self) -> Path:
         for place in self._candidates():
             try:
-                _remove_abandoned(place)
-                return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+                return self._roots.enter_context(private_folder(str(place), _PREFIX))
             except OSError:
                 continue
         message = (
@@ -78,17 +76,20 @@ class ExportFolders:
 
     def _candidates(self) -> Iterator[Path]:
         """Yield the folders for temporary files on this system, the best first, except those below a log directory."""
-        candidates = [tempfile.gettempdir(), SHARED, os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"]
-        for candidate in candidates:
-            place = Path(candidate).resolve()
-            if place.is_dir() and not any(place == logs or logs in place.parents for logs in self._log_folders):
+        for place in _temporary_folders():
+            if not any(place == logs or logs in place.parents for logs in self._log_folders):
                 yield place
 
 
-def _remove_abandoned(place: Path) -> None:
-    """Remove folders of this user's processes that were killed."""
-    for folder in place.glob(f"{_PREFIX}*"):
-        status = folder.lstat()
-        is_own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
-        if is_own and time.time() - status.st_mtime > _ABANDONED_AFTER:
-            shutil.rmtree(folder, ignore_errors=True)
+def remove_folders_of_dead_processes() -> None:
+    """Remove what TensorBoard processes that were killed have left in the folders for temporary files."""
+    for place in _temporary_folders():
+        remove_dead_folders(str(place), _PREFIX)
+
+
+def _temporary_folders() -> Iterator[Path]:
+    candidates = [tempfile.gettempdir(), SHARED, os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"]
+    for candidate in candidates:
+        place = Path(candidate).resolve()
+        if place.is_dir():
+            yield place

@@ -347,8 +347,12 @@ class ExportJobs:
                 self._folders.remove(folder)
 
     def _forget_oldest(self) -> bool:
-        """Drop the export that was sent or ended longest ago; return whether there was one."""
+        """Drop the export that was sent or ended longest ago, or else one that waits to be fetched.
+
+        Return whether there was one.
+        """
         done = [job for job in self._jobs.values() if job.state == SENT or job.is_over]
+        done = done or [job for job in self._jobs.values() if job.state == READY and not job.readers]
         if done:
             self._forget(min(done, key=lambda job: job.touched))
         return bool(done)

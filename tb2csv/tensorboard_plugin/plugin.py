@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 from tensorboard.plugins import base_plugin
 
 from tb2csv.tensorboard_plugin.event_sources import EventSources
+from tb2csv.tensorboard_plugin.export_folders import remove_folders_of_dead_processes
+from tb2csv.tensorboard_plugin.own_hosts import OwnHosts
 from tb2csv.tensorboard_plugin.static_files import StaticFiles
 from tb2csv.tensorboard_plugin.web_api import route
 
@@ -41,9 +43,12 @@ class ExportPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard s
     plugin_name = PLUGIN_NAME
 
     def __init__(self, context: base_plugin.TBContext) -> None:
-        """Serve the event files of the TensorBoard with this ``context``."""
+        """Serve the event files of the TensorBoard with this ``context``, and remove what a killed one has left."""
         self._context = context
         self._sources = EventSources(context)
+        self._hosts = OwnHosts(context.flags)
+        # Beside the start of TensorBoard, because an export can have thousands of files.
+        threading.Thread(target=remove_folders_of_dead_processes, name="tb2csv-cleaner", daemon=True).start()
         self._lock = threading.Lock()
         self._service: ExportService | None = None
 
@@ -65,8 +70,11 @@ class ExportPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard s
     def get_plugin_apps(self) -> dict[str, Callable[..., Iterable[bytes]]]:
         """Return the routes."""
         hide_paths = self._sources.hide_paths
-        apps = {"/static/*": route(StaticFiles().answer, "GET", hide_paths)}
-        return apps | {path: route(self._handler(name), method, hide_paths) for path, (method, name) in _ROUTES.items()}
+        apps = {"/static/*": route(StaticFiles().answer, "GET", None, hide_paths)}
+        return apps | {
+            path: route(self._handler(name), method, self._hosts, hide_paths)
+            for path, (method, name) in _ROUTES.items()
+        }
 
     def _handler(self, name: str) -> Callable[[wrappers.Request], wrappers.Response]:
         return lambda request: operator.methodcaller(name, request)(self._served())

@@ -2,7 +2,8 @@
 
 TensorBoard checks neither Origin nor Host, and a form on any web site can post text to it. So a request that changes
 something must be JSON, which another site can send only after a preflight request, which is refused. A request that the
-browser marks as coming from another site is refused. Names and paths in a request are never used as paths.
+browser marks as coming from another site is refused, and so is one for a host of another name; see ``own_hosts``. Names
+and paths in a request are never used as paths.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tensorboard.backend import http_util
 from werkzeug import wrappers
+from werkzeug.exceptions import ClientDisconnected
 
 from tb2csv.errors import Tb2csvError
 from tb2csv.tensorboard_plugin.option_titles import page_spelling
+from tb2csv.tensorboard_plugin.own_hosts import HOSTS_FLAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from tb2csv.tensorboard_plugin.own_hosts import OwnHosts
 
 _LOGGER = logging.getLogger("tensorboard")
 
@@ -43,16 +48,21 @@ class RequestError(Tb2csvError):
 def route(
     handler: Callable[[wrappers.Request], wrappers.Response],
     method: str,
+    hosts: OwnHosts | None,
     hide_paths: Callable[[str], str],
 ) -> Callable[..., Iterable[bytes]]:
     """Return a handler as a WSGI application that answers errors in JSON.
 
-    ``method`` is ``GET``, which includes ``HEAD``, or ``POST``. ``hide_paths`` removes absolute paths from a message.
+    Args:
+        handler: returns the answer to a request.
+        method: ``GET``, which includes ``HEAD``, or ``POST``.
+        hosts: the names of this server; None for what anybody may read under any name.
+        hide_paths: removes absolute paths from a message.
     """
 
     def respond(request: wrappers.Request) -> wrappers.Response:
         try:
-            _check(request, method)
+            _check(request, method, hosts)
             return handler(request)
         except RequestError as error:
             allowed = [("Allow", "GET, HEAD" if method == "GET" else method)] if error.status == _BAD_METHOD else []
@@ -75,7 +85,14 @@ def route(
 _BAD_METHOD: Final = 405
 
 
-def _check(request: wrappers.Request, method: str) -> None:
+def _check(request: wrappers.Request, method: str, hosts: OwnHosts | None) -> None:
+    host = request.headers.get("Host", "")
+    if hosts is not None and not hosts.has(host):
+        message = (
+            f"This TensorBoard was not started for the host {host!r}; "
+            f"if it is its address, start TensorBoard with {HOSTS_FLAG} and this name."
+        )
+        raise RequestError(403, "host", message)
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None and site not in _OWN_SITE:
         raise RequestError(403, "cross_site", "Requests from other web sites are refused; use TensorBoard's own page.")
@@ -99,6 +116,9 @@ def read_json(request: wrappers.Request) -> dict[str, Any]:
         raise RequestError(413, "too_large", message)
     try:
         value = json.loads(request.get_data(cache=False))
+    except ClientDisconnected as error:
+        _LOGGER.warning("tb2csv: a client closed the connection before it had sent all of its request.")
+        raise RequestError(400, "incomplete", "The request ended early; send it again.") from error
     except (ValueError, RecursionError) as error:
         raise RequestError(400, "json", "The request cannot be read as JSON; send an object.") from error
     if not isinstance(value, dict):

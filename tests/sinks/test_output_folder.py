@@ -275,6 +275,57 @@ def test_a_relative_output_path_ignores_a_later_chdir(logdir: Path, out: Path, m
     assert read_tree(out) == {FILE: b"text"}
 
 
+#: Begin to write a file, say so, and wait.
+_BEGIN_A_FILE = """
+import sys, time
+from tb2csv.atomic_files import whole_file
+with whole_file(sys.argv[1], overwrite=True) as place:
+    place.write_text("half")
+    print("begun", flush=True)
+    time.sleep(3600)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked there")
+def test_the_next_writer_of_a_file_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    out, other = tmp_path / "state.csv", tmp_path / "state.csv.abcdefgh.tmp"
+    out.write_text("earlier")
+    other.write_text("of the user")
+    command = [sys.executable, "-c", _BEGIN_A_FILE, str(out)]
+    killed, alive = (subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2))
+    try:
+        for process in (killed, alive):
+            assert process.stdout
+            assert process.stdout.readline() == "begun\n"
+        killed.kill()
+        killed.wait()
+        assert len(beside(out)) == 3
+        with whole_file(out, overwrite=True) as place:
+            place.write_text("whole")
+        assert len(beside(out)) == 2, "that of the process that lives, and the file of the user"
+        assert out.read_text() == "whole"
+        assert other.read_text() == "of the user"
+    finally:
+        for process in (killed, alive):
+            process.kill()
+            process.communicate()
+    with whole_file(out, overwrite=True):
+        pass
+    assert beside(out) == [other.name]
+
+
+def test_a_file_appears_in_the_folder_that_was_current_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with whole_file("out.txt") as place:
+        place.write_text("whole")
+        monkeypatch.chdir(tmp_path / "elsewhere")
+    assert (tmp_path / "out.txt").read_text() == "whole"
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 # Replacing an earlier conversion
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
+import os
 import shlex
+import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import polars as pl
@@ -20,6 +25,7 @@ from plugin_server import API, Tab, context_of, files_of_folder, files_of_zip, t
 
 from tb2csv import convert
 from tb2csv.tensorboard_plugin import export_jobs, export_service
+from tb2csv.tensorboard_plugin.loader import ExportLoader
 from tb2csv.tensorboard_plugin.zip_stream import stream_zip
 
 if TYPE_CHECKING:
@@ -534,6 +540,82 @@ def test_too_many_exports_are_refused_and_old_ones_give_way(tab: Tab, monkeypatc
     tab.post(f"cancel/{tokens[1]}", {})
     assert tab.export()
     assert tab.get(f"status/{tokens[1]}").status_code == 404
+
+
+def test_a_finished_export_that_nothing_fetches_makes_room(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_jobs, "_MOST_JOBS", 2)
+    first, second = tab.export(), tab.export()
+    until(lambda: [tab.status(token)["state"] for token in (first, second)] == ["ready", "ready"])
+    tab.status(first)  # used since
+    third = tab.export()
+    until(lambda: tab.status(third)["state"] == "ready")
+    assert tab.get(f"download/{second}").status_code == 404
+    for token in (first, third):
+        assert files_of_zip(tab.get(f"download/{token}").data)
+
+
+#: Make a folder for exports, print its path, and wait.
+_MAKE_A_FOLDER = """
+import time
+from tb2csv.tensorboard_plugin.export_folders import ExportFolders
+folders = ExportFolders([])
+print(folders.make("export"), flush=True)
+time.sleep(3600)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked there")
+def test_the_next_tensorboard_removes_the_folders_of_a_killed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _MAKE_A_FOLDER],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+        )
+        for _ in range(2)
+    ]
+    try:
+        folders = []
+        for process in processes:
+            assert process.stdout
+            folders.append(Path(process.stdout.readline().strip()))
+        (folders[0] / "table.csv").write_text("step\n1\n")
+        processes[0].kill()
+        processes[0].wait()
+        assert folders[0].exists()
+        loaded = ExportLoader().load(context_of(tmp_path / "logs"))
+        assert loaded
+        until(lambda: not folders[0].parent.exists())
+        assert folders[1].exists(), "its process lives"
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def test_a_request_that_ends_early_is_one_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "run", event(scalar("loss", 1)))
+    with tensorboard_here(tmp_path) as served, caplog.at_level(logging.WARNING):
+        served.index()
+        caplog.clear()
+        capfd.readouterr()
+        place = urlsplit(served.url)
+        connection = socket.create_connection((str(place.hostname), place.port or 80))
+        head = f"POST {API}export HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
+        connection.close()
+        until(lambda: caplog.records)
+        assert served.json(f"{API}options")["version"]
+    assert [record.getMessage() for record in caplog.records if "tb2csv" in record.getMessage()] == [
+        "tb2csv: a client closed the connection before it had sent all of its request."
+    ]
+    assert "Traceback" not in caplog.text + "".join(capfd.readouterr())
 
 
 def test_stopping_tensorboard_ends_exports_and_removes_their_folders(tab: Tab, gate: Gate) -> None:

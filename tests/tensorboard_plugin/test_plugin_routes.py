@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import gzip
 import json
 import logging
+import socket
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -354,6 +356,38 @@ def test_writes_by_another_site_are_refused(tab: Tab) -> None:
         assert error_of(tab.post(route, {}, headers={"Sec-Fetch-Site": "cross-site"}), 403)[0] == "cross_site"
     for site in ("same-origin", "none"):
         assert tab.post("plan", {}, headers={"Sec-Fetch-Site": site}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("rebound.example", "rebound.example:6006", "localhost.rebound.example", "127.0.0.1.rebound.example"),
+        *("xn--bcher-kva.example", "server.example.org.", "a b", "[::1", "127.1"),
+    ],
+)
+def test_requests_for_a_host_of_another_name_are_refused(tab: Tab, host: str) -> None:
+    for response in (tab.get("index", headers={"Host": host}), tab.post("export", {}, headers={"Host": host})):
+        code, message = error_of(response, 403)
+        assert code == "host"
+        assert host in message
+        assert "--tb2csv_hosts" in message
+    script = tab.client.get("/data/plugin/tb2csv/static/index.js", headers={"Host": host})
+    assert script.status_code == 200, "the page can show the refusal"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "LOCALHOST:6006", "tab.localhost", "127.0.0.1", "127.8.0.1:80", "[::1]:6006", "10.1.2.3"),
+        *("[fe80::1]", "board.example.org", "Board.Example.Org:6006", "board.example.org.", "proxy.example.org:443"),
+        *("other.example.org", socket.gethostname(), f"{socket.gethostname()}:6006"),
+    ],
+)
+def test_requests_for_hosts_of_this_server_are_answered(logs: Path, host: str) -> None:
+    flags = argparse.Namespace(host="board.example.org", tb2csv_hosts="proxy.example.org, other.example.org")
+    tab = Tab(context_of(logs, more_flags=vars(flags)))
+    assert tab.get("options", headers={"Host": host}).status_code == 200
+    tab.close()
 
 
 @pytest.mark.parametrize("route", ["index", "options", "preview", "status/x", "download/x"])
