@@ -130,7 +130,7 @@ def convert(
     )
     folder = table_folder(out, overwrite=overwrite)
     found = logdir_of(logdir)
-    check_apart(found, folder.out, out)
+    check_apart(found, out)
     runs = settings.choose(found)
     with folder:
         return FolderConversion(settings, folder).update(found, runs)
@@ -160,23 +160,26 @@ def table_folder(out: str | os.PathLike[str], *, overwrite: bool) -> TableFolder
     return OutputFolder(out, overwrite=overwrite)
 
 
-def check_apart(logdir: Logdir, out: Path, given: str | os.PathLike[str] = "") -> None:
-    """Raise OutputError if ``out`` is in the log directory, or would replace a folder that contains it.
+def check_apart(logdir: Logdir, out: str | os.PathLike[str]) -> None:
+    """Check that an output is apart from the log directory; each is a path or a URL.
 
-    ``given`` is the output as it was given, which may be a URL below that of the log directory.
+    Raises:
+        OutputError: ``out`` is in the log directory, or would replace a folder that contains it.
     """
-    if logdir.is_remote:
-        if f"{os.fspath(given)}/".startswith(f"{logdir.path.rstrip('/')}/"):
-            message = f"{given} is in the log directory, so the next conversion would read it; choose another place."
-            raise OutputError(message)
-        return
-    inside = Path(logdir.path).resolve()
-    if inside.is_file():
-        inside = inside.parent
-    target = out.resolve()
-    if target == inside or inside in target.parents:
-        message = f"{out} is in the log directory, so the next conversion would read it; choose a folder elsewhere."
+    is_store = isinstance(out, str) and is_writable(out)
+    if logdir.is_remote or is_store:
+        is_inside = f"{out}/".startswith(f"{logdir.path.rstrip('/')}/")
+        contains = False  # objects that do not belong to an output are never replaced
+    else:
+        inside, place = Path(logdir.path).resolve(), local_path(out)
+        if inside.is_file():
+            inside = inside.parent
+        target = place.resolve()
+        is_inside = target == inside or inside in target.parents
+        contains = target in inside.parents and place.exists()
+    if is_inside:
+        message = f"{out} is in the log directory, so the next conversion would read it; choose another place."
         raise OutputError(message)
-    if target in inside.parents and out.exists():
-        message = f"{out} contains the log directory; choose a folder elsewhere."
+    if contains:
+        message = f"{out} contains the log directory; choose another place."
         raise OutputError(message)

@@ -96,6 +96,10 @@ class MissingExtraError(Tb2csvError, ImportError):
         return type(self), self._arguments
 
 
+class LateInterrupt(KeyboardInterrupt):
+    """An interrupt after an output was changed; ``str`` says how the output was left, without a full stop."""
+
+
 #: A frame's length or its checksum is damaged; the payload's own checksum proves it, and the record was kept.
 BAD_LENGTH_CRC: Final = "bad_length_crc"
 #: A frame's payload fails its checksum; the record was skipped.

@@ -104,7 +104,7 @@ def repair(
     selected = select(selection, run=run, exclude_run=exclude_run)
     found = logdir_of(logdir)
     folder = _output_folder(out, overwrite=overwrite)
-    check_apart(found, folder.out, out)
+    check_apart(found, out)
     with folder:
         copies = _Copies(folder, chunk_size)
         try:

@@ -136,7 +136,7 @@ def reduce(
     selected = replace(selected, kinds=(_SCALARS,))
     table_format = choose_format(format, escape_formulas=escape_formulas)
     folder = OutputFolder(out, overwrite=overwrite)
-    check_apart(logdir_of(logdir), folder.out)
+    check_apart(logdir_of(logdir), out)
     frames = scan(logdir, workers=workers, progress=progress)
     if strict:
         _check_undamaged(frames.report)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tb2csv.atomic_files import local_path
 from tb2csv.cli import options
 from tb2csv.cli.terminal import (
+    after_change,
     error_messages,
     exit_status,
     plural,
@@ -18,6 +19,9 @@ from tb2csv.cli.terminal import (
     progress,
 )
 from tb2csv.sources.urls import is_url, shown
+
+if TYPE_CHECKING:
+    from tb2csv.report import Report
 
 
 def _index_of(out: str) -> str:
@@ -97,15 +101,20 @@ def convert(
                 scheduler_file=scheduler_file,
                 progress=report_bytes,
             )
-        if json:
-            print_json(report.to_dict())
-        elif not quiet:
-            print_problems(report)
-            left_out = f", {plural(report.values_filtered, 'value')} left out" if report.values_filtered else ""
-            runs = sum(run.values_written > 0 for run in report.runs)
-            new = f", {plural(report.update.values, 'new value')}" if report.update else ""
-            print_result(
-                f"{plural(report.values_written, 'value')} of {plural(runs, 'run')} "
-                f"in {plural(report.tables, 'table')}{left_out}{new}: see {_index_of(out)}"
-            )
+        with after_change(shown(out)):
+            if json:
+                print_json(report.to_dict())
+            elif not quiet:
+                _print_report(report, out)
         raise typer.Exit(exit_status(report))
+
+
+def _print_report(report: Report, out: str) -> None:
+    print_problems(report)
+    left_out = f", {plural(report.values_filtered, 'value')} left out" if report.values_filtered else ""
+    runs = sum(run.values_written > 0 for run in report.runs)
+    new = f", {plural(report.update.values, 'new value')}" if report.update else ""
+    print_result(
+        f"{plural(report.values_written, 'value')} of {plural(runs, 'run')} "
+        f"in {plural(report.tables, 'table')}{left_out}{new}: see {_index_of(out)}"
+    )

@@ -14,6 +14,7 @@ import typer
 from tb2csv.atomic_files import local_path
 from tb2csv.cli import options
 from tb2csv.cli.terminal import (
+    after_change,
     error_messages,
     exit_status,
     is_terminal,
@@ -22,6 +23,7 @@ from tb2csv.cli.terminal import (
     print_problems,
     print_result,
 )
+from tb2csv.errors import LateInterrupt
 from tb2csv.messages import command_line_spelling
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from tb2csv.following.follow_update import FollowUpdate
     from tb2csv.following.follower import Follower, FollowStatus
+    from tb2csv.report import Report
 
 
 #: The units of ages, in seconds.
@@ -131,7 +134,7 @@ def follow(
                 has_frames=False,
                 on_wake=show,
             )
-            with ended_by_signals(follower):
+            with ended_by_signals(follower), late_interrupts(follower, out):
                 for update in follower.updates():
                     if json:
                         print_line(to_dict(update))
@@ -140,14 +143,19 @@ def follow(
         report = follower.report
         if report is None:
             raise typer.Exit(0)
-        if not (quiet or json):
-            report.update = None  # printed as it happened
-            print_problems(report)
-            print_result(
-                f"{plural(report.values_written, 'value')} of {plural(len(report.runs), 'run')} "
-                f"in {plural(report.tables, 'table')}: see {local_path(out) / 'index.csv'}"
-            )
+        report.update = None  # printed as it happened
+        with after_change(out):
+            if not (quiet or json):
+                _print_end(report, out)
         raise typer.Exit(exit_status(report))
+
+
+def _print_end(report: Report, out: str) -> None:
+    print_problems(report)
+    print_result(
+        f"{plural(report.values_written, 'value')} of {plural(len(report.runs), 'run')} "
+        f"in {plural(report.tables, 'table')}: see {local_path(out) / 'index.csv'}"
+    )
 
 
 @contextlib.contextmanager
@@ -164,6 +172,17 @@ def ended_by_signals(follower: Follower) -> Iterator[None]:
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def late_interrupts(follower: Follower, out: str) -> Iterator[None]:
+    """Let an interrupt say that the output has been changed, once it has."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if follower.report is None:
+            raise
+        raise LateInterrupt(f"{out} has the tables of the last complete update") from interrupt
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import typer
 
 from tb2csv.display import printable
-from tb2csv.errors import UNREADABLE, DamagedError, OptionError, OutputError, Tb2csvError
+from tb2csv.errors import UNREADABLE, DamagedError, LateInterrupt, OptionError, OutputError, Tb2csvError
 from tb2csv.messages import command_line_spelling
 from tb2csv.sources.request_watch import WATCH
 
@@ -50,8 +50,9 @@ def error_messages(*, debug: bool) -> Iterator[None]:
         if sys.stdout is not None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(EXIT_ERROR) from None
-    except KeyboardInterrupt:
-        print_message("tb2csv: interrupted; nothing was changed.")
+    except KeyboardInterrupt as interrupt:
+        change = printable(str(interrupt)) if isinstance(interrupt, LateInterrupt) else "nothing was changed"
+        print_message(f"tb2csv: interrupted; {change}.")
         raise typer.Exit(130) from None
     except Exception as error:
         if debug:
@@ -62,6 +63,17 @@ def error_messages(*, debug: bool) -> Iterator[None]:
             detail = f"{type(error).__name__}: {error}"
             print_message(f"tb2csv: unexpected error, please report it with the output of --debug: {detail}")
         raise typer.Exit(EXIT_USAGE if isinstance(error, OptionError) else EXIT_ERROR) from None
+
+
+@contextlib.contextmanager
+def after_change(out: str) -> Iterator[None]:
+    """Let an interrupt say that the output ``out`` is complete."""
+    try:
+        yield
+    except LateInterrupt:
+        raise
+    except KeyboardInterrupt as interrupt:
+        raise LateInterrupt(f"{out} is complete") from interrupt
 
 
 @contextlib.contextmanager

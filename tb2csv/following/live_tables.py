@@ -48,7 +48,7 @@ class LiveTables:
             OutputError: the folder cannot be used, or another process updates it.
         """
         folder = table_folder(local_path(self._out), overwrite=False)
-        check_apart(found, folder.out)
+        check_apart(found, self._out)
         runs = self._settings.choose(found)
         report = None
         if not isinstance(folder, UpdatedFolder):
@@ -110,5 +110,7 @@ class LiveTables:
             return
         try:
             self.complete(at_once=True)
-        finally:
-            self._folder.__exit__(kind, error, traceback)
+        except BaseException as failure:
+            self._folder.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self._folder.__exit__(kind, error, traceback)

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Final
 
 from tb2csv.atomic_files import folder_beside, local_path, replace_folder
-from tb2csv.errors import OutputError
+from tb2csv.errors import LateInterrupt, OutputError
 from tb2csv.messages import Option, advice
 from tb2csv.sinks.ledger import Ledger, locked_against_updates
 from tb2csv.sinks.private_folder import PRIVATE, strange_private_file
@@ -68,6 +68,8 @@ class OutputFolder:
         self._made: set[str] = set()
         self._stack = contextlib.ExitStack()
         self._root = ""
+        #: The inode of the folder that is about to be published.
+        self._number = -1
 
     def _check(self) -> None:
         if self.out.is_symlink():
@@ -130,18 +132,33 @@ class OutputFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Publish the folder, or remove it if the block raised an exception."""
-        with self._stack:
-            if kind is not None:
-                return
-            try:
-                self.remove_scratch()
-                self._publish()
-            except OutputError:
-                raise
-            except OSError as failure:
-                message = f"The tables cannot be moved to {self.out} ({failure.strerror}); nothing was changed."
-                raise OutputError(message) from failure
+        """Publish the folder, or remove it if the block raised an exception.
+
+        Raises:
+            LateInterrupt: it was interrupted when the output was changed.
+        """
+        try:
+            with self._stack:
+                if kind is not None:
+                    return
+                try:
+                    self._number = os.stat(self._root).st_ino
+                    self.remove_scratch()
+                    self._publish()
+                except OutputError:
+                    raise
+                except OSError as failure:
+                    message = f"The tables cannot be moved to {self.out} ({failure.strerror}); nothing was changed."
+                    raise OutputError(message) from failure
+        except KeyboardInterrupt as interrupt:
+            if change := self._change():
+                raise LateInterrupt(change) from interrupt
+            raise
+
+    def _change(self) -> str:
+        """Return how the output was changed so far; empty if it was not."""
+        status = _status(self.out)
+        return f"{self.out} is complete" if status and status.st_ino == self._number else ""
 
     def _publish(self) -> None:
         self._check()  # another process may have written something there since

@@ -46,6 +46,7 @@ class StoreFolder(OutputFolder):
         self._url = url.rstrip("/")
         self._store = Store(self._url)
         self._may_replace = overwrite
+        self._changed_so_far = ""
         self._filesystem: Any
         self._filesystem, self._prefix = self._store.connected()
         self._replaced()
@@ -63,6 +64,7 @@ class StoreFolder(OutputFolder):
         if {*self._request(self._listed)} - {_MARKER} != {*old} - {_MARKER}:  # another conversion has ended since
             self._remove([_MARKER])
             raise self._in_use()
+        self._changed_so_far = f"{shown(self._url)} is not complete, so another conversion must replace it"
         self._remove([DATA_PACKAGE] if DATA_PACKAGE in old else [])
         map_runs(self._put, [path for path in new if path not in {_INDEX, DATA_PACKAGE}], workers=_AT_ONCE)
         for path in (_INDEX, DATA_PACKAGE):
@@ -70,6 +72,10 @@ class StoreFolder(OutputFolder):
                 self._put(path)
         self._remove(sorted({*old} - {*new, _MARKER, DATA_PACKAGE}))
         self._remove([_MARKER])
+        self._changed_so_far = f"{shown(self._url)} is complete"
+
+    def _change(self) -> str:
+        return self._changed_so_far
 
     def _replaced(self) -> list[str]:
         """Return the paths of the objects that are replaced.

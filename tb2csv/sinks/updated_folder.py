@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from tb2csv.errors import OutputError
+from tb2csv.errors import LateInterrupt, OutputError
 from tb2csv.messages import Option, advice
 from tb2csv.sinks.ledger import Ledger, damaged
 from tb2csv.sinks.output_folder import SCRATCH, is_stored_name
@@ -36,6 +36,7 @@ class UpdatedFolder:
         self.ledger: Ledger
         self._private = f"{out}/{PRIVATE}"
         self._published = PublishedFiles(out)
+        self._first_generation = 0
         self._waiting = ""
         self._made: set[str] = set()
         #: The committed lengths of the tables to which rows may be appended.
@@ -59,17 +60,26 @@ class UpdatedFolder:
         except BaseException:
             self.ledger.close()
             raise
-        self._waiting = f"{self._private}/{WAITING}{self._generation + 1}"
+        self._first_generation = self._generation
+        self._waiting = f"{self._private}/{WAITING}{self._first_generation + 1}"
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Undo what was not committed, and unlock the folder."""
+        """Undo what was not committed, and unlock the folder.
+
+        Raises:
+            LateInterrupt: the block was interrupted after a commit.
+        """
         try:
-            if self._appended or os.path.isdir(self._waiting):
+            is_changed = self._appended or os.path.isdir(self._waiting)
+            if kind is not None or is_changed:
                 self.ledger.rollback()
+            if is_changed:
                 self._recover()
+            if isinstance(error, KeyboardInterrupt) and self._generation != self._first_generation:
+                raise LateInterrupt(f"{self.out} has the tables of the last complete update") from error
         except OSError as failure:
             if kind is not None:
                 return  # of the first error; the next update recovers

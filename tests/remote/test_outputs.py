@@ -11,6 +11,7 @@ from event_files import event, event_file, file_name, simple_value
 from remote_logs import tables_below, write_logs
 
 import tb2csv
+from tb2csv.sinks.store_folder import StoreFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +83,41 @@ def test_an_interrupted_output_has_no_data_package_and_can_be_replaced(
     assert "datapackage.json" not in bucket.objects("out/")
     tb2csv.convert(tmp_path / "b", out, overwrite=True)
     assert set(bucket.objects("out/")) == {"scalars/other.csv", "index.csv", "datapackage.json"}
+
+
+@pytest.mark.parametrize(
+    ("method", "state"),
+    [("_mark", ""), ("_put", "is not complete, so another conversion must replace it"), ("_publish", "is complete")],
+)
+def test_an_interrupt_says_what_became_of_the_objects(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, state: str
+) -> None:
+    """It comes after a call of a method of the folder."""
+    out = f"{bucket.url}/out"
+    tb2csv.convert(write_run(tmp_path / "a"), out)
+    call = getattr(StoreFolder, method)
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        call(*arguments, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StoreFolder, method, interrupted)
+        with pytest.raises(KeyboardInterrupt) as interrupt:
+            tb2csv.convert(write_run(tmp_path / "b", "other"), out, overwrite=True)
+    assert str(interrupt.value) == (f"{out} {state}" if state else "")
+    assert ("datapackage.json" in bucket.objects("out/")) == ("not complete" not in state)
+    tb2csv.convert(tmp_path / "b", out, overwrite=True)
+    assert set(bucket.objects("out/")) == {"scalars/other.csv", "index.csv", "datapackage.json"}
+
+
+def test_the_folder_for_temporary_files_may_be_in_the_log_directory(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    write_run(tmp_path / "a")
+    tb2csv.convert(tmp_path, f"{bucket.url}/out")
+    assert set(bucket.objects("out/")) == {"a/scalars/loss.csv", "index.csv", "datapackage.json"}
 
 
 def test_of_conversions_at_once_one_writes(bucket: Bucket, tmp_path: Path) -> None:
