@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
+from tb2csv.errors import OutputError
 from tb2csv.layouts.batch_writer import BatchWriter
 from tb2csv.layouts.converted_run import ConvertedRun
 from tb2csv.layouts.run_writer import RunWriter
+from tb2csv.messages import Option, advice
 from tb2csv.parallel import map_runs
 from tb2csv.runs.hparams_table import HparamsValue
 from tb2csv.runs.merged_runs import ORIGINAL_RUN, families
@@ -132,6 +135,7 @@ class RunConversion:
                     reader.replay({file.path: file.bytes for file in grown.earlier.report.sources})
                     if _fingerprints(reader.stats.files) != _fingerprints(grown.earlier.report.sources):
                         return grown.earlier  # replaced since it was examined; the next update reads it anew
+                    _check_kinds(grown.earlier, (stats.series for stats in reader.stats.series))
                 writer.resume(grown.earlier)
         converted = self._finished(name, reader, writer, writer.write(reader.decode(with_contents=True)))
         if grown:
@@ -166,6 +170,23 @@ class RunConversion:
             owners = frame[ORIGINAL_RUN] if self._runs.is_merged else [name] * len(frame)
             for value in zip(owners, frame["wall_time"], frame["content"], strict=True):
                 yield HparamsValue(*value)
+
+
+def _check_kinds(earlier: ConvertedRun, series: Iterable[Series]) -> None:
+    """Check that a run that was read again has the series that it had.
+
+    Raises:
+        OutputError: it does not, because other decoders are installed.
+    """
+    for known, found in itertools.zip_longest(earlier.series, series):
+        if not known or not found or (known.tag, known.kind) != (found.tag, found.kind):
+            odd = known or found
+            raise OutputError(
+                f"The tag {odd.tag!r} of the run {odd.run!r} has the kind {odd.kind} in the tables, but not any more, "
+                "because another decoder is installed",
+                advice("install the earlier one again"),
+                advice("{} to convert everything anew", Option("overwrite", value=True)),
+            )
 
 
 def _fingerprints(files: Iterable[FileStats]) -> dict[str, Fingerprint]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import environment
-from event_files import event, simple_value, tensor, write_run
+from event_files import event, file_name, frames, simple_value, tensor, write_run
+from tables import read_tree
 
 import tb2csv
 
@@ -35,6 +36,53 @@ def logdir(tmp_path: Path) -> Path:
             event(tensor("weights", np.array([[number]]), "sums"), step=3),
         )
     return tmp_path / "logs"
+
+
+def convert_with_toys(logdir: Path, out: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tb2csv", "convert", str(logdir), str(out), "--workers", "1"],
+        env=environment(PYTHONPATH=f"{TOYS}:{Path(tb2csv.__file__).parents[1]}"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(params=[1, 40])
+def growing(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Return a log of one run, or of so many small ones that they are read together."""
+    for number in range(request.param):
+        write_run(tmp_path / f"logs/{number}", event(tensor("weights", np.array([1.0, 10.0]), "sums"), step=2))
+    return tmp_path / "logs"
+
+
+def grow(logdir: Path) -> None:
+    with (logdir / "0" / file_name()).open("ab") as file:
+        file.write(frames([event(tensor("weights", np.array([1.0, 10.0]), "sums"), step=3)]))
+
+
+def test_an_update_without_a_decoder_of_the_tables_names_it(growing: Path, tmp_path: Path) -> None:
+    """Small runs are read again, so their tag is named; of others, the plugin is known."""
+    logdir, out = growing, tmp_path / "out"
+    convert_with_toys(logdir, out)
+    before = read_tree(out)
+    grow(logdir)
+    with pytest.raises(tb2csv.OutputError, match=r"install .* again, or overwrite=True") as error:
+        tb2csv.convert(logdir, out, workers=1)
+    assert ("'weights'" if len(list(logdir.iterdir())) > 1 else "'sums'") in str(error.value)
+    assert read_tree(out) == before
+    convert_with_toys(logdir, out)
+    convert_with_toys(logdir, tmp_path / "fresh")
+    assert read_tree(out) == read_tree(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("growing", [40], indirect=True)
+def test_an_update_with_a_new_decoder_of_small_runs_is_refused(growing: Path, tmp_path: Path) -> None:
+    tb2csv.convert(growing, tmp_path / "out", workers=1)
+    grow(growing)
+    with pytest.raises(AssertionError, match="'weights' of the run '0' has the kind tensors"):
+        convert_with_toys(growing, tmp_path / "out")
 
 
 def test_a_package_adds_a_decoder_a_format_and_a_layout(logdir: Path, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from tb2csv.decoders.protocol import Decoder, StoredFile, TablePart, Undecodable
 from tb2csv.decoders.scalars import ScalarDecoder
 from tb2csv.decoders.strings import BlobDecoder, TextDecoder, is_text
 from tb2csv.decoders.tensors import TensorDecoder
+from tb2csv.errors import OutputError
+from tb2csv.messages import Option, advice
 from tb2csv.tensor_protos import is_string
 
 if TYPE_CHECKING:
@@ -102,13 +104,17 @@ def decoder_of_name(name: str) -> Decoder:
     """Return the decoder of a name from ``decoder_name``.
 
     Raises:
-        KeyError: the package that contained the decoder is no longer installed.
+        OutputError: the package that contained the decoder is no longer installed.
     """
     known = (DECODERS | _FALLBACKS_BY_KIND).get(name)
     if known:
         return known
     if name not in _entry_points():
-        raise KeyError(name)
+        raise OutputError(
+            f"The tables have values of the plugin {name!r}, whose decoder is not installed any more",
+            advice("install its package again"),
+            advice("{} to convert everything anew", Option("overwrite", value=True)),
+        )
     return _installed_decoder(name)
 
 

@@ -307,7 +307,7 @@ class RunReader(SeriesReader):
 
         Raises:
             ValueError: this is not a state that ``save`` returned.
-            KeyError: a decoder is not installed any more.
+            OutputError: a decoder is not installed any more.
         """
         check(saved, STATE_SHAPE)
         for file in files:
