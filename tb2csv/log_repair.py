@@ -23,7 +23,9 @@ from tb2csv.selection import select
 from tb2csv.sinks.file_names import encode_segment
 from tb2csv.sinks.output_folder import DATA_PACKAGE, SCRATCH, OutputFolder
 from tb2csv.sinks.private_folder import PRIVATE
+from tb2csv.sources.compression import PACKED_ENDINGS
 from tb2csv.sources.local_files import LOCAL
+from tb2csv.sources.unpacked_file import UnpackedFile
 from tb2csv.sources.urls import is_writable
 
 if TYPE_CHECKING:
@@ -81,9 +83,10 @@ def repair(
     """Write clean event files with every sound record below ``logdir`` to the folder ``out``, and return a report.
 
     The records are exactly those whose values ``convert`` gives, in the same order, and the events between them that
-    have no values. Their payloads are copied byte for byte, and all checksums are right. Files keep their names, and
-    are in the folders of their runs. Damaged bytes and an unfinished last record are left out. What ``convert`` leaves
-    out, such as copies of event files, is left out as well. Each written file is read again before it is published.
+    have no values. Their payloads are copied byte for byte, and all checksums are right. Files keep their names, except
+    for the ending of a compressed one, and are in the folders of their runs. Damaged bytes and an unfinished last
+    record are left out. What ``convert`` leaves out, such as copies of event files, is left out as well. Each written
+    file is read again before it is published.
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
@@ -143,24 +146,33 @@ class _Copies:
         reader = RunReader(run, chunk_size=self._chunk_size, report_bytes=report_bytes)
         values = sum(len(block) for block in reader.scan())
         sources = {file.path: file for file in run.files}
+        taken = {_place(file) for file in run.files}
         written = [
-            self._write(sources[stats.path], stats, run.name, report_bytes)
+            self._write(sources[stats.path], stats, run.name, taken, report_bytes)
             for stats in reader.stats.files
             if not stats.left_out and not _is_unread(stats)
         ]
         return RunReport(run.name, values, values, sources=reader.stats.files), written
 
-    def _write(self, file: EventFile, stats: FileStats, run: str, report_bytes: Callable[[int], None]) -> RepairedFile:
-        path = _place(file)
-        location = self._folder.location(path)
-        try:
-            with open(location, "xb") as clean, file.open(0) as source:
-                for part in sound_bytes(source, stats):
-                    clean.write(part)
-                    report_bytes(0)  # the callback may raise to cancel
-        except FileExistsError as error:
-            message = f"Two event files would be written to {path}; repair one of their runs at a time."
-            raise OutputError(message) from error
+    def _write(
+        self, file: EventFile, stats: FileStats, run: str, taken: set[str], report_bytes: Callable[[int], None]
+    ) -> RepairedFile:
+        """Write the clean file of an event file; ``taken`` are the paths that other files of the run may have."""
+        with file.open(0) as source:
+            path = _place(file)
+            if isinstance(source, UnpackedFile) and path.endswith(PACKED_ENDINGS):
+                bare = path.rpartition(".")[0]
+                path = path if bare in taken else bare
+                taken.add(path)
+            location = self._folder.location(path)
+            try:
+                with open(location, "xb") as clean:
+                    for part in sound_bytes(source, stats):
+                        clean.write(part)
+                        report_bytes(0)  # the callback may raise to cancel
+            except FileExistsError as error:
+                message = f"Two event files would be written to {path}; repair one of their runs at a time."
+                raise OutputError(message) from error
         size = self._checked_size(location, stats)
         return RepairedFile(file.path, path, run, stats.records, size)
 

@@ -17,8 +17,10 @@ from tb2csv.atomic_files import home_expanded
 from tb2csv.display import count, displayed
 from tb2csv.errors import Damage, LogdirError, LogdirNotFoundError
 from tb2csv.parallel import default_workers, map_runs
+from tb2csv.sources.compression import PACKED_ENDINGS
 from tb2csv.sources.local_files import LOCAL, LocalFiles
 from tb2csv.sources.source import Version
+from tb2csv.sources.unpacked_file import unpacked
 from tb2csv.sources.urls import is_url, shown
 
 if TYPE_CHECKING:
@@ -54,6 +56,21 @@ class EventFile:
     def open(self, stream_from: int | None = None) -> OpenFile:
         """Open the file; ``stream_from`` is the offset from which all bytes are about to be read, if so.
 
+        A compressed file is unpacked. That of a store is recognised only if its name has the ending as well, because
+        its first bytes may take a request.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        if not self.source.is_remote:
+            return unpacked(self.open_stored(stream_from))
+        if self.path.endswith(PACKED_ENDINGS):
+            return unpacked(self.open_stored(None if stream_from is None else 0))
+        return self.open_stored(stream_from)
+
+    def open_stored(self, stream_from: int | None = None) -> OpenFile:
+        """Open the file as it is stored, compressed or not.
+
         Raises:
             OSError: it cannot be opened.
         """
@@ -74,7 +91,7 @@ class EventFile:
         if self.listed.size is not None:
             return self.listed.size
         try:
-            with self.open() as file:
+            with self.open_stored() as file:
                 return file.size
         except OSError:
             return 0

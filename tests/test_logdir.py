@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import bz2
 import io
 import os
 import socket
@@ -328,7 +328,7 @@ OTHER_FILES = {
     "notes.tfevents.md": (b"# Runs\n", "it holds no record"),
     "a.tfevents": (b"short", "it holds no record"),
     "events.out.tfevents.1.zip": (b"PK\x03\x04\x14\0\0\0\x08\0" + bytes(50), "it is a ZIP archive"),
-    "events.out.tfevents.1.gz": (gzip.compress(event_file([event(simple_value("a", 1))])), "gzip"),
+    "events.out.tfevents.1.bz2": (bz2.compress(event_file([event(simple_value("a", 1))])), "bzip2"),
     "events.out.tfevents.2": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "Git LFS"),
     "events.out.tfevents.3": (b"<!DOCTYPE html><title>Sign in</title>", "it is a web page"),
 }

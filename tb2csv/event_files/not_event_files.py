@@ -18,13 +18,17 @@ _KNOWN: Final = {
     b"BZh": "it is compressed with bzip2; unpack it first",
     b"\xfd7zXZ\x00": "it is compressed with xz; unpack it first",
     b"\x28\xb5\x2f\xfd": "it is compressed with Zstandard; unpack it first",
-    b"PK\x03\x04": "it is a ZIP archive; unpack it first",
+    b"PK\x03\x04": "it is a ZIP archive; read it with zip://::PATH as the log directory",
     b"7z\xbc\xaf\x27\x1c": "it is a 7z archive; unpack it first",
     b"version https://git-lfs.github.com/spec/": "it is a Git LFS pointer to the file; get the file with git lfs pull",
     b"/annex/objects/": "it is a git-annex pointer to the file; get the file with git annex get",
     b"<!DOCTYPE html": "it is a web page, probably from a failed download; download the file again",
     b"<html": "it is a web page, probably from a failed download; download the file again",
 }
+
+#: The mark of a TAR archive, and its place.
+_TAR: Final = b"ustar"
+_TAR_PLACE: Final = 257
 
 #: Bytes near the beginning of the first event of an event file.
 _VERSION: Final = b"brain.Event"
@@ -38,6 +42,8 @@ def reason_not_event_file(head: bytes, *, is_named: bool) -> str:
     for start, what in _KNOWN.items():
         if head.startswith(start):
             return what
+    if head.startswith(_TAR, _TAR_PLACE):
+        return "it is a TAR archive; read it with tar://::PATH as the log directory"
     # A record is smaller than 4 GiB, so the upper half of its length is zero; text has other bytes there.
     if not is_named or (any(head[4:8]) and _VERSION not in head):
         return "it holds no record"

@@ -64,7 +64,7 @@ class SmallFiles:
         """
         start, values = self._end, self.columns.size
         try:
-            with file.open(0) as source:
+            with file.open_stored(0) as source:  # a compressed file is not regular
                 size = source.size
                 buffer = self._buffer[start : start + size]
                 if not 0 < size <= self._limit or source.read_into(0, buffer) < size:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from tb2csv.logdir import EventFile, Run
 
-#: What programs add to the name of a file to name its copy.
-_COPY_MARK: Final = re.compile(r" \(\d+\)| - Copy| copy(?: \d+)?|~$|\.(?:bak|backup|old|orig|copy)$")
+#: What programs add to the name of a file to name its copy, compressed or not.
+_COPY_MARK: Final = re.compile(r" \(\d+\)| - Copy| copy(?: \d+)?|~$|\.(?:bak|backup|old|orig|copy)$|\.(?:gz|zst)$")
 
 _BLOCK: Final = 1 << 20
 
@@ -18,7 +18,8 @@ _BLOCK: Final = 1 << 20
 def original_of(file: EventFile, run: Run) -> EventFile | None:
     """Return the file of the run that ``file`` is a copy of, by name and by content, or None.
 
-    The original may have grown since it was copied. Then it begins with the bytes of the copy.
+    The original may have grown since it was copied. Then it begins with the bytes of the copy. Compressed files are
+    compared unpacked.
 
     Raises:
         OSError: one of the two files cannot be read.

@@ -192,6 +192,7 @@ class RunReader(SeriesReader):
                         self.report_bytes(read)
                     progress.offset = reader.offset
                     self.report_bytes(stats.bytes - progress.offset)
+                    _note_fault(stats, source.fault)
             except OSError as error:
                 lost = stats.bytes - stats.record_bytes - stats.lost_bytes - stats.incomplete_tail_bytes
                 detail = f"the file cannot be read: {error.strerror or error}"
@@ -387,3 +388,9 @@ class RunReader(SeriesReader):
                 self.stats.empty[tag] += count
             else:
                 self.stats.empty_filtered += count
+
+
+def _note_fault(stats: FileStats, fault: str) -> None:
+    """Add damage to a file that has been read, if bytes are missing at its end."""
+    if fault:
+        stats.damage.append(Damage(stats.path, stats.bytes, 0, UNREADABLE, fault))

@@ -49,6 +49,11 @@ class LocalFile:
         """The version of the file when it was opened."""
         return _version(self._status).text
 
+    @property
+    def fault(self) -> str:
+        """Nothing: errors are raised."""
+        return ""
+
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill ``buffer`` with the bytes from ``offset`` and return their number; fewer only at the end of the file."""
         self._file.seek(offset)

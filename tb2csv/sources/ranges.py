@@ -6,10 +6,12 @@ gives ObjectChangedError, so that bytes of two versions never meet.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tb2csv.sources.compression import UNPACKS_TO_TOO_MUCH, most_unpacked
 from tb2csv.sources.remote_errors import ObjectChangedError, RemoteError
 from tb2csv.sources.request_watch import WATCH, request
 from tb2csv.sources.source import Version
@@ -62,8 +64,15 @@ class FileRanges:
     ``cat_file`` of some file systems ignores the range, and none of them checks the version.
     """
 
-    def __init__(self, filesystem: Any, location: str, url: str) -> None:
-        """Open the file at ``location``; ``url`` is its name in messages."""
+    def __init__(
+        self,
+        filesystem: Any,
+        location: str,
+        url: str,
+        reading: contextlib.AbstractContextManager[Any] | None = None,
+    ) -> None:
+        """Open the file at ``location``; ``url`` is its name in messages, and ``reading`` is held while it is read."""
+        self._reading = reading or contextlib.nullcontext()
         self._filesystem = filesystem
         self._location = location
         self._url = url
@@ -83,6 +92,10 @@ class FileRanges:
         if self._version.size is None:
             self.close()
             raise RemoteError(errno.EINVAL, "its size is unknown")
+        packed = info.get("compress_size")  # of a member of a ZIP archive
+        if packed is not None and self._version.size > most_unpacked(packed):
+            self.close()
+            raise RemoteError(errno.EFBIG, UNPACKS_TO_TOO_MUCH)
 
     @property
     def version(self) -> Version:
@@ -127,8 +140,9 @@ class FileRanges:
             file = self._idle.pop() if self._idle else None
         file = file or self._open()
         try:
-            file.seek(start)
-            data = _read(file, stop - start)
+            with self._reading:
+                file.seek(start)
+                data = _read(file, stop - start)
         finally:
             self._put_back(file)
         if self._is_checked or len(data) != stop - start:

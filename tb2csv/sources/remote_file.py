@@ -87,6 +87,11 @@ class RemoteFile:
         """The version of the bytes that are read."""
         return self._ranges.version.text
 
+    @property
+    def fault(self) -> str:
+        """Nothing: errors are raised."""
+        return ""
+
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill ``buffer`` with the bytes from ``offset`` and return their number; fewer only at the end of the file."""
         self._check()

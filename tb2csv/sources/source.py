@@ -58,6 +58,10 @@ class OpenFile(Protocol):
     def version(self) -> str:
         """The version of the bytes that the file gives, as a text; empty if it is not known."""
 
+    @property
+    def fault(self) -> str:
+        """Why bytes are missing at the end of the file, as the end of a sentence; empty if none are."""
+
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill ``buffer`` with the bytes from ``offset`` and return their number; fewer only at the end of the file.
 

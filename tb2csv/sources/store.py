@@ -14,6 +14,7 @@ from tb2csv.sources.ranges import FileRanges, WebRanges, version_of
 from tb2csv.sources.remote_file import RemoteFile
 from tb2csv.sources.request_watch import request
 from tb2csv.sources.source import FoundFile, Version
+from tb2csv.sources.tar_archive import unpacked_tar
 from tb2csv.sources.urls import protocols
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 #: How many pages of a web server are listed at once.
 _PAGES_AT_ONCE: Final = 64
+
+#: Protocols of archives whose open members share one position in the archive (fsspec 2026.9).
+_SHARE_A_POSITION: Final = frozenset({"tar", "libarchive"})
 
 #: Statuses of a web server that does not let an address be read, and those for which credentials may be missing.
 _FORBIDDEN: Final = frozenset({401, 403})
@@ -45,7 +49,10 @@ class Store:
         self.url = url
         self._lock = threading.Lock()
         self._made: tuple[int, Any, str] | None = None
-        self._is_web = protocols(url)[0] in {"http", "https"}
+        outermost = protocols(url)[0]
+        self._is_web = outermost in {"http", "https"}
+        #: Held while a file is read, if open files share a position.
+        self._reading = threading.Lock() if outermost in _SHARE_A_POSITION else None
 
     def __reduce__(self) -> tuple[type[Store], tuple[str]]:
         """Pickle the URL alone."""
@@ -73,7 +80,10 @@ class Store:
                 path = urlsplit(root).path if self._is_web else root
                 yield FoundFile(self._name(posixpath.basename(path)), location, version, is_given=True)
             else:  # one slash is removed: a key may have several in a row
-                yield FoundFile(self._name(location.removeprefix(root).removeprefix("/")), location, version)
+                path = location.removeprefix(root).removeprefix("/")
+                if self._reading:  # ``tar -cf logs.tar .`` puts ./ before every name
+                    path = path.removeprefix("./")
+                yield FoundFile(self._name(path), location, version)
 
     def open(self, path: str, location: str, stream_from: int | None = None) -> RemoteFile:
         """Open a file.
@@ -82,13 +92,15 @@ class Store:
             RemoteError: it cannot be opened.
         """
         filesystem, _ = self.connected()
-        make = WebRanges if self._is_web else FileRanges
         opened: list[Ranges] = []
 
         def ranges() -> Ranges:
             if opened:  # the listing's version is gone
                 filesystem.invalidate_cache(location)
-            opened.append(make(filesystem, location, self.url))
+            if self._is_web:
+                opened.append(WebRanges(filesystem, location, self.url))
+            else:
+                opened.append(FileRanges(filesystem, location, self.url, self._reading))
             return opened[-1]
 
         return RemoteFile(path, ranges, stream_from)
@@ -127,6 +139,11 @@ class Store:
         import fsspec.core
 
         own = {protocol: {"skip_instance_cache": True} for protocol in protocols(self.url)}
+        outermost, _, archive = self.url.partition("::")
+        if outermost.startswith("tar://") and archive:
+            filesystem = unpacked_tar(archive, {name: each for name, each in own.items() if name != "tar"})
+            if filesystem is not None:
+                return filesystem, filesystem._strip_protocol(outermost)  # noqa: SLF001 - as url_to_fs does
         filesystem, root = fsspec.core.url_to_fs(self.url, **own)
         return filesystem, root
 
