@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from tb2csv.dask_cluster import DaskCluster
     from tb2csv.errors import Damage
-    from tb2csv.layouts.converted_run import ConvertedRun
     from tb2csv.layouts.output_options import OutputOptions
     from tb2csv.logdir import Logdir
     from tb2csv.runs.row_selection import RowSelection
@@ -148,26 +147,27 @@ class FolderConversion:
             is_continued=settings.is_continued,
             changed=changed,
         )
-        conversion = LogConversion(runs, self._reading, output, plan)
+        conversion = LogConversion(runs, self._reading, output, plan, self._earlier)
         try:
-            converted = conversion.convert(found.workers(settings.workers), settings.progress, settings.cluster)
-            report = Report([each.report for each in converted], found.damage)
+            reports = conversion.convert(found.workers(settings.workers), settings.progress, settings.cluster)
+            report = Report(reports, found.damage)
             if plan.is_empty and not (with_manifest and self.is_manifest_due):
                 conversion.restore(report)
                 conversion.record_versions()
                 report.update = plan.summary(report)
                 return report
             if changed is None:
-                self._check(converted, report)
+                self._check(conversion, report)
             if with_manifest:
                 if not runs.is_merged:
-                    report.shared_notes = notes_on(find_subruns({each.report.run: each.series for each in converted}))
-                conversion.finish(converted, report)
+                    series = {each.report.run: each.series for each in conversion.results}
+                    report.shared_notes = notes_on(find_subruns(series))
+                conversion.finish(report)
             else:
                 conversion.finish_runs()
                 conversion.restore(report)
             summary = plan.summary(report) if self._earlier is not None else None
-            conversion.record(converted, report, options, self._earlier)
+            conversion.record(report, options)
             report.update = summary  # not before, because the data package does not depend on updates
         except OSError as error:
             if isinstance(error, (OutputError, LogdirError)):
@@ -177,16 +177,16 @@ class FolderConversion:
             raise OutputError(message) from error
         return report
 
-    def _check(self, converted: list[ConvertedRun], report: Report) -> None:
+    def _check(self, conversion: LogConversion, report: Report) -> None:
         """Raise an error if there is nothing to write, or damage is not accepted."""
         settings = self._settings
         report.check_event_files()
         if settings.strict and report.damage:
             _raise_damage(report.damage[0])
         if report.values_read and report.values_filtered == report.values_read:
-            if any(each.is_selected for each in converted):
+            if any(each.is_selected for each in conversion.results):
                 settings.rows.raise_no_match()
-            raise_no_match(settings.selection, (series for each in converted for series in each.series))
+            raise_no_match(settings.selection, (series for each in conversion.results for series in each.series))
 
 
 def _raise_damage(first: Damage) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tb2csv.layouts.converted_run import ConvertedRun
     from tb2csv.layouts.output import Output
     from tb2csv.logdir import EventFile
-    from tb2csv.report import Report
+    from tb2csv.report import Report, RunReport
     from tb2csv.run_conversion import LogRuns
     from tb2csv.runs.reading_options import ReadingOptions
     from tb2csv.runs.scalar_statistics import MetricSummary
@@ -38,30 +39,39 @@ if TYPE_CHECKING:
 class LogConversion:
     """A conversion of runs, several at once, and of the tables that belong to several runs."""
 
-    def __init__(self, runs: LogRuns, reading: ReadingOptions, output: Output, plan: UpdatePlan) -> None:
+    def __init__(
+        self,
+        runs: LogRuns,
+        reading: ReadingOptions,
+        output: Output,
+        plan: UpdatePlan,
+        earlier_runs: EarlierRuns | None = None,
+    ) -> None:
         """Prepare to convert ``runs`` into ``output``; ``plan`` has the runs that are continued."""
         self._runs = runs
         self._reading = reading
         self._output = output
         self._plan = plan
+        self._earlier_runs = earlier_runs
         self._sources = {run.name: run for merged in runs.by_name.values() for run in merged}
         self._metrics: dict[str, Mapping[str, MetricSummary]] = {}
-        self._changed_entries: list[TableEntry] = []
+        #: The results of the runs that were converted now.
+        self._converted: dict[str, ConvertedRun] = {}
+        self._is_restored = False
         #: The files of the tables of several runs, if they were written.
         self._shared_files: list[str] | None = None
 
     def convert(
         self, workers: int | None, progress: Callable[[int], None], cluster: DaskCluster | None = None
-    ) -> list[ConvertedRun]:
-        """Convert the runs that have changed; return the results of all, in the order of the runs."""
+    ) -> list[RunReport]:
+        """Convert the runs that have changed; return the reports of all, in the order of the runs."""
         unchanged = self._plan.unchanged
-        self._restore_joined()
         names = [name for name in self._runs.by_name if name not in unchanged]
-        done = unchanged
         if cluster is not None:
             with cluster:
-                done = convert_on_cluster(cluster, self._runs, self._reading, self._output, progress)
+                self._converted = convert_on_cluster(cluster, self._runs, self._reading, self._output, progress)
         elif names:
+            self._restore_joined()
             conversion = RunConversion(self._runs, self._reading, self._output, self._plan.grown)
             done_units = map_runs(
                 conversion.convert_unit,
@@ -70,26 +80,36 @@ class LogConversion:
                 report_bytes=progress,
                 warm_up=load_polars,
             )
-            done = unchanged | {each.report.run: each for unit in done_units for each in unit}
-        self._changed_entries = [entry for name in names for entry in done[name].entries]
-        return [done[name] for name in self._runs.by_name]
+            self._converted = {each.report.run: each for unit in done_units for each in unit}
+        return [(self._converted.get(name) or unchanged[name]).report for name in self._runs.by_name]
+
+    @functools.cached_property
+    def results(self) -> list[ConvertedRun]:
+        """The results of all runs, in their order. Those of unchanged runs are loaded now."""
+        earlier = self._earlier_runs.results(self._plan.unchanged) if self._earlier_runs else {}
+        return [self._converted.get(name) or earlier[name] for name in self._runs.by_name]
 
     def finish_runs(self) -> None:
         """Complete the tables of the runs that have changed, but neither those of several runs nor the manifest."""
         lost_cells, _ = self._output.flush()
-        for entry in self._changed_entries:
-            entry.lost_cells = lost_cells.get(entry.path, 0)
+        for each in self._converted.values():
+            for entry in each.entries:
+                entry.lost_cells = lost_cells.get(entry.path, 0)
 
     def _restore_joined(self) -> None:
         """Restore the tables of several runs, and the rows of joined tables, as far as their runs are not read anew."""
         plan, output = self._plan, self._output
-        if not (plan.continued or plan.replaced):
+        if self._earlier_runs is None or self._is_restored:
             return
+        self._is_restored = True
         ledger = output.folder.ledger
-        paths = {table.path for each in plan.continued.values() for table in each.held}
+        kept = ledger.fact("kept")
+        unchanged = self._earlier_runs.results(plan.unchanged if kept else ())
+        continued = [*unchanged.values(), *(grown.earlier for grown in plan.grown.values())]
+        paths = {table.path for each in continued for table in each.held}
         with ledger.errors():
             output.earlier = {path: JoinedParts.from_data(parts) for path, parts in ledger.fact("joined").items()}
-            output.held.restore(ledger.fact("kept"), paths)
+            output.held.restore(kept, paths)
         for run, grown in plan.grown.items():
             earlier = grown.earlier
             notes = (note for note in earlier.report.notes if note.kind == "duplicates_left_out")
@@ -104,10 +124,11 @@ class LogConversion:
                         left_out=sum(note.count or 0 for note in notes),
                     )
 
-    def finish(self, converted: list[ConvertedRun], report: Report) -> None:
+    def finish(self, report: Report) -> None:
         """Write the tables of several runs, and the manifest."""
-        output = self._output
-        kept = [entry for each in self._plan.unchanged.values() for entry in each.entries]
+        output, converted = self._output, self.results
+        self._restore_joined()
+        kept = [entry for each in converted if each.report.run not in self._converted for entry in each.entries]
         if lost := {entry.path: entry.lost_cells for entry in kept if entry.lost_cells}:
             output.tree_writer().lost_cells.update(lost)
         joined = output.layout.write_log(output, [table for each in converted for table in each.held])
@@ -140,10 +161,8 @@ class LogConversion:
             ledger.put_files(self._plan.versions)
             ledger.commit()
 
-    def record(
-        self, converted: list[ConvertedRun], report: Report, options: dict[str, Any], earlier_runs: EarlierRuns | None
-    ) -> None:
-        """Put what the next update must know into the ledger and into ``earlier_runs``, and commit it.
+    def record(self, report: Report, options: dict[str, Any]) -> None:
+        """Put what the next update must know into the ledger and into the earlier runs, and commit it.
 
         If ``finish`` was not called, the tables of several runs and the manifest are marked as out of date.
         """
@@ -156,11 +175,11 @@ class LogConversion:
             LedgerRow(
                 name,
                 versions_of(self._files(name), each.report),
-                each.to_data({entry.path: folder.length(entry.path) for entry in each.entries}),
+                each.report_data(),
+                each.tables_data(folder.length),
                 each.state,
             )
-            for each in converted
-            if (name := each.report.run) not in plan.unchanged
+            for name, each in self._converted.items()
         ]
         ledger.put_runs(rows)
         removed = [path for each in plan.replaced.values() for path in _paths(each)]
@@ -169,8 +188,8 @@ class LogConversion:
         ledger.put_fact("is_manifest_due", self._shared_files is None)
         ledger.put_fact("folder_damage", [astuple(damage) for damage in report.folder_damage])
         folder.commit(removed)
-        if earlier_runs is not None:
-            earlier_runs.put(rows, plan.removed, plan.versions)
+        if self._earlier_runs is not None:
+            self._earlier_runs.put(rows, plan.removed, plan.versions)
 
     def _record_shared(self, files: list[str], report: Report) -> Iterator[str]:
         """Put the tables of several runs and the kept rows into the ledger; yield the paths of what must be removed."""

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.errors import UNREADABLE, OutputError
-from tb2csv.layouts.converted_run import ConvertedRun
+from tb2csv.layouts.converted_run import ConvertedRun, EarlierReport
 from tb2csv.logdir import with_versions
 from tb2csv.messages import Option, advice
 from tb2csv.notes import NOTE_SHAPE, Note
@@ -43,7 +43,10 @@ _UNREADABLE_VERSION: Final = "unreadable"
 
 
 class EarlierRuns:
-    """The runs of an earlier conversion, from its ledger. The states of their readers stay in the ledger."""
+    """The runs of an earlier conversion, from its ledger.
+
+    Their tables are loaded when they are needed. The states of their readers stay in the ledger.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         """Load the runs of a ledger."""
@@ -51,17 +54,28 @@ class EarlierRuns:
         #: The files of each run and their versions, see ``versions_of``.
         self.files = ledger.files()
         with ledger.errors():
-            self.results = {name: ConvertedRun.from_data(name, data) for name, data in ledger.results()}
+            self.reports = {name: EarlierReport.from_data(name, data) for name, data in ledger.reports()}
+        self._results: dict[str, ConvertedRun] = {}
+
+    def results(self, names: Iterable[str]) -> dict[str, ConvertedRun]:
+        """Return the results of some runs, by run."""
+        names = list(names)
+        with self.ledger.errors():
+            for name, data in self.ledger.tables(name for name in names if name not in self._results):
+                self._results[name] = ConvertedRun.from_data(name, self.reports[name], data)
+        return {name: self._results[name] for name in names}
 
     def put(self, rows: Iterable[LedgerRow], removed: Iterable[str], versions: Mapping[str, str]) -> None:
         """Take over what was put into the ledger; ``versions`` has new versions of the files of unchanged runs."""
         for name in removed:
-            del self.files[name], self.results[name]
+            del self.files[name], self.reports[name]
+            self._results.pop(name, None)
         self.files |= versions
         with self.ledger.errors():
             for row in rows:
                 self.files[row.name] = row.files
-                self.results[row.name] = ConvertedRun.from_data(row.name, json.loads(json.dumps(row.result)))
+                self.reports[row.name] = EarlierReport.from_data(row.name, json.loads(json.dumps(row.report)))
+                self._results.pop(row.name, None)
 
 
 class GrownRun(NamedTuple):
@@ -79,7 +93,7 @@ class UpdatePlan:
     """The runs of a log directory, by what an update does with them."""
 
     #: Runs that are left as they are.
-    unchanged: dict[str, ConvertedRun] = field(default_factory=dict)
+    unchanged: dict[str, EarlierReport] = field(default_factory=dict)
     #: Runs whose new bytes are read.
     grown: dict[str, GrownRun] = field(default_factory=dict)
     #: Runs that are read from their start, with the reason as the end of a sentence; empty for new runs.
@@ -93,11 +107,6 @@ class UpdatePlan:
 
     #: Whether other folders could not be read than before.
     is_damage_new: bool = False
-
-    @property
-    def continued(self) -> dict[str, ConvertedRun]:
-        """The earlier results of runs that are not read from their start."""
-        return self.unchanged | {run: grown.earlier for run, grown in self.grown.items()}
 
     @property
     def is_empty(self) -> bool:
@@ -166,9 +175,9 @@ def plan_update(
         return UpdatePlan(renewed=dict.fromkeys(runs, ""))
     plan = UpdatePlan()
     runs = with_versions(runs)
-    results, ledger = earlier_runs.results, earlier_runs.ledger
+    reports = earlier_runs.reports
     for name, parts in runs.items():
-        earlier = results.get(name)
+        earlier = reports.get(name)
         if changed is not None and name not in changed and earlier is not None:
             versions = earlier_runs.files[name]
         else:
@@ -184,15 +193,15 @@ def plan_update(
         elif not is_continued:
             plan.renewed[name] = "its tables cannot be appended to"
         else:
-            _add(plan, parts[0], earlier, ledger, versions)
-    plan.removed = [name for name in results if name not in runs]
+            _add(plan, parts[0], earlier_runs, versions)
+    plan.removed = [name for name in reports if name not in runs]
     plan.is_damage_new = [astuple(damage) for damage in folder_damage] != [
-        tuple(damage) for damage in ledger.fact("folder_damage")
+        tuple(damage) for damage in earlier_runs.ledger.fact("folder_damage")
     ]
     if output.options.merge_subruns and not plan.is_empty:
         plan.renewed |= {name: plan.renewed.get(name, _MERGED) for name in runs}
         plan.unchanged.clear()
-    plan.replaced = {name: results[name] for name in (*plan.renewed, *plan.removed) if name in results}
+    plan.replaced = earlier_runs.results(name for name in (*plan.renewed, *plan.removed) if name in reports)
     return plan
 
 
@@ -220,9 +229,9 @@ def _are_known(versions: str) -> bool:
     return "\t\n" not in f"{versions}\n"
 
 
-def _add(plan: UpdatePlan, run: Run, earlier: ConvertedRun, ledger: Ledger, versions: str) -> None:
+def _add(plan: UpdatePlan, run: Run, earlier_runs: EarlierRuns, versions: str) -> None:
     """Add a run with changed files to the plan."""
-    state = ledger.state(run.name)
+    earlier, state = earlier_runs.reports[run.name], earlier_runs.ledger.state(run.name)
     # A run without a state was read to its end.
     read = [replace(file, offset=file.stats.bytes) if state is None else file for file in earlier.files]
     reason, unchanged = run_changes(run, read)
@@ -230,7 +239,9 @@ def _add(plan: UpdatePlan, run: Run, earlier: ConvertedRun, ledger: Ledger, vers
         plan.unchanged[run.name] = earlier
         plan.versions[run.name] = versions
     elif not reason and _comes_last(run, read, unchanged):
-        plan.grown[run.name] = GrownRun(earlier, state, unchanged)
+        plan.grown |= {
+            name: GrownRun(result, state, unchanged) for name, result in earlier_runs.results([run.name]).items()
+        }
     else:
         plan.renewed[run.name] = reason or "a file before its last one has changed"
 

@@ -75,8 +75,9 @@ def values(folder: Path) -> list[tuple[str, str, Any]]:
     """Return all JSON values of the ledger: table, key and value."""
     connection = sqlite3.connect(folder / "out" / LEDGER)
     found = [(f"facts {name}", "value", json.loads(value)) for name, value in connection.execute("SELECT * FROM facts")]
-    for name, result, state in connection.execute("SELECT name, result, state FROM runs"):
-        found += [(f"runs {name}", "result", json.loads(result)), (f"runs {name}", "state", json.loads(state))]
+    for name, *row in connection.execute("SELECT name, report, tables, state FROM runs"):
+        columns = zip(("report", "tables", "state"), row, strict=True)
+        found += [(f"runs {name}", column, json.loads(text)) for column, text in columns]
     connection.close()
     return found
 
@@ -181,14 +182,29 @@ def test_a_path_that_leads_outside_is_refused(folder: Path, path: str, member: s
     if member in {"removed", "shared_files"}:
         change(folder, "INSERT OR REPLACE INTO facts VALUES (?, ?)", member, json.dumps([path]))
     else:
-        (result,) = (value for where, column, value in values(folder) if (where, column) == ("runs gone", "result"))
-        bad = result | (
-            {"stored": [path]} if member == "stored" else {"lengths": {path: 3}, "entries": result["entries"][:1]}
+        (tables,) = (value for where, column, value in values(folder) if (where, column) == ("runs gone", "tables"))
+        bad = tables | (
+            {"stored": [path]} if member == "stored" else {"lengths": {path: 3}, "entries": tables["entries"][:1]}
         )
-        put(folder, "runs gone", "result", bad)
+        put(folder, "runs gone", "tables", bad)
     (folder / "out/.tb2csv/updating").touch()
     (folder / "out/outside").symlink_to(folder / "outside")
     update(folder)
+    assert_nothing_outside_changed(folder)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"lengths": {"../outside/file.csv": 3}}, {"stored": ["/etc"]}, {"schemas": [[["step", "object"]]]}, {"more": 1}],
+)
+def test_the_tables_of_an_unchanged_run_are_checked_when_they_are_needed(folder: Path, bad: dict[str, Any]) -> None:
+    assert update(folder) == ""
+    (tables,) = (value for where, column, value in values(folder) if (where, column) == ("runs b", "tables"))
+    put(folder, "runs b", "tables", tables | bad)
+    assert update(folder) == ""  # nothing has changed, so only the report is needed
+    with (folder / f"log/a/{file_name()}").open("ab") as file:
+        file.write(frames(_events(6)))
+    assert "its ledger is damaged" in update(folder)
     assert_nothing_outside_changed(folder)
 
 

@@ -40,7 +40,8 @@ COMMANDS: Final = (
     "state",
 )
 
-_OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
+#: How many objects are made between two searches for garbage, each of which visits all of them.
+_OBJECTS_BETWEEN_COLLECTIONS: Final = 1_000_000
 
 
 def load_commands(name: str) -> dict[str, Callable[..., None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.decoders.hparams import parse
 from tb2csv.layouts.held_tables import HELD_SHAPE, HeldTable
@@ -16,6 +16,9 @@ from tb2csv.runs.hparams_table import HparamsValue
 from tb2csv.runs.saved_run import FILE_SHAPE, SavedFile, bytes_of, text_of
 from tb2csv.sinks.private_folder import is_published_path
 from tb2csv.time_series import Series, SeriesMetadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(slots=True)
@@ -50,60 +53,56 @@ class ConvertedRun:
     lengths: dict[str, int] = field(default_factory=dict)
     files: list[SavedFile] = field(default_factory=list)
 
-    def to_data(self, lengths: dict[str, int]) -> dict[str, Any]:
-        """Return the result as data for JSON, without the state; ``lengths`` has the length of each table in bytes.
-
-        Members that are empty, as for most runs, are left out.
-        """
+    def report_data(self) -> list[Any]:
+        """Return the data for JSON of which ``EarlierReport`` is made."""
         report = self.report
+        return [
+            self.folder,
+            _counts(report),
+            [file.to_data() for file in self.files or map(SavedFile, report.sources)],
+            [[each.tag, each.step, each.detail] for each in report.undecodable],
+            [note.to_data() for note in report.notes],
+            dict(report.empty),
+        ]
+
+    def tables_data(self, length: Callable[[str], int]) -> dict[str, Any]:
+        """Return the rest of the result as data for JSON, without the state.
+
+        ``length`` returns the length of a table in bytes. Members that are empty, as for most runs, are left out.
+        """
         schemas: dict[tuple[tuple[str, str], ...], int] = {}
-        numbers = {entry.path: number for number, entry in enumerate(self.entries)}
+        numbers: dict[str, int] = {}
+        entries: list[list[Any]] = []
+        for number, entry in enumerate(self.entries):
+            numbers[entry.path] = number
+            entries.append([schemas.setdefault(entry.columns, len(schemas)), *entry.to_data()])
         data = {
-            "folder": self.folder,
-            "counts": _counts(report),
-            "files": [file.to_data() for file in self.files or map(SavedFile, report.sources)],
-            "lengths": {path: lengths[path] for path in numbers},
-            "entries": [[schemas.setdefault(entry.columns, len(schemas)), *entry.to_data()] for entry in self.entries],
+            "entries": entries,
             "schemas": list(schemas),
             "series": [[each.tag, each.kind] for each in self.series],
             "tables": [[numbers[path], *rest] for path, *rest in self.tables if path in numbers],
-            "undecodable": [[each.tag, each.step, each.detail] for each in report.undecodable],
-            "notes": [note.to_data() for note in report.notes],
-            "empty": dict(report.empty),
             "stored": self.stored,
             "hparams": [[value.run, value.wall_time, text_of(value.content)] for value in self.hparams],
             "is_selected": self.is_selected,
             "held": [table.to_data() for table in self.held],
         }
-        return {name: value for name, value in data.items() if value or name == "lengths"}
+        return {"lengths": {path: length(path) for path in numbers}} | {
+            name: value for name, value in data.items() if value
+        }
 
     @classmethod
-    def from_data(cls, name: str, data: dict[str, Any]) -> ConvertedRun:
-        """Return the result that ``to_data`` described; its series have only what notes on the whole log need.
+    def from_data(cls, name: str, earlier: EarlierReport, data: dict[str, Any]) -> ConvertedRun:
+        """Return the result that ``tables_data`` described; its series have only what notes on the whole log need.
 
         Raises:
             ValueError: the data are not those of a result.
             KeyError: a column has an unknown type.
         """
+        check(data, {member: _SHAPE[member] for member in data})
         data = _EMPTY | data
-        check(data, _SHAPE)
         if not all(map(is_published_path, (*data["lengths"], *data["stored"]))):
             message = f"the run {name!r} has a table outside of the folder"
             raise ValueError(message)
-        files = [SavedFile.from_data(file) for file in data["files"]]
-        read, written, filtered, undecodable, table_count = data["counts"]
-        report = RunReport(
-            name,
-            read,
-            written,
-            filtered,
-            undecodable,
-            table_count,
-            sources=[file.stats for file in files],
-            undecodable=[UndecodableEntry(name, *each) for each in data["undecodable"]],
-            notes=[Note.from_data(note) for note in data["notes"]],
-            empty=data["empty"],
-        )
         schemas = [columns_from_data(tuple(map(tuple, schema))) for schema in data["schemas"]]
         paths = list(data["lengths"])
         try:
@@ -116,18 +115,46 @@ class ConvertedRun:
             message = f"the run {name!r} lacks a table or a schema"
             raise ValueError(message) from error
         return cls(
-            report,
+            earlier.report,
             entries,
             data["stored"],
             [HeldTable.from_data(name, table) for table in data["held"]],
             [_hparams_value(*value) for value in data["hparams"]],
             [Series(-1, name, tag, kind, "", SeriesMetadata(), b"", "") for tag, kind in data["series"]],
             data["is_selected"],
-            data["folder"],
+            earlier.folder,
             tables,
             lengths=data["lengths"],
-            files=files,
+            files=earlier.files,
         )
+
+
+class EarlierReport(NamedTuple):
+    """The part of the result of a run that the report on an unchanged log needs."""
+
+    folder: str
+    report: RunReport
+    files: list[SavedFile]
+
+    @classmethod
+    def from_data(cls, name: str, data: Any) -> EarlierReport:
+        """Return the part that ``ConvertedRun.report_data`` described.
+
+        Raises:
+            ValueError: the data are not those of a report.
+        """
+        check(data, _REPORT_SHAPE)
+        folder, counts, files, undecodable, notes, empty = data
+        saved = [SavedFile.from_data(file) for file in files]
+        report = RunReport(
+            name,
+            **dict(zip(_COUNTS, counts, strict=True)),
+            sources=[file.stats for file in saved],
+            undecodable=[UndecodableEntry(name, *each) for each in undecodable],
+            notes=[Note.from_data(note) for note in notes],
+            empty=empty,
+        )
+        return cls(folder, report, saved)
 
 
 def _hparams_value(run: str, wall_time: float, content: str) -> HparamsValue:
@@ -138,24 +165,26 @@ def _hparams_value(run: str, wall_time: float, content: str) -> HparamsValue:
     return value
 
 
-#: The counts of a RunReport, which are its first fields after the run.
-_counts: Final = operator.attrgetter(
-    *("values_read", "values_written", "values_filtered", "values_undecodable", "tables")
+#: The counts of a RunReport.
+_COUNTS: Final = ("values_read", "values_written", "values_filtered", "values_undecodable", "tables")
+_counts: Final = operator.attrgetter(*_COUNTS)
+
+_REPORT_SHAPE: Final = (
+    str,
+    (COUNT,) * len(_COUNTS),
+    ListOf(FILE_SHAPE),
+    ListOf((str, int, str)),
+    ListOf(NOTE_SHAPE),
+    DictOf(COUNT),
 )
 
 _SHAPE: Final = {
-    "folder": str,
-    "counts": (COUNT,) * 5,
-    "files": ListOf(FILE_SHAPE),
     "lengths": DictOf(COUNT),
     "entries": ListOf((COUNT, *ENTRY_SHAPE)),
     "schemas": ListOf(ListOf((str, str))),
     "series": ListOf((str, str)),
     "tables": ListOf((COUNT, COUNT, Maybe(str), bool)),
     "held": ListOf(HELD_SHAPE),
-    "undecodable": ListOf((str, int, str)),
-    "notes": ListOf(NOTE_SHAPE),
-    "empty": DictOf(COUNT),
     "stored": ListOf(str),
     "hparams": ListOf((str, float, str)),
     "is_selected": bool,
@@ -164,7 +193,5 @@ _SHAPE: Final = {
 #: What is left out of the data, by the name of the member.
 _EMPTY: Final[dict[str, Any]] = {
     **{name: [] for name, shape in _SHAPE.items() if isinstance(shape, ListOf)},
-    "empty": {},
-    "folder": "",
     "is_selected": False,
 }

@@ -126,44 +126,45 @@ def write_manifest(
     own = CsvFormat(escapes_formulas=escape_formulas)
     with folder.open(INDEX) as file:
         own.append(index, file, is_first=True)
-    names = _ResourceNames()
-    metadata_properties = functools.cache(_metadata_properties)  # many runs have the same metadata
-    resources = [_resource(names.name(INDEX), INDEX, own, index.schema)]
+    names, descriptions = _ResourceNames(), _Descriptions()
+    resources = [_resource(names.name(INDEX), INDEX, _JSON(_description(own, index.schema)))]
     for entry in entries:
-        resource = _resource(names.name(entry.path), entry.path, entry.format or table_format, entry.schema)
-        if entry.metadata:
-            resource |= metadata_properties(entry.metadata)
-        if entry.content_type:
-            resource["tb2csv:content_type"] = entry.content_type
-        if entry.lost_cells:
-            resource["tb2csv:made_null"] = entry.lost_cells
-        resources.append(resource)
+        description = descriptions.of(entry, entry.format or table_format)
+        resources.append(_resource(names.name(entry.path), entry.path, description))
     account = {**report.to_dict(), "escape_formulas": escape_formulas, "folders": sorted(stored)}
     package = {
-        "profile": "tabular-data-package",
-        "name": "tensorboard-tables",
-        "resources": resources,
-        "tb2csv": account,
+        "profile": _JSON("tabular-data-package"),
+        "name": _JSON("tensorboard-tables"),
+        "resources": _in_lines("[", resources, "]"),
+        "tb2csv": _members({name: _lines(value) for name, value in account.items()}),
     }
-    folder.append(DATA_PACKAGE, f"{_lines(package, levels=2)}\n".encode())
+    folder.append(DATA_PACKAGE, f"{_members(package)}\n".encode())
 
 
 #: json.dumps would make an encoder for each line.
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
-def _lines(value: Any, *, levels: int) -> str:
-    """Return JSON text with a line for each table and each source file.
+def _lines(value: Any) -> str:
+    """Return JSON text; a list, whose objects have no objects in them, has a line for each element.
 
-    An indent of json would take ten times as long, and put each value on a line. Lists, and the objects of ``levels``
-    outer levels, have a line for each element.
+    An indent of json would take ten times as long, and put each value on a line.
     """
-    if value and isinstance(value, list):
-        return "[\n" + ",\n".join(map(_JSON, value)) + "\n]"
-    if value and levels and isinstance(value, dict):
-        members = (f"{_JSON(name)}: {_lines(each, levels=levels - 1)}" for name, each in value.items())
-        return "{\n" + ",\n".join(members) + "\n}"
-    return _JSON(value)
+    if not value or not isinstance(value, list):
+        return _JSON(value)
+    if isinstance(value[0], dict):
+        # One call is faster than one for each object. In a text, a backslash would precede the quotation mark.
+        return "[\n" + _JSON(value)[1:-1].replace('}, {"', '},\n{"') + "\n]"
+    return _in_lines("[", map(_JSON, value), "]")
+
+
+def _members(texts: Mapping[str, str]) -> str:
+    """Return an object with a line for each member, whose value is JSON text."""
+    return _in_lines("{", (f"{_JSON(name)}: {text}" for name, text in texts.items()), "}")
+
+
+def _in_lines(first: str, texts: Iterable[str], last: str) -> str:
+    return f"{first}\n" + ",\n".join(texts) + f"\n{last}"
 
 
 def _index_frame(entries: list[TableEntry]) -> pl.DataFrame:
@@ -205,27 +206,46 @@ _DATETIME: Final = "datetime"
 _DATETIME_PATTERN: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
-def _resource(name: str, path: str, table_format: Format, schema: Mapping[str, pl.DataType]) -> dict[str, Any]:
-    """Return the entry of a table in the data package."""
+def _resource(name: str, path: str, description: str) -> str:
+    """Return the entry of a table in the data package as JSON; ``description`` has its other properties."""
+    return f'{{"profile": "tabular-data-resource", "name": {_JSON(name)}, "path": {_JSON(path)}, {description[1:]}'
+
+
+class _Descriptions:
+    """The properties of tables besides their names and paths, as JSON; thousands of tables share a few."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], str] = {}
+
+    def of(self, entry: TableEntry, table_format: Format) -> str:
+        # It takes long to compare two schemas. The entries keep schemas and formats alive, so their ids are unique.
+        key = id(entry.schema), id(table_format), entry.metadata, entry.content_type, entry.lost_cells
+        text = self._known.get(key)
+        if text is None:
+            description = _description(table_format, entry.schema)
+            if entry.metadata:
+                description |= _metadata_properties(entry.metadata)
+            if entry.content_type:
+                description["tb2csv:content_type"] = entry.content_type
+            if entry.lost_cells:
+                description["tb2csv:made_null"] = entry.lost_cells
+            text = self._known[key] = _JSON(description)
+        return text
+
+
+def _description(table_format: Format, schema: Mapping[str, pl.DataType]) -> dict[str, Any]:
+    """Return the properties of a table that depend on its format and its columns."""
     # If a format can express missing values, an empty cell is an empty text.
     missing = "" if table_format.properties["format"] == "csv" else None
     columns = tuple(schema.items())
     if isinstance(table_format, CsvFormat) and table_format.escapes_formulas:  # names are cells of the first line
         columns = tuple((escape_formula(column), dtype) for column, dtype in columns)
     return {
-        "profile": "tabular-data-resource",
-        "name": name,
-        "path": path,
         **table_format.properties,
-        "schema": _schema(columns, missing),
-    }
-
-
-@functools.lru_cache(maxsize=1024)  # thousands of tables share a few schemas
-def _schema(columns: tuple[tuple[str, pl.DataType], ...], missing: str | None) -> dict[str, Any]:
-    return {
-        "fields": [_field(column, dtype) for column, dtype in columns],
-        "missingValues": [] if missing is None else [missing],
+        "schema": {
+            "fields": [_field(column, dtype) for column, dtype in columns],
+            "missingValues": [] if missing is None else [missing],
+        },
     }
 
 

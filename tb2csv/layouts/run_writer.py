@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -124,7 +123,7 @@ class RunWriter:
             self._writer.resume(path, entry.schema, entry.rows, entry.lost_cells)
         for held in saved.held:
             series = self._reader.stats.series[held.series.id].series
-            place = replace(held.table.place, series=series)
+            place = held.table.place._replace(series=series)
             self._output.paths.restore(place)
             table = RunTable(place, held.table.entry, series, is_joined=True, has_files=held.table.has_files)
             self._tables[held.path] = table

@@ -6,7 +6,6 @@ other tables keep their paths.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.sinks.file_names import UniqueNames, encode_segment, run_path, tag_path
@@ -45,8 +44,7 @@ class TreeTable(NamedTuple):
     variant: str
 
 
-@dataclass(frozen=True, slots=True)
-class TreePlace:
+class TreePlace(NamedTuple):
     """The path of a table in the tree, and what it was made from: ``stem``, then the part, then the format's ending.
 
     ``folder`` is the kind of the table's series, ``kind`` that of the table itself. ``run_folder`` is the folder of the
@@ -83,6 +81,8 @@ class TreePaths:
         names = UniqueNames()
         self._folders = {run: names.claim(run_path(run, holds_tables=holds_tables), run) for run in runs}
         self._names = {run: UniqueNames() for run in self._folders}
+        #: The paths in the folder of a run by kind, tag and variant, which many runs share.
+        self._known: dict[tuple[str, str, str], str] = {}
 
     def part(self, runs: Iterable[str]) -> TreePaths:
         """Return the paths of some of the runs, which are the same and can be pickled."""
@@ -119,7 +119,10 @@ class TreePaths:
         self._names[series.run].claim(path, _original(place.folder, variant, series))
 
     def _stem(self, series: Series, kind: str, variant: str) -> str:
-        path = with_variant(f"{kind}/{tag_path(series.tag)}", variant)
+        key = kind, series.tag, variant
+        path = self._known.get(key)
+        if path is None:
+            path = self._known[key] = with_variant(f"{kind}/{tag_path(series.tag)}", variant)
         return self.below(series.run, self._names[series.run].claim(path, _original(kind, variant, series)))
 
 

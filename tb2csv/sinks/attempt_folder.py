@@ -27,6 +27,7 @@ class AttemptFolder(OutputFolder):
         self.out = Path(place)
         self._root = place
         self._made = {place}
+        self._lengths = {}
 
     def __enter__(self) -> Self:
         """Create the folder."""

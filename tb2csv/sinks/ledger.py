@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 #: Raise it if the format of the ledger or of the states in it changes.
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 #: The number in the file that marks a ledger, ``tb2c`` in ASCII.
 _APPLICATION: Final = 0x74623263
 
 _FACTS: Final = "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID"
 #: With row numbers, because SQLite gives each large row of a table without them pages of its own.
-_RUNS: Final = "CREATE TABLE runs (name TEXT PRIMARY KEY, files TEXT, result TEXT, state TEXT)"
+_RUNS: Final = "CREATE TABLE runs (name TEXT PRIMARY KEY, files TEXT, report TEXT, tables TEXT, state TEXT)"
 
 #: What the ledger must have, and nothing else: views or triggers could run instead.
 _SCHEMA: Final = {
@@ -53,15 +53,17 @@ class LedgerRow(NamedTuple):
 
     name: str
     files: str
-    result: Any
+    report: Any
+    tables: Any
     state: Any
 
 
 class Ledger:
     """The ledger of one output folder. While it is open, it is locked against other processes.
 
-    For each run it has its files and their versions, the result of its conversion, and the state with which reading
-    continues. ``facts`` has the rest, by name. Every method raises OutputError if the ledger cannot be read or written.
+    For each run it has its files and their versions, the report and the tables of its conversion, and the state with
+    which reading continues. ``facts`` has the rest, by name. Every method raises OutputError if the ledger cannot be
+    read or written.
     """
 
     def __init__(self, out: Path, connection: sqlite3.Connection) -> None:
@@ -155,15 +157,24 @@ class Ledger:
         with self.errors():
             return dict(self._connection.execute("SELECT name, files FROM runs"))
 
-    def results(self) -> Iterator[tuple[str, Any]]:
-        """Yield each run and its result."""
+    def reports(self) -> Iterator[tuple[str, Any]]:
+        """Yield each run and its report."""
+        return self._decoded("SELECT name, report FROM runs")
+
+    def tables(self, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+        """Yield each of some runs and its tables."""
+        for name in names:
+            yield from self._decoded("SELECT name, tables FROM runs WHERE name = ?", name)
+
+    def _decoded(self, query: str, *arguments: str) -> Iterator[tuple[str, Any]]:
+        """Yield the names and the data that a query selects."""
         with self.errors():
-            rows = self._connection.execute("SELECT name, result FROM runs").fetchall()
-        for name, result in rows:
+            rows = self._connection.execute(query, arguments).fetchall()
+        for name, text in rows:
             with self.errors():
                 if type(name) is not str:
                     raise damaged(self._out)
-                decoded = json.loads(result)
+                decoded = json.loads(text)
             yield name, decoded
 
     def state(self, name: str) -> Any:
@@ -174,9 +185,12 @@ class Ledger:
 
     def put_runs(self, rows: Iterable[LedgerRow]) -> None:
         """Set what the ledger has of some runs."""
-        encoded = ((row.name, row.files, _encode(row.result), _encode(row.state)) for row in rows)
+        encoded = (
+            (row.name, row.files, _encode(row.report), _encode(row.tables), _encode(row.state) if row.state else "null")
+            for row in rows
+        )
         with self.errors():
-            self._connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", encoded)
+            self._connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?)", encoded)
 
     def put_files(self, files: Mapping[str, str]) -> None:
         """Set the versions of the files of some runs, whose bytes are the same."""
@@ -194,7 +208,8 @@ class Ledger:
         """Yield the path of each table and its committed length in bytes."""
         with self.errors():
             joined = [(path, length) for path, (_, _, length, _) in (self.fact("joined") or {}).items()]
-            of_runs = [pair for _, result in self.results() for pair in result["lengths"].items()]
+            every = self._decoded("SELECT name, tables FROM runs")
+            of_runs = [pair for _, tables in every for pair in tables["lengths"].items()]
         for path, length in (*joined, *of_runs):
             if type(length) is not int or length < 0:
                 raise damaged(self._out)

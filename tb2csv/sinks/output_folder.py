@@ -66,6 +66,8 @@ class OutputFolder:
             message = f"{out} cannot be used as the output folder ({error.strerror}); choose another one."
             raise OutputError(message) from error
         self._made: set[str] = set()
+        #: The lengths of files that ``append`` was the last to write.
+        self._lengths: dict[str, int] = {}
         self._stack = contextlib.ExitStack()
         self._root = ""
         #: The inode of the folder that is about to be published.
@@ -178,7 +180,9 @@ class OutputFolder:
 
     def open(self, path: str, *, append: bool = False) -> IO[bytes]:
         """Open a file below the folder for writing; its parents are created."""
-        return open(self.location(path), "ab" if append else "wb")
+        location = self.location(path)
+        self._lengths.pop(path, None)
+        return open(location, "ab" if append else "wb")
 
     @functools.cached_property
     def ledger(self) -> Ledger:
@@ -200,8 +204,8 @@ class OutputFolder:
         raise NotImplementedError
 
     def length(self, path: str) -> int:
-        """Return the length of a file in bytes."""
-        return os.stat(f"{self._root}/{path}").st_size
+        """Return the length of a file in bytes; thousands of small files are not looked at."""
+        return self._lengths.get(path) or os.stat(f"{self._root}/{path}").st_size
 
     def commit(self, removed: Iterable[str]) -> None:
         """Force all files and the ledger to the disk."""
@@ -218,14 +222,16 @@ class OutputFolder:
         descriptor = os.open(self.location(path), _APPEND, 0o666)
         try:
             rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            while (written := os.write(descriptor, rest)) < len(rest):
+                rest = rest[written:]
+            self._lengths[path] = os.lseek(descriptor, 0, os.SEEK_CUR)
         finally:
             os.close(descriptor)
 
     def move(self, path: str, new: str) -> None:
         """Move a file or folder below the folder to an unused path below it; parents are created."""
         os.rename(f"{self._root}/{path}", self.location(new))
+        self._lengths.pop(path, None)
 
     def attempts(self) -> str:
         """Return a new folder for the folders of attempts, which is removed at the end; other processes write there."""

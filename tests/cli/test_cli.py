@@ -192,6 +192,18 @@ def test_a_command_that_needs_no_frames_does_not_import_polars(arguments: str) -
     assert "polars" not in imported
 
 
+def test_an_update_of_an_unchanged_log_does_not_import_polars(tmp_path: Path) -> None:
+    arguments = ("convert", str(Path(__file__).parents[2] / "sample_logs"), str(tmp_path / "out"), "--json")
+    first = run_process(*arguments)
+    again = run_process(*arguments, env={"PYTHONPROFILEIMPORTTIME": "1"})
+    imported = {line.rpartition("|")[2].strip() for line in again.stderr.splitlines() if "import time:" in line}
+    assert "sqlite3" in imported
+    assert "polars" not in imported
+    report = json.loads(again.stdout)
+    assert report.pop("update")["values"] == 0
+    assert report == json.loads(first.stdout)
+
+
 @pytest.mark.parametrize("module", ["conversion", "series_listing", "tensorboard_plugin.export_service"])
 def test_polars_is_imported_at_its_first_use(module: str) -> None:
     code = (

@@ -323,11 +323,15 @@ def test_an_update_looks_at_the_grown_run_only(tmp_path: Path, monkeypatch: pyte
     version = EventFile.version
     monkeypatch.setattr(EventFile, "version", lambda file: examined.append(file.path) or version(file))
     loaded: list[str] = []
-    monkeypatch.setattr(Ledger, "results", lambda _: loaded.append("results") or iter(()))
+    monkeypatch.setattr(Ledger, "reports", lambda _: loaded.append("reports") or iter(()))
+    tables = Ledger.tables
+    monkeypatch.setattr(
+        Ledger, "tables", lambda ledger, names: tables(ledger, (loaded.append(name) or name for name in names))
+    )
     append(tmp_path / "log" / "run7" / NAME, frames(losses(3, 4)))
     assert next(updates).summary.grown == ["run7"]
     assert set(examined) == {f"run7/{NAME}"}
-    assert loaded == []
+    assert loaded == ["run7"]
     monkeypatch.undo()
     updates.close()
     assert_same_tables(tmp_path / "out", tmp_path / "log")
