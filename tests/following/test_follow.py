@@ -331,6 +331,10 @@ def test_an_update_looks_at_the_grown_run_only(tmp_path: Path, monkeypatch: pyte
     append(tmp_path / "log" / "run7" / NAME, frames(losses(3, 4)))
     assert next(updates).summary.grown == ["run7"]
     assert set(examined) == {f"run7/{NAME}"}
+    assert sorted(loaded) == sorted(f"run{number}" for number in range(20)), "once, for the index"
+    loaded.clear()
+    append(tmp_path / "log" / "run7" / NAME, frames(losses(4, 5)))
+    assert next(updates).summary.grown == ["run7"]
     assert loaded == ["run7"]
     monkeypatch.undo()
     updates.close()
