@@ -3,6 +3,9 @@
 PYTHON ?= python3
 ARGS ?=
 
+# Without bytecode, each process compiles tb2csv, and each worker all tests.
+export PYTHONDONTWRITEBYTECODE :=
+
 SHELL := /bin/sh
 BIN := .venv/bin
 PIP := PIP_CACHE_DIR=$(CURDIR)/.venv/pip-cache PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip

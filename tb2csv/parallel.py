@@ -95,6 +95,7 @@ class DaemonExecutor(Executor):
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
             _run_task(*task)
+            del task  # an idle thread must not keep the file system of its last request
         self._tasks.put(None)  # for the others: an interrupt in the start of a thread keeps it out of the list
 
 

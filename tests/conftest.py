@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tb2csv.event_files.scanners import SCANNER_VARIABLE, SCANNERS
+from tb2csv.sinks import synced_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 if str(Path(__file__).parent) not in sys.path:
     sys.path.insert(0, str(Path(__file__).parent))
@@ -21,6 +27,15 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # No test has a time limit: machines are slow, or busy, and that says nothing of the code.
 settings.register_profile("tb2csv", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tb2csv")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _without_waiting_for_the_disk() -> Iterator[None]:
+    """Force nothing to the disk in this process: after a test, no file has to survive a loss of power."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda _: None)
+        patched.setattr(synced_files, "_FEW", 10**9)
+        yield
 
 
 @pytest.fixture(params=list(SCANNERS))

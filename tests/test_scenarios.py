@@ -90,7 +90,9 @@ def test_tables_are_those_of_the_scenario(name: str, convert: Callable[..., dict
     check_tables_of(SCENARIOS[name](), convert, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["an_event_that_is_none_costs_only_its_record", "filter_by_kind"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("an_event_that_is_none_costs_only_its_record", marks=pytest.mark.slow), "filter_by_kind"]
+)
 @pytest.mark.usefixtures("scanner")
 def test_a_process_writes_the_tables_of_the_scenario(name: str, tmp_path: Path) -> None:
     check_tables_of(SCENARIOS[name](), partial(convert_by_command, run_process), tmp_path)

@@ -63,15 +63,16 @@ def random_cuts(content: dict[str, bytes], generator: random.Random) -> dict[str
     return {path: generator.choice([0, len(data), generator.randint(0, len(data))]) for path, data in content.items()}
 
 
+@pytest.mark.parametrize("numbers", [range(1), pytest.param(range(1, 4), marks=pytest.mark.slow)], ids=["1", "more"])
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_updates_of_scenarios_equal_one_conversion(tmp_path: Path, name: str) -> None:
+def test_updates_of_scenarios_equal_one_conversion(tmp_path: Path, name: str, numbers: range) -> None:
     scenario = SCENARIOS[name]()
     patterns = {option: value for option, value in scenario.options.items() if option != "tensors"}
     options = {"selection": Selection(**patterns), **{k: v for k, v in scenario.options.items() if k == "tensors"}}
     whole = write_logs(tmp_path / "whole", scenario)
     content = read_tree(whole)
-    generator = random.Random(name)
-    for number in range(4):
+    for number in numbers:
+        generator = random.Random(f"{name} {number}")
         logdir, out = tmp_path / f"log{number}", tmp_path / f"out{number}"
         first = random_cuts(content, generator)
         second = {path: max(stop, generator.randint(0, len(content[path]))) for path, stop in first.items()}

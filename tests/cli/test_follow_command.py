@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from commands import environment, run_process
+from commands import environment, run_here, run_process
 from event_files import event, event_file, flip, frames, simple_value
 from tables import read_rows, read_tree
 
@@ -71,7 +71,7 @@ def started() -> Iterator[list[Process]]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent a signal")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_signals_end_a_follow_with_everything_committed(
     tmp_path: Path, number: signal.Signals, started: list[Process]
 ) -> None:
@@ -94,6 +94,7 @@ def test_signals_end_a_follow_with_everything_committed(
     assert read_tree(out) == read_tree(tmp_path / "fresh")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be killed by a signal")
 def test_a_killed_follow_is_continued(tmp_path: Path, started: list[Process]) -> None:
     logdir, out = tmp_path / "log", tmp_path / "out"
@@ -122,6 +123,7 @@ def test_a_follow_that_waits_says_so_and_ends_with_status_0(tmp_path: Path, star
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_messages_and_status_of_a_follow(tmp_path: Path) -> None:
     path = begin(tmp_path / "log" / "a" / NAME, 20, float("nan"))
     path.write_bytes(flip(path.read_bytes(), 200))
@@ -135,6 +137,7 @@ def test_messages_and_status_of_a_follow(tmp_path: Path) -> None:
     assert quiet == (3, "", "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudoterminals")
 def test_a_terminal_shows_runs_rows_and_the_age_of_the_last(tmp_path: Path) -> None:
     begin(tmp_path / "log" / "a" / NAME, 3)
@@ -171,7 +174,9 @@ def test_ages_are_in_seconds_minutes_or_hours(seconds: float, text: str) -> None
     ("arguments", "named"),
     [(["--every", "soon"], "--every"), (["--until-idle", "5x"], "--until-idle"), (["--format", "xls"], "xls")],
 )
-def test_bad_options_are_refused(tmp_path: Path, arguments: list[str], named: str) -> None:
-    done = run_process("follow", tmp_path, tmp_path / "out", *arguments)
+def test_bad_options_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
+) -> None:
+    done = run_here(capsys, "follow", tmp_path, tmp_path / "out", *arguments)
     assert done.status == 2
     assert named in done.stderr

@@ -65,7 +65,7 @@ def test_rows_are_appended_and_yielded_once(tmp_path: Path, poll: bool) -> None:
     logdir, out = tmp_path / "log", tmp_path / "out"
     path = begin(logdir / "a" / NAME, *losses(0, 3))
     begin(logdir / "b" / NAME, *losses(0, 2))
-    updates = tb2csv.follow(logdir, out, poll=poll, until_idle=IDLE)
+    updates = tb2csv.follow(logdir, out, poll=poll, every="250ms" if poll else 0, until_idle=IDLE)
     first = next(updates)
     assert first.summary.added == ["a", "b"]
     assert first.summary.values == 5
@@ -100,6 +100,7 @@ def test_cut_records_are_read_when_they_are_whole(tmp_path: Path) -> None:
     assert_same_tables(out, logdir)
 
 
+@pytest.mark.slow
 def test_random_growth_ends_as_one_conversion(tmp_path: Path) -> None:
     generator = random.Random(1)
     logdir, out = tmp_path / "log", tmp_path / "out"
@@ -197,8 +198,13 @@ def test_rows_of_every_kind_and_selection(tmp_path: Path) -> None:
         update.rows("histogram")
 
 
-@pytest.mark.parametrize("is_empty_first", [False, True])
-@pytest.mark.parametrize("has_out", [False, True])
+@pytest.mark.parametrize(
+    ("is_empty_first", "has_out"),
+    [
+        (True, True),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in ((False, False), (False, True), (True, False))),
+    ],
+)
 def test_follow_waits_for_files_and_for_selected_values(tmp_path: Path, is_empty_first: bool, has_out: bool) -> None:
     logdir, out = tmp_path / "log", tmp_path / "out"
 
@@ -208,9 +214,9 @@ def test_follow_waits_for_files_and_for_selected_values(tmp_path: Path, is_empty
         path.parent.mkdir(parents=True)
         if is_empty_first:
             path.touch()  # as tensorboardX leaves it until its first flush
-            time.sleep(1.5)
+            time.sleep(0.5)
         append(path, event_file(losses(0, 2, "loss")))
-        time.sleep(1.5)
+        time.sleep(0.5)
         append(path, frames(losses(0, 2, "acc")))
 
     writer = threading.Thread(target=train)
@@ -271,6 +277,7 @@ def test_replaced_and_removed_runs_are_reported(tmp_path: Path, has_out: bool) -
         assert_same_tables(out, logdir)
 
 
+@pytest.mark.slow
 def test_tables_stay_if_the_log_goes_and_comes_back(tmp_path: Path) -> None:
     logdir, out = tmp_path / "log", tmp_path / "out"
     begin(logdir / "a" / NAME, *losses(0, 3))
@@ -394,6 +401,7 @@ def test_an_index_that_lags_is_completed_by_the_next_conversion(
     assert_same_tables(out, logdir)
 
 
+@pytest.mark.slow
 def test_findings_come_once_when_they_first_hold(tmp_path: Path) -> None:
     logdir = tmp_path / "log"
     path = begin(logdir / "a" / NAME, *losses(1, 4))
@@ -431,6 +439,7 @@ def test_durations_are_seconds_or_have_a_unit(duration: float | str, expected: f
     assert seconds("every", duration) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_the_page_prints_what_it_shows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     root = Path(__file__).resolve().parent.parent.parent
     page = (root / "docs" / "follow.md").read_text("utf-8")

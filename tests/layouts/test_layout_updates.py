@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import math
 import random
@@ -43,6 +44,12 @@ TABLES = [
     {"layout": "tags", "time": ("relative", "iso"), "relative_to": "first-step"},
     {"layout": "long", "format": "csv.gz", "escape_formulas": True},
     {"layout": "wide", "on_duplicate": "first"},
+]
+
+
+#: One table of each layout, each in another format.
+QUICK_TABLES = [
+    {"layout": layout, "format": list(FORMATS)[2 * number % len(FORMATS)]} for number, layout in enumerate(LAYOUTS)
 ]
 
 
@@ -153,8 +160,18 @@ def extend(run: Path, *events: Event) -> None:
     append(run / file_name(), frames(events))
 
 
-@pytest.mark.parametrize("scanner", SCANNERS)
-@pytest.mark.parametrize("options", TABLES, ids=id_of)
+@pytest.mark.parametrize(
+    ("options", "scanner"),
+    [
+        pytest.param(
+            options,
+            scanner,
+            id=f"{id_of(options)}-{scanner}",
+            marks=() if options in QUICK_TABLES else pytest.mark.slow,
+        )
+        for options, scanner in zip(TABLES, itertools.cycle(SCANNERS))  # which take turns: they know no tables
+    ],
+)
 def test_each_change_of_a_log_gives_the_tables_of_one_conversion(
     tmp_path: Path, options: dict[str, Any], scanner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
     script = Path(__file__).with_name("s3_server.py")
     with subprocess.Popen(
@@ -36,7 +36,7 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtu
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    bucket = Bucket(endpoint, f"bucket-{abs(hash(request.node.name))}")
+    bucket = Bucket(endpoint, f"bucket-{abs(hash(request.node.nodeid))}")
     yield bucket
     bucket.faults()
 

@@ -70,6 +70,7 @@ def test_objects_of_others_are_not_replaced(bucket: Bucket, tmp_path: Path) -> N
     assert bucket.objects("out/") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failing", ["scalars/", "index.csv", "datapackage.json"])
 def test_an_interrupted_output_has_no_data_package_and_can_be_replaced(
     bucket: Bucket, tmp_path: Path, failing: str
@@ -120,6 +121,7 @@ def test_the_folder_for_temporary_files_may_be_in_the_log_directory(
     assert set(bucket.objects("out/")) == {"a/scalars/loss.csv", "index.csv", "datapackage.json"}
 
 
+@pytest.mark.slow
 def test_of_conversions_at_once_one_writes(bucket: Bucket, tmp_path: Path) -> None:
     """All of them find the place empty before the first one has put an object."""
     names = [f"tag{number}" for number in range(6)]

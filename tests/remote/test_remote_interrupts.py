@@ -22,8 +22,16 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a process canno
 SECONDS_OF_A_HANGING_CLIENT = 100
 
 
-@pytest.mark.parametrize("silent", ["tfevents", "/"])
-@pytest.mark.parametrize("command", ["convert", "summary"])
+@pytest.mark.parametrize(
+    ("command", "silent"),
+    [
+        ("convert", "tfevents"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("convert", "/"), ("summary", "tfevents"), ("summary", "/"))
+        ),
+    ],
+)
 def test_an_interrupt_does_not_wait_for_the_server_and_leaves_nothing(
     tmp_path: Path, silent: str, command: str
 ) -> None:

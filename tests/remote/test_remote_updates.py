@@ -84,6 +84,7 @@ def test_a_grown_object_costs_its_new_bytes(
     is_updated(url)
 
 
+@pytest.mark.slow
 def test_a_grown_run_of_several_files_costs_the_new_bytes_of_its_last(
     bucket: Bucket, tmp_path: Path, is_updated: Callable[[str], tb2csv.Report]
 ) -> None:
@@ -123,6 +124,7 @@ def test_new_and_removed_objects_are_noticed(bucket: Bucket, is_updated: Callabl
     assert (report.update.added, report.update.removed) == (["c"], ["a"])
 
 
+@pytest.mark.slow
 def test_an_object_that_is_replaced_during_the_update_is_never_mixed(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_updated: Callable[[str], tb2csv.Report]
 ) -> None:
@@ -147,6 +149,7 @@ def test_an_object_that_is_replaced_during_the_update_is_never_mixed(
     assert not is_updated(bucket.url).damage
 
 
+@pytest.mark.slow
 def test_an_object_that_grows_during_the_update_is_read_on(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_updated: Callable[[str], tb2csv.Report]
 ) -> None:
@@ -179,7 +182,9 @@ def test_a_thousand_unchanged_objects_cost_one_request(bucket: Bucket, tmp_path:
     assert [request.split()[:2] for request in bucket.requests()] == 2 * [["GET", f"/{bucket.name}"]]
 
 
-@pytest.mark.parametrize("cache", ["simplecache", "filecache", "blockcache"])
+@pytest.mark.parametrize(
+    "cache", ["simplecache", *(pytest.param(name, marks=pytest.mark.slow) for name in ("filecache", "blockcache"))]
+)
 def test_a_cache_in_front_is_refused(bucket: Bucket, tmp_path: Path, cache: str) -> None:
     bucket.put(f"logs/{file_name()}", event_file(losses(0, 9)))
     url = f"{cache}::{bucket.url}/logs"
@@ -188,6 +193,7 @@ def test_a_cache_in_front_is_refused(bucket: Bucket, tmp_path: Path, cache: str)
         tb2csv.convert(url, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_archives_in_a_store_are_updated(
     bucket: Bucket, tmp_path: Path, is_updated: Callable[[str], tb2csv.Report]
 ) -> None:
@@ -214,8 +220,13 @@ def test_archives_in_a_store_are_updated(
 # Web servers
 
 
-@pytest.mark.parametrize("has_ranges", [True, False])
-@pytest.mark.parametrize("has_etags", [True, False])
+@pytest.mark.parametrize(
+    ("has_ranges", "has_etags"),
+    [
+        (True, True),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in ((True, False), (False, True), (False, False))),
+    ],
+)
 def test_updates_from_web_servers(
     server: WebServer, is_updated: Callable[[str], tb2csv.Report], has_ranges: bool, has_etags: bool
 ) -> None:

@@ -144,6 +144,7 @@ def test_a_connection_that_is_always_cut_makes_the_file_unreadable(bucket: Bucke
     assert damage.detail.startswith("the file cannot be read: the connection was cut")
 
 
+@pytest.mark.slow
 def test_refused_access_names_the_variables(bucket: Bucket) -> None:
     bucket.faults(status=403, times=1000)
     with pytest.raises(tb2csv.LogdirError, match=r"access is refused .*AWS_PROFILE"):

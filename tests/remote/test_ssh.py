@@ -36,17 +36,22 @@ asyncio.run(main())
 """
 
 
-@pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    """Return the URL of a host without a password, up to the path."""
-    import fsspec
-
-    # As in a configuration file of fsspec: the server has a new key each time.
-    monkeypatch.setitem(fsspec.config.conf, "ssh", {"known_hosts": None, "client_keys": None, "agent_path": None})
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
     with subprocess.Popen([sys.executable, "-W", "ignore", "-c", _SERVER], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
         yield f"127.0.0.1:{server.stdout.readline().strip()}"
         server.terminate()
+
+
+@pytest.fixture
+def host(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the address of a host, to which the user ``open`` needs no password."""
+    import fsspec
+
+    # As in a configuration file of fsspec: the server has a new key each time.
+    monkeypatch.setitem(fsspec.config.conf, "ssh", {"known_hosts": None, "client_keys": None, "agent_path": None})
+    return server
 
 
 def values(count: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -47,28 +48,41 @@ def test_passwords_and_signatures_are_not_shown() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("url", "package", "extra"),
-    [
-        ("s3://b/x", "s3fs", "s3"),
-        ("gs://b/x", "gcsfs", "gcs"),
-        ("az://b/x", "adlfs", "azure"),
-        ("ssh://h/x", "sshfs", "ssh"),
-        ("https://h/x", "aiohttp", "http"),
-        ("zip://::s3://b/x.zip", "s3fs", "s3"),
-    ],
-)
-def test_a_missing_package_names_its_extra(url: str, package: str, extra: str) -> None:
+MISSING = [
+    ("s3://b/x", "s3fs", "s3"),
+    ("gs://b/x", "gcsfs", "gcs"),
+    ("az://b/x", "adlfs", "azure"),
+    ("ssh://h/x", "sshfs", "ssh"),
+    ("https://h/x", "aiohttp", "http"),
+    ("zip://::s3://b/x.zip", "s3fs", "s3"),
+]
+
+
+@pytest.fixture(scope="module")
+def errors_without_packages() -> dict[str, str]:
+    """Return the error of each URL in a process without the packages."""
     code = (
-        "import sys\n"
+        "import json, sys\n"
         "sys.modules |= dict.fromkeys(['s3fs', 'gcsfs', 'adlfs', 'sshfs', 'paramiko', 'aiohttp'])\n"
         "import tb2csv\n"
-        "try: tb2csv.ls(sys.argv[1])\n"
-        "except tb2csv.MissingExtraError as error: print(error)\n"
+        "errors = {}\n"
+        "for url in sys.argv[1:]:\n"
+        "    try: tb2csv.ls(url)\n"
+        "    except tb2csv.MissingExtraError as error: errors[url] = str(error)\n"
+        "print(json.dumps(errors))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, check=True)
-    assert f"needs {package}" in done.stdout
-    assert f"tb2csv[{extra}]" in done.stdout
+    arguments = [sys.executable, "-c", code, *(url for url, _, _ in MISSING)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    errors: dict[str, str] = json.loads(done.stdout)
+    return errors
+
+
+@pytest.mark.parametrize(("url", "package", "extra"), MISSING)
+def test_a_missing_package_names_its_extra(
+    errors_without_packages: dict[str, str], url: str, package: str, extra: str
+) -> None:
+    assert f"needs {package}" in errors_without_packages[url]
+    assert f"tb2csv[{extra}]" in errors_without_packages[url]
 
 
 def named(name: str, *bases: type[Exception]) -> type[Exception]:

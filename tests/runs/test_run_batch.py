@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ from tb2csv import check, convert, ls, summary
 from tb2csv.runs import run_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from tb2csv.report import Report
@@ -97,17 +98,28 @@ def _write_log(folder: Path, seed: int) -> None:
             (run / file_name(place)).write_bytes(data)
 
 
-@pytest.fixture(params=["many", "few"])
-def batched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read all small runs in one batch, or only a few in each."""
-    monkeypatch.setattr(run_batch, "_UNITS_OF_WORKER", 1)
-    if request.param == "few":
-        monkeypatch.setattr(run_batch, "UNIT_RUNS", 3)
-        monkeypatch.setattr(run_batch, "BATCH_BYTES", 2 * run_batch.SMALL_FILE)
+#: All small runs in one batch, a few in each, and each run alone.
+_BATCHES: dict[str, dict[str, int]] = {
+    "many": {"_UNITS_OF_WORKER": 1},
+    "few": {"_UNITS_OF_WORKER": 1, "UNIT_RUNS": 3, "BATCH_BYTES": 2 * run_batch.SMALL_FILE},
+    "single": {"SMALL_FILE": -1},
+}
 
 
-def _one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_batch, "SMALL_FILE", -1)
+def _outcomes(outcome: Callable[[str], Any]) -> list[Any]:
+    """Return the outcome with each kind of batch; its name is the argument."""
+    outcomes = []
+    for name, settings in _BATCHES.items():
+        with pytest.MonkeyPatch.context() as patched:
+            for setting, value in settings.items():
+                patched.setattr(run_batch, setting, value)
+            outcomes.append(outcome(name))
+    return outcomes
+
+
+def _quick(cases: Iterable[Any], is_quick: Callable[[Any], bool]) -> list[Any]:
+    """Return parameters, which are slow unless they are quick."""
+    return [pytest.param(*case, marks=() if is_quick(case) else pytest.mark.slow) for case in cases]
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -121,32 +133,30 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.usefixtures("batched")
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
-@pytest.mark.parametrize("seed", range(12))
-def test_batches_give_the_bytes_of_single_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, options: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize(
+    ("seed", "name"),
+    _quick(itertools.product(range(12), OPTIONS), lambda case: case[0] == list(OPTIONS).index(case[1])),
+)
+def test_batches_give_the_bytes_of_single_runs(tmp_path: Path, seed: int, name: str) -> None:
     _write_log(tmp_path / "log", seed)
 
-    def outcome(name: str) -> tuple[dict[str, bytes], dict[str, Any]] | str:
+    def outcome(batches: str) -> tuple[dict[str, bytes], dict[str, Any]] | str:
         try:
-            report = convert(tmp_path / "log", tmp_path / name, workers=1, **options)
+            report = convert(tmp_path / "log", tmp_path / batches, workers=1, **OPTIONS[name])
         except Exception as error:  # noqa: BLE001 - both ways fail alike
-            return f"{type(error)} {error}".replace(name, "OUT")
-        return read_tree(tmp_path / name), report.to_dict()
+            return f"{type(error)} {error}".replace(batches, "OUT")
+        return read_tree(tmp_path / batches), report.to_dict()
 
-    together = outcome("batches")
-    _one_by_one(monkeypatch)
-    assert together == outcome("single")
+    many, few, single = _outcomes(outcome)
+    assert many == single
+    assert few == single
 
 
-@pytest.mark.usefixtures("batched")
-@pytest.mark.parametrize("seed", range(20, 40))
-def test_batches_count_like_single_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+@pytest.mark.parametrize("seed", _quick(((seed,) for seed in range(20, 40)), lambda case: case[0] < 24))
+def test_batches_count_like_single_runs(tmp_path: Path, seed: int) -> None:
     _write_log(tmp_path, seed)
 
-    def outcome() -> list[Any]:
+    def outcome(_: str) -> list[Any]:
         reports: list[Report] = []
         listing = ls(tmp_path, workers=1)
         reports += [listing.report, check(tmp_path, workers=1)]
@@ -160,13 +170,15 @@ def test_batches_count_like_single_runs(tmp_path: Path, monkeypatch: pytest.Monk
             repr(curves),
         ]
 
-    together = outcome()
-    _one_by_one(monkeypatch)
-    assert together == outcome()
+    many, few, single = _outcomes(outcome)
+    assert many == single
+    assert few == single
 
 
-@pytest.mark.usefixtures("batched")
-def test_small_regular_runs_are_batched_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["many", "few"])
+def test_small_regular_runs_are_batched_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for setting, value in _BATCHES[name].items():
+        monkeypatch.setattr(run_batch, setting, value)
     for number in range(9):
         events = [event(scalar("loss", number + step / 4), step=step, wall_time=1e9 + step) for step in range(number)]
         (tmp_path / "log" / f"run{number}").mkdir(parents=True)
