@@ -18,7 +18,6 @@ from tb2csv.run_conversion import LogRuns
 from tb2csv.runs.reading_options import ReadingOptions
 from tb2csv.runs.subruns import find_subruns, notes_on
 from tb2csv.selection import raise_no_match
-from tb2csv.sinks.updated_folder import UpdatedFolder
 from tb2csv.sources.urls import refuse_caches
 from tb2csv.update_plan import EarlierRuns, check_options, plan_update
 
@@ -106,7 +105,7 @@ class FolderConversion:
         self._reading = ReadingOptions(
             settings.selection, settings.rows, DecodeOptions(settings.tensors), settings.chunk_size
         )
-        self._earlier = EarlierRuns(folder.ledger) if isinstance(folder, UpdatedFolder) else None
+        self._earlier = EarlierRuns(folder.ledger) if folder.earlier else None
 
     @property
     def is_manifest_due(self) -> bool:

@@ -12,7 +12,7 @@ from tb2csv.layouts.run_writer import RunWriter
 from tb2csv.messages import Option, advice
 from tb2csv.parallel import map_runs
 from tb2csv.runs.hparams_table import HparamsValue
-from tb2csv.runs.merged_runs import ORIGINAL_RUN, families
+from tb2csv.runs.merged_runs import ORIGINAL_RUN, runs_by_parent
 from tb2csv.runs.run_batch import Plans, read_unit, units
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.subruns import find_subruns
@@ -60,7 +60,7 @@ class LogRuns(NamedTuple):
         """Return the runs, each with the sub-runs that are merged into it."""
         series_by_run = _series_by_run(runs, workers, chunk_size) if merge_subruns else {}
         subruns = find_subruns(series_by_run)
-        return cls(families(runs, subruns), merge_subruns, subruns, series_by_run)
+        return cls(runs_by_parent(runs, subruns), merge_subruns, subruns, series_by_run)
 
     def part(self, names: Iterable[str]) -> LogRuns:
         """Return some runs of the output with what is needed to convert them."""
@@ -127,7 +127,6 @@ class RunConversion:
         writer = RunWriter(self._output, reader)
         if grown:
             assert isinstance(reader, RunReader)
-            self._output.folder.expect({path: grown.earlier.lengths[path] for path, *_ in grown.earlier.tables})
             with self._output.folder.ledger.errors():
                 if grown.state:
                     reader.resume(grown.state, grown.earlier.files, grown.unchanged_files)

@@ -61,7 +61,8 @@ def _place_files(output: Output, member: HeldTable, earlier: str, folder: str) -
     if member.table.has_new_files:
         output.folder.move(member.table.files, folder)
     if earlier and earlier != folder and output.held.is_restored(member.path):
-        output.folder.copy_published(earlier, folder)
+        assert output.folder.earlier
+        output.folder.earlier.copy_published(earlier, folder)
 
 
 @dataclass(slots=True)
@@ -135,8 +136,7 @@ class _JoinedTable:
         if earlier and first_new == len(members):
             writer.lost_cells[path] = earlier.lost_cells
         elif earlier and first_new is not None and writer.is_appended:
-            output.folder.expect({path: earlier.length})
-            writer.resume(path, self.entry.schema, sum(kept), earlier.lost_cells)
+            writer.resume(path, self.entry.schema, sum(kept), earlier.lost_cells, earlier.length)
             writer.write(path, self._frames(members[first_new:], is_new=True))
         else:
             writer.write(path, self._frames(members, is_new=False))

@@ -120,7 +120,7 @@ class RunWriter:
             table = self._tables[path] = RunTable(place, entry, series, is_joined=False, has_files=has_files)
             if part is not None:
                 self._known[series_id, part] = table
-            self._writer.resume(path, entry.schema, entry.rows, entry.lost_cells)
+            self._writer.resume(path, entry.schema, entry.rows, entry.lost_cells, saved.lengths[path])
         for held in saved.held:
             series = self._reader.stats.series[held.series.id].series
             place = held.table.place._replace(series=series)

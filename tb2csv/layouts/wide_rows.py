@@ -61,8 +61,7 @@ def write_wide_table(output: Output, run: str, members: Sequence[HeldTable]) -> 
             return old, earlier.left_out
         new_rows = WideRows(run, columns, output.held, output.options.on_duplicate, is_new=True)
         if writer.is_appended and old.last_step is not None and new_rows.min_step > old.last_step:
-            output.folder.expect({old.path: earlier.length})
-            writer.resume(old.path, old.schema, old.rows, old.lost_cells)
+            writer.resume(old.path, old.schema, old.rows, old.lost_cells, earlier.length)
             entry, rows = old, new_rows
             rows.duplicates = earlier.left_out
 

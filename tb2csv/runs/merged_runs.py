@@ -92,7 +92,7 @@ def with_parents(trials: pl.DataFrame, parents: Mapping[str, str]) -> pl.DataFra
     return trials.with_columns(runs).insert_column(1, names.alias(ORIGINAL_RUN))
 
 
-def families(runs: Sequence[Run], subruns: Mapping[str, Subrun]) -> dict[str, list[Run]]:
+def runs_by_parent(runs: Sequence[Run], subruns: Mapping[str, Subrun]) -> dict[str, list[Run]]:
     """Return the runs by the name of the run that they are merged into, which comes first if it is one of ``runs``."""
     found: dict[str, list[Run]] = {}
     for run in runs:

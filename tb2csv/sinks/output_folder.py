@@ -22,7 +22,7 @@ from tb2csv.sinks.private_folder import PRIVATE, strange_private_file
 from tb2csv.sinks.synced_files import files_below, sync_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable
     from types import TracebackType
 
     from typing_extensions import Self
@@ -47,6 +47,9 @@ _STORED_NAME: Final = re.compile(r"\d{6,}(_\d+)?\.[a-z0-9]+|events\.out\.tfevent
 
 class OutputFolder:
     """A folder that is being filled; the end of the ``with`` block publishes it, unless the block raises."""
+
+    #: The folder is new.
+    earlier: Final = None
 
     def __init__(self, out: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Check that ``out`` can become the output folder.
@@ -190,18 +193,6 @@ class OutputFolder:
         ledger = Ledger.create(Path(self._root))
         self._stack.callback(ledger.close)
         return ledger
-
-    def expect(self, lengths: Mapping[str, int]) -> None:
-        """Refuse: a new folder has no tables."""
-        raise NotImplementedError
-
-    def published(self, path: str) -> str:
-        """Refuse: a new folder has no earlier files."""
-        raise NotImplementedError
-
-    def copy_published(self, folder: str, new: str) -> None:
-        """Refuse: a new folder has no earlier files."""
-        raise NotImplementedError
 
     def length(self, path: str) -> int:
         """Return the length of a file in bytes; thousands of small files are not looked at."""

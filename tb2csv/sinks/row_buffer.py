@@ -124,8 +124,10 @@ class RowBuffer:
 
     def restore(self, files: Mapping[str, list[list[Any]]], paths: Container[str]) -> None:
         """Hold the rows that ``keep`` kept, as far as they belong to tables at ``paths``."""
+        earlier = self._folder.earlier
+        assert earlier
         for number, owned in sorted(files.items(), key=lambda item: int(item[0])):  # later rows are in later files
-            location = self._folder.published(kept_file(int(number)))
+            location = earlier.published(kept_file(int(number)))
             self._numbers[location] = int(number)
             for path, *numbers in owned:
                 if path in paths:

@@ -1,15 +1,28 @@
-"""The protocol of a folder that tables are written into."""
+"""The protocols of a folder that tables are written into, and of the tables that it has already."""
 
 from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
     from types import TracebackType
 
     from tb2csv.sinks.ledger import Ledger
+
+
+class EarlierTables(Protocol):
+    """The files of an earlier conversion, in a folder that is brought up to date; paths are as in ``TableFolder``."""
+
+    def expect(self, path: str, length: int) -> None:
+        """Allow rows to be appended to a table, whose committed length in bytes is given."""
+
+    def published(self, path: str) -> str:
+        """Return the location of a file."""
+
+    def copy_published(self, folder: str, new: str) -> None:
+        """Put the files of a folder into another folder as well."""
 
 
 class TableFolder(Protocol):
@@ -26,6 +39,10 @@ class TableFolder(Protocol):
     def ledger(self) -> Ledger:
         """What the next update must know."""
 
+    @property
+    def earlier(self) -> EarlierTables | None:
+        """The tables of an earlier conversion that are brought up to date; None in a new folder."""
+
     def __enter__(self) -> Any:
         """Prepare to write."""
 
@@ -33,9 +50,6 @@ class TableFolder(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
     ) -> None:
         """Publish what was committed, and undo the rest."""
-
-    def expect(self, lengths: Mapping[str, int]) -> None:
-        """Allow rows to be appended to tables, whose committed lengths in bytes are given by their paths."""
 
     def open(self, path: str, *, append: bool = False) -> IO[bytes]:
         """Open a file for writing; its parents are created."""
@@ -48,12 +62,6 @@ class TableFolder(Protocol):
 
     def location(self, path: str) -> str:
         """Return the present location of a new file; its parents are created. SCRATCH is never published."""
-
-    def published(self, path: str) -> str:
-        """Return the location of a file of the earlier conversion."""
-
-    def copy_published(self, folder: str, new: str) -> None:
-        """Put the files of a folder of the earlier conversion into another folder as well."""
 
     def length(self, path: str) -> int:
         """Return the present length of a file in bytes."""

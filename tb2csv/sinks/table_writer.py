@@ -73,9 +73,12 @@ class TableWriter:
         """Whether rows are appended to the tables that have rows already."""
         return self._appending is not None
 
-    def resume(self, path: str, schema: Mapping[str, pl.DataType], rows: int, lost_cells: int) -> None:
-        """Continue a table that has rows already, ``lost_cells`` of whose cells were lost."""
+    def resume(self, path: str, schema: Mapping[str, pl.DataType], rows: int, lost_cells: int, length: int) -> None:
+        """Continue a table of ``length`` bytes that has rows already, ``lost_cells`` of whose cells were lost."""
         if self._appending:
+            earlier = self._folder.earlier
+            assert earlier
+            earlier.expect(path, length)
             self._appending.resume([path])
         else:
             self._earlier[path] = schema, rows
@@ -104,9 +107,11 @@ class TableWriter:
 
     def _read_back(self, path: str, schema: Mapping[str, pl.DataType], count: int) -> None:
         """Hold the rows of a table that was written earlier before its new rows."""
+        earlier = self._folder.earlier
         assert isinstance(self.format, ReadableFormat)
+        assert earlier
         try:
-            rows = self.format.read(self._folder.published(path), schema)
+            rows = self.format.read(earlier.published(path), schema)
             found = rows.lazy().select(pl.len()).collect().item()
         except (OSError, pl.exceptions.PolarsError) as error:
             raise OutputError(f"{path} was changed since the last update: {error}", _REPLACE) from error

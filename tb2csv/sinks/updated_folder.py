@@ -21,10 +21,12 @@ from tb2csv.sinks.private_folder import PRIVATE, UPDATING, WAITING, PublishedFil
 from tb2csv.sinks.synced_files import files_below, sync_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from tb2csv.sinks.table_folder import EarlierTables
 
 
 class UpdatedFolder:
@@ -89,9 +91,14 @@ class UpdatedFolder:
         finally:
             self.ledger.close()
 
-    def expect(self, lengths: Mapping[str, int]) -> None:
-        """Allow rows to be appended to tables, whose committed lengths in bytes are given by their paths."""
-        self._lengths.update(lengths)
+    @property
+    def earlier(self) -> EarlierTables:
+        """The tables of the earlier conversion."""
+        return self
+
+    def expect(self, path: str, length: int) -> None:
+        """Allow rows to be appended to a table, whose committed length in bytes is given."""
+        self._lengths[path] = length
 
     def open(self, path: str, *, append: bool = False) -> IO[bytes]:
         """Open a file for writing: the table itself if rows are appended to it, else a waiting file."""
