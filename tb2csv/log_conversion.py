@@ -16,7 +16,7 @@ from tb2csv.parallel import map_runs
 from tb2csv.run_conversion import RunConversion
 from tb2csv.runs.hparams_table import trials
 from tb2csv.runs.merged_runs import with_parents
-from tb2csv.runs.scalar_statistics import read_metrics
+from tb2csv.runs.run_metrics import METRICS_FACT, ReadMetrics, RunMetrics, read_metrics, read_metrics_again
 from tb2csv.runs.trial_metrics import LogScalars
 from tb2csv.sinks.ledger import LedgerRow
 from tb2csv.sinks.row_buffer import kept_file
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from tb2csv.dask_cluster import DaskCluster
+    from tb2csv.event_files.event_file import FileStats
     from tb2csv.layouts.converted_run import ConvertedRun
     from tb2csv.layouts.output import Output
     from tb2csv.logdir import EventFile
     from tb2csv.report import Report, RunReport
     from tb2csv.run_conversion import LogRuns
     from tb2csv.runs.reading_options import ReadingOptions
-    from tb2csv.runs.scalar_statistics import MetricSummary
+    from tb2csv.runs.run_metrics import MetricSummary
     from tb2csv.update_plan import EarlierRuns, UpdatePlan
 
 
@@ -54,7 +55,9 @@ class LogConversion:
         self._plan = plan
         self._earlier_runs = earlier_runs
         self._sources = {run.name: run for merged in runs.by_name.values() for run in merged}
-        self._metrics: dict[str, Mapping[str, MetricSummary]] = {}
+        self._metrics: dict[str, ReadMetrics] = {}
+        #: The files of each run as they were read.
+        self._files_read: dict[str, list[FileStats]] = {}
         #: The results of the runs that were converted now.
         self._converted: dict[str, ConvertedRun] = {}
         self._is_restored = False
@@ -81,6 +84,7 @@ class LogConversion:
                 warm_up=load_polars,
             )
             self._converted = {each.report.run: each for unit in done_units for each in unit}
+            self._metrics = conversion.metrics
         return [(self._converted.get(name) or unchanged[name]).report for name in self._runs.by_name]
 
     @functools.cached_property
@@ -182,6 +186,10 @@ class LogConversion:
             for name, each in self._converted.items()
         ]
         ledger.put_runs(rows)
+        ledger.remove_facts(METRICS_FACT + name for name in plan.replaced)
+        for name, metrics in self._metrics.items():
+            if metrics.data is not None:
+                ledger.put_fact(METRICS_FACT + name, metrics.data)
         removed = [path for each in plan.replaced.values() for path in _paths(each)]
         if self._shared_files is not None:
             removed += self._record_shared(self._shared_files, report)
@@ -221,6 +229,7 @@ class LogConversion:
         values = [value for each in converted for value in each.hparams]
         if not values:
             return []
+        self._files_read = {each.report.run: each.report.sources for each in converted}
         series = self._runs.original_series or {each.report.run: each.series for each in converted}
         table, notes = trials(values, LogScalars(series, self._metrics_of))
         report.shared_notes += notes
@@ -235,12 +244,25 @@ class LogConversion:
     def _metrics_of(self, name: str) -> Mapping[str, MetricSummary]:
         """Return the statistics of a run's scalars, whether they are selected or not.
 
-        Any scalar can be the metric of a trial, so the few runs that have metrics are read again.
+        Any scalar can be the metric of a trial, so the few runs that have metrics are read again, but only once: later
+        updates continue what the ledger has.
         """
         if name not in self._metrics:
-            run = self._sources.get(name)
-            self._metrics[name] = read_metrics(run, chunk_size=self._reading.chunk_size) if run else {}
-        return self._metrics[name]
+            self._metrics[name] = self._read_metrics(name)
+        return self._metrics[name].summaries
+
+    def _read_metrics(self, name: str) -> ReadMetrics:
+        run, chunk_size = self._sources.get(name), self._reading.chunk_size
+        if run is None:
+            return ReadMetrics({}, None)
+        if self._runs.is_merged or not (self._reading.rows.is_everything and self._output.options.is_continued):
+            return ReadMetrics(read_metrics(run, chunk_size=chunk_size), None)
+        ledger = self._output.folder.ledger
+        saved = ledger.fact(METRICS_FACT + name) if name in self._plan.unchanged or name in self._plan.grown else None
+        if saved is None:
+            return read_metrics_again(run, self._files_read[name], chunk_size)
+        with ledger.errors():
+            return ReadMetrics(RunMetrics.from_data(saved, name).summaries(), None)
 
 
 def _paths(converted: ConvertedRun) -> list[str]:

@@ -14,6 +14,7 @@ from tb2csv.parallel import map_runs
 from tb2csv.runs.hparams_table import HparamsValue
 from tb2csv.runs.merged_runs import ORIGINAL_RUN, runs_by_parent
 from tb2csv.runs.run_batch import Plans, read_unit, units
+from tb2csv.runs.run_metrics import RunMetrics
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.subruns import find_subruns
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tb2csv.report import RunReport
     from tb2csv.runs.reading_options import ReadingOptions
     from tb2csv.runs.run_batch import RunBatch
+    from tb2csv.runs.run_metrics import ReadMetrics
     from tb2csv.runs.series_reader import ReadRun
     from tb2csv.runs.subruns import Subrun
     from tb2csv.time_series import Series
@@ -86,6 +88,8 @@ class RunConversion:
         self._grown = grown or {}
         self._sources = {run.name: run for merged in runs.by_name.values() for run in merged}
         self._series_plans = Plans(reading.selection, reading.decoding)
+        #: The statistics of the scalars of runs that are continued, if the ledger has them.
+        self.metrics: dict[str, ReadMetrics] = {}
 
     def units(self, names: list[str], workers: int | None) -> list[list[str]]:
         """Return runs in units for ``convert_unit``."""
@@ -131,12 +135,22 @@ class RunConversion:
                 if grown.state:
                     reader.resume(grown.state, grown.earlier.files, grown.unchanged_files)
                 else:
-                    reader.replay({file.path: file.bytes for file in grown.earlier.report.sources})
+                    for _ in reader.decode_again({file.path: file.bytes for file in grown.earlier.report.sources}):
+                        pass
                     if _fingerprints(reader.stats.files) != _fingerprints(grown.earlier.report.sources):
                         return grown.earlier  # replaced since it was examined; the next update reads it anew
                     _check_kinds(grown.earlier, (stats.series for stats in reader.stats.series))
                 writer.resume(grown.earlier)
-        converted = self._finished(name, reader, writer, writer.write(reader.decode(with_contents=True)))
+        decoded = reader.decode(with_contents=True)
+        metrics = None
+        if grown and grown.metrics is not None:
+            assert isinstance(reader, RunReader)
+            with self._output.folder.ledger.errors():
+                metrics = RunMetrics.from_data(grown.metrics, name, reader.stats.series)
+            decoded = metrics.gathered_from(reader)
+        converted = self._finished(name, reader, writer, writer.write(decoded))
+        if metrics:
+            self.metrics[name] = metrics.read(reader.stats_of)
         if grown:
             converted.hparams = grown.earlier.hparams + converted.hparams
         if isinstance(reader, RunReader) and self._output.options.is_continued:

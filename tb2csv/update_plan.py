@@ -14,6 +14,7 @@ from tb2csv.notes import NOTE_SHAPE, Note
 from tb2csv.plain_data import ANYTHING, COUNT, DictOf, ListOf, check
 from tb2csv.report import UpdateSummary
 from tb2csv.runs.run_changes import present_version, run_changes
+from tb2csv.runs.run_metrics import METRICS_FACT
 from tb2csv.runs.run_reader import RunReader
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class GrownRun(NamedTuple):
     state: Any
     #: The paths of the files that have not changed.
     unchanged_files: frozenset[str]
+    #: The statistics of its scalars, see ``RunMetrics``; None if no trial needed them.
+    metrics: Any
 
 
 @dataclass(slots=True)
@@ -239,8 +242,10 @@ def _add(plan: UpdatePlan, run: Run, earlier_runs: EarlierRuns, versions: str) -
         plan.unchanged[run.name] = earlier
         plan.versions[run.name] = versions
     elif not reason and _comes_last(run, read, unchanged):
+        metrics = earlier_runs.ledger.fact(METRICS_FACT + run.name)
         plan.grown |= {
-            name: GrownRun(result, state, unchanged) for name, result in earlier_runs.results([run.name]).items()
+            name: GrownRun(result, state, unchanged, metrics)
+            for name, result in earlier_runs.results([run.name]).items()
         }
     else:
         plan.renewed[run.name] = reason or "a file before its last one has changed"

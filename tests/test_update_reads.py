@@ -24,9 +24,11 @@ from event_files import (
     text,
     write_run,
 )
+from tables import read_rows
 from test_updates import append, assert_same_tables
 
 import tb2csv
+from tb2csv import log_conversion
 from tb2csv.runs import run_batch
 
 if TYPE_CHECKING:
@@ -36,8 +38,9 @@ if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
 
 #: The bytes that identify a file: 64 at its start, and 64 before the position up to which it was read, which are
-#: compared once more when it is opened for reading; and 64 before the new position, if there are fewer new bytes.
-FINGERPRINTS = 4 * 64
+#: compared once more when it is opened for reading; and 64 before the new position, if there are fewer new bytes. Each
+#: of the two openings reads 12 bytes that show whether the file is compressed.
+FINGERPRINTS = 4 * 64 + 2 * 12
 
 #: The first event of a file, which gives its place among those of its run: 12 bytes, and then the rest of its record.
 HEAD = len(event_file([]))
@@ -241,3 +244,121 @@ def test_trials_without_metrics_cost_no_more(tmp_path: Path, read: Counter[str])
     convert(tmp_path / "logs")
     assert len(new) <= read["run"] <= len(new) + FINGERPRINTS
     assert_same_tables(tmp_path / "out", tmp_path / "logs")
+
+
+# Metrics of trials
+
+
+def start(rate: float) -> Event:
+    return event(hparams_start({"rate": rate}), wall_time=1.0)
+
+
+@pytest.fixture
+def trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write three trials with metrics: one below another, and one that gets other types and NaN."""
+    monkeypatch.setattr(run_batch, "SMALL_FILE", 0)  # as if the runs were large
+    write_run(tmp_path / "logs/a", start(0.5), event(scalar("hp_metric", -1)), *losses(0, 500))
+    write_run(tmp_path / "logs/a/validation", *modern(0, 500))
+    write_run(tmp_path / "logs/b", start(0.25), *losses(0, 500), event(scalar("loss", 7, "int64"), step=501))
+    return tmp_path / "logs"
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"kind": "hparams"}, {"exclude_tag": "loss"}, {"layout": "wide", "format": "parquet"}], ids=str
+)
+def test_metrics_of_trials_cost_new_bytes_only(trials: Path, read: Counter[str], options: dict[str, Any]) -> None:
+    convert(trials, **options)
+    changes = [
+        ("b", frames([event(scalar("loss", -9.5), step=502), event(scalar("loss", float("nan")), step=503)])),
+        ("b", frames([event(scalar("loss", 100, "int64"), scalar("new", 1), step=504)])),
+        ("a", frames([*losses(500, 510), event(scalar("hp_metric", -1)), event(scalar("hp_metric", 3), step=1)])),
+        ("validation", frames(modern(500, 505))),
+        ("a", frames([event(simple_value("loss", float("-inf")), step=511), event(hparams_end(), wall_time=9.0)])),
+        ("a", frames([event(scalar("hp_metric", -1), wall_time=9.5)])),
+    ]
+    for run, new in changes:
+        path = next(trials.rglob(f"{run}/{file_name()}"))
+        append(path, new)
+        read.clear()
+        report = convert(trials, **options)
+        assert report.update
+        assert report.update.grown == [path.parent.relative_to(trials).as_posix()]
+        assert read.keys() == {run}
+        assert read[run] <= len(new) + FINGERPRINTS
+        assert_same_tables(trials.with_name("out"), trials, **options)
+    read.clear()
+    convert(trials, **options)
+    assert read == {}
+
+
+def test_a_new_trial_costs_its_own_bytes(trials: Path, read: Counter[str]) -> None:
+    convert(trials)
+    size = write_run(trials / "c", start(0.75), *losses(0, 50)).stat().st_size
+    read.clear()
+    convert(trials)
+    assert read.keys() == {"c"}
+    assert read["c"] <= 2 * size + FINGERPRINTS  # its metrics are read after its tables
+    assert_same_tables(trials.with_name("out"), trials)
+
+
+def test_a_run_that_becomes_the_run_of_a_trial_is_read_once(tmp_path: Path, read: Counter[str]) -> None:
+    paths = [write_run(tmp_path / "logs" / run, *losses(0, 500)) for run in ("a", "b")]
+    convert(tmp_path / "logs")
+    append(paths[0], frames([start(0.5)]))
+    convert(tmp_path / "logs")
+    new = frames(losses(500, 501))
+    for _ in range(2):
+        append(paths[0], new)
+        read.clear()
+        convert(tmp_path / "logs")
+        assert read.keys() == {"a"}
+        assert read["a"] <= len(new) + FINGERPRINTS
+    assert_same_tables(tmp_path / "out", tmp_path / "logs")
+
+
+def test_metrics_of_a_replaced_run_are_those_of_the_new_one(trials: Path) -> None:
+    convert(trials)
+    write_run(trials / "b", start(0.25), *losses(1000, 1100), wall_time=3.0)
+    for _ in range(2):
+        report = convert(trials)
+        assert_same_tables(trials.with_name("out"), trials)
+        append(trials / "b" / file_name(), frames(losses(1100, 1101)))
+    assert report.update
+    assert report.update.grown == ["b"]
+    convert(trials)
+    assert_same_tables(trials.with_name("out"), trials)
+
+
+def test_metrics_are_of_the_bytes_of_the_tables(trials: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log grows after its tables were written and before its metrics are read."""
+    trials_of = log_conversion.trials
+
+    def grow_first(*arguments: Any, **options: Any) -> Any:
+        append(trials / "b" / file_name(), frames([event(scalar("loss", -99), step=600)]))
+        return trials_of(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(log_conversion, "trials", grow_first)
+        convert(trials)
+    (row,) = (row for row in read_rows(trials.with_name("out") / "hparams.csv") if row["run"] == "b")
+    assert row["loss:min"] == "0.0"
+    convert(trials)
+    assert_same_tables(trials.with_name("out"), trials)
+
+
+@pytest.mark.parametrize("rows", [tb2csv.RowSelection(every=2), tb2csv.RowSelection(sessions=True)])
+def test_metrics_of_selected_rows_are_of_all_values(trials: Path, rows: tb2csv.RowSelection) -> None:
+    convert(trials, rows=rows)
+    append(trials / "b" / file_name(), frames([event(scalar("loss", -9.5), step=502)]))
+    convert(trials, rows=rows)
+    assert_same_tables(trials.with_name("out"), trials, rows=rows)
+
+
+def test_a_follow_keeps_the_metrics_of_trials_up_to_date(trials: Path) -> None:
+    updates = tb2csv.follow(trials, trials.with_name("out"), until_idle=60, every=0.05)
+    next(updates)
+    for step in range(600, 603):
+        append(trials / "b" / file_name(), frames([event(scalar("loss", -step), step=step)]))
+        next(updates)
+    updates.close()
+    assert_same_tables(trials.with_name("out"), trials)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
     from tb2csv.notes import Note
-    from tb2csv.runs.scalar_statistics import MetricSummary
+    from tb2csv.runs.run_metrics import MetricSummary
     from tb2csv.runs.trial_metrics import LogScalars
     from tb2csv.selection import Selection
 

@@ -26,8 +26,8 @@ PLACEHOLDER_TAG: Final = "hp_metric"
 class Placeholders:
     """A filter that removes the placeholders from the scalars of one run, part by part.
 
-    A placeholder is a value of ``hp_metric`` that is exactly -1, at step 0, and either the first of its run or after a
-    value of another step. A measured -1 is at a later step, or at step 0 after the placeholder.
+    A placeholder is a value of ``hp_metric`` that is exactly -1, at step 0, and either the first of its series or after
+    a value of another step. A measured -1 is at a later step, or at step 0 after the placeholder.
 
     Attributes:
         counts: the number of placeholders that were removed, by tag.
@@ -36,7 +36,8 @@ class Placeholders:
     def __init__(self) -> None:
         """Start at the first value of a run."""
         self.counts: dict[str, int] = {}
-        self._last_step: int | None = None
+        #: The step of the last value of each series, by its id.
+        self.last_steps: dict[int, int] = {}
 
     def leave_out(self, rows: Rows) -> Rows:
         """Return the rows without placeholders."""
@@ -51,9 +52,9 @@ class Placeholders:
             return rows
         frame = rows.part.frame
         step, value = (frame[name].slice(start, stop - start).to_numpy() for name in ("step", "value"))
-        first = 1 if self._last_step is None else self._last_step
-        previous = np.concatenate(([first], step[:-1]))
-        self._last_step = int(step[-1])
+        series = rows.series[number].id
+        previous = np.concatenate(([self.last_steps.get(series, 1)], step[:-1]))
+        self.last_steps[series] = int(step[-1])
         is_placeholder = (value == PLACEHOLDER) & (step == 0) & (previous != 0)
         count = int(is_placeholder.sum())
         if not count:

@@ -213,11 +213,18 @@ class RunReader(SeriesReader):
         for block in self.scan():
             self.group(block)
 
-    def decode(self, kind: str | None = None, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
+    def decode(
+        self,
+        kind: str | None = None,
+        *,
+        with_contents: bool = False,
+        add_unselected_scalars: Callable[[Rows | UndecodableValue], None] | None = None,
+    ) -> Iterator[Rows | UndecodableValue]:
         """Yield the rows of all selected series, chunk by chunk, each series' rows in file order.
 
         With ``kind``, only series of that kind are decoded, but ``stats`` covers all. ``with_contents`` yields the
-        changes of plugin content as well, as rows of a table next to the series' own.
+        changes of plugin content as well, as rows of a table next to the series' own. ``add_unselected_scalars`` gets
+        the scalars that are not selected.
         """
 
         def is_wanted(number: int) -> bool:
@@ -227,6 +234,13 @@ class RunReader(SeriesReader):
         contents = self._contents if with_contents else None
         for grouping in ahead(map(self.group, self.scan()), lambda: self._has_more):
             yield from self.decode_grouping(grouping, is_wanted, contents)
+            if add_unselected_scalars:
+                for item in self.decode_grouping(grouping, self._is_unselected_scalar):
+                    add_unselected_scalars(item)
+
+    def _is_unselected_scalar(self, number: int) -> bool:
+        stats = self.stats.series[number]
+        return not stats.is_selected and stats.series.kind == "scalars"
 
     def decode_grouping(
         self, grouping: Grouping, is_wanted: Callable[[int], bool], contents: ContentChanges | None = None
@@ -291,11 +305,10 @@ class RunReader(SeriesReader):
         """Return the files and the positions up to which they were read."""
         return [self._progress[stats.path] for stats in self.stats.files]
 
-    def replay(self, stops: Mapping[str, int]) -> None:
-        """Get into the state after the first bytes of the files; ``stops`` has the number of bytes of each."""
+    def decode_again(self, stops: Mapping[str, int]) -> Iterator[Rows | UndecodableValue]:
+        """Yield the rows in the first bytes of the files, of which ``stops`` has the number, and read on from there."""
         self._stops = stops
-        for _ in self.decode(with_contents=True):
-            pass
+        yield from self.decode(with_contents=True)
         self._stops = None
 
     def resume(self, saved: Mapping[str, Any], files: Iterable[SavedFile], unchanged: Container[str]) -> None:

@@ -12,35 +12,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.late_polars import pl
-from tb2csv.runs.decoded_rows import UndecodableValue
-from tb2csv.runs.placeholders import PLACEHOLDER, Placeholders
-from tb2csv.runs.run_reader import RunReader
-from tb2csv.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     import numpy.typing as npt
 
-    from tb2csv.logdir import Run
     from tb2csv.runs.decoded_rows import Rows
-    from tb2csv.time_series import Series, SeriesStats
-
-
-class MetricSummary(NamedTuple):
-    """The statistics of a scalar tag of a run; min and max are None if all values are NaN."""
-
-    last: float
-    min: float | None
-    min_step: int | None
-    max: float | None
-    max_step: int | None
-    #: The number of placeholders that a writer put in. They are left out if there are other values.
-    placeholders: int = 0
-    #: Whether all values are placeholders.
-    is_placeholder: bool = False
+    from tb2csv.time_series import Series
 
 
 class Reduced(NamedTuple):
@@ -214,52 +194,3 @@ def _frame(each: Reduced) -> pl.DataFrame:
     has_numbers = pl.Series(each.has_numbers, dtype=pl.Boolean)
     numbers = ("min", "min_step", "max", "max_step", "mean")
     return frame.with_columns(pl.when(has_numbers).then(pl.col(name)).alias(name) for name in numbers)
-
-
-def metrics(
-    decoded: Iterable[Rows | UndecodableValue], stats_of: Callable[[Series], SeriesStats]
-) -> dict[str, MetricSummary]:
-    """Return the statistics of each scalar tag of a run; ``decoded`` yields all of its scalars.
-
-    A tag that changes its type has several series. Its last value is that of the series whose ``stats_of`` has the
-    largest ``last_row``.
-    """
-    placeholders = Placeholders()
-    all_rows = (item for item in decoded if not isinstance(item, UndecodableValue))
-    parts = [part for rows in all_rows if (part := reduced(placeholders.leave_out(rows)))]
-    all_series, frame = statistics_frame(parts)
-    pairs = zip(all_series, frame.iter_rows(named=True), strict=True)
-    found: dict[str, MetricSummary] = {}
-    for series, row in sorted(pairs, key=lambda pair: stats_of(pair[0]).last_row):
-        tag = series.tag
-        new = MetricSummary(*(row[name] for name in _STATISTICS))
-        found[tag] = _merge(found[tag], new) if tag in found else new
-    for tag, count in placeholders.counts.items():
-        if tag in found:
-            found[tag] = found[tag]._replace(placeholders=count)
-        else:
-            found[tag] = MetricSummary(PLACEHOLDER, PLACEHOLDER, 0, PLACEHOLDER, 0, count, is_placeholder=True)
-    return found
-
-
-#: The columns of ``statistics_frame`` that MetricSummary has.
-_STATISTICS: Final = ("last", "min", "min_step", "max", "max_step")
-
-
-def _merge(earlier: MetricSummary, later: MetricSummary) -> MetricSummary:
-    """Return the statistics of two series of a tag together."""
-    lower, higher = earlier, earlier
-    if earlier.min is None or (later.min is not None and later.min < earlier.min):
-        lower = later
-    if earlier.max is None or (later.max is not None and later.max > earlier.max):
-        higher = later
-    return MetricSummary(later.last, lower.min, lower.min_step, higher.max, higher.max_step)
-
-
-def read_metrics(
-    run: Run, *, chunk_size: int = DEFAULT_CHUNK_SIZE, report_bytes: Callable[[int], None] = lambda _: None
-) -> dict[str, MetricSummary]:
-    """Return the statistics of each scalar tag; ``report_bytes`` gets the number of bytes read since the last call."""
-    selection = Selection(kinds=("scalars",))
-    reader = RunReader(run, selection=selection, chunk_size=chunk_size, report_bytes=report_bytes)
-    return metrics(reader.decode(), reader.stats_of)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.hparams_table import HparamsValue, Trials, trials
-from tb2csv.runs.scalar_statistics import metrics
+from tb2csv.runs.run_metrics import metrics
 from tb2csv.runs.trial_metrics import LogScalars
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-    from tb2csv.runs.scalar_statistics import MetricSummary
+    from tb2csv.runs.run_metrics import MetricSummary
     from tb2csv.runs.scanned_run import ScannedRun
     from tb2csv.selection import Selection
 

@@ -22,7 +22,7 @@ from tb2csv.selection import Selection, nearest
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from tb2csv.runs.scalar_statistics import MetricSummary
+    from tb2csv.runs.run_metrics import MetricSummary
     from tb2csv.time_series import Series
 
 #: Returns the statistics of each scalar tag of a run; an empty mapping for an unknown run.

@@ -152,6 +152,11 @@ class Ledger:
         with self.errors():
             self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, _encode(value)))
 
+    def remove_facts(self, names: Iterable[str]) -> None:
+        """Remove some facts."""
+        with self.errors():
+            self._connection.executemany("DELETE FROM facts WHERE name = ?", ((name,) for name in names))
+
     def files(self) -> dict[str, str]:
         """Return the files and their versions, by run."""
         with self.errors():

@@ -36,7 +36,7 @@ import tb2csv
 from tb2csv.analysis.table_text import TABLE_TEXTS, json_rows, latex_text, markdown_text, text_format
 from tb2csv.errors import LogdirError, OptionError, Tb2csvError
 from tb2csv.logdir import discover
-from tb2csv.runs.scalar_statistics import read_metrics
+from tb2csv.runs.run_metrics import read_metrics
 from tb2csv.selection import Selection
 
 if TYPE_CHECKING:
