@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     _Widen: TypeAlias = Callable[[_Array], _Array]
 
 #: The maximum number of repeated elements, so that a few bytes do not become a table of gigabytes.
-MAX_REPEATED_ELEMENTS: Final = 2**20
+MAX_REPEATED_ELEMENTS: Final = 2**16
 #: The maximum size of repeated strings; each counts as at least ``_LEAST_STRING`` bytes, because it may become a file.
 MAX_REPEATED_BYTES: Final = 2**20
 _LEAST_STRING: Final = 64
@@ -231,9 +231,8 @@ def decode_tensor(proto: bytes) -> _Array:
         raise DecodeError(reason) from error
     content = message.tensor_content  # takes precedence over the fields, as in TensorFlow
     if is_string(message.dtype):
-        strings = _split(content, math.prod(_shape(message, 0))) if content else list(message.string_val)
-        values = np.empty(len(strings), object)
-        values[:] = strings
+        strings = _split(content, math.prod(_shape(message, 0))) if content else message.string_val
+        values = np.fromiter(strings, object, len(strings))
     else:
         values = decode_content(content, message.dtype)  # raises DecodeError if not numeric
         if not content:

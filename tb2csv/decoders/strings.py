@@ -7,11 +7,12 @@ that is not UTF-8 is undecodable, as it is for the plugin ``text``.
 from __future__ import annotations
 
 import base64
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tb2csv.decoders.protocol import Decoder, TablePart, Undecodable
+from tb2csv.decoders.protocol import PART_ROWS, Decoder, TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import element_columns, element_counts, group_stacks, read_tensor, stacks
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
@@ -41,7 +42,10 @@ class TextDecoder(Decoder):
     def decode(self, values: Values) -> Iterator[TablePart | Undecodable]:
         """Yield one part per group of stacks; a value with a string that is not UTF-8 is undecodable."""
         for group in group_stacks(stacks(values, _read_text)):
-            yield group if isinstance(group, Undecodable) else _part(values, group, "text", str)
+            if isinstance(group, Undecodable):
+                yield group
+            else:
+                yield from _parts(values, group, "text", str)
 
 
 class BlobDecoder(Decoder):
@@ -65,7 +69,7 @@ class BlobDecoder(Decoder):
                 detail = f"no table is defined for a {group[0].array.dtype} tensor of an unknown type"
                 yield from (Undecodable(row, detail) for row in range(group[0].start, group[-1].stop))
             else:
-                yield _part(values, group, "data", encode_cell)
+                yield from _parts(values, group, "data", encode_cell)
 
 
 def encode_cell(data: bytes | memoryview) -> str:
@@ -96,8 +100,7 @@ def _read_text(values: Values, row: int) -> npt.NDArray[Any]:
     if array.dtype != object:
         detail = f"a tensor of {array.dtype} is stored instead of strings"
         raise DecodeError(detail)
-    texts = np.empty(array.size, object)
-    texts[:] = [_text(string) for string in array.reshape(-1)]
+    texts = np.fromiter(map(_text, array.reshape(-1)), object, array.size)
     return texts.reshape(array.shape)
 
 
@@ -112,11 +115,13 @@ def _read_blob(values: Values, row: int) -> npt.NDArray[Any]:
     return np.array(bytes(values.payload(row)), object)
 
 
-def _part(values: Values, group: list[Stack], column: str, to_cell: Callable[[Any], str]) -> TablePart:
-    cells = [to_cell(string) for stack in group for string in stack.array.reshape(-1)]
-    end = max(stack.array.size for stack in group)
-    columns = {
-        **element_columns(values, group, 0, end),
-        column: pl.Series(cells, dtype=pl.String),
-    }
-    return TablePart(pl.DataFrame(columns), group[0].start, group[-1].stop, element_counts(group, 0, end))
+def _parts(values: Values, group: list[Stack], column: str, to_cell: Callable[[Any], str]) -> Iterator[TablePart]:
+    """Yield the rows of a group; a tensor larger than a part is split."""
+    flat = [stack.array.reshape(len(stack.array), math.prod(stack.array.shape[1:])) for stack in group]
+    largest = max(array.shape[1] for array in flat)
+    for begin in range(0, max(largest, 1), PART_ROWS):
+        end = begin + PART_ROWS
+        columns = element_columns(values, group, begin, end)
+        cells = [to_cell(string) for array in flat for string in array[:, begin:end].reshape(-1)]
+        frame = pl.DataFrame({**columns, column: pl.Series(cells, dtype=pl.String)})
+        yield TablePart(frame, group[0].start, group[-1].stop, element_counts(group, begin, end))

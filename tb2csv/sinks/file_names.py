@@ -54,6 +54,8 @@ _MAX_SEGMENT: Final = 200
 # macOS takes the fewest bytes a path: 1024, for the output folder, a run, a kind and a tag together.
 _MAX_PATH: Final = 400
 _MAX_DEPTH: Final = 40
+# A name of more characters is cut in any case, so the rest of it only counts for its hash.
+_START: Final = 2 * _MAX_SEGMENT
 
 _CUT_DIGITS: Final = 16
 _SHORTENED_DIGITS: Final = 24
@@ -106,7 +108,7 @@ def encode_segment(name: str, *, is_folder: bool = False) -> str:
     if not name:
         return _EMPTY
     unsafe_characters = _UNSAFE_IN_FOLDER if is_folder else _UNSAFE
-    encoded = unsafe_characters.sub(lambda unsafe: _percent(unsafe.group()), name)
+    encoded = unsafe_characters.sub(lambda unsafe: _percent(unsafe.group()), _start_of(name))
     inner = encoded.lstrip(_UNSAFE_AT_EDGES)
     encoded = _percent(encoded[: len(encoded) - len(inner)]) + inner
     inner = encoded.rstrip(_UNSAFE_AT_EDGES)
@@ -120,6 +122,18 @@ def encode_segment(name: str, *, is_folder: bool = False) -> str:
     if _size(encoded) > _MAX_SEGMENT:
         return _cut(encoded, _hash_ending(name, _CUT_DIGITS))
     return encoded
+
+
+def _start_of(name: str) -> str:
+    """Return the start of a name that is long enough for its segment, because a longer one is cut.
+
+    What all of the name decides stays so: whether dots and spaces are at the end, and whether it names a device.
+    """
+    if len(name) <= _START:
+        return name
+    if len(name.rstrip(_UNSAFE_AT_EDGES)) <= _START:
+        return name[:_START]
+    return name[:_START] + (".x" if _DEVICE.match(name) else "x")
 
 
 def run_path(run: str, *, holds_tables: bool = True) -> str:
@@ -143,7 +157,9 @@ def tag_path(tag: str) -> str:
     other. The result is never empty, and dots in it are not extensions. Nothing is refused. Only the last segment,
     which names the file, can have a ``=``.
     """
-    *folders, name = tag.split("/")
+    *folders, name = tag.split("/", _MAX_DEPTH)
+    if "/" in name:  # it is cut after so many
+        name = name.rpartition("/")[2]
     return _joined([*(encode_segment(folder, is_folder=True) for folder in folders), encode_segment(name)], tag)
 
 
