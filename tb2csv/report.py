@@ -146,8 +146,13 @@ class Report:
 
     @property
     def damage(self) -> list[Damage]:
-        """All damage, in the order of the files."""
+        """The damage in the order of the files; of each file, the first thousand stretches."""
         return self.folder_damage + [damage for _, file in self.sources for damage in file.damage]
+
+    @property
+    def damage_count(self) -> int:
+        """The number of all damaged stretches, and of files and folders that cannot be read."""
+        return len(self.folder_damage) + sum(file.damaged_records for _, file in self.sources)
 
     @property
     def notes(self) -> list[Note]:
@@ -204,6 +209,7 @@ class Report:
                 }
                 for run, file in self.sources
             ],
+            "damage_count": self.damage_count,
             "damage": [asdict(damage) for damage in self.damage],
             "undecodable": [asdict(entry) for run in self.runs for entry in run.undecodable],
             "notes": self.notes_in(spelling),
@@ -218,7 +224,7 @@ class Report:
         counts = f"{count(self.values_read, 'value')} of {count(len(self.runs), 'run')} read"
         written = f", {self.values_written:,} written to {count(self.tables, 'table')}" if self.tables else ""
         damage = self.damage
-        yield f"<{type(self).__name__}: {counts}{written}, {count(len(damage), 'damaged place')}>"
+        yield f"<{type(self).__name__}: {counts}{written}, {count(self.damage_count, 'damaged place')}>"
         yield [f"{each.path}, byte {each.offset:,}: {each.detail}" for each in damage]
         yield self.notes
 

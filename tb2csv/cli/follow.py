@@ -251,7 +251,7 @@ def to_dict(update: FollowUpdate) -> dict[str, Any]:
         "findings": update.findings.to_dicts(),
         "runs": len(report.runs) if report else 0,
         "values_read": report.values_read if report else 0,
-        "damage": len(report.damage) if report else 0,
+        "damage": report.damage_count if report else 0,
     }
 
 

@@ -140,6 +140,11 @@ def print_problems(report: Report) -> None:
     """Print damage, unfinished records, undecodable values and notes to standard error."""
     lines = [f"{each.path}: {_damage_text(each)}" for each in report.damage]
     lines += [
+        f"{stats.path}: {plural(stats.unlisted.count, 'more damaged stretch', 'es')}, counted and not listed"
+        for _, stats in report.sources
+        if stats.unlisted.count
+    ]
+    lines += [
         f"{stats.path}: the last record is unfinished "
         f"({plural(stats.incomplete_tail_bytes, 'byte')}), "
         "as in a log that is still being written"
@@ -169,7 +174,7 @@ def _damage_text(damage: Damage) -> str:
 def damage_summary(report: Report) -> str:
     """Describe how many byte ranges are damaged and, if any, how many files and folders cannot be read."""
     unreadable = sum(damage.kind == UNREADABLE for damage in report.damage)
-    stretches = plural(len(report.damage) - unreadable, "damaged stretch", "es")
+    stretches = plural(report.damage_count - unreadable, "damaged stretch", "es")
     return stretches + (f", {plural(unreadable, 'path')} that cannot be read" if unreadable else "")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from tb2csv.errors import LOST_FRAMING, MALFORMED_EVENT, Damage, DecodeError
+from tb2csv.errors import LOST_FRAMING, MALFORMED_EVENT, UNREADABLE, Damage, DecodeError
 from tb2csv.event_files import reference
 from tb2csv.event_files.framing import (
     FAILED_CHECK_LIMIT,
@@ -27,6 +27,7 @@ from tb2csv.event_files.not_event_files import HEAD_BYTES, reason_not_event_file
 from tb2csv.event_files.reference import EventHead
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.sound_records import sound_ranges
+from tb2csv.event_files.unlisted_damage import MAX_LISTED, UnlistedDamage
 from tb2csv.event_files.values import ScanStatus, SchemaTable, SessionMark, ValueBlock, ValueColumns
 from tb2csv.tfrecord import FOOT_SIZE, HEAD_SIZE, is_payload_sound, payload_length, unpack_head
 
@@ -74,7 +75,10 @@ class FileStats:
     record_bytes: int = 0
     values: int = 0
     incomplete_tail_bytes: int = 0
+    #: In the order of the bytes, at most MAX_LISTED and the reason why the file could not be read to its end.
     damage: list[Damage] = field(default_factory=list)
+    #: What comes after the listed damage.
+    unlisted: UnlistedDamage = field(default_factory=UnlistedDamage)
     #: The events without values, except a first one with the file's version: see ``first_event``.
     marks: list[SessionMark] = field(default_factory=list)
     #: The path of the file that this one is a copy of; empty if it is not a copy.
@@ -93,12 +97,23 @@ class FileStats:
     @property
     def damaged_records(self) -> int:
         """The number of damaged stretches; one that lost its framing may hold any number of records."""
-        return len(self.damage)
+        return len(self.damage) + self.unlisted.count
 
     @property
     def lost_bytes(self) -> int:
         """The number of bytes whose values are missing from the result."""
-        return sum(damage.length for damage in self.damage if damage.lost)
+        return sum(damage.length for damage in self.damage if damage.lost) + self.unlisted.lost_bytes
+
+    def damaged_extents(self) -> Iterator[tuple[int, int, bool]]:
+        """Yield offset and length of each damaged stretch in bytes, and whether its values are lost, in order."""
+        unreadable = []
+        for each in self.damage:
+            if each.kind == UNREADABLE:
+                unreadable.append((each.offset, each.length, each.lost))
+            else:
+                yield each.offset, each.length, each.lost
+        yield from self.unlisted.extents()
+        yield from unreadable
 
 
 class EventFileReader:
@@ -298,7 +313,10 @@ class EventFileReader:
         self._stop = self.offset
 
     def _add_damage(self, length: int, kind: str, detail: str, *, lost: bool) -> None:
-        self.account.damage.append(Damage(self._source.path, self.offset, length, kind, detail, lost))
+        if len(self.account.damage) < MAX_LISTED:
+            self.account.damage.append(Damage(self._source.path, self.offset, length, kind, detail, lost))
+        else:
+            self.account.unlisted.add(self.offset, length, lost=lost)
 
 
 def first_event(source: ByteSource) -> EventHead:

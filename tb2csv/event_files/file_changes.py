@@ -34,7 +34,7 @@ def why_read_again(source: ByteSource, stats: FileStats, offset: int) -> str:
         return "has no known end, because it could not be read there"
     if source.read_at(0, len(first)) != first or source.read_at(offset - len(last), len(last)) != last:
         return "was replaced"
-    if not _is_same_damage(source, stats):
+    if stats.unlisted.count or not _is_same_damage(source, stats):
         return "has changed, so its damage is different"
     return ""
 

@@ -32,17 +32,17 @@ def sound_ranges(stats: FileStats) -> Iterator[SoundRange]:
     """Yield the ranges of a file that has been read, in order, whose values are in the result."""
     position = 0
     kept: SoundRange | None = None
-    for damage in stats.damage:
-        stop = damage.offset + damage.length
-        if damage.lost and kept and kept.start == damage.offset:  # the payload is whole, and is not an event
+    for offset, length, lost in stats.damaged_extents():
+        stop = offset + length
+        if lost and kept and kept.start == offset:  # the payload is whole, and is not an event
             kept = None
         if kept:
             yield kept
             kept = None
-        if position < damage.offset:
-            yield SoundRange(position, damage.offset)
-        if not damage.lost:
-            kept = SoundRange(damage.offset, stop, needs_head=True)
+        if position < offset:
+            yield SoundRange(position, offset)
+        if not lost:
+            kept = SoundRange(offset, stop, needs_head=True)
         position = max(position, stop)
     if kept:
         yield kept

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tb2csv.errors import Damage
 from tb2csv.event_files.event_file import FileStats, Fingerprint
 from tb2csv.event_files.reference import EventHead
+from tb2csv.event_files.unlisted_damage import UnlistedDamage
 from tb2csv.event_files.values import SessionMark
 from tb2csv.plain_data import ANYTHING, COUNT, DictOf, ListOf, Maybe, check
 from tb2csv.time_series import Series, SeriesMetadata, SeriesStats
@@ -41,6 +42,7 @@ class SavedFile:
             stats.marks,
             stats.copy_of,
             stats.not_events,
+            *([[stats.unlisted.count, stats.unlisted.lost_bytes]] if stats.unlisted.count else []),
         ]  # fmt: skip
         return [stats.path, stats.version, b2a_base64(first + last, newline=False).decode(), len(first), read, more]
 
@@ -50,7 +52,9 @@ class SavedFile:
         path, version, fingerprint, length, (size, records, record_bytes, values, offset, number), more = data
         joined = a2b_base64(fingerprint)
         if more:
+            *more, unlisted = more if len(more) > len(_MORE_SHAPE) else [*more, [0, 0]]
             check(more, _MORE_SHAPE)
+            check(unlisted, (COUNT, COUNT))
         stats = FileStats(path, size, records, record_bytes, values, version=version)
         stats.fingerprint = Fingerprint(joined[:length], joined[length:])
         saved = cls(stats, offset, number=number)
@@ -59,6 +63,7 @@ class SavedFile:
             saved.head = EventHead(*head) if head else None
             stats.damage = [Damage(path, *each) for each in damage]
             stats.marks = [SessionMark(*each) for each in marks]
+            stats.unlisted = UnlistedDamage(*unlisted)
         return saved
 
 

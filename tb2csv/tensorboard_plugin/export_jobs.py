@@ -379,7 +379,7 @@ def _page_report(report: Report) -> dict[str, Any]:
     return {
         **{name: whole[name] for name in counts},
         **{name: whole[name][:_LISTED] for name in lists},
-        "damage_count": len(whole["damage"]),
+        "damage_count": whole["damage_count"],
         "undecodable_count": len(whole["undecodable"]),
         "notes_count": len(whole["notes"]),
     }

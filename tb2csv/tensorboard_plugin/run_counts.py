@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.errors import Damage
     from tb2csv.event_files.values import ValueBlock, ValueSchema
     from tb2csv.logdir import Run
     from tb2csv.time_series import Series, SeriesStats
@@ -97,10 +96,10 @@ class CountedRun:
         return self._count() if self._is_reading else self._counted
 
     @property
-    def damage(self) -> list[Damage]:
-        """The damage in the run's files."""
+    def damage_count(self) -> int:
+        """The number of damaged stretches in the run's files."""
         files = self._reader.stats.files if self._reader else []
-        return [damage for file in files if not file.left_out for damage in file.damage]
+        return sum(file.damaged_records for file in files if not file.left_out)
 
     def unread(self, run: Run) -> int | None:
         """Return the number of bytes that ``refresh`` would read, or None if nothing has changed.

@@ -118,7 +118,7 @@ class SeriesIndex:
         damage = 0
         notes: tuple[str, ...] = ()
         if state == READY and self._found is not None:
-            damage = len(self._found.logdir.damage) + sum(len(run.damage) for run in self._runs.values())
+            damage = len(self._found.logdir.damage) + sum(run.damage_count for run in self._runs.values())
             notes = tuple(self._found.notes)
         return IndexState(
             f"{self._instance}-{next(self._versions)}",
