@@ -10,7 +10,7 @@
     ├── StateError       a model's state cannot be read, or does not fit the model
     ├── RecorderError    a recorder cannot record, or could not write
     ├── ClusterError      a cluster cannot be used, or was lost
-    ├── NameNotFoundError  a run, tag or table does not exist (also KeyError)
+    ├── NameNotFoundError  a run, tag, step or table does not exist (also KeyError)
     └── MissingExtraError  an optional package is not installed (also ImportError)
 
 Every message is one sentence: what happened, where, and what to do.
@@ -78,7 +78,7 @@ class ClusterError(Tb2csvError):
 
 
 class NameNotFoundError(Tb2csvError, KeyError):
-    """A run, tag or table does not exist."""
+    """A run, tag, step or table does not exist."""
 
     __str__ = Tb2csvError.__str__  # KeyError would quote the message
 

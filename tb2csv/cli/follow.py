@@ -72,6 +72,11 @@ def follow(
     kind: options.KindOption = [],
     exclude_run: options.ExcludeRunOption = [],
     exclude_tag: options.ExcludeTagOption = [],
+    min_step: options.MinStepOption = None,
+    max_step: options.MaxStepOption = None,
+    last: options.LastOption = False,
+    restarts: options.RestartsOption = options.Restarts["keep"],
+    sessions: options.SessionsOption = False,
     merge_subruns: options.MergeOption = False,
     layout: options.LayoutOption = options.Layout["tree"],
     format: options.FormatOption = "csv",
@@ -81,6 +86,9 @@ def follow(
     relative_to: options.OriginOption = options.Origin["run"],
     tensors: options.TensorsOption = options.TensorStyle["elements"],
     escape_formulas: options.FormulasOption = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace OUT if it holds only an earlier conversion, and start anew.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each update.")] = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
@@ -105,7 +113,7 @@ def follow(
 
         settings = ConversionSettings(
             options.selection_of(run, tag, kind, exclude_run, exclude_tag),
-            RowSelection(),
+            RowSelection(min_step, max_step, last=last, restarts=restarts.value, sessions=sessions),
             OutputOptions.of(
                 layout=layout.value,
                 format=format,
@@ -115,6 +123,7 @@ def follow(
                 relative_to=relative_to.value,
                 escape_formulas=escape_formulas,
                 merge_subruns=merge_subruns,
+                sessions=sessions,
             ),
             tensors.value,
             workers=workers,
@@ -128,6 +137,7 @@ def follow(
                 watch,
                 settings,
                 out,
+                overwrite=overwrite,
                 every=pause,
                 until_idle=idle,
                 diagnoses=diagnose,

@@ -34,6 +34,7 @@ def follow(
     exclude_run: Patterns = None,
     exclude_tag: Patterns = None,
     selection: Selection | None = None,
+    rows: RowSelection | None = None,
     layout: str = "tree",
     format: str = "csv",
     header: str = "plain",
@@ -43,6 +44,7 @@ def follow(
     time: Sequence[str] = ("epoch",),
     relative_to: str = "run",
     escape_formulas: bool = False,
+    overwrite: bool = False,
     workers: int | None = None,
 ) -> Generator[FollowUpdate, None, None]:
     """Yield what is added to a log while it is written, and keep the tables in ``out`` up to date.
@@ -67,6 +69,8 @@ def follow(
         exclude_run: shell patterns for runs to leave out.
         exclude_tag: shell patterns for tags to leave out.
         selection: a Selection to use for the filters that are not passed individually.
+        rows: the rows of the tables, by step and restart; all rows if None. Frames have all rows. A run is then read
+            from its start for each update.
         layout: as of ``convert``. Tables that a layout joins are written anew for each update.
         format: as of ``convert``. Rows are appended to CSV and JSON Lines; tables of other formats are written anew.
         header: as of ``convert``.
@@ -76,6 +80,7 @@ def follow(
         time: as of ``convert``.
         relative_to: as of ``convert``.
         escape_formulas: as of ``convert``.
+        overwrite: replace an ``out`` that contains an earlier conversion and nothing else, instead of continuing it.
         workers: the number of runs to read at once.
 
     Raises:
@@ -83,9 +88,10 @@ def follow(
         LogdirError: the URL has a cache in front, or ``logdir`` cannot be listed at the start.
         OutputError: ``out`` cannot be used or written, or another process updates it.
     """
+    rows = rows or RowSelection()
     settings = ConversionSettings(
         select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag),
-        RowSelection(),
+        rows,
         OutputOptions.of(
             layout=layout,
             format=format,
@@ -95,6 +101,7 @@ def follow(
             relative_to=relative_to,
             escape_formulas=escape_formulas,
             merge_subruns=merge_subruns,
+            sessions=rows.sessions,
         ),
         tensors,
         workers=workers,
@@ -102,4 +109,6 @@ def follow(
     pause = seconds("every", every) if every else 0.0
     idle = None if until_idle is None else seconds("until_idle", until_idle)
     watch = LogWatch(os.fspath(logdir), polls=poll, interval=pause or None)
-    return Follower(watch, settings, out, every=pause, until_idle=idle, diagnoses=diagnose).updates()
+    return Follower(
+        watch, settings, out, overwrite=overwrite, every=pause, until_idle=idle, diagnoses=diagnose
+    ).updates()

@@ -62,6 +62,7 @@ class Follower:
         settings: ConversionSettings,
         out: str | os.PathLike[str] | None,
         *,
+        overwrite: bool = False,
         every: float = 0.0,
         until_idle: float | None = None,
         diagnoses: bool = False,
@@ -74,6 +75,7 @@ class Follower:
             watch: the watch, which is not used elsewhere.
             settings: what to convert, and how.
             out: the output folder; None to write nothing.
+            overwrite: whether to replace an earlier conversion in ``out``.
             every: the minimum time between two updates in seconds.
             until_idle: the time without new values in seconds after which to end; None not to end.
             diagnoses: whether to apply the rules of diagnosis.
@@ -88,7 +90,7 @@ class Follower:
         self._every = every
         self._until_idle = until_idle
         self._on_wake = on_wake
-        self._tables = None if out is None else LiveTables(settings, out, every)
+        self._tables = None if out is None else LiveTables(settings, out, every, overwrite=overwrite)
         self._log = LiveLog(settings.selection, settings.workers) if has_frames or out is None else None
         self._findings = LiveFindings(settings.selection, settings.workers) if diagnoses else None
         self._stopped = threading.Event()

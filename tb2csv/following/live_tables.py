@@ -27,10 +27,16 @@ _SHARE: Final = 0.05
 class LiveTables:
     """The tables in one output folder; a context manager, which completes them and unlocks the folder at its end."""
 
-    def __init__(self, settings: ConversionSettings, out: str | os.PathLike[str], pause: float) -> None:
-        """Prepare to write tables to ``out``; ``pause`` is the minimum time between two indexes in seconds."""
+    def __init__(
+        self, settings: ConversionSettings, out: str | os.PathLike[str], pause: float, *, overwrite: bool = False
+    ) -> None:
+        """Prepare to write tables to ``out``; ``pause`` is the minimum time between two indexes in seconds.
+
+        With ``overwrite``, an earlier conversion is replaced and not continued.
+        """
         self._settings = settings
         self._out = out
+        self._overwrite = overwrite
         self._pause = pause
         self._folder: UpdatedFolder | None = None
         self._conversion: FolderConversion | None = None
@@ -47,7 +53,7 @@ class LiveTables:
             NameNotFoundError: no value is selected.
             OutputError: the folder cannot be used, or another process updates it.
         """
-        folder = table_folder(local_path(self._out), overwrite=False)
+        folder = table_folder(local_path(self._out), overwrite=self._overwrite)
         check_apart(found, self._out)
         runs = self._settings.choose(found)
         report = None

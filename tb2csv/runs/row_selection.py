@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import numpy as np
 
-from tb2csv.errors import OptionError, Tb2csvError
+from tb2csv.errors import NameNotFoundError, OptionError
 from tb2csv.runs.restarts import RESTART_POLICIES, sessions
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class RowSelection:
     def raise_no_match(self) -> NoReturn:
         """Raise the error for a selection that leaves no rows."""
         message = "No rows are left after filtering by step; the list of series shows the first and last step of each."
-        raise Tb2csvError(message)
+        raise NameNotFoundError(message)
 
     @property
     def is_everything(self) -> bool:

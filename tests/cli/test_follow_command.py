@@ -137,6 +137,17 @@ def test_messages_and_status_of_a_follow(tmp_path: Path) -> None:
     assert quiet == (3, "", "")
 
 
+def test_a_follow_selects_rows_and_replaces_an_earlier_conversion(tmp_path: Path) -> None:
+    begin(tmp_path / "log" / "a" / NAME, 9)
+    tb2csv.convert(tmp_path / "log", tmp_path / "out")
+    selected = ["--min-step", "2", "--max-step", "6", "--restarts", "purge", "--sessions"]
+    done = run_process("follow", tmp_path / "log", tmp_path / "out", "--overwrite", "--until-idle", "1s", *selected)
+    assert (done.status, done.stderr) == (0, "")
+    assert run_process("convert", tmp_path / "log", tmp_path / "fresh", *selected).status == 0
+    assert read_tree(tmp_path / "out") == read_tree(tmp_path / "fresh")
+    assert run_process("follow", tmp_path / "log", tmp_path / "out", "--last", "--until-idle", "1s").status == 1
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudoterminals")
 def test_a_terminal_shows_runs_rows_and_the_age_of_the_last(tmp_path: Path) -> None:

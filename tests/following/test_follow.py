@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import random
 import re
@@ -19,6 +20,8 @@ from polars.testing import assert_frame_equal
 from tables import read_rows, read_tree
 
 import tb2csv
+from tb2csv.cli.convert import convert as convert_command
+from tb2csv.cli.follow import follow as follow_command
 from tb2csv.folder_conversion import FolderConversion
 from tb2csv.logdir import EventFile
 from tb2csv.sinks.ledger import Ledger
@@ -167,6 +170,62 @@ def test_tables_that_cannot_be_appended_to_are_written_anew(tmp_path: Path, opti
     assert steps_of(second) == [3, 4]
     updates.close()
     assert_same_tables(out, logdir, **options)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        tb2csv.RowSelection(min_step=2, max_step=8),
+        tb2csv.RowSelection(every=2, last=True),
+        tb2csv.RowSelection(restarts="supersede", sessions=True),
+    ],
+)
+def test_rows_are_selected_in_the_tables(tmp_path: Path, rows: tb2csv.RowSelection) -> None:
+    """Frames have all rows; a restart writes steps again."""
+    logdir, out = tmp_path / "log", tmp_path / "out"
+    path = begin(logdir / "a" / NAME, *losses(0, 6))
+    begin(logdir / "b" / NAME, *losses(0, 3))
+    updates = tb2csv.follow(logdir, out, rows=rows, until_idle=IDLE)
+    next(updates)
+    append(path, frames(losses(6, 8)))
+    assert steps_of(next(updates)) == [6, 7]
+    begin(logdir / "a" / "events.out.tfevents.2.host", *losses(4, 9))
+    assert steps_of(next(updates)) == [4, 5, 6, 7, 8]
+    updates.close()
+    assert_same_tables(out, logdir, rows=rows)
+
+
+def test_a_follow_waits_for_the_first_row_that_is_selected(tmp_path: Path) -> None:
+    path = begin(tmp_path / "log" / NAME, *losses(0, 3))
+    updates = tb2csv.follow(tmp_path / "log", tmp_path / "out", rows=tb2csv.RowSelection(min_step=5), until_idle=IDLE)
+    timer = threading.Timer(0.7, lambda: append(path, frames(losses(3, 7))))
+    timer.start()
+    assert next(updates).summary.values == 7
+    updates.close()
+    assert [row["step"] for row in read_rows(tmp_path / "out" / "scalars/loss.csv")] == ["5", "6"]
+
+
+def test_an_earlier_conversion_is_replaced_with_overwrite(tmp_path: Path) -> None:
+    logdir, out = tmp_path / "log", tmp_path / "out"
+    path = begin(logdir / NAME, *losses(0, 3))
+    tb2csv.convert(logdir, out, format="jsonl")
+    with pytest.raises(tb2csv.OutputError, match="was converted with other options"):
+        next(tb2csv.follow(logdir, out))
+    updates = tb2csv.follow(logdir, out, overwrite=True, until_idle=IDLE)
+    assert next(updates).summary.values == 3
+    append(path, frames(losses(3, 5)))
+    assert next(updates).summary.values == 2
+    updates.close()
+    assert_same_tables(out, logdir)
+
+
+def test_follow_has_the_arguments_of_convert() -> None:
+    """The page says why it does not have the others."""
+    expected = set(inspect.signature(tb2csv.convert).parameters)
+    found = set(inspect.signature(tb2csv.follow).parameters)
+    assert expected - found == {"strict", "scheduler", "scheduler_file", "chunk_size", "progress"}
+    commands = [set(inspect.signature(each).parameters) for each in (convert_command, follow_command)]
+    assert commands[0] - commands[1] == {"strict", "scheduler", "scheduler_file"}
 
 
 def test_nothing_is_written_without_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
