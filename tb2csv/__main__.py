@@ -1,4 +1,11 @@
-"""``python -m tb2csv`` is ``tb2csv``."""
+"""The program ``tb2csv``, which is also ``python -m tb2csv``."""
+
+import signal
+
+# Until a command begins, Ctrl-C ends the process at once: there is nothing to remove, and an exception among imports
+# would be a traceback. A process that was started to ignore it goes on to ignore it.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from tb2csv.cli import main
 

@@ -158,9 +158,18 @@ def private_folder(
         _remove_locked(dead, before_removal)
         yield Path(folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder with all files, also if the user interrupts that: it takes a while for thousands of files."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def remove_dead_folders(parent: str, prefix: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -42,7 +43,7 @@ def error_messages(*, debug: bool) -> Iterator[None]:
     A slow request to a store prints a line there as well.
     """
     try:
-        with WATCH.listen(lambda line: print_message(f"tb2csv: {line}")):
+        with _interruptible(), WATCH.listen(lambda line: print_message(f"tb2csv: {line}")):
             yield
     except typer.Exit:
         raise
@@ -63,6 +64,19 @@ def error_messages(*, debug: bool) -> Iterator[None]:
             detail = f"{type(error).__name__}: {error}"
             print_message(f"tb2csv: unexpected error, please report it with the output of --debug: {detail}")
         raise typer.Exit(EXIT_USAGE if isinstance(error, OptionError) else EXIT_ERROR) from None
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt; before and after a command, it ends the process (see ``__main__``)."""
+    ends_process = signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    if ends_process:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if ends_process:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
