@@ -90,13 +90,18 @@ def _tree(module: str) -> ast.Module:
     return ast.parse(_source(module))
 
 
+@cache
+def _imports(module: str) -> dict[str, tuple[str, str]]:
+    """Return the names that a module imports from others, with their modules and their names there."""
+    nodes = [node for node in ast.walk(_tree(module)) if isinstance(node, ast.ImportFrom) and node.module]
+    return {alias.asname or alias.name: (node.module or "", alias.name) for node in nodes for alias in node.names}
+
+
+@cache
 def _definition(module: str, name: str) -> tuple[str, _Definition]:
     """Return the definition of a name and its module; imports from module to module are followed."""
-    for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    return _definition(node.module, alias.name)
+    if name in _imports(module):
+        return _definition(*_imports(module)[name])
     for each in _tree(module).body:
         targets = each.targets if isinstance(each, ast.Assign) else [getattr(each, "target", None)]
         named = getattr(each, "name", None) or next((t.id for t in targets if isinstance(t, ast.Name)), None)

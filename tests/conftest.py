@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,24 @@ def _without_waiting_for_the_disk() -> Iterator[None]:
         patched.setattr(os, "fsync", lambda _: None)
         patched.setattr(synced_files, "_FEW", 10**9)
         yield
+
+
+#: A test that takes more seconds is slow.
+QUICK = 1.0
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List the tests that took long and do not have the marker ``slow``, the longest first."""
+    seconds: Counter[str] = Counter()
+    for outcome in ("passed", "failed", "error", ""):  # without a name for what comes before and after a test
+        for report in terminalreporter.stats.get(outcome, ()):
+            if isinstance(report, pytest.TestReport) and "slow" not in report.keywords:
+                seconds[report.nodeid] += report.duration
+    long = [(test, count) for test, count in seconds.most_common() if count > QUICK]
+    if long:
+        terminalreporter.section(f"{len(long)} tests took more than a second and are not marked slow")
+        for test, count in long[:20]:
+            terminalreporter.line(f"{count:.1f} s {test}")
 
 
 @pytest.fixture(params=list(SCANNERS))

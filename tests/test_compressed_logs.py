@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import shutil
 import sys
@@ -80,10 +81,16 @@ def tables(log: Any, out: Path, **options: Any) -> dict[str, bytes]:
     return files
 
 
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Return the tables of the sample logs."""
+    return tables(SAMPLE_LOGS, tmp_path_factory.mktemp("expected") / "out")
+
+
 @every_packer
-def test_tables_are_those_of_the_unpacked_files(packer: str, tmp_path: Path) -> None:
+def test_tables_are_those_of_the_unpacked_files(packer: str, tmp_path: Path, expected: dict[str, bytes]) -> None:
     log = packed_logs(tmp_path / "log", packer)
-    assert tables(log, tmp_path / "out") == tables(SAMPLE_LOGS, tmp_path / "expected")
+    assert tables(log, tmp_path / "out") == expected
 
 
 @every_packer
@@ -291,29 +298,37 @@ def write_tar_zst(path: Path, folder: Path) -> str:
 ARCHIVES = {"zip": write_zip, "tar": write_tar("w"), "tar.gz": write_tar("w:gz"), "tar.zst": write_tar_zst}
 
 
-@pytest.mark.parametrize("name", ["logs", "logs.bin"])
-@pytest.mark.parametrize("archive", ARCHIVES)
-def test_members_of_archives_are_read(archive: str, name: str, tmp_path: Path) -> None:
+def cases(*quick: tuple[str, str], names: list[str]) -> list[Any]:
+    """Return parameters of each archive with each name, which are slow unless they are quick."""
+    every = itertools.product(ARCHIVES, names)
+    return [pytest.param(*case, marks=() if case in quick else pytest.mark.slow) for case in every]
+
+
+@pytest.mark.parametrize(
+    ("archive", "name"), cases(("zip", "logs"), ("tar.zst", "logs.bin"), names=["logs", "logs.bin"])
+)
+def test_members_of_archives_are_read(archive: str, name: str, tmp_path: Path, expected: dict[str, bytes]) -> None:
     """Several threads read members at once."""
     path = tmp_path / (f"{name}.{archive}" if name == "logs" else name)
     url = ARCHIVES[archive](path, SAMPLE_LOGS)
-    assert tables(url, tmp_path / "out", workers=8) == tables(SAMPLE_LOGS, tmp_path / "expected")
+    assert tables(url, tmp_path / "out", workers=8) == expected
     inner = url.replace("://", "://tf2", 1)
     assert tb2csv.check(inner).values_read == tb2csv.check(SAMPLE_LOGS / "tf2").values_read
 
 
-def test_names_that_begin_with_a_dot_are_those_below_the_archive(tmp_path: Path) -> None:
+def test_names_that_begin_with_a_dot_are_those_below_the_archive(tmp_path: Path, expected: dict[str, bytes]) -> None:
     with tarfile.open(tmp_path / "logs.tar", "w") as archive:
         archive.add(SAMPLE_LOGS, ".")
-    assert tables(f"tar://::{tmp_path}/logs.tar", tmp_path / "out") == tables(SAMPLE_LOGS, tmp_path / "expected")
+    assert tables(f"tar://::{tmp_path}/logs.tar", tmp_path / "out") == expected
 
 
-@pytest.mark.parametrize("packer", ["gzip", "zstd"])
-@pytest.mark.parametrize("archive", ARCHIVES)
-def test_compressed_members_of_archives_are_read(archive: str, packer: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("archive", "packer"), cases(("zip", "gzip"), ("tar", "zstd"), names=["gzip", "zstd"]))
+def test_compressed_members_of_archives_are_read(
+    archive: str, packer: str, tmp_path: Path, expected: dict[str, bytes]
+) -> None:
     log = packed_logs(tmp_path / "log", packer)
     url = ARCHIVES[archive](tmp_path / f"logs.{archive}", log)
-    assert tables(url, tmp_path / "out") == tables(SAMPLE_LOGS, tmp_path / "expected")
+    assert tables(url, tmp_path / "out") == expected
     clean = tb2csv.repair(url, tmp_path / "clean")
     assert {each.written for each in clean.files} == {
         path.relative_to(SAMPLE_LOGS).as_posix() for path in SAMPLE_LOGS.rglob("*tfevents*") if path.is_file()
