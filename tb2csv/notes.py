@@ -34,6 +34,7 @@ NoteKind: TypeAlias = Literal[
     "subruns",
     "made_null",
     # Trials.
+    "hparams_left_out",
     "metrics_missing",
     "placeholders_left_out",
     "placeholders_only",
@@ -185,6 +186,15 @@ def _made_null(note: Note) -> Message:
     )
 
 
+def _hparams_left_out(note: Note) -> Message:
+    return Message(
+        f"{note.count:,} hyperparameter{_s(note.count)} that few trials have, such as "
+        f"{', '.join(map(repr, note.details['names']))}, are not in the table of trials, because nearly all of its "
+        "cells would be empty",
+        (advice("{} selects trials", "run"),),
+    )
+
+
 def _metrics_missing(note: Note) -> Message:
     count = "the metric" if note.count == 1 else f"{note.count:,} metrics, such as"
     near = f"; the nearest are {note.details['nearest']}" if note.details["nearest"] else ""
@@ -298,6 +308,7 @@ SENTENCES: Final[Mapping[NoteKind, Callable[[Note], Message]]] = {
     "duplicates_left_out": _duplicates_left_out,
     "subruns": _subruns,
     "made_null": _made_null,
+    "hparams_left_out": _hparams_left_out,
     "metrics_missing": _metrics_missing,
     "placeholders_left_out": _placeholders_left_out,
     "placeholders_only": _placeholders_only,

@@ -121,6 +121,15 @@ add(
     "2 trials without metrics, but with scalars in the runs above, such as 'a', 'b', 'c'",
 )
 add(
+    Note("hparams_left_out", count=2, details={"names": ("x", "y")}),
+    "2 hyperparameters that few trials have, such as 'x', 'y', are not in the table of trials, because nearly all of "
+    "its cells would be empty; run selects trials",
+    "2 hyperparameters that few trials have, such as 'x', 'y', are not in the table of trials, because nearly all of "
+    "its cells would be empty; --run selects trials",
+    "2 hyperparameters that few trials have, such as 'x', 'y', are not in the table of trials, because nearly all of "
+    "its cells would be empty",
+)
+add(
     Note("trials_share_run", counts=(("a", 2), ("b", 3))),
     "run 'a' has 2 trials below it, and so have 1 more runs; the log does not store which trial a scalar of such a run "
     "belongs to, so it is in the row of the trial that was started last",

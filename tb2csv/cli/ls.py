@@ -34,6 +34,8 @@ _DROPPABLE: Final = ("plugin_name", "first_step", "last_step")
 #: The columns that are then shortened, down to _MIN_WIDTH.
 _SHORTENABLE: Final = ("run", "tag")
 _MIN_WIDTH: Final = 12
+#: The largest width of a column that is not shortened: one long name would add its length to every row.
+_MAX_PADDED: Final = 200
 
 
 def ls(
@@ -87,7 +89,8 @@ def _finite(number: float) -> float | None:
 def _print_aligned(rows: list[dict[str, Any]]) -> None:
     """Print the rows below a header, with numbers right-aligned; on a terminal, each row is one line."""
     columns = {name: [_cell(row[name]) for row in rows] for name in _COLUMNS}
-    widths = {name: max(map(len, (name, *cells))) for name, cells in columns.items()}
+    # A longer name is not cut in a pipe, but the other rows are not padded to its length.
+    widths = {name: min(max(map(len, (name, *cells))), _MAX_PADDED) for name, cells in columns.items()}
     if is_terminal(sys.stdout):
         widths = _fitting(widths, shutil.get_terminal_size().columns)
         for name in _SHORTENABLE:

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.column_names import free_name
 from tb2csv.decoders.hparams import parse
 from tb2csv.late_polars import pl
+from tb2csv.messages import LISTED
+from tb2csv.notes import Note
 from tb2csv.runs.trial_metrics import Experiment, Metric, TrialMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
-    from tb2csv.notes import Note
     from tb2csv.runs.run_metrics import MetricSummary
     from tb2csv.runs.trial_metrics import LogScalars
     from tb2csv.selection import Selection
@@ -31,6 +33,11 @@ _FLOAT32_INTEGERS: Final = 2**24
 
 #: The first columns of every table of trials; ``duration`` is the last.
 _FIXED: Final = ("run", "session_group", "status", "start_time", "end_time")
+
+#: How many cells of hyperparameters any table may have, and for each value that is stored; logs of 200 studies with
+#: their own hyperparameters do not reach that.
+MAX_EMPTY_CELLS: Final = 1_000_000
+MAX_CELLS_PER_VALUE: Final = 200
 
 #: float64 represents every integer up to this one.
 _FLOAT64_INTEGERS: Final = 2**53
@@ -93,7 +100,10 @@ def trials(
     duration = columns["end_time"] - columns["start_time"]
     fixed = (*_FIXED, "duration")
     taken = set(fixed)
-    for name in log.hparams:
+    stored = [session.hparams for _, session in rows]
+    present = set().union(*stored) if len(rows) < len(all_rows) else log.hparams
+    names, left_out = _shown_hparams([name for name in log.hparams if name in present], stored)
+    for name in names:
         free = free_name(name, "hparam", taken)
         columns[free] = _typed([session.hparams.get(name) for _, session in rows])
         taken.add(free)
@@ -109,7 +119,25 @@ def trials(
         # By number, because polars would take a name such as * for a pattern.
         kept = (column.name in fixed or column.null_count() < len(rows) for column in table)
         table = table.select(pl.nth(number) for number, is_kept in enumerate(kept) if is_kept)
-    return Trials(table, metrics.notes)
+    return Trials(table, left_out + metrics.notes)
+
+
+def _shown_hparams(names: list[str], rows: list[dict[str, Any]]) -> tuple[list[str], list[Note]]:
+    """Return the hyperparameters that get columns, in order, and a note if there are others.
+
+    If each trial has hyperparameters of its own, the table has the square of the cells that the log has. Then those
+    that most trials have get columns.
+    """
+    counts = Counter(name for row in rows for name in row)
+    limit = max(MAX_EMPTY_CELLS, MAX_CELLS_PER_VALUE * counts.total())
+    if len(names) * len(rows) <= limit:
+        return names, []
+    common = sorted(names, key=lambda name: -counts[name])[: limit // len(rows)]
+    shown = set(common)
+    left_out = [name for name in names if name not in shown]
+    return [name for name in names if name in shown], [
+        Note("hparams_left_out", count=len(left_out), details={"names": tuple(left_out[:LISTED])})
+    ]
 
 
 @dataclass

@@ -800,3 +800,12 @@ def test_an_interrupt_leaves_nothing(
     assert (process.returncode, errors) == (status, said)
     assert [path.name for path in out.parent.iterdir()] == ["out"] * bool(old)
     assert not old or read_tree(out) == before
+
+
+def test_ls_does_not_pad_by_one_long_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = [simple_value(f"tag{number}", 1.0) for number in range(100)]
+    write_run(tmp_path, event(*values, simple_value("x" * 100_000, 1.0)))
+    shown = run_here(capsys, "ls", tmp_path).stdout
+    assert "x" * 100_000 in shown
+    assert len(shown) < 100_000 + 102 * 400
+    assert len({line.index("scalars") for line in shown.splitlines() if "tag1" in line}) == 1

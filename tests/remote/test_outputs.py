@@ -176,3 +176,19 @@ def test_an_output_in_its_log_directory_is_refused(bucket: Bucket) -> None:
 def test_other_urls_are_refused_as_outputs(tmp_path: Path, url: str) -> None:
     with pytest.raises(tb2csv.OutputError, match="is a URL"):
         tb2csv.convert(write_run(tmp_path / "a"), url)
+
+
+def test_a_repair_is_written_to_a_bucket(bucket: Bucket, tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "log" / "run")
+    data = (folder / file_name()).read_bytes()
+    (folder / file_name()).write_bytes(data[:1] + b"\x01" + data[2:])  # the length of the first record
+    out = f"{bucket.url}/clean"
+    tb2csv.repair(tmp_path / "log", out)
+    assert bucket.objects("clean/")[f"run/{file_name()}"] == data
+    assert set(bucket.objects("clean/")) == {f"run/{file_name()}", "datapackage.json"}
+    with pytest.raises(tb2csv.OutputError, match="overwrite"):
+        tb2csv.repair(tmp_path / "log", out)
+    tb2csv.repair(out, tmp_path / "again")
+    assert (tmp_path / "again" / "run" / file_name()).read_bytes() == data
+    with pytest.raises(tb2csv.OutputError, match="is in the log directory"):
+        tb2csv.repair(bucket.url, out, overwrite=True)

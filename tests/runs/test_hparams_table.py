@@ -118,6 +118,25 @@ def test_metrics_of_a_tag_that_changes_its_type_are_of_all_its_values(
         assert (metric.max, metric.max_step) in numbers
 
 
+def test_a_table_of_single_hyperparameters_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All trials have ``lr``, two have ``both``, and each has three of its own."""
+    monkeypatch.setattr("tb2csv.runs.hparams_table.MAX_EMPTY_CELLS", 50)
+    monkeypatch.setattr("tb2csv.runs.hparams_table.MAX_CELLS_PER_VALUE", 1)
+    for number in range(10):
+        own = {f"own{number}_{each}": 1.0 for each in range(3)}
+        shared = {"lr": 0.1, **({"both": 2.0} if number < 2 else {})}
+        write_run(tmp_path / f"trial{number}", event(hparams_start({**own, **shared})))
+    result = tb2csv.hparams(tmp_path)
+    (note,) = (each for each in result.notes if each.kind == "hparams_left_out")
+    assert note.count == 32 - 5
+    assert {"lr", "both"} < set(result.table.columns)
+    assert len([name for name in result.table.columns if name.startswith("own")]) == 3
+    assert len(result.table) == 10
+    few = tb2csv.hparams(tmp_path, run="trial[0-2]")
+    assert [each.kind for each in few.notes if each.kind == "hparams_left_out"] == []
+    assert len([name for name in few.table.columns if name.startswith("own")]) == 9
+
+
 def test_trials_without_end_or_start_have_no_duration(tmp_path: Path) -> None:
     write_run(tmp_path / "a", event(hparams_start({"rate": 1}, start=10)), event(hparams_end(end=12.5)))
     write_run(tmp_path / "b", event(hparams_start({"rate": 1}, start=10)))
