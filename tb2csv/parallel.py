@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import threading
+import time
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextvars import ContextVar, copy_context
@@ -28,6 +29,9 @@ _NAME: Final = "tb2csv"
 #: How long a signal may wait until it is handled, in seconds.
 _SECONDS_BETWEEN_SIGNALS: Final = 0.05
 
+
+#: The share of its time in which a thread must be busy, so that others wait for it.
+_BUSY_SHARE: Final = 0.2
 
 #: Set in the workers of ``map_runs``, and in the threads that they start: whether the worker is to end.
 _CANCELLED: Final[ContextVar[threading.Event | None]] = ContextVar("cancelled", default=None)
@@ -164,6 +168,34 @@ def map_runs(
     if error is not None:
         raise error
     return [future.result() for future in futures]
+
+
+class Turns:
+    """Work that needs the interpreter nearly all the time, which threads do in turns.
+
+    Several threads that call the system for each of thousands of small files take longer than one, because each call
+    gives the interpreter's lock away. If storage is slow, such as a network drive, the threads work at once.
+    """
+
+    def __init__(self, busy: Callable[[], float] = time.thread_time) -> None:
+        """Start with turns; ``busy`` returns how long the calling thread has used a processor, in seconds."""
+        self._busy = busy
+        self._lock = threading.Lock()
+        self._count = 0
+        self._is_storage_slow = False
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until no other thread works, unless threads mostly wait for storage."""
+        with contextlib.ExitStack() as stack:
+            if not self._is_storage_slow:
+                stack.enter_context(self._lock)
+            began, busy = time.perf_counter(), self._busy()
+            yield
+            is_waiting = self._busy() - busy < _BUSY_SHARE * (time.perf_counter() - began)
+            # During the first turn, the main thread imports modules.
+            self._is_storage_slow |= is_waiting and self._count > 0
+            self._count += 1
 
 
 def result_of(future: Future[_Result]) -> _Result:

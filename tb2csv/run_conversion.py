@@ -159,17 +159,19 @@ class RunConversion:
 
     def _finished(self, name: str, reader: ReadRun, writer: RunWriter, report: RunReport) -> ConvertedRun:
         """Write the tables that are joined within the run, and return what was converted."""
-        joined = self._output.layout.write_run(self._output, name, writer.held)
+        held, entries = writer.held, writer.entries
+        joined = self._output.layout.write_run(self._output, name, held)
         report.values_written -= joined.left_out
         report.values_filtered += joined.left_out
         report.notes += joined.notes
-        entries = sorted([*writer.entries, *joined.entries], key=lambda entry: entry.path.split("/"))
+        if joined.entries:
+            entries = sorted([*entries, *joined.entries], key=lambda entry: entry.path.split("/"))
         report.tables = len(entries)
         return ConvertedRun(
             report,
             entries,
             [*writer.stored, *joined.stored],
-            writer.held,
+            held,
             list(self._hparams(name, writer)),
             [stats.series for stats in reader.stats.series],
             any(stats.is_selected for stats in reader.stats.series),

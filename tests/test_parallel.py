@@ -1,11 +1,12 @@
-"""Threads that read and write runs."""
+"""Threads that read and write runs: what they keep, and when they work one at a time."""
 
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 
-from tb2csv.parallel import DaemonExecutor
+from tb2csv.parallel import DaemonExecutor, Turns, map_runs
 
 
 def test_an_idle_thread_keeps_nothing_of_its_last_task() -> None:
@@ -19,3 +20,45 @@ def test_an_idle_thread_keeps_nothing_of_its_last_task() -> None:
         assert executor.submit(connection.use).result() == "answer"
         del connection
         assert is_free.wait(60)
+
+
+def test_threads_that_need_the_interpreter_work_one_at_a_time() -> None:
+    turns, working, most = Turns(busy=time.perf_counter), [0], [0]
+
+    def work(_: int, report_bytes: object) -> None:
+        with turns.turn():
+            working[0] += 1
+            most[0] = max(most[0], working[0])
+            time.sleep(0.005)
+            working[0] -= 1
+
+    map_runs(work, range(12), workers=4)
+    assert most == [1]
+
+
+def test_threads_that_wait_for_storage_work_at_once() -> None:
+    turns, meeting = Turns(busy=lambda: 0.0), threading.Barrier(3, timeout=60)
+
+    def work(_: int, report_bytes: object) -> None:
+        with turns.turn():
+            meeting.wait()
+
+    for _ in range(2):  # the first turn is not measured
+        with turns.turn():
+            time.sleep(0.001)
+    map_runs(work, range(3), workers=3)
+
+
+def test_an_error_ends_a_turn() -> None:
+    turns = Turns(busy=time.perf_counter)
+
+    def work(number: int, report_bytes: object) -> int:
+        with turns.turn():
+            return 1 // number
+
+    for _ in range(3):
+        try:
+            map_runs(work, [0], workers=1)
+        except ZeroDivisionError:
+            continue
+    assert map_runs(work, [1, 1], workers=2) == [1, 1]

@@ -18,7 +18,9 @@ from tb2csv.sinks.private_folder import is_published_path
 from tb2csv.time_series import Series, SeriesMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    import polars as pl
 
 
 @dataclass(slots=True)
@@ -73,9 +75,12 @@ class ConvertedRun:
         schemas: dict[tuple[tuple[str, str], ...], int] = {}
         numbers: dict[str, int] = {}
         entries: list[list[Any]] = []
+        last: Mapping[str, pl.DataType] | None = None
         for number, entry in enumerate(self.entries):
             numbers[entry.path] = number
-            entries.append([schemas.setdefault(entry.columns, len(schemas)), *entry.to_data()])
+            if entry.schema is not last:  # as for nearly all tables
+                last, schema = entry.schema, schemas.setdefault(entry.columns, len(schemas))
+            entries.append([schema, *entry.to_data()])
         data = {
             "entries": entries,
             "schemas": list(schemas),

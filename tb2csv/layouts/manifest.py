@@ -215,12 +215,19 @@ class _Descriptions:
     """The properties of tables besides their names and paths, as JSON; thousands of tables share a few."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Any, ...], str] = {}
+        #: By format and columns: the properties by what else they depend on.
+        self._known: dict[tuple[Any, ...], dict[tuple[Any, ...], str]] = {}
+        self._last: tuple[Format, Mapping[str, pl.DataType]] | None = None
+        self._alike: dict[tuple[Any, ...], str] = {}
 
     def of(self, entry: TableEntry, table_format: Format) -> str:
-        # It takes long to compare two schemas. The entries keep schemas and formats alive, so their ids are unique.
-        key = id(entry.schema), id(table_format), entry.metadata, entry.content_type, entry.lost_cells
-        text = self._known.get(key)
+        last = self._last
+        if last is None or last[0] is not table_format or last[1] is not entry.schema:
+            # It takes long to compare columns, and most tables have the schema of the one before.
+            self._last = table_format, entry.schema
+            self._alike = self._known.setdefault((type(table_format), *entry.schema.items()), {})
+        key = entry.metadata, entry.content_type, entry.lost_cells
+        text = self._alike.get(key)
         if text is None:
             description = _description(table_format, entry.schema)
             if entry.metadata:
@@ -229,7 +236,7 @@ class _Descriptions:
                 description["tb2csv:content_type"] = entry.content_type
             if entry.lost_cells:
                 description["tb2csv:made_null"] = entry.lost_cells
-            text = self._known[key] = _JSON(description)
+            text = self._alike[key] = _JSON(description)
         return text
 
 

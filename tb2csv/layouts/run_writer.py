@@ -160,7 +160,7 @@ class RunWriter:
             values_written=sum(each.points - each.undecodable - each.left_out for each in selected),
             values_filtered=stats.values_filtered,
             values_undecodable=sum(each.undecodable for each in selected),
-            tables=len(self.entries),
+            tables=sum(not table.is_joined for table in self._tables.values()),
             sources=stats.files,
             undecodable=self._report,
             notes=self._notes(),
@@ -181,8 +181,11 @@ class RunWriter:
 
     def _notes_on_kinds(self) -> Iterator[Note]:
         """Yield a note for each tag whose values have the same plugin but several kinds."""
+        every = self._reader.stats.series
+        if len({stats.series.kind for stats in every}) < 2:
+            return
         kinds: dict[tuple[bytes, str], dict[str, None]] = {}
-        for stats in self._reader.stats.series:
+        for stats in every:
             if stats.is_selected and stats.points > stats.left_out:
                 series = stats.series
                 kinds.setdefault((series.tag_bytes, series.plugin_name), {})[series.kind] = None

@@ -35,22 +35,33 @@ def _concatenated(parts: Sequence[_Decisive]) -> _Decisive:
 
 
 def _decisive_rows(
-    kind: npt.NDArray[np.int8], step: npt.NDArray[np.int64], wall_time: npt.NDArray[np.float64], cuts: Sequence[int]
+    is_value: npt.NDArray[np.bool_] | None,
+    step: npt.NDArray[np.int64],
+    wall_time: npt.NDArray[np.float64],
+    cuts: Sequence[int],
 ) -> npt.NDArray[np.int64]:
     """Return the decisive rows of a stretch that is cut into several.
 
-    They are a value, if there is one; the first known wall time, and the latest; the maximum step.
+    They are a value, if there is one; the first known wall time, and the latest; the maximum step. ``is_value`` is
+    whether a row is a value; None if all are.
     """
-    is_value = ~np.isin(kind, GRAPH_KINDS)
-    is_known = np.isfinite(wall_time)
-    known = np.where(is_known, wall_time, -math.inf)
-    bounds = sorted({0, *cuts, len(kind)})
-    rows = [
-        start + int(column[start:stop].argmax())
-        for start, stop in itertools.pairwise(bounds)
-        for column in (is_value, is_known, known, step)
-    ]
-    return np.array(sorted(set(rows)), np.int64)
+    rows: set[int] = set()
+    for start, stop in itertools.pairwise(sorted({0, *cuts, len(step)})):
+        times = wall_time[start:stop]
+        latest = int(times.argmax())  # of NaN, if there is one
+        if math.isfinite(times[latest]) and math.isfinite(times[0]):
+            known = [0, latest]
+        else:
+            is_known = np.isfinite(times)
+            known = [int(is_known.argmax()), int(np.where(is_known, times, -math.inf).argmax())]
+        first = 0 if is_value is None else int(is_value[start:stop].argmax())
+        rows.update(start + row for row in (first, *known, int(step[start:stop].argmax())))
+    return np.array(sorted(rows), np.int64)
+
+
+def _are_values(kind: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
+    """Return whether each of some kinds is that of a value, and not of a graph."""
+    return ~np.isin(kind, GRAPH_KINDS)
 
 
 class BriefHistory:
@@ -70,7 +81,8 @@ class BriefHistory:
         self,
         path: str,
         row: int,
-        columns: tuple[npt.NDArray[np.int8], npt.NDArray[np.int64], npt.NDArray[np.float64]],
+        columns: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.float64]],
+        kinds: npt.NDArray[np.int8],
         cuts: Iterable[int],
     ) -> None:
         """Add a stretch of a file.
@@ -78,16 +90,19 @@ class BriefHistory:
         Args:
             path: the path of the file.
             row: the index in the file of the first value of the stretch.
-            columns: the kind, step and wall time of each value, as in RunHistory.
+            columns: the number of the schema, the step and the wall time of each value.
+            kinds: the kind of each schema, as in RunHistory.
             cuts: the rows of the stretch that follow a mark.
         """
-        if not len(columns[0]):
+        schema, step, wall_time = columns
+        if not len(schema):
             return
         cuts = list(cuts)
         self._cuts.setdefault(path, []).extend(row + cut for cut in cuts)
-        rows = _decisive_rows(*columns, cuts)
-        kind, step, wall_time = columns
-        self._columns.setdefault(path, []).append(_Decisive(row + rows, kind[rows], step[rows], wall_time[rows]))
+        are_values = _are_values(kinds)
+        rows = _decisive_rows(None if are_values.all() else are_values[schema], step, wall_time, cuts)
+        cells = kinds[schema[rows]], step[rows], wall_time[rows]
+        self._columns.setdefault(path, []).append(_Decisive(row + rows, *cells))
 
     def to_data(self) -> dict[str, list[list[Any]]]:
         """Return the decisive rows of each file as data for JSON, one list for each column, and the cuts."""
@@ -95,7 +110,8 @@ class BriefHistory:
         for path in self._columns:
             whole = self._file(path)
             cuts = self._cuts[path]
-            rows = _decisive_rows(*whole[1:], np.searchsorted(whole.row, cuts).tolist())
+            _, kind, step, wall_time = whole
+            rows = _decisive_rows(_are_values(kind), step, wall_time, np.searchsorted(whole.row, cuts).tolist())
             data[path] = [*(column[rows].tolist() for column in whole), cuts]
         return data
 

@@ -7,6 +7,7 @@ Runs that are not small and regular are left to ``RunReader``: see ``small_files
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -15,8 +16,8 @@ from tb2csv.decoders import load_polars
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.small_files import SmallFiles
 from tb2csv.event_files.values import COLUMN_NAMES, ValueBlock, ValueColumns, ValueKind, ValueSchema
-from tb2csv.logdir import Run
-from tb2csv.parallel import default_workers
+from tb2csv.logdir import EventFile, Run
+from tb2csv.parallel import Turns, default_workers
 from tb2csv.runs.groupings import Grouping
 from tb2csv.runs.restarts import GRAPH_KINDS
 from tb2csv.runs.run_reader import RunReader
@@ -40,6 +41,10 @@ _Result = TypeVar("_Result")
 
 #: The maximum size of a small file in bytes; for larger files, the cost of a separate reader does not matter.
 SMALL_FILE: Final = 1 << 20
+
+#: The maximum size of a tiny file in bytes: the interpreter takes longer for it than the scanner and polars, which do
+#: not hold the interpreter's lock.
+_TINY_FILE: Final = 64 << 10
 
 #: The maximum number of bytes of files that are decoded together.
 BATCH_BYTES: Final = 4 << 20
@@ -70,9 +75,10 @@ class Plans:
     """The plans of runs by the keys of their schemas, learned by ``RunReader`` from the first run that has them."""
 
     def __init__(self, selection: Selection, options: DecodeOptions) -> None:
-        """Learn series for these options. Several threads may use the plans."""
+        """Learn series for these options. Several threads may use the plans, in turns."""
         self.selection = selection
         self.options = options
+        self.turns = Turns()
         self._known: dict[tuple[bytes, ...], _Plan | None] = {}
 
     def of(self, keys: tuple[bytes, ...], block: Callable[[], ValueBlock]) -> _Plan | None:
@@ -135,7 +141,9 @@ class BatchedRun:
         return self.stats.series[series.id]
 
     def step_orders(self) -> Iterator[tuple[Series, StepOrder]]:
-        """Yield each series that was decoded with its plugin contents, and the order of its steps."""
+        """Yield each series that was decoded with its plugin contents, and the order of its steps; none if all rise."""
+        if self._orders.all_rise:
+            return
         for number, stats in enumerate(self.stats.series, self.first):
             yield stats.series, self._orders.order(number)
 
@@ -343,22 +351,31 @@ def read_unit(
     if len(runs) == 1:
         return [read(runs[0], report_bytes)]
     results: dict[str, _Result] = {}
-    for item in read_batches(runs, plans, chunk_size, report_bytes):
-        if isinstance(item, RunBatch):
-            names = (each.run.name for each in item.runs)
-            results.update(zip(names, read_batch(item, report_bytes), strict=True))
-        else:
-            results[item.name] = read(item, report_bytes)
+    with plans.turns.turn() if _are_tiny(runs) else contextlib.nullcontext():
+        for item in read_batches(runs, plans, chunk_size, report_bytes):
+            if isinstance(item, RunBatch):
+                names = (each.run.name for each in item.runs)
+                results.update(zip(names, read_batch(item, report_bytes), strict=True))
+            else:
+                results[item.name] = read(item, report_bytes)
     return [results[run.name] for run in runs]
 
 
 def _is_small(run: Run) -> bool:
     """Return whether the run seems to be small; its file is measured again when it is opened."""
     file = run.files[0]
-    if len(run.files) > 1 or file.source.is_remote:
-        return False
+    return len(run.files) == 1 and not file.source.is_remote and 0 <= _size(file) <= SMALL_FILE
+
+
+def _are_tiny(runs: Sequence[Run]) -> bool:
+    """Return whether the runs of a unit seem to be tiny, by the first and the last."""
+    return all(0 <= _size(run.files[0]) <= _TINY_FILE for run in (runs[0], runs[-1]))
+
+
+def _size(file: EventFile) -> int:
+    """Return the size of a local file in bytes; -1 if it is not known."""
     try:
         size = file.source.version(file.location).size
     except OSError:
-        return False
-    return size is not None and size <= SMALL_FILE
+        return -1
+    return -1 if size is None else size

@@ -205,8 +205,9 @@ class RunReader(SeriesReader):
         """Keep the rows that show restarts; the run may get a second file later."""
         self._schemas.learn(block)
         columns, size = block.columns, len(block)
-        cells = (self._schemas.kinds[columns.schema_id[:size]], columns.step[:size], columns.wall_time[:size])
-        self._brief_history.add(file.path, stats.values - len(block), cells, (mark.row for mark in columns.marks))
+        cells = columns.schema_id[:size], columns.step[:size], columns.wall_time[:size]
+        cuts = (mark.row for mark in columns.marks)
+        self._brief_history.add(file.path, stats.values - size, cells, self._schemas.kinds, cuts)
 
     def count(self) -> None:
         """Read all files without decoding payloads, and fill ``stats``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from tb2csv.runs.subruns import Subrun
     from tb2csv.selection import Selection
     from tb2csv.time_series import SeriesStats
+
+#: How many values are searched for the first ones of new schemas before all are.
+_BEGINNING: Final = 4096
 
 
 class RunSchemas:
@@ -74,11 +77,14 @@ class RunSchemas:
         @functools.cache
         def first_rows() -> npt.NDArray[np.int64]:
             # Schemas are numbered in the order of their first values, and values of known schemas do not count.
-            highest = np.maximum.accumulate(np.maximum(schema_id, known - 1))
+            beginning = schema_id[:_BEGINNING]  # it often has values of all schemas
+            some = beginning if beginning.max() == highest_number else schema_id
+            highest = np.maximum.accumulate(np.maximum(some, known - 1))
             return np.flatnonzero(np.diff(highest, prepend=known - 1) > 0)
 
         numbers = []
-        for number in range(known, int(schema_id.max()) + 1):
+        highest_number = int(schema_id.max())
+        for number in range(known, highest_number + 1):
             schema = ValueSchema.from_key(self.table.key(number))
             self.known.append(schema)
 

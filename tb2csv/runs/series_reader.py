@@ -40,7 +40,10 @@ class ReadRun(Protocol):
         """Return the statistics of a series so far."""
 
     def step_orders(self) -> Iterator[tuple[Series, StepOrder]]:
-        """Yield each series that was decoded with its plugin contents, and the order of its steps."""
+        """Yield each series that was decoded with its plugin contents, and the order of its steps.
+
+        Series may be missing if the steps of all series always rise.
+        """
 
 
 class SeriesReader(ReadRun, Protocol):

@@ -45,6 +45,8 @@ class StepOrders:
         """Start before the first value."""
         self._last, self._file, self._repeats, self._backs = (np.empty(0, np.int64) for _ in range(4))
         self._has_steps = np.empty(0, np.bool_)
+        #: Whether the steps of all series always rise, as in most logs.
+        self.all_rise = True
 
     def add(
         self, numbers: Sequence[int], bounds: npt.NDArray[np.int64], step: npt.NDArray[np.int64], file: int
@@ -70,6 +72,7 @@ class StepOrders:
         rises[starts] = first > before
         if rises.all():
             return
+        self.all_rise = False
         rows = np.flatnonzero(~rises)
         owner = np.searchsorted(bounds, rows, side="right") - 1
         previous = np.where(rows == starts[owner], before[owner], step[rows - 1])
@@ -88,6 +91,7 @@ class StepOrders:
         orders = cls()
         for name, column in zip(_COLUMNS, data, strict=True):
             setattr(orders, name, np.array(column, getattr(orders, name).dtype))
+        orders.all_rise = not (orders._repeats.any() or orders._backs.any())
         return orders
 
     def order(self, number: int) -> StepOrder:

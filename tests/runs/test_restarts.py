@@ -354,7 +354,9 @@ def test_a_few_rows_give_the_number_of_sessions(plans: list[_FilePlan], data: st
         for begin in range(each.row, stop, chunk):
             part = slice(begin, min(begin + chunk, stop))
             cuts = [mark.row + each.row - begin for mark in each.marks if begin <= mark.row + each.row < part.stop]
-            brief.add(str(number), begin - each.row, (run.kind[part], run.step[part], run.wall_time[part]), cuts)
+            used, schema = np.unique(run.kind[part], return_inverse=True)
+            columns = schema.astype(np.int32), run.step[part], run.wall_time[part]
+            brief.add(str(number), begin - each.row, columns, used, cuts)
     counted = sessions(run)
     expected = int(counted[-1]) + 1 if size else 0
     assert brief.session_count({str(number): each for number, each in enumerate(files)}) == expected
