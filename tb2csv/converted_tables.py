@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +13,7 @@ from tb2csv.display import count, displayed
 from tb2csv.errors import NameNotFoundError, Tb2csvError
 from tb2csv.late_polars import pl
 from tb2csv.layouts.manifest import INDEX, column_type
+from tb2csv.plain_data import ANYTHING, ListOf, fits
 from tb2csv.selection import nearest
 from tb2csv.sinks.arrow import ArrowFormat
 from tb2csv.sinks.csv import read_csv
@@ -20,7 +22,6 @@ from tb2csv.sinks.output_folder import DATA_PACKAGE
 from tb2csv.sinks.parquet import ParquetFormat
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator
 
     _Read = Callable[[Path, Mapping[str, pl.DataType]], pl.DataFrame]
@@ -36,13 +37,30 @@ def open_tables(out: str | os.PathLike[str]) -> ConvertedTables:
     """
     folder = Path(home_expanded(out))
     try:
-        package = json.loads((folder / DATA_PACKAGE).read_bytes())
-        resources = {resource["path"]: resource for resource in package["resources"]}
-        account = package["tb2csv"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"{folder} does not contain the {DATA_PACKAGE} of a conversion; give the folder that convert wrote."
-        raise Tb2csvError(message) from error
+        package = json.loads(file_inside(folder, DATA_PACKAGE).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise Tb2csvError(_no_package(folder)) from error
+    described = package.get("resources") if isinstance(package, dict) else None
+    account = package.get("tb2csv") if isinstance(package, dict) else None
+    if not isinstance(account, dict) or not isinstance(described, list) or not all(map(_is_resource, described)):
+        raise Tb2csvError(_no_package(folder))
+    resources = {resource["path"]: resource for resource in described}
     return ConvertedTables(folder, resources, is_escaped=bool(account.get("escape_formulas")))
+
+
+def _no_package(folder: Path) -> str:
+    return f"{folder} does not contain the {DATA_PACKAGE} of a conversion; give the folder that convert wrote."
+
+
+def _is_resource(resource: Any) -> bool:
+    """Return whether a resource of a data package has what is needed to read its table."""
+    members = {"path": str, "format": str, "schema": {"fields": ListOf(ANYTHING)}}
+    if not isinstance(resource, dict) or not isinstance(resource.get("schema"), dict):
+        return False
+    found = {name: resource.get(name) for name in members} | {"schema": {"fields": resource["schema"].get("fields")}}
+    fields = found["schema"]["fields"] if fits(found, members) else [None]
+    wanted = {"name": str, "tb2csv:dtype": str}
+    return all(isinstance(each, dict) and fits({name: each.get(name) for name in wanted}, wanted) for each in fields)
 
 
 @displayed(is_brief=True)
@@ -68,7 +86,7 @@ class ConvertedTables(Mapping[str, "pl.DataFrame"]):
 
         Raises:
             NameNotFoundError: there is no table at this path.
-            Tb2csvError: the file is gone, or was changed since it was written.
+            Tb2csvError: the file is gone, was changed since it was written, or is not in the folder.
         """
         resource = self._resources.get(path)
         if resource is None:
@@ -116,14 +134,36 @@ class ConvertedTables(Mapping[str, "pl.DataFrame"]):
         yield list(self)
 
     def _read(self, resource: dict[str, Any]) -> pl.DataFrame:
-        path = self.folder / resource["path"]
-        schema = {field["name"]: column_type(field["tb2csv:dtype"]) for field in resource["schema"]["fields"]}
+        path = file_inside(self.folder, resource["path"])
         try:
-            frame = _READERS[resource["format"]](path, schema)
+            schema = {field["name"]: column_type(field["tb2csv:dtype"]) for field in resource["schema"]["fields"]}
+            read = _READERS[resource["format"]]
+        except KeyError as error:
+            message = (
+                f"{path} has the format or type {error} in {DATA_PACKAGE}, which is unknown; convert the log again."
+            )
+            raise Tb2csvError(message) from error
+        try:
+            frame = read(path, schema)
         except (OSError, ValueError, pl.exceptions.PolarsError) as error:
             message = f"{path} differs from its description in {DATA_PACKAGE}; convert the log again."
             raise Tb2csvError(message) from error
         return unescape_formulas(frame) if self._is_escaped and resource["format"] == "csv" else frame
+
+
+def file_inside(folder: Path, path: str) -> Path:
+    """Return the place of a file in a folder.
+
+    Raises:
+        Tb2csvError: the path, or a link on it, leads out of the folder, or it is not a regular file.
+    """
+    root = folder.resolve()
+    place = Path(os.path.normpath(root / path))
+    is_inside = "\0" not in path and place.is_relative_to(root) and place.resolve() == place
+    if not is_inside or (place.exists() and not place.is_file()):
+        message = f"{folder} names {path!r}, which is not a file in it; open only folders that convert wrote."
+        raise Tb2csvError(message)
+    return folder / path
 
 
 def _read_parquet(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:

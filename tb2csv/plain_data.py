@@ -18,7 +18,7 @@ class ListOf:
     def fits(self, data: Any) -> bool:
         """Return whether data are such a list."""
         item = self.item
-        return type(data) is list and all(_fits(each, item) for each in data)
+        return type(data) is list and all(fits(each, item) for each in data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class DictOf:
     def fits(self, data: Any) -> bool:
         """Return whether data are such a dictionary."""
         value = self.value
-        return type(data) is dict and all(map(_is_text, data)) and all(_fits(each, value) for each in data.values())
+        return type(data) is dict and all(map(is_text, data)) and all(fits(each, value) for each in data.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Maybe:
 
     def fits(self, data: Any) -> bool:
         """Return whether data are None or have the shape."""
-        return data is None or _fits(data, self.shape)
+        return data is None or fits(data, self.shape)
 
 
 #: An integer that is not negative, such as a count. A plain ``int`` may be negative; both have at most 64 bits.
@@ -54,28 +54,29 @@ _LIMIT: Final = 1 << 63
 
 
 def check(data: Any, shape: Any) -> None:
-    """Raise ValueError unless data has a shape.
-
-    A shape is ``str``, ``bool``, ``int``, ``float`` (also an integer), ``COUNT``, ``ANYTHING``, ``ListOf``, ``DictOf``,
-    ``Maybe``, a tuple of the shapes of a list's elements, or a dictionary of the shapes of an object's members.
-    """
-    if not _fits(data, shape):
+    """Raise ValueError unless data has a shape."""
+    if not fits(data, shape):
         message = "the data do not have the expected shape"
         raise ValueError(message)
 
 
-def _fits(data: Any, shape: Any) -> bool:
+def fits(data: Any, shape: Any) -> bool:
+    """Return whether data has a shape.
+
+    A shape is ``str``, ``bool``, ``int``, ``float`` (also an integer), ``COUNT``, ``ANYTHING``, ``ListOf``, ``DictOf``,
+    ``Maybe``, a tuple of the shapes of a list's elements, or a dictionary of the shapes of an object's members.
+    """
     if isinstance(shape, tuple):
-        return type(data) is list and len(data) == len(shape) and all(map(_fits, data, shape))
+        return type(data) is list and len(data) == len(shape) and all(map(fits, data, shape))
     if isinstance(shape, dict):
         is_alike = type(data) is dict and data.keys() == shape.keys()
-        return is_alike and all(_fits(data[name], each) for name, each in shape.items())
+        return is_alike and all(fits(data[name], each) for name, each in shape.items())
     if isinstance(shape, (ListOf, DictOf, Maybe)):
         return shape.fits(data)
     return _PLAIN[shape](data)
 
 
-def _is_text(data: Any) -> bool:
+def is_text(data: Any) -> bool:
     """Return whether data are text that can be encoded: JSON may have half a character."""
     return type(data) is str and (data.isascii() or data.encode("utf-8", "replace").decode() == data)
 
@@ -85,7 +86,7 @@ def _is_integer(data: Any) -> bool:
 
 
 _PLAIN: Final[dict[Any, Callable[[Any], bool]]] = {
-    str: _is_text,
+    str: is_text,
     bool: lambda data: type(data) is bool,
     int: _is_integer,
     float: lambda data: type(data) is float or _is_integer(data),

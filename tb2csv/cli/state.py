@@ -52,6 +52,18 @@ MaxCellOption = Annotated[
         help="Maximum MiB of data in a cell; larger tensors take several rows. Default: 64.",
     ),
 ]
+MaxExpansionOption = Annotated[
+    int,
+    typer.Option(
+        "--max-expansion",
+        min=1,
+        metavar="N",
+        help=(
+            "Maximum bytes of data per byte of a model file, for files that unpack to or declare more than 256 MiB. "
+            "Default: 100."
+        ),
+    ),
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a machine-readable result to standard output.")]
 StateArgument = Annotated[str, typer.Argument(metavar="STATE", help="CSV file written by export or from-logs.")]
@@ -68,6 +80,7 @@ def export(
     output: OutOption,
     style: StyleOption = _TENSORS,
     max_cell: MaxCellOption = 64,
+    max_expansion: MaxExpansionOption = 100,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
     quiet: options.QuietOption = False,
@@ -82,7 +95,14 @@ def export(
         from tb2csv.model_state import export_state
 
         _start_needed(model, debug=debug)
-        state = export_state(model, output, style=style.value, max_cell=max_cell * _MIB, overwrite=overwrite)
+        state = export_state(
+            model,
+            output,
+            style=style.value,
+            max_cell=max_cell * _MIB,
+            max_expansion=max_expansion,
+            overwrite=overwrite,
+        )
         _print_written(state, output, json=json, quiet=quiet)
 
 
@@ -109,6 +129,7 @@ def restore(
             ),
         ),
     ] = [],
+    max_expansion: MaxExpansionOption = 100,
     overwrite: OverwriteOption = False,
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
@@ -122,7 +143,15 @@ def restore(
 
         _start_needed(model, debug=debug)
         renames = dict(map(_old_and_new, renamed))
-        left = restore_file(state, model, output, allow_partial=allow_partial, renames=renames, overwrite=overwrite)
+        left = restore_file(
+            state,
+            model,
+            output,
+            allow_partial=allow_partial,
+            renames=renames,
+            max_expansion=max_expansion,
+            overwrite=overwrite,
+        )
         if not quiet:
             for each in left:
                 print_message(f"left as it is: {each}")
@@ -163,6 +192,7 @@ def diff(
     first: Annotated[str, typer.Argument(metavar="A", help=f"CSV file of a state, or: {_MODEL_HELP}")],
     second: Annotated[str, typer.Argument(metavar="B", help="Another state or model, in any of these formats.")],
     all_tensors: Annotated[bool, typer.Option("--all", help="Also list equal tensors.")] = False,
+    max_expansion: MaxExpansionOption = 100,
     json: JsonOption = False,
     debug: options.DebugOption = False,
 ) -> None:
@@ -177,7 +207,7 @@ def diff(
 
         for each in (first, second):
             _start_needed(each, debug=debug)
-        states = state_of(first), state_of(second)
+        states = [state_of(each, max_expansion=max_expansion) for each in (first, second)]
         for note in dict.fromkeys(note for state in states for note in state.notes):
             print_message(note)
         differences = diff_states(*states)

@@ -10,6 +10,7 @@ import numpy as np
 from tb2csv.model_state.dtypes import DTYPES
 from tb2csv.model_state.match_tensors import fit
 from tb2csv.model_state.restoring import state_of
+from tb2csv.model_state.size_limits import DEFAULT_MAX_EXPANSION
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -51,14 +52,14 @@ class TensorDifference:
         return self.changed / self.size if self.size else 0.0
 
 
-def diff_states(first: Any, second: Any) -> list[TensorDifference]:
+def diff_states(first: Any, second: Any, *, max_expansion: int = DEFAULT_MAX_EXPANSION) -> list[TensorDifference]:
     """Compare two states: live objects, model files or CSV files, in any combination.
 
     Tensors are matched by the same rules as in a restore. Returns a difference for each tensor in the order of the
-    first state, then tensors that only the second has, then values of both that cannot be compared. Raises StateError
-    if one of them cannot be read.
+    first state, then tensors that only the second has, then values of both that cannot be compared. ``max_expansion``
+    is that of ``state_of``. Raises StateError if one of them cannot be read.
     """
-    left, right = state_of(first), state_of(second)
+    left, right = (state_of(each, max_expansion=max_expansion) for each in (first, second))
     matches = fit(left, right.tensors, {})
     right_names = {tensor.name: name for name, tensor in matches.assigned.items()}
     unmatched = {tensor.name: tensor for tensor in right.tensors}

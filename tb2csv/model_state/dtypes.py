@@ -58,6 +58,14 @@ class Dtype:
         """Bytes of one element; 0 if the lengths differ."""
         return 0 if self.strings else np.dtype(self.stored).itemsize
 
+    def count_texts(self, data: Any) -> int:
+        """Return the number of texts in the bytes of a tensor of text; -1 if the bytes are damaged."""
+        assert self.strings is not None
+        try:
+            return int(self.strings(data).size)
+        except (StateError, UnicodeDecodeError):
+            return -1
+
     @property
     def is_float(self) -> bool:
         """Whether elements, or their parts, are floats."""
@@ -132,7 +140,7 @@ def _text_bytes(value: str | bytes) -> bytes:
 
 def _decode_texts(data: Any) -> list[bytes]:
     content, texts, offset = bytes(data), [], 0
-    while offset < len(content):
+    while offset + _LENGTH.size <= len(content):
         (length,) = _LENGTH.unpack_from(content, offset)
         offset += _LENGTH.size + length
         texts.append(content[offset - length : offset])

@@ -19,7 +19,7 @@ from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import DTYPES, texts_from_json, texts_to_json
 from tb2csv.model_state.number_codec import elements_to_series, text_to_numbers
 from tb2csv.model_state.structural_names import STRUCTURE, structural_names
-from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes
+from tb2csv.model_state.tensors import MAX_DIMENSIONS, Buffer, ModelState, StateTensor, array_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,10 +147,13 @@ class ElementRows:
             elif len(ranks) > 1:
                 facts["faults"].append("indices differ in length")
                 continue
+            elif ranks[0] >= MAX_DIMENSIONS:
+                facts["faults"].append("indices have too many numbers")
+                continue
             else:
                 parts = _split_indices(rows["index"], int(ranks[0]) + 1)
                 sizes = [0 if top is None else int(top) + 1 for top in parts.max().row(0)]
-                if parts.select(pl.any_horizontal(pl.all().is_null()).any()).item():
+                if parts.select(pl.any_horizontal((pl.all() < 0).fill_null(value=True)).any()).item():
                     facts["faults"].append("an index is not a number")
             shape = facts["shape"]
             if shape is not None and len(shape) != len(sizes):

@@ -50,11 +50,13 @@ def join(path: str, name: str) -> str:
 class EstimatorValues:
     """The tensors of an estimator, collected from everything that it holds."""
 
-    def __init__(self, estimator: Any, origin: str, facts: dict[str, Any]) -> None:
+    def __init__(self, estimator: Any, origin: str, facts: dict[str, Any], most_values: int | None = None) -> None:
         """Describe an estimator; ``facts`` go into its own description.
 
-        Raises StateError if a part of it has no form in a table; the message names the attribute.
+        Raises StateError if a part of it has no form in a table, which the message names, or if it has more values
+        than ``most_values``, because tuples have others many times.
         """
+        self._values_left = most_values
         self.tensors: list[StateTensor] = []
         self._origin = origin
         self._owner = ("", type(estimator).__name__)
@@ -77,6 +79,10 @@ class EstimatorValues:
 
     def _describe(self, value: Any, path: str, *, inline: bool = False) -> Description:
         """Return the description of a value, and collect its tensors."""
+        if self._values_left is not None:
+            self._values_left -= 1
+            if self._values_left < 0:
+                self._refuse(path, value, f"repeats values at {path!r} so often that it")
         kind = type(value)
         if value is None or (inline and kind in _INLINE):
             plain: Description = value

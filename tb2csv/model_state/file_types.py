@@ -6,14 +6,14 @@ The suffix of a file only selects the error message if its content fits no type.
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
-import zipfile
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.errors import StateError
 from tb2csv.messages import Function, advice
+from tb2csv.model_state.descriptions import json_object, member
+from tb2csv.model_state.zip_archives import SIGNATURES, member_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,9 +38,12 @@ class Look:
         try:
             if path.is_dir():
                 self.entries = frozenset(each.name for each in path.iterdir())
-            elif path.exists():
+            elif path.is_file():
                 with path.open("rb") as file:
                     self.start = file.read(_START)
+            elif path.exists():  # reading a pipe may wait for ever
+                message = f"{path} is not a regular file; give the file of a model."
+                raise StateError(message)
         except OSError as error:
             message = f"{path} cannot be read ({error.strerror}); give a file that can."
             raise StateError(message) from error
@@ -60,27 +63,18 @@ class Look:
     @functools.cached_property
     def members(self) -> frozenset[str]:
         """The names in a ZIP archive, without its first folder; none if it cannot be read as one."""
-        if not self.start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-            return frozenset()
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                names = archive.namelist()
-        except (OSError, zipfile.BadZipFile):
-            return frozenset()
-        return frozenset(names) | {name.partition("/")[2] for name in names}
+        return member_names(self.path) if self.start.startswith(SIGNATURES) else frozenset()
 
     @functools.cached_property
     def shards(self) -> frozenset[str]:
         """The files that an index of shards names; none if it is not such an index."""
         if not self.start.lstrip().startswith(b"{"):
             return frozenset()
-        try:
-            with self.path.open("rb") as file:
-                index = json.loads(file.read(_LARGEST_INDEX))
-        except (OSError, ValueError, RecursionError):
-            return frozenset()
-        found = index.get("weight_map")
-        return frozenset(_texts(list(found.values()))) if isinstance(found, dict) else frozenset()
+        with self.path.open("rb") as file:
+            index = json_object(file.read(_LARGEST_INDEX))
+        weight_map: dict[str, Any] = member(index, "weight_map", {})
+        files = [each if isinstance(each, list) else [each] for each in weight_map.values()]
+        return frozenset(name for names in files for name in names if isinstance(name, str))
 
     @functools.cached_property
     def last(self) -> bytes:
@@ -88,12 +82,6 @@ class Look:
         with self.path.open("rb") as file:
             file.seek(-min(8, file.seek(0, os.SEEK_END)), os.SEEK_END)
             return file.read()
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [text for each in value for text in _texts(each)]
-    return [value] if isinstance(value, str) else []
 
 
 class FileType(NamedTuple):
@@ -191,7 +179,7 @@ FILE_TYPES: Final[dict[str, FileType]] = {
     "an .npz file": FileType(
         lambda look: any(name.endswith(".npy") for name in look.members), ("npz_files", "NpzFile")
     ),
-    "an HDF5 file": FileType(_is_hdf5, ("keras_files", "open_hdf5")),
+    "an HDF5 file": FileType(_is_hdf5, ("keras_files", "open_hdf5_model")),
     "a safetensors file": FileType(_is_safetensors, ("safetensors_files", "SafetensorsFile")),
     "an index of Keras weights": FileType(
         lambda look: any(name.endswith(".weights.h5") for name in look.shards),

@@ -1,29 +1,65 @@
-"""Exceptions of frameworks, turned into StateError."""
+"""Exceptions of libraries and frameworks, turned into StateError in one place.
+
+A library raises a few types of exceptions for bytes that are damaged. They are listed here, and a block that catches
+them calls the library and nothing else, so a fault of tb2csv is never reported as damage. A framework runs code of its
+own models, which may raise anything.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+import lzma
+import struct
+import zipfile
+import zlib
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tb2csv.errors import StateError, Tb2csvError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+Causes: TypeAlias = tuple[type[Exception], ...]
+
+#: A framework, which runs code of a model.
+FRAMEWORK: Final[Causes] = (Exception,)
+#: ``json``: text that is not JSON or not UTF-8, or nests too deeply.
+JSON: Final[Causes] = (ValueError, RecursionError)
+#: ``zipfile``: among others, a name that is not UTF-8 (ValueError), a member that is encrypted (RuntimeError) or
+#: compressed in an unknown way (NotImplementedError), and damaged compressed data of each kind.
+ZIP: Final[Causes] = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+)
+#: ``numpy.lib.format``: the header of an array is the text of a Python literal.
+NPY: Final[Causes] = (*ZIP, SyntaxError, TypeError, OverflowError, MemoryError)
+#: ``h5py``: whatever libhdf5 reports, and values that h5py has no Python form for.
+HDF5: Final[Causes] = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
+
+#: The longest reason in a message: Keras puts whole descriptions of models into its own.
+_LONGEST_REASON: Final = 300
+
 
 @contextlib.contextmanager
-def as_state_errors(what_failed: str, advice: str) -> Iterator[None]:
-    """Raise StateError for whatever a framework, or code of a model, raises inside the block.
+def as_state_errors(what_failed: str, advice: str, causes: Causes = FRAMEWORK) -> Iterator[None]:
+    """Raise StateError for the exceptions of a library or framework inside the block.
 
     Args:
         what_failed: start of the message, such as "The state of the Net cannot be read".
         advice: its end, which says what to do.
+        causes: the exceptions that mean that the data are damaged; all others pass.
     """
     try:
         yield
     except Tb2csvError:
         raise
-    except Exception as error:
+    except causes as error:
         message = f"{what_failed} ({reason_of(error)}); {advice}."
         raise StateError(message) from error
 
@@ -31,4 +67,4 @@ def as_state_errors(what_failed: str, advice: str) -> Iterator[None]:
 def reason_of(error: BaseException) -> str:
     """Return the first line of an exception's message, or its type if it has none."""
     lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    return lines[0][:_LONGEST_REASON].rstrip(".") if lines else type(error).__name__

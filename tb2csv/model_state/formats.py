@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import MissingExtraError, StateError
 from tb2csv.model_state.file_types import ENDINGS, refusal_of, type_of
+from tb2csv.model_state.size_limits import DEFAULT_LIMITS
 from tb2csv.model_state.state_csv import is_table, read_state
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tb2csv.model_state.match_tensors import Restoration
+    from tb2csv.model_state.size_limits import SizeLimits
     from tb2csv.model_state.tensors import Buffer, ModelState
 
 
@@ -68,15 +70,15 @@ LIVE_HOLDERS: Final = {
 _EXTRAS: Final = {"keras": "tensorflow", "h5py": "tensorflow", "ml_dtypes": "tensorflow", "skops": "sklearn"}
 
 
-def open_file(path: str | os.PathLike[str]) -> FileHolder:
+def open_file(path: str | os.PathLike[str], limits: SizeLimits = DEFAULT_LIMITS) -> FileHolder:
     """Return what holds the state of a model file, without running anything that is in it.
 
-    Raises StateError if there is no such file, or it is of no type that can be read.
+    Raises StateError if there is no such file, it is of no type that can be read, or its data are too large.
     """
     place = Path(home_expanded(path))
     found = type_of(place)
     if found is not None and found[1].holder is not None:
-        holder: FileHolder = _made(*found[1].holder, place)
+        holder: FileHolder = _made(*found[1].holder, place, limits)
         return holder
     raise refusal_of(place) or StateError(_unknown(place))
 
@@ -105,9 +107,9 @@ def needs_tensorflow(path: str | os.PathLike[str]) -> bool:
     return found is not None and found[1].needs_tensorflow
 
 
-def read_any(path: str | os.PathLike[str]) -> ModelState:
+def read_any(path: str | os.PathLike[str], limits: SizeLimits = DEFAULT_LIMITS) -> ModelState:
     """Return the state in a CSV file or in a model's file."""
-    return read_table(path) if _is_table(Path(home_expanded(path))) else open_file(path).state
+    return read_table(path) if _is_table(Path(home_expanded(path))) else open_file(path, limits).state
 
 
 def read_table(path: str | os.PathLike[str]) -> ModelState:
@@ -141,9 +143,9 @@ def open_live(model: Any) -> LiveHolder:
     raise StateError(message)
 
 
-def _made(module: str, name: str, what: Any) -> Any:
+def _made(module: str, name: str, what: Any, *limits: SizeLimits) -> Any:
     try:
-        return getattr(importlib.import_module(f"tb2csv.model_state.{module}"), name)(what)
+        return getattr(importlib.import_module(f"tb2csv.model_state.{module}"), name)(what, *limits)
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
         if package == "tb2csv":

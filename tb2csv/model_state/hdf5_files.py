@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tb2csv.atomic_files import whole_file
+from tb2csv.model_state.hdf5_contents import read_contents
 from tb2csv.model_state.hdf5_tensors import dataset_dtype, overwrite_datasets, read_dataset
 from tb2csv.model_state.tensors import ModelState, StateTensor
 
@@ -14,15 +15,29 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from tb2csv.model_state.hdf5_contents import Dataset, Group
     from tb2csv.model_state.match_tensors import Restoration
+    from tb2csv.model_state.size_limits import SizeLimits
     from tb2csv.model_state.tensors import Buffer
 
 
 class Source(NamedTuple):
-    """An HDF5 file, and the owner that keeps it on disk, such as a temporary folder."""
+    """An HDF5 file: what is in it, the bytes of the file that was given, and the limits of both.
+
+    ``keeper`` keeps the file on disk, such as the owner of a temporary folder.
+    """
 
     path: Path
+    root: Group
+    limits: SizeLimits
+    stored: int
     keeper: object = None
+
+    @classmethod
+    def of(cls, path: Path, limits: SizeLimits, stored: int | None = None, keeper: object = None) -> Source:
+        """Return a file with what is in it; raises StateError if it is damaged, has links, or declares too much."""
+        size = path.stat().st_size if stored is None else stored
+        return cls(path, read_contents(path, limits, size), limits, size, keeper)
 
 
 class Place(NamedTuple):
@@ -63,7 +78,7 @@ class Hdf5File:
 
     def _write_copy(self, source: Path, target: Path, restoration: Restoration) -> None:
         shutil.copyfile(source, target)
-        overwrite_datasets(target, self._contents(source, restoration))
+        overwrite_datasets(target, self._contents(source, restoration), self._path)
 
     def _contents(self, source: Path, restoration: Restoration) -> Iterator[tuple[StateTensor, Buffer, Sequence[str]]]:
         for tensor, places, is_new in self._stored:
@@ -75,12 +90,15 @@ class Hdf5File:
                 yield tensor, content, names
 
 
-def dataset_tensor(source: Source, dataset: Any, name: str, live: str = "", **facts: Any) -> StateTensor:
+def dataset_tensor(source: Source, dataset: Dataset, name: str, live: str = "", **facts: Any) -> StateTensor:
     """Return the tensor in a dataset.
 
     ``live`` is the dtype of the live model's variable, for a dataset that does not say its own; ``facts`` are further
     fields of StateTensor.
     """
-    place = dataset.name
-    shape = tuple(int(size) for size in dataset.shape)
-    return StateTensor(name, dataset_dtype(dataset, live), shape, lambda: read_dataset(source.path, place), **facts)
+    dtype = dataset_dtype(source.path, dataset, live)
+
+    def read() -> Buffer:
+        return read_dataset(source.path, dataset, source.limits, source.stored)
+
+    return StateTensor(name, dtype, dataset.shape, read, **facts)

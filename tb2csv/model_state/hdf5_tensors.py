@@ -1,7 +1,8 @@
-"""Tensors in HDF5 files, read and overwritten in place; links that lead out of a file are not followed."""
+"""Tensors in HDF5 files, read and overwritten in place."""
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,12 +10,18 @@ import numpy as np
 
 from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import DTYPES
+from tb2csv.model_state.foreign_errors import HDF5, as_state_errors
+from tb2csv.model_state.hdf5_contents import hdf5_errors, open_hdf5
+from tb2csv.model_state.size_limits import DEFAULT_LIMITS
 from tb2csv.model_state.tensors import Buffer, array_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from tb2csv.model_state.hdf5_contents import Dataset
+    from tb2csv.model_state.size_limits import SizeLimits
     from tb2csv.model_state.tensors import StateTensor
 
 
@@ -22,80 +29,68 @@ if TYPE_CHECKING:
 _MAX_ATTRIBUTE: Final = 64512
 
 
-def open_file(path: Path, mode: str = "r") -> Any:
-    """Return the open HDF5 file; raises StateError if it is not one."""
-    import h5py
-
-    try:
-        return h5py.File(path, mode)
-    except OSError as error:
-        message = f"{path} is not a readable HDF5 file ({error}); give the file that Keras saved."
-        raise StateError(message) from error
-
-
-def datasets(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the datasets below a group with their paths in it; raises StateError for those that lie elsewhere."""
-    import h5py
-
-    for name in group:
-        link = group.get(name, getlink=True)
-        place = f"{path}{name}"
-        if isinstance(link, h5py.ExternalLink | h5py.SoftLink):
-            message = f"{group.file.filename} has a link at {place!r}, which is not followed; save the model anew."
-            raise StateError(message)
-        item = group[name]
-        if isinstance(item, h5py.Group):
-            yield from datasets(item, f"{place}/")
-        elif item.external or item.is_virtual:
-            message = f"{group.file.filename} has data in another file at {place!r}; save the model anew."
-            raise StateError(message)
-        else:
-            yield place, item
-
-
-def dataset_dtype(dataset: Any, live: str = "") -> str:
+def dataset_dtype(path: Path, dataset: Dataset, live: str = "") -> str:
     """Return the dtype's name; Keras stores bfloat16 as opaque bytes and says so in an attribute.
 
     ``live`` is that of the live model, for opaque bytes without the attribute. It may differ from the file's otherwise:
     Keras counts steps in int64 on TensorFlow, and in int32 on JAX and PyTorch.
     """
-    name = str(dataset.attrs.get("dtype", dataset.dtype.name))
-    if name in DTYPES and dataset.dtype.kind != "O":
-        return name
-    if dataset.dtype.kind in "OS":
+    stored = dataset.dtype
+    if stored.kind in "OS":
         return "bytes"
-    if live:
+    name = dataset.stated or stored.name
+    if _holds(stored, name):
+        return name
+    if _holds(stored, live):
         return live
     message = (
-        f"{dataset.file.filename} has data of type {dataset.dtype} at {dataset.name!r} and does not say what it means; "
-        "give the .keras file, or the live model."
+        f"{path} has data of type {stored} at {dataset.path!r} and does not say what it means; give the .keras file, "
+        "or the live model."
     )
     raise StateError(message)
 
 
-def read_dataset(path: Path, place: str) -> Buffer:
-    """Return the little-endian bytes of a dataset."""
-    with open_file(path) as file:
-        dataset = file[place]
-        if dataset.dtype.kind in "OS":
-            return array_bytes(np.asarray(dataset[()]))
-        values = np.empty(dataset.shape, dataset.dtype)
-        if values.size:
-            dataset.read_direct(values)
-        return array_bytes(values)
+def _holds(stored: np.dtype[Any], name: str) -> bool:
+    """Return whether elements of a stored type are those of a dtype: the same numbers, or bytes of the same size."""
+    if name not in DTYPES:
+        return False
+    return stored.name == name or (stored.kind == "V" and stored.itemsize == DTYPES[name].item_size)
 
 
-def attribute_texts(group: Any, name: str) -> list[str]:
-    """Return the texts of an attribute, which Keras splits into ``name0``, ``name1`` … if they take over 64 KiB."""
-    parts = [group.attrs[name]] if name in group.attrs else []
-    while f"{name}{len(parts)}" in group.attrs:
-        parts.append(group.attrs[f"{name}{len(parts)}"])
-    return [text.decode() if isinstance(text, bytes) else str(text) for part in parts for text in part]
+def read_dataset(path: Path, dataset: Dataset, limits: SizeLimits = DEFAULT_LIMITS, stored: int = 0) -> Buffer:
+    """Return the little-endian bytes of a dataset, whose texts are compared with the limits while they are read."""
+    with open_hdf5(path) as file:
+        if dataset.dtype.kind == "O":
+            return array_bytes(_texts(path, file, dataset, limits, stored or path.stat().st_size))
+        with hdf5_errors(path):
+            values = file[dataset.path][()]
+        return array_bytes(np.asarray(values))
 
 
-def add_texts(group: Any, name: str, texts: list[str]) -> None:
-    """Append to the texts of an attribute, in as many parts as HDF5 needs."""
-    known = attribute_texts(group, name)
+def _texts(path: Path, file: Any, dataset: Dataset, limits: SizeLimits, stored: int) -> Any:
+    """Return texts of variable length, so few at once that their number times the size of the file is not too large.
+
+    Many texts may be one part of the file, and HDF5 does not say how long they are.
+    """
+    with hdf5_errors(path):
+        values = file[dataset.path]
+    if not dataset.shape:
+        with hdf5_errors(path):
+            return np.asarray(values[()], object)
+    found = np.empty(dataset.shape, object)
+    row = max(math.prod(dataset.shape[1:]), 1)
+    at_once = max(limits.data(stored) // (stored * row), 1)
+    size = 0
+    for start in range(0, dataset.shape[0], at_once):
+        with hdf5_errors(path):
+            found[start : start + at_once] = values[start : start + at_once]
+        size += sum(map(len, found[start : start + at_once].reshape(-1)))
+        limits.check_data(path, size, stored, "texts")
+    return found
+
+
+def add_texts(group: Any, name: str, known: list[str], texts: list[str]) -> None:
+    """Append to the ``known`` texts of an attribute, in as many parts as HDF5 needs."""
     for part in [each for each in group.attrs if re.fullmatch(rf"{name}\d*", each)]:
         del group.attrs[part]
     encoded = np.array([text.encode() for text in known + texts])
@@ -107,22 +102,36 @@ def add_texts(group: Any, name: str, texts: list[str]) -> None:
         group.attrs[f"{name}{number}"] = part
 
 
-def overwrite_datasets(path: Path, contents: Iterable[tuple[StateTensor, Buffer, Sequence[str]]]) -> None:
-    """Put new values into the datasets of a file; each tensor has the names of its datasets, which are made if needed.
+def overwrite_datasets(path: Path, contents: Iterable[tuple[StateTensor, Buffer, Sequence[str]]], origin: Path) -> None:
+    """Put new values into the datasets of a file, a copy of ``origin``.
 
-    Raises StateError if the file cannot be written.
+    Each tensor has the names of its datasets, which are made if needed. Raises StateError if the file cannot be
+    written.
     """
-    with open_file(path, "r+") as file:
+    with open_hdf5(path, "r+") as file:
         for tensor, content, places in contents:
             for place in places:
-                dataset = file[place] if place in file else _new_dataset(file, place, tensor)
-                if dataset.dtype.kind in "OS":
-                    strings = DTYPES["bytes"].strings
-                    assert strings is not None
-                    dataset[...] = strings(content).reshape(dataset.shape)
-                elif dataset.size:
-                    stored = dataset.dtype.newbyteorder("<") if dataset.dtype.kind in "iufc" else dataset.dtype
-                    dataset[...] = np.frombuffer(content, stored).reshape(dataset.shape)
+                with write_errors(origin):
+                    dataset = file[place] if place in file else _new_dataset(file, place, tensor)
+                    dtype, shape = dataset.dtype, dataset.shape
+                values = _values(content, dtype).reshape(shape)
+                if values.size:
+                    with write_errors(origin):
+                        dataset[...] = values
+
+
+def write_errors(origin: Path) -> AbstractContextManager[None]:
+    """Return a context in which what h5py raises while a copy of ``origin`` is written becomes a StateError."""
+    return as_state_errors(f"{origin} cannot be written again", "save the model anew, or make room on the disk", HDF5)
+
+
+def _values(content: Buffer, dtype: np.dtype[Any]) -> Any:
+    """Return the bytes of a tensor as elements of the type that a dataset has."""
+    if dtype.kind in "OS":
+        strings = DTYPES["bytes"].strings
+        assert strings is not None
+        return strings(content)
+    return np.frombuffer(content, dtype.newbyteorder("<") if dtype.kind in "iufc" else dtype)
 
 
 def _new_dataset(file: Any, place: str, tensor: StateTensor) -> Any:

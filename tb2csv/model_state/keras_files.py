@@ -11,28 +11,31 @@ import shutil
 import tempfile
 import warnings
 import weakref
-import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from tb2csv.errors import StateError
+from tb2csv.model_state.descriptions import json_object, objects_in
 from tb2csv.model_state.foreign_errors import as_state_errors
 from tb2csv.model_state.hdf5_files import Place, Source, StoredTensor
-from tb2csv.model_state.hdf5_tensors import datasets, open_file
-from tb2csv.model_state.keras_hdf5_models import hdf5_model, json_object
+from tb2csv.model_state.keras_hdf5_models import hdf5_model, model_weights
 from tb2csv.model_state.keras_models import KerasModel
+from tb2csv.model_state.keras_variables import limited_variables
 from tb2csv.model_state.keras_vocabularies import IDF
 from tb2csv.model_state.keras_weights_files import WeightsFile, numbered_tensors, open_weights
 from tb2csv.model_state.match_tensors import FILE_KEY
 from tb2csv.model_state.structural_names import OPTIMIZER, has_more_of_optimizer, is_optimizer_variable
+from tb2csv.model_state.zip_archives import ZipArchive
 
 if TYPE_CHECKING:
     from tb2csv.model_state.hdf5_files import Hdf5File
     from tb2csv.model_state.match_tensors import Restoration
+    from tb2csv.model_state.size_limits import SizeLimits
     from tb2csv.model_state.tensors import ModelState, StateTensor
 
 _WEIGHTS: Final = "model.weights.h5"
 _CONFIG: Final = "config.json"
+_LAMBDAS: Final = ("Lambda", "__lambda__")
 
 
 class _Folder:
@@ -43,40 +46,35 @@ class _Folder:
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
-def open_hdf5(path: Path) -> Hdf5File:
+def open_hdf5_model(path: Path, limits: SizeLimits) -> Hdf5File:
     """Return the tensors of a weights file of Keras 3, or of a model or weights file of the older format."""
-    with open_file(path) as file:
-        root = file.get("model_weights", file)
-        if "layer_names" in root.attrs or "layer_names0" in root.attrs:
-            _refuse_lambda(path, file.attrs.get("model_config", "{}"))
-            return hdf5_model(path, file, root)
-    return open_weights(path)
+    source = Source.of(path, limits)
+    weights = model_weights(source.root)
+    if weights is None:
+        return open_weights(source)
+    _refuse_lambda(path, source.root.text("model_config"))
+    return hdf5_model(source, weights)
 
 
 class KerasArchive(WeightsFile):
     """A ``.keras`` file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: SizeLimits) -> None:
         """Find the tensors; raises StateError if Keras cannot load the model, or would have to run code for it."""
-        self._archive = path
+        self._archive = ZipArchive(path, limits, kind="a .keras file")
         self._folder = _Folder()
         self._weights = self._folder.path / _WEIGHTS
-        try:
-            with zipfile.ZipFile(path) as archive:
-                config = archive.read(_CONFIG)
-                _refuse_lambda(path, config)
-                with archive.open(_WEIGHTS) as packed, self._weights.open("wb") as file:
-                    shutil.copyfileobj(packed, file, 1 << 20)
-        except (OSError, KeyError, zipfile.BadZipFile) as error:
-            message = f"{path} is not a .keras file that can be read ({error}); save the model again."
-            raise StateError(message) from error
-        live = _live_tensors(path)
-        with open_file(self._weights) as file:
-            shapes = {place: tuple(dataset.shape) for place, dataset in datasets(file)}
+        config = self._archive.read_text(_CONFIG)
+        _refuse_lambda(path, config)
+        self._archive.extract(_WEIGHTS, self._weights)
+        # Keras reads the weights as well, so they are checked before it loads the model.
+        source = Source.of(self._weights, limits, self._archive.stored, self._folder)
+        live = _live_tensors(path, limits, self._archive.stored)
+        shapes = {place: dataset.shape for place, dataset in source.root.datasets()}
         named = {tensor.aliases[FILE_KEY]: tensor for tensor in live if FILE_KEY in tensor.aliases}
         saved_class = _saved_optimizer(config)
         known = _matching_tensors(named, shapes, saved_class)
-        stored = numbered_tensors([Source(self._weights, self._folder)], known)
+        stored = numbered_tensors([source], known)
         learned = [StoredTensor(tensor, ()) for tensor in live if tensor.any_length]
         stored = [each for each in stored if not (learned and each.places[0].name.endswith(f"/vars/{IDF}"))] + learned
         places = {place.name for each in stored for place in each.places}
@@ -104,19 +102,17 @@ class KerasArchive(WeightsFile):
             content = restoration.content(tensor.name)
             if content is not None and bytes(content) != bytes(tensor.content()):
                 restoration.problems.append(
-                    f"{tensor.name}: differs in {self._archive} and cannot be changed there; load the model, "
+                    f"{tensor.name}: differs in {self._path} and cannot be changed there; load the model, "
                     "restore it with tb2csv.model_state.load_state, and save it"
                 )
         weights = self._folder.path / f"new.{_WEIGHTS}"
         self._write_copy(self._weights, weights, restoration)
-        with zipfile.ZipFile(self._archive) as old, zipfile.ZipFile(place, "w") as new:
-            for member in old.infolist():
-                is_weights = member.filename == _WEIGHTS
-                with weights.open("rb") if is_weights else old.open(member) as source:
-                    copy = zipfile.ZipInfo(member.filename, member.date_time)
-                    copy.compress_type = member.compress_type
-                    with new.open(copy, "w", force_zip64=True) as target:
-                        shutil.copyfileobj(source, target, 1 << 20)
+
+        def write_weights(file: IO[bytes]) -> None:
+            with weights.open("rb") as source:
+                shutil.copyfileobj(source, file, 1 << 20)
+
+        self._archive.write_copy(place, {_WEIGHTS: write_weights})
 
 
 def _saved_optimizer(config: bytes) -> str | None:
@@ -175,7 +171,7 @@ def _notes(path: Path, lost: list[str], not_made: str | None) -> list[str]:
     return notes
 
 
-def _live_tensors(path: Path) -> list[StateTensor]:
+def _live_tensors(path: Path, limits: SizeLimits, stored: int) -> list[StateTensor]:
     """Return the tensors of the model that Keras loads from a file; their values are not used."""
     import keras
 
@@ -183,7 +179,11 @@ def _live_tensors(path: Path) -> list[StateTensor]:
         "give a weights file of the model (model.save_weights), or pass the live model to "
         "tb2csv.model_state.export_state"
     )
-    with as_state_errors(f"{path} cannot be loaded by Keras", advice), warnings.catch_warnings():
+    with (
+        limited_variables(path, limits, stored),
+        as_state_errors(f"{path} cannot be loaded by Keras", advice),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")  # of an optimizer that was saved before its first step, for example
         model = keras.saving.load_model(path, safe_mode=True)
     return list(KerasModel(model).state.tensors)
@@ -191,15 +191,9 @@ def _live_tensors(path: Path) -> list[StateTensor]:
 
 def _refuse_lambda(path: Path, config: str | bytes) -> None:
     """Raise StateError if the description of a model has a Lambda layer in it."""
-    if _has_lambda(json_object(config)):
+    if any(each.get("class_name") in _LAMBDAS for each in objects_in(json_object(config))):
         message = (
             f"{path} is not read, because it has a Lambda layer, whose Python code would run when the model is loaded; "
             "give a weights file of the model (model.save_weights), or the live model."
         )
         raise StateError(message)
-
-
-def _has_lambda(config: Any) -> bool:
-    if isinstance(config, dict):
-        return config.get("class_name") in {"Lambda", "__lambda__"} or any(map(_has_lambda, config.values()))
-    return isinstance(config, list) and any(map(_has_lambda, config))

@@ -6,15 +6,15 @@ the model in front, of the layer in front, or with neither. They are named here 
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import StateError
-from tb2csv.model_state.hdf5_files import Hdf5File, Place, Source, StoredTensor, dataset_tensor
-from tb2csv.model_state.hdf5_tensors import add_texts, attribute_texts, datasets, open_file
+from tb2csv.model_state.descriptions import json_object, member
+from tb2csv.model_state.hdf5_contents import open_hdf5
+from tb2csv.model_state.hdf5_files import Hdf5File, Place, StoredTensor, dataset_tensor
+from tb2csv.model_state.hdf5_tensors import add_texts, write_errors
 from tb2csv.model_state.keras_vocabularies import LEARNING_LAYERS
 from tb2csv.model_state.match_tensors import PATH
 from tb2csv.model_state.structural_names import (
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tb2csv.model_state.hdf5_contents import Dataset, Group
+    from tb2csv.model_state.hdf5_files import Source
     from tb2csv.model_state.match_tensors import Restoration
     from tb2csv.model_state.tensors import ModelState, StateTensor
 
@@ -40,37 +42,55 @@ _TOP_LEVEL: Final = "top_level_model_weights"
 _OPTIMIZER_GROUP: Final = "optimizer_weights"
 
 
-def hdf5_model(path: Path, file: Any, root: Any) -> Hdf5File:
-    """Return the tensors of an open file, whose layers are listed in ``root``.
+def model_weights(root: Group) -> Group | None:
+    """Return the group that lists the layers of a model or weights file of the older format; None if there is none."""
+    listed = root.group("model_weights") or root
+    return listed if {"layer_names", "layer_names0"} & listed.texts.keys() else None
+
+
+def hdf5_model(source: Source, weights: Group) -> Hdf5File:
+    """Return the tensors of a file, whose layers are listed in ``weights``.
 
     Raises StateError if the file is not complete.
     """
-    described = json_object(file.attrs.get("model_config", "{}"))
-    model = str(_config(described).get("name", ""))
+    path, root = source.path, source.root
+    described = json_object(root.text("model_config"))
+    model = _name(described)
     layer_types = dict(_layer_types(described))
-    training = json_object(file.attrs.get("training_config", "{}")).get("optimizer_config") or {}
-    layer_types[OPTIMIZER] = str(training.get("class_name", ""))
-    is_keras_3 = _text(file.attrs.get("keras_version", root.attrs.get("keras_version", ""))).startswith("3")
+    training: dict[str, Any] = member(json_object(root.text("training_config")), "optimizer_config", {})
+    layer_types[OPTIMIZER] = member(training, "class_name", "")
+    is_keras_3 = (root.text("keras_version") or weights.text("keras_version")).startswith("3")
     names = _Names(model)
-    source = Source(path)
     stored, paths = [], []
-    for layer, group in _groups(file, root):
+    seen: set[str] = set()
+    for layer, group in _groups(path, root, weights):
         for weight, dataset in _listed_datasets(path, layer, group):
+            if dataset.path in seen:
+                message = f"{path} lists {dataset.path!r} as a weight of two layers; save the model again."
+                raise StateError(message)
+            seen.add(dataset.path)
             stated = weight.removesuffix(":0")
             name = names.of_optimizer(stated, is_keras_3) if layer == OPTIMIZER else names.of_layer(stated, layer)
             chain, _, parameter = name.rpartition("/")
             layer_type = layer_types.get(chain) or layer_types.get(layer, "")
             facts = {"layer": chain or model or layer, "layer_type": layer_type, "parameter": parameter}
             tensor = dataset_tensor(source, dataset, name, **facts)
-            stored.append(StoredTensor(tensor, (Place(path, dataset.name),)))
+            stored.append(StoredTensor(tensor, (Place(path, dataset.path),)))
             paths.append("" if layer == OPTIMIZER else stated)
     _add_aliases([each.tensor for each in stored], paths, model)
     learning = [name for name, layer_type in layer_types.items() if layer_type in LEARNING_LAYERS]
-    return Hdf5Model(path, stored, _notes(path, [each.tensor for each in stored], learning))
+    listed = root.group(_OPTIMIZER_GROUP)
+    slots = listed.listed("weight_names") if listed is not None else []
+    return Hdf5Model(path, stored, _notes(path, [each.tensor for each in stored], learning), slots)
 
 
 class Hdf5Model(Hdf5File):
     """A file of the older format."""
+
+    def __init__(self, path: Path, stored: list[StoredTensor], notes: list[str], slots: list[str]) -> None:
+        """Hold the tensors of a file, and the names that it lists of the variables of the optimizer."""
+        super().__init__(path, stored, notes)
+        self._slots = slots
 
     def prepare(self, incoming: ModelState) -> None:
         """Add the slots of an optimizer that has made no step yet, if the state has them."""
@@ -96,8 +116,8 @@ class Hdf5Model(Hdf5File):
         super().write(place, restoration)
         new = [name.name for each in self._stored if each.is_new for name in each.places]
         if new:
-            with open_file(place, "r+") as file:
-                add_texts(file[_OPTIMIZER_GROUP], "weight_names", [_below(name) for name in new])
+            with open_hdf5(place, "r+") as file, write_errors(self._path):
+                add_texts(file[_OPTIMIZER_GROUP], "weight_names", self._slots, [_below(name) for name in new])
 
 
 def _below(name: str) -> str:
@@ -105,20 +125,27 @@ def _below(name: str) -> str:
     return name.partition(f"{_OPTIMIZER_GROUP}/")[2]
 
 
-def _groups(file: Any, root: Any) -> Iterator[tuple[str, Any]]:
+def _groups(path: Path, root: Group, weights: Group) -> Iterator[tuple[str, Group]]:
     """Yield each layer and its group; weights of the model itself and of the optimizer come last."""
-    for layer in attribute_texts(root, "layer_names"):
-        yield layer, root[layer]
-    if _TOP_LEVEL in root:
-        yield "", root[_TOP_LEVEL]
-    if _OPTIMIZER_GROUP in file:
-        yield OPTIMIZER, file[_OPTIMIZER_GROUP]
+    for layer in weights.listed("layer_names"):
+        group = weights.group(layer)
+        if group is None:
+            message = (
+                f"{path} is not complete: it lists the layer {layer!r} and does not have it; save the model again."
+            )
+            raise StateError(message)
+        yield layer, group
+    of_model, of_optimizer = weights.group(_TOP_LEVEL), root.group(_OPTIMIZER_GROUP)
+    if of_model is not None:
+        yield "", of_model
+    if of_optimizer is not None:
+        yield OPTIMIZER, of_optimizer
 
 
-def _listed_datasets(path: Path, layer: str, group: Any) -> Iterator[tuple[str, Any]]:
+def _listed_datasets(path: Path, layer: str, group: Group) -> Iterator[tuple[str, Dataset]]:
     """Yield the weights of a group in their order."""
-    known = dict(datasets(group))
-    listed = attribute_texts(group, "weight_names")
+    known = dict(group.datasets())
+    listed = group.listed("weight_names")
     if set(listed) != set(known) or len(listed) != len(known):
         message = (
             f"{path} is not complete: it lists {len(listed)} weights of {layer or 'the model'!r} and has {len(known)}; "
@@ -185,28 +212,19 @@ def _notes(path: Path, tensors: list[StateTensor], learning: list[str]) -> list[
     return notes
 
 
-def _config(layer: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration of a layer; before Keras 2.2.3 that of a Sequential was the list of its layers."""
-    config = layer.get("config") or {}
-    return {"layers": config} if isinstance(config, list) else dict(config)
+def _name(described: Any) -> str:
+    """Return the name in the configuration of a model or layer; empty if it has none."""
+    return member(member(described, "config", {}), "name", "")
 
 
-def _layer_types(model: dict[str, Any], chain: str = "") -> Iterator[tuple[str, str]]:
+def _layer_types(model: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the paths of layers and their types from a model's description."""
-    for layer in _config(model).get("layers", ()):
-        name = chain + str(_config(layer).get("name", ""))
-        yield name, str(layer.get("class_name", ""))
-        yield from _layer_types(layer, f"{name}/")
-
-
-def json_object(text: str | bytes) -> dict[str, Any]:
-    """Return what a description says; nothing if it is not a JSON object."""
-    with contextlib.suppress(json.JSONDecodeError):
-        described = json.loads(text)
-        if isinstance(described, dict):
-            return described
-    return {}
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name
+    waiting: list[tuple[str, Any]] = [("", model)]
+    while waiting:
+        chain, described = waiting.pop()
+        # Before Keras 2.2.3 the configuration of a Sequential was the list of its layers.
+        layers: list[Any] = member(described, "config", []) or member(member(described, "config", {}), "layers", [])
+        for layer in layers:
+            name = chain + _name(layer)
+            yield name, member(layer, "class_name", "")
+            waiting.append((f"{name}/", layer))

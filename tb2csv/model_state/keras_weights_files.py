@@ -9,17 +9,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tb2csv.model_state.hdf5_files import Hdf5File, Place, Source, StoredTensor, dataset_tensor
-from tb2csv.model_state.hdf5_tensors import datasets, open_file
 from tb2csv.model_state.match_tensors import FILE_KEY
 from tb2csv.model_state.structural_names import OPTIMIZER, STRUCTURE, has_no_slots, structural_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
+    from tb2csv.model_state.hdf5_contents import Dataset, Group
     from tb2csv.model_state.tensors import ModelState, StateTensor
 
 _VARIABLE: Final = re.compile(r"(?:(?P<group>.+)/)?vars/(?P<number>\d+)")
@@ -36,9 +35,9 @@ class WeightsFile(Hdf5File):
             self._hold([*self._stored, *slots], self.state.notes)
 
 
-def open_weights(path: Path) -> WeightsFile:
+def open_weights(source: Source) -> WeightsFile:
     """Return the tensors of a weights file."""
-    return WeightsFile(path, numbered_tensors([Source(path)], {}))
+    return WeightsFile(source.path, numbered_tensors([source], {}))
 
 
 def numbered_tensors(sources: Sequence[Source], known: Mapping[str, StateTensor]) -> list[StoredTensor]:
@@ -48,10 +47,8 @@ def numbered_tensors(sources: Sequence[Source], known: Mapping[str, StateTensor]
     """
     found: dict[str, StoredTensor] = {}
     for source in sources:
-        with open_file(source.path) as file:
-            for place, dataset in datasets(file):
-                tensor = _tensor(source, dataset, place, file, known.get(place))
-                found[place] = StoredTensor(tensor, (Place(source.path, place),))
+        for place, dataset in source.root.datasets():
+            found[place] = StoredTensor(_tensor(source, dataset, known.get(place)), (Place(source.path, place),))
     # In the order of the model if it is known, else in natural order: 2 before 10.
     order = {name: number for number, name in enumerate(known)}
     stored = [
@@ -76,25 +73,25 @@ def _with_numbers(stored: list[StoredTensor]) -> list[StoredTensor]:
     return found
 
 
-def _tensor(source: Source, dataset: Any, place: str, file: Any, live: StateTensor | None) -> StateTensor:
+def _tensor(source: Source, dataset: Dataset, live: StateTensor | None) -> StateTensor:
     if live is not None:
         facts = {name: getattr(live, name) for name in ("trainable", "layer", "layer_type", "parameter")}
         return dataset_tensor(source, dataset, live.name, live.dtype, aliases=dict(live.aliases), **facts)
+    place = dataset.path
     parameter = place.rpartition("/")[2]
-    facts = {"layer": _layer(file, place), "parameter": parameter, "aliases": {FILE_KEY: place}}
+    facts = {"layer": _layer(source.root, place), "parameter": parameter, "aliases": {FILE_KEY: place}}
     return dataset_tensor(source, dataset, place, **facts)
 
 
-def _layer(file: Any, place: str) -> str:
+def _layer(root: Group, place: str) -> str:
     """Return the names of the layers that a dataset is in, or else its group."""
     parts = place.split("/")
     if parts[0] == OPTIMIZER:
         return OPTIMIZER
     names = []
     for end in range(1, len(parts) - 1):
-        group = file["/".join(parts[:end])]
-        name = group["vars"].attrs.get("name") if parts[end - 1] != "vars" and "vars" in group else None
-        names += [name.decode() if isinstance(name, bytes) else str(name)] if name is not None else []
+        variables = root.group("/".join([*parts[:end], "vars"])) if parts[end - 1] != "vars" else None
+        names += variables.texts.get("name", [])[:1] if variables is not None else []
     return "/".join(names) or "/".join(part for part in parts[:-1] if part != "vars")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
+import functools
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,9 @@ import numpy as np
 from tb2csv.atomic_files import whole_file
 from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import dtype_of_array
+from tb2csv.model_state.npy_headers import npy_errors, npy_header
 from tb2csv.model_state.tensors import ModelState, StateTensor, array_bytes, array_of_bytes, left_out_notes
+from tb2csv.model_state.zip_archives import ZipArchive
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tb2csv.model_state.match_tensors import Restoration
+    from tb2csv.model_state.size_limits import SizeLimits
 
 _ENDING = ".npy"
 
@@ -26,22 +29,19 @@ _ENDING = ".npy"
 class NpzFile:
     """An ``.npz`` file; an array is read when its bytes are requested."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: SizeLimits) -> None:
         """Find the arrays; raises StateError if the file is not such an archive, or an array has Python objects."""
         self._path = path
+        self._archive = ZipArchive(path, limits, kind="an .npz file")
         tensors = []
         left_out: dict[str, str] = {}
-        try:
-            with zipfile.ZipFile(path) as archive:
-                for member in archive.infolist():
-                    if member.filename.endswith(_ENDING):
-                        with archive.open(member) as file:
-                            tensors.append(self._tensor(member.filename, *_header(file)))
-                    elif not member.is_dir():
-                        left_out[member.filename] = "file"
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            message = f"{path} cannot be read as an .npz file ({error}); save the arrays anew."
-            raise StateError(message) from error
+        for member in self._archive.members:
+            if member.filename.endswith(_ENDING):
+                with self._archive.open(member.filename) as file:
+                    dtype, shape = npy_header(file, member.file_size, f"{member.filename} in {path}")
+                tensors.append(self._tensor(member.filename, dtype, shape))
+            elif not member.is_dir():
+                left_out[member.filename] = "file"
         notes = left_out_notes(str(path), left_out)
         self.state = ModelState("numpy", tuple(tensors), str(path), notes, left_out)
 
@@ -54,12 +54,8 @@ class NpzFile:
         return StateTensor(name, known, shape, lambda: array_bytes(self._read(member)), parameter=name)
 
     def _read(self, member: str) -> npt.NDArray[Any]:
-        try:
-            with zipfile.ZipFile(self._path) as archive, archive.open(member) as file:
-                return np.lib.format.read_array(file, allow_pickle=False)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            message = f"{member} in {self._path} is damaged: {error}"
-            raise StateError(message) from error
+        with self._archive.open(member) as file, npy_errors(f"{member} in {self._path}"):
+            return np.lib.format.read_array(file, allow_pickle=False)
 
     def output(self, out: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
         """Return a context that gives a file to write to."""
@@ -67,24 +63,12 @@ class NpzFile:
 
     def write(self, place: Path, restoration: Restoration) -> None:
         """Write the archive with new arrays in it, packed as they were, in the same order of axes."""
-        with zipfile.ZipFile(self._path) as old, zipfile.ZipFile(place, "w") as new:
-            for member in old.infolist():
-                info = zipfile.ZipInfo(member.filename, member.date_time)
-                info.compress_type = member.compress_type
-                if not member.filename.endswith(_ENDING):
-                    new.writestr(info, old.read(member))
-                    continue
-                array = self._read(member.filename)
-                content = restoration.content(member.filename.removesuffix(_ENDING))
-                if content is not None:
-                    array = array_of_bytes(content, array)
-                with new.open(info, "w", force_zip64=True) as file:
-                    np.lib.format.write_array(file, array, allow_pickle=False)
 
+        def write_array(name: str, file: IO[bytes]) -> None:
+            array = self._read(name)
+            content = restoration.content(name.removesuffix(_ENDING))
+            array = array if content is None else array_of_bytes(content, array)
+            np.lib.format.write_array(file, array, allow_pickle=False)
 
-def _header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """Return dtype and shape from the start of an array's file."""
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
-    return dtype, shape
+        arrays = [each.filename for each in self._archive.members if each.filename.endswith(_ENDING)]
+        self._archive.write_copy(place, {name: functools.partial(write_array, name) for name in arrays})

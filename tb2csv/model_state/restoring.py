@@ -11,6 +11,7 @@ from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import StateError
 from tb2csv.model_state.formats import GrowingFile, open_file, open_live, read_any, read_table
 from tb2csv.model_state.match_tensors import Restoration, fit
+from tb2csv.model_state.size_limits import DEFAULT_MAX_EXPANSION, SizeLimits
 from tb2csv.model_state.state_csv import DEFAULT_MAX_CELL, STYLES, write_state
 from tb2csv.model_state.tensors import ModelState
 
@@ -18,15 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def state_of(model: Any) -> ModelState:
+def state_of(model: Any, *, max_expansion: int = DEFAULT_MAX_EXPANSION) -> ModelState:
     """Return the state of a live object, or of the file at a path; a CSV file is one, too.
 
-    Bytes are read when they are requested. A state is returned as it is. Raises StateError if there is none, or the
-    file is not safe to read.
+    Bytes are read when they are requested. A state is returned as it is.
+
+    Args:
+        model: the object, path or state.
+        max_expansion: the most bytes of data that a byte of a model file may stand for, beyond 256 MiB of data.
+
+    Raises:
+        StateError: there is no state, the file is not safe to read, or its data are too large.
     """
     if isinstance(model, ModelState):
         return model
-    return read_any(model) if isinstance(model, (str, os.PathLike)) else open_live(model).state
+    limits = SizeLimits(max_expansion)
+    return read_any(model, limits) if isinstance(model, (str, os.PathLike)) else open_live(model).state
 
 
 def export_state(
@@ -35,6 +43,7 @@ def export_state(
     *,
     style: str = STYLES[0],
     max_cell: int = DEFAULT_MAX_CELL,
+    max_expansion: int = DEFAULT_MAX_EXPANSION,
     overwrite: bool = False,
 ) -> ModelState:
     """Write the state of a model to a CSV file.
@@ -46,6 +55,7 @@ def export_state(
         style: ``tensors`` (a row for each tensor, numbers as text), ``base64`` (the same, as bytes) or ``elements``
             (a row for each number).
         max_cell: bytes of data in a cell at most; a tensor that has more takes several rows.
+        max_expansion: the most bytes of data that a byte of a model file may stand for, beyond 256 MiB of data.
         overwrite: replace ``out`` if it exists.
 
     Returns:
@@ -55,7 +65,7 @@ def export_state(
         StateError: The model or its file cannot be read, or the style has no form for it.
         OutputError: ``out`` is there already, or cannot be written.
     """
-    state = state_of(model)
+    state = state_of(model, max_expansion=max_expansion)
     if not state.tensors:
         message = f"{state.origin or 'The model'} has no state yet; build or fit it first."
         raise StateError(message)
@@ -106,17 +116,18 @@ def restore_file(
     *,
     allow_partial: bool = False,
     renames: Mapping[str, str] | None = None,
+    max_expansion: int = DEFAULT_MAX_EXPANSION,
     overwrite: bool = False,
 ) -> list[str]:
     """Write a model's file again with a state in it; the new file is of the same format, and appears when it is whole.
 
-    Args and errors are those of ``load_state``; ``out`` may be ``model`` if ``overwrite`` is true.
+    Args and errors are those of ``load_state`` and ``export_state``; ``out`` may be ``model`` if ``overwrite`` is true.
 
     Raises:
         OutputError: ``out`` exists and may not be replaced, or cannot be written.
     """
     incoming = _incoming(state)
-    holder = open_file(model)
+    holder = open_file(model, SizeLimits(max_expansion))
     if isinstance(holder, GrowingFile):
         holder.prepare(incoming)
     found = fit(incoming, holder.state.tensors, renames or {})

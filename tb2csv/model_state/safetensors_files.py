@@ -6,26 +6,34 @@ holds a whole file in memory. The format: https://huggingface.co/docs/safetensor
 
 from __future__ import annotations
 
-import json
+import functools
 import math
 import shutil
 import struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from tb2csv.atomic_files import whole_file
 from tb2csv.errors import StateError
+from tb2csv.model_state.descriptions import parsed
 from tb2csv.model_state.dtypes import DTYPES
-from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor
+from tb2csv.model_state.foreign_errors import as_state_errors
+from tb2csv.model_state.tensors import MAX_DIMENSIONS, Buffer, ModelState, StateTensor
+from tb2csv.plain_data import COUNT, ListOf, fits
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tb2csv.model_state.match_tensors import Restoration
+    from tb2csv.model_state.size_limits import SizeLimits
 
 _LENGTH: Final = struct.Struct("<Q")
 #: The format's own limit.
 _LARGEST_HEADER: Final = 100_000_000
+_METADATA: Final = "__metadata__"
+#: The members of the entry of a tensor that are read.
+_ENTRY: Final = {"dtype": str, "shape": ListOf(COUNT), "data_offsets": (COUNT, COUNT)}
+_ADVICE: Final = "save the tensors again"
 _DTYPES: Final = {
     "BOOL": "bool",
     **{
@@ -46,38 +54,54 @@ _DTYPES: Final = {
 class SafetensorsFile:
     """A ``.safetensors`` file; a tensor is read when its bytes are requested."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the header; raises StateError if it is not sound."""
+    def __init__(self, path: Path, limits: SizeLimits) -> None:
+        """Read the header; raises StateError if it is not sound. Such a file is never larger than it is on the disk."""
         self._path = path
+        self._failure = f"{path} is not a readable safetensors file"
         self._places: dict[str, int] = {}
-        tensors = []
-        try:
-            with path.open("rb") as file:
-                (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
-                header = json.loads(file.read(min(length, _LARGEST_HEADER)))
-                first, end = file.tell(), path.stat().st_size
-            for name, entry in header.items():
-                if name != "__metadata__":
-                    tensors.append(self._tensor(name, entry, first, end))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-            message = f"{path} is not a readable safetensors file ({error}); save the tensors again."
-            raise StateError(message) from error
+        with as_state_errors(self._failure, _ADVICE, (OSError, struct.error)), path.open("rb") as file:
+            (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
+            text = file.read(min(length, _LARGEST_HEADER))
+            first, size = file.tell(), path.stat().st_size - file.tell()
+        header = parsed(text, self._failure, _ADVICE)
+        if not isinstance(header, dict):
+            self._refuse("its header is not a JSON object")
+        tensors = [self._tensor(name, entry, first, size) for name, entry in header.items() if name != _METADATA]
+        self._refuse_shared_bytes(tensors)
         self.state = ModelState("safetensors", tuple(tensors), str(path))
 
-    def _tensor(self, name: str, entry: dict[str, Any], first: int, end: int) -> StateTensor:
-        if entry["dtype"] not in _DTYPES:
-            message = f"{name!r} is of dtype {entry['dtype']}, which is not known"
-            raise ValueError(message)
-        dtype = _DTYPES[entry["dtype"]]
-        shape = tuple(int(size) for size in entry["shape"])
-        start, stop = (first + int(offset) for offset in entry["data_offsets"])
-        size = math.prod(shape) * DTYPES[dtype].item_size
-        if min(shape, default=0) < 0 or start < first or stop - start != size or stop > end:
-            message = f"{name!r} takes {size} bytes and is given {stop - start}, up to {stop} of {end}"
-            raise ValueError(message)
-        self._places[name] = start
+    def _tensor(self, name: str, entry: Any, first: int, size: int) -> StateTensor:
+        """Return a tensor by its entry in the header, of which ``size`` bytes follow from ``first`` on."""
+        known: dict[str, Any] = {key: entry.get(key) for key in _ENTRY} if isinstance(entry, dict) else {}
+        if not fits(known, _ENTRY) or len(known["shape"]) > MAX_DIMENSIONS:
+            self._refuse(f"the entry of {name!r} has no dtype, shape and data_offsets of the expected types")
+        if known["dtype"] not in _DTYPES:
+            self._refuse(f"{name!r} is of dtype {known['dtype']}, which is not known")
+        dtype = _DTYPES[known["dtype"]]
+        shape = tuple(known["shape"])
+        start, stop = known["data_offsets"]
+        needed = math.prod(shape) * DTYPES[dtype].item_size
+        if stop - start != needed or stop > size:
+            self._refuse(f"{name!r} takes {needed} bytes and is given {stop - start}, up to {stop} of {size}")
+        self._places[name] = first + start
         layer, _, parameter = name.rpartition(".")
-        return StateTensor(name, dtype, shape, lambda: self._read(start, size), layer=layer, parameter=parameter)
+        read = functools.partial(self._read, first + start, needed)
+        return StateTensor(name, dtype, shape, read, layer=layer, parameter=parameter)
+
+    def _refuse_shared_bytes(self, tensors: list[StateTensor]) -> None:
+        """Refuse bytes that belong to several tensors: a small file would stand for any amount of data."""
+        end, last = 0, ""
+        for start, name, size in sorted(
+            (self._places[each.name], each.name, each.size * DTYPES[each.dtype].item_size) for each in tensors
+        ):
+            if size and start < end:
+                self._refuse(f"{last!r} and {name!r} have bytes in common")
+            if size:
+                end, last = start + size, name
+
+    def _refuse(self, reason: str) -> NoReturn:
+        message = f"{self._failure} ({reason}); {_ADVICE}."
+        raise StateError(message)
 
     def _read(self, start: int, size: int) -> Buffer:
         content = bytearray(size)

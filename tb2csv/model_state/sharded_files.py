@@ -5,14 +5,13 @@ The index is JSON with a ``weight_map`` from tensors to files beside it. Each of
 
 from __future__ import annotations
 
-import functools
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.atomic_files import whole_folder
 from tb2csv.errors import StateError
+from tb2csv.model_state.descriptions import member, parsed, read_bytes
 from tb2csv.model_state.tensors import ModelState
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from tb2csv.model_state.formats import FileHolder
     from tb2csv.model_state.match_tensors import Restoration
+    from tb2csv.model_state.size_limits import SizeLimits
 
 _ENDING: Final = ".index.json"
 
@@ -28,12 +28,12 @@ _ENDING: Final = ".index.json"
 class ShardedFile:
     """An index, or a folder that has one, and the files that it names."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: SizeLimits) -> None:
         """Open all files; raises StateError if one is missing, or has not the tensors that the index says."""
         self._index = _index(path)
         weight_map = _weight_map(self._index)
         #: The holder of each file, by its name.
-        self._shards = {name: _open(self._index, name) for name in sorted(set(weight_map.values()))}
+        self._shards = {name: _open(self._index, name, limits) for name in sorted(set(weight_map.values()))}
         states = {name: shard.state for name, shard in self._shards.items()}
         held = {name: {tensor.name for tensor in state.tensors} for name, state in states.items()}
         missing = [tensor for tensor, shard in weight_map.items() if tensor not in held[shard]]
@@ -53,7 +53,8 @@ class ShardedFile:
 
     def output(self, out: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
         """Return a context that gives a folder to write to: all files are in it, under the names that they have."""
-        return folder_of_shards(out, self._index.name, "a folder of such a model", overwrite=overwrite)
+        kind = "a folder of such a model and nothing else"
+        return folder_of_shards(out, self._shards, self._index.name, kind, overwrite=overwrite)
 
     def write(self, place: Path, restoration: Restoration) -> None:
         """Write each file with its new values, and the index as it is."""
@@ -75,10 +76,22 @@ def _index(path: Path) -> Path:
     return found[0]
 
 
-def folder_of_shards(out: Path, index: str, kind: str, *, overwrite: bool) -> AbstractContextManager[Path]:
-    """Return a context that gives a folder to make; ``out`` may only be replaced if it has an index of that name."""
-    is_alike = functools.partial(_has_file, name=index)
-    return whole_folder(out, overwrite=overwrite, may_replace=is_alike, kind=kind)
+def folder_of_shards(
+    out: Path, names: Iterable[str], index: str, kind: str, *, overwrite: bool
+) -> AbstractContextManager[Path]:
+    """Return a context that gives a folder to make.
+
+    ``out`` may only be replaced if it has an index of that name, and nothing but files that are written again: the
+    index, and files of these ``names``.
+    """
+    written = frozenset((*names, index))
+
+    def may_replace(folder: Path) -> bool:
+        entries = list(folder.iterdir())
+        is_alike = all(each.name in written and each.is_file() and not each.is_symlink() for each in entries)
+        return is_alike and index in {each.name for each in entries}
+
+    return whole_folder(out, overwrite=overwrite, may_replace=may_replace, kind=kind)
 
 
 def refuse_files_elsewhere(index: Path, names: Iterable[Any], what: str) -> None:
@@ -88,23 +101,30 @@ def refuse_files_elsewhere(index: Path, names: Iterable[Any], what: str) -> None
             raise StateError(f"{index} names {name!r}, which is not a file beside it; save the {what} again.")
 
 
-def _has_file(folder: Path, name: str) -> bool:
-    return (folder / name).is_file()
+def weight_map_of(index: Path, kind: str, advice: str) -> dict[str, Any]:
+    """Return the ``weight_map`` of an index, which has names or lists of names; raises StateError if it has none.
+
+    Args:
+        index: the file.
+        kind: what it should be, for the message.
+        advice: what to do if it is something else.
+    """
+    failure = f"{index} is not {kind} that can be read"
+    found: dict[str, Any] = member(parsed(read_bytes(index), failure, advice), "weight_map", {})
+    if not found:
+        message = f"{failure} (it has no weight_map); {advice}."
+        raise StateError(message)
+    return found
 
 
 def _weight_map(index: Path) -> dict[str, str]:
     """Return the file of each tensor; raises StateError if the index is malformed or names a file elsewhere."""
-    try:
-        weight_map = json.loads(index.read_bytes())["weight_map"]
-        pairs = dict(weight_map.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        message = f"{index} is not an index of a model's files ({error}); save the model again."
-        raise StateError(message) from error
+    pairs = weight_map_of(index, "an index of a model's files", "save the model again")
     refuse_files_elsewhere(index, pairs.values(), "model")
     return pairs
 
 
-def _open(index: Path, name: str) -> FileHolder:
+def _open(index: Path, name: str, limits: SizeLimits) -> FileHolder:
     from tb2csv.model_state.formats import open_file
 
     place = index.with_name(name)
@@ -114,4 +134,4 @@ def _open(index: Path, name: str) -> FileHolder:
     if place == index or place.name.endswith(_ENDING):
         message = f"{index} names another index, {name!r}; give the index whose files have tensors."
         raise StateError(message)
-    return open_file(place)
+    return open_file(place, limits)

@@ -10,6 +10,8 @@ from tb2csv.atomic_files import whole_file
 from tb2csv.errors import StateError
 from tb2csv.model_state.estimator_building import EstimatorBuilding
 from tb2csv.model_state.estimator_values import STRUCTURE, EstimatorValues, join
+from tb2csv.model_state.foreign_errors import as_state_errors
+from tb2csv.model_state.skops_sizes import check_skops
 from tb2csv.model_state.tensors import ModelState
 
 if TYPE_CHECKING:
@@ -18,15 +20,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tb2csv.model_state.match_tensors import Restoration
+    from tb2csv.model_state.size_limits import SizeLimits
     from tb2csv.model_state.tensors import Buffer, StateTensor
 
 
 class Estimator:
     """The whole fitted state of a live estimator, which is put back as a whole."""
 
-    def __init__(self, estimator: Any, origin: str = "") -> None:
-        """Hold an estimator; what it has learnt is read when it is needed."""
+    def __init__(self, estimator: Any, origin: str = "", most_values: int | None = None) -> None:
+        """Hold an estimator; what it has learnt is read when it is needed.
+
+        Args:
+            estimator: what is fitted.
+            origin: the source, for messages; the class of the estimator if it is empty.
+            most_values: the maximum number of values in it; None if there is no limit.
+        """
         self._estimator = estimator
+        self._most_values = most_values
         self._origin = origin or f"The {type(estimator).__name__}"
         self._state: ModelState | None = None
 
@@ -40,8 +50,10 @@ class Estimator:
             import sklearn
 
             facts = {"version": sklearn.__version__}
-            is_fitted = _is_fitted(self._estimator)
-            tensors = EstimatorValues(self._estimator, self._origin, facts).tensors if is_fitted else ()
+            with as_state_errors(f"{self._origin} cannot be read", "give a scikit-learn estimator"):
+                is_fitted = _is_fitted(self._estimator)
+            values = EstimatorValues(self._estimator, self._origin, facts, self._most_values) if is_fitted else None
+            tensors = values.tensors if values else ()
             self._state = ModelState("sklearn", tuple(tensors), self._origin)
         return self._state
 
@@ -93,17 +105,15 @@ def _is_fitted(estimator: Any) -> bool:
 class SkopsFile:
     """A ``.skops`` file; it is loaded only if all types in it are ones that skops trusts."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: SizeLimits) -> None:
         """Load the estimator; raises StateError if the file is not valid, or needs types that are not trusted."""
         import skops.io
 
-        try:
+        check_skops(path, limits)
+        with as_state_errors(f"{path} is not a readable skops file", "save the estimator with skops.io.dump"):
             untrusted = skops.io.get_untrusted_types(file=path)
             if not untrusted:
                 self._estimator = skops.io.load(path, trusted=[])
-        except Exception as error:  # whatever it trips over in a file that is none of its own
-            message = f"{path} is not a readable skops file ({error}); save the estimator with skops.io.dump."
-            raise StateError(message) from error
         if untrusted:
             names = ", ".join(sorted(untrusted))
             message = (
@@ -111,7 +121,7 @@ class SkopsFile:
                 "trust it, and pass the estimator to tb2csv.model_state.export_state."
             )
             raise StateError(message)
-        self._live = Estimator(self._estimator, str(path))
+        self._live = Estimator(self._estimator, str(path), limits.values(path.stat().st_size))
 
     @property
     def state(self) -> ModelState:

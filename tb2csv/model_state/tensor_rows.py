@@ -8,6 +8,7 @@ which shows damaged cells.
 from __future__ import annotations
 
 import binascii
+import itertools
 import json
 import math
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
@@ -16,9 +17,11 @@ import numpy as np
 
 from tb2csv.errors import StateError
 from tb2csv.model_state.csv_cells import Cell, cell_text, read_cell, read_stretches, scan_rows
+from tb2csv.model_state.descriptions import json_object
 from tb2csv.model_state.dtypes import DTYPES, texts_from_json, texts_to_json
 from tb2csv.model_state.number_codec import numbers_to_text, text_to_numbers, widest
-from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes, checksum
+from tb2csv.model_state.tensors import MAX_DIMENSIONS, Buffer, ModelState, StateTensor, array_bytes, checksum
+from tb2csv.plain_data import COUNT, DictOf, ListOf, Maybe, fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -121,7 +124,11 @@ class TensorRows:
         if len(cells) < len(COLUMNS):
             self._problems.append(f"row {number} has only {len(cells)} cells")
             return
-        name = read_cell(file, cells["tensor_name"]).decode("utf-8", "surrogatepass")
+        try:
+            name = read_cell(file, cells["tensor_name"]).decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError as error:
+            self._problems.append(f"row {number}: the name is not UTF-8 ({error.reason} at byte {error.start})")
+            return
         metadata = _metadata(read_cell(file, cells["tensor_metadata"]))
         if metadata is None:
             self._problems.append(f"{name}: the metadata in row {number} is not JSON with dtype and shape")
@@ -129,27 +136,30 @@ class TensorRows:
         rows.setdefault(name, []).append(_Row(cells["tensor_data"], metadata))
 
     def _tensor(self, name: str, rows: list[_Row]) -> StateTensor | None:
-        rows = sorted(rows, key=lambda row: int(row.metadata.get("part", 1)))
+        rows = sorted(rows, key=lambda row: row.metadata.get("part", 1))
         metadata = rows[0].metadata
-        expected = list(range(1, int(metadata.get("parts", 1)) + 1))
-        found = [int(row.metadata.get("part", 1)) for row in rows]
-        if found != expected:
-            shown = ", ".join(str(part) for part in expected if part not in found)
-            lack = f"part {shown} of {len(expected)} is missing" if shown else "a part is there twice"
-            self._problems.append(f"{name}: {lack if len(expected) > 1 else 'it has more than one row'}")
+        count = metadata.get("parts", 1)
+        found = [row.metadata.get("part", 1) for row in rows]
+        if found != list(range(1, len(rows) + 1)) or len(rows) != count:
+            lacking = _lacking(set(found), count)
+            lack = f"part {lacking} of {count} is missing" if lacking else "a part is there twice"
+            self._problems.append(f"{name}: {lack if count > 1 else 'it has more than one row'}")
             return None
         if any({**row.metadata, "part": 1} != {**metadata, "part": 1} for row in rows):
             self._problems.append(f"{name}: the metadata of its parts differ")
             return None
-        facts = {fact: metadata[fact] for fact in _FACTS if fact in metadata}
-        shape = tuple(int(size) for size in metadata["shape"])
         cells = [row.data for row in rows]
+        facts = {fact: metadata[fact] for fact in _FACTS if fact in metadata}
+        shape = tuple(metadata["shape"])
         return StateTensor(name, metadata["dtype"], shape, lambda: self._read(cells, metadata), **facts)
 
     def _read(self, cells: list[Cell], metadata: dict[str, Any]) -> Buffer:
         dtype = DTYPES[metadata["dtype"]]
         encoding = metadata.get("encoding", "text")
         size = math.prod(metadata["shape"])
+        if not _may_fit(metadata, sum(cell.length for cell in cells), len(cells)):
+            message = f"its data is damaged: it is too short for {size:,} elements of {dtype.name}"
+            raise StateError(message)
         with self._path.open("rb") as file:
             try:
                 if encoding == "base64":
@@ -169,15 +179,55 @@ class TensorRows:
         return data
 
 
+#: The members of metadata and their types; all but dtype and shape may be missing.
+_METADATA: Final = {
+    "dtype": str,
+    "shape": ListOf(COUNT),
+    "part": COUNT,
+    "parts": COUNT,
+    "encoding": str,
+    "framework": str,
+    "sha256": Maybe(str),
+    "trainable": Maybe(bool),
+    "layer": str,
+    "layer_type": str,
+    "parameter": str,
+    "python": str,
+    "aliases": DictOf(str),
+}
+_NEEDED: Final = {"dtype", "shape"}
+#: Missing parts that a message lists.
+_LISTED: Final = 20
+
+
 def _metadata(text: bytes) -> dict[str, Any] | None:
-    """Return what a cell of metadata says; None if it lacks what is needed."""
-    try:
-        metadata = json.loads(text)
-        is_sound = metadata["dtype"] in DTYPES and all(int(size) >= 0 for size in metadata["shape"])
-        is_sound &= 1 <= int(metadata.get("part", 1)) <= int(metadata.get("parts", 1))
-    except (ValueError, KeyError, TypeError):
+    """Return what a cell of metadata says; None if it lacks what is needed, or a member has another type."""
+    metadata = json_object(text)
+    known = {name: metadata[name] for name in _METADATA if name in metadata}
+    is_sound = known.keys() >= _NEEDED and fits(known, {name: _METADATA[name] for name in known})
+    if not is_sound or known["dtype"] not in DTYPES or len(known["shape"]) > MAX_DIMENSIONS:
         return None
-    return metadata if is_sound else None
+    return metadata if 1 <= known.get("part", 1) <= known.get("parts", 1) else None
+
+
+def _lacking(found: set[int], count: int) -> str:
+    """Return the first numbers up to ``count`` that were not found; a table may claim any number of parts."""
+    numbers = (number for number in range(1, count + 1) if number not in found)
+    listed = [str(number) for number in itertools.islice(numbers, _LISTED + 1)]
+    return ", ".join(listed[:_LISTED]) + (" …" if len(listed) > _LISTED else "")
+
+
+def _may_fit(metadata: dict[str, Any], length: int, cells: int) -> bool:
+    """Return whether cells of this length in all can hold a tensor, before memory is taken for it.
+
+    A number takes at least a digit and a comma, and three bytes take four letters of base64.
+    """
+    dtype, size = DTYPES[metadata["dtype"]], int(math.prod(metadata["shape"]))
+    if dtype.strings:
+        return size <= length
+    if metadata.get("encoding", "text") == "base64":
+        return size * dtype.item_size <= length // 4 * 3 + 3 * cells
+    return 2 * size * dtype.numbers_per_element <= length + cells
 
 
 def _decode(file: IO[bytes], cells: Iterable[Cell], expected: int) -> Buffer:

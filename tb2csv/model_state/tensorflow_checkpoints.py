@@ -7,6 +7,8 @@ if no other has it. Such a checkpoint is written again as it was, entry by entry
 from __future__ import annotations
 
 import contextlib
+import math
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,22 +27,30 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tb2csv.model_state.match_tensors import Restoration
+    from tb2csv.model_state.size_limits import SizeLimits
 
 _GRAPH: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE: Final = "/.ATTRIBUTES/VARIABLE_VALUE"
 _VARIABLES: Final = Path("variables", "variables")
+#: Everything that TensorFlow and Keras put into a SavedModel.
+_SAVED_MODEL: Final = frozenset(
+    {
+        *("saved_model.pb", "saved_model.pbtxt", "keras_metadata.pb", "fingerprint.pb", "variables", "assets"),
+        *("assets.extra", "debug"),
+    }
+)
 _GRAPHS: Final = ("saved_model.pb", "saved_model.pbtxt")
 
 
 class Checkpoint:
     """A checkpoint, given by its prefix, its index file or its folder, or a SavedModel's folder."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: SizeLimits) -> None:
         """Find the variables; raises StateError if there is no checkpoint that can be read."""
         self._path = path
         self._is_saved_model = _is_saved_model(path)
         self._prefix = _prefix(path)
-        _refuse_incomplete(path, Path(self._prefix))
+        files = _files(path, Path(self._prefix))
         import tensorflow as tf
 
         try:
@@ -51,6 +61,8 @@ class Checkpoint:
             reason = str(error).splitlines()[0]
             message = f"{path} is not a readable TensorFlow checkpoint ({reason}); give its prefix or folder."
             raise StateError(message) from error
+        sizes = (math.prod(shape) * self._dtypes[entry].size for entry, shape in shapes.items())
+        limits.check_data(path, sum(sizes), sum(each.stat().st_size for each in files), "variables")
         #: The entries of each tensor, of which the first is read.
         self._entries = self._names(shapes)
         tensors = tuple(self._tensor(name, es[0], tuple(shapes[es[0]])) for name, es in self._entries.items())
@@ -105,7 +117,7 @@ class Checkpoint:
     def output(self, out: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
         """Return a context that gives a prefix, or a folder, to write to."""
         if self._is_saved_model:
-            return whole_folder(out, overwrite=overwrite, may_replace=_is_saved_model, kind="a SavedModel")
+            return whole_folder(out, overwrite=overwrite, may_replace=_is_only_saved_model, kind="a SavedModel")
         return _whole_files(out, overwrite)
 
     def write(self, place: Path, restoration: Restoration) -> None:
@@ -147,6 +159,12 @@ def _is_saved_model(path: Path) -> bool:
     return (path / _VARIABLES.parent).is_dir() or any((path / name).exists() for name in _GRAPHS)
 
 
+def _is_only_saved_model(path: Path) -> bool:
+    """Return whether a folder is a SavedModel, has nothing else in it, and no links."""
+    is_known = all(each.name in _SAVED_MODEL for each in path.iterdir())
+    return is_known and _is_saved_model(path) and not any(each.is_symlink() for each in _everything_below(path))
+
+
 def _prefix(path: Path) -> str:
     """Return the prefix of the files of a checkpoint, of which the latest counts if there are several."""
     if _is_saved_model(path):
@@ -161,12 +179,19 @@ def _prefix(path: Path) -> str:
                 "checkpoint there, or give the prefix of one."
             )
             raise StateError(message)
+        if not Path(os.path.realpath(latest)).is_relative_to(os.path.realpath(path)):
+            message = f"{path} has a file 'checkpoint' that names {latest}, which is not in it; give the prefix itself."
+            raise StateError(message)
         return str(latest)
     return str(path).removesuffix(".index")
 
 
-def _refuse_incomplete(path: Path, prefix: Path) -> None:
-    """Raise StateError if a file of the checkpoint is missing, or was not fetched by Git LFS."""
+def _files(path: Path, prefix: Path) -> list[Path]:
+    """Return the files of the checkpoint.
+
+    Raises StateError if one is missing, was not fetched by Git LFS, or is a link: its bytes would be taken for numbers,
+    whatever it leads to.
+    """
     index = prefix.with_name(f"{prefix.name}.index")
     names = [each.name for each in prefix.parent.iterdir()] if prefix.parent.is_dir() else []
     found = [name for name in names if CHECKPOINT_DATA.fullmatch(name.removeprefix(prefix.name))]
@@ -184,6 +209,17 @@ def _refuse_incomplete(path: Path, prefix: Path) -> None:
         refusal = pointer_refusal(each)
         if refusal:
             raise refusal
+    linked = next((each for each in [*expected, *_everything_below(path)] if each.is_symlink()), None)
+    if linked is not None:
+        message = f"{path} has a link at {linked}, which is not followed; copy the files themselves."
+        raise StateError(message)
+    return expected
+
+
+def _everything_below(folder: Path) -> Iterator[Path]:
+    """Yield what is below a folder, without following links; nothing if it is not a folder."""
+    for parent, folders, files in os.walk(folder):
+        yield from (Path(parent, name) for name in (*folders, *files))
 
 
 def _natural(entry: str) -> list[tuple[int, str]]:

@@ -12,6 +12,7 @@ import numpy as np
 from tb2csv.display import count, displayed
 from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import DTYPES, dtype_of_array
+from tb2csv.plain_data import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 #: Bytes, or anything that lends its bytes without a copy: contiguous, one dimension, one byte each.
 Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+#: Dimensions of a tensor, as in NumPy; a file may state a shape of a million of them.
+MAX_DIMENSIONS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,9 @@ class StateTensor:
         """Return the bytes; raise StateError if their number does not match dtype and shape."""
         data = self.read()
         item_size = DTYPES[self.dtype].item_size
+        if not item_size and DTYPES[self.dtype].count_texts(data) != self.size:
+            message = f"Tensor {self.name!r} does not have {self.size} texts; the file that it came from is damaged."
+            raise StateError(message)
         if item_size and len(data) != self.size * item_size:
             message = (
                 f"Tensor {self.name!r} has {len(data)} bytes, but {self.size} elements of {self.dtype} take "
@@ -92,9 +100,12 @@ class ModelState:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Reject duplicate tensor names, because a table could keep only one of them."""
+        """Reject duplicate tensor names, because a table could keep only one of them, and names that are not text."""
         seen: set[str] = set()
         for tensor in self.tensors:
+            if not is_text(tensor.name):
+                message = f"{self.origin or 'The model'} has a tensor named {tensor.name!r}, which is not Unicode text."
+                raise StateError(message)
             if tensor.name in seen:
                 message = f"{self.origin or 'The model'} has two tensors named {tensor.name!r}; give them names."
                 raise StateError(message)

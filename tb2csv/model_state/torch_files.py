@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tb2csv.model_state.match_tensors import Restoration
+    from tb2csv.model_state.size_limits import SizeLimits
     from tb2csv.model_state.tensors import Buffer
 
 
 class TorchFile:
     """A state dict, or a checkpoint of nested dicts, lists and numbers, in a file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: SizeLimits) -> None:
         """Map the file into memory; raises StateError if it has more in it than tensors and plain values."""
         self._path = path
-        self._tree = read_pickle(path)
+        self._tree = read_pickle(path, limits)
         found = flat(self._tree)
         notes = left_out_notes(str(path), found.left_out)
         self.state = ModelState("torch", found.tensors, str(path), notes, found.left_out)

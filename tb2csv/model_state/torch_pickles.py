@@ -13,18 +13,20 @@ import functools
 import pickle
 import re
 import warnings
-import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from tb2csv.errors import StateError
 from tb2csv.model_state.foreign_errors import reason_of
+from tb2csv.model_state.torch_pickle_sizes import check_pickles, check_tree
 from tb2csv.model_state.torch_trees import mapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tb2csv.model_state.size_limits import SizeLimits
 
 #: The name of a class in PyTorch's message about an import.
 _NAMED: Final = re.compile(r"(?:GLOBAL|global) ([\w.]+)")
@@ -125,18 +127,20 @@ _STAND_INS: Final[dict[str, Any]] = {
 }
 
 
-def read_pickle(path: Path) -> Any:
+def read_pickle(path: Path, limits: SizeLimits) -> Any:
     """Return the tree in a file of ``torch.save``; Lightning's hyperparameters are in it as ``Hyperparameters``.
 
-    Raises StateError if the file holds anything that only code could make, or is not such a file.
+    Raises StateError if the file holds anything that only code could make, is not such a file, or is too large.
     """
+    is_mapped = check_pickles(path, limits)
     try:
-        tree, names = _read_known(path)
+        tree, names = _read_known(path, is_mapped=is_mapped)
     except pickle.UnpicklingError as error:
         raise StateError(_refusal(path, error)) from error
     except Exception as error:  # the unpickler raises many errors for bytes that are not a pickle
         message = f"{path} cannot be read as a file of torch.save ({reason_of(error)}); save the model's state_dict()."
         raise StateError(message) from error
+    check_tree(tree, path, limits)
     is_lightning = isinstance(tree, dict) and _LIGHTNING in tree and isinstance(tree.get("state_dict"), dict)
     kept = {key: Hyperparameters(tree[key]) for key in _HYPERPARAMETERS if is_lightning and key in tree}
     for key in kept:
@@ -165,12 +169,13 @@ def holds_nothing(value: Any) -> bool:
     return bool(found)
 
 
-def _read_known(path: Path) -> tuple[Any, list[str]]:
+def _read_known(path: Path, *, is_mapped: bool) -> tuple[Any, list[str]]:
     """Return what a file holds, and the names in it that are not on the list, as instances of ``Nothing``."""
     names: list[str] = []
     while True:
         try:
-            return _read(path, {**_STAND_INS, **{name: type("Nothing", (Nothing,), {}) for name in names}}), names
+            stand_ins = {**_STAND_INS, **{name: type("Nothing", (Nothing,), {}) for name in names}}
+            return _read(path, stand_ins, is_mapped=is_mapped), names
         except Exception as error:
             found = _NAMED.search(str(error)) if isinstance(error, pickle.UnpicklingError) else None
             name = (found[1] if "." in found[1] else f"builtins.{found[1]}") if found else ""
@@ -182,12 +187,12 @@ def _read_known(path: Path) -> tuple[Any, list[str]]:
             names.append(name)
 
 
-def _read(path: Path, stand_ins: dict[str, Any]) -> Any:
+def _read(path: Path, stand_ins: dict[str, Any], *, is_mapped: bool) -> Any:
     import torch
 
     with warnings.catch_warnings(), _allowed(stand_ins):
         warnings.simplefilter("ignore", UserWarning)  # of pickles in an unusual form, which are refused
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
 
 
 @contextlib.contextmanager

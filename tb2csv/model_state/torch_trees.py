@@ -189,6 +189,15 @@ def to_tensor(content: Buffer, like: Any) -> Any:
     return torch.frombuffer(writable, dtype=like.dtype).reshape(like.shape)
 
 
+def element_bytes(value: Any) -> int:
+    """Return the bytes that the elements of a tensor or array take, each by itself; 0 for other values."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return int(value.numel()) * int(value.element_size())
+    return int(value.nbytes) if isinstance(value, np.ndarray) else 0
+
+
 def _python_bytes(value: Any, dtype: str) -> Buffer:
     kind = DTYPES[dtype]
     if kind.strings:

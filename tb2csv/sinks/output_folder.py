@@ -301,7 +301,10 @@ def _holds_current_folder(folder: Path) -> bool:
 
 
 def _foreign_file(folder: Path) -> str | None:
-    """Return a file below ``folder`` that a conversion did not write, or None if there is none."""
+    """Return something below ``folder`` that a conversion did not write, or None if there is nothing.
+
+    That is a file of another name, a link of any name, and a folder without files.
+    """
     package = folder / DATA_PACKAGE
     try:
         is_written = written_files(package.read_bytes())
@@ -317,8 +320,11 @@ def _foreign_file(folder: Path) -> str | None:
             if strange := strange_private_file(folder):
                 return strange
         relative = PurePosixPath(Path(parent).relative_to(folder).as_posix())
-        for name in sorted(names):
-            if not is_written(str(relative / name)):
+        if not folders and not names:
+            return str(relative)  # a folder that is empty has no table of a conversion
+        for name in sorted((*folders, *names)):
+            mode = os.lstat(os.path.join(parent, name)).st_mode
+            if not stat.S_ISDIR(mode) and not (stat.S_ISREG(mode) and is_written(str(relative / name))):
                 return str(relative / name)
     return None
 
