@@ -16,6 +16,7 @@ import numpy as np
 
 from tb2csv.errors import StateError
 from tb2csv.model_state.foreign_errors import HDF5, as_state_errors
+from tb2csv.plain_data import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -211,9 +212,9 @@ class _Walk:
         values = value.reshape(-1).tolist() if isinstance(value, np.ndarray) else [value]
         with hdf5_errors(self._path):
             texts = [each.decode() if isinstance(each, bytes) else each for each in values]
-        if not all(isinstance(each, str) for each in texts):
+        if not all(map(is_text, texts)):
             self._refuse(f"has an attribute {name!r} that is not text")
-        return [str(each) for each in texts]
+        return texts
 
     def _refuse(self, what: str) -> NoReturn:
         message = f"{self._path} {what}; save the model anew."
