@@ -1,4 +1,4 @@
-"""How many bytes of data a byte of an honest model file stands for: the figures of the limits on model files.
+"""Bytes of data per byte of honest model files: the figures of the limits on model files.
 
     .venv-training/bin/python benchmarks/expansion.py
 

@@ -26,7 +26,7 @@ def state_of(model: Any, *, max_expansion: int = DEFAULT_MAX_EXPANSION) -> Model
 
     Args:
         model: the object, path or state.
-        max_expansion: the most bytes of data that a byte of a model file may stand for, beyond 256 MiB of data.
+        max_expansion: the maximum bytes of data per byte of a model file, for data of more than 256 MiB.
 
     Raises:
         StateError: there is no state, the file is not safe to read, or its data are too large.
@@ -55,7 +55,7 @@ def export_state(
         style: ``tensors`` (a row for each tensor, numbers as text), ``base64`` (the same, as bytes) or ``elements``
             (a row for each number).
         max_cell: bytes of data in a cell at most; a tensor that has more takes several rows.
-        max_expansion: the most bytes of data that a byte of a model file may stand for, beyond 256 MiB of data.
+        max_expansion: the maximum bytes of data per byte of a model file, for data of more than 256 MiB.
         overwrite: replace ``out`` if it exists.
 
     Returns:

@@ -89,7 +89,7 @@ class SafetensorsFile:
         return StateTensor(name, dtype, shape, read, layer=layer, parameter=parameter)
 
     def _refuse_shared_bytes(self, tensors: list[StateTensor]) -> None:
-        """Refuse bytes that belong to several tensors: a small file would stand for any amount of data."""
+        """Refuse bytes that belong to several tensors: a small file would have any amount of data."""
         end, last = 0, ""
         for start, name, size in sorted(
             (self._places[each.name], each.name, each.size * DTYPES[each.dtype].item_size) for each in tensors

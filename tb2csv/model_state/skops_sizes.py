@@ -47,7 +47,7 @@ def check_skops(path: Path, limits: SizeLimits) -> None:
 def _count_values(schema: Any) -> int:
     """Return the number of values in a schema, those of a value again wherever another one refers to it.
 
-    A value that has the number of an earlier one is that one, so a few kilobytes can stand for any number of values,
+    A value that has the number of an earlier one is that one, so a few kilobytes can have any number of values,
     and skops looks at each of them.
     """
     counts: dict[Any, int] = {}

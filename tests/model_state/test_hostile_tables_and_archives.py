@@ -292,7 +292,7 @@ def test_metadata_of_other_types_are_one_sentence(changes: dict[str, Any], tmp_p
 @pytest.mark.parametrize(
     "text", [b"[" * 100_000, b"\xff\xfe", b"null", b"7" * 5000, b'{"shape": [1], "dtype": "\\ud800"}']
 )
-def test_metadata_that_are_no_object_are_one_sentence(text: bytes, tmp_path: Path) -> None:
+def test_metadata_that_are_not_an_object_are_one_sentence(text: bytes, tmp_path: Path) -> None:
     with pytest.raises(StateError, match="metadata"):
         read_state(table(tmp_path / "s.csv", b"1,2", text))
 
