@@ -49,10 +49,11 @@ if TYPE_CHECKING:
     from tb2csv.scanned_logdir import HparamsTable
     from tb2csv.selection import Selection
     from tb2csv.series_info import SeriesInfo
-    from tb2csv.series_listing import Listing, check, ls
+    from tb2csv.series_listing import CheckReport, Listing, check, ls
     from tb2csv.state_from_logs import recorded_state
 
 __all__ = [
+    "CheckReport",
     "ClusterError",
     "ConvertedTables",
     "Damage",
@@ -105,6 +106,7 @@ __all__ = [
 #: The module of each name, which is imported when the name is used: TensorBoard imports this package at every start to
 #: find the Export tab, and must not wait for numpy, or fail if a package is missing.
 _MODULES: Final = {
+    "CheckReport": "series_listing",
     "ClusterError": "errors",
     "ConvertedTables": "converted_tables",
     "Damage": "errors",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import itertools
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tb2csv.display import displayed
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
+from tb2csv.messages import command_line_spelling
 from tb2csv.report import Report, RunReport
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.selected_runs import read_runs
+from tb2csv.runs.step_gaps import gaps_in_damaged_files
 from tb2csv.selection import select
 from tb2csv.series_info import SeriesInfo, series_frame, series_info
 
@@ -18,8 +22,10 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tb2csv.logdir import LogdirSource, Run
+    from tb2csv.messages import Spelling
     from tb2csv.runs.run_batch import RunBatch
     from tb2csv.runs.run_stats import RunStats
+    from tb2csv.runs.step_gaps import StepGaps
     from tb2csv.selection import Patterns, Selection
 
 
@@ -39,6 +45,28 @@ class Listing(NamedTuple):
         yield f"<Listing: {len(self.series):,} series>"
         yield self.table
         yield self.report
+
+
+@dataclass(slots=True, repr=False)
+class CheckReport(Report):
+    """The report of ``check``: every byte, and the values that may be missing in damaged files."""
+
+    #: The gaps in the steps of regular tags in files that lost bytes.
+    gaps: list[StepGaps] = field(default_factory=list)
+
+    @property
+    def values_missing(self) -> int:
+        """The number of values that fit into the gaps; others may be missing as well."""
+        return sum(each.missing for each in self.gaps)
+
+    def _display(self) -> Iterator[object]:
+        yield from Report._display(self)  # noqa: SLF001 - of the base class
+        yield [f"{each.path}: {each.missing:,} values of tag {each.tag!r} may be missing" for each in self.gaps]
+
+    def to_dict(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
+        """Return the report as plain objects for JSON; ``spelling`` names the options in notes."""
+        gaps = [asdict(each) for each in self.gaps]
+        return {**Report.to_dict(self, spelling), "values_missing": self.values_missing, "gaps": gaps}
 
 
 def ls(
@@ -103,10 +131,11 @@ def check(
     workers: int | None = None,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
     progress: Callable[[int], None] = lambda _: None,
-) -> Report:
+) -> CheckReport:
     """Read every record of the selected runs, verify its checksums, and return the report on all bytes.
 
-    Nothing is written or decoded.
+    Nothing is written or decoded. Runs with lost bytes are read twice: ``gaps`` of the report has the tags whose steps
+    are regular except for gaps, with the number of values that may be missing there.
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
@@ -123,12 +152,13 @@ def check(
     """
     selected = select(selection, run=run, exclude_run=exclude_run)
 
-    def read(run: Run, report_bytes: Callable[[int], None]) -> RunReport:
+    def read(run: Run, report_bytes: Callable[[int], None]) -> tuple[RunReport, list[StepGaps]]:
         reader = RunReader(run, chunk_size=chunk_size, report_bytes=report_bytes)
-        return RunReport(run.name, sum(len(block) for block in reader.scan()), sources=reader.stats.files)
+        report = RunReport(run.name, sum(len(block) for block in reader.scan()), sources=reader.stats.files)
+        return report, gaps_in_damaged_files(run, reader.stats.files, chunk_size, report_bytes)
 
-    def of_batch(batch: RunBatch, _: Callable[[int], None]) -> list[RunReport]:
-        return [RunReport(run.run.name, run.stats.values_read, sources=run.stats.files) for run in batch.runs]
+    def of_batch(batch: RunBatch, _: Callable[[int], None]) -> list[tuple[RunReport, list[StepGaps]]]:
+        return [(RunReport(run.run.name, run.stats.values_read, sources=run.stats.files), []) for run in batch.runs]
 
     checked = read_runs(
         logdir,
@@ -140,6 +170,7 @@ def check(
         read_batch=of_batch,
         chunk_size=chunk_size,
     )
-    report = checked.report(checked.results)
+    reports, gaps = zip(*checked.results, strict=True)
+    report = CheckReport(list(reports), checked.logdir.damage, gaps=list(itertools.chain.from_iterable(gaps)))
     report.check_event_files()
     return report

@@ -6,12 +6,14 @@
 from tb2csv.analysis.aggregates import AggregatedTag
 from tb2csv.analysis.reduction import ReducedGroup
 from tb2csv.event_files.event_file import FileStats, Fingerprint
+from tb2csv.event_files.unlisted_damage import UnlistedDamage
 from tb2csv.event_files.values import SessionMark
 from tb2csv.log_repair import RepairedFile
 from tb2csv.logdir import EventFile, HasLogdir, LogdirSource, Run
 from tb2csv.messages import Advice, Message, Option, Spelling
 from tb2csv.notes import NoteKind
 from tb2csv.report import RunReport, UndecodableEntry, UpdateSummary
+from tb2csv.runs.step_gaps import StepGaps
 from tb2csv.selection import Patterns
 from tb2csv.sources.source import FoundFile, OpenFile, Source, Version
 
@@ -36,7 +38,9 @@ __all__ = [
     "SessionMark",
     "Source",
     "Spelling",
+    "StepGaps",
     "UndecodableEntry",
+    "UnlistedDamage",
     "UpdateSummary",
     "Version",
 ]

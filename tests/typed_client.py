@@ -37,7 +37,7 @@ def use_commands(logs: Path, out: Path) -> None:
     assert_type(report.damage, list[tb2csv.Damage])
     assert_type(tb2csv.open_tables(out / "tables")["index.csv"], pl.DataFrame)
     assert_type(tb2csv.ls(str(logs)).table, pl.DataFrame)
-    assert_type(tb2csv.check(tb2csv.open_logdir(logs)), tb2csv.Report)
+    assert_type(tb2csv.check(tb2csv.open_logdir(logs)), tb2csv.CheckReport)
     assert_type(tb2csv.summary(logs, selection=tb2csv.Selection(tags=("loss",))), tb2csv.Summary)
     assert_type(tb2csv.hparams(logs), tb2csv.HparamsTable)
     assert_type(tb2csv.diagnose(logs).findings, pl.DataFrame)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from tb2csv.cli import options
@@ -15,6 +17,12 @@ from tb2csv.cli.terminal import (
     print_result,
     progress,
 )
+from tb2csv.display import printable
+from tb2csv.messages import listed
+
+if TYPE_CHECKING:
+    from tb2csv.event_files.event_file import FileStats
+    from tb2csv.runs.step_gaps import StepGaps
 
 
 def check(
@@ -29,7 +37,9 @@ def check(
 ) -> None:
     """Verify the checksums of every record of every event file below LOGDIR; write nothing.
 
-    The exit status is 3 if bytes are damaged. An unfinished last record is not damage: the log may still be growing.
+    For each file that lost bytes, the steps of its tags show how many values may be missing: gaps in steps that are
+    otherwise regular. The exit status is 3 if bytes are damaged. An unfinished last record is not damage: the log may
+    still be growing.
     """
     with error_messages(debug=debug):
         from tb2csv import series_listing
@@ -48,6 +58,9 @@ def check(
         elif not quiet:
             print_problems(report)
             files = [stats for _, stats in report.sources]
+            for stats in files:
+                if stats.lost_bytes:
+                    print_result(_loss(stats, [gaps for gaps in report.gaps if gaps.path == stats.path]))
             print_result(
                 f"{plural(len(files), 'event file')}, {plural(sum(each.bytes for each in files), 'byte')}, "
                 f"{plural(sum(each.records for each in files), 'record')}: "
@@ -55,3 +68,12 @@ def check(
                 f"{plural(sum(each.lost_bytes for each in files), 'byte')} lost"
             )
         raise typer.Exit(exit_status(report, strict=strict))
+
+
+def _loss(stats: FileStats, gaps: list[StepGaps]) -> str:
+    """Describe what a file has lost: bytes, and as far as steps show it, values."""
+    lost = f"{printable(stats.path)}: {plural(stats.lost_bytes, 'byte')} lost"
+    if not gaps:
+        return f"{lost}; no gap in regular steps shows that values are missing"
+    missing = listed(f"{each.missing:,} of tag {each.tag!r}" for each in gaps)
+    return f"{lost}; by the steps, {plural(sum(each.missing for each in gaps), 'value')} may be missing: {missing}"

@@ -42,6 +42,7 @@ REPORT_KEYS = {
     "tables",
     "runs",
     "sources",
+    "damage_count",
     "damage",
     "undecodable",
     "notes",
@@ -365,7 +366,10 @@ def test_check_reports_damage(run: Callable[..., Ran], damaged: Path) -> None:
     length = last.stop - last.start
     ran = run("check", damaged)
     assert ran.status == 3
-    assert ran.stdout == f"2 event files, {size} bytes, 6 records: 1 damaged stretch, {length} bytes lost\n"
+    assert ran.stdout == (
+        f"valid/{file_name()}: {length} bytes lost; no gap in regular steps shows that values are missing\n"
+        f"2 event files, {size} bytes, 6 records: 1 damaged stretch, {length} bytes lost\n"
+    )
     assert ran.stderr == (
         f"valid/{file_name()}: byte {last.start}: {length} bytes lost: "
         f"the payload of {length - 16} bytes does not match its checksum\n"
@@ -376,7 +380,7 @@ def test_check_prints_json(run: Callable[..., Ran], damaged: Path) -> None:
     ran = run("check", "--json", damaged)
     report = json.loads(ran.stdout)
     assert (ran.status, ran.stderr) == (3, "")
-    assert set(report) == REPORT_KEYS
+    assert set(report) == {*REPORT_KEYS, "values_missing", "gaps"}
     assert [set(source) for source in report["sources"]] == [SOURCE_KEYS] * 2
     assert [set(damage) for damage in report["damage"]] == [DAMAGE_KEYS]
     assert (report["tool"], report["version"], report["values_read"]) == ("tb2csv", tb2csv.__version__, 4)
