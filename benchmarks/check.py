@@ -28,7 +28,7 @@ def check_tables(prepared: workloads.Prepared, out: Path) -> None:
         if path == out / "index.csv":  # tb2csv's table of contents
             continue
         with path.open("rb") as stream:
-            if stream.readline().rstrip(b"\r\n") != header:
+            if stream.readline().rstrip(b"\r\n") != header and header:  # without one, the tables differ
                 message = f"{path.relative_to(out)} does not begin with {header.decode()}"
                 raise FailedRunError(message)
             while piece := stream.read(_READ_AT_ONCE):

@@ -21,7 +21,7 @@ from workloads import DATA, HERE, Prepared
 
 Command = Callable[[Prepared, Path], list[str]]
 
-_ALL_KINDS = frozenset({"scalars", "histograms", "tensors"})
+_ALL_KINDS = frozenset({"scalars", "histograms", "tensors", "mixed"})
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _convert_earlier(prepared: Prepared, out: Path) -> list[str]:
 #: The revision without updates, batches of small runs and clusters.
 EARLIER = "e216457"
 
-OURS = Contender("tb2csv", _convert, _ALL_KINDS, "ABCDEFH")
+OURS = Contender("tb2csv", _convert, _ALL_KINDS, "ABCDEFGH")
 
 PEERS = {
     peer.name: peer

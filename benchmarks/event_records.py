@@ -72,25 +72,27 @@ def write_series(
     encoding: Encoding,
     wall_times: npt.NDArray[np.float64],
     contents: Bytes,
+    start: int = 0,
 ) -> None:
-    """Write one event for each step and tag, the tags in turn within each step.
+    """Write one event for each step from `start` on and each tag, the tags in turn within each step.
 
     `wall_times` has the shape (steps, tags), `contents` (steps, tags, bytes of a value).
     Tags must have names of one length, so that all records of a step are equally long.
     """
-    steps = len(wall_times)
-    for first, last in _stretches(steps, max(1, _RECORDS_AT_ONCE // len(tags))):
+    stop = start + len(wall_times)
+    for first, last in _stretches(start, stop, max(1, _RECORDS_AT_ONCE // len(tags))):
+        rows = slice(first - start, last - start)
         placeholder = _placeholder(encoding.size)
         templates = [frame(_event(tag, encoding, first, placeholder)) for tag in tags]
         content = templates[0].index(placeholder)
         block: Bytes = np.empty((last - first, len(tags), len(templates[0])), dtype=np.uint8)
         for column, template in enumerate(templates):
             block[:, column] = np.frombuffer(template, dtype=np.uint8)
-        times = np.ascontiguousarray(wall_times[first:last], dtype="<f8")
+        times = np.ascontiguousarray(wall_times[rows], dtype="<f8")
         block[:, :, _WALL_TIME : _WALL_TIME + 8] = times[..., None].view(np.uint8)
         for place, varint_byte in enumerate(_varint_bytes(first, last)):
             block[:, :, _STEP + place] = varint_byte[:, None]
-        block[:, :, content : content + encoding.size] = contents[first:last]
+        block[:, :, content : content + encoding.size] = contents[rows]
         _fill_checksums(block)
         stream.write(block.data)
 
@@ -120,13 +122,12 @@ def _placeholder(size: int) -> bytes:
     return (b"\xf1\xf2\xf3\xf4" * (size // 4 + 1))[:size]
 
 
-def _stretches(steps: int, at_most: int) -> Iterator[tuple[int, int]]:
-    """Split `range(steps)` at each step whose varint is longer by a byte, and into pieces of bounded size."""
-    first = 0
-    while first < steps:
+def _stretches(first: int, stop: int, at_most: int) -> Iterator[tuple[int, int]]:
+    """Split a range of steps at each step whose varint is longer by a byte, and into pieces of bounded size."""
+    while first < stop:
         width = _varint_width(first)
         wider = 1 if width == 0 else 1 << (7 * width)
-        last = min(steps, first + at_most, wider)
+        last = min(stop, first + at_most, wider)
         yield first, last
         first = last
 

@@ -123,6 +123,11 @@ KINDS = {
 }
 
 
+#: The log with all kinds, which come in turn: how many tags each has, and how many steps at a time.
+MIXED = {"scalars": (6, 21_000), "histograms": (4, 3_600), "tensors": (3, 7)}
+_TURNS = 100
+
+
 def draw_wall_times(rng: np.random.Generator, points: int, tags: int) -> Array:
     """Give rising times with microseconds, as a clock does, of shape (points, tags)."""
     times = _START + np.arange(points * tags) * _SECONDS_PER_EVENT
@@ -139,11 +144,41 @@ def write_run(folder: Path, kind: Kind, tags: list[str], wall_times: Array, valu
         event_records.write_series(stream, tags, kind.encoding, wall_times, contents)
 
 
+def write_mixed(path: Path, rng: np.random.Generator) -> list[tuple[str, str, int]]:
+    """Write the file with all kinds; return the run, the tag and the rows of each of its tables."""
+    path.parent.mkdir(parents=True)
+    rows: dict[str, int] = {}
+    with path.open("wb") as stream:
+        event_records.write_file_version(stream, _START)
+        for turn in range(_TURNS):
+            for kind_name, (count, points) in MIXED.items():
+                kind = KINDS[kind_name]
+                tags = [f"{kind.tag}_{number}" for number in range(count)]
+                wall_times = draw_wall_times(rng, points, count) + turn
+                values = kind.draw(rng, (points, count))
+                contents = values.reshape(points, count, -1).view(np.uint8)
+                event_records.write_series(stream, tags, kind.encoding, wall_times, contents, turn * points)
+                per_value = len(kind.rows(wall_times[:1, 0], np.zeros(1, np.int64), values[:1, 0])["step"])
+                for tag in tags:
+                    rows[tag] = rows.get(tag, 0) + points * per_value
+    return [(".", tag, count) for tag, count in rows.items()]
+
+
 def generate(name: str, folder: Path) -> None:
     """Write the log, the columns and the description of a workload into an empty folder."""
+    rng = np.random.default_rng([_SEED, *name.encode()])
+    if workloads.WORKLOADS[name].kind == "mixed":
+        tables, columns = write_mixed(folder / "log" / _FILE_NAME, rng), []
+    else:
+        tables, columns = write_runs(name, folder, rng)
+    facts = {"name": name, "identity": workloads.identity(name), "columns": columns, "tables": tables}
+    (folder / "workload.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def write_runs(name: str, folder: Path, rng: np.random.Generator) -> tuple[list[tuple[str, str, int]], list[str]]:
+    """Write runs of one kind, and their columns; return the run, the tag and the rows of each table, and column names."""
     workload = workloads.WORKLOADS[name]
     kind = KINDS[workload.kind]
-    rng = np.random.default_rng([_SEED, *name.encode()])
     tags = [f"{kind.tag}_{number}" for number in range(workload.tags)]
     if len({len(tag) for tag in tags}) > 1:
         message = f"workload {name} has more tags than one digit can number"
@@ -164,13 +199,7 @@ def generate(name: str, folder: Path) -> None:
     for column in pieces[0]:
         joined = np.concatenate([piece[column] for piece in pieces])
         np.save(folder / "columns" / f"{column}.npy", joined)
-    facts = {
-        "name": name,
-        "identity": workloads.identity(name),
-        "columns": list(pieces[0]),
-        "tables": tables,
-    }
-    (folder / "workload.json").write_text(json.dumps(facts), encoding="utf-8")
+    return tables, list(pieces[0])
 
 
 def main() -> None:

@@ -185,7 +185,7 @@ def attempt(
         cost = timed(contender.command(prepared, out), contender.environment, contender.until)
         if contender.writes_tables:
             check_tables(prepared, out)
-        if values:
+        if values and prepared.columns:
             check_values(prepared, out)
     except FailedRunError as failure:
         failed.add(contender.name)

@@ -43,10 +43,12 @@ def _above_startup(workload: str) -> Target:
     )
 
 
-def _growth_from_a_to_f(results: Results) -> float | None:
-    # F holds 20 times the rows of A.
-    large, small = results.seconds("F"), results.seconds("A")
-    return None if large is None or small is None else large / small
+def _ratio_of_times(large: str, small: str) -> Callable[[Results], float | None]:
+    def ratio(results: Results) -> float | None:
+        seconds = results.seconds(large), results.seconds(small)
+        return None if None in seconds else seconds[0] / seconds[1]
+
+    return ratio
 
 
 def _reference_against_tbparse(results: Results) -> float | None:
@@ -66,8 +68,11 @@ TARGETS = (
     ),
     *(Target(f"{workload}: diagnose against convert", _faster(workload, "diagnose"), 1.3, "x") for workload in "AE"),
     Target("E: time", lambda results: results.seconds("E"), 10, "s"),
+    Target("G: peak memory", lambda results: results.peak_mb("G"), 400, "MB"),
+    Target("H: peak memory", lambda results: results.peak_mb("H"), 600, "MB"),
+    Target("H: time against E's", _ratio_of_times("H", "E"), 12, "x"),
     Target("F: peak memory", lambda results: results.peak_mb("F"), 500, "MB"),
-    Target("F: time against A's", _growth_from_a_to_f, 22, "x"),
+    Target("F: time against A's", _ratio_of_times("F", "A"), 22, "x"),  # F holds 20 times the rows of A
     Target(
         "tb2csv --version",
         lambda results: median_seconds(results.startup_costs().get("tb2csv", [])),

@@ -32,7 +32,7 @@ class Workload:
     """What one log holds: `runs` event files with `tags` series of `points` steps each."""
 
     title: str
-    kind: str  # a key of `generate.KINDS`: how a value looks on disk and as rows
+    kind: str  # a key of `generate.KINDS`: how a value looks on disk and as rows; or several: "mixed"
     runs: int
     tags: int
     points: int
@@ -46,6 +46,7 @@ WORKLOADS = {
     "D": Workload("200 tensors of 256 x 128 float32, 1 file", "tensors", 1, 1, 200),
     "E": Workload("10,000 runs of 2 tags of 50 scalars", "scalars", 10_000, 2, 50),
     "F": Workload("20,000,000 scalars, 1 file, 10 tags", "scalars", 1, 10, 2_000_000, by_default=False),
+    "G": Workload("2 GiB in 1 file: scalars, histograms, tensors", "mixed", 1, 13, 0, by_default=False),
     "H": Workload("100,000 runs of 3 tags of 20 scalars", "scalars", 100_000, 3, 20, by_default=False),
 }
 
@@ -76,7 +77,7 @@ class Prepared:
 
     @property
     def column_files(self) -> dict[str, Path]:
-        """Each column of the decoded rows, all tables one after the other, as a `.npy` file."""
+        """Each column of the decoded rows, all tables one after the other, as a `.npy` file; none if they differ."""
         return {column: self.folder / "columns" / f"{column}.npy" for column in self.columns}
 
     @property
