@@ -176,7 +176,7 @@ def generate(name: str, folder: Path) -> None:
 
 
 def write_runs(name: str, folder: Path, rng: np.random.Generator) -> tuple[list[tuple[str, str, int]], list[str]]:
-    """Write runs of one kind, and their columns; return the run, the tag and the rows of each table, and column names."""
+    """Write runs of one kind, and their columns; return run, tag and rows of each table, and the names of columns."""
     workload = workloads.WORKLOADS[name]
     kind = KINDS[workload.kind]
     tags = [f"{kind.tag}_{number}" for number in range(workload.tags)]
