@@ -127,8 +127,8 @@ class ServedTab:
             data: bytes = response.read()
             return data
 
-    def json(self, path: str, body: Any = None) -> Any:
-        headers = {} if body is None else {"Content-Type": "application/json"}
+    def json(self, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None) -> Any:
+        headers = {**(headers or {}), **({} if body is None else {"Content-Type": "application/json"})}
         data = None if body is None else json.dumps(body).encode()
         try:
             with urlopen(Request(self.url + path, data, headers)) as response:

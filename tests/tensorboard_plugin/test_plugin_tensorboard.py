@@ -32,6 +32,7 @@ DATA_SERVERS = {"rust": "true", "python": "false"}
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTensorBoard]:
     folder = tmp_path_factory.mktemp("tensorboard")
     options = ("--logdir", SAMPLE_LOGS, "--load_fast", DATA_SERVERS[request.param], "--path_prefix", "/some/prefix")
+    options += ("--tb2csv_hosts", "proxy.example.org")
     with tensorboard(folder, *options) as running:
         running.until_loaded()
         yield running
@@ -59,6 +60,12 @@ def test_the_archive_of_sample_logs_equals_the_output_of_convert(running: Runnin
 
 def test_experiments_are_served_as_well(running: RunningTensorBoard) -> None:
     assert running.json(f"/experiment/defaultExperimentId{API}index")["runs"] == running.index()["runs"]
+
+
+@pytest.mark.parametrize(("host", "code"), [("proxy.example.org", None), ("rebound.example.org", "host")])
+def test_only_requests_for_known_hosts_are_answered(running: RunningTensorBoard, host: str, code: str | None) -> None:
+    answer = running.json(f"{API}options", headers={"Host": host})
+    assert answer.get("error", {}).get("code") == code
 
 
 def test_errors_do_not_reveal_paths(running: RunningTensorBoard) -> None:
