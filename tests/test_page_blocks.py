@@ -37,6 +37,7 @@ RUN_BY = {
         1,
         "training/test_pages.py::test_first_block_of_recorders_page_records_what_its_command_converts",
     ),
+    ("docs/scale.md", "python"): (2, "test_cluster_recipes.py::run"),
 }
 
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
