@@ -49,7 +49,7 @@ def convert_with_toys(logdir: Path, out: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture(params=[1, 40])
+@pytest.fixture(params=[40, pytest.param(1, marks=pytest.mark.slow)])
 def growing(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """Return a log of one run, or of so many small ones that they are read together."""
     for number in range(request.param):

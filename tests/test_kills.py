@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize(("name", "sent"), zip(CASES, itertools.cycle(SIGNALS)))
+@pytest.mark.parametrize(("name", "sent"), list(zip(CASES, itertools.cycle(SIGNALS))))
 def test_an_ended_command_leaves_the_output_whole_or_untouched(name: str, sent: signal.Signals, tmp_path: Path) -> None:
     prepared = Prepared(CASES[name], tmp_path / "case")
     problem, _ = prepared.end_at(random.Random(name).uniform(0.3, 1.0) * prepared.seconds, sent)

@@ -76,6 +76,7 @@ def test_updates_keep_the_counts(log: Path, tmp_path: Path) -> None:
     assert read_tree(tmp_path / "out") == read_tree(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_memory_is_bounded(tmp_path: Path) -> None:
     bad = bytearray(frame(b""))
     bad[-1] ^= 1

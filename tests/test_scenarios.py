@@ -26,6 +26,7 @@ from event_files import (
     write_run,
 )
 from scenarios import SCENARIOS, EventFile, Scenario, Undecodable
+from slow_cases import quick_if, slow
 from tables import parse_lines, parse_rows, read_index, read_rows, read_tree
 
 import tb2csv
@@ -90,9 +91,7 @@ def test_tables_are_those_of_the_scenario(name: str, convert: Callable[..., dict
     check_tables_of(SCENARIOS[name](), convert, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param("an_event_that_is_none_costs_only_its_record", marks=pytest.mark.slow), "filter_by_kind"]
-)
+@pytest.mark.parametrize("name", ["filter_by_kind", *slow(["an_event_that_is_none_costs_only_its_record"])])
 @pytest.mark.usefixtures("scanner")
 def test_a_process_writes_the_tables_of_the_scenario(name: str, tmp_path: Path) -> None:
     check_tables_of(SCENARIOS[name](), partial(convert_by_command, run_process), tmp_path)
@@ -260,7 +259,7 @@ def test_converting_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("scanner")
-@pytest.mark.parametrize("chunk_size", [1, 13, 100, 1000])
+@pytest.mark.parametrize("chunk_size", quick_if(lambda size: size == 100, [1, 13, 100, 1000]))
 def test_chunks_of_any_size_give_the_same_tables(chunk_size: int, tmp_path: Path) -> None:
     events = [
         event(

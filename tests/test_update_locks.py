@@ -15,6 +15,7 @@ import pytest
 from commands import environment, run_process
 from event_files import event, file_name, frames, image, simple_value, write_run
 from permissions import enforced_permissions
+from slow_cases import quick_if, slow
 from tables import read_rows, read_tree
 from test_updates import append, assert_same_tables, losses
 
@@ -225,11 +226,15 @@ def interrupted(name: str, when: str, *arguments: object) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("name", "when"),
     [
-        ("tb2csv.folder_conversion:plan_update", "before"),
-        ("tb2csv.sinks.updated_folder:UpdatedFolder.append", "after"),
-        ("tb2csv.log_conversion:write_manifest", "after"),
-        ("tb2csv.sinks.updated_folder:sync_files", "after"),
         ("tb2csv.sinks.ledger:Ledger.commit", "before"),
+        *slow(
+            [
+                ("tb2csv.folder_conversion:plan_update", "before"),
+                ("tb2csv.sinks.updated_folder:UpdatedFolder.append", "after"),
+                ("tb2csv.log_conversion:write_manifest", "after"),
+                ("tb2csv.sinks.updated_folder:sync_files", "after"),
+            ]
+        ),
     ],
 )
 def test_an_interrupt_before_the_commit_changes_nothing(logdir: Path, name: str, when: str) -> None:
@@ -247,10 +252,14 @@ def test_an_interrupt_before_the_commit_changes_nothing(logdir: Path, name: str,
     ("name", "when"),
     [
         ("tb2csv.sinks.ledger:Ledger.commit", "after"),
-        ("tb2csv.sinks.updated_folder:UpdatedFolder._publish", "before"),
-        ("os:replace", "after"),
-        ("tb2csv.sinks.updated_folder:UpdatedFolder._publish", "after"),
-        ("tb2csv.update_plan:EarlierRuns.put", "before"),
+        *slow(
+            [
+                ("tb2csv.sinks.updated_folder:UpdatedFolder._publish", "before"),
+                ("os:replace", "after"),
+                ("tb2csv.sinks.updated_folder:UpdatedFolder._publish", "after"),
+                ("tb2csv.update_plan:EarlierRuns.put", "before"),
+            ]
+        ),
     ],
 )
 def test_an_interrupt_after_the_commit_says_that_the_tables_are_new(logdir: Path, name: str, when: str) -> None:
@@ -261,12 +270,12 @@ def test_an_interrupt_after_the_commit_says_that_the_tables_are_new(logdir: Path
     assert_same_tables(out, logdir)
 
 
-@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize("is_new", quick_if(lambda is_new: is_new, [True, False]))
 @pytest.mark.parametrize(
     ("name", "when"),
     [
         ("tb2csv.sinks.output_folder:OutputFolder._publish", "after"),
-        ("tb2csv.cli.convert:print_result", "before"),
+        *slow([("tb2csv.cli.convert:print_result", "before")]),
     ],
 )
 def test_an_interrupt_after_the_tables_are_in_place_says_that_they_are_complete(

@@ -31,6 +31,7 @@ from event_files import (
     with_payload_crc_broken,
 )
 from reading import MemorySource, Reading, read
+from slow_cases import quick_if
 
 import tb2csv
 from tb2csv.event_files import event_file as event_file_module
@@ -362,7 +363,7 @@ HOSTILE = {
 
 
 @every_scanner
-@pytest.mark.parametrize("chunk_size", [100, 1 << 20])
+@pytest.mark.parametrize("chunk_size", quick_if(lambda size: size == 100, [100, 1 << 20]))
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_files_cost_work_linear_in_their_size(
     monkeypatch: pytest.MonkeyPatch, scanner: str, chunk_size: int, name: str

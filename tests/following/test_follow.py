@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 from event_files import event, event_file, frames, histogram, hparams_start, scalar, simple_value
 from polars.testing import assert_frame_equal
+from slow_cases import slow
 from tables import read_rows, read_tree
 
 import tb2csv
@@ -63,12 +64,12 @@ def steps_of(update: tb2csv.FollowUpdate, **selected: str) -> list[int]:
     return update.scalars(**selected)["step"].to_list()
 
 
-@pytest.mark.parametrize("poll", [False, True])
+@pytest.mark.parametrize("poll", [False, *slow([True])])
 def test_rows_are_appended_and_yielded_once(tmp_path: Path, poll: bool) -> None:
     logdir, out = tmp_path / "log", tmp_path / "out"
     path = begin(logdir / "a" / NAME, *losses(0, 3))
     begin(logdir / "b" / NAME, *losses(0, 2))
-    updates = tb2csv.follow(logdir, out, poll=poll, every="250ms" if poll else 0, until_idle=IDLE)
+    updates = tb2csv.follow(logdir, out, poll=poll, until_idle=IDLE)
     first = next(updates)
     assert first.summary.added == ["a", "b"]
     assert first.summary.values == 5
@@ -258,11 +259,7 @@ def test_rows_of_every_kind_and_selection(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("is_empty_first", "has_out"),
-    [
-        (True, True),
-        *(pytest.param(*case, marks=pytest.mark.slow) for case in ((False, False), (False, True), (True, False))),
-    ],
+    ("is_empty_first", "has_out"), [(True, True), *slow([(True, False), (False, True), (False, False)])]
 )
 def test_follow_waits_for_files_and_for_selected_values(tmp_path: Path, is_empty_first: bool, has_out: bool) -> None:
     logdir, out = tmp_path / "log", tmp_path / "out"

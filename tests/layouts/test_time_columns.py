@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from converted import dtypes_of, read_package, read_table
 from event_files import event, file_name, image, legacy_histogram, scalar, tensor, tensor_of, text, write_run
 from hypothesis import example, given
 from hypothesis import strategies as st
+from slow_cases import quick_if
 from tables import read_rows
 
 import tb2csv
@@ -82,8 +84,10 @@ def write_logs(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
-@pytest.mark.parametrize("layout", ["tree", "tags", "long", "wide"])
+@pytest.mark.parametrize(
+    ("layout", "format_name"),
+    quick_if(lambda _, name: name in {"csv", "parquet"}, itertools.product(["tree", "tags", "long", "wide"], FORMATS)),
+)
 def test_every_table_has_the_chosen_time_columns(layout: str, format_name: str, tmp_path: Path) -> None:
     logdir = write_logs(tmp_path / "logs")
     tb2csv.convert(logdir, tmp_path / "out", layout=layout, format=format_name, time=("relative", "iso", "epoch"))

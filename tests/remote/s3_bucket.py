@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@functools.cache
+def _file_system(endpoint: str) -> Any:
+    """Return the client of a server for all its buckets; the address and the keys come from the environment."""
+    import s3fs
+
+    return s3fs.S3FileSystem(skip_instance_cache=True, use_listings_cache=False)
+
+
 class Bucket:
     """An S3 bucket of a server of ours."""
 
@@ -18,9 +27,7 @@ class Bucket:
         self.endpoint = endpoint
         self.name = name
         self.url = f"s3://{name}"
-        import s3fs
-
-        self._files = s3fs.S3FileSystem(skip_instance_cache=True, use_listings_cache=False)
+        self._files = _file_system(endpoint)
         self._files.mkdir(name)
         self.requests()
 

@@ -9,6 +9,7 @@ import pytest
 from commands import run_here
 from event_files import event, event_file, file_name, simple_value
 from remote_logs import tables_below, write_logs
+from slow_cases import slow
 
 import tb2csv
 from tb2csv.sinks.store_folder import StoreFolder
@@ -88,7 +89,10 @@ def test_an_interrupted_output_has_no_data_package_and_can_be_replaced(
 
 @pytest.mark.parametrize(
     ("method", "state"),
-    [("_mark", ""), ("_put", "is not complete, so another conversion must replace it"), ("_publish", "is complete")],
+    [
+        ("_put", "is not complete, so another conversion must replace it"),
+        *slow([("_mark", ""), ("_publish", "is complete")]),
+    ],
 )
 def test_an_interrupt_says_what_became_of_the_objects(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, state: str

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from event_files import event, event_file, file_name, simple_value
+from slow_cases import slow
 from web_server import web_server
 
 if TYPE_CHECKING:
@@ -24,13 +25,7 @@ SECONDS_OF_A_HANGING_CLIENT = 100
 
 @pytest.mark.parametrize(
     ("command", "silent"),
-    [
-        ("convert", "tfevents"),
-        *(
-            pytest.param(*case, marks=pytest.mark.slow)
-            for case in (("convert", "/"), ("summary", "tfevents"), ("summary", "/"))
-        ),
-    ],
+    [("convert", "tfevents"), *slow([("convert", "/"), ("summary", "tfevents"), ("summary", "/")])],
 )
 def test_an_interrupt_does_not_wait_for_the_server_and_leaves_nothing(
     tmp_path: Path, silent: str, command: str

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from event_files import event, event_file, file_name, frames, simple_value
 from remote_logs import tables_below
+from slow_cases import slow
 
 import tb2csv
 
@@ -67,7 +68,7 @@ def test_unchanged_objects_cost_only_the_listing(bucket: Bucket, tmp_path: Path)
 def test_a_grown_object_costs_its_new_bytes(
     bucket: Bucket, tmp_path: Path, is_updated: Callable[[str], tb2csv.Report]
 ) -> None:
-    old, new = event_file(losses(0, 5000)), frames(losses(5000, 5100))
+    old, new = event_file(losses(0, 1000)), frames(losses(1000, 1100))
     for name in ("a", "b"):
         bucket.put(f"logs/{name}/{file_name()}", old)
     url = f"{bucket.url}/logs"
@@ -113,6 +114,7 @@ def test_an_object_that_was_replaced_by_one_of_the_same_size_is_read_anew(
     assert list(report.update.renewed) == ["logs"]
 
 
+@pytest.mark.slow
 def test_new_and_removed_objects_are_noticed(bucket: Bucket, is_updated: Callable[[str], tb2csv.Report]) -> None:
     for name in ("a", "b"):
         bucket.put(f"{name}/{file_name()}", event_file(losses(0, 9)))
@@ -182,9 +184,8 @@ def test_a_thousand_unchanged_objects_cost_one_request(bucket: Bucket, tmp_path:
     assert [request.split()[:2] for request in bucket.requests()] == 2 * [["GET", f"/{bucket.name}"]]
 
 
-@pytest.mark.parametrize(
-    "cache", ["simplecache", *(pytest.param(name, marks=pytest.mark.slow) for name in ("filecache", "blockcache"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("cache", ["simplecache", "filecache", "blockcache"])
 def test_a_cache_in_front_is_refused(bucket: Bucket, tmp_path: Path, cache: str) -> None:
     bucket.put(f"logs/{file_name()}", event_file(losses(0, 9)))
     url = f"{cache}::{bucket.url}/logs"
@@ -221,11 +222,7 @@ def test_archives_in_a_store_are_updated(
 
 
 @pytest.mark.parametrize(
-    ("has_ranges", "has_etags"),
-    [
-        (True, True),
-        *(pytest.param(*case, marks=pytest.mark.slow) for case in ((True, False), (False, True), (False, False))),
-    ],
+    ("has_ranges", "has_etags"), [(True, True), *slow([(True, False), (False, True), (False, False)])]
 )
 def test_updates_from_web_servers(
     server: WebServer, is_updated: Callable[[str], tb2csv.Report], has_ranges: bool, has_etags: bool

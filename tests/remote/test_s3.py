@@ -182,6 +182,7 @@ def test_an_endpoint_that_is_down_is_one_sentence(bucket: Bucket, monkeypatch: p
 # Chains
 
 
+@pytest.mark.slow
 def test_an_archive_in_a_store(bucket: Bucket, tmp_path: Path) -> None:
     import shutil
 

@@ -28,13 +28,14 @@ from event_files import (
     text,
     with_payload,
 )
+from slow_cases import quick_if
 from tables import read_tree
 
 from tb2csv import check, convert, ls, summary
 from tb2csv.runs import run_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from pathlib import Path
 
     from tb2csv.report import Report
@@ -117,11 +118,6 @@ def _outcomes(outcome: Callable[[str], Any]) -> list[Any]:
     return outcomes
 
 
-def _quick(cases: Iterable[Any], is_quick: Callable[[Any], bool]) -> list[Any]:
-    """Return parameters, which are slow unless they are quick."""
-    return [pytest.param(*case, marks=() if is_quick(case) else pytest.mark.slow) for case in cases]
-
-
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "wide": {"layout": "wide"},
@@ -135,7 +131,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     ("seed", "name"),
-    _quick(itertools.product(range(12), OPTIONS), lambda case: case[0] == list(OPTIONS).index(case[1])),
+    quick_if(lambda seed, name: seed == list(OPTIONS).index(name), itertools.product(range(12), OPTIONS)),
 )
 def test_batches_give_the_bytes_of_single_runs(tmp_path: Path, seed: int, name: str) -> None:
     _write_log(tmp_path / "log", seed)
@@ -152,7 +148,7 @@ def test_batches_give_the_bytes_of_single_runs(tmp_path: Path, seed: int, name: 
     assert few == single
 
 
-@pytest.mark.parametrize("seed", _quick(((seed,) for seed in range(20, 40)), lambda case: case[0] < 24))
+@pytest.mark.parametrize("seed", quick_if(lambda seed: seed < 24, range(20, 40)))
 def test_batches_count_like_single_runs(tmp_path: Path, seed: int) -> None:
     _write_log(tmp_path, seed)
 
