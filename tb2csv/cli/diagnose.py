@@ -23,6 +23,36 @@ from tb2csv.cli.terminal import (
 from tb2csv.errors import LogdirError, OptionError
 from tb2csv.selection import nearest
 
+FamiliesOption = Annotated[
+    list[str],
+    typer.Option(
+        "--as",
+        metavar="FAMILY=GLOB",
+        help=f"Assign tags to a family if their names do not show it; repeatable. FAMILY is one of "
+        f"{', '.join(FAMILIES)}.",
+    ),
+]
+StepsOption = Annotated[
+    int,
+    typer.Option(
+        "--steps",
+        min=1,
+        metavar="N",
+        help=f"Number of consecutive recorded steps a problem must last. Default: {DEFAULT_STEPS}.",
+        show_default=False,
+    ),
+]
+ThresholdOption = Annotated[
+    list[str],
+    typer.Option(
+        "--threshold",
+        metavar="NAME=NUMBER",
+        help="Override a threshold of a rule; repeatable. Names and defaults: "
+        + ", ".join(f"{name}={threshold.default:g}" for name, threshold in THRESHOLDS.items())
+        + ".",
+    ),
+]
+
 
 def diagnose(
     logdir: options.LogdirArgument,
@@ -30,35 +60,9 @@ def diagnose(
     tag: options.TagOption = [],
     exclude_run: options.ExcludeRunOption = [],
     exclude_tag: options.ExcludeTagOption = [],
-    tags_as: Annotated[
-        list[str],
-        typer.Option(
-            "--as",
-            metavar="FAMILY=GLOB",
-            help=f"Assign tags to a family if their names do not show it; repeatable. FAMILY is one of "
-            f"{', '.join(FAMILIES)}.",
-        ),
-    ] = [],
-    steps: Annotated[
-        int,
-        typer.Option(
-            "--steps",
-            min=1,
-            metavar="N",
-            help=f"Number of consecutive recorded steps a problem must last. Default: {DEFAULT_STEPS}.",
-            show_default=False,
-        ),
-    ] = DEFAULT_STEPS,
-    threshold: Annotated[
-        list[str],
-        typer.Option(
-            "--threshold",
-            metavar="NAME=NUMBER",
-            help="Override a threshold of a rule; repeatable. Names and defaults: "
-            + ", ".join(f"{name}={threshold.default:g}" for name, threshold in THRESHOLDS.items())
-            + ".",
-        ),
-    ] = [],
+    tags_as: FamiliesOption = [],
+    steps: StepsOption = DEFAULT_STEPS,
+    threshold: ThresholdOption = [],
     fail_on: Annotated[
         list[str],
         typer.Option(
@@ -90,7 +94,7 @@ def diagnose(
 
         is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)
         name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
-        thresholds = _thresholds(threshold)
+        thresholds = thresholds_of(threshold)
         _check_rules(fail_on)
         found = discover(logdir)
         with progress(found, shown=not quiet) as report_bytes:
@@ -134,7 +138,7 @@ def _check_rules(names: list[str]) -> None:
             raise OptionError(message)
 
 
-def _thresholds(given: list[str]) -> dict[str, float]:
+def thresholds_of(given: list[str]) -> dict[str, float]:
     """Return the numbers of ``--threshold`` by name; ``diagnose`` refuses unknown names."""
     thresholds = {}
     for text in given:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS
 from tb2csv.atomic_files import local_path
 from tb2csv.cli import options
+from tb2csv.cli.diagnose import FamiliesOption, StepsOption, ThresholdOption, thresholds_of
 from tb2csv.cli.terminal import (
     after_change,
     error_messages,
@@ -67,6 +69,9 @@ def follow(
     diagnose: Annotated[
         bool, typer.Option("--diagnose", help="Print what diagnose finds, each finding when it first holds.")
     ] = False,
+    tags_as: FamiliesOption = [],
+    steps: StepsOption = DEFAULT_STEPS,
+    threshold: ThresholdOption = [],
     run: options.RunOption = [],
     tag: options.TagOption = [],
     kind: options.KindOption = [],
@@ -103,6 +108,7 @@ def follow(
         from tb2csv.folder_conversion import ConversionSettings
         from tb2csv.following.durations import seconds
         from tb2csv.following.follower import Follower
+        from tb2csv.following.live_findings import DiagnosisOptions
         from tb2csv.layouts.output_options import OutputOptions
         from tb2csv.runs.row_selection import RowSelection
         from tb2csv.watching.log_watch import LogWatch
@@ -129,6 +135,7 @@ def follow(
             workers=workers,
             progress=check_stopped,
         )
+        diagnosis = DiagnosisOptions.of(tags_as, thresholds_of(threshold), steps, diagnose=diagnose)
         pause = seconds("--every", every) if every else 0.0
         idle = None if until_idle is None else seconds("--until-idle", until_idle)
         watch = LogWatch(logdir, polls=poll, interval=pause or None)
@@ -140,7 +147,7 @@ def follow(
                 overwrite=overwrite,
                 every=pause,
                 until_idle=idle,
-                diagnoses=diagnose,
+                diagnosis=diagnosis,
                 has_frames=False,
                 on_wake=show,
             )

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS
 from tb2csv.folder_conversion import ConversionSettings
 from tb2csv.following.durations import seconds
 from tb2csv.following.follower import Follower
+from tb2csv.following.live_findings import DiagnosisOptions
 from tb2csv.layouts.output_options import OutputOptions
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.selection import select
 from tb2csv.watching.log_watch import LogWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from tb2csv.following.follow_update import FollowUpdate
     from tb2csv.selection import Patterns, Selection
@@ -28,6 +30,9 @@ def follow(
     until_idle: float | str | None = None,
     poll: bool = False,
     diagnose: bool = False,
+    families: Iterable[str] = (),
+    thresholds: Mapping[str, float] | None = None,
+    steps: int = DEFAULT_STEPS,
     run: Patterns = None,
     tag: Patterns = None,
     kind: Patterns = None,
@@ -63,6 +68,9 @@ def follow(
         poll: look at the files at intervals instead of waiting for notifications, which network file systems lack. It
             is always so for a URL, or if watchfiles is not installed.
         diagnose: apply the rules of ``tb2csv.diagnose`` to the runs that have grown.
+        families: as of ``tb2csv.diagnose``.
+        thresholds: as of ``tb2csv.diagnose``.
+        steps: as of ``tb2csv.diagnose``.
         run: one or more shell patterns for run names; None selects all runs.
         tag: one or more shell patterns for tags; None selects all tags.
         kind: one or more names of kinds; None selects all kinds.
@@ -106,9 +114,10 @@ def follow(
         tensors,
         workers=workers,
     )
+    diagnosis = DiagnosisOptions.of(families, thresholds, steps, diagnose=diagnose)
     pause = seconds("every", every) if every else 0.0
     idle = None if until_idle is None else seconds("until_idle", until_idle)
     watch = LogWatch(os.fspath(logdir), polls=poll, interval=pause or None)
     return Follower(
-        watch, settings, out, overwrite=overwrite, every=pause, until_idle=idle, diagnoses=diagnose
+        watch, settings, out, overwrite=overwrite, every=pause, until_idle=idle, diagnosis=diagnosis
     ).updates()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tb2csv.folder_conversion import ConversionSettings
     from tb2csv.following.follow_update import NewValues
+    from tb2csv.following.live_findings import DiagnosisOptions
     from tb2csv.logdir import Logdir
     from tb2csv.report import Report
     from tb2csv.watching.log_watch import LogWatch
@@ -65,7 +66,7 @@ class Follower:
         overwrite: bool = False,
         every: float = 0.0,
         until_idle: float | None = None,
-        diagnoses: bool = False,
+        diagnosis: DiagnosisOptions | None = None,
         has_frames: bool = True,
         on_wake: Callable[[FollowStatus], None] = lambda _: None,
     ) -> None:
@@ -78,7 +79,7 @@ class Follower:
             overwrite: whether to replace an earlier conversion in ``out``.
             every: the minimum time between two updates in seconds.
             until_idle: the time without new values in seconds after which to end; None not to end.
-            diagnoses: whether to apply the rules of diagnosis.
+            diagnosis: how to apply the rules of diagnosis; None not to.
             has_frames: whether updates have frames, which keep the columns of all values in memory.
             on_wake: called several times a second.
         """
@@ -92,7 +93,7 @@ class Follower:
         self._on_wake = on_wake
         self._tables = None if out is None else LiveTables(settings, out, every, overwrite=overwrite)
         self._log = LiveLog(settings.selection, settings.workers) if has_frames or out is None else None
-        self._findings = LiveFindings(settings.selection, settings.workers) if diagnoses else None
+        self._findings = LiveFindings(settings.selection, settings.workers, diagnosis) if diagnosis else None
         self._stopped = threading.Event()
         #: Whether the runs in ``_changed``, or the list of runs, may have changed since the last update.
         self._is_due = False

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.analysis.diagnosis.diagnose import diagnose
+from tb2csv.analysis.diagnosis.diagnose import check_options, diagnose
+from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS
 from tb2csv.analysis.diagnosis.tag_families import data_name
-from tb2csv.errors import NameNotFoundError
+from tb2csv.errors import NameNotFoundError, OptionError
 from tb2csv.following.follow_update import no_findings
 from tb2csv.late_polars import pl
 from tb2csv.logdir import Logdir
+from tb2csv.messages import Option, advice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from typing_extensions import Self
 
     from tb2csv.selection import Selection
 
@@ -20,11 +25,46 @@ if TYPE_CHECKING:
 _KEY: Final = ("run", "rule", "family", "layer")
 
 
+@dataclass(frozen=True, slots=True)
+class DiagnosisOptions:
+    """How to diagnose; the fields are as the arguments of ``diagnose``.
+
+    Raises:
+        OptionError: a threshold or a family is unknown, or ``steps`` is less than 1.
+    """
+
+    families: Sequence[str] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    steps: int = DEFAULT_STEPS
+
+    def __post_init__(self) -> None:
+        """Validate the values."""
+        check_options(self.families, self.thresholds, self.steps)
+
+    @classmethod
+    def of(
+        cls, families: Iterable[str], thresholds: Mapping[str, float] | None, steps: int, *, diagnose: bool
+    ) -> Self | None:
+        """Return the options, or None if nothing is to be diagnosed.
+
+        Raises:
+            OptionError: there are options although nothing is to be diagnosed, or one has a wrong value.
+        """
+        options = cls(tuple(families), dict(thresholds or {}), steps)
+        if diagnose:
+            return options
+        if options != cls():
+            fact = "Families, thresholds and numbers of steps are those of a diagnosis"
+            raise OptionError(fact, advice("{} to diagnose", Option("diagnose", value=True)))
+        return None
+
+
 class LiveFindings:
     """The findings so far."""
 
-    def __init__(self, selection: Selection, workers: int | None) -> None:
+    def __init__(self, selection: Selection, workers: int | None, options: DiagnosisOptions) -> None:
         """Begin without findings."""
+        self._options = options
         self._selection = selection
         self._workers = workers
         self._reported: set[tuple[str, ...]] = set()
@@ -39,7 +79,12 @@ class LiveFindings:
         runs = tuple(run for run in found.runs if data_name(run.name, "") in models)
         try:
             findings = diagnose(
-                Logdir(found.path, runs, found.damage), selection=self._selection, workers=self._workers
+                Logdir(found.path, runs, found.damage),
+                selection=self._selection,
+                families=self._options.families,
+                thresholds=self._options.thresholds,
+                steps=self._options.steps,
+                workers=self._workers,
             ).findings
         except NameNotFoundError:  # the selected tags may come later
             return no_findings()

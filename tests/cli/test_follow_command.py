@@ -183,7 +183,13 @@ def test_ages_are_in_seconds_minutes_or_hours(seconds: float, text: str) -> None
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [(["--every", "soon"], "--every"), (["--until-idle", "5x"], "--until-idle"), (["--format", "xls"], "xls")],
+    [
+        (["--threshold", "nothing=1", "--diagnose"], "nothing"),
+        (["--as", "loss=*"], "--diagnose"),
+        (["--every", "soon"], "--every"),
+        (["--until-idle", "5x"], "--until-idle"),
+        (["--format", "xls"], "xls"),
+    ],
 )
 def test_bad_options_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], named: str

@@ -473,6 +473,34 @@ def test_findings_come_once_when_they_first_hold(tmp_path: Path) -> None:
     assert len(set(found)) == len(found)
 
 
+def test_a_diagnosis_has_the_options_of_diagnose(tmp_path: Path) -> None:
+    """A tag whose name says nothing is a loss, and one step is enough."""
+    rates = [event(simple_value("eta", 0.0), step=step, wall_time=100.0 + step) for step in range(1, 4)]
+    begin(tmp_path / "log" / "a" / NAME, *rates)
+    options: dict[str, Any] = {"families": ["learning_rate=eta"], "steps": 2}
+    expected = tb2csv.diagnose(tmp_path / "log", **options).findings
+    assert expected["layer"].to_list() == ["eta"]
+    for more, found in ((options, 1), ({}, 0), ({**options, "steps": 4}, 0)):
+        updates = tb2csv.follow(tmp_path / "log", diagnose=True, **more)
+        assert len(next(updates).findings) == found
+        updates.close()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"diagnose": True, "thresholds": {"nothing": 1}},
+        {"diagnose": True, "families": ["nothing=*"]},
+        {"diagnose": True, "steps": 0},
+        {"steps": 7},
+        {"families": ["loss=*"]},
+    ],
+)
+def test_wrong_options_of_a_diagnosis_are_refused_at_once(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(tb2csv.OptionError):
+        tb2csv.follow(tmp_path / "log", **options)
+
+
 def test_the_first_update_has_what_diagnose_finds(tmp_path: Path) -> None:
     begin(tmp_path / "log" / "a" / NAME, *losses(1, 4), *losses(2, 3))
     updates = tb2csv.follow(tmp_path / "log", diagnose=True)

@@ -85,10 +85,9 @@ def diagnose(
         OptionError: a threshold or a family is unknown, or ``steps`` is less than 1.
         Tb2csvError: no tag matches the selection.
     """
+    families = tuple(families)
+    check_options(families, thresholds or {}, steps)
     all_thresholds = merged_thresholds(thresholds or {})
-    if steps < 1:
-        message = f"steps is {steps}; give at least 1."
-        raise OptionError(message)
     found = logdir_of(logdir)
     selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
     observations = observe(found, TagFamilies(families), selected, workers=workers, report_bytes=progress)
@@ -96,6 +95,19 @@ def diagnose(
     runs = [report.run for report in observations.report.runs]
     findings = _sorted_by_run(_findings(network, all_thresholds), runs)
     return Diagnosis(findings, _sorted_by_run(_coverage(network), runs), observations.report)
+
+
+def check_options(families: Iterable[str], thresholds: Mapping[str, float], steps: int) -> None:
+    """Check arguments of ``diagnose``.
+
+    Raises:
+        OptionError: a threshold or a family is unknown, or ``steps`` is less than 1.
+    """
+    merged_thresholds(thresholds)
+    TagFamilies(families)
+    if steps < 1:
+        message = f"steps is {steps}; give at least 1."
+        raise OptionError(message)
 
 
 def merged_thresholds(overrides: Mapping[str, float]) -> dict[str, float]:
