@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import lzma
 import struct
+import tokenize
 import zipfile
 import zlib
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -38,7 +39,7 @@ ZIP: Final[Causes] = (
     struct.error,
 )
 #: ``numpy.lib.format``: the header of an array is the text of a Python literal.
-NPY: Final[Causes] = (*ZIP, SyntaxError, TypeError, OverflowError, MemoryError)
+NPY: Final[Causes] = (*ZIP, SyntaxError, tokenize.TokenError, TypeError, OverflowError, MemoryError)
 #: ``h5py``: whatever libhdf5 reports, and values that h5py has no Python form for.
 HDF5: Final[Causes] = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
 

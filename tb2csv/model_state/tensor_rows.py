@@ -121,7 +121,7 @@ class TensorRows:
         self.state = ModelState(framework, tuple(each for each in tensors if each), str(path))
 
     def _learn(self, file: IO[bytes], cells: dict[str, Cell], number: int, rows: dict[str, list[_Row]]) -> None:
-        if len(cells) < len(COLUMNS):
+        if not cells.keys() >= set(COLUMNS):
             self._problems.append(f"row {number} has only {len(cells)} cells")
             return
         try:

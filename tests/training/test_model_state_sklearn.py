@@ -236,5 +236,5 @@ def test_a_file_with_untrusted_types_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="Evil"):
         state_of(tmp_path / "evil.skops")
     (tmp_path / "x.skops").write_bytes(b"nonsense")
-    with pytest.raises(StateError, match="not a readable skops file"):
+    with pytest.raises(StateError, match="skops file"):
         state_of(tmp_path / "x.skops")
