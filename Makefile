@@ -17,7 +17,7 @@ INCLUDE := $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include
 IS_LITTLE := $(BIN)/python -c 'import sys; sys.exit(sys.byteorder == "big")'
 HAS_COMPILER = $(IS_LITTLE) && echo '\#include <Python.h>' | $$($(COMPILER)) -I"$$($(INCLUDE))" -x c -E - >/dev/null 2>&1
 
-.PHONY: trust help browser demo javascript-tools reader-programs test test-readers test-training lint docs bench clean
+.PHONY: trust fuzz-models help browser demo javascript-tools reader-programs test test-readers test-training lint docs bench clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -87,7 +87,10 @@ docs: .venv/installed-base ## Write docs/cli.md and docs/python.md anew.
 	$(BIN)/python docs/make_cli_reference.py
 	$(BIN)/python docs/make_python_reference.py
 
-trust: .venv/installed-test ## Measure the figures of docs/trust.md anew, which takes about an hour; ARGS are its parts.
+fuzz-models: .venv-training/installed ## Feed mutated model files to every reader; ARGS='--cases 20000' takes half an hour.
+	.venv-training/bin/python tests/fuzz_model_files.py $(ARGS)
+
+trust: .venv/installed-test .venv-training/installed ## Measure the figures of docs/trust.md anew, which takes about an hour; ARGS are its parts.
 	PYTHONPATH=tests $(BIN)/python benchmarks/trust.py $(ARGS)
 
 bench: .venv/installed-test ## Measure all against its peers; with ARGS, which go to benchmarks/run.py, that alone.

@@ -1,4 +1,4 @@
-"""The figures of docs/trust.md: what is read of damaged logs, and what commands leave that are ended.
+"""The figures of docs/trust.md: what is read of damaged logs and models, and what commands leave that are ended.
 
     PYTHONPATH=tests python benchmarks/trust.py [PART…] [--scale 0.01]
 
@@ -32,6 +32,19 @@ if TYPE_CHECKING:
 _MUTATIONS = 50_000
 _COMPARED = 600
 _ENDED = 500
+_MODELS = 20_000
+
+#: The formats of fuzz_model_files.py, and their names on the page.
+_FORMATS = {
+    "h5": "`.h5` and `.weights.h5`",
+    "torch": "`torch.save`, both formats",
+    "safetensors": "`.safetensors` and its index",
+    "skops": "`.skops`",
+    "npz": "`.npz`",
+    "csv": "state tables of three styles",
+    "keras": "`.keras`",
+    "tables": "folders of tables",
+}
 
 #: The readers that are compared: the arguments of kept_points.py, and their names on the page.
 _READERS = {
@@ -136,7 +149,26 @@ def ended(scale: float) -> str:
     )
 
 
-PARTS: dict[str, Callable[[float], str]] = {each.__name__: each for each in (mutations, peers, ended)}
+def models(scale: float) -> str:
+    """What becomes of mutated model and state files; the frameworks are in an environment of their own."""
+    python = HERE.parent / ".venv-training" / "bin" / "python"
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "result.json"
+        cases = ["--cases", str(round(_MODELS * scale)), "--json", str(out)]
+        subprocess.run([str(python), str(TESTS / "fuzz_model_files.py"), *cases], check=False)
+        rows = json.loads(out.read_text(encoding="utf-8"))["rows"]
+    total = sum(row.get("read", 0) + row.get("refused", 0) + row.get("fault", 0) for row in rows)
+    lines = [
+        f"| {_FORMATS[row['format']]} | {row.get('read', 0):,} | {row.get('refused', 0):,} | {row.get('fault', 0):,} | "
+        f"{row['mib']:,} |"
+        for row in rows
+    ]
+    faults = [fault for row in rows for fault in row["faults"]]
+    head = "| files | read | refused in one sentence | faults | memory above idle, MiB |\n|---|---|---|---|---|\n"
+    return f"{total:,} mutated files:\n\n{head}" + "\n".join(lines) + f"\n{_listed(faults)}"
+
+
+PARTS: dict[str, Callable[[float], str]] = {each.__name__: each for each in (mutations, peers, ended, models)}
 
 
 def main() -> None:
