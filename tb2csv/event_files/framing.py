@@ -2,8 +2,9 @@
 
 A frame with a sound length and a damaged payload is skipped if another frame can start after it.
 If the length is damaged, the payload's checksum can prove the length, either as it is stored or as the length's own
-checksum gives it: no two lengths below 4 GiB have the same checksum. Otherwise the bytes are searched for the next
-place at which a frame can start. Each step moves forward, and a ``SearchBudget`` limits the bytes that are read without
+checksum gives it: no two lengths below 4 GiB have the same checksum. If the payload is damaged as well, another frame
+that follows one of these two shows where this one ends. Otherwise the bytes are searched for the next place at which a
+frame can start. Each step moves forward, and a ``SearchBudget`` limits the bytes that are read without
 moving, so that even a hostile file takes linear time.
 """
 
@@ -127,6 +128,8 @@ def _recover_payload(source: ByteSource, offset: int, end: int, budget: SearchBu
         budget.left -= end - found
     elif is_followed or left < HEAD_SIZE:
         detail = f"the payload of {end - offset - HEAD_SIZE - FOOT_SIZE} bytes does not match its checksum"
+        if found < end:
+            detail += f"; the record at byte {found}, which may be part of the payload, is not read"
         return Recovery(end, BAD_PAYLOAD_CRC, detail)
     else:
         found = find_frame(source, end, budget)
@@ -137,6 +140,11 @@ def _recover_head(source: ByteSource, offset: int, budget: SearchBudget) -> Reco
     end = _proven_end(source, offset, budget)
     if end is None:
         found = find_frame(source, offset + 1, budget)
+        known = _followed_end(source, offset)
+        if known is not None and found < known:
+            if not _is_chain(source, found, known):
+                return Recovery(known, LOST_FRAMING, "neither a record's head nor its payload is sound")
+            budget.left -= known - found
         stretch = found - offset
         # This frame may reach up to the next one; checking that reads no more bytes than are skipped.
         if not (HEAD_SIZE + FOOT_SIZE <= stretch <= MAX_FRAME_SIZE and _is_sound_up_to(source, offset, found)):
@@ -147,17 +155,32 @@ def _recover_head(source: ByteSource, offset: int, budget: SearchBudget) -> Reco
 
 def _proven_end(source: ByteSource, offset: int, budget: SearchBudget) -> int | None:
     """Return the end of the frame whose damaged head is at ``offset``, if the payload's checksum proves it."""
-    head = source.read_at(offset, HEAD_SIZE)
-    if len(head) < HEAD_SIZE:
-        return None
-    stored, crc = unpack_head(head)
-    for length in (stored, _length_of_crc(crc)):
-        end: int = offset + HEAD_SIZE + length + FOOT_SIZE
-        fits = length <= MAX_PAYLOAD_SIZE and end <= source.size
-        if fits and budget.affords(length) and _is_sound_up_to(source, offset, end):
+    for end in _claimed_ends(source, offset):
+        length = end - offset - HEAD_SIZE - FOOT_SIZE
+        if budget.affords(length) and _is_sound_up_to(source, offset, end):
             budget.left += length
             return end
     return None
+
+
+def _followed_end(source: ByteSource, offset: int) -> int | None:
+    """Return the first end of the frame whose damaged head is at ``offset`` that another sound head follows, or None.
+
+    The frame's payload may hold frames of its own, which are not records. The source's end counts as well.
+    """
+    ends = sorted(_claimed_ends(source, offset))
+    return next((end for end in ends if end == source.size or _has_sound_head(source, end)), None)
+
+
+def _claimed_ends(source: ByteSource, offset: int) -> list[int]:
+    """Return where the frame with the damaged head at ``offset`` ends, by its length and by the length's checksum."""
+    head = source.read_at(offset, HEAD_SIZE)
+    if len(head) < HEAD_SIZE:
+        return []
+    stored, crc = unpack_head(head)
+    lengths = [length for length in (stored, _length_of_crc(crc)) if length <= MAX_PAYLOAD_SIZE]
+    ends = [offset + HEAD_SIZE + length + FOOT_SIZE for length in lengths]
+    return [end for end in ends if end <= source.size]
 
 
 def _is_sound_up_to(source: ByteSource, offset: int, end: int) -> bool:
