@@ -129,14 +129,26 @@ def test_lazy_frames_decode_when_they_are_collected(logdir: Path, monkeypatch: p
     assert lazy.head(3).collect().equals(expected.head(3))
 
 
+def payloads_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the length of each read but those of the first bytes, which show a compressed file."""
+    lengths: list[int] = []
+    read_at = LocalFile.read_at
+
+    def counted(file: LocalFile, offset: int, length: int) -> bytes:
+        if offset:
+            lengths.append(length)
+        return read_at(file, offset, length)
+
+    monkeypatch.setattr(LocalFile, "read_at", counted)
+    return lengths
+
+
 def test_lazy_frames_decode_one_value_of_each_tag_for_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the next ones only if that cannot be decoded."""
     arrays = [event(tensor("w", np.arange(4.0)), step=step) for step in range(50)]
     write_run(tmp_path, *arrays, raw_event(bad_tensor(b"b", "DT_FLOAT", (2,))), *arrays)
     frames = tb2csv.open_logdir(tmp_path)
-    read = []
-    read_at = LocalFile.read_at
-    monkeypatch.setattr(LocalFile, "read_at", lambda *args: (read.append(args[2]), read_at(*args))[1])
+    read = payloads_read(monkeypatch)
     lazy = frames.tensors(tag="w", lazy=True)
     assert read == [32]
     assert len(lazy.collect()) == 400
@@ -297,10 +309,8 @@ def test_values_without_a_payload_add_no_bytes_to_read(tmp_path: Path, monkeypat
     for offset in (0, 1, 10**6):
         for block in run._blocks:
             block.columns.payload_offset[block.columns.payload_length == 0] = offset
-        read: list[int] = []
-        read_at = LocalFile.read_at
         with monkeypatch.context() as patch:
-            patch.setattr(LocalFile, "read_at", lambda *args, n=read, at=read_at: (n.append(args[2]), at(*args))[1])
+            read = payloads_read(patch)
             items = list(run.decode(lambda series: series.tag == "x"))
         assert sum(len(item.part.frame) for item in items if not item.part.kind) == 2
         assert read == [8]
@@ -315,9 +325,7 @@ def test_only_the_requested_payloads_are_read(tmp_path: Path, monkeypatch: pytes
         event(tensor("last", np.arange(4.0)), step=0),
     )
     frames = tb2csv.open_logdir(tmp_path)
-    read = []
-    read_at = LocalFile.read_at
-    monkeypatch.setattr(LocalFile, "read_at", lambda *args: (read.append(args[2]), read_at(*args))[1])
+    read = payloads_read(monkeypatch)
     assert len(frames.tensors(tag=["first", "last"])) == 7
     assert sum(read) == 7 * 8
     assert frames.tensors(tag="large")["value"].to_list() == large.tolist()

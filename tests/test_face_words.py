@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1] / "tb2csv"
 WORDS = re.compile(rf"(?<![\w-])--[a-z]|\btb2csv (?:{'|'.join(COMMANDS)})\b")
 
-#: The only texts with such words: pip's option, TensorBoard's own option, and commands that the Export tab copies.
-EXCEPTIONS = {"messages.py", "tensorboard_plugin/export_service.py", "tensorboard_plugin/export_plan.py"}
+#: The only texts with such words: pip's option, options of TensorBoard, and commands that the Export tab copies.
+EXCEPTIONS = {"messages.py"} | {
+    f"tensorboard_plugin/{name}.py" for name in ("export_plan", "export_service", "loader", "own_hosts")
+}
 
 
 def texts(tree: ast.AST) -> Iterator[str]:
