@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tb2csv.atomic_files import home_expanded, local_path
-from tb2csv.dask_cluster import DaskCluster
 from tb2csv.errors import OptionError, OutputError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.folder_conversion import ConversionSettings, FolderConversion
@@ -24,6 +23,7 @@ from tb2csv.sources.urls import is_writable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tb2csv.dask_cluster import DaskCluster
     from tb2csv.logdir import Logdir, LogdirSource
     from tb2csv.report import Report
     from tb2csv.selection import Patterns, Selection
@@ -144,6 +144,8 @@ def _cluster(scheduler: Any, scheduler_file: str | os.PathLike[str] | None, work
         raise OptionError("A scheduler has either an address or a file", advice("leave out {}", "scheduler_file"))
     if workers is not None:
         raise OptionError("Dask decides how many workers a cluster has", advice("leave out {}", "workers"))
+    from tb2csv.dask_cluster import DaskCluster  # few conversions need it
+
     return DaskCluster(scheduler, None if scheduler_file is None else home_expanded(scheduler_file))
 
 

@@ -6,7 +6,6 @@ import functools
 from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
-from tb2csv.cluster_conversion import convert_on_cluster
 from tb2csv.decoders import load_polars
 from tb2csv.layouts.joined_parts import EarlierWide, JoinedParts
 from tb2csv.layouts.manifest import TableEntry, write_manifest
@@ -71,6 +70,8 @@ class LogConversion:
         unchanged = self._plan.unchanged
         names = [name for name in self._runs.by_name if name not in unchanged]
         if cluster is not None:
+            from tb2csv.cluster_conversion import convert_on_cluster
+
             with cluster:
                 self._converted = convert_on_cluster(cluster, self._runs, self._reading, self._output, progress)
         elif names:

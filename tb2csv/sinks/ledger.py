@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
+import platform
 import sqlite3
 import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -136,7 +136,7 @@ class Ledger:
 
     def write_holder(self) -> None:
         """Write who has locked the ledger, which only the message to others needs."""
-        holder = {"process": os.getpid(), "machine": socket.gethostname()}
+        holder = {"process": os.getpid(), "machine": platform.node()}
         with contextlib.suppress(OSError):
             (self._out / HOLDER).write_text(json.dumps(holder), "utf-8")
             self._is_holder_written = True
