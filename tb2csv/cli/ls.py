@@ -6,7 +6,7 @@ import dataclasses
 import math
 import shutil
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import typer
 
@@ -22,10 +22,9 @@ from tb2csv.cli.terminal import (
     progress,
 )
 from tb2csv.display import printable
+from tb2csv.series_info import SeriesInfo
 
-if TYPE_CHECKING:
-    from tb2csv.series_info import SeriesInfo
-
+_FIELDS: Final = tuple(each.name for each in dataclasses.fields(SeriesInfo))
 _COLUMNS: Final = ("run", "tag", "kind", "plugin_name", "points", "first_step", "last_step")
 _NUMBERS: Final = ("points", "first_step", "last_step")
 _GAP: Final = "  "
@@ -78,7 +77,7 @@ def ls(
 
 
 def _row(series: SeriesInfo) -> dict[str, Any]:
-    row = dataclasses.asdict(series)
+    row = {name: getattr(series, name) for name in _FIELDS}  # asdict would copy each cell
     return row | {name: _finite(row[name]) for name in ("first_wall_time", "last_wall_time")}
 
 
