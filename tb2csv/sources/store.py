@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import posixpath
 import threading
@@ -32,6 +33,15 @@ _SHARE_A_POSITION: Final = frozenset({"tar", "libarchive"})
 #: Statuses of a web server that does not let an address be read, and those for which credentials may be missing.
 _FORBIDDEN: Final = frozenset({401, 403})
 _REFUSALS: Final = frozenset({400, 405, *_FORBIDDEN})
+
+
+@functools.cache
+def _forget_event_loop_in_forks() -> None:
+    """Let a forked process start an event loop of its own, which fsspec 2024.12 does not do: the child would hang."""
+    from fsspec.asyn import reset_lock
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=reset_lock)
 
 
 class Store:
@@ -138,6 +148,7 @@ class Store:
     def _connect(self) -> tuple[Any, str]:
         import fsspec.core
 
+        _forget_event_loop_in_forks()
         own = {protocol: {"skip_instance_cache": True} for protocol in protocols(self.url)}
         outermost, _, archive = self.url.partition("::")
         if outermost.startswith("tar://") and archive:
