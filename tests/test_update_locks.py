@@ -289,6 +289,7 @@ def test_an_interrupt_after_the_tables_are_in_place_says_that_they_are_complete(
     assert_same_tables(out, logdir)
 
 
+@pytest.mark.slow
 def test_the_second_interrupt_of_a_follow_says_what_the_tables_are(logdir: Path) -> None:
     out = logdir.with_name("out")
     status, message = interrupted("tb2csv.cli.follow:print_update", "before", "follow", logdir, out)

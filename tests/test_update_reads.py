@@ -24,6 +24,7 @@ from event_files import (
     text,
     write_run,
 )
+from slow_cases import slow
 from tables import read_rows
 from test_updates import append, assert_same_tables
 
@@ -264,7 +265,9 @@ def trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"kind": "hparams"}, {"exclude_tag": "loss"}, {"layout": "wide", "format": "parquet"}], ids=str
+    "options",
+    [{}, *slow([{"kind": "hparams"}, {"exclude_tag": "loss"}, {"layout": "wide", "format": "parquet"}])],
+    ids=str,
 )
 def test_metrics_of_trials_cost_new_bytes_only(trials: Path, read: Counter[str], options: dict[str, Any]) -> None:
     convert(trials, **options)

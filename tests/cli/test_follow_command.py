@@ -137,6 +137,7 @@ def test_messages_and_status_of_a_follow(tmp_path: Path) -> None:
     assert quiet == (3, "", "")
 
 
+@pytest.mark.slow
 def test_a_follow_selects_rows_and_replaces_an_earlier_conversion(tmp_path: Path) -> None:
     begin(tmp_path / "log" / "a" / NAME, 9)
     tb2csv.convert(tmp_path / "log", tmp_path / "out")

@@ -182,6 +182,7 @@ def test_other_urls_are_refused_as_outputs(tmp_path: Path, url: str) -> None:
         tb2csv.convert(write_run(tmp_path / "a"), url)
 
 
+@pytest.mark.slow
 def test_a_repair_is_written_to_a_bucket(bucket: Bucket, tmp_path: Path) -> None:
     folder = write_run(tmp_path / "log" / "run")
     data = (folder / file_name()).read_bytes()

@@ -103,6 +103,7 @@ def test_a_grown_run_of_several_files_costs_the_new_bytes_of_its_last(
     is_updated(bucket.url)
 
 
+@pytest.mark.slow
 def test_an_object_that_was_replaced_by_one_of_the_same_size_is_read_anew(
     bucket: Bucket, is_updated: Callable[[str], tb2csv.Report]
 ) -> None:
