@@ -66,7 +66,7 @@ class SizeLimits:
 def _check(path: Path, size: int, limit: int, stored: int, what: str) -> None:
     if size > limit:
         needed = -(-size // max(stored, 1))
-        fact = f"{path} is not read, because {stored:,} bytes of it are to become {size:,} {what}, more than {limit:,}"
+        fact = f"{path} is not read, because {stored:,} bytes of it declare {size:,} {what}, and the limit is {limit:,}"
         raise StateError(fact, advice(f"raise {{}} to {needed} if you trust the file", "max_expansion"))
 
 
