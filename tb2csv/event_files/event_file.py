@@ -115,6 +115,12 @@ class FileStats:
         yield from self.unlisted.extents()
         yield from unreadable
 
+    def add_unreadable(self, detail: str) -> None:
+        """Add the bytes that are not accounted for as damage; ``detail`` says why, or is empty if all could be read."""
+        rest = self.bytes - self.record_bytes - self.lost_bytes - self.incomplete_tail_bytes
+        if detail:
+            self.damage.append(Damage(self.path, self.bytes - rest, rest, UNREADABLE, detail))
+
 
 class EventFileReader:
     """Reads one event file from ``offset``; ``account`` is complete when ``blocks`` is exhausted."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tb2csv.decoders import DecodeOptions, Decoder, load_polars
-from tb2csv.errors import UNREADABLE, Damage
+from tb2csv.errors import UNREADABLE
 from tb2csv.event_files.event_file import (
     DEFAULT_CHUNK_SIZE,
     FINGERPRINT_SIZE,
@@ -121,9 +121,8 @@ class RunReader(SeriesReader):
         """The number of sessions that wrote values; each restart adds one."""
         if len(self.run.files) == 1 and not any(file.marks for file in self.stats.files):
             return int(bool(self.stats.series))
-        return self._brief_history.session_count(
-            {file.path: self.file_history(file, 0) for file in self.ordered_files()}
-        )
+        histories = {file.path: self.file_history(file, 0) for file in self.ordered_files()}
+        return self._brief_history.session_count(histories)
 
     def file_history(self, file: EventFile, row: int) -> FileHistory:
         """Return the history of a file that has been read; ``row`` values of the run are in earlier files."""
@@ -185,18 +184,15 @@ class RunReader(SeriesReader):
                     for block in reader.blocks():
                         self._add_to_history(file, stats, block)
                         self._has_more = reader.offset < source.size or file is not last
-                        # The offset is set before the yield, because the caller may end the scan there and continue
-                        # after the block later.
+                        # Before the yield, because the caller may end the scan there and continue after the block.
                         read, progress.offset = reader.offset - progress.offset, reader.offset
                         yield file, block
                         self.report_bytes(read)
                     progress.offset = reader.offset
                     self.report_bytes(stats.bytes - progress.offset)
-                    _note_fault(stats, source.fault)
+                    stats.add_unreadable(source.fault)
             except OSError as error:
-                lost = stats.bytes - stats.record_bytes - stats.lost_bytes - stats.incomplete_tail_bytes
-                detail = f"the file cannot be read: {error.strerror or error}"
-                stats.damage.append(Damage(file.path, stats.bytes - lost, lost, UNREADABLE, detail))
+                stats.add_unreadable(f"the file cannot be read: {error.strerror or error}")
         if len(files) > 1:  # an earlier scan may have found them in another order
             places = {file.path: place for place, file in enumerate(files)}
             self.stats.files.sort(key=lambda stats: places[stats.path])
@@ -206,8 +202,8 @@ class RunReader(SeriesReader):
         self._schemas.learn(block)
         columns, size = block.columns, len(block)
         cells = columns.schema_id[:size], columns.step[:size], columns.wall_time[:size]
-        cuts = (mark.row for mark in columns.marks)
-        self._brief_history.add(file.path, stats.values - size, cells, self._schemas.kinds, cuts)
+        marks = (mark.row for mark in columns.marks)
+        self._brief_history.add(file.path, stats.values - size, cells, self._schemas.kinds, marks)
 
     def count(self) -> None:
         """Read all files without decoding payloads, and fill ``stats``."""
@@ -256,8 +252,8 @@ class RunReader(SeriesReader):
         batches: dict[tuple[Decoder, str], list[int]] = {}
         for number in grouping.present:
             if is_wanted(number):
-                series = self.stats.series[number].series
-                batches.setdefault((self._schemas.decoders[number], series.signature), []).append(number)
+                signature = self.stats.series[number].series.signature
+                batches.setdefault((self._schemas.decoders[number], signature), []).append(number)
         for (decoder, _), numbers in batches.items():
             for decoded in decode_series(
                 decoder,
@@ -402,9 +398,3 @@ class RunReader(SeriesReader):
                 self.stats.empty[tag] += count
             else:
                 self.stats.empty_filtered += count
-
-
-def _note_fault(stats: FileStats, fault: str) -> None:
-    """Add damage to a file that has been read, if bytes are missing at its end."""
-    if fault:
-        stats.damage.append(Damage(stats.path, stats.bytes, 0, UNREADABLE, fault))

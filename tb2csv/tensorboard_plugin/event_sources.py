@@ -11,8 +11,9 @@ Source: ``_parse_event_files_spec`` in tensorboard/backend/event_processing/data
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.errors import LogdirError
 from tb2csv.logdir import ROOT_RUN, Logdir, Run, discover
@@ -81,13 +82,17 @@ class EventSources:
         return message
 
 
+#: What TensorBoard takes for a URI in a ``--logdir_spec``; ``name::path`` is a name and a path.
+_URI: Final = re.compile(r"[a-zA-Z][0-9a-zA-Z.]*://")
+
+
 def parse_logdir_spec(spec: str) -> list[LogFolder]:
     """Return the folders of a ``--logdir_spec``; if a path is given twice, the last name counts."""
     names: dict[str, str | None] = {}
     for part in spec.split(","):
         is_named = ":" in part and not part.startswith("/") and not os.path.splitdrive(part)[0]
-        name, _, path = part.partition(":") if is_named and not is_url(part) else ("", "", part)
-        if not is_url(path):
+        name, _, path = part.partition(":") if is_named and not _URI.match(part) else ("", "", part)
+        if not _URI.match(path):
             path = os.path.realpath(os.path.expanduser(path))
         names[path] = name or None
     return [LogFolder(path, name) for path, name in names.items()]
