@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
 import sys
-import types
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from commands import environment
 from event_files import event, simple_value, write_run
 from tables import read_tree
 
@@ -34,10 +36,28 @@ SCANCEL = """#!/bin/sh
 kill -TERM -- "-$1"
 """
 
+#: In place of dask-kubernetes: a local cluster, and what its version 2026.3.0 makes for the workers.
+OPERATOR = """
+import json
+from distributed import LocalCluster
+
+class KubeCluster(LocalCluster):
+    def __init__(self, *, custom_cluster_spec):
+        with open("spec.json", "w") as file:
+            json.dump(custom_cluster_spec, file)
+        count = custom_cluster_spec["spec"]["worker"]["replicas"]
+        super().__init__(n_workers=count, threads_per_worker=1, dashboard_address=None)
+
+def make_cluster_spec(name, *, image, n_workers, worker_command):
+    args = [*worker_command.split(" "), "--name", "$(DASK_WORKER_NAME)"]
+    container = {"name": "worker", "image": image, "args": args}
+    worker = {"replicas": n_workers, "spec": {"containers": [container]}}
+    return {"kind": "DaskCluster", "metadata": {"name": name}, "spec": {"worker": worker}}
+"""
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="setsid"),
-    pytest.mark.filterwarnings("ignore"),
 ]
 
 
@@ -51,23 +71,33 @@ def shared(tmp_path: Path) -> Iterator[Path]:
     assert read_tree(tmp_path / "tables") == read_tree(tmp_path / "local")
 
 
-def run(code: str, shared: Path) -> None:
+def run(code: str, shared: Path, **variables: str) -> None:
     """Run the code of a recipe with two workers, and with another shared folder."""
     assert code.count("50") == 1
-    exec(code.replace('"/shared', f'"{shared}').replace("50", "2"), {})
+    done = subprocess.run(
+        [sys.executable, "-c", code.replace('"/shared', f'"{shared}').replace("50", "2")],
+        cwd=shared,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
 
 
-def test_the_slurm_recipe_starts_workers_of_one_thread(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def paths(*first: Path) -> str:
+    return os.pathsep.join(map(str, (*first, PAGE.parents[1], os.environ.get("PYTHONPATH", ""))))
+
+
+def test_the_slurm_recipe_starts_workers_of_one_thread(shared: Path) -> None:
     pytest.importorskip("dask_jobqueue")
     programs = shared / "bin"
     programs.mkdir()
     for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
         (programs / name).write_text(text.format(folder=shared))
         (programs / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PAGE.parents[1]), os.environ.get("PYTHONPATH", "")]))
-    monkeypatch.chdir(shared)
-    run(SLURM, shared)
+    run(SLURM, shared, PATH=f"{programs}:{os.environ['PATH']}", PYTHONPATH=paths())
     jobs = (shared / "jobs").read_text().split()
     scripts = [path.read_text() for path in shared.glob("job.*") if path.suffix != ".log"]
     assert (len(jobs), len(scripts)) == (2, 2)
@@ -77,39 +107,14 @@ def test_the_slurm_recipe_starts_workers_of_one_thread(shared: Path, monkeypatch
         assert " --nthreads 1 " in script
 
 
-def test_the_kubernetes_recipe_mounts_the_volume_in_workers(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The specification is dask-kubernetes' own if it is installed, and otherwise has its shape."""
-    distributed = pytest.importorskip("distributed")
-    specs: list[dict[str, Any]] = []
-
-    class KubeCluster(distributed.LocalCluster):  # type: ignore[misc,name-defined]
-        def __init__(self, *, custom_cluster_spec: dict[str, Any]) -> None:
-            specs.append(custom_cluster_spec)
-            count = custom_cluster_spec["spec"]["worker"]["replicas"]
-            super().__init__(n_workers=count, threads_per_worker=1, dashboard_address=None)
-
-    try:
-        from dask_kubernetes.operator import make_cluster_spec
-    except ImportError:
-        make_cluster_spec = spec_of_dask_kubernetes
-    module = types.ModuleType("dask_kubernetes.operator")
-    module.KubeCluster, module.make_cluster_spec = KubeCluster, make_cluster_spec  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "dask_kubernetes.operator", module)
-    run(KUBERNETES, shared)
-    (spec,) = specs
-    pod = spec["spec"]["worker"]["spec"]
+def test_the_kubernetes_recipe_mounts_the_volume_in_workers(shared: Path) -> None:
+    package = shared / "packages/dask_kubernetes"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "operator.py").write_text(OPERATOR)
+    run(KUBERNETES, shared, PYTHONPATH=paths(package.parent))
+    pod = json.loads((shared / "spec.json").read_text())["spec"]["worker"]["spec"]
     (container,) = pod["containers"]
     assert container["args"][:4] == ["dask", "worker", "--nthreads", "1"]
     assert [mount["name"] for mount in container["volumeMounts"]] == [volume["name"] for volume in pod["volumes"]]
     assert container["image"] == "IMAGE"
-
-
-def spec_of_dask_kubernetes(name: str, *, image: str, n_workers: int, worker_command: str) -> dict[str, Any]:
-    """Return what ``make_cluster_spec`` of dask-kubernetes 2026.3.0 makes of these arguments, for the workers."""
-    container = {
-        "name": "worker",
-        "image": image,
-        "args": [*worker_command.split(" "), "--name", "$(DASK_WORKER_NAME)"],
-    }
-    worker = {"replicas": n_workers, "spec": {"containers": [container]}}
-    return {"kind": "DaskCluster", "metadata": {"name": name}, "spec": {"worker": worker}}
