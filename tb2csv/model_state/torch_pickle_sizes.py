@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import StateError
 from tb2csv.model_state.torch_trees import element_bytes
-from tb2csv.model_state.zip_archives import ZipArchive
+from tb2csv.model_state.zip_archives import ZipArchive, is_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,7 @@ def check_pickles(path: Path, limits: SizeLimits) -> bool:
 
     Raises StateError if the archive is damaged, or a type would be called with a size that is too large.
     """
-    if not zipfile.is_zipfile(path):
+    if not is_archive(path):
         with path.open("rb") as file:
             for _ in range(_PICKLES):
                 if not _check_calls(file, path, limits, path.stat().st_size):

@@ -129,6 +129,14 @@ class ZipArchive:
                             file.write(block)
 
 
+def is_archive(path: Path) -> bool:
+    """Return whether a file ends as an archive does; ``zipfile.is_zipfile`` raises for one that has several parts."""
+    try:
+        return zipfile.is_zipfile(path)
+    except ZIP:
+        return False
+
+
 def member_names(path: Path) -> frozenset[str]:
     """Return the names in an archive, without its first folder; none if it cannot be read as one."""
     try:

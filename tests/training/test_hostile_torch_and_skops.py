@@ -160,6 +160,20 @@ def test_a_pickle_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "m.pt", "max_expansion")
 
 
+def test_an_archive_of_several_parts_is_one_sentence(tmp_path: Path) -> None:
+    """The locator of a directory of 64 bits, which has the number of parts, lies before the end of an archive."""
+    torch.save({"w": torch.zeros(1)}, tmp_path / "m.pt")
+    data = (tmp_path / "m.pt").read_bytes()
+    end = data.rindex(b"PK\x05\x06")
+    start = data.rfind(b"PK\x06\x07", 0, end)
+    whole = data[:start] if start >= 0 else data[:end]
+    locator = b"PK\x06\x07" + bytes(4) + len(whole).to_bytes(8, "little") + (5).to_bytes(4, "little")
+    (tmp_path / "m.pt").write_bytes(whole + locator + data[end:])
+    with pytest.raises(zipfile.BadZipFile, match="multiple disks"):
+        zipfile.ZipFile(tmp_path / "m.pt")
+    refused(tmp_path / "m.pt", "m.pt")
+
+
 # skops
 
 
