@@ -158,7 +158,8 @@ def mutated_hdf5(data: bytes, rng: random.Random, folder: Path) -> bytes:
     return path.read_bytes()
 
 
-def _change_hdf5(rng: random.Random, file: Any, groups: list[Any], datasets: list[Any], bait: str) -> None:
+def _change_hdf5(rng: random.Random, file: Any, groups: list[Any], datasets: list[Any], bait: str) -> bool:
+    """Make one change; return whether it is a link."""
     import h5py
 
     group, dataset = rng.choice(groups), rng.choice(datasets)
@@ -213,6 +214,7 @@ def _change_hdf5(rng: random.Random, file: Any, groups: list[Any], datasets: lis
         content = dataset[()]
         del file[place]
         file.create_dataset(place, data=np.asarray(content).reshape(-1)[: rng.choice([0, 1, None])])
+    return what <= 1
 
 
 def mutated_zip(data: bytes, rng: random.Random, change: Callable[[str, bytes], bytes]) -> bytes:

@@ -26,11 +26,12 @@ Causes: TypeAlias = tuple[type[Exception], ...]
 FRAMEWORK: Final[Causes] = (Exception,)
 #: ``json``: text that is not JSON or not UTF-8, or nests too deeply.
 JSON: Final[Causes] = (ValueError, RecursionError)
-#: ``zipfile``: among others, a name that is not UTF-8 (ValueError), a member that is encrypted (RuntimeError) or
-#: compressed in an unknown way (NotImplementedError), and damaged compressed data of each kind.
+#: ``zipfile``: among others, a member that is missing (KeyError), a name that is not UTF-8 (ValueError), a member that
+#: is encrypted (RuntimeError) or compressed in an unknown way (NotImplementedError), and damaged compressed data.
 ZIP: Final[Causes] = (
     OSError,
     EOFError,
+    KeyError,
     ValueError,
     RuntimeError,
     zipfile.BadZipFile,

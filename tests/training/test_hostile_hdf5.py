@@ -267,6 +267,16 @@ def keras_model(path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("name", ["model.weights.h5", "config.json"])
+def test_an_archive_that_lacks_a_member_is_one_sentence(name: str, tmp_path: Path) -> None:
+    """Its ending, or a folder in it, may still make it a Keras file."""
+    with zipfile.ZipFile(keras_model(tmp_path / "a.keras")) as old, zipfile.ZipFile(tmp_path / "m.keras", "w") as new:
+        for member in old.namelist():
+            new.writestr(f"folder/{member}" if member == name else member, old.read(member))
+    with pytest.raises(StateError, match=r"m\.keras"):
+        export_state(tmp_path / "m.keras", tmp_path / "out.csv")
+
+
 def config_of(path: Path) -> str:
     with zipfile.ZipFile(path) as old:
         return old.read("config.json").decode()
