@@ -317,12 +317,12 @@ def run_batch(form: str, first: int, count: int, seed: int, folder: Path) -> Non
     warm = Case(form, -1, seed, sound, folder / "case", is_sound=True)
     warm.run(state)
     platform.processor()
-    bait = _fingerprint(folder / "bait")
     os.chdir(folder / "bait")
     _forbid_processes()
     for number in range(first, first + count):
         _say({"start": number})
         case = Case(form, number, seed, sound, folder / "case")
+        bait = _fingerprint(folder / "bait")  # only now, because h5py may write to what the mutator links to
         idle, begin = _reset_peak(), time.monotonic()
         fault = ""
         try:
