@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import zipfile
-from pathlib import PurePosixPath
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import IO, TYPE_CHECKING, Final
 
 from tb2csv.errors import StateError
@@ -65,7 +65,7 @@ class ZipArchive:
             if name in seen:
                 raise StateError(f"{self._failure} (it has two members named {name!r}); save the model again.")
             seen.add(name)
-            if "\\" in name or ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+            if ".." in PureWindowsPath(name).parts or PurePosixPath(name).is_absolute():  # either slash separates
                 raise StateError(f"{self._failure} (its member {name!r} leads out of it); save the model again.")
         self.limits.check_data(self.path, self.unpacked, self.stored)
 
