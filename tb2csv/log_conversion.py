@@ -261,7 +261,7 @@ class LogConversion:
         ledger = self._output.folder.ledger
         saved = ledger.fact(METRICS_FACT + name) if name in self._plan.unchanged or name in self._plan.grown else None
         if saved is None:
-            return read_metrics_again(run, self._files_read[name], chunk_size)
+            return read_metrics_again(run, self._files_read[name], self._reading.decoding, chunk_size)
         with ledger.errors():
             return ReadMetrics(RunMetrics.from_data(saved, name).summaries(), None)
 

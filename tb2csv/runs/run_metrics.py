@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from tb2csv.decoders import DecodeOptions
     from tb2csv.event_files.event_file import FileStats
     from tb2csv.logdir import Run
     from tb2csv.runs.decoded_rows import Rows
@@ -180,7 +181,12 @@ _SHAPE: Final = {
 def _arrays(dtype: str, columns: list[list[Any]], size: int) -> list[Any]:
     arrays = []
     for name, column in zip(_COLUMNS, columns, strict=True):
-        array = np.array(column, _DTYPES[dtype if name in _VALUES else "float64" if name == "sum" else "int64"])
+        try:
+            with np.errstate(over="raise"):
+                array = np.array(column, _DTYPES[dtype if name in _VALUES else "float64" if name == "sum" else "int64"])
+        except FloatingPointError as error:
+            message = f"a number of the metrics does not fit {dtype}"
+            raise ValueError(message) from error
         if array.shape != (size,):
             message = "a column of the metrics has another length"
             raise ValueError(message)
@@ -216,9 +222,12 @@ def read_metrics(
     return metrics(reader.decode(), reader.stats_of)
 
 
-def read_metrics_again(run: Run, files: Sequence[FileStats], chunk_size: int) -> ReadMetrics:
-    """Return the statistics of the scalars of a run that was read before, up to where its files were read then."""
-    reader = RunReader(run, selection=_SCALARS, chunk_size=chunk_size)
+def read_metrics_again(run: Run, files: Sequence[FileStats], options: DecodeOptions, chunk_size: int) -> ReadMetrics:
+    """Return the statistics of the scalars of a run that was read before, up to where its files were read then.
+
+    With the same ``options``, so that the series have the same numbers.
+    """
+    reader = RunReader(run, selection=_SCALARS, options=options, chunk_size=chunk_size)
     found = RunMetrics()
     for item in reader.decode_again({file.path: file.bytes for file in files}):
         found.add(item)
