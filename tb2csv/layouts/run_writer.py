@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -22,7 +23,7 @@ from tb2csv.runs.step_orders import notes_on_steps
 from tb2csv.sinks.append_writer import TableRows
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Generator, Iterator, Sequence
     from typing import Any
 
     import numpy.typing as npt
@@ -69,10 +70,14 @@ class RunWriter:
         self._undecodable_bytes = 0
         self._report: list[UndecodableEntry] = []
 
-    def write(self, items: Iterable[Rows | UndecodableValue]) -> RunReport:
-        """Write all tables that are not joined, and return the report of the run; ``items`` are all its rows."""
-        for item in items:
-            self.add(item)
+    def write(self, items: Generator[Rows | UndecodableValue, None, None]) -> RunReport:
+        """Write all tables that are not joined, and return the report of the run; ``items`` yields all its rows.
+
+        If that fails, the files that are being read are closed at once, and not with the last reference to the error.
+        """
+        with contextlib.closing(items):
+            for item in items:
+                self.add(item)
         return self.finish()
 
     def add(self, item: Rows | UndecodableValue) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tb2csv.runs.series_reader import SeriesReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from tb2csv.logdir import Run
     from tb2csv.runs.decoded_rows import Rows, UndecodableValue
@@ -61,7 +61,7 @@ class FilteredRun(SeriesReader):
         """Yield each series that was decoded with its plugin contents, and the order of its steps."""
         return self._scanned.reader.step_orders()
 
-    def decode(self, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
+    def decode(self, *, with_contents: bool = False) -> Generator[Rows | UndecodableValue, None, None]:
         """Read the run, and yield the selected rows of all selected series.
 
         If a file becomes unreadable between the scan and the decoding, its values are yielded as undecodable, and the

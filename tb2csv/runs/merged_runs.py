@@ -13,7 +13,7 @@ from tb2csv.runs.run_stats import RunStats
 from tb2csv.runs.series_reader import SeriesReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from tb2csv.runs.decoded_rows import Rows
     from tb2csv.runs.series_registry import SeriesRegistry
@@ -73,7 +73,7 @@ class MergedRun(SeriesReader):
         for reader in self._readers:
             yield from reader.step_orders()
 
-    def decode(self, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
+    def decode(self, *, with_contents: bool = False) -> Generator[Rows | UndecodableValue, None, None]:
         """Yield the rows of all selected series, run by run, with the name of the run in a column."""
         for reader in self._readers:
             name = reader.run.name

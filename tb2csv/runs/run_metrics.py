@@ -19,7 +19,7 @@ from tb2csv.selection import Selection
 from tb2csv.time_series import Series, SeriesMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -73,7 +73,7 @@ class RunMetrics:
         if part := reduced(self._placeholders.leave_out(item)):
             self._parts.append(part)
 
-    def gathered_from(self, reader: RunReader) -> Iterator[Rows | UndecodableValue]:
+    def gathered_from(self, reader: RunReader) -> Generator[Rows | UndecodableValue, None, None]:
         """Yield what a reader decodes, and add its scalars, whether they are selected or not."""
         for item in reader.decode(with_contents=True, add_unselected_scalars=self.add):
             self.add(item)

@@ -37,7 +37,7 @@ from tb2csv.runs.step_orders import StepOrder, StepOrders
 from tb2csv.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -216,7 +216,7 @@ class RunReader(SeriesReader):
         *,
         with_contents: bool = False,
         add_unselected_scalars: Callable[[Rows | UndecodableValue], None] | None = None,
-    ) -> Iterator[Rows | UndecodableValue]:
+    ) -> Generator[Rows | UndecodableValue, None, None]:
         """Yield the rows of all selected series, chunk by chunk, each series' rows in file order.
 
         With ``kind``, only series of that kind are decoded, but ``stats`` covers all. ``with_contents`` yields the

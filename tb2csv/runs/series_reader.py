@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from tb2csv.logdir import Run
     from tb2csv.runs.decoded_rows import Rows, UndecodableValue
@@ -52,7 +52,7 @@ class SeriesReader(ReadRun, Protocol):
     RunReader reads all values, FilteredRun those of a row selection, and MergedRun also those of sub-runs.
     """
 
-    def decode(self, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
+    def decode(self, *, with_contents: bool = False) -> Generator[Rows | UndecodableValue, None, None]:
         """Yield the rows of all selected series, each series' rows in the order of the files.
 
         With ``with_contents``, changes of plugin content are yielded as well, as rows of side tables.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
@@ -324,6 +325,24 @@ def test_a_file_appears_in_the_folder_that_was_current_at_the_start(
         monkeypatch.chdir(tmp_path / "elsewhere")
     assert (tmp_path / "out.txt").read_text() == "whole"
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the open files of a process, which Linux shows")
+def test_a_failed_conversion_has_closed_the_event_files(
+    logdir: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise OutputError("full")
+
+    monkeypatch.setattr(RunWriter, "add", fail)
+    with pytest.raises(OutputError, match="full") as kept:
+        tb2csv.convert(logdir, out, chunk_size=32)
+    opened = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            opened.append(os.readlink(descriptor))
+    assert [path for path in opened if str(logdir) in path] == []
+    assert kept.value.__traceback__, "the error still refers to what was at work"
 
 
 # Replacing an earlier conversion
