@@ -368,9 +368,11 @@ def run_format(form: str, first: int, count: int, seed: int, folder: Path) -> Re
     while first < end:
         here = [sys.executable, __file__, "--child", str(folder), "--format", form, "--seed", str(seed)]
         command = [*here, "--first", str(first), "--cases", str(min(BATCH, end - first))]
-        with (folder / "stderr").open("w") as errors:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-        first = _follow(process, form, first, results)
+        with (
+            (folder / "stderr").open("w") as errors,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+        ):
+            first = _follow(process, form, first, results)
         if results.outcomes.total() == 0:
             raise RuntimeError((folder / "stderr").read_text()[-3000:])
     return results
