@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 _Class = TypeVar("_Class", bound=type)
 
+#: What is shown in place of the middle of a long name.
+OMITTED: Final = "…"
+
 #: The number of lines of a list that are shown.
 _SHOWN_LINES: Final = 10
 
@@ -55,6 +58,14 @@ def printable(text: str, *, kept: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(each if _is_harmless(each) or each in kept else repr(each)[1:-1] for each in text)
+
+
+def shortened(name: str, width: int) -> str:
+    """Return a name, with its middle omitted if it is too long: names differ at either end."""
+    if len(name) <= width:
+        return name
+    end = (width - 1) // 2
+    return f"{name[: width - 1 - end]}{OMITTED}{name[len(name) - end :]}"
 
 
 def _is_harmless(character: str) -> bool:

@@ -60,7 +60,7 @@ class RepairReport(Report):
     files: list[RepairedFile] = field(default_factory=list)
 
     def _display(self) -> Iterator[object]:
-        yield from Report._display(self)  # noqa: SLF001 - of the base class
+        yield from super(RepairReport, self)._display()
         yield [f"{each.written}: {count(each.records, 'record')}" for each in self.files]
 
     def to_dict(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:

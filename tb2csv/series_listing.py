@@ -60,7 +60,7 @@ class CheckReport(Report):
         return sum(each.missing for each in self.gaps)
 
     def _display(self) -> Iterator[object]:
-        yield from Report._display(self)  # noqa: SLF001 - of the base class
+        yield from super(CheckReport, self)._display()
         yield [f"{each.path}: {each.missing:,} values of tag {each.tag!r} may be missing" for each in self.gaps]
 
     def to_dict(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:

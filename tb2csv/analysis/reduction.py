@@ -64,7 +64,7 @@ class ReductionReport(Report):
     unmatched_runs: list[str] = field(default_factory=list)
 
     def _display(self) -> Iterator[object]:
-        yield from Report._display(self)  # noqa: SLF001 - of the base class
+        yield from super(ReductionReport, self)._display()
         yield [
             f"group {each.group!r}: {count(len(each.tags), 'tag')} of {count(len(each.runs), 'run')}"
             for each in self.groups

@@ -7,12 +7,12 @@ show the part in which they differ.
 from __future__ import annotations
 
 from itertools import takewhile
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from tb2csv.display import OMITTED, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-_MARK: Final = "…"
 
 
 def short_names(names: Iterable[str], width: int) -> dict[str, str]:
@@ -27,14 +27,6 @@ def short_names(names: Iterable[str], width: int) -> dict[str, str]:
         shorts[name] = text if text not in taken else _numbered(text, taken, width)
         taken.add(shorts[name])
     return shorts
-
-
-def shortened(name: str, width: int) -> str:
-    """Return a name, with its middle omitted if it is too long: names differ at either end."""
-    if len(name) <= width:
-        return name
-    end = (width - 1) // 2
-    return f"{name[: width - 1 - end]}{_MARK}{name[len(name) - end :]}"
 
 
 def _distinguished(names: list[str], width: int, before: int = 0, after: int = 0) -> dict[str, str]:
@@ -61,8 +53,8 @@ def _around(name: str, before: int, after: int, width: int) -> str:
     head = min((width - 2 - len(core)) // 2, before)
     tail = min(width - 2 - len(core) - head, after)
     head = min(width - 2 - len(core) - tail, before)
-    start = name[:before] if head == before else f"{name[:head]}{_MARK}"
-    stop = name[len(name) - after :] if tail == after else f"{_MARK}{name[len(name) - tail :]}"
+    start = name[:before] if head == before else f"{name[:head]}{OMITTED}"
+    stop = name[len(name) - after :] if tail == after else f"{OMITTED}{name[len(name) - tail :]}"
     text = f"{start}{core}{stop}"
     return text if len(text) <= width and (before or after) else shortened(name, width)
 

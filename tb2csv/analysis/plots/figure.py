@@ -9,9 +9,8 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
-from tb2csv.analysis.plots.labels import shortened
 from tb2csv.analysis.plots.x_axis import label_numbers
-from tb2csv.display import printable
+from tb2csv.display import printable, shortened
 from tb2csv.errors import MissingExtraError, OptionError
 from tb2csv.logdir import ROOT_RUN
 from tb2csv.messages import advice

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tb2csv.display import printable
+from tb2csv.display import printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,14 +28,6 @@ def common_ending(names: Sequence[str]) -> str:
     """Return the last part that all names share, such as ``/norm``; empty if a name has nothing before it."""
     endings = {name.rpartition("/")[2] for name in names}
     return f"/{endings.pop()}" if len(endings) == 1 and all("/" in name for name in names) else ""
-
-
-def shortened(name: str, width: int) -> str:
-    """Return the start and end of a name longer than ``width``, because names differ at either."""
-    if len(name) <= width:
-        return name
-    end = (width - 1) // 2
-    return f"{name[: width - 1 - end]}…{name[len(name) - end :]}"
 
 
 def labels(names: Sequence[str], width: int) -> list[str]:
