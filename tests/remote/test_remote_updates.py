@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from slow_cases import slow
 import tb2csv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from s3_bucket import Bucket
@@ -127,6 +128,21 @@ def test_new_and_removed_objects_are_noticed(bucket: Bucket, is_updated: Callabl
     assert (report.update.added, report.update.removed) == (["c"], ["a"])
 
 
+@contextlib.contextmanager
+def after_the_plan(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> Iterator[None]:
+    """Let something happen between the plan of an update and its reading."""
+    plan_update = tb2csv.update_plan.plan_update
+
+    def plan_and_act(*arguments: Any, **options: Any) -> Any:
+        plan = plan_update(*arguments, **options)
+        act()
+        return plan
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tb2csv.folder_conversion.plan_update", plan_and_act)
+        yield
+
+
 @pytest.mark.slow
 def test_an_object_that_is_replaced_during_the_update_is_never_mixed(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_updated: Callable[[str], tb2csv.Report]
@@ -137,15 +153,7 @@ def test_an_object_that_is_replaced_during_the_update_is_never_mixed(
     is_updated(bucket.url)
     before = (tmp_path / "out/logs/scalars/loss.csv").read_bytes()
     bucket.put(key, event_file(losses(0, 3100)))
-    plan_update = tb2csv.update_plan.plan_update
-
-    def plan_and_replace(*arguments: Any, **options: Any) -> Any:
-        plan = plan_update(*arguments, **options)
-        bucket.put(key, event_file(losses(9000, 15_000)))
-        return plan
-
-    with monkeypatch.context() as patched:
-        patched.setattr("tb2csv.folder_conversion.plan_update", plan_and_replace)
+    with after_the_plan(monkeypatch, lambda: bucket.put(key, event_file(losses(9000, 15_000)))):
         report = tb2csv.convert(bucket.url, tmp_path / "out")
     assert [damage.kind for damage in report.damage] == ["unreadable"]
     assert (tmp_path / "out/logs/scalars/loss.csv").read_bytes() == before
@@ -160,15 +168,7 @@ def test_an_object_that_grows_during_the_update_is_read_on(
     bucket.put(key, event_file(losses(0, 3000)))
     is_updated(bucket.url)
     bucket.put(key, event_file(losses(0, 3100)))
-    plan_update = tb2csv.update_plan.plan_update
-
-    def plan_and_grow(*arguments: Any, **options: Any) -> Any:
-        plan = plan_update(*arguments, **options)
-        bucket.put(key, event_file(losses(0, 3200)))
-        return plan
-
-    with monkeypatch.context() as patched:
-        patched.setattr("tb2csv.folder_conversion.plan_update", plan_and_grow)
+    with after_the_plan(monkeypatch, lambda: bucket.put(key, event_file(losses(0, 3200)))):
         assert not tb2csv.convert(bucket.url, tmp_path / "out").damage
     assert is_updated(bucket.url).values_read == 3200
 
