@@ -137,6 +137,8 @@ class FolderConversion:
             check_options(folder.ledger, options, folder.out)
             if found.is_remote:
                 refuse_caches(found.path)
+            if hidden := self._earlier.hidden(found):
+                runs = runs.with_hidden(hidden)
         output = Output(folder, TreePaths(runs.by_name), settings.output)
         plan = plan_update(
             self._earlier,

@@ -254,16 +254,18 @@ class LogConversion:
 
     def _read_metrics(self, name: str) -> ReadMetrics:
         run, chunk_size = self._sources.get(name), self._reading.chunk_size
+        options, plan, ledger = self._output.options, self._plan, self._output.folder.ledger
+        is_continued = not self._runs.is_merged and self._reading.rows.is_everything and options.is_continued
+        is_known = is_continued and (name in plan.unchanged or name in plan.grown)
+        saved = ledger.fact(METRICS_FACT + name) if is_known else None
+        if saved is not None:
+            with ledger.errors():
+                return ReadMetrics(RunMetrics.from_data(saved, name).summaries(), None)
         if run is None:
             return ReadMetrics({}, None)
-        if self._runs.is_merged or not (self._reading.rows.is_everything and self._output.options.is_continued):
+        if not is_continued:
             return ReadMetrics(read_metrics(run, chunk_size=chunk_size), None)
-        ledger = self._output.folder.ledger
-        saved = ledger.fact(METRICS_FACT + name) if name in self._plan.unchanged or name in self._plan.grown else None
-        if saved is None:
-            return read_metrics_again(run, self._files_read[name], self._reading.decoding, chunk_size)
-        with ledger.errors():
-            return ReadMetrics(RunMetrics.from_data(saved, name).summaries(), None)
+        return read_metrics_again(run, self._files_read[name], self._reading.decoding, chunk_size)
 
 
 def _paths(converted: ConvertedRun) -> list[str]:

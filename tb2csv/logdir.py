@@ -24,7 +24,7 @@ from tb2csv.sources.unpacked_file import unpacked
 from tb2csv.sources.urls import is_url, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tb2csv.sources.source import OpenFile, Source
 
@@ -130,6 +130,18 @@ class Logdir:
         held = sorted(2 * max(_held(file) for file in run.files) for run in self.runs)
         affordable = sum(total <= _MEMORY for total in itertools.accumulate(reversed(held)))
         return max(default_workers(), min(affordable, _MOST_WORKERS))
+
+    def hides(self, run: str) -> bool:
+        """Return whether a run with this name would be in a folder that could not be read."""
+        return any(each.path == ROOT_RUN or f"{run}/".startswith(f"{each.path}/") for each in self.damage)
+
+    def with_hidden(self, earlier: Iterable[Run]) -> Logdir:
+        """Return the log directory with those runs of an earlier listing that it hides now."""
+        if not self.damage:
+            return self
+        present = {run.name for run in self.runs}
+        hidden = [run for run in earlier if run.name not in present and self.hides(run.name)]
+        return replace(self, runs=tuple(sorted((*self.runs, *hidden), key=lambda run: run.name)))
 
     def total_bytes(self) -> int:
         """Return the size of all event files in bytes, for a progress bar; unreadable files count as 0.

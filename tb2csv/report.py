@@ -75,6 +75,7 @@ class UpdateSummary:
         added: the runs that were not in the earlier conversion.
         renewed: the runs that were converted from their start again, each with the reason, as the end of a sentence.
         removed: the runs that are gone from the log directory; their tables were removed.
+        kept: the runs that cannot be read now, or not as a whole; their tables stay as they were.
     """
 
     values: int
@@ -82,6 +83,7 @@ class UpdateSummary:
     added: list[str]
     renewed: dict[str, str]
     removed: list[str]
+    kept: list[str] = field(default_factory=list)
 
     @property
     def is_something(self) -> bool:
@@ -89,9 +91,14 @@ class UpdateSummary:
         return bool(self.values or self.added or self.renewed or self.removed)
 
     def notes(self) -> list[str]:
-        """Return a sentence without a full stop for each run that was renewed or removed."""
+        """Return a sentence without a full stop for each run that was renewed, removed or kept as it was."""
         renewed = [f"run {run!r} was converted anew: {reason}" for run, reason in self.renewed.items()]
-        return renewed + [f"run {run!r} is gone, and its tables were removed" for run in self.removed]
+        removed = [f"run {run!r} is gone, and its tables were removed" for run in self.removed]
+        return (
+            renewed
+            + removed
+            + [f"run {run!r} cannot be read now, so its tables stay as they were" for run in self.kept]
+        )
 
 
 @displayed()

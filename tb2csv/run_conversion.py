@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-from tb2csv.errors import OutputError
+from tb2csv.errors import LogdirError, OutputError
 from tb2csv.layouts.batch_writer import BatchWriter
 from tb2csv.layouts.converted_run import ConvertedRun
 from tb2csv.layouts.run_writer import RunWriter
@@ -50,7 +50,8 @@ def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dic
 class LogRuns(NamedTuple):
     """The runs of a conversion."""
 
-    #: The runs that each run of the output is read from; several if sub-runs are merged into it.
+    #: The runs that each run of the output is read from; several if sub-runs are merged into it, and none if it cannot
+    #: be read now.
     by_name: dict[str, list[Run]]
     is_merged: bool
     #: If sub-runs are merged: the sub-runs, and the series of each run before the merge.
@@ -63,6 +64,20 @@ class LogRuns(NamedTuple):
         series_by_run = _series_by_run(runs, workers, chunk_size) if merge_subruns else {}
         subruns = find_subruns(series_by_run)
         return cls(runs_by_parent(runs, subruns), merge_subruns, subruns, series_by_run)
+
+    def with_hidden(self, names: Iterable[str]) -> LogRuns:
+        """Return these runs and those with ``names``, which cannot be read now, so that they have no files.
+
+        Raises:
+            LogdirError: sub-runs are merged, so that all runs would be converted anew.
+        """
+        if self.is_merged:
+            message = (
+                f"The run {min(names)!r} cannot be read now as a whole, and with merged sub-runs all runs are "
+                "converted anew; the tables stay as they were until it can be read."
+            )
+            raise LogdirError(message)
+        return self._replace(by_name={name: self.by_name.get(name, []) for name in sorted({*self.by_name, *names})})
 
     def part(self, names: Iterable[str]) -> LogRuns:
         """Return some runs of the output with what is needed to convert them."""

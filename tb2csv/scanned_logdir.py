@@ -87,6 +87,8 @@ class ScannedLogdir:
     ) -> bool:
         """Read what was written since the last call, and return whether anything was new.
 
+        Runs in folders that cannot be read now stay as they were.
+
         Args:
             progress: called with the number of bytes read since the last call, from any thread.
             found: the log directory as it is now; it is listed if None.
@@ -96,20 +98,19 @@ class ScannedLogdir:
             LogdirError: no event files were found.
         """
         with self.lock:
-            self._logdir, self._given = found or self._given or discover(self.path), None
-            self.path = self._logdir.path
+            found, self._given = found or self._given or discover(self.path), None
             known = self.runs
+            self._logdir = found.with_hidden(run.run for run in known.values())
+            self.path = found.path
             runs = {run.name: known.get(run.name) or ScannedRun(run) for run in self._logdir.runs}
 
             def read(run: Run, report_bytes: Callable[[int], None]) -> bool:
                 return runs[run.name].refresh(run, report_bytes)
 
-            unread = tuple(
-                run for run in self._logdir.runs if changed is None or run.name in changed or run.name not in known
-            )
+            unread = tuple(run for run in found.runs if changed is None or run.name in changed or run.name not in known)
             changes: list[bool] = []
             if unread:
-                part = Logdir(self.path, unread, self._logdir.damage)
+                part = Logdir(self.path, unread, found.damage)
                 changes = read_runs(part, read, workers=self._workers, report_bytes=progress).results
             self.runs = runs
             self.report.check_event_files()

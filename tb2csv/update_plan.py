@@ -6,9 +6,9 @@ import json
 from dataclasses import astuple, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tb2csv.errors import UNREADABLE, OutputError
+from tb2csv.errors import UNREADABLE, LogdirError, OutputError
 from tb2csv.layouts.converted_run import ConvertedRun, EarlierReport
-from tb2csv.logdir import with_versions
+from tb2csv.logdir import ROOT_RUN, with_versions
 from tb2csv.messages import Option, advice
 from tb2csv.notes import NOTE_SHAPE, Note
 from tb2csv.plain_data import ANYTHING, COUNT, DictOf, ListOf, check
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tb2csv.errors import Damage
+    from tb2csv.event_files.event_file import FileStats
     from tb2csv.layouts.output import Output
-    from tb2csv.logdir import EventFile, Run
+    from tb2csv.logdir import EventFile, Logdir, Run
     from tb2csv.messages import Advice
     from tb2csv.report import Report, RunReport
     from tb2csv.runs.saved_run import SavedFile
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 #: Why all runs are read from their start if sub-runs are merged.
 _MERGED: Final = "its sub-runs are merged"
+_RENAMED: Final = "another run has a similar name, so its folder is another one"
 
 _FACT_SHAPES: Final = {
     "options": DictOf(ANYTHING),
@@ -65,6 +67,16 @@ class EarlierRuns:
             for name, data in self.ledger.tables(name for name in names if name not in self._results):
                 self._results[name] = ConvertedRun.from_data(name, self.reports[name], data)
         return {name: self._results[name] for name in names}
+
+    def hidden(self, found: Logdir) -> list[str]:
+        """Return the runs with files in folders of a log directory that cannot be read now."""
+        if not found.damage:
+            return []
+        return [
+            name
+            for name, earlier in self.reports.items()
+            if any(found.hides(stats.path.rpartition("/")[0] or ROOT_RUN) for stats in earlier.report.sources)
+        ]
 
     def put(self, rows: Iterable[LedgerRow], removed: Iterable[str], versions: Mapping[str, str]) -> None:
         """Take over what was put into the ledger; ``versions`` has new versions of the files of unchanged runs."""
@@ -105,6 +117,8 @@ class UpdatePlan:
     replaced: dict[str, ConvertedRun] = field(default_factory=dict)
     #: Runs that are gone.
     removed: list[str] = field(default_factory=list)
+    #: Those of the unchanged runs that cannot be read now, or not as a whole.
+    kept: list[str] = field(default_factory=list)
     #: The new versions of the files of unchanged runs, if they differ from those in the ledger.
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -123,7 +137,7 @@ class UpdatePlan:
         read += sum(values[run] - grown.earlier.report.values_read for run, grown in self.grown.items())
         renewed = {run: reason for run, reason in self.renewed.items() if reason}
         added = [run for run, reason in self.renewed.items() if not reason]
-        return UpdateSummary(read, list(self.grown), added, renewed, self.removed)
+        return UpdateSummary(read, list(self.grown), added, renewed, self.removed, self.kept)
 
 
 def check_options(ledger: Ledger, options: Mapping[str, Any], out: Path) -> None:
@@ -173,6 +187,9 @@ def plan_update(
         folder_damage: the folders that cannot be read.
         is_continued: whether runs that grow are continued; else they are read from their start.
         changed: the runs whose files may have changed; all if None. The files of others are not looked at.
+
+    Raises:
+        LogdirError: a run must be converted anew and cannot be read, so that its rows would be lost.
     """
     if earlier_runs is None:
         return UpdatePlan(renewed=dict.fromkeys(runs, ""))
@@ -188,12 +205,12 @@ def plan_update(
         if earlier is None:
             plan.renewed[name] = ""
         elif output.paths.folder(name) != earlier.folder:
-            plan.renewed[name] = "another run has a similar name, so its folder is another one"
+            plan.renewed[name] = _RENAMED
         elif versions == earlier_runs.files[name] and _are_known(versions):
             plan.unchanged[name] = earlier
         elif output.options.merge_subruns:
             plan.renewed[name] = _MERGED
-        elif not is_continued:
+        elif not (is_continued and parts):
             plan.renewed[name] = "its tables cannot be appended to"
         else:
             _add(plan, parts[0], earlier_runs, versions)
@@ -204,8 +221,55 @@ def plan_update(
     if output.options.merge_subruns and not plan.is_empty:
         plan.renewed |= {name: plan.renewed.get(name, _MERGED) for name in runs}
         plan.unchanged.clear()
+    _keep_unreadable(plan, runs, reports)
     plan.replaced = earlier_runs.results(name for name in (*plan.renewed, *plan.removed) if name in reports)
     return plan
+
+
+def _keep_unreadable(plan: UpdatePlan, runs: Mapping[str, Sequence[Run]], reports: Mapping[str, EarlierReport]) -> None:
+    """Keep the tables of runs that would be converted anew without a file that was read and cannot be read now."""
+    renewed = {name: reason for name, reason in plan.renewed.items() if name in reports}
+    # A sub-run that cannot be read is not known as one.
+    files = {file.path: file for parts in runs.values() for run in parts for file in run.files} if renewed else {}
+    for name, reason in renewed.items():
+        report, faults = reports[name].report, _faults(files, reports[name].report)
+        if not faults and runs[name]:
+            continue
+        if reason in {_MERGED, _RENAMED}:
+            path = next(iter(faults), name)
+            message = (
+                f"The run {name!r} must be converted anew, because {reason}, but {path} cannot be read now; the tables "
+                "stay as they were until it can."
+            )
+            raise LogdirError(message)
+        del plan.renewed[name]
+        sources = [
+            _with_fault(stats, faults[stats.path]) if stats.path in faults else stats for stats in report.sources
+        ]
+        plan.unchanged[name] = reports[name]._replace(report=replace(report, sources=sources))
+        plan.kept.append(name)
+
+
+def _faults(files: Mapping[str, EventFile], report: RunReport) -> dict[str, str]:
+    """Return why files that were read cannot be opened now, by their paths; a file that is gone is not one of them."""
+    faults = {}
+    for path in (stats.path for stats in report.sources if stats.records and stats.path in files):
+        try:
+            with files[path].open():
+                pass
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            faults[path] = error.strerror or str(error)
+    return faults
+
+
+def _with_fault(stats: FileStats, fault: str) -> FileStats:
+    """Return the statistics of what was read of a file, which cannot be read now."""
+    damage = [each for each in stats.damage if each.kind != UNREADABLE]
+    damaged = replace(stats, damage=damage)
+    damaged.add_unreadable(f"the file cannot be read: {fault}")
+    return damaged
 
 
 def versions_of(files: Iterable[EventFile], report: RunReport | None = None) -> str:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from event_files import event, event_file, file_name, flip, frames, records, simple_value, write_run
+from event_files import (
+    event,
+    event_file,
+    file_name,
+    flip,
+    frames,
+    hparams_experiment,
+    hparams_start,
+    records,
+    simple_value,
+    write_run,
+)
 from permissions import enforced_permissions
-from tables import read_rows
+from tables import read_rows, read_tree
 from test_updates import append, assert_same_tables, losses
 
 import tb2csv
@@ -232,22 +243,133 @@ def test_rows_stay_while_their_file_cannot_be_read(tmp_path: Path, change: bytes
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions")
-def test_a_folder_is_read_once_it_is_readable(tmp_path: Path) -> None:
-    """While it is not, its runs count as gone, and the report says that the folder cannot be read."""
-    logdir = tmp_path / "logs"
-    for run in ("a", "b"):
-        write_run(logdir / run, *losses(0, 9))
+@pytest.mark.parametrize("options", [{}, {"layout": "tags"}, {"format": "parquet"}, {"layout": "long", "every": 2}])
+@pytest.mark.parametrize("change", [frames(losses(9, 12)), b""])
+def test_runs_stay_while_their_folder_cannot_be_read(tmp_path: Path, change: bytes, options: dict[str, Any]) -> None:
+    """Other runs are brought up to date meanwhile, and the report says that the folder cannot be read."""
+    logdir, out = tmp_path / "logs", tmp_path / "out"
+    rows = tb2csv.RowSelection(every=options.pop("every", 1))
+    paths = [write_run(logdir / run, *losses(0, 9)) for run in ("a", "shut/b", "shut/deep/c", "shut")]
+    tb2csv.convert(logdir, out, rows=rows, **options)
+    before = read_tree(out)
+    with enforced_permissions():
+        (logdir / "shut").chmod(0)
+        for number in range(2):
+            append(paths[0], frames(losses(9 + number, 10 + number)))
+            report = tb2csv.convert(logdir, out, rows=rows, **options)
+            assert [(damage.path, damage.kind) for damage in report.damage] == [("shut", "unreadable")]
+            assert report.update
+            assert (report.update.removed, report.update.kept) == ([], ["shut", "shut/b", "shut/deep/c"])
+            assert [run.run for run in report.runs] == ["a", "shut", "shut/b", "shut/deep/c"]
+        found = read_tree(out)
+        assert {path: data for path, data in found.items() if "shut" in path} == {
+            path: data for path, data in before.items() if "shut" in path
+        }
+        (logdir / "shut").chmod(0o700)
+    append(paths[1], change)
+    report = tb2csv.convert(logdir, out, rows=rows, **options)
+    assert report.update
+    assert (report.damage, report.update.added, report.update.kept) == ([], [], [])
+    tb2csv.convert(logdir, tmp_path / "new", rows=rows, **options)
+    assert read_tree(out) == read_tree(tmp_path / "new")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions")
+def test_a_link_that_cannot_be_followed_is_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
+    logdir, shut = tmp_path / "logs", tmp_path / "shut"
+    write_run(logdir / "a", *losses(0, 9))
+    write_run(shut / "inside/b", *losses(0, 9))
+    (logdir / "link").symlink_to(shut / "inside")
     tb2csv.convert(logdir, tmp_path / "out")
     with enforced_permissions():
-        (logdir / "b").chmod(0)
+        shut.chmod(0)
         report = tb2csv.convert(logdir, tmp_path / "out")
-        assert [damage.path for damage in report.damage] == ["b"]
-        assert report.update
-        assert report.update.removed == ["b"]
-        (logdir / "b").chmod(0o700)
-    assert update(logdir).added == ["b"]
-    assert steps(logdir, "b") == [*range(9)]
+        shut.chmod(0o700)
+    assert [damage.path for damage in report.damage] == ["link"]
+    assert report.update
+    assert (report.update.removed, report.update.kept) == ([], ["link/b"])
+    tb2csv.convert(logdir, tmp_path / "out")
     assert_same_tables(tmp_path / "out", logdir)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions")
+@pytest.mark.parametrize("options", [{"format": "parquet", "every": 2}, {"every": 3}])
+def test_a_run_is_not_converted_anew_without_a_file_that_it_had(tmp_path: Path, options: dict[str, Any]) -> None:
+    logdir, out = tmp_path / "logs", tmp_path / "out"
+    rows = tb2csv.RowSelection(every=options.pop("every"))
+    first = write_run(logdir / "run", *losses(0, 9), wall_time=1.0)
+    second = write_run(logdir / "run", *losses(9, 18), name=file_name(1), wall_time=10.0)
+    tb2csv.convert(logdir, out, rows=rows, **options)
+    before = read_tree(out)
+    append(second, frames(losses(18, 30)))
+    with enforced_permissions():
+        first.chmod(0)
+        report = tb2csv.convert(logdir, out, rows=rows, **options)
+        assert report.update
+        assert report.update.kept == ["run"]
+        assert [(damage.path, damage.kind) for damage in report.damage] == [(f"run/{first.name}", "unreadable")]
+        assert {path: data for path, data in read_tree(out).items() if "/" in path} == {
+            path: data for path, data in before.items() if "/" in path
+        }
+        first.chmod(0o600)
+    tb2csv.convert(logdir, out, rows=rows, **options)
+    tb2csv.convert(logdir, tmp_path / "new", rows=rows, **options)
+    assert read_tree(out) == read_tree(tmp_path / "new")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions")
+@pytest.mark.parametrize("shut", ["run/rate_a", f"run/rate_a/{file_name()}"])
+def test_merged_runs_are_not_converted_anew_without_a_part(tmp_path: Path, shut: str) -> None:
+    logdir, out = tmp_path / "logs", tmp_path / "out"
+    path = write_run(logdir / "run", *losses(0, 9))
+    write_run(logdir / "run/rate_a", event(simple_value("rate", 1.0), step=1))
+    tb2csv.convert(logdir, out, merge_subruns=True)
+    before = read_tree(out)
+    append(path, frames(losses(9, 12)))
+    with enforced_permissions():
+        (logdir / shut).chmod(0)
+        with pytest.raises(tb2csv.LogdirError, match="tables stay as they were"):
+            tb2csv.convert(logdir, out, merge_subruns=True)
+        (logdir / shut).chmod(0o700)
+    assert read_tree(out) == before
+    assert tb2csv.convert(logdir, out, merge_subruns=True).values_written == 13
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions")
+def test_trials_keep_the_metrics_of_a_run_whose_folder_cannot_be_read(tmp_path: Path) -> None:
+    logdir, out = tmp_path / "logs", tmp_path / "out"
+    for run in ("a", "b"):
+        write_run(
+            logdir / run,
+            event(hparams_experiment(["rate"], ["loss"]), hparams_start({"rate": 0.5})),
+            event(simple_value("loss", 3.0), step=1),
+        )
+    tb2csv.convert(logdir, out)
+    before = (out / "hparams.csv").read_text()
+    assert before.count(",3.0") == 6
+    with enforced_permissions():
+        (logdir / "b").chmod(0)
+        tb2csv.convert(logdir, out)
+        (logdir / "b").chmod(0o700)
+    assert (out / "hparams.csv").read_text() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions")
+def test_frames_keep_runs_whose_folder_cannot_be_read(tmp_path: Path) -> None:
+    logdir = tmp_path / "logs"
+    path = write_run(logdir / "a", *losses(0, 9))
+    write_run(logdir / "b", *losses(0, 9))
+    log = tb2csv.open_logdir(logdir)
+    with enforced_permissions():
+        (logdir / "b").chmod(0)
+        append(path, frames(losses(9, 12)))
+        log.refresh()
+        assert log.scalars(run="b")["step"].to_list() == [*range(9)]
+        assert len(log.scalars(run="a")) == 12
+        assert [damage.path for damage in log.report.damage] == ["b"]
+        (logdir / "b").chmod(0o700)
+    log.refresh()
+    assert len(log.scalars()) == 21
 
 
 def test_values_that_are_not_scalars_do_not_matter_for_a_replaced_file(tmp_path: Path) -> None:

@@ -265,6 +265,7 @@ def to_dict(update: FollowUpdate) -> dict[str, Any]:
         "added": summary.added,
         "renewed": summary.renewed,
         "removed": summary.removed,
+        "kept": summary.kept,
         "findings": update.findings.to_dicts(),
         "runs": len(report.runs) if report else 0,
         "values_read": report.values_read if report else 0,

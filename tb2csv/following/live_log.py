@@ -53,7 +53,8 @@ class LiveLog:
         removed = [name for name in self._places if name not in scanned.runs]
         for name in removed:
             del self._places[name]
-        summary = UpdateSummary(0, [], [], {}, removed)
+        present = {run.name for run in selected.runs}
+        summary = UpdateSummary(0, [], [], {}, removed, [name for name in scanned.runs if name not in present])
         values = []
         for name, each in scanned.runs.items():
             earlier, place = self._places.get(name), _Place(each.reader, each.block_count, each.stats.values_read)

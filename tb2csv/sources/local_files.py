@@ -168,7 +168,7 @@ def _walk(root: Path, damage: list[Damage]) -> Iterator[FoundFile]:
         prefix, folder = folders.pop() if folders else heapq.heappop(links)
         for entry in _entries(folder, prefix, entered, damage):
             path = prefix + entry.name
-            if not _is_folder(entry):
+            if not _is_folder(entry, path, damage):
                 yield FoundFile(readable(path), entry.path, _NOT_LOOKED_UP)
             elif entry.is_symlink():
                 heapq.heappush(links, (f"{path}/", entry.path))
@@ -193,10 +193,13 @@ def _entries(folder: str, prefix: str, entered: set[tuple[int, int]], damage: li
     return entries
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def _is_folder(entry: os.DirEntry[str], path: str, damage: list[Damage]) -> bool:
+    """Return whether an entry is a folder; if that cannot be found out, it is added to ``damage``."""
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # a link to itself leads to nothing
+            damage.append(Damage(readable(path), 0, 0, UNREADABLE, f"it cannot be read: {error.strerror}"))
         return False
 
 
