@@ -63,7 +63,7 @@ for arguments in json.loads(sys.argv[1]):
     try:
         app(arguments)
     except SystemExit as end:
-        print(f"status {end.code} of {arguments[0]}")
+        print(f"status {end.code} of {ascii(arguments[0])}")
 """
 
 
@@ -121,6 +121,16 @@ def test_no_command_writes_a_name_to_the_terminal_as_it_is(logdir: Path, tmp_pat
         *([command, logs, "--format", name] for command in ("summary", "hparams", "diagnose") for name in TEXTS),
         ["hparams", logs, "--strict"],
         ["ls", str(tmp_path / evil)],
+        # Command lines that are not understood
+        [evil, logs],
+        ["ls", logs, evil],
+        ["ls", logs, f"--{evil}"],
+        ["ls", logs, "--kind", evil],
+        ["ls", logs, "--workers", evil],
+        ["convert", logs, str(tmp_path / "tables"), "--layout", evil],
+        ["summary", logs, "--format", evil],
+        ["state", evil],
+        ["state", "export", evil, evil, "-o", "x"],
         ["state", "export", states[0], "-o", str(tmp_path / "state.csv")],
         ["state", "diff", *states],
         ["state", "restore", str(tmp_path / "state.csv"), str(tmp_path / evil), "-o", str(tmp_path / "restored.npz")],

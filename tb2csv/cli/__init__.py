@@ -14,10 +14,10 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, cast
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command
 
-from tb2csv.cli.terminal import EXIT_ERROR, EXIT_USAGE, error_messages, print_message, print_result
+from tb2csv.cli.terminal import EXIT_ERROR, error_messages, print_message, print_result
+from tb2csv.cli.usage_errors import UsageCommand, UsageGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +57,7 @@ def _load(name: str) -> typer.Typer:
     if hasattr(module, "app"):
         return cast("typer.Typer", module.app)
     app = typer.Typer(add_completion=False)
-    app.command(name)(getattr(module, module.__name__.rpartition(".")[2]))
+    app.command(name, cls=UsageCommand)(getattr(module, module.__name__.rpartition(".")[2]))
     return app
 
 
@@ -76,7 +76,7 @@ class _LoadedWhenCalled(Mapping[str, Any]):
         return len(COMMANDS)
 
 
-class _Commands(TyperGroup):
+class _Commands(UsageGroup):
     """The group of all commands."""
 
     def __init__(self, **settings: Any) -> None:
@@ -103,19 +103,16 @@ def _print_version(requested: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
+@app.callback()
 def _main(
-    context: typer.Context,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show version and scanner, and exit."),
+        typer.Option(
+            "--version", "-V", callback=_print_version, is_eager=True, help="Show version and scanner, and exit."
+        ),
     ] = False,
 ) -> None:
     """Every number in your TensorBoard logs, as tables."""
-    if context.invoked_subcommand is None:  # typer's exit status differs between its versions
-        with error_messages(debug=False):
-            print_result(context.get_help())
-        raise typer.Exit(EXIT_USAGE)
 
 
 def main() -> NoReturn:

@@ -11,6 +11,7 @@ import typer
 from tb2csv.cli import options
 from tb2csv.cli.tensorflow_start import start_tensorflow
 from tb2csv.cli.terminal import error_messages, plural, print_json, print_message, print_result, progress
+from tb2csv.cli.usage_errors import UsageCommand, UsageGroup
 from tb2csv.display import printable
 from tb2csv.errors import StateError
 
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="state",
+    cls=UsageGroup,
     add_completion=False,
     help=(
         "Export, restore and compare model states as CSV tables. "
         "To resume a training, use the checkpoints of your framework, which are smaller and faster. "
         "These tables, exact to the bit, are for reading and comparing states, and for other programs."
     ),
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -74,7 +75,7 @@ _MODEL_HELP: Final = (
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP)]
 
 
-@app.command()
+@app.command(cls=UsageCommand)
 def export(
     model: ModelArgument,
     output: OutOption,
@@ -106,7 +107,7 @@ def export(
         _print_written(state, output, json=json, quiet=quiet)
 
 
-@app.command()
+@app.command(cls=UsageCommand)
 def restore(
     state: StateArgument,
     model: ModelArgument,
@@ -158,7 +159,7 @@ def restore(
             print_message(f"{output}: restored" + (f", except for {plural(len(left), 'tensor')}" if left else ""))
 
 
-@app.command()
+@app.command(cls=UsageCommand)
 def from_logs(
     logdir: options.LogdirArgument,
     step: Annotated[int, typer.Option("--step", metavar="N", help="Step at which the tensors were recorded.")],
@@ -187,7 +188,7 @@ def from_logs(
         _print_written(state, output, json=json, quiet=quiet)
 
 
-@app.command()
+@app.command(cls=UsageCommand)
 def diff(
     first: Annotated[str, typer.Argument(metavar="A", help=f"CSV file of a state, or: {_MODEL_HELP}")],
     second: Annotated[str, typer.Argument(metavar="B", help="Another state or model, in any of these formats.")],

@@ -7,6 +7,7 @@ one yet, so it keeps a second conversion out, and after an interruption the next
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -47,6 +48,8 @@ class StoreFolder(OutputFolder):
         self._store = Store(self._url)
         self._may_replace = overwrite
         self._changed_so_far = ""
+        #: Distinguishes this conversion's marker from that of another one; it has the form of a path.
+        self._mark_of_own = f"{PRIVATE}/{uuid.uuid4().hex}"
         self._filesystem: Any
         self._filesystem, self._prefix = self._store.connected()
         self._replaced()
@@ -60,10 +63,13 @@ class StoreFolder(OutputFolder):
         """
         old = self._replaced()
         new = [path for path in sorted(files_below(self._root)) if not path.startswith(f"{PRIVATE}/")]
-        self._mark([*old, *new], is_new=_MARKER not in old)
-        if {*self._request(self._listed)} - {_MARKER} != {*old} - {_MARKER}:  # another conversion has ended since
-            self._remove([_MARKER])
-            raise self._in_use()
+        try:
+            self._mark([*old, *new], is_new=_MARKER not in old)
+            self._check_unchanged(old)
+        except BaseException:
+            if _MARKER not in old:  # else the objects are those of an interrupted conversion
+                self._remove_own_marker()
+            raise
         self._changed_so_far = f"{shown(self._url)} is not complete, so another conversion must replace it"
         self._remove([DATA_PACKAGE] if DATA_PACKAGE in old else [])
         map_runs(self._put, [path for path in new if path not in {_INDEX, DATA_PACKAGE}], workers=_AT_ONCE)
@@ -73,6 +79,10 @@ class StoreFolder(OutputFolder):
         self._remove(sorted({*old} - {*new, _MARKER, DATA_PACKAGE}))
         self._remove([_MARKER])
         self._changed_so_far = f"{shown(self._url)} is complete"
+
+    def _check_unchanged(self, old: list[str]) -> None:
+        if {*self._request(self._listed)} - {_MARKER} != {*old} - {_MARKER}:  # another conversion has ended since
+            raise self._in_use()
 
     def _change(self) -> str:
         return self._changed_so_far
@@ -115,9 +125,15 @@ class StoreFolder(OutputFolder):
         return content
 
     def _mark(self, paths: list[str], *, is_new: bool) -> None:
-        data = json.dumps(sorted({*paths} - {_MARKER})).encode()
+        data = json.dumps(sorted({*paths, self._mark_of_own} - {_MARKER})).encode()
         mode = "create" if is_new else "overwrite"
         self._request(lambda: self._filesystem.pipe_file(f"{self._prefix}/{_MARKER}", data, mode=mode))
+
+    def _remove_own_marker(self) -> None:
+        """Remove the marker if it is there and this conversion has put it, so that no object has been changed."""
+        with contextlib.suppress(OSError):
+            if self._mark_of_own in json.loads(self._content(_MARKER, self._request(self._listed)) or b"[]"):
+                self._remove([_MARKER])
 
     def _put(self, path: str, report_bytes: Callable[[int], None] = lambda _: None) -> None:
         report_bytes(0)  # it may raise to cancel

@@ -116,6 +116,51 @@ def test_an_interrupt_says_what_became_of_the_objects(
     assert set(bucket.objects("out/")) == {"scalars/other.csv", "index.csv", "datapackage.json"}
 
 
+@pytest.mark.parametrize("method", ["_mark", *slow(["_listed"])])
+@pytest.mark.parametrize("is_earlier", [False, *slow([True])])
+def test_an_interrupt_before_the_first_change_leaves_no_marker(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, *, is_earlier: bool
+) -> None:
+    """It comes after the marker was put, or while the objects are listed again."""
+    out = f"{bucket.url}/out"
+    if is_earlier:
+        tb2csv.convert(write_run(tmp_path / "a"), out)
+    before = bucket.objects("out/")
+    call, marked = getattr(StoreFolder, method), []
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        result = call(*arguments, **options)
+        if not marked and (method == "_mark" or ".tb2csv/unfinished.json" in result):
+            marked.append(True)
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(StoreFolder, method, interrupted)
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        tb2csv.convert(write_run(tmp_path / "b", "other"), out, overwrite=is_earlier)
+    assert marked
+    assert str(interrupt.value) == ""
+    assert bucket.objects("out/") == before
+    tb2csv.convert(tmp_path / "b", out, overwrite=is_earlier)
+    assert set(bucket.objects("out/")) == {"scalars/other.csv", "index.csv", "datapackage.json"}
+
+
+@pytest.mark.slow
+def test_the_marker_of_another_conversion_is_not_removed(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = StoreFolder._mark
+
+    def mark_second(folder: StoreFolder, *arguments: Any, **options: Any) -> None:
+        bucket.put("out/.tb2csv/unfinished.json", b'["index.csv"]')
+        mark(folder, *arguments, **options)
+
+    monkeypatch.setattr(StoreFolder, "_mark", mark_second)
+    with pytest.raises(tb2csv.OutputError, match="Another conversion writes"):
+        tb2csv.convert(write_run(tmp_path / "a"), f"{bucket.url}/out")
+    assert bucket.objects("out/") == {".tb2csv/unfinished.json": b'["index.csv"]'}
+
+
 def test_the_folder_for_temporary_files_may_be_in_the_log_directory(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
