@@ -47,6 +47,7 @@ NoteKind: TypeAlias = Literal[
     "group_steps_missing",
     "group_values_replaced",
     "group_nan",
+    "group_steps_apart",
     # Plots.
     "curves_thinned",
     "histograms_thinned",
@@ -249,7 +250,9 @@ def _group_tags_missing(note: Note) -> Message:
 def _group_steps_missing(note: Note) -> Message:
     steps = zip(note.counts, note.details["steps"], strict=True)
     tags = listed(f"{tag!r} {count} of {of}" for (tag, count), of in steps)
-    return _on_group(note, f"steps that some runs with the tag lack, see n: {tags}")
+    fact = f"group {note.details['group']!r}: steps that some runs with the tag lack, see n: {tags}"
+    is_exact = note.details.get("align", "exact") == "exact"
+    return Message(fact, (advice("{} gives runs common steps", "align"),) if is_exact else ())
 
 
 def _group_values_replaced(note: Note) -> Message:
@@ -259,6 +262,13 @@ def _group_values_replaced(note: Note) -> Message:
 def _group_nan(note: Note) -> Message:
     fate = "are left out" if note.details["nan"] == "omit" else "make the statistics of their steps NaN"
     return _on_group(note, f"NaN, which {fate}: {_numbers_of_tags(note)}")
+
+
+def _group_steps_apart(note: Note) -> Message:
+    steps = zip(note.counts, note.details["steps"], strict=True)
+    tags = listed(f"{tag!r} {count} of {of}" for (tag, count), of in steps)
+    fact = f"group {note.details['group']!r}: positions with a value of one run only: {tags}"
+    return Message(fact, (advice("{} gives its runs common ones", Option("align", "interpolate")),))
 
 
 def _curves_thinned(_: Note) -> Message:
@@ -291,7 +301,7 @@ def _values_undecodable(note: Note) -> Message:
 
 
 def _values_dateless(note: Note) -> Message:
-    return Message(f"values whose wall times are not dates, and are not in the plot: {note.count:,}")
+    return Message(f"values whose wall times are not dates, which are left out: {note.count:,}")
 
 
 #: The function that makes the message of a note, by kind.
@@ -320,6 +330,7 @@ SENTENCES: Final[Mapping[NoteKind, Callable[[Note], Message]]] = {
     "group_steps_missing": _group_steps_missing,
     "group_values_replaced": _group_values_replaced,
     "group_nan": _group_nan,
+    "group_steps_apart": _group_steps_apart,
     "curves_thinned": _curves_thinned,
     "histograms_thinned": _histograms_thinned,
     "columns_merged": _columns_merged,

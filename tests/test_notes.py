@@ -144,7 +144,9 @@ add(
     "group 'g': tags that some of its 2 runs lack: 'x' in 1",
 )
 add(
-    Note("group_steps_missing", counts=(("x", 1),), details={"group": "g", "steps": (3,)}),
+    Note("group_steps_missing", counts=(("x", 1),), details={"group": "g", "steps": (3,), "align": "exact"}),
+    "group 'g': steps that some runs with the tag lack, see n: 'x' 1 of 3; align gives runs common steps",
+    "group 'g': steps that some runs with the tag lack, see n: 'x' 1 of 3; --align gives runs common steps",
     "group 'g': steps that some runs with the tag lack, see n: 'x' 1 of 3",
 )
 add(
@@ -154,6 +156,12 @@ add(
 add(
     Note("group_nan", counts=(("x", 1),), details={"group": "g", "nan": "omit"}),
     "group 'g': NaN, which are left out: 'x' 1",
+)
+add(
+    Note("group_steps_apart", counts=(("x", 2),), details={"group": "g", "steps": (3,)}),
+    "group 'g': positions with a value of one run only: 'x' 2 of 3; align='interpolate' gives its runs common ones",
+    "group 'g': positions with a value of one run only: 'x' 2 of 3; --align interpolate gives its runs common ones",
+    "group 'g': positions with a value of one run only: 'x' 2 of 3",
 )
 add(Note("curves_thinned"), "long curves are thinned to the resolution of the picture; their extremes are kept")
 add(
@@ -172,7 +180,7 @@ add(
     "there are other tags that match, 1 of histograms and 2 of tensors",
 )
 add(Note("values_undecodable", count=2), "values that could not be decoded, and are not in the plot: 2")
-add(Note("values_dateless", count=2), "values whose wall times are not dates, and are not in the plot: 2")
+add(Note("values_dateless", count=2), "values whose wall times are not dates, which are left out: 2")
 
 
 @pytest.mark.parametrize("kind", get_args(NoteKind))

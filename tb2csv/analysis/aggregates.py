@@ -1,7 +1,7 @@
 """Statistics of scalars across runs, one row per step: count, mean, deviation, min, median, max.
 
 Within a run, the last value of a step is used. Runs may have different tags and steps: ``n`` is the number of runs with
-a value at the step. Numbers are computed as float64.
+a value at the step. ``alignment`` gives runs common steps, see alignment.py. Numbers are computed as float64.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tb2csv.analysis.alignment import EXACT, Alignment, aligned
+from tb2csv.analysis.bands import with_band
 from tb2csv.errors import OptionError
 from tb2csv.late_polars import pl
 
@@ -48,7 +50,7 @@ class Aggregate(NamedTuple):
 
     ``frame`` has the columns ``series, step, wall_time`` and STATISTICS. ``series`` is an index of ``series`` and
     ``tags``. ``wall_time`` is the earliest of the step, in seconds since the epoch. ``std`` is that of a sample, which
-    divides by n - 1; missing if n is 1.
+    divides by n - 1; missing if n is 1. With a band, there are its limits ``low`` and ``high`` as well.
     """
 
     series: list[Series]
@@ -65,26 +67,61 @@ def check_nan_policy(nan: str) -> None:
         raise OptionError(message)
 
 
-def aggregate(runs: Iterable[Iterable[tuple[SeriesStats, pl.DataFrame]]], nan: str = "keep") -> Aggregate | None:
+def aggregate(
+    runs: Iterable[Iterable[tuple[SeriesStats, pl.DataFrame]]],
+    nan: str = "keep",
+    *,
+    alignment: Alignment = EXACT,
+    band: str | None = None,
+) -> Aggregate | None:
     """Return the statistics over runs, or None if they have no values.
 
-    Each run gives its scalar series with their rows, ``wall_time, step, value``, in one part or in several.
+    Args:
+        runs: for each run its scalar series with their rows, ``wall_time, step, value``, in one part or in several.
+            ``step`` may be a float64 of seconds.
+        nan: one of NAN_POLICIES.
+        alignment: how runs get common steps.
+        band: the band whose limits to add; none by default.
     """
     collected = _collected(runs)
     if not collected.parts:
         return None
     everything = pl.concat(collected.parts, rechunk=False)
-    values = everything.unique(["series", "run", "step"], keep="last", maintain_order=True)
+    values = last_of_steps(everything)
     counts = values.group_by("series").agg(
         pl.len(), pl.col("run").n_unique().alias("runs"), pl.col("value").is_nan().sum().alias("nan")
     )
     counts = counts.join(everything.group_by("series").agg(pl.len().alias("read")), "series")
-    if nan == "omit":
-        values = values.filter(pl.col("value").is_not_nan())
-    statistics = _statistics(values)
+    statistics = statistics_of(values, nan, alignment=alignment, band=band)
     tags = _tags(collected.series, counts, statistics)
     dtypes = [dtypes.pop() if len(dtypes) == 1 else pl.Float64() for dtypes in collected.dtypes]
+    if alignment.method not in _KEEP_VALUES:
+        dtypes = [pl.Float64() for _ in dtypes]
     return Aggregate(collected.series, tags, dtypes, statistics)
+
+
+#: The alignments whose values are values of the log.
+_KEEP_VALUES: Final = ("exact", "nearest")
+
+
+def last_of_steps(values: pl.DataFrame) -> pl.DataFrame:
+    """Return the last value of each step of each series and run."""
+    return values.unique(["series", "run", "step"], keep="last", maintain_order=True)
+
+
+def statistics_of(
+    values: pl.DataFrame, nan: str = "keep", *, alignment: Alignment = EXACT, band: str | None = None
+) -> pl.DataFrame:
+    """Return the statistics of each series and step: ``series, step, wall_time``, STATISTICS, and the limits of a band.
+
+    ``values`` has the columns ``series, run, wall_time, step, value``, with each step of a run at most once. The other
+    arguments are those of ``aggregate``.
+    """
+    if nan == "omit":
+        values = values.filter(pl.col("value").is_not_nan())
+    values = aligned(values, alignment)
+    statistics = _statistics(values)
+    return with_band(statistics, values, band) if band else statistics
 
 
 class _Collected(NamedTuple):

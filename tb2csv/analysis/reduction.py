@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 from tb2csv.analysis.aggregates import STATISTICS, aggregate, check_nan_policy
+from tb2csv.analysis.alignment import alignment_of
+from tb2csv.analysis.bands import LIMITS, check_band
 from tb2csv.analysis.run_groups import GroupPattern
 from tb2csv.analysis.scalar_event_files import event_file_name, write_scalar_events
 from tb2csv.conversion import check_apart
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from tb2csv.analysis.aggregates import Aggregate, AggregatedTag
     from tb2csv.logdir import LogdirSource
     from tb2csv.messages import Spelling
+    from tb2csv.runs.run_reader import RunReader
     from tb2csv.scanned_logdir import ScannedLogdir
     from tb2csv.selection import Patterns, Selection
     from tb2csv.time_series import SeriesStats
@@ -87,6 +90,9 @@ def reduce(
     exclude_tag: Patterns = None,
     selection: Selection | None = None,
     nan: str = "keep",
+    align: str | None = None,
+    band: str | None = None,
+    x: str = "step",
     format: str = "csv",
     escape_formulas: bool = False,
     event_files: bool = False,
@@ -99,7 +105,7 @@ def reduce(
 
     Tables are at ``<group>/scalars/<tag>``, with the columns ``step, n, mean, std, min, median, max``, sorted by step.
     In a run the last value of a step counts; ``n`` is the number of runs with the step. ``std`` is the sample standard
-    deviation, which divides by n - 1; missing if n is 1.
+    deviation, which divides by n - 1; missing if n is 1. With a band, ``low`` and ``high`` follow.
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
@@ -112,6 +118,13 @@ def reduce(
         selection: a Selection to use for the filters that are not passed individually.
         nan: ``keep`` makes all statistics except ``n`` NaN if a value of the step is NaN; ``omit`` leaves NaN out, so
             that ``n`` is smaller.
+        align: how runs of a group get common steps. ``exact`` compares equal steps only. ``bin:N`` takes the mean of
+            each run in stretches of N steps or seconds. ``interpolate`` (linearly) and ``nearest`` give each run a
+            value at all steps of the group between its first and its last step. The default is ``exact`` for steps,
+            and ``interpolate`` for times.
+        band: add the columns ``low`` and ``high``: ``std`` (mean and sample standard deviation), ``stderr`` (mean and
+            standard error), ``bootstrap`` (95 % interval of the mean), ``minmax`` or ``quartiles``.
+        x: the first column: ``step``, or ``relative`` for ``relative_time``, the seconds since the run's first event.
         format: the format of the tables, as in ``convert``.
         escape_formulas: as in ``convert``.
         event_files: write the statistics as event files as well, in the folders ``<group>/<statistic>``.
@@ -129,6 +142,9 @@ def reduce(
     """
     pattern = GroupPattern(by)
     check_nan_policy(nan)
+    check_band(band)
+    axis = _axis(x, event_files=event_files)
+    alignment = alignment_of(align or axis.align)
     selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
     if selected.kinds not in {(), (_SCALARS,)}:
         message = f"Only {_SCALARS} can be reduced, not {' and '.join(selected.kinds)}."
@@ -144,15 +160,19 @@ def reduce(
     by_group, unmatched = pattern.group(chosen)
     with folder:  # published on exit
         try:
-            reduction = _Reduction(folder, TableWriter(folder, table_format, RowBuffer(folder)), list(by_group))
+            writer = TableWriter(folder, table_format, RowBuffer(folder))
+            reduction = _Reduction(folder, writer, list(by_group), axis)
             for group, members in by_group.items():
-                statistics = aggregate((frames.rows_of(*chosen[name]) for name in members), nan)
+                rows = (axis.placed(frames.rows_of(*chosen[name]), chosen[name][0].reader) for name in members)
+                statistics = aggregate(rows, nan, alignment=alignment, band=band)
                 if statistics is not None:
                     reduction.write(group, members, statistics, has_event_files=event_files)
             reduced_series = {name: chosen[name][1] for members in by_group.values() for name in members}
             report = _report(frames, reduction.groups, reduced_series)
             report.unmatched_runs = unmatched
-            report.shared_notes = _notes(report, nan)
+            report.shared_notes = _notes(report, nan, alignment.method)
+            if axis.dateless:
+                report.shared_notes.append(Note("values_dateless", count=axis.dateless))
             reduction.finish(report, escape_formulas=escape_formulas)
         except OSError as error:
             if isinstance(error, OutputError):
@@ -162,6 +182,45 @@ def reduce(
             )
             raise OutputError(message) from error
     return report
+
+
+#: The x axes: the name of the column, and the alignment if none is chosen.
+AXES: Final = {"step": ("step", "exact"), "relative": ("relative_time", "interpolate")}
+
+
+@dataclass(slots=True)
+class _Axis:
+    """The x axis of a reduction, and the number of values without a place on it."""
+
+    column: str
+    align: str
+    dateless: int = 0
+
+    def placed(
+        self, rows: list[tuple[SeriesStats, pl.DataFrame]], reader: RunReader
+    ) -> Iterator[tuple[SeriesStats, pl.DataFrame]]:
+        """Yield rows of a run whose ``step`` is their place on the axis."""
+        if self.column == AXES["step"][0]:
+            yield from rows
+            return
+        times = [frame["wall_time"].to_numpy() for _, frame in rows]
+        started = reader.started
+        if not np.isfinite(started):
+            started = min((float(each[0]) for each in times if each.size), default=0.0)
+        for (stats, frame), wall_time in zip(rows, times, strict=True):
+            seconds = pl.Series("step", wall_time - started)
+            is_dated = seconds.is_finite()
+            self.dateless += int((~is_dated).sum())
+            yield stats, frame.with_columns(seconds).filter(is_dated)
+
+
+def _axis(x: str, *, event_files: bool) -> _Axis:
+    if x not in AXES:
+        message = f"Unknown axis {x!r}; choose from {', '.join(AXES)}."
+        raise OptionError(message)
+    if event_files and x != "step":
+        raise OptionError("Event files have steps, not times", advice("leave out {}", "event_files"))
+    return _Axis(*AXES[x])
 
 
 def _check_undamaged(report: Report) -> None:
@@ -174,8 +233,9 @@ def _check_undamaged(report: Report) -> None:
 class _Reduction:
     """The tables of all groups during the reduction."""
 
-    def __init__(self, folder: OutputFolder, writer: TableWriter, groups: list[str]) -> None:
+    def __init__(self, folder: OutputFolder, writer: TableWriter, groups: list[str], axis: _Axis) -> None:
         self.writer = writer
+        self._axis = axis
         self.groups: list[ReducedGroup] = []
         self.entries: list[TableEntry] = []
         #: The folders of event files.
@@ -192,12 +252,12 @@ class _Reduction:
         for number, (series, dtype) in enumerate(zip(found.series, found.dtypes, strict=True)):
             start, stop = int(bounds[number]), int(bounds[number + 1])
             table_path = self._paths.place(replace(series, run=group, variant=""), _SCALARS, "")
-            frame = _table(found.frame[start:stop], dtype)
+            frame = _table(found.frame[start:stop], dtype, self._axis.column)
             path = table_path.path + self.writer.format.suffix
             entry = TableEntry(
                 path, group, series.tag, _SCALARS, _SCALARS, frame.schema, series.metadata, rows=len(frame)
             )
-            if len(frame):
+            if len(frame) and "step" in frame.columns:
                 entry.first_step, entry.last_step = frame["step"][0], frame["step"][-1]
             self.writer.append(frame, [TableRows(path, 0, len(frame))])
             self.writer.finish(path)
@@ -237,10 +297,12 @@ class _Reduction:
         )
 
 
-def _table(rows: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:
+def _table(rows: pl.DataFrame, dtype: pl.DataType, axis: str) -> pl.DataFrame:
     """Return the table of one tag; columns with values of the log have the type on disk."""
     value_dtype = pl.UInt8() if dtype == pl.Boolean else dtype
-    return rows.select("step", *STATISTICS).cast({"min": value_dtype, "max": value_dtype})
+    limits = [name for name in LIMITS if name in rows.columns]
+    table = rows.select(pl.col("step").alias(axis), *STATISTICS, *limits)
+    return table.cast({"min": value_dtype, "max": value_dtype})
 
 
 def _report(
@@ -259,7 +321,7 @@ def _report(
     return ReductionReport(runs, report.folder_damage, groups=groups)
 
 
-def _notes(report: ReductionReport, nan: str) -> list[Note]:
+def _notes(report: ReductionReport, nan: str, align: str) -> list[Note]:
     """Return notes on differences between the runs of a group."""
     notes = []
     if report.unmatched_runs:
@@ -270,11 +332,11 @@ def _notes(report: ReductionReport, nan: str) -> list[Note]:
         details = {"groups": tuple(alone), "runs": tuple(alone.values())}
         notes.append(Note("groups_of_one", count=len(alone), details=details))
     for group in report.groups:
-        notes += _notes_on_group(group, nan)
+        notes += _notes_on_group(group, nan, align)
     return notes
 
 
-def _notes_on_group(group: ReducedGroup, nan: str) -> Iterator[Note]:
+def _notes_on_group(group: ReducedGroup, nan: str, align: str) -> Iterator[Note]:
     size = len(group.runs)
     details = {"group": group.group}
     lacking = tuple((each.tag, each.runs) for each in group.tags if each.runs < size)
@@ -283,7 +345,7 @@ def _notes_on_group(group: ReducedGroup, nan: str) -> Iterator[Note]:
     partial = [each for each in group.tags if each.partial_steps]
     if partial:
         counts = tuple((each.tag, each.partial_steps) for each in partial)
-        steps = {"steps": tuple(each.steps for each in partial)}
+        steps = {"steps": tuple(each.steps for each in partial), "align": align}
         yield Note("group_steps_missing", counts=counts, details={**details, **steps})
     replaced = tuple((each.tag, each.replaced) for each in group.tags if each.replaced)
     if replaced:

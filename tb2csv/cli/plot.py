@@ -62,6 +62,28 @@ def plot(
         typer.Option("--x", help="The x axis: steps, the time since the run's first event, or wall time."),
     ] = Along["step"],
     log: Annotated[bool, typer.Option("--log", help="Make the y axis of curves logarithmic.")] = False,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            metavar="GLOB",
+            help="Pattern for groups of runs, as in reduce: 'lr=*/seed_*' draws one curve and band for the seeds of "
+            "each lr.",
+        ),
+    ] = None,
+    band: Annotated[
+        options.BandName | None,
+        typer.Option(
+            "--band",
+            help="The band of a group: the mean with the standard deviation (std, the default), standard error, "
+            "95 % bootstrap interval, or minimum and maximum; or the median with quartiles.",
+        ),
+    ] = None,
+    align: options.AlignOption = None,
+    nan: Annotated[
+        options.NanPolicy | None,
+        typer.Option("--nan", help="How NaN is handled in a group, as in reduce. Default: keep."),
+    ] = None,
     min_step: options.MinStepOption = None,
     max_step: options.MaxStepOption = None,
     restarts: options.RestartsOption = options.Restarts["keep"],
@@ -78,11 +100,13 @@ def plot(
     """
     with error_messages(debug=debug):
         from tb2csv.analysis.plots import plot as drawing
+        from tb2csv.analysis.plots.grouped_series import grouping_of
         from tb2csv.dataframes import open_logdir
         from tb2csv.logdir import discover
         from tb2csv.runs.row_selection import RowSelection
 
         drawing.check_request(output, smooth=smooth, x=x.value, overwrite=overwrite)
+        grouping_of(by, band=band and band.value, align=align, nan=nan and nan.value, x=x.value)
         found = discover(logdir)
         with progress(found, shown=not quiet) as report_bytes:
             frames = open_logdir(found, workers=workers, progress=report_bytes)
@@ -100,13 +124,18 @@ def plot(
             smooth=smooth,
             x=x.value,
             log=log,
+            by=by,
+            band=band and band.value,
+            align=align,
+            nan=nan and nan.value,
             overwrite=overwrite,
         )
         if not quiet:
             for note in drawn.notes:
                 print_message(f"tb2csv: {note.spelled(command_line_spelling)}")
+            groups = f" of {plural(drawn.groups, 'group')}" if drawn.groups else ""
             print_result(
-                f"{plural(drawn.values, 'value')} of {plural(drawn.tags, 'tag')} in {plural(drawn.runs, 'run')}: "
-                f"see {output}"
+                f"{plural(drawn.values, 'value')} of {plural(drawn.tags, 'tag')} in {plural(drawn.runs, 'run')}"
+                f"{groups}: see {output}"
             )
         raise typer.Exit(status)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tb2csv.analysis.aggregates import NAN_POLICIES
+from tb2csv.analysis.reduction import AXES
 from tb2csv.atomic_files import local_path
 from tb2csv.cli import options
 from tb2csv.cli.terminal import (
@@ -20,7 +20,7 @@ from tb2csv.cli.terminal import (
     progress,
 )
 
-NanPolicy = enum.Enum("NanPolicy", {name: name for name in NAN_POLICIES}, type=str)  # type: ignore[misc]
+Along = enum.Enum("Along", {name: name for name in AXES}, type=str)  # type: ignore[misc]
 
 
 def reduce(
@@ -40,12 +40,24 @@ def reduce(
     exclude_run: options.ExcludeRunOption = [],
     exclude_tag: options.ExcludeTagOption = [],
     nan: Annotated[
-        NanPolicy,
+        options.NanPolicy,
         typer.Option(
             "--nan",
             help="How NaN is handled: keep makes the step's statistics NaN; omit drops the value, which lowers n.",
         ),
-    ] = NanPolicy["keep"],
+    ] = options.NanPolicy["keep"],
+    align: options.AlignOption = None,
+    band: Annotated[
+        options.BandName | None,
+        typer.Option(
+            "--band",
+            help="Add columns low and high: the mean with the standard deviation, standard error, 95 % bootstrap "
+            "interval, or minimum and maximum; or the quartiles.",
+        ),
+    ] = None,
+    x: Annotated[
+        Along, typer.Option("--x", help="The first column: steps, or the time since the run's first event.")
+    ] = Along["step"],
     event_files: Annotated[
         bool, typer.Option("--event-files", help="Also write event files: runs <group>/mean, <group>/std and so on.")
     ] = False,
@@ -63,7 +75,8 @@ def reduce(
     """Reduce the scalars of groups of runs, such as seeds, to tables of n, mean, std, min, median and max.
 
     A table has one row per step of any run; n is the number of runs with this step. std is the sample standard
-    deviation, which divides by n - 1, and is empty if n is 1.
+    deviation, which divides by n - 1, and is empty if n is 1. If runs have different steps, --align gives them common
+    ones.
     """
     with error_messages(debug=debug):
         from tb2csv.analysis import reduction
@@ -77,6 +90,9 @@ def reduce(
                 by=by,
                 selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
                 nan=nan.value,
+                align=align,
+                band=band and band.value,
+                x=x.value,
                 format=format,
                 escape_formulas=escape_formulas,
                 event_files=event_files,

@@ -238,7 +238,7 @@ def test_differences_are_reported(tmp_path: Path) -> None:
     assert [str(note) for note in reduce(tmp_path / "log", tmp_path / "out", by="s*").notes] == [
         "1 run in no group: 'other'",
         "group '.': tags that some of its 2 runs lack: 'alone' in 1",
-        "group '.': steps that some runs with the tag lack, see n: 'loss' 1 of 2",
+        "group '.': steps that some runs with the tag lack, see n: 'loss' 1 of 2; align gives runs common steps",
         "group '.': values that a later one of the same run and step replaced: 'loss' 1",
         "group '.': NaN, which make the statistics of their steps NaN: 'alone' 1",
     ]

@@ -9,14 +9,19 @@ import numpy as np
 from tb2csv.analysis.plots.figure import Sheet
 from tb2csv.analysis.plots.labels import common_folders, labels
 from tb2csv.analysis.plots.smoothing import smoothed
-from tb2csv.analysis.plots.thinning import line
+from tb2csv.analysis.plots.thinning import band, line
 from tb2csv.analysis.plots.x_axis import label_numbers
 from tb2csv.display import printable
+from tb2csv.logdir import ROOT_RUN
 from tb2csv.notes import Note
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from tb2csv.analysis.plots.drawing_options import DrawingOptions
     from tb2csv.analysis.plots.plotted_series import PlottedSeries, PlottedValues
+
+    Numbers = npt.NDArray[np.float64]
 
 #: The maximum number of runs in a legend; the others are counted.
 MAX_LEGEND_RUNS: Final = 24
@@ -30,6 +35,11 @@ _RAW_OPACITY: Final = 0.3
 _FEW_RUNS: Final = 6
 #: The height of marks for values without a neighbour that is finite, as a fraction of the panel's height.
 _MARK_HEIGHT: Final = 0.03
+
+#: The opacity of the band of a group of runs.
+_BAND_OPACITY: Final = 0.18
+#: A curve with more changes of n than this has its range in the legend only.
+_MAX_SHOWN_CHANGES: Final = 6
 
 #: With more points than this, vector lines are much larger than pixels, and slow to show.
 _MAX_VECTOR_POINTS: Final = 100_000
@@ -53,7 +63,7 @@ def draw_curves(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, 
     if sum(drawn.points.values()) > _MAX_VECTOR_POINTS:
         for artist in drawn.lines:
             artist.set_rasterized(True)
-    _name_runs(sheet, runs, options, has_odd=drawn.odd)
+    _name_runs(sheet, runs, options, _sizes(values.series), has_odd=drawn.odd)
     notes = []
     if drawn.thinned:
         notes.append(Note("curves_thinned"))
@@ -87,6 +97,10 @@ def _draw(
     panel = sheet.panels[number]
     colour = options.colours[series.run]
     x = series.x / options.positions.unit
+    if series.spread is not None:
+        limits = band(x, series.spread.low, series.spread.high, sheet.pixels)
+        panel.fill_between(*limits, color=colour, alpha=_BAND_OPACITY, linewidth=0, zorder=1.5, gid=f"{gid}-band")
+        _show_changes(panel, x, series, colour)
     raw = line(x, series.y, sheet.pixels, only_positive=options.log)
     shown = raw
     if options.smooth:
@@ -113,6 +127,20 @@ def _draw(
         drawn.not_positive += int((np.isfinite(series.y) & (series.y <= 0)).sum())
 
 
+def _show_changes(panel: Any, x: Numbers, series: PlottedSeries, colour: str) -> None:
+    """Write the new n of a group of runs at the positions at which it changes."""
+    assert series.spread is not None
+    n = series.spread.n
+    changes = np.flatnonzero(np.diff(n)) + 1
+    if len(changes) > _MAX_SHOWN_CHANGES:
+        return
+    for place in changes[np.isfinite(series.y[changes])].tolist():
+        panel.plot(x[place], series.y[place], marker="|", markersize=7, color=colour, zorder=4)
+        panel.annotate(
+            f"n = {n[place]}", (x[place], series.y[place]), (2, 5), textcoords="offset points", color=colour, size=6.5
+        )
+
+
 def _finish(sheet: Sheet, number: int, options: DrawingOptions, *, is_empty: bool) -> None:
     """Write the axes of a panel."""
     panel = sheet.panels[number]
@@ -125,14 +153,28 @@ def _finish(sheet: Sheet, number: int, options: DrawingOptions, *, is_empty: boo
     label_numbers(panel.yaxis, log=options.log)
 
 
-def _name_runs(sheet: Sheet, runs: list[str], options: DrawingOptions, *, has_odd: bool) -> None:
-    """Draw the legend, or write the name of the only run."""
+def _sizes(all_series: list[PlottedSeries]) -> dict[str, str]:
+    """Return for each group of runs its n, or the range of it."""
+    ranges: dict[str, set[int]] = {}
+    for series in all_series:
+        if series.spread is not None and series.spread.n.size:
+            ranges.setdefault(series.run, set()).update((int(series.spread.n.min()), int(series.spread.n.max())))
+    return {run: " to ".join(map(str, sorted(found))) for run, found in ranges.items()}
+
+
+def _name_runs(sheet: Sheet, runs: list[str], options: DrawingOptions, sizes: dict[str, str], *, has_odd: bool) -> None:
+    """Draw the legend, or write the name of the only run; ``sizes`` has the n of groups of runs."""
     from matplotlib.lines import Line2D
 
     if len(runs) == 1:
-        sheet.name_run(runs[0])
+        if sizes:
+            sheet.heading(f"{_group_name(runs[0])} (n = {sizes[runs[0]]}): {options.band}")
+        else:
+            sheet.name_run(runs[0])
     folders = common_folders(runs)
     names = labels([run[len(folders) :] for run in runs], _NAME_WIDTH) if len(runs) > 1 else []
+    if sizes:
+        names = [f"{_group_name(name)} (n = {sizes[run]})" for name, run in zip(names, runs, strict=False)]
     shown = names if len(names) <= MAX_LEGEND_RUNS else names[: MAX_LEGEND_RUNS - 1]
     handles = [
         Line2D([], [], color=options.colours[run], linewidth=2, gid=f"run-{number}")
@@ -145,4 +187,9 @@ def _name_runs(sheet: Sheet, runs: list[str], options: DrawingOptions, *, has_od
         shown = [*shown, "NaN or infinite"]
         handles.append(Line2D([], [], linestyle="none", marker="^", markersize=6, color="#5f6368", markeredgewidth=0))
     if handles:
-        sheet.legend(handles, shown, title=printable(folders))
+        title = f"{printable(folders)} {options.band}".strip() if sizes else printable(folders)
+        sheet.legend(handles, shown, title=title)
+
+
+def _group_name(name: str) -> str:
+    return "all runs" if name == ROOT_RUN else name

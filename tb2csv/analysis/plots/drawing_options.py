@@ -22,3 +22,5 @@ class DrawingOptions:
     log: bool = False
     #: The name of the measure computed from the values; empty for the values themselves.
     measure: str = ""
+    #: What the curves and bands of groups of runs show; empty without groups.
+    band: str = ""

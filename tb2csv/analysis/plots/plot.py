@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tb2csv.analysis.bands import BANDS
 from tb2csv.analysis.plots.curves import draw_curves
 from tb2csv.analysis.plots.drawing_options import DrawingOptions
 from tb2csv.analysis.plots.figure import drawing
+from tb2csv.analysis.plots.grouped_series import grouped, grouping_of
 from tb2csv.analysis.plots.heat_maps import draw_heat_map
 from tb2csv.analysis.plots.histogram_plots import draw_histogram_map, draw_ridges
 from tb2csv.analysis.plots.image_files import check_picture_file, write_picture
 from tb2csv.analysis.plots.plotted_series import read_values
-from tb2csv.analysis.plots.run_colours import run_colours
+from tb2csv.analysis.plots.run_colours import group_colours, run_colours
 from tb2csv.analysis.plots.smoothing import check_weight
 from tb2csv.analysis.plots.x_axis import longest, positions
 from tb2csv.dataframes import scan
@@ -53,6 +55,8 @@ class Plot(NamedTuple):
     values: int
     #: What the plot does not show.
     notes: list[Note]
+    #: The number of groups of runs; 0 if every run has a curve of its own.
+    groups: int = 0
 
     def _display(self) -> Iterator[object]:
         counts = f"{count(self.tags, 'tag')} of {count(self.runs, 'run')}, {count(self.values, 'value')}"
@@ -75,6 +79,10 @@ def plot(
     smooth: float = 0.0,
     x: str = "step",
     log: bool = False,
+    by: str | None = None,
+    band: str | None = None,
+    align: str | None = None,
+    nan: str | None = None,
     overwrite: bool = False,
     workers: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
@@ -95,6 +103,14 @@ def plot(
         smooth: the weight of TensorBoard's smoothing, 0 to 0.999.
         x: the x axis: ``step``, ``relative`` or ``wall``.
         log: make the y axis of curves logarithmic.
+        by: a pattern for groups of runs, such as seeds, as in ``reduce``: a curve shows the middle and the band of the
+            runs of a group. By default, each run has a curve.
+        band: the band of a group: ``std`` (mean and sample standard deviation, the default), ``stderr`` (mean and
+            standard error), ``bootstrap`` (mean and 95 % interval), ``minmax`` (mean, minimum and maximum) or
+            ``quartiles`` (median and quartiles).
+        align: how runs of a group get common positions: ``exact``, ``bin:N``, ``interpolate`` or ``nearest``, as in
+            ``reduce``; by default ``exact`` for steps, and ``interpolate`` for times.
+        nan: how NaN of a group is handled: ``keep`` (the default) or ``omit``, as in ``reduce``.
         overwrite: replace ``out`` if it exists.
         workers: the number of runs to read at once; by default one per processor.
         progress: called with the number of bytes read since the last call, from any thread.
@@ -108,28 +124,38 @@ def plot(
     """
     check_request(out, smooth=smooth, x=x, overwrite=overwrite)
     axis = positions(x)
+    grouping = grouping_of(by, band=band, align=align, nan=nan, x=x)
     selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
     rows = rows or RowSelection()
     frames = scan(logdir, workers=workers, progress=progress)
     chosen_kind, others = _kind(frames, selected, kind)
     chosen_style = _style(chosen_kind, style, smooth=smooth, log=log)
+    if grouping and chosen_kind == "histograms":
+        raise OptionError("Histograms of several runs have no mean", advice("leave out {}", "by"))
     values = read_values(frames, _of_kind(selected, chosen_kind), chosen_kind, rows, axis.name)
     if not values.series and not values.histograms:
         rows.raise_no_match()
+    group_notes: list[Note] = []
+    runs = len({each.run for each in values.series} | {each.run for each in values.histograms})
+    if grouping:
+        values, runs, group_notes = grouped(values, grouping, smooth=smooth)
     shown: list[PlottedSeries | PlottedHistograms] = [*values.series, *values.histograms]
     options = DrawingOptions(
         positions=axis.fitted(longest(each.x for each in shown)),
-        colours=run_colours(run for run, _ in frames.choose(Selection())),
-        smooth=smooth,
+        colours=group_colours(each.run for each in shown)
+        if grouping
+        else run_colours(run for run, _ in frames.choose(Selection())),
+        smooth=0.0 if grouping else smooth,
         log=log,
         measure=_MEASURES.get(chosen_kind, ""),
+        band=BANDS[grouping.band].title if grouping else "",
     )
-    runs, tags = {each.run for each in shown}, {each.tag for each in shown}
-    with drawing([*runs, *tags]):
+    names, tags = {each.run for each in shown}, {each.tag for each in shown}
+    with drawing([*names, *tags]):
         sheet, drawing_notes = STYLES[chosen_kind][chosen_style](values, options)
         write_picture(sheet.figure, out, _title(frames, tags), overwrite=overwrite)
-    notes = [*drawing_notes, *_notes(values, others if selected.tags else {})]
-    return Plot(chosen_kind, chosen_style, len(runs), len(tags), values.values, notes)
+    notes = [*group_notes, *drawing_notes, *_notes(values, others if selected.tags else {})]
+    return Plot(chosen_kind, chosen_style, runs, len(tags), values.values, notes, groups=len(names) if grouping else 0)
 
 
 def check_request(out: str | os.PathLike[str], *, smooth: float, x: str, overwrite: bool) -> None:

@@ -24,14 +24,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
+class Spread:
+    """The band around the middle of a group of runs; all arrays have an element for each position.
+
+    ``low`` and ``high`` are float64, and NaN if a single value has no band. ``n`` is the number of runs with a value.
+    """
+
+    low: Numbers
+    high: Numbers
+    n: npt.NDArray[np.int64]
+
+
+@dataclass(slots=True)
 class PlottedSeries:
-    """The numbers of one tag of one run: a scalar, or the Euclidean norm of a tensor, for each value."""
+    """The numbers of one tag of one run: a scalar, or the Euclidean norm of a tensor, for each value.
+
+    With a ``spread``, they are the middle of a group of runs, whose name is ``run``.
+    """
 
     run: str
     tag: str
     #: The position of each value on the x axis, which is finite, and the value; both float64.
     x: Numbers
     y: Numbers
+    spread: Spread | None = None
 
 
 @dataclass(slots=True)

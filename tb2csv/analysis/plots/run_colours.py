@@ -27,6 +27,11 @@ def run_colours(runs: Iterable[ScannedRun]) -> dict[str, str]:
     return {run.run.name: _colour(number) for number, run in enumerate(ordered)}
 
 
+def group_colours(groups: Iterable[str]) -> dict[str, str]:
+    """Return the colour of each group of runs, as ``#rrggbb``, by its name; TensorBoard does not have groups."""
+    return {group: _colour(number) for number, group in enumerate(dict.fromkeys(groups))}
+
+
 def _colour(number: int) -> str:
     round_number, place = divmod(number, len(PALETTE))
     target, share = _ROUNDS[round_number % len(_ROUNDS)]

@@ -69,6 +69,20 @@ def line(x: Numbers, y: Numbers, columns: int, *, only_positive: bool = False) -
     )
 
 
+def band(x: Numbers, low: Numbers, high: Numbers, columns: int) -> tuple[Numbers, Numbers, Numbers]:
+    """Return positions and limits of a band for a plot that is ``columns`` pixels wide; ``x`` is finite and rises.
+
+    With many positions, each column of pixels has the minimum and the maximum of its limits. Limits that are not finite
+    are NaN, which leaves a gap.
+    """
+    is_drawn = (np.abs(low) < TOO_LARGE) & (np.abs(high) < TOO_LARGE)
+    low, high = np.where(is_drawn, low, np.nan), np.where(is_drawn, high, np.nan)
+    if len(x) <= 4 * columns:
+        return x, low, high
+    starts = np.flatnonzero(np.diff(_column(x, columns), prepend=-1))
+    return x[starts], np.fmin.reduceat(low, starts), np.fmax.reduceat(high, starts)
+
+
 def _column(x: Numbers, columns: int) -> npt.NDArray[np.int64]:
     """Return the column of pixels of each point; the range of all points is the width of the plot."""
     if not x.size:
