@@ -2,7 +2,7 @@
 
 ``convert`` writes tables, ``follow`` does so while a training writes. ``open_logdir`` gives them as frames,
 ``open_tables`` opens a conversion again. ``ls`` and ``check`` read a log without decoding values, and ``repair`` writes
-its sound records to clean event files. ``summary``, ``hparams``, ``reduce``, ``plot``, ``diagnose`` and
+its sound records to clean event files. ``summary``, ``hparams``, ``sql``, ``reduce``, ``plot``, ``diagnose`` and
 ``layer_errors`` analyse a training. ``tb2csv.recorders`` records one, and ``tb2csv.model_state`` writes the state of
 models as tables.
 """
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tb2csv.analysis.layer_errors import LayerErrorTable, layer_errors
     from tb2csv.analysis.plots.plot import Plot, plot
     from tb2csv.analysis.reduction import ReductionReport, reduce
+    from tb2csv.analysis.sql import sql
     from tb2csv.analysis.summaries import Summary, summary
     from tb2csv.analysis.table_text import table_text
     from tb2csv.conversion import convert
@@ -99,6 +100,7 @@ __all__ = [
     "recorded_state",
     "reduce",
     "repair",
+    "sql",
     "summary",
     "table_text",
 ]
@@ -152,6 +154,7 @@ _MODULES: Final = {
     "recorded_state": "state_from_logs",
     "reduce": "analysis.reduction",
     "repair": "log_repair",
+    "sql": "analysis.sql",
     "summary": "analysis.summaries",
     "table_text": "analysis.table_text",
 }

@@ -5,20 +5,23 @@ Event files are scanned once. Values are decoded when a method returns them.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from tb2csv.concat_frames import fitted, joined, joint_schema
 from tb2csv.display import count, displayed
 from tb2csv.errors import NameNotFoundError, Tb2csvError
-from tb2csv.kind_methods import KindMethods, LogMethod
+from tb2csv.kind_methods import METHOD_KINDS, KindMethods, LogMethod
 from tb2csv.late_polars import pl
 from tb2csv.logdir import Logdir, LogdirSource, logdir_of
+from tb2csv.name_predicates import may_pass
 from tb2csv.run_frames import RunFrames
 from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.runs.series_frames import CHANGED, decode_all
 from tb2csv.scanned_logdir import ScannedLogdir
 from tb2csv.selection import SECONDARY_KINDS, Patterns, Selection, literal_pattern, nearest, select
 from tb2csv.series_info import SeriesInfo, series_frame, series_info
+from tb2csv.sql_queries import run_query
 from tb2csv.wide_frames import wide_frame
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
     from tb2csv.report import Report
     from tb2csv.runs.row_selection import RowSelection
-    from tb2csv.scanned_logdir import HparamsTable
+    from tb2csv.scanned_logdir import Chosen, HparamsTable
 
 
 def open_logdir(
@@ -247,6 +250,27 @@ class LogdirFrames(KindMethods[LogMethod]):
         """Return the table of ``hparams`` together with notes on what it leaves out; errors as of ``hparams``."""
         return self._scanned.trials(selection)
 
+    def sql(self, query: str) -> pl.DataFrame:
+        """Return the rows that a SELECT statement gives; docs/sql.md describes its tables and its SQL.
+
+        The tables are those of all kinds, such as ``scalars``, and ``hparams``, ``runs`` and ``tags``. Only tables that
+        the query names are read, and if it compares runs or tags with names, only these are decoded.
+
+        Args:
+            query: one SELECT statement, which may begin with WITH. It cannot change anything, nor read a file.
+
+        Raises:
+            OptionError: the query is not a SELECT statement, names what is not a table, or cannot be run.
+            Tb2csvError: the log does not have values of a kind, or no type holds all of them exactly.
+            LogdirError: a file is gone since it was read.
+        """
+        own = {"hparams": self.hparams, "runs": self._run_table, "tags": self.tags}
+        tables: dict[str, Callable[[], pl.LazyFrame]] = {
+            **{kind: functools.partial(getattr(self, kind), lazy=True) for kind in METHOD_KINDS},
+            **{name: functools.partial(_lazy, make) for name, make in own.items()},
+        }
+        return run_query(query, tables)
+
     def _of_kind(
         self, kind: str, run: Patterns, tag: Patterns, rows: RowSelection | None, *, lazy: bool
     ) -> pl.DataFrame | pl.LazyFrame:
@@ -261,7 +285,8 @@ class LogdirFrames(KindMethods[LogMethod]):
             columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
         ) -> Iterator[pl.DataFrame]:
             left = n_rows
-            for frame in self._scanned.frames(chosen, rows, with_names=True):
+            wanted = chosen if predicate is None else _that_may_pass(predicate, chosen)
+            for frame in self._scanned.frames(wanted, rows, with_names=True):
                 if joint_schema((schema, frame.schema), what) != schema:
                     raise Tb2csvError(CHANGED)
                 part = fitted(frame, schema)
@@ -276,6 +301,21 @@ class LogdirFrames(KindMethods[LogMethod]):
 
         return pl.io.plugins.register_io_source(read, schema=schema)
 
+    def _run_table(self) -> pl.DataFrame:
+        """Return a row for each run: how many tags and points, and the range of steps and wall times."""
+        ends = [f"{end}_{what}" for what in ("step", "wall_time") for end in ("first", "last")]
+        tags = (
+            self.tags()
+            .group_by("run")
+            .agg(
+                pl.len().cast(pl.Int64).alias("tags"),
+                pl.col("points").sum(),
+                *(pl.col(name).min() if name.startswith("first") else pl.col(name).max() for name in ends),
+            )
+        )
+        joined = pl.DataFrame({"run": self.runs}, {"run": pl.String}).join(tags, "run", "left", maintain_order="left")
+        return joined.with_columns(pl.col("tags", "points").fill_null(0))
+
     def _display(self) -> Iterator[object]:
         all_stats = [stats for run in self._scanned.runs.values() for stats in run.stats.series]
         points = sum(stats.points for stats in all_stats)
@@ -283,3 +323,15 @@ class LogdirFrames(KindMethods[LogMethod]):
         counts = f"{count(len(self.runs), 'run')}, {count(tags, 'tag')}, {count(points, 'value')}"
         yield f"<LogdirFrames {self.path!r}: {counts}>"
         yield self.tags()
+
+
+def _lazy(make: Callable[[], pl.DataFrame]) -> pl.LazyFrame:
+    return make().lazy()
+
+
+def _that_may_pass(predicate: pl.Expr, chosen: Chosen) -> Chosen:
+    """Return the series whose names do not exclude their rows from a filter."""
+    series = [stats.series for _, each in chosen for stats in each]
+    passes = iter(may_pass(predicate, [each.run for each in series], [each.tag for each in series]).tolist())
+    left = [(run, [stats for stats in each if next(passes)]) for run, each in chosen]
+    return [(run, each) for run, each in left if each]

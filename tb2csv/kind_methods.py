@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,3 +153,7 @@ class KindMethods(ABC, Generic[_Method]):
     @abstractmethod
     def _method_of(kind: str) -> Callable[..., pl.DataFrame | pl.LazyFrame]:
         """Return the method for a kind."""
+
+
+#: The kinds that have a method.
+METHOD_KINDS: Final = tuple(kind for kind, declared in vars(KindMethods).items() if isinstance(declared, _Kind))

@@ -77,10 +77,11 @@ class ScannedLogdir:
 
     @property
     def report(self) -> Report:
-        """The report on all event files; no value counts as written."""
-        return Report(
-            [run.stats.report() for run in self.runs.values()], list(self._logdir.damage) if self._logdir else []
-        )
+        """The report on all event files; no value counts as written, and as undecodable those that were tried."""
+        reports = [run.stats.report() for run in self.runs.values()]
+        for report, run in zip(reports, self.runs.values(), strict=True):
+            report.values_undecodable = sum(stats.undecodable for stats in run.stats.series)
+        return Report(reports, list(self._logdir.damage) if self._logdir else [])
 
     def refresh(
         self, progress: Callable[[int], None], found: Logdir | None = None, changed: Container[str] | None = None

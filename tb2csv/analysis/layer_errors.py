@@ -163,6 +163,10 @@ class LayerErrorTable:
         """All rows in one frame; they are read anew each time, and held in memory at once."""
         return pl.concat([self.schema.to_frame(), *self.pieces()])
 
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Return ``table`` as an Arrow C stream, which pyarrow, DuckDB, pandas and others read without copies."""
+        return self.table.__arrow_c_stream__(requested_schema)
+
     def _display(self) -> Iterator[object]:
         runs = ", ".join(repr(run.name) for run in self._runs)
         yield f"<LayerErrorTable of {runs}: {count(len(self.schema), 'column')}, units up to {self._width:,}>"

@@ -16,6 +16,7 @@ from tb2csv.errors import OptionError
 from tb2csv.late_polars import pl
 from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.jsonl import JsonLinesFormat
+from tb2csv.sinks.plain_columns import plain_columns
 
 if TYPE_CHECKING:
     import os
@@ -125,9 +126,9 @@ def table_text(table: pl.DataFrame, format: str = "csv", *, escape_formulas: boo
         escape_formulas: in CSV, put an apostrophe before text that a spreadsheet would take for a formula.
 
     Raises:
-        OptionError: the format is unknown.
+        OptionError: the format is unknown, or a column has lists or structures.
     """
-    name = text_format(format, None)
+    name, table = text_format(format, None), plain_columns(table)
     return csv_text(table, escape_formulas=True) if escape_formulas and name == "csv" else TABLE_TEXTS[name](table)
 
 

@@ -32,6 +32,7 @@ COMMANDS: Final = (
     "repair",
     "summary",
     "hparams",
+    "sql",
     "reduce",
     "plot",
     "diagnose",

@@ -6,7 +6,7 @@ import enum
 import json as json_module
 import re
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -14,6 +14,12 @@ from tb2csv.analysis.table_text import TABLE_TEXTS, table_text, text_format
 from tb2csv.atomic_files import check_place, whole_file
 from tb2csv.cli.terminal import plural, print_result
 from tb2csv.errors import OptionError
+from tb2csv.messages import Option, advice
+from tb2csv.sinks.format_protocols import LossyFormat
+from tb2csv.sinks.format_protocols import TextFormat as TextTableFormat
+from tb2csv.sinks.formats import FORMATS
+from tb2csv.sinks.plain_columns import plain_columns
+from tb2csv.sinks.table_file import write_table_file
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,6 +28,19 @@ TextFormat = enum.Enum("TextFormat", {name: name for name in TABLE_TEXTS}, type=
 TextFormatOption = Annotated[
     TextFormat | None,
     typer.Option("--format", metavar="NAME", help="Format of the table. Default: by the ending of FILE, or CSV."),
+]
+#: Formats of files, which are not printed; those that lose values are not among them.
+_FILE_FORMATS: Final = tuple(
+    name for name, each in FORMATS.items() if name not in TABLE_TEXTS and not isinstance(each, LossyFormat)
+)
+AnyFormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help=f"Format of the table: {', '.join(TABLE_TEXTS)}; with --output also {', '.join(_FILE_FORMATS)}. "
+        "Default: by the ending of FILE, or CSV.",
+    ),
 ]
 OutputOption = Annotated[
     str | None,
@@ -39,10 +58,29 @@ def chosen_format(named: TextFormat | None, out: str | None, *, json: bool, over
     """
     if out is not None:
         check_place(out, overwrite=overwrite)
-    if json and named is not None and named.value != "json":
-        message = f"--json and --format {named.value} are two formats; give one of them."
+    return text_format(_named_format(named and named.value, json=json), out)
+
+
+def any_format(named: str | None, out: str | None, *, json: bool, overwrite: bool) -> str:
+    """Return the format of a table of any size, as ``chosen_format``; errors as there."""
+    if out is not None:
+        check_place(out, overwrite=overwrite)
+    name = _named_format(named, json=json)
+    if name is None and out is not None:
+        name = next((each for each in _FILE_FORMATS if out.lower().endswith(FORMATS[each].suffix)), None)
+    if name not in _FILE_FORMATS:
+        return text_format(name, out)
+    if out is None:
+        message = f"The format {name} is for files"
+        raise OptionError(message, advice("give {}", Option("output", "FILE")))
+    return name
+
+
+def _named_format(named: str | None, *, json: bool) -> str | None:
+    if json and named not in {None, "json"}:
+        message = f"--json and --format {named} are two formats; give one of them."
         raise OptionError(message)
-    return "json" if json else text_format(named and named.value, out)
+    return "json" if json else named
 
 
 def write_table(
@@ -59,6 +97,22 @@ def write_table(
         place.write_text(text, encoding="utf-8", newline="\n")
     if not quiet:
         print_result(f"{plural(len(table), 'row')}: see {out}")
+
+
+def write_any(
+    table: pl.DataFrame, name: str, out: str | None, *, escape_formulas: bool, overwrite: bool, quiet: bool
+) -> None:
+    """Write a table in the format that ``any_format`` returned, as ``write_table``."""
+    if name in TABLE_TEXTS or out is None:
+        write_table(table, name, out, escape_formulas=escape_formulas, overwrite=overwrite, quiet=quiet)
+        return
+    if isinstance(FORMATS[name], TextTableFormat):
+        table = plain_columns(table)
+    rows = write_table_file(
+        out, table.schema, iter([table]), format=name, escape_formulas=escape_formulas, overwrite=overwrite
+    )
+    if not quiet:
+        print_result(f"{plural(rows, 'row')}: see {out}")
 
 
 def _prints_unicode() -> bool:

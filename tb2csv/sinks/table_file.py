@@ -27,19 +27,20 @@ def write_table_file(
     schema: pl.Schema,
     pieces: Iterator[pl.DataFrame],
     *,
+    format: str | None = None,
     escape_formulas: bool = False,
     overwrite: bool = False,
 ) -> int:
     """Write the pieces of one table atomically to the file ``out``, and return the number of rows.
 
-    All pieces have the columns of ``schema``; at most one of them is in memory. ``escape_formulas`` is as in
-    ``choose_format``.
+    All pieces have the columns of ``schema``; at most one of them is in memory. ``format`` is the name of a format; if
+    None, the ending of ``out`` names it. ``escape_formulas`` is as in ``choose_format``.
 
     Raises:
-        OptionError: the ending of ``out`` is not that of a format.
+        OptionError: there is no such format.
         OutputError: the file cannot be written.
     """
-    table_format = choose_format(_format_of(out), escape_formulas=escape_formulas)
+    table_format = choose_format(format or _format_of(out), escape_formulas=escape_formulas)
     rows = 0
 
     def counted() -> Iterator[pl.DataFrame]:

@@ -1,0 +1,97 @@
+"""SQL queries on frames, run by polars.
+
+polars' SQL reads any file that a query names with ``read_csv`` and the like, and it has statements that drop and change
+tables. A query here does neither. The parser that runs it decides that, so no text can look harmless to another parser:
+
+- The query runs as the body of a common table expression, which the grammar allows only for queries.
+- A name in a place for tables must be that of a table of ours or of the query's own common table expressions, and must
+  not be a table function of polars. A name with a dot is refused.
+
+Each query has a context of its own, with the tables that it names and no others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tb2csv.errors import OptionError, Tb2csvError
+from tb2csv.late_polars import pl
+from tb2csv.messages import advice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+#: The name of the common table expression that a query becomes; its own names cannot hide it, as it encloses them.
+_ENCLOSING: Final = "tb2csv query"
+
+
+def run_query(query: str, tables: Mapping[str, Callable[[], pl.LazyFrame]]) -> pl.DataFrame:
+    """Return the rows that a SELECT statement gives.
+
+    Args:
+        query: one SELECT statement, which may begin with WITH, in the SQL of polars.
+        tables: functions that return the tables by name; only those of the tables that the query names are called.
+
+    Raises:
+        OptionError: the query is not a SELECT statement, names what is not a table, or cannot be run.
+    """
+    text = query.rstrip("; \t\r\n")
+    enclosed = f'with "{_ENCLOSING}" as (\n{text}\n)\nselect * from "{_ENCLOSING}"'
+    _table_names(text)  # for the line numbers of a syntax error
+    try:
+        names = _table_names(enclosed)
+    except OptionError as error:
+        message = "This is not a query: give one SELECT statement, which may begin with WITH."
+        raise OptionError(message) from error
+    others = [name for name in names if name not in tables and name != _ENCLOSING]
+    for name in others:
+        if "." in name or _is_table_function(name):
+            message = f"A query reads only the tables of the log, and {name!r} is not one of them"
+            raise OptionError(message, advice(f"use {', '.join(tables)}"))
+    context = pl.SQLContext({name: tables[name]() for name in names if name in tables}, register_globals=False)
+    try:
+        return context.execute(enclosed).collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        is_about_tables = isinstance(error, pl.exceptions.SQLInterfaceError) and others
+        ways_out = [advice(f"the tables are {', '.join(tables)}")] if is_about_tables else []
+        raise OptionError(_failure(error), *ways_out) from error
+
+
+def _table_names(query: str) -> list[str]:
+    """Return the names in all places for tables in a query, however deep, as polars parses it.
+
+    Raises:
+        OptionError: polars cannot parse the query.
+        Tb2csvError: this version of polars does not list the names.
+    """
+    try:
+        from polars._plr import PySQLContext  # noqa: PLC0415 - polars has no public way to this
+
+        list_names = PySQLContext.table_identifiers
+    except (ImportError, AttributeError) as error:
+        message = (
+            f"polars {pl.__version__} does not list the tables of a query, without which no query is run; "
+            "install polars 2.1."
+        )
+        raise Tb2csvError(message) from error
+    try:
+        return list_names(query, include_schema=True, unique=True)
+    except pl.exceptions.PolarsError as error:
+        raise OptionError(_failure(error)) from error
+
+
+def _is_table_function(name: str) -> bool:
+    """Return whether polars takes a name for a table function; without arguments, it cannot read anything."""
+    quoted = name.replace('"', '""')
+    try:
+        call = f'select * from "{quoted}"()'  # noqa: S608 - this is a way to find out whether a name is harmless
+        pl.SQLContext(register_globals=False).execute(call).collect_schema()
+    except pl.exceptions.PolarsError as error:
+        return str(error) != f"'{name}' is not a supported table function"
+    return True
+
+
+def _failure(error: BaseException) -> str:
+    """Return a fact about what polars reports, without the plan of the query and its own structures."""
+    line = str(error).strip().partition("\n")[0].removeprefix("sql parser error: ").rstrip(".")
+    return f"The query cannot be run: {line}"
