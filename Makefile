@@ -17,7 +17,7 @@ INCLUDE := $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include
 IS_LITTLE := $(BIN)/python -c 'import sys; sys.exit(sys.byteorder == "big")'
 HAS_COMPILER = $(IS_LITTLE) && echo '\#include <Python.h>' | $$($(COMPILER)) -I"$$($(INCLUDE))" -x c -E - >/dev/null 2>&1
 
-.PHONY: trust fuzz-models help browser demo javascript-tools reader-programs test test-readers test-training lint docs bench clean
+.PHONY: trust fuzz fuzzer fuzz-models help browser demo javascript-tools reader-programs test test-readers test-training lint docs bench clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -87,8 +87,20 @@ docs: .venv/installed-base ## Write docs/cli.md and docs/python.md anew.
 	$(BIN)/python docs/make_cli_reference.py
 	$(BIN)/python docs/make_python_reference.py
 
+# Atheris has wheels for Linux. Clang builds the scanner with sanitizers and with the counters of libFuzzer.
+fuzzer: .venv/installed-test
+	@for each in .venv .venv-training; do test ! -x $$each/bin/python || $$each/bin/python -c 'import atheris' 2>/dev/null || \
+	$(subst $(BIN),$$each/bin,$(PIP)) install --quiet --no-deps --only-binary=:all: 'atheris>=3,<4' || \
+	echo 'atheris could not be installed, so inputs are mutated blindly.'; done
+	@if ! command -v clang && test "$$(id -u)" = 0 && command -v apt-get; then apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -o DPkg::Lock::Timeout=120 --no-install-recommends clang; \
+	fi >/dev/null || echo 'Clang could not be installed by apt-get.'
+
+fuzz: .venv/installed-test fuzzer ## Fuzz all that reads strangers' files, for ten minutes; ARGS='scanner --seconds 60' narrow it.
+	$(BIN)/python tests/fuzzing/fuzz.py $(ARGS)
+
 fuzz-models: .venv-training/installed ## Feed mutated model files to every reader; ARGS='--cases 20000' takes half an hour.
-	.venv-training/bin/python tests/fuzz_model_files.py $(ARGS)
+	.venv-training/bin/python tests/fuzzing/model_files.py $(ARGS)
 
 trust: .venv/installed-test .venv-training/installed ## Measure the figures of docs/trust.md anew, which takes about an hour; ARGS are its parts.
 	PYTHONPATH=tests $(BIN)/python benchmarks/trust.py $(ARGS)
@@ -105,7 +117,7 @@ ifeq ($(strip $(ARGS)),)
 endif
 
 clean: ## Remove whatever the other targets made.
-	rm -rf .venv .venv-* node_modules build demo-tables benchmarks/.data tb2csv.egg-info tb2csv/event_files/_scanner.c
+	rm -rf .venv .venv-* node_modules build demo-tables fuzz-findings benchmarks/.data tb2csv.egg-info tb2csv/event_files/_scanner.c
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -f tb2csv/event_files/_scanner.*.so tb2csv/event_files/_scanner.*.pyd
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

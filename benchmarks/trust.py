@@ -34,7 +34,7 @@ _COMPARED = 600
 _ENDED = 500
 _MODELS = 20_000
 
-#: The formats of fuzz_model_files.py, and their names on the page.
+#: The formats of tests/fuzzing/model_files.py, and their names on the page.
 _FORMATS = {
     "h5": "`.h5` and `.weights.h5`",
     "torch": "`torch.save`, both formats",
@@ -42,6 +42,7 @@ _FORMATS = {
     "skops": "`.skops`",
     "npz": "`.npz`",
     "csv": "state tables of three styles",
+    "checkpoint": "checkpoints of TensorFlow and SavedModels",
     "keras": "`.keras`",
     "tables": "folders of tables",
 }
@@ -155,7 +156,7 @@ def models(scale: float) -> str:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "result.json"
         cases = ["--cases", str(round(_MODELS * scale)), "--json", str(out)]
-        subprocess.run([str(python), str(TESTS / "fuzz_model_files.py"), *cases], check=False)
+        subprocess.run([str(python), str(TESTS / "fuzzing" / "model_files.py"), *cases], check=False)
         rows = json.loads(out.read_text(encoding="utf-8"))["rows"]
     total = sum(row.get("read", 0) + row.get("refused", 0) + row.get("fault", 0) for row in rows)
     lines = [

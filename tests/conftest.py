@@ -1,4 +1,4 @@
-"""Puts ``tests`` on the path, for its modules that hold no tests: ``event_files``, ``scenarios``."""
+"""Puts ``tests`` and ``tests/fuzzing`` on the path, for their modules that hold no tests, such as ``event_files``."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from tb2csv.sinks import synced_files
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-if str(Path(__file__).parent) not in sys.path:
-    sys.path.insert(0, str(Path(__file__).parent))
+for folder in (Path(__file__).parent, Path(__file__).parent / "fuzzing"):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 
 # A shell starts its background jobs with interrupts ignored, and so would be the programs that the tests interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

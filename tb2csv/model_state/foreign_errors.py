@@ -19,6 +19,8 @@ from tb2csv.errors import StateError, Tb2csvError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
 Causes: TypeAlias = tuple[type[Exception], ...]
 
@@ -64,6 +66,11 @@ def as_state_errors(what_failed: str, advice: str, causes: Causes = FRAMEWORK) -
     except causes as error:
         message = f"{what_failed} ({reason_of(error)}); {advice}."
         raise StateError(message) from error
+
+
+def hdf5_errors(path: Path) -> AbstractContextManager[None]:
+    """Return a context in which what h5py raises while it reads a file becomes a StateError."""
+    return as_state_errors(f"{path} is not a readable HDF5 file", "give the file that Keras saved", HDF5)
 
 
 def reason_of(error: BaseException) -> str:

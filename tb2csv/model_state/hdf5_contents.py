@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import numpy as np
 
 from tb2csv.errors import StateError
-from tb2csv.model_state.foreign_errors import HDF5, as_state_errors
+from tb2csv.model_state.foreign_errors import hdf5_errors
+from tb2csv.model_state.hdf5_texts import TextLengths
 from tb2csv.plain_data import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tb2csv.model_state.size_limits import SizeLimits
@@ -92,11 +92,6 @@ def open_hdf5(path: Path, mode: str = "r") -> Any:
         return h5py.File(path, mode)
 
 
-def hdf5_errors(path: Path) -> AbstractContextManager[None]:
-    """Return a context in which what h5py raises becomes a StateError."""
-    return as_state_errors(f"{path} is not a readable HDF5 file", "give the file that Keras saved", HDF5)
-
-
 def read_contents(path: Path, limits: SizeLimits, stored: int | None = None) -> Group:
     """Return the root of the groups and datasets in a file.
 
@@ -108,17 +103,19 @@ def read_contents(path: Path, limits: SizeLimits, stored: int | None = None) -> 
     Raises:
         StateError: the file is damaged, has links or data elsewhere, or declares too much data.
     """
-    with open_hdf5(path) as file:
-        return _Walk(path, limits, path.stat().st_size if stored is None else stored).contents(file)
+    with open_hdf5(path) as file, path.open("rb") as raw:
+        texts = TextLengths(path, file, raw)
+        return _Walk(path, limits, path.stat().st_size if stored is None else stored, texts).contents(file)
 
 
 class _Walk:
     """One walk through a file."""
 
-    def __init__(self, path: Path, limits: SizeLimits, stored: int) -> None:
+    def __init__(self, path: Path, limits: SizeLimits, stored: int, texts: TextLengths) -> None:
         self._path = path
         self._limits = limits
         self._stored = stored
+        self._text_lengths = texts
         self._size = 0
         #: The paths of the objects that were visited, by their places in the file.
         self._met: dict[Any, str] = {}
@@ -183,11 +180,14 @@ class _Walk:
             self._refuse(f"has data in another file at {path!r}")
         if shape is None:
             self._refuse(f"has data without a shape at {path!r}")
-        if dtype.kind == "O" and h5py.check_string_dtype(dtype) is None:
+        if dtype.hasobject and h5py.check_string_dtype(dtype) is None:
             self._refuse(f"has references or lists at {path!r}")
-        item_size = _TEXT_OVERHEAD if dtype.kind == "O" else dtype.itemsize
+        item_size = _TEXT_OVERHEAD if dtype.hasobject else dtype.itemsize
         self._size += max(math.prod(shape), math.prod(chunks or (0,))) * item_size
         self._limits.check_data(self._path, self._size, self._stored)
+        if dtype.hasobject:
+            self._size += self._text_lengths.of_dataset(dataset, path)
+            self._limits.check_data(self._path, self._size, self._stored)
         stated = self._texts(dataset).get("dtype", [])
         return Dataset(path, tuple(map(int, shape)), dtype, next(iter(stated), ""))
 
@@ -198,17 +198,23 @@ class _Walk:
         return {name: self._attribute(item, name) for name in names if _ATTRIBUTES.fullmatch(name)}
 
     def _attribute(self, item: Any, name: str) -> list[str]:
+        import h5py
+
         with hdf5_errors(self._path):
             declared = item.attrs.get_id(name)
             shape, dtype = declared.shape, declared.dtype
-        count = math.prod(shape or ())
-        # Each text of variable length may be any part of the file.
-        item_size = self._stored if dtype.kind == "O" and count > 1 else dtype.itemsize
+        count = 0 if shape is None else math.prod(shape)
+        if not count:
+            return []  # Keras writes an empty list as numbers
+        if dtype.hasobject and h5py.check_string_dtype(dtype) is None:
+            self._refuse(f"has an attribute {name!r} that is not text")
+        item_size = _TEXT_OVERHEAD if dtype.hasobject else dtype.itemsize
         self._limits.check_data(self._path, count * item_size, self._stored, f"the attribute {name!r}")
+        if dtype.hasobject:
+            size = self._text_lengths.of_attribute(item, name, count)
+            self._limits.check_data(self._path, size, self._stored, f"the attribute {name!r}")
         with hdf5_errors(self._path):
             value = item.attrs[name]
-        if not count or shape is None:
-            return []  # Keras writes an empty list as numbers
         values = value.reshape(-1).tolist() if isinstance(value, np.ndarray) else [value]
         with hdf5_errors(self._path):
             texts = [each.decode() if isinstance(each, bytes) else each for each in values]

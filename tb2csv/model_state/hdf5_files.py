@@ -22,22 +22,16 @@ if TYPE_CHECKING:
 
 
 class Source(NamedTuple):
-    """An HDF5 file: what is in it, the bytes of the file that was given, and the limits of both.
-
-    ``keeper`` keeps the file on disk, such as the owner of a temporary folder.
-    """
+    """An HDF5 file and what is in it; ``keeper`` keeps the file on disk, such as the owner of a temporary folder."""
 
     path: Path
     root: Group
-    limits: SizeLimits
-    stored: int
     keeper: object = None
 
     @classmethod
     def of(cls, path: Path, limits: SizeLimits, stored: int | None = None, keeper: object = None) -> Source:
         """Return a file with what is in it; raises StateError if it is damaged, has links, or declares too much."""
-        size = path.stat().st_size if stored is None else stored
-        return cls(path, read_contents(path, limits, size), limits, size, keeper)
+        return cls(path, read_contents(path, limits, stored), keeper)
 
 
 class Place(NamedTuple):
@@ -99,6 +93,6 @@ def dataset_tensor(source: Source, dataset: Dataset, name: str, live: str = "", 
     dtype = dataset_dtype(source.path, dataset, live)
 
     def read() -> Buffer:
-        return read_dataset(source.path, dataset, source.limits, source.stored)
+        return read_dataset(source.path, dataset)
 
     return StateTensor(name, dtype, dataset.shape, read, **facts)

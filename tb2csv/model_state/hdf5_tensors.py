@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,9 +9,8 @@ import numpy as np
 
 from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import DTYPES
-from tb2csv.model_state.foreign_errors import HDF5, as_state_errors
-from tb2csv.model_state.hdf5_contents import hdf5_errors, open_hdf5
-from tb2csv.model_state.size_limits import DEFAULT_LIMITS
+from tb2csv.model_state.foreign_errors import HDF5, as_state_errors, hdf5_errors
+from tb2csv.model_state.hdf5_contents import open_hdf5
 from tb2csv.model_state.tensors import Buffer, array_bytes
 
 if TYPE_CHECKING:
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tb2csv.model_state.hdf5_contents import Dataset
-    from tb2csv.model_state.size_limits import SizeLimits
     from tb2csv.model_state.tensors import StateTensor
 
 
@@ -57,36 +54,11 @@ def _holds(stored: np.dtype[Any], name: str) -> bool:
     return stored.name == name or (stored.kind == "V" and stored.itemsize == DTYPES[name].item_size)
 
 
-def read_dataset(path: Path, dataset: Dataset, limits: SizeLimits = DEFAULT_LIMITS, stored: int = 0) -> Buffer:
-    """Return the little-endian bytes of a dataset, whose texts are compared with the limits while they are read."""
-    with open_hdf5(path) as file:
-        if dataset.dtype.kind == "O":
-            return array_bytes(_texts(path, file, dataset, limits, stored or path.stat().st_size))
-        with hdf5_errors(path):
-            values = file[dataset.path][()]
-        return array_bytes(np.asarray(values))
-
-
-def _texts(path: Path, file: Any, dataset: Dataset, limits: SizeLimits, stored: int) -> Any:
-    """Return texts of variable length, so few at once that their number times the size of the file is not too large.
-
-    Many texts may be one part of the file, and HDF5 does not say how long they are.
-    """
-    with hdf5_errors(path):
-        values = file[dataset.path]
-    if not dataset.shape:
-        with hdf5_errors(path):
-            return np.asarray(values[()], object)
-    found = np.empty(dataset.shape, object)
-    row = max(math.prod(dataset.shape[1:]), 1)
-    at_once = max(limits.data(stored) // (stored * row), 1)
-    size = 0
-    for start in range(0, dataset.shape[0], at_once):
-        with hdf5_errors(path):
-            found[start : start + at_once] = values[start : start + at_once]
-        size += sum(map(len, found[start : start + at_once].reshape(-1)))
-        limits.check_data(path, size, stored, "texts")
-    return found
+def read_dataset(path: Path, dataset: Dataset) -> Buffer:
+    """Return the little-endian bytes of a dataset, whose size is known to be within the limits."""
+    with open_hdf5(path) as file, hdf5_errors(path):
+        values = np.asarray(file[dataset.path][()], object if dataset.dtype.kind == "O" else None)
+    return array_bytes(values)
 
 
 def add_texts(group: Any, name: str, known: list[str], texts: list[str]) -> None:

@@ -17,8 +17,10 @@ import numpy as np
 
 from tb2csv.atomic_files import check_place, folder_beside, whole_folder
 from tb2csv.errors import StateError
+from tb2csv.model_state.checkpoint_index import check_index
 from tb2csv.model_state.dtypes import DTYPES
 from tb2csv.model_state.file_types import CHECKPOINT_DATA, pointer_refusal
+from tb2csv.model_state.foreign_errors import as_state_errors
 from tb2csv.model_state.match_tensors import PATH
 from tb2csv.model_state.tensors import Buffer, ModelState, StateTensor, array_bytes
 
@@ -51,16 +53,13 @@ class Checkpoint:
         self._is_saved_model = _is_saved_model(path)
         self._prefix = _prefix(path)
         files = _files(path, Path(self._prefix))
+        check_index(files[0], path)
         import tensorflow as tf
 
-        try:
+        with self._errors():
             self._reader = tf.train.load_checkpoint(self._prefix)
             shapes = self._reader.get_variable_to_shape_map()
             self._dtypes = self._reader.get_variable_to_dtype_map()
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            message = f"{path} is not a readable TensorFlow checkpoint ({reason}); give its prefix or folder."
-            raise StateError(message) from error
         sizes = (math.prod(shape) * self._dtypes[entry].size for entry, shape in shapes.items())
         limits.check_data(path, sum(sizes), sum(each.stat().st_size for each in files), "variables")
         #: The entries of each tensor, of which the first is read.
@@ -94,7 +93,8 @@ class Checkpoint:
         """Return the variables' own names, by entry."""
         from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
-        graph = TrackableObjectGraph.FromString(self._reader.get_tensor(_GRAPH))
+        with self._errors():
+            graph = TrackableObjectGraph.FromString(self._reader.get_tensor(_GRAPH))
         return {each.checkpoint_key: each.full_name for node in graph.nodes for each in node.attributes}
 
     def _tensor(self, name: str, entry: str, shape: tuple[int, ...]) -> StateTensor:
@@ -108,8 +108,12 @@ class Checkpoint:
         whose: dict[str, Any] = {"layer": layer, "parameter": parameter, "aliases": aliases}
         return StateTensor(name, known, shape, lambda: self._read(entry), **whose)
 
+    def _errors(self) -> AbstractContextManager[None]:
+        return _read_errors(self._path)
+
     def _read(self, entry: str) -> Buffer:
-        value = self._reader.get_tensor(entry)
+        with self._errors():
+            value = self._reader.get_tensor(entry)
         if isinstance(value, bytes):  # a string without dimensions
             value = np.array(value, object)
         return array_bytes(np.asarray(value))
@@ -138,13 +142,20 @@ class Checkpoint:
         values = []
         for entry in entries:
             content = restoration.content(names[entry]) if entry in names else None
-            old = self._reader.get_tensor(entry)
+            with self._errors():
+                old = self._reader.get_tensor(entry)
             values.append(
                 tf.constant(old if content is None else _array(content, np.asarray(old)), self._dtypes[entry])
             )
-        tf.raw_ops.SaveV2(
-            prefix=str(prefix), tensor_names=entries, shape_and_slices=[""] * len(entries), tensors=values
-        )
+        with as_state_errors(f"{self._path} cannot be written again", "make room on the disk, or save it anew"):
+            tf.raw_ops.SaveV2(
+                prefix=str(prefix), tensor_names=entries, shape_and_slices=[""] * len(entries), tensors=values
+            )
+
+
+def _read_errors(path: Path) -> AbstractContextManager[None]:
+    """Return a context in which what TensorFlow raises while it reads becomes a StateError."""
+    return as_state_errors(f"{path} is not a readable TensorFlow checkpoint", "give its prefix or folder")
 
 
 def _array(content: Buffer, like: Any) -> Any:
@@ -172,7 +183,8 @@ def _prefix(path: Path) -> str:
     if path.is_dir():
         import tensorflow as tf
 
-        latest = tf.train.latest_checkpoint(path)
+        with _read_errors(path):
+            latest = tf.train.latest_checkpoint(path)
         if latest is None:
             message = (
                 f"{path} has no checkpoint that its file {str(path / 'checkpoint')!r} names; copy the files of the "

@@ -37,8 +37,8 @@ class ZipArchive:
             nested: the content of an archive that is itself a member of the file.
 
         Raises:
-            StateError: it is not an archive, or has members that are too large, have the same name, or have names that
-                lead out of it.
+            StateError: it is not an archive, or has members that are too large, have no name or the same one, or have
+                names that lead out of it.
         """
         self.path = path
         self.limits = limits
@@ -65,6 +65,8 @@ class ZipArchive:
             if name in seen:
                 raise StateError(f"{self._failure} (it has two members named {name!r}); save the model again.")
             seen.add(name)
+            if not name:
+                raise StateError(f"{self._failure} (it has a member without a name); save the model again.")
             if ".." in PureWindowsPath(name).parts or PurePosixPath(name).is_absolute():  # either slash separates
                 raise StateError(f"{self._failure} (its member {name!r} leads out of it); save the model again.")
         self.limits.check_data(self.path, self.unpacked, self.stored)

@@ -99,6 +99,10 @@ def _check(request: wrappers.Request, method: str, hosts: OwnHosts | None) -> No
     if ("GET" if request.method == "HEAD" else request.method) != method:
         message = f"This address does not accept {request.method} requests; use {method}."
         raise RequestError(_BAD_METHOD, "method", message)
+    try:
+        request.query_string.decode()
+    except UnicodeDecodeError as error:  # of which werkzeug makes nothing
+        raise RequestError(400, "query", "The query is not UTF-8; encode names as UTF-8, then as %XX.") from error
     if method == "POST" and request.mimetype != _JSON:
         raise RequestError(415, "content_type", f"The request is not JSON; send it as {_JSON}.")
 

@@ -274,6 +274,13 @@ def test_preview_of_a_missing_series_is_not_found(tab: Tab, query: str, status: 
     assert error_of(tab.get(f"preview?{query}"), status)[0] == code
 
 
+@pytest.mark.parametrize("query", [b"run=\xff&tag=loss&kind=text", b"\x80", b"run=a&t\xc3=b", b"known=\xed\xa0\x80"])
+@pytest.mark.parametrize("route", ["preview", "index", "options"])
+def test_a_query_that_is_not_utf_8_is_refused(tab: Tab, route: str, query: bytes) -> None:
+    response = tab.get(route, environ_overrides={"QUERY_STRING": query.decode("latin-1")})
+    assert error_of(response, 400)[0] == "query"
+
+
 def test_options_equal_those_of_an_export(tab: Tab) -> None:
     options = tab.get("options").json
     lists = {"layouts": "layout", "formats": "format", "tensors": "tensors", "restarts": "restarts"}

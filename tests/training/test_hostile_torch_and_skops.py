@@ -125,6 +125,18 @@ def test_bytes_of_a_size_are_not_made(how: str, tmp_path: Path) -> None:
     assert pickle.loads(call_with(3, how)) == bytearray(3)  # our own program, to know that it is one
 
 
+@pytest.mark.parametrize("instruction", [b"\x8e", b"\x8d", b"\x96"])
+def test_lengths_of_bytes_take_no_memory(instruction: bytes, tmp_path: Path) -> None:
+    """Three instructions, of bytes, text and a bytearray, have a length of eight bytes."""
+    torch.save({"a": 1}, tmp_path / "a.pt", _use_new_zipfile_serialization=False)
+    data = (tmp_path / "a.pt").read_bytes()
+    start = data.index(b"\x80\x02}")  # the third pickle is of a dict, and so is the tree
+    program = b"\x80\x05" + instruction + (1 << 50).to_bytes(8, "little") + b"few."
+    (tmp_path / "m.pt").write_bytes(data[:start] + program)
+    refused(tmp_path / "m.pt", r"m\.pt")
+    refused(with_pickle(tmp_path / "n.pt", program), r"n\.pt")
+
+
 def test_large_numbers_beside_bytes_are_read(tmp_path: Path) -> None:
     tree = {"seed": 2**62, "huge": 2**100, "state": bytearray(b"abc"), "z": 3 + 4j, "count": collections.Counter("aab")}
     torch.save(tree, tmp_path / "m.pt")

@@ -1,8 +1,8 @@
 """Mutations of model and state files that know the containers: what is damaged lies inside them, with sound checksums.
 
-``mutated(data, suffix, rng)`` returns other bytes for a file: members of a ZIP archive are changed and packed again,
-headers of JSON keep their lengths, pickles stay sequences of instructions. HDF5 files are opened and changed, because
-their checksums are many. Some mutations break the container itself.
+``mutated(data, name, rng, folder)`` returns other bytes for a file: members of a ZIP archive are changed and packed
+again, headers of JSON keep their lengths, pickles stay sequences of instructions, and the index of a checkpoint stays a
+sorted table. HDF5 files are opened and changed, because their checksums are many. Some mutations break the container.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from byte_mutations import mutated_bytes
+from event_files import masked_crc, varint
+from message_mutations import mutated_message, read_varint
 
 if TYPE_CHECKING:
     import random
@@ -29,29 +32,6 @@ ODD: list[Any] = [
 ]
 #: What h5py raises for a change that it does not write.
 NOT_WRITTEN = (OSError, ValueError, TypeError, KeyError, RuntimeError, OverflowError)
-NUMBERS = [b"\x00", b"\xff", b"\x7f\xff\xff\xff", b"\xff" * 8, b"\x00" * 8, b"\x80", b"\x00\x00\x00\x40"]
-
-
-def mutated_bytes(data: bytes, rng: random.Random) -> bytes:
-    """Flip, cut, repeat, remove or insert a few bytes."""
-    for _ in range(rng.choice([1, 1, 2, 5])):
-        if not data:
-            return rng.choice(NUMBERS)
-        at = rng.randrange(len(data))
-        end = min(len(data), at + rng.choice([1, 2, 8, 100]))
-        what = rng.randrange(6)
-        if what == 0:
-            data = data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1 :]
-        elif what == 1:
-            data = data[:at]
-        elif what == 2:
-            data = data[:at] + data[end:]
-        elif what == 3:
-            data = data[:end] + data[at:end] + data[end:]
-        else:
-            number = rng.choice(NUMBERS)
-            data = data[:at] + number + data[at + (len(number) if what == 4 else 0) :]
-    return data
 
 
 def mutated_json(text: bytes, rng: random.Random) -> bytes:
@@ -272,6 +252,65 @@ def mutated_old_torch_file(data: bytes, rng: random.Random) -> bytes:
     return data[:start] + mutated_pickle(data[start:], rng)
 
 
+_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
+
+
+def mutated_index(data: bytes, rng: random.Random) -> bytes:
+    """Change an entry of the index of a TensorFlow checkpoint, which is a table of LevelDB."""
+    entries = index_entries(data)
+    at = rng.randrange(len(entries))
+    key, value = entries[at]
+    what = rng.randrange(8)
+    if what == 0:
+        del entries[at]
+    elif what == 1:
+        entries[at] = mutated_bytes(key, rng), value
+    elif what == 2:
+        entries.append((key + rng.choice([b"x", b"\xff", b"/.ATTRIBUTES/VARIABLE_VALUE"]), value))
+    elif what == 3:
+        entries[at] = key, rng.choice(entries)[1]
+    else:
+        entries[at] = key, mutated_message(value, rng)
+    return index_table(sorted(entries))
+
+
+def index_entries(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the keys and values in the index of a checkpoint."""
+    _, at = read_varint(data, len(data) - 48)
+    _, at = read_varint(data, at)
+    return [entry for _, handle in _block_entries(data, at) for entry in _block_entries(data + handle, len(data))]
+
+
+def _block_entries(data: bytes, handle: int) -> list[tuple[bytes, bytes]]:
+    """Return the keys and values of the block whose offset and size lie at ``handle``."""
+    offset, at = read_varint(data, handle)
+    size, _ = read_varint(data, at)
+    (restarts,) = struct.unpack_from("<I", data, offset + size - 4)
+    at, end, key = offset, offset + size - 4 * (restarts + 1), b""
+    entries = []
+    while at < end:
+        shared, at = read_varint(data, at)
+        added, at = read_varint(data, at)
+        length, at = read_varint(data, at)
+        key = key[:shared] + data[at : at + added]
+        entries.append((key, data[at + added : at + added + length]))
+        at += added + length
+    return entries
+
+
+def index_table(entries: list[tuple[bytes, bytes]]) -> bytes:
+    """Return a table of LevelDB: one block of entries, an empty one, the index of blocks, and the foot."""
+    found, handles = b"", []
+    last = entries[-1][0] if entries else b""
+    for block in (entries, [], None):
+        rows = [(last, handles[0])] if block is None else block
+        content = b"".join(varint(0) + varint(len(k)) + varint(len(v)) + k + v for k, v in rows)
+        content += struct.pack("<II", 0, 1)
+        handles.append(varint(len(found)) + varint(len(content)))
+        found += content + b"\0" + struct.pack("<I", masked_crc(content + b"\0"))
+    return found + (handles[1] + handles[2]).ljust(40, b"\0") + _MAGIC
+
+
 #: By the ending of a member of an archive, how its content is changed.
 _MEMBERS: dict[str, Callable[..., bytes]] = {
     ".json": mutated_json,
@@ -284,6 +323,8 @@ _FILES: dict[str, Callable[..., bytes]] = {
     ".csv": mutated_table,
     ".json": mutated_json,
     ".old.pt": mutated_old_torch_file,
+    ".index": mutated_index,
+    ".pb": mutated_message,
 }
 
 

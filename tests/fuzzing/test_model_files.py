@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from fuzz_model_files import MAKERS, SECRET, Case, run_format
+from model_files import MAKERS, SECRET, Case, run_format
 from model_mutations import mutated
 
 from tb2csv.errors import StateError
@@ -31,12 +31,12 @@ def case(tmp_path: Path) -> Case:
     """Return a case of the format npz, with a sound state beside it."""
     (tmp_path / "sound").mkdir()
     MAKERS["npz"](tmp_path / "sound")
-    return Case("npz", 5, 0, tmp_path / "sound", tmp_path / "case")
+    return Case.numbered("npz", 5, 0, tmp_path / "sound", tmp_path / "case")
 
 
 def test_cases_are_the_same_each_time(tmp_path: Path, case: Case) -> None:
-    again = Case("npz", 5, 0, tmp_path / "sound", tmp_path / "again")
-    other = Case("npz", 5, 1, tmp_path / "sound", tmp_path / "other")
+    again = Case.numbered("npz", 5, 0, tmp_path / "sound", tmp_path / "again")
+    other = Case.numbered("npz", 5, 1, tmp_path / "sound", tmp_path / "other")
     assert case.path.read_bytes() == again.path.read_bytes() != other.path.read_bytes()
 
 

@@ -1,6 +1,6 @@
 """Feeds mutated model and state files to every reader, and counts what comes of it: read, refused, or a fault.
 
-    .venv-training/bin/python tests/fuzz_model_files.py --cases 20000 --seed 1 [--format h5 …] [--json FILE]
+    .venv-training/bin/python tests/fuzzing/model_files.py --cases 20000 --seed 1 [--format h5 …] [--json FILE]
 
 Each case exports a mutated file, and restores a state into it. A fault is an exception that is not a Tb2csvError, a
 file that appears though the mutation was refused, a change of a file other than OUT, bait in OUT, code that ran, more
@@ -27,6 +27,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from model_mutations import mutated
 
 if TYPE_CHECKING:
@@ -34,17 +37,19 @@ if TYPE_CHECKING:
 
 #: Formats and their shares of the cases.
 SHARES = {
-    "h5": 0.26,
-    "torch": 0.2,
+    "h5": 0.24,
+    "torch": 0.18,
     "safetensors": 0.12,
     "skops": 0.1,
-    "npz": 0.12,
+    "npz": 0.11,
     "csv": 0.12,
-    "keras": 0.05,
+    "checkpoint": 0.06,
+    "keras": 0.04,
     "tables": 0.03,
 }
 #: What is in the bait and nowhere else.
 SECRET = 4242.125
+_SECRET_BYTES = np.float32(SECRET).tobytes()
 #: Seconds without an answer after which a process counts as hanging.
 PATIENCE = 120
 #: Memory that a case may take beyond the idle process: twice the floor of the limits, for data and their text.
@@ -136,6 +141,28 @@ def _hdf5_files(folder: Path) -> None:
     model.save_weights(folder / "b.weights.h5")
 
 
+def _checkpoint_files(folder: Path) -> None:
+    """Write a checkpoint of objects and a SavedModel, whose files are flat here: ``%`` stands for ``/``."""
+    import tensorflow as tf
+
+    class Module(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = tf.Variable(tf.reshape(tf.range(6.0), (2, 3)), name="w")
+            self.step = tf.Variable(np.int64(3), name="step")
+            self.text = tf.Variable(["a", "bc"], name="text")
+            self.half = tf.Variable(tf.ones((2,), tf.bfloat16))
+
+    made = folder / "made"
+    tf.train.Checkpoint(model=Module()).write(str(made / "one" / "model"))
+    tf.saved_model.save(Module(), str(made / "saved"))
+    (made / "one" / "checkpoint").write_text('model_checkpoint_path: "model"\n')
+    for each in made.rglob("*"):
+        if each.is_file():
+            (folder / each.relative_to(made).as_posix().replace("/", "%")).write_bytes(each.read_bytes())
+    shutil.rmtree(made)
+
+
 def _table_files(folder: Path) -> None:
     from event_files import event, scalar, write_run
 
@@ -158,8 +185,11 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "npz": _numpy_files,
     "csv": _csv_files,
     "keras": _keras_files,
+    "checkpoint": _checkpoint_files,
     "tables": _table_files,
 }
+#: Formats of several files, which lie beside one another.
+_FOLDERS = frozenset({"checkpoint", "tables"})
 
 
 def _bait(folder: Path) -> None:
@@ -189,28 +219,44 @@ def _fingerprint(folder: Path) -> dict[str, Any]:
 
 
 class Case:
-    """A mutated file of one format, in a folder with nothing else."""
+    """A file of one format, in a folder with nothing but what belongs to it."""
 
-    def __init__(self, form: str, number: int, seed: int, sound: Path, place: Path, *, is_sound: bool = False) -> None:
-        """Write the mutated file, or with ``is_sound`` a sound one."""
-        rng = random.Random(f"{seed} {form} {number}")
-        names = sorted(each.name for each in sound.iterdir())
-        name = rng.choice(names)
-        self.form, self.place, self.path = form, place, place / name
+    def __init__(self, form: str, name: str, content: bytes, sound: Path, place: Path) -> None:
+        """Write ``content`` in place of the sound file ``name``."""
+        self.form, self.place, self.name = form, place, name
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
+        for each in sorted(each.name for each in sound.iterdir()):
+            if each == name or name.endswith(".index.json") or form in _FOLDERS:
+                target = place / each.replace("%", "/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content if each == name else (sound / each).read_bytes())
+
+    @classmethod
+    def numbered(cls, form: str, number: int, seed: int, sound: Path, place: Path) -> Case:
+        """Return the mutation with a number."""
+        rng = random.Random(f"{seed} {form} {number}")
+        name = rng.choice(sorted(each.name for each in sound.iterdir()))
         work = place.with_name("work")
         work.mkdir(exist_ok=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of two members of one name
             content = mutated((sound / name).read_bytes(), name, rng, work)
-        if is_sound:
-            content = (sound / name).read_bytes()
-        for each in names:
-            if each == name or name.endswith(".index.json") or form == "tables":
-                target = place / each.replace("%", "/")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content if each == name else (sound / each).read_bytes())
+        return cls(form, name, content, sound, place)
+
+    @classmethod
+    def whole(cls, form: str, sound: Path, place: Path) -> Case:
+        """Return a file that is not mutated."""
+        name = min(each.name for each in sound.iterdir())
+        return cls(form, name, (sound / name).read_bytes(), sound, place)
+
+    @property
+    def path(self) -> Path:
+        """What is read: the file, or what the files belong to."""
+        if self.form == "checkpoint":
+            folder = self.place / self.name.split("%")[0]
+            return folder / "model" if self.name.endswith((".index", "-00001")) and folder.name == "one" else folder
+        return self.place if self.form == "tables" else self.place / self.name
 
     def run(self, state: Path) -> str:
         """Export and restore the file; return what came of it, or raise what is a fault."""
@@ -227,7 +273,7 @@ class Case:
                 if not isinstance(error, Tb2csvError) or "\n\n" in str(error):
                     raise
                 outcomes.append("refused")
-                if any(out.parent.glob("*out*")):
+                if any(out.parent.glob(f"*{out.name}*")):
                     raise AssertionError("something was written though the file was refused") from error
             if _fingerprint(self.place) != before:
                 raise AssertionError("the folder of the file was changed")
@@ -239,7 +285,7 @@ class Case:
         from tb2csv.model_state import export_state, restore_file
 
         if self.form == "tables":
-            return [lambda: [*tb2csv.open_tables(self.place).values()]]
+            return [lambda: [*tb2csv.open_tables(self.path).values()]]
         if self.form == "csv":
             return [
                 lambda: restore_file(self.path, state, out, allow_partial=True),
@@ -251,12 +297,12 @@ class Case:
         ]
 
     def _check_out(self, out: Path) -> None:
-        if out.is_dir():
-            shutil.rmtree(out)
-        elif out.exists():
-            content = out.read_bytes()
-            out.unlink()
-            if str(SECRET).encode() in content or np.float32(SECRET).tobytes() in content:
+        """Remove the output, which must not have anything of the bait."""
+        for each in list(out.parent.glob(f"{out.name}*")):
+            files = [each] if each.is_file() else [below for below in each.rglob("*") if below.is_file()]
+            contents = [file.read_bytes() for file in files]
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+            if any(str(SECRET).encode() in content or _SECRET_BYTES in content for content in contents):
                 raise AssertionError("bait was read")
 
 
@@ -286,7 +332,7 @@ def _say(line: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _forbid_processes() -> None:
+def forbid_processes() -> None:
     """End the case, and say so, if anything starts a process or opens a connection: no reader does."""
     forbidden = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect", "pty.spawn")
 
@@ -297,31 +343,35 @@ def _forbid_processes() -> None:
     sys.addaudithook(look)
 
 
-def run_batch(form: str, first: int, count: int, seed: int, folder: Path) -> None:
-    """Run cases and write a line of JSON for each before and after it; make the sound files first."""
-    sound = folder / f"sound-{form}"
-    if not sound.exists():
+def prepare(form: str, folder: Path) -> tuple[Path, Path]:
+    """Return a folder of sound files, and a state that fits them or what a table of a state is restored into."""
+    sound, state = folder / f"sound-{form}", folder / ("model.npz" if form == "csv" else "state.csv")
+    is_new = not sound.exists()
+    if is_new:
         sound.mkdir()
         MAKERS[form](sound)
         _bait(folder / "bait")
-    state = folder / "state.csv"
-    target = next(each for each in sorted(sound.iterdir()))
-    if form == "csv":
-        state = folder / "model.npz"
+    # What is imported may start processes itself, so one sound file is read first.
+    case = Case.whole(form, sound, folder / "case")
+    if is_new and form == "csv":
         np.savez(state, w=np.zeros((2, 3), np.float32), n=np.int64(0), text=np.array(["", ""]))
-    elif form != "tables" and not state.exists():
+    elif is_new and form != "tables":
         from tb2csv.model_state import export_state
 
-        export_state(target, state)
-    # What is imported may start processes itself, so one sound file is read first.
-    warm = Case(form, -1, seed, sound, folder / "case", is_sound=True)
-    warm.run(state)
+        export_state(case.path, state)
+    case.run(state)
+    return sound, state
+
+
+def run_batch(form: str, first: int, count: int, seed: int, folder: Path) -> None:
+    """Run cases and write a line of JSON for each before and after it; make the sound files first."""
+    sound, state = prepare(form, folder)
     platform.processor()
     os.chdir(folder / "bait")
-    _forbid_processes()
+    forbid_processes()
     for number in range(first, first + count):
         _say({"start": number})
-        case = Case(form, number, seed, sound, folder / "case")
+        case = Case.numbered(form, number, seed, sound, folder / "case")
         bait = _fingerprint(folder / "bait")  # only now, because h5py may write to what the mutator links to
         idle, begin = _reset_peak(), time.monotonic()
         fault = ""
