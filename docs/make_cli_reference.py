@@ -60,9 +60,10 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
     is_argument = type(info).__name__ == "ArgumentInfo"
     inner = (typing.get_args(kind) or (kind,))[0]
     choices = tuple(each.value for each in inner) if isinstance(inner, enum.EnumMeta) else ()
-    value = "" if kind is bool else info.metavar or ("NAME" if choices else "VALUE")
+    value = "" if inner is bool else info.metavar or ("NAME" if choices else "VALUE")
     # Without Annotated, typer has the default in place of the first name.
     given = [each for each in (info.default, *(info.param_decls or ())) if isinstance(each, str)]
+    given = [one for each in given for one in each.split("/")]  # a flag and its opposite
     names = (value,) if is_argument else tuple(sorted(given or [f"--{name}"], key=len))
     return Parameter(is_argument, names, value, choices, getattr(default, "value", ""), info.help)
 

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option of a function or command, and the value to give it, if one is meant; True is a flag that is set.
+    """An option of a function or command, and the value to give it, if one is meant; True and False are flags.
 
     A dictionary is one argument in Python, and repeats the option for each of its entries on the command line.
     """
@@ -106,4 +106,6 @@ def command_line_spelling(option: Option) -> str:
     name = f"--{_COMMAND_LINE_NAMES.get(option.name, option.name).replace('_', '-')}"
     if isinstance(option.value, Mapping):
         return " ".join(f"{name} {key}={value}" for key, value in option.value.items())
+    if option.value is False:
+        return f"--no-{name[2:]}"
     return name if option.value is None or option.value is True else f"{name} {option.value}"

@@ -49,6 +49,8 @@ NoteKind: TypeAlias = Literal[
     "group_nan",
     "group_steps_apart",
     # Plots.
+    "log_axis_chosen",
+    "outliers_hidden",
     "curves_thinned",
     "histograms_thinned",
     "columns_merged",
@@ -271,6 +273,21 @@ def _group_steps_apart(note: Note) -> Message:
     return Message(fact, (advice("{} gives its runs common ones", Option("align", "interpolate")),))
 
 
+def _log_axis_chosen(note: Note) -> Message:
+    return Message(
+        "the axis of values is logarithmic, because they span three powers of ten or more: "
+        + listed(map(repr, note.details["tags"])),
+        (advice("{} makes it linear", Option("log", value=False)),),
+    )
+
+
+def _outliers_hidden(note: Note) -> Message:
+    return Message(
+        f"outliers, which are not in the plot: {note.count:,}",
+        (advice("{} shows them", Option("all_points", value=True)),),
+    )
+
+
 def _curves_thinned(_: Note) -> Message:
     return Message("long curves are thinned to the resolution of the picture; their extremes are kept")
 
@@ -331,6 +348,8 @@ SENTENCES: Final[Mapping[NoteKind, Callable[[Note], Message]]] = {
     "group_values_replaced": _group_values_replaced,
     "group_nan": _group_nan,
     "group_steps_apart": _group_steps_apart,
+    "log_axis_chosen": _log_axis_chosen,
+    "outliers_hidden": _outliers_hidden,
     "curves_thinned": _curves_thinned,
     "histograms_thinned": _histograms_thinned,
     "columns_merged": _columns_merged,

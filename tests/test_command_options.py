@@ -46,7 +46,13 @@ OF_A_RESULT = {
 
 def options_of(command: str) -> set[str]:
     named = [each.names for each in cli_reference["parameters"](COMMANDS[command]) if not each.is_argument]
-    return {name[2:].replace("-", "_") for names in named for name in names if name.startswith("--")}
+    # The opposite of a flag is the same argument.
+    return {
+        name[2:].replace("-", "_")
+        for names in named
+        for name in names
+        if name.startswith("--") and name.replace("--no-", "--") not in set(names) - {name}
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS)

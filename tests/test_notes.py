@@ -163,6 +163,20 @@ add(
     "group 'g': positions with a value of one run only: 'x' 2 of 3; --align interpolate gives its runs common ones",
     "group 'g': positions with a value of one run only: 'x' 2 of 3",
 )
+add(
+    Note("log_axis_chosen", count=4, details={"tags": ["a", "b", "c", "d"]}),
+    "the axis of values is logarithmic, because they span three powers of ten or more: 'a', 'b', 'c' and 1 more; "
+    "log=False makes it linear",
+    "the axis of values is logarithmic, because they span three powers of ten or more: 'a', 'b', 'c' and 1 more; "
+    "--no-log makes it linear",
+    "the axis of values is logarithmic, because they span three powers of ten or more: 'a', 'b', 'c' and 1 more",
+)
+add(
+    Note("outliers_hidden", count=1234),
+    "outliers, which are not in the plot: 1,234; all_points=True shows them",
+    "outliers, which are not in the plot: 1,234; --all-points shows them",
+    "outliers, which are not in the plot: 1,234",
+)
 add(Note("curves_thinned"), "long curves are thinned to the resolution of the picture; their extremes are kept")
 add(
     Note("histograms_thinned", count=1234, details={"shown": 30}),

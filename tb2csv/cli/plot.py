@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tb2csv.analysis.plots.plot import STYLES
+from tb2csv.analysis.plots.themes import THEMES
 from tb2csv.analysis.plots.x_axis import POSITIONS
 from tb2csv.cli import options
 from tb2csv.cli.terminal import (
@@ -19,12 +20,14 @@ from tb2csv.cli.terminal import (
     print_result,
     progress,
 )
+from tb2csv.errors import OptionError
 from tb2csv.messages import command_line_spelling
 
 _STYLE_NAMES = {name: name for styles in STYLES.values() for name in styles}
 
 PlotKind = enum.Enum("PlotKind", {name: name for name in STYLES}, type=str)  # type: ignore[misc]
 PlotStyle = enum.Enum("PlotStyle", _STYLE_NAMES, type=str)  # type: ignore[misc]
+PlotTheme = enum.Enum("PlotTheme", {name: name for name in THEMES}, type=str)  # type: ignore[misc]
 Along = enum.Enum("Along", {name: name for name in POSITIONS}, type=str)  # type: ignore[misc]
 
 
@@ -32,7 +35,7 @@ def plot(
     logdir: options.LogdirArgument,
     output: Annotated[
         str,
-        typer.Option("--output", "-o", metavar="FILE", help="File to write: .png, .svg or .html."),
+        typer.Option("--output", "-o", metavar="FILE", help="File to write: .png, .svg, .pdf, .html or .jpg."),
     ],
     run: options.RunOption = [],
     tag: options.TagOption = [],
@@ -61,7 +64,38 @@ def plot(
         Along,
         typer.Option("--x", help="The x axis: steps, the time since the run's first event, or wall time."),
     ] = Along["step"],
-    log: Annotated[bool, typer.Option("--log", help="Make the y axis of curves logarithmic.")] = False,
+    log: Annotated[
+        bool | None,
+        typer.Option(
+            "--log/--no-log",
+            help="Make the y axis of curves logarithmic, or linear. Default: logarithmic if positive values span three "
+            "powers of ten.",
+        ),
+    ] = None,
+    all_points: Annotated[
+        bool,
+        typer.Option("--all-points", help="Show outliers of curves, which TensorBoard ignores by default as well."),
+    ] = False,
+    ylim: Annotated[
+        str | None,
+        typer.Option("--ylim", metavar="LOW,HIGH", help="Ends of the y axis of curves; either may be empty: 0, or ,1."),
+    ] = None,
+    title: Annotated[str, typer.Option("--title", metavar="TEXT", help="A line above all panels.")] = "",
+    width: Annotated[
+        float | None, typer.Option("--width", metavar="INCHES", help="Width of the whole picture.")
+    ] = None,
+    height: Annotated[
+        float | None, typer.Option("--height", metavar="INCHES", help="Height of the whole picture.")
+    ] = None,
+    dpi: Annotated[
+        int | None, typer.Option("--dpi", metavar="N", help="Pixels per inch. Default: 150, or 300 for paper.")
+    ] = None,
+    theme: Annotated[
+        PlotTheme,
+        typer.Option(
+            "--theme", help="Colours and sizes: those of TensorBoard's light or dark theme, or of a figure in a paper."
+        ),
+    ] = PlotTheme["light"],
     by: Annotated[
         str | None,
         typer.Option(
@@ -100,12 +134,16 @@ def plot(
     """
     with error_messages(debug=debug):
         from tb2csv.analysis.plots import plot as drawing
+        from tb2csv.analysis.plots.drawing_options import Look
         from tb2csv.analysis.plots.grouped_series import grouping_of
+        from tb2csv.analysis.plots.themes import theme_of
         from tb2csv.dataframes import open_logdir
         from tb2csv.logdir import discover
         from tb2csv.runs.row_selection import RowSelection
 
-        drawing.check_request(output, smooth=smooth, x=x.value, overwrite=overwrite)
+        ends = None if ylim is None else _ends(ylim)
+        look = Look(theme_of(theme.value), title, width, height, dpi)
+        drawing.check_request(output, smooth=smooth, x=x.value, look=look, log=log, ylim=ends, overwrite=overwrite)
         grouping_of(by, band=band and band.value, align=align, nan=nan and nan.value, x=x.value)
         found = discover(logdir)
         with progress(found, shown=not quiet) as report_bytes:
@@ -128,6 +166,13 @@ def plot(
             band=band and band.value,
             align=align,
             nan=nan and nan.value,
+            all_points=all_points,
+            ylim=ends,
+            title=title,
+            width=width,
+            height=height,
+            dpi=dpi,
+            theme=theme.value,
             overwrite=overwrite,
         )
         if not quiet:
@@ -139,3 +184,17 @@ def plot(
                 f"{groups}: see {output}"
             )
         raise typer.Exit(status)
+
+
+def _ends(text: str) -> tuple[float | None, float | None]:
+    """Return the ends of an axis: ``0,1``, or ``0,`` and ``,1`` for one of them.
+
+    Raises:
+        OptionError: the text is not like this.
+    """
+    try:
+        low, high = (float(part) if part.strip() else None for part in text.split(","))
+    except ValueError as error:
+        message = f"{text!r} is not two numbers; give LOW,HIGH, such as 0,1."
+        raise OptionError(message) from error
+    return low, high

@@ -1,34 +1,34 @@
-"""Curves, with a panel for each tag and a line for each run."""
+"""Curves, with a panel for each tag and a line for each run; bars if each run has one value."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from tb2csv.analysis.plots.bars import are_single, draw_bars
 from tb2csv.analysis.plots.figure import Sheet
-from tb2csv.analysis.plots.labels import common_folders, labels
+from tb2csv.analysis.plots.median_curves import median_curve
+from tb2csv.analysis.plots.run_names import MEDIAN_WIDTH, MOST_RUNS, name_runs
 from tb2csv.analysis.plots.smoothing import smoothed
 from tb2csv.analysis.plots.thinning import band, line
-from tb2csv.analysis.plots.x_axis import label_numbers
-from tb2csv.display import printable
-from tb2csv.logdir import ROOT_RUN
+from tb2csv.analysis.plots.tick_labels import label_numbers
+from tb2csv.analysis.plots.value_ranges import is_wide, shown_range
 from tb2csv.notes import Note
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from tb2csv.analysis.plots.drawing_options import DrawingOptions
-    from tb2csv.analysis.plots.plotted_series import PlottedSeries, PlottedValues
+    from tb2csv.analysis.plots.plotted_series import PlottedSeries, PlottedValues, Spread
 
     Numbers = npt.NDArray[np.float64]
 
-#: The maximum number of runs in a legend; the others are counted.
-MAX_LEGEND_RUNS: Final = 24
-_NAME_WIDTH: Final = 36
 
 #: For plots with at most this number of runs: the width of lines in points, and their opacity.
-_STROKES: Final = ((8, 1.5, 1.0), (24, 1.1, 0.9), (10**9, 0.7, 0.7))
+_STROKES: Final = ((8, 1.5, 1.0), (MOST_RUNS, 1.1, 0.9), (10**9, 0.7, 0.3))
 #: The width and opacity of the unsmoothed line below the smoothed one; it is fainter with more runs than _FEW_RUNS.
 _RAW_WIDTH: Final = 0.8
 _RAW_OPACITY: Final = 0.3
@@ -45,31 +45,44 @@ _MAX_SHOWN_CHANGES: Final = 6
 _MAX_VECTOR_POINTS: Final = 100_000
 
 
+class _Curve(NamedTuple):
+    """The points of a run in a panel; ``y`` is what the line shows, and ``raw`` the values before smoothing."""
+
+    run: str
+    x: Numbers
+    y: Numbers
+    raw: Numbers
+    gid: str
+    spread: Spread | None
+
+
 def draw_curves(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[Note]]:
     """Draw scalars, or norms of tensors, and return the figure and its notes."""
     by_tag: dict[str, list[PlottedSeries]] = {}
     for series in values.series:
         by_tag.setdefault(series.tag, []).append(series)
     runs = list(dict.fromkeys(series.run for series in values.series))
-    sheet = Sheet(len(by_tag))
-    stroke = next((width, opacity) for most, width, opacity in _STROKES if len(runs) <= most)
+    sheet = Sheet(len(by_tag), options.look)
     drawn = _Drawn(len(runs))
     for number, (tag, curves) in enumerate(by_tag.items()):
         sheet.title(number, tag)
-        for series in curves:
-            gid = f"run-{runs.index(series.run)}-{number}"
-            _draw(sheet, number, series, options, stroke, gid, drawn)
-        _finish(sheet, number, options, is_empty=not drawn.points[number])
-    if sum(drawn.points.values()) > _MAX_VECTOR_POINTS:
+        gids = [f"run-{runs.index(series.run)}-{number}" for series in curves]
+        if options.log is not True and are_single(curves):
+            draw_bars(sheet.panels[number], curves, options, gids)
+        else:
+            _draw_panel(sheet, number, tag, _curves(curves, options, gids), options, drawn)
+    if drawn.points > _MAX_VECTOR_POINTS:
         for artist in drawn.lines:
             artist.set_rasterized(True)
-    _name_runs(sheet, runs, options, _sizes(values.series), has_odd=drawn.odd)
-    notes = []
-    if drawn.thinned:
-        notes.append(Note("curves_thinned"))
-    if drawn.not_positive:
-        notes.append(Note("values_not_positive", count=drawn.not_positive))
-    return sheet, notes
+    name_runs(
+        sheet,
+        values.series,
+        options,
+        has_curves=drawn.has_curves,
+        has_median=drawn.has_median,
+        has_odd=drawn.odd,
+    )
+    return sheet, _notes(drawn)
 
 
 class _Drawn:
@@ -78,118 +91,138 @@ class _Drawn:
     def __init__(self, runs: int) -> None:
         self.runs = runs
         self.lines: list[Any] = []
-        #: Line points and single points of each panel.
-        self.points: dict[int, int] = {}
+        #: Points of lines and single points.
+        self.points = 0
+        self.has_curves = False
+        self.has_median = False
         self.thinned = False
         self.odd = False
         self.not_positive = 0
+        self.hidden = 0
+        #: The tags whose axes of values became logarithmic, because of their range.
+        self.made_log: list[str] = []
+
+
+def _curves(series: Sequence[PlottedSeries], options: DrawingOptions, gids: Sequence[str]) -> list[_Curve]:
+    return [
+        _Curve(
+            each.run,
+            each.x / options.positions.unit,
+            smoothed(each.y, options.smooth) if options.smooth else each.y,
+            each.y,
+            gid,
+            each.spread,
+        )
+        for each, gid in zip(series, gids, strict=True)
+    ]
+
+
+def _draw_panel(
+    sheet: Sheet, number: int, tag: str, curves: Sequence[_Curve], options: DrawingOptions, drawn: _Drawn
+) -> None:
+    """Draw the curves of a tag."""
+    drawn.has_curves = True
+    panel = sheet.panels[number]
+    raw = np.concatenate([curve.raw for curve in curves])
+    is_positive = options.ylim is None or all(end is None or end > 0 for end in options.ylim)
+    log = is_wide(raw) and is_positive if options.log is None else options.log
+    if log and options.log is None:
+        drawn.made_log.append(tag)
+    for curve in curves:
+        _draw(sheet, number, curve, options, len(curves), drawn, log=log)
+    if len(curves) > MOST_RUNS and not options.band:
+        x, y = median_curve([(curve.x, curve.y) for curve in curves])
+        shown = line(x, y, sheet.pixels, only_positive=log)
+        theme = options.look.theme
+        panel.plot(
+            shown.x, shown.y, color=theme.text, linewidth=MEDIAN_WIDTH * theme.stroke, zorder=5, gid=f"median-{number}"
+        )
+        drawn.has_median = True
+    sheet.label_positions(number, options.positions)
+    limits = [end for curve in curves if curve.spread for end in (curve.spread.low, curve.spread.high)]
+    shown_values = shown_range(
+        np.concatenate([raw, *limits]), log=log, all_points=options.all_points or options.ylim is not None
+    )
+    if shown_values is None:
+        sheet.say(number, "no values above 0" if log else "no finite values")
+        return
+    if shown_values.hidden:
+        drawn.hidden += int(((raw < shown_values.low) | (raw > shown_values.high))[_can_be_shown(raw, log=log)].sum())
+    if log:
+        panel.set_yscale("log", nonpositive="mask")
+        drawn.not_positive += int((np.isfinite(raw) & (raw <= 0)).sum())
+    panel.set_ylim(shown_values.low, shown_values.high)
+    if options.ylim:
+        panel.set_ylim(*options.ylim)
+    label_numbers(panel.yaxis, log=log)
+
+
+def _can_be_shown(values: Numbers, *, log: bool) -> npt.NDArray[np.bool_]:
+    is_finite = np.isfinite(values)
+    return is_finite & (values > 0) if log else is_finite
 
 
 def _draw(
-    sheet: Sheet,
-    number: int,
-    series: PlottedSeries,
-    options: DrawingOptions,
-    stroke: tuple[float, float],
-    gid: str,
-    drawn: _Drawn,
+    sheet: Sheet, number: int, curve: _Curve, options: DrawingOptions, neighbours: int, drawn: _Drawn, *, log: bool
 ) -> None:
+    """Draw the curve of a run."""
     panel = sheet.panels[number]
-    colour = options.colours[series.run]
-    x = series.x / options.positions.unit
-    if series.spread is not None:
-        limits = band(x, series.spread.low, series.spread.high, sheet.pixels)
-        panel.fill_between(*limits, color=colour, alpha=_BAND_OPACITY, linewidth=0, zorder=1.5, gid=f"{gid}-band")
-        _show_changes(panel, x, series, colour)
-    raw = line(x, series.y, sheet.pixels, only_positive=options.log)
+    colour = options.colours[curve.run]
+    if curve.spread is not None:
+        limits = band(curve.x, curve.spread.low, curve.spread.high, sheet.pixels)
+        panel.fill_between(*limits, color=colour, alpha=_BAND_OPACITY, linewidth=0, zorder=1.5, gid=f"{curve.gid}-band")
+        _show_changes(panel, curve, curve.spread.n, colour, options.look.theme.text_size)
+    raw = line(curve.x, curve.raw, sheet.pixels, only_positive=log)
     shown = raw
+    factor = options.look.theme.stroke
     if options.smooth:
         opacity = _RAW_OPACITY * min(1, _FEW_RUNS / drawn.runs)
         drawn.lines += panel.plot(
-            raw.x, raw.y, color=colour, alpha=opacity, linewidth=_RAW_WIDTH, zorder=2, gid=f"{gid}-raw"
+            raw.x,
+            raw.y,
+            color=colour,
+            alpha=opacity,
+            linewidth=_RAW_WIDTH * factor,
+            zorder=2,
+            gid=f"{curve.gid}-raw",
         )
-        shown = line(x, smoothed(series.y, options.smooth), sheet.pixels, only_positive=options.log)
-    width, opacity = stroke
-    drawn.lines += panel.plot(shown.x, shown.y, color=colour, alpha=opacity, linewidth=width, zorder=3, gid=gid)
+        shown = line(curve.x, curve.y, sheet.pixels, only_positive=log)
+    width, opacity = next((width, opacity) for most, width, opacity in _STROKES if neighbours <= most)
+    drawn.lines += panel.plot(
+        shown.x, shown.y, color=colour, alpha=opacity, linewidth=width * factor, zorder=3, gid=curve.gid
+    )
     marks = {"linestyle": "none", "color": colour, "markeredgewidth": 0, "zorder": 4}
     if shown.lone_x.size:
-        panel.plot(shown.lone_x, shown.lone_y, marker="o", markersize=4, gid=f"{gid}-lone", **marks)
+        panel.plot(shown.lone_x, shown.lone_y, marker="o", markersize=4 * factor, gid=f"{curve.gid}-lone", **marks)
     if raw.odd_x.size:
         # At the bottom of the panel if no value is near.
         foot = {} if raw.odd_y.size else {"transform": panel.get_xaxis_transform(), "clip_on": False}
         heights = raw.odd_y if raw.odd_y.size else np.full(raw.odd_x.shape, _MARK_HEIGHT)
-        panel.plot(raw.odd_x, heights, marker="^", markersize=6, gid=f"{gid}-odd", **marks, **foot)
+        panel.plot(raw.odd_x, heights, marker="^", markersize=6 * factor, gid=f"{curve.gid}-odd", **marks, **foot)
         drawn.odd = True
-    corners = sum(each.x.size + each.lone_x.size for each in ((raw, shown) if options.smooth else (raw,)))
-    drawn.points[number] = drawn.points.get(number, 0) + corners
+    drawn.points += sum(each.x.size + each.lone_x.size for each in ((raw, shown) if options.smooth else (raw,)))
     drawn.thinned |= raw.thinned
-    if options.log:
-        drawn.not_positive += int((np.isfinite(series.y) & (series.y <= 0)).sum())
 
 
-def _show_changes(panel: Any, x: Numbers, series: PlottedSeries, colour: str) -> None:
+def _show_changes(panel: Any, curve: _Curve, n: npt.NDArray[np.int64], colour: str, size: float) -> None:
     """Write the new n of a group of runs at the positions at which it changes."""
-    assert series.spread is not None
-    n = series.spread.n
     changes = np.flatnonzero(np.diff(n)) + 1
     if len(changes) > _MAX_SHOWN_CHANGES:
         return
-    for place in changes[np.isfinite(series.y[changes])].tolist():
-        panel.plot(x[place], series.y[place], marker="|", markersize=7, color=colour, zorder=4)
-        panel.annotate(
-            f"n = {n[place]}", (x[place], series.y[place]), (2, 5), textcoords="offset points", color=colour, size=6.5
-        )
+    for place in changes[np.isfinite(curve.y[changes])].tolist():
+        point = (curve.x[place], curve.y[place])
+        panel.plot(*point, marker="|", markersize=7, color=colour, zorder=4)
+        panel.annotate(f"n = {n[place]}", point, (2, 5), textcoords="offset points", color=colour, size=size - 1.5)
 
 
-def _finish(sheet: Sheet, number: int, options: DrawingOptions, *, is_empty: bool) -> None:
-    """Write the axes of a panel."""
-    panel = sheet.panels[number]
-    sheet.label_positions(number, options.positions)
-    if is_empty:
-        sheet.say(number, "no values above 0" if options.log else "no finite values")
-        return
-    if options.log:
-        panel.set_yscale("log", nonpositive="mask")
-    label_numbers(panel.yaxis, log=options.log)
-
-
-def _sizes(all_series: list[PlottedSeries]) -> dict[str, str]:
-    """Return for each group of runs its n, or the range of it."""
-    ranges: dict[str, set[int]] = {}
-    for series in all_series:
-        if series.spread is not None and series.spread.n.size:
-            ranges.setdefault(series.run, set()).update((int(series.spread.n.min()), int(series.spread.n.max())))
-    return {run: " to ".join(map(str, sorted(found))) for run, found in ranges.items()}
-
-
-def _name_runs(sheet: Sheet, runs: list[str], options: DrawingOptions, sizes: dict[str, str], *, has_odd: bool) -> None:
-    """Draw the legend, or write the name of the only run; ``sizes`` has the n of groups of runs."""
-    from matplotlib.lines import Line2D
-
-    if len(runs) == 1:
-        if sizes:
-            sheet.heading(f"{_group_name(runs[0])} (n = {sizes[runs[0]]}): {options.band}")
-        else:
-            sheet.name_run(runs[0])
-    folders = common_folders(runs)
-    names = labels([run[len(folders) :] for run in runs], _NAME_WIDTH) if len(runs) > 1 else []
-    if sizes:
-        names = [f"{_group_name(name)} (n = {sizes[run]})" for name, run in zip(names, runs, strict=False)]
-    shown = names if len(names) <= MAX_LEGEND_RUNS else names[: MAX_LEGEND_RUNS - 1]
-    handles = [
-        Line2D([], [], color=options.colours[run], linewidth=2, gid=f"run-{number}")
-        for number, run in enumerate(runs[: len(shown)])
-    ]
-    if len(names) > len(shown):
-        shown = [*shown, f"and {len(names) - len(shown):,} more"]
-        handles.append(Line2D([], [], linestyle="none"))
-    if has_odd:
-        shown = [*shown, "NaN or infinite"]
-        handles.append(Line2D([], [], linestyle="none", marker="^", markersize=6, color="#5f6368", markeredgewidth=0))
-    if handles:
-        title = f"{printable(folders)} {options.band}".strip() if sizes else printable(folders)
-        sheet.legend(handles, shown, title=title)
-
-
-def _group_name(name: str) -> str:
-    return "all runs" if name == ROOT_RUN else name
+def _notes(drawn: _Drawn) -> list[Note]:
+    notes = []
+    if drawn.made_log:
+        notes.append(Note("log_axis_chosen", count=len(drawn.made_log), details={"tags": drawn.made_log}))
+    if drawn.hidden:
+        notes.append(Note("outliers_hidden", count=drawn.hidden))
+    if drawn.thinned:
+        notes.append(Note("curves_thinned"))
+    if drawn.not_positive:
+        notes.append(Note("values_not_positive", count=drawn.not_positive))
+    return notes

@@ -1,4 +1,4 @@
-"""A figure with a grid of panels in one plain style, independent of the user's settings for matplotlib."""
+"""A figure with a grid of panels in one theme, independent of the user's settings for matplotlib."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
-from tb2csv.analysis.plots.x_axis import label_numbers
+from tb2csv.analysis.plots.themes import LIGHT
+from tb2csv.analysis.plots.tick_labels import label_numbers
 from tb2csv.display import printable, shortened
 from tb2csv.errors import MissingExtraError, OptionError
 from tb2csv.logdir import ROOT_RUN
@@ -18,60 +19,20 @@ from tb2csv.messages import advice
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tb2csv.analysis.plots.drawing_options import Look
+    from tb2csv.analysis.plots.themes import Theme
     from tb2csv.analysis.plots.x_axis import XAxis
 
-#: Pixels per inch of a PNG file.
-DPI: Final = 150
 #: More panels would be too small to read and take minutes to draw.
 MOST_PANELS: Final = 60
 
-_TEXT: Final = "#202124"
-_FAINT_TEXT: Final = "#5f6368"
-_LINES: Final = "#dadce0"
-_GRID: Final = "#eceff1"
-
 _FONT: Final = "DejaVu Sans"  # a part of matplotlib
 _BOXES: Final = "Last Resort"  # a font that has a box for every letter
-_TITLE_SIZE: Final = 10.0
-_TEXT_SIZE: Final = 8.0
 #: The average width in inches of a letter of size 1.
 _LETTER: Final = 0.62 / 72
 
-_SETTINGS: Final = {
-    "axes.edgecolor": _LINES,
-    "axes.grid": True,
-    "axes.grid.axis": "both",
-    "axes.axisbelow": True,
-    "axes.labelcolor": _FAINT_TEXT,
-    "axes.labelsize": _TEXT_SIZE,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlecolor": _TEXT,
-    "axes.titlelocation": "left",
-    "axes.titlesize": _TITLE_SIZE,
-    "axes.titleweight": "bold",
-    "axes.titlepad": 6.0,
-    "axes.xmargin": 0.02,
-    "figure.dpi": DPI,
-    "font.size": _TEXT_SIZE,
-    "grid.color": _GRID,
-    "grid.linewidth": 0.8,
-    "hatch.linewidth": 0.6,
-    "legend.fontsize": _TEXT_SIZE,
-    "legend.frameon": False,
-    "lines.solid_capstyle": "round",
-    "lines.solid_joinstyle": "round",
-    "path.simplify": True,
-    "svg.fonttype": "none",  # text stays searchable, and the reader's fonts may have letters that ours lack
-    "svg.hashsalt": "tb2csv",  # equal plots have equal bytes
-    "text.color": _TEXT,
-    "text.parse_math": False,  # names of tags may have dollar signs
-    "timezone": "UTC",
-    "xtick.color": _LINES,
-    "xtick.labelcolor": _FAINT_TEXT,
-    "ytick.color": _LINES,
-    "ytick.labelcolor": _FAINT_TEXT,
-}
+#: Legends with more names are below the panels, in columns.
+_MOST_NAMES_BESIDE: Final = 8
 
 
 #: All threads share matplotlib's settings. Two that replace and restore them at once would leave the settings of one to
@@ -81,8 +42,8 @@ _DRAWING: Final = threading.Lock()
 
 
 @contextlib.contextmanager
-def drawing(names: Iterable[str]) -> Iterator[None]:
-    """Use the style of these plots in a block, and restore matplotlib's settings at its end; one thread at a time.
+def drawing(names: Iterable[str], theme: Theme = LIGHT) -> Iterator[None]:
+    """Use a theme in a block, and restore matplotlib's settings at its end; one thread at a time.
 
     ``names`` are the texts from the log: letters that the usual font lacks are drawn with other installed fonts.
 
@@ -100,7 +61,7 @@ def drawing(names: Iterable[str]) -> Iterator[None]:
         fonts_log.setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         mpl.rcdefaults()
-        mpl.rcParams.update(_SETTINGS)
+        mpl.rcParams.update(theme.settings())
         try:
             mpl.rcParams["font.family"] = [_FONT, *_fonts_for(set().union(*map(printable, names)))]
             yield
@@ -142,8 +103,18 @@ def _letters_of(path: str) -> set[int]:
 class Sheet:
     """A figure and its panels, row by row from the upper left; ``panels`` are matplotlib's Axes."""
 
-    def __init__(self, count: int, width: float = 4.2, height: float = 2.7, *, columns: int | None = None) -> None:
-        """Create a figure of ``count`` panels of the given size in inches; a single panel is larger.
+    def __init__(
+        self,
+        count: int,
+        look: Look,
+        panel: tuple[float, float] | None = None,
+        *,
+        columns: int | None = None,
+    ) -> None:
+        """Create a figure of ``count`` panels.
+
+        ``panel`` is the size of a panel in inches, by default that of the theme. A single panel is larger, and the look
+        may give the size of the whole figure.
 
         Raises:
             OptionError: there are too many panels.
@@ -156,21 +127,26 @@ class Sheet:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+        self.look = look
         self.columns = columns or _columns(count)
         self.rows = math.ceil(count / self.columns)
+        width, height = panel or look.theme.panel
         if count == 1:
-            width, height = max(width, 7.0), max(height, 4.0)
-        self.panel_width = width
+            width, height = (max(pair) for pair in zip((width, height), look.theme.single_panel, strict=True))
+        size = (look.width or width * self.columns, look.height or height * self.rows)
+        self.panel_width = size[0] / self.columns
         engine = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.02, hspace=0.03)
-        self.figure = Figure(figsize=(width * self.columns, height * self.rows), layout=engine)
+        self.figure = Figure(figsize=size, dpi=look.dpi, layout=engine)
         self.panels: list[Any] = [
             self.figure.add_subplot(self.rows, self.columns, number + 1) for number in range(count)
         ]
+        if look.title:
+            self._write_above(look.title, size=look.theme.title_size + 2, color=look.theme.text, weight="bold")
 
     @property
     def pixels(self) -> int:
         """The width of a panel in pixels."""
-        return int(self.panel_width * DPI)
+        return int(self.panel_width * self.look.dpi)
 
     def is_lowest(self, number: int) -> bool:
         """Return whether the panel is the lowest in its column."""
@@ -178,7 +154,7 @@ class Sheet:
 
     def title(self, number: int, text: str) -> None:
         """Write the title of a panel, cut to its width."""
-        room = int((self.panel_width - 0.6) / (_TITLE_SIZE * _LETTER))
+        room = int((self.panel_width - 0.6) / (self.look.theme.title_size * _LETTER))
         self.panels[number].set_title(shortened(printable(text), room))
 
     def name_run(self, run: str) -> None:
@@ -188,10 +164,13 @@ class Sheet:
         self.heading(f"run {run}")
 
     def heading(self, text: str) -> None:
-        """Write a line above all panels."""
-        room = int(self.figure.get_figwidth() / (_TITLE_SIZE * _LETTER))
-        label = shortened(printable(text), room)
-        self.figure.suptitle(label, x=0.01, ha="left", size=_TITLE_SIZE, color=_FAINT_TEXT)
+        """Write a line above all panels, unless the user has chosen one."""
+        if not self.look.title:
+            self._write_above(text, size=self.look.theme.title_size, color=self.look.theme.faint_text)
+
+    def _write_above(self, text: str, *, size: float, **style: Any) -> None:
+        room = int(self.figure.get_figwidth() / (size * _LETTER))
+        self.figure.suptitle(shortened(printable(text), room), x=0.01, ha="left", size=size, **style)
 
     def label_positions(self, number: int, positions: XAxis) -> None:
         """Write the x axis of a panel; its title only below the lowest panel."""
@@ -211,26 +190,42 @@ class Sheet:
         from matplotlib import ticker
 
         panel = self.panels[number]
-        panel.text(0.5, 0.5, text, transform=panel.transAxes, ha="center", va="center", color=_FAINT_TEXT)
+        panel.text(
+            0.5, 0.5, text, transform=panel.transAxes, ha="center", va="center", color=self.look.theme.faint_text
+        )
         panel.grid(visible=False)
         for axis in (panel.xaxis, panel.yaxis):
             axis.set_major_locator(ticker.NullLocator())
             axis.set_major_formatter(ticker.NullFormatter())
 
     def legend(self, handles: list[Any], texts: list[str], *, title: str = "") -> None:
-        """Draw a legend to the right of all panels, which makes the figure wider."""
+        """Draw a legend: to the right of all panels, or below them in columns if it is long."""
+        theme = self.look.theme
+        columns = 1
         longest = max(map(len, [*texts, title]), default=0)
-        self.figure.set_figwidth(self.figure.get_figwidth() + 0.55 + longest * _TEXT_SIZE * _LETTER)
-        lines = 0.25 * (len(texts) + bool(title)) * _TEXT_SIZE / 10 + 0.4
-        self.figure.set_figheight(max(self.figure.get_figheight(), lines))
+        width = 0.55 + longest * theme.text_size * _LETTER
+        line = 0.25 * theme.text_size / 10
+        if len(texts) <= _MOST_NAMES_BESIDE and not (self.look.width and width > self.look.width / 3):
+            place = "outside right upper"
+            lines = line * (len(texts) + bool(title)) + 0.4
+            self._grow(self.figure.get_figwidth() + width, max(self.figure.get_figheight(), lines))
+        else:
+            place = "outside lower left"
+            columns = max(1, min(len(texts), int(self.figure.get_figwidth() / width)))
+            lines = line * (math.ceil(len(texts) / columns) + bool(title)) + 0.1
+            self._grow(self.figure.get_figwidth(), self.figure.get_figheight() + lines)
         # matplotlib omits labels that begin with an underscore, so the labels are set later.
-        legend = self.figure.legend(handles, [" "] * len(handles), loc="outside right upper", title=title or None)
-        legend.get_title().set(color=_FAINT_TEXT, size=_TEXT_SIZE)
+        legend = self.figure.legend(handles, [" "] * len(handles), loc=place, title=title or None, ncols=columns)
+        legend.get_title().set(color=theme.faint_text, size=theme.text_size)
         legend.set_alignment("left")
         for drawn, text, handle in zip(legend.get_texts(), texts, handles, strict=True):
             drawn.set_text(text)
-            drawn.set_color(_TEXT)
+            drawn.set_color(theme.text)
             drawn.set_gid(handle.get_gid() and f"{handle.get_gid()}-name")
+
+    def _grow(self, width: float, height: float) -> None:
+        """Set the size of the figure in inches, unless the user has chosen it."""
+        self.figure.set_size_inches(self.look.width or width, self.look.height or height)
 
 
 def _columns(count: int) -> int:

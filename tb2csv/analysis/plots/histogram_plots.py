@@ -9,7 +9,7 @@ import numpy as np
 from tb2csv.analysis.plots.figure import Sheet
 from tb2csv.analysis.plots.heat_maps import edges_between
 from tb2csv.analysis.plots.run_colours import mixed
-from tb2csv.analysis.plots.x_axis import label_numbers
+from tb2csv.analysis.plots.tick_labels import label_numbers
 from tb2csv.notes import Note
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ _MOST_RIDGES: Final = 40
 _MOST_COLUMNS: Final = 400
 #: The height of the highest ridge, as a fraction of the panel's height.
 _RIDGE: Final = 0.28
-#: The fraction of white in the colour of the oldest ridge.
+#: The fraction of the background in the colour of the oldest ridge.
 _OLD: Final = 0.75
-#: The fraction of black in its outline.
+#: The fraction of the colour of text in its outline.
 _OUTLINE: Final = 0.3
 
 
@@ -61,7 +61,7 @@ def _draw(
 ) -> tuple[Sheet, list[Note]]:
     runs = dict.fromkeys(each.run for each in values.histograms)
     tags = dict.fromkeys(each.tag for each in values.histograms)
-    sheet = Sheet(len(values.histograms))
+    sheet = Sheet(len(values.histograms), options.look)
     thinned = 0
     for number, each in enumerate(values.histograms):
         sheet.title(number, " · ".join([each.run] * (len(runs) > 1) + [each.tag] * (len(tags) > 1 or len(runs) == 1)))
@@ -95,7 +95,7 @@ def _choose(each: PlottedHistograms, most: int, options: DrawingOptions) -> _Cho
 def _draw_ridges(sheet: Sheet, number: int, chosen: _Chosen, colour: str, options: DrawingOptions) -> None:
     from matplotlib.collections import PolyCollection
 
-    panel = sheet.panels[number]
+    panel, theme = sheet.panels[number], options.look.theme
     x, edges, shares = chosen
     span = (x[-1] - x[0]) or 1.0
     height = span * max(_RIDGE, 0.8 / len(x))
@@ -107,8 +107,8 @@ def _draw_ridges(sheet: Sheet, number: int, chosen: _Chosen, colour: str, option
     ridges = PolyCollection(
         corners,
         closed=False,
-        facecolors=[mixed(colour, "#ffffff", share) for share in age],
-        edgecolors=[mixed(mixed(colour, "#ffffff", share), "#000000", _OUTLINE) for share in age],
+        facecolors=[mixed(colour, theme.background, share) for share in age],
+        edgecolors=[mixed(mixed(colour, theme.background, share), theme.text, _OUTLINE) for share in age],
         linewidths=0.5,
         zorder=3,
     )
@@ -130,8 +130,8 @@ def _draw_map(sheet: Sheet, number: int, chosen: _Chosen, colour: str, options: 
     from matplotlib import ticker
     from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
-    panel = sheet.panels[number]
-    colours = LinearSegmentedColormap.from_list("run", ["#ffffff", colour, mixed(colour, "#000000", 0.6)])
+    panel, theme = sheet.panels[number], options.look.theme
+    colours = LinearSegmentedColormap.from_list("run", [theme.background, colour, mixed(colour, theme.text, 0.6)])
     mesh = panel.pcolormesh(
         edges_between(chosen.x),
         chosen.edges,

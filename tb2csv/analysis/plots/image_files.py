@@ -1,4 +1,4 @@
-"""Image files of a figure: PNG, SVG, or a self-contained HTML page."""
+"""Image files of a figure: PNG, JPEG, SVG, PDF, or a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.atomic_files import check_place, whole_file
 from tb2csv.errors import OptionError
+from tb2csv.messages import advice
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-_BACKGROUND: Final = "white"
+_JPEG_QUALITY: Final = 92
 #: The opacity of a line while the pointer is on another one.
 _DIMMED: Final = 0.1
 
@@ -53,6 +54,15 @@ function point(run) {{
 """
 
 
+def _jpeg(figure: Any, title: str) -> bytes:
+    return _saved(figure, "jpeg", None, pil_kwargs={"quality": _JPEG_QUALITY, "optimize": True})
+
+
+def _pdf(figure: Any, title: str) -> bytes:
+    # Without the date and the version, equal plots have equal bytes.
+    return _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None, "Title": title})
+
+
 def _png(figure: Any, title: str) -> bytes:
     return _saved(figure, "png", {"Software": None, "Title": title.encode("latin-1", "replace").decode("latin-1")})
 
@@ -63,21 +73,34 @@ def _svg(figure: Any, title: str) -> bytes:
 
 
 def _html(figure: Any, title: str) -> bytes:
+    from matplotlib.colors import to_hex
+
     drawing = _svg(figure, title).decode("utf-8")
     drawing = drawing[drawing.index("<svg") :].rstrip()
     width = round(figure.get_figwidth() * 110)
-    page = _PAGE.format(title=html.escape(title), svg=drawing, width=width, background=_BACKGROUND, dimmed=_DIMMED)
+    background = to_hex(figure.get_facecolor())
+    page = _PAGE.format(title=html.escape(title), svg=drawing, width=width, background=background, dimmed=_DIMMED)
     return page.encode("utf-8")
 
 
-def _saved(figure: Any, form: str, metadata: dict[str, str | None]) -> bytes:
+def _saved(figure: Any, form: str, metadata: dict[str, str | None] | None, **more: Any) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=form, facecolor=_BACKGROUND, metadata=metadata)
+    figure.savefig(buffer, format=form, metadata=metadata, **more)
     return buffer.getvalue()
 
 
 #: Writers by the ending of the file name.
-PICTURE_FILES: Final[dict[str, Callable[[Any, str], bytes]]] = {".png": _png, ".svg": _svg, ".html": _html}
+PICTURE_FILES: Final[dict[str, Callable[[Any, str], bytes]]] = {
+    ".png": _png,
+    ".svg": _svg,
+    ".pdf": _pdf,
+    ".html": _html,
+    ".jpg": _jpeg,
+    ".jpeg": _jpeg,
+}
+
+#: The maximum width and height of a picture in pixels; matplotlib draws no larger ones.
+_MAX_PIXELS: Final = 32_000
 
 
 def check_picture_file(out: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -91,6 +114,9 @@ def check_picture_file(out: str | os.PathLike[str], *, overwrite: bool) -> None:
 def write_picture(figure: Any, out: str | os.PathLike[str], title: str, *, overwrite: bool) -> None:
     """Write a matplotlib figure in the format of the ending of ``out``; errors as in ``check_picture_file``."""
     check_picture_file(out, overwrite=overwrite)
+    if max(figure.get_size_inches()) * figure.get_dpi() > _MAX_PIXELS:
+        fact = f"The picture would be more than {_MAX_PIXELS:,} pixels wide or high"
+        raise OptionError(fact, advice("choose less by {}", "width", "height", "dpi"))
     content = PICTURE_FILES[PurePath(out).suffix.lower()](figure, title)
     with whole_file(out, overwrite=overwrite) as place:
         place.write_bytes(content)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.analysis.bands import BANDS
 from tb2csv.analysis.plots.curves import draw_curves
-from tb2csv.analysis.plots.drawing_options import DrawingOptions
+from tb2csv.analysis.plots.drawing_options import DrawingOptions, Look
 from tb2csv.analysis.plots.figure import drawing
 from tb2csv.analysis.plots.grouped_series import grouped, grouping_of
 from tb2csv.analysis.plots.heat_maps import draw_heat_map
@@ -15,6 +15,8 @@ from tb2csv.analysis.plots.image_files import check_picture_file, write_picture
 from tb2csv.analysis.plots.plotted_series import read_values
 from tb2csv.analysis.plots.run_colours import group_colours, run_colours
 from tb2csv.analysis.plots.smoothing import check_weight
+from tb2csv.analysis.plots.themes import theme_of
+from tb2csv.analysis.plots.value_ranges import check_ends
 from tb2csv.analysis.plots.x_axis import longest, positions
 from tb2csv.dataframes import scan
 from tb2csv.display import count, displayed, printable
@@ -78,7 +80,14 @@ def plot(
     style: str | None = None,
     smooth: float = 0.0,
     x: str = "step",
-    log: bool = False,
+    log: bool | None = None,
+    all_points: bool = False,
+    ylim: tuple[float | None, float | None] | None = None,
+    title: str = "",
+    width: float | None = None,
+    height: float | None = None,
+    dpi: int | None = None,
+    theme: str = "light",
     by: str | None = None,
     band: str | None = None,
     align: str | None = None,
@@ -91,7 +100,7 @@ def plot(
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        out: the file, which ends in .png, .svg or .html.
+        out: the file, which ends in .png, .svg, .pdf, .html or .jpg.
         run: one or more shell patterns for run names; None selects all runs.
         tag: one or more shell patterns for tags; None selects all tags.
         exclude_run: shell patterns for runs to leave out.
@@ -102,7 +111,14 @@ def plot(
         style: ``curves``, ``heatmap`` or ``ridges``; by default the first that the kind can be drawn as.
         smooth: the weight of TensorBoard's smoothing, 0 to 0.999.
         x: the x axis: ``step``, ``relative`` or ``wall``.
-        log: make the y axis of curves logarithmic.
+        log: make the y axis of curves logarithmic; by default it is if positive values span three powers of ten.
+        all_points: show outliers of curves, too.
+        ylim: the lowest and the highest value of the y axis of curves; None for the end that the values have.
+        title: a line above all panels.
+        width: the width of the picture in inches.
+        height: its height in inches.
+        dpi: pixels per inch, of the size above.
+        theme: ``light``, ``dark`` or ``paper``.
         by: a pattern for groups of runs, such as seeds, as in ``reduce``: a curve shows the middle and the band of the
             runs of a group. By default, each run has a curve.
         band: the band of a group: ``std`` (mean and sample standard deviation, the default), ``stderr`` (mean and
@@ -122,14 +138,15 @@ def plot(
         MissingExtraError: matplotlib is not installed.
         Tb2csvError: nothing matches.
     """
-    check_request(out, smooth=smooth, x=x, overwrite=overwrite)
+    look = Look(theme_of(theme), title, width, height, dpi)
+    check_request(out, smooth=smooth, x=x, look=look, log=log, ylim=ylim, overwrite=overwrite)
     axis = positions(x)
     grouping = grouping_of(by, band=band, align=align, nan=nan, x=x)
     selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
     rows = rows or RowSelection()
     frames = scan(logdir, workers=workers, progress=progress)
     chosen_kind, others = _kind(frames, selected, kind)
-    chosen_style = _style(chosen_kind, style, smooth=smooth, log=log)
+    chosen_style = _style(chosen_kind, style, smooth=smooth, log=log, ylim=ylim, all_points=all_points)
     if grouping and chosen_kind == "histograms":
         raise OptionError("Histograms of several runs have no mean", advice("leave out {}", "by"))
     values = read_values(frames, _of_kind(selected, chosen_kind), chosen_kind, rows, axis.name)
@@ -142,27 +159,41 @@ def plot(
     shown: list[PlottedSeries | PlottedHistograms] = [*values.series, *values.histograms]
     options = DrawingOptions(
         positions=axis.fitted(longest(each.x for each in shown)),
-        colours=group_colours(each.run for each in shown)
+        colours=group_colours((each.run for each in shown), look.theme.palette)
         if grouping
-        else run_colours(run for run, _ in frames.choose(Selection())),
+        else run_colours((run for run, _ in frames.choose(Selection())), look.theme.palette),
+        look=look,
         smooth=0.0 if grouping else smooth,
         log=log,
+        ylim=ylim,
+        all_points=all_points,
         measure=_MEASURES.get(chosen_kind, ""),
         band=BANDS[grouping.band].title if grouping else "",
     )
     names, tags = {each.run for each in shown}, {each.tag for each in shown}
-    with drawing([*names, *tags]):
+    with drawing([*names, *tags, title], look.theme):
         sheet, drawing_notes = STYLES[chosen_kind][chosen_style](values, options)
-        write_picture(sheet.figure, out, _title(frames, tags), overwrite=overwrite)
+        write_picture(sheet.figure, out, printable(title) or _title(frames, tags), overwrite=overwrite)
     notes = [*group_notes, *drawing_notes, *_notes(values, others if selected.tags else {})]
     return Plot(chosen_kind, chosen_style, runs, len(tags), values.values, notes, groups=len(names) if grouping else 0)
 
 
-def check_request(out: str | os.PathLike[str], *, smooth: float, x: str, overwrite: bool) -> None:
+def check_request(
+    out: str | os.PathLike[str],
+    *,
+    smooth: float,
+    x: str,
+    look: Look,
+    log: bool | None,
+    ylim: tuple[float | None, float | None] | None,
+    overwrite: bool,
+) -> None:
     """Raise the errors of ``plot`` that do not depend on the log directory."""
     check_picture_file(out, overwrite=overwrite)
     check_weight(smooth)
     positions(x)
+    look.check()
+    check_ends(ylim, log=log)
     with drawing([]):
         pass
 
@@ -190,8 +221,8 @@ def _of_kind(selection: Selection, kind: str) -> Selection:
     return Selection(selection.runs, selection.tags, (kind,), selection.exclude_runs, selection.exclude_tags)
 
 
-def _style(kind: str, style: str | None, *, smooth: float, log: bool) -> str:
-    """Return the style.
+def _style(kind: str, style: str | None, **for_curves: object) -> str:
+    """Return the style; ``for_curves`` are options by name that other styles do not have.
 
     Raises:
         OptionError: the options do not go together.
@@ -200,10 +231,10 @@ def _style(kind: str, style: str | None, *, smooth: float, log: bool) -> str:
     if chosen not in STYLES[kind]:
         message = f"{kind.capitalize()} cannot be drawn as {style!r}; choose from {', '.join(STYLES[kind])}."
         raise OptionError(message)
-    for option, is_given in {"smooth": bool(smooth), "log": log}.items():
-        if is_given and chosen != "curves":
-            fact = f"{kind.capitalize()} drawn as {chosen} can be neither smoothed nor logarithmic"
-            raise OptionError(fact, advice("leave out {}", option))
+    given = [name for name, value in for_curves.items() if value]
+    if given and chosen != "curves":
+        fact = f"{kind.capitalize()} drawn as {chosen} can be neither smoothed nor logarithmic, and show all values"
+        raise OptionError(fact, advice("leave out {}", *given))
     return chosen
 
 

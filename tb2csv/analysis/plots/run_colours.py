@@ -1,4 +1,4 @@
-"""The colours of runs, as TensorBoard assigns them."""
+"""The colours of runs, as TensorBoard assigns them, and further ones."""
 
 from __future__ import annotations
 
@@ -9,33 +9,37 @@ if TYPE_CHECKING:
 
     from tb2csv.runs.scanned_run import ScannedRun
 
-#: TensorBoard's palette for light backgrounds, in its order.
-PALETTE: Final = ("#425066", "#12b5cb", "#e52592", "#f9ab00", "#9334e6", "#7cb342", "#e8710a")
+#: TensorBoard's palettes for light and dark backgrounds, in its order.
+PALETTE: Final[tuple[str, ...]] = ("#425066", "#12b5cb", "#e52592", "#f9ab00", "#9334e6", "#7cb342", "#e8710a")
+DARK_PALETTE: Final[tuple[str, ...]] = ("#8e98a3", *PALETTE[1:])
 
-#: TensorBoard starts again after the last colour. Here the second round is darker and the third lighter: a colour to
-#: mix in, and its fraction.
-_ROUNDS: Final = ((0x00, 0.0), (0x00, 0.4), (0xFF, 0.5))
+#: TensorBoard starts again after the last colour. Here the second round is the first one mixed with this colour, which
+#: makes it darker on a light background and lighter on a dark one.
+_SECOND_ROUND: Final = {PALETTE: "#000000", DARK_PALETTE: "#ffffff"}
+_SHARE: Final = 0.4
+#: The third round: far from all others in CIELAB, and with a contrast of 3 to white and to dark grey.
+THIRD_ROUND: Final = ("#068eef", "#ef0640", "#bd7575", "#a575bd", "#1a65f9", "#f91ae7", "#30a67f")
 
 
-def run_colours(runs: Iterable[ScannedRun]) -> dict[str, str]:
+def run_colours(runs: Iterable[ScannedRun], palette: tuple[str, ...] = PALETTE) -> dict[str, str]:
     """Return the colour of each run, as ``#rrggbb``, by its name.
 
     TensorBoard assigns colours to all runs of a log directory in the order of their first events, so ``runs`` must be
-    complete.
+    complete. After three rounds, colours are used again.
     """
     ordered = sorted(runs, key=lambda run: (run.reader.started, run.run.name))
-    return {run.run.name: _colour(number) for number, run in enumerate(ordered)}
+    return _coloured((run.run.name for run in ordered), palette)
 
 
-def group_colours(groups: Iterable[str]) -> dict[str, str]:
+def group_colours(groups: Iterable[str], palette: tuple[str, ...] = PALETTE) -> dict[str, str]:
     """Return the colour of each group of runs, as ``#rrggbb``, by its name; TensorBoard does not have groups."""
-    return {group: _colour(number) for number, group in enumerate(dict.fromkeys(groups))}
+    return _coloured(dict.fromkeys(groups), palette)
 
 
-def _colour(number: int) -> str:
-    round_number, place = divmod(number, len(PALETTE))
-    target, share = _ROUNDS[round_number % len(_ROUNDS)]
-    return mixed(PALETTE[place], f"#{target:02x}{target:02x}{target:02x}", share)
+def _coloured(names: Iterable[str], palette: tuple[str, ...]) -> dict[str, str]:
+    target = _SECOND_ROUND[palette]
+    colours = (*palette, *(mixed(colour, target, _SHARE) for colour in palette), *THIRD_ROUND)
+    return {name: colours[number % len(colours)] for number, name in enumerate(names)}
 
 
 def mixed(colour: str, other: str, share: float) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from tb2csv.analysis.plots.tick_labels import label_ticks
 from tb2csv.errors import OptionError
 
 if TYPE_CHECKING:
@@ -21,12 +22,6 @@ _DATES: Final = (-62_135_510_400.0, 253_402_214_400.0)
 _DAY: Final = 86_400.0
 #: Units of time, their length in seconds, and the minimum number of units to use them.
 _UNITS: Final = (("days", _DAY, 3), ("hours", 3600.0, 3), ("minutes", 60.0, 3))
-#: The minimum size for a unit, the unit, and its letter.
-_PREFIXES: Final = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))
-_TOO_LARGE: Final = 1e12
-_MINUS: Final = "\N{MINUS SIGN}"
-#: From this ratio of its ends on, a logarithmic axis has ticks only at powers of ten.
-_WIDE: Final = 200.0
 
 
 class XAxis(NamedTuple):
@@ -54,38 +49,11 @@ class XAxis(NamedTuple):
             axis.set_major_locator(locator)
             axis.set_major_formatter(dates.ConciseDateFormatter(locator))
         else:
-            is_whole = self.name == "step"
-            axis.set_major_locator(ticker.MaxNLocator(6, integer=is_whole, steps=[1, 2, 2.5, 5, 10]))
-            axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: short_number(value)))
+            label_ticks(axis, is_whole=self.name == "step")
         if within:
             ticks = [tick for tick in axis.get_majorticklocs() if within[0] <= tick <= within[1]]
             axis.set_major_locator(ticker.FixedLocator(ticks or [within[0]]))
         axis.set_label_text(self.title)
-
-
-def label_numbers(axis: Any, *, log: bool = False) -> None:
-    """Write the ticks of a matplotlib axis of values."""
-    from matplotlib import ticker
-
-    if log:
-        low, high = sorted(axis.get_view_interval())
-        locator: Any = ticker.LogLocator(subs=(1.0,) if high > _WIDE * low else (1.0, 2.0, 5.0), numticks=8)
-    else:
-        locator = ticker.MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])
-    axis.set_major_locator(locator)
-    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: short_number(value)))
-    axis.set_minor_formatter(ticker.NullFormatter())
-
-
-def short_number(value: float) -> str:
-    """Return a number as text for an axis: 25,000 as 25k, 0.00001 as 1e-5."""
-    if not math.isfinite(value):
-        return ""
-    for least, unit, letter in _PREFIXES:
-        if least <= abs(value) < _TOO_LARGE:
-            return f"{value / unit:g}{letter}".replace("-", _MINUS)
-    mantissa, _, exponent = f"{value:.6g}".partition("e")
-    return (f"{mantissa}e{int(exponent)}" if exponent else mantissa).replace("-", _MINUS)
 
 
 def _steps(step: Numbers, wall_time: Numbers, started: float) -> Numbers:

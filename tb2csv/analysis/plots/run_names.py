@@ -1,0 +1,83 @@
+"""The names of runs, or of groups of runs, in the legend of curves, or above them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tb2csv.analysis.plots.labels import common_folders, labels
+from tb2csv.display import count, printable
+from tb2csv.logdir import ROOT_RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tb2csv.analysis.plots.drawing_options import DrawingOptions
+    from tb2csv.analysis.plots.figure import Sheet
+    from tb2csv.analysis.plots.plotted_series import PlottedSeries
+
+#: The maximum number of runs whose curves can be distinguished: with more, they are faint, and their median is drawn.
+MOST_RUNS: Final = 24
+#: The width of a median's line in points.
+MEDIAN_WIDTH: Final = 2.0
+_NAME_WIDTH: Final = 60
+
+
+def name_runs(
+    sheet: Sheet,
+    series: Sequence[PlottedSeries],
+    options: DrawingOptions,
+    *,
+    has_curves: bool,
+    has_median: bool,
+    has_odd: bool,
+) -> None:
+    """Draw the legend, or write the name of the only run; bars have names of their own."""
+    from matplotlib.lines import Line2D
+
+    theme = options.look.theme
+    runs = list(dict.fromkeys(each.run for each in series))
+    sizes = _sizes(series)
+    if len(runs) == 1:
+        if sizes:
+            sheet.heading(f"{_group_name(runs[0])} (n = {sizes[runs[0]]}): {options.band}")
+        else:
+            sheet.name_run(runs[0])
+    folders = common_folders(runs)
+    handles: list[Any] = []
+    names: list[str] = []
+    if has_median:
+        handles.append(Line2D([], [], color=theme.text, linewidth=MEDIAN_WIDTH))
+        names.append("median")
+    if len(runs) > MOST_RUNS and has_curves:
+        handles.append(Line2D([], [], color=options.colours[runs[0]], linewidth=0.7, alpha=0.5))
+        names.append(f"each of {count(len(runs), 'group' if sizes else 'run')}")
+    elif len(runs) > 1 and has_curves:
+        handles += [
+            Line2D([], [], color=options.colours[run], linewidth=2, gid=f"run-{number}")
+            for number, run in enumerate(runs)
+        ]
+        short = labels([run[len(folders) :] for run in runs], _NAME_WIDTH)
+        names += [
+            f"{_group_name(name)} (n = {sizes[run]})" if sizes else name for name, run in zip(short, runs, strict=True)
+        ]
+    if has_odd:
+        handles.append(
+            Line2D([], [], linestyle="none", marker="^", markersize=6, color=theme.faint_text, markeredgewidth=0)
+        )
+        names.append("NaN or infinite")
+    if handles:
+        title = f"{printable(folders)} {options.band}".strip() if sizes else printable(folders)
+        sheet.legend(handles, names, title=title)
+
+
+def _sizes(all_series: Sequence[PlottedSeries]) -> dict[str, str]:
+    """Return for each group of runs its n, or the range of it."""
+    ranges: dict[str, set[int]] = {}
+    for series in all_series:
+        if series.spread is not None and series.spread.n.size:
+            ranges.setdefault(series.run, set()).update((int(series.spread.n.min()), int(series.spread.n.max())))
+    return {run: " to ".join(map(str, sorted(found))) for run, found in ranges.items()}
+
+
+def _group_name(name: str) -> str:
+    return "all runs" if name == ROOT_RUN else name
