@@ -3,8 +3,8 @@
 ``convert`` writes tables, ``follow`` does so while a training writes. ``open_logdir`` gives them as frames,
 ``open_tables`` opens a conversion again. ``ls`` and ``check`` read a log without decoding values, and ``repair`` writes
 its sound records to clean event files. ``summary``, ``hparams``, ``sql``, ``reduce``, ``plot``, ``diagnose`` and
-``layer_errors`` analyse a training. ``tb2csv.recorders`` records one, and ``tb2csv.model_state`` writes the state of
-models as tables.
+``layer_errors`` analyse a training, and ``mcp`` lets agents do so. ``tb2csv.recorders`` records one, and
+``tb2csv.model_state`` writes the state of models as tables.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tb2csv.following.follow_update import FollowUpdate
     from tb2csv.log_repair import RepairReport, repair
     from tb2csv.logdir import Logdir, discover
+    from tb2csv.mcp_server.server import mcp
     from tb2csv.notes import Note
     from tb2csv.prediction import predict
     from tb2csv.report import Report, __version__
@@ -93,6 +94,7 @@ __all__ = [
     "hparams",
     "layer_errors",
     "ls",
+    "mcp",
     "open_logdir",
     "open_tables",
     "plot",
@@ -147,6 +149,7 @@ _MODULES: Final = {
     "hparams": "analysis.hparams",
     "layer_errors": "analysis.layer_errors",
     "ls": "series_listing",
+    "mcp": "mcp_server.server",
     "open_logdir": "dataframes",
     "open_tables": "converted_tables",
     "plot": "analysis.plots.plot",

@@ -39,6 +39,7 @@ COMMANDS: Final = (
     "layer-errors",
     "predict",
     "state",
+    "mcp",
 )
 
 #: How many objects are made between two searches for garbage, each of which visits all of them.
