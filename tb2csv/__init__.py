@@ -2,9 +2,9 @@
 
 ``convert`` writes tables, ``follow`` does so while a training writes. ``open_logdir`` gives them as frames,
 ``open_tables`` opens a conversion again. ``ls`` and ``check`` read a log without decoding values, and ``repair`` writes
-its sound records to clean event files. ``summary``, ``hparams``, ``sql``, ``reduce``, ``plot``, ``diagnose`` and
-``layer_errors`` analyse a training, and ``mcp`` lets agents do so. ``tb2csv.recorders`` records one, and
-``tb2csv.model_state`` writes the state of models as tables.
+its sound records to clean event files. ``summary``, ``best``, ``hparams``, ``sql``, ``reduce``, ``plot``,
+``diagnose`` and ``layer_errors`` analyse a training, and ``mcp`` lets agents do so. ``tb2csv.recorders`` records one,
+and ``tb2csv.model_state`` writes the state of models as tables.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tb2csv.mcp_server.server import mcp
     from tb2csv.notes import Note
     from tb2csv.prediction import predict
+    from tb2csv.ranking.best import Ranking, best
     from tb2csv.report import Report, __version__
     from tb2csv.run_frames import RunFrames
     from tb2csv.runs.row_selection import RowSelection
@@ -76,6 +77,7 @@ __all__ = [
     "OptionError",
     "OutputError",
     "Plot",
+    "Ranking",
     "ReductionReport",
     "RepairReport",
     "Report",
@@ -86,6 +88,7 @@ __all__ = [
     "Summary",
     "Tb2csvError",
     "__version__",
+    "best",
     "check",
     "convert",
     "diagnose",
@@ -131,6 +134,7 @@ _MODULES: Final = {
     "OptionError": "errors",
     "OutputError": "errors",
     "Plot": "analysis.plots.plot",
+    "Ranking": "ranking.best",
     "ReductionReport": "analysis.reduction",
     "RepairReport": "log_repair",
     "Report": "report",
@@ -141,6 +145,7 @@ _MODULES: Final = {
     "Summary": "analysis.summaries",
     "Tb2csvError": "errors",
     "__version__": "report",
+    "best": "ranking.best",
     "check": "series_listing",
     "convert": "conversion",
     "diagnose": "analysis.diagnosis.diagnose",

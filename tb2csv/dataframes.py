@@ -15,6 +15,7 @@ from tb2csv.kind_methods import METHOD_KINDS, KindMethods, LogMethod
 from tb2csv.late_polars import pl
 from tb2csv.logdir import Logdir, LogdirSource, logdir_of
 from tb2csv.name_predicates import may_pass
+from tb2csv.ranking.best import best
 from tb2csv.run_frames import RunFrames
 from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.runs.series_frames import CHANGED, decode_all
@@ -270,6 +271,25 @@ class LogdirFrames(KindMethods[LogMethod]):
             **{name: functools.partial(_lazy, make) for name, make in own.items()},
         }
         return run_query(query, tables)
+
+    def best(
+        self,
+        by: str,
+        *,
+        goal: str | None = None,
+        at: str | int = "best",
+        top: int | None = None,
+        run: Patterns = None,
+        exclude_run: Patterns = None,
+    ) -> pl.DataFrame:
+        """Return the runs ranked by a scalar, best first: the ``table`` of ``tb2csv.best``, which has the arguments.
+
+        Raises:
+            OptionError: an option has an invalid value, several tags match, or the goal does not follow from the tag.
+            LogdirError: no run matches, or a file is gone.
+            NameNotFoundError: no scalar has the tag, or no run has a value at the step.
+        """
+        return best(self.logdir, by, goal=goal, at=at, top=top, run=run, exclude_run=exclude_run).table
 
     def _of_kind(
         self, kind: str, run: Patterns, tag: Patterns, rows: RowSelection | None, *, lazy: bool

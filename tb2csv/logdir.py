@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 ROOT_RUN: Final = "."
 
+#: The names of files with hyperparameters, which Lightning and Keras Tuner write.
+HPARAM_FILES: Final = frozenset({"hparams.yaml", "trial.json"})
+
 _UNKNOWN: Final = Version(None)
 
 
@@ -113,6 +116,8 @@ class Logdir:
     path: str
     runs: tuple[Run, ...]
     damage: list[Damage] = field(default_factory=list)
+    #: Files with hyperparameters beside the logs, named as in HPARAM_FILES.
+    hparam_files: tuple[EventFile, ...] = ()
 
     @property
     def is_remote(self) -> bool:
@@ -245,6 +250,7 @@ def discover(path: str | os.PathLike[str]) -> Logdir:
         location,
         tuple(Run(name, tuple(sorted(runs[name], key=lambda file: file.path))) for name in sorted(runs)),
         damage,
+        tuple(sorted(others.hparam_files, key=lambda file: file.path)),
     )
 
 
@@ -259,10 +265,11 @@ def source_of(location: str) -> Source:
 
 @dataclass(slots=True)
 class _Others:
-    """Other files that were found, for the message if there are no event files."""
+    """Other files that were found: their number and an example, for a message, and those with hyperparameters."""
 
     count: int = 0
     example: str = ""
+    hparam_files: list[EventFile] = field(default_factory=list)
 
 
 def _event_files(source: Source, location: str, others: _Others, damage: list[Damage]) -> Iterator[EventFile]:
@@ -273,6 +280,8 @@ def _event_files(source: Source, location: str, others: _Others, damage: list[Da
             if ("tfevents" in name and not name.endswith(".profile-empty")) or file.is_given:
                 yield EventFile(file.path, file.location, source, file.version)
             else:
+                if name in HPARAM_FILES:
+                    others.hparam_files.append(EventFile(file.path, file.location, source, file.version))
                 others.count += 1
                 others.example = min(others.example or file.path, file.path)
     except LogdirError:

@@ -95,6 +95,10 @@ def python_spelling(option: Option) -> str:
 _COMMAND_LINE_NAMES: Final = {"renames": "map"}
 
 
+#: Options with a value that are flags on the command line.
+_FLAGS: Final = {("goal", "max"): "--max", ("goal", "min"): "--min"}
+
+
 #: Functions whose command has another name.
 _COMMANDS: Final = {"recorded_state": "state from-logs"}
 
@@ -103,6 +107,8 @@ def command_line_spelling(option: Option) -> str:
     """Spell an option as the command line takes it, and a function as the command of the same name."""
     if isinstance(option, Function):
         return f"tb2csv {_COMMANDS.get(option.name, option.name.replace('_', '-'))}"
+    if isinstance(option.value, str) and (option.name, option.value) in _FLAGS:
+        return _FLAGS[option.name, option.value]
     name = f"--{_COMMAND_LINE_NAMES.get(option.name, option.name).replace('_', '-')}"
     if isinstance(option.value, Mapping):
         return " ".join(f"{name} {key}={value}" for key, value in option.value.items())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from tb2csv.messages import LISTED, Message, Option, advice, listed, python_spelling
+from tb2csv.messages import LISTED, Message, Option, advice, install_command, listed, python_spelling
 from tb2csv.plain_data import ANYTHING, DictOf, ListOf, Maybe
 
 if TYPE_CHECKING:
@@ -48,6 +48,13 @@ NoteKind: TypeAlias = Literal[
     "group_values_replaced",
     "group_nan",
     "group_steps_apart",
+    # Rankings.
+    "runs_without_tag",
+    "runs_without_value",
+    "goal_by_name",
+    "hparam_files_need_yaml",
+    "hparam_files_unread",
+    "hparams_not_plain",
     # Plots.
     "log_axis_chosen",
     "outliers_hidden",
@@ -288,6 +295,42 @@ def _outliers_hidden(note: Note) -> Message:
     )
 
 
+def _runs_without_tag(note: Note) -> Message:
+    return Message(f"{_runs(note)} not ranked: no values of {note.tag!r}: {_listed_runs(note)}")
+
+
+def _runs_without_value(note: Note) -> Message:
+    return Message(f"{_runs(note)} not ranked: no value of {note.tag!r} for {note.details['at']}: {_listed_runs(note)}")
+
+
+def _goal_by_name(note: Note) -> Message:
+    goal = note.details["goal"]
+    high, other = ("highest", "min") if goal == "max" else ("lowest", "max")
+    return Message(
+        f"the {high} value of {note.tag!r} is best, judging by its name",
+        (advice("{} turns this around", Option("goal", other)),),
+    )
+
+
+def _hparam_files_need_yaml(note: Note) -> Message:
+    files = f"{note.count:,} file{_s(note.count)} hparams.yaml"
+    return Message(f"{files} not read, because PyYAML is not installed", (advice(f"run {install_command('yaml')}"),))
+
+
+def _hparam_files_unread(note: Note) -> Message:
+    path, reason = note.details["path"], note.details["reason"]
+    return Message(f"{note.count:,} file{_s(note.count)} with hyperparameters not used, such as {path}: {reason}")
+
+
+def _hparams_not_plain(note: Note) -> Message:
+    names = ", ".join(map(repr, note.details["names"]))
+    are = "is" if note.count == 1 else "are"
+    return Message(
+        f"{note.count:,} hyperparameter{_s(note.count)} that {are} not plain data and left out, such as {names} in "
+        f"{note.details['path']}"
+    )
+
+
 def _curves_thinned(_: Note) -> Message:
     return Message("long curves are thinned to the resolution of the picture; their extremes are kept")
 
@@ -314,7 +357,7 @@ def _other_kinds(note: Note) -> Message:
 
 
 def _values_undecodable(note: Note) -> Message:
-    return Message(f"values that could not be decoded, and are not in the plot: {note.count:,}")
+    return Message(f"values that could not be decoded, and are left out: {note.count:,}")
 
 
 def _values_dateless(note: Note) -> Message:
@@ -350,6 +393,12 @@ SENTENCES: Final[Mapping[NoteKind, Callable[[Note], Message]]] = {
     "group_steps_apart": _group_steps_apart,
     "log_axis_chosen": _log_axis_chosen,
     "outliers_hidden": _outliers_hidden,
+    "runs_without_tag": _runs_without_tag,
+    "runs_without_value": _runs_without_value,
+    "goal_by_name": _goal_by_name,
+    "hparam_files_need_yaml": _hparam_files_need_yaml,
+    "hparam_files_unread": _hparam_files_unread,
+    "hparams_not_plain": _hparams_not_plain,
     "curves_thinned": _curves_thinned,
     "histograms_thinned": _histograms_thinned,
     "columns_merged": _columns_merged,
@@ -374,6 +423,15 @@ def _on_group(note: Note, fact: str) -> Message:
 
 def _trials(count: int | None) -> str:
     return f"{count:,} trial{_s(count)}"
+
+
+def _runs(note: Note) -> str:
+    return f"{note.count:,} run{_s(note.count)}"
+
+
+def _listed_runs(note: Note) -> str:
+    more = (note.count or 0) - len(note.details["runs"])
+    return ", ".join(map(repr, note.details["runs"])) + (f" and {more:,} more" if more else "")
 
 
 def _s(count: int | None) -> str:

@@ -30,15 +30,22 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 #: What is printed, and how.
 OF_THE_TERMINAL = {"json", "quiet", "debug"}
 #: Parameters with another name than their option.
-OTHER_NAMES = {"output": "out", "as": "families", "threshold": "thresholds", "map": "renames"}
+OTHER_NAMES = {
+    "output": "out",
+    "as": "families",
+    "threshold": "thresholds",
+    "map": "renames",
+    "max": "goal",
+    "min": "goal",
+}
 #: Options of commands that write the table of a result: ``table_text`` or the methods of a polars frame write it.
 OF_A_TABLE = {
     key: {"output", "format", "overwrite", "escape_formulas"}
-    for key in ("summary", "hparams", "sql", "diagnose", "layer-errors")
+    for key in ("summary", "best", "hparams", "sql", "diagnose", "layer-errors")
 }
 #: Options for which a result has what a program needs: ``report.damage``, ``findings``, the status of a difference.
 OF_A_RESULT = {
-    **{key: {"strict"} for key in ("ls", "check", "summary", "hparams", "sql", "plot", "layer-errors")},
+    **{key: {"strict"} for key in ("ls", "check", "summary", "best", "hparams", "sql", "plot", "layer-errors")},
     "diagnose": {"strict", "fail_on"},
     "state diff": {"all"},
 }

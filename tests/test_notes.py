@@ -177,6 +177,32 @@ add(
     "outliers, which are not in the plot: 1,234; --all-points shows them",
     "outliers, which are not in the plot: 1,234",
 )
+add(
+    Note("runs_without_tag", tag="x", count=4, details={"runs": ("a", "b", "c")}),
+    "4 runs not ranked: no values of 'x': 'a', 'b', 'c' and 1 more",
+)
+add(
+    Note("runs_without_value", tag="x", count=1, details={"runs": ("a",), "at": "step 3"}),
+    "1 run not ranked: no value of 'x' for step 3: 'a'",
+)
+add(
+    Note("goal_by_name", tag="acc", details={"goal": "max"}),
+    "the highest value of 'acc' is best, judging by its name; goal='min' turns this around",
+    "the highest value of 'acc' is best, judging by its name; --min turns this around",
+    "the highest value of 'acc' is best, judging by its name",
+)
+add(
+    Note("hparam_files_need_yaml", count=2),
+    "2 files hparams.yaml not read, because PyYAML is not installed; run pip install 'tb2csv[yaml]'",
+)
+add(
+    Note("hparam_files_unread", count=2, details={"path": "a/trial.json", "reason": "it is not UTF-8"}),
+    "2 files with hyperparameters not used, such as a/trial.json: it is not UTF-8",
+)
+add(
+    Note("hparams_not_plain", count=1, details={"names": ("model",), "path": "a/hparams.yaml"}),
+    "1 hyperparameter that is not plain data and left out, such as 'model' in a/hparams.yaml",
+)
 add(Note("curves_thinned"), "long curves are thinned to the resolution of the picture; their extremes are kept")
 add(
     Note("histograms_thinned", count=1234, details={"shown": 30}),
@@ -193,7 +219,7 @@ add(
     "there are other tags that match, 1 of histograms and 2 of tensors; --kind selects these",
     "there are other tags that match, 1 of histograms and 2 of tensors",
 )
-add(Note("values_undecodable", count=2), "values that could not be decoded, and are not in the plot: 2")
+add(Note("values_undecodable", count=2), "values that could not be decoded, and are left out: 2")
 add(Note("values_dateless", count=2), "values whose wall times are not dates, which are left out: 2")
 
 

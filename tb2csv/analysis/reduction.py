@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from tb2csv.analysis.aggregates import STATISTICS, aggregate, check_nan_policy
-from tb2csv.analysis.alignment import alignment_of
+from tb2csv.analysis.alignment import AXES, alignment_of
 from tb2csv.analysis.bands import LIMITS, check_band
 from tb2csv.analysis.run_groups import GroupPattern
 from tb2csv.analysis.scalar_event_files import event_file_name, write_scalar_events
@@ -182,10 +182,6 @@ def reduce(
             )
             raise OutputError(message) from error
     return report
-
-
-#: The x axes: the name of the column, and the alignment if none is chosen.
-AXES: Final = {"step": ("step", "exact"), "relative": ("relative_time", "interpolate")}
 
 
 @dataclass(slots=True)

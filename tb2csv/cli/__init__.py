@@ -31,6 +31,7 @@ COMMANDS: Final = (
     "check",
     "repair",
     "summary",
+    "best",
     "hparams",
     "sql",
     "reduce",

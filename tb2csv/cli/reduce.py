@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tb2csv.analysis.reduction import AXES
+from tb2csv.analysis.alignment import AXES
 from tb2csv.atomic_files import local_path
 from tb2csv.cli import options
 from tb2csv.cli.terminal import (

@@ -86,7 +86,7 @@ def trials(
     Raises:
         Tb2csvError: no metric is selected; the error names similar ones.
     """
-    log = _Log()
+    log = TrialLog()
     for value in values:
         log.add(value, parse(value.content))
     all_rows = [(run, session) for run, sessions in log.runs.items() for session in sessions]
@@ -102,10 +102,10 @@ def trials(
     taken = set(fixed)
     stored = [session.hparams for _, session in rows]
     present = set().union(*stored) if len(rows) < len(all_rows) else log.hparams
-    names, left_out = _shown_hparams([name for name in log.hparams if name in present], stored)
+    names, left_out = shown_hparams([name for name in log.hparams if name in present], stored)
     for name in names:
         free = free_name(name, "hparam", taken)
-        columns[free] = _typed([session.hparams.get(name) for _, session in rows])
+        columns[free] = typed_column([session.hparams.get(name) for _, session in rows])
         taken.add(free)
     for metric in metrics.chosen:
         found = [metrics.find(run, metric) if session is log.runs[run][-1] else None for run, session in rows]
@@ -122,7 +122,7 @@ def trials(
     return Trials(table, left_out + metrics.notes)
 
 
-def _shown_hparams(names: list[str], rows: list[dict[str, Any]]) -> tuple[list[str], list[Note]]:
+def shown_hparams(names: list[str], rows: list[dict[str, Any]]) -> tuple[list[str], list[Note]]:
     """Return the hyperparameters that get columns, in order, and a note if there are others.
 
     If each trial has hyperparameters of its own, the table has the square of the cells that the log has. Then those
@@ -141,7 +141,7 @@ def _shown_hparams(names: list[str], rows: list[dict[str, Any]]) -> tuple[list[s
 
 
 @dataclass
-class _Session:
+class Session:
     """One start and one end of a run; either may be missing."""
 
     start: bytes | None = None
@@ -151,11 +151,11 @@ class _Session:
     hparams: dict[str, Any] = field(default_factory=dict)
 
 
-class _Log:
+class TrialLog:
     """The trials and experiments of a log, assembled from its values."""
 
     def __init__(self) -> None:
-        self.runs: dict[str, list[_Session]] = {}  # none of the lists is empty
+        self.runs: dict[str, list[Session]] = {}  # none of the lists is empty
         self.started: dict[str, float] = {}  # by run, the wall time of the last start; -inf without one
         self.hparams: dict[str, None] = {}  # names in order
         self.experiments: list[Experiment] = []
@@ -184,19 +184,19 @@ class _Log:
             session.has_end = True
             session.fixed |= {"status": _status(end), "end_time": end.end_time_secs or None}
 
-    def _sessions(self, run: str) -> list[_Session]:
+    def _sessions(self, run: str) -> list[Session]:
         self.started.setdefault(run, -math.inf)
-        return self.runs.setdefault(run, [_Session()])
+        return self.runs.setdefault(run, [Session()])
 
-    def _started(self, run: str, start: bytes) -> _Session:
+    def _started(self, run: str, start: bytes) -> Session:
         """Return the session of a start: a new one, unless the last session has the same start or none."""
         sessions = self._sessions(run)
         if sessions[-1].start not in (None, start):
-            sessions.append(_Session())
+            sessions.append(Session())
         sessions[-1].start = start
         return sessions[-1]
 
-    def _ended(self, run: str) -> _Session:
+    def _ended(self, run: str) -> Session:
         """Return the session of an end: the last one without an end, or the last one if all have ended."""
         sessions = self._sessions(run)
         return next((session for session in reversed(sessions) if not session.has_end), sessions[-1])
@@ -234,7 +234,7 @@ def _scalars(values: list[float | None]) -> pl.Series:
     return narrow if is_short and narrow.cast(pl.Float64).equals(column) else column
 
 
-def _typed(values: list[Any]) -> pl.Series:
+def typed_column(values: list[Any]) -> pl.Series:
     """Return a column of truth values, numbers or text.
 
     Every number is a double on disk. A column of whole numbers becomes integers. A hyperparameter that has values of

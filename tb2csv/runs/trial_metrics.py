@@ -103,7 +103,7 @@ class TrialMetrics:
         named = list(dict.fromkeys(metric for each in experiments for metric in each.metrics))
         self._covered = {each.run for each in experiments if each.metrics}
         has_patterns = selection is not None and bool(selection.tags)
-        self._last_trials = _last_trials(trial_runs, scalars.parents) if has_patterns else {}
+        self._last_trials = last_trials(trial_runs, scalars.parents) if has_patterns else {}
         found = self._any_scalars() if has_patterns else self._default_scalars(named)
         known = list(dict.fromkeys((*named, *found)))
         self.chosen = known if selection is None or not chosen_runs else _matching(known, selection)
@@ -190,7 +190,7 @@ def _runs_below(trial_runs: Collection[str], runs: list[str]) -> dict[str, list[
     return below
 
 
-def _last_trials(trial_runs: Mapping[str, float], parents: Mapping[str, str]) -> dict[str, str]:
+def last_trials(trial_runs: Mapping[str, float], parents: Mapping[str, str]) -> dict[str, str]:
     """Return the trial that was started last below each parent, as a dict from the trial to the parent."""
     last: dict[str, str] = {}
     for run, parent in parents.items():

@@ -1,0 +1,1 @@
+"""The ranking of runs by a scalar, with their hyperparameters."""
