@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _NUMBERS: Final = (0, 1, 2, 3, 7, 19, 127, 128, 2**31 - 1, 2**31, 2**32, 2**63 - 1, 2**63, 2**64 - 1)
 _FLOATS: Final = (0.0, -0.0, 1.5, -1.0, float("nan"), float("inf"), 1e308, 1e-320)
-#: Records of a file at most.
+#: Records of a file at most, and bytes of all of them unless a single one has more: long inputs are slow ones.
 _RECORDS: Final = 6
+_BYTES_OF_RECORDS: Final = 2000
 
 
 class Field(NamedTuple):
@@ -150,8 +151,7 @@ def mutated_file(data: bytes, rng: random.Random, plain: PlainMutation = mutated
             payloads[at] = payloads[at] + rng.choice(payloads)  # protobuf merges the two messages
         else:
             payloads[at] = mutated_message(payloads[at], rng, plain)
-    if len(payloads) > _RECORDS:
-        start = rng.randrange(len(payloads) - _RECORDS)
-        payloads = payloads[start : start + _RECORDS]
+    while len(payloads) > 1 and (len(payloads) > _RECORDS or sum(map(len, payloads)) > _BYTES_OF_RECORDS):
+        del payloads[rng.randrange(len(payloads))]
     found = b"".join(map(frame, payloads))
     return plain(found, rng) if rng.random() < 0.02 else found

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SAMPLE_LOGS = Path(__file__).parents[2] / "sample_logs"
 _PLAIN_COLUMNS = [name for name in COLUMN_NAMES if name != "payload_offset"]
 #: Payloads of seeds, in bytes; longer ones say nothing new.
-_LONGEST = 3000
+_LONGEST = 1000
 
 
 def sample_files() -> list[bytes]:
