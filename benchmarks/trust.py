@@ -1,4 +1,4 @@
-"""The figures of docs/trust.md: what is read of damaged logs and models, and what commands leave that are ended.
+"""The figures of docs/trust.md: what is read of damaged logs and models, what ended commands leave, and fuzzing.
 
     PYTHONPATH=tests python benchmarks/trust.py [PART…] [--scale 0.01]
 
@@ -33,6 +33,8 @@ _MUTATIONS = 50_000
 _COMPARED = 600
 _ENDED = 500
 _MODELS = 20_000
+#: Seconds of fuzzing.
+_FUZZED = 3600
 
 #: The formats of tests/fuzzing/model_files.py, and their names on the page.
 _FORMATS = {
@@ -45,6 +47,15 @@ _FORMATS = {
     "checkpoint": "checkpoints of TensorFlow and SavedModels",
     "keras": "`.keras`",
     "tables": "folders of tables",
+}
+
+#: The targets of tests/fuzzing/targets.py, and what their inputs are on the page.
+_TARGETS = {
+    "scanner": "event files, for both scanners",
+    "sanitized": "event files, for a scanner with AddressSanitizer and UndefinedBehaviorSanitizer",
+    "convert": "event files, converted",
+    "request": "requests to the Export tab",
+    **_FORMATS,
 }
 
 #: The readers that are compared: the arguments of kept_points.py, and their names on the page.
@@ -169,7 +180,31 @@ def models(scale: float) -> str:
     return f"{total:,} mutated files:\n\n{head}" + "\n".join(lines) + f"\n{_listed(faults)}"
 
 
-PARTS: dict[str, Callable[[float], str]] = {each.__name__: each for each in (mutations, peers, ended, models)}
+def fuzzing(scale: float) -> str:
+    """What the fuzzer finds, and how much code its inputs reach."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, findings = Path(folder) / "result.json", Path(folder) / "findings"
+        command = [sys.executable, str(TESTS / "fuzzing" / "fuzz.py"), "--seconds", str(_FUZZED * scale)]
+        subprocess.run([*command, "--json", str(out), "--findings", str(findings)], check=False)
+        return _fuzzing_table(json.loads(out.read_text(encoding="utf-8")))
+
+
+def _fuzzing_table(results: list[dict[str, Any]]) -> str:
+    past = [each.name.partition("-")[0] for each in (TESTS / "fuzzing" / "past").iterdir()]
+    lines = []
+    for each in results:
+        name, lines_of = each["target"], f"{each['lines']:,} of {each['all_lines']:,}"
+        cells = [f"`{name}`", _TARGETS[name], f"{each['executions']:,}", f"{each['edges']:,}", lines_of]
+        lines.append(f"| {' | '.join([*cells, str(past.count(name)), str(len(set(each['findings'])))])} |")
+    total = sum(each["executions"] for each in results)
+    head = (
+        "| target | inputs | executions | edges | lines | past findings | findings |\n|---|---|---|---|---|---|---|\n"
+    )
+    findings = [f"{each['target']}: {finding}" for each in results for finding in sorted(set(each["findings"]))]
+    return f"{total:,} executions:\n\n{head}" + "\n".join(lines) + f"\n{_listed(findings)}"
+
+
+PARTS: dict[str, Callable[[float], str]] = {each.__name__: each for each in (mutations, peers, ended, models, fuzzing)}
 
 
 def main() -> None:
