@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 SHELL := /bin/sh
 BIN := .venv/bin
 PIP := PIP_CACHE_DIR=$(CURDIR)/.venv/pip-cache PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
-BUILD_FILES := pyproject.toml setup.py $(wildcard tb2csv/event_files/*.pyx tb2csv/event_files/*.pxi)
+BUILD_FILES := pyproject.toml setup.py $(wildcard tb2csv/*.pyx tb2csv/event_files/*.pyx tb2csv/event_files/*.pxi)
 
 # A compiler counts where it finds Python's own header as well; the scanner is for little-endian machines (setup.py).
 COMPILER := $(BIN)/python -c 'import os, sysconfig as s; print(os.environ.get("CC") or s.get_config_var("CC") or "cc")'
@@ -117,9 +117,10 @@ ifeq ($(strip $(ARGS)),)
 endif
 
 clean: ## Remove whatever the other targets made.
-	rm -rf .venv .venv-* node_modules build demo-tables fuzz-findings benchmarks/.data tb2csv.egg-info tb2csv/event_files/_scanner.c
+	rm -rf .venv .venv-* node_modules build demo-tables fuzz-findings benchmarks/.data tb2csv.egg-info
+	rm -f tb2csv/_file_batches.c tb2csv/event_files/_scanner.c
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	rm -f tb2csv/event_files/_scanner.*.so tb2csv/event_files/_scanner.*.pyd
+	rm -f tb2csv/_file_batches.*.so tb2csv/event_files/_scanner.*.so tb2csv/event_files/_scanner.*.pyd
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

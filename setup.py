@@ -1,6 +1,6 @@
-"""Build the compiled scanner where a C compiler is at hand; all else is in pyproject.toml.
+"""Build the compiled modules where a C compiler is at hand; all else is in pyproject.toml.
 
-The reference scanner takes over where it is missing. TB2CSV_REQUIRE_EXT=1 makes a failed build an error,
+Modules in Python do the same where they are missing. TB2CSV_REQUIRE_EXT=1 makes a failed build an error,
 TB2CSV_SKIP_EXT=1 does not try.
 """
 
@@ -21,8 +21,11 @@ scanner = Extension(
     extra_compile_args=[] if os.name == "nt" else ["-O3"],
 )
 
+# It calls POSIX functions; Windows gets the functions of file_batches.py.
+file_batches = Extension("tb2csv._file_batches", ["tb2csv/_file_batches.pyx"], optional=not REQUIRED)
+
 if REQUIRED and SKIPPED:
     message = "TB2CSV_REQUIRE_EXT=1 asks for what TB2CSV_SKIP_EXT=1 or this machine's byte order leaves out."
     raise SystemExit(message)
 
-setup(ext_modules=[] if SKIPPED else [scanner])
+setup(ext_modules=[] if SKIPPED else [scanner] if os.name == "nt" else [scanner, file_batches])

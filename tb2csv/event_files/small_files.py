@@ -14,9 +14,13 @@ from tb2csv.errors import DecodeError
 from tb2csv.event_files import reference
 from tb2csv.event_files.event_file import FINGERPRINT_SIZE, FileStats, Fingerprint
 from tb2csv.event_files.values import ScanStatus, ValueBlock, ValueColumns
+from tb2csv.file_batches import file_batches
+from tb2csv.sources.local_files import file_version
 from tb2csv.tfrecord import FOOT_SIZE, HEAD_SIZE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from tb2csv.event_files.scanners import Scanner
     from tb2csv.logdir import EventFile
 
@@ -47,38 +51,37 @@ class SmallFiles:
         self.schemas = self._scanner.schema_table()
 
     @property
-    def is_full(self) -> bool:
-        """Whether another small file may not fit in."""
-        return len(self._buffer) - self._end < self._limit
-
-    @property
     def block(self) -> ValueBlock:
         """The values of all files."""
         return ValueBlock(self.columns, self._buffer[: self._end], 0)
 
-    def add(self, file: EventFile) -> FileStats | None:
-        """Read a file and return its statistics, or None if it is not small and regular; then nothing is added.
+    def read(self, files: Sequence[EventFile]) -> Iterator[FileStats | None]:
+        """Read local files and yield their statistics, in order, until another one may not fit in.
 
-        A regular file has complete and sound records, and neither session marks nor plugin contents
-        in addition to payloads.
+        It is None for a file that is not small and regular, of which nothing is added. A regular file has complete and
+        sound records, and neither session marks nor plugin contents in addition to payloads. The values of a file are
+        the last ones when it is yielded.
         """
-        start, values = self._end, self.columns.size
-        try:
-            with file.open_stored(0) as source:  # a compressed file is not regular
-                size = source.size
-                buffer = self._buffer[start : start + size]
-                if not 0 < size <= self._limit or source.read_into(0, buffer) < size:
-                    return None
-        except OSError:  # the next reader of the file reports the error
-            return None
-        records = self._scan(buffer)
+        first = self._end
+        located = file_batches().read_files([file.location for file in files], self._buffer[first:], self._limit)
+        for file, found in zip(files, located, strict=False):  # the last files may not fit in
+            if found is None:  # the next reader of the file reports an error
+                yield None
+                continue
+            start, size, changed, number = found
+            self._end = first + start + size
+            yield self._add(file, first + start, size, file_version(changed, number))
+
+    def _add(self, file: EventFile, start: int, size: int, version: str) -> FileStats | None:
+        """Scan a file in the buffer and return its statistics, or None if it is not regular."""
+        values, buffer = self.columns.size, self._buffer[start : start + size]
+        records = self._scan(buffer)  # a compressed file is not regular
         if records is None or self.columns.marks or self.columns.has_contents:
             self.columns.cut(values)
             return None
-        self._end = start + size
         self.columns.payload_offset[values : self.columns.size] += start
         stats = FileStats(file.path, size, records, size, self.columns.size - values)
-        stats.version = source.version
+        stats.version = version
         stats.fingerprint = Fingerprint(bytes(buffer[:FINGERPRINT_SIZE]), bytes(buffer[-FINGERPRINT_SIZE:]))
         return stats
 

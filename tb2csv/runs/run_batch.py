@@ -8,6 +8,7 @@ Runs that are not small and regular are left to ``RunReader``: see ``small_files
 from __future__ import annotations
 
 import contextlib
+import itertools
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -16,7 +17,8 @@ from tb2csv.decoders import load_polars
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.small_files import SmallFiles
 from tb2csv.event_files.values import COLUMN_NAMES, ValueBlock, ValueColumns, ValueKind, ValueSchema
-from tb2csv.logdir import EventFile, Run
+from tb2csv.file_batches import are_compiled, file_batches
+from tb2csv.logdir import Run
 from tb2csv.parallel import Turns, default_workers
 from tb2csv.runs.groupings import Grouping
 from tb2csv.runs.restarts import GRAPH_KINDS
@@ -295,21 +297,22 @@ def read_batches(
     the last call. No more than ``chunk_size`` bytes of a file are held at once.
     """
     files = SmallFiles(default_scanner(), BATCH_BYTES, min(SMALL_FILE, chunk_size))
-    batch = RunBatch(plans, files)
-    for run in runs:
-        stats = files.add(run.files[0]) if len(run.files) == 1 else None
-        if stats is None or not batch.add(run, stats):
-            yield run
-            continue
-        report_bytes(stats.bytes)
-        if files.is_full:
+    small = [run for run in runs if len(run.files) == 1]
+    yield from (run for run in runs if len(run.files) != 1)
+    done = 0
+    while done < len(small):
+        batch = RunBatch(plans, files)
+        waiting = small[done:]
+        for run, stats in zip(waiting, files.read([run.files[0] for run in waiting]), strict=False):
+            done += 1
+            if stats is None or not batch.add(run, stats):
+                yield run
+            else:
+                report_bytes(stats.bytes)
+        if batch.runs:
             batch.group()
             yield batch
-            files.clear()
-            batch = RunBatch(plans, files)
-    if batch.runs:
-        batch.group()
-        yield batch
+        files.clear()
 
 
 def units(runs: Sequence[Run], workers: int | None) -> list[list[Run]]:
@@ -317,7 +320,7 @@ def units(runs: Sequence[Run], workers: int | None) -> list[list[Run]]:
 
     There are several units for each worker, so that all of them end at about the same time.
     """
-    is_small = [_is_small(run) for run in runs]
+    is_small = _are_small(runs)
     limit = min(UNIT_RUNS, max(1, sum(is_small) // (_UNITS_OF_WORKER * (workers or default_workers()))))
     found: list[list[Run]] = []
     has_room = False
@@ -351,7 +354,8 @@ def read_unit(
     if len(runs) == 1:
         return [read(runs[0], report_bytes)]
     results: dict[str, _Result] = {}
-    with plans.turns.turn() if _are_tiny(runs) else contextlib.nullcontext():
+    takes_turns = not are_compiled() and _are_tiny(runs)
+    with plans.turns.turn() if takes_turns else contextlib.nullcontext():
         for item in read_batches(runs, plans, chunk_size, report_bytes):
             if isinstance(item, RunBatch):
                 names = (each.run.name for each in item.runs)
@@ -361,21 +365,14 @@ def read_unit(
     return [results[run.name] for run in runs]
 
 
-def _is_small(run: Run) -> bool:
-    """Return whether the run seems to be small; its file is measured again when it is opened."""
-    file = run.files[0]
-    return len(run.files) == 1 and not file.source.is_remote and 0 <= _size(file) <= SMALL_FILE
+def _are_small(runs: Sequence[Run]) -> list[bool]:
+    """Return whether each run seems to be small; its file is measured again when it is opened."""
+    single = [len(run.files) == 1 and not run.files[0].source.is_remote for run in runs]
+    sizes = iter(file_batches().file_sizes([run.files[0].location for run in itertools.compress(runs, single)]))
+    return [is_single and 0 <= next(sizes) <= SMALL_FILE for is_single in single]
 
 
 def _are_tiny(runs: Sequence[Run]) -> bool:
-    """Return whether the runs of a unit seem to be tiny, by the first and the last."""
-    return all(0 <= _size(run.files[0]) <= _TINY_FILE for run in (runs[0], runs[-1]))
-
-
-def _size(file: EventFile) -> int:
-    """Return the size of a local file in bytes; -1 if it is not known."""
-    try:
-        size = file.source.version(file.location).size
-    except OSError:
-        return -1
-    return -1 if size is None else size
+    """Return whether the runs of a unit, which are small, seem to be tiny, by the first and the last."""
+    sizes = file_batches().file_sizes([run.files[0].location for run in (runs[0], runs[-1])])
+    return all(0 <= size <= _TINY_FILE for size in sizes)

@@ -86,11 +86,12 @@ class AppendWriter:
         header = self._format.header(tuple(frames[0].columns))
         text = self._format.lines(pl.concat(frames, rechunk=False))
         ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")) + 1
-        starts = np.concatenate(([0], ends))
+        starts = [0, *ends.tolist()]
+        pieces = []
         before = 0
         for frame, tables in waiting:
             for path, start, stop in tables:
-                lines = text[int(starts[before + start]) : int(starts[before + stop])]
-                self._folder.append(path, lines if path in self._begun else header + lines)
+                pieces.append((path, starts[before + start], starts[before + stop], path not in self._begun))
                 self._begun.add(path)
             before += len(frame)
+        self._folder.append_pieces(pieces, text, header)

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from tb2csv.atomic_files import folder_beside, local_path, replace_folder
 from tb2csv.errors import LateInterrupt, OutputError
+from tb2csv.file_batches import file_batches
 from tb2csv.messages import Option, advice
 from tb2csv.sinks.ledger import Ledger, locked_against_updates
 from tb2csv.sinks.private_folder import PRIVATE, strange_private_file
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from tb2csv.file_batches import FilePiece
+
 #: The file that marks a folder as the output of tb2csv.
 DATA_PACKAGE: Final = "datapackage.json"
 
@@ -35,9 +38,6 @@ SCRATCH: Final = ".scratch"
 
 #: The folder for rows of tables that are not complete.
 HELD_ROWS: Final = f"{SCRATCH}/rows"
-
-
-_APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 #: The number of the value in its series, the number of the file in the value, and an ending; or the name that
@@ -206,18 +206,22 @@ class OutputFolder:
         sync_files(self._root, files_below(self._root))
 
     def append(self, path: str, data: bytes) -> None:
-        """Append to a file below the folder; its parents are created.
+        """Append to a file below the folder; its parents are created."""
+        self.append_pieces([(path, 0, len(data), False)], data, b"")
+
+    def append_pieces(self, pieces: list[FilePiece], text: bytes, header: bytes) -> None:
+        """Append pieces of a text to files below the folder; their parents are created.
 
         For thousands of small tables ``open`` is slow.
         """
-        descriptor = os.open(self.location(path), _APPEND, 0o666)
-        try:
-            rest = memoryview(data)
-            while (written := os.write(descriptor, rest)) < len(rest):
-                rest = rest[written:]
-            self._lengths[path] = os.lseek(descriptor, 0, os.SEEK_CUR)
-        finally:
-            os.close(descriptor)
+        root = self._root
+        located = [(f"{root}/{path}", start, stop, with_header) for path, start, stop, with_header in pieces]
+        missing: dict[str, None] = {}
+        for location, *_ in located:
+            self._add_missing(location[: location.rindex("/")], missing)
+        lengths = file_batches().append_pieces(list(missing), located, text, header)
+        self._made.update(missing)
+        self._lengths.update((piece[0], length) for piece, length in zip(pieces, lengths, strict=True))
 
     def move(self, path: str, new: str) -> None:
         """Move a file or folder below the folder to an unused path below it; parents are created."""
@@ -249,16 +253,19 @@ class OutputFolder:
 
     def _make_folder(self, folder: str) -> None:
         """Create a folder and its parents; each is looked at once, because a log may have thousands."""
-        if folder in self._made:
+        missing: dict[str, None] = {}
+        self._add_missing(folder, missing)
+        if missing:
+            file_batches().append_pieces(list(missing), [], b"", b"")
+            self._made.update(missing)
+
+    def _add_missing(self, folder: str, missing: dict[str, None]) -> None:
+        """Add a folder that was not looked at to those to create, after its parents."""
+        if folder in self._made or folder in missing:
             return
         if len(folder) > len(self._root):
-            self._make_folder(folder[: folder.rindex("/")])
-        try:
-            os.mkdir(folder)
-        except FileExistsError:
-            if not os.path.isdir(folder):
-                raise
-        self._made.add(folder)
+            self._add_missing(folder[: folder.rindex("/")], missing)
+        missing[folder] = None
 
 
 def _move_all(source: str, target: str, left: Container[str]) -> None:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from tb2csv.file_batches import FilePiece
     from tb2csv.sinks.ledger import Ledger
 
 
@@ -56,6 +57,9 @@ class TableFolder(Protocol):
 
     def append(self, path: str, data: bytes) -> None:
         """Append to a file; its parents are created."""
+
+    def append_pieces(self, pieces: list[FilePiece], text: bytes, header: bytes) -> None:
+        """Append pieces of a text to files; their parents are created."""
 
     def move(self, path: str, new: str) -> None:
         """Move a new file or folder to an unused path; parents are created."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from tb2csv.file_batches import FilePiece
     from tb2csv.sinks.table_folder import EarlierTables
 
 
@@ -110,6 +111,11 @@ class UpdatedFolder:
         """Append to a table, or to a waiting file."""
         with self.open(path, append=True) as file:
             file.write(data)
+
+    def append_pieces(self, pieces: list[FilePiece], text: bytes, header: bytes) -> None:
+        """Append pieces of a text to tables, or to waiting files."""
+        for path, start, stop, with_header in pieces:
+            self.append(path, header + text[start:stop] if with_header else text[start:stop])
 
     def _continued(self, path: str) -> str:
         """Return the location of a table that gets more rows."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.errors import UNREADABLE, Damage, LogdirError, LogdirNotFoundError
+from tb2csv.file_batches import OPEN_TO_READ
 from tb2csv.sources.source import FoundFile, Version
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 #: Backslashes before a byte that is not UTF-8, or before text that looks like an escaped byte: they are doubled.
 _BEFORE_ESCAPES: Final = re.compile(r"\\+(?=x[89a-f][0-9a-f]|[\udc80-\udcff])")
-
-#: Without O_NONBLOCK, opening a pipe would wait for a writer; regular files ignore it.
-_READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 #: Bytes to read at a time, few enough to stay in the processor's cache for the scan.
 WINDOW: Final = 4 << 20
@@ -136,7 +134,7 @@ LOCAL: Final = LocalFiles()
 def _open_regular(location: str) -> tuple[FileIO, os.stat_result]:
     """Open a regular file and return its status; in thousands of small files every system call counts."""
     try:
-        descriptor = os.open(location, _READ)
+        descriptor = os.open(location, OPEN_TO_READ)
     except OSError:
         if os.path.islink(location) and not os.path.lexists(os.path.realpath(location)):
             raise OSError(errno.ENOENT, "it is a link to a file that does not exist") from None
@@ -152,7 +150,12 @@ def _open_regular(location: str) -> tuple[FileIO, os.stat_result]:
 
 
 def _version(status: os.stat_result) -> Version:
-    return Version(status.st_size, f"{status.st_mtime_ns}:{status.st_ino}")
+    return Version(status.st_size, file_version(status.st_mtime_ns, status.st_ino))
+
+
+def file_version(changed: int, number: int) -> str:
+    """Return the text of a file's version from its modification time in nanoseconds and its inode."""
+    return f"{changed}:{number}"
 
 
 def _walk(root: Path, damage: list[Damage]) -> Iterator[FoundFile]:

@@ -32,6 +32,7 @@ from slow_cases import quick_if
 from tables import read_tree
 
 from tb2csv import check, convert, ls, summary
+from tb2csv.file_batches import IMPLEMENTATIONS
 from tb2csv.runs import run_batch
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _write_log(folder: Path, seed: int) -> None:
             (run / file_name(place)).write_bytes(data)
 
 
-#: All small runs in one batch, a few in each, and each run alone.
+#: All small runs in one batch, a few in each (read and written without the compiled functions), and each run alone.
 _BATCHES: dict[str, dict[str, int]] = {
     "many": {"_UNITS_OF_WORKER": 1},
     "few": {"_UNITS_OF_WORKER": 1, "UNIT_RUNS": 3, "BATCH_BYTES": 2 * run_batch.SMALL_FILE},
@@ -114,6 +115,8 @@ def _outcomes(outcome: Callable[[str], Any]) -> list[Any]:
         with pytest.MonkeyPatch.context() as patched:
             for setting, value in settings.items():
                 patched.setattr(run_batch, setting, value)
+            if name == "few":
+                patched.delitem(IMPLEMENTATIONS, "compiled", raising=False)
             outcomes.append(outcome(name))
     return outcomes
 
