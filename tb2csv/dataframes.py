@@ -265,12 +265,19 @@ class LogdirFrames(KindMethods[LogMethod]):
             Tb2csvError: the log does not have values of a kind, or no type holds all of them exactly.
             LogdirError: a file is gone since it was read.
         """
-        own = {"hparams": self.hparams, "runs": self._run_table, "tags": self.tags}
-        tables: dict[str, Callable[[], pl.LazyFrame]] = {
-            **{kind: functools.partial(getattr(self, kind), lazy=True) for kind in METHOD_KINDS},
-            **{name: functools.partial(_lazy, make) for name, make in own.items()},
+        return run_query(query, self._sql_tables(None))
+
+    def _sql_tables(self, run: Patterns) -> dict[str, Callable[[], pl.LazyFrame]]:
+        """Return the functions that return the tables of ``sql``, with the rows of selected runs."""
+        own: dict[str, Callable[[Patterns], pl.DataFrame]] = {
+            "hparams": self.hparams,
+            "runs": self._run_table,
+            "tags": self.tags,
         }
-        return run_query(query, tables)
+        return {
+            **{kind: functools.partial(getattr(self, kind), run, lazy=True) for kind in METHOD_KINDS},
+            **{name: functools.partial(_lazy, make, run) for name, make in own.items()},
+        }
 
     def best(
         self,
@@ -321,11 +328,11 @@ class LogdirFrames(KindMethods[LogMethod]):
 
         return pl.io.plugins.register_io_source(read, schema=schema)
 
-    def _run_table(self) -> pl.DataFrame:
+    def _run_table(self, run: Patterns) -> pl.DataFrame:
         """Return a row for each run: how many tags and points, and the range of steps and wall times."""
         ends = [f"{end}_{what}" for what in ("step", "wall_time") for end in ("first", "last")]
         tags = (
-            self.tags()
+            self.tags(run)
             .group_by("run")
             .agg(
                 pl.len().cast(pl.Int64).alias("tags"),
@@ -333,8 +340,9 @@ class LogdirFrames(KindMethods[LogMethod]):
                 *(pl.col(name).min() if name.startswith("first") else pl.col(name).max() for name in ends),
             )
         )
-        joined = pl.DataFrame({"run": self.runs}, {"run": pl.String}).join(tags, "run", "left", maintain_order="left")
-        return joined.with_columns(pl.col("tags", "points").fill_null(0))
+        names = [each.name for each in select(run=run).choose_runs(self.logdir)]
+        runs = pl.DataFrame({"run": names}, {"run": pl.String}).join(tags, "run", "left", maintain_order="left")
+        return runs.with_columns(pl.col("tags", "points").fill_null(0))
 
     def _display(self) -> Iterator[object]:
         all_stats = [stats for run in self._scanned.runs.values() for stats in run.stats.series]
@@ -345,8 +353,8 @@ class LogdirFrames(KindMethods[LogMethod]):
         yield self.tags()
 
 
-def _lazy(make: Callable[[], pl.DataFrame]) -> pl.LazyFrame:
-    return make().lazy()
+def _lazy(make: Callable[[Patterns], pl.DataFrame], run: Patterns) -> pl.LazyFrame:
+    return make(run).lazy()
 
 
 def _that_may_pass(predicate: pl.Expr, chosen: Chosen) -> Chosen:

@@ -205,19 +205,20 @@ class ScannedRun:
         self._reader.report_bytes = lambda _: None
         request = self._request(is_wanted, rows)
         number_of = {stats.series: number for number, stats in enumerate(self.stats.series)}
-        places = np.flatnonzero(request.keep)
-        numbers = request.numbers[places]
-        ranks = _ranks(numbers)
-        is_unknown = np.ones(len(self.stats.series), np.bool_)
-        begin, end = 0, 1
-        while (left := is_unknown[numbers] & (ranks >= begin)).any():
+        is_unknown = np.ones(len(self.stats.series) + 1, np.bool_)
+        is_unknown[-1] = False  # empty values, whose number is -1
+        left, size = _first_places(request.numbers, request.keep), 1
+        while len(left):
             keep = np.zeros_like(request.keep)
-            keep[places[left & (ranks < end)]] = True
+            keep[left] = True
+            request.keep[left] = False
             for item in self._decode(request, keep):
                 if isinstance(item, Rows) and not item.part.kind:
                     is_unknown[[number_of[series] for series in item.series]] = False
                 yield item
-            begin, end = end, 4 * end
+            size *= 4
+            places = np.flatnonzero(request.keep & is_unknown[request.numbers])
+            left = places[_ranks(request.numbers[places]) < size]
 
     def _request(
         self, is_wanted: Callable[[Series], bool], rows: RowSelection | None, blocks: list[StoredBlock] | None = None
@@ -316,6 +317,14 @@ class ScannedRun:
 
 def _unreadable(what: str, error: OSError) -> str:
     return f"{what} can no longer be read ({error.strerror or error})"
+
+
+def _first_places(numbers: npt.NDArray[np.int32], keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return the place of the first element of each number, of those in ``keep``."""
+    places = np.flatnonzero(keep)[::-1]
+    first = np.full(int(numbers.max(initial=-1)) + 2, -1, np.int64)
+    first[numbers[places]] = places  # of equal numbers, the last assignment counts
+    return np.sort(first[first >= 0])
 
 
 def _ranks(numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
