@@ -102,7 +102,7 @@ fuzz: .venv/installed-test fuzzer ## Fuzz all that reads strangers' files, for t
 fuzz-models: .venv-training/installed ## Feed mutated model files to every reader; ARGS='--cases 20000' takes half an hour.
 	.venv-training/bin/python tests/fuzzing/model_files.py $(ARGS)
 
-trust: .venv/installed-test .venv-training/installed ## Measure the figures of docs/trust.md anew, which takes about an hour; ARGS are its parts.
+trust: .venv/installed-test .venv-training/installed ## Measure the figures of docs/trust.md anew, which takes hours; ARGS are its parts.
 	PYTHONPATH=tests $(BIN)/python benchmarks/trust.py $(ARGS)
 
 bench: .venv/installed-test ## Measure all against its peers; with ARGS, which go to benchmarks/run.py, that alone.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _NUMBERS: Final = (0, 1, 2, 3, 7, 19, 127, 128, 2**31 - 1, 2**31, 2**32, 2**63 - 1, 2**63, 2**64 - 1)
 _FLOATS: Final = (0.0, -0.0, 1.5, -1.0, float("nan"), float("inf"), 1e308, 1e-320)
-#: Records of a file at most, and bytes of all of them unless a single one has more: long inputs are slow ones.
+#: Records of a file at most, and bytes of all of them, because long inputs are slow ones.
 _RECORDS: Final = 6
 _BYTES_OF_RECORDS: Final = 2000
 
@@ -137,6 +137,21 @@ def payloads_of(data: bytes) -> list[bytes]:
     return [*found, data[position:]] if position < len(data) else found
 
 
+def _shortened(message: bytes) -> bytes:
+    """Return the first fields of a message that is too long, or a part of it if it is one long field."""
+    if len(message) <= _BYTES_OF_RECORDS:
+        return message
+    fields = split(message) or []
+    size, kept = 0, b""
+    for each in fields:
+        size += len(each.content)
+        if size <= _BYTES_OF_RECORDS:
+            kept += each.encoded()
+        elif not kept and each.wire == _BYTES:
+            kept += each._replace(content=_shortened(each.content)).encoded()
+    return kept or message[:_BYTES_OF_RECORDS]
+
+
 def mutated_file(data: bytes, rng: random.Random, plain: PlainMutation = mutated_bytes) -> bytes:
     """Change records of an event file; their checksums are right, except for one change in fifty."""
     payloads = payloads_of(data) or [b""]
@@ -153,5 +168,6 @@ def mutated_file(data: bytes, rng: random.Random, plain: PlainMutation = mutated
             payloads[at] = mutated_message(payloads[at], rng, plain)
     while len(payloads) > 1 and (len(payloads) > _RECORDS or sum(map(len, payloads)) > _BYTES_OF_RECORDS):
         del payloads[rng.randrange(len(payloads))]
+    payloads = [_shortened(each) for each in payloads]
     found = b"".join(map(frame, payloads))
     return plain(found, rng) if rng.random() < 0.02 else found
