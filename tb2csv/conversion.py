@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tb2csv.atomic_files import home_expanded, local_path
 from tb2csv.errors import OptionError, OutputError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
+from tb2csv.file_conversion import OneFile
 from tb2csv.folder_conversion import ConversionSettings, FolderConversion
 from tb2csv.layouts.output_options import OutputOptions
 from tb2csv.logdir import logdir_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tb2csv.dask_cluster import DaskCluster
+    from tb2csv.file_conversion import FileTarget
     from tb2csv.logdir import Logdir, LogdirSource
     from tb2csv.report import Report
     from tb2csv.selection import Patterns, Selection
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 def convert(
     logdir: LogdirSource,
-    out: str | os.PathLike[str],
+    out: FileTarget,
     *,
     run: Patterns = None,
     tag: Patterns = None,
@@ -41,14 +43,16 @@ def convert(
     exclude_tag: Patterns = None,
     selection: Selection | None = None,
     rows: RowSelection | None = None,
-    layout: str = "tree",
-    format: str = "csv",
+    layout: str | None = None,
+    format: str | None = None,
     header: str = "plain",
     on_duplicate: str = "last",
     tensors: str = "elements",
     merge_subruns: bool = False,
     time: Sequence[str] = ("epoch",),
     relative_to: str = "run",
+    x: str = "step",
+    align: str | None = None,
     escape_formulas: bool = False,
     overwrite: bool = False,
     strict: bool = False,
@@ -58,14 +62,17 @@ def convert(
     chunk_size: int = DEFAULT_CHUNK_SIZE,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Report:
-    """Write every value below ``logdir`` as tables to the folder ``out``, and return a report.
+    """Write every value below ``logdir`` as tables to the folder or file ``out``, and return a report.
 
-    If ``out`` has the tables of an earlier conversion of ``logdir`` with the same options, it is brought up to date:
-    only new bytes are read, and ``report.update`` shows what changed.
+    If ``out`` is a folder with the tables of an earlier conversion of ``logdir`` with the same options, it is brought
+    up to date: only new bytes are read, and ``report.update`` shows what changed. A name that ends like a file, such as
+    ``losses.csv``, is one table of one kind; ``tables.zip`` is an archive of the folder.
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        out: the output folder, or the URL of one in S3. If the conversion fails, an earlier ``out`` stays as it was.
+        out: the output folder, or the URL of one in S3; a file that ends in ``.csv``, ``.csv.gz``, ``.csv.zst``,
+            ``.parquet``, ``.arrow``, ``.jsonl`` or ``.zip``; or a binary file to write one table to. If the conversion
+            fails, an earlier ``out`` stays as it was.
         run: one or more shell patterns for run names; None selects all runs.
         tag: one or more shell patterns for tags; None selects all tags.
         kind: one or more names of kinds; None selects all kinds.
@@ -74,13 +81,15 @@ def convert(
         selection: a Selection to use for the filters that are not passed individually.
         rows: the rows to convert, by step and restart, and whether to add their sessions; all rows if None.
         layout: ``tree`` (a table for each run and tag), ``tags`` (for each tag, with a column ``run``), ``wide``
-            (for each run, scalars side by side by step) or ``long`` (for each kind, with columns ``run`` and ``tag``).
+            (for each run, scalars side by side by step), ``long`` (for each kind, with columns ``run`` and ``tag``) or
+            ``compare`` (for each tag, scalars with a column for each run; in a file, for each run and tag). By default
+            ``tree``, or ``long`` for a file with one table.
         format: the format of the tables: ``csv``, ``csv.gz``, ``csv.zst``, ``parquet``, ``arrow``, ``jsonl``, or the
-            name of an entry point of the group ``tb2csv.sinks``.
+            name of an entry point of the group ``tb2csv.sinks``. By default that of the ending of ``out``, or ``csv``.
         header: ``plain``, or ``tensorboard`` for scalars with the file names, the header and the numbers of
             TensorBoard's own download.
-        on_duplicate: which of a tag's values for one step the ``wide`` layout keeps: the ``last``, the ``first``, or
-            ``error`` to raise an error.
+        on_duplicate: which of a tag's values for one step the layouts ``wide`` and ``compare`` keep: the ``last``, the
+            ``first``, or ``error`` to raise an error.
         tensors: the layout of tensors: ``elements`` (a row for each element), ``wide`` (a row for each step),
             ``base64`` or ``npy`` (files next to the table).
         merge_subruns: merge the sub-runs that ``add_scalars`` and ``add_hparams`` of PyTorch and tensorboardX made into
@@ -88,8 +97,12 @@ def convert(
         time: the time columns: ``epoch`` (``wall_time``, in seconds since 1970), ``iso`` (``time_utc``, to the
             microsecond) and ``relative`` (``relative_time``, in seconds).
         relative_to: the origin of relative times: the first event of the ``run``, or the tag's ``first-step``.
+        x: what the rows of the layout ``compare`` are by: ``step``, ``relative`` (seconds, see ``relative_to``) or
+            ``wall`` (seconds since 1970).
+        align: ``bin:N`` makes each row of the layout ``compare`` the mean of N steps or N seconds; times need it.
         escape_formulas: put an apostrophe before text in CSV that a spreadsheet would take for a formula.
-        overwrite: replace an ``out`` that contains an earlier conversion and nothing else, instead of updating it.
+        overwrite: replace a folder that contains an earlier conversion and nothing else, instead of updating it; or
+            replace a file.
         strict: if any byte of an event file is damaged, raise DamagedError and write nothing.
         workers: the number of runs to convert at once; by default the number of processors, or more
             for a URL.
@@ -101,18 +114,21 @@ def convert(
     Raises:
         OptionError: an option has an unknown value, or two options exclude each other.
         LogdirError: there is nothing to convert.
-        OutputError: ``out`` cannot be used or written.
+        OutputError: ``out`` cannot be used or written, or is a file for one table and there are several.
         DamagedError: an event file is damaged, and ``strict`` is set.
         ClusterError: the cluster cannot be used, or was lost.
         Tb2csvError: nothing is selected, or a tag has several values for a step and ``on_duplicate`` is ``error``.
     """
     rows = rows or RowSelection()
+    file = OneFile.of(out, format)
+    if layout is None:
+        layout = file.content.layout if file and header == "plain" else "tree"
     settings = ConversionSettings(
         select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag),
         rows,
         OutputOptions.of(
             layout=layout,
-            format=format,
+            format=file.format if file else format or "csv",
             header=header,
             on_duplicate=on_duplicate,
             time=time,
@@ -120,6 +136,9 @@ def convert(
             escape_formulas=escape_formulas,
             merge_subruns=merge_subruns,
             sessions=rows.sessions,
+            x=x,
+            align=align,
+            is_one_table=file is not None and file.content.is_one_table,
         ),
         tensors,
         strict,
@@ -128,6 +147,11 @@ def convert(
         progress,
         _cluster(scheduler, scheduler_file, workers),
     )
+    if file:
+        file.check(overwrite=overwrite)
+        found = logdir_of(logdir)
+        return file.convert(settings, found, settings.choose(found), overwrite=overwrite)
+    assert isinstance(out, (str, os.PathLike))
     folder = table_folder(out, overwrite=overwrite)
     found = logdir_of(logdir)
     check_apart(found, out)
@@ -159,6 +183,9 @@ def table_folder(out: str | os.PathLike[str], *, overwrite: bool) -> TableFolder
         place = Path(os.path.realpath(local_path(out)))
         if Ledger.exists(place):
             return UpdatedFolder(place)
+    if OneFile.of(out, None):
+        message = f"{out} is the name of a file, but this makes a folder; choose another name, or end it with /."
+        raise OutputError(message)
     return OutputFolder(out, overwrite=overwrite)
 
 

@@ -22,10 +22,11 @@ from tb2csv.sources.urls import refuse_caches
 from tb2csv.update_plan import EarlierRuns, check_options, plan_update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Container, Sequence
 
     from tb2csv.dask_cluster import DaskCluster
     from tb2csv.errors import Damage
+    from tb2csv.layouts.manifest import TableEntry
     from tb2csv.layouts.output_options import OutputOptions
     from tb2csv.logdir import Logdir
     from tb2csv.runs.row_selection import RowSelection
@@ -85,6 +86,7 @@ class ConversionSettings:
             "on_duplicate": output.on_duplicate,
             "time": list(output.times.styles),
             "relative_to": output.times.relative_to,
+            **({"x": output.axis, "align": output.align} if output.bins else {}),
             "escape_formulas": output.escape_formulas,
             "merge_subruns": output.merge_subruns,
             "tensors": self.tensors,
@@ -106,6 +108,9 @@ class FolderConversion:
             settings.selection, settings.rows, DecodeOptions(settings.tensors), settings.chunk_size
         )
         self._earlier = EarlierRuns(folder.ledger) if folder.earlier else None
+        #: The tables that the last update wrote or left as they were, and the folders of their files.
+        self.entries: Sequence[TableEntry] = ()
+        self.stored: Sequence[str] = ()
 
     @property
     def is_manifest_due(self) -> bool:
@@ -164,6 +169,7 @@ class FolderConversion:
                     series = {each.report.run: each.series for each in conversion.results}
                     report.shared_notes = notes_on(find_subruns(series))
                 conversion.finish(report)
+                self.entries, self.stored = conversion.entries, conversion.stored
             else:
                 conversion.finish_runs()
                 conversion.restore(report)

@@ -62,6 +62,9 @@ class LogConversion:
         self._is_restored = False
         #: The files of the tables of several runs, if they were written.
         self._shared_files: list[str] | None = None
+        #: The tables in the index, and the folders of their files, after ``finish``.
+        self.entries: list[TableEntry] = []
+        self.stored: list[str] = []
 
     def convert(
         self, workers: int | None, progress: Callable[[int], None], cluster: DaskCluster | None = None
@@ -137,6 +140,9 @@ class LogConversion:
         if lost := {entry.path: entry.lost_cells for entry in kept if entry.lost_cells}:
             output.tree_writer().lost_cells.update(lost)
         joined = output.layout.write_log(output, [table for each in converted for table in each.held])
+        for each in self._converted.values():  # the account of other runs has been written by the update that did
+            joined.account(each.report)
+        report.shared_notes += [note for note in joined.notes if note.run is None]
         self._joined = joined.parts
         entries = [entry for each in converted for entry in each.entries] + joined.entries
         stored = [folder for each in converted for folder in each.stored] + joined.stored
@@ -153,6 +159,7 @@ class LogConversion:
             output.folder, entries, stored, report, options.table_format, escape_formulas=options.escape_formulas
         )
         self._shared_files = [*(entry.path for entry in (*joined.entries, *hparams)), *joined.stored]
+        self.entries, self.stored = entries, stored
 
     def restore(self, report: Report) -> None:
         """Complete the report of an update that does not write tables of several runs."""

@@ -31,8 +31,12 @@ NoteKind: TypeAlias = Literal[
     "steps_repeated",
     "steps_back",
     "duplicates_left_out",
+    "times_unknown",
+    "clocks_differ",
     "subruns",
     "made_null",
+    "tables_left_out",
+    "files_left_out",
     # Trials.
     "hparams_left_out",
     "metrics_missing",
@@ -118,6 +122,10 @@ class Note:
 NOTE_SHAPE: Final = (str, Maybe(str), Maybe(str), Maybe(int), ListOf((str, int)), DictOf(ANYTHING))
 
 
+#: The advice if something does not fit into one file.
+_FOLDER: Final = advice("a folder or an archive (.zip) has them")
+
+
 def _file_copy(note: Note) -> Message:
     return Message(f"{note.details['path']} is a copy of {note.details['original']}, and is left out")
 
@@ -180,6 +188,18 @@ def _duplicates_left_out(note: Note) -> Message:
     )
 
 
+def _times_unknown(note: Note) -> Message:
+    return Message(f"run {note.run!r}: values without a known time are left out: {note.count:,}")
+
+
+def _clocks_differ(note: Note) -> Message:
+    return Message(
+        f"run {note.run!r}: steps of tag {note.details['fast']!r} advance {note.details['times']:.1f} times as fast as "
+        f"those of tag {note.details['slow']!r}, as if they were batches and epochs, but share rows by step",
+        (advice("{} selects tags that fit together", "tag"),),
+    )
+
+
 def _subruns(note: Note) -> Message:
     return Message(
         f"run {note.run!r} has {note.count} run{_s(note.count)} below it that {note.details['made_by']} seems to have "
@@ -194,6 +214,15 @@ def _made_null(note: Note) -> Message:
         f"{note.details['cells']} became null, {note.count:,} in all: {tables}",
         (advice("{} keeps them", Option("format", note.details["kept_by"])),),
     )
+
+
+def _tables_left_out(note: Note) -> Message:
+    kinds = listed(f"{count:,} of {kind}" for kind, count in note.counts)
+    return Message(f"rows of tables that accompany others are not in the file: {kinds}", (_FOLDER,))
+
+
+def _files_left_out(note: Note) -> Message:
+    return Message(f"{note.count:,} stored file{_s(note.count)}, such as images, are not in the table", (_FOLDER,))
 
 
 def _hparams_left_out(note: Note) -> Message:
@@ -376,8 +405,12 @@ SENTENCES: Final[Mapping[NoteKind, Callable[[Note], Message]]] = {
     "steps_repeated": _steps_repeated,
     "steps_back": _steps_back,
     "duplicates_left_out": _duplicates_left_out,
+    "times_unknown": _times_unknown,
+    "clocks_differ": _clocks_differ,
     "subruns": _subruns,
     "made_null": _made_null,
+    "tables_left_out": _tables_left_out,
+    "files_left_out": _files_left_out,
     "hparams_left_out": _hparams_left_out,
     "metrics_missing": _metrics_missing,
     "placeholders_left_out": _placeholders_left_out,

@@ -176,9 +176,7 @@ class RunConversion:
         """Write the tables that are joined within the run, and return what was converted."""
         held, entries = writer.held, writer.entries
         joined = self._output.layout.write_run(self._output, name, held)
-        report.values_written -= joined.left_out
-        report.values_filtered += joined.left_out
-        report.notes += joined.notes
+        joined.account(report)
         if joined.entries:
             entries = sorted([*entries, *joined.entries], key=lambda entry: entry.path.split("/"))
         report.tables = len(entries)

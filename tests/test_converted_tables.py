@@ -31,7 +31,7 @@ SAMPLES = Path(__file__).parents[1] / "sample_logs"
 def test_all_formats_give_the_same_frames(layout: str, tmp_path: Path) -> None:
     frames = {}
     for name in EXACT_FORMATS:
-        out = tmp_path / name
+        out = tmp_path / f"{name} tables"
         tb2csv.convert(SAMPLES, out, layout=layout, format=name, time=("epoch", "iso", "relative"))
         tables = tb2csv.open_tables(out)
         frames[name] = {path.removesuffix(f".{name}"): tables[path] for path in tables}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import enum
+import sys
+from typing import IO, TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,25 +14,47 @@ from tb2csv.cli.terminal import (
     after_change,
     error_messages,
     exit_status,
+    is_terminal,
     plural,
     print_json,
+    print_message,
     print_problems,
     print_result,
     progress,
 )
+from tb2csv.errors import OptionError
+from tb2csv.layouts.bins import AXES
+from tb2csv.messages import Option, advice
 from tb2csv.sources.urls import is_url, shown
 
 if TYPE_CHECKING:
     from tb2csv.report import Report
 
 
-def _index_of(out: str) -> str:
-    return f"{shown(out.rstrip('/'))}/index.csv" if is_url(out) else str(local_path(out) / "index.csv")
+#: The name of standard output.
+_STANDARD_OUTPUT: Final = "-"
+
+_Axis = enum.Enum("Axis", {name: name for name in AXES}, type=str)  # type: ignore[misc]
+_LayoutOption = Annotated[
+    options.Layout | None,
+    typer.Option("--layout", help=f"{options.LAYOUT_HELP} Default: tree, or long for a file with one table."),
+]
+_FormatOption = Annotated[
+    str | None,
+    typer.Option("--format", metavar="NAME", help=f"{options.FORMAT_HELP} Default: that of OUT's ending, or csv."),
+]
 
 
 def convert(
     logdir: options.LogdirArgument,
-    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the tables, or of an earlier conversion.")],
+    out: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUT",
+            help="Folder for the tables, or of an earlier conversion. A file that ends in .csv, .csv.gz, .csv.zst, "
+            ".parquet, .arrow or .jsonl is one table, - is standard output, and .zip an archive of the folder.",
+        ),
+    ],
     run: options.RunOption = [],
     tag: options.TagOption = [],
     kind: options.KindOption = [],
@@ -43,16 +67,28 @@ def convert(
     restarts: options.RestartsOption = options.Restarts["keep"],
     sessions: options.SessionsOption = False,
     merge_subruns: options.MergeOption = False,
-    layout: options.LayoutOption = options.Layout["tree"],
-    format: options.FormatOption = "csv",
+    layout: _LayoutOption = None,
+    format: _FormatOption = None,
     header: options.HeaderOption = options.Header["plain"],
     on_duplicate: options.DuplicateOption = options.Duplicate["last"],
     time: options.TimeOption = "epoch",
     relative_to: options.OriginOption = options.Origin["run"],
+    x: Annotated[
+        _Axis,
+        typer.Option(
+            "--x", help="Rows of the layout compare: steps, the time since the run's first event, or wall time."
+        ),
+    ] = _Axis["step"],
+    align: Annotated[
+        str | None,
+        typer.Option(
+            "--align", metavar="bin:N", help="Make rows of the layout compare from means of N steps or N seconds."
+        ),
+    ] = None,
     tensors: options.TensorsOption = options.TensorStyle["elements"],
     escape_formulas: options.FormulasOption = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace OUT if it holds only an earlier conversion.")
+        bool, typer.Option("--overwrite", help="Replace OUT if it is a file, or holds only an earlier conversion.")
     ] = False,
     strict: options.StrictOption = False,
     json: options.JsonOption = False,
@@ -68,29 +104,34 @@ def convert(
     ] = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write every value below LOGDIR to tables in OUT: one per run and tag, listed in index.csv.
+    """Write every value below LOGDIR to tables in OUT: one per run and tag, listed in index.csv; or to one file.
 
-    If OUT has the tables of an earlier conversion of LOGDIR with the same options, only new bytes are read, and their
-    rows are appended. Nothing is sampled. Damaged bytes are skipped and reported, and the exit status is then 3.
+    If OUT is a folder with the tables of an earlier conversion of LOGDIR with the same options, only new bytes are
+    read, and their rows are appended; a file is written anew, with --overwrite. Nothing is sampled. Damaged bytes are
+    skipped and reported, and the exit status is then 3.
     """
     with error_messages(debug=debug):
         from tb2csv import conversion
         from tb2csv.logdir import discover
         from tb2csv.runs.row_selection import RowSelection
 
+        to_stdout = out == _STANDARD_OUTPUT
+        target = _stdout(format, json=json) if to_stdout else out
         found = discover(logdir)
         with progress(found, shown=not (quiet or json)) as report_bytes:
             report = conversion.convert(
                 found,
-                out,
+                target,
                 selection=options.selection_of(run, tag, kind, exclude_run, exclude_tag),
                 rows=RowSelection(min_step, max_step, every, last, restarts.value, sessions),
-                layout=layout.value,
+                layout=layout and layout.value,
                 format=format,
                 header=header.value,
                 on_duplicate=on_duplicate.value,
                 time=time.split(","),
                 relative_to=relative_to.value,
+                x=x.value,
+                align=align,
                 tensors=tensors.value,
                 merge_subruns=merge_subruns,
                 escape_formulas=escape_formulas,
@@ -101,20 +142,53 @@ def convert(
                 scheduler_file=scheduler_file,
                 progress=report_bytes,
             )
-        with after_change(shown(out)):
+        with after_change("standard output" if to_stdout else shown(out)):
             if json:
                 print_json(report.to_dict())
             elif not quiet:
-                _print_report(report, out)
+                print_problems(report)
+                if to_stdout:
+                    print_message(_summary(report))
+                else:
+                    print_result(f"{_summary(report)}: see {_place_of(out, format)}")
         raise typer.Exit(exit_status(report))
 
 
-def _print_report(report: Report, out: str) -> None:
-    print_problems(report)
+def _stdout(format: str | None, *, json: bool) -> IO[bytes]:
+    """Return standard output, for a table.
+
+    Raises:
+        OptionError: a report is to be printed there, or it is a terminal and the table is not text.
+    """
+    from tb2csv.sinks.csv import CompressedCsvFormat
+    from tb2csv.sinks.format_protocols import TextFormat
+    from tb2csv.sinks.formats import choose_format
+
+    if json:
+        raise OptionError(
+            "Standard output can have either the table or the report",
+            advice("leave out {}", Option("json", value=True)),
+        )
+    chosen = choose_format(format or "csv")
+    if is_terminal(sys.stdout) and (not isinstance(chosen, TextFormat) or isinstance(chosen, CompressedCsvFormat)):
+        raise OptionError("A terminal cannot show this format", advice("leave out {}", Option("format", format)))
+    return sys.stdout.buffer
+
+
+def _place_of(out: str, format: str | None) -> str:
+    """Return the file, or the index of the folder, that has been written."""
+    from tb2csv.file_conversion import OneFile
+
+    if OneFile.of(out, format):
+        return shown(out)
+    return f"{shown(out.rstrip('/'))}/index.csv" if is_url(out) else str(local_path(out) / "index.csv")
+
+
+def _summary(report: Report) -> str:
     left_out = f", {plural(report.values_filtered, 'value')} left out" if report.values_filtered else ""
     runs = sum(run.values_written > 0 for run in report.runs)
     new = f", {plural(report.update.values, 'new value')}" if report.update else ""
-    print_result(
+    return (
         f"{plural(report.values_written, 'value')} of {plural(runs, 'run')} "
-        f"in {plural(report.tables, 'table')}{left_out}{new}: see {_index_of(out)}"
+        f"in {plural(report.tables, 'table')}{left_out}{new}"
     )

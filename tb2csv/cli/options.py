@@ -94,25 +94,23 @@ TensorsOption = Annotated[
         "tensor) or npy (.npy files).",
     ),
 ]
-LayoutOption = Annotated[
-    Layout,
-    typer.Option(
-        "--layout",
-        help="One table per run and tag (tree), per tag (tags), per run with one column per scalar tag (wide), or per "
-        "kind (long).",
-    ),
-]
+LAYOUT_HELP = (
+    "One table per run and tag (tree), per tag (tags), per run with one column per scalar tag (wide), per kind (long), "
+    "or per scalar tag with one column per run (compare)."
+)
+LayoutOption = Annotated[Layout, typer.Option("--layout", help=LAYOUT_HELP)]
 # A string and not an enum, because plugins can add formats.
-FormatOption = Annotated[
-    str, typer.Option("--format", metavar="NAME", help=f"Format of the tables: {', '.join(FORMATS)}.")
-]
+FORMAT_HELP = f"Format of the tables: {', '.join(FORMATS)}."
+FormatOption = Annotated[str, typer.Option("--format", metavar="NAME", help=FORMAT_HELP)]
 HeaderOption = Annotated[
     Header,
     typer.Option("--header", help="Names of scalar files and columns: plain, or those TensorBoard uses for downloads."),
 ]
 DuplicateOption = Annotated[
     Duplicate,
-    typer.Option("--on-duplicate", help="Which value the wide layout keeps if a tag has several at one step."),
+    typer.Option(
+        "--on-duplicate", help="Which value the layouts wide and compare keep if a tag has several at one step."
+    ),
 ]
 TimeOption = Annotated[
     str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from tb2csv.column_names import free_name
+from tb2csv.concat_frames import fitted, joint_schema
 from tb2csv.layouts.held_tables import shared_cell
 from tb2csv.layouts.joined_parts import JoinedPart, JoinedParts
 from tb2csv.layouts.layout import JoinedTables
@@ -40,7 +42,7 @@ def write_joined_rows(output: Output, layout: RowLayout, held: Iterable[HeldTabl
     writer = output.joined_writer()
     joined = JoinedTables()
     earlier_folders = {part.path: part.folder for table in output.earlier.values() for part in table.parts}
-    for group in _groups(layout, held):
+    for group in _groups(layout, held, is_one_table=output.options.is_one_table):
         place = group.members[0].table.place
         stem, part = layout.path(place)
         stem = names.claim(with_variant(stem, group.variant), f"{layout.name_source(place)}\n{group.variant}")
@@ -74,13 +76,17 @@ class _Group:
     members: list[HeldTable] = field(default_factory=list)
 
 
-def _groups(layout: RowLayout, held: Iterable[HeldTable]) -> list[_Group]:
-    """Return the held tables in groups, one per joined table."""
+def _groups(layout: RowLayout, held: Iterable[HeldTable], *, is_one_table: bool) -> list[_Group]:
+    """Return the held tables in groups, one per joined table.
+
+    Tables with different columns are in different groups, unless ``is_one_table``.
+    """
     groups: dict[Hashable, _Group] = {}
     variants: dict[tuple[str, str], set[str]] = {}
     for member in held:
         table = member.table.place.table
-        identity = layout.identity(table, tuple(member.table.entry.schema.items()))
+        columns = () if is_one_table else tuple(member.table.entry.schema.items())
+        identity = layout.identity(table, columns)
         group = groups.get(identity)
         if group is None:
             taken = variants.setdefault((layout.key(table), table.part), set())
@@ -112,7 +118,7 @@ class _JoinedTable:
             tag=first.series.tag if is_of_tag else None,
             kind=first.table.place.kind,
             plugin_name=shared_cell([entry.plugin_name for entry in entries]),
-            schema=_RowFinisher(output, layout, members[:1], stem).schema(first),
+            schema=self._schema(first.table.place.kind),
             metadata=shared_cell([entry.metadata for entry in entries]) if is_of_tag else None,
             format=written,
             rows=sum(entry.rows for entry in entries),
@@ -121,6 +127,14 @@ class _JoinedTable:
             first_wall_time=counted[0].first_wall_time,
             last_wall_time=counted[-1].last_wall_time,
         )
+
+    def _schema(self, kind: str) -> pl.Schema:
+        """Return the columns of the table: those of its members, or those that the rows of all members fit into."""
+        schemas = [
+            _RowFinisher(self._output, self._layout, alike[:1], self._stem).schema(alike[0])
+            for alike in _alike(self._members)
+        ]
+        return schemas[0] if len(schemas) == 1 else joint_schema(schemas, f"the table of {kind}")
 
     def folder(self, member: HeldTable) -> str:
         """Return the folder of the files of a member."""
@@ -145,9 +159,16 @@ class _JoinedTable:
         return parts
 
     def _frames(self, members: Sequence[HeldTable], *, is_new: bool) -> Iterator[pl.DataFrame]:
-        finish = _RowFinisher(self._output, self._layout, members, self._stem)
-        for batch in self._output.held.batches([member.path for member in members], is_new=is_new):
-            yield finish.rows(batch)
+        for alike in _alike(members):
+            finish = _RowFinisher(self._output, self._layout, alike, self._stem)
+            for batch in self._output.held.batches([member.path for member in alike], is_new=is_new):
+                yield fitted(finish.rows(batch), self.entry.schema)
+
+
+def _alike(members: Sequence[HeldTable]) -> Iterator[list[HeldTable]]:
+    """Yield the members in stretches with the same columns; there is one stretch, except in a file of one table."""
+    for _, stretch in itertools.groupby(members, key=lambda member: tuple(member.table.entry.schema.items())):
+        yield list(stretch)
 
 
 class _RowFinisher:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from tb2csv.layouts.held_tables import HeldTable
     from tb2csv.layouts.joined_parts import JoinedParts
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tb2csv.layouts.output_options import OutputOptions
     from tb2csv.layouts.table_paths import TreeTable
     from tb2csv.notes import Note
+    from tb2csv.report import RunReport
     from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
 
 
@@ -30,11 +31,19 @@ class JoinedTables:
     entries: list[TableEntry] = field(default_factory=list)
     #: The folders of their files, such as images.
     stored: list[str] = field(default_factory=list)
-    #: The number of decoded values that are in no table.
-    left_out: int = 0
+    #: By run, the number of decoded values that are in no table.
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    #: Notes on a run, and on tables of several runs.
     notes: list[Note] = field(default_factory=list)
     #: The parts of each table of several runs, by its path.
     parts: dict[str, JoinedParts] = field(default_factory=dict)
+
+    def account(self, report: RunReport) -> None:
+        """Add what was left out of a run, and the notes on it, to its report."""
+        count = self.left_out.get(report.run, 0)
+        report.values_written -= count
+        report.values_filtered += count
+        report.notes += [note for note in self.notes if note.run == report.run]
 
 
 class Layout(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tb2csv.layouts.compare_layout import CompareLayout
 from tb2csv.layouts.long_layout import LongLayout
 from tb2csv.layouts.tags_layout import TagsLayout
 from tb2csv.layouts.tensorboard_layout import TensorBoardLayout
@@ -19,6 +20,7 @@ LAYOUTS: Final[dict[str, Layout]] = {
     "tags": TagsLayout(),
     "wide": WideLayout(),
     "long": LongLayout(),
+    "compare": CompareLayout(),
 }
 
 #: The headers by name: the layout that replaces the chosen one, or None if the header works with all layouts.

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tb2csv.errors import OptionError
+from tb2csv.layouts.bins import AXES, Bins
+from tb2csv.layouts.compare_layout import CompareLayout
 from tb2csv.layouts.layouts import HEADERS, LAYOUTS
 from tb2csv.layouts.time_columns import TimeColumns
+from tb2csv.messages import Option, advice
 from tb2csv.selection import KINDS
 from tb2csv.sinks.format_protocols import CompressedFormat, ReadableFormat, TextFormat
 from tb2csv.sinks.formats import choose_format
@@ -39,6 +42,11 @@ class OutputOptions:
     sessions: bool = False
     #: Whether tables have a column with the run that each row was written to, because sub-runs are merged.
     merge_subruns: bool = False
+    #: Whether all tables of a kind become one, because there is a file for one table only, which is never updated.
+    is_one_table: bool = False
+    #: What the rows of the layout ``compare`` are by, one of AXES, and how runs get common rows.
+    axis: str = AXES[0]
+    align: str | None = None
 
     @classmethod
     def of(
@@ -53,10 +61,27 @@ class OutputOptions:
         escape_formulas: bool,
         merge_subruns: bool,
         sessions: bool = False,
+        is_one_table: bool = False,
+        x: str = AXES[0],
+        align: str | None = None,
     ) -> OutputOptions:
         """Return the options for arguments of ``convert``."""
-        times = TimeColumns((time,) if isinstance(time, str) else tuple(time), relative_to)
-        return cls(layout, format, header, on_duplicate, times, escape_formulas, sessions, merge_subruns)
+        styles = (time,) if isinstance(time, str) else tuple(time)
+        if x == "relative" and styles == ("epoch",):
+            styles = ("relative",)
+        return cls(
+            layout,
+            format,
+            header,
+            on_duplicate,
+            TimeColumns(styles, relative_to),
+            escape_formulas,
+            sessions,
+            merge_subruns,
+            is_one_table,
+            x,
+            align,
+        )
 
     def __post_init__(self) -> None:
         """Validate the options."""
@@ -64,12 +89,23 @@ class OutputOptions:
         _check("header", self.header, HEADERS)
         _check("value for duplicate steps", self.on_duplicate, ON_DUPLICATE)
         choose_format(self.format)
+        if self.bins and not isinstance(self.chosen_layout, CompareLayout):
+            raise OptionError(
+                "Only the layout compare has rows by time or by bins",
+                advice("give {}", Option("layout", "compare")),
+                advice("leave out {}", "x", "align"),
+            )
         self.chosen_layout.check(self)
 
     @property
     def chosen_layout(self) -> Layout:
         """The layout, which the header may replace."""
         return HEADERS[self.header] or LAYOUTS[self.layout]
+
+    @property
+    def bins(self) -> Bins | None:
+        """The bins that rows of the layout ``compare`` are by; None if they are by step."""
+        return Bins.of(self.axis, self.align)
 
     @property
     def is_continued(self) -> bool:
@@ -86,7 +122,7 @@ class OutputOptions:
     @property
     def keeps_rows(self) -> bool:
         """Whether the rows of joined tables are kept for updates. If sub-runs are merged, an update reads all runs."""
-        return not self.merge_subruns
+        return not self.merge_subruns and not self.is_one_table
 
     @functools.cached_property
     def table_format(self) -> TextFormat | WholeFormat:

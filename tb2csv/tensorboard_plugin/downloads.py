@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from werkzeug import wrappers
 
+from tb2csv.sinks.zip_stream import stream_zip
 from tb2csv.tensorboard_plugin.export_jobs import ExportError
 from tb2csv.tensorboard_plugin.web_api import RequestError
-from tb2csv.tensorboard_plugin.zip_stream import stream_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -148,7 +148,7 @@ def test_every_layout_has_the_rows_of_the_tree(
     }
     for tree, (out, rows_found) in zip(series_of_trees.values(), found_in.items(), strict=True):
         expected, found = tree, rows_found
-        if layout == "wide":
+        if layout in ("wide", "compare"):
             expected, found = without_scalars(expected), without_scalars(found)
         if layout in ("tags", "long"):  # a series without rows leaves no trace among others
             expected = {series: rows for series, rows in expected.items() if rows}
@@ -480,7 +480,7 @@ def test_the_choices_of_the_command_are_the_registries() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"layout": "deep"}, "'deep'; choose from tree, tags, wide, long."),
+        ({"layout": "deep"}, "'deep'; choose from tree, tags, wide, long, compare."),
         ({"format": "xlsx"}, "Unknown format 'xlsx'; choose from csv, csv.gz, "),
         ({"header": "mine"}, "'mine'; choose from plain, tensorboard."),
         ({"on_duplicate": "mean"}, "'mean'; choose from last, first, error."),

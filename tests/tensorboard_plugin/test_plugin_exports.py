@@ -24,9 +24,9 @@ from event_files import audio, event, hparams_start, image, scalar, tensor, tens
 from plugin_server import API, Tab, context_of, files_of_folder, files_of_zip, tensorboard_here
 
 from tb2csv import convert
+from tb2csv.sinks.zip_stream import stream_zip
 from tb2csv.tensorboard_plugin import export_jobs, export_service
 from tb2csv.tensorboard_plugin.loader import ExportLoader
-from tb2csv.tensorboard_plugin.zip_stream import stream_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

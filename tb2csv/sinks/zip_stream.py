@@ -1,7 +1,6 @@
 """ZIP archives of folders, streamed while they are made, without keeping them in memory.
 
-Files are stored, not compressed: sending is then as fast as reading, and there are compressed formats of tables. ZIP64
-is used only for sizes beyond four gigabytes, so that old programs can read all other archives.
+ZIP64 is used only for sizes beyond four gigabytes, so that old programs can read all other archives.
 """
 
 from __future__ import annotations
@@ -49,16 +48,18 @@ class _Unsent(io.RawIOBase):
         return taken
 
 
-def stream_zip(root: str, wait_for_folder: Callable[[], Path]) -> Iterator[bytes]:
+def stream_zip(root: str, wait_for_folder: Callable[[], Path], *, is_compressed: bool = False) -> Iterator[bytes]:
     """Yield a ZIP archive of a folder's files, all below a folder ``root`` in it, in the order of their names.
 
     The first piece comes at once. Then ``wait_for_folder`` is called, which may take time, and returns the folder.
+    Without compression, sending is as fast as reading.
 
     Raises:
         OSError: a file cannot be read. The archive then lacks its end, so programs see that it is incomplete.
     """
     unsent = _Unsent()
-    with zipfile.ZipFile(unsent, "w") as archive:
+    compression = zipfile.ZIP_DEFLATED if is_compressed else zipfile.ZIP_STORED
+    with zipfile.ZipFile(unsent, "w", compression) as archive:
         entry = zipfile.ZipInfo(f"{root}/", _EARLIEST_DATE)
         entry.external_attr = _FOLDER_MODE | _IS_FOLDER
         archive.writestr(entry, b"")
@@ -67,6 +68,7 @@ def stream_zip(root: str, wait_for_folder: Callable[[], Path]) -> Iterator[bytes
         for path in _files(folder):
             entry = zipfile.ZipInfo(f"{root}/{path.relative_to(folder).as_posix()}", _EARLIEST_DATE)
             entry.external_attr = _FILE_MODE
+            entry.compress_type = compression
             entry.file_size = path.stat().st_size  # zipfile uses it to decide on ZIP64
             with path.open("rb", buffering=0) as file, archive.open(entry, "w") as member:
                 while data := file.read(_PIECE_BYTES):

@@ -1,0 +1,91 @@
+"""Bins of steps or of times, as the rows of tables that put runs side by side."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from tb2csv.errors import OptionError
+from tb2csv.late_polars import pl
+from tb2csv.messages import Option, advice
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+#: What rows can be ordered by: steps, seconds since the origin of the run, or seconds since 1970.
+AXES: Final = ("step", "relative", "wall")
+
+#: Numbers of bins beyond this are not exact as float64.
+_MAX_NUMBER: Final = 1 << 53
+_BIN: Final = "bin:"
+#: How far a number may be from a whole one that it is meant to be.
+_ROUNDING: Final = 1e-9
+
+
+class Bins(NamedTuple):
+    """Stretches of equal width on an axis; a bin is known by its number, and has the position of its start."""
+
+    axis: str
+    #: In steps, or in seconds.
+    width: float
+
+    @classmethod
+    def of(cls, axis: str, align: str | None) -> Bins | None:
+        """Return the bins that two options describe; None if rows are by step, and each step is a row.
+
+        Raises:
+            OptionError: the axis or the alignment is unknown, or they do not fit.
+        """
+        if axis not in AXES:
+            message = f"Unknown axis {axis!r}; choose from {', '.join(AXES)}."
+            raise OptionError(message)
+        if align is None or align == "exact":
+            if axis == "step":
+                return None
+            raise OptionError(
+                "Times of different runs are hardly ever equal, so their rows need bins",
+                advice("give the seconds of a row, such as {}", Option("align", "bin:60")),
+            )
+        width = _number(align.removeprefix(_BIN)) if align.startswith(_BIN) else math.nan
+        is_whole = width == round(width) if math.isfinite(width) else False
+        if not 0 < width < math.inf or (axis == "step" and not is_whole):
+            what = "a whole number of steps" if axis == "step" else "a number of seconds"
+            message = f"{align!r} is not an alignment of rows; give bin:N with {what}, such as bin:100."
+            raise OptionError(message)
+        return cls(axis, width)
+
+    def placed(self, frame: pl.DataFrame, origin: float) -> pl.DataFrame:
+        """Return rows of ``step, wall_time`` and others with the number of the bin as the step.
+
+        Rows whose time is not known are left out. ``origin`` is that of relative times, in seconds since 1970.
+        """
+        if self.axis == "step":
+            return frame.with_columns(pl.Series("step", frame["step"].to_numpy() // int(self.width)))
+        seconds = frame["wall_time"].to_numpy() - (origin if self.axis == "relative" else 0.0)
+        numbers = np.floor(seconds / self.width)
+        is_known = np.abs(numbers) < _MAX_NUMBER  # NaN is not
+        placed = frame.with_columns(pl.Series("step", np.where(is_known, numbers, 0).astype(np.int64)))
+        return placed if is_known.all() else placed.filter(pl.Series(is_known))
+
+    def means(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the mean value and the earliest wall time of each bin, as float64; NaN makes the mean NaN."""
+        value = pl.col("value").cast(pl.Float64).mean()
+        return frame.group_by("step").agg(pl.col("wall_time").min(), value).sort("step")
+
+    def positions(self, numbers: pl.Series) -> pl.Series:
+        """Return the starts of bins: whole steps, or seconds."""
+        found: npt.NDArray[np.int64] = numbers.to_numpy()
+        if self.axis == "step":
+            return pl.Series(found * int(self.width))
+        parts = 1 / self.width
+        is_part = abs(parts - round(parts)) < _ROUNDING  # six tenths are nearer to 0.6 if they are divided
+        return pl.Series(found / round(parts) if is_part and round(parts) else found * self.width)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
