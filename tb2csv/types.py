@@ -1,6 +1,6 @@
 """The types in the signatures of ``tb2csv``, for annotations.
 
-``LogdirSource`` and ``Patterns`` are types of arguments; the others are parts of results and errors.
+``LogdirSource``, ``FileTarget`` and ``Patterns`` are types of arguments; the others are parts of results and errors.
 """
 
 from tb2csv.analysis.aggregates import AggregatedTag
@@ -8,6 +8,7 @@ from tb2csv.analysis.reduction import ReducedGroup
 from tb2csv.event_files.event_file import FileStats, Fingerprint
 from tb2csv.event_files.unlisted_damage import UnlistedDamage
 from tb2csv.event_files.values import SessionMark
+from tb2csv.file_conversion import FileTarget
 from tb2csv.log_repair import RepairedFile
 from tb2csv.logdir import EventFile, HasLogdir, LogdirSource, Run
 from tb2csv.messages import Advice, Message, Option, Spelling
@@ -22,6 +23,7 @@ __all__ = [
     "AggregatedTag",
     "EventFile",
     "FileStats",
+    "FileTarget",
     "Fingerprint",
     "FoundFile",
     "HasLogdir",

@@ -55,6 +55,28 @@ add(
     "run 'a' was restarted: it has 2 sessions; see Restarts",
 )
 add(
+    Note("times_unknown", "a", count=1002),
+    "run 'a': values without a known time are left out: 1,002",
+)
+add(
+    Note("clocks_differ", "a", details={"slow": "epoch_loss", "fast": "batch_loss", "times": 5.25}),
+    "run 'a': steps of tag 'batch_loss' advance 5.2 times as fast as those of tag 'epoch_loss', as if they were batches "
+    "and epochs, but share rows by step; tag selects tags that fit together",
+    "run 'a': steps of tag 'batch_loss' advance 5.2 times as fast as those of tag 'epoch_loss', as if they were batches "
+    "and epochs, but share rows by step; --tag selects tags that fit together",
+    "run 'a': steps of tag 'batch_loss' advance 5.2 times as fast as those of tag 'epoch_loss', as if they were batches "
+    "and epochs, but share rows by step",
+)
+add(
+    Note("tables_left_out", count=1002, counts=(("histogram_stats", 1000), ("undecodable", 2))),
+    "rows of tables that accompany others are not in the file: 1,000 of histogram_stats, 2 of undecodable; a folder or "
+    "an archive (.zip) has them",
+)
+add(
+    Note("files_left_out", count=2),
+    "2 stored files, such as images, are not in the table; a folder or an archive (.zip) has them",
+)
+add(
     Note("steps_missing", "a", count=3, counts=(("x", 3),)),
     "run 'a': all values have step 0, as if the writer was given no step: 3 of tag 'x'; restarts would keep only the "
     "last value",

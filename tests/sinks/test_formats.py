@@ -181,11 +181,11 @@ def test_members_of_compressed_tables_read_as_one(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(csv_format, "MEMBER_BYTES", 500)
     write_run(tmp_path / "logs", *(event(scalar("x", i), text("t", f"line\n{i}"), step=i) for i in range(300)))
     for name in ("csv", "csv.gz", "csv.zst"):
-        tb2csv.convert(tmp_path / "logs", tmp_path / name, format=name, chunk_size=1000)
+        tb2csv.convert(tmp_path / "logs", tmp_path / f"{name}-parts", format=name, chunk_size=1000)
         tb2csv.convert(tmp_path / "logs", tmp_path / f"{name}-at-once", format=name)
-        assert read_tree(tmp_path / name) == read_tree(tmp_path / f"{name}-at-once")
-    plain = (tmp_path / "csv" / "scalars" / "x.csv").read_bytes()
-    packed = (tmp_path / "csv.gz" / "scalars" / "x.csv.gz").read_bytes()
+        assert read_tree(tmp_path / f"{name}-parts") == read_tree(tmp_path / f"{name}-at-once")
+    plain = (tmp_path / "csv-parts" / "scalars" / "x.csv").read_bytes()
+    packed = (tmp_path / "csv.gz-parts" / "scalars" / "x.csv.gz").read_bytes()
     assert gzip.decompress(packed) == plain
     assert packed.count(b"\x1f\x8b\x08") > 1
     assert packed[4:8] == bytes(4)  # no time of writing, which would make each conversion another
