@@ -190,8 +190,8 @@ def test_members_of_compressed_tables_read_as_one(tmp_path: Path, monkeypatch: p
     assert packed.count(b"\x1f\x8b\x08") > 1
     assert packed[4:8] == bytes(4)  # no time of writing, which would make each conversion another
     expected = pl.read_csv(plain)
-    assert pl.read_csv(tmp_path / "csv.gz" / "scalars" / "x.csv.gz").equals(expected)
-    assert pl.read_csv(tmp_path / "csv.zst" / "scalars" / "x.csv.zst").equals(expected)
+    assert pl.read_csv(tmp_path / "csv.gz-parts" / "scalars" / "x.csv.gz").equals(expected)
+    assert pl.read_csv(tmp_path / "csv.zst-parts" / "scalars" / "x.csv.zst").equals(expected)
 
 
 @settings(deadline=None, max_examples=60)
