@@ -60,12 +60,12 @@ add(
 )
 add(
     Note("clocks_differ", "a", details={"slow": "epoch_loss", "fast": "batch_loss", "times": 5.25}),
-    "run 'a': steps of tag 'batch_loss' advance 5.2 times as fast as those of tag 'epoch_loss', as if they were batches "
-    "and epochs, but share rows by step; tag selects tags that fit together",
-    "run 'a': steps of tag 'batch_loss' advance 5.2 times as fast as those of tag 'epoch_loss', as if they were batches "
-    "and epochs, but share rows by step; --tag selects tags that fit together",
-    "run 'a': steps of tag 'batch_loss' advance 5.2 times as fast as those of tag 'epoch_loss', as if they were batches "
-    "and epochs, but share rows by step",
+    "run 'a': steps of tag 'batch_loss' advance 5.2 times as fast as those of tag 'epoch_loss', as if they were "
+    "batches and epochs, but share rows by step; tag selects tags that fit together",
+    "run 'a': steps of tag 'batch_loss' advance 5.2 times as fast as those of tag 'epoch_loss', as if they were "
+    "batches and epochs, but share rows by step; --tag selects tags that fit together",
+    "run 'a': steps of tag 'batch_loss' advance 5.2 times as fast as those of tag 'epoch_loss', as if they were "
+    "batches and epochs, but share rows by step",
 )
 add(
     Note("tables_left_out", count=1002, counts=(("histogram_stats", 1000), ("undecodable", 2))),
