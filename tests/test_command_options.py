@@ -43,6 +43,7 @@ OF_A_TABLE = {
     key: {"output", "format", "overwrite", "escape_formulas"}
     for key in ("summary", "best", "hparams", "sql", "diagnose", "layer-errors")
 }
+OF_A_TABLE["summary"] |= {"wide", "statistic", "sort", "descending", "top"}
 #: Options for which a result has what a program needs: ``report.damage``, ``findings``, the status of a difference.
 OF_A_RESULT = {
     **{key: {"strict"} for key in ("ls", "check", "summary", "best", "hparams", "sql", "plot", "layer-errors")},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from tb2csv.analysis.wide_summaries import DEFAULT_STATISTICS, wide_summary
 from tb2csv.display import displayed
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.runs.decoded_rows import UndecodableValue
@@ -17,7 +18,7 @@ from tb2csv.runs.selected_runs import read_runs
 from tb2csv.selection import select
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -49,6 +50,20 @@ class Summary(NamedTuple):
     #: For each row the points of a curve, in the order of the files; None if it is not a scalar. Empty by default.
     curves: list[npt.NDArray[np.float64]]
     report: Report
+
+    def wide(self, statistics: Sequence[str] = DEFAULT_STATISTICS) -> pl.DataFrame:
+        """Return one row for each run that has scalars, with columns for some statistics of each scalar tag.
+
+        ``last`` of a tag has the tag's own name, another statistic ``<tag>:<statistic>``.
+
+        Args:
+            statistics: columns of ``table`` from ``points`` on, in the order of the columns.
+
+        Raises:
+            OptionError: a statistic is unknown.
+            Tb2csvError: no series is a scalar.
+        """
+        return wide_summary(self.table, statistics)
 
     def _display(self) -> Iterator[object]:
         yield f"<Summary: {len(self.table):,} series>"

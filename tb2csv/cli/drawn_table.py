@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 from tb2csv.cli.short_names import short_names
 from tb2csv.cli.terminal import plural, print_result
 from tb2csv.display import printable
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import polars as pl
     from rich.table import Table
 
 _GAP: Final = 2
 _MAX_TEXT_WIDTH: Final = 40
 #: The minimum width of the widest column of text, which is shortened first.
 _MIN_TEXT_WIDTH: Final = 12
-#: Columns that are dropped first, by the end of their names, and before others if there is not enough room.
+#: Columns that are dropped first if there is not enough room, by the end of their names.
 _LATE: Final = ("_step", ":min", ":max", "_time", "session_group")
 
 
@@ -54,7 +54,7 @@ def table_for(table: pl.DataFrame, width: int) -> tuple[Table, list[str]]:
         name: min(max(map(len, [printable(name), *cells])), 10**9 if is_number[name] else _MAX_TEXT_WIDTH)
         for name, cells in columns.items()
     }
-    dropped = _fit(widths, {name: is_number[name] for name in widths}, width)
+    dropped = _fit(widths, is_number, _drop_order(pl.DataFrame([table[name] for name in widths])), width)
     drawn = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
     for name, column_width in widths.items():
         title = short_names([printable(name)], column_width)[printable(name)]
@@ -89,7 +89,7 @@ def _text(value: Any) -> str:
 def _seconds(value: float) -> str:
     """Return a duration as 12.3 s, or as hours, minutes and seconds."""
     if value < 60:
-        return f"{value:.3g} s"
+        return f"{round(value, 3):.3g} s"
     minutes, seconds = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:,}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
@@ -99,25 +99,39 @@ def _seconds(value: float) -> str:
 _WRITERS: Final[dict[str, Callable[[Any], str]]] = {"duration": _seconds}
 
 
-def _fit(widths: dict[str, int], is_number: dict[str, bool], room: int) -> list[str]:
-    """Narrow columns of text and drop columns until the others fit; the first two stay. Return the dropped ones."""
+def _drop_order(table: pl.DataFrame) -> list[str]:
+    """Return the columns after the first in the order in which they are dropped.
+
+    Extremes and times come first, then columns that are the same in all rows, then those that few rows have, then those
+    on the right.
+    """
+
+    def interest(place: int) -> tuple[bool, bool, float, int]:
+        column = table[table.columns[place]]
+        is_late = column.name.endswith(_LATE)
+        return is_late, column.n_unique() == 1 and len(column) > 1, column.null_count() / max(1, len(column)), place
+
+    places = sorted(range(1, table.width), key=interest, reverse=True)
+    return [table.columns[place] for place in places]
+
+
+def _fit(widths: dict[str, int], is_number: dict[str, bool], droppable: list[str], room: int) -> list[str]:
+    """Narrow columns of text and drop columns until the others fit, and return the dropped ones."""
 
     def excess() -> int:
         return sum(widths.values()) + _GAP * (len(widths) - 1) - room
 
     dropped = []
-    order = list(widths)
-    rank = {name: (name.endswith(_LATE), order.index(name)) for name in order[2:]}
-    for name in sorted(rank, key=rank.__getitem__, reverse=True):
-        texts = {each: widths[each] for each in widths if not is_number[each]}
-        if excess() - sum(max(0, width - _MIN_TEXT_WIDTH) for width in texts.values()) <= 0:
+    for name in droppable:
+        spare = sum(max(0, width - _MIN_TEXT_WIDTH) for each, width in widths.items() if not is_number[each])
+        if excess() <= spare:
             break
         del widths[name]
         dropped.append(name)
     while excess() > 0:
-        texts = {each: widths[each] for each in widths if not is_number[each]}
+        texts = {each: width for each, width in widths.items() if not is_number[each]}
         widest = max(texts, key=texts.__getitem__, default=None)
         if widest is None or texts[widest] <= _MIN_TEXT_WIDTH:
             break
         widths[widest] -= 1
-    return [name for name in order if name in dropped]
+    return dropped

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from tb2csv.cli import options, table_output
-from tb2csv.cli.terminal import error_messages, exit_status, print_message, print_problems, progress
+from tb2csv.cli.terminal import error_messages, exit_status, is_terminal, print_message, print_problems, progress
 from tb2csv.errors import LogdirError
 from tb2csv.messages import command_line_spelling
 
@@ -26,15 +28,17 @@ def hparams(
     workers: options.WorkersOption = None,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write the hyperparameters and metrics below LOGDIR, one row per trial.
+    """List the hyperparameters and metrics below LOGDIR, one row per trial.
 
     A metric has its last value, and its minimum and maximum with their steps. With --tag, all scalars that match become
-    metrics: those of the trial's run, of the runs below it, and of the run whose add_hparams made it.
+    metrics: those of the trial's run, of the runs below it, and of the run whose add_hparams made it. A terminal shows
+    the columns that fit; elsewhere, or with --format, there are all columns.
     """
     with error_messages(debug=debug):
         from tb2csv.dataframes import open_logdir
         from tb2csv.logdir import discover
 
+        is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)
         name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
         found = discover(logdir)
         with progress(found, shown=not quiet) as report_bytes:
@@ -50,7 +54,12 @@ def hparams(
         if not quiet:
             for note in trials.notes:
                 print_message(note.spelled(command_line_spelling))
-        table_output.write_table(
-            trials.table, name, output, escape_formulas=escape_formulas, overwrite=overwrite, quiet=quiet
-        )
+        if is_drawn:
+            from tb2csv.cli.drawn_table import print_table
+
+            print_table(trials.table)
+        else:
+            table_output.write_table(
+                trials.table, name, output, escape_formulas=escape_formulas, overwrite=overwrite, quiet=quiet
+            )
         raise typer.Exit(status)
