@@ -146,24 +146,24 @@ class Prepared:
         """Prepare the case in a new folder."""
         folder.mkdir()
         self.case = case
-        self._before, self._work = folder / "before", folder / "work"
-        self._work.mkdir()
-        case.prepare(self._work)
-        shutil.copytree(self._work, self._before)
-        self.before = content(self._work)
+        self.folder_before, self.work = folder / "before", folder / "work"
+        self.work.mkdir()
+        case.prepare(self.work)
+        shutil.copytree(self.work, self.folder_before)
+        self.before = content(self.work)
         began = time.monotonic()
-        run(self._work, *case.command)
+        run(self.work, *case.command)
         self.seconds = time.monotonic() - began
-        self.after = content(self._work)
-        shutil.rmtree(self._work)  # always the same path, because a conversion knows that of its log
+        self.after = content(self.work)
+        shutil.rmtree(self.work)  # always the same path, because a conversion knows that of its log
 
     def end_at(self, moment: float, sent: signal.Signals) -> tuple[str, bool]:
         """Run the command, end it after some seconds, and return what is wrong, and whether it had not ended before."""
-        shutil.copytree(self._before, self._work)
+        shutil.copytree(self.folder_before, self.work)
         try:
             command = [sys.executable, "-m", "tb2csv", *self.case.command]
             with subprocess.Popen(
-                command, cwd=self._work, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+                command, cwd=self.work, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
             ) as process:
                 time.sleep(moment)
                 is_ended = process.poll() is None
@@ -175,18 +175,18 @@ class Prepared:
             if left:
                 return left, is_ended
             done = subprocess.run(
-                command, cwd=self._work, env=environment(), check=False, capture_output=True, text=True
+                command, cwd=self.work, env=environment(), check=False, capture_output=True, text=True
             )
-            found = content(self._work)
+            found = content(self.work)
             if found != self.after and not (done.returncode and found == content_without_update(self.after, found)):
                 return f"the next command left {_difference(self.after, found)}: {done.stderr[:200]}", is_ended
             return "", is_ended
         finally:
-            shutil.rmtree(self._work)
+            shutil.rmtree(self.work)
 
     def _left(self, sent: signal.Signals) -> str:
         """Return what is wrong with what the ended command left."""
-        found = content(self._work)
+        found = content(self.work)
         if sent is signal.SIGKILL or not self.case.is_exchanged:  # the next command removes its private files
             found = {path: found[path] for path in found if not path.startswith(".out") and path != _HOLDER}
         if self.case.is_exchanged and found not in (self.before, self.after):

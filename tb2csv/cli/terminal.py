@@ -32,6 +32,9 @@ EXIT_FOUND: Final = 4
 
 _MAX_PROBLEMS: Final = 20
 
+#: The name of the exception, a BaseException, that polars raises if its own code fails.
+_PANIC: Final = "PanicException"
+
 #: What the progress bar says while answers come.
 _READING: Final = "reading"
 
@@ -55,15 +58,24 @@ def error_messages(*, debug: bool) -> Iterator[None]:
         change = printable(str(interrupt)) if isinstance(interrupt, LateInterrupt) else "nothing was changed"
         print_message(f"tb2csv: interrupted; {change}.")
         raise typer.Exit(130) from None
-    except Exception as error:
-        if debug:
+    except BaseException as error:
+        if debug or not (isinstance(error, Exception) or type(error).__name__ == _PANIC):
             raise
-        if isinstance(error, Tb2csvError):
-            print_message(f"tb2csv: {error.spelled(command_line_spelling)}")
-        else:
-            detail = f"{type(error).__name__}: {error}"
-            print_message(f"tb2csv: unexpected error, please report it with the output of --debug: {detail}")
+        print_message(f"tb2csv: {_sentence(error)}")
         raise typer.Exit(EXIT_USAGE if isinstance(error, OptionError) else EXIT_ERROR) from None
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, Tb2csvError):
+        return error.spelled(command_line_spelling)
+    detail = f" ({error})" if str(error) else ""
+    if isinstance(error, MemoryError):
+        return f"There is not enough memory{detail}; end other programs, or use a machine with more of it."
+    if isinstance(error, ImportError):
+        return f"A package cannot be loaded{detail}; install tb2csv again, or end other programs if memory is short."
+    if type(error).__name__ == _PANIC:
+        return f"polars failed{detail}; there may be too little memory, or too many threads or open files."
+    return f"unexpected error, please report it with the output of --debug: {type(error).__name__}: {error}"
 
 
 @contextlib.contextmanager

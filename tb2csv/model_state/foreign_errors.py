@@ -64,7 +64,9 @@ def as_state_errors(what_failed: str, advice: str, causes: Causes = FRAMEWORK) -
     except Tb2csvError:
         raise
     except causes as error:
-        message = f"{what_failed} ({reason_of(error)}); {advice}."
+        # A parser gives up with the same error that a full memory gives.
+        why = ", or there is not enough memory" if isinstance(error, MemoryError) else f" ({reason_of(error)})"
+        message = f"{what_failed}{why}; {advice}."
         raise StateError(message) from error
 
 

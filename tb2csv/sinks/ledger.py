@@ -137,9 +137,9 @@ class Ledger:
     def write_holder(self) -> None:
         """Write who has locked the ledger, which only the message to others needs."""
         holder = {"process": os.getpid(), "machine": platform.node()}
+        self._is_holder_written = True  # in part, if the disk is full
         with contextlib.suppress(OSError):
             (self._out / HOLDER).write_text(json.dumps(holder), "utf-8")
-            self._is_holder_written = True
 
     def fact(self, name: str) -> Any:
         """Return a fact, or None."""

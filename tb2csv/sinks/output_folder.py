@@ -166,6 +166,7 @@ class OutputFolder:
         return f"{self.out} is complete" if status and status.st_ino == self._number else ""
 
     def _publish(self) -> None:
+        sync_files(self._root, files_below(self._root))
         self._check()  # another process may have written something there since
         replaced = _status(self.out)
         if replaced is None:
@@ -199,11 +200,10 @@ class OutputFolder:
         return self._lengths.get(path) or os.stat(f"{self._root}/{path}").st_size
 
     def commit(self, removed: Iterable[str]) -> None:
-        """Force all files and the ledger to the disk."""
+        """Complete the ledger; all files are forced to the disk before they are published."""
         self.remove_scratch()
         self.ledger.commit()
         self.ledger.close()
-        sync_files(self._root, files_below(self._root))
 
     def append(self, path: str, data: bytes) -> None:
         """Append to a file below the folder; its parents are created."""

@@ -128,8 +128,13 @@ class UpdatedFolder:
         return location
 
     def _mark(self) -> None:
-        Path(self.out, UPDATING).touch()
-        sync_files(str(self.out), [UPDATING])
+        mark = Path(self.out, UPDATING)
+        mark.touch()
+        try:
+            sync_files(str(self.out), [UPDATING])
+        except OSError:
+            mark.unlink()
+            raise
 
     def move(self, path: str, new: str) -> None:
         """Move a waiting file or folder to an unused path."""

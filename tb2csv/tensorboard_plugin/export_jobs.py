@@ -292,6 +292,8 @@ class ExportJobs:
             for folder in (job.folder / "tables", job.folder) if job.folder else ():
                 message = message.replace(str(folder), "its temporary folder")
             return ExportError("failed", message)
+        except MemoryError:
+            return ExportError("failed", "There is not enough memory for this export; select less.")
         except ImportError as failure:
             return ExportError("broken", f"{failure.name or 'A package'} cannot be imported; reinstall tb2csv.")
         except Exception:
