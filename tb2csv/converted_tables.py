@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from tb2csv.atomic_files import home_expanded
 from tb2csv.display import count, displayed
 from tb2csv.errors import NameNotFoundError, Tb2csvError
+from tb2csv.formula_escaping import unescape_formulas
 from tb2csv.late_polars import pl
 from tb2csv.layouts.manifest import INDEX, column_type
 from tb2csv.plain_data import ANYTHING, ListOf, fits
 from tb2csv.selection import nearest
 from tb2csv.sinks.arrow import ArrowFormat
 from tb2csv.sinks.csv import read_csv
-from tb2csv.sinks.formula_escaping import unescape_formulas
 from tb2csv.sinks.output_folder import DATA_PACKAGE
 from tb2csv.sinks.parquet import ParquetFormat
 

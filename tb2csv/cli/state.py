@@ -82,6 +82,7 @@ def export(
     style: StyleOption = _TENSORS,
     max_cell: MaxCellOption = 64,
     max_expansion: MaxExpansionOption = 100,
+    escape_formulas: options.FormulasOption = False,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
     quiet: options.QuietOption = False,
@@ -102,6 +103,7 @@ def export(
             style=style.value,
             max_cell=max_cell * _MIB,
             max_expansion=max_expansion,
+            escape_formulas=escape_formulas,
             overwrite=overwrite,
         )
         _print_written(state, output, json=json, quiet=quiet)
@@ -170,6 +172,7 @@ def from_logs(
     ),
     style: StyleOption = _TENSORS,
     max_cell: MaxCellOption = 64,
+    escape_formulas: options.FormulasOption = False,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
     quiet: options.QuietOption = False,
@@ -184,7 +187,14 @@ def from_logs(
         found = discover(logdir)
         with progress(found, shown=not (quiet or json)) as report_bytes:
             state = recorded_state(found, step, prefix=prefix, run=run or None, progress=report_bytes)
-        write_state(state, output, style=style.value, max_cell=max_cell * _MIB, overwrite=overwrite)
+        write_state(
+            state,
+            output,
+            style=style.value,
+            max_cell=max_cell * _MIB,
+            escape_formulas=escape_formulas,
+            overwrite=overwrite,
+        )
         _print_written(state, output, json=json, quiet=quiet)
 
 

@@ -16,6 +16,7 @@ import polars as pl
 
 from tb2csv.csv_pieces import append_csv
 from tb2csv.errors import StateError
+from tb2csv.formula_escaping import escape_apostrophes, escape_formula, unescaped
 from tb2csv.model_state.dtypes import DTYPES, texts_from_json, texts_to_json
 from tb2csv.model_state.number_codec import elements_to_series, text_to_numbers
 from tb2csv.model_state.structural_names import STRUCTURE, structural_names
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tb2csv.model_state.dtypes import Dtype
 
 COLUMNS: Final = ("layer_index", "layer", "layer_type", "parameter", "parameter_type", "index", "value")
+_NAMES: Final = ("layer", "layer_type", "parameter")
 
 #: Rows that are written at once, and bytes that are read at once.
 _ROWS: Final = 1 << 19
@@ -41,8 +43,9 @@ def element_identity(tensor: StateTensor) -> str:
     return f"{tensor.layer}/{tensor.parameter}" if tensor.layer else tensor.parameter or tensor.name
 
 
-def write_element_rows(state: ModelState, file: IO[bytes]) -> None:
+def write_element_rows(state: ModelState, file: IO[bytes], *, escape_formulas: bool = False) -> None:
     """Write a state into a file; raises StateError if two tensors have the same layer and parameter."""
+    escape = escape_formula if escape_formulas else escape_apostrophes
     layers: dict[str, int] = {}
     seen: dict[str, str] = {}
     append_csv(pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.String)), file, is_first=True)
@@ -53,9 +56,9 @@ def write_element_rows(state: ModelState, file: IO[bytes]) -> None:
             raise StateError(message)
         facts = {
             "layer_index": layers.setdefault(tensor.layer, len(layers)),
-            "layer": tensor.layer,
-            "layer_type": tensor.layer_type,
-            "parameter": tensor.parameter or tensor.name,
+            "layer": escape(tensor.layer),
+            "layer_type": escape(tensor.layer_type),
+            "parameter": escape(tensor.parameter or tensor.name),
             "parameter_type": tensor.dtype,
         }
         for columns in _element_columns(tensor):
@@ -124,7 +127,8 @@ class ElementRows:
         except pl.exceptions.PolarsError as error:
             message = f"{self._path} is not valid CSV ({str(error).splitlines()[0]}); write it again."
             raise StateError(message) from error
-        return frame.select(pl.col(COLUMNS).fill_null("")).filter(pl.col("parameter") != "")
+        frame = frame.select(pl.col(COLUMNS).fill_null("")).filter(pl.col("parameter") != "")
+        return frame.with_columns(unescaped(pl.col(_NAMES))) if b"'" in text else frame
 
     def _collect_tensors(self, frame: pl.DataFrame, number: int, found: dict[tuple[str, str], dict[str, Any]]) -> None:
         """Note which tensors have rows in a block, and their largest indices."""

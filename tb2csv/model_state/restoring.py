@@ -44,6 +44,7 @@ def export_state(
     style: str = STYLES[0],
     max_cell: int = DEFAULT_MAX_CELL,
     max_expansion: int = DEFAULT_MAX_EXPANSION,
+    escape_formulas: bool = False,
     overwrite: bool = False,
 ) -> ModelState:
     """Write the state of a model to a CSV file.
@@ -56,6 +57,7 @@ def export_state(
             (a row for each number).
         max_cell: bytes of data in a cell at most; a tensor that has more takes several rows.
         max_expansion: the maximum bytes of data per byte of a model file, for data of more than 256 MiB.
+        escape_formulas: put an apostrophe before names that a spreadsheet would take for a formula; reading removes it.
         overwrite: replace ``out`` if it exists.
 
     Returns:
@@ -69,7 +71,7 @@ def export_state(
     if not state.tensors:
         message = f"{state.origin or 'The model'} has no state yet; build or fit it first."
         raise StateError(message)
-    write_state(state, out, style=style, max_cell=max_cell, overwrite=overwrite)
+    write_state(state, out, style=style, max_cell=max_cell, escape_formulas=escape_formulas, overwrite=overwrite)
     return state
 
 

@@ -27,8 +27,8 @@ DEFAULT_MAX_CELL: Final = 64 << 20
 _HEADER: Final = 1 << 16
 
 
-def _elements(state: ModelState, file: IO[bytes], *, max_cell: int) -> None:
-    element_rows.write_element_rows(state, file)
+def _elements(state: ModelState, file: IO[bytes], *, max_cell: int, escape_formulas: bool) -> None:
+    element_rows.write_element_rows(state, file, escape_formulas=escape_formulas)
 
 
 _WRITERS: Final[dict[str, Callable[..., None]]] = {
@@ -46,9 +46,12 @@ def write_state(
     *,
     style: str = STYLES[0],
     max_cell: int = DEFAULT_MAX_CELL,
+    escape_formulas: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Write a state as a CSV file, which appears when it is whole.
+
+    With ``escape_formulas``, names that a spreadsheet would run get an apostrophe, which reading removes.
 
     Raises StateError if the style is unknown or a tensor cannot be read, OutputError if ``out`` exists
     and ``overwrite`` is not given, or cannot be written.
@@ -57,7 +60,7 @@ def write_state(
         message = f"There is no style {style!r}; the styles are {', '.join(STYLES)}."
         raise StateError(message)
     with whole_file(out, overwrite=overwrite) as path, path.open("wb") as file:
-        _WRITERS[style](state, file, max_cell=max_cell)
+        _WRITERS[style](state, file, max_cell=max_cell, escape_formulas=escape_formulas)
 
 
 def is_table(path: Path) -> bool:

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from tb2csv.errors import StateError
+from tb2csv.formula_escaping import escape_apostrophes, escape_formula, unescape_formula
 from tb2csv.model_state.csv_cells import Cell, cell_text, read_cell, read_stretches, scan_rows
 from tb2csv.model_state.descriptions import json_object
 from tb2csv.model_state.dtypes import DTYPES, texts_from_json, texts_to_json
@@ -37,11 +38,16 @@ _ELEMENTS: Final = 1 << 19
 _STRETCH: Final = 1 << 22
 _GROUP: Final = 3 << 20
 
+#: Before base64 that begins with a plus sign, if formulas are escaped.
+_APOSTROPHE: Final = b"'"
+
 #: Fields of StateTensor that are in the metadata unless they are empty.
 _FACTS: Final = ("trainable", "layer", "layer_type", "parameter", "python", "aliases")
 
 
-def write_tensor_rows(state: ModelState, file: IO[bytes], *, encoding: str, max_cell: int) -> None:
+def write_tensor_rows(
+    state: ModelState, file: IO[bytes], *, encoding: str, max_cell: int, escape_formulas: bool = False
+) -> None:
     """Write a state into a file, with numbers as text or as base64.
 
     Args:
@@ -49,7 +55,9 @@ def write_tensor_rows(state: ModelState, file: IO[bytes], *, encoding: str, max_
         file: open for writing.
         encoding: ``text`` or ``base64``.
         max_cell: the most bytes that a cell of data may have; one element is written in any case.
+        escape_formulas: put an apostrophe before a name, and before base64, that a spreadsheet would run.
     """
+    escape = escape_formula if escape_formulas else escape_apostrophes
     file.write(",".join(COLUMNS).encode() + b"\n")
     for tensor in state.tensors:
         data = tensor.content()
@@ -57,13 +65,18 @@ def write_tensor_rows(state: ModelState, file: IO[bytes], *, encoding: str, max_
         metadata: dict[str, Any] = {"shape": list(tensor.shape), "dtype": tensor.dtype, "framework": state.framework}
         metadata |= {name: value for name in _FACTS if (value := getattr(tensor, name)) not in (None, "", {})}
         metadata |= {"encoding": encoding, "sha256": checksum(data)}
-        name = cell_text(tensor.name)
+        name = cell_text(escape(tensor.name))
         parts = _parts(tensor, dtype, encoding, max_cell)
         for number, (start, stop) in enumerate(parts, 1):
             if len(parts) > 1:
                 metadata |= {"part": number, "parts": len(parts)}
             file.write(name + b',"')
-            file.writelines(_cell_data(data, dtype, encoding, start, stop))
+            pieces = _cell_data(data, dtype, encoding, start, stop)
+            first = next(pieces, b"")
+            if escape_formulas and encoding == "base64" and first.startswith(b"+"):
+                file.write(_APOSTROPHE)
+            file.write(first)
+            file.writelines(pieces)
             file.write(b'",' + cell_text(json.dumps(metadata)) + b"\n")
 
 
@@ -125,7 +138,7 @@ class TensorRows:
             self._problems.append(f"row {number} has only {len(cells)} cells")
             return
         try:
-            name = read_cell(file, cells["tensor_name"]).decode("utf-8", "surrogatepass")
+            name = unescape_formula(read_cell(file, cells["tensor_name"]).decode("utf-8", "surrogatepass"))
         except UnicodeDecodeError as error:
             self._problems.append(f"row {number}: the name is not UTF-8 ({error.reason} at byte {error.start})")
             return
@@ -163,7 +176,7 @@ class TensorRows:
         with self._path.open("rb") as file:
             try:
                 if encoding == "base64":
-                    data = _decode(file, cells, size * dtype.item_size)
+                    data = _decode(file, [_unescaped(file, cell) for cell in cells], size * dtype.item_size)
                 elif dtype.strings:
                     text = b"".join(read_cell(file, cell) for cell in cells).decode("utf-8", "replace")
                     data = texts_from_json(text, dtype.name)
@@ -228,6 +241,13 @@ def _may_fit(metadata: dict[str, Any], length: int, cells: int) -> bool:
     if metadata.get("encoding", "text") == "base64":
         return size * dtype.item_size <= length // 4 * 3 + 3 * cells
     return 2 * size * dtype.numbers_per_element <= length + cells
+
+
+def _unescaped(file: IO[bytes], cell: Cell) -> Cell:
+    """Return a cell of base64 without the apostrophe before it, if there is one."""
+    file.seek(cell.offset)
+    has_apostrophe = file.read(min(1, cell.length)) == _APOSTROPHE
+    return cell._replace(offset=cell.offset + 1, length=cell.length - 1) if has_apostrophe else cell
 
 
 def _decode(file: IO[bytes], cells: Iterable[Cell], expected: int) -> Buffer:

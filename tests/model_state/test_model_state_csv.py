@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from hostile_names import FOR_SPREADSHEETS
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -77,6 +79,32 @@ def test_every_state_comes_back_bit_for_bit(state: ModelState, max_cell: int, st
             assert (new.shape, new.trainable, new.aliases) == (old.shape, old.trainable, old.aliases)
         elif old.size:
             assert new.shape == old.shape
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("escape_formulas", [False, True])
+def test_names_that_begin_like_formulas_come_back(tmp_path: Path, style: str, *, escape_formulas: bool) -> None:
+    names = [*FOR_SPREADSHEETS, *(f"{quotes}{name}" for name in "=+-@\t\r" for quotes in ("", "'", "''")), "'", "'x"]
+    arrays = {name: np.array([-1.5, -float("inf"), number]) for number, name in enumerate(dict.fromkeys(names))}
+    given = [dataclasses.replace(array_tensor(name, array), layer=name) for name, array in arrays.items()]
+    plus = array_tensor("plus", np.array([0xFB, 0xEF], np.uint8))  # in base64 it is ++8=
+    write_state(ModelState("", (*given, plus)), tmp_path / "state.csv", style=style, escape_formulas=escape_formulas)
+    back = {each.parameter or each.name: each for each in read_state(tmp_path / "state.csv").tensors}
+    assert [*back] == [*arrays, "plus"]
+    for name, array in arrays.items():
+        assert bytes(back[name].content()) == array.tobytes()
+        assert back[name].layer == name
+    assert bytes(back["plus"].content()) == b"\xfb\xef"
+    with (tmp_path / "state.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    texts = [cell for row in rows for name, cell in row.items() if name not in {"tensor_data", "value"}]
+    numbers = [row.get("tensor_data") or row.get("value") or "" for row in rows]
+    assert any(cell[:1] in set("=+-@\t\r") for cell in texts) != escape_formulas
+    if style == "base64":
+        assert numbers[-1] == ("'++8=" if escape_formulas else "++8=")
+    else:
+        assert not any("'" in number for number in numbers)
+        assert numbers[0].startswith("-1.5")
 
 
 @pytest.mark.parametrize("name", [name for name, dtype in NUMBERS.items() if dtype.item_size <= 2])

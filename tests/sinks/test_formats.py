@@ -22,13 +22,13 @@ from tables import parse_lines, read_index, read_tree
 import tb2csv
 from tb2csv.cli import options
 from tb2csv.errors import OptionError
+from tb2csv.formula_escaping import escape_formulas, unescape_formulas
 from tb2csv.sinks import append_writer, row_buffer
 from tb2csv.sinks import csv as csv_format
 from tb2csv.sinks.append_writer import AppendWriter, TableRows
 from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
 from tb2csv.sinks.formats import FORMATS, choose_format
-from tb2csv.sinks.formula_escaping import escape_formulas, unescape_formulas
 from tb2csv.sinks.jsonl import JsonLinesFormat
 from tb2csv.sinks.output_folder import OutputFolder
 from tb2csv.sinks.row_buffer import RowBuffer

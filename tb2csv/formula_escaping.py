@@ -28,6 +28,16 @@ def unescape_formula(text: str) -> str:
     return text[1:] if text.startswith("'") and _STARTS_FORMULA.match(text) else text
 
 
+def escape_apostrophes(text: str) -> str:
+    """Return a cell from which ``unescape_formula`` gives the text, but which may start a formula."""
+    return escape_formula(text) if text.startswith("'") else text
+
+
+def unescaped(text: pl.Expr) -> pl.Expr:
+    """Return a column of text with ``unescape_formula`` applied to each cell."""
+    return text.str.replace(_WAS_ESCAPED, "${1}")
+
+
 def escape_formulas(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the frame with its text columns and the names of its columns, which are the first line, escaped.
 
@@ -47,9 +57,7 @@ def unescape_formulas(frame: pl.DataFrame) -> pl.DataFrame:
     """Undo ``escape_formulas``: return the frame with the columns and names that it had before."""
     names = {name: unescape_formula(name) for name in frame.columns}
     texts = _texts(frame)
-    return frame.with_columns(
-        text.str.replace(_WAS_ESCAPED, "${1}").alias(name) for name, text in texts.items()
-    ).rename(names)
+    return frame.with_columns(unescaped(text).alias(name) for name, text in texts.items()).rename(names)
 
 
 def _texts(frame: pl.DataFrame) -> dict[str, pl.Expr]:

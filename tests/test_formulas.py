@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tb2csv import convert
-from tb2csv.sinks.formula_escaping import escape_formula, escape_formulas, unescape_formula, unescape_formulas
+from tb2csv.formula_escaping import escape_formula, escape_formulas, unescape_formula, unescape_formulas
 
 if TYPE_CHECKING:
     from pathlib import Path
