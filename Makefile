@@ -17,7 +17,7 @@ INCLUDE := $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include
 IS_LITTLE := $(BIN)/python -c 'import sys; sys.exit(sys.byteorder == "big")'
 HAS_COMPILER = $(IS_LITTLE) && echo '\#include <Python.h>' | $$($(COMPILER)) -I"$$($(INCLUDE))" -x c -E - >/dev/null 2>&1
 
-.PHONY: trust fuzz fuzzer fuzz-models help browser demo javascript-tools reader-programs test test-readers test-training lint docs bench clean
+.PHONY: lock trust fuzz fuzzer fuzz-models help browser demo javascript-tools reader-programs test test-readers test-training lint docs bench clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -128,26 +128,38 @@ clean: ## Remove whatever the other targets made.
 	"tb2csv needs Python 3.10 or later, but $(PYTHON) is %d.%d; try make PYTHON=python3.12." % v[:2])'
 	$(PYTHON) -m venv .venv
 
-# A comma would end an argument of a function.
-COMMA := ,
+# The packages of an environment in the versions of its lock, and only files with these hashes. A lock has all of them, so
+# that nothing else is installed on behalf of a package.
+LOCKED := install --quiet --no-deps --require-hashes --requirement
 
-# Editable, so that what is tested is what lies here: a copy in .venv would be hidden by the sources in this folder,
-# which would then run without the compiled scanner.
-.venv/installed-base .venv/installed-test: .venv/installed-%: $(BUILD_FILES) | .venv/bin/python
-	@if $(HAS_COMPILER); then export TB2CSV_REQUIRE_EXT=1; \
-	else export TB2CSV_SKIP_EXT=1; echo 'No C compiler was found: the reference scanner does the work.'; fi; \
-	$(PIP) install --quiet --editable '.$(if $(filter test,$*),[test$(COMMA)test-remote$(COMMA)test-dask])'
+# tb2csv itself, with the build tools of the lock. Editable, so that what is tested is what lies here: a copy in .venv
+# would be hidden by the sources in this folder, which would then run without the compiled scanner.
+TB2CSV := install --quiet --no-deps --no-build-isolation --editable .
+
+WITH_SCANNER = if $(HAS_COMPILER); then export TB2CSV_REQUIRE_EXT=1; \
+	else export TB2CSV_SKIP_EXT=1; echo 'No C compiler was found: the reference scanner does the work.'; fi
+
+# For users, who get the versions of today.
+.venv/installed-base: $(BUILD_FILES) | .venv/bin/python
+	@$(WITH_SCANNER); $(PIP) install --quiet --editable .
+	@touch $@
+
+.venv/installed-test: $(BUILD_FILES) requirements/test.txt | .venv/bin/python
+	@$(PIP) $(LOCKED) requirements/test.txt
+	@$(WITH_SCANNER); $(PIP) $(TB2CSV)
 	@touch $@
 
 # The linters need no compiled scanner, and leave one that is there.
-.venv/installed-dev: $(BUILD_FILES) | .venv/bin/python
-	@TB2CSV_SKIP_EXT=1 $(PIP) install --quiet --editable '.[dev]'
+.venv/installed-dev: $(BUILD_FILES) requirements/dev.txt | .venv/bin/python
+	@$(PIP) $(LOCKED) requirements/dev.txt
+	@TB2CSV_SKIP_EXT=1 $(PIP) $(TB2CSV)
 	@touch $@
 
 # The large ones of the programs that read tables, such as ClickHouse, and those of JavaScript if npm is installed.
-.venv-readers/installed: pyproject.toml setup.py tests/package.json | .venv/installed-test
+.venv-readers/installed: pyproject.toml setup.py requirements/readers.txt tests/package.json | .venv/installed-test
 	$(PYTHON) -m venv .venv-readers
-	@TB2CSV_SKIP_EXT=1 $(subst $(BIN),.venv-readers/bin,$(PIP)) install --quiet --editable '.[test,readers]'
+	@$(subst $(BIN),.venv-readers/bin,$(PIP)) $(LOCKED) requirements/readers.txt
+	@TB2CSV_SKIP_EXT=1 $(subst $(BIN),.venv-readers/bin,$(PIP)) $(TB2CSV)
 	@cp tests/package.json .venv-readers
 	@if command -v npm >/dev/null; then \
 	npm install --prefix .venv-readers --cache .venv/npm-cache --no-audit --no-fund --silent; \
@@ -155,9 +167,25 @@ COMMA := ,
 	@touch $@
 
 # The frameworks live in an environment of their own: what reads logs must work, and start fast, without them.
-# This torch is the build for processors alone, where pip's other choices bring gigabytes for graphics cards.
-.venv-training/installed: pyproject.toml setup.py | .venv/installed-test
+# This torch is the build for processors alone if pip finds it, where its other choices bring gigabytes for graphics cards.
+# It is not locked, because such a build is on another index than the other packages.
+.venv-training/installed: pyproject.toml setup.py requirements/training.txt | .venv/installed-test
 	$(PYTHON) -m venv .venv-training
+	@$(subst $(BIN),.venv-training/bin,$(PIP)) $(LOCKED) requirements/training.txt
 	@$(subst $(BIN),.venv-training/bin,$(PIP)) install --quiet torch==2.13.0
-	@TB2CSV_SKIP_EXT=1 $(subst $(BIN),.venv-training/bin,$(PIP)) install --quiet --editable '.[test,test-training,tensorflow,torch,sklearn]'
+	@TB2CSV_SKIP_EXT=1 $(subst $(BIN),.venv-training/bin,$(PIP)) $(TB2CSV)
 	@touch $@
+
+# One lock for each environment, for Python 3.10 and later on every system. The linters share an environment with the
+# tests. Versions that are locked stay unless pyproject.toml needs others, or with --upgrade.
+COMPILE = UV_SYSTEM_CERTS=1 UV_CACHE_DIR=$(CURDIR)/.venv/uv-cache UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile \
+	--quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate $(ARGS) \
+	pyproject.toml requirements/build.in
+
+lock: | .venv/bin/python ## Lock the packages for development with their hashes; ARGS=--upgrade takes the versions of today.
+	@$(PIP) install --quiet uv
+	$(COMPILE) --extra test --extra test-remote --extra test-dask --output-file requirements/test.txt
+	$(COMPILE) --extra dev --constraint requirements/test.txt --output-file requirements/dev.txt
+	$(COMPILE) --extra test --extra readers --constraint requirements/test.txt --output-file requirements/readers.txt
+	$(COMPILE) requirements/training.in --extra test --extra test-training --extra tensorflow --extra torch --extra sklearn \
+	--override requirements/without-torch.in --no-emit-package torch --output-file requirements/training.txt

@@ -139,6 +139,11 @@ def content(folder: Path) -> dict[str, bytes]:
     return found
 
 
+def without_private_files(found: dict[str, bytes]) -> dict[str, bytes]:
+    """Return content without what a process that was killed may leave, and the next one removes."""
+    return {path: found[path] for path in found if not path.startswith(".out") and path != _HOLDER}
+
+
 class Prepared:
     """A case with what is there before, and what is there after the undisturbed command."""
 
@@ -188,7 +193,7 @@ class Prepared:
         """Return what is wrong with what the ended command left."""
         found = content(self.work)
         if sent is signal.SIGKILL or not self.case.is_exchanged:  # the next command removes its private files
-            found = {path: found[path] for path in found if not path.startswith(".out") and path != _HOLDER}
+            found = without_private_files(found)
         if self.case.is_exchanged and found not in (self.before, self.after):
             return f"it left {_difference(self.before, found)}"
         return ""
