@@ -1,5 +1,6 @@
 # Everything lives in .venv: the packages, and pip's cache. node_modules has the tools that check JavaScript. Nothing
-# outside this folder is written, except npm, Chromium, R and LibreOffice, which Debian's package manager installs.
+# outside this folder is written, except npm, Chromium, zsh, fish, R and LibreOffice, which Debian's package manager
+# installs.
 PYTHON ?= python3
 ARGS ?=
 
@@ -17,7 +18,7 @@ INCLUDE := $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include
 IS_LITTLE := $(BIN)/python -c 'import sys; sys.exit(sys.byteorder == "big")'
 HAS_COMPILER = $(IS_LITTLE) && echo '\#include <Python.h>' | $$($(COMPILER)) -I"$$($(INCLUDE))" -x c -E - >/dev/null 2>&1
 
-.PHONY: lock trust fuzz fuzzer fuzz-models help browser demo javascript-tools reader-programs test test-readers test-training lint docs bench clean
+.PHONY: lock trust fuzz fuzzer fuzz-models help browser shells demo javascript-tools reader-programs test test-readers test-training lint docs bench clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -33,7 +34,7 @@ demo: .venv/installed-base ## Convert sample_logs into demo-tables and show some
 # Every core runs tests; ARGS='-n 0' runs them one after another, as a debugger needs it.
 PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
-test: .venv/installed-test | browser ## Run the tests; ARGS go to pytest, such as -m "not slow".
+test: .venv/installed-test | browser shells ## Run the tests; ARGS go to pytest, such as -m "not slow".
 	$(BIN)/python -m pytest --ignore=tests/training $(PARALLEL) $(ARGS)
 
 # Playwright's own browsers are downloads from elsewhere; Debian's package comes with the rest of the system.
@@ -44,6 +45,14 @@ browser: ## Install Chromium for the tests in a browser, or say how.
 	fi >/dev/null || echo 'Chromium could not be installed by apt-get.'
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	echo 'The tests in a browser are skipped, for there is no Chromium; install it with: sudo apt-get install chromium'
+
+shells: ## Install zsh and fish for the tests of completion, or say how.
+	@if command -v zsh && command -v fish; then :; \
+	elif test "$$(id -u)" = 0 && command -v apt-get; then \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends zsh fish; \
+	fi >/dev/null || echo 'zsh and fish could not be installed by apt-get.'
+	@command -v zsh >/dev/null && command -v fish >/dev/null || \
+	echo 'Some tests of completion are skipped; install zsh and fish with: sudo apt-get install zsh fish'
 
 test-training: .venv-training/installed ## Run the tests that need TensorFlow, PyTorch and scikit-learn; ARGS go to pytest.
 	.venv-training/bin/python -m pytest $(PARALLEL) tests/training $(ARGS)

@@ -90,10 +90,9 @@ def test_memory_that_ends_leaves_the_output_whole_or_untouched(name: str, tmp_pa
         ran = run_limited(prepared, "RLIMIT_AS", most)
         assert "Traceback" not in ran.stderr
         found = content(prepared.work)
-        if ran.returncode == -signal.SIGABRT:
+        if ran.returncode not in {0, 1}:
             found = without_private_files(found)
         else:
-            assert ran.returncode in {0, 1}
             sentences = [line for line in ran.stderr.splitlines() if line.startswith("tb2csv: ")]
             assert len(sentences) == ran.returncode, ran.stderr
         assert found in (prepared.before, prepared.after) or not prepared.case.is_exchanged

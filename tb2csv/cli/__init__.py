@@ -106,12 +106,48 @@ def _print_version(requested: bool) -> None:
         raise typer.Exit
 
 
+def _install_completion(requested: bool) -> None:
+    if requested:
+        from tb2csv.cli import completion
+
+        with error_messages(debug=False):
+            print_result(completion.install())
+        raise typer.Exit
+
+
+def _show_completion(requested: bool) -> None:
+    if requested:
+        from tb2csv.cli import completion
+
+        with error_messages(debug=False):
+            print_result(completion.script())
+        raise typer.Exit
+
+
 @app.callback()
 def _main(
     version: Annotated[
         bool,
         typer.Option(
             "--version", "-V", callback=_print_version, is_eager=True, help="Show version and scanner, and exit."
+        ),
+    ] = False,
+    install_completion: Annotated[
+        bool,
+        typer.Option(
+            "--install-completion",
+            callback=_install_completion,
+            is_eager=True,
+            help="Install completion for this shell: bash, zsh or fish.",
+        ),
+    ] = False,
+    show_completion: Annotated[
+        bool,
+        typer.Option(
+            "--show-completion",
+            callback=_show_completion,
+            is_eager=True,
+            help="Print the script that --install-completion installs.",
         ),
     ] = False,
 ) -> None:
@@ -132,7 +168,13 @@ def main() -> NoReturn:
         stream.reconfigure(errors="backslashreplace")
     status = 0
     try:
-        app(prog_name="tb2csv")
+        if request := os.environ.get("_TB2CSV_COMPLETE"):
+            from tb2csv.cli import completion
+
+            if found := completion.answer(get_command(app), request):
+                print_result(found)
+        else:
+            app(prog_name="tb2csv")
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     except Exception:  # noqa: BLE001 - with --debug, which shows the traceback; names in it are escaped

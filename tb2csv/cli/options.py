@@ -28,6 +28,19 @@ Header = enum.Enum("Header", {name: name for name in HEADERS}, type=str)  # type
 Duplicate = enum.Enum("Duplicate", {name: name for name in ON_DUPLICATE}, type=str)  # type: ignore[misc]
 Origin = enum.Enum("Origin", {name: name for name in ORIGINS}, type=str)  # type: ignore[misc]
 
+
+def _complete_run(ctx: typer.Context, incomplete: str) -> list[str]:
+    from tb2csv.cli.completion import run_names
+
+    return run_names(ctx, incomplete)
+
+
+def _complete_tag(ctx: typer.Context, incomplete: str) -> list[str]:
+    from tb2csv.cli.completion import tag_names
+
+    return tag_names(ctx, incomplete)
+
+
 LogdirArgument = Annotated[
     str,
     typer.Argument(
@@ -35,18 +48,33 @@ LogdirArgument = Annotated[
     ),
 ]
 RunOption = Annotated[
-    list[str], typer.Option("--run", metavar="GLOB", help="Only runs that match; repeatable. * matches / as well.")
+    list[str],
+    typer.Option(
+        "--run",
+        metavar="GLOB",
+        autocompletion=_complete_run,
+        help="Only runs that match; repeatable. * matches / as well.",
+    ),
 ]
-TagOption = Annotated[list[str], typer.Option("--tag", metavar="GLOB", help="Only tags that match; repeatable.")]
+TagOption = Annotated[
+    list[str],
+    typer.Option("--tag", metavar="GLOB", autocompletion=_complete_tag, help="Only tags that match; repeatable."),
+]
 KindOption = Annotated[
     list[Kind],
     typer.Option("--kind", metavar="KIND", help=f"Only {', '.join(kind.value for kind in Kind)}; repeatable."),
 ]
 ExcludeRunOption = Annotated[
-    list[str], typer.Option("--exclude-run", metavar="GLOB", help="Leave out runs that match; repeatable.")
+    list[str],
+    typer.Option(
+        "--exclude-run", metavar="GLOB", autocompletion=_complete_run, help="Leave out runs that match; repeatable."
+    ),
 ]
 ExcludeTagOption = Annotated[
-    list[str], typer.Option("--exclude-tag", metavar="GLOB", help="Leave out tags that match; repeatable.")
+    list[str],
+    typer.Option(
+        "--exclude-tag", metavar="GLOB", autocompletion=_complete_tag, help="Leave out tags that match; repeatable."
+    ),
 ]
 MinStepOption = Annotated[int | None, typer.Option("--min-step", metavar="N", help="Only rows at step N or later.")]
 MaxStepOption = Annotated[int | None, typer.Option("--max-step", metavar="N", help="Only rows at step N or earlier.")]

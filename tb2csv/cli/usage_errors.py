@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from tb2csv.atomic_files import home_expanded
 from tb2csv.cli.terminal import EXIT_ERROR, EXIT_USAGE, error_messages, print_message, print_result
 from tb2csv.errors import OptionError
 from tb2csv.messages import command_line_spelling
@@ -111,6 +110,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _no_command(args: list[str], known: list[str], *, is_first: bool) -> str:
+    from tb2csv.atomic_files import home_expanded
+
     name, *rest = args
     if near := _nearest(name, known):
         return f"There is no command {name!r}; {near}"
