@@ -38,7 +38,7 @@ test: .venv/installed-test | browser shells ## Run the tests; ARGS go to pytest,
 	$(BIN)/python -m pytest --ignore=tests/training $(PARALLEL) $(ARGS)
 
 # Playwright's own browsers are downloads from elsewhere; Debian's package comes with the rest of the system.
-browser: ## Install Chromium for the tests in a browser, or say how.
+browser: # Install Chromium for the tests in a browser, or say how.
 	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
 	elif test "$$(id -u)" = 0 && command -v apt-get; then \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium; \
@@ -46,7 +46,7 @@ browser: ## Install Chromium for the tests in a browser, or say how.
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	echo 'The tests in a browser are skipped, for there is no Chromium; install it with: sudo apt-get install chromium'
 
-shells: ## Install zsh and fish for the tests of completion, or say how.
+shells: # Install zsh and fish for the tests of completion, or say how.
 	@if command -v zsh && command -v fish; then :; \
 	elif test "$$(id -u)" = 0 && command -v apt-get; then \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends zsh fish; \
