@@ -49,6 +49,8 @@ PAST = HERE / "past"
 _LONGEST = 1 << 17
 #: Seconds without an answer after which an input counts as one that hangs.
 _PATIENCE = 60
+#: Memory of a process, with the frameworks in it, in MiB.
+_MEMORY = 4096
 #: Inputs of one finding that are kept.
 _KEPT = 3
 _PULSE = re.compile(rb"^#(\d+)\s.*?cov: (\d+) ft: (\d+)", re.MULTILINE)
@@ -176,7 +178,7 @@ def _guide(
         "max_len": _LONGEST,
         "len_control": 0,
         "timeout": _PATIENCE,
-        "rss_limit_mb": 0,
+        "rss_limit_mb": _MEMORY,
         "detect_leaks": 0,
         "artifact_prefix": f"{findings}/{name}-",
         "print_final_stats": 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import re
 import subprocess
@@ -35,6 +36,22 @@ def test_past_findings_and_a_few_mutations_of_each_target_raise_nothing(name: st
     result = fuzz.fuzz(name, tmp_path, seconds=600, seed=3, runs=runs)
     assert result.findings == []
     assert result.executions >= runs
+
+
+@pytest.mark.slow
+def test_lines_that_inputs_reach_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    script = "import fuzz, pathlib; print(fuzz.count_lines('scanner', pathlib.Path.cwd()))"
+
+    def lines(data: bytes) -> tuple[int, ...]:
+        (tmp_path / "corpus" / "input").write_bytes(data)
+        command = [sys.executable, "-c", script]
+        path = {"PYTHONPATH": os.pathsep.join([*sys.path, str(fuzz.ROOT)])}
+        done = subprocess.run(command, cwd=tmp_path, env=os.environ | path, capture_output=True, text=True, check=True)
+        return tuple(map(int, re.findall(r"\d+", done.stdout)))
+
+    few, many = lines(b""), lines(event_file(EVENTS))
+    assert 0 < few[0] < many[0] < many[1]
 
 
 def test_every_past_finding_is_of_a_target() -> None:

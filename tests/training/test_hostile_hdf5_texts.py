@@ -69,6 +69,17 @@ def test_texts_that_fit_are_read(options: str, tmp_path: Path) -> None:
     assert state_of(path).tensors[0].array().tolist() == [text.encode() for text in TEXTS]
 
 
+@pytest.mark.parametrize("texts", [[""], ["", "a" * 5000, "é"]])
+def test_empty_texts_and_texts_that_were_never_written_are_read(texts: list[str], tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.create_dataset("layers/dense/vars/0", data=np.array(texts, object), dtype=h5py.string_dtype())
+        file.create_dataset("layers/dense/vars/1", (3,), h5py.string_dtype())
+        file.create_dataset("layers/dense/vars/2", (5,), h5py.string_dtype(), chunks=(2,))
+        file["layers/dense/vars/3"] = "single"
+    found = [each.array().tolist() for each in state_of(tmp_path / "m.h5").tensors]
+    assert found == [[text.encode() for text in texts], [b""] * 3, [b""] * 5, b"single"]
+
+
 def lengthen(path: Path, number: int) -> None:
     """Make the ``number``-th descriptor of the second text state one byte more than the file has."""
     data = path.read_bytes()
