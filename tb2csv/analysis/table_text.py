@@ -132,7 +132,8 @@ def table_text(table: pl.DataFrame, format: str = "csv", *, escape_formulas: boo
     return csv_text(table, escape_formulas=True) if escape_formulas and name == "csv" else TABLE_TEXTS[name](table)
 
 
-_BY_SUFFIX: Final = {".csv": "csv", ".json": "json", ".md": "markdown", ".markdown": "markdown", ".tex": "latex"}
+#: The format of a file by its ending.
+TEXT_SUFFIXES: Final = {".csv": "csv", ".json": "json", ".md": "markdown", ".markdown": "markdown", ".tex": "latex"}
 
 
 def text_format(name: str | None, out: str | os.PathLike[str] | None) -> str:
@@ -149,7 +150,7 @@ def text_format(name: str | None, out: str | os.PathLike[str] | None) -> str:
     if out is None:
         return "csv"
     suffix = PurePath(out).suffix.lower()
-    if suffix not in _BY_SUFFIX:
-        message = f"{out} has an unknown ending; choose from {', '.join(_BY_SUFFIX)}, or give the format."
+    if suffix not in TEXT_SUFFIXES:
+        message = f"{out} has an unknown ending; choose from {', '.join(TEXT_SUFFIXES)}, or give the format."
         raise OptionError(message)
-    return _BY_SUFFIX[suffix]
+    return TEXT_SUFFIXES[suffix]

@@ -35,7 +35,13 @@ def plot(
     logdir: options.LogdirArgument,
     output: Annotated[
         str,
-        typer.Option("--output", "-o", metavar="FILE", help="File to write: .png, .svg, .pdf, .html or .jpg."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File to write: .png, .svg, .pdf, .html or .jpg; or .csv, .json, .md or .tex for the values of the "
+            "curves as a table.",
+        ),
     ],
     run: options.RunOption = [],
     tag: options.TagOption = [],

@@ -58,7 +58,8 @@ class RunValues:
         """The number of seconds from the first to the last value of any tag; None if the times are not numbers."""
         begin = min((stats.first_wall_time for stats in self.stats.series), default=math.nan)
         end = max((stats.last_wall_time for stats in self.stats.series), default=math.nan)
-        return end - begin if math.isfinite(end - begin) else None
+        # Wall times of today have microseconds at best in float64.
+        return round(end - begin, 6) if math.isfinite(end - begin) else None
 
     def series_of(self, tag: str) -> list[SeriesStats]:
         """Return the scalar series of a tag, in the order of their last values."""

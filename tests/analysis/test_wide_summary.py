@@ -192,7 +192,7 @@ def test_trials_are_drawn_on_a_terminal(
     rows = [line.split()[:5] for line in shown[1:3]]
     assert [row[:2] + row[3:] for row in rows] == [["t0", "success", "0", "0"], ["t1", "success", "0.25", "0.125"]]
     assert all("…" in row[2] for row in rows)
-    assert shown[3].endswith("more columns: --format csv shows all")
+    assert shown[3].endswith(": --format csv shows all")
     assert run_here(capsys, "hparams", tmp_path, "--format", "csv").stdout.startswith('"run",')
 
 

@@ -7,6 +7,7 @@ import io
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
+from tb2csv.analysis.table_text import TEXT_SUFFIXES
 from tb2csv.atomic_files import check_place, whole_file
 from tb2csv.errors import OptionError
 from tb2csv.messages import advice
@@ -106,7 +107,7 @@ _MAX_PIXELS: Final = 32_000
 def check_picture_file(out: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Raise OptionError if the ending is unknown, and OutputError if a file must not be written there."""
     if PurePath(out).suffix.lower() not in PICTURE_FILES:
-        message = f"{out} has an unknown ending; choose from {', '.join(PICTURE_FILES)}."
+        message = f"{out} has an unknown ending; choose from {', '.join((*PICTURE_FILES, *TEXT_SUFFIXES))}."
         raise OptionError(message)
     check_place(out, overwrite=overwrite)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.analysis.bands import BANDS
+from tb2csv.analysis.plots.curve_tables import curve_table, is_table_file, write_curve_table
 from tb2csv.analysis.plots.curves import draw_curves
 from tb2csv.analysis.plots.drawing_options import DrawingOptions, Look
 from tb2csv.analysis.plots.figure import drawing
@@ -18,6 +19,7 @@ from tb2csv.analysis.plots.smoothing import check_weight
 from tb2csv.analysis.plots.themes import theme_of
 from tb2csv.analysis.plots.value_ranges import check_ends
 from tb2csv.analysis.plots.x_axis import longest, positions
+from tb2csv.atomic_files import check_place
 from tb2csv.dataframes import scan
 from tb2csv.display import count, displayed, printable
 from tb2csv.errors import OptionError, Tb2csvError
@@ -50,6 +52,7 @@ class Plot(NamedTuple):
     """The result of ``plot``."""
 
     kind: str
+    #: How the values were drawn; ``table`` if they were written.
     style: str
     runs: int
     tags: int
@@ -100,7 +103,9 @@ def plot(
 
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
-        out: the file, which ends in .png, .svg, .pdf, .html or .jpg.
+        out: the file, which ends in .png, .svg, .pdf, .html or .jpg. If it ends in .csv, .json, .md or .tex, the
+            values of the curves are written as a table, none left out, with a column ``smoothed``; options for the look
+            of a picture do not matter then.
         run: one or more shell patterns for run names; None selects all runs.
         tag: one or more shell patterns for tags; None selects all tags.
         exclude_run: shell patterns for runs to leave out.
@@ -156,6 +161,11 @@ def plot(
     runs = len({each.run for each in values.series} | {each.run for each in values.histograms})
     if grouping:
         values, runs, group_notes = grouped(values, grouping, smooth=smooth)
+    if is_table_file(out):
+        table = curve_table(values, axis.name, smooth=smooth, band=grouping.band if grouping else None)
+        write_curve_table(table, out, overwrite=overwrite)
+        notes = [*group_notes, *_notes(values, others if selected.tags else {})]
+        return _result(values, chosen_kind, "table", runs, notes, has_groups=grouping is not None)
     shown: list[PlottedSeries | PlottedHistograms] = [*values.series, *values.histograms]
     options = DrawingOptions(
         positions=axis.fitted(longest(each.x for each in shown)),
@@ -175,7 +185,13 @@ def plot(
         sheet, drawing_notes = STYLES[chosen_kind][chosen_style](values, options)
         write_picture(sheet.figure, out, printable(title) or _title(frames, tags), overwrite=overwrite)
     notes = [*group_notes, *drawing_notes, *_notes(values, others if selected.tags else {})]
-    return Plot(chosen_kind, chosen_style, runs, len(tags), values.values, notes, groups=len(names) if grouping else 0)
+    return _result(values, chosen_kind, chosen_style, runs, notes, has_groups=grouping is not None)
+
+
+def _result(values: PlottedValues, kind: str, style: str, runs: int, notes: list[Note], *, has_groups: bool) -> Plot:
+    shown: list[PlottedSeries | PlottedHistograms] = [*values.series, *values.histograms]
+    groups = len({each.run for each in shown}) if has_groups else 0
+    return Plot(kind, style, runs, len({each.tag for each in shown}), values.values, notes, groups)
 
 
 def check_request(
@@ -189,13 +205,16 @@ def check_request(
     overwrite: bool,
 ) -> None:
     """Raise the errors of ``plot`` that do not depend on the log directory."""
-    check_picture_file(out, overwrite=overwrite)
+    if is_table_file(out):
+        check_place(out, overwrite=overwrite)
+    else:
+        check_picture_file(out, overwrite=overwrite)
+        with drawing([]):
+            pass
     check_weight(smooth)
     positions(x)
     look.check()
     check_ends(ylim, log=log)
-    with drawing([]):
-        pass
 
 
 def _kind(frames: ScannedLogdir, selection: Selection, kind: str | None) -> tuple[str, dict[str, int]]:
