@@ -1,6 +1,13 @@
 """The program ``tb2csv``, which is also ``python -m tb2csv``."""
 
+import gc
 import signal
+
+#: How many objects are made between two searches for garbage, each of which visits all of them. Imports and tables make
+#: many objects but no garbage; a search after every 700 takes a tenth of the time.
+_OBJECTS_BETWEEN_COLLECTIONS = 1_000_000
+
+gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 # Until a command begins, Ctrl-C ends the process at once: there is nothing to remove, and an exception among imports
 # would be a traceback. A process that was started to ignore it goes on to ignore it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import unicodedata
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -81,6 +80,8 @@ def _text(part: Any) -> str:
 
 
 def _html(part: Any) -> str:
+    import html  # few processes show results as HTML
+
     if isinstance(part, str):
         return f"<p>{html.escape(part)}</p>"
     if isinstance(part, list):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from tb2csv.decoders import DecodeOptions
 from tb2csv.errors import UNREADABLE, DamagedError, LogdirError, OutputError
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from tb2csv.sinks.table_folder import TableFolder
 
 
-@dataclass(frozen=True)
-class ConversionSettings:
+class ConversionSettings(NamedTuple):
     """What to convert, and how; the fields are as the arguments of ``convert``."""
 
     selection: Selection

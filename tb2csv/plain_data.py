@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(NamedTuple):
     """A list of any length."""
 
     item: Any
@@ -21,8 +19,7 @@ class ListOf:
         return type(data) is list and all(fits(each, item) for each in data)
 
 
-@dataclass(frozen=True, slots=True)
-class DictOf:
+class DictOf(NamedTuple):
     """A dictionary with any keys."""
 
     value: Any
@@ -33,8 +30,7 @@ class DictOf:
         return type(data) is dict and all(map(is_text, data)) and all(fits(each, value) for each in data.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Maybe:
+class Maybe(NamedTuple):
     """None, or something."""
 
     shape: Any
@@ -66,13 +62,13 @@ def fits(data: Any, shape: Any) -> bool:
     A shape is ``str``, ``bool``, ``int``, ``float`` (also an integer), ``COUNT``, ``ANYTHING``, ``ListOf``, ``DictOf``,
     ``Maybe``, a tuple of the shapes of a list's elements, or a dictionary of the shapes of an object's members.
     """
+    if isinstance(shape, (ListOf, DictOf, Maybe)):  # which are tuples as well
+        return shape.fits(data)
     if isinstance(shape, tuple):
         return type(data) is list and len(data) == len(shape) and all(map(fits, data, shape))
     if isinstance(shape, dict):
         is_alike = type(data) is dict and data.keys() == shape.keys()
         return is_alike and all(fits(data[name], each) for name, each in shape.items())
-    if isinstance(shape, (ListOf, DictOf, Maybe)):
-        return shape.fits(data)
     return _PLAIN[shape](data)
 
 

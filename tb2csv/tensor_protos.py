@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -104,8 +103,7 @@ def _halves(entries: Sequence[Any], dtype: _Dtype) -> _Array:
     return halves if fits else floats
 
 
-@dataclass(frozen=True, slots=True)
-class _Dtype:
+class _Dtype(NamedTuple):
     """The storage of one dtype, and its conversion to a numpy array."""
 
     name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
 import os
 import signal
@@ -42,9 +41,6 @@ COMMANDS: Final = (
     "state",
     "mcp",
 )
-
-#: How many objects are made between two searches for garbage, each of which visits all of them.
-_OBJECTS_BETWEEN_COLLECTIONS: Final = 1_000_000
 
 
 def load_commands(name: str) -> dict[str, Callable[..., None]]:
@@ -156,8 +152,6 @@ def _main(
 
 def main() -> NoReturn:
     """Run the command line, and end the process with its exit status."""
-    # Imports and tables create many objects but no garbage; collecting after every 700 takes a tenth of the time.
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     signal.signal(signal.SIGTERM, _end)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
         signal.signal(signal.SIGHUP, _end)

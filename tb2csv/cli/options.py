@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from tb2csv.analysis.aggregates import NAN_POLICIES
-from tb2csv.analysis.bands import BANDS
 from tb2csv.decoders.tensors import TENSOR_STYLES
 from tb2csv.layouts.layouts import HEADERS, LAYOUTS
 from tb2csv.layouts.time_columns import ORIGINS, TIME_STYLES
@@ -17,8 +15,6 @@ from tb2csv.selection import KINDS, SECONDARY_KINDS, Selection
 from tb2csv.sinks.formats import FORMATS
 from tb2csv.wide_frames import ON_DUPLICATE
 
-NanPolicy = enum.Enum("NanPolicy", {name: name for name in NAN_POLICIES}, type=str)  # type: ignore[misc]
-BandName = enum.Enum("BandName", {name: name for name in BANDS}, type=str)  # type: ignore[misc]
 #: The kinds that can be selected; secondary tables are written with the table that they belong to.
 Kind = enum.Enum("Kind", {name: name for name in KINDS if name not in SECONDARY_KINDS}, type=str)  # type: ignore[misc]
 TensorStyle = enum.Enum("TensorStyle", {name: name for name in TENSOR_STYLES}, type=str)  # type: ignore[misc]
@@ -78,15 +74,6 @@ ExcludeTagOption = Annotated[
 ]
 MinStepOption = Annotated[int | None, typer.Option("--min-step", metavar="N", help="Only rows at step N or later.")]
 MaxStepOption = Annotated[int | None, typer.Option("--max-step", metavar="N", help="Only rows at step N or earlier.")]
-AlignOption = Annotated[
-    str | None,
-    typer.Option(
-        "--align",
-        metavar="HOW",
-        help="How runs of a group get common steps or times: exact, bin:N (means in stretches of N), interpolate "
-        "(linearly) or nearest. Default: exact for steps, interpolate for times.",
-    ),
-]
 EveryOption = Annotated[
     int, typer.Option("--every", min=1, metavar="N", help="Only every Nth row of each tag, starting with the first.")
 ]

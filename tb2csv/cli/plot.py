@@ -10,7 +10,7 @@ import typer
 from tb2csv.analysis.plots.plot import STYLES
 from tb2csv.analysis.plots.themes import THEMES
 from tb2csv.analysis.plots.x_axis import POSITIONS
-from tb2csv.cli import options
+from tb2csv.cli import group_options, options
 from tb2csv.cli.terminal import (
     error_messages,
     exit_status,
@@ -112,16 +112,16 @@ def plot(
         ),
     ] = None,
     band: Annotated[
-        options.BandName | None,
+        group_options.BandName | None,
         typer.Option(
             "--band",
             help="The band of a group: the mean with the standard deviation (std, the default), standard error, "
             "95 % bootstrap interval, or minimum and maximum; or the median with quartiles.",
         ),
     ] = None,
-    align: options.AlignOption = None,
+    align: group_options.AlignOption = None,
     nan: Annotated[
-        options.NanPolicy | None,
+        group_options.NanPolicy | None,
         typer.Option("--nan", help="How NaN is handled in a group, as in reduce. Default: keep."),
     ] = None,
     min_step: options.MinStepOption = None,

@@ -9,7 +9,7 @@ import typer
 
 from tb2csv.analysis.alignment import AXES
 from tb2csv.atomic_files import local_path
-from tb2csv.cli import options
+from tb2csv.cli import group_options, options
 from tb2csv.cli.terminal import (
     error_messages,
     exit_status,
@@ -40,15 +40,15 @@ def reduce(
     exclude_run: options.ExcludeRunOption = [],
     exclude_tag: options.ExcludeTagOption = [],
     nan: Annotated[
-        options.NanPolicy,
+        group_options.NanPolicy,
         typer.Option(
             "--nan",
             help="How NaN is handled: keep makes the step's statistics NaN; omit drops the value, which lowers n.",
         ),
-    ] = options.NanPolicy["keep"],
-    align: options.AlignOption = None,
+    ] = group_options.NanPolicy["keep"],
+    align: group_options.AlignOption = None,
     band: Annotated[
-        options.BandName | None,
+        group_options.BandName | None,
         typer.Option(
             "--band",
             help="Add columns low and high: the mean with the standard deviation, standard error, 95 % bootstrap "

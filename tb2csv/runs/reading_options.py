@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tb2csv.runs.filtered_run import FilteredRun
 from tb2csv.runs.merged_runs import MergedRun
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from tb2csv.selection import Selection
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingOptions:
+class ReadingOptions(NamedTuple):
     """Which series and rows to read, and how to decode them."""
 
     selection: Selection

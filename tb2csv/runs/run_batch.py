@@ -61,6 +61,9 @@ _IRREGULAR_KINDS: Final = frozenset({ValueKind.NONE, *GRAPH_KINDS})
 
 _DROPPED: Final = -1
 
+#: From this number of values on, a few calls of numpy take less time than a dictionary of all values.
+_MANY_VALUES: Final = 1000
+
 
 class _Plan(NamedTuple):
     """The series that a sequence of schemas leads to, except for the name of the run."""
@@ -175,7 +178,7 @@ class RunBatch:
         columns = self._files.columns
         start, stop = columns.size - file.values, columns.size
         ids = columns.schema_id[start:stop]
-        found = self._plan(tuple(dict.fromkeys(ids.tolist())), start, stop)
+        found = self._plan(_in_order(ids, len(self._files.schemas)), start, stop)
         if found is None:
             columns.cut(start)
             return False
@@ -286,6 +289,16 @@ class RunBatch:
                 group.setdefault(key, (self._decoders[numbers[0]], []))[1].extend(numbers)
         for group in groups.values():
             yield list(group.values())
+
+
+def _in_order(ids: npt.NDArray[np.int32], schemas: int) -> tuple[int, ...]:
+    """Return the numbers of schemas that occur, below ``schemas``, in the order of their first values."""
+    if len(ids) < _MANY_VALUES:
+        return tuple(dict.fromkeys(ids.tolist()))
+    first = np.full(schemas, -1)
+    first[ids[::-1]] = np.arange(len(ids))[::-1]  # of several rows with a number, the last one counts: the first value
+    present = np.flatnonzero(first >= 0)
+    return tuple(present[np.argsort(first[present])].tolist())
 
 
 def read_batches(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -62,8 +61,7 @@ def file_changes(run: Run, stats: Iterable[FileStats]) -> Growth:
     )
 
 
-@dataclass(slots=True)
-class StoredBlock:
+class StoredBlock(NamedTuple):
     """The values of a stretch of a file."""
 
     file: EventFile

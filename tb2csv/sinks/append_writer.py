@@ -86,12 +86,22 @@ class AppendWriter:
         header = self._format.header(tuple(frames[0].columns))
         text = self._format.lines(pl.concat(frames, rechunk=False))
         ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")) + 1
-        starts = [0, *ends.tolist()]
-        pieces = []
+        starts = np.concatenate(([0], ends))
+        pieces: list[tuple[str, bool]] = []
+        rows: list[int] = []
         before = 0
         for frame, tables in waiting:
             for path, start, stop in tables:
-                pieces.append((path, starts[before + start], starts[before + stop], path not in self._begun))
+                rows += before + start, before + stop
+                pieces.append((path, path not in self._begun))
                 self._begun.add(path)
             before += len(frame)
-        self._folder.append_pieces(pieces, text, header)
+        places = starts[rows].tolist()  # a few of many
+        self._folder.append_pieces(
+            [
+                (path, start, stop, is_first)
+                for (path, is_first), start, stop in zip(pieces, places[::2], places[1::2], strict=True)
+            ],
+            text,
+            header,
+        )

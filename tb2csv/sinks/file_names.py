@@ -27,6 +27,7 @@ normalisation, because that depends on the other names.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from typing import Final
@@ -77,8 +78,6 @@ _UNSAFE_CHARACTERS: Final = (
     r"\ufdd0-\ufdef"  # noncharacters, also the last two of each plane
     + "".join(rf"\U{plane:04x}fffe-\U{plane:04x}ffff" for plane in range(17))
 )
-_UNSAFE: Final = re.compile(f"[{_UNSAFE_CHARACTERS}]")
-_UNSAFE_IN_FOLDER: Final = re.compile(f"[={_UNSAFE_CHARACTERS}]")
 # Windows strips dots and spaces at the end; at the start a dot hides a file, or makes it ``.`` or ``..``.
 _UNSAFE_AT_EDGES: Final = ". \xa0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 
@@ -107,8 +106,7 @@ def encode_segment(name: str, *, is_folder: bool = False) -> str:
         return name
     if not name:
         return _EMPTY
-    unsafe_characters = _UNSAFE_IN_FOLDER if is_folder else _UNSAFE
-    encoded = unsafe_characters.sub(lambda unsafe: _percent(unsafe.group()), _start_of(name))
+    encoded = _unsafe(is_folder=is_folder).sub(lambda unsafe: _percent(unsafe.group()), _start_of(name))
     inner = encoded.lstrip(_UNSAFE_AT_EDGES)
     encoded = _percent(encoded[: len(encoded) - len(inner)]) + inner
     inner = encoded.rstrip(_UNSAFE_AT_EDGES)
@@ -122,6 +120,12 @@ def encode_segment(name: str, *, is_folder: bool = False) -> str:
     if _size(encoded) > _MAX_SEGMENT:
         return _cut(encoded, _hash_ending(name, _CUT_DIGITS))
     return encoded
+
+
+@functools.cache
+def _unsafe(*, is_folder: bool) -> re.Pattern[str]:
+    """Return the pattern of unsafe characters, which few logs have in their names."""
+    return re.compile(f"[{'=' * is_folder}{_UNSAFE_CHARACTERS}]")
 
 
 def _start_of(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
@@ -74,6 +73,8 @@ def _svg(figure: Any, title: str) -> bytes:
 
 
 def _html(figure: Any, title: str) -> bytes:
+    import html
+
     from matplotlib.colors import to_hex
 
     drawing = _svg(figure, title).decode("utf-8")
