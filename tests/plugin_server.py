@@ -107,7 +107,8 @@ def files_of_zip(data: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None
         names = archive.namelist()
-        assert names[0] == "tensorboard-tables/"
+        assert names[0].endswith("/")
+        assert all(name.startswith(names[0]) for name in names)
         return {name.removeprefix(names[0]): archive.read(name) for name in names[1:]}
 
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from werkzeug import wrappers
 
 from tb2csv.sinks.zip_stream import stream_zip
+from tb2csv.tensorboard_plugin.archive_names import ARCHIVE_SUFFIX
 from tb2csv.tensorboard_plugin.export_jobs import ExportError
 from tb2csv.tensorboard_plugin.web_api import RequestError
 
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tb2csv.tensorboard_plugin.export_jobs import ExportJob, ExportJobs
-
-#: The top folder of an archive.
-ARCHIVE_ROOT: Final = "tensorboard-tables"
-ARCHIVE_NAME: Final = f"{ARCHIVE_ROOT}.zip"
 
 _PIECE: Final = 1 << 18
 _GONE: Final = 410
@@ -61,7 +58,7 @@ def download(jobs: ExportJobs, job: ExportJob, request: wrappers.Request) -> wra
     if request.method == "HEAD":
         return wrappers.Response(headers=headers)
     client_connected = _Listener(request.environ)
-    if job.name == ARCHIVE_NAME:
+    if job.is_archive:
         return wrappers.Response(_archive(jobs, job, client_connected), headers=headers)
     with jobs.reading(job):
         try:
@@ -73,7 +70,7 @@ def download(jobs: ExportJobs, job: ExportJob, request: wrappers.Request) -> wra
 
 def _archive(jobs: ExportJobs, job: ExportJob, client_connected: _Listener) -> Iterator[bytes]:
     with jobs.reading(job):
-        pieces = stream_zip(ARCHIVE_ROOT, lambda: jobs.wait(job, client_connected))
+        pieces = stream_zip(job.name.removesuffix(ARCHIVE_SUFFIX), lambda: jobs.wait(job, client_connected))
         yield from _checked(jobs, job, pieces)
 
 

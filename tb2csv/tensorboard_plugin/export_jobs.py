@@ -101,6 +101,8 @@ class ExportJob:
     token: str
     name: str
     convert: Conversion
+    #: Whether the folder of the result is sent as an archive, or one file in it.
+    is_archive: bool = True
     state: str = QUEUED
     progress: Progress = field(default_factory=Progress)
     folder: Path | None = None
@@ -139,13 +141,13 @@ class ExportJobs:
         self._doomed: list[Path] = []
         self._has_work = threading.Event()
 
-    def submit(self, name: str, convert: Conversion) -> ExportJob:
+    def submit(self, name: str, convert: Conversion, *, is_archive: bool) -> ExportJob:
         """Start an export, or queue it, and return it; ``name`` is the name of the file.
 
         Raises:
             RequestError: there are too many exports.
         """
-        job = ExportJob(secrets.token_urlsafe(24), name, convert)
+        job = ExportJob(secrets.token_urlsafe(24), name, convert, is_archive)
         with self._lock:
             if len(self._jobs) >= _MOST_JOBS and not self._forget_oldest():
                 raise RequestError(429, "busy", "Too many exports are waiting; cancel one, or try again later.")

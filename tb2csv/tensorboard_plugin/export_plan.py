@@ -26,7 +26,8 @@ def plan_export(
 ) -> dict[str, Any]:
     """Return the tables, rows and bytes of an export, and its command line.
 
-    The number of tables is exact except for tables of undecodable payloads; rows and bytes are estimates.
+    The number of tables is exact unless sub-runs are merged, except for tables of undecodable payloads; rows and bytes
+    are estimates.
     """
     chosen = [(index.runs[index.run[place]], index.series[place]) for place in places]
     size = size_of_export(request, chosen)
@@ -97,4 +98,9 @@ def _other_options(request: ExportRequest) -> list[str]:
     options = [part for name, value, usual in given if value != usual for part in (name, value)]
     if request.time != ("epoch",):
         options += ["--time", ",".join(request.time)]
-    return [*options, *(["--escape-formulas"] if request.escape_formulas else [])]
+    flags = {
+        "--sessions": request.sessions,
+        "--merge-subruns": request.merge_subruns,
+        "--escape-formulas": request.escape_formulas,
+    }
+    return [*options, *(name for name, is_set in flags.items() if is_set)]

@@ -53,6 +53,8 @@ class ExportRequest:
     time: tuple[str, ...] = ("epoch",)
     restarts: str = "keep"
     escape_formulas: bool = True
+    sessions: bool = False
+    merge_subruns: bool = False
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> ExportRequest:
@@ -116,8 +118,9 @@ class ExportRequest:
             "format": self.format,
             "tensors": self.tensors,
             "time": self.time,
-            "rows": RowSelection(restarts=self.restarts),
+            "rows": RowSelection(restarts=self.restarts, sessions=self.sessions),
             "escape_formulas": self.escape_formulas,
+            "merge_subruns": self.merge_subruns,
         }
 
 
@@ -170,4 +173,6 @@ _READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "time": _read_times,
     "restarts": _read_choice,
     "escape_formulas": _read_flag,
+    "sessions": _read_flag,
+    "merge_subruns": _read_flag,
 }

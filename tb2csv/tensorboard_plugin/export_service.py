@@ -12,7 +12,8 @@ from tb2csv.conversion import convert
 from tb2csv.layouts.time_columns import TIME_STYLES
 from tb2csv.report import __version__
 from tb2csv.sinks.private_folder import PRIVATE
-from tb2csv.tensorboard_plugin.downloads import ARCHIVE_NAME, download
+from tb2csv.tensorboard_plugin.archive_names import archive_name
+from tb2csv.tensorboard_plugin.downloads import download
 from tb2csv.tensorboard_plugin.export_folders import ExportFolders
 from tb2csv.tensorboard_plugin.export_jobs import ExportJobs
 from tb2csv.tensorboard_plugin.export_plan import plan_export
@@ -137,7 +138,8 @@ class ExportService:
             shutil.rmtree(folder / PRIVATE)
             return report, single.find(folder) if single else folder
 
-        job = self._jobs.submit(single.file_name if single else ARCHIVE_NAME, convert_into)
+        name = single.file_name if single else archive_name(export, self._sources)
+        job = self._jobs.submit(name, convert_into, is_archive=single is None)
         return answer(request, {"token": job.token, "name": job.name})
 
     def status(self, request: wrappers.Request) -> wrappers.Response:

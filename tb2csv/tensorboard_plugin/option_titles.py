@@ -14,6 +14,8 @@ OPTION_TITLES: Final = {
     "restarts": "Restarts",
     "time": "Time columns",
     "escape_formulas": "Spreadsheets",
+    "sessions": "Add the session of each row",
+    "merge_subruns": "Merge sub-runs",
 }
 
 #: The titles of values that messages name.

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from tb2csv.tensorboard_plugin.export_service import ExportService
 
 PLUGIN_NAME: Final = "tb2csv"
-TAB_NAME: Final = "Export"
+#: TensorBoard 2.21 covers the end of its last tab, which this is if it shows more tabs than fit: the spaces take it.
+TAB_NAME: Final = "Export\N{EM SPACE}\N{EM SPACE}"
 
 #: By path: the HTTP method, and the method of ExportService that answers.
 _ROUTES: Final = {

@@ -6,12 +6,14 @@ import csv
 import io
 import logging
 import os
+import re
 import shlex
 import socket
 import subprocess
 import sys
 import threading
 import time
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,6 +23,7 @@ import polars as pl
 import pytest
 from commands import run_here
 from event_files import audio, event, hparams_start, image, scalar, tensor, tensor_of, text, write_run
+from hostile_names import HOSTILE_NAMES
 from plugin_server import API, Tab, context_of, files_of_folder, files_of_zip, tensorboard_here
 
 from tb2csv import convert
@@ -95,6 +98,8 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
         {"escape_formulas": False},
         {"layout": "tags"},
         {"layout": "wide", "time": ["iso", "relative"]},
+        {"layout": "compare"},
+        {"layout": "compare", "runs": ["tf1", "tf2"], "kinds": ["scalars"], "format": "parquet"},
         {"layout": "long", "format": "jsonl"},
         {"format": "csv.gz", "kinds": ["scalars", "text"]},
         {"format": "parquet", "tensors": "base64"},
@@ -102,6 +107,8 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
         {"restarts": "supersede", "runs": ["restarted"]},
         {"runs": ["tf1", "tf2"], "tags": ["loss"]},
         {"what": "hparams"},
+        {"sessions": True},
+        {"merge_subruns": True, "sessions": True},
     ],
     ids=str,
 )
@@ -208,7 +215,7 @@ def test_notes_name_options_as_the_page_does(samples: Tab) -> None:
     token = samples.export()
     assert samples.get(f"download/{token}").data
     notes = samples.status(token)["report"]["notes"]
-    assert "run 'restarted' was restarted: it has 2 sessions; see Restarts" in notes
+    assert "run 'restarted' was restarted: it has 2 sessions; see Restarts and Add the session of each row" in notes
     assert any("add_scalars" in note for note in notes)
     assert not any("--" in note for note in notes)
 
@@ -226,9 +233,41 @@ def test_a_download_has_a_type_and_a_name(tab: Tab) -> None:
     assert response.headers["Content-Type"] == "application/zip"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Cache-Control"] == "no-store"
-    assert response.headers["Content-Disposition"].startswith('attachment; filename="tensorboard-tables.zip"')
+    assert response.headers["Content-Disposition"].startswith('attachment; filename="logs.zip"')
     assert "Content-Length" not in response.headers
     response.data
+
+
+@pytest.mark.parametrize(
+    ("selection", "name"),
+    [
+        ({}, "logs.zip"),
+        ({"runs": ["a"]}, "logs-a.zip"),
+        ({"tags": ["loss"]}, "logs-loss.zip"),
+        ({"runs": ["a"], "kinds": ["scalars"]}, "logs-a-scalars.zip"),
+        ({"runs": ["a", "b"]}, "logs-selection.zip"),
+        ({"runs": ["a", "b"], "tags": ["loss"]}, "logs-loss.zip"),
+    ],
+)
+def test_an_archive_is_named_after_logdir_and_selection(tab: Tab, selection: dict[str, Any], name: str) -> None:
+    started = tab.post("export", selection).json
+    assert started["name"] == name
+    archive = zipfile.ZipFile(io.BytesIO(tab.get(f"download/{started['token']}").data))
+    assert {each.partition("/")[0] for each in archive.namelist()} == {name.removesuffix(".zip")}
+
+
+@pytest.mark.parametrize("name", [*HOSTILE_NAMES, "/", "../../x", "a/../b", "-", ".", "x" * 300, "\U0001f642" * 100])
+def test_the_name_of_an_archive_is_a_safe_segment(tmp_path: Path, name: str) -> None:
+    write_run(tmp_path / "logs", event(scalar(name, 1)), event(scalar("other", 1)))
+    for tab in tab_of(tmp_path / "logs"):
+        started = tab.post("export", {"tags": [name]}).json
+        found = started["name"]
+        assert found.startswith("logs-")
+        assert found.endswith(".zip")
+        assert not re.search(r'[\x00-\x1f<>:"/\\|?*]', found)
+        assert len(found.encode()) <= 124
+        archive = zipfile.ZipFile(io.BytesIO(tab.get(f"download/{started['token']}").data))
+        assert {each.partition("/")[0] for each in archive.namelist()} == {found.removesuffix(".zip")}
 
 
 def test_a_head_request_neither_starts_nor_ends_an_export(tab: Tab) -> None:

@@ -43,7 +43,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_the_tab_is_listed_and_active(running: RunningTensorBoard) -> None:
     listing = running.json("/data/plugins_listing")
     assert listing["tb2csv"]["enabled"] is True
-    assert listing["tb2csv"]["tab_name"] == "Export"
+    assert listing["tb2csv"]["tab_name"].strip() == "Export"
     assert listing["tb2csv"]["loading_mechanism"]["type"] == "IFRAME"
 
 

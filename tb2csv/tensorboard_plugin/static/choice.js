@@ -78,11 +78,36 @@ export class Choice {
   }
 }
 
+/** The chosen names that match a filter, which are what an export has. */
+export class FilteredChoice {
+  /**
+   * @param {Choice} choice
+   * @param {(name: string) => boolean} matches
+   */
+  constructor(choice, matches) {
+    this.choice = choice;
+    this.matches = matches;
+  }
+
+  /** @param {string} name */
+  has(name) {
+    return this.choice.has(name) && this.matches(name);
+  }
+
+  /**
+   * @param {string[]} names
+   * @returns {Uint8Array} 1 for each name that is chosen and matches, 0 for the others
+   */
+  marks(names) {
+    return Uint8Array.from(names, (name) => (this.has(name) ? 1 : 0));
+  }
+}
+
 /**
  * Return the runs, tags or kinds of an export request: the chosen names, or null for all of them. Null keeps the
  * request short and includes names that are written before the export starts.
  *
- * @param {Choice} choice
+ * @param {{has(name: string): boolean}} choice
  * @param {string[]} names all names
  * @param {ArrayLike<number>} counts the number of series of each name; names without series are ignored
  * @returns {string[] | null}

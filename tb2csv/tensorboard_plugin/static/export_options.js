@@ -11,6 +11,8 @@ import { recall, remember } from "./memory.js";
  * @property {string[]} time
  * @property {string} restarts
  * @property {boolean} escape_formulas
+ * @property {boolean} sessions
+ * @property {boolean} merge_subruns
  */
 
 /** @type {Options} */
@@ -21,6 +23,8 @@ const DEFAULTS = {
   time: ["epoch"],
   restarts: "keep",
   escape_formulas: true,
+  sessions: false,
+  merge_subruns: false,
 };
 
 /**
@@ -32,6 +36,7 @@ const TITLES = {
   layout: {
     tree: "One file per run and tag",
     tags: "One file per tag, with all runs",
+    compare: "One file per scalar, one column per run",
     wide: "One file per run, one column per scalar",
     long: "One file per kind",
   },
@@ -73,12 +78,9 @@ export class ExportOptions {
     this.tensors = this.select("tensors", "Tensors");
     this.restarts = this.select("restarts", "Restarts");
     this.times = element("div", { class: "checks" });
-    this.escaping = /** @type {HTMLInputElement} */ (
-      element("input", {
-        type: "checkbox",
-        onchange: () => this.set("escape_formulas", this.escaping.checked),
-      })
-    );
+    this.escaping = this.flag("escape_formulas");
+    this.sessions = this.flag("sessions");
+    this.merging = this.flag("merge_subruns");
     this.summary = element("span", { class: "secondary" });
     const note = "Text that starts with = + - or @ gets a leading apostrophe. Numbers are not changed.";
     this.element = element(
@@ -98,13 +100,23 @@ export class ExportOptions {
           element(
             "fieldset",
             {},
-            element("legend", {}, "Spreadsheets"),
-            element(
-              "label",
-              { class: "check" },
-              this.escaping,
-              element("span", {}, "Escape text that looks like a formula", element("span", { class: "hint" }, note)),
+            element("legend", {}, "Runs"),
+            check(
+              this.sessions,
+              "Add the session of each row",
+              "A column with 0 for the first start of the training, 1 for the next, and so on.",
             ),
+            check(
+              this.merging,
+              "Merge sub-runs",
+              "What add_scalars and add_hparams of PyTorch wrote to runs of their own becomes part of the writer's run.",
+            ),
+          ),
+          element(
+            "fieldset",
+            {},
+            element("legend", {}, "Spreadsheets"),
+            check(this.escaping, "Escape text that looks like a formula", note),
           ),
         ),
       ),
@@ -125,6 +137,8 @@ export class ExportOptions {
     this.value.time = known.length ? known : [server.times[0]];
     this.times.replaceChildren(...server.times.map((time) => this.timeBox(time)));
     this.escaping.checked = this.value.escape_formulas !== false;
+    this.sessions.checked = this.value.sessions === true;
+    this.merging.checked = this.value.merge_subruns === true;
     this.lockLastTime();
     this.updateSummary();
   }
@@ -143,6 +157,17 @@ export class ExportOptions {
         this.value[name] = requested;
       }
     }
+  }
+
+  /**
+   * @param {"escape_formulas" | "sessions" | "merge_subruns"} name
+   * @returns {HTMLInputElement}
+   */
+  flag(name) {
+    const box = /** @type {HTMLInputElement} */ (
+      element("input", { type: "checkbox", onchange: () => this.set(name, box.checked) })
+    );
+    return box;
   }
 
   /**
@@ -217,13 +242,24 @@ export class ExportOptions {
 
   /** List the changed options beside the title that hides them. */
   updateSummary() {
-    const { tensors, time, restarts, escape_formulas: escaping } = this.value;
+    const { tensors, time, restarts, escape_formulas: escaping, sessions, merge_subruns: merging } = this.value;
     const changed = [
       tensors !== DEFAULTS.tensors && "tensors",
       time.join() !== DEFAULTS.time.join() && "time columns",
       restarts !== DEFAULTS.restarts && "restarts",
+      sessions !== DEFAULTS.sessions && "sessions",
+      merging !== DEFAULTS.merge_subruns && "sub-runs",
       escaping !== DEFAULTS.escape_formulas && "formulas",
     ].filter(Boolean);
     setText(this.summary, changed.length ? `changed: ${changed.join(", ")}` : "");
   }
+}
+
+/**
+ * @param {HTMLInputElement} box
+ * @param {string} text
+ * @param {string} hint
+ */
+function check(box, text, hint) {
+  return element("label", { class: "check" }, box, element("span", {}, text, element("span", { class: "hint" }, hint)));
 }

@@ -17,10 +17,17 @@ export async function render() {
   nameFrame("Export");
   followTheme();
   Palette.install();
+  // The first words come before the style sheets.
+  const loading = document.createElement("p");
+  loading.setAttribute("role", "status");
+  loading.textContent = "Loading the Export tab…";
+  loading.style.cssText = "font: 14px sans-serif; padding: 24px; text-align: center; color: #808080";
+  document.body.append(loading);
   const app = new App();
   // The data loads at the same time as the style sheets.
   const started = app.start();
   await Promise.all(STYLES.map(loadStyle));
+  loading.remove();
   app.show(document.body);
   await started;
 }

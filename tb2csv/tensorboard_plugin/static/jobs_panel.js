@@ -17,13 +17,23 @@ export class JobsPanel {
     /** @type {Map<ExportJob, JobCard>} */
     this.cards = new Map();
     this.list = element("ul", { class: "jobs" });
+    this.finished = element("ul", { class: "jobs" });
+    this.sign = element("span", { class: "job-sign" });
+    this.line = element("span", { class: "job-title" });
+    this.fold = element(
+      "div",
+      { class: "card finished-jobs" },
+      element("details", {}, element("summary", {}, this.sign, this.line), this.finished),
+      button("Dismiss all", () => this.dismissAll()),
+    );
     this.element = element(
       "section",
       { class: "jobs-section", "aria-labelledby": "jobs-title" },
       element("h2", { class: "visually-hidden", id: "jobs-title" }, "Exports"),
       this.list,
+      this.fold,
     );
-    this.element.hidden = true;
+    this.showFold();
   }
 
   /**
@@ -37,9 +47,25 @@ export class JobsPanel {
       card = new JobCard(job, () => this.dismiss(job));
       this.cards.set(job, card);
       this.list.prepend(card.element);
-      this.element.hidden = false;
     }
     if (card.update()) this.announce(`${job.title}: ${card.text}`);
+    const list = card.isDone ? this.finished : this.list;
+    if (card.element.parentElement !== list) list.prepend(card.element);
+    this.showFold();
+  }
+
+  /** Show the finished exports as one line: the last one, or their number. */
+  showFold() {
+    const done = [...this.cards].filter(([, card]) => card.isDone);
+    this.element.hidden = this.cards.size === 0;
+    this.fold.hidden = done.length === 0;
+    if (!done.length) return;
+    const [job, card] = done[done.length - 1];
+    const before = done.length > 1 ? `${formatCount(done.length)} exports finished. ` : "";
+    setText(this.line, `${before}${job.title}: ${card.text}`);
+    const hasLosses = done.some(([, one]) => one.losses > 0);
+    this.fold.classList.toggle("is-warned", hasLosses);
+    replace(this.sign, icon(hasLosses ? "warning" : "check"));
   }
 
   /** @param {ExportJob} job */
@@ -47,12 +73,31 @@ export class JobsPanel {
     const card = this.cards.get(job);
     if (!card) return;
     const next = card.element.nextElementSibling ?? card.element.previousElementSibling;
+    this.remove(job, card);
+    this.focus(next?.querySelector("button:not([hidden])"));
+  }
+
+  /** Dismiss the finished exports; those that failed stay until each is dismissed. */
+  dismissAll() {
+    for (const [job, card] of [...this.cards]) if (card.isDone) this.remove(job, card);
+    this.focus(null);
+  }
+
+  /**
+   * @param {ExportJob} job
+   * @param {JobCard} card
+   */
+  remove(job, card) {
     card.element.remove();
     this.cards.delete(job);
-    this.element.hidden = this.cards.size === 0;
-    const button = next?.querySelector("button") ?? document.querySelector(".export-buttons .primary");
-    if (button instanceof HTMLElement) button.focus();
+    this.showFold();
     this.dismissed(job);
+  }
+
+  /** @param {Element | null | undefined} next the element to focus, instead of the one that is gone */
+  focus(next) {
+    const target = next ?? document.querySelector(".export-buttons .primary");
+    if (target instanceof HTMLElement) target.focus();
   }
 }
 
@@ -84,6 +129,17 @@ class JobCard {
       this.bar,
       this.details,
     );
+  }
+
+  /** @returns {boolean} whether the export ended as the user wished: with its file, or by cancelling */
+  get isDone() {
+    return this.job.state === "sent" || this.job.state === "cancelled";
+  }
+
+  /** @returns {number} damaged byte ranges and values that could not be decoded */
+  get losses() {
+    const { report } = this.job.status;
+    return report ? report.damage_count + report.undecodable_count : 0;
   }
 
   /** @returns {boolean} whether the change is worth announcing */
@@ -122,7 +178,7 @@ class JobCard {
     const { job } = this;
     const report = job.status.report ?? null;
     const isBad = job.state === "failed" || job.state === "gone";
-    const losses = report ? report.damage_count + report.undecodable_count : 0;
+    const { losses } = this;
     this.element.classList.toggle("is-failed", isBad);
     this.element.classList.toggle("is-warned", !isBad && losses > 0);
     setAttribute(this.line, "role", isBad ? "alert" : null);

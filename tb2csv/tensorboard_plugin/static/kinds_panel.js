@@ -47,6 +47,7 @@ export class KindsPanel {
     this.changed = changed;
     /** @type {Map<string, {row: HTMLElement, box: HTMLInputElement, count: HTMLElement}>} */
     this.rows = new Map();
+    this.summary = "";
     this.boxes = element("div", { class: "kind-rows" });
     this.element = element(
       "section",
@@ -77,6 +78,8 @@ export class KindsPanel {
       setAttribute(count, "title", counted(number, "series", "series"));
       row.classList.toggle("is-void", number === 0);
     });
+    const chosen = facets.kinds.reduce((sum, mark) => sum + mark, 0);
+    this.summary = `${formatCount(chosen)} of ${counted(index.kinds.length, "kind")}`;
   }
 
   /** @param {string} kind */

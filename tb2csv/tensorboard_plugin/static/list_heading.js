@@ -10,7 +10,7 @@ import { counted, formatCount } from "./numbers.js";
  * @property {() => void} all ticks what is listed
  * @property {() => void} none unticks what is listed
  * @property {() => void} only ticks only what is listed
- * @property {() => void} filter the filter has changed
+ * @property {(matches: (name: string) => boolean) => void} filter the filter has changed
  */
 
 export class ListHeading {
@@ -22,9 +22,10 @@ export class ListHeading {
   constructor(title, noun, actions) {
     this.noun = noun;
     this.id = noun.many;
+    this.summary = "";
     this.matches = filterOf("").matches;
     this.counts = element("span", { class: "heading-counts" });
-    this.only = button("Only these", `Tick the listed ${noun.many} and nothing else`, actions.only);
+    this.only = button("Only these", `Tick the listed ${noun.many} and nothing else (Enter)`, actions.only);
     this.only.hidden = true;
     this.input = /** @type {HTMLInputElement} */ (
       element("input", {
@@ -37,7 +38,10 @@ export class ListHeading {
         spellcheck: "false",
         oninput: () => {
           this.refilter();
-          actions.filter();
+          actions.filter(this.matches);
+        },
+        onkeydown: (/** @type {KeyboardEvent} */ event) => {
+          if (event.key === "Enter" && this.isFiltering) actions.only();
         },
       })
     );
@@ -64,7 +68,7 @@ export class ListHeading {
       this.input.value = "";
       this.refilter();
       this.input.focus();
-      actions.filter();
+      actions.filter(this.matches);
     };
   }
 
@@ -81,11 +85,13 @@ export class ListHeading {
   }
 
   /**
-   * @param {{chosen: number, total: number, listed: number, unlisted: number, nothing: string}} counts listed: names
-   *   that match the filter; unlisted: ticked names that do not match; nothing: the text of an empty list
+   * @param {{chosen: number, total: number, listed: number, unlisted: number, nothing: string}} counts chosen: ticked
+   *   names that match the filter; listed: all names that do; unlisted: ticked names that do not, which are not
+   *   exported; nothing: the text of an empty list
    */
   update({ chosen, total, listed, unlisted, nothing }) {
     setText(this.counts, `${formatCount(chosen)} of ${formatCount(total)}`);
+    this.summary = `${formatCount(chosen)} of ${counted(total, this.noun.one, this.noun.many)}`;
     setAttribute(this.counts, "aria-label", `${counted(chosen, this.noun.one, this.noun.many)} of ${total} ticked`);
     setAttribute(this.counts, "role", "note");
     this.only.hidden = !this.isFiltering;
@@ -94,7 +100,7 @@ export class ListHeading {
     else if (this.isFiltering) {
       if (listed > 0) parts.push(`${counted(listed, this.noun.one, this.noun.many)} listed.`);
       if (unlisted > 0)
-        parts.push(`${formatCount(unlisted)} more ${unlisted === 1 ? "is" : "are"} ticked but not listed.`);
+        parts.push(`${formatCount(unlisted)} more ${unlisted === 1 ? "is" : "are"} ticked, but not exported.`);
     }
     setText(this.note, parts.join(" "));
     this.note.hidden = parts.length === 0;

@@ -120,7 +120,7 @@ export class PreviewPanel {
       element(
         "div",
         { class: "preview-facts" },
-        element("p", { class: sampling.isPart ? "is-sampled" : "" }, `${sampling.text}.`),
+        element("p", { class: "secondary" }, `${sampling.text}.`),
         bar,
         element("p", { class: "secondary" }, `The table has ${counted(preview.rows, "row")}.`),
       ),

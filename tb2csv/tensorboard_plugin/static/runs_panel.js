@@ -10,8 +10,9 @@ export class RunsPanel {
   /**
    * @param {import("./choice.js").Choice} choice
    * @param {() => void} changed called whenever the choice has changed
+   * @param {(matches: (name: string) => boolean) => void} filtered called whenever the filter has changed
    */
-  constructor(choice, changed) {
+  constructor(choice, changed, filtered) {
     this.choice = choice;
     this.changed = changed;
     /** @type {string[]} */
@@ -27,7 +28,7 @@ export class RunsPanel {
         all: () => this.tick(true),
         none: () => this.tick(false),
         only: () => this.change(() => this.choice.only(this.listedNames())),
-        filter: () => this.refresh(),
+        filter: filtered,
       },
     );
     const viewport = element("div", { class: "list-viewport" });
@@ -70,10 +71,15 @@ export class RunsPanel {
       chosen,
       total: this.runs.length,
       listed: this.listed.length,
-      unlisted: chosen - count(this.listed, this.facets.runs),
+      unlisted: this.order.filter((run) => this.choice.has(this.runs[run])).length - chosen,
       nothing: "No runs found yet.",
     });
     this.list.show(this.listed.length);
+  }
+
+  /** @returns {string} such as "3 of 7 runs" */
+  get summary() {
+    return this.heading.summary;
   }
 
   createRow() {

@@ -85,7 +85,7 @@ export class SeriesIndex {
   }
 
   /**
-   * @param {import("./choice.js").Choices} choices
+   * @param {Object<"runs" | "kinds" | "tags", {marks(names: string[]): Uint8Array}>} choices
    * @returns {Facets}
    */
   facets(choices) {

@@ -18,13 +18,13 @@ import { VirtualList } from "./virtual_list.js";
  *
  * @param {number} shown NaN or null if it does not show the series
  * @param {number} points
- * @returns {{text: string, brief: string, isPart: boolean}} brief: without the number of points
+ * @returns {{text: string, brief: string}} brief: without the number of points
  */
 export function comparison(shown, points) {
-  if (!shown) return { text: "TensorBoard does not show it", brief: "TensorBoard shows none", isPart: true };
+  if (!shown) return { text: "TensorBoard does not show it", brief: "TensorBoard shows none" };
   const brief = `TensorBoard shows ${shown >= points ? "all" : formatCount(shown)}`;
-  if (shown >= points) return { text: brief, brief, isPart: false };
-  return { text: `${brief} of ${counted(points, "point")}`, brief, isPart: true };
+  if (shown >= points) return { text: brief, brief };
+  return { text: `${brief} of ${counted(points, "point")}`, brief };
 }
 
 export class SeriesList {
@@ -154,7 +154,6 @@ export class SeriesList {
     dot.style.background = this.palette?.colourOf(run) ?? "";
     setText(runName, `${run} · ${kindTitle(kind)}`);
     setText(shown, sampling.brief);
-    shown.classList.toggle("is-sampled", sampling.isPart);
     setAttribute(main, "title", `${tag}\nRun ${run}\n${sampling.text}`);
     setAttribute(
       main,

@@ -1,6 +1,6 @@
 /** The page's state: the series index, the ticked names, and the selection from a link. It draws nothing. */
 
-import { Choice, selectedNames } from "./choice.js";
+import { Choice, FilteredChoice, selectedNames } from "./choice.js";
 import { linkTo } from "./host.js";
 import { recall, remember } from "./memory.js";
 import { counted } from "./numbers.js";
@@ -27,6 +27,19 @@ export class Store {
     /** @type {LinkedSelection | null} */
     this.linked = null;
     this.isStaleChecked = false;
+    /** The filters of the lists; they narrow what is exported. */
+    const all = (/** @type {string} */ _name) => true;
+    this.filters = { runs: all, tags: all };
+  }
+
+  /** @returns {{runs: FilteredChoice, kinds: Choice, tags: FilteredChoice}} what is ticked and listed */
+  get listed() {
+    const { choices, filters } = this;
+    return {
+      runs: new FilteredChoice(choices.runs, filters.runs),
+      kinds: choices.kinds,
+      tags: new FilteredChoice(choices.tags, filters.tags),
+    };
   }
 
   /**
@@ -63,7 +76,7 @@ export class Store {
    */
   updateFacets(index) {
     if (index.state === "ready") this.dropStaleSelection(index);
-    this.facets = index.facets(this.choices);
+    this.facets = index.facets(this.listed);
     remember("session", "selection", this.choices);
     return this.facets;
   }
@@ -133,11 +146,11 @@ export class Store {
    * @returns {ExportRequest}
    */
   request(everything) {
-    const { index, facets, choices } = this;
+    const { index, facets, listed } = this;
     const isAll = everything || !index || !facets;
-    const runs = isAll ? null : selectedNames(choices.runs, index.runs, facets.ofRun);
-    const kinds = isAll ? null : selectedNames(choices.kinds, index.kinds, facets.ofKind);
-    const tags = isAll ? null : selectedNames(choices.tags, index.tags, facets.ofTag);
+    const runs = isAll ? null : selectedNames(listed.runs, index.runs, facets.ofRun);
+    const kinds = isAll ? null : selectedNames(listed.kinds, index.kinds, facets.ofKind);
+    const tags = isAll ? null : selectedNames(listed.tags, index.tags, facets.ofTag);
     const archive = (everything ? index?.length : facets?.chosen.length) !== 1;
     return { ...this.options(), runs, tags, kinds, what: "tables", archive };
   }

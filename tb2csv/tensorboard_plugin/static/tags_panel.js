@@ -14,9 +14,10 @@ export class TagsPanel {
   /**
    * @param {import("./choice.js").Choice} choice
    * @param {() => void} changed called whenever the choice has changed
+   * @param {(matches: (name: string) => boolean) => void} filtered called whenever the filter has changed
    * @param {(tag: string) => void} show called when the user presses Enter on a tag or clicks its name
    */
-  constructor(choice, changed, show) {
+  constructor(choice, changed, filtered, show) {
     this.choice = choice;
     this.changed = changed;
     this.showTag = show;
@@ -34,9 +35,9 @@ export class TagsPanel {
         all: () => this.tick(true),
         none: () => this.tick(false),
         only: () => this.change(() => this.choice.only(this.listedTags().map((tag) => this.tags[tag]))),
-        filter: () => {
+        filter: (matches) => {
           this.opened.clear();
-          this.refresh();
+          filtered(matches);
         },
       },
     );
@@ -83,17 +84,23 @@ export class TagsPanel {
     this.listedOf = tree.sums(listed);
     this.tickedOf = tree.sums(ticked);
     const total = sum(present);
-    const chosen = sum(present.map((mark, tag) => mark & facets.tags[tag]));
+    const chosen = sum(ticked);
+    const all = sum(present.map((mark, tag) => (mark && this.choice.has(tags[tag]) ? 1 : 0)));
     this.openByDefault = this.heading.isFiltering || total <= FEW;
     this.rows = tree.rows(this.listedOf, (node) => this.opened.get(node.key) ?? this.openByDefault === true);
     this.heading.update({
       chosen,
       total,
       listed: sum(listed),
-      unlisted: chosen - sum(ticked),
+      unlisted: all - chosen,
       nothing: tags.length ? "The ticked runs and kinds have no tags. Tick more of them above." : "No tags found yet.",
     });
     this.list.show(this.rows.length);
+  }
+
+  /** @returns {string} such as "3 of 7 runs" */
+  get summary() {
+    return this.heading.summary;
   }
 
   createRow() {

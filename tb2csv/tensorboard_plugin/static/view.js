@@ -1,7 +1,8 @@
 /** The page's elements: draws what the store holds, and turns clicks into changes of the store and into exports. */
 
-import { element, replace } from "./elements.js";
+import { element, replace, setAttribute, setText } from "./elements.js";
 import { ExportPanel } from "./export_panel.js";
+import { icon } from "./icons.js";
 import { KindsPanel } from "./kinds_panel.js";
 import { counted } from "./numbers.js";
 import { Palette } from "./palette.js";
@@ -36,9 +37,13 @@ export class View {
     this.palette = new Palette([]);
     this.hasPendingRender = false;
     const changed = () => this.scheduleRender();
-    this.runs = new RunsPanel(store.choices.runs, changed);
+    const filter = (/** @type {"runs" | "tags"} */ list) => (/** @type {(name: string) => boolean} */ matches) => {
+      store.filters[list] = matches;
+      changed();
+    };
+    this.runs = new RunsPanel(store.choices.runs, changed, filter("runs"));
     this.kinds = new KindsPanel(store.choices.kinds, changed);
-    this.tags = new TagsPanel(store.choices.tags, changed, (tag) => this.previewTag(tag));
+    this.tags = new TagsPanel(store.choices.tags, changed, filter("tags"), (tag) => this.previewTag(tag));
     this.series = new SeriesList({
       preview: (place) => this.selectPreview(place, false),
       save: (place, format) => exports.startOne(this.nameOf(place), format),
@@ -56,6 +61,19 @@ export class View {
       link: () => this.link(),
       announce: (text) => notices.announce(text),
     });
+    // Seen on narrow pages only, on which the lists would push the export off the screen.
+    this.listsSummary = element("span", { class: "secondary" });
+    this.listsButton = element(
+      "button",
+      { type: "button", class: "lists-button", "aria-expanded": "false", "aria-controls": "lists" },
+      icon("chevron"),
+      "Choose what to export ",
+      this.listsSummary,
+    );
+    this.listsButton.addEventListener("click", () => {
+      const isOpen = this.listsButton.getAttribute("aria-expanded") === "true";
+      setAttribute(this.listsButton, "aria-expanded", String(!isOpen));
+    });
     this.workspace = this.createWorkspace();
     this.root = element("div", { class: "app" }, loadingState(null));
   }
@@ -72,9 +90,8 @@ export class View {
       element(
         "aside",
         { class: "sidebar", "aria-label": "What to export" },
-        this.runs.element,
-        this.kinds.element,
-        this.tags.element,
+        this.listsButton,
+        element("div", { class: "lists", id: "lists" }, this.runs.element, this.kinds.element, this.tags.element),
       ),
       element(
         "main",
@@ -82,8 +99,8 @@ export class View {
         element("h1", { class: "visually-hidden" }, "Export"),
         this.notices.element,
         this.exportPanel.element,
-        this.exports.panel.element,
         element("div", { class: "series-and-preview" }, this.series.element, this.preview.element),
+        this.exports.panel.element,
       ),
     );
   }
@@ -115,6 +132,7 @@ export class View {
     this.runs.update(index, facets, this.palette);
     this.kinds.update(index, facets);
     this.tags.update(index, facets);
+    setText(this.listsSummary, [this.runs, this.kinds, this.tags].map((list) => list.summary).join(", "));
     this.series.update(index, facets, this.palette);
     this.exportPanel.update(index, facets, store.request(false), store.request(true));
     this.notices.update(index);

@@ -91,8 +91,15 @@ class ExportPage:
     def button(self, name: str) -> Locator:
         return self.frame.get_by_role("button", name=name)
 
+    def unfold(self) -> None:
+        """Show the finished exports, which share a line."""
+        self.frame.locator(".finished-jobs > details > summary").click()
+
     def select(self, *, runs: str | None = None, tags: str | None = None) -> None:
         """Tick only what matches a filter, and clear the filter."""
+        lists = self.frame.get_by_role("button", name="Choose what to export", expanded=False)
+        if lists.is_visible():  # on a narrow page
+            lists.click()
         for panel, filtered in ((self.runs, runs), (self.tags, tags)):
             if filtered is None:
                 continue

@@ -38,6 +38,7 @@ def options_and_a_running_export(page: ExportPage, double: ExportDouble) -> None
 def a_finished_export_with_a_report(page: ExportPage, double: ExportDouble) -> None:
     double.behaviour.report = report(damage=[{"path": "x", "offset": 0, "length": 1, "detail": "bad"}], damage_count=1)
     page.ready().button("Export all").click()
+    page.unfold()
     page.jobs.get_by_text("1 damaged byte range").click()
 
 
@@ -168,6 +169,23 @@ def test_small_pages_can_be_used(small_page: ExportPage, double: ExportDouble) -
     expect(page.preview.get_by_role("table")).to_be_in_viewport()
     assert page.violations() == []
     assert page.errors == []
+
+
+def test_narrow_pages_begin_with_the_export(page: ExportPage, double: ExportDouble) -> None:
+    """Without scrolling past the lists; a button opens them."""
+    page.page.set_viewport_size({"width": 640, "height": 450})
+    page.open(double.url).ready()
+    expect(page.button("Export selection")).to_be_in_viewport(ratio=0.99)
+    lists = page.button("Choose what to export")
+    expect(lists).to_contain_text("20 of 20 runs")
+    expect(page.runs).to_be_hidden()
+    lists.press("Enter")
+    expect(lists).to_have_attribute("aria-expanded", "true")
+    page.runs.get_by_role("searchbox").fill("^tf2$")
+    expect(lists).to_contain_text("1 of 20 runs")
+    page.page.set_viewport_size({"width": 1024, "height": 768})
+    expect(lists).to_be_hidden()
+    expect(page.tags).to_be_in_viewport()
 
 
 def test_the_keyboard_reaches_everything(page: ExportPage, double: ExportDouble) -> None:

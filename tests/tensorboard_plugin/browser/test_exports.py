@@ -48,6 +48,8 @@ def test_export_all_saves_one_archive(opened: ExportPage, double: ExportDouble, 
         "time": ["epoch"],
         "restarts": "keep",
         "escape_formulas": True,
+        "sessions": False,
+        "merge_subruns": False,
     }
     expect(opened.jobs).to_contain_text("Done: ")
     expect(opened.jobs).to_contain_text("1,234 of 1,234 values exported to 12 tables.")
@@ -64,12 +66,18 @@ def test_options_go_into_the_request_and_the_command(opened: ExportPage, double:
     opened.frame.get_by_label("Seconds since 1970").uncheck()
     expect(opened.frame.get_by_label("Date and time in UTC")).to_be_disabled()
     opened.frame.get_by_label("Escape text that looks like a formula").uncheck()
+    opened.frame.get_by_label("Add the session of each row").check()
+    opened.frame.get_by_label("Merge sub-runs").check()
+    expect(
+        opened.frame.get_by_text("changed: tensors, time columns, restarts, sessions, sub-runs, formulas")
+    ).to_be_visible()
     expect(opened.frame.locator(".command-text")).to_contain_text("--layout tags --format jsonl")
     with opened.page.expect_download():
         opened.button("Export all").click()
     chosen = {"layout": "tags", "format": "jsonl", "tensors": "npy", "restarts": "purge", "time": ["iso"]}
     assert chosen.items() <= double.requests[-1].items()
-    assert double.requests[-1]["escape_formulas"] is False
+    flags = ("escape_formulas", "sessions", "merge_subruns")
+    assert [double.requests[-1][flag] for flag in flags] == [False, True, True]
 
 
 def test_one_selected_table_is_saved_as_itself(opened: ExportPage, double: ExportDouble) -> None:
@@ -132,9 +140,56 @@ def test_a_running_export_shows_progress_and_can_be_cancelled(opened: ExportPage
     expect(opened.jobs).to_contain_text("Cancelled.")
     expect(bar).to_be_hidden()
     assert [job.state for job in double.jobs.values()] == ["cancelled"]
+    opened.unfold()
     opened.button("Dismiss All series").click()
     expect(opened.jobs).to_have_count(0)
     expect(opened.button("Export selection")).to_be_focused()
+
+
+def test_finished_exports_share_a_line_below_the_list(opened: ExportPage, double: ExportDouble) -> None:
+    fold = opened.frame.locator(".finished-jobs")
+    for number in range(3):
+        with opened.page.expect_download():
+            opened.button("Export all").click()
+        expect(opened.jobs).to_have_count(number + 1)
+        expect(opened.frame.locator(".jobs-section > .jobs > .job")).to_have_count(0)
+    expect(fold.locator("summary").first).to_contain_text("3 exports finished. All series: Done: ")
+    expect(opened.jobs.first).to_be_hidden()
+    lists, line = opened.series.bounding_box(), fold.bounding_box()
+    assert lists
+    assert line
+    assert lists["y"] + lists["height"] <= line["y"]
+    assert line["height"] < 50
+    double.behaviour.failure = "The disk of the server is full; free some space and export again."
+    opened.button("Export all").click()
+    expect(opened.jobs.get_by_role("alert")).to_be_visible()  # a failure is not folded
+    opened.frame.get_by_role("button", name="Dismiss all", exact=True).click()
+    expect(fold).to_be_hidden()
+    expect(opened.jobs).to_have_count(1)
+    expect(opened.button("Export selection")).to_be_focused()
+
+
+def test_a_running_export_is_in_sight(opened: ExportPage, double: ExportDouble) -> None:
+    opened.page.set_viewport_size({"width": 1024, "height": 600})
+    double.behaviour.go.clear()
+    opened.button("Export all").click()
+    expect(opened.jobs).to_be_in_viewport(ratio=0.99)
+    double.behaviour.go.set()
+    expect(opened.frame.locator(".finished-jobs")).to_be_in_viewport(ratio=0.99)
+
+
+def test_row_buttons_appear_on_hover_and_focus(opened: ExportPage) -> None:
+    row = opened.series.get_by_role("listitem").nth(2)
+    buttons = row.locator(".row-actions")
+    expect(buttons).to_have_css("opacity", "0")
+    row.hover()
+    expect(buttons).to_have_css("opacity", "1")
+    opened.frame.get_by_label("Sort by").hover()
+    expect(buttons).to_have_css("opacity", "0")
+    row.get_by_role("button").first.focus()
+    opened.page.keyboard.press("Tab")
+    expect(row.get_by_role("button").nth(1)).to_be_focused()
+    expect(buttons).to_have_css("opacity", "1")
 
 
 def test_an_export_in_the_queue_says_so(opened: ExportPage, double: ExportDouble) -> None:
@@ -178,6 +233,7 @@ def test_the_report_lists_damage(opened: ExportPage, double: ExportDouble) -> No
     )
     with opened.page.expect_download():
         opened.button("Export all").click()
+    opened.unfold()
     opened.jobs.get_by_text("25 damaged byte ranges in the event files").click()
     expect(opened.jobs).to_contain_text("a/events.out.tfevents.1: <i>bad</i>, 120 bytes at byte 4096")
     expect(opened.jobs).to_contain_text("and 24 more; run tb2csv check to list them all")

@@ -49,19 +49,40 @@ def test_everything_is_selected_at_first(opened: ExportPage, double: ExportDoubl
     assert (request["runs"], request["tags"], request["kinds"]) == (None, None, None)
 
 
-def test_a_filter_narrows_the_list_and_not_the_selection(opened: ExportPage, sample_shelf: LogdirShelf) -> None:
+def test_a_filter_narrows_what_is_exported(opened: ExportPage, double: ExportDouble, sample_shelf: LogdirShelf) -> None:
     before = opened.figures()
     opened.runs.get_by_role("searchbox").fill("KERAS/(train|val)")
     expect(opened.runs.get_by_role("checkbox")).to_have_count(2)
     expect(opened.runs.get_by_text("2 runs listed.")).to_be_visible()
     others = len({each.run for each in sample_shelf.series}) - 2
-    expect(opened.runs.get_by_text(f"{others} more are ticked but not listed.")).to_be_visible()
+    expect(opened.runs.get_by_text(f"{others} more are ticked, but not exported.")).to_be_visible()
+    listed = {"keras/train", "keras/validation"}
+    expect(opened.frame.locator(".figures")).to_contain_text(tables(sample_shelf, lambda each: each.run in listed))
+    assert set(exported(opened, double)["runs"]) == listed  # type: ignore[call-overload]
+    opened.tags.get_by_role("searchbox").fill("^epoch_")
+    assert all(tag.startswith("epoch_") for tag in exported(opened, double)["tags"])  # type: ignore[attr-defined]
+    for panel in (opened.runs, opened.tags):
+        panel.get_by_role("searchbox").fill("")
     assert opened.figures() == before
+
+
+def test_enter_in_a_filter_ticks_only_these(opened: ExportPage, sample_shelf: LogdirShelf) -> None:
+    for panel, name in ((opened.runs, "keras/train"), (opened.tags, "epoch_loss")):
+        box = panel.get_by_role("searchbox")
+        box.fill(f"^{name}$")
+        box.press("Enter")
+        box.fill("")
+    chosen = tables(sample_shelf, lambda each: (each.run, each.tag) == ("keras/train", "epoch_loss"))
+    expect(opened.frame.locator(".figures")).to_contain_text(chosen)
+    opened.runs.get_by_role("searchbox").fill("(")
+    opened.runs.get_by_role("searchbox").press("Enter")  # an invalid filter has no names
+    expect(opened.frame.locator(".figures")).to_contain_text(chosen)
 
 
 def test_none_unticks_what_is_listed(opened: ExportPage, double: ExportDouble, sample_shelf: LogdirShelf) -> None:
     opened.runs.get_by_role("searchbox").fill("keras")
     opened.runs.get_by_role("button", name="None").click()
+    opened.runs.get_by_role("searchbox").fill("")
     kept = tables(sample_shelf, lambda each: "keras" not in each.run)
     expect(opened.frame.locator(".figures")).to_contain_text(kept)
     runs = exported(opened, double)["runs"]
@@ -117,9 +138,11 @@ def test_a_folder_of_tags_ticks_what_is_in_it(opened: ExportPage, sample_shelf: 
     folder = opened.tags.get_by_role("treeitem", name=re.compile("^weights, "))
     folder.locator(".box").click()
     expect(folder).to_have_attribute("aria-checked", "false")
+    opened.tags.get_by_role("searchbox").fill("")
     expect(opened.frame.locator(".figures")).to_contain_text(
         tables(sample_shelf, lambda each: each.run == "tf2" and not each.tag.startswith("weights/"))
     )
+    opened.tags.get_by_role("searchbox").fill("^weights/")
     opened.tags.get_by_role("treeitem", name="weights/dense/bias, 1 series").locator(".box").click()
     expect(folder).to_have_attribute("aria-checked", "mixed")
 
@@ -253,6 +276,7 @@ def test_browsers_without_storage_do_not_stop_the_page(double: ExportDouble, pag
 def test_new_data_appears_and_the_selection_is_kept(opened: ExportPage, double: ExportDouble) -> None:
     opened.runs.get_by_role("searchbox").fill("tf1|new")
     opened.runs.get_by_label("tf1", exact=True).uncheck()
+    opened.runs.get_by_role("searchbox").fill("")
     total = len(double.shelf.series)
     without = sum(each.run != "tf1" for each in double.shelf.series)
     expect(opened.frame.locator(".figures")).to_contain_text(f"{without} tables")
@@ -265,8 +289,10 @@ def test_new_data_appears_and_the_selection_is_kept(opened: ExportPage, double: 
     double.shelf = Grown()
     double.change()
     opened.page.evaluate("reloadData()")
+    opened.runs.get_by_role("searchbox").fill("^a|t")  # with the run of the preview, and few others
     expect(opened.runs.get_by_label("a new run", exact=True)).to_be_checked()
     expect(opened.runs.get_by_label("tf1", exact=True)).not_to_be_checked()
+    opened.runs.get_by_role("searchbox").fill("")
     expect(opened.frame.locator(".figures")).to_contain_text(f"{without + 1} tables")
     expect(opened.button("Export all")).to_contain_text(f"{total + 1} tables")
 
