@@ -49,7 +49,7 @@ def convert(
     on_duplicate: str = "last",
     tensors: str = "elements",
     merge_subruns: bool = False,
-    time: Sequence[str] = ("epoch",),
+    time: Sequence[str] | None = None,
     relative_to: str = "run",
     x: str = "step",
     align: str | None = None,
@@ -71,8 +71,8 @@ def convert(
     Args:
         logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
         out: the output folder, or the URL of one in S3; a file that ends in ``.csv``, ``.csv.gz``, ``.csv.zst``,
-            ``.parquet``, ``.arrow``, ``.jsonl`` or ``.zip``; or a binary file to write one table to. If the conversion
-            fails, an earlier ``out`` stays as it was.
+            ``.parquet``, ``.arrow``, ``.jsonl``, ``.xlsx`` or ``.zip``; or a binary file to write one table to. If the
+            conversion fails, an earlier ``out`` stays as it was.
         run: one or more shell patterns for run names; None selects all runs.
         tag: one or more shell patterns for tags; None selects all tags.
         kind: one or more names of kinds; None selects all kinds.
@@ -94,8 +94,8 @@ def convert(
             ``base64`` or ``npy`` (files next to the table).
         merge_subruns: merge the sub-runs that ``add_scalars`` and ``add_hparams`` of PyTorch and tensorboardX made into
             their parents, and add a column ``original_run`` with the run that each row was written to.
-        time: the time columns: ``epoch`` (``wall_time``, in seconds since 1970), ``iso`` (``time_utc``, to the
-            microsecond) and ``relative`` (``relative_time``, in seconds).
+        time: the time columns: ``epoch`` (``wall_time``, in seconds since 1970; the default), ``iso`` (``time_utc``, to
+            the microsecond; the default for Excel) and ``relative`` (``relative_time``, in seconds).
         relative_to: the origin of relative times: the first event of the ``run``, or the tag's ``first-step``.
         x: what the rows of the layout ``compare`` are by: ``step``, ``relative`` (seconds, see ``relative_to``) or
             ``wall`` (seconds since 1970).
@@ -123,6 +123,8 @@ def convert(
     file = OneFile.of(out, format)
     if layout is None:
         layout = file.content.layout if file and header == "plain" else "tree"
+    if time is None:
+        time = file.content.times if file and (layout != "compare" or x == "wall") else ("epoch",)
     settings = ConversionSettings(
         select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag),
         rows,

@@ -1,4 +1,4 @@
-"""The conversion of a log directory into one file: a table, or an archive of the folder with all tables."""
+"""The conversion of a log directory into one file: a table, an Excel workbook, or an archive of the folder."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ import contextlib
 import os
 import shutil
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 from tb2csv.atomic_files import check_place, private_folder, whole_file
 from tb2csv.errors import OptionError, OutputError
 from tb2csv.folder_conversion import FolderConversion
+from tb2csv.late_polars import pl
+from tb2csv.layouts.manifest import index_frame
 from tb2csv.layouts.table_paths import UNDECODABLE_PART
 from tb2csv.messages import Option, advice
 from tb2csv.notes import Note
 from tb2csv.selection import KINDS, SECONDARY_KINDS
+from tb2csv.sinks.arrow import ArrowFormat
 from tb2csv.sinks.file_folder import FileFolder
 from tb2csv.sinks.formats import FORMATS, choose_format
 from tb2csv.sinks.private_folder import PRIVATE
+from tb2csv.sinks.workbook import MAX_TEXT, Workbook, check_installed, check_size
 from tb2csv.sinks.zip_stream import stream_zip
 
 if TYPE_CHECKING:
@@ -36,9 +41,33 @@ FileTarget: TypeAlias = "str | os.PathLike[str] | IO[bytes]"
 
 #: Endings of files that are not written; a folder of such a name would be a surprise.
 _OTHER_ENDINGS: Final = (
-    *(".json", ".tsv", ".txt", ".ods", ".xls", ".feather", ".ndjson", ".sqlite", ".db", ".h5", ".pkl"),
+    *(".json", ".tsv", ".txt", ".ods", ".xls", ".xlsm", ".feather", ".ndjson", ".sqlite", ".db", ".h5", ".pkl"),
     *(".gz", ".bz2", ".xz", ".zst", ".tar", ".tgz", ".7z"),
 )
+
+
+class Converted(NamedTuple):
+    """The tables of a conversion that become one file."""
+
+    #: The folder, whose files may be moved.
+    folder: Path
+    tables: Sequence[TableEntry]
+    #: The folders of their files.
+    stored: Sequence[str]
+    #: To be completed with what is not in the file.
+    report: Report
+    #: The name of the file.
+    name: str
+
+    def location(self, table: TableEntry) -> Path:
+        """Return the place of a table."""
+        return self.folder / table.path
+
+    def leave_out_files(self) -> None:
+        """Note the files beside the tables, if there are any."""
+        count = sum(len(list((self.folder / each).iterdir())) for each in self.stored)
+        if count:
+            self.report.shared_notes.append(Note("files_left_out", count=count))
 
 
 class FileContent(Protocol):
@@ -46,17 +75,19 @@ class FileContent(Protocol):
 
     #: The layout if none is chosen.
     layout: str
+    #: The time columns if none are chosen.
+    times: Sequence[str]
+    #: The format of the tables if none is chosen; another one is refused if ``is_format_fixed``.
+    format: str
+    is_format_fixed: bool
     #: Whether all tables of a kind become one.
     is_one_table: bool
 
-    def write(self, folder: Path, tables: Sequence[TableEntry], file: Path, name: str) -> Sequence[TableEntry]:
-        """Write the file from a folder of tables, and return the tables that are in it.
+    def check(self) -> None:
+        """Raise MissingExtraError if a package is missing."""
 
-        Args:
-            folder: the folder; its files may be moved.
-            tables: its tables.
-            file: the file to fill.
-            name: the name of the file in messages.
+    def write(self, converted: Converted, file: Path) -> None:
+        """Write the file, and add to the report what is not in it.
 
         Raises:
             OutputError: the tables do not fit into the file.
@@ -67,38 +98,107 @@ class OneTable(FileContent):
     """A file that is the only table of a conversion."""
 
     layout = "long"
+    times = ("epoch",)
+    format = "csv"
+    is_format_fixed = False
     is_one_table = True
 
-    def write(self, folder: Path, tables: Sequence[TableEntry], file: Path, name: str) -> Sequence[TableEntry]:
+    def check(self) -> None:
+        """Do nothing."""
+
+    def write(self, converted: Converted, file: Path) -> None:
         """Move the table to its place; tables that accompany others are left out."""
-        found = [table for table in tables if not _accompanies(table)]
+        found = [table for table in converted.tables if not _accompanies(table)]
         if not found:
-            message = f"{name} would be empty: no value could be decoded; convert into a folder to get their bytes."
-            raise OutputError(message)
+            message = "no value could be decoded; convert into a folder to get their bytes"
+            raise OutputError(f"{converted.name} would be empty: {message}.")
         if len(found) > 1:
-            raise _several_tables(found, name)
-        (folder / found[0].path).replace(file)
-        return found
+            raise _several_tables(found, converted.name)
+        converted.location(found[0]).replace(file)
+        rows: Counter[str] = Counter()
+        for table in converted.tables:
+            if table is not found[0]:
+                rows[UNDECODABLE_PART if _is_undecodable(table) else table.kind] += table.rows
+        report = converted.report
+        if rows:
+            counts = tuple(sorted(rows.items()))
+            report.shared_notes.append(Note("tables_left_out", count=rows.total(), counts=counts))
+        converted.leave_out_files()
+        for run in report.runs:
+            run.tables = 0
+        report.shared_tables = 1
 
 
 class Archive(FileContent):
     """A ZIP archive of the folder that a conversion without an ending would write."""
 
     layout = "tree"
+    times = ("epoch",)
+    format = "csv"
+    is_format_fixed = False
     is_one_table = False
 
-    def write(self, folder: Path, tables: Sequence[TableEntry], file: Path, name: str) -> Sequence[TableEntry]:
+    def check(self) -> None:
+        """Do nothing."""
+
+    def write(self, converted: Converted, file: Path) -> None:
         """Write all files, below a folder with the name of the archive."""
-        shutil.rmtree(folder / PRIVATE, ignore_errors=True)  # an archive cannot be brought up to date
-        root = Path(name).name[: -len(".zip")] or "tables"
+        shutil.rmtree(converted.folder / PRIVATE, ignore_errors=True)  # an archive cannot be brought up to date
+        root = Path(converted.name).name[: -len(".zip")] or "tables"
         with file.open("wb") as archive:
-            for piece in stream_zip(root, lambda: folder, is_compressed=True):
+            for piece in stream_zip(root, lambda: converted.folder, is_compressed=True):
                 archive.write(piece)
-        return tables
+
+
+class ExcelWorkbook(FileContent):
+    """An Excel workbook with a sheet for each table, after an index; times are dates."""
+
+    layout = "long"
+    times = ("iso",)
+    format = "arrow"
+    is_format_fixed = True
+    is_one_table = False
+
+    def check(self) -> None:
+        """Raise MissingExtraError if xlsxwriter is missing."""
+        check_installed()
+
+    def write(self, converted: Converted, file: Path) -> None:
+        """Write the index and all tables."""
+        with Workbook(file) as book:
+            index_name = book.claim(INDEX_SHEET)
+            names = {table.path: book.claim(label) for table, label in _labels(converted.tables)}
+            for table in converted.tables:
+                check_size(names[table.path], table.rows, len(table.schema))
+            index = index_frame(converted.tables)
+            check_size(INDEX_SHEET, len(index), index.width)
+            sheets = index["path"].replace_strict(names, return_dtype=pl.String).alias("sheet")
+            index = index.drop("path").insert_column(0, sheets)
+            book.add_sheet(index_name, index.schema, [index])
+            for table in converted.tables:
+                rows = ArrowFormat().read(str(converted.location(table)), table.schema)
+                pieces = (rows.slice(start, _SLICE).collect() for start in range(0, table.rows, _SLICE))
+                book.add_sheet(names[table.path], table.schema, pieces)
+        if book.cut_texts:
+            converted.report.shared_notes.append(Note("texts_cut", count=book.cut_texts, details={"limit": MAX_TEXT}))
+        converted.leave_out_files()
+
+
+#: The name of the sheet that lists the others.
+INDEX_SHEET: Final = "index"
+#: How many rows are read at once.
+_SLICE: Final = 1 << 16
+
+
+def _labels(tables: Sequence[TableEntry]) -> Iterator[tuple[TableEntry, str]]:
+    """Yield each table with a label for its sheet: its tag, its run, both, or its kind."""
+    for table in tables:
+        label = " ".join(name for name in (table.run, table.tag) if name is not None)
+        yield table, label or table.path.removesuffix(ArrowFormat.suffix)
 
 
 #: What files have that are not tables, by their endings.
-CONTENTS: Final[dict[str, FileContent]] = {".zip": Archive()}
+CONTENTS: Final[dict[str, FileContent]] = {".zip": Archive(), ".xlsx": ExcelWorkbook()}
 
 
 @dataclass(frozen=True)
@@ -126,7 +226,11 @@ class OneFile:
         name = os.fspath(out).lower()
         for ending, content in CONTENTS.items():
             if name.endswith(ending):
-                return cls(out, content, format or "csv")
+                if format is not None and content.is_format_fixed:
+                    raise OptionError(
+                        f"{out} has a format of its own", advice("leave out {}", Option("format", format))
+                    )
+                return cls(out, content, format or content.format)
         if format is not None and name.endswith(choose_format(format).suffix):
             return cls(out, OneTable(), format)
         found = next((known for known, each in FORMATS.items() if name.endswith(each.suffix)), None)
@@ -145,11 +249,13 @@ class OneFile:
         return os.fspath(self.out) if isinstance(self.out, (str, os.PathLike)) else "the output"
 
     def check(self, *, overwrite: bool) -> None:
-        """Raise early what ``convert`` would raise for the place of the file.
+        """Raise early what ``convert`` would raise for the file, whatever the tables.
 
         Raises:
+            MissingExtraError: a package is missing.
             OutputError: the file exists and may not be replaced, cannot be written, or would be an event file.
         """
+        self.content.check()
         if not isinstance(self.out, (str, os.PathLike)):
             return
         if "tfevents" in Path(self.out).name:
@@ -168,12 +274,8 @@ class OneFile:
             with FileFolder(private, self.name) as folder:
                 conversion = FolderConversion(settings, folder)
                 report = conversion.update(found, runs)
-                tables, stored = conversion.entries, conversion.stored
             place = private / "tables"
-            files = sum(len(list((place / each).iterdir())) for each in stored)
-            written = self.content.write(place, tables, file, self.name)
-            if self.content.is_one_table:
-                _account(report, [table for table in tables if table not in written], files)
+            self.content.write(Converted(place, conversion.entries, conversion.stored, report, self.name), file)
         return report
 
     @contextlib.contextmanager
@@ -188,23 +290,6 @@ class OneFile:
             with (private / "new").open("rb") as file:
                 shutil.copyfileobj(file, self.out)
             self.out.flush()
-
-
-def _account(report: Report, left_out: Sequence[TableEntry], files: int) -> None:
-    """Put into a report what the tables of a conversion have, and its only table does not."""
-    rows: dict[str, int] = {}
-    for table in left_out:
-        kind = UNDECODABLE_PART if _is_undecodable(table) else table.kind
-        rows[kind] = rows.get(kind, 0) + table.rows
-    if rows:
-        report.shared_notes.append(
-            Note("tables_left_out", count=sum(rows.values()), counts=tuple(sorted(rows.items())))
-        )
-    if files:
-        report.shared_notes.append(Note("files_left_out", count=files))
-    for run in report.runs:
-        run.tables = 0
-    report.shared_tables = 1
 
 
 def _accompanies(table: TableEntry) -> bool:

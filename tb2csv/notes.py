@@ -37,6 +37,7 @@ NoteKind: TypeAlias = Literal[
     "made_null",
     "tables_left_out",
     "files_left_out",
+    "texts_cut",
     # Trials.
     "hparams_left_out",
     "metrics_missing",
@@ -222,7 +223,15 @@ def _tables_left_out(note: Note) -> Message:
 
 
 def _files_left_out(note: Note) -> Message:
-    return Message(f"{note.count:,} stored file{_s(note.count)}, such as images, are not in the table", (_FOLDER,))
+    return Message(f"{note.count:,} stored file{_s(note.count)}, such as images, are not in the file", (_FOLDER,))
+
+
+def _texts_cut(note: Note) -> Message:
+    return Message(
+        f"{note.count:,} text{_s(note.count)} of more than {note.details['limit']:,} characters are cut, because no "
+        "cell of Excel has more",
+        (advice("CSV and Parquet have them whole"),),
+    )
 
 
 def _hparams_left_out(note: Note) -> Message:
@@ -411,6 +420,7 @@ SENTENCES: Final[Mapping[NoteKind, Callable[[Note], Message]]] = {
     "made_null": _made_null,
     "tables_left_out": _tables_left_out,
     "files_left_out": _files_left_out,
+    "texts_cut": _texts_cut,
     "hparams_left_out": _hparams_left_out,
     "metrics_missing": _metrics_missing,
     "placeholders_left_out": _placeholders_left_out,

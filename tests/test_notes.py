@@ -74,7 +74,12 @@ add(
 )
 add(
     Note("files_left_out", count=2),
-    "2 stored files, such as images, are not in the table; a folder or an archive (.zip) has them",
+    "2 stored files, such as images, are not in the file; a folder or an archive (.zip) has them",
+)
+add(
+    Note("texts_cut", count=2, details={"limit": 32767}),
+    "2 texts of more than 32,767 characters are cut, because no cell of Excel has more; CSV and Parquet have them "
+    "whole",
 )
 add(
     Note("steps_missing", "a", count=3, counts=(("x", 3),)),

@@ -52,7 +52,8 @@ def convert(
         typer.Argument(
             metavar="OUT",
             help="Folder for the tables, or of an earlier conversion. A file that ends in .csv, .csv.gz, .csv.zst, "
-            ".parquet, .arrow or .jsonl is one table, - is standard output, and .zip an archive of the folder.",
+            ".parquet, .arrow or .jsonl is one table, - is standard output, .xlsx an Excel workbook, and .zip an "
+            "archive of the folder.",
         ),
     ],
     run: options.RunOption = [],
@@ -71,7 +72,10 @@ def convert(
     format: _FormatOption = None,
     header: options.HeaderOption = options.Header["plain"],
     on_duplicate: options.DuplicateOption = options.Duplicate["last"],
-    time: options.TimeOption = "epoch",
+    time: Annotated[
+        str | None,
+        typer.Option("--time", metavar="NAMES", help=f"{options.TIME_HELP} Default: epoch, or iso for Excel."),
+    ] = None,
     relative_to: options.OriginOption = options.Origin["run"],
     x: Annotated[
         _Axis,
@@ -128,7 +132,7 @@ def convert(
                 format=format,
                 header=header.value,
                 on_duplicate=on_duplicate.value,
-                time=time.split(","),
+                time=time and time.split(","),
                 relative_to=relative_to.value,
                 x=x.value,
                 align=align,

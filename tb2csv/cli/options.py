@@ -127,10 +127,8 @@ DuplicateOption = Annotated[
         "--on-duplicate", help="Which value the layouts wide and compare keep if a tag has several at one step."
     ),
 ]
-TimeOption = Annotated[
-    str,
-    typer.Option("--time", metavar="NAMES", help=f"Time columns, separated by commas: {', '.join(TIME_STYLES)}."),
-]
+TIME_HELP = f"Time columns, separated by commas: {', '.join(TIME_STYLES)}."
+TimeOption = Annotated[str, typer.Option("--time", metavar="NAMES", help=TIME_HELP)]
 OriginOption = Annotated[
     Origin,
     typer.Option(

@@ -122,7 +122,7 @@ def write_manifest(
         escape_formulas: escape formulas in the index, which is CSV even if the tables are not.
     """
     entries = list(entries)
-    index = _index_frame(entries)
+    index = index_frame(entries)
     own = CsvFormat(escapes_formulas=escape_formulas)
     with folder.open(INDEX) as file:
         own.append(index, file, is_first=True)
@@ -167,7 +167,8 @@ def _in_lines(first: str, texts: Iterable[str], last: str) -> str:
     return f"{first}\n" + ",\n".join(texts) + f"\n{last}"
 
 
-def _index_frame(entries: list[TableEntry]) -> pl.DataFrame:
+def index_frame(entries: Sequence[TableEntry]) -> pl.DataFrame:
+    """Return the index of tables."""
     columns: dict[str, Any] = {
         "path": pl.String,
         "run": pl.String,
