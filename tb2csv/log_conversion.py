@@ -183,17 +183,7 @@ class LogConversion:
         ledger.put_fact("options", options)
         ledger.remove_runs(plan.removed)
         ledger.put_files(plan.versions)
-        rows = [
-            LedgerRow(
-                name,
-                versions_of(self._files(name), each.report),
-                each.report_data(),
-                each.tables_data(folder.length),
-                each.state,
-            )
-            for name, each in self._converted.items()
-        ]
-        ledger.put_runs(rows)
+        ledger.put_runs(self._rows())
         ledger.remove_facts(METRICS_FACT + name for name in plan.replaced)
         for name, metrics in self._metrics.items():
             if metrics.data is not None:
@@ -205,7 +195,23 @@ class LogConversion:
         ledger.put_fact("folder_damage", [astuple(damage) for damage in report.folder_damage])
         folder.commit(removed)
         if self._earlier_runs is not None:
-            self._earlier_runs.put(rows, plan.removed, plan.versions)
+            reports = {
+                name: (versions_of(self._files(name), each.report), each.report_data())
+                for name, each in self._converted.items()
+            }
+            self._earlier_runs.put(reports, plan.removed, plan.versions)
+
+    def _rows(self) -> Iterator[LedgerRow]:
+        """Yield what the ledger gets of each run that was converted."""
+        for name, each in self._converted.items():
+            yield LedgerRow(
+                name,
+                versions_of(self._files(name), each.report),
+                each.report_data(),
+                each.tables_text(self._output.folder.length),
+                each.state,
+            )
+            each.state = None
 
     def _record_shared(self, files: list[str], report: Report) -> Iterator[str]:
         """Put the tables of several runs and the kept rows into the ledger; yield the paths of what must be removed."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.errors import LogdirError, OutputError
 from tb2csv.layouts.batch_writer import BatchWriter
 from tb2csv.layouts.converted_run import ConvertedRun
+from tb2csv.layouts.manifest import in_index_order
 from tb2csv.layouts.run_writer import RunWriter
 from tb2csv.messages import Option, advice
 from tb2csv.parallel import map_runs
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     from tb2csv.runs.subruns import Subrun
     from tb2csv.time_series import Series
     from tb2csv.update_plan import GrownRun
+
+
+#: The bytes that the state of reading has for each series, about, and the number of series whose state is always kept.
+_STATE_BYTES: Final = 256
+_FEW_SERIES: Final = 4096
 
 
 def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, list[Series]]:
@@ -169,7 +175,8 @@ class RunConversion:
         if grown:
             converted.hparams = grown.earlier.hparams + converted.hparams
         if isinstance(reader, RunReader) and self._output.options.is_continued:
-            converted.state, converted.files = reader.save(), reader.saved_files()
+            converted.files = reader.saved_files()
+            converted.state = reader.save() if _is_state_smaller(reader) else None
         return converted
 
     def _finished(self, name: str, reader: ReadRun, writer: RunWriter, report: RunReport) -> ConvertedRun:
@@ -178,7 +185,7 @@ class RunConversion:
         joined = self._output.layout.write_run(self._output, name, held)
         joined.account(report)
         if joined.entries:
-            entries = sorted([*entries, *joined.entries], key=lambda entry: entry.path.split("/"))
+            entries = in_index_order([*entries, *joined.entries])
         report.tables = len(entries)
         return ConvertedRun(
             report,
@@ -198,6 +205,12 @@ class RunConversion:
             owners = frame[ORIGINAL_RUN] if self._runs.is_merged else [name] * len(frame)
             for value in zip(owners, frame["wall_time"], frame["content"], strict=True):
                 yield HparamsValue(*value)
+
+
+def _is_state_smaller(reader: RunReader) -> bool:
+    """Return whether the state of reading takes fewer bytes than the files; else they are read again for an update."""
+    series = len(reader.stats.series)
+    return series <= _FEW_SERIES or series * _STATE_BYTES < sum(file.bytes for file in reader.stats.files)
 
 
 def _check_kinds(earlier: ConvertedRun, series: Iterable[Series]) -> None:

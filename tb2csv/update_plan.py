@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tb2csv.messages import Advice
     from tb2csv.report import Report, RunReport
     from tb2csv.runs.saved_run import SavedFile
-    from tb2csv.sinks.ledger import Ledger, LedgerRow
+    from tb2csv.sinks.ledger import Ledger
 
 #: Why all runs are read from their start if sub-runs are merged.
 _MERGED: Final = "its sub-runs are merged"
@@ -78,24 +78,32 @@ class EarlierRuns:
             if any(found.hides(stats.path.rpartition("/")[0] or ROOT_RUN) for stats in earlier.report.sources)
         ]
 
-    def put(self, rows: Iterable[LedgerRow], removed: Iterable[str], versions: Mapping[str, str]) -> None:
-        """Take over what was put into the ledger; ``versions`` has new versions of the files of unchanged runs."""
+    def put(
+        self, converted: Mapping[str, tuple[str, Any]], removed: Iterable[str], versions: Mapping[str, str]
+    ) -> None:
+        """Take over what was put into the ledger.
+
+        Args:
+            converted: the files and the report of each run that was converted.
+            removed: the runs that are gone.
+            versions: new versions of the files of unchanged runs.
+        """
         for name in removed:
             del self.files[name], self.reports[name]
             self._results.pop(name, None)
         self.files |= versions
         with self.ledger.errors():
-            for row in rows:
-                self.files[row.name] = row.files
-                self.reports[row.name] = EarlierReport.from_data(row.name, json.loads(json.dumps(row.report)))
-                self._results.pop(row.name, None)
+            for name, (files, report) in converted.items():
+                self.files[name] = files
+                self.reports[name] = EarlierReport.from_data(name, json.loads(json.dumps(report)))
+                self._results.pop(name, None)
 
 
 class GrownRun(NamedTuple):
     """A run whose files have only grown."""
 
     earlier: ConvertedRun
-    #: The state of its reader; None for a small run, which is read again as far as it was read.
+    #: The state of its reader; None if that is larger than the run, which is then read again as far as it was read.
     state: Any
     #: The paths of the files that have not changed.
     unchanged_files: frozenset[str]
@@ -299,8 +307,8 @@ def _are_known(versions: str) -> bool:
 def _add(plan: UpdatePlan, run: Run, earlier_runs: EarlierRuns, versions: str) -> None:
     """Add a run with changed files to the plan."""
     earlier, state = earlier_runs.reports[run.name], earlier_runs.ledger.state(run.name)
-    # A run without a state was read to its end.
-    read = [replace(file, offset=file.stats.bytes) if state is None else file for file in earlier.files]
+    # A small run was read to its end.
+    read = [file if state or file.offset else replace(file, offset=file.stats.bytes) for file in earlier.files]
     reason, unchanged = run_changes(run, read)
     if not reason and len(unchanged) == len(run.files):
         plan.unchanged[run.name] = earlier

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tb2csv.layouts.run_writer import RunWriter, stretches
-from tb2csv.runs.decoded_rows import Rows, UndecodableValue
+from tb2csv.runs.decoded_rows import UndecodableValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tb2csv.layouts.output import Output
+    from tb2csv.runs.decoded_rows import Rows
     from tb2csv.runs.series_reader import ReadRun
 
 
@@ -40,13 +38,14 @@ class BatchWriter:
                 self.writers[run].add(rows)
             return
         # The rows of all runs go to their tables together: a call for each run costs more than writing its rows.
-        all_stretches = stretches(item)
-        targets = []
-        for run, first, last in _runs(item):
-            writer = self.writers[run]
-            placed = writer.place(part, item.series[first:last], all_stretches[first:last], part.schema)
-            targets += [target for _, target in placed]
-        self._output.tree_writer().append(part.frame, targets)
+        for rows in item.in_parts():
+            all_stretches = stretches(rows)
+            targets = []
+            for run, first, last in _runs(rows):
+                writer = self.writers[run]
+                placed = writer.place(part, rows.series[first:last], all_stretches[first:last], part.schema)
+                targets += [target for _, target in placed]
+            self._output.tree_writer().append(rows.part.frame, targets)
 
 
 def _runs(rows: Rows) -> Iterator[tuple[str, int, int]]:
@@ -59,17 +58,5 @@ def _runs(rows: Rows) -> Iterator[tuple[str, int, int]]:
 
 def _by_run(rows: Rows) -> Iterator[tuple[str, Rows]]:
     """Yield the rows of each run."""
-    part = rows.part
     for run, first, last in _runs(rows):
-        bounds, values = rows.bounds[first : last + 1], rows.value_bounds[first : last + 1]
-        start, stop = np.clip(values[[0, -1]], part.start, part.stop).tolist()
-        counts = part.counts if isinstance(part.counts, int) else part.counts[start - part.start : stop - part.start]
-        own = replace(
-            part,
-            frame=part.frame.slice(int(bounds[0]), int(bounds[-1] - bounds[0])),
-            start=start,
-            stop=stop,
-            counts=counts,
-            files=tuple(file for file in part.files if start <= file.row < stop),
-        )
-        yield run, Rows(own, rows.series[first:last], bounds - bounds[0], values)
+        yield run, rows.of_series(first, last)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import operator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from tb2csv.decoders.hparams import parse
 from tb2csv.layouts.held_tables import HELD_SHAPE, HeldTable
@@ -18,9 +20,11 @@ from tb2csv.sinks.private_folder import is_published_path
 from tb2csv.time_series import Series, SeriesMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import polars as pl
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(slots=True)
@@ -50,7 +54,7 @@ class ConvertedRun:
     series: list[Series]
     is_selected: bool
     folder: str
-    tables: list[Any] = field(default_factory=list)
+    tables: Sequence[Sequence[Any]] = ()
     state: Any = None
     lengths: dict[str, int] = field(default_factory=dict)
     files: list[SavedFile] = field(default_factory=list)
@@ -67,37 +71,39 @@ class ConvertedRun:
             dict(report.empty),
         ]
 
-    def tables_data(self, length: Callable[[str], int]) -> dict[str, Any]:
-        """Return the rest of the result as data for JSON, without the state.
+    def tables_text(self, length: Callable[[str], int]) -> str:
+        """Return the rest of the result as JSON, without the state.
 
         ``length`` returns the length of a table in bytes. Members that are empty, as for most runs, are left out.
         """
+        numbers = {entry.path: number for number, entry in enumerate(self.entries)}
         schemas: dict[tuple[tuple[str, str], ...], int] = {}
-        numbers: dict[str, int] = {}
-        entries: list[list[Any]] = []
+        texts = {
+            "lengths": _object((entry.path, length(entry.path)) for entry in self.entries),
+            "entries": _array(self._entries_data(schemas)),
+            "schemas": _array(iter(schemas)),
+            "series": _array([each.tag, each.kind] for each in self.series),
+            "tables": _array([numbers[path], *rest] for path, *rest in self.tables if path in numbers),
+            "stored": _array(self.stored),
+            "hparams": _array([value.run, value.wall_time, text_of(value.content)] for value in self.hparams),
+            "is_selected": "true" if self.is_selected else "",
+            "held": _array(table.to_data() for table in self.held),
+        }
+        is_needed = {"lengths"} | {name for name, text in texts.items() if text not in {"", "[]"}}
+        return f"{{{','.join(f'{_encode(name)}:{text}' for name, text in texts.items() if name in is_needed)}}}"
+
+    def _entries_data(self, schemas: dict[tuple[tuple[str, str], ...], int]) -> Iterator[list[Any]]:
+        """Yield the entries as data for JSON, each with the number of its schema, which is added to ``schemas``."""
         last: Mapping[str, pl.DataType] | None = None
-        for number, entry in enumerate(self.entries):
-            numbers[entry.path] = number
+        schema = 0
+        for entry in self.entries:
             if entry.schema is not last:  # as for nearly all tables
                 last, schema = entry.schema, schemas.setdefault(entry.columns, len(schemas))
-            entries.append([schema, *entry.to_data()])
-        data = {
-            "entries": entries,
-            "schemas": list(schemas),
-            "series": [[each.tag, each.kind] for each in self.series],
-            "tables": [[numbers[path], *rest] for path, *rest in self.tables if path in numbers],
-            "stored": self.stored,
-            "hparams": [[value.run, value.wall_time, text_of(value.content)] for value in self.hparams],
-            "is_selected": self.is_selected,
-            "held": [table.to_data() for table in self.held],
-        }
-        return {"lengths": {path: length(path) for path in numbers}} | {
-            name: value for name, value in data.items() if value
-        }
+            yield [schema, *entry.to_data()]
 
     @classmethod
     def from_data(cls, name: str, earlier: EarlierReport, data: dict[str, Any]) -> ConvertedRun:
-        """Return the result that ``tables_data`` described; its series have only what notes on the whole log need.
+        """Return the result that ``tables_text`` described; its series have only what notes on the whole log need.
 
         Raises:
             ValueError: the data are not those of a result.
@@ -132,6 +138,26 @@ class ConvertedRun:
             lengths=data["lengths"],
             files=earlier.files,
         )
+
+
+#: How many elements are encoded at once, because a log may have a million tables.
+_AT_ONCE: Final = 4096
+
+_encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+def _array(elements: Iterable[Any]) -> str:
+    return f"[{','.join(_encode(some)[1:-1] for some in _batches(elements))}]"
+
+
+def _object(members: Iterable[tuple[str, Any]]) -> str:
+    return f"{{{','.join(_encode(dict(some))[1:-1] for some in _batches(members))}}}"
+
+
+def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    rest = iter(items)
+    while some := list(itertools.islice(rest, _AT_ONCE)):
+        yield some
 
 
 class EarlierReport(NamedTuple):

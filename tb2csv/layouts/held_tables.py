@@ -22,12 +22,16 @@ _Cell = TypeVar("_Cell")
 
 @dataclass(slots=True)
 class RunTable:
-    """A table of one run and tag, while the run is read."""
+    """A table of one run and tag, while the run is read. A log may have a million of them, so each is one object."""
 
-    place: TreePlace
     entry: TableEntry
     #: The series of the table; the first, if several series have undecodable payloads.
     series: Series
+    #: See TreePlace; the stem is the beginning of the path.
+    run_folder: str
+    stem_length: int
+    folder: str
+    part: str
     #: Whether its rows are held until the layout joins them with others.
     is_joined: bool
     #: Whether files belong to the table.
@@ -35,10 +39,23 @@ class RunTable:
     #: Whether some of these files are new.
     has_new_files: bool = False
 
+    @classmethod
+    def at(cls, place: TreePlace, entry: TableEntry, *, is_joined: bool, has_files: bool = False) -> RunTable:
+        """Return the table at a place."""
+        stem_length = len(place.stem)
+        return cls(entry, place.series, place.run_folder, stem_length, place.folder, place.part, is_joined, has_files)
+
+    @property
+    def place(self) -> TreePlace:
+        """The place of the table in the tree."""
+        stem = self.entry.path[: self.stem_length]
+        return TreePlace(self.series, self.run_folder, stem, self.folder, self.entry.kind, self.part)
+
     @property
     def files(self) -> str:
         """The folder of its files: next to the table, or in the scratch folder until its rows are joined."""
-        return f"{SCRATCH}/{self.place.stem}{FILES_ENDING}" if self.is_joined else self.place.stem + FILES_ENDING
+        files = self.entry.path[: self.stem_length] + FILES_ENDING
+        return f"{SCRATCH}/{files}" if self.is_joined else files
 
 
 class HeldTable(NamedTuple):
@@ -84,7 +101,7 @@ class HeldTable(NamedTuple):
         tag, kind, plugin_name = texts
         known = metadata_from_data(metadata)
         series = Series(series_id, run, tag, kind, plugin_name, known, bytes_of(tag_bytes), signature, variant)
-        table = RunTable(TreePlace(series, *place), entry, series, is_joined=True, has_files=has_files)
+        table = RunTable.at(TreePlace(series, *place), entry, is_joined=True, has_files=has_files)
         return cls(table, math.nan if origin is None else origin)
 
 

@@ -14,7 +14,7 @@ from tb2csv.concat_frames import fitted, joint_schema
 from tb2csv.layouts.held_tables import shared_cell
 from tb2csv.layouts.joined_parts import JoinedPart, JoinedParts
 from tb2csv.layouts.layout import JoinedTables
-from tb2csv.layouts.manifest import TableEntry
+from tb2csv.layouts.manifest import TableEntry, in_index_order
 from tb2csv.layouts.table_paths import FILES_ENDING, HPARAMS_PATH, INDEX_PATH, with_variant
 from tb2csv.sinks.file_names import UniqueNames
 from tb2csv.sinks.row_buffer import Batch
@@ -54,7 +54,7 @@ def write_joined_rows(output: Output, layout: RowLayout, held: Iterable[HeldTabl
                 folder = table.folder(member)
                 _place_files(output, member, earlier_folders.get(member.path, ""), folder)
                 joined.stored.append(folder)
-    joined.entries.sort(key=lambda entry: entry.path.split("/"))
+    joined.entries = in_index_order(joined.entries)
     return joined
 
 

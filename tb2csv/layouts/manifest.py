@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import itertools
 import json
 import operator
 import re
@@ -22,7 +23,7 @@ from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.output_folder import DATA_PACKAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tb2csv.report import Report
     from tb2csv.sinks.format_protocols import Format
@@ -102,6 +103,12 @@ ENTRY_SHAPE: Final = (
 _saved_cells: Final = operator.attrgetter(*_SAVED)
 
 
+def in_index_order(entries: Iterable[TableEntry]) -> list[TableEntry]:
+    """Return entries in the order of the index: folder by folder, by name."""
+    # No name has a NUL, so the paths are compared as lists of names would be.
+    return sorted(entries, key=lambda entry: entry.path.replace("/", "\0"))
+
+
 def write_manifest(
     folder: TableFolder,
     entries: Iterable[TableEntry],
@@ -122,23 +129,34 @@ def write_manifest(
         escape_formulas: escape formulas in the index, which is CSV even if the tables are not.
     """
     entries = list(entries)
-    index = index_frame(entries)
     own = CsvFormat(escapes_formulas=escape_formulas)
     with folder.open(INDEX) as file:
-        own.append(index, file, is_first=True)
-    names, descriptions = _ResourceNames(), _Descriptions()
-    resources = [_resource(names.name(INDEX), INDEX, _JSON(_description(own, index.schema)))]
-    for entry in entries:
-        description = descriptions.of(entry, entry.format or table_format)
-        resources.append(_resource(names.name(entry.path), entry.path, description))
+        for start in range(0, max(len(entries), 1), _AT_ONCE):
+            own.append(index_frame(entries[start : start + _AT_ONCE]), file, is_first=not start)
     account = {**report.to_dict(), "escape_formulas": escape_formulas, "folders": sorted(stored)}
     package = {
-        "profile": _JSON("tabular-data-package"),
-        "name": _JSON("tensorboard-tables"),
-        "resources": _in_lines("[", resources, "]"),
-        "tb2csv": _members({name: _lines(value) for name, value in account.items()}),
+        "profile": [_JSON("tabular-data-package")],
+        "name": [_JSON("tensorboard-tables")],
+        "resources": _in_lines("[", _resources(entries, table_format, own), "]"),
+        "tb2csv": _members({name: [_lines(value)] for name, value in account.items()}),
     }
-    folder.append(DATA_PACKAGE, f"{_members(package)}\n".encode())
+    with folder.open(DATA_PACKAGE) as file:
+        texts = itertools.chain(_members(package), ["\n"])
+        while some := "".join(itertools.islice(texts, _AT_ONCE)):
+            file.write(some.encode())
+
+
+#: The number of tables whose rows of the index and whose text in the data package are in memory at once.
+_AT_ONCE: Final = 1 << 13
+
+
+def _resources(entries: list[TableEntry], table_format: Format, index_format: CsvFormat) -> Iterator[str]:
+    """Yield the entries of the tables in the data package as JSON, that of the index first."""
+    names, descriptions = _ResourceNames(), _Descriptions()
+    yield _resource(names.name(INDEX), INDEX, _JSON(_description(index_format, index_frame([]).schema)))
+    for entry in entries:
+        description = descriptions.of(entry, entry.format or table_format)
+        yield _resource(names.name(entry.path), entry.path, description)
 
 
 #: json.dumps would make an encoder for each line.
@@ -155,16 +173,23 @@ def _lines(value: Any) -> str:
     if isinstance(value[0], dict):
         # One call is faster than one for each object. In a text, a backslash would precede the quotation mark.
         return "[\n" + _JSON(value)[1:-1].replace('}, {"', '},\n{"') + "\n]"
-    return _in_lines("[", map(_JSON, value), "]")
+    return "".join(_in_lines("[", map(_JSON, value), "]"))
 
 
-def _members(texts: Mapping[str, str]) -> str:
-    """Return an object with a line for each member, whose value is JSON text."""
-    return _in_lines("{", (f"{_JSON(name)}: {text}" for name, text in texts.items()), "}")
+def _members(texts: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """Yield an object with a line for each member, whose value is JSON text in parts."""
+    members = (itertools.chain([f"{_JSON(name)}: "], parts) for name, parts in texts.items())
+    yield "{\n"
+    for number, parts in enumerate(members):
+        yield from itertools.chain([",\n"] if number else [], parts)
+    yield "\n}"
 
 
-def _in_lines(first: str, texts: Iterable[str], last: str) -> str:
-    return f"{first}\n" + ",\n".join(texts) + f"\n{last}"
+def _in_lines(first: str, texts: Iterable[str], last: str) -> Iterator[str]:
+    yield f"{first}\n"
+    for number, text in enumerate(texts):
+        yield f",\n{text}" if number else text
+    yield f"\n{last}"
 
 
 def index_frame(entries: Sequence[TableEntry]) -> pl.DataFrame:
@@ -195,6 +220,7 @@ class _ResourceNames:
 
     def name(self, path: str) -> str:
         name = self._OTHERS.sub("-", path.lower())
+        name = path if name == path else name  # one text for both
         count = self._taken[name] = self._taken.get(name, 0) + 1
         return name if count == 1 else self.name(f"{name}-{count}")
 

@@ -12,7 +12,7 @@ import numpy as np
 from tb2csv.decoders.strings import encode_cell
 from tb2csv.late_polars import pl
 from tb2csv.layouts.held_tables import HeldTable, RunTable
-from tb2csv.layouts.manifest import TableEntry
+from tb2csv.layouts.manifest import TableEntry, in_index_order
 from tb2csv.layouts.table_paths import UNDECODABLE_PART
 from tb2csv.notes import Note
 from tb2csv.report import RunReport
@@ -64,8 +64,8 @@ class RunWriter:
         self._times = output.options.times
         self._reader = reader
         self._tables: dict[str, RunTable] = {}
-        #: The tables by series and part, so that each path is made once.
-        self._known: dict[tuple[int, str], RunTable] = {}
+        #: The tables by part and the id of the series, so that each path is made once.
+        self._known: dict[str, dict[int, RunTable]] = {}
         self._undecodable: list[UndecodableValue] = []
         self._undecodable_bytes = 0
         self._report: list[UndecodableEntry] = []
@@ -104,11 +104,10 @@ class RunWriter:
                 self._writer.finish(entry.path)
         return self._finished()
 
-    def save(self) -> list[list[Any]]:
+    def save(self) -> list[tuple[Any, ...]]:
         """Return the tables as data for JSON, with which ``resume`` continues; their entries are not among it."""
-        owners = {table.entry.path: part for (_, part), table in self._known.items()}
         return [
-            [path, table.series.id, owners.get(path), table.has_files]
+            (path, table.series.id, None if table.part == UNDECODABLE_PART else table.part, table.has_files)
             for path, table in self._tables.items()
             if not table.is_joined
         ]
@@ -122,25 +121,24 @@ class RunWriter:
                 place = self._output.paths.undecodable(series)
             else:
                 place = self._output.paths.place(series, entry.kind, part)
-            table = self._tables[path] = RunTable(place, entry, series, is_joined=False, has_files=has_files)
+            table = self._tables[path] = RunTable.at(place, entry, is_joined=False, has_files=has_files)
             if part is not None:
-                self._known[series_id, part] = table
+                self._known.setdefault(part, {})[series_id] = table
             self._writer.resume(path, entry.schema, entry.rows, entry.lost_cells, saved.lengths[path])
         for held in saved.held:
             series = self._reader.stats.series[held.series.id].series
             place = held.table.place._replace(series=series)
             self._output.paths.restore(place)
-            table = RunTable(place, held.table.entry, series, is_joined=True, has_files=held.table.has_files)
+            table = RunTable.at(place, held.table.entry, is_joined=True, has_files=held.table.has_files)
             self._tables[held.path] = table
             if place.part != UNDECODABLE_PART:
-                self._known[series.id, place.part] = table
+                self._known.setdefault(place.part, {})[series.id] = table
         self._report = saved.report.undecodable
 
     @property
     def entries(self) -> list[TableEntry]:
         """The index entries of the tables that are not joined, in the order of their paths."""
-        entries = [table.entry for table in self._tables.values() if not table.is_joined]
-        return sorted(entries, key=lambda entry: entry.path.split("/"))
+        return in_index_order(table.entry for table in self._tables.values() if not table.is_joined)
 
     @property
     def stored(self) -> list[str]:
@@ -153,7 +151,7 @@ class RunWriter:
         tables = [table for table in self._tables.values() if table.is_joined]
         return [
             HeldTable(table, self._origin(table.series))
-            for table in sorted(tables, key=lambda table: (table.series.id, table.place.part))
+            for table in sorted(tables, key=lambda table: (table.series.id, table.part))
         ]
 
     def _finished(self) -> RunReport:
@@ -189,10 +187,14 @@ class RunWriter:
         every = self._reader.stats.series
         if len({stats.series.kind for stats in every}) < 2:
             return
+        tags: set[bytes] = set()
+        several: set[bytes] = set()
+        for stats in every:
+            (several if stats.series.tag_bytes in tags else tags).add(stats.series.tag_bytes)
         kinds: dict[tuple[bytes, str], dict[str, None]] = {}
         for stats in every:
-            if stats.is_selected and stats.points > stats.left_out:
-                series = stats.series
+            series = stats.series
+            if series.tag_bytes in several and stats.is_selected and stats.points > stats.left_out:
                 kinds.setdefault((series.tag_bytes, series.plugin_name), {})[series.kind] = None
         for (tag, _), found in kinds.items():
             if len(found) > 1:
@@ -203,6 +205,11 @@ class RunWriter:
         if part.is_log_wide:
             self.gathered.setdefault(rows.series[0].kind, []).append(part.frame)
             return
+        for some in rows.in_parts():
+            self._write_part(some)
+
+    def _write_part(self, rows: Rows) -> None:
+        part = rows.part
         is_joined = self._output.layout.joins(part.kind or rows.series[0].kind)
         frame = part.frame if is_joined else self._with_times(part.frame, rows.series, rows.bounds)
         schema = part.schema if frame is part.frame else frame.schema
@@ -234,28 +241,30 @@ class RunWriter:
             is_joined: whether the layout joins the tables.
         """
         placed = []
+        known = self._known.setdefault(part.part, {})
         for each, stretch in zip(series, stretches, strict=True):
             is_empty = stretch.start == stretch.stop
             if is_empty and each.id not in with_files and self._reader.stats_of(each).undecodable:
                 continue  # values without elements get a table, but undecodable values are in another one
-            table = self._known.get((each.id, part.part))
+            table = known.get(each.id)
             if table is None:
                 place = self._output.paths.place(each, part.kind or each.kind, part.part)
-                table = self._table(place, each, schema, is_joined=is_joined)
+                table = self._table(place, schema, is_joined=is_joined)
                 table.entry.metadata = each.metadata
-                self._known[each.id, part.part] = table
+                known[each.id] = table
             if not is_empty:
                 _count(table.entry, stretch)
             placed.append((table, TableRows(table.entry.path, stretch.start, stretch.stop)))
         return placed
 
-    def _table(self, place: TreePlace, series: Series, schema: pl.Schema, *, is_joined: bool) -> RunTable:
+    def _table(self, place: TreePlace, schema: pl.Schema, *, is_joined: bool) -> RunTable:
         """Return the table at a place; a new one for its first rows."""
         path = place.path + self._writer.format.suffix
         table = self._tables.get(path)
         if table is None:
+            series = place.series
             entry = TableEntry(path, series.run, series.tag, place.kind, series.plugin_name, schema)
-            table = self._tables[path] = RunTable(place, entry, series, is_joined)
+            table = self._tables[path] = RunTable.at(place, entry, is_joined=is_joined)
         return table
 
     def _with_times(self, frame: pl.DataFrame, series: list[Series], bounds: npt.NDArray[np.int64]) -> pl.DataFrame:
@@ -326,7 +335,7 @@ class RunWriter:
                 raw = raw.with_columns(pl.Series(ORIGINAL_RUN, runs, dtype=pl.String))
             is_joined = self._output.layout.joins(place.kind)
             frame = raw if is_joined else self._with_times(raw, series, np.arange(len(values) + 1))
-            table = self._table(place, series[0], frame.schema, is_joined=is_joined)
+            table = self._table(place._replace(series=series[0]), frame.schema, is_joined=is_joined)
             first, last = values[0], values[-1]
             _count(
                 table.entry,
@@ -354,3 +363,5 @@ def _count(entry: TableEntry, stretch: Stretch) -> None:
         entry.first_step, entry.first_wall_time = stretch.first_step, stretch.first_wall_time
     entry.last_step, entry.last_wall_time = stretch.last_step, stretch.last_wall_time
     entry.rows += stretch.stop - stretch.start
+    if entry.rows == 1:  # the same objects: a log may have a million tags with one value each
+        entry.last_step, entry.last_wall_time = entry.first_step, entry.first_wall_time

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tb2csv.sinks.file_names import UniqueNames, encode_segment, run_path, tag_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tb2csv.time_series import Series
 
@@ -28,6 +28,9 @@ HPARAMS_PATH: Final = "hparams"
 INDEX_PATH: Final = "index"
 
 SCALARS: Final = "scalars"
+
+#: The number of paths that are remembered for other runs with the same tags.
+_REMEMBERED: Final = 1 << 14
 
 
 class TreeTable(NamedTuple):
@@ -122,12 +125,20 @@ class TreePaths:
         key = kind, series.tag, variant
         path = self._known.get(key)
         if path is None:
+            if len(self._known) == _REMEMBERED:
+                self._known.clear()
             path = self._known[key] = with_variant(f"{kind}/{tag_path(series.tag)}", variant)
         return self.below(series.run, self._names[series.run].claim(path, _original(kind, variant, series)))
 
 
-def _original(kind: str, variant: str, series: Series) -> str:
-    return f"{kind}\n{variant}\n{series.tag_bytes!r}"
+def _original(kind: str, variant: str, series: Series) -> str | Callable[[], str]:
+    """Return what a path is made from, as ``UniqueNames.claim`` takes it."""
+
+    def original() -> str:
+        return f"{kind}\n{variant}\n{series.tag_bytes!r}"
+
+    # The text of bytes that are not UTF-8 may be that of others.
+    return original if series.tag.encode("utf-8", "surrogatepass") == series.tag_bytes else original()
 
 
 def with_variant(path: str, variant: str) -> str:

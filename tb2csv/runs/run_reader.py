@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -37,7 +37,7 @@ from tb2csv.runs.step_orders import StepOrder, StepOrders
 from tb2csv.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from tb2csv.runs.decoded_rows import Rows, UndecodableValue
     from tb2csv.runs.subruns import Subrun
     from tb2csv.time_series import Series, SeriesStats
+
+#: The number of series whose values are counted at once.
+_SERIES_AT_ONCE: Final = 4096
 
 
 class RunReader(SeriesReader):
@@ -336,7 +339,7 @@ class RunReader(SeriesReader):
         self._unchanged = unchanged
 
     @property
-    def schemas(self) -> list[ValueSchema]:
+    def schemas(self) -> Sequence[ValueSchema]:
         """The value schemas of all values that were grouped, by number."""
         return self._schemas.known
 
@@ -370,24 +373,39 @@ class RunReader(SeriesReader):
 
     def group(self, block: ValueBlock) -> Grouping:
         """Sort the values of a block by series, and add them to ``stats``."""
-        columns = block.columns
         grouping = self.regroup(block, {})
-        order, bounds = grouping.order, grouping.bounds
-        for number in grouping.present:
-            stats = self.stats.series[number]
-            grouping.rows_before[number] = stats.points
-            first, last = order[bounds[number]], order[bounds[number + 1] - 1]
-            if not stats.points:
-                stats.first_step = int(columns.step[first])
-                stats.first_wall_time = float(columns.wall_time[first])
-            stats.last_step = int(columns.step[last])
-            stats.last_wall_time = float(columns.wall_time[last])
-            stats.last_row = self._rows_before + int(last)
-            stats.points += int(bounds[number + 1] - bounds[number])
+        for start in range(0, len(grouping.present), _SERIES_AT_ONCE):
+            self._count(grouping, grouping.present[start : start + _SERIES_AT_ONCE])
         self._rows_before += len(block)
-        if len(order) < len(block):
+        if len(grouping.order) < len(block):
             self._count_empty(block)
         return grouping
+
+    def _count(self, grouping: Grouping, numbers: list[int]) -> None:
+        """Add the values of some series to their statistics."""
+        columns, present = grouping.block.columns, np.array(numbers, np.int64)
+        starts, stops = grouping.bounds[present], grouping.bounds[present + 1]
+        first, last = grouping.order[starts], grouping.order[stops - 1]
+        for number, count, first_step, first_time, last_step, last_time, last_row in zip(
+            numbers,
+            (stops - starts).tolist(),
+            columns.step[first].tolist(),
+            columns.wall_time[first].tolist(),
+            columns.step[last].tolist(),
+            columns.wall_time[last].tolist(),
+            (self._rows_before + last).tolist(),
+            strict=True,
+        ):
+            stats = self.stats.series[number]
+            grouping.rows_before[number] = stats.points
+            if not stats.points:
+                stats.first_step, stats.first_wall_time = first_step, first_time
+            if count > 1:
+                stats.last_step, stats.last_wall_time = last_step, last_time
+            else:  # the same objects: a log may have a million tags with one value each
+                stats.last_step, stats.last_wall_time = first_step, first_time
+            stats.last_row = last_row
+            stats.points += count
 
     def _count_empty(self, block: ValueBlock) -> None:
         schema_id = block.columns.schema_id[: len(block)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, overload
 
 import numpy as np
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tb2csv.decoders import DecodeOptions
-    from tb2csv.event_files.values import ValueBlock
+    from tb2csv.event_files.values import SchemaTable, ValueBlock
     from tb2csv.runs.series_registry import SeriesRegistry
     from tb2csv.runs.subruns import Subrun
     from tb2csv.selection import Selection
@@ -28,6 +29,41 @@ if TYPE_CHECKING:
 
 #: How many values are searched for the first ones of new schemas before all are.
 _BEGINNING: Final = 4096
+
+#: How many schemas are kept as objects.
+_REMEMBERED: Final = 4096
+
+
+class KnownSchemas(Sequence[ValueSchema]):
+    """The value schemas of a run by number, made when they are needed: a log may have a million tags."""
+
+    def __init__(self, table: SchemaTable) -> None:
+        """Start without schemas; ``table`` has their keys."""
+        self._table = table
+        self._count = 0
+        self._made = functools.lru_cache(_REMEMBERED)(lambda number: ValueSchema.from_key(table.key(number)))
+
+    def grow(self, count: int) -> None:
+        """Have the first ``count`` schemas of the table."""
+        self._count = count
+
+    @overload
+    def __getitem__(self, number: int) -> ValueSchema: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[ValueSchema]: ...
+
+    def __getitem__(self, number: int | slice) -> ValueSchema | list[ValueSchema]:
+        """Return a schema, or those of a slice."""
+        if isinstance(number, slice):
+            return [self[each] for each in range(self._count)[number]]
+        if not 0 <= number < self._count:
+            raise IndexError(number)
+        return self._made(number)
+
+    def __len__(self) -> int:
+        """Return the number of schemas."""
+        return self._count
 
 
 class RunSchemas:
@@ -53,7 +89,7 @@ class RunSchemas:
         """Add the statistics of each new series to ``stats``; the other arguments are those of RunReader."""
         scanner = default_scanner()
         self.table = scanner.schema_table()
-        self.known: list[ValueSchema] = []
+        self.known = KnownSchemas(self.table)
         self.series_of_schema: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self.kinds: npt.NDArray[np.int8] = np.empty(0, np.int8)
         self.decoders: list[Decoder] = []
@@ -64,8 +100,9 @@ class RunSchemas:
         self._subrun = subrun
         self._registry = registry
         self._metadata = RememberedMetadata(scanner)
-        #: The number of each series in the run, by tag, kind and signature.
-        self._numbers: dict[tuple[bytes, str, str], int] = {}
+        #: The number of the first series of each tag, and those of the others.
+        self._first_numbers: dict[bytes, int] = {}
+        self._other_numbers: dict[bytes, list[int]] = {}
 
     def learn(self, block: ValueBlock) -> None:
         """Find the series of each value schema that is new in a block."""
@@ -82,34 +119,56 @@ class RunSchemas:
             highest = np.maximum.accumulate(np.maximum(some, known - 1))
             return np.flatnonzero(np.diff(highest, prepend=known - 1) > 0)
 
-        numbers = []
         highest_number = int(schema_id.max())
+        count = highest_number + 1 - known
+        numbers, kinds = np.empty(count, np.int32), np.empty(count, np.int8)
+        self.known.grow(highest_number + 1)
         for number in range(known, highest_number + 1):
-            schema = ValueSchema.from_key(self.table.key(number))
-            self.known.append(schema)
+            schema = self.known[number]
 
             def first_value(place: int = number - known) -> Values:
                 rows = first_rows()[place : place + 1]
                 return Values(block, rows, self.known, lambda: np.zeros(1, np.int64), self._options)
 
-            numbers.append(-1 if schema.kind == ValueKind.NONE else self._series_number(schema, first_value))
-        self.series_of_schema = np.append(self.series_of_schema, np.array(numbers, np.int32))
-        self.kinds = np.append(self.kinds, np.array([schema.kind for schema in self.known[known:]], np.int8))
+            kinds[number - known] = schema.kind
+            numbers[number - known] = -1 if schema.kind == ValueKind.NONE else self._series_number(schema, first_value)
+        self.series_of_schema = np.append(self.series_of_schema, numbers)
+        self.kinds = np.append(self.kinds, kinds)
 
     def _series_number(self, schema: ValueSchema, first_value: Callable[[], Values]) -> int:
         plugin_name, metadata = self._metadata.of(schema, lambda: bytes(first_value().content(0)))
         decoder, signature = choose_decoder(plugin_name, schema, self._options, first_value)
-        key = (schema.tag, decoder.kind, signature)
-        number = self._numbers.get(key)
+        number = self._number_of(schema.tag, decoder.kind, signature)
         if number is None:
-            number = self._numbers[key] = len(self._stats)
             tag = readable(schema.tag)
             series = Series(-1, self._run, tag, decoder.kind, plugin_name, metadata, schema.tag, signature)
             if self._subrun:
                 series = self._subrun.fold(series)
             self.decoders.append(decoder)
             is_selected = self._selection.includes(tag, decoder.kind)
-            self._stats.append(self._registry.register(series, is_selected=is_selected))
+            number = self._add(schema.tag, self._registry.register(series, is_selected=is_selected))
+        return number
+
+    def _number_of(self, tag: bytes, kind: str, signature: str) -> int | None:
+        """Return the number of a series; None if there is none yet."""
+        number = self._first_numbers.get(tag)
+        if number is None:
+            return None
+        numbers = (number, *self._other_numbers.get(tag, ()))
+        return next((each for each in numbers if self._key(each) == (kind, signature)), None)
+
+    def _key(self, number: int) -> tuple[str, str]:
+        series = self._stats[number].series
+        return series.kind, series.signature
+
+    def _add(self, tag: bytes, stats: SeriesStats) -> int:
+        """Add a series that is written under a tag, and return its number."""
+        number = len(self._stats)
+        if number == stats.series.id:
+            number = stats.series.id  # the same object: a log may have a million tags
+        self._stats.append(stats)
+        if self._first_numbers.setdefault(tag, number) != number:
+            self._other_numbers.setdefault(tag, []).append(number)
         return number
 
     def to_data(self) -> dict[str, Any]:
@@ -141,11 +200,10 @@ class RunSchemas:
             message = "the series do not fit the schemas"
             raise ValueError(message)
         self.series_of_schema = np.array(numbers, np.int32)
-        self.known = [ValueSchema.from_key(key) for key in keys[: len(self.series_of_schema)]]
+        self.known.grow(len(self.series_of_schema))
         self.kinds = np.array([schema.kind for schema in self.known], np.int8)
         self.decoders = [decoder_of_name(name) for name in data["decoders"]]
-        for number, saved in enumerate(data["series"]):
+        for saved in data["series"]:
             stats = self._registry.restore(series_from_data(self._run, saved))
-            self._stats.append(stats)
-            self._numbers[stats.series.tag_bytes, stats.series.kind, stats.series.signature] = number
+            self._add(stats.series.tag_bytes, stats)
         self._metadata.restore(data["metadata"])

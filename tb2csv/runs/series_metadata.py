@@ -35,6 +35,9 @@ LEGACY_PLUGIN_NAMES: Final = {
 }
 
 
+#: How much metadata is remembered by its bytes.
+_REMEMBERED: Final = 64
+
 _NO_METADATA: Final = SeriesMetadata()
 
 
@@ -45,6 +48,8 @@ class RememberedMetadata:
         """Start without metadata; ``scanner`` reads it."""
         self._read_metadata = scanner.read_metadata
         self._by_tag: dict[bytes, SeriesMetadata] = {}
+        #: Metadata by what was parsed: most tags have the same.
+        self._parsed: dict[tuple[bytes, bytes], SeriesMetadata] = {}
 
     def of(self, schema: ValueSchema, content: Callable[[], bytes]) -> tuple[str, SeriesMetadata]:
         """Return the plugin name and the metadata of a value with this schema, and remember the metadata for the tag.
@@ -71,11 +76,19 @@ class RememberedMetadata:
         """Return the metadata in a serialized SummaryMetadata; invalid bytes are ignored, so that values are read."""
         if not serialized:
             return _NO_METADATA
+        key = serialized, content()
+        known = self._parsed.get(key)
+        if known is not None:
+            return known
         parts = self._read_metadata(serialized) or read_metadata(serialized)
         if parts is None:
             return _NO_METADATA
         plugin_name, _, display_name, description = parts
-        return SeriesMetadata(readable(plugin_name), readable(display_name), readable(description), content())
+        if len(self._parsed) == _REMEMBERED:
+            self._parsed.clear()
+        metadata = SeriesMetadata(readable(plugin_name), readable(display_name), readable(description), key[1])
+        self._parsed[key] = metadata
+        return metadata
 
 
 def readable(name: bytes) -> str:

@@ -22,7 +22,9 @@ class SeriesRegistry:
         """Start without series."""
         #: By the id of the series.
         self.stats: list[SeriesStats] = []
-        self._first_signatures: dict[tuple[bytes, str, bool], str] = {}
+        #: The first series of each tag, and the others.
+        self._first: dict[bytes, SeriesStats] = {}
+        self._others: dict[bytes, list[SeriesStats]] = {}
 
     def register(self, series: Series, *, is_selected: bool) -> SeriesStats:
         """Return the statistics of a new series, which gets the next id.
@@ -30,15 +32,32 @@ class SeriesRegistry:
         It also gets a variant if the first series of its tag and kind has another signature. Series that are not
         selected have no tables, and do not affect the variants of others.
         """
-        key = (series.tag_bytes, series.kind, is_selected)
-        first = self._first_signatures.setdefault(key, series.signature)
-        variant = "" if series.signature == first else series.signature
+        variant = self._variant(series, is_selected=is_selected)
         stats = SeriesStats(replace(series, id=len(self.stats), variant=variant), is_selected)
-        self.stats.append(stats)
+        self._add(stats)
         return stats
+
+    def _variant(self, series: Series, *, is_selected: bool) -> str:
+        first = self._first.get(series.tag_bytes)
+        if first is not None:
+            for each in (first, *self._others.get(series.tag_bytes, ())):
+                if each.series.kind == series.kind and each.is_selected == is_selected:
+                    return "" if series.signature == each.series.signature else series.signature
+        return ""
+
+    def _add(self, stats: SeriesStats) -> None:
+        tag = stats.series.tag_bytes
+        self.stats.append(stats)
+        if self._first.setdefault(tag, stats) is not stats:
+            self._others.setdefault(tag, []).append(stats)
 
     def restore(self, saved: SeriesStats) -> SeriesStats:
         """Register a series of an earlier reading, and return its statistics with the earlier counts."""
-        stats = self.register(saved.series, is_selected=saved.is_selected)
-        self.stats[-1] = replace(saved, series=stats.series)
-        return self.stats[-1]
+        series = replace(
+            saved.series,
+            id=len(self.stats),
+            variant=self._variant(saved.series, is_selected=saved.is_selected),
+        )
+        stats = replace(saved, series=series)
+        self._add(stats)
+        return stats

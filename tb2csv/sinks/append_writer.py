@@ -24,6 +24,9 @@ _LARGE: Final = 4096
 #: The maximum number of collected rows of small tables.
 _WAITING: Final = 1 << 16
 
+#: The maximum number of small tables with collected rows.
+_WAITING_TABLES: Final = 1 << 13
+
 
 class TableRows(NamedTuple):
     """The rows ``start`` to ``stop`` of a frame, which belong to the table at ``path`` below the folder."""
@@ -46,7 +49,7 @@ class AppendWriter:
         self._begun: set[str] = set()
         #: Collected rows, all with the same columns.
         self._waiting: list[tuple[pl.DataFrame, list[TableRows]]] = []
-        self._waiting_rows = 0
+        self._waiting_rows = self._waiting_tables = 0
         self._waiting_schema: pl.Schema | None = None
 
     def resume(self, paths: Iterable[str]) -> None:
@@ -66,6 +69,7 @@ class AppendWriter:
             if small:
                 self._waiting.append((frame, small))
                 self._waiting_rows += len(frame)
+                self._waiting_tables += len(small)
                 self._waiting_schema = schema
         if large:
             self.flush()  # it may have rows of the same tables
@@ -74,7 +78,7 @@ class AppendWriter:
                 rows = frame.slice(table.start, table.stop - table.start)
                 self._format.append(rows, file, is_first=table.path not in self._begun)
             self._begun.add(table.path)
-        if self._waiting_rows >= _WAITING:
+        if self._waiting_rows >= _WAITING or self._waiting_tables >= _WAITING_TABLES:
             self.flush()
 
     def flush(self) -> None:
@@ -82,7 +86,7 @@ class AppendWriter:
         if not self._waiting:
             return
         frames = [frame for frame, _ in self._waiting]
-        waiting, self._waiting, self._waiting_rows = self._waiting, [], 0
+        waiting, self._waiting, self._waiting_rows, self._waiting_tables = self._waiting, [], 0, 0
         header = self._format.header(tuple(frames[0].columns))
         text = self._format.lines(pl.concat(frames, rechunk=False))
         ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")) + 1

@@ -30,9 +30,12 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tb2csv.selection import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: The endings that tb2csv gives to files and folders, lower case; a segment of a tag or run ends in none of them.
 #: One dot each: ``.stats.csv`` is two endings. A new suffix of a sink or a decoder belongs here, though adding it
@@ -180,25 +183,30 @@ class UniqueNames:
     A registry is not safe to share between threads.
     """
 
-    __slots__ = ("_taken",)
+    __slots__ = ("_owners",)
 
     def __init__(self) -> None:
         """Start with nothing taken."""
-        self._taken: dict[str, tuple[str, str]] = {}
+        #: What has each path, by the key of the path.
+        self._owners: dict[str, str] = {}
 
-    def claim(self, path: str, original: str) -> str:
+    def claim(self, path: str, original: str | Callable[[], str]) -> str:
         """Return the path for ``original``: ``path``, or ``path`` with ``~`` and a hash if another name has it.
 
-        ``original`` is all that the path was made from; in a registry that spans runs, that is the run and the tag.
-        The hash goes to the end of the last segment and depends on ``original`` alone. The same claim made again
-        has the same answer.
+        ``original`` is all that the path was made from; in a registry that spans runs, that is the run and the tag. If
+        no other original has this path, it may be a function, which is called only if there is a clash, because a log
+        may have a million tags. The hash goes to the end of the last segment and depends on the original alone. The
+        same claim made again has the same answer.
         """
+        return self._claim(path, path if callable(original) else original, original)
+
+    def _claim(self, path: str, owner: str, original: str | Callable[[], str]) -> str:
         key = _folded(path)
-        owner, taken = self._taken.setdefault(key, (original, path))
-        if owner == original:
-            return taken
+        if self._owners.setdefault(path if key == path else key, owner) == owner:
+            return path
+        original = original() if callable(original) else original
         # If that is taken too, another hash is added: no other name ends in two hashes.
-        return self.claim(path + _hash_ending(original, _CLASH_DIGITS), original)
+        return self._claim(path + _hash_ending(original, _CLASH_DIGITS), owner, original)
 
 
 def _percent(text: str) -> str:

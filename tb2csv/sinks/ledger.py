@@ -49,12 +49,12 @@ _PATIENCE: Final = 10_000
 
 
 class LedgerRow(NamedTuple):
-    """What the ledger has of a run; see ``Ledger``."""
+    """What the ledger has of a run; see ``Ledger``. The report and the state are data for JSON, the tables are JSON."""
 
     name: str
     files: str
     report: Any
-    tables: Any
+    tables: str
     state: Any
 
 
@@ -191,7 +191,7 @@ class Ledger:
     def put_runs(self, rows: Iterable[LedgerRow]) -> None:
         """Set what the ledger has of some runs."""
         encoded = (
-            (row.name, row.files, _encode(row.report), _encode(row.tables), _encode(row.state) if row.state else "null")
+            (row.name, row.files, _encode(row.report), row.tables, _encode(row.state) if row.state else "null")
             for row in rows
         )
         with self.errors():
