@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from tb2csv.update_plan import GrownRun
 
 
-#: The bytes that the state of reading has for each series, about, and the number of series whose state is always kept.
+#: The bytes that the state of reading has for each series, about, and how many times it has the tag.
 _STATE_BYTES: Final = 256
-_FEW_SERIES: Final = 4096
+_TAG_COPIES: Final = 3
+#: A state of fewer bytes is kept in any case.
+_SMALL_STATE: Final = 1 << 20
 
 
 def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, list[Series]]:
@@ -209,8 +211,8 @@ class RunConversion:
 
 def _is_state_smaller(reader: RunReader) -> bool:
     """Return whether the state of reading takes fewer bytes than the files; else they are read again for an update."""
-    series = len(reader.stats.series)
-    return series <= _FEW_SERIES or series * _STATE_BYTES < sum(file.bytes for file in reader.stats.files)
+    size = sum(_STATE_BYTES + _TAG_COPIES * len(stats.series.tag_bytes) for stats in reader.stats.series)
+    return size <= _SMALL_STATE or size < sum(file.bytes for file in reader.stats.files)
 
 
 def _check_kinds(earlier: ConvertedRun, series: Iterable[Series]) -> None:

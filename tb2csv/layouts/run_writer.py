@@ -63,9 +63,10 @@ class RunWriter:
         self._writer = output.tree_writer()
         self._times = output.options.times
         self._reader = reader
+        #: By path. Several series may share a table: those of merged runs, and those with undecodable payloads.
         self._tables: dict[str, RunTable] = {}
         #: The tables by part and the id of the series, so that each path is made once.
-        self._known: dict[str, dict[int, RunTable]] = {}
+        self._known: dict[str, list[RunTable | None]] = {}
         self._undecodable: list[UndecodableValue] = []
         self._undecodable_bytes = 0
         self._report: list[UndecodableEntry] = []
@@ -107,8 +108,13 @@ class RunWriter:
     def save(self) -> list[tuple[Any, ...]]:
         """Return the tables as data for JSON, with which ``resume`` continues; their entries are not among it."""
         return [
-            (path, table.series.id, None if table.part == UNDECODABLE_PART else table.part, table.has_files)
-            for path, table in self._tables.items()
+            (
+                table.entry.path,
+                table.series.id,
+                None if table.part == UNDECODABLE_PART else table.part,
+                table.has_files,
+            )
+            for table in self._tables.values()
             if not table.is_joined
         ]
 
@@ -123,7 +129,7 @@ class RunWriter:
                 place = self._output.paths.place(series, entry.kind, part)
             table = self._tables[path] = RunTable.at(place, entry, is_joined=False, has_files=has_files)
             if part is not None:
-                self._known.setdefault(part, {})[series_id] = table
+                self._remember(series, part, table)
             self._writer.resume(path, entry.schema, entry.rows, entry.lost_cells, saved.lengths[path])
         for held in saved.held:
             series = self._reader.stats.series[held.series.id].series
@@ -132,7 +138,7 @@ class RunWriter:
             table = RunTable.at(place, held.table.entry, is_joined=True, has_files=held.table.has_files)
             self._tables[held.path] = table
             if place.part != UNDECODABLE_PART:
-                self._known.setdefault(place.part, {})[series.id] = table
+                self._remember(series, place.part, table)
         self._report = saved.report.undecodable
 
     @property
@@ -241,21 +247,30 @@ class RunWriter:
             is_joined: whether the layout joins the tables.
         """
         placed = []
-        known = self._known.setdefault(part.part, {})
         for each, stretch in zip(series, stretches, strict=True):
             is_empty = stretch.start == stretch.stop
             if is_empty and each.id not in with_files and self._reader.stats_of(each).undecodable:
                 continue  # values without elements get a table, but undecodable values are in another one
-            table = known.get(each.id)
+            table = self._table_of(each, part.part)
             if table is None:
                 place = self._output.paths.place(each, part.kind or each.kind, part.part)
                 table = self._table(place, schema, is_joined=is_joined)
                 table.entry.metadata = each.metadata
-                known[each.id] = table
+                self._remember(each, part.part, table)
             if not is_empty:
                 _count(table.entry, stretch)
             placed.append((table, TableRows(table.entry.path, stretch.start, stretch.stop)))
         return placed
+
+    def _table_of(self, series: Series, part: str) -> RunTable | None:
+        """Return the table with a part of a series; None if it has none yet."""
+        known = self._known.get(part, ())
+        return known[series.id] if series.id < len(known) else None
+
+    def _remember(self, series: Series, part: str, table: RunTable) -> None:
+        known = self._known.setdefault(part, [])
+        known.extend([None] * (series.id + 1 - len(known)))
+        known[series.id] = table
 
     def _table(self, place: TreePlace, schema: pl.Schema, *, is_joined: bool) -> RunTable:
         """Return the table at a place; a new one for its first rows."""

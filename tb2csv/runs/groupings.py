@@ -32,7 +32,7 @@ class Grouping:
     bounds: npt.NDArray[np.int64]
     #: The numbers of the series that have values in the block.
     present: list[int] = field(default_factory=list)
-    #: The number of values in earlier blocks, by the number of the series.
+    #: The number of values in earlier blocks, by the number of the series; those that have any.
     rows_before: dict[int, int] = field(default_factory=dict)
     #: The session of each value of the block, if the table gets a column for it.
     sessions: npt.NDArray[np.int32] | None = None

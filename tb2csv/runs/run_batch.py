@@ -265,7 +265,7 @@ class RunBatch:
         """
         load_polars()
         present = list(range(len(self._series)))
-        grouping = Grouping(self._files.block, 1, self._order, self._bounds, present, dict.fromkeys(present, 0))
+        grouping = Grouping(self._files.block, 1, self._order, self._bounds, present)
         orders = self._orders if with_contents else None
         for batches in self._alike(kind):
             for decoder, numbers in batches:

@@ -48,8 +48,9 @@ if TYPE_CHECKING:
     from tb2csv.runs.subruns import Subrun
     from tb2csv.time_series import Series, SeriesStats
 
-#: The number of series whose values are counted at once.
+#: The number of series whose values are counted at once, and that of values.
 _SERIES_AT_ONCE: Final = 4096
+_VALUES_AT_ONCE: Final = 1 << 20
 
 
 class RunReader(SeriesReader):
@@ -367,9 +368,8 @@ class RunReader(SeriesReader):
         self._scanner.group(block.columns.schema_id[:size], self._schemas.series_of_schema + 1, order, bounds)
         order, bounds = order[bounds[1] :], bounds[1:] - bounds[1]  # without the empty values
         present = np.flatnonzero(np.diff(bounds)).tolist()
-        return Grouping(
-            block, self._file_number, order, bounds, present, {number: rows_before.get(number, 0) for number in present}
-        )
+        known = {number: rows_before[number] for number in present if number in rows_before} if rows_before else {}
+        return Grouping(block, self._file_number, order, bounds, present, known)
 
     def group(self, block: ValueBlock) -> Grouping:
         """Sort the values of a block by series, and add them to ``stats``."""
@@ -397,8 +397,9 @@ class RunReader(SeriesReader):
             strict=True,
         ):
             stats = self.stats.series[number]
-            grouping.rows_before[number] = stats.points
-            if not stats.points:
+            if stats.points:
+                grouping.rows_before[number] = stats.points
+            else:
                 stats.first_step, stats.first_wall_time = first_step, first_time
             if count > 1:
                 stats.last_step, stats.last_wall_time = last_step, last_time
@@ -408,9 +409,13 @@ class RunReader(SeriesReader):
             stats.points += count
 
     def _count_empty(self, block: ValueBlock) -> None:
-        schema_id = block.columns.schema_id[: len(block)]
-        schemas, counts = np.unique(schema_id[self._schemas.series_of_schema[schema_id] < 0], return_counts=True)
-        for number, count in zip(schemas.tolist(), counts.tolist(), strict=True):
+        series_of_schema = self._schemas.series_of_schema
+        counts = np.zeros(len(series_of_schema), np.int64)
+        for start in range(0, len(block), _VALUES_AT_ONCE):
+            some = block.columns.schema_id[start : min(start + _VALUES_AT_ONCE, len(block))]
+            counts += np.bincount(some, minlength=len(counts))
+        for number in np.flatnonzero((series_of_schema < 0) & (counts > 0)).tolist():
+            count = int(counts[number])
             tag = readable(self._schemas.known[number].tag)
             if self._selection.includes_tag(tag):
                 self.stats.empty[tag] += count

@@ -136,9 +136,13 @@ class RunSchemas:
         self.kinds = np.append(self.kinds, kinds)
 
     def _series_number(self, schema: ValueSchema, first_value: Callable[[], Values]) -> int:
-        plugin_name, metadata = self._metadata.of(schema, lambda: bytes(first_value().content(0)))
+        numbers = self._numbers_of(schema.tag)
+        plugin_name, metadata = self._metadata.of(
+            schema, lambda: bytes(first_value().content(0)), is_new_tag=not numbers
+        )
         decoder, signature = choose_decoder(plugin_name, schema, self._options, first_value)
-        number = self._number_of(schema.tag, decoder.kind, signature)
+        key = decoder.kind, signature
+        number = next((each for each in numbers if self._key(each) == key), None)
         if number is None:
             tag = readable(schema.tag)
             series = Series(-1, self._run, tag, decoder.kind, plugin_name, metadata, schema.tag, signature)
@@ -149,13 +153,10 @@ class RunSchemas:
             number = self._add(schema.tag, self._registry.register(series, is_selected=is_selected))
         return number
 
-    def _number_of(self, tag: bytes, kind: str, signature: str) -> int | None:
-        """Return the number of a series; None if there is none yet."""
+    def _numbers_of(self, tag: bytes) -> tuple[int, ...]:
+        """Return the numbers of the series that are written under a tag."""
         number = self._first_numbers.get(tag)
-        if number is None:
-            return None
-        numbers = (number, *self._other_numbers.get(tag, ()))
-        return next((each for each in numbers if self._key(each) == (kind, signature)), None)
+        return () if number is None else (number, *self._other_numbers.get(tag, ()))
 
     def _key(self, number: int) -> tuple[str, str]:
         series = self._stats[number].series

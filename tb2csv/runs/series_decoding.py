@@ -46,7 +46,7 @@ def decode_series(
         contents: if given, the plugin contents of earlier blocks; changes of content are yielded as well.
     """
     order, bounds = grouping.rows_of(numbers)
-    before = np.array([grouping.rows_before[number] for number in numbers])
+    before = np.array([grouping.rows_before.get(number, 0) for number in numbers])
 
     def ordinal() -> npt.NDArray[np.int64]:
         if grouping.ordinals:

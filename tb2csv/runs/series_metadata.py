@@ -47,19 +47,20 @@ class RememberedMetadata:
     def __init__(self, scanner: Scanner) -> None:
         """Start without metadata; ``scanner`` reads it."""
         self._read_metadata = scanner.read_metadata
+        #: By tag; a tag whose first value has none is not among them.
         self._by_tag: dict[bytes, SeriesMetadata] = {}
         #: Metadata by what was parsed: most tags have the same.
         self._parsed: dict[tuple[bytes, bytes], SeriesMetadata] = {}
 
-    def of(self, schema: ValueSchema, content: Callable[[], bytes]) -> tuple[str, SeriesMetadata]:
+    def of(self, schema: ValueSchema, content: Callable[[], bytes], *, is_new_tag: bool) -> tuple[str, SeriesMetadata]:
         """Return the plugin name and the metadata of a value with this schema, and remember the metadata for the tag.
 
         ``content`` returns the plugin content of the value. The value's own metadata takes precedence over remembered
         metadata, because two plugins may write one tag.
         """
         own = self._parse(schema.metadata, content)
-        known = self._by_tag.get(schema.tag)
-        if known is None or (not known.plugin_name and own.plugin_name):
+        known = self._by_tag.get(schema.tag, _NO_METADATA)
+        if own is not _NO_METADATA and (is_new_tag or (not known.plugin_name and own.plugin_name)):
             known = self._by_tag[schema.tag] = own
         metadata = own if own.plugin_name else known
         return LEGACY_PLUGIN_NAMES.get(schema.kind, metadata.plugin_name), metadata

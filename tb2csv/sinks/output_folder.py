@@ -36,6 +36,9 @@ DATA_PACKAGE: Final = "datapackage.json"
 #: The folder for intermediate files; a table's path never starts with a dot.
 SCRATCH: Final = ".scratch"
 
+#: The number of files whose lengths are remembered.
+_REMEMBERED: Final = 1 << 16
+
 #: The folder for rows of tables that are not complete.
 HELD_ROWS: Final = f"{SCRATCH}/rows"
 
@@ -221,7 +224,11 @@ class OutputFolder:
             self._add_missing(location[: location.rindex("/")], missing)
         lengths = file_batches().append_pieces(list(missing), located, text, header)
         self._made.update(missing)
-        self._lengths.update((piece[0], length) for piece, length in zip(pieces, lengths, strict=True))
+        if len(self._lengths) + len(pieces) <= _REMEMBERED:
+            self._lengths.update((piece[0], length) for piece, length in zip(pieces, lengths, strict=True))
+        else:
+            for path, *_ in pieces:
+                self._lengths.pop(path, None)
 
     def move(self, path: str, new: str) -> None:
         """Move a file or folder below the folder to an unused path below it; parents are created."""

@@ -1,0 +1,79 @@
+"""Runs with so many tags that the state of their reading would be larger than their files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+
+import tb2csv
+from tb2csv.tfrecord import record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TAGS = 6000
+#: Files of more bytes are not small.
+_CHUNK = 1 << 16
+
+
+def _scalar(tag: str, step: int) -> bytes:
+    """Return a record of an event with one scalar, whose value is the step."""
+    name = tag.encode()
+    value = b"\x0a" + bytes([len(name)]) + name + b"\x15" + struct.pack("<f", step)
+    summary = b"\x0a" + bytes([len(value)]) + value
+    steps = b"\x10" + (bytes([step]) if step < 128 else bytes([step & 127 | 128, step >> 7]))
+    return b"".join(record(steps + b"\x2a" + bytes([len(summary)]) + summary))
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    paths = [path for path in folder.rglob("*") if path.is_file() and ".tb2csv" not in path.parts]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["tree", "long"])
+@pytest.mark.parametrize("cut", [0, 7])
+def test_an_update_of_a_run_of_many_tags_gives_the_tables_of_one_conversion(
+    tmp_path: Path, layout: str, cut: int
+) -> None:
+    """The first update finds the last record cut off if ``cut`` is not 0."""
+    first = b"".join(_scalar(f"t{number}", number % 200) for number in range(_TAGS))
+    more = b"".join(_scalar(f"t{number}", 200 + number % 50) for number in range(0, _TAGS, 3))
+    file = tmp_path / "log" / "run" / "events.out.tfevents.1"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(first[: len(first) - cut])
+    report = tb2csv.convert(tmp_path / "log", tmp_path / "out", layout=layout, chunk_size=_CHUNK)
+    assert report.values_read == _TAGS - bool(cut)
+    file.write_bytes(first + more)
+    report = tb2csv.convert(tmp_path / "log", tmp_path / "out", layout=layout, chunk_size=_CHUNK)
+    assert report.update is not None
+    assert (report.update.grown, report.update.renewed) == (["run"], {})
+    assert report.update.values == _TAGS // 3 + bool(cut)
+    file.write_bytes(first + more + _scalar("new", 1))
+    report = tb2csv.convert(tmp_path / "log", tmp_path / "out", layout=layout, chunk_size=_CHUNK)
+    assert report.update is not None
+    assert (report.update.grown, report.update.values) == (["run"], 1)
+    tb2csv.convert(tmp_path / "log", tmp_path / "whole", layout=layout, chunk_size=_CHUNK)
+    assert _files(tmp_path / "out") == _files(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_each_of_many_tags_has_its_row_in_the_index_and_its_table(tmp_path: Path) -> None:
+    """The index, the data package and the tables are written in parts of some thousand tags."""
+    tags = [f"t{number}" for number in range(20_000)]
+    file = tmp_path / "log" / "events.out.tfevents.1"
+    file.parent.mkdir()
+    file.write_bytes(b"".join(_scalar(tag, number % 1000) for number, tag in enumerate(tags)))
+    tb2csv.convert(tmp_path / "log", tmp_path / "out")
+    with (tmp_path / "out" / "index.csv").open(newline="") as index:
+        rows = {row["tag"]: (row["path"], row["rows"], row["first_step"]) for row in csv.DictReader(index)}
+    assert rows == {tag: (f"scalars/{tag}.csv", "1", str(number % 1000)) for number, tag in enumerate(tags)}
+    for number in (0, 4095, 4096, 8191, 8192, 19_999):
+        text = (tmp_path / "out" / "scalars" / f"t{number}.csv").read_text()
+        assert text == f"wall_time,step,value\n0.0,{number % 1000},{number % 1000}.0\n"
+    package = json.loads((tmp_path / "out" / "datapackage.json").read_text())
+    assert {each["path"] for each in package["resources"]} == {"index.csv", *(path for path, *_ in rows.values())}
