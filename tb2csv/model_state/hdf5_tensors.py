@@ -58,7 +58,7 @@ def read_dataset(path: Path, dataset: Dataset) -> Buffer:
     """Return the little-endian bytes of a dataset, whose size is known to be within the limits."""
     with open_hdf5(path) as file, hdf5_errors(path):
         values = np.asarray(file[dataset.path][()], object if dataset.dtype.kind == "O" else None)
-    return array_bytes(values)
+    return array_bytes(values) if values.size else b""
 
 
 def add_texts(group: Any, name: str, known: list[str], texts: list[str]) -> None:

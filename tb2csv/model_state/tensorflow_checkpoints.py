@@ -185,13 +185,14 @@ def _prefix(path: Path) -> str:
 
         with _read_errors(path):
             latest = tf.train.latest_checkpoint(path)
+            place = Path(os.path.realpath(latest or path))
         if latest is None:
             message = (
                 f"{path} has no checkpoint that its file {str(path / 'checkpoint')!r} names; copy the files of the "
                 "checkpoint there, or give the prefix of one."
             )
             raise StateError(message)
-        if not Path(os.path.realpath(latest)).is_relative_to(os.path.realpath(path)):
+        if not place.is_relative_to(os.path.realpath(path)):
             message = f"{path} has a file 'checkpoint' that names {latest}, which is not in it; give the prefix itself."
             raise StateError(message)
         return str(latest)

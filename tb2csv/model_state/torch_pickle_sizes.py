@@ -43,6 +43,8 @@ def check_pickles(path: Path, limits: SizeLimits) -> bool:
 
     Raises StateError if the archive is damaged, or a type would be called with a size that is too large.
     """
+    if not path.stat().st_size:  # it cannot be mapped
+        return False
     if not is_archive(path):
         # A mapped file takes memory for the bytes that it has, and not for those that an instruction states.
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:

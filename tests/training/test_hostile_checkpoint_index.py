@@ -169,8 +169,9 @@ def test_a_graph_of_objects_that_is_not_a_message_is_one_sentence(tmp_path: Path
     refused(prefix, tmp_path)
 
 
-def test_a_list_of_checkpoints_that_is_not_text_is_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [b"\xff", b"\0model", b"model\0", b"a\\000b"])
+def test_a_list_of_checkpoints_that_has_no_file_names_is_one_sentence(name: bytes, tmp_path: Path) -> None:
     checkpoint(tmp_path)
-    (tmp_path / "checkpoint").write_bytes(b'model_checkpoint_path: "\xff"\n')
-    with pytest.raises(StateError, match="not a readable TensorFlow checkpoint"):
+    (tmp_path / "checkpoint").write_bytes(b'model_checkpoint_path: "' + name + b'"\n')
+    with pytest.raises(StateError, match=r"not a readable TensorFlow checkpoint|no checkpoint that"):
         state_of(tmp_path)

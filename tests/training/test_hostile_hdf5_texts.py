@@ -69,7 +69,7 @@ def test_texts_that_fit_are_read(options: str, tmp_path: Path) -> None:
     assert state_of(path).tensors[0].array().tolist() == [text.encode() for text in TEXTS]
 
 
-@pytest.mark.parametrize("texts", [[""], ["", "a" * 5000, "é"]])
+@pytest.mark.parametrize("texts", [[], [""], ["", "a" * 5000, "é"]])
 def test_empty_texts_and_texts_that_were_never_written_are_read(texts: list[str], tmp_path: Path) -> None:
     with h5py.File(tmp_path / "m.h5", "w") as file:
         file.create_dataset("layers/dense/vars/0", data=np.array(texts, object), dtype=h5py.string_dtype())

@@ -277,3 +277,9 @@ def test_tuples_that_have_others_twice_are_refused(tmp_path: Path) -> None:
         return schema
 
     refused(dumped(tmp_path / "m.skops", fitted(), repeated), "max_expansion")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80", b"\n"])
+def test_a_file_of_nearly_nothing_is_one_sentence(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "m.pt").write_bytes(content)
+    refused(tmp_path / "m.pt", r"m\.pt")
