@@ -312,11 +312,17 @@ class LogdirFrames(KindMethods[LogMethod]):
             columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
         ) -> Iterator[pl.DataFrame]:
             left = n_rows
-            wanted = chosen if predicate is None else _that_may_pass(predicate, chosen)
-            for frame in self._scanned.frames(wanted, rows, with_names=True):
-                if joint_schema((schema, frame.schema), what) != schema:
+            # The first rows are counted before they are filtered.
+            wanted = chosen if predicate is None or n_rows is not None else _that_may_pass(predicate, chosen)
+            used = {
+                *(schema if columns is None else columns),
+                *(predicate.meta.root_names() if predicate is not None else ()),
+            }
+            used_schema = pl.Schema({name: dtype for name, dtype in schema.items() if name in used})
+            for frame in self._scanned.frames(wanted, rows, with_names=True, columns=used):
+                if joint_schema((used_schema, frame.schema), what) != used_schema:
                     raise Tb2csvError(CHANGED)
-                part = fitted(frame, schema)
+                part = fitted(frame, used_schema)
                 if left is not None:
                     part = part.head(left)
                     left -= len(part)

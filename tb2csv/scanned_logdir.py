@@ -157,24 +157,26 @@ class ScannedLogdir:
         with_names: bool,
         read: Read = ScannedRun.decode,
         kind: str = "",
+        columns: Container[str] | None = None,
     ) -> Iterator[pl.DataFrame]:
         """Yield the tables of the chosen series; with a ``kind``, their secondary tables of this kind.
 
-        ``with_names`` adds the columns run and tag. Values that cannot be decoded are left out.
+        ``with_names`` adds the columns run and tag; then ``columns`` are those to return, all if None. Values that
+        cannot be decoded are left out.
         """
         for run, series in chosen:
             with self.lock:
                 parts = series_frames(run, series, rows, read, kind)
             for _, group in itertools.groupby(parts, key=lambda part: tuple(part[1].schema.items())):
                 tables = list(group)
-                yield _named(tables) if with_names else _concatenated([frame for _, frame in tables])
+                yield _named(tables, columns) if with_names else _concatenated([frame for _, frame in tables])
 
 
 def _concatenated(frames: list[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(frames, rechunk=False)
 
 
-def _named(tables: list[tuple[SeriesStats, pl.DataFrame]]) -> pl.DataFrame:
+def _named(tables: list[tuple[SeriesStats, pl.DataFrame]], columns: Container[str] | None) -> pl.DataFrame:
     """Return the rows of all frames of one kind, with ``run`` and ``tag`` as first columns.
 
     A column of the kind that has one of these names gets the kind as a prefix, as in the layout ``long``.
@@ -183,5 +185,11 @@ def _named(tables: list[tuple[SeriesStats, pl.DataFrame]]) -> pl.DataFrame:
     kind = series[0].kind
     frame = _concatenated([part for _, part in tables]).rename(lambda name: free_name(name, kind, ("run", "tag")))
     names = pl.DataFrame({"run": [each.run for each in series], "tag": [each.tag for each in series]})
+    if columns is not None:
+        names, frame = (pl.DataFrame([column for column in each if column.name in columns]) for each in (names, frame))
     series_index = np.repeat(np.arange(len(tables)), [len(part) for _, part in tables])
+    if not names.width:
+        return frame
+    if not frame.width:
+        return names[series_index]
     return names[series_index].hstack(frame) if len(frame) else names.clear().hstack(frame)

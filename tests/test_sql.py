@@ -238,6 +238,35 @@ def test_filters_of_lazy_frames_give_the_rows_of_eager_ones(predicate: pl.Expr, 
     assert_frame_equal(log.scalars(lazy=True).filter(predicate).collect(), log.scalars().filter(predicate))
 
 
+@pytest.mark.parametrize("count", [1, 300, 900])
+def test_filters_after_the_first_rows_give_their_rows(count: int, log: LogdirFrames) -> None:
+    """The first rows are those of all series, whatever a filter needs of them."""
+    is_loss = pl.col("tag") == "loss"
+    first = log.scalars(lazy=True).head(count).filter(is_loss).collect()
+    assert_frame_equal(first, log.scalars().head(count).filter(is_loss))
+    assert_frame_equal(
+        log.scalars(lazy=True).filter(is_loss).head(count).collect(), log.scalars().filter(is_loss).head(count)
+    )
+    query = f"select * from (select * from scalars limit {count}) as x where tag = 'loss'"
+    assert_frame_equal(log.sql(query), first)
+
+
+@pytest.mark.parametrize("columns", [["value"], ["tag"], ["step", "run"], ["value", "tag", "run", "step", "wall_time"]])
+def test_columns_of_lazy_frames_are_those_of_eager_ones(columns: list[str], log: LogdirFrames) -> None:
+    is_late = pl.col("step") > 3
+    for frame, lazy in (
+        (log.scalars(), log.scalars(lazy=True)),
+        (log.scalars().filter(is_late), log.scalars(lazy=True).filter(is_late)),
+    ):
+        assert_frame_equal(lazy.select(columns).collect(), frame.select(columns))
+
+
+def test_tags_of_custom_scalars_are_apart_from_their_tag(log: LogdirFrames) -> None:
+    rows = log.sql('select tag, "custom_scalars:tag" as line from custom_scalars order by line').rows()
+    assert rows == log.custom_scalars().select("tag", "custom_scalars:tag").sort("custom_scalars:tag").rows()
+    assert rows
+
+
 def test_filters_skip_series_whose_values_cannot_be_read(tmp_path: Path) -> None:
     """A file that is gone is an error only if a filter needs its rows."""
     for run in ("a", "b"):

@@ -203,9 +203,9 @@ class ScannedRun:
         self._reader.report_bytes = lambda _: None
         request = self._request(is_wanted, rows)
         number_of = {stats.series: number for number, stats in enumerate(self.stats.series)}
-        is_unknown = np.ones(len(self.stats.series) + 1, np.bool_)
-        is_unknown[-1] = False  # empty values, whose number is -1
         left, size = _first_places(request.numbers, request.keep), 1
+        is_unknown = np.zeros(len(self.stats.series) + 1, np.bool_)  # the last is that of empty values, number -1
+        is_unknown[request.numbers[left]] = True
         while len(left):
             keep = np.zeros_like(request.keep)
             keep[left] = True
@@ -214,6 +214,8 @@ class ScannedRun:
                 if isinstance(item, Rows) and not item.part.kind:
                     is_unknown[[number_of[series] for series in item.series]] = False
                 yield item
+            if not is_unknown.any():
+                return
             size *= 4
             places = np.flatnonzero(request.keep & is_unknown[request.numbers])
             left = places[_ranks(request.numbers[places]) < size]
