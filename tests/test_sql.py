@@ -16,8 +16,8 @@ from event_files import event, field, raw_event, raw_value, scalar, tensor, text
 from polars.testing import assert_frame_equal
 
 import tb2csv
+import tb2csv.cli.sql
 import tb2csv.scanned_logdir
-from tb2csv.cli.frame_table import print_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -505,22 +505,14 @@ def test_undecodable_values_are_counted(tmp_path: Path, capsys: pytest.CaptureFi
     assert run_here(capsys, "sql", tmp_path, "select run from runs").stderr == ""
 
 
-def test_a_terminal_receives_a_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
-    rows = 1000
-    names = [f"run/with/a/very/long/name/{number}" for number in range(rows)]
-    print_frame(pl.DataFrame({"run\x1b[31m": names, "step": range(rows), "value": [0.1] * rows, "note": [None] * rows}))
-    lines = capsys.readouterr().out.splitlines()
-    assert all(len(line) <= 40 for line in lines[:-1])
-    assert lines[0].split() == [r"run\x1b[31m", "step", "value", "note"]
-    assert len(lines) == 102
-    assert len({line.split()[0] for line in lines[1:-1]}) == 100  # shortened names stay distinct
-    assert lines[-1] == "1,000 rows, of which the first 100 are shown"
-
-
-def test_columns_that_do_not_fit_a_terminal_are_named(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_terminal_receives_a_table_of_the_first_rows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "20")
-    print_frame(pl.DataFrame({f"column_{number}": [number] for number in range(4)}))
-    assert capsys.readouterr().out.splitlines()[-1] == "1 row; 2 columns not shown: column_2, column_3"
+    monkeypatch.setattr(tb2csv.cli.sql, "is_terminal", lambda _: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    write_run(tmp_path, *(event(scalar("\x1b[31mloss", 0.5), step=step) for step in range(150)))
+    lines = run_here(capsys, "sql", tmp_path, "select tag, step, value from scalars order by step").stdout.splitlines()
+    assert lines[0].split() == ["tag", "step", "value"]
+    assert [line.split() for line in lines[1:-1]] == [["\\x1b[31mloss", str(step), "0.5"] for step in range(100)]
+    assert lines[-1] == "50 more rows: --format csv shows all"
+    assert run_here(capsys, "sql", tmp_path, "select array_agg(step) as s, tag from scalars group by tag").status == 0

@@ -23,8 +23,11 @@ _MIN_TEXT_WIDTH: Final = 12
 _LATE: Final = ("_step", ":min", ":max", "_time", "session_group")
 
 
-def print_table(table: pl.DataFrame, *, rows: int | None = None) -> None:
-    """Draw a table on standard output, which is a terminal; ``rows`` is the number of rows that there are in all."""
+def print_table(table: pl.DataFrame, *, rows: int | None = None, all_rows: str = "--top {rows}") -> None:
+    """Draw a table on standard output, which is a terminal.
+
+    ``rows`` is the number of rows that there are in all, and ``all_rows`` the option that shows them.
+    """
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -34,7 +37,7 @@ def print_table(table: pl.DataFrame, *, rows: int | None = None) -> None:
     if dropped:
         notes.append(f"{plural(len(dropped), 'more column')}: --format csv shows all")
     if rows is not None and rows > len(table):
-        notes.append(f"{plural(rows - len(table), 'more row')}: --top {rows} shows all")
+        notes.append(f"{plural(rows - len(table), 'more row')}: {all_rows.format(rows=rows)} shows all")
     for note in notes:
         print_result(note)
     sys.stdout.flush()

@@ -54,11 +54,15 @@ def sql(
         if undecodable and not quiet:
             print_message(f"{plural(undecodable, 'value')} could not be decoded and took no part in the query")
         if is_drawn:
-            from tb2csv.cli.frame_table import print_frame
+            from tb2csv.cli.drawn_table import print_table
 
-            print_frame(table)
+            print_table(table.head(_DRAWN_ROWS), rows=len(table), all_rows="--format csv")
         else:
             table_output.write_any(
                 table, name, output, escape_formulas=escape_formulas, overwrite=overwrite, quiet=quiet
             )
         raise typer.Exit(status)
+
+
+#: The number of rows on a terminal.
+_DRAWN_ROWS = 100
