@@ -87,7 +87,7 @@ def logs(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_every_tool_answers_over_stdio(logs: Path) -> None:
-    runs, tags, summary, rows, compared, trials, found, counted = map(
+    runs, tags, summary, rows, compared, ranked, trials, found, counted = map(
         answer,
         over_stdio(
             logs,
@@ -97,6 +97,7 @@ def test_every_tool_answers_over_stdio(logs: Path) -> None:
                 ("summary", {"tag": "loss"}),
                 ("rows", {"run": "a", "tag": "loss", "min_step": 1}),
                 ("compare", {"tag": "loss"}),
+                ("best", {"by": "loss"}),
                 ("hparams", {}),
                 ("diagnose", {"run": "a"}),
                 ("sql", {"query": "select run, count(*) as n from scalars group by run order by run"}),
@@ -110,6 +111,8 @@ def test_every_tool_answers_over_stdio(logs: Path) -> None:
     assert rows["rows"] == [[101.0, 1, 2.0], [102.0, 2, "NaN"]]
     assert compared["columns"] == ["step", "a", "b"]
     assert compared["rows"] == [[0, 3.0, 0.1], [1, 2.0, "Infinity"], [2, "NaN", None]]
+    best = [dict(zip(ranked["columns"], row, strict=True)) for row in ranked["rows"]]
+    assert [(row["run"], row["value"], row["step"]) for row in best] == [("b", 0.1, 0), ("a", 2.0, 1)]
     assert [row[trials["columns"].index("rate")] for row in trials["rows"]] == [0.5, 0.5]
     assert found["examined"] == {"loss": 1}
     assert "nan" in json.dumps(found["rows"]).lower()
@@ -144,12 +147,13 @@ def test_sentences_of_errors_arrive_over_stdio(logs: Path) -> None:
 def test_tools_only_read_and_take_no_path(logs: Path) -> None:
     before = contents(logs.parent)
     tools = tools_of(logs)
+    own = {"run", "tag", "kind", "min_step", "max_step", "every", "query", "by", "goal", "at"}
     taken = {name for tool in tools for name in tool.input_schema["properties"]}
-    assert taken == {"run", "tag", "kind", "min_step", "max_step", "every", "query", "limit", "cursor"}
+    assert taken == {*own, "limit", "cursor"}
     assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools)
     assert all(tool.output_schema is None for tool in tools)  # a client would check numbers, and reject NaN
     for tool in tools:
-        arguments = {"query": "select 1", "run": "a", "tag": "loss"}
+        arguments = {"query": "select 1", "run": "a", "tag": "loss", "by": "loss"}
         answer(in_process(logs, [(tool.name, {n: arguments[n] for n in tool.input_schema.get("required", [])})])[0])
     assert contents(logs.parent) == before
 

@@ -13,8 +13,8 @@ def mcp(
 ) -> None:
     """Serve LOGDIR to an agent by the Model Context Protocol, over standard input and output.
 
-    Agents list runs and tags, read rows, compare runs, diagnose trainings and run SQL. They cannot change anything, nor
-    read other files. Clients start this command themselves; the extra mcp has to be installed.
+    Agents list runs and tags, read rows, compare and rank runs, diagnose trainings and run SQL. They cannot change
+    anything, nor read other files. Clients start this command themselves; the extra mcp has to be installed.
     """
     with error_messages(debug=debug):
         from tb2csv.mcp_server.server import mcp as serve

@@ -78,7 +78,9 @@ def _with_errors(tool: Callable[..., str], tool_error: type[Exception]) -> Calla
 
 
 #: The options that tools have as arguments.
-_ARGUMENTS: Final = frozenset({"run", "tag", "kind", "min_step", "max_step", "every", "limit", "cursor", "query"})
+_ARGUMENTS: Final = frozenset(
+    {"run", "tag", "kind", "by", "goal", "at", "min_step", "max_step", "every", "limit", "cursor", "query"}
+)
 
 
 def _spelling(option: Option) -> str | None:

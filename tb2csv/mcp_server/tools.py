@@ -7,7 +7,7 @@ tools and their arguments are what the agent is given.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tb2csv.analysis.diagnosis.diagnose import diagnose
 from tb2csv.analysis.summaries import summary, with_short_numbers
@@ -61,6 +61,7 @@ class LogTools:
             self.summary,
             self.rows,
             self.compare,
+            self.best,
             self.hparams,
             self.diagnose,
             self.sql,
@@ -143,6 +144,23 @@ class LogTools:
         several times, its last value counts.
         """
         return self._answer(("compare", _key(tag), _key(run)), lambda: (self._log.wide(run, tag), {}), limit, cursor)
+
+    def best(
+        self,
+        by: str,
+        goal: Literal["min", "max"] | None = None,
+        at: str = "best",
+        run: str | list[str] | None = None,
+        limit: int = DEFAULT_ROWS,
+        cursor: str | None = None,
+    ) -> str:
+        """Rank runs by a scalar, best first: rank, run, value, step, duration and hyperparameters.
+
+        by is a tag, or a shell pattern that matches one tag. goal is min or max; without it, the name of the tag
+        decides. at is best, last, or a step. run is a shell pattern, in which * also matches /.
+        """
+        key = ("best", by, goal, at, _key(run))
+        return self._answer(key, lambda: (self._log.best(by, goal=goal, at=at, run=run), {}), limit, cursor)
 
     def hparams(self, run: str | list[str] | None = None, limit: int = DEFAULT_ROWS, cursor: str | None = None) -> str:
         """List the trials with their hyperparameters and metrics; no rows if the log does not have any.
