@@ -8,7 +8,7 @@ The interpreter's lock is released once for a batch, and not for each of four ca
 from libc.errno cimport EEXIST, EINTR, errno
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport strlen
+from libc.string cimport memchr, strlen
 
 import os
 
@@ -256,3 +256,43 @@ def append_pieces(list folders not None, list pieces not None, bytes text not No
     finally:
         free(converted)
         free(pointers)
+
+
+cdef bint find_rows(const char *text, Py_ssize_t size, int64_t *places, Py_ssize_t count) noexcept nogil:
+    """Replace numbers of rows by the positions where they start; return whether the text has all of them."""
+    cdef const char *at = text
+    cdef const char *end = text + size
+    cdef int64_t row = 0
+    cdef Py_ssize_t i
+    for i in range(count):
+        if places[i] < row:
+            at, row = text, 0
+        while row < places[i]:
+            at = <const char *>memchr(at, c'\n', end - at)
+            if at is NULL:
+                return False
+            at += 1
+            row += 1
+        places[i] = at - text
+    return True
+
+
+def row_starts(bytes text not None, list rows not None):
+    """Return the positions where rows start; see ``file_batches.row_starts`` for the contract."""
+    cdef Py_ssize_t count = len(rows), i
+    cdef const char *lines = text
+    cdef Py_ssize_t size = len(text)
+    cdef bint has_all
+    cdef int64_t *places = <int64_t *>room(count, sizeof(int64_t))
+    try:
+        for i in range(count):
+            places[i] = rows[i]
+            if places[i] < 0:
+                raise IndexError(rows[i])
+        with nogil:
+            has_all = find_rows(lines, size, places, count)
+        if not has_all:
+            raise IndexError("the text has fewer rows")
+        return [places[i] for i in range(count)]
+    finally:
+        free(places)

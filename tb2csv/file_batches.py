@@ -12,6 +12,8 @@ import stat
 from io import FileIO
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -131,19 +133,33 @@ def _append(path: str, header: bytes, text: memoryview) -> int:
         os.close(descriptor)
 
 
+def row_starts(text: bytes, rows: list[int]) -> list[int]:
+    """Return the positions in a text where rows start; each row is a line, and they are numbered from 0.
+
+    The number after the last row gives the end of the text. It is fastest if the numbers rise.
+
+    Raises:
+        IndexError: the text has fewer rows.
+    """
+    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")) + 1
+    starts: list[int] = np.concatenate(([0], ends))[rows].tolist()
+    return starts
+
+
 class FileBatches(NamedTuple):
     """One implementation of the functions of this module."""
 
     read_files: Callable[[list[str], memoryview, int], list[ReadFile | None]]
     file_sizes: Callable[[list[str]], list[int]]
     append_pieces: Callable[[list[str], list[FilePiece], bytes, bytes], list[int]]
+    row_starts: Callable[[bytes, list[int]], list[int]]
 
 
 #: The installed implementations, the preferred one last.
-IMPLEMENTATIONS: Final = {"python": FileBatches(read_files, file_sizes, append_pieces)}
+IMPLEMENTATIONS: Final = {"python": FileBatches(read_files, file_sizes, append_pieces, row_starts)}
 if _file_batches is not None:
     IMPLEMENTATIONS["compiled"] = FileBatches(
-        _file_batches.read_files, _file_batches.file_sizes, _file_batches.append_pieces
+        _file_batches.read_files, _file_batches.file_sizes, _file_batches.append_pieces, _file_batches.row_starts
     )
 
 

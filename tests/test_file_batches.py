@@ -211,6 +211,26 @@ def test_a_write_that_is_cut_short_is_an_error(tmp_path: Path, batches: FileBatc
     assert (tmp_path / "table").read_bytes() == b"headerrows of text"[:limit]
 
 
+@pytest.mark.parametrize(
+    ("text", "rows", "starts"),
+    [
+        (b"a\nbcd\n\ne\n", [0, 1, 1, 2, 3, 4], [0, 2, 2, 6, 7, 9]),
+        (b"a\nbcd\n\ne\n", [3, 0, 2, 4, 1], [7, 0, 6, 9, 2]),
+        (b"no end", [0, 0], [0, 0]),
+        (b"", [0], [0]),
+        (b"", [], []),
+    ],
+)
+def test_rows_start_after_line_feeds(batches: FileBatches, text: bytes, rows: list[int], starts: list[int]) -> None:
+    assert batches.row_starts(text, rows) == starts
+
+
+@pytest.mark.parametrize(("text", "rows"), [(b"a\nb\n", [3]), (b"a\nb", [0, 2]), (b"", [1])])
+def test_a_row_that_the_text_lacks_is_an_error(batches: FileBatches, text: bytes, rows: list[int]) -> None:
+    with pytest.raises(IndexError):
+        batches.row_starts(text, rows)
+
+
 @posix_only
 def test_no_descriptor_stays_open(tmp_path: Path, batches: FileBatches) -> None:
     (tmp_path / "file").write_bytes(b"bytes")

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
+from tb2csv.file_batches import file_batches
 from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
@@ -89,8 +88,6 @@ class AppendWriter:
         waiting, self._waiting, self._waiting_rows, self._waiting_tables = self._waiting, [], 0, 0
         header = self._format.header(tuple(frames[0].columns))
         text = self._format.lines(pl.concat(frames, rechunk=False))
-        ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")) + 1
-        starts = np.concatenate(([0], ends))
         pieces: list[tuple[str, bool]] = []
         rows: list[int] = []
         before = 0
@@ -100,7 +97,7 @@ class AppendWriter:
                 pieces.append((path, path not in self._begun))
                 self._begun.add(path)
             before += len(frame)
-        places = starts[rows].tolist()  # a few of many
+        places = file_batches().row_starts(text, rows)
         self._folder.append_pieces(
             [
                 (path, start, stop, is_first)
