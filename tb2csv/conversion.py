@@ -45,6 +45,7 @@ def convert(
     rows: RowSelection | None = None,
     layout: str | None = None,
     format: str | None = None,
+    csv_dialect: str | None = None,
     header: str = "plain",
     on_duplicate: str = "last",
     tensors: str = "elements",
@@ -86,6 +87,8 @@ def convert(
             ``tree``, or ``long`` for a file with one table.
         format: the format of the tables: ``csv``, ``csv.gz``, ``csv.zst``, ``parquet``, ``arrow``, ``jsonl``, or the
             name of an entry point of the group ``tb2csv.sinks``. By default that of the ending of ``out``, or ``csv``.
+        csv_dialect: a dialect for one table in CSV that Excel opens: ``excel``, or ``excel-semicolon`` for countries
+            with decimal commas.
         header: ``plain``, or ``tensorboard`` for scalars with the file names, the header and the numbers of
             TensorBoard's own download.
         on_duplicate: which of a tag's values for one step the layouts ``wide`` and ``compare`` keep: the ``last``, the
@@ -120,7 +123,7 @@ def convert(
         Tb2csvError: nothing is selected, or a tag has several values for a step and ``on_duplicate`` is ``error``.
     """
     rows = rows or RowSelection()
-    file = OneFile.of(out, format)
+    file = OneFile.of(out, format, csv_dialect)
     if layout is None:
         layout = file.content.layout if file and header == "plain" else "tree"
     if time is None:
@@ -185,7 +188,7 @@ def table_folder(out: str | os.PathLike[str], *, overwrite: bool) -> TableFolder
         place = Path(os.path.realpath(local_path(out)))
         if Ledger.exists(place):
             return UpdatedFolder(place)
-    if OneFile.of(out, None):
+    if OneFile.of(out):
         message = f"{out} is the name of a file, but this makes a folder; choose another name, or end it with /."
         raise OutputError(message)
     return OutputFolder(out, overwrite=overwrite)

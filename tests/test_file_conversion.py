@@ -289,3 +289,60 @@ def test_formats_that_are_not_text_are_not_written_to_a_terminal(logs: Path) -> 
     os.close(other)
     assert done.returncode == 2
     assert "terminal" in done.stderr
+
+
+# Dialects of CSV
+
+
+@pytest.mark.parametrize(
+    ("dialect", "expected"),
+    [
+        (
+            "excel",
+            (
+                b'\xef\xbb\xbf"run","tag","time_utc","step","value"\r\n'
+                b"a,x,1970-01-01 00:00:01.500,1,0.1\r\na,x,1970-01-01 00:00:02.000,2,1e-10\r\n"
+            ),
+        ),
+        (
+            "excel-semicolon",
+            (
+                b'\xef\xbb\xbf"run";"tag";"time_utc";"step";"value"\r\n'
+                b"a;x;1970-01-01 00:00:01.500;1;0,1\r\na;x;1970-01-01 00:00:02.000;2;1e-10\r\n"
+            ),
+        ),
+    ],
+)
+def test_a_dialect_for_excel_has_a_mark_dates_and_its_separators(dialect: str, expected: bytes, tmp_path: Path) -> None:
+    write_run(
+        tmp_path / "logs" / "a",
+        event(simple_value("x", 0.1), step=1, wall_time=1.5),
+        event(simple_value("x", 1e-10), step=2, wall_time=2),
+    )
+    tb2csv.convert(tmp_path / "logs", tmp_path / "x.csv", csv_dialect=dialect)
+    assert (tmp_path / "x.csv").read_bytes() == expected
+    file = io.BytesIO()
+    tb2csv.convert(tmp_path / "logs", file, csv_dialect=dialect)
+    assert file.getvalue() == expected
+
+
+def test_a_dialect_for_excel_has_no_formulas(tmp_path: Path) -> None:
+    write_run(tmp_path / "logs", event(text("t", ["=1+1", "1;2", "a,b"]), step=1))
+    tb2csv.convert(tmp_path / "logs", tmp_path / "x.csv", csv_dialect="excel-semicolon")
+    rows = list(csv.reader(io.StringIO((tmp_path / "x.csv").read_text("utf-8-sig"), newline=""), delimiter=";"))
+    assert [row[-1] for row in rows] == ["text", "'=1+1", "1;2", "a,b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("x.csv", {"csv_dialect": "word"}, "choose from excel, excel-semicolon"),
+        ("folder", {"csv_dialect": "excel"}, "leave out csv_dialect"),
+        ("x.csv.gz", {"csv_dialect": "excel"}, "leave out csv_dialect"),
+        ("x.zip", {"csv_dialect": "excel"}, "leave out csv_dialect"),
+    ],
+)
+def test_a_dialect_is_for_one_csv(name: str, options: dict[str, str], said: str, logs: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError) as refused:
+        tb2csv.convert(logs, tmp_path / name, **options)  # type: ignore[arg-type]
+    assert said in str(refused.value)

@@ -192,7 +192,7 @@ def test_a_log_that_does_not_fit_is_refused_before_the_workbook(
 
 
 def test_rows_of_several_reads_are_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tb2csv.file_conversion._SLICE", 7)
+    monkeypatch.setattr("tb2csv.file_contents._SLICE", 7)
     monkeypatch.setattr(workbook, "_ROWS", 3)
     write_run(tmp_path / "logs", *(event(simple_value("x", step), step=step) for step in range(30)))
     tb2csv.convert(tmp_path / "logs", tmp_path / "x.xlsx", time=("epoch",))

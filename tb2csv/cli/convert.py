@@ -25,6 +25,7 @@ from tb2csv.cli.terminal import (
 from tb2csv.errors import OptionError
 from tb2csv.layouts.bins import AXES
 from tb2csv.messages import Option, advice
+from tb2csv.sinks.excel_csv import CSV_DIALECTS
 from tb2csv.sources.urls import is_url, shown
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 #: The name of standard output.
 _STANDARD_OUTPUT: Final = "-"
 
+_Dialect = enum.Enum("Dialect", {name: name for name in CSV_DIALECTS}, type=str)  # type: ignore[misc]
 _Axis = enum.Enum("Axis", {name: name for name in AXES}, type=str)  # type: ignore[misc]
 _LayoutOption = Annotated[
     options.Layout | None,
@@ -70,6 +72,13 @@ def convert(
     merge_subruns: options.MergeOption = False,
     layout: _LayoutOption = None,
     format: _FormatOption = None,
+    csv_dialect: Annotated[
+        _Dialect | None,
+        typer.Option(
+            "--csv-dialect",
+            help="Write one table in CSV as Excel opens it, with dates: excel, or excel-semicolon for decimal commas.",
+        ),
+    ] = None,
     header: options.HeaderOption = options.Header["plain"],
     on_duplicate: options.DuplicateOption = options.Duplicate["last"],
     time: Annotated[
@@ -130,6 +139,7 @@ def convert(
                 rows=RowSelection(min_step, max_step, every, last, restarts.value, sessions),
                 layout=layout and layout.value,
                 format=format,
+                csv_dialect=csv_dialect and csv_dialect.value,
                 header=header.value,
                 on_duplicate=on_duplicate.value,
                 time=time and time.split(","),

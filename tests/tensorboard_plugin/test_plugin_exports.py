@@ -128,7 +128,7 @@ def test_an_archive_equals_the_output_of_its_command(
     assert plan["tables"] == len(rows)
 
 
-@pytest.mark.parametrize(("layout", "tables"), [("tree", 4), ("tags", 4), ("wide", 4), ("long", 3)])
+@pytest.mark.parametrize(("layout", "tables"), [("tree", 4), ("tags", 4), ("wide", 4), ("long", 3), ("compare", 4)])
 def test_tables_of_plugin_content_are_planned_as_they_are_written(layout: str, tables: int, tmp_path: Path) -> None:
     """The layout ``long`` has one table of the content of all kinds."""
     for step, content in enumerate((b"a", b"b")):

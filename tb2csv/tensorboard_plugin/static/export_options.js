@@ -39,6 +39,7 @@ const TITLES = {
     compare: "One file per scalar, one column per run",
     wide: "One file per run, one column per scalar",
     long: "One file per kind",
+    compare: "One file per scalar tag, one column per run",
   },
   format: {
     csv: "CSV",

@@ -344,7 +344,7 @@ class ExportDouble:
 
 def _options(blob_limit: int) -> dict[str, Any]:
     return {
-        "layouts": ["tree", "tags", "wide", "long"],
+        "layouts": ["tree", "tags", "wide", "long", "compare"],
         "formats": ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "jsonl", "jsonl-null"],
         "tensors": ["elements", "wide", "base64", "npy"],
         "times": ["epoch", "iso", "relative"],
