@@ -1,22 +1,45 @@
-"""Recorders for TensorFlow and Keras, which write the data of a training run into event files.
+"""Recorders, which write the data of a training run into event files.
 
-They need TensorFlow with Keras 3.1 or later, which ``pip install tb2csv[tensorflow]`` brings; with an older Keras the
-import raises RecorderError. The package imports no code that reads event files.
+``TorchRecorder`` needs PyTorch. The others need TensorFlow with Keras 3.1 or later, which ``pip install
+tb2csv[tensorflow]`` brings; with an older Keras, their import raises RecorderError. Each framework is imported with the
+first name that needs it. The package imports no code that reads event files.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
 from tb2csv.errors import RecorderError
-from tb2csv.recorders.keras_version import check_keras
-from tb2csv.recorders.layer_errors import layer_errors, layer_mse, record_layer_errors
 from tb2csv.recorders.omissions import RecorderWarning
-from tb2csv.recorders.prediction_tables import PredictionTable, predict_to_csv
-from tb2csv.recorders.predictions import PredictionRecorder
-from tb2csv.recorders.training import TrainingRecorder
+
+if TYPE_CHECKING:
+    from tb2csv.recorders.output_errors import layer_errors as layer_errors
+    from tb2csv.recorders.output_errors import layer_mse as layer_mse
+    from tb2csv.recorders.output_errors import record_layer_errors as record_layer_errors
+    from tb2csv.recorders.prediction_tables import PredictionTable as PredictionTable
+    from tb2csv.recorders.prediction_tables import predict_to_csv as predict_to_csv
+    from tb2csv.recorders.predictions import PredictionRecorder as PredictionRecorder
+    from tb2csv.recorders.pytorch.torch_recorder import TorchRecorder as TorchRecorder
+    from tb2csv.recorders.training import TrainingRecorder as TrainingRecorder
+
+_OF_KERAS: Final = {
+    "PredictionRecorder": "predictions",
+    "PredictionTable": "prediction_tables",
+    "TrainingRecorder": "training",
+    "layer_errors": "output_errors",
+    "layer_mse": "output_errors",
+    "predict_to_csv": "prediction_tables",
+    "record_layer_errors": "output_errors",
+}
+_MODULES: Final = {**_OF_KERAS, "TorchRecorder": "pytorch.torch_recorder"}
 
 __all__ = [
     "PredictionRecorder",
     "PredictionTable",
     "RecorderError",
     "RecorderWarning",
+    "TorchRecorder",
     "TrainingRecorder",
     "layer_errors",
     "layer_mse",
@@ -24,4 +47,16 @@ __all__ = [
     "record_layer_errors",
 ]
 
-check_keras()
+
+def __getattr__(name: str) -> Any:
+    """Import the module of a public name. Raises RecorderError if its framework is missing or too old."""
+    if name not in _MODULES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    if name in _OF_KERAS:
+        from tb2csv.recorders.keras_version import check_keras
+
+        check_keras()
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -21,6 +21,7 @@ from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.event_file import EventFile
 from tb2csv.recorders.omissions import Omissions, RecorderWarning
+from tb2csv.recorders.tensor_dtypes import STRING, dtype_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -102,17 +103,26 @@ class EventWriter:
         for step, wall_time, summary in zip(steps, wall_times, template.summaries(rows), strict=True):
             self._append(step, wall_time, summary, values=len(tags))
 
-    def tensor(self, step: int, tag: str, value: npt.ArrayLike, *, wall_time: float | None = None) -> None:
+    def tensor(
+        self,
+        step: int,
+        tag: str,
+        value: npt.ArrayLike,
+        *,
+        wall_time: float | None = None,
+        dtype: str | None = None,
+    ) -> None:
         """Write an array of any dtype that TensorFlow has, bit for bit.
 
-        A value that is not an array, or that exceeds the 2 GiB of a record, is omitted and counted.
+        ``dtype`` is the name of the dtype if NumPy does not have it; then the array holds its bits. A value that is not
+        an array, or that exceeds the 2 GiB of a record, is omitted and counted.
         """
         try:
             array = np.asarray(value)
             if array.nbytes > _MAX_TENSOR_BYTES:
                 self.omit(tag, f"{array.nbytes:,} bytes, but a record holds at most 2 GiB")
                 return
-            parts = _tensor_summary(tag, array, _tensor_metadata())
+            parts = _tensor_summary(tag, array, _tensor_metadata(), dtype)
         except (TypeError, ValueError):  # ragged, or objects
             self.omit(tag, f"not a tensor but {type(value).__name__}")
             return
@@ -124,10 +134,15 @@ class EventWriter:
         A value that is not an array of real numbers is omitted and counted.
         """
         try:
-            parts = _tensor_summary(tag, histogram_buckets(np.asarray(value)), _histogram_metadata())
+            buckets = histogram_buckets(np.asarray(value))
         except (TypeError, ValueError):
             self.omit(tag, "not real numbers")
             return
+        self.buckets(step, tag, buckets, wall_time=wall_time)
+
+    def buckets(self, step: int, tag: str, buckets: npt.NDArray[np.float64], *, wall_time: float | None = None) -> None:
+        """Write a histogram as [buckets, 3]: left edge, right edge and count."""
+        parts = _tensor_summary(tag, buckets, _histogram_metadata())
         self._append(step, time.time() if wall_time is None else wall_time, *parts)
 
     def omit(self, tag: str, reason: str, count: int = 1) -> None:
@@ -255,18 +270,16 @@ def histogram_buckets(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return np.stack([edges[:-1], edges[1:], counts.astype(np.float64)], axis=1)
 
 
-def _tensor_summary(tag: str, array: npt.NDArray[Any], metadata: bytes) -> tuple[Bytes, ...]:
+def _tensor_summary(tag: str, array: npt.NDArray[Any], metadata: bytes, dtype: str | None = None) -> tuple[Bytes, ...]:
     """Return a serialized Summary of one tensor in parts; the content shares the memory of the array.
 
-    Raises TypeError or ValueError if TensorFlow has no such tensor.
+    Raises TypeError or ValueError if an event file cannot hold such a tensor.
     """
-    import tensorflow as tf
-
     content: Bytes = b""
     if array.dtype.kind in "OSU":
-        tensor: bytes = tf.make_tensor_proto(array).SerializeToString()
+        tensor = _text_tensor(array)
     else:
-        tensor = _dtype_and_shape(array.dtype, array.shape)
+        tensor = _dtype_and_shape(dtype_number(dtype or array.dtype.name), array.shape)
         content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
         if len(content):
             tensor += _CONTENT_FIELD + _varint(len(content))
@@ -277,13 +290,26 @@ def _tensor_summary(tag: str, array: npt.NDArray[Any], metadata: bytes) -> tuple
     return _VALUE_FIELD + _varint(len(head) + len(content) + len(tail)) + head, content, tail
 
 
-@functools.lru_cache(maxsize=1024)
-def _dtype_and_shape(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """Return a serialized TensorProto without content. Raises TypeError if TensorFlow has no such dtype."""
-    import tensorflow as tf
+def _text_tensor(array: npt.NDArray[Any]) -> bytes:
+    """Return a serialized TensorProto of text or bytes. Raises TypeError if an element is something else."""
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
-    proto = TensorProto(dtype=tf.as_dtype(dtype).as_datatype_enum)
+    texts = [each.encode() if isinstance(each, str) else each for each in array.ravel().tolist()]
+    if any(not isinstance(each, bytes) for each in texts):
+        message = "The elements are neither numbers nor text."
+        raise TypeError(message)
+    proto = TensorProto.FromString(_dtype_and_shape(STRING, array.shape))
+    proto.string_val.extend(texts)
+    serialized: bytes = proto.SerializeToString()
+    return serialized
+
+
+@functools.lru_cache(maxsize=1024)
+def _dtype_and_shape(dtype: int, shape: tuple[int, ...]) -> bytes:
+    """Return a serialized TensorProto without content."""
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+
+    proto = TensorProto(dtype=dtype)
     proto.tensor_shape.SetInParent()
     for size in shape:
         proto.tensor_shape.dim.add(size=size)

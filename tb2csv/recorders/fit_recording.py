@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.gradient_hooks import GradientHooks
-from tb2csv.recorders.layer_errors import LayerErrorHooks
+from tb2csv.recorders.output_errors import LayerErrorHooks
 from tb2csv.recorders.train_function import RecordedTrainFunction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tb2csv.recorders.event_writer import EventWriter
-    from tb2csv.recorders.layer_errors import Samples
+    from tb2csv.recorders.output_errors import Samples
     from tb2csv.recorders.recording_plan import RecordingPlan
 
 

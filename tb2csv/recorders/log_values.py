@@ -1,12 +1,14 @@
-"""Conversion of values in Keras logs, which may have any type, to numbers."""
+"""Conversion of values in logs of a training, which may have any type, to numbers."""
 
 from __future__ import annotations
 
 import numbers
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
-import keras
 import numpy as np
+
+from tb2csv.recorders.tensor_dtypes import is_real
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,10 +31,10 @@ def recordable(value: Any) -> npt.NDArray[Any]:
     """
     array = _array_of(value)
     if array.ndim:
-        if not _is_real(array.dtype) and array.dtype.kind != "c":
+        if not is_real(array.dtype) and array.dtype.kind != "c":
             raise UnrecordableError(_word(array, value))
         return array
-    if array.dtype.kind not in "biuf" and not _is_real(array.dtype):
+    if array.dtype.kind not in "biuf" and not is_real(array.dtype):
         raise UnrecordableError(_word(array, value))
     number = float(array)
     if np.isfinite(number) and abs(number) > _FLOAT32_MAX:
@@ -42,8 +44,6 @@ def recordable(value: Any) -> npt.NDArray[Any]:
 
 
 def _array_of(value: Any) -> npt.NDArray[Any]:
-    import tensorflow as tf
-
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         message = "masked"
         raise UnrecordableError(message)
@@ -51,8 +51,7 @@ def _array_of(value: Any) -> npt.NDArray[Any]:
         value = value.item()
     is_plain = isinstance(value, numbers.Number) and not isinstance(value, (np.generic, complex))
     try:
-        if isinstance(value, (keras.Variable, tf.Tensor, tf.Variable)):
-            value = value.numpy()
+        value = _host_value(value)
         # Integers of any size, fractions and decimals are objects to numpy.
         return np.asarray(float(value)) if is_plain else np.asarray(value)
     except OverflowError as error:
@@ -62,15 +61,17 @@ def _array_of(value: Any) -> npt.NDArray[Any]:
         raise UnrecordableError(_type_word(value)) from error
 
 
-def _is_real(dtype: np.dtype[Any]) -> bool:
-    """Return whether TensorFlow has this dtype, and it holds real numbers; NumPy alone does not count bfloat16."""
-    import tensorflow as tf
-
-    try:
-        known = tf.as_dtype(dtype)
-    except TypeError:
-        return False
-    return bool(known.is_floating or known.is_integer or known.is_bool)
+def _host_value(value: Any) -> Any:
+    """Return the array of a tensor or variable of a framework, and any other value as it is."""
+    tensorflow, keras, torch = map(sys.modules.get, ("tensorflow", "keras", "torch"))
+    if tensorflow is not None and isinstance(value, (tensorflow.Tensor, tensorflow.Variable)):
+        return value.numpy()
+    if keras is not None and isinstance(value, keras.Variable):
+        return value.numpy()
+    if torch is not None and isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    return value
 
 
 def _word(array: npt.NDArray[Any], value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The steps at which tensors, histograms and statistics of weights or gradients are recorded."""
+"""The steps at which tensors, histograms and statistics of a family, such as gradients, are recorded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class RecordingPlan:
     """The intervals, in steps, at which tensors, histograms and statistics of a family are recorded; 0 is never.
 
-    ``family`` is the first part of the tags: ``weights`` or ``gradients``.
+    ``family`` is the first part of the tags, such as ``weights``.
     """
 
     family: str
@@ -34,6 +34,10 @@ class RecordingPlan:
     def every(self) -> tuple[int, ...]:
         """The intervals that are not 0."""
         return tuple(every for every in (self.tensors, self.histograms, self.statistics) if every)
+
+    def is_due(self, step: int) -> bool:
+        """Return whether anything is recorded at a step."""
+        return any(step % every == 0 for every in self.every)
 
     def wants_values(self, step: Any) -> Any:
         """Return whether the values themselves are needed at a step; for a tensor, return a tensor."""

@@ -16,9 +16,9 @@ from tb2csv.recorders.event_writer import EventWriter, guarded
 from tb2csv.recorders.fit_recording import FitRecording
 from tb2csv.recorders.gradient_hooks import dense
 from tb2csv.recorders.graph_callbacks import deliver, when, when_due
-from tb2csv.recorders.layer_errors import check_samples
-from tb2csv.recorders.log_values import UnrecordableError, recordable
+from tb2csv.recorders.metric_values import write_metrics
 from tb2csv.recorders.optimizers import learning_rates, trained_batches
+from tb2csv.recorders.output_errors import check_samples
 from tb2csv.recorders.recording_plan import RecordingPlan, due, interval
 from tb2csv.recorders.tensor_statistics import is_real, statistics_of
 from tb2csv.recorders.variable_names import variable_names
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from tb2csv.recorders.layer_errors import Samples
+    from tb2csv.recorders.output_errors import Samples
 
 
 class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
@@ -190,9 +190,8 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         self._fit.after(steps, wall_time)
         metrics = any(due(step, self._batch_every) for step in steps)
         if metrics:
-            self._metrics(
-                "batch", self._step, {"epoch": self._epoch, **(logs or {}), **self._learning_rates}, wall_time
-            )
+            values = {"epoch": self._epoch, **(logs or {}), **self._learning_rates}
+            write_metrics(self._log, "batch", self._step, values, wall_time)
         others = (*self._weights.every, *self._gradients.every, self._layer_errors_every)
         joined = [step for step in steps if any(due(step, every) for every in others)]
         if metrics:
@@ -204,7 +203,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
     @guarded
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Record the metrics of an epoch, and the learning rate of its last batch."""
-        self._metrics("epoch", epoch, {**(logs or {}), **self._learning_rates}, time.time())
+        write_metrics(self._log, "epoch", epoch, {**(logs or {}), **self._learning_rates}, time.time())
         if self._fit is not None:
             self._fit.write()
 
@@ -215,24 +214,6 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
     def _finish(self) -> None:
         if self._fit is not None:
             self._fit.finish()
-
-    def _metrics(self, unit: str, step: int, values: Mapping[str, Any], wall_time: float) -> None:
-        scalars = {}
-        for name, value in values.items():
-            tag = f"{unit}/{name}"
-            try:
-                tag.encode()
-                array = recordable(value)
-            except UnicodeEncodeError:
-                self._log.omit(ascii(tag), "its name is not valid Unicode")
-            except UnrecordableError as error:
-                self._log.omit(tag, str(error))
-            else:
-                if array.ndim:
-                    self._log.tensor(step, tag, array, wall_time=wall_time)
-                else:
-                    scalars[tag] = float(array)
-        self._log.scalars(step, scalars, wall_time=wall_time)
 
     def _record_weights(self, step: int, wall_time: float, steps: range | None = None) -> None:
         """Record weights after ``step`` as far as they are due at one of ``steps``, which end at it."""
@@ -292,7 +273,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         names = list(values)
 
         def write(step: int, *numbers: Any) -> None:
-            self._metrics(unit, step, dict(zip(names, numbers, strict=True)), time.time())
+            write_metrics(self._log, unit, step, dict(zip(names, numbers, strict=True)), time.time())
 
         deliver(self._log, write, step, list(values.values()))
 

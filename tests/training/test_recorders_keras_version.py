@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from commands import run_here
 
+import tb2csv.recorders
 from tb2csv.errors import RecorderError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def older(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
     version: str = request.param
     monkeypatch.delattr(keras, "tree")
     monkeypatch.setattr(keras, "__version__", version)
+    monkeypatch.setattr(tb2csv, "recorders", None)  # the import sets it, and it is restored
     for name in [name for name in sys.modules if name.startswith("tb2csv.recorders")]:
         monkeypatch.delitem(sys.modules, name)
     return version
@@ -31,7 +33,7 @@ def older(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
 
 def test_recorders_refuse_an_older_keras(older: str) -> None:
     with pytest.raises(RecorderError, match=rf"need Keras 3\.1 or later, not {older}; run pip"):
-        importlib.import_module("tb2csv.recorders")
+        importlib.import_module("tb2csv.recorders").TrainingRecorder
 
 
 def test_predict_refuses_an_older_keras_in_one_sentence(

@@ -18,7 +18,7 @@ from recordings import at, recorded, steps
 from tb2csv.errors import RecorderError
 from tb2csv.recorders import TrainingRecorder, layer_errors, layer_mse, record_layer_errors
 from tb2csv.recorders.event_writer import EventWriter
-from tb2csv.recorders.layer_errors import write_layer_errors
+from tb2csv.recorders.output_errors import write_layer_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,96 @@
+"""What is recorded of one tensor at one step: taken from it on its device, and written later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from tb2csv.recorders.event_writer import histogram_buckets
+from tb2csv.recorders.pytorch.host_arrays import host_array, is_real
+from tb2csv.recorders.pytorch.tensor_numbers import Reduced, fetched, reduced
+from tb2csv.recorders.recording_plan import RecordingPlan, due
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from tb2csv.recorders.event_writer import EventWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A tensor as far as it is recorded at a step: its elements, its histogram, its statistics."""
+
+    plan: RecordingPlan
+    values: torch.Tensor | None
+    #: [30, 3] on the device, or the elements if the device cannot count them.
+    histogram: torch.Tensor | None
+    numbers: Reduced | None
+
+
+def capture(plan: RecordingPlan, step: int, tensor: torch.Tensor, *, is_measured: bool = False) -> Capture:
+    """Take from a tensor what is due at a step, and statistics if ``is_measured``. The tensor may change afterwards."""
+    with torch.no_grad():
+        tensor = tensor.detach()
+        has_statistics = is_real(tensor)
+        return Capture(
+            plan,
+            tensor.clone() if due(step, plan.tensors) else None,
+            _histogram(tensor) if due(step, plan.histograms) and has_statistics else None,
+            reduced(tensor) if (is_measured or due(step, plan.statistics)) and has_statistics else None,
+        )
+
+
+def _histogram(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a histogram as the recorders write it, or a copy of the tensor if that needs a look at its elements."""
+    elements = (tensor if tensor.layout == torch.strided else tensor.to_dense()).reshape(-1).double()
+    if not elements.numel():
+        return elements
+    smallest, largest = elements.aminmax()
+    edges = smallest + (largest - smallest) * _fractions(elements.device)
+    edges[-1] = largest
+    try:
+        counts = torch.histc(elements, len(edges) - 1)
+    except RuntimeError:  # an element is NaN or infinite
+        return elements
+    # Equal elements are all in the last bucket; histc makes the range wider.
+    counts = torch.where(smallest == largest, _last(elements), counts)
+    return torch.stack([edges[:-1], edges[1:], counts], dim=1)
+
+
+def _fractions(device: torch.device) -> torch.Tensor:
+    return torch.linspace(0, 1, 31, dtype=torch.float64, device=device)
+
+
+def _last(elements: torch.Tensor) -> torch.Tensor:
+    counts = torch.zeros(30, dtype=torch.float64, device=elements.device)
+    counts[-1] = elements.numel()
+    return counts
+
+
+def write_captures(log: EventWriter, step: int, captures: Sequence[tuple[str, Capture]], wall_time: float) -> None:
+    """Write captures of a step by the names of what they are of, with one transfer of all statistics."""
+    for name, each in captures:
+        tag = f"{each.plan.family}/{name}"
+        if each.values is not None:
+            array, dtype = host_array(each.values)
+            log.tensor(step, tag, array, wall_time=wall_time, dtype=dtype)
+        if each.histogram is not None:
+            log.buckets(step, f"{tag}/histogram", _buckets(each.histogram), wall_time=wall_time)
+    measured = [(name, each.plan, each.numbers) for name, each in captures if each.numbers is not None]
+    statistics = fetched([numbers for _, _, numbers in measured])
+    plans: dict[RecordingPlan, list[int]] = {}
+    for number, (_, plan, _) in enumerate(measured):
+        plans.setdefault(plan, []).append(number)
+    for plan, rows in plans.items():
+        names = [measured[row][0] for row in rows]
+        plan.write_statistics(log, [step], names, statistics[np.newaxis, rows], [wall_time])
+
+
+def _buckets(histogram: torch.Tensor) -> npt.NDArray[Any]:
+    array = histogram.cpu().numpy()
+    return array if array.ndim == 2 else histogram_buckets(array)

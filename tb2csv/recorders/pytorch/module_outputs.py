@@ -1,0 +1,220 @@
+"""Outputs of modules in the forward passes of a training, and their errors in the backward passes.
+
+The error of an output is the gradient of the loss with respect to it. It comes from a hook of the output itself, set
+by a forward hook: full backward hooks stop networks that change outputs in place (decision 0017).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from torch.utils import _pytree as pytree
+
+from tb2csv.errors import RecorderError
+from tb2csv.recorders.pytorch.captures import Capture, capture
+from tb2csv.recorders.pytorch.module_names import recorded_modules
+from tb2csv.recorders.pytorch.original_hook import OriginalHook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tb2csv.recorders.event_writer import EventWriter
+    from tb2csv.recorders.recording_plan import RecordingPlan
+
+_RETURNS_INPUT: Final = "returns its input, which is then changed in place"
+
+
+@dataclass(slots=True)
+class _Call:
+    """The outputs of one call of a module, by their places in what it returned."""
+
+    activations: dict[str, Capture] = field(default_factory=dict)
+    errors: dict[str, torch.Tensor] = field(default_factory=dict)
+    #: Outputs that are views of the module's inputs.
+    views: set[str] = field(default_factory=set)
+
+
+class ModuleOutputs:
+    """Outputs and errors of the modules of a model, kept from the last forward and backward pass before a step."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        activations: RecordingPlan,
+        errors: RecordingPlan,
+        patterns: Sequence[str] | None,
+        *,
+        log: EventWriter,
+        next_step: Callable[[], int],
+    ) -> None:
+        """Set hooks.
+
+        ``log`` counts what cannot be recorded, and ``next_step`` returns the number of the step that comes.
+
+        Raises:
+            RecorderError: a pattern has no match, or hooks of this model would not be called.
+        """
+        self._model = model
+        self._activations = activations
+        self._errors = errors
+        self._log = log
+        self._next_step = next_step
+        #: The step that comes, if something is due at it; None until its first forward pass.
+        self._step: int | None = None
+        self._has_begun = False
+        self._has_activations = self._has_errors = False
+        self._calls: dict[str, list[_Call]] = {}
+        self._has_gone_back = False
+        modules = recorded_modules(model, patterns)
+        _check_callable(model, modules)
+        #: Modules that the user named and that have not been called so far.
+        self._uncalled = dict.fromkeys(modules if patterns is not None else ())
+        self._handles = [
+            module.register_forward_hook(OriginalHook(self._on_output, name)) for name, module in modules.items()
+        ]
+
+    def _begin(self) -> None:
+        """Find out what is due at the step that comes next."""
+        step = self._next_step()
+        self._has_begun = True
+        self._has_activations = self._activations.is_due(step)
+        self._has_errors = self._errors.is_due(step)
+        self._step = step if self._has_activations or self._has_errors else None
+
+    def take(self, scale: torch.Tensor | None) -> list[tuple[str, Capture]]:
+        """Return what was recorded before a step, by names; ``scale`` is what the loss was multiplied with."""
+        captures: list[tuple[str, Capture]] = []
+        for module, calls in self._calls.items():
+            for number, call in enumerate(calls):
+                name = f"{module}#{number}" if len(calls) > 1 else module
+                captures += [(name + place, each) for place, each in call.activations.items()]
+                if self._step is not None and self._has_gone_back:
+                    captures += [
+                        (name + place, capture(self._errors, self._step, _by_sample(error, scale), is_measured=True))
+                        for place, error in call.errors.items()
+                    ]
+                    for place in call.views - call.errors.keys():
+                        self._log.omit(f"layer_errors/{name}{place}", _RETURNS_INPUT)
+        self._calls, self._has_gone_back, self._has_begun = {}, False, False
+        return captures
+
+    def close(self) -> None:
+        """Remove the hooks."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles, self._calls = [], {}
+        for name in self._uncalled:
+            self._log.omit(name, "never called")
+
+    def _on_output(self, name: str, module: torch.nn.Module, inputs: Any, output: Any) -> Any:
+        """Take the output of a module; return another if the module returned what it was given."""
+        self._uncalled.pop(name, None)
+        if not torch.is_grad_enabled() or not self._model.training:
+            return None
+        with self._log.guard():
+            if not self._has_begun:
+                self._begin()
+            if self._step is not None:
+                return self._take_output(name, inputs, output)
+        return None
+
+    def _take_output(self, name: str, inputs: Any, output: Any) -> Any:
+        is_repeated = torch._C._current_graph_task_id() != -1  # noqa: SLF001 - a checkpoint computes it once more
+        if is_repeated and name in self._calls:
+            return None
+        if self._has_gone_back and not is_repeated:  # another forward pass before the step: the last one counts
+            self._calls, self._has_gone_back = {}, False
+        call = _Call()
+        self._calls.setdefault(name, []).append(call)
+        given = {id(leaf) for leaf in pytree.tree_leaves(inputs) if isinstance(leaf, torch.Tensor)}
+        taken = self._take_tree(call, "", output, given)
+        return None if taken is output else taken
+
+    def _take_tree(self, call: _Call, place: str, tree: Any, given: set[int]) -> Any:
+        """Take all tensors in nested containers; return the same object unless a tensor is replaced."""
+        leaves, structure = pytree.tree_flatten_with_path(tree)
+        taken = [
+            self._take_leaf(call, place + "".join(f"/{_key(each)}" for each in path), leaf, given)
+            for path, leaf in leaves
+        ]
+        is_same = all(new is old for new, (_, old) in zip(taken, leaves, strict=True))
+        return tree if is_same else pytree.tree_unflatten(taken, structure)
+
+    def _take_leaf(self, call: _Call, place: str, leaf: Any, given: set[int]) -> Any:
+        if isinstance(leaf, torch.Tensor):
+            return self._taken(call, place, leaf, given)
+        if not dataclasses.is_dataclass(leaf) or isinstance(leaf, type):
+            return leaf
+        values = {each.name: getattr(leaf, each.name) for each in dataclasses.fields(leaf) if each.init}
+        taken = {name: self._take_tree(call, f"{place}/{name}", value, given) for name, value in values.items()}
+        is_same = all(taken[name] is values[name] for name in values)
+        return leaf if is_same else dataclasses.replace(leaf, **taken)
+
+    def _taken(self, call: _Call, place: str, leaf: torch.Tensor, given: set[int]) -> torch.Tensor:
+        """Take a tensor of an output, and return it or a view of it."""
+        if torch._C._functorch.is_functorch_wrapped_tensor(leaf):  # noqa: SLF001
+            self._log.omit(place or "output", "within torch.func")
+            return leaf
+        if self._has_activations:
+            call.activations[place] = capture(self._activations, self._step or 0, leaf)
+        if not leaf.requires_grad:
+            return leaf
+        if self._has_errors and id(leaf) in given:
+            # A hook of the tensor itself would get the errors of all its uses.
+            leaf = leaf.view_as(leaf)
+            call.views.add(place)
+        leaf.register_hook(OriginalHook(self._on_error, call, place))
+        return leaf
+
+    def _on_error(self, call: _Call, place: str, error: torch.Tensor) -> None:
+        """Keep the error of an output; a second backward pass adds to it."""
+        self._has_gone_back = True
+        if self._has_errors:
+            error = error.detach()
+            earlier = call.errors.get(place)
+            call.errors[place] = error if earlier is None else earlier + error
+
+
+def _key(key: Any) -> str:
+    """Return a key or an index of a container."""
+    return str(next(getattr(key, name) for name in ("key", "idx", "name") if hasattr(key, name)))
+
+
+def _by_sample(error: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
+    """Return an error as [sample, unit]; the first dimension of an output counts samples."""
+    if scale is not None:
+        error = error / scale.to(error.device, error.dtype)
+    return error.reshape(len(error), -1) if error.ndim else error.reshape(1, 1)
+
+
+def _check_callable(model: torch.nn.Module, modules: dict[str, torch.nn.Module]) -> None:
+    """Raise RecorderError if hooks of modules would not be called."""
+    for name, module in modules.items():
+        if isinstance(module, torch.jit.ScriptModule):
+            message = f"{name} is a TorchScript module, which has no hooks; name other modules with layers=."
+            raise RecorderError(message)
+    for module in (model, *modules.values()):
+        if _has_run_compiled(module):
+            message = (
+                f"{type(module).__name__} has run compiled, and compiled code does not call hooks that are set "
+                "afterwards; create the recorder before the first call."
+            )
+            raise RecorderError(message)
+
+
+def check_graph(module: torch.nn.Module) -> None:
+    """Raise RecorderError if a module must be compiled as one graph, which hooks would break."""
+    context = getattr(module, "dynamo_ctx", None)
+    if getattr(context, "fullgraph", False):
+        message = "Hooks break the graph of a model that is compiled with fullgraph=True; compile it without."
+        raise RecorderError(message)
+
+
+def _has_run_compiled(module: torch.nn.Module) -> bool:
+    from torch._C._dynamo.eval_frame import _debug_get_cache_entry_list
+
+    code = getattr(type(module).forward, "__code__", None)
+    return code is not None and bool(_debug_get_cache_entry_list(code))
