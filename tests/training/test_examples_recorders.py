@@ -134,3 +134,24 @@ def test_layer_errors(run: Any) -> None:
             np.testing.assert_allclose(error, expected, rtol=1e-4, atol=1e-6)
         norms = dict(scalars(tables / "scalars/layer_errors/add/norm.csv"))
         assert norms[step] == pytest.approx(np.linalg.norm(expected), rel=1e-4)
+
+
+def test_torch_recorder(run: Any) -> None:
+    tables = run("torch_recorder.py") / "tables"
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    inputs, targets = (each.double().numpy() for each in (torch.randn(8, 3), torch.randn(8, 1)))
+    first, last = torch.nn.Linear(3, 4), torch.nn.Linear(4, 1)
+    weights = [each.detach().double().numpy() for each in (first.weight, first.bias, last.weight, last.bias)]
+    for step in (1, 2, 3):  # the network and its derivatives by hand
+        hidden = np.tanh(inputs @ weights[0].T + weights[1])
+        output = hidden @ weights[2].T + weights[3]
+        error = 2 * (output - targets) / len(inputs)
+        inner = (error @ weights[2]) * (1 - hidden**2)
+        gradients = [inner.T @ inputs, inner.sum(0), error.T @ hidden, error.sum(0)]
+        loss = dict(scalars(tables / "scalars/batch/loss.csv"))[step]
+        assert loss == pytest.approx(np.mean((output - targets) ** 2), rel=1e-5)
+        recorded = elements(tables / "tensors/gradients/0.weight.csv", step)
+        np.testing.assert_allclose(recorded, gradients[0], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(elements(tables / "tensors/layer_errors/2.csv", step), error, rtol=1e-4, atol=1e-6)
+        weights = [weight - 0.1 * gradient for weight, gradient in zip(weights, gradients, strict=True)]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-#: Elements that are reduced together. The copies that this takes are no larger, and float32 counts them exactly.
+#: Elements that are reduced together. Copies are at most as large, and float32 counts this many exactly.
 _PIECE: Final = 2**20
 
 #: What is computed of a piece: its extrema; their larger absolute value, which the next two are relative to; the mean,
