@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.errors import OutputError
+from tb2csv.errors import OptionError, OutputError
 from tb2csv.messages import Option, advice
 
 if sys.platform != "win32":
@@ -38,9 +38,9 @@ def whole_file(out: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
         OutputError: ``out`` is a folder, exists and may not be replaced, or cannot be written.
     """
     place = local_path(out)
+    check_place(place, overwrite=overwrite)
     if place.is_symlink():
         place = place.resolve()  # replace the target of the link, and not the link
-    check_place(place, overwrite=overwrite)
     replaced_mode = _mode(place)
     target = os.path.abspath(place)  # the current folder may change
     with folder_beside(place, what="file") as folder:
@@ -259,8 +259,16 @@ def _restore(out: Path, dead: str) -> None:
 
 
 def home_expanded(path: str | os.PathLike[str]) -> str:
-    """Return a path with ``~`` or ``~user`` at its start replaced by a home folder, as shells do."""
-    return os.path.expanduser(os.fspath(path))
+    """Return a path with ``~`` or ``~user`` at its start replaced by a home folder, as shells do.
+
+    Raises:
+        OptionError: it has a null byte, which no path can have.
+    """
+    name = os.fspath(path)
+    if "\0" in name:
+        message = f"The path {name!r} has a null byte; give another one."
+        raise OptionError(message)
+    return os.path.expanduser(name)
 
 
 def local_path(out: str | os.PathLike[str]) -> Path:

@@ -145,7 +145,7 @@ class ConvertedTables(Mapping[str, "pl.DataFrame"]):
             raise Tb2csvError(message) from error
         try:
             frame = read(path, schema)
-        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             message = f"{path} differs from its description in {DATA_PACKAGE}; convert the log again."
             raise Tb2csvError(message) from error
         return unescape_formulas(frame) if self._is_escaped and resource["format"] == "csv" else frame
@@ -159,8 +159,12 @@ def file_inside(folder: Path, path: str) -> Path:
     """
     root = folder.resolve()
     place = Path(os.path.normpath(root / path))
-    is_inside = "\0" not in path and place.is_relative_to(root) and place.resolve() == place
-    if not is_inside or (place.exists() and not place.is_file()):
+    try:
+        is_inside = "\0" not in path and place.is_relative_to(root) and place.resolve() == place
+        is_file = is_inside and (place.is_file() or not place.exists())
+    except OSError:  # such as a name that is too long
+        is_file = False
+    if not is_file:
         message = f"{folder} names {path!r}, which is not a file in it; open only folders that convert wrote."
         raise Tb2csvError(message)
     return folder / path

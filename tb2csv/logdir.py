@@ -215,12 +215,16 @@ def logdir_of(source: LogdirSource) -> Logdir:
     """Return the log directory that a function was given, and list it if only its path was given.
 
     Raises:
-        LogdirError: as ``discover``.
+        LogdirError: as ``discover``, or it is something else.
     """
     if isinstance(source, Logdir):
         return source
     if isinstance(source, (str, os.PathLike)):
         return discover(source)
+    if not hasattr(source, "logdir"):
+        kind = type(source).__name__
+        message = f"A {kind} is not a log directory; give its path, or what discover or open_logdir returned."
+        raise LogdirError(message)
     return source.logdir
 
 

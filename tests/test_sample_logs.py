@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import make_expected
 import pytest
 from make_expected import EXPECTED, SAMPLE_LOGS, comparable_package, sample_logs
 from tables import read_columns, read_index, read_rows, read_tree
@@ -46,6 +47,14 @@ def test_the_chunk_size_does_not_change_tables(log: str, tmp_path: Path) -> None
         del tree[PACKAGE]
         tree["index.csv"] = b"\n".join(sorted(tree["index.csv"].splitlines()))
     assert written == expected
+
+
+def test_the_expected_tables_are_what_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file, hidden ones among them; the index and the others are compared above."""
+    monkeypatch.setattr(make_expected, "EXPECTED", tmp_path)
+    make_expected.main()
+    made, kept = ({path.relative_to(top) for path in top.rglob("*")} for top in (tmp_path, EXPECTED))
+    assert made == kept
 
 
 def test_every_expected_table_is_written() -> None:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
+from tb2csv.errors import OutputError
 from tb2csv.late_polars import pl
+from tb2csv.messages import Option, advice
 from tb2csv.sinks.output_folder import HELD_ROWS
 from tb2csv.sinks.private_folder import KEPT_ROWS
 
@@ -364,7 +366,7 @@ def _read(stretches: list[_Stretch]) -> pl.DataFrame:
             for each in group:
                 assert each.frame is not None
                 rows = each.frame.slice(each.start, each.rows)
-                parts.append(rows.collect() if isinstance(rows, pl.LazyFrame) else rows)
+                parts.append(_collected(rows) if isinstance(rows, pl.LazyFrame) else rows)
     return pl.concat(parts, rechunk=True) if len(parts) > 1 else parts[0]
 
 
@@ -372,9 +374,23 @@ def _read_file(file: str, stretches: list[_Stretch]) -> Iterator[pl.DataFrame]:
     """Yield the rows of stretches of a file."""
     start, stop = min(each.start for each in stretches), max(each.stop for each in stretches)
     if sum(each.rows for each in stretches) * _SPARSE > stop - start:
-        span = pl.scan_ipc(file, glob=False).slice(start, stop - start).collect()
+        span = _collected(pl.scan_ipc(file, glob=False).slice(start, stop - start))
         parts = [span.slice(each.start - start, each.rows) for each in stretches]
         yield pl.concat(parts, rechunk=True) if len(parts) > 1 else parts[0]  # frees the rows between
     else:
         for each in stretches:
-            yield pl.scan_ipc(file, glob=False).slice(each.start, each.rows).collect()
+            yield _collected(pl.scan_ipc(file, glob=False).slice(each.start, each.rows))
+
+
+def _collected(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Return rows of a file, which an earlier conversion may have written.
+
+    Raises:
+        OutputError: the file is damaged.
+    """
+    try:
+        return rows.collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        reason = str(error).partition("\n")[0]
+        replace = advice("{} to convert everything anew", Option("overwrite", value=True))
+        raise OutputError(f"Rows that were stored for the tables are damaged ({reason})", replace) from error

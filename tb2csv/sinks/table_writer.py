@@ -113,8 +113,9 @@ class TableWriter:
         try:
             rows = self.format.read(earlier.published(path), schema)
             found = rows.lazy().select(pl.len()).collect().item()
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise OutputError(f"{path} was changed since the last update: {error}", _REPLACE) from error
+        except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            reason = str(error).partition("\n")[0]
+            raise OutputError(f"{path} was changed since the last update: {reason}", _REPLACE) from error
         if found != count:
             fact = f"{path} was changed since the last update: it has {found:,} rows instead of {count:,}"
             raise OutputError(fact, _REPLACE)
@@ -137,8 +138,10 @@ class TableWriter:
         try:
             with self._held.staged(pieces) as table:
                 self.format.write(table, self._folder.location(path))
-        except pl.exceptions.ComputeError as error:  # polars raises it for some errors of a disk
-            message = f"The table {path} could not be written ({error}); nothing was changed."
+        # polars raises the first for some errors of a disk, and the second if earlier rows of the table are damaged.
+        except (pl.exceptions.ComputeError, pl.exceptions.PanicException) as error:
+            reason = str(error).partition("\n")[0]
+            message = f"The table {path} could not be written ({reason}); nothing was changed."
             raise OutputError(message) from error
 
     def _count_lost(self, lost: npt.NDArray[np.int64], tables: list[TableRows]) -> None:
