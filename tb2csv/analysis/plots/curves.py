@@ -63,6 +63,7 @@ def draw_curves(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, 
         by_tag.setdefault(series.tag, []).append(series)
     runs = list(dict.fromkeys(series.run for series in values.series))
     sheet = Sheet(len(by_tag), options.look)
+    sheet.runs, sheet.colours = runs, options.colours
     drawn = _Drawn(len(runs))
     for number, (tag, curves) in enumerate(by_tag.items()):
         sheet.title(number, tag)

@@ -128,6 +128,11 @@ class Sheet:
         from matplotlib.layout_engine import ConstrainedLayoutEngine
 
         self.look = look
+        #: For pages: the runs of curves and their colours, the tags of the panels, and the x axis.
+        self.runs: list[str] = []
+        self.colours: dict[str, str] = {}
+        self.titles = [""] * count
+        self.positions: XAxis | None = None
         self.columns = columns or _columns(count)
         self.rows = math.ceil(count / self.columns)
         width, height = panel or look.theme.panel
@@ -154,6 +159,7 @@ class Sheet:
 
     def title(self, number: int, text: str) -> None:
         """Write the title of a panel, cut to its width."""
+        self.titles[number] = text
         room = int((self.panel_width - 0.6) / (self.look.theme.title_size * _LETTER))
         self.panels[number].set_title(shortened(printable(text), room))
 
@@ -174,6 +180,7 @@ class Sheet:
 
     def label_positions(self, number: int, positions: XAxis) -> None:
         """Write the x axis of a panel; its title only below the lowest panel."""
+        self.positions = positions
         axis = self.panels[number].xaxis
         positions.label(axis)
         axis.label.set_visible(self.is_lowest(number))

@@ -183,7 +183,7 @@ def plot(
     names, tags = {each.run for each in shown}, {each.tag for each in shown}
     with drawing([*names, *tags, title], look.theme):
         sheet, drawing_notes = STYLES[chosen_kind][chosen_style](values, options)
-        write_picture(sheet.figure, out, printable(title) or _title(frames, tags), overwrite=overwrite)
+        write_picture(sheet, out, printable(title) or _title(frames, tags), overwrite=overwrite)
     notes = [*group_notes, *drawing_notes, *_notes(values, others if selected.tags else {})]
     return _result(values, chosen_kind, chosen_style, runs, notes, has_groups=grouping is not None)
 

@@ -37,9 +37,19 @@ def group_colours(groups: Iterable[str], palette: tuple[str, ...] = PALETTE) -> 
 
 
 def _coloured(names: Iterable[str], palette: tuple[str, ...]) -> dict[str, str]:
-    target = _SECOND_ROUND[palette]
-    colours = (*palette, *(mixed(colour, target, _SHARE) for colour in palette), *THIRD_ROUND)
+    colours = _all_colours(palette)
     return {name: colours[number % len(colours)] for number, name in enumerate(names)}
+
+
+def _all_colours(palette: tuple[str, ...]) -> tuple[str, ...]:
+    target = _SECOND_ROUND[palette]
+    return (*palette, *(mixed(colour, target, _SHARE) for colour in palette), *THIRD_ROUND)
+
+
+def dark_colours(colours: Iterable[str]) -> list[str]:
+    """Return for colours on a light background those of the same runs on a dark one."""
+    light, dark = (_all_colours(palette) for palette in (PALETTE, DARK_PALETTE))
+    return [dark[light.index(colour)] for colour in colours]
 
 
 def mixed(colour: str, other: str, share: float) -> str:
