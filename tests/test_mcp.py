@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pandas as pd
 import pytest
-from commands import run_here
+from commands import run_here, run_process
 from event_files import event, hparams_start, image, scalar, text, write_run
 from hostile_names import HOSTILE_NAMES
 from mcp import Client, StdioServerParameters
@@ -294,6 +294,12 @@ def test_without_the_extra_the_command_says_how_to_install_it(
     done = run_here(capsys, "mcp", logs)
     assert done.status == 1
     assert "tb2csv[mcp]" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_server_ends_with_its_input(logs: Path) -> None:
+    done = run_process("mcp", logs)
+    assert done == (0, "", "")
 
 
 def test_a_missing_log_directory_is_an_error_at_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

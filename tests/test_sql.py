@@ -137,6 +137,7 @@ def test_minimum_and_maximum_skip_nan_and_those_of_duckdb_do_not(tmp_path: Path)
     assert repr(duckdb.sql(query).fetchall()[0]) == repr((1.0, math.nan, math.nan))
     kept = "select count(*) from scalars where value <= cast('inf' as double)"
     assert tb2csv.sql(tmp_path, kept).item() == 2
+    assert tb2csv.sql(tmp_path, kept.replace("<=", ">")).item() == 1
     assert tb2csv.sql(tmp_path, "select count(*) from scalars where value > 2").item() == 2  # NaN is above all numbers
 
 

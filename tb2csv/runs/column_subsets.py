@@ -33,7 +33,9 @@ def copy_rows(columns: ValueColumns, rows: npt.NDArray[np.int64] | slice, size: 
     """Return a copy of the given rows; ``size`` is their number."""
     taken = ValueColumns()
     for name in COLUMN_NAMES:
-        setattr(taken, name, getattr(columns, name)[rows].copy())
+        part = getattr(columns, name)[rows]
+        # An array of rows copies them already.
+        setattr(taken, name, part.copy() if isinstance(rows, slice) else part)
     taken.size = size
     if isinstance(rows, slice):
         taken.add_contents(columns.contents.tobytes())
