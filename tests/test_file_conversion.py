@@ -300,15 +300,15 @@ def test_formats_that_are_not_text_are_not_written_to_a_terminal(logs: Path) -> 
         (
             "excel",
             (
-                b'\xef\xbb\xbf"run","tag","time_utc","step","value"\r\n'
-                b"a,x,1970-01-01 00:00:01.500,1,0.1\r\na,x,1970-01-01 00:00:02.000,2,1e-10\r\n"
+                b'\xef\xbb\xbf"run","tag","time_utc","step","value"\n'
+                b"a,x,1970-01-01 00:00:01.500,1,0.1\na,x,1970-01-01 00:00:02.000,2,1e-10\n"
             ),
         ),
         (
             "excel-semicolon",
             (
-                b'\xef\xbb\xbf"run";"tag";"time_utc";"step";"value"\r\n'
-                b"a;x;1970-01-01 00:00:01.500;1;0,1\r\na;x;1970-01-01 00:00:02.000;2;1e-10\r\n"
+                b'\xef\xbb\xbf"run";"tag";"time_utc";"step";"value"\n'
+                b"a;x;1970-01-01 00:00:01.500;1;0,1\na;x;1970-01-01 00:00:02.000;2;1e-10\n"
             ),
         ),
     ],

@@ -37,7 +37,6 @@ class CsvDialect(NamedTuple):
                 separator=self.separator,
                 decimal_comma=self.has_decimal_comma,
                 datetime_format=_DATE,
-                line_terminator="\r\n",
             )
 
 

@@ -130,7 +130,7 @@ class Workbook:
         if len(shortened) < len(text):
             self.cut_texts += 1
         if shortened.startswith("<r>") and shortened.endswith("</r>"):
-            # In constant memory, xlsxwriter 3.3 takes it for markup; a text of several fragments is markup and escaped.
+            # xlsxwriter 3.3 writes it as markup; the fragments of a rich text are escaped.
             sheet.write_rich_string(row, column, shortened[0], shortened[1], shortened[2:])
         else:
             sheet.write_string(row, column, shortened)
