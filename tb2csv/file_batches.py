@@ -122,10 +122,9 @@ def append_pieces(folders: list[str], pieces: list[FilePiece], text: bytes, head
 def _append(path: str, header: bytes, text: memoryview) -> int:
     descriptor = os.open(path, OPEN_TO_APPEND, 0o666)
     try:
-        for part in (memoryview(header), text):
-            rest = part
-            while len(rest):
-                rest = rest[os.write(descriptor, rest) :]
+        rest = memoryview(header + text) if header else text
+        while len(rest):
+            rest = rest[os.write(descriptor, rest) :]
         return os.lseek(descriptor, 0, os.SEEK_END)
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from error
