@@ -77,20 +77,24 @@ class ConvertedRun:
         ``length`` returns the length of a table in bytes. Members that are empty, as for most runs, are left out.
         """
         numbers = {entry.path: number for number, entry in enumerate(self.entries)}
+        lengths = ((entry.path, length(entry.path)) for entry in self.entries)
         schemas: dict[tuple[tuple[str, str], ...], int] = {}
-        texts = {
-            "lengths": _object((entry.path, length(entry.path)) for entry in self.entries),
-            "entries": _array(self._entries_data(schemas)),
-            "schemas": _array(iter(schemas)),
-            "series": _array([each.tag, each.kind] for each in self.series),
-            "tables": _array([numbers[path], *rest] for path, *rest in self.tables if path in numbers),
-            "stored": _array(self.stored),
-            "hparams": _array([value.run, value.wall_time, text_of(value.content)] for value in self.hparams),
-            "is_selected": "true" if self.is_selected else "",
-            "held": _array(table.to_data() for table in self.held),
+        lists: dict[str, Iterable[Any]] = {
+            "entries": self._entries_data(schemas),
+            "schemas": schemas,  # complete after the entries
+            "series": ([each.tag, each.kind] for each in self.series),
+            "tables": ([numbers[path], *rest] for path, *rest in self.tables if path in numbers),
+            "stored": self.stored,
+            "hparams": ([value.run, value.wall_time, text_of(value.content)] for value in self.hparams),
+            "held": (table.to_data() for table in self.held),
         }
-        is_needed = {"lengths"} | {name for name, text in texts.items() if text not in {"", "[]"}}
-        return f"{{{','.join(f'{_encode(name)}:{text}' for name, text in texts.items() if name in is_needed)}}}"
+        is_selected = {"is_selected": True} if self.is_selected else {}
+        if max(len(self.entries), len(self.series), len(self.held)) <= _AT_ONCE:  # a call of the encoder takes long
+            known = {name: found for name, items in lists.items() if (found := list(items))}
+            return _encode({"lengths": dict(lengths), **known, **is_selected})
+        texts = {"lengths": _object(lengths), **{name: _array(items) for name, items in lists.items()}}
+        texts |= {name: _encode(value) for name, value in is_selected.items()}
+        return f"{{{','.join(f'{_encode(name)}:{text}' for name, text in texts.items() if text != '[]')}}}"
 
     def _entries_data(self, schemas: dict[tuple[tuple[str, str], ...], int]) -> Iterator[list[Any]]:
         """Yield the entries as data for JSON, each with the number of its schema, which is added to ``schemas``."""
