@@ -111,6 +111,7 @@ def test_every_tool_answers_over_stdio(logs: Path) -> None:
     assert rows["rows"] == [[101.0, 1, 2.0], [102.0, 2, "NaN"]]
     assert compared["columns"] == ["step", "a", "b"]
     assert compared["rows"] == [[0, 3.0, 0.1], [1, 2.0, "Infinity"], [2, "NaN", None]]
+    assert (ranked["goal"], len(ranked["notes"])) == ("min", 1)
     best = [dict(zip(ranked["columns"], row, strict=True)) for row in ranked["rows"]]
     assert [(row["run"], row["value"], row["step"]) for row in best] == [("b", 0.1, 0), ("a", 2.0, 1)]
     assert [row[trials["columns"].index("rate")] for row in trials["rows"]] == [0.5, 0.5]

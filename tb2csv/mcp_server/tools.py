@@ -16,6 +16,7 @@ from tb2csv.errors import OptionError
 from tb2csv.logdir import logdir_of
 from tb2csv.mcp_server.pages import DEFAULT_ROWS, Cursor, page, parse_cursor
 from tb2csv.messages import LISTED, python_spelling
+from tb2csv.ranking.best import best
 from tb2csv.runs.row_selection import RowSelection
 
 if TYPE_CHECKING:
@@ -157,10 +158,15 @@ class LogTools:
         """Rank runs by a scalar, best first: rank, run, value, step, duration and hyperparameters.
 
         by is a tag, or a shell pattern that matches one tag. goal is min or max; without it, the name of the tag
-        decides. at is best, last, or a step. run is a shell pattern, in which * also matches /.
+        decides. at is best, last, or a step. run is a shell pattern, in which * also matches /. notes name what is left
+        out.
         """
-        key = ("best", by, goal, at, _key(run))
-        return self._answer(key, lambda: (self._log.best(by, goal=goal, at=at, run=run), {}), limit, cursor)
+
+        def make() -> tuple[pl.DataFrame, dict[str, Any]]:
+            ranking = best(self._log, by, goal=goal, at=at, run=run)
+            return ranking.table, {"goal": ranking.goal, "notes": [str(note)[:500] for note in ranking.notes]}
+
+        return self._answer(("best", by, goal, at, _key(run)), make, limit, cursor)
 
     def hparams(self, run: str | list[str] | None = None, limit: int = DEFAULT_ROWS, cursor: str | None = None) -> str:
         """List the trials with their hyperparameters and metrics; no rows if the log does not have any.
