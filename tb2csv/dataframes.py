@@ -15,7 +15,6 @@ from tb2csv.kind_methods import METHOD_KINDS, KindMethods, LogMethod
 from tb2csv.late_polars import pl
 from tb2csv.logdir import Logdir, LogdirSource, logdir_of
 from tb2csv.name_predicates import may_pass
-from tb2csv.ranking.best import best
 from tb2csv.run_frames import RunFrames
 from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.runs.series_frames import CHANGED, decode_all
@@ -296,6 +295,8 @@ class LogdirFrames(KindMethods[LogMethod]):
             LogdirError: no run matches, or a file is gone.
             NameNotFoundError: no scalar has the tag, or no run has a value at the step.
         """
+        from tb2csv.ranking.best import best
+
         return best(self.logdir, by, goal=goal, at=at, top=top, run=run, exclude_run=exclude_run).table
 
     def _of_kind(

@@ -15,7 +15,6 @@ from tb2csv.errors import LogdirError
 from tb2csv.late_polars import pl
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.report import Report
-from tb2csv.runs.scanned_hparams import scanned_hparams
 from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.runs.selected_runs import read_runs
 from tb2csv.runs.series_frames import Read, series_frames
@@ -144,6 +143,8 @@ class ScannedLogdir:
 
     def trials(self, selection: Selection | None) -> HparamsTable:
         """Return the trials of the selected runs, and notes on values that their table lacks."""
+        from tb2csv.runs.scanned_hparams import scanned_hparams
+
         with self.lock:
             chosen = None if selection is None else {run.name for run in selection.choose_runs(self.logdir)}
             trials = scanned_hparams(self.runs, chosen, selection)
