@@ -7,7 +7,8 @@ from typing import Final
 
 from tb2csv.errors import LogdirError
 
-_URL: Final = re.compile(r"[a-zA-Z][0-9a-zA-Z+.-]*(?:://|::[a-zA-Z])")
+#: A single letter before the colon is a drive of Windows.
+_URL: Final = re.compile(r"[a-zA-Z][0-9a-zA-Z+.-]+(?:://|::[a-zA-Z])")
 #: ``user:password@`` in a URL.
 _PASSWORD: Final = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*@")
 #: Query parameters that sign an address.
