@@ -5,19 +5,28 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
+import subprocess
+import sys
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 from test_docs import PAGES, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: The blocks of each page and language: how many there are, and the test that runs them.
 RUN_BY = {
     ("README.md", "console"): (1, "test_docs.py::test_the_commands_print_the_output_in"),
     ("README.md", "py"): (1, "training/test_pages.py::test_line_of_readme_records_training"),
     ("README.md", "python"): (1, "test_docs.py::test_the_python_example_prints_what_the_readme_says"),
-    ("docs/analysis.md", "console"): (12, "test_docs.py::test_the_commands_print_the_output_in"),
+    ("docs/agents.md", "json"): (1, "test_page_blocks.py::test_json_is_valid"),
+    ("docs/analysis.md", "console"): (14, "test_docs.py::test_the_commands_print_the_output_in"),
     ("docs/analysis.md", "python"): (2, "test_analysis_docs.py::test_the_code_prints_the_output_below_it"),
     ("docs/cli.md", "console"): (4, "test_docs.py::test_the_commands_print_the_output_in"),
+    ("docs/cookbook.md", "console"): (16, "test_docs.py::test_the_commands_print_the_output_in"),
     ("docs/damage.md", "console"): (2, "test_docs.py::test_the_commands_print_the_output_in"),
     ("docs/diagnose.md", "console"): (2, "test_docs.py::test_the_commands_print_the_output_in"),
     ("docs/diagnose.md", "python"): (1, "analysis/test_diagnose.py::test_the_example_of_the_page_runs"),
@@ -40,6 +49,8 @@ RUN_BY = {
         "training/test_pages.py::test_first_block_of_recorders_page_records_what_its_command_converts",
     ),
     ("docs/scale.md", "python"): (2, "test_cluster_recipes.py::run"),
+    ("docs/sql.md", "console"): (1, "test_docs.py::test_the_commands_print_the_output_in"),
+    ("docs/sql.md", "py"): (1, "test_page_blocks.py::test_duckdb_reads_frames_as_the_page_says"),
 }
 
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
@@ -65,3 +76,11 @@ def test_test_of_a_block_exists(test: str) -> None:
 @pytest.mark.parametrize("text", [text for _, language, text in BLOCKS if language == "json"])
 def test_json_is_valid(text: str) -> None:
     assert isinstance(json.loads(text), dict)
+
+
+def test_duckdb_reads_frames_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "sample_logs", tmp_path / "sample_logs")
+    monkeypatch.chdir(tmp_path)
+    (code,) = [text for page, language, text in BLOCKS if (page, language) == ("docs/sql.md", "py")]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert re.search(r"tf2 +│ +59", done.stdout)
