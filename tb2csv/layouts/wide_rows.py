@@ -228,7 +228,9 @@ class WideRows:
 
     def _placed(self, column: WideColumn, rows: HeldPart) -> pl.DataFrame:
         """Return ``step, wall_time, value`` of a part, with the number of the bin as the step if there are bins."""
-        frame = rows.read().select("step", "wall_time", "value")
+        read = rows.read()
+        # Eager calls of columns: with thousands of series, queries would take most of the time.
+        frame = pl.DataFrame([read.get_column(name) for name in ("step", "wall_time", "value")])
         return self._bins.placed(frame, column.origin) if self._bins else frame
 
     def _read(self, column: WideColumn, parts: list[_Part], start: int, stop: int) -> StepValues:
@@ -238,7 +240,9 @@ class WideRows:
             if part.min_step <= part.max_step and part.min_step <= stop and part.max_step >= start:
                 frame = self._placed(column, part.rows)
                 if part.min_step < start or part.max_step > stop:
-                    frame = frame.filter(pl.col("step").is_between(start, stop))
+                    steps = frame.get_column("step").to_numpy()
+                    is_within = pl.Series((steps >= start) & (steps <= stop))
+                    frame = pl.DataFrame([each.filter(is_within) for each in frame.get_columns()])
                 frames.append(frame)
         frame = pl.concat(frames, rechunk=True) if frames else self._placed(column, parts[0].rows).clear()
         if self._bins:
