@@ -1,8 +1,9 @@
-"""Peak memory and time of ``convert`` for event files that are made to be expensive, against their size.
+"""Peak memory and processor time of ``convert`` for event files that are made to be expensive, against their size.
 
     python benchmarks/hostile_sizes.py [CASE …]
 
-Each file is converted in a process of its own. The bound is 64 MiB above the idle process and 16 times the file's size.
+Each file is converted in a process of its own, and so is one of half the size, which shows whether the time is linear.
+The bound is 64 MiB above the idle process and 16 times the file's size.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
@@ -22,7 +23,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from tb2csv.tfrecord import record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _MIB: Final = 1 << 20
 _IDLE: Final = 64
@@ -32,9 +33,9 @@ _CHILD: Final = """
 import resource, sys, time
 import polars, tb2csv, tb2csv.conversion
 idle = int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
-begin = time.monotonic()
+begin = time.process_time()
 tb2csv.convert(sys.argv[1], sys.argv[2], workers=1)
-seconds = time.monotonic() - begin
+seconds = time.process_time() - begin
 print(seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle) / 1024)
 """
 
@@ -81,43 +82,74 @@ def _damaged(count: int) -> bytes:
     return _scalar("a") + bytes(bad) * count
 
 
-#: The event files of each case; each file is a run of its own.
-CASES: Final[dict[str, Callable[[], Iterator[bytes]]]] = {
-    "100,000 tags": lambda: iter([b"".join(_scalar(f"t{number}", number) for number in range(100_000))]),
-    "10,000,000 empty values in an event": lambda: iter([_record(_field(5, b"\x0a\x00" * 10_000_000))]),
-    "a tag of 10 MB of %": lambda: iter([_scalar("%" * 10_000_000)]),
-    "10,000,000 empty strings": lambda: iter([_tensor_record(7, 10_000_000, b"\x42\x00" * 10_000_000)]),
-    "1,000 sessions of own hyperparameters": lambda: _sessions(1000),
-    "100,000 damaged records": lambda: iter([_damaged(100_000)]),
-    "10 values of one element for 2^20": lambda: iter(
-        [_tensor_record(1, 1 << 20, _field(5, struct.pack("<f", 1)), 10)]
+class Case(NamedTuple):
+    """An input: how many elements it has, and the event files with so many, each of which is a run of its own."""
+
+    size: int
+    files: Callable[[int], Iterable[bytes]]
+
+
+CASES: Final[dict[str, Case]] = {
+    "tags of one value": Case(
+        100_000, lambda count: [b"".join(_scalar(f"t{number}", number) for number in range(count))]
+    ),
+    "bytes of one tag, all `%`": Case(10_000_000, lambda count: [_scalar("%" * count)]),
+    "empty values in an event": Case(10_000_000, lambda count: [_record(_field(5, b"\x0a\x00" * count))]),
+    "empty strings in a value": Case(10_000_000, lambda count: [_tensor_record(7, count, b"\x42\x00" * count)]),
+    "sessions of own hyperparameters": Case(1000, _sessions),
+    "damaged records": Case(500_000, lambda count: [_damaged(count)]),
+    "values of one element for 2<sup>20</sup>": Case(
+        1000, lambda count: [_tensor_record(1, 1 << 20, _field(5, struct.pack("<f", 1)), count)]
     ),
 }
 
 
-def measure(case: str, folder: Path) -> str:
-    """Return the line of a case in the table."""
-    size = 0
-    for number, data in enumerate(CASES[case]()):
-        run = folder / "log" / f"run{number}"
-        run.mkdir(parents=True)
-        (run / "events.out.tfevents.1").write_bytes(data)
-        size += len(data)
-    command = [sys.executable, "-c", _CHILD, str(folder / "log"), str(folder / "out")]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={**os.environ, "POLARS_MAX_THREADS": "2"}
-    )
-    seconds, peak = map(float, done.stdout.split())
-    bound = _IDLE + _PER_BYTE * size / _MIB
-    return f"| {case} | {size / _MIB:.2f} | {seconds:.1f} | {peak:.0f} | {bound:.0f} |"
+class Measured(NamedTuple):
+    """The size of the event files in bytes, the processor time in seconds, and the peak memory above idle in MiB."""
+
+    size: int
+    seconds: float
+    peak: float
+
+    @property
+    def bound(self) -> float:
+        """The bound of the memory in MiB."""
+        return _IDLE + _PER_BYTE * self.size / _MIB
+
+
+def measure(case: Case, count: int) -> Measured:
+    """Convert the files of a case with ``count`` elements."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, size = Path(name), 0
+        for number, data in enumerate(case.files(count)):
+            run = folder / "log" / f"run{number}"
+            run.mkdir(parents=True)
+            (run / "events.out.tfevents.1").write_bytes(data)
+            size += len(data)
+        command = [sys.executable, "-c", _CHILD, str(folder / "log"), str(folder / "out")]
+        environment = {**os.environ, "POLARS_MAX_THREADS": "2"}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        seconds, peak = map(float, done.stdout.split())
+    return Measured(size, seconds, peak)
+
+
+def table(names: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of the table of some cases."""
+    yield "| event files | MiB | s for half of it | s | MiB of memory above idle | bound |"
+    yield "|---|--:|--:|--:|--:|--:|"
+    for name in names:
+        case = CASES[name]
+        half, whole = measure(case, case.size // 2), measure(case, case.size)
+        yield (
+            f"| {case.size:,} {name} | {whole.size / _MIB:.2f} | {half.seconds:.1f} | {whole.seconds:.1f} | "
+            f"{whole.peak:.0f} | {whole.bound:.0f} |"
+        )
 
 
 def main(cases: list[str]) -> None:
     """Print the table of all cases, or of those that are named."""
-    print("| event file | MiB | s | MiB above idle | bound |\n|---|--:|--:|--:|--:|")
-    for case in cases or CASES:
-        with tempfile.TemporaryDirectory() as folder:
-            print(measure(case, Path(folder)), flush=True)
+    for line in table(cases or CASES):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

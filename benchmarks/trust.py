@@ -20,6 +20,8 @@ import log_mutations
 from data_server import data_server
 from tensorboard.context import RequestContext
 
+import hostile_sizes
+
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent / "tests"
 PAGE = HERE.parent / "docs" / "trust.md"
@@ -204,7 +206,14 @@ def _fuzzing_table(results: list[dict[str, Any]]) -> str:
     return f"{total:,} executions:\n\n{head}" + "\n".join(lines) + f"\n{_listed(findings)}"
 
 
-PARTS: dict[str, Callable[[float], str]] = {each.__name__: each for each in (mutations, peers, ended, models, fuzzing)}
+def sizes(_: float) -> str:
+    """How much memory and time event files take that are made to be expensive."""
+    return "\n".join(hostile_sizes.table(hostile_sizes.CASES)) + "\n"
+
+
+PARTS: dict[str, Callable[[float], str]] = {
+    each.__name__: each for each in (mutations, peers, sizes, ended, models, fuzzing)
+}
 
 
 def main() -> None:
