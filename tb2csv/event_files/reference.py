@@ -260,10 +260,16 @@ def _place(event: bytes, part: bytes, cursor: int) -> int:
     """Return the offset of a part of an event, from ``cursor`` on if possible.
 
     The parts are in the order of the values. If a writer used an unusual order of fields, the search starts over;
-    equal bytes elsewhere in the event are as good.
+    equal bytes elsewhere in the event are as good. Raises DecodeError if there are none: metadata in several fields are
+    sound only if each of them is.
     """
     place = event.find(part, cursor)
-    return event.index(part) if place < 0 else place
+    if place < 0:
+        place = event.find(part)
+    if place < 0:
+        message = "a value's metadata are in several fields, and one of them is damaged"
+        raise DecodeError(message)
+    return place
 
 
 def _values(event: Any) -> list[_Value]:

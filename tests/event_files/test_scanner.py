@@ -979,3 +979,15 @@ def test_grouping_refuses_numbers_that_do_not_exist(numbers: list[int], series_o
             np.empty(2, np.int64),
             np.empty(3, np.int64),
         )
+
+
+@pytest.mark.parametrize("cut", [14, 16, 19])
+def test_metadata_that_are_cut_into_two_fields_are_damage(cut: int) -> None:
+    """TensorBoard's parser refuses the event as well, because each field must be a message of its own."""
+    about = metadata("hparams", b"content").SerializeToString()
+    broken = raw_event(raw_value(b"cut", field(9, about[:cut]), field(9, about[cut:])))
+    with pytest.raises(Exception, match="pars"):
+        Event.FromString(broken)
+    reading = read_by_all(frames([event(scalar("a", 1.0)), broken, event(scalar("b", 2.0))]))
+    assert reading.tags == ["a", "b"]
+    assert reading.account.damaged_records == 1
