@@ -147,10 +147,8 @@ def best(
 
 def _only_tag(by: str, tags: Selection, results: list[RunValues]) -> str:
     """Return the tag that ``by`` means: the tag of this name, or the only one that matches."""
-    all_series = [stats.series for each in results for stats in each.stats.series if stats.points]
-    found = dict.fromkeys(
-        series.tag for series in all_series if series.kind == SCALARS and tags.includes_tag(series.tag)
-    )
+    all_series = [stats.series for each in results for stats in each.stats.series]
+    found = {tag for tag in {series.tag for series in all_series if series.kind == SCALARS} if tags.includes_tag(tag)}
     if by in found:
         return by
     if not found:

@@ -56,6 +56,8 @@ def hparams_of_runs(
     """
     of_plugin = _of_plugin(runs, values, series_by_run)
     files_by_folder = _by_folder(files)
+    if not files_by_folder:
+        return RunHparams(of_plugin, [])
     chosen = [
         next((files_by_folder[each] for each in run_and_parents(run) if each in files_by_folder), None) for run in runs
     ]

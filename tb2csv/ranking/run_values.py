@@ -56,15 +56,17 @@ class RunValues:
     @property
     def duration(self) -> float | None:
         """The number of seconds from the first to the last value of any tag; None if the times are not numbers."""
-        begin = min((stats.first_wall_time for stats in self.stats.series), default=math.nan)
-        end = max((stats.last_wall_time for stats in self.stats.series), default=math.nan)
+        begin = min([stats.first_wall_time for stats in self.stats.series], default=math.nan)
+        end = max([stats.last_wall_time for stats in self.stats.series], default=math.nan)
         # Wall times of today have microseconds at best in float64.
         return round(end - begin, 6) if math.isfinite(end - begin) else None
 
     def series_of(self, tag: str) -> list[SeriesStats]:
         """Return the scalar series of a tag, in the order of their last values."""
-        found = [each for each in self.stats.series if each.series.tag == tag and each.series.kind == SCALARS]
-        return sorted(found, key=lambda each: each.last_row) if len(found) > 1 else found
+        found = [stats for stats in self.stats.series if (own := stats.series).tag == tag and own.kind == SCALARS]
+        if len(found) > 1:
+            found.sort(key=lambda stats: stats.last_row)
+        return found
 
     def value_of(self, series: list[SeriesStats], goal: str, moment: Moment) -> Value | None:
         """Return the value of a tag that counts, given what ``series_of`` returned for it; None if there is none."""
