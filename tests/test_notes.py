@@ -52,7 +52,7 @@ add(
     Note("restarted", "a", count=2),
     "run 'a' was restarted: it has 2 sessions; see restarts and sessions",
     "run 'a' was restarted: it has 2 sessions; see --restarts and --sessions",
-    "run 'a' was restarted: it has 2 sessions; see Restarts",
+    "run 'a' was restarted: it has 2 sessions; see Restarts and Add the session of each row",
 )
 add(
     Note("times_unknown", "a", count=1002),
@@ -113,7 +113,7 @@ add(
     Note("subruns", "a", count=1, details={"made_by": "add_hparams", "example": "a/b"}),
     "run 'a' has 1 run below it that add_hparams seems to have made, such as 'a/b'; merge_subruns folds them back",
     "run 'a' has 1 run below it that add_hparams seems to have made, such as 'a/b'; --merge-subruns folds them back",
-    "run 'a' has 1 run below it that add_hparams seems to have made, such as 'a/b'",
+    "run 'a' has 1 run below it that add_hparams seems to have made, such as 'a/b'; Merge sub-runs folds them back",
 )
 add(
     Note(
