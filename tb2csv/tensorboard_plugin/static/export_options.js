@@ -36,7 +36,6 @@ const TITLES = {
   layout: {
     tree: "One file per run and tag",
     tags: "One file per tag, with all runs",
-    compare: "One file per scalar, one column per run",
     wide: "One file per run, one column per scalar",
     long: "One file per kind",
     compare: "One file per scalar tag, one column per run",
