@@ -142,6 +142,7 @@ def test_the_script_and_the_module_are_the_same(logdir: Path) -> None:
 
 SHARED = ["--run", "--exclude-run", "--strict", "--json", "--quiet", "-q", "--workers", "--debug", "--help", "-h"]
 SHAPES = ["--layout", "--format", "--header", "--on-duplicate", "--time", "--relative-to", "--escape-formulas"]
+FILES = ["--x", "--align", "--csv-dialect"]
 ROWS = ["--min-step", "--max-step", "--every", "--last", "--restarts", "--sessions", "--merge-subruns"]
 FILTERS = ["--tag", "--kind", "--exclude-tag"]
 
@@ -149,7 +150,10 @@ FILTERS = ["--tag", "--kind", "--exclude-tag"]
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("convert", [*SHARED, *FILTERS, *SHAPES, *ROWS, "--tensors", "--overwrite", "--scheduler", "--scheduler-file"]),
+        (
+            "convert",
+            [*SHARED, *FILTERS, *SHAPES, *ROWS, *FILES, "--tensors", "--overwrite", "--scheduler", "--scheduler-file"],
+        ),
         ("ls", [*SHARED, *FILTERS]),
         ("check", SHARED),
     ],
