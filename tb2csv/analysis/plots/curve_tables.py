@@ -13,6 +13,7 @@ from tb2csv.analysis.table_text import TEXT_SUFFIXES, table_text, text_format
 from tb2csv.atomic_files import whole_file
 from tb2csv.errors import OptionError
 from tb2csv.late_polars import pl
+from tb2csv.messages import Function, advice
 
 if TYPE_CHECKING:
     import os
@@ -54,8 +55,7 @@ def curve_table(values: PlottedValues, axis: str, *, smooth: float, band: str | 
         OptionError: the values are histograms.
     """
     if values.histograms:
-        message = "Histograms of a plot have no table; tb2csv convert writes theirs."
-        raise OptionError(message)
+        raise OptionError("Histograms of a plot have no table", advice("write theirs with {}", Function("convert")))
     position = _POSITIONS[axis]
     parts = [_of_series(each, position, smooth, band) for each in values.series]
     table = pl.concat(parts, how="vertical_relaxed", rechunk=True)

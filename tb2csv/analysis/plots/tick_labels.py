@@ -39,16 +39,19 @@ def short_numbers(values: Sequence[float]) -> list[str]:
     """Return the labels of an axis' ticks, which differ if the ticks do: 10,000,000 and 10,000,020 in full."""
     finite = sorted({value for value in values if math.isfinite(value)})
     distance = min((b - a for a, b in itertools.pairwise(finite)), default=math.inf)
-    digits = _DIGITS
-    while digits < _MAX_DIGITS and any(abs(float(f"{each:.{digits}g}") - each) > _ERROR * distance for each in finite):
-        digits += 1
-    if digits == _DIGITS:
+    allowed = _ERROR * distance
+    if _is_exact(finite, f".{_DIGITS}g", allowed):
         return [short_number(value) for value in values]
     largest = max(map(abs, finite))
-    style = ",.{}f" if 1e-4 <= largest < _TOO_LARGE else ".{}e"
-    places = digits - 1 - (math.floor(math.log10(largest)) if "f" in style else 0)
-    form = style.format(max(places, 0))
+    forms = [f",.{places}f" for places in range(_MAX_DIGITS)] if 1e-4 <= largest < _TOO_LARGE else []
+    forms += [f".{places}e" for places in range(_DIGITS, _MAX_DIGITS)]
+    form = next((each for each in forms if _is_exact(finite, each, allowed)), forms[-1])
     return [f"{value:{form}}".replace("-", _MINUS) if math.isfinite(value) else "" for value in values]
+
+
+def _is_exact(values: Sequence[float], form: str, allowed: float) -> bool:
+    """Return whether the texts of numbers have at most an allowed error."""
+    return all(abs(float(f"{each:{form}}".replace(",", "")) - each) <= allowed for each in values)
 
 
 def label_numbers(axis: Any, *, log: bool = False) -> None:
