@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from tb2csv.late_polars import pl
 from tb2csv.messages import Option, advice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
 
@@ -45,6 +46,11 @@ class StepValues(NamedTuple):
     steps: Steps
     wall_times: npt.NDArray[np.float64]
     values: pl.Series
+
+    def within(self, first: int, last: int) -> StepValues:
+        """Return the values with steps from ``first`` to ``last``, both included."""
+        start, stop = np.searchsorted(self.steps, first), np.searchsorted(self.steps, last, side="right")
+        return StepValues(self.steps[start:stop], self.wall_times[start:stop], self.values[start:stop])
 
 
 def one_for_each_step(
@@ -80,13 +86,49 @@ def one_for_each_step(
     return values, len(steps) - len(chosen)
 
 
-def side_by_side(series: list[StepValues], names: list[str]) -> tuple[Steps, npt.NDArray[np.float64], list[pl.Series]]:
-    """Return all steps, the earliest wall time of each, and a column for each series; a missing value is null."""
+#: How many cells any table side by side may have, and for each value; runs whose steps differ need as many as there are
+#: runs.
+MAX_CELLS: Final = 10_000_000
+MAX_CELLS_PER_VALUE: Final = 200
+#: The number of cells that are made at once.
+_CELLS_AT_ONCE: Final = 1 << 24
+
+
+def check_cells(cells: int, values: int, *ways_out: Advice) -> None:
+    """Raise Tb2csvError if nearly all cells of a table would be empty, because series have different steps."""
+    if cells > max(MAX_CELLS, MAX_CELLS_PER_VALUE * values):
+        raise Tb2csvError(
+            f"Side by side, {values:,} values would need {cells:,} cells, because their steps differ", *ways_out
+        )
+
+
+def all_steps(series: list[StepValues]) -> Steps:
+    """Return the steps of all series, each once and sorted."""
     steps = series[0].steps
-    if any(not np.array_equal(steps, each.steps) for each in series[1:]):
-        # A stable sort merges sorted stretches, which is faster than the hashing of np.unique.
-        merged = np.sort(np.concatenate([each.steps for each in series]), kind="stable")
-        steps = merged[is_first(merged)]
+    if all(np.array_equal(steps, each.steps) for each in series[1:]):
+        return steps
+    # A stable sort merges sorted stretches, which is faster than the hashing of np.unique.
+    merged = np.sort(np.concatenate([each.steps for each in series]), kind="stable")
+    return merged[is_first(merged)]
+
+
+def parts_side_by_side(
+    series: list[StepValues], names: list[str], steps: Steps
+) -> Iterator[tuple[Steps, npt.NDArray[np.float64], list[pl.Series]]]:
+    """Yield what ``side_by_side`` returns, in parts with a limited number of cells."""
+    rows = max(_CELLS_AT_ONCE // max(len(series), 1), 1)
+    if len(steps) <= rows:
+        yield side_by_side(series, names, steps)
+        return
+    for start in range(0, len(steps), rows):
+        part = steps[start : start + rows]
+        yield side_by_side([each.within(part[0], part[-1]) for each in series], names, part)
+
+
+def side_by_side(
+    series: list[StepValues], names: list[str], steps: Steps
+) -> tuple[Steps, npt.NDArray[np.float64], list[pl.Series]]:
+    """Return all steps, the earliest wall time of each, and a column for each series; a missing value is null."""
     earliest = np.full(len(steps), np.nan)
     columns = []
     for name, each in zip(names, series, strict=True):
@@ -119,7 +161,9 @@ def wide_frame(scalars: pl.DataFrame, on_duplicate: str) -> pl.DataFrame:
     )
     names = _names([run for run, _ in by_series], [tag for _, tag in by_series])
     chosen = [one_for_each_step(frame, run, tag, on_duplicate)[0] for (run, tag), frame in by_series.items()]
-    steps, _, columns = side_by_side(chosen, names)
+    steps = all_steps(chosen)
+    check_cells(len(steps) * len(chosen), sum(len(each.steps) for each in chosen), advice("select fewer series"))
+    steps, _, columns = side_by_side(chosen, names, steps)
     return pl.DataFrame([pl.Series("step", steps), *columns])
 
 
@@ -130,9 +174,9 @@ def _names(runs: list[str], tags: list[str]) -> list[str]:
         names = tags
     else:
         names = [f"{run}: {tag}" for run, tag in zip(runs, tags, strict=True)]
-    taken = ["step", *names]
+    counts = Counter(["step", *names])
     for name in names:
-        if taken.count(name) > 1:
+        if counts[name] > 1:
             message = f"Two columns would have the name {name!r}; choose one run or one tag, or use scalars."
             raise Tb2csvError(message)
     return names

@@ -15,7 +15,7 @@ from tb2csv.layouts.manifest import TableEntry
 from tb2csv.layouts.table_paths import SCALARS, with_variant
 from tb2csv.layouts.time_columns import TIME_COLUMN_NAMES
 from tb2csv.messages import advice
-from tb2csv.wide_frames import is_first, one_for_each_step, side_by_side
+from tb2csv.wide_frames import all_steps, check_cells, is_first, one_for_each_step, parts_side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _RANGE_VALUES: Final = 1 << 21
 #: One of this many values is sampled, to find ranges of steps with about _RANGE_VALUES values.
 _SAMPLED: Final = 1 << 8
+
+#: What to do if nearly all cells would be empty.
+_WAYS_OUT: Final = (advice("select fewer tags or runs"), advice("choose another layout"))
 
 #: Names of columns that series do not get, even if the table does not have such a column.
 RESERVED_NAMES: Final = ("step", *TIME_COLUMN_NAMES)
@@ -195,6 +198,7 @@ class WideRows:
         self._on_duplicate = on_duplicate
         self._bins = bins
         self._is_new = is_new
+        self._cells = self._values = 0
 
     @property
     def min_step(self) -> int:
@@ -214,8 +218,12 @@ class WideRows:
         for start, stop in _ranges(samples):
             pairs = zip(self._columns, parts, strict=True)
             series = [self._read(column, each, start, stop) for column, each in pairs]
-            steps, wall_times, columns = side_by_side(series, names)
-            yield pl.DataFrame([pl.Series("step", steps), pl.Series("wall_time", wall_times), *columns])
+            all_of_range = all_steps(series)
+            self._cells += len(all_of_range) * len(series)
+            self._values += sum(len(each.steps) for each in series)
+            check_cells(self._cells, self._values, *_WAYS_OUT)
+            for steps, wall_times, values in parts_side_by_side(series, names, all_of_range):
+                yield pl.DataFrame([pl.Series("step", steps), pl.Series("wall_time", wall_times), *values])
 
     def _parts(self, column: WideColumn, samples: list[Steps]) -> Iterator[_Part]:
         """Yield the parts of a series' rows, and add a sorted sample of each part's steps to ``samples``."""
