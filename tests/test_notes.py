@@ -13,7 +13,8 @@ import pytest
 
 from tb2csv import Note
 from tb2csv.messages import command_line_spelling
-from tb2csv.notes import SENTENCES, NoteKind
+from tb2csv.note_sentences import SENTENCES
+from tb2csv.notes import NoteKind
 from tb2csv.tensorboard_plugin.option_titles import page_spelling
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"

@@ -48,8 +48,7 @@ if TYPE_CHECKING:
     from tb2csv.runs.subruns import Subrun
     from tb2csv.time_series import Series, SeriesStats
 
-#: The number of series whose values are counted at once, and that of values.
-_SERIES_AT_ONCE: Final = 4096
+#: The number of values that are counted at once.
 _VALUES_AT_ONCE: Final = 1 << 20
 
 
@@ -374,39 +373,11 @@ class RunReader(SeriesReader):
     def group(self, block: ValueBlock) -> Grouping:
         """Sort the values of a block by series, and add them to ``stats``."""
         grouping = self.regroup(block, {})
-        for start in range(0, len(grouping.present), _SERIES_AT_ONCE):
-            self._count(grouping, grouping.present[start : start + _SERIES_AT_ONCE])
+        self.stats.add(grouping, self._rows_before)
         self._rows_before += len(block)
         if len(grouping.order) < len(block):
             self._count_empty(block)
         return grouping
-
-    def _count(self, grouping: Grouping, numbers: list[int]) -> None:
-        """Add the values of some series to their statistics."""
-        columns, present = grouping.block.columns, np.array(numbers, np.int64)
-        starts, stops = grouping.bounds[present], grouping.bounds[present + 1]
-        first, last = grouping.order[starts], grouping.order[stops - 1]
-        for number, count, first_step, first_time, last_step, last_time, last_row in zip(
-            numbers,
-            (stops - starts).tolist(),
-            columns.step[first].tolist(),
-            columns.wall_time[first].tolist(),
-            columns.step[last].tolist(),
-            columns.wall_time[last].tolist(),
-            (self._rows_before + last).tolist(),
-            strict=True,
-        ):
-            stats = self.stats.series[number]
-            if stats.points:
-                grouping.rows_before[number] = stats.points
-            else:
-                stats.first_step, stats.first_wall_time = first_step, first_time
-            if count > 1:
-                stats.last_step, stats.last_wall_time = last_step, last_time
-            else:  # the same objects: a log may have a million tags with one value each
-                stats.last_step, stats.last_wall_time = first_step, first_time
-            stats.last_row = last_row
-            stats.points += count
 
     def _count_empty(self, block: ValueBlock) -> None:
         series_of_schema = self._schemas.series_of_schema
