@@ -136,7 +136,7 @@ def fail_on(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def opened(file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
         found = real_open(file, mode, *arguments, **options)
-        return FailingFile(found) if set(mode) & set("wa+") else found
+        return FailingFile(found) if set(mode) & set("wax+") else found
 
     def opened_by_system(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
         descriptor = os_open(path, flags, *arguments, **options)

@@ -18,7 +18,7 @@ SAMPLE_LOGS = Path(__file__).resolve().parent.parent / "sample_logs"
 METHODS = [kind for kind in KINDS if kind not in (*SECONDARY_KINDS, "hparams")]
 
 #: What only a log directory has, and what only a run has.
-OF_A_LOG = {"logdir", "path", "refresh", "runs", "trials"}
+OF_A_LOG = {"best", "logdir", "path", "refresh", "runs", "trials"}
 OF_A_RUN = {"log", "name"}
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +37,18 @@ def over_stdio(logdir: Path, calls: Sequence[Call]) -> list[CallToolResult]:
     started = StdioServerParameters(
         command=sys.executable, args=["-m", "tb2csv", "mcp", str(logdir)], env={**os.environ}, cwd=Path(__file__).parent
     )
-    return anyio.run(_results, started, calls)
+    return _run(_results, started, calls)
 
 
 def in_process(logdir: Path, calls: Sequence[Call]) -> list[CallToolResult]:
     """Return the results of calls to a server in this process."""
-    return anyio.run(_results, server(logdir), calls)
+    return _run(_results, server(logdir), calls)
+
+
+def _run(work: Any, *arguments: Any) -> Any:
+    """Return what a coroutine returns; in a thread of its own, as the tests of browsers leave a loop in this one."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(anyio.run, work, *arguments).result()
 
 
 async def _results(where: Any, calls: Sequence[Call]) -> list[CallToolResult]:
@@ -54,7 +61,7 @@ def tools_of(logdir: Path) -> list[Tool]:
         async with Client(server(logdir)) as client:
             return (await client.list_tools()).tools
 
-    return anyio.run(listed)
+    return _run(listed)
 
 
 def answer(result: CallToolResult) -> dict[str, Any]:
@@ -176,7 +183,7 @@ def pages(logdir: Path, name: str, arguments: dict[str, Any]) -> list[dict[str, 
                 cursor = found[-1]["next_cursor"]
         return found
 
-    return anyio.run(turned)
+    return _run(turned)
 
 
 @pytest.mark.slow
@@ -264,7 +271,7 @@ def test_a_cursor_ends_when_the_log_grows(logs: Path) -> None:
             listed = await client.call_tool("list_runs", {})
             return [going_on, unread, listed, await client.call_tool("rows", more)]
 
-    going_on, unread, listed, ended = anyio.run(run)
+    going_on, unread, listed, ended = _run(run)
     assert answer(going_on)["rows"] == [[102.0, 2, "NaN"]]
     assert answer(unread) == answer(going_on)  # what was read is the same until a call without a cursor
     assert [row[0] for row in answer(listed)["rows"]] == ["a", "b", "c"]

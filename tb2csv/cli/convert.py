@@ -23,7 +23,6 @@ from tb2csv.cli.terminal import (
     progress,
 )
 from tb2csv.errors import OptionError
-from tb2csv.layouts.bins import AXES
 from tb2csv.messages import Option, advice
 from tb2csv.sinks.excel_csv import CSV_DIALECTS
 from tb2csv.sources.urls import is_url, shown
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 _STANDARD_OUTPUT: Final = "-"
 
 _Dialect = enum.Enum("Dialect", {name: name for name in CSV_DIALECTS}, type=str)  # type: ignore[misc]
-_Axis = enum.Enum("Axis", {name: name for name in AXES}, type=str)  # type: ignore[misc]
 _LayoutOption = Annotated[
     options.Layout | None,
     typer.Option("--layout", help=f"{options.LAYOUT_HELP} Default: tree, or long for a file with one table."),
@@ -86,18 +84,8 @@ def convert(
         typer.Option("--time", metavar="NAMES", help=f"{options.TIME_HELP} Default: epoch, or iso for Excel."),
     ] = None,
     relative_to: options.OriginOption = options.Origin["run"],
-    x: Annotated[
-        _Axis,
-        typer.Option(
-            "--x", help="Rows of the layout compare: steps, the time since the run's first event, or wall time."
-        ),
-    ] = _Axis["step"],
-    align: Annotated[
-        str | None,
-        typer.Option(
-            "--align", metavar="bin:N", help="Make rows of the layout compare from means of N steps or N seconds."
-        ),
-    ] = None,
+    x: options.AxisOption = options.Axis["step"],
+    align: options.BinsOption = None,
     tensors: options.TensorsOption = options.TensorStyle["elements"],
     escape_formulas: options.FormulasOption = False,
     overwrite: Annotated[

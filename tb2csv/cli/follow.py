@@ -89,6 +89,8 @@ def follow(
     on_duplicate: options.DuplicateOption = options.Duplicate["last"],
     time: options.TimeOption = "epoch",
     relative_to: options.OriginOption = options.Origin["run"],
+    x: options.AxisOption = options.Axis["step"],
+    align: options.BinsOption = None,
     tensors: options.TensorsOption = options.TensorStyle["elements"],
     escape_formulas: options.FormulasOption = False,
     overwrite: Annotated[
@@ -130,6 +132,8 @@ def follow(
                 escape_formulas=escape_formulas,
                 merge_subruns=merge_subruns,
                 sessions=sessions,
+                x=x.value,
+                align=align,
             ),
             tensors.value,
             workers=workers,

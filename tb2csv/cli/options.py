@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tb2csv.decoders.tensors import TENSOR_STYLES
+from tb2csv.layouts.bins import AXES
 from tb2csv.layouts.layouts import HEADERS, LAYOUTS
 from tb2csv.layouts.time_columns import ORIGINS, TIME_STYLES
 from tb2csv.runs.restarts import RESTART_POLICIES
@@ -22,6 +23,7 @@ Restarts = enum.Enum("Restarts", {name: name for name in RESTART_POLICIES}, type
 Layout = enum.Enum("Layout", {name: name for name in LAYOUTS}, type=str)  # type: ignore[misc]
 Header = enum.Enum("Header", {name: name for name in HEADERS}, type=str)  # type: ignore[misc]
 Duplicate = enum.Enum("Duplicate", {name: name for name in ON_DUPLICATE}, type=str)  # type: ignore[misc]
+Axis = enum.Enum("Axis", {name: name for name in AXES}, type=str)  # type: ignore[misc]
 Origin = enum.Enum("Origin", {name: name for name in ORIGINS}, type=str)  # type: ignore[misc]
 
 
@@ -133,6 +135,16 @@ OriginOption = Annotated[
     Origin,
     typer.Option(
         "--relative-to", help="Zero point of relative times: the run's first event, or the tag's first value."
+    ),
+]
+AxisOption = Annotated[
+    Axis,
+    typer.Option("--x", help="Rows of the layout compare: steps, the time since the run's first event, or wall time."),
+]
+BinsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--align", metavar="bin:N", help="Make rows of the layout compare from means of N steps or N seconds."
     ),
 ]
 FormulasOption = Annotated[

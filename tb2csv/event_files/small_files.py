@@ -15,7 +15,7 @@ from tb2csv.event_files import reference
 from tb2csv.event_files.event_file import FINGERPRINT_SIZE, FileStats, Fingerprint
 from tb2csv.event_files.values import ScanStatus, ValueBlock, ValueColumns
 from tb2csv.file_batches import file_batches
-from tb2csv.sources.local_files import file_version
+from tb2csv.sources.local_files import local_version
 from tb2csv.tfrecord import FOOT_SIZE, HEAD_SIZE
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class SmallFiles:
                 continue
             start, size, changed, number = found
             self._end = first + start + size
-            yield self._add(file, first + start, size, file_version(changed, number))
+            yield self._add(file, first + start, size, local_version(size, changed, number).text)
 
     def _add(self, file: EventFile, start: int, size: int, version: str) -> FileStats | None:
         """Scan a file in the buffer and return its statistics, or None if it is not regular."""

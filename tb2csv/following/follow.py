@@ -48,6 +48,8 @@ def follow(
     merge_subruns: bool = False,
     time: Sequence[str] = ("epoch",),
     relative_to: str = "run",
+    x: str = "step",
+    align: str | None = None,
     escape_formulas: bool = False,
     overwrite: bool = False,
     workers: int | None = None,
@@ -87,6 +89,8 @@ def follow(
         merge_subruns: as of ``convert``.
         time: as of ``convert``.
         relative_to: as of ``convert``.
+        x: as of ``convert``.
+        align: as of ``convert``.
         escape_formulas: as of ``convert``.
         overwrite: replace an ``out`` that contains an earlier conversion and nothing else, instead of continuing it.
         workers: the number of runs to read at once.
@@ -110,6 +114,8 @@ def follow(
             escape_formulas=escape_formulas,
             merge_subruns=merge_subruns,
             sessions=rows.sessions,
+            x=x,
+            align=align,
         ),
         tensors,
         workers=workers,

@@ -117,9 +117,12 @@ class BriefHistory:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Sequence[Sequence[Any]]]) -> BriefHistory:
-        """Return the history that ``to_data`` described."""
+        """Return the history that ``to_data`` described. Raises ValueError if its columns differ in length."""
         history = cls()
         for path, (*columns, cuts) in data.items():
+            if len(set(map(len, columns))) > 1:
+                message = f"the columns of the history of {path} differ in length"
+                raise ValueError(message)
             arrays = (np.array(column, dtype) for column, dtype in zip(columns, _DECISIVE_DTYPES, strict=True))
             history._columns[path] = [_Decisive._make(arrays)]
             history._cuts[path] = list(cuts)

@@ -150,12 +150,12 @@ def _open_regular(location: str) -> tuple[FileIO, os.stat_result]:
 
 
 def _version(status: os.stat_result) -> Version:
-    return Version(status.st_size, file_version(status.st_mtime_ns, status.st_ino))
+    return local_version(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def file_version(changed: int, number: int) -> str:
-    """Return the text of a file's version from its modification time in nanoseconds and its inode."""
-    return f"{changed}:{number}"
+def local_version(size: int, changed: int, number: int) -> Version:
+    """Return the version of a file by its size, its modification time in nanoseconds and its inode."""
+    return Version(size, f"{changed}:{number}")
 
 
 def _walk(root: Path, damage: list[Damage]) -> Iterator[FoundFile]:

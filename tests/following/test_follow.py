@@ -224,9 +224,9 @@ def test_follow_has_the_arguments_of_convert() -> None:
     """The page says why it does not have the others."""
     expected = set(inspect.signature(tb2csv.convert).parameters)
     found = set(inspect.signature(tb2csv.follow).parameters)
-    assert expected - found == {"strict", "scheduler", "scheduler_file", "chunk_size", "progress"}
+    assert expected - found == {"strict", "scheduler", "scheduler_file", "chunk_size", "progress", "csv_dialect"}
     commands = [set(inspect.signature(each).parameters) for each in (convert_command, follow_command)]
-    assert commands[0] - commands[1] == {"strict", "scheduler", "scheduler_file"}
+    assert commands[0] - commands[1] == {"strict", "scheduler", "scheduler_file", "csv_dialect"}
 
 
 def test_nothing_is_written_without_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

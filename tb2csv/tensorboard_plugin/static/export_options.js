@@ -109,7 +109,7 @@ export class ExportOptions {
             check(
               this.merging,
               "Merge sub-runs",
-              "What add_scalars and add_hparams of PyTorch wrote to runs of their own becomes part of the writer's run.",
+              "What add_scalars and add_hparams of PyTorch wrote to runs of their own joins the writer's run.",
             ),
           ),
           element(
