@@ -330,10 +330,31 @@ def test_the_error_of_an_unchanged_output_is_that_of_its_own_use(tmp_path: Path)
     np.testing.assert_array_equal(at(recorded(tmp_path)["layer_errors/1.same"], 1), 2.0 * positive)
 
 
-def test_an_unchanged_output_that_is_changed_in_place_is_counted(tmp_path: Path) -> None:
-    model = nn.Sequential(nn.Linear(6, 2), Unchanged(inplace=True)).double()
-    with pytest.warns(RecorderWarning, match=r"layer_errors/1.same \(1 x returns its input, .* changed in place\)"):
-        record(model, tmp_path, layer_errors_every=1)
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (nn.Sequential(nn.Linear(6, 2), Unchanged(inplace=True)), "1.same"),
+        (nn.Sequential(nn.Linear(6, 2), nn.Flatten(0), nn.ReLU(inplace=True)), "1"),
+    ],
+)
+def test_a_view_that_is_changed_in_place_is_counted(model: nn.Module, name: str, tmp_path: Path) -> None:
+    with pytest.warns(RecorderWarning, match=rf"layer_errors/{name} \(1 x a view .* changed in place\)"):
+        record(model.double(), tmp_path, layer_errors_every=1)
+
+
+def test_an_unused_output_is_not_counted(tmp_path: Path) -> None:
+    class Forgetful(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.split = nn.Unflatten(1, (2, 3))
+            self.lstm = nn.LSTM(3, 4, batch_first=True)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.split(x.requires_grad_())
+            return self.lstm(x.reshape(len(x), 2, 3))[0]  # type: ignore[no-any-return]
+
+    found = record(Forgetful().double(), tmp_path, layer_errors_every=1)
+    assert {tag for tag in found if tag.startswith("layer_errors/") and tag.count("/") == 2} >= {"layer_errors/lstm/0"}
 
 
 def test_layers_are_selected_by_patterns(tmp_path: Path) -> None:

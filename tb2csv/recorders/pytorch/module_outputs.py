@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tb2csv.recorders.event_writer import EventWriter
     from tb2csv.recorders.recording_plan import RecordingPlan
 
-_RETURNS_INPUT: Final = "returns its input, which is then changed in place"
+_CHANGED: Final = "a view of what the module was given, which is then changed in place"
 
 
 @dataclass(slots=True)
@@ -33,8 +33,17 @@ class _Call:
 
     activations: dict[str, Capture] = field(default_factory=dict)
     errors: dict[str, torch.Tensor] = field(default_factory=dict)
-    #: Outputs that are views of the module's inputs.
-    views: set[str] = field(default_factory=set)
+    #: Outputs that are views, without their graphs, and how often they had been changed: if a view is changed in place
+    #: later, its hook is not called.
+    views: dict[str, tuple[torch.Tensor, int]] = field(default_factory=dict)
+
+    def changed_views(self) -> list[str]:
+        """Return the places of outputs whose errors are missing because they were changed in place."""
+        return [
+            place
+            for place, (view, version) in self.views.items()
+            if place not in self.errors and view._version != version  # noqa: SLF001 - PyTorch has no public name for it
+        ]
 
 
 class ModuleOutputs:
@@ -96,8 +105,8 @@ class ModuleOutputs:
                         (name + place, capture(self._errors, self._step, _by_sample(error, scale), is_measured=True))
                         for place, error in call.errors.items()
                     ]
-                    for place in call.views - call.errors.keys():
-                        self._log.omit(f"layer_errors/{name}{place}", _RETURNS_INPUT)
+                    for place in call.changed_views():
+                        self._log.omit(f"layer_errors/{name}{place}", _CHANGED)
         self._calls, self._has_gone_back, self._has_begun = {}, False, False
         return captures
 
@@ -165,7 +174,8 @@ class ModuleOutputs:
         if self._has_errors and id(leaf) in given:
             # A hook of the tensor itself would get the errors of all its uses.
             leaf = leaf.view_as(leaf)
-            call.views.add(place)
+        if self._has_errors and leaf._is_view():  # noqa: SLF001
+            call.views[place] = leaf.detach(), leaf._version  # noqa: SLF001
         leaf.register_hook(OriginalHook(self._on_error, call, place))
         return leaf
 
