@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tb2csv.logdir import LogdirSource
 
-#: The maximum length of a query. Parsing one of thousands of operators takes more stack than there is.
+#: The maximum length of a query, because polars' parser needs more stack for a longer one.
 MAX_QUERY: Final = 4000
 #: The number of tables that are kept for their next pages.
 _KEPT: Final = 4
