@@ -39,7 +39,8 @@ OnError = Literal["warn", "raise"]
 #: The plugin name of tensors. It is not one of TensorBoard's, so that readers treat the values as plain tensors.
 TENSOR_PLUGIN: Final = "tb2csv"
 
-_BUCKETS: Final = 30
+#: The number of buckets of a histogram.
+BUCKETS: Final = 30
 #: Protobuf's limit is 2 GiB; tag and metadata fit into the rest.
 _MAX_TENSOR_BYTES: Final = 2**31 - 2**20
 
@@ -260,10 +261,10 @@ def histogram_buckets(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     numbers = array.astype(np.float64, copy=False).ravel()
     numbers = numbers[np.isfinite(numbers)]
     if not numbers.size:
-        return np.zeros((_BUCKETS, 3))
+        return np.zeros((BUCKETS, 3))
     # Halves, because the distance between the two may be more than a float64 holds; half of the smallest is rounded.
     with np.errstate(over="ignore"):  # linspace computes a last edge, which may be infinite, and then replaces it
-        edges = 2 * np.linspace(numbers.min() / 2, numbers.max() / 2, _BUCKETS + 1)
+        edges = 2 * np.linspace(numbers.min() / 2, numbers.max() / 2, BUCKETS + 1)
     edges = edges.clip(numbers.min(), numbers.max())
     edges[0], edges[-1] = numbers.min(), numbers.max()
     counts, _ = np.histogram(numbers, edges)

@@ -30,6 +30,28 @@ class RecordingPlan:
     histograms: int
     statistics: int
 
+    @classmethod
+    def of(
+        cls,
+        family: str,
+        *,
+        tensors: int | None = None,
+        histograms: int | None = None,
+        statistics: int | None = None,
+    ) -> RecordingPlan:
+        """Return a plan from the arguments of a recorder, whose names begin with the family: ``weights_every``, ….
+
+        Raises:
+            RecorderError: an argument is not valid.
+        """
+        one = family.removesuffix("s")
+        return cls(
+            family,
+            interval(f"{family}_every", tensors),
+            interval(f"{one}_histograms_every", histograms),
+            interval(f"{one}_statistics_every", statistics),
+        )
+
     @property
     def every(self) -> tuple[int, ...]:
         """The intervals that are not 0."""

@@ -89,17 +89,17 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             raise RecorderError(message)
         check_samples(layer_error_samples)
         self._batch_every = interval("batch_every", batch_every)
-        self._weights = RecordingPlan(
+        self._weights = RecordingPlan.of(
             "weights",
-            interval("weights_every", weights_every),
-            interval("weight_histograms_every", weight_histograms_every),
-            interval("weight_statistics_every", weight_statistics_every),
+            tensors=weights_every,
+            histograms=weight_histograms_every,
+            statistics=weight_statistics_every,
         )
-        self._gradients = RecordingPlan(
+        self._gradients = RecordingPlan.of(
             "gradients",
-            interval("gradients_every", gradients_every),
-            interval("gradient_histograms_every", gradient_histograms_every),
-            interval("gradient_statistics_every", gradient_statistics_every),
+            tensors=gradients_every,
+            histograms=gradient_histograms_every,
+            statistics=gradient_statistics_every,
         )
         self._layer_errors_every = interval("layer_errors_every", layer_errors_every)
         self._layers = layers

@@ -1,6 +1,6 @@
 """The gradients that an optimizer applies, and the number of its steps.
 
-No single hook sees them (decision 0017). They are taken before the step, after the closure if there is one, and after
+No single hook sees them (decision 0018). They are taken before the step, after the closure if there is one, and after
 the step if its kernel unscales them.
 """
 

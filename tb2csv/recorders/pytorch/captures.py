@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from tb2csv.recorders.event_writer import histogram_buckets
+from tb2csv.recorders.event_writer import BUCKETS, histogram_buckets
 from tb2csv.recorders.pytorch.host_arrays import host_array, is_real
 from tb2csv.recorders.pytorch.tensor_numbers import Reduced, fetched, reduced
 from tb2csv.recorders.recording_plan import RecordingPlan, due
@@ -27,7 +27,7 @@ class Capture:
 
     plan: RecordingPlan
     values: torch.Tensor | None
-    #: [30, 3] on the device, or the elements if the device cannot count them.
+    #: [BUCKETS, 3] on the device, or the elements if the device cannot count them.
     histogram: torch.Tensor | None
     numbers: Reduced | None
 
@@ -54,7 +54,7 @@ def _histogram(tensor: torch.Tensor) -> torch.Tensor:
     edges = smallest + (largest - smallest) * _fractions(elements.device)
     edges[-1] = largest
     try:
-        counts = torch.histc(elements, len(edges) - 1)
+        counts = torch.histc(elements, BUCKETS)
     except RuntimeError:  # an element is NaN or infinite
         return elements
     # Equal elements are all in the last bucket; histc makes the range wider.
@@ -63,11 +63,11 @@ def _histogram(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _fractions(device: torch.device) -> torch.Tensor:
-    return torch.linspace(0, 1, 31, dtype=torch.float64, device=device)
+    return torch.linspace(0, 1, BUCKETS + 1, dtype=torch.float64, device=device)
 
 
 def _last(elements: torch.Tensor) -> torch.Tensor:
-    counts = torch.zeros(30, dtype=torch.float64, device=elements.device)
+    counts = torch.zeros(BUCKETS, dtype=torch.float64, device=elements.device)
     counts[-1] = elements.numel()
     return counts
 

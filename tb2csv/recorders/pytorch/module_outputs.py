@@ -1,7 +1,7 @@
 """Outputs of modules in the forward passes of a training, and their errors in the backward passes.
 
 The error of an output is the gradient of the loss with respect to it. It comes from a hook of the output itself, set
-by a forward hook: full backward hooks stop networks that change outputs in place (decision 0017).
+by a forward hook: full backward hooks stop networks that change outputs in place (decision 0018).
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class OptimizerRecord:
     def _name(self, parameter: torch.Tensor, group: int, place: int) -> str:
         """Return the name of a parameter in the model, or its place in the optimizer."""
         if id(parameter) not in self._names:
-            self._names = parameter_names(self._model)
+            self._names |= parameter_names(self._model)
             self._names.setdefault(id(parameter), f"group{group}/{place}")
         return self._names[id(parameter)]
 

@@ -96,30 +96,25 @@ class TorchRecorder:
         Raises:
             RecorderError: an argument is not valid, or the model or optimizer cannot be recorded.
         """
-        self._gradients = RecordingPlan(
+        self._gradients = RecordingPlan.of(
             "gradients",
-            interval("gradients_every", gradients_every),
-            interval("gradient_histograms_every", gradient_histograms_every),
-            interval("gradient_statistics_every", gradient_statistics_every),
+            tensors=gradients_every,
+            histograms=gradient_histograms_every,
+            statistics=gradient_statistics_every,
         )
-        self._weights = RecordingPlan(
+        self._weights = RecordingPlan.of(
             "weights",
-            interval("weights_every", weights_every),
-            interval("weight_histograms_every", weight_histograms_every),
-            interval("weight_statistics_every", weight_statistics_every),
+            tensors=weights_every,
+            histograms=weight_histograms_every,
+            statistics=weight_statistics_every,
         )
-        activations = RecordingPlan(
+        activations = RecordingPlan.of(
             "activations",
-            interval("activations_every", activations_every),
-            interval("activation_histograms_every", activation_histograms_every),
-            interval("activation_statistics_every", activation_statistics_every),
+            tensors=activations_every,
+            histograms=activation_histograms_every,
+            statistics=activation_statistics_every,
         )
-        errors = RecordingPlan(
-            "layer_errors",
-            interval("layer_errors_every", layer_errors_every),
-            0,
-            interval("layer_error_statistics_every", layer_error_statistics_every),
-        )
+        errors = RecordingPlan.of("layer_errors", tensors=layer_errors_every, statistics=layer_error_statistics_every)
         self._learning_rate_every = interval("learning_rate_every", learning_rate_every)
         optimizers = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer] if optimizer else []
         plans = (self._gradients, self._weights, activations, errors)
