@@ -16,8 +16,8 @@ from event_files import event, field, raw_event, raw_value, scalar, tensor, text
 from polars.testing import assert_frame_equal
 
 import tb2csv
-import tb2csv.cli.sql
 import tb2csv.scanned_logdir
+from tb2csv.cli import table_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -509,7 +509,7 @@ def test_undecodable_values_are_counted(tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_terminal_receives_a_table_of_the_first_rows(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(tb2csv.cli.sql, "is_terminal", lambda _: True)
+    monkeypatch.setattr(table_output, "is_terminal", lambda _: True)
     monkeypatch.setenv("COLUMNS", "80")
     write_run(tmp_path, *(event(scalar("\x1b[31mloss", 0.5), step=step) for step in range(150)))
     lines = run_here(capsys, "sql", tmp_path, "select tag, step, value from scalars order by step").stdout.splitlines()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from tb2csv.cli import options, table_output
-from tb2csv.cli.terminal import error_messages, exit_status, is_terminal, print_message, print_problems, progress
+from tb2csv.cli.terminal import error_messages, exit_status, print_message, print_problems, progress
 from tb2csv.errors import OptionError
 from tb2csv.messages import command_line_spelling
 
@@ -51,7 +50,7 @@ def best(
         from tb2csv.logdir import discover
         from tb2csv.ranking import best as ranking
 
-        is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)
+        is_drawn = table_output.is_drawn(format, output, json=json)
         name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
         if highest and lowest:
             message = "--max and --min contradict each other; give one of them."

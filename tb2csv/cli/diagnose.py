@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -15,7 +14,6 @@ from tb2csv.cli.terminal import (
     EXIT_FOUND,
     error_messages,
     exit_status,
-    is_terminal,
     print_message,
     print_problems,
     progress,
@@ -92,7 +90,7 @@ def diagnose(
         from tb2csv.analysis.diagnosis.diagnose import diagnose as diagnose_logdir
         from tb2csv.logdir import discover
 
-        is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)
+        is_drawn = table_output.is_drawn(format, output, json=json)
         name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
         thresholds = thresholds_of(threshold)
         _check_rules(fail_on)

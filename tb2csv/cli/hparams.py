@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from tb2csv.cli import options, table_output
-from tb2csv.cli.terminal import error_messages, exit_status, is_terminal, print_message, print_problems, progress
+from tb2csv.cli.terminal import error_messages, exit_status, print_message, print_problems, progress
 from tb2csv.errors import LogdirError
 from tb2csv.messages import command_line_spelling
 
@@ -38,7 +36,7 @@ def hparams(
         from tb2csv.dataframes import open_logdir
         from tb2csv.logdir import discover
 
-        is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)
+        is_drawn = table_output.is_drawn(format, output, json=json)
         name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
         found = discover(logdir)
         with progress(found, shown=not quiet) as report_bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -11,7 +10,6 @@ from tb2csv.cli import options, table_output
 from tb2csv.cli.terminal import (
     error_messages,
     exit_status,
-    is_terminal,
     plural,
     print_message,
     print_problems,
@@ -41,7 +39,7 @@ def sql(
         from tb2csv.dataframes import open_logdir
         from tb2csv.logdir import discover
 
-        is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)
+        is_drawn = table_output.is_drawn(format, output, json=json)
         name = table_output.any_format(format, output, json=json, overwrite=overwrite)
         found = discover(logdir)
         with progress(found, shown=not quiet) as report_bytes:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import enum
-import sys
 from typing import Annotated
 
 import typer
 
 from tb2csv.analysis.wide_summaries import DEFAULT_STATISTICS, STATISTICS, row_order, wide_summary
 from tb2csv.cli import options, table_output
-from tb2csv.cli.terminal import error_messages, exit_status, is_terminal, print_problems, progress
+from tb2csv.cli.terminal import error_messages, exit_status, print_problems, progress
 from tb2csv.errors import OptionError
 
 Statistic = enum.Enum("Statistic", {name: name for name in STATISTICS}, type=str)  # type: ignore[misc]
@@ -62,7 +61,7 @@ def summary(
         from tb2csv.analysis import summaries
         from tb2csv.logdir import discover
 
-        is_drawn = output is None and format is None and not json and is_terminal(sys.stdout)
+        is_drawn = table_output.is_drawn(format, output, json=json)
         name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
         if statistic and not wide:
             message = "--statistic chooses the columns of --wide; give --wide as well."

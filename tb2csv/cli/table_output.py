@@ -12,7 +12,7 @@ import typer
 
 from tb2csv.analysis.table_text import TABLE_TEXTS, table_text, text_format
 from tb2csv.atomic_files import check_place, whole_file
-from tb2csv.cli.terminal import plural, print_result
+from tb2csv.cli.terminal import is_terminal, plural, print_result
 from tb2csv.errors import OptionError
 from tb2csv.messages import Option, advice
 from tb2csv.sinks.format_protocols import LossyFormat
@@ -47,6 +47,11 @@ OutputOption = Annotated[
     typer.Option("--output", "-o", metavar="FILE", help="File to write, atomically."),
 ]
 TableJsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+
+
+def is_drawn(named: object, out: str | None, *, json: bool) -> bool:
+    """Return whether a table is drawn for a person: on a terminal, unless a format or a file is chosen."""
+    return named is None and out is None and not json and is_terminal(sys.stdout)
 
 
 def chosen_format(named: TextFormat | None, out: str | None, *, json: bool, overwrite: bool) -> str:
