@@ -33,6 +33,11 @@ RECORDED: Final[dict[str, dict[str, Any]]] = {
     "statistics of all gradients, every step": {"gradient_statistics_every": 1},
     "metrics of every batch": {},
     "statistics of gradients and weights, every step": {"gradient_statistics_every": 1, "weight_statistics_every": 1},
+    "statistics of gradients and activations, every step": {
+        "gradient_statistics_every": 1,
+        "activation_statistics_every": 1,
+    },
+    "activations themselves, every 50 steps": {"activations_every": 50},
     "gradients and weights themselves, every step": {"gradients_every": 1, "weights_every": 1},
     "gradients and weights themselves, every 50 steps": {"gradients_every": 50, "weights_every": 50},
     "layer errors, every step": {"layer_errors_every": 1},
@@ -92,7 +97,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=50, help="steps in an epoch (default: 50)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only rows that have this in their name")
     arguments = parser.parse_args()
-    print(f"{'recorded':<50}{'XLA':<5}{'bare step':>10}{'elapsed':>9}{'least':>7}{'most':>7}{'processors':>12}")
+    print(f"{'recorded':<54}{'XLA':<5}{'bare step':>10}{'elapsed':>9}{'least':>7}{'most':>7}{'processors':>12}")
     worst = 0.0
     for xla in (False, True):
         for name, options in RECORDED.items():
@@ -103,7 +108,7 @@ def main() -> int:
             ratio = statistics.median(found.elapsed)
             spread = f"{ratio:>9.2f}{min(found.elapsed):>7.2f}{max(found.elapsed):>7.2f}"
             told = f"{found.bare_step:>7.2f} ms{spread}{statistics.median(found.processors):>12.2f}"
-            print(f"{name:<50}{'yes' if xla else 'no':<5}{told}", flush=True)
+            print(f"{name:<54}{'yes' if xla else 'no':<5}{told}", flush=True)
             if options == {"gradient_statistics_every": 1}:
                 worst = max(worst, ratio)
     print(f"Statistics of every step cost {worst:.2f} of a bare step; the limit is {LIMIT}.")

@@ -1,16 +1,19 @@
-"""The recording of gradients, layer errors and batch numbers while ``model.fit`` runs."""
+"""The recording of gradients, activations, layer errors and batch numbers while ``model.fit`` runs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from tb2csv.errors import RecorderError
+from tb2csv.recorders.activation_hooks import ActivationHooks
 from tb2csv.recorders.gradient_hooks import GradientHooks
+from tb2csv.recorders.layer_calls import LayerCalls, layers_of
 from tb2csv.recorders.output_errors import LayerErrorHooks
+from tb2csv.recorders.step_rows import WAITING_STEPS
 from tb2csv.recorders.train_function import RecordedTrainFunction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tb2csv.recorders.event_writer import EventWriter
     from tb2csv.recorders.output_errors import Samples
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class FitRecording:
-    """Gradients and layer errors of a model, and the count of its batches; independent of the callback.
+    """What happens inside the train steps of a model, and the count of its batches; independent of the callback.
 
     The train step is compiled again only if something in it is recorded, or if it runs several batches per call: then
     Keras does not always report how many it ran.
@@ -30,6 +33,7 @@ class FitRecording:
         model: Any,
         *,
         gradients: RecordingPlan,
+        activations: RecordingPlan,
         layer_errors_every: int,
         layers: Sequence[str] | None,
         samples: Samples,
@@ -37,43 +41,65 @@ class FitRecording:
         """Prepare to record a model that is about to train; ``begin`` gives the number of its batches so far.
 
         Raises:
-            RecorderError: the model trains under a distribution strategy, and gradients or layer errors are
-                selected; or GradientHooks or LayerErrorHooks refuse the model.
+            RecorderError: the model trains under a distribution strategy, and something inside its train step is
+                selected; or GradientHooks refuses the model, or it lacks one of the layers.
         """
         import tensorflow as tf
 
         self._log = log
         self._wall_times: dict[int, float] = {}
-        self._taps: GradientHooks | None = None
+        #: The number of batches since the last time that all pending data was written.
+        self._waiting = 0
+        self._gradients: GradientHooks | None = None
+        self._activations: ActivationHooks | None = None
         self._errors: LayerErrorHooks | None = None
         self._function: RecordedTrainFunction | None = None
-        inside = bool(gradients.every or layer_errors_every)
+        inside = bool(gradients.every or activations.every or layer_errors_every)
         if inside:
             _refuse_strategies(model)
-        several = model.steps_per_execution
-        if not inside and several == 1:
+        self._execution = model.steps_per_execution
+        if not inside and self._execution == 1:
             return
         self._batch = tf.Variable(0, dtype=tf.int64, trainable=False, name="recorded_batch")
+        methods: list[tuple[Any, str, Callable[..., Any]]] = []
         if gradients.every:
-            self._taps = GradientHooks(log, gradients, model, self._batch, several)
+            self._gradients = GradientHooks(log, gradients, model, self._batch, self._execution)
+            methods += self._gradients.methods()
+        if activations.every:
+            self._activations = ActivationHooks(log, activations, self._batch, self._execution)
         if layer_errors_every:
-            self._errors = LayerErrorHooks(
-                log, model, self._batch, every=layer_errors_every, layers=layers, samples=samples
-            )
-        taps = [each for each in (self._taps, self._errors) if each is not None]
-        train_step = model.train_step
+            self._errors = LayerErrorHooks(log, model, self._batch, every=layer_errors_every, samples=samples)
+        outputs = [each for each in (self._activations, self._errors) if each is not None]
+        self._calls = LayerCalls(layers_of(model, layers) if outputs else {})
+
+        def exchange(name: Callable[[], str], output: Any) -> Any:
+            for each in outputs:
+                output = each.exchange(name, output)
+            return output
+
+        methods += self._calls.methods(exchange)
+        methods.append((model, "train_step", self._recorded(model.train_step)))
+        allows_xla = self._errors is None and not activations.tensors and not activations.histograms
+        self._function = RecordedTrainFunction(model, methods, allow_xla=allows_xla, on_failure=self.write)
+
+    def _recorded(self, train_step: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return a train step that counts batches, and records."""
 
         def counted_train_step(data: Any) -> Any:
-            with log.guard():
+            with self._log.guard():
                 self._batch.assign_add(1)
-                for each in taps:
-                    each.begin_trace()
-            return train_step(data)
+                self._calls.begin()
+                if self._gradients is not None:
+                    self._gradients.begin_trace()
+                if self._activations is not None:
+                    self._activations.begin_trace()
+            results = train_step(data)
+            if self._activations is not None:
+                with self._log.guard():
+                    self._activations.end_trace()
+            return results
 
-        methods = [(model, "train_step", counted_train_step), *(method for each in taps for method in each.methods())]
-        self._function = RecordedTrainFunction(
-            model, methods, allow_xla=self._errors is None, on_failure=self._after_failure
-        )
+        return counted_train_step
 
     def resume(self) -> bool:
         """Continue with another ``fit`` of the same compiled model; return whether it is the same."""
@@ -98,10 +124,14 @@ class FitRecording:
         if self._function is None:
             return
         self._wall_times.update(dict.fromkeys(steps, wall_time))
+        self._waiting += len(steps)
         if self._errors is not None:
             self._errors.write(self._wall_times)
-        if self._taps is None or self._taps.after(steps, self._wall_times):
-            self._wall_times.clear()
+        if self._activations is not None:
+            self._activations.write_arrays(self._wall_times)
+        is_full = self._waiting + self._execution > WAITING_STEPS
+        if is_full or (self._gradients is not None and self._gradients.holds_values(steps)):
+            self.write()
 
     def write(self) -> None:
         """Write all pending data."""
@@ -109,11 +139,11 @@ class FitRecording:
 
         # Outside of any graph: a recorder may be collected, and finished, while Keras traces another model.
         with self._log.guard(), tf.init_scope():
-            if self._errors is not None:
-                self._errors.write(self._wall_times)
-            if self._taps is not None:
-                self._taps.write(self._wall_times)
+            for hooks in (self._errors, self._activations, self._gradients):
+                if hooks is not None:
+                    hooks.write(self._wall_times)
         self._wall_times.clear()
+        self._waiting = 0
 
     def finish(self) -> None:
         """Write all pending data, close the file, and give the model back its train function."""
@@ -122,9 +152,6 @@ class FitRecording:
         self.write()
         self._log.close()
 
-    def _after_failure(self) -> None:
-        self.write()
-
 
 def _refuse_strategies(model: Any) -> None:
     import tensorflow as tf
@@ -132,7 +159,7 @@ def _refuse_strategies(model: Any) -> None:
     if type(model.distribute_strategy) is not type(tf.distribute.get_strategy()) or tf.distribute.has_strategy():
         name = type(model.distribute_strategy).__name__
         message = (
-            f"Gradients and layer errors cannot be recorded under {name}, because each replica has its own; "
-            "record metrics and weights only, or train without a strategy."
+            f"Gradients, activations and layer errors cannot be recorded under {name}, because each replica has its "
+            "own; record metrics and weights only, or train without a strategy."
         )
         raise RecorderError(message)

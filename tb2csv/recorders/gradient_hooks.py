@@ -1,32 +1,27 @@
 """The gradients that Keras optimizers apply, recorded when they are applied, inside the compiled train step.
 
-A hook writes into variables, as every kind of train step can, including those that XLA compiles. Python reads them
-after the step. No second backward pass is made, and no operation leaves the step. Decision 0007 has the reasons.
+A hook writes into variables, which Python reads after the step. No second backward pass is made. Decision 0007 has the
+reasons.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from tb2csv.errors import RecorderError
-from tb2csv.recorders.graph_callbacks import when, when_due
+from tb2csv.recorders.graph_callbacks import when
 from tb2csv.recorders.optimizers import leaf_optimizers, optimizers_of
-from tb2csv.recorders.tensor_statistics import STATISTICS, is_real, statistics_of
+from tb2csv.recorders.step_rows import StatisticsRows, StepRows
+from tb2csv.recorders.tensor_statistics import is_real
 from tb2csv.recorders.variable_names import variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    import numpy.typing as npt
-
     from tb2csv.recorders.event_writer import EventWriter
     from tb2csv.recorders.recording_plan import RecordingPlan
-
-#: Steps whose statistics are kept in the hook's variables before they are written together.
-WAITING_STEPS: Final = 64
 
 #: The method in which an optimizer of Keras 3 updates variables: it receives unscaled, accumulated, clipped gradients.
 UPDATE_METHOD: Final = "_backend_update_step"
@@ -43,7 +38,7 @@ class GradientHooks:
             plan: what to write, and when.
             model: a compiled keras.Model.
             step: an int64 tf.Variable that holds the number of the train step's current batch.
-            steps_per_execution: how many train steps are run before ``write`` is called.
+            steps_per_execution: how many train steps are run in one call.
 
         Raises:
             RecorderError: an optimizer is not one of Keras 3.
@@ -56,7 +51,6 @@ class GradientHooks:
         self._optimizers = [leaf for optimizer in optimizers_of(model) for leaf in leaf_optimizers(optimizer)]
         self._taps: dict[tuple[int, tuple[int, ...], int], _Hook] = {}
         self._calls = 0
-        self._waiting = 0
         for optimizer in self._optimizers:
             if not hasattr(optimizer, UPDATE_METHOD):
                 name = type(optimizer).__name__
@@ -108,17 +102,12 @@ class GradientHooks:
     def _name(self, variable: Any) -> str:
         return self._names.get(id(variable)) or variable_names([variable])[0]
 
-    def after(self, steps: range, wall_times: Mapping[int, float]) -> bool:
-        """Write pending data if it must be written after these batches; return whether it was written."""
-        self._waiting += len(steps)
-        must = self._waiting + self._execution > WAITING_STEPS or any(map(self._plan.wants_values, steps))
-        if must:
-            self.write(wall_times)
-        return must
+    def holds_values(self, steps: range) -> bool:
+        """Return whether gradients themselves were kept at one of these steps; there is room for no others."""
+        return any(map(self._plan.wants_values, steps))
 
     def write(self, wall_times: Mapping[int, float]) -> None:
         """Write all pending data."""
-        self._waiting = 0
         for tap in self._taps.values():
             tap.write(self._log, wall_times)
 
@@ -127,85 +116,37 @@ class _Hook:
     """The gradients of one call of one optimizer."""
 
     def __init__(self, names: list[str], gradients: Sequence[Any], plan: RecordingPlan, execution: int) -> None:
-        import tensorflow as tf
-
         self._names = names
         self._plan = plan
         rows = [math.ceil(execution / every) for every in (plan.tensors, plan.histograms) if every]
-        with tf.init_scope():  # outside the graph that is being traced
-            self._statistics = _Ring(WAITING_STEPS + execution, [((len(names), len(STATISTICS)), tf.float32)])
-            shapes = [(tuple(gradient.shape), gradient.dtype) for gradient in gradients]
-            self._values = _Ring(sum(rows), shapes) if rows else None
+        self._statistics = StatisticsRows(plan, len(names), execution) if plan.statistics else None
+        shapes = [(tuple(gradient.shape), gradient.dtype) for gradient in gradients]
+        self._values = StepRows(sum(rows), shapes) if rows else None
 
     def record(self, step: Any, gradients: Sequence[Any]) -> None:
         """Keep the gradients and statistics that are due; this is part of the train step."""
         now = step.read_value()
-        if self._plan.statistics:
-            when_due(now, self._plan.statistics, lambda: self._statistics.put(now, [statistics_of(gradients)]))
+        if self._statistics is not None:
+            self._statistics.put(now, gradients)
         if self._values is not None:
-            ring = self._values
-            when(self._plan.wants_values(now), lambda: ring.put(now, gradients))
+            rows = self._values
+            when(self._plan.wants_values(now), lambda: rows.put(now, gradients))
 
     def write(self, log: EventWriter, wall_times: Mapping[int, float]) -> None:
         """Write the rows kept since the last call."""
-        import time
-
         now = time.time()
-        steps, (statistics,) = self._taken(self._statistics, log)
-        if steps:
-            times = [wall_times.get(step, now) for step in steps]
-            self._plan.write_statistics(log, steps, self._names, statistics, times)
+        if self._statistics is not None:
+            self._count_lost(log, self._statistics.write(log, self._names, wall_times))
         if self._values is not None:
-            steps, columns = self._taken(self._values, log)
+            steps, columns, lost = self._values.take()
+            self._count_lost(log, lost)
             for row, step in enumerate(steps):
                 values = [column[row] for column in columns]
                 self._plan.write_values(log, step, self._names, values, wall_times.get(step, now))
 
-    def _taken(self, ring: _Ring, log: EventWriter) -> tuple[list[int], list[npt.NDArray[Any]]]:
-        """Take the rows of a ring buffer, and count the lost ones."""
-        steps, columns, lost = ring.take()
+    def _count_lost(self, log: EventWriter, lost: int) -> None:
         for name in self._names if lost else ():
             log.omit(f"{self._plan.family}/{name}", "applied in a loop within a step", lost)
-        return steps, columns
-
-
-class _Ring:
-    """A ring buffer of rows in TensorFlow variables: a compiled step writes rows, and Python takes them."""
-
-    def __init__(self, size: int, columns: Sequence[tuple[tuple[int, ...], Any]]) -> None:
-        import tensorflow as tf
-
-        self._size = size
-        self._columns = [
-            tf.Variable(tf.zeros([size, *shape], dtype), trainable=False, name="recorded") for shape, dtype in columns
-        ]
-        self._steps = tf.Variable(tf.zeros([size], tf.int64), trainable=False, name="recorded_steps")
-        self._written = tf.Variable(tf.zeros([], tf.int64), trainable=False, name="recorded_rows")
-        self._taken = 0
-
-    def put(self, step: Any, values: Sequence[Any]) -> None:
-        """Add a row; this is part of the train step."""
-        import tensorflow as tf
-
-        # If a step fails, as at the end of the data, operations that do not need the data may have run.
-        with tf.control_dependencies(values):
-            row = self._written.read_value() % self._size
-            for column, value in zip([self._steps, *self._columns], [step, *values], strict=True):
-                column.scatter_update(tf.IndexedSlices(tf.expand_dims(value, 0), tf.reshape(row, [1])))
-            self._written.assign_add(1)
-
-    def take(self) -> tuple[list[int], list[npt.NDArray[Any]], int]:
-        """Return the steps and the columns of the rows not yet taken, in order, and the number of lost rows.
-
-        Rows are lost if an optimizer applies more often than the train step calls it, in a loop of its own.
-        """
-        written = int(self._written.numpy())
-        first = max(self._taken, written - self._size)
-        lost, self._taken = first - self._taken, written
-        rows = np.arange(first, written) % self._size
-        if not rows.size:
-            return [], [np.empty(0) for _ in self._columns], lost
-        return self._steps.numpy()[rows].tolist(), [column.numpy()[rows] for column in self._columns], lost
 
 
 def dense(gradient: Any, variable: Any) -> Any:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.method_patching import replaced_method
+from tb2csv.recorders.tensor_statistics import STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+#: The last parts of tags that belong to the layer before them.
+_TAKEN: Final = frozenset({*STATISTICS, "histogram"})
 
 
 def layers_of(model: Any, names: Sequence[str] | None = None) -> dict[str, Any]:
@@ -73,7 +77,9 @@ class LayerCalls:
     """Calls of layers during one forward pass: each is numbered, and its outputs may be exchanged.
 
     A layer that is called once keeps its name; the calls of one that is called more often are ``name#0``, ``name#1`` …
-    in the order in which they are made. If a call returns several tensors, they are ``name/0``, ``name/1`` ….
+    in the order in which they are made. If a call returns several tensors, they are ``name/0``, ``name/1`` …. The calls
+    of a layer inside a model whose name is a statistic's, such as ``encoder/norm``, are always numbered, because
+    ``encoder/norm`` is the norm of the output of ``encoder``.
     """
 
     def __init__(self, layers: dict[str, Any]) -> None:
@@ -87,14 +93,16 @@ class LayerCalls:
 
     def name(self, layer: str, call: int, output: int | None) -> str:
         """Return the name of an output, which is final at the end of the forward pass."""
-        name = layer if self._calls[layer] == 1 else f"{layer}#{call}"
+        _, inside, own = layer.rpartition("/")
+        is_numbered = self._calls[layer] != 1 or (inside and own in _TAKEN)
+        name = f"{layer}#{call}" if is_numbered else layer
         return name if output is None else f"{name}/{output}"
 
     def methods(self, exchange: Callable[[Callable[[], str], Any], Any]) -> Iterator[tuple[Any, str, Any]]:
         """Yield the methods to replace during the pass, so that ``exchange`` gets and replaces each output.
 
         ``exchange`` gets a function that returns the output's name, to be called at the end of the pass, and the
-        output, a tensor of floating-point numbers.
+        output: a tensor, or whatever else the layer returns.
         """
         for name, layer in self._layers.items():
             yield layer, "call", self._exchanging(name, layer, exchange)
@@ -121,8 +129,6 @@ class LayerCalls:
             several = len(flat) > 1
             exchanged = [
                 exchange(functools.partial(self.name, name, number, place if several else None), output)
-                if _is_floating(output)
-                else output
                 for place, output in enumerate(flat)
             ]
             return keras.tree.pack_sequence_as(outputs, exchanged)
@@ -130,7 +136,8 @@ class LayerCalls:
         return call_and_exchange
 
 
-def _is_floating(output: Any) -> bool:
+def is_floating(output: Any) -> bool:
+    """Return whether an output is a tensor of floating-point numbers, which alone have errors."""
     import tensorflow as tf
 
     return isinstance(output, tf.Tensor) and output.dtype.is_floating

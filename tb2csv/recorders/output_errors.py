@@ -11,7 +11,8 @@ import numpy as np
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.active_recorder import active_log
 from tb2csv.recorders.graph_callbacks import deliver, when_due
-from tb2csv.recorders.layer_calls import LayerCalls, by_sample, every_layer, layers_of
+from tb2csv.recorders.kept_arrays import KeptArrays
+from tb2csv.recorders.layer_calls import LayerCalls, by_sample, every_layer, is_floating, layers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -99,6 +100,8 @@ def layer_errors(
     with tf.GradientTape() as tape:
 
         def keep(name: Callable[[], str], output: Any) -> Any:
+            if not is_floating(output):
+                return output
             # A layer may return its input unchanged, as dropout does; its output still needs a tensor of its own.
             output = tf.identity(output)
             tape.watch(output)
@@ -182,7 +185,8 @@ def _outputs_by_name(model: Any, x: Any, *, training: bool) -> dict[str, Any]:
     outputs: list[tuple[Callable[[], str], Any]] = []
 
     def keep(name: Callable[[], str], output: Any) -> Any:
-        outputs.append((name, output))
+        if is_floating(output):
+            outputs.append((name, output))
         return output
 
     with calls.exchanging(keep):
@@ -275,30 +279,21 @@ def check_samples(samples: str) -> None:
 class LayerErrorHooks:
     """Layer errors of the batches that a model trains on, from the backward pass that the train step makes anyway."""
 
-    def __init__(
-        self, log: EventWriter, model: Any, step: Any, *, every: int, layers: Sequence[str] | None, samples: Samples
-    ) -> None:
+    def __init__(self, log: EventWriter, model: Any, step: Any, *, every: int, samples: Samples) -> None:
         """Prepare to record them; ``step`` is an int64 tf.Variable with the number of the batch in the train step."""
         self._log = log
         self._model = model
         self._step = step
         self._every = every
         self._samples = samples
-        self._calls = LayerCalls(layers_of(model, layers))
-        self._waiting: list[tuple[int, str, npt.NDArray[Any]]] = []
-        # Arrays that were written, by layer. They are reused, because new memory costs more than the copy.
-        self._spare: dict[str, npt.NDArray[Any]] = {}
+        self._kept = KeptArrays()
 
-    def begin_trace(self) -> None:
-        """Reset the count of calls when the train step begins or is traced again."""
-        self._calls.begin()
-
-    def methods(self) -> Iterator[tuple[Any, str, Any]]:
-        """Yield the methods to replace while a train step runs."""
-        return self._calls.methods(self._tapped)
-
-    def _tapped(self, name: Callable[[], str], output: Any) -> Any:
+    def exchange(self, name: Callable[[], str], output: Any) -> Any:
+        """Return an output of a layer in a form whose error is recorded."""
         import tensorflow as tf
+
+        if not is_floating(output):
+            return output
 
         @tf.custom_gradient  # type: ignore[untyped-decorator] # TensorFlow ships no types
         def identity(output: Any) -> Any:
@@ -315,15 +310,7 @@ class LayerErrorHooks:
         import tensorflow as tf
 
         def keep(step: int, error: Any, scale: Any) -> None:
-            # A copy, because TensorFlow reuses the array's memory.
-            kept = self._spare.pop(name, None)
-            if kept is None or (kept.shape, kept.dtype) != (error.shape, error.dtype):
-                kept = np.empty_like(error)
-            if scale == 1:
-                np.copyto(kept, error)
-            else:
-                np.divide(error, scale, out=kept)
-            self._waiting.append((step, name, kept))
+            self._kept.add(step, name, error, divisor=scale)
 
         wide = error.dtype if error.dtype == tf.float64 else tf.float32
         scale = tf.constant(1.0, wide)
@@ -335,12 +322,11 @@ class LayerErrorHooks:
 
     def write(self, wall_times: Mapping[int, float]) -> None:
         """Write the errors kept in the last train steps."""
-        waiting, self._waiting = self._waiting, []
         now = time.time()
         # Backward passes come from the end of the model; tables are easier to read from its beginning.
-        for step, errors in _by_pass(reversed(waiting)):
+        for step, errors in _by_pass(reversed(self._kept.take())):
             write_layer_errors(self._log, step, errors, self._samples, wall_times.get(step, now))
-            self._spare.update(errors)
+            self._kept.reuse(errors)
 
 
 def _by_pass(errors: Iterable[tuple[int, str, npt.NDArray[Any]]]) -> Iterator[tuple[int, dict[str, npt.NDArray[Any]]]]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
-    """Writes metrics, weights, gradients and layer errors of a training into an event file.
+    """Writes metrics, weights, gradients, activations and layer errors of a training into an event file.
 
     As a callback of ``model.fit`` it records by itself. In a custom loop, call ``scalars``, ``weights``,
     ``gradients``, ``histograms`` and ``tensors``, in eager code or in a tf.function.
@@ -55,6 +55,9 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         gradients_every: int | None = None,
         gradient_histograms_every: int | None = None,
         gradient_statistics_every: int | None = None,
+        activations_every: int | None = None,
+        activation_histograms_every: int | None = None,
+        activation_statistics_every: int | None = None,
         layer_errors_every: int | None = None,
         layers: Sequence[str] | None = None,
         layer_error_samples: Literal["each", "sum"] = "each",
@@ -74,8 +77,11 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             gradients_every: the gradients themselves, as the optimizer applies them.
             gradient_histograms_every: a histogram of each gradient.
             gradient_statistics_every: the same numbers of each gradient.
+            activations_every: the outputs of layers themselves, in the forward pass of the training.
+            activation_histograms_every: a histogram of each output.
+            activation_statistics_every: the same numbers of each output.
             layer_errors_every: the gradient of the loss with respect to the output of each layer.
-            layers: names of the layers whose errors are recorded; all if None.
+            layers: names of the layers whose outputs and errors are recorded; all if None.
             layer_error_samples: ``each`` records errors as [sample, unit], ``sum`` as [unit], summed over the batch.
             first_batch: the number of the first batch; one more than the optimizer's steps if None.
             on_error: what to do after a disk error: ``warn`` and stop the recording, not the training, or ``raise``.
@@ -100,6 +106,12 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             tensors=gradients_every,
             histograms=gradient_histograms_every,
             statistics=gradient_statistics_every,
+        )
+        self._activations = RecordingPlan.of(
+            "activations",
+            tensors=activations_every,
+            histograms=activation_histograms_every,
+            statistics=activation_statistics_every,
         )
         self._layer_errors_every = interval("layer_errors_every", layer_errors_every)
         self._layers = layers
@@ -141,6 +153,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
                 self._log,
                 model,
                 gradients=self._gradients,
+                activations=self._activations,
                 layer_errors_every=self._layer_errors_every,
                 layers=self._layers,
                 samples=self._samples,
@@ -192,7 +205,8 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         if metrics:
             values = {"epoch": self._epoch, **(logs or {}), **self._learning_rates}
             write_metrics(self._log, "batch", self._step, values, wall_time)
-        others = (*self._weights.every, *self._gradients.every, self._layer_errors_every)
+        plans = (self._weights, self._gradients, self._activations)
+        others = [self._layer_errors_every, *(every for plan in plans for every in plan.every)]
         joined = [step for step in steps if any(due(step, every) for every in others)]
         if metrics:
             joined = [step for step in joined if step != self._step]

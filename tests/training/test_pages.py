@@ -63,10 +63,16 @@ def test_first_block_of_recorders_page_records_what_its_command_converts(scope: 
     assert Path("tables/run/scalars/epoch/loss.csv").is_file()
 
 
+def test_activations_of_recorders_page_are_recorded(scope: dict[str, Any]) -> None:
+    exec("from tb2csv.recorders import *", scope)
+    exec(blocks("docs/recorders.md", "python")[1], scope)
+    assert {f"activations/{layer}/norm" for layer in ("hidden", "add", "dense")} <= tags()
+
+
 def test_layer_errors_of_recorders_page_are_recorded(scope: dict[str, Any]) -> None:
     exec("from tb2csv.recorders import *", scope)
     output = keras.ops.ones((8, 2))
-    exec(blocks("docs/recorders.md", "python")[1], scope | {"output": output, "wanted": np.zeros((8, 2), np.float32)})
+    exec(blocks("docs/recorders.md", "python")[2], scope | {"output": output, "wanted": np.zeros((8, 2), np.float32)})
     assert {"layer_errors/add", "layer_mse/add"} <= tags()
 
 
@@ -75,7 +81,7 @@ def test_loop_of_recorders_page_records_every_tag_that_it_names(scope: dict[str,
     model = scope["model"]
     gradients = [keras.ops.zeros_like(each) for each in model.trainable_variables]
     given = {"steps": 2, "loss": 0.5, "epoch": 0, "mean": 0.5, "gradients": gradients, "outputs": np.ones((8, 1))}
-    exec(blocks("docs/recorders.md", "python")[2], scope | given)
+    exec(blocks("docs/recorders.md", "python")[3], scope | given)
     named = {"batch/loss", "batch/epoch", "outputs/dense", "outputs/dense/histogram", "epoch/loss"}
     assert named <= tags()
 
@@ -90,4 +96,4 @@ def test_state_goes_to_another_model_as_model_state_page_says(scope: dict[str, A
 
 def test_every_python_block_has_a_test() -> None:
     """The tests above take the blocks by their places."""
-    assert [len(blocks(page, "python")) for page in ("docs/recorders.md", "docs/model_state.md")] == [3, 1]
+    assert [len(blocks(page, "python")) for page in ("docs/recorders.md", "docs/model_state.md")] == [4, 1]

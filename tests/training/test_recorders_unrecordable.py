@@ -260,7 +260,7 @@ def test_a_failure_of_the_recorder_does_not_stop_the_training(
         message = "no memory\nfor this"
         raise MemoryError(message)
 
-    monkeypatch.setattr("tb2csv.recorders.gradient_hooks.statistics_of", fail)
+    monkeypatch.setattr("tb2csv.recorders.step_rows.statistics_of", fail)
     recorder = TrainingRecorder(tmp_path, gradient_statistics_every=1, on_error=on_error)
     if on_error == "raise":
         with pytest.raises(RecorderError, match="MemoryError: no memory"):
