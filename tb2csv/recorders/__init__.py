@@ -1,6 +1,6 @@
 """Recorders, which write the data of a training run into event files.
 
-``TorchRecorder`` needs PyTorch. The others need TensorFlow with Keras 3.1 or later, which ``pip install
+``Recorder`` needs no framework, and ``TorchRecorder`` PyTorch. The others need Keras 3.1 or later, which ``pip install
 tb2csv[tensorflow]`` brings; with an older Keras, their import raises RecorderError. Each framework is imported with the
 first name that needs it. The package imports no code that reads event files.
 """
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tb2csv.recorders.prediction_tables import predict_to_csv as predict_to_csv
     from tb2csv.recorders.predictions import PredictionRecorder as PredictionRecorder
     from tb2csv.recorders.pytorch.torch_recorder import TorchRecorder as TorchRecorder
+    from tb2csv.recorders.recorder import Recorder as Recorder
     from tb2csv.recorders.training import TrainingRecorder as TrainingRecorder
 
 _OF_KERAS: Final = {
@@ -32,11 +33,12 @@ _OF_KERAS: Final = {
     "predict_to_csv": "prediction_tables",
     "record_layer_errors": "output_errors",
 }
-_MODULES: Final = {**_OF_KERAS, "TorchRecorder": "pytorch.torch_recorder"}
+_MODULES: Final = {**_OF_KERAS, "Recorder": "recorder", "TorchRecorder": "pytorch.torch_recorder"}
 
 __all__ = [
     "PredictionRecorder",
     "PredictionTable",
+    "Recorder",
     "RecorderError",
     "RecorderWarning",
     "TorchRecorder",

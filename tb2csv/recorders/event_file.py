@@ -64,6 +64,10 @@ class EventFile:
             raise FileNotFoundError(errno.ENOENT, "the event file was removed", str(self.path))
         self._size += frame_size
 
+    def sync(self) -> None:
+        """Wait until the disk has all records. Raises OSError if that fails."""
+        os.fsync(self._descriptor)
+
     def close(self) -> None:
         """Close the file; nothing can be written afterwards."""
         if self._descriptor >= 0:

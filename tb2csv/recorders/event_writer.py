@@ -21,7 +21,7 @@ from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.event_file import EventFile
 from tb2csv.recorders.omissions import Omissions, RecorderWarning
-from tb2csv.recorders.tensor_dtypes import STRING, dtype_number
+from tb2csv.recorders.tensor_summaries import tensor_summary, varint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,26 +36,16 @@ _Method = TypeVar("_Method", bound="Callable[..., Any]")
 
 OnError = Literal["warn", "raise"]
 
-#: The plugin name of tensors. It is not one of TensorBoard's, so that readers treat the values as plain tensors.
-TENSOR_PLUGIN: Final = "tb2csv"
-
 #: The number of buckets of a histogram.
 BUCKETS: Final = 30
 #: Protobuf's limit is 2 GiB; tag and metadata fit into the rest.
-_MAX_TENSOR_BYTES: Final = 2**31 - 2**20
+MAX_TENSOR_BYTES: Final = 2**31 - 2**20
 
 # An Event is serialized by hand: field 1 the time, field 2 the step, field 5 the summary.
 _TIME: Final = struct.Struct("<Bd")
 _TIME_FIELD: Final = 0x09
 _STEP_FIELD: Final = b"\x10"
 _SUMMARY_FIELD: Final = b"\x2a"
-# A Summary of one tensor: field 1 the value; in it field 1 the tag, 8 the tensor, 9 the metadata; in the tensor, after
-# its type and shape, field 4 the content.
-_VALUE_FIELD: Final = b"\x0a"
-_TAG_FIELD: Final = b"\x0a"
-_TENSOR_FIELD: Final = b"\x42"
-_METADATA_FIELD: Final = b"\x4a"
-_CONTENT_FIELD: Final = b"\x22"
 #: The place of a number in a template: bytes that are not UTF-8, so that a tag cannot contain them.
 _NUMBER: Final = b"\xfe\xff\xfe\xff"
 
@@ -102,7 +92,7 @@ class EventWriter:
         if template is None:
             template = self._templates[tuple(tags)] = _ScalarTemplate(tags)
         for step, wall_time, summary in zip(steps, wall_times, template.summaries(rows), strict=True):
-            self._append(step, wall_time, summary, values=len(tags))
+            self.append(step, wall_time, summary, values=len(tags))
 
     def tensor(
         self,
@@ -120,14 +110,14 @@ class EventWriter:
         """
         try:
             array = np.asarray(value)
-            if array.nbytes > _MAX_TENSOR_BYTES:
+            if array.nbytes > MAX_TENSOR_BYTES:
                 self.omit(tag, f"{array.nbytes:,} bytes, but a record holds at most 2 GiB")
                 return
-            parts = _tensor_summary(tag, array, _tensor_metadata(), dtype)
+            parts = tensor_summary(tag, array, dtype=dtype)
         except (TypeError, ValueError):  # ragged, or objects
             self.omit(tag, f"not a tensor but {type(value).__name__}")
             return
-        self._append(step, time.time() if wall_time is None else wall_time, *parts)
+        self.append(step, time.time() if wall_time is None else wall_time, *parts)
 
     def histogram(self, step: int, tag: str, value: npt.ArrayLike, *, wall_time: float | None = None) -> None:
         """Write a histogram of the finite numbers in an array, in 30 buckets from the smallest to the largest.
@@ -143,8 +133,8 @@ class EventWriter:
 
     def buckets(self, step: int, tag: str, buckets: npt.NDArray[np.float64], *, wall_time: float | None = None) -> None:
         """Write a histogram as [buckets, 3]: left edge, right edge and count."""
-        parts = _tensor_summary(tag, buckets, _histogram_metadata())
-        self._append(step, time.time() if wall_time is None else wall_time, *parts)
+        parts = tensor_summary(tag, buckets, "histograms")
+        self.append(step, time.time() if wall_time is None else wall_time, *parts)
 
     def omit(self, tag: str, reason: str, count: int = 1) -> None:
         """Count values that cannot be recorded; ``close`` reports them."""
@@ -163,6 +153,14 @@ class EventWriter:
         except Exception as error:  # noqa: BLE001 - the training is worth more than its record
             self._stop(error)
 
+    def flush(self) -> None:
+        """Make the disk keep what was written, also if the machine loses power."""
+        if self._file is not None:
+            try:
+                self._file.sync()
+            except OSError as error:
+                self._stop(error)
+
     def close(self) -> None:
         """Close the event file; later values go to another one. Warn once about all omitted values."""
         self._close_file()
@@ -174,11 +172,11 @@ class EventWriter:
             with contextlib.suppress(OSError):  # it was written, or the recording has stopped
                 file.close()
 
-    def _append(self, step: int, wall_time: float, *summary: Bytes, values: int = 1) -> None:
-        """Write a Summary, in one part or several, that holds ``values`` values."""
+    def append(self, step: int, wall_time: float, *summary: Bytes, values: int = 1) -> None:
+        """Write a serialized Summary, in one part or several, that holds ``values`` values."""
         if not self._is_stopped:
-            size = _varint(sum(map(len, summary)))
-            step_text = _varint(step & 0xFFFF_FFFF_FFFF_FFFF)
+            size = varint(sum(map(len, summary)))
+            step_text = varint(step & 0xFFFF_FFFF_FFFF_FFFF)
             head = b"".join((_TIME.pack(_TIME_FIELD, wall_time), _STEP_FIELD, step_text, _SUMMARY_FIELD, size))
             try:
                 if self._file is None:
@@ -269,79 +267,3 @@ def histogram_buckets(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     edges[0], edges[-1] = numbers.min(), numbers.max()
     counts, _ = np.histogram(numbers, edges)
     return np.stack([edges[:-1], edges[1:], counts.astype(np.float64)], axis=1)
-
-
-def _tensor_summary(tag: str, array: npt.NDArray[Any], metadata: bytes, dtype: str | None = None) -> tuple[Bytes, ...]:
-    """Return a serialized Summary of one tensor in parts; the content shares the memory of the array.
-
-    Raises TypeError or ValueError if an event file cannot hold such a tensor.
-    """
-    content: Bytes = b""
-    if array.dtype.kind in "OSU":
-        tensor = _text_tensor(array)
-    else:
-        tensor = _dtype_and_shape(dtype_number(dtype or array.dtype.name), array.shape)
-        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        if len(content):
-            tensor += _CONTENT_FIELD + _varint(len(content))
-    name = tag.encode()
-    tensor_head = _TENSOR_FIELD + _varint(len(tensor) + len(content)) + tensor
-    head = _TAG_FIELD + _varint(len(name)) + name + tensor_head
-    tail = _METADATA_FIELD + _varint(len(metadata)) + metadata
-    return _VALUE_FIELD + _varint(len(head) + len(content) + len(tail)) + head, content, tail
-
-
-def _text_tensor(array: npt.NDArray[Any]) -> bytes:
-    """Return a serialized TensorProto of text or bytes. Raises TypeError if an element is something else."""
-    from tensorboard.compat.proto.tensor_pb2 import TensorProto
-
-    texts = [each.encode() if isinstance(each, str) else each for each in array.ravel().tolist()]
-    if any(not isinstance(each, bytes) for each in texts):
-        message = "The elements are neither numbers nor text."
-        raise TypeError(message)
-    proto = TensorProto.FromString(_dtype_and_shape(STRING, array.shape))
-    proto.string_val.extend(texts)
-    serialized: bytes = proto.SerializeToString()
-    return serialized
-
-
-@functools.lru_cache(maxsize=1024)
-def _dtype_and_shape(dtype: int, shape: tuple[int, ...]) -> bytes:
-    """Return a serialized TensorProto without content."""
-    from tensorboard.compat.proto.tensor_pb2 import TensorProto
-
-    proto = TensorProto(dtype=dtype)
-    proto.tensor_shape.SetInParent()
-    for size in shape:
-        proto.tensor_shape.dim.add(size=size)
-    serialized: bytes = proto.SerializeToString()
-    return serialized
-
-
-@functools.cache
-def _tensor_metadata() -> bytes:
-    return _metadata(TENSOR_PLUGIN, b"")
-
-
-@functools.cache
-def _histogram_metadata() -> bytes:
-    from tensorboard.plugins.histogram import metadata
-
-    return _metadata(metadata.PLUGIN_NAME, metadata.create_summary_metadata(None, None).plugin_data.content)
-
-
-def _metadata(plugin: str, content: bytes) -> bytes:
-    from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_TENSOR, SummaryMetadata
-
-    plugin_data = SummaryMetadata.PluginData(plugin_name=plugin, content=content)
-    serialized: bytes = SummaryMetadata(plugin_data=plugin_data, data_class=DATA_CLASS_TENSOR).SerializeToString()
-    return serialized
-
-
-def _varint(number: int) -> bytes:
-    text = bytearray()
-    while number > 0x7F:
-        text.append(number & 0x7F | 0x80)
-        number >>= 7
-    text.append(number)
-    return bytes(text)

@@ -32,10 +32,10 @@ def recordable(value: Any) -> npt.NDArray[Any]:
     array = _array_of(value)
     if array.ndim:
         if not is_real(array.dtype) and array.dtype.kind != "c":
-            raise UnrecordableError(_word(array, value))
+            raise UnrecordableError(word(array, value))
         return array
     if array.dtype.kind not in "biuf" and not is_real(array.dtype):
-        raise UnrecordableError(_word(array, value))
+        raise UnrecordableError(word(array, value))
     number = float(array)
     if np.isfinite(number) and abs(number) > _FLOAT32_MAX:
         message = "a number beyond float32"
@@ -58,7 +58,7 @@ def _array_of(value: Any) -> npt.NDArray[Any]:
         message = "a number beyond float32"
         raise UnrecordableError(message) from error
     except Exception as error:  # an object's own conversion may raise any error
-        raise UnrecordableError(_type_word(value)) from error
+        raise UnrecordableError(type_word(value)) from error
 
 
 def _host_value(value: Any) -> Any:
@@ -74,13 +74,15 @@ def _host_value(value: Any) -> Any:
     return value
 
 
-def _word(array: npt.NDArray[Any], value: Any) -> str:
+def word(array: npt.NDArray[Any], value: Any) -> str:
+    """Return what to call a value that became an array of something else than real numbers."""
     if array.dtype == object:
-        return _type_word(value if array.ndim else array.item())
+        return type_word(value if array.ndim else array.item())
     return _WORDS.get(array.dtype.kind, str(array.dtype))
 
 
-def _type_word(value: Any) -> str:
+def type_word(value: Any) -> str:
+    """Return what to call a value that is not a number."""
     if isinstance(value, (str, bytes)):
         return "text"
     return "None" if value is None else type(value).__name__

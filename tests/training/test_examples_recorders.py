@@ -155,3 +155,25 @@ def test_torch_recorder(run: Any) -> None:
         np.testing.assert_allclose(recorded, gradients[0], rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(elements(tables / "tensors/layer_errors/2.csv", step), error, rtol=1e-4, atol=1e-6)
         weights = [weight - 0.1 * gradient for weight, gradient in zip(weights, gradients, strict=True)]
+
+
+def test_sklearn_partial_fit(run: Any) -> None:
+    tables = run("sklearn_partial_fit.py") / "tables"
+    points = np.random.default_rng(0).normal(size=(60, 2))
+    labels = points[:, 0] > 2 * points[:, 1]
+    weights, intercept = np.zeros(2), 0.0
+    losses = dict(scalars(tables / "sgd/scalars/loss.csv"))
+    for row in range(60):  # stochastic gradient descent by hand, with the default alpha
+        error = 1 / (1 + np.exp(-(points[row] @ weights + intercept))) - labels[row]
+        weights = weights * (1 - 0.1 * 0.0001) - 0.1 * error * points[row]
+        intercept -= 0.1 * error
+        step, rest = divmod(row + 1, 10)
+        if not rest:
+            recorded = elements(tables / "sgd/tensors/weights/coef.csv", step)
+            np.testing.assert_allclose(recorded, [weights], rtol=1e-6)
+            outputs = np.where(labels, 1, -1) * (points @ weights + intercept)
+            assert losses[step] == pytest.approx(np.mean(np.log1p(np.exp(-outputs))), rel=1e-9)
+    trial = pl.read_csv(tables / "hparams.csv")
+    assert trial.select("run", "status", "eta0", "alpha", "loss").rows() == [
+        ("sgd", "success", 0.1, 0.0001, pytest.approx(losses[6]))
+    ]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import torch
 
+from tb2csv.recorders.host_values import HostArray
+
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from collections.abc import Sequence
+
+#: The device whose memory NumPy can read.
+_HOST: Final = "cpu"
 
 #: Dtypes that NumPy does not have, with integers of the same size; their names are those of event files.
 _AS_BITS: Final = {
@@ -23,23 +28,34 @@ _AS_BITS: Final = {
 }
 
 
-class HostArray(NamedTuple):
-    """An array, and the name of its dtype if it holds the bits of numbers that NumPy does not have."""
-
-    array: npt.NDArray[Any]
-    dtype: str | None = None
-
-
 def host_array(tensor: torch.Tensor) -> HostArray:
     """Return a tensor of any device and layout as an array with the same bits."""
-    values = tensor.detach().resolve_conj().resolve_neg()
-    if values.layout != torch.strided:
-        values = values.to_dense()
-    values = values.cpu()
+    values = _dense(tensor).cpu()
     bits = _AS_BITS.get(values.dtype)
     if bits is None:
         return HostArray(values.numpy())
     return HostArray(values.view(bits).numpy(), str(values.dtype).removeprefix("torch."))
+
+
+def host_arrays(tensors: Sequence[torch.Tensor]) -> list[HostArray]:
+    """Return tensors as ``host_array`` does, with one transfer from each device."""
+    dense = [_dense(tensor) for tensor in tensors]
+    devices: dict[torch.device, list[int]] = {}
+    for place, tensor in enumerate(dense):
+        if tensor.device.type != _HOST:
+            devices.setdefault(tensor.device, []).append(place)
+    for places in devices.values():
+        pieces = [dense[place].contiguous().reshape(-1).view(torch.uint8) for place in places]
+        fetched = torch.cat(pieces).cpu().split([len(piece) for piece in pieces])
+        for place, piece in zip(places, fetched, strict=True):
+            # A view of another dtype must begin at a multiple of its size.
+            dense[place] = piece.clone().view(dense[place].dtype).reshape(dense[place].shape)
+    return [host_array(tensor) for tensor in dense]
+
+
+def _dense(tensor: torch.Tensor) -> torch.Tensor:
+    values = tensor.detach().resolve_conj().resolve_neg()
+    return values if values.layout == torch.strided else values.to_dense()
 
 
 def is_real(tensor: torch.Tensor) -> bool:
