@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from tb2csv.notes import Note
     from tb2csv.prediction import predict
     from tb2csv.ranking.best import Ranking, best
-    from tb2csv.report import Report, __version__
+    from tb2csv.report import Report
     from tb2csv.run_frames import RunFrames
     from tb2csv.runs.row_selection import RowSelection
     from tb2csv.scanned_logdir import HparamsTable
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from tb2csv.series_info import SeriesInfo
     from tb2csv.series_listing import CheckReport, Listing, check, ls
     from tb2csv.state_from_logs import recorded_state
+    from tb2csv.version import __version__
 
 __all__ = [
     "CheckReport",
@@ -144,7 +145,7 @@ _MODULES: Final = {
     "SeriesInfo": "series_info",
     "Summary": "analysis.summaries",
     "Tb2csvError": "errors",
-    "__version__": "report",
+    "__version__": "version",
     "best": "ranking.best",
     "check": "series_listing",
     "convert": "conversion",

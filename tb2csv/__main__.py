@@ -1,6 +1,7 @@
 """The program ``tb2csv``, which is also ``python -m tb2csv``."""
 
 import gc
+import os
 import signal
 
 #: How many objects are made between two searches for garbage, each of which visits all of them. Imports and tables make
@@ -8,6 +9,10 @@ import signal
 _OBJECTS_BETWEEN_COLLECTIONS = 1_000_000
 
 gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+
+# numpy's library for matrices starts a thread per processor when it is imported, which takes a fifth of the time of a
+# small command, and no command needs them.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Until a command begins, Ctrl-C ends the process at once: there is nothing to remove, and an exception among imports
 # would be a traceback. A process that was started to ignore it goes on to ignore it.

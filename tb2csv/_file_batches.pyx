@@ -5,6 +5,7 @@
 The interpreter's lock is released once for a batch, and not for each of four calls of the system for a small file.
 """
 
+from cpython.bytes cimport PyBytes_AsString, PyBytes_Size
 from libc.errno cimport EEXIST, EINTR, errno
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -14,8 +15,6 @@ import os
 
 cdef extern from "Python.h":
     bytes PyUnicode_EncodeFSDefault(object text)
-    char *PyBytes_AS_STRING(object data)
-    Py_ssize_t PyBytes_GET_SIZE(object data)
 
 cdef extern from *:
     """
@@ -86,7 +85,7 @@ cdef struct Piece:
 cdef bytes encoded(str path):
     """Return a path as the system takes it."""
     cdef bytes name = PyUnicode_EncodeFSDefault(path)
-    if <Py_ssize_t>strlen(PyBytes_AS_STRING(name)) != PyBytes_GET_SIZE(name):
+    if <Py_ssize_t>strlen(PyBytes_AsString(name)) != PyBytes_Size(name):
         raise ValueError("embedded null byte")
     return name
 
@@ -136,7 +135,7 @@ def read_files(list paths not None, uint8_t[::1] buffer not None, Py_ssize_t lim
     try:
         found = <Found *>room(count, sizeof(Found))
         for i in range(count):
-            pointers[i] = PyBytes_AS_STRING(names[i])
+            pointers[i] = PyBytes_AsString(names[i])
         with nogil:
             while done < count and size - end >= limit:
                 found[done].start = end
@@ -162,7 +161,7 @@ def file_sizes(list paths not None):
     try:
         sizes = <int64_t *>room(count, sizeof(int64_t))
         for i in range(count):
-            pointers[i] = PyBytes_AS_STRING(names[i])
+            pointers[i] = PyBytes_AsString(names[i])
         with nogil:
             for i in range(count):
                 sizes[i] = tb2csv_size(pointers[i])
@@ -230,12 +229,12 @@ def append_pieces(list folders not None, list pieces not None, bytes text not No
     try:
         converted = <Piece *>room(count, sizeof(Piece))
         for i in range(folder_count):
-            pointers[i] = PyBytes_AS_STRING(names[i])
+            pointers[i] = PyBytes_AsString(names[i])
         for i in range(count):
             path, start, stop, with_header = pieces[i]
             name = encoded(path)
             names.append(name)
-            converted[i] = Piece(PyBytes_AS_STRING(name), start, stop, with_header, 0)
+            converted[i] = Piece(PyBytes_AsString(name), start, stop, with_header, 0)
             if not 0 <= converted[i].start <= converted[i].stop <= size:
                 raise IndexError(start, stop)
         with nogil:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tb2csv.display import count, displayed
 from tb2csv.errors import LogdirError
 from tb2csv.messages import command_line_spelling
 from tb2csv.notes import Note
+from tb2csv.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from tb2csv.errors import Damage
     from tb2csv.event_files.event_file import FileStats
     from tb2csv.messages import Spelling
-
-__version__: Final = "0.1.0"
 
 
 @dataclass(slots=True)

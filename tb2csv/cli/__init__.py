@@ -94,11 +94,11 @@ app = typer.Typer(
 
 def _print_version(requested: bool) -> None:
     if requested:
-        from tb2csv.event_files.scanners import default_scanner
-        from tb2csv.report import __version__
+        from tb2csv.event_files.scanner_choice import default_scanner_name
+        from tb2csv.version import __version__
 
         with error_messages(debug=False):
-            print_result(f"tb2csv {__version__} ({default_scanner().name} scanner)")
+            print_result(f"tb2csv {__version__} ({default_scanner_name()} scanner)")
         raise typer.Exit
 
 

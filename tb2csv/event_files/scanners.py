@@ -1,12 +1,11 @@
-"""The installed scanners of event files, and the default: the compiled one if it was built."""
+"""The installed scanners of event files, by their names."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tb2csv.errors import Tb2csvError
 from tb2csv.event_files import reference
+from tb2csv.event_files.scanner_choice import COMPILED, default_scanner_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,14 +13,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tb2csv.event_files.values import SchemaTable, ValueColumns
-
-try:
-    from tb2csv.event_files import _scanner
-except ImportError:  # installed without a C compiler
-    _scanner = None  # type: ignore[assignment]
-
-#: The environment variable that overrides the choice with the name of a scanner.
-SCANNER_VARIABLE: Final = "TB2CSV_SCANNER"
 
 
 class Scanner(NamedTuple):
@@ -37,23 +28,18 @@ class Scanner(NamedTuple):
     read_metadata: Callable[[bytes], tuple[bytes, bytes, bytes, bytes] | None]
 
 
-#: The installed scanners, the preferred one last.
+#: The installed scanners, in the order of ``scanner_choice.INSTALLED``.
 SCANNERS: Final = {
     "reference": Scanner(
         "reference", reference.scan, reference.PythonSchemaTable, reference.group, reference.read_metadata
     )
 }
-if _scanner is not None:
+if COMPILED is not None:
     SCANNERS["compiled"] = Scanner(
-        "compiled", _scanner.scan, _scanner.SchemaTable, _scanner.group, _scanner.read_metadata
+        "compiled", COMPILED.scan, COMPILED.SchemaTable, COMPILED.group, COMPILED.read_metadata
     )
 
 
 def default_scanner() -> Scanner:
-    """Return the scanner to use: the compiled one if it was built, unless the environment names another one."""
-    name = os.environ.get(SCANNER_VARIABLE) or next(reversed(SCANNERS))
-    if name not in SCANNERS:
-        installed = ", ".join(SCANNERS)
-        detail = f"The scanner {name!r} is not installed; set {SCANNER_VARIABLE} to one of {installed}, or unset it."
-        raise Tb2csvError(detail)
-    return SCANNERS[name]
+    """Return the scanner to use; ``scanner_choice.default_scanner_name`` chooses it."""
+    return SCANNERS[default_scanner_name()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tb2csv.errors import MissingExtraError, Tb2csvError
 from tb2csv.mcp_server.tools import PAGING, LogTools
 from tb2csv.messages import python_spelling
-from tb2csv.report import __version__
+from tb2csv.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable

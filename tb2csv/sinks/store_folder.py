@@ -20,7 +20,7 @@ from tb2csv.parallel import map_runs
 from tb2csv.sinks.output_folder import DATA_PACKAGE, OutputFolder, written_files
 from tb2csv.sinks.private_folder import PRIVATE
 from tb2csv.sinks.synced_files import files_below
-from tb2csv.sources.request_watch import request
+from tb2csv.sources.requests import request
 from tb2csv.sources.store import Store
 from tb2csv.sources.urls import shown
 

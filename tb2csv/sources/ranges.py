@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tb2csv.sources.compression import UNPACKS_TO_TOO_MUCH, most_unpacked
 from tb2csv.sources.remote_errors import ObjectChangedError, RemoteError
-from tb2csv.sources.request_watch import WATCH, request
+from tb2csv.sources.request_watch import WATCH
+from tb2csv.sources.requests import request
 from tb2csv.sources.source import Version
 from tb2csv.sources.urls import shown
 

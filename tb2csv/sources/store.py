@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from tb2csv.parallel import DaemonExecutor
 from tb2csv.sources.ranges import FileRanges, WebRanges, version_of
 from tb2csv.sources.remote_file import RemoteFile
-from tb2csv.sources.request_watch import request
+from tb2csv.sources.requests import request
 from tb2csv.sources.source import FoundFile, Version
 from tb2csv.sources.tar_archive import unpacked_tar
 from tb2csv.sources.urls import protocols

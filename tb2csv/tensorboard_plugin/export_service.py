@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from tb2csv.conversion import convert
 from tb2csv.layouts.time_columns import TIME_STYLES
-from tb2csv.report import __version__
 from tb2csv.sinks.private_folder import PRIVATE
 from tb2csv.tensorboard_plugin.archive_names import archive_name
 from tb2csv.tensorboard_plugin.downloads import download
@@ -23,6 +22,7 @@ from tb2csv.tensorboard_plugin.sampling_limits import SamplingLimits
 from tb2csv.tensorboard_plugin.series_index import READY, SeriesIndex
 from tb2csv.tensorboard_plugin.single_table import single_table
 from tb2csv.tensorboard_plugin.web_api import RequestError, answer, read_json
+from tb2csv.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from tables import read_tree
 
 import tb2csv
 from tb2csv.errors import Tb2csvError
-from tb2csv.event_files.scanners import SCANNER_VARIABLE
+from tb2csv.event_files.scanner_choice import SCANNER_VARIABLE
 from tb2csv.runs.row_selection import RowSelection
 
 if TYPE_CHECKING:
