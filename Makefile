@@ -18,7 +18,7 @@ INCLUDE := $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include
 IS_LITTLE := $(BIN)/python -c 'import sys; sys.exit(sys.byteorder == "big")'
 HAS_COMPILER = $(IS_LITTLE) && echo '\#include <Python.h>' | $$($(COMPILER)) -I"$$($(INCLUDE))" -x c -E - >/dev/null 2>&1
 
-.PHONY: lock trust fuzz fuzzer fuzz-models help browser shells demo javascript-tools reader-programs test test-readers test-training lint docs bench clean
+.PHONY: wheels lock trust fuzz fuzzer fuzz-models help browser shells demo javascript-tools reader-programs test test-readers test-training lint docs bench clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -81,6 +81,9 @@ lint: .venv/installed-dev | javascript-tools ## Check style, formatting, types, 
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/python .ci/prose.py
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@if test -x $(BIN)/hadolint; then echo '$(BIN)/hadolint Dockerfile'; $(BIN)/hadolint Dockerfile; fi
 	@if test -x node_modules/.bin/tsc; then echo 'npm run check'; npm run --silent check; fi
 
 # TypeScript and Prettier check the scripts of the Export tab, at the versions of package-lock.json. No package has them.
@@ -91,6 +94,9 @@ javascript-tools: ## Install the tools that check JavaScript, or say how.
 	fi >/dev/null || echo 'apt-get could not install npm.'; \
 	command -v npm >/dev/null && npm ci --cache .venv/npm-cache --no-audit --no-fund --silent || { rm -rf node_modules; \
 	echo 'The JavaScript is not checked, because npm ci failed; if npm is missing: sudo apt-get install npm'; }
+
+wheels: .venv-release/installed ## Build the source distribution and the wheels of this system in dist, and check them.
+	.ci/wheels.sh
 
 docs: .venv/installed-base ## Write docs/cli.md and docs/python.md anew.
 	$(BIN)/python docs/make_cli_reference.py
@@ -126,10 +132,10 @@ ifeq ($(strip $(ARGS)),)
 endif
 
 clean: ## Remove whatever the other targets made.
-	rm -rf .venv .venv-* node_modules build demo-tables fuzz-findings benchmarks/.data tb2csv.egg-info
+	rm -rf .venv .venv-* node_modules build dist demo-tables fuzz-findings benchmarks/.data tb2csv.egg-info
 	rm -f tb2csv/_file_batches.c tb2csv/event_files/_scanner.c
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	rm -f tb2csv/_file_batches.*.so tb2csv/event_files/_scanner.*.so tb2csv/event_files/_scanner.*.pyd
+	rm -f $(COMPILED_MODULES)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -145,16 +151,21 @@ LOCKED := install --quiet --no-deps --require-hashes --requirement
 # would be hidden by the sources in this folder, which would then run without the compiled scanner.
 TB2CSV := install --quiet --no-deps --no-build-isolation --editable .
 
+# A module that an earlier setup.py built for this Python alone would be imported instead of the new one.
+COMPILED_MODULES := $(wildcard tb2csv/_file_batches.*.so tb2csv/event_files/_scanner.*.so tb2csv/event_files/_scanner.*.pyd)
+
 WITH_SCANNER = if $(HAS_COMPILER); then export TB2CSV_REQUIRE_EXT=1; \
 	else export TB2CSV_SKIP_EXT=1; echo 'No C compiler was found: the reference scanner does the work.'; fi
 
 # For users, who get the versions of today.
 .venv/installed-base: $(BUILD_FILES) | .venv/bin/python
+	@rm -f $(COMPILED_MODULES)
 	@$(WITH_SCANNER); $(PIP) install --quiet --editable .
 	@touch $@
 
 .venv/installed-test: $(BUILD_FILES) requirements/test.txt | .venv/bin/python
 	@$(PIP) $(LOCKED) requirements/test.txt
+	@rm -f $(COMPILED_MODULES)
 	@$(WITH_SCANNER); $(PIP) $(TB2CSV)
 	@touch $@
 
@@ -162,6 +173,12 @@ WITH_SCANNER = if $(HAS_COMPILER); then export TB2CSV_REQUIRE_EXT=1; \
 .venv/installed-dev: $(BUILD_FILES) requirements/dev.txt | .venv/bin/python
 	@$(PIP) $(LOCKED) requirements/dev.txt
 	@TB2CSV_SKIP_EXT=1 $(PIP) $(TB2CSV)
+	@touch $@
+
+# It builds and checks what a release consists of.
+.venv-release/installed: requirements/release.txt | .venv/bin/python
+	$(PYTHON) -m venv .venv-release
+	@$(subst $(BIN),.venv-release/bin,$(PIP)) $(LOCKED) requirements/release.txt
 	@touch $@
 
 # The large ones of the programs that read tables, such as ClickHouse, and those of JavaScript if npm is installed.
@@ -194,6 +211,7 @@ COMPILE = UV_SYSTEM_CERTS=1 UV_CACHE_DIR=$(CURDIR)/.venv/uv-cache UV_CUSTOM_COMP
 lock: | .venv/bin/python ## Lock the packages for development with their hashes; ARGS=--upgrade takes the versions of today.
 	@$(PIP) install --quiet uv
 	$(COMPILE) --extra test --extra test-remote --extra test-dask --output-file requirements/test.txt
+	$(COMPILE) --extra release --output-file requirements/release.txt
 	$(COMPILE) --extra dev --constraint requirements/test.txt --output-file requirements/dev.txt
 	$(COMPILE) --extra test --extra readers --constraint requirements/test.txt --output-file requirements/readers.txt
 	$(COMPILE) requirements/training.in --extra test --extra test-training --extra tensorflow --extra torch --extra sklearn \

@@ -31,8 +31,7 @@ def extension(name: str, *depends: str) -> Extension:
         optional=not REQUIRED,
         define_macros=macros if IS_STABLE else [],
         py_limited_api=IS_STABLE,
-        # Symbols for debuggers are two thirds of a module. A function that the stable interface lacks is an error; a call
-        # of it would fail.
+        # Symbols for debuggers are two thirds of a module. A function that the stable interface lacks is an error.
         extra_compile_args=[] if os.name == "nt" else ["-O3", "-g0", "-Werror=implicit-function-declaration"],
     )
 

@@ -21,7 +21,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.messages import Message, advice, install_command, python_spelling
+from tb2csv.installation import install_command
+from tb2csv.messages import Message, advice, python_spelling
 
 if TYPE_CHECKING:
     from tb2csv.messages import Advice, Spelling

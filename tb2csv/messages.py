@@ -79,11 +79,6 @@ def listed(items: Iterable[str]) -> str:
     return ", ".join(texts[:LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def install_command(extra: str, *, upgrade: bool = False) -> str:
-    """Return the command that installs the packages of an extra of tb2csv."""
-    return f"pip install {'--upgrade ' * upgrade}'tb2csv[{extra}]'"
-
-
 def python_spelling(option: Option) -> str:
     """Spell an option as an argument of a Python function, and a function as an attribute of ``tb2csv``."""
     if isinstance(option, Function):

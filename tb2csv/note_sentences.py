@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.messages import LISTED, Message, Option, advice, install_command, listed
+from tb2csv.installation import install_command
+from tb2csv.messages import LISTED, Message, Option, advice, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

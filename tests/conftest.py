@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tb2csv.event_files.scanners import SCANNER_VARIABLE, SCANNERS
+from tb2csv.event_files.scanner_choice import SCANNER_VARIABLE
+from tb2csv.event_files.scanners import SCANNERS
 from tb2csv.sinks import synced_files
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ LOCKS = {
     "test": ["test", "test-remote", "test-dask"],
     "dev": ["dev"],
     "readers": ["test", "readers"],
+    "release": ["release"],
     "training": ["test", "test-training", "tensorflow", "torch", "sklearn"],
 }
 #: Installed by the Makefile itself.

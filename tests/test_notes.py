@@ -12,6 +12,7 @@ from typing import get_args
 import pytest
 
 from tb2csv import Note
+from tb2csv.installation import install_command
 from tb2csv.messages import command_line_spelling
 from tb2csv.note_sentences import SENTENCES
 from tb2csv.notes import NoteKind
@@ -221,7 +222,7 @@ add(
 )
 add(
     Note("hparam_files_need_yaml", count=2),
-    "2 files hparams.yaml not read, because PyYAML is not installed; run pip install 'tb2csv[yaml]'",
+    f"2 files hparams.yaml not read, because PyYAML is not installed; run {install_command('yaml')}",
 )
 add(
     Note("hparam_files_unread", count=2, details={"path": "a/trial.json", "reason": "it is not UTF-8"}),

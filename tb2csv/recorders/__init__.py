@@ -1,8 +1,8 @@
 """Recorders, which write the data of a training run into event files.
 
-``Recorder`` needs no framework, and ``TorchRecorder`` PyTorch. The others need Keras 3.1 or later, which ``pip install
-tb2csv[tensorflow]`` brings; with an older Keras, their import raises RecorderError. Each framework is imported with the
-first name that needs it. The package imports no code that reads event files.
+``Recorder`` needs no framework, and ``TorchRecorder`` PyTorch. The others need Keras 3.1 or later, which the extra
+``tensorflow`` brings; with an older Keras, their import raises RecorderError. Each framework is imported with the first
+name that needs it. The package imports no code that reads event files.
 """
 
 from __future__ import annotations

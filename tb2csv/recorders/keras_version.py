@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tb2csv.errors import RecorderError
-from tb2csv.messages import install_command
+from tb2csv.installation import install_command
 
 
 def check_keras() -> None:

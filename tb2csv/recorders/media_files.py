@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tb2csv.errors import RecorderError
-from tb2csv.messages import install_command
+from tb2csv.installation import install_command
 from tb2csv.recorders.log_values import UnrecordableError
 
 if TYPE_CHECKING:
