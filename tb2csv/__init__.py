@@ -2,7 +2,7 @@
 
 ``convert`` writes tables, ``follow`` does so while a training writes. ``open_logdir`` gives them as frames,
 ``open_tables`` opens a conversion again. ``ls`` and ``check`` read a log without decoding values, and ``repair`` writes
-its sound records to clean event files. ``summary``, ``best``, ``hparams``, ``sql``, ``reduce``, ``plot``,
+its sound records to clean event files. ``metrics``, ``summary``, ``best``, ``hparams``, ``sql``, ``reduce``, ``plot``,
 ``diagnose`` and ``layer_errors`` analyse a training, and ``mcp`` lets agents do so. ``tb2csv.recorders`` records one,
 and ``tb2csv.model_state`` writes the state of models as tables.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from tb2csv import model_state, recorders, types  # noqa: F401 - attributes of this module, see __getattr__
     from tb2csv.analysis.diagnosis.diagnose import Diagnosis, diagnose
+    from tb2csv.analysis.epoch_metrics import EpochMetrics, metrics
     from tb2csv.analysis.hparams import hparams
     from tb2csv.analysis.layer_errors import LayerErrorTable, layer_errors
     from tb2csv.analysis.plots.plot import Plot, plot
@@ -64,6 +65,7 @@ __all__ = [
     "DamagedError",
     "DecodeError",
     "Diagnosis",
+    "EpochMetrics",
     "FollowUpdate",
     "HparamsTable",
     "LayerErrorTable",
@@ -99,6 +101,7 @@ __all__ = [
     "layer_errors",
     "ls",
     "mcp",
+    "metrics",
     "open_logdir",
     "open_tables",
     "plot",
@@ -121,6 +124,7 @@ _MODULES: Final = {
     "DamagedError": "errors",
     "DecodeError": "errors",
     "Diagnosis": "analysis.diagnosis.diagnose",
+    "EpochMetrics": "analysis.epoch_metrics",
     "FollowUpdate": "following.follow_update",
     "HparamsTable": "scanned_logdir",
     "LayerErrorTable": "analysis.layer_errors",
@@ -156,6 +160,7 @@ _MODULES: Final = {
     "layer_errors": "analysis.layer_errors",
     "ls": "series_listing",
     "mcp": "mcp_server.server",
+    "metrics": "analysis.epoch_metrics",
     "open_logdir": "dataframes",
     "open_tables": "converted_tables",
     "plot": "analysis.plots.plot",

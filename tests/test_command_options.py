@@ -41,12 +41,15 @@ OTHER_NAMES = {
 #: Options of commands that write the table of a result: ``table_text`` or the methods of a polars frame write it.
 OF_A_TABLE = {
     key: {"output", "format", "overwrite", "escape_formulas"}
-    for key in ("summary", "best", "hparams", "sql", "diagnose", "layer-errors")
+    for key in ("metrics", "summary", "best", "hparams", "sql", "diagnose", "layer-errors")
 }
 OF_A_TABLE["summary"] |= {"wide", "statistic", "sort", "descending", "top"}
 #: Options for which a result has what a program needs: ``report.damage``, ``findings``, the status of a difference.
 OF_A_RESULT = {
-    **{key: {"strict"} for key in ("ls", "check", "summary", "best", "hparams", "sql", "plot", "layer-errors")},
+    **{
+        key: {"strict"}
+        for key in ("ls", "check", "metrics", "summary", "best", "hparams", "sql", "plot", "layer-errors")
+    },
     "diagnose": {"strict", "fail_on"},
     "state diff": {"all"},
 }

@@ -1,4 +1,4 @@
-"""``layer_errors``: a wide table with a row for each batch, layer and sample, and a column for each unit.
+"""``layer_errors``: a wide table with a row for each batch and layer, or each sample of it, and a column for each unit.
 
 Layer errors are tensors with tags ``layer_errors/<layer>``, as ``tb2csv.recorders`` writes them: [sample, unit], or
 [unit] if they were summed over the batch. A run is read once for the shapes of its tensors, and again for their
@@ -17,8 +17,8 @@ import polars as pl
 
 from tb2csv.decoders import DecodeOptions
 from tb2csv.display import count, displayed
-from tb2csv.errors import LogdirError, Tb2csvError
-from tb2csv.messages import Function, advice
+from tb2csv.errors import LogdirError, OptionError, Tb2csvError
+from tb2csv.messages import Function, Option, advice
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.runs.scanned_run import ScannedRun
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 LAYER_ERRORS: Final = "layer_errors/"
 #: The tag of the scalar with the epoch of a batch.
 EPOCH_TAG: Final = "batch/epoch"
+
+#: What has a row, the default first: a sample of a batch in a layer, or the mean of all samples of the batch.
+PER: Final = ("sample", "batch")
 
 #: The maximum number of cells in memory, unless a single step has more.
 _CELLS: Final = 1 << 24
@@ -128,14 +131,17 @@ class LayerErrorTable:
     """The wide table; ``schema`` is available at once, and ``pieces`` reads the rows.
 
     Columns: ``run`` if several runs have layer errors; ``epoch``, missing if the log does not have it; ``batch``, which
-    is the step; ``layer``; ``sample``, the number of a sample in its batch, if errors have samples, and missing if they
-    are sums; ``error_0`` … for each unit of the widest layer, missing after a layer's last unit. Rows are in the order
-    of runs, batches, layers as they appear in the log, and samples.
+    is the step; ``layer``; ``sample``, the number of a sample in its batch, if errors have samples and rows are not per
+    batch, and missing if they are sums; ``error_0`` … for each unit of the widest layer, missing after a layer's last
+    unit. Rows are in the order of runs, batches, layers as they appear in the log, and samples.
     """
 
-    def __init__(self, runs: Sequence[_RunErrors], is_wanted: Callable[[Series], bool], report: Report) -> None:
-        """Make the table of the layer errors of these runs."""
+    def __init__(
+        self, runs: Sequence[_RunErrors], is_wanted: Callable[[Series], bool], per: str, report: Report
+    ) -> None:
+        """Make the table of the layer errors of these runs; ``per`` is one of PER."""
         self.report = report
+        self._is_mean = per == "batch"
         self._runs = [run for run in runs if run.steps]
         self._is_wanted = is_wanted
         shapes = set().union(*(run.shapes for run in self._runs))
@@ -146,6 +152,13 @@ class LayerErrorTable:
                 "Complex layer errors have no wide table",
                 advice("{} writes their real and imaginary parts", Function("convert")),
             )
+        if self._is_mean and any(shape.samples is None for shape in shapes):
+            raise Tb2csvError(
+                "Layer errors that were summed over the samples of a batch have no mean",
+                advice("leave out {}", Option("per", per)),
+                advice("select other layers with {}", "tag"),
+            )
+        has_samples = not self._is_mean and any(shape.samples is not None for shape in shapes)
         number = pl.Float32 if dtypes == {"float32"} else pl.Float64
         epochs = [frame["epoch"] for run in self._runs for frame in run.epochs]
         is_whole = all(bool((column == column.floor()).all()) for column in epochs)
@@ -154,7 +167,7 @@ class LayerErrorTable:
             "epoch": pl.Int64 if is_whole else pl.Float64,
             "batch": pl.Int64,
             "layer": pl.String,
-            **({"sample": pl.Int64} if any(shape.samples is not None for shape in shapes) else {}),
+            **({"sample": pl.Int64} if has_samples else {}),
         }
         self.schema = pl.Schema(columns | {f"error_{unit}": number for unit in range(self._width)})
 
@@ -192,7 +205,7 @@ class LayerErrorTable:
         found: list[_Tensor] = []
         for item in run.scanned.decode(self._is_wanted, RowSelection(first, last)):
             if not isinstance(item, UndecodableValue):
-                found += _tensors(item)
+                found += filter(None, map(_mean, _tensors(item))) if self._is_mean else _tensors(item)
         found.sort(
             key=lambda each: (each.step, each.series.id)
         )  # stable: errors of one step and layer stay in the order of the log
@@ -212,6 +225,7 @@ def layer_errors(
     exclude_run: Patterns = None,
     exclude_tag: Patterns = None,
     selection: Selection | None = None,
+    per: str = PER[0],
     min_step: int | None = None,
     max_step: int | None = None,
     workers: int | None = None,
@@ -226,6 +240,7 @@ def layer_errors(
         exclude_run: shell patterns for runs to leave out.
         exclude_tag: shell patterns for tags to leave out.
         selection: a Selection to use for the filters that are not passed individually.
+        per: ``sample`` for a row for each sample of a batch in a layer, or ``batch`` for the mean over its samples.
         min_step: the first batch.
         max_step: the last batch.
         workers: the number of runs to read at once; by default one per processor.
@@ -233,8 +248,12 @@ def layer_errors(
 
     Raises:
         LogdirError: there is nothing to read, or no layer errors in it.
-        Tb2csvError: nothing is selected, or errors are complex numbers.
+        OptionError: ``per`` is neither.
+        Tb2csvError: nothing is selected, errors are complex numbers, or they have no mean because they are sums.
     """
+    if per not in PER:
+        message = f"Layer errors have a row per {' or '.join(PER)}, not per {per!r}."
+        raise OptionError(message)
     selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
 
     def is_wanted(series: Series) -> bool:
@@ -262,7 +281,7 @@ def layer_errors(
             "record them with TrainingRecorder(layer_errors_every=…) or record_layer_errors."
         )
         raise LogdirError(message)
-    return LayerErrorTable(runs, is_wanted, found.report(run.report() for run in runs))
+    return LayerErrorTable(runs, is_wanted, per, found.report(run.report() for run in runs))
 
 
 class _Tensor(NamedTuple):
@@ -301,6 +320,15 @@ def _tensors(rows: Rows) -> Iterator[_Tensor]:
         layer = series.tag.removeprefix(LAYER_ERRORS)
         array = np.load(io.BytesIO(file.data), allow_pickle=False)
         yield _Tensor(step, series, layer, _Shape.of(shape), array)
+
+
+def _mean(tensor: _Tensor) -> _Tensor | None:
+    """Return the mean of a tensor over its samples, computed in float64; None if there are none."""
+    samples, units = tensor.shape
+    if not samples:
+        return None
+    mean = tensor.array.reshape(samples, units).mean(axis=0, dtype=np.float64)
+    return tensor._replace(shape=_Shape(None, units), array=mean)
 
 
 def _rows_of_width(units: int, tensors: list[tuple[int, _Tensor]]) -> pl.DataFrame:

@@ -29,6 +29,7 @@ COMMANDS: Final = (
     "ls",
     "check",
     "repair",
+    "metrics",
     "summary",
     "best",
     "hparams",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import enum
+from typing import Annotated, Final
 
 import typer
 
 from tb2csv.cli import options
 from tb2csv.cli.terminal import error_messages, exit_status, plural, print_problems, print_result, progress
+
+_PER: Final = ("sample", "batch")
+Per = enum.Enum("Per", {name: name for name in _PER}, type=str)  # type: ignore[misc]
+_SAMPLE: Final = Per("sample")
 
 
 def layer_errors(
@@ -16,6 +21,9 @@ def layer_errors(
     tag: options.TagOption = [],
     exclude_run: options.ExcludeRunOption = [],
     exclude_tag: options.ExcludeTagOption = [],
+    per: Annotated[
+        Per, typer.Option("--per", help="What has a row: a sample, or a batch with the mean over its samples.")
+    ] = _SAMPLE,
     min_step: options.MinStepOption = None,
     max_step: options.MaxStepOption = None,
     output: Annotated[
@@ -38,9 +46,10 @@ def layer_errors(
     """Write the layer errors below LOGDIR as one wide table: epoch, batch, layer, sample, error_0, error_1 and so on.
 
     Layer errors are tensors with tags layer_errors/<layer>. A row is one sample of a batch in one layer: batch is the
-    step, and sample the number of the sample in the batch. Errors that were summed over the batch have one row without
-    a sample. Layers with fewer units than the widest have empty cells at the end. With several runs, the first column
-    is run. Use convert for the long table with a row for each number.
+    step, and sample the number of the sample in the batch. With --per batch, a row is the mean over the samples of a
+    batch. Errors that were summed over the batch have one row without a sample. Layers with fewer units than the widest
+    have empty cells at the end. With several runs, the first column is run. Use convert for the long table with a row
+    for each number.
     """
     with error_messages(debug=debug):
         from tb2csv.analysis import layer_errors as wide_table
@@ -55,6 +64,7 @@ def layer_errors(
             table = wide_table.layer_errors(
                 found,
                 selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
+                per=per.value,
                 min_step=min_step,
                 max_step=max_step,
                 workers=workers,

@@ -15,7 +15,7 @@ from tables import parse_rows
 import tb2csv
 import tb2csv.analysis.layer_errors as layer_errors_module
 from tb2csv import layer_errors
-from tb2csv.errors import LogdirError, Tb2csvError
+from tb2csv.errors import LogdirError, OptionError, Tb2csvError
 from tb2csv.selection import Selection
 
 if TYPE_CHECKING:
@@ -246,3 +246,28 @@ def test_the_command_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert ran.status == 0
     assert ran.stdout.startswith('"epoch","batch","layer","sample","error_0","error_1"\n0,1,last,0,')
     assert len(ran.stdout.splitlines()) == 5
+
+
+def test_rows_per_batch_are_means_over_the_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    errors = recorded()
+    table = tb2csv.layer_errors(write(tmp_path, errors), per="batch")
+    assert table.schema.names() == ["epoch", "batch", "layer", *(f"error_{unit}" for unit in range(12))]
+    assert table.schema["error_0"] == pl.Float32
+    rows = iter(rows_of(table))
+    for batch, layers in errors.items():
+        for layer, array in layers.items():
+            row = next(rows)
+            assert (row["epoch"], row["batch"], row["layer"]) == ((batch - 1) // 2, batch, layer)
+            means = array.reshape(len(array), -1).astype(np.float64).mean(axis=0).astype(np.float32)
+            assert [row[f"error_{unit}"] for unit in range(len(means))] == means.tolist()
+    assert next(rows, None) is None
+    done = run_here(capsys, "layer-errors", tmp_path, "--per", "batch", "--tag", "*/last", "--quiet")
+    assert done.stdout.splitlines()[0] == '"epoch","batch","layer","error_0","error_1"'
+
+
+def test_sums_have_no_mean(tmp_path: Path) -> None:
+    sums = {1: {"one": np.ones(3, np.float32)}, 2: {"one": np.ones((2, 3), np.float32)}}
+    with pytest.raises(Tb2csvError, match="no mean"):
+        tb2csv.layer_errors(write(tmp_path, sums), per="batch")
+    with pytest.raises(OptionError, match="per"):
+        tb2csv.layer_errors(tmp_path, per="epoch")
