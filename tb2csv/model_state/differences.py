@@ -86,7 +86,7 @@ def _difference(left: StateTensor, right: StateTensor | None) -> TensorDifferenc
     if status or right is None:
         return TensorDifference(left.name, status, left.dtype, left.shape, size=left.size)
     dtype = DTYPES[left.dtype]
-    if dtype.strings:
+    if not dtype.is_quantity:
         changed = int((left.array() != right.array()).sum())
         status = "changed" if changed else "same"
         return TensorDifference(left.name, status, left.dtype, left.shape, changed, left.size)

@@ -39,7 +39,8 @@ class Dtype:
     ``stored`` is numpy's little-endian dtype of the same size, and ``number`` that in which elements are printed and
     parsed; ``widen`` and ``narrow`` lead from one to the other and back, bit for bit except for NaNs. ``bits`` is the
     integer dtype that shows a float's bits, and ``nan`` the bits of the NaN that is written as plain ``NaN``.
-    ``numbers_per_element`` is 2 for complex numbers. A dtype of text has ``encode`` and ``strings`` instead.
+    ``numbers_per_element`` is 2 for complex numbers. A dtype of text has ``encode`` and ``strings`` instead. Keys of
+    random generators are several integers each and not quantities: they have no distance from one another.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Dtype:
     bits: str = ""
     nan: int = 0
     numbers_per_element: int = 1
+    is_quantity: bool = True
     encode: Callable[[_Array], bytes] = lambda values: values.tobytes()
     strings: Callable[[Any], _Array] | None = None
 
@@ -79,6 +81,10 @@ def _number(name: str, stored: str) -> Dtype:
 def _float(name: str, stored: str, bits: str, nan: int, parts: int = 1) -> Dtype:
     part = stored if parts == 1 else bits.replace("u", "f")
     return Dtype(name, stored, part, bits=bits, nan=nan, numbers_per_element=parts)
+
+
+def _key(name: str, words: int) -> Dtype:
+    return Dtype(name, f"V{4 * words}", "<u4", numbers_per_element=words, is_quantity=False)
 
 
 def _bfloat16_to_float32(values: _Array) -> _Array:
@@ -164,13 +170,14 @@ def _str_of(data: Any) -> _Array:
     return _objects([each.decode("utf-8", "surrogatepass") for each in _decode_texts(data)])
 
 
+#: Integers of fewer bits. In a state they have a byte each, with the sign; in ml_dtypes the upper bits mean nothing.
+SMALL_INTEGERS: Final = {"int2": "i1", "int4": "i1", "uint2": "u1", "uint4": "u1"}
+
 _ALL: Final = (
     Dtype("bool", "u1", "u1", narrow=_bool_of),
     *(_number(name, stored) for name, stored in {"int8": "i1", "int16": "<i2", "int32": "<i4", "int64": "<i8"}.items()),
     *(_number(f"uint{size}", f"<u{size // 8}") for size in (8, 16, 32, 64)),
-    # Integers of fewer bits have a byte each, as in ml_dtypes.
-    *(_number(name, "i1") for name in ("int2", "int4")),
-    *(_number(name, "u1") for name in ("uint2", "uint4")),
+    *(_number(name, stored) for name, stored in SMALL_INTEGERS.items()),
     Dtype("float16", "<f2", "<f4", lambda halves: halves.astype(np.float32), _float32_to_float16, "<u2", 0x7E00),
     Dtype("bfloat16", "<u2", "<f4", _bfloat16_to_float32, _float32_to_bfloat16, "<u2", 0x7FC0),
     _float("float32", "<f4", "<u4", 0x7FC00000),
@@ -178,8 +185,10 @@ _ALL: Final = (
     *map(_small_float, SMALL_FLOATS),
     _float("complex64", "<c8", "<u4", 0x7FC00000, 2),
     _float("complex128", "<c16", "<u8", 0x7FF8000000000000, 2),
-    Dtype("str", "O", "O", encode=_encode_texts, strings=_str_of),
-    Dtype("bytes", "O", "O", encode=_encode_texts, strings=_bytes_of),
+    # Keys of random generators, as JAX calls their dtypes.
+    *(_key(name, words) for name, words in {"key<fry>": 2, "key<rbg>": 4, "key<urbg>": 4}.items()),
+    Dtype("str", "O", "O", is_quantity=False, encode=_encode_texts, strings=_str_of),
+    Dtype("bytes", "O", "O", is_quantity=False, encode=_encode_texts, strings=_bytes_of),
 )
 DTYPES: Final = {dtype.name: dtype for dtype in _ALL}
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import MissingExtraError, StateError
 from tb2csv.model_state.file_types import ENDINGS, refusal_of, type_of
+from tb2csv.model_state.pytrees import mapped
 from tb2csv.model_state.size_limits import DEFAULT_LIMITS
 from tb2csv.model_state.state_csv import is_table, read_state
 
@@ -54,8 +55,11 @@ class LiveHolder(Protocol):
     def prepare(self, incoming: ModelState) -> None:
         """Make room for what ``incoming`` has and the object only gets at its first step, such as slots."""
 
-    def assign(self, contents: Mapping[str, Buffer]) -> None:
-        """Put new values in their places, by the names of tensors; all of them are known to fit."""
+    def assign(self, contents: Mapping[str, Buffer]) -> Any:
+        """Put new values in their places, by the names of tensors; all of them are known to fit.
+
+        Return the object with its new state: itself, or a copy if it cannot be changed.
+        """
 
 
 #: The module and the class for objects, by the first part of a module's name, of any class that theirs descends from.
@@ -63,8 +67,10 @@ LIVE_HOLDERS: Final = {
     "keras": ("keras_models", "KerasModel"),
     "torch": ("torch_states", "TorchObject"),
     "sklearn": ("sklearn_estimators", "Estimator"),
-    "dict": ("torch_states", "TorchObject"),
+    **dict.fromkeys(("jax", "jaxlib", "flax", "numpy"), ("live_pytrees", "Pytree")),
 }
+#: The same for objects that are not read inside of a container.
+_SINGLE: Final = ("keras", "sklearn")
 
 #: The extra of tb2csv that installs a package, if its name differs.
 _EXTRAS: Final = {"keras": "tensorflow", "h5py": "tensorflow", "ml_dtypes": "tensorflow", "skops": "sklearn"}
@@ -126,21 +132,53 @@ def _is_table(place: Path) -> bool:
 
 
 def open_live(model: Any) -> LiveHolder:
-    """Return what holds the state of an object: a Keras model, a PyTorch object or a dict of them, an estimator.
+    """Return what holds the state of an object: a Keras model, an estimator, a PyTorch object, or a pytree.
+
+    A dict, list, tuple or dataclass is of PyTorch if any object in it is, and a pytree of JAX or NumPy otherwise.
 
     Raises StateError if it is none of these.
     """
-    for cls in type(model).__mro__:
-        package = "dict" if cls is dict else cls.__module__.split(".", 1)[0]
-        if package in LIVE_HOLDERS:
-            holder: LiveHolder = _made(*LIVE_HOLDERS[package], model)
-            return holder
-    cls = type(model)
+    package = _package_of(model) or _package_in(model)
+    if package:
+        holder: LiveHolder = _made(*LIVE_HOLDERS[package], model)
+        return holder
     message = (
-        f"An object of {cls.__module__}.{cls.__qualname__} holds no state that is known; give a Keras model, a PyTorch "
-        "module, optimizer or dict of them, or a scikit-learn estimator."
+        f"An object of {_class_name(model)} holds no state that is known; give a Keras model, a PyTorch module, "
+        "optimizer or dict of them, a scikit-learn estimator, or arrays of JAX or NumPy."
     )
     raise StateError(message)
+
+
+def _package_of(value: Any) -> str:
+    """Return the package of an object that LIVE_HOLDERS knows; empty if there is none."""
+    packages = (cls.__module__.split(".", 1)[0] for cls in type(value).__mro__)
+    return next((package for package in packages if package in LIVE_HOLDERS), "")
+
+
+def _package_in(container: Any) -> str:
+    """Return the package that reads a container; empty if it is not a container."""
+    leaves: list[Any] = []
+
+    def take(_: str, leaf: Any) -> Any:
+        leaves.append(leaf)
+        return leaf
+
+    mapped(container, take)
+    if any(leaf is container for leaf in leaves):
+        return ""
+    if any(_package_of(leaf) == "torch" or hasattr(leaf, "state_dict") for leaf in leaves):
+        return "torch"
+    single = next((leaf for leaf in leaves if _package_of(leaf) in _SINGLE), None)
+    if single is not None:
+        message = (
+            f"An object of {_class_name(single)} inside of a {type(container).__name__} is not read; give it alone."
+        )
+        raise StateError(message)
+    return "jax"
+
+
+def _class_name(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def _made(module: str, name: str, what: Any, *limits: SizeLimits) -> Any:

@@ -89,8 +89,8 @@ class KerasModel:
         if self._growths:
             self._learn()
 
-    def assign(self, contents: Mapping[str, Buffer]) -> None:
-        """Assign to the variables, once all layers are known to take what they are to have learned."""
+    def assign(self, contents: Mapping[str, Buffer]) -> Any:
+        """Assign to the variables once all layers are known to take what they are to have learned; return the model."""
         learned = self._learned(contents)
         for name, (layer, arrays) in learned.items():
             check_arrays(name, layer, arrays)
@@ -108,6 +108,7 @@ class KerasModel:
         for layer, arrays in learned.values():
             set_arrays(layer, arrays)
         _compute_anew(self._model, is_changed=bool(learned))
+        return self._model
 
     def _learned(self, contents: Mapping[str, Buffer]) -> dict[str, tuple[Any, dict[str, Any]]]:
         """Return what layers are to have learned, by their names."""

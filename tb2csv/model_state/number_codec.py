@@ -2,7 +2,8 @@
 
 A number is the shortest text that reads back in the dtype's number form (``Dtype.number``). ``NaN`` is the quiet NaN
 that frameworks make; any other NaN shows its bits, as in ``NaN:0x7fc00001``. A complex number is two numbers, the real
-and the imaginary part. polars prints and parses, on all processors; a loop in Python would take ten times as long.
+and the imaginary part, and a key of a random generator is two or four. polars prints and parses, on all processors; a
+loop in Python would take ten times as long.
 """
 
 from __future__ import annotations
@@ -46,20 +47,21 @@ def numbers_to_text(stored: npt.NDArray[Any], dtype: Dtype) -> bytes:
 
 
 def elements_to_series(stored: npt.NDArray[Any], dtype: Dtype) -> pl.Series:
-    """Return the elements of a 1-D array in stored form as a column; complex ones as ``real,imaginary``."""
+    """Return the elements of a 1-D array in stored form as a column; those of several numbers as ``real,imaginary``."""
     parts, odd = _parts(stored, dtype)
     if dtype.numbers_per_element == 1:
         return _texts(parts, odd, dtype) if odd.size else _series(dtype.widen(parts))
     texts = _texts(parts, odd, dtype)
-    pairs = pl.DataFrame({"real": texts.gather_every(2), "imaginary": texts.gather_every(2, 1)})
-    return pairs.select(pl.concat_str(["real", "imaginary"], separator=",")).to_series()
+    count = dtype.numbers_per_element
+    columns = pl.DataFrame({str(number): texts.gather_every(count, number) for number in range(count)})
+    return columns.select(pl.concat_str(pl.all(), separator=",")).to_series()
 
 
 def text_to_numbers(text: bytes, dtype: Dtype) -> npt.NDArray[Any]:
     """Return the elements that ``numbers_to_text`` wrote, in stored form; spaces at commas do not matter.
 
     Raises:
-        ValueError: a text is not a number of the dtype, or a part of a complex number is missing.
+        ValueError: a text is not a number of the dtype, or a part of an element is missing.
     """
     if b" " in text:  # polars accepts spaces before some numbers, and never after
         text = _SPACES.sub(b",", text.strip(b" "))
@@ -86,7 +88,7 @@ def text_to_numbers(text: bytes, dtype: Dtype) -> npt.NDArray[Any]:
     if dtype.is_float:
         stored = _with_nans(stored, parts, bits, dtype)
     if stored.size % dtype.numbers_per_element:
-        message = f"{stored.size} numbers are not pairs of real and imaginary parts"
+        message = f"{stored.size} numbers are not elements of {dtype.numbers_per_element} numbers each"
         raise ValueError(message)
     return stored.view(dtype.stored)
 

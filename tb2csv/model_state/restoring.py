@@ -50,8 +50,9 @@ def export_state(
     """Write the state of a model to a CSV file.
 
     Args:
-        model: a Keras model, a PyTorch module, optimizer, scheduler or a dict of them, a scikit-learn estimator, or
-            the path of a model file. Optimizer and step counters are included if the object has them.
+        model: a Keras model, a PyTorch module, optimizer, scheduler or a dict of them, a scikit-learn estimator, a
+            pytree of JAX or NumPy, a module of flax.nnx, or the path of a model file. Optimizer and step counters are
+            included if the object has them.
         out: the CSV file, which appears when it is whole.
         style: ``tensors`` (a row for each tensor, numbers as text), ``base64`` (the same, as bytes) or ``elements``
             (a row for each number).
@@ -75,14 +76,26 @@ def export_state(
     return state
 
 
+class Loaded(list[str]):
+    """A sentence for each value that a load left unchanged, and the object with its new state."""
+
+    def __init__(self, unchanged: list[str], model: Any) -> None:
+        """Hold both."""
+        super().__init__(unchanged)
+        #: The object itself, or a new one of the same type and structure if it cannot be changed, as a tree of JAX.
+        self.model = model
+
+
 def load_state(
     state: str | os.PathLike[str] | ModelState,
     model: Any,
     *,
     allow_partial: bool = False,
     renames: Mapping[str, str] | None = None,
-) -> list[str]:
+) -> Loaded:
     """Restore a state into a live object, bit for bit, so that training continues as if it had never stopped.
+
+    The object itself is changed, except for trees with arrays of JAX: ``load_state(state, tree).model`` is a new tree.
 
     Args:
         state: a CSV file of any style, or a state from elsewhere.
@@ -92,8 +105,8 @@ def load_state(
         renames: names in the model, by the names in the state; see ``match_tensors.fit``.
 
     Returns:
-        A sentence for each value that was left unchanged: values that cannot be stored in a table, and with
-        ``allow_partial`` tensors that do not fit.
+        A list with a sentence for each value that was left unchanged: values that cannot be stored in a table, and with
+        ``allow_partial`` tensors that do not fit. Its attribute ``model`` is the object with the state.
 
     Raises:
         StateError: Something does not fit, or is damaged; the message lists all of it, and nothing was changed.
@@ -107,8 +120,8 @@ def load_state(
     contents = restoration.read_all()
     restoration.refuse_problems(*names)
     found.raise_no_match(*names)
-    holder.assign(contents)
-    return _left_alone(found.problems, holder.state)
+    loaded = holder.assign(contents)
+    return Loaded(_left_alone(found.problems, holder.state), loaded)
 
 
 def restore_file(

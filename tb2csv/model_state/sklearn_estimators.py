@@ -71,8 +71,11 @@ class Estimator:
             raise StateError(message)
         self._state = replace(incoming, tensors=tensors)
 
-    def assign(self, contents: Mapping[str, Buffer]) -> None:
-        """Give the estimator all attributes; raises StateError, with nothing changed, if they do not fit."""
+    def assign(self, contents: Mapping[str, Buffer]) -> Any:
+        """Give the estimator all attributes and return it.
+
+        Raises StateError, with nothing changed, if they do not fit.
+        """
         import sklearn
 
         building = EstimatorBuilding(self._estimator, {each.name: each for each in self.state.tensors}, contents)
@@ -83,6 +86,7 @@ class Estimator:
             name = type(self._estimator).__name__
             versions = {"current_sklearn_version": sklearn.__version__, "original_sklearn_version": building.version}
             warnings.warn(InconsistentVersionWarning(estimator_name=name, **versions), stacklevel=3)
+        return self._estimator
 
 
 def _named_by_path(tensor: StateTensor) -> StateTensor:

@@ -296,7 +296,7 @@ def _whole_elements(stretches: Iterator[bytes], dtype: Dtype) -> Iterator[bytes]
     for stretch in stretches:
         text = rest + stretch
         cut = text.rfind(b",")
-        if dtype.numbers_per_element > 1 and text.count(b",", 0, cut + 1) % dtype.numbers_per_element:
+        for _ in range(text.count(b",", 0, cut + 1) % dtype.numbers_per_element):
             cut = text.rfind(b",", 0, max(cut, 0))
         if cut >= 0:
             yield text[:cut] or b" ,"

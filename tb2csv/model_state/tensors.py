@@ -11,7 +11,7 @@ import numpy as np
 
 from tb2csv.display import count, displayed
 from tb2csv.errors import StateError
-from tb2csv.model_state.dtypes import DTYPES, dtype_of_array
+from tb2csv.model_state.dtypes import DTYPES, SMALL_INTEGERS, dtype_of_array
 from tb2csv.plain_data import is_text
 
 if TYPE_CHECKING:
@@ -148,6 +148,8 @@ def array_bytes(array: npt.NDArray[Any]) -> Buffer:
         return DTYPES[dtype_of_array("", array)].encode(array)
     if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and _IS_BIG_ENDIAN):
         array = array.astype(array.dtype.newbyteorder("<"))
+    if array.dtype.name in SMALL_INTEGERS:
+        array = array.astype(SMALL_INTEGERS[array.dtype.name])
     flat = np.ascontiguousarray(array).reshape(-1)
     return flat.view(np.uint8).data if flat.size else b""
 
@@ -156,6 +158,8 @@ def array_of_bytes(content: Buffer, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return little-endian bytes as an array with the dtype, shape and order of axes of another one.
 
     Text of fixed length becomes as wide as the longest of both.
+
+    Raises StateError if an integer of 2 or 4 bits is outside of its range.
     """
     if like.dtype.kind in "OUS":
         strings = DTYPES[dtype_of_array("", like)].strings
@@ -166,8 +170,20 @@ def array_of_bytes(content: Buffer, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
         texts = texts.astype(like.dtype.type)
         wide_enough = np.promote_types(texts.dtype, like.dtype)
         return texts.astype(wide_enough.newbyteorder(like.dtype.byteorder))
-    values = np.frombuffer(content, like.dtype.newbyteorder("<")).reshape(like.shape)
+    values = _elements(content, like.dtype).reshape(like.shape)
     return np.array(values, like.dtype, order="F" if like.flags.fnc else "C")
+
+
+def _elements(content: Buffer, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    if dtype.name not in SMALL_INTEGERS:
+        return np.frombuffer(content, dtype.newbyteorder("<"))
+    bytes_of = np.frombuffer(content, SMALL_INTEGERS[dtype.name])
+    values = bytes_of.astype(dtype)
+    odd = bytes_of[values.astype(bytes_of.dtype) != bytes_of]
+    if odd.size:
+        message = f"{odd[0]} is not a number of {dtype.name}; correct the table."
+        raise StateError(message)
+    return values
 
 
 #: Whether this machine is big-endian.

@@ -57,8 +57,8 @@ class TorchObject:
                         tree["state"].setdefault(int(number), {}).setdefault(key, empty)
         self._learn()
 
-    def assign(self, contents: Mapping[str, Buffer]) -> None:
-        """Load the state dicts with new values, and read them back.
+    def assign(self, contents: Mapping[str, Buffer]) -> Any:
+        """Load the state dicts with new values, read them back, and return the objects.
 
         Raises StateError if an object refuses a value, or does not have it afterwards: tensors that share memory cannot
         hold two values. All objects then have their old state.
@@ -70,12 +70,13 @@ class TorchObject:
                 f"The state was not restored to {self._origin}, which refused it, and nothing was changed",
                 "load it into an object that takes these values",
             ):
-                _load(self._what, after)
+                self._what = _load(self._what, after)  # a tuple is a new one
                 self._refuse_other_values(contents)
         except StateError:
             with contextlib.suppress(Exception):  # it refuses again what it refused, and that has its old value
                 _load(self._what, before)
             raise
+        return self._what
 
     def _refuse_other_values(self, contents: Mapping[str, Buffer]) -> None:
         """Raise StateError if the objects do not have the values that they were given."""

@@ -7,29 +7,18 @@ to its parameters, belong to the structure. Values of all other types are left o
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tb2csv.errors import StateError
 from tb2csv.model_state.dtypes import DTYPES
 from tb2csv.model_state.foreign_errors import as_state_errors
-from tb2csv.model_state.tensors import Buffer, StateTensor, array_bytes, array_of_bytes, tensor_of_array
+from tb2csv.model_state.python_values import empty_python_value, is_python_value, python_tensor, python_value
+from tb2csv.model_state.tensors import Buffer, StateTensor, array_of_bytes, tensor_of_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-#: The dtype of a Python value as a tensor without dimensions; integers beyond 64 bits are text.
-_PYTHON: Final[dict[type, str]] = {
-    bool: "bool",
-    int: "int64",
-    float: "float64",
-    complex: "complex128",
-    str: "str",
-    bytes: "bytes",
-    bytearray: "bytes",
-}
-_INT64: Final = range(-(2**63), 2**63)
 
 
 class Flat(NamedTuple):
@@ -105,7 +94,7 @@ def is_value(value: Any) -> bool:
     """Return whether values of this type can be stored in a table."""
     import torch
 
-    return isinstance(value, torch.Tensor | np.generic) or type(value) is np.ndarray or type(value) in _PYTHON
+    return isinstance(value, torch.Tensor | np.generic) or type(value) is np.ndarray or is_python_value(value)
 
 
 def _leaf(name: str, value: Any) -> StateTensor | None:
@@ -120,9 +109,7 @@ def _leaf(name: str, value: Any) -> StateTensor | None:
         return tensor_leaf(name, value, **whose)
     if isinstance(value, np.ndarray | np.generic):
         return tensor_of_array(name, np.asarray(value), **whose)
-    dtype = "str" if type(value) is int and value not in _INT64 else _PYTHON[type(value)]
-    content = _python_bytes(value, dtype)
-    return StateTensor(name, dtype, (), lambda: content, python=type(value).__name__, **whose)
+    return python_tensor(name, value, **whose)
 
 
 def replaced(tree: Any, contents: Mapping[str, Buffer], put: Callable[[Any, Any], Any]) -> Any:
@@ -138,7 +125,7 @@ def replaced(tree: Any, contents: Mapping[str, Buffer], put: Callable[[Any, Any]
         if isinstance(value, np.ndarray | np.generic):
             array = array_of_bytes(content, np.asarray(value))
             return array[()] if isinstance(value, np.generic) else array
-        return _python_value(content, type(value), value)
+        return python_value(content, value)
 
     return mapped(tree, change)
 
@@ -198,28 +185,13 @@ def element_bytes(value: Any) -> int:
     return int(value.nbytes) if isinstance(value, np.ndarray) else 0
 
 
-def _python_bytes(value: Any, dtype: str) -> Buffer:
-    kind = DTYPES[dtype]
-    if kind.strings:
-        array = np.empty(1, object)
-        array[0] = bytes(value) if dtype == "bytes" else str(value)
-        return kind.encode(array)
-    return array_bytes(np.array([value], kind.stored))
-
-
-def _python_value(content: Buffer, kind: type, old: Any) -> Any:
-    dtype = DTYPES["str" if kind is int and old not in _INT64 else _PYTHON[kind]]
-    values = dtype.strings(content) if dtype.strings else np.frombuffer(content, dtype.stored)
-    return kind(values.tolist()[0])
-
-
 def empty_leaf(tensor: StateTensor) -> Any:
     """Return a value that has room for a tensor of a state: zeros, or a Python value; None if there is none such."""
     import torch
 
-    kinds = {kind.__name__: kind for kind in _PYTHON}
-    if tensor.python in kinds:
-        return kinds[tensor.python]()
+    plain = empty_python_value(tensor.python)
+    if plain is not None:
+        return plain
     try:
         return torch.zeros(tensor.shape, dtype=getattr(torch, tensor.dtype))
     except (AttributeError, RuntimeError, TypeError):  # a dtype, or a size, that only the table has

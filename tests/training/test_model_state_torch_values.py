@@ -56,9 +56,10 @@ def test_a_list_of_numbers_is_structure_only_in_the_state_dict_of_an_optimizer()
     parameters = [nn.Parameter(torch.ones(1)) for _ in range(3)]
     optimizer = torch.optim.SGD([{"params": parameters[:2]}, {"params": parameters[2:]}], 0.1)
     assert not [name for name in values_of(optimizer) if ".params" in name]
-    assert values_of({"params": [0, 1], "lr": 0.1}) == {"params.0": 0, "params.1": 1, "lr": 0.1}
-    other = {"state": {}, "param_groups": [{"params": [4, 7], "lr": 0.1}]}
-    assert values_of(other) == {"param_groups.0.params.0": 4, "param_groups.0.params.1": 7, "param_groups.0.lr": 0.1}
+    plain = {"params": [0, 1], "lr": torch.tensor(0.5)}
+    assert values_of(plain) == {"params.0": 0, "params.1": 1, "lr": 0.5}
+    other = {"state": {}, "param_groups": [{"params": [4, 7], "lr": torch.tensor(0.5)}]}
+    assert values_of(other) == {"param_groups.0.params.0": 4, "param_groups.0.params.1": 7, "param_groups.0.lr": 0.5}
     tensors = {"state": {}, "param_groups": [{"params": [torch.ones(1)], "lr": 0.1}]}
     assert values_of(tensors) == {"param_groups.0.params.0": [1], "param_groups.0.lr": 0.1}
 
