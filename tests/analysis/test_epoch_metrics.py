@@ -46,8 +46,8 @@ def test_runs_of_recorders_have_a_column_and_empty_cells(tmp_path: Path, capsys:
     write(tmp_path / "b/train", {"epoch/mae": [4.0]}, first=7)
     done = run_here(capsys, "metrics", tmp_path, "--quiet")
     header, *rows = done.stdout.splitlines()
-    assert (done.status, header) == (0, '"run","epoch","loss","val_loss","mae"')
-    assert rows == ["a,0,1.0,3.0,", "a,1,0.5,2.0,", "b/train,7,,,4.0"]
+    assert (done.status, header) == (0, '"run","epoch","loss","mae","val_loss"')
+    assert rows == ["a,0,1.0,,3.0", "a,1,0.5,,2.0", "b/train,7,,4.0,"]
 
 
 def test_series_with_the_same_name_are_kept_apart(tmp_path: Path) -> None:
