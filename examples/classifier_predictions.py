@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 import tb2csv
-from tb2csv.recorders import PredictionRecorder, predict_to_csv
+from tb2csv.recorders import PredictionRecorder
 
 
 def main(out: Path) -> None:
@@ -36,7 +36,7 @@ def main(out: Path) -> None:
     # All samples, from files: the same as `tb2csv predict model.keras x.npy predictions.csv`.
     model.save(out / "model.keras")
     np.save(out / "x.npy", x)
-    predict_to_csv(out / "model.keras", out / "x.npy", out / "predictions.csv", target=y)
+    tb2csv.predict(out / "model.keras", out / "x.npy", out / "predictions.csv", target=y)
     print(f"sample, label, target, class_0 to class_2: {out}/predictions.csv")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 import tb2csv
-from tb2csv.recorders import PredictionRecorder, TrainingRecorder, predict_to_csv
+from tb2csv.recorders import PredictionRecorder, TrainingRecorder
 
 
 def main(out: Path) -> None:
@@ -44,7 +44,7 @@ def main(out: Path) -> None:
 
     # From a saved model: here only as far as the hidden layer.
     keras.Model(inputs, hidden).save(out / "hidden.keras")
-    predict_to_csv(out / "hidden.keras", x, out / "hidden.csv")
+    tb2csv.predict(out / "hidden.keras", x, out / "hidden.csv")
 
     tb2csv.convert(out / "logs", out / "tables")
     print(f"during the training: {out}/tables/training/tensors/predictions/sum.csv")

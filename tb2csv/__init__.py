@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from tb2csv.logdir import Logdir, discover
     from tb2csv.mcp_server.server import mcp
     from tb2csv.notes import Note
-    from tb2csv.prediction import predict
+    from tb2csv.prediction.predict import predict
     from tb2csv.ranking.best import Ranking, best
     from tb2csv.report import Report
     from tb2csv.run_frames import RunFrames
@@ -164,7 +164,7 @@ _MODULES: Final = {
     "open_logdir": "dataframes",
     "open_tables": "converted_tables",
     "plot": "analysis.plots.plot",
-    "predict": "prediction",
+    "predict": "prediction.predict",
     "recorded_state": "state_from_logs",
     "reduce": "analysis.reduction",
     "repair": "log_repair",

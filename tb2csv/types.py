@@ -13,6 +13,7 @@ from tb2csv.log_repair import RepairedFile
 from tb2csv.logdir import EventFile, HasLogdir, LogdirSource, Run
 from tb2csv.messages import Advice, Message, Option, Spelling
 from tb2csv.notes import NoteKind
+from tb2csv.prediction.tables import PredictionTable
 from tb2csv.report import RunReport, UndecodableEntry, UpdateSummary
 from tb2csv.runs.step_gaps import StepGaps
 from tb2csv.selection import Patterns
@@ -33,6 +34,7 @@ __all__ = [
     "OpenFile",
     "Option",
     "Patterns",
+    "PredictionTable",
     "ReducedGroup",
     "RepairedFile",
     "Run",

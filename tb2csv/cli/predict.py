@@ -1,20 +1,23 @@
-"""``tb2csv predict``: write the predictions of a saved model as CSV tables."""
+"""``tb2csv predict``: write the predictions of a saved model as tables."""
 
 from __future__ import annotations
 
 import contextlib
 import enum
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from tb2csv.cli import options
 from tb2csv.cli.tensorflow_start import start_tensorflow
 from tb2csv.cli.terminal import error_messages, is_terminal, plural, print_json, print_result
+from tb2csv.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tb2csv.prediction.tables import PredictionTable
 
 
 class PredictionColumns(str, enum.Enum):
@@ -25,8 +28,31 @@ class PredictionColumns(str, enum.Enum):
     outputs = "outputs"
 
 
+class PredictionImages(str, enum.Enum):
+    """The files that outputs of several dimensions become."""
+
+    png = "png"
+    npy = "npy"
+
+
+class ImageChannels(str, enum.Enum):
+    """The axis of the channels of an image."""
+
+    first = "first"
+    last = "last"
+
+
+#: What starts the framework of a model without its messages, by the extra that installs the framework.
+_STARTS: Final[dict[str, Callable[[], None]]] = {"tensorflow": start_tensorflow}
+
+
 def predict(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file, or the folder of a SavedModel.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A .keras, .h5, .onnx, .pt2 or TorchScript file, or the folder of a SavedModel."
+        ),
+    ],
     inputs: Annotated[
         str, typer.Argument(metavar="INPUTS", help="A .npy, .npz, .csv or .parquet file with one row per sample.")
     ],
@@ -45,15 +71,31 @@ def predict(
         PredictionColumns,
         typer.Option("--columns", help="label and class_0 …, or output_0 …; auto decides by the first batch."),
     ] = PredictionColumns.auto,
-    npy: Annotated[
-        bool, typer.Option("--npy", help="Write outputs of several dimensions to a .npy file next to the table.")
-    ] = False,
+    images: Annotated[
+        PredictionImages | None,
+        typer.Option("--images", help="Write outputs of several dimensions to PNG files or to one .npy file."),
+    ] = None,
+    channels: Annotated[
+        ImageChannels | None,
+        typer.Option("--channels", help="The axis of the channels in PNG files, if it is not that of the framework."),
+    ] = None,
+    value_range: Annotated[
+        str | None,
+        typer.Option(
+            "--value-range",
+            metavar="BLACK,WHITE",
+            help="The numbers that PNG files show as black and white, such as -1,1. Default: 0,1 for floats.",
+        ),
+    ] = None,
     batch_size: Annotated[
         int,
         typer.Option(
             "--batch-size", min=1, metavar="N", show_default=False, help="Samples to predict at a time. Default: 256."
         ),
     ] = 256,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Load a model that may run code: .pt2, TorchScript, Lambda layers.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,
@@ -62,42 +104,69 @@ def predict(
     """Run MODEL on INPUTS and write one row of predictions per sample to OUT.
 
     A classifier gives sample, label and class_0 to class_n; another model gives sample and output_0 to output_n; images
-    and other arrays give one row per element. This command needs TensorFlow. Python code in a model is never run.
+    and other arrays give one row per element. The framework of the model must be installed. Code in a model is only run
+    with --trust.
     """
     with error_messages(debug=debug):
-        start_tensorflow()
-        from tb2csv.recorders import predict_to_csv
+        from tb2csv.prediction.model_formats import format_of
+        from tb2csv.prediction.predict import predict as write_predictions
 
+        start = _STARTS.get(format_of(model).extra)
+        if start is not None:
+            start()
         with _progress(shown=not (quiet or json)) as on_samples:
-            tables = predict_to_csv(
+            tables = write_predictions(
                 model,
                 inputs,
                 out,
                 target=target,
                 ignore=ignore,
                 columns=columns.value,
-                npy=npy,
+                images=None if images is None else images.value,
+                channels=None if channels is None else channels.value,
+                value_range=None if value_range is None else _range(value_range),
                 batch_size=batch_size,
+                trust=trust,
                 overwrite=overwrite,
                 on_samples=on_samples,
             )
         if json:
-            print_json(
-                [
-                    {
-                        "path": str(table.path),
-                        "output": table.output,
-                        "rows": table.rows,
-                        "columns": table.columns,
-                        "npy": None if table.npy is None else str(table.npy),
-                    }
-                    for table in tables
-                ]
-            )
+            print_json([_fields(table) for table in tables])
         elif not quiet:
             for table in tables:
-                npy_file = "" if table.npy is None else f", and {table.npy}"
-                print_result(f"{table.path}: {plural(table.rows, 'row')} of {table.output}{npy_file}")
+                print_result(_sentence(table))
+
+
+def _range(text: str) -> tuple[float, float]:
+    try:
+        black, white = map(float, text.split(","))
+    except ValueError as error:
+        message = f"{text!r} is not two numbers; give BLACK,WHITE, such as -1,1."
+        raise OptionError(message) from error
+    return black, white
+
+
+def _fields(table: PredictionTable) -> dict[str, Any]:
+    return {
+        "path": str(table.path),
+        "output": table.output,
+        "rows": table.rows,
+        "columns": table.columns,
+        "images": None if table.images is None else str(table.images),
+        "clipped": table.clipped,
+        "padded": table.padded,
+    }
+
+
+def _sentence(table: PredictionTable) -> str:
+    parts = [f"{table.path}: {plural(table.rows, 'row')} of {table.output}"]
+    if table.images is not None:
+        parts.append(f", and {table.images}")
+    if table.clipped:
+        parts.append(f"; {plural(table.clipped, 'element')} outside the range of values shown as black or white")
+    if table.padded:
+        parts.append(f"; the last batch was padded with {table.padded:,} more of its last sample")
+    return "".join(parts)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """Recorders, which write the data of a training run into event files.
 
-``Recorder`` needs no framework, and ``TorchRecorder`` PyTorch. The others need Keras 3.1 or later, which the extra
-``tensorflow`` brings; with an older Keras, their import raises RecorderError. Each framework is imported with the first
-name that needs it. The package imports no code that reads event files.
+``Recorder`` needs no framework, and ``TorchRecorder`` and ``TorchPredictionRecorder`` PyTorch. The others need
+Keras 3.1 or later, which the extra ``tensorflow`` brings; with an older Keras, their import raises RecorderError. Each
+framework is imported with the first name that needs it. The package imports no code that reads event files.
 """
 
 from __future__ import annotations
@@ -17,35 +17,36 @@ if TYPE_CHECKING:
     from tb2csv.recorders.output_errors import layer_errors as layer_errors
     from tb2csv.recorders.output_errors import layer_mse as layer_mse
     from tb2csv.recorders.output_errors import record_layer_errors as record_layer_errors
-    from tb2csv.recorders.prediction_tables import PredictionTable as PredictionTable
-    from tb2csv.recorders.prediction_tables import predict_to_csv as predict_to_csv
     from tb2csv.recorders.predictions import PredictionRecorder as PredictionRecorder
+    from tb2csv.recorders.pytorch.prediction_recorder import TorchPredictionRecorder as TorchPredictionRecorder
     from tb2csv.recorders.pytorch.torch_recorder import TorchRecorder as TorchRecorder
     from tb2csv.recorders.recorder import Recorder as Recorder
     from tb2csv.recorders.training import TrainingRecorder as TrainingRecorder
 
 _OF_KERAS: Final = {
     "PredictionRecorder": "predictions",
-    "PredictionTable": "prediction_tables",
     "TrainingRecorder": "training",
     "layer_errors": "output_errors",
     "layer_mse": "output_errors",
-    "predict_to_csv": "prediction_tables",
     "record_layer_errors": "output_errors",
 }
-_MODULES: Final = {**_OF_KERAS, "Recorder": "recorder", "TorchRecorder": "pytorch.torch_recorder"}
+_MODULES: Final = {
+    **_OF_KERAS,
+    "Recorder": "recorder",
+    "TorchPredictionRecorder": "pytorch.prediction_recorder",
+    "TorchRecorder": "pytorch.torch_recorder",
+}
 
 __all__ = [
     "PredictionRecorder",
-    "PredictionTable",
     "Recorder",
     "RecorderError",
     "RecorderWarning",
+    "TorchPredictionRecorder",
     "TorchRecorder",
     "TrainingRecorder",
     "layer_errors",
     "layer_mse",
-    "predict_to_csv",
     "record_layer_errors",
 ]
 

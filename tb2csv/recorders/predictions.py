@@ -10,9 +10,9 @@ import keras
 import numpy as np
 
 from tb2csv.errors import RecorderError
+from tb2csv.prediction.keras_models import named_outputs
+from tb2csv.prediction.output_rows import classes_of
 from tb2csv.recorders.event_writer import EventWriter, guarded
-from tb2csv.recorders.prediction_tables import classes_of
-from tb2csv.recorders.predictors import named_outputs
 from tb2csv.recorders.recording_plan import due, interval
 
 if TYPE_CHECKING:

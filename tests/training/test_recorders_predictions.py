@@ -15,9 +15,10 @@ import pytest
 import tensorflow as tf
 from recordings import at, recorded, steps
 
+from tb2csv import predict
 from tb2csv.errors import OutputError, RecorderError
-from tb2csv.recorders import PredictionRecorder, predict_to_csv
-from tb2csv.recorders.input_arrays import open_inputs
+from tb2csv.prediction.inputs import open_inputs
+from tb2csv.recorders import PredictionRecorder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +92,7 @@ def save_plain(model: keras.Model, folder: Path) -> Path:
 def test_every_kind_of_saved_model(save: Any, tmp_path: Path) -> None:
     model = classifier()
     path = save(model, tmp_path)
-    (table,) = predict_to_csv(path, X, tmp_path / "out.csv", batch_size=10)
+    (table,) = predict(path, X, tmp_path / "out.csv", batch_size=10)
     assert (table.path, table.rows) == (tmp_path / "out.csv", 23)
     weights = [np.asarray(weight.numpy(), np.float64) for weight in model.weights]
     logits = X @ weights[0] + weights[1]
@@ -124,7 +125,7 @@ def write_parquet(path: Path) -> Path:
 @pytest.mark.parametrize("write", [write_npy, write_npz, write_csv, write_parquet])
 def test_every_kind_of_inputs(write: Any, tmp_path: Path) -> None:
     model = classifier()
-    predict_to_csv(model, write(tmp_path), tmp_path / "out.csv", batch_size=7)
+    predict(model, write(tmp_path), tmp_path / "out.csv", batch_size=7)
     check_classes(tmp_path / "out.csv", model.predict(X, verbose=0))
 
 
@@ -133,19 +134,19 @@ def test_targets_and_columns_that_are_not_inputs(tmp_path: Path) -> None:
     species = [f"kind {number % 3}" for number in range(23)]
     table = pl.DataFrame(X, schema=list("abcd")).with_columns(pl.Series("species", species), pl.lit("id").alias("name"))
     table.select("species", "a", "name", "b", "c", "d").write_csv(tmp_path / "x.csv")
-    predict_to_csv(model, tmp_path / "x.csv", tmp_path / "out.csv", target="species", ignore=["name"], batch_size=5)
+    predict(model, tmp_path / "x.csv", tmp_path / "out.csv", target="species", ignore=["name"], batch_size=5)
     check_classes(tmp_path / "out.csv", model.predict(X, verbose=0), species)
     np.savez(tmp_path / "x.npz", features=X, y=np.arange(23))
-    predict_to_csv(model, tmp_path / "x.npz", tmp_path / "npz.csv", target="y")
+    predict(model, tmp_path / "x.npz", tmp_path / "npz.csv", target="y")
     check_classes(tmp_path / "npz.csv", model.predict(X, verbose=0), range(23))
-    predict_to_csv(model, X, tmp_path / "array.csv", target=np.arange(23))
+    predict(model, X, tmp_path / "array.csv", target=np.arange(23))
     assert (tmp_path / "array.csv").read_bytes() == (tmp_path / "npz.csv").read_bytes()
 
 
 def test_rows_of_a_table_take_the_shape_of_an_image(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Conv2D(3, 2), keras.layers.Flatten()])
     pl.DataFrame(X, schema=list("abcd")).write_csv(tmp_path / "x.csv")
-    predict_to_csv(model, tmp_path / "x.csv", tmp_path / "out.csv")
+    predict(model, tmp_path / "x.csv", tmp_path / "out.csv")
     header, rows = read(tmp_path / "out.csv")
     assert header == ["sample", "output_0", "output_1", "output_2"]
     expected = model.predict(X.reshape(-1, 2, 2, 1), verbose=0)
@@ -158,7 +159,7 @@ def test_several_inputs_and_outputs(tmp_path: Path) -> None:
     outputs = {"total/all": keras.layers.Dense(1)(added), "kind": keras.layers.Dense(2, activation="softmax")(added)}
     model = keras.Model([left, right], outputs)
     np.savez(tmp_path / "x.npz", right=X + 1, left=X)
-    tables = predict_to_csv(model, tmp_path / "x.npz", tmp_path / "out.csv")
+    tables = predict(model, tmp_path / "x.npz", tmp_path / "out.csv")
     expected = model.predict([X, X + 1], verbose=0)
     assert {table.output: table.path.name for table in tables} == {
         "total/all": "out.total%2Fall.csv",
@@ -168,7 +169,7 @@ def test_several_inputs_and_outputs(tmp_path: Path) -> None:
     assert header == ["sample", "output_0"]
     np.testing.assert_allclose(np.array(rows, float)[:, 1:], expected["total/all"], rtol=1e-5)
     assert read(tmp_path / "out.kind.csv")[0] == ["sample", "label", "class_0", "class_1"]
-    predict_to_csv(model, [X, X + 1], tmp_path / "list.csv")
+    predict(model, [X, X + 1], tmp_path / "list.csv")
     assert (tmp_path / "list.kind.csv").read_bytes() == (tmp_path / "out.kind.csv").read_bytes()
 
 
@@ -185,7 +186,7 @@ IMAGES = RANDOM.normal(size=(5, 3, 2, 1)).astype(np.float32)
 
 def test_images_are_a_row_for_each_element(tmp_path: Path) -> None:
     model = image_model()
-    predict_to_csv(model, IMAGES, tmp_path / "out.csv", batch_size=2, target=np.arange(5))
+    predict(model, IMAGES, tmp_path / "out.csv", batch_size=2, target=np.arange(5))
     header, rows = read(tmp_path / "out.csv")
     assert header == ["sample", "i0", "i1", "i2", "target", "value"]
     expected = model.predict(IMAGES, verbose=0)
@@ -197,8 +198,8 @@ def test_images_are_a_row_for_each_element(tmp_path: Path) -> None:
 
 def test_images_in_a_file_beside_the_table(tmp_path: Path) -> None:
     model = image_model()
-    (table,) = predict_to_csv(model, IMAGES, tmp_path / "out.csv", batch_size=2, npy=True)
-    assert table.npy == tmp_path / "out.npy"
+    (table,) = predict(model, IMAGES, tmp_path / "out.csv", batch_size=2, images="npy")
+    assert table.images == tmp_path / "out.npy"
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), model.predict(IMAGES, verbose=0), rtol=1e-5)
     header, rows = read(tmp_path / "out.csv")
     assert header == ["sample", "dtype", "shape", "path"]
@@ -210,13 +211,13 @@ def test_images_in_a_file_beside_the_table(tmp_path: Path) -> None:
 )
 def test_columns_can_be_chosen(columns: Any, named: list[str], tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    predict_to_csv(model, X, tmp_path / "out.csv", columns=columns)
+    predict(model, X, tmp_path / "out.csv", columns=columns)
     assert read(tmp_path / "out.csv")[0][1 : len(named) + 1] == named
 
 
 def test_half_precision_is_written_without_a_change(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, dtype="bfloat16")])
-    predict_to_csv(model, X, tmp_path / "out.csv")
+    predict(model, X, tmp_path / "out.csv")
     expected = np.asarray(model.predict(X, verbose=0)).astype(np.float32)
     np.testing.assert_array_equal(np.array(read(tmp_path / "out.csv")[1], np.float32)[:, 1:], expected)
 
@@ -227,10 +228,10 @@ def test_many_rows_do_not_fill_memory(tmp_path: Path) -> None:
     array = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (200_000, 64))
     array[:] = 0.5
     del array
-    predict_to_csv(model, np.zeros((5000, 64)), tmp_path / "first.csv", batch_size=4096)  # what is imported and traced
+    predict(model, np.zeros((5000, 64)), tmp_path / "first.csv", batch_size=4096)  # what is imported and traced
     tracemalloc.start()
     try:
-        predict_to_csv(model, tmp_path / "x.npy", tmp_path / "out.csv", batch_size=4096)
+        predict(model, tmp_path / "x.npy", tmp_path / "out.csv", batch_size=4096)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -247,7 +248,7 @@ def test_no_code_of_a_model_file_is_run(tmp_path: Path) -> None:
     for name in ("model.keras", "model.h5"):
         model.save(tmp_path / name)
         with pytest.raises(RecorderError, match="Lambda layer"):
-            predict_to_csv(tmp_path / name, X, tmp_path / "out.csv")
+            predict(tmp_path / name, X, tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
 
 
@@ -262,7 +263,7 @@ def test_no_module_that_a_model_file_names_is_imported(tmp_path: Path, monkeypat
     monkeypatch.syspath_prepend(tmp_path)
     keras.Sequential([keras.Input((4,)), Doubling()]).save(tmp_path / "model.keras")
     with pytest.raises(RecorderError, match="Doubling of the module tb2csv_malicious"):
-        predict_to_csv(tmp_path / "model.keras", X, tmp_path / "out.csv")
+        predict(tmp_path / "model.keras", X, tmp_path / "out.csv")
 
 
 @pytest.mark.parametrize("kind", ["PyFunc", "WriteFile"])
@@ -278,14 +279,14 @@ def test_a_saved_model_that_runs_python_or_writes_files_is_refused(kind: str, tm
     module = Malicious()
     tf.saved_model.save(module, tmp_path / "model", signatures=module.serve)
     with pytest.raises(RecorderError, match=f"is not loaded, because its operation {kind}"):
-        predict_to_csv(tmp_path / "model", X, tmp_path / "out.csv")
+        predict(tmp_path / "model", X, tmp_path / "out.csv")
     assert not (tmp_path / "written").exists()
 
 
 def test_a_pickle_among_the_inputs_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([object()]), allow_pickle=True)
     with pytest.raises(RecorderError, match=r"x\.npy cannot be read"):
-        predict_to_csv(classifier(), tmp_path / "x.npy", tmp_path / "out.csv")
+        predict(classifier(), tmp_path / "x.npy", tmp_path / "out.csv")
 
 
 def test_misfits_are_refused_and_leave_no_files(tmp_path: Path) -> None:
@@ -299,7 +300,7 @@ def test_misfits_are_refused_and_leave_no_files(tmp_path: Path) -> None:
         (tmp_path / "x.txt", X, {}, r"x\.txt is not a model that can be loaded"),
         (tmp_path / "bad.keras", X, {}, r"bad\.keras cannot be loaded by Keras"),
         (tmp_path / "folder", X, {}, "is not a SavedModel"),
-        (object(), X, {}, "A object is not a Keras model"),
+        (object(), X, {}, "A object is not a model that can predict"),
         (model, tmp_path / "x.txt", {}, r"x\.txt is not one of \.npy, \.npz, \.csv, \.parquet"),
         (model, tmp_path / "no.npy", {}, r"no\.npy cannot be read"),
         (model, tmp_path / "no.csv", {}, r"no\.csv cannot be read"),
@@ -310,13 +311,13 @@ def test_misfits_are_refused_and_leave_no_files(tmp_path: Path) -> None:
         (model, {"a": X, "b": X}, {}, "takes 1 inputs .features., but there are 2 .a, b."),
         (model, X, {"target": np.arange(4)}, "different numbers of samples .input: 23, target: 4."),
         (model, X, {"ignore": ["z"]}, "There is no 'z' among the inputs"),
-        (model, np.array(["a"]), {}, "a model takes numbers"),
+        (model, np.array(["a"]), {}, "takes float32, but the data are"),
         (model, X, {"columns": "all"}, "columns='all' is not valid"),
         (model, X, {"batch_size": 0}, "batch_size=0 is not a number of samples"),
     ]
     for given, inputs, more, told in cases:
         with pytest.raises(RecorderError, match=told) as caught:
-            predict_to_csv(given, inputs, out, **more)
+            predict(given, inputs, out, **more)
         assert "\n" not in str(caught.value)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "bad.keras", "folder", "x.txt"]
 
@@ -324,9 +325,9 @@ def test_misfits_are_refused_and_leave_no_files(tmp_path: Path) -> None:
 def test_an_existing_table_is_kept(tmp_path: Path) -> None:
     (tmp_path / "out.csv").write_text("mine")
     with pytest.raises(OutputError, match="exists already"):
-        predict_to_csv(classifier(), X, tmp_path / "out.csv")
+        predict(classifier(), X, tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == "mine"
-    predict_to_csv(classifier(), X, tmp_path / "out.csv", overwrite=True)
+    predict(classifier(), X, tmp_path / "out.csv", overwrite=True)
     assert read(tmp_path / "out.csv")[0][0] == "sample"
 
 
@@ -336,7 +337,7 @@ def test_a_model_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     model.run_eagerly = True
     rows = np.array([[0], [1], [2], [9]], np.int32)
     with pytest.raises(RecorderError, match="samples 2 to 3"):
-        predict_to_csv(model, rows, tmp_path / "out.csv", batch_size=2)
+        predict(model, rows, tmp_path / "out.csv", batch_size=2)
     assert not list(tmp_path.iterdir())
 
 

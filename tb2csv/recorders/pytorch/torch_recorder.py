@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +16,7 @@ from tb2csv.recorders.pytorch.host_arrays import host_array
 from tb2csv.recorders.pytorch.module_names import check_parameters, plain_name, unwrapped
 from tb2csv.recorders.pytorch.module_outputs import ModuleOutputs, check_graph
 from tb2csv.recorders.pytorch.optimizer_record import OptimizerRecord
+from tb2csv.recorders.pytorch.processes import is_other_process
 from tb2csv.recorders.recording_plan import RecordingPlan, interval
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class TorchRecorder:
         self._outputs: ModuleOutputs | None = None
         self._records: list[OptimizerRecord] = []
         #: Of several processes, the first records: the gradients and weights of all are the same.
-        self._is_recording = not _is_other_process()
+        self._is_recording = not is_other_process()
         if self._is_recording:
             if activations.every or errors.every:
                 check_graph(model)
@@ -243,11 +243,3 @@ class TorchRecorder:
     ) -> None:
         """Close the recorder, however the block ends."""
         self.close()
-
-
-def _is_other_process() -> bool:
-    """Return whether this is not the first of several processes that train together."""
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
-        return False
-    return bool(distributed.get_rank() > 0)

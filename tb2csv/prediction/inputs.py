@@ -70,7 +70,7 @@ def open_inputs(
         ignore: names of columns or arrays that are not inputs.
 
     Raises:
-        RecorderError: the file is not one of these, cannot be read, or holds values that are not numbers.
+        RecorderError: the file is not one of these, or cannot be read.
     """
     arrays = _arrays_of(source, cleanup)
     names = [*ignore, *([target] if isinstance(target, str) else [])]
@@ -84,12 +84,6 @@ def open_inputs(
         targets = None if target is None else np.asarray(target)
     for name in ignore:
         _pop(arrays, name)
-    for name, array in arrays.items():
-        if isinstance(array, TableRows):
-            array.check_numbers()
-        elif array.dtype.kind not in "biuf" and array.dtype.kind != "V":  # V is the kind of bfloat16 and similar dtypes
-            message = f"The input {name or 'array'} holds {array.dtype}, but a model takes numbers."
-            raise RecorderError(message)
     return ModelInputs(arrays, targets)
 
 
@@ -113,7 +107,7 @@ def _arrays_of(source: Any, cleanup: contextlib.ExitStack) -> dict[str, Any]:
 
 
 class TableRows:
-    """The rows of numeric columns of a table on disk, read block by block."""
+    """The rows of columns of a table on disk, read block by block."""
 
     def __init__(self, scan: Any, columns: Sequence[str], source: Path) -> None:
         """Read these columns of a polars LazyFrame."""
@@ -140,7 +134,11 @@ class TableRows:
     def pop(self, column: str) -> TableRows:
         """Return one column, and remove it from this table."""
         self.columns.remove(column)
-        return TableRows(self._scan, [column], self._source)
+        return self.column(column)
+
+    def column(self, name: str) -> TableRows:
+        """Return one column."""
+        return TableRows(self._scan, [name], self._source)
 
     def check_numbers(self) -> None:
         """Raise RecorderError if a column does not hold numbers."""

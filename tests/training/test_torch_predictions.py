@@ -1,0 +1,225 @@
+"""Predictions that ``TorchPredictionRecorder`` records are the model's own, and recording them changes nothing."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import gc
+import random
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+import tb2csv
+from tb2csv.errors import RecorderError
+from tb2csv.recorders import RecorderWarning, TorchPredictionRecorder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+torch.manual_seed(5)
+X = torch.randn(23, 4)
+Y = torch.arange(23) % 3
+
+
+class Classifier(nn.Module):
+    """A network that depends on its mode in two ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self.layers = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x).softmax(-1)
+
+
+def tensors(log_dir: Path) -> dict[str, dict[int, Any]]:
+    """Return the tensors of a run by tag and step."""
+    found: dict[str, dict[int, Any]] = {}
+    table = tb2csv.open_logdir(log_dir).tensors()
+    for (tag, step), rows in table.partition_by("tag", "step", as_dict=True, maintain_order=True).items():
+        axes = [rows[name].drop_nulls() for name in rows.columns if name in {"i0", "i1", "i2"}]
+        shape = [int(axis.max()) + 1 for axis in axes if len(axis)]  # type: ignore[arg-type]
+        found.setdefault(str(tag), {})[int(step)] = rows["value"].to_numpy().reshape(shape)  # type: ignore[arg-type]
+    return found
+
+
+def expected(model: nn.Module, rows: Any, inputs: torch.Tensor = X) -> Any:
+    """Return what a copy of a model predicts."""
+    with torch.no_grad():
+        return copy.deepcopy(model).eval()(inputs[torch.as_tensor(rows)]).numpy()
+
+
+def test_the_same_rows_every_so_many_epochs(tmp_path: Path) -> None:
+    model = Classifier()
+    seen = {}
+    with TorchPredictionRecorder(
+        model, X, tmp_path, targets=Y, sample_size=6, every=2, seed=9, batch_size=4
+    ) as recorder:
+        for epoch in range(4):
+            with torch.no_grad():
+                model.layers[0].weight += 0.5
+            recorder.end_epoch(epoch)
+            seen[epoch] = expected(model, recorder.rows)
+    found = tensors(tmp_path)
+    assert set(found) == {"predictions/sample", *(f"predictions/output{end}" for end in ("", "/label", "/target"))}
+    assert len(set(recorder.rows.tolist())) == 6
+    for tag in found:
+        assert list(found[tag]) == [1, 3]
+    for epoch in (1, 3):
+        np.testing.assert_array_equal(found["predictions/sample"][epoch], recorder.rows)
+        np.testing.assert_allclose(found["predictions/output"][epoch], seen[epoch], rtol=1e-6)
+        np.testing.assert_array_equal(found["predictions/output/label"][epoch], seen[epoch].argmax(axis=1))
+        np.testing.assert_array_equal(found["predictions/output/target"][epoch], Y[recorder.rows])
+    again = TorchPredictionRecorder(model, X, tmp_path, sample_size=6, seed=9)
+    np.testing.assert_array_equal(again.rows, recorder.rows)
+
+
+class Noisy(Dataset[Any]):
+    """A dataset that draws from every generator."""
+
+    def __len__(self) -> int:
+        return len(X)
+
+    def __getitem__(self, place: int) -> Any:
+        return X[place] + 0.1 * (torch.rand(()) + random.random() + np.random.rand()), Y[place]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_compiled", [False, True], ids=["plain", "compiled"])
+def test_training_is_bit_equal_with_and_without_it(is_compiled: bool, tmp_path: Path) -> None:
+    def train(*, is_recorded: bool) -> Any:
+        random.seed(1)
+        np.random.seed(1)
+        model = Classifier()
+        model.layers[1].eval()  # frozen, and to stay so
+        used: Any = torch.compile(model, backend="eager") if is_compiled else model
+        loader = DataLoader(Noisy(), batch_size=8, shuffle=True)
+        optimizer = torch.optim.Adam(model.parameters(), 0.1)
+        recorder = TorchPredictionRecorder(used, loader, tmp_path, sample_size=5) if is_recorded else None
+        draws = []
+        for epoch in range(2):
+            for x, y in loader:
+                optimizer.zero_grad()
+                nn.functional.nll_loss(used(x).log(), y).backward()
+                optimizer.step()
+            if recorder is not None:
+                recorder.end_epoch(epoch)
+            draws += [torch.rand(()), random.random(), np.random.rand()]
+        if recorder is not None:
+            recorder.close()
+        modes = [module.training for module in model.modules()]
+        return [*model.state_dict().values(), *map(torch.as_tensor, draws), *map(torch.as_tensor, modes)]
+
+    without, with_recorder = train(is_recorded=False), train(is_recorded=True)
+    assert all(torch.equal(one, other) for one, other in zip(without, with_recorder, strict=True))
+    assert list(tensors(tmp_path)["predictions/sample"]) == [0, 1]
+
+
+def test_rows_of_a_loader_are_those_of_its_dataset(tmp_path: Path) -> None:
+    model = Classifier()
+    read = []
+
+    class Watched(TensorDataset):
+        def __getitem__(self, place: int) -> Any:
+            read.append(place)
+            return super().__getitem__(place)
+
+    loader = DataLoader(Watched(X, Y), batch_size=4, shuffle=True, drop_last=True)
+    recorder = TorchPredictionRecorder(model, loader, tmp_path, sample_size=7, seed=3)
+    assert read == recorder.rows.tolist()
+    recorder.record(5)
+    found = tensors(tmp_path)
+    np.testing.assert_allclose(found["predictions/output"][5], expected(model, read), rtol=1e-6)
+    np.testing.assert_array_equal(found["predictions/output/target"][5], Y[read])
+
+
+def test_first_rows_of_a_dataset_that_can_only_be_iterated(tmp_path: Path) -> None:
+    class Stream(IterableDataset[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            return iter(zip(X, Y, strict=True))
+
+    model = Classifier()
+    recorder = TorchPredictionRecorder(model, DataLoader(Stream(), batch_size=4), tmp_path, sample_size=6)
+    recorder.end_step(1)
+    assert recorder.rows.tolist() == list(range(6))
+    np.testing.assert_allclose(tensors(tmp_path)["predictions/output"][1], expected(model, range(6)), rtol=1e-6)
+
+
+@dataclasses.dataclass
+class Answer:
+    total: torch.Tensor
+    loss: torch.Tensor
+    parts: tuple[torch.Tensor, ...]
+
+
+class Several(nn.Module):
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> Answer:
+        return Answer(left + right, left.sum(), (left.half(), right.bfloat16()))
+
+
+def test_several_inputs_and_outputs_by_name(tmp_path: Path) -> None:
+    batches = [{"left": X[n], "right": X[n] + 1, "labels": Y[n]} for n in range(23)]
+    recorder = TorchPredictionRecorder(Several(), DataLoader(batches, batch_size=5), tmp_path, targets="labels")  # type: ignore[arg-type]
+    recorder.record(0)
+    with pytest.warns(RecorderWarning, match=r"predictions/loss \(1 x no row for each sample\)"):
+        recorder.close()
+    found = {tag: steps[0] for tag, steps in tensors(tmp_path).items()}
+    assert set(found) == {f"predictions/{name}" for name in ("sample", "total", "total/target", "parts/0", "parts/1")}
+    np.testing.assert_array_equal(found["predictions/total"], (X + (X + 1)).numpy())
+    np.testing.assert_array_equal(found["predictions/parts/0"], X.half().float().numpy())
+    np.testing.assert_array_equal(found["predictions/parts/1"], (X + 1).bfloat16().float().numpy())
+    by_position = TorchPredictionRecorder(Several(), [X, X + 1], tmp_path / "list")
+    by_position.record(0)
+    with pytest.warns(RecorderWarning):
+        by_position.close()
+    np.testing.assert_array_equal(tensors(tmp_path / "list")["predictions/total"][0], (X + (X + 1)).numpy())
+
+
+def test_nothing_keeps_a_graph_or_later_changes(tmp_path: Path) -> None:
+    model = Classifier()
+    inputs = X.clone()
+    recorder = TorchPredictionRecorder(model, inputs, tmp_path)
+    inputs.zero_()
+    outputs = []
+    model.register_forward_hook(lambda module, given, output: outputs.append(weakref.ref(output)))
+    recorder.record(0)
+    gc.collect()
+    assert outputs[0]() is None
+    np.testing.assert_allclose(tensors(tmp_path)["predictions/output"][0], expected(model, range(23)), rtol=1e-6)
+
+
+def test_a_model_that_fails_does_not_stop_the_training(tmp_path: Path) -> None:
+    model = Classifier().train()
+    recorder = TorchPredictionRecorder(model, X[:, :3], tmp_path)
+    recorder.end_epoch(0)
+    assert model.training
+    with pytest.warns(RecorderWarning, match="predictions .1 x RuntimeError: mat1 and mat2"):
+        recorder.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_misfits_are_refused(tmp_path: Path) -> None:
+    model = Classifier()
+    triples = DataLoader(TensorDataset(X, X, Y))
+    cases: list[tuple[Any, dict[str, Any], str]] = [
+        (X, {"targets": Y[:4]}, "different numbers of rows .4, 23."),
+        (X, {"sample_size": 0}, "sample_size=0"),
+        (X, {"every": 0}, "every=0"),
+        (triples, {}, "which are targets .3 parts.; give split="),
+        (triples, {"targets": Y}, "A DataLoader has its targets in its batches"),
+        (DataLoader([{"x": 1.0}]), {"targets": "y"}, "A batch has no 'y' for targets; it has x"),  # type: ignore[arg-type]
+        (DataLoader(TensorDataset(X[:0])), {}, "The DataLoader has no rows"),
+    ]
+    for data, options, message in cases:
+        with pytest.raises(RecorderError, match=message):
+            TorchPredictionRecorder(model, data, tmp_path, **options)
+    TorchPredictionRecorder(model, triples, tmp_path, split=lambda batch: (batch[0], batch[2])).record(0)
+    assert "predictions/output/target" in tensors(tmp_path)
