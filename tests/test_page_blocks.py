@@ -36,6 +36,7 @@ RUN_BY = {
         "training/test_pages.py::test_state_goes_to_another_model_as_model_state_page_says",
     ),
     ("docs/plugin-api.md", "json"): (1, "test_page_blocks.py::test_json_is_valid"),
+    ("docs/predictions.md", "python"): (1, "training/test_torch_predictions.py::test_the_page_records_what_it_says"),
     ("docs/python.md", "python"): (4, "test_docs.py::test_the_python_of_its_page_runs"),
     ("docs/pytorch.md", "python"): (1, "training/test_torch_gradients.py::test_the_page_records_what_it_says"),
     ("docs/readers.md", "js"): (2, "readers/test_readers_programs.py::run_javascript"),

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.prediction.input_batches import converted
-from tb2csv.prediction.loaded_model import Channels
+    from tb2csv.prediction.loaded_model import Channels
 
 
 class TorchModel:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
+from commands import run_here
 from PIL import Image
 from prediction_tables import read
 from torch import nn
@@ -124,3 +127,32 @@ def test_both_axes_of_a_format_without_a_custom_must_not_be_guessed() -> None:
     assert as_images("x", np.zeros((2, 8, 6, 4)), None).shape == (2, 8, 6, 4)
     with pytest.raises(RecorderError, match="first or last axis may be the channels; give channels='first', or"):
         as_images("x", np.zeros((2, 3, 8, 4)), None)
+
+
+def test_the_command_writes_the_same_and_says_what_was_clipped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.concatenate([GREY, GREY]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(torch.jit.trace(Same(), torch.from_numpy(GREY)), "model.pt")
+    refused = run_here(capsys, "predict", "model.pt", "x.npy", "out.csv")
+    assert (refused.status, "; --trust if you trust its source" in refused.stderr) == (1, True)
+    options = ["--trust", "--images", "png", "--value-range", "-1,1"]
+    ran = run_here(capsys, "predict", "model.pt", "x.npy", "out.csv", *options)
+    assert (
+        ran.stdout
+        == "out.csv: 4 rows of output, and out; 4 elements outside the range of values shown as black or white\n"
+    )
+    assert pixels(tmp_path / "out/2.png")[1].tolist() == [[128, 191, 255], [159, 128, 255]]
+    ran = run_here(capsys, "predict", "model.pt", "x.npy", "o.csv", "--trust", "--images", "npy", "--json")
+    (table,) = json.loads(ran.stdout)
+    assert {name: table[name] for name in ("rows", "images", "clipped", "padded")} == {
+        "rows": 4,
+        "images": "o.npy",
+        "clipped": 0,
+        "padded": 0,
+    }
+    ran = run_here(capsys, "predict", "model.pt", "x.npy", "p.csv", "--trust", "--images", "png", "--value-range", "1")
+    assert (ran.status, "'1' is not two numbers; give BLACK,WHITE" in ran.stderr) == (2, True)

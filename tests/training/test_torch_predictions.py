@@ -6,12 +6,18 @@ import copy
 import dataclasses
 import gc
 import random
+import re
+import runpy
+import sys
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
+from prediction_tables import numbers
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
@@ -21,7 +27,6 @@ from tb2csv.recorders import RecorderWarning, TorchPredictionRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 torch.manual_seed(5)
 X = torch.randn(23, 4)
@@ -223,3 +228,49 @@ def test_misfits_are_refused(tmp_path: Path) -> None:
             TorchPredictionRecorder(model, data, tmp_path, **options)
     TorchPredictionRecorder(model, triples, tmp_path, split=lambda batch: (batch[0], batch[2])).record(0)
     assert "predictions/output/target" in tensors(tmp_path)
+
+
+def test_the_page_records_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs/predictions.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    loader = DataLoader(TensorDataset(X, Y), batch_size=8)
+    exec(block, {"model": Classifier(), "validation_loader": loader, "training_loader": loader, "epochs": 4})
+    found = tensors(tmp_path / "logs/run")
+    assert set(found) == {"predictions/sample", *(f"predictions/output{end}" for end in ("", "/label", "/target"))}
+    assert all(list(steps) == [1, 3] for steps in found.values())
+    assert found["predictions/output"][1].shape == (16, 3)
+
+
+def test_the_example_writes_what_the_model_predicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same training in NumPy, with the gradient of the loss by hand."""
+    source = Path(__file__).parents[2] / "examples/torch_predictions.py"
+    assert len(source.read_text(encoding="utf-8").splitlines()) <= 40
+    monkeypatch.setattr(sys, "argv", [str(source), str(tmp_path)])
+    runpy.run_path(str(source), run_name="__main__")
+    torch.manual_seed(0)
+    x, y = torch.randn(30, 2).double().numpy(), np.arange(30) % 3
+    layer = nn.Linear(2, 3)
+    weight, bias = (each.detach().double().numpy() for each in (layer.weight, layer.bias))
+    labels = {}
+    for epoch in range(3):
+        shares = softmax(x @ weight.T + bias)
+        error = (shares - np.eye(3)[y]) / 30
+        weight, bias = weight - 0.5 * error.T @ x, bias - 0.5 * error.sum(axis=0)
+        labels[epoch] = softmax(x @ weight.T + bias).argmax(axis=1)
+    tables = [line.rpartition(": ")[2] for line in capsys.readouterr().out.splitlines()]
+    rows = tensors(tmp_path / "logs")["predictions/sample"][0].astype(int)
+    written = pl.read_csv(tables[0]).rows_by_key("step", named=True)
+    assert {step: [row["value"] for row in found] for step, found in written.items()} == {
+        epoch: found[rows].tolist() for epoch, found in labels.items()
+    }
+    found = numbers(Path(tables[1]), ["label", "target", "class_0", "class_1", "class_2"])
+    np.testing.assert_allclose(found[:, 2:], softmax(x @ weight.T + bias), rtol=1e-4)
+    np.testing.assert_array_equal(found[:, 1], y)
+
+
+def softmax(scores: Any) -> Any:
+    powers = np.exp(scores)
+    return powers / powers.sum(axis=1, keepdims=True)
