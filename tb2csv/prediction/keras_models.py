@@ -30,11 +30,7 @@ class KerasModel:
 
     def __init__(self, model: Any) -> None:
         """Predict with this model. Raises RecorderError if it is not a Keras model, or Keras is too old."""
-        import keras
-
-        from tb2csv.recorders.keras_version import check_keras
-
-        check_keras()
+        keras = _keras()
         if not isinstance(model, keras.Model):
             message = f"A {type(model).__name__} is not a Keras model; give one, or the path of a saved model."
             raise RecorderError(message)
@@ -96,9 +92,18 @@ def open_hdf5(path: Path, *, trust: bool) -> KerasModel:
     return _open(path, _hdf5_config, trust=trust)
 
 
-def _open(path: Path, read_config: Callable[[Path], str | bytes], *, trust: bool) -> KerasModel:
+def _keras() -> Any:
+    """Import Keras. Raises RecorderError if it is too old."""
     import keras
 
+    from tb2csv.recorders.keras_version import check_keras
+
+    check_keras()
+    return keras
+
+
+def _open(path: Path, read_config: Callable[[Path], str | bytes], *, trust: bool) -> KerasModel:
+    keras = _keras()
     try:
         config = read_config(path)
         if not trust:

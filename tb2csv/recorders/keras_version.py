@@ -1,4 +1,4 @@
-"""The version of Keras that the recorders need."""
+"""The version of Keras that recorders and predictions need."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def check_keras() -> None:
 
     if not hasattr(keras, "tree"):
         command = install_command("tensorflow", upgrade=True)
-        message = f"Recorders need Keras 3.1 or later, not {keras.__version__}; run {command}."
+        message = f"Recorders and predictions need Keras 3.1 or later, not {keras.__version__}; run {command}."
         raise RecorderError(message)

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from commands import run_here
 
+import tb2csv
 import tb2csv.recorders
 from tb2csv.errors import RecorderError
 
@@ -40,9 +41,10 @@ def test_predict_refuses_an_older_keras_in_one_sentence(
     older: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     np.save(tmp_path / "x.npy", np.zeros((2, 1), np.float32))
-    ran = run_here(capsys, "predict", "model.keras", tmp_path / "x.npy", tmp_path / "out.csv")
+    (tmp_path / "model.keras").touch()
+    ran = run_here(capsys, "predict", tmp_path / "model.keras", tmp_path / "x.npy", tmp_path / "out.csv")
     assert ran.status == 1
-    assert f"tb2csv: Recorders need Keras 3.1 or later, not {older};" in ran.stderr
+    assert f"tb2csv: Recorders and predictions need Keras 3.1 or later, not {older};" in ran.stderr
     assert not (tmp_path / "out.csv").exists()
 
 
@@ -56,7 +58,6 @@ class Uncalled(keras.Sequential):  # type: ignore[misc] # Keras is not typed
 
 
 def test_a_sequential_without_an_input_predicts(tmp_path: Path) -> None:
-    predict_to_csv = importlib.import_module("tb2csv.recorders").predict_to_csv
     model = Uncalled([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
-    predict_to_csv(model, np.array([[2.0], [3.0]], np.float32), tmp_path / "out.csv")
+    tb2csv.predict(model, np.array([[2.0], [3.0]], np.float32), tmp_path / "out.csv")
     assert pl.read_csv(tmp_path / "out.csv").rows() == [(0, 2.0), (1, 3.0)]
