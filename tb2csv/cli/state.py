@@ -30,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_STYLES: Final = ("tensors", "base64", "elements")
+_STYLES: Final = ("tensors", "base64", "elements", "values")
 Style = enum.Enum("Style", {style: style for style in _STYLES}, type=str)  # type: ignore[misc]
 _TENSORS: Final = Style("tensors")
 _MIB: Final = 1 << 20
@@ -41,7 +41,8 @@ StyleOption = Annotated[
     typer.Option(
         "--style",
         metavar="STYLE",
-        help="One row per tensor, as numbers (tensors) or as bytes (base64), or one row per element (elements).",
+        help="One row per tensor, as numbers (tensors) or as bytes (base64), or one row per element: elements, or "
+        "values with layer, parameter, index and value only, which restore does not read.",
     ),
 ]
 MaxCellOption = Annotated[

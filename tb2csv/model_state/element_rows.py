@@ -23,7 +23,7 @@ from tb2csv.model_state.structural_names import STRUCTURE, structural_names
 from tb2csv.model_state.tensors import MAX_DIMENSIONS, Buffer, ModelState, StateTensor, array_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tb2csv.model_state.dtypes import Dtype
 
 COLUMNS: Final = ("layer_index", "layer", "layer_type", "parameter", "parameter_type", "index", "value")
+#: The columns that people ask for. Without the dtype such a table is not a state that can be read.
+FEW_COLUMNS: Final = ("layer", "parameter", "index", "value")
 _NAMES: Final = ("layer", "layer_type", "parameter")
 
 #: Rows that are written at once, and bytes that are read at once.
@@ -43,12 +45,14 @@ def element_identity(tensor: StateTensor) -> str:
     return f"{tensor.layer}/{tensor.parameter}" if tensor.layer else tensor.parameter or tensor.name
 
 
-def write_element_rows(state: ModelState, file: IO[bytes], *, escape_formulas: bool = False) -> None:
-    """Write a state into a file; raises StateError if two tensors have the same layer and parameter."""
+def write_element_rows(
+    state: ModelState, file: IO[bytes], *, columns: Sequence[str] = COLUMNS, escape_formulas: bool = False
+) -> None:
+    """Write some columns of a state into a file; raises StateError if two tensors have one layer and parameter."""
     escape = escape_formula if escape_formulas else escape_apostrophes
     layers: dict[str, int] = {}
     seen: dict[str, str] = {}
-    append_csv(pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.String)), file, is_first=True)
+    append_csv(pl.DataFrame(schema=dict.fromkeys(columns, pl.String)), file, is_first=True)
     for tensor in state.tensors:
         other = seen.setdefault(element_identity(tensor), tensor.name)
         if other != tensor.name:
@@ -61,10 +65,9 @@ def write_element_rows(state: ModelState, file: IO[bytes], *, escape_formulas: b
             "parameter": escape(tensor.parameter or tensor.name),
             "parameter_type": tensor.dtype,
         }
-        for columns in _element_columns(tensor):
-            frame = pl.DataFrame(columns)
-            rows = frame.select(*(pl.lit(value).alias(name) for name, value in facts.items()), pl.all())
-            append_csv(rows, file, is_first=False)
+        for elements in _element_columns(tensor):
+            rows = pl.DataFrame(elements).with_columns(pl.lit(value).alias(name) for name, value in facts.items())
+            append_csv(rows.select(columns), file, is_first=False)
 
 
 def _element_columns(tensor: StateTensor) -> Iterator[dict[str, Any]]:

@@ -54,8 +54,9 @@ def export_state(
             pytree of JAX or NumPy, a module of flax.nnx, or the path of a model file. Optimizer and step counters are
             included if the object has them.
         out: the CSV file, which appears when it is whole.
-        style: ``tensors`` (a row for each tensor, numbers as text), ``base64`` (the same, as bytes) or ``elements``
-            (a row for each number).
+        style: ``tensors`` (a row for each tensor, numbers as text), ``base64`` (the same, as bytes), ``elements`` (a
+            row for each number) or ``values`` (the same, with the columns ``layer, parameter, index, value`` only,
+            which cannot be read back).
         max_cell: bytes of data in a cell at most; a tensor that has more takes several rows.
         max_expansion: the maximum bytes of data per byte of a model file, for data of more than 256 MiB.
         escape_formulas: put an apostrophe before names that a spreadsheet would take for a formula; reading removes it.

@@ -1,4 +1,4 @@
-"""States as CSV files: three styles to write, of which a reader knows each by its columns."""
+"""States as CSV files: three styles that a reader knows by their columns, and one that is only written."""
 
 from __future__ import annotations
 
@@ -31,13 +31,18 @@ def _elements(state: ModelState, file: IO[bytes], *, max_cell: int, escape_formu
     element_rows.write_element_rows(state, file, escape_formulas=escape_formulas)
 
 
+def _values(state: ModelState, file: IO[bytes], *, max_cell: int, escape_formulas: bool) -> None:
+    element_rows.write_element_rows(state, file, columns=element_rows.FEW_COLUMNS, escape_formulas=escape_formulas)
+
+
 _WRITERS: Final[dict[str, Callable[..., None]]] = {
     "tensors": functools.partial(tensor_rows.write_tensor_rows, encoding="text"),
     "base64": functools.partial(tensor_rows.write_tensor_rows, encoding="base64"),
     "elements": _elements,
+    "values": _values,
 }
-#: The names of the styles, the default first.
-STYLES: Final = tuple(_WRITERS)
+#: The names of the styles that can be read back, the default first.
+STYLES: Final = ("tensors", "base64", "elements")
 
 
 def write_state(
@@ -57,7 +62,7 @@ def write_state(
     and ``overwrite`` is not given, or cannot be written.
     """
     if style not in _WRITERS:
-        message = f"There is no style {style!r}; the styles are {', '.join(STYLES)}."
+        message = f"There is no style {style!r}; the styles are {', '.join(_WRITERS)}."
         raise StateError(message)
     with whole_file(out, overwrite=overwrite) as path, path.open("wb") as file:
         _WRITERS[style](state, file, max_cell=max_cell, escape_formulas=escape_formulas)
@@ -102,6 +107,9 @@ def read_state(path: str | os.PathLike[str]) -> ModelState:
         raise StateError(message) from error
     if reader is not None:
         return reader(Path(home_expanded(path)))
+    if set(element_rows.FEW_COLUMNS) <= set(_columns(Path(home_expanded(path)))):
+        message = f"{path} has the style values, which does not have the dtypes of a state; write it as elements."
+        raise StateError(message)
     wanted = ", ".join(tensor_rows.COLUMNS), ", ".join(element_rows.COLUMNS)
     message = f"{path} is not a table of a state, whose columns are {wanted[0]}, or {wanted[1]}."
     raise StateError(message)

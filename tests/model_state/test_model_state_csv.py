@@ -342,3 +342,24 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("old.csv", "before")]
     with pytest.raises(OutputError, match="exists already"):
         write_state(STATE, tmp_path / "old.csv")
+
+
+def test_values_have_four_columns_and_are_not_read_back(tmp_path: Path) -> None:
+    kernel = np.array([[0.1, -2.0, np.nan], [1e-10, 0.0, np.inf]], np.float32)
+    tensors = [
+        StateTensor("net/dense/kernel", "float32", (2, 3), kernel.tobytes, layer="net/dense", parameter="kernel"),
+        StateTensor("step", "int64", (), np.int64(7).tobytes),
+    ]
+    write_state(ModelState("", tuple(tensors)), tmp_path / "s.csv", style="values")
+    assert (tmp_path / "s.csv").read_text().splitlines() == [
+        '"layer","parameter","index","value"',
+        'net/dense,kernel,"0,0",0.1',
+        'net/dense,kernel,"0,1",-2.0',
+        'net/dense,kernel,"0,2",NaN',
+        'net/dense,kernel,"1,0",1e-10',
+        'net/dense,kernel,"1,1",0.0',
+        'net/dense,kernel,"1,2",inf',
+        '"",step,"",7',
+    ]
+    with pytest.raises(StateError, match="write it as elements"):
+        read_state(tmp_path / "s.csv")
