@@ -165,7 +165,8 @@ def _sentence(table: PredictionTable) -> str:
     if table.clipped:
         parts.append(f"; {plural(table.clipped, 'element')} outside the range of values shown as black or white")
     if table.padded:
-        parts.append(f"; the last batch was padded with {table.padded:,} more of its last sample")
+        copies = "a copy" if table.padded == 1 else f"{table.padded:,} copies"
+        parts.append(f"; the last batch was padded with {copies} of its last sample")
     return "".join(parts)
 
 

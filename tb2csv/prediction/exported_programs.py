@@ -6,6 +6,8 @@ that are not plain tensors. It evaluates expressions of sizes as Python, and loa
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from tb2csv.prediction.loaded_model import TRUST, BatchSizes, ModelInput
 from tb2csv.prediction.torch_models import arrays_of, numpy_dtype, tensor_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import numpy.typing as npt
@@ -31,13 +33,27 @@ def open_exported_program(path: Path, *, trust: bool) -> ExportedProgram:
         fact = f"{path} is not loaded, because torch.export.load may run code that is in the file"
         raise RecorderError(fact, TRUST)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _without_messages():
             warnings.simplefilter("ignore")  # of older formats, which are read all the same
             program = torch.export.load(path)
     except Exception as error:
         message = f"{path} cannot be loaded by torch.export ({reason_of(error)})."
         raise RecorderError(message) from error
     return ExportedProgram(path, program)
+
+
+@contextlib.contextmanager
+def _without_messages() -> Iterator[None]:
+    """Let the loggers of torch.export be silent in this block: they print the traceback of an error as well."""
+    loggers = [logging.getLogger(name) for name in ("torch.export", "torch.export.pt2_archive._package")]
+    before = [logger.disabled for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.disabled = True
+        yield
+    finally:
+        for logger, was_disabled in zip(loggers, before, strict=True):
+            logger.disabled = was_disabled
 
 
 class ExportedProgram:

@@ -7,18 +7,18 @@ be in its own folder.
 from __future__ import annotations
 
 import ctypes
-from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from tb2csv.errors import RecorderError
-from tb2csv.messages import advice
 from tb2csv.model_state.foreign_errors import reason_of
-from tb2csv.prediction.loaded_model import TRUST, BatchSizes, ClassScores, ModelInput
+from tb2csv.prediction.loaded_model import BatchSizes, ClassScores, ModelInput
+from tb2csv.prediction.onnx_checks import check_external_data, check_training_mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -50,8 +50,9 @@ def open_onnx(path: Path, *, trust: bool) -> OnnxModel:
     except (DecodeError, OSError, ValueError) as error:
         message = f"{path} is not a readable ONNX file ({reason_of(error)})."
         raise RecorderError(message) from error
+    check_training_mode(path, proto)
     if not trust:
-        _check_external_data(path, proto)
+        check_external_data(path, proto)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS
     # What was checked is what is loaded: a file could otherwise be taken for one of onnxruntime's own format.
@@ -67,37 +68,6 @@ def open_onnx(path: Path, *, trust: bool) -> OnnxModel:
             message = f"{path} cannot be loaded by onnxruntime ({reason_of(error)})."
         raise RecorderError(message) from error
     return OnnxModel(path, proto, session)
-
-
-def _check_external_data(path: Path, proto: Any) -> None:
-    """Raise RecorderError if weights are in a file that is not in the folder of the model, or below it."""
-    folder = path.parent.resolve()
-    for tensor in _tensors(proto):
-        for entry in tensor.external_data:
-            if entry.key != "location":
-                continue
-            is_relative = not (PurePosixPath(entry.value).is_absolute() or PureWindowsPath(entry.value).anchor)
-            place = (folder / entry.value).resolve()
-            if not is_relative or folder not in place.parents:
-                fact = (
-                    f"{path} is not loaded, because its tensor {tensor.name} is in {entry.value!r}, outside its folder"
-                )
-                raise RecorderError(fact, advice("copy the file into it"), TRUST)
-            if not place.is_file():
-                message = f"{path} is not complete: {entry.value!r}, with its tensor {tensor.name}, is missing."
-                raise RecorderError(message)
-
-
-def _tensors(message: Any) -> Iterator[Any]:
-    """Return the tensors of a message that have data in other files: in graphs, subgraphs, functions, attributes."""
-    if message.DESCRIPTOR.name == "TensorProto":
-        if message.external_data:
-            yield message
-        return
-    for field, value in message.ListFields():
-        if field.type == field.TYPE_MESSAGE:
-            for each in (value,) if hasattr(value, "DESCRIPTOR") else value:
-                yield from _tensors(each)
 
 
 class OnnxModel:

@@ -204,6 +204,12 @@ def test_what_cannot_be_predicted_is_one_sentence(folder: Path, tmp_path: Path) 
     split = [helper.make_node("SplitToSequence", ["x"], ["parts"], axis=0)]
     total = [helper.make_node("ReduceSum", ["x"], ["y"], keepdims=0)]
     identity = [helper.make_node("Identity", ["x"], ["y"])]
+    dropout = [
+        helper.make_node("Constant", [], ["train"], value=constant("", np.ones((), bool))),
+        helper.make_node("Dropout", ["x", "", "train"], ["y"]),
+    ]
+    four = [constant(name, np.ones(4, np.float32)) for name in "abcd"]
+    normed = [helper.make_node("BatchNormalization", ["x", *"abcd"], ["y", "e", "f"], training_mode=1)]
     (tmp_path / "damaged.onnx").write_bytes(b"\x08\xff no model")
     cases = [
         (external(tmp_path / "missing.onnx", "no.bin"), "is not complete: 'no.bin', with its tensor w, is missing"),
@@ -220,6 +226,8 @@ def test_what_cannot_be_predicted_is_one_sentence(folder: Path, tmp_path: Path) 
             save(tmp_path / "sequence.onnx", split, x, [helper.make_value_info("parts", sequence)]),
             r"The output parts of .* is a seq.tensor.float.., which has no row for each sample",
         ),
+        (save(tmp_path / "dropout.onnx", dropout, x, y), "exported in training mode, so that Dropout"),
+        (save(tmp_path / "normed.onnx", normed, x, y, four), "exported in training mode, so that BatchNormalization"),
         (save(tmp_path / "sum.onnx", total, x, [value("y", [])]), "The output y has no row for each sample"),
         (save(tmp_path / "one.onnx", identity, [value("x", [])], [value("y", [])]), "x of .* is a single number"),
     ]

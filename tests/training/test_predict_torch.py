@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import pickle
 import warnings
 import zipfile
@@ -179,7 +180,7 @@ def test_what_torch_save_wrote_is_not_a_model(trust: bool, tmp_path: Path) -> No
     assert not (tmp_path / "bait").exists()
 
 
-def test_damaged_files_are_one_sentence(any_size: Path, tmp_path: Path) -> None:
+def test_damaged_files_are_one_sentence(any_size: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "cut.pt2").write_bytes(any_size.read_bytes()[:900])
     content = scripted(tmp_path).read_bytes()
     (tmp_path / "cut.pt").write_bytes(content[: len(content) // 2])
@@ -187,6 +188,21 @@ def test_damaged_files_are_one_sentence(any_size: Path, tmp_path: Path) -> None:
         with pytest.raises(RecorderError, match=f"{name} (cannot be loaded|is not)") as caught:
             predict(tmp_path / name, ROWS, tmp_path / "out.csv", trust=True)
         assert "\n" not in str(caught.value)
+    assert not [each for each in caplog.records if each.levelno > logging.INFO]
+
+
+class Nested(nn.Module):
+    def forward(self, pair: dict[str, torch.Tensor], *, more: list[torch.Tensor]) -> torch.Tensor:
+        return pair["a"] - 2 * pair["b"] + more[0]
+
+
+def test_arguments_in_containers_have_names(tmp_path: Path) -> None:
+    path, size = tmp_path / "model.pt2", {0: Dim("samples")}
+    inputs, more = {"a": X, "b": X + 1}, {"more": [X + 2]}
+    save(export(Nested(), (inputs,), more, dynamic_shapes={"pair": {"a": size, "b": size}, "more": [size]}), path)
+    predict(path, {"more_0": ROWS + 2, "pair_b": ROWS + 1, "pair_a": ROWS}, tmp_path / "out.csv", trust=True)
+    found = numbers(tmp_path / "out.csv", [f"output_{place}" for place in range(4)])
+    np.testing.assert_allclose(found, ROWS - 2 * (ROWS + 1) + ROWS + 2, atol=1e-5)
 
 
 def test_a_program_that_was_exported_in_training_mode_is_refused(tmp_path: Path) -> None:

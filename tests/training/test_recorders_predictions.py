@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 import tensorflow as tf
+from PIL import Image
 from recordings import at, recorded, steps
 
 from tb2csv import predict
@@ -204,6 +205,17 @@ def test_images_in_a_file_beside_the_table(tmp_path: Path) -> None:
     header, rows = read(tmp_path / "out.csv")
     assert header == ["sample", "dtype", "shape", "path"]
     assert rows == [[str(sample), "float32", "3,2,2", "out.npy"] for sample in range(5)]
+
+
+def test_images_of_keras_have_their_channels_last(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((3, 2, 1)), keras.layers.Conv2D(3, 1, activation="sigmoid")])
+    (table,) = predict(model, IMAGES, tmp_path / "out.csv", images="png")
+    assert (table.rows, table.clipped) == (5, 0)
+    for number, expected in enumerate(model.predict(IMAGES, verbose=0)):
+        with Image.open(tmp_path / f"out/{number}.png") as image:
+            found = np.asarray(image)
+        assert found.shape == (3, 2, 3)
+        np.testing.assert_allclose(found, 255 * expected, atol=0.501)
 
 
 @pytest.mark.parametrize(
