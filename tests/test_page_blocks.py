@@ -44,6 +44,8 @@ RUN_BY = {
     ("docs/readers.md", "r"): (2, "readers/test_readers_programs.py::test_r_reads_every_cell_back"),
     ("docs/readers.md", "sh"): (1, "readers/test_readers_programs.py::read_calc"),
     ("docs/readers.md", "sql"): (1, "readers/test_readers.py::test_the_query_on_the_page_has_the_run_of_each_row"),
+    ("docs/recipes/tf_summary.md", "python"): (3, "training/test_tf_summary_page.py::ran"),
+    ("docs/recipes/tf_summary.md", "sh"): (1, "training/test_tf_summary_page.py::ran"),
     ("docs/recorders.md", "python"): (4, "training/test_pages.py::test_every_python_block_has_a_test"),
     ("docs/recorders.md", "sh"): (
         1,
