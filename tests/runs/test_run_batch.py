@@ -135,7 +135,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(
     ("seed", "name"),
     quick_if(
-        lambda *case: case in {(0, "plain"), (1, "long"), (2, "small chunks")}, itertools.product(range(12), OPTIONS)
+        lambda *case: case in {(0, "plain"), (1, "long"), (2, "small chunks")},
+        # What batches read does not depend on how it is written, so each option has some of the logs.
+        [
+            (seed, name)
+            for seed in range(12)
+            for place, name in enumerate(OPTIONS)
+            if name == "plain" or seed % 4 == place % 4
+        ],
     ),
 )
 def test_batches_give_the_bytes_of_single_runs(tmp_path: Path, seed: int, name: str) -> None:
