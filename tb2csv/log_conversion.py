@@ -18,7 +18,7 @@ from tb2csv.runs.merged_runs import with_parents
 from tb2csv.runs.run_metrics import METRICS_FACT, ReadMetrics, RunMetrics, read_metrics, read_metrics_again
 from tb2csv.runs.trial_metrics import LogScalars
 from tb2csv.sinks.ledger import LedgerRow
-from tb2csv.sinks.row_buffer import kept_file
+from tb2csv.sinks.row_files import kept_file
 from tb2csv.update_plan import versions_of
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 #: Raise it if the format of the ledger or of the states in it changes.
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 
 #: The number in the file that marks a ledger, ``tb2c`` in ASCII.
 _APPLICATION: Final = 0x74623263

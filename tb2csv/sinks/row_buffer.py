@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from tb2csv.errors import OutputError
 from tb2csv.late_polars import pl
-from tb2csv.messages import Option, advice
 from tb2csv.sinks.output_folder import HELD_ROWS
-from tb2csv.sinks.private_folder import KEPT_ROWS
+from tb2csv.sinks.row_files import collected, damaged_rows, file_checksum, kept_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -38,9 +36,6 @@ _BATCH_BYTES: Final = 16 << 20
 #: Rows of a file are read together with the rows between them, unless fewer than 1 in _SPARSE rows is needed.
 _SPARSE: Final = 8
 
-
-#: The folder of the rows that are kept for the next update.
-_KEPT: Final = KEPT_ROWS
 #: If there are more small files of kept rows than this, they become one. A file with fewer bytes of rows is small.
 _SMALL_FILES: Final = 64
 _SMALL_BYTES: Final = _BATCH_BYTES // 2
@@ -101,8 +96,11 @@ class RowBuffer:
         #: The tables whose rows are kept, and how many of them are from earlier conversions.
         self._kept: set[str] = set()
         self._earlier: dict[str, int] = {}
-        #: The numbers of files with kept rows, by their present locations.
+        #: The numbers and the checksums of files with kept rows, by their present locations.
         self._numbers: dict[str, int] = {}
+        self._checksums: dict[str, int] = {}
+        #: The files of earlier conversions that were not read yet, so that their bytes may have changed.
+        self._unchecked: set[str] = set()
         self._lock = threading.Lock()
         self._files = itertools.count()
 
@@ -124,13 +122,19 @@ class RowBuffer:
         with self._lock:
             self._tables[path].insert(0, _Stretch(rows, "", 0, count, 0))
 
-    def restore(self, files: Mapping[str, list[list[Any]]], paths: Container[str]) -> None:
-        """Hold the rows that ``keep`` kept, as far as they belong to tables at ``paths``."""
+    def restore(self, files: Mapping[str, tuple[int, list[list[Any]]]], paths: Container[str]) -> None:
+        """Hold the rows that ``keep`` kept, as far as they belong to tables at ``paths``.
+
+        A file is compared with its checksum before it is read, because an update may leave most files unread.
+        """
         earlier = self._folder.earlier
         assert earlier
-        for number, owned in sorted(files.items(), key=lambda item: int(item[0])):  # later rows are in later files
+        # Later rows are in later files.
+        for number, (checksum, owned) in sorted(files.items(), key=lambda item: int(item[0])):
             location = earlier.published(kept_file(int(number)))
             self._numbers[location] = int(number)
+            self._checksums[location] = checksum
+            self._unchecked.add(location)
             for path, *numbers in owned:
                 if path in paths:
                     self._kept.add(path)
@@ -139,8 +143,11 @@ class RowBuffer:
                     self._earlier[path] = self._earlier.get(path, 0) + stretch.rows
         self._files = itertools.count(1 + max(self._numbers.values(), default=-1))
 
-    def keep(self) -> dict[str, list[list[Any]]]:
-        """Write kept rows that are still in memory to files; return what ``restore`` needs, by the file's number."""
+    def keep(self) -> dict[str, tuple[int, list[list[Any]]]]:
+        """Write kept rows that are still in memory to files; return what ``restore`` needs, by the file's number.
+
+        For each file, it is the checksum, and a list for each stretch of rows: table, start, stop, and bytes.
+        """
         with self._lock:
             sizes: dict[str, int] = dict.fromkeys(self._numbers, 0)
             for path in self._kept:
@@ -150,11 +157,15 @@ class RowBuffer:
             newest_first = sorted(sizes, key=self._numbers.__getitem__, reverse=True)
             small = set(itertools.takewhile(lambda file: sizes[file] < _SMALL_BYTES, newest_first))
             self._spill(small if len(small) > _SMALL_FILES else ())
-            files: dict[str, list[list[Any]]] = {}
+            files: dict[str, tuple[int, list[list[Any]]]] = {}
             for path in sorted(self._kept):
                 for stretch in self._tables[path]:
-                    own = files.setdefault(str(self._numbers[stretch.file]), [])
-                    own.append([path, stretch.start, stretch.stop, stretch.bytes])
+                    number = str(self._numbers[stretch.file])
+                    if number not in files:
+                        if stretch.file not in self._checksums:
+                            self._checksums[stretch.file] = file_checksum(stretch.file)
+                        files[number] = self._checksums[stretch.file], []
+                    files[number][1].append([path, stretch.start, stretch.stop, stretch.bytes])
         return files
 
     def has(self, path: str) -> bool:
@@ -209,6 +220,7 @@ class RowBuffer:
                 for number, path in enumerate(paths)
                 for stretch in _after(self._tables[path], self.earlier_rows(path) if is_new else 0)
             ]
+            self._check(stretch.file for stretch, _ in owned)
         yield from _recut(_read_owned(owned))
 
     def parts(self, path: str, *, is_new: bool = False) -> list[HeldPart]:
@@ -218,6 +230,7 @@ class RowBuffer:
         """
         with self._lock:
             stretches = list(_after(self._tables[path], self.earlier_rows(path) if is_new else 0))
+            self._check(stretch.file for stretch in stretches)
         return [HeldPart(part) for part in _cut(stretches, lambda stretch: stretch)]
 
     @contextlib.contextmanager
@@ -246,6 +259,7 @@ class RowBuffer:
             if not moved:
                 continue
             self._tables[path] = [each for each, moves in zip(stretches, is_moved, strict=True) if not moves]
+            self._check(each.file for each in moved)
             frame = moved[0].frame
             schema = frame.schema if isinstance(frame, pl.DataFrame) else pl.read_ipc_schema(moved[0].file)
             alike.setdefault((path in self._kept, tuple(schema.items())), []).extend((path, each) for each in moved)
@@ -260,6 +274,13 @@ class RowBuffer:
                     start = stop
         self._used = 0
 
+    def _check(self, files: Iterable[str]) -> None:
+        """Raise OutputError if the bytes of a file that is about to be read are not those that were kept."""
+        for file in self._unchecked.intersection(files):
+            if file_checksum(file) != self._checksums[file]:
+                raise damaged_rows(f"{os.path.basename(file)} does not have its checksum")
+            self._unchecked.remove(file)
+
     def _store(self, frame: pl.DataFrame, *, is_kept: bool = False) -> str:
         number = next(self._files)
         path = self._folder.location(kept_file(number) if is_kept else f"{HELD_ROWS}/{number}.arrow")
@@ -267,11 +288,6 @@ class RowBuffer:
         if is_kept:
             self._numbers[path] = number
         return path
-
-
-def kept_file(number: int) -> str:
-    """Return the path of a file with kept rows."""
-    return f"{_KEPT}/{number:06d}.arrow"
 
 
 def _after(stretches: list[_Stretch], rows: int) -> Iterator[_Stretch]:
@@ -366,7 +382,7 @@ def _read(stretches: list[_Stretch]) -> pl.DataFrame:
             for each in group:
                 assert each.frame is not None
                 rows = each.frame.slice(each.start, each.rows)
-                parts.append(_collected(rows) if isinstance(rows, pl.LazyFrame) else rows)
+                parts.append(collected(rows) if isinstance(rows, pl.LazyFrame) else rows)
     return pl.concat(parts, rechunk=True) if len(parts) > 1 else parts[0]
 
 
@@ -374,23 +390,9 @@ def _read_file(file: str, stretches: list[_Stretch]) -> Iterator[pl.DataFrame]:
     """Yield the rows of stretches of a file."""
     start, stop = min(each.start for each in stretches), max(each.stop for each in stretches)
     if sum(each.rows for each in stretches) * _SPARSE > stop - start:
-        span = _collected(pl.scan_ipc(file, glob=False).slice(start, stop - start))
+        span = collected(pl.scan_ipc(file, glob=False).slice(start, stop - start))
         parts = [span.slice(each.start - start, each.rows) for each in stretches]
         yield pl.concat(parts, rechunk=True) if len(parts) > 1 else parts[0]  # frees the rows between
     else:
         for each in stretches:
-            yield _collected(pl.scan_ipc(file, glob=False).slice(each.start, each.rows))
-
-
-def _collected(rows: pl.LazyFrame) -> pl.DataFrame:
-    """Return rows of a file, which an earlier conversion may have written.
-
-    Raises:
-        OutputError: the file is damaged.
-    """
-    try:
-        return rows.collect()
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        reason = str(error).partition("\n")[0]
-        replace = advice("{} to convert everything anew", Option("overwrite", value=True))
-        raise OutputError(f"Rows that were stored for the tables are damaged ({reason})", replace) from error
+            yield collected(pl.scan_ipc(file, glob=False).slice(each.start, each.rows))

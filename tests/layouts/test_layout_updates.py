@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import json
 import math
@@ -11,6 +12,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import pytest
 from event_files import event, event_file, file_name, frames, image, scalar, simple_value, tensor, text, write_run
 from scenarios import SCENARIOS
@@ -285,3 +287,38 @@ def test_a_table_that_another_program_changed_is_not_continued(tmp_path: Path, f
     table.unlink()
     with pytest.raises(OutputError, match="was changed since the last update"):
         tb2csv.convert(tmp_path / "logs", tmp_path / "out", format=format_name)
+
+
+@pytest.mark.parametrize(("layout", "format_name"), [("tags", "csv"), ("long", "parquet"), ("wide", "jsonl")])
+def test_a_changed_cell_of_kept_rows_is_noticed_when_they_are_read(
+    tmp_path: Path, layout: str, format_name: str
+) -> None:
+    """A later update notices it as well if the first one did not read the rows, but only appended others."""
+    options = {"layout": layout, "format": format_name}
+    write_run(tmp_path / "logs" / "a", event(scalar("loss", 0.3125), step=1), event(scalar("loss", 0.5), step=2))
+    tb2csv.convert(tmp_path / "logs", tmp_path / "out", **options)
+    (kept,) = (tmp_path / "out" / ".tb2csv" / "rows").iterdir()
+    data = kept.read_bytes()
+    cell = next(stored for stored in (np.float32(0.3125).tobytes(), np.float64(0.3125).tobytes()) if stored in data)
+    kept.write_bytes(data.replace(cell, cell[:-1] + bytes([cell[-1] ^ 1]), 1))
+    assert 0.3125 not in pl.read_ipc(kept.read_bytes())["value"]
+    write_run(tmp_path / "logs" / "b", event(scalar("loss", 1.5), step=3))
+    with contextlib.suppress(OutputError):
+        tb2csv.convert(tmp_path / "logs", tmp_path / "out", **options)
+    extend(tmp_path / "logs" / "a", event(scalar("loss", 2.5), step=0))
+    with pytest.raises(OutputError, match=r"000000\.arrow does not have its checksum\); overwrite=True"):
+        tb2csv.convert(tmp_path / "logs", tmp_path / "out", **options)
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_kept_rows_that_cannot_be_read_are_an_error(tmp_path: Path, is_removed: bool) -> None:
+    write_run(tmp_path / "logs", values(1, "loss"), values(2, "loss"))
+    tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout="wide")
+    (kept,) = (tmp_path / "out" / ".tb2csv" / "rows").iterdir()
+    if is_removed:
+        kept.unlink()
+    else:
+        kept.write_bytes(b"ARROW1")
+    extend(tmp_path / "logs", values(0, "loss"))
+    with pytest.raises(OutputError, match="Rows that were stored for the tables are damaged"):
+        tb2csv.convert(tmp_path / "logs", tmp_path / "out", layout="wide")
