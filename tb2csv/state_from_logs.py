@@ -138,7 +138,8 @@ def _tensor(tag: str, name: str, structure: str, recorded: _Recorded) -> StateTe
     except DecodeError as error:
         message = f"The tensor {tag!r} cannot be decoded: {error}"
         raise StateError(message) from error
-    layer, _, parameter = name.rpartition("/")
+    # Paths of Keras have slashes, and names of PyTorch have dots.
+    layer, _, parameter = name.rpartition("/" if "/" in name else ".")
     aliases = {PATH: name, STRUCTURE: structure}
     return StateTensor(name, dtype, shape, lambda: content, layer=layer, parameter=parameter, aliases=aliases)
 

@@ -31,6 +31,9 @@ RUN_BY = {
     ("docs/diagnose.md", "console"): (2, "test_docs.py::test_the_commands_print_the_output_in"),
     ("docs/diagnose.md", "python"): (1, "analysis/test_diagnose.py::test_the_example_of_the_page_runs"),
     ("docs/follow.md", "python"): (1, "following/test_follow.py::test_the_page_prints_what_it_shows"),
+    ("docs/from_training_to_csv.md", "py"): (6, "training/test_training_page_torch.py::ran"),
+    ("docs/from_training_to_csv.md", "python"): (6, "training/test_training_page_keras.py::ran"),
+    ("docs/from_training_to_csv.md", "sh"): (4, "training/test_training_page_keras.py::ran"),
     ("docs/model_state.md", "python"): (
         1,
         "training/test_pages.py::test_state_goes_to_another_model_as_model_state_page_says",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -12,20 +10,19 @@ import polars as pl
 import pytest
 import tensorflow as tf
 from numpy_network import PARAMETERS, Step, data, trained
+from pages import Page
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tb2csv
-from tb2csv.cli import app
 
-PAGE = (Path(__file__).parents[2] / "docs/recipes/tf_summary.md").read_text("utf-8")
-PYTHON = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow
+
+PAGE = Page("docs/recipes/tf_summary.md")
+PYTHON = PAGE.blocks("python")
 BATCH = 8
-
-
-def commands(page: str) -> list[list[str]]:
-    """Return the command lines of the blocks of a page, without the name of the program."""
-    blocks = re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    return [line.split()[1:] for block in blocks for line in block.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +39,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Step]]:
         weights = scope["model"].get_weights()
         for block in PYTHON[1:]:
             exec(block, scope)
-        for command in commands(PAGE):
-            with pytest.raises(SystemExit) as end:
-                app(command)
-            assert not end.value.code
+        PAGE.run_commands()
     return folder, trained(weights, batches, epochs=4, rate=0.5)
 
 
@@ -94,8 +88,8 @@ def test_names_of_variables_mix_layers_and_convert_notes_it(tmp_path: Path) -> N
     report = tb2csv.convert(tmp_path / "logs", tmp_path / "tables")
     (note,) = report.notes
     assert (note.kind, note.counts) == ("steps_repeated", (("kernel", 4), ("bias", 4)))
-    (shown,) = re.findall(r"^```text\n(.*)…$", PAGE, re.MULTILINE)
-    assert str(note).startswith(shown.strip())
+    (shown,) = PAGE.blocks("text")
+    assert str(note).startswith(shown.removesuffix("…\n").strip())
     assert len(pl.read_csv(tmp_path / "tables/run/histograms/kernel.csv")["step"]) == 2 * 4 * 30
 
 
