@@ -223,11 +223,11 @@ FILE_TYPES: Final[dict[str, FileType]] = {
             any((look.path / each / "_CHECKPOINT_METADATA").exists() for each in (".", *look.entries))
             or "_METADATA" in look.entries
         ),
-        refusal="restore it with orbax.checkpoint and save its arrays with numpy.savez",
+        ("orbax_checkpoints", "OrbaxCheckpoint"),
     ),
     "a checkpoint of torch.distributed": FileType(
         lambda look: ".metadata" in look.entries or any(each.endswith(".distcp") for each in look.entries),
-        refusal="convert it with torch.distributed.checkpoint.format_utils.dcp_to_torch_save",
+        ("torch_distributed", "DistributedCheckpoint"),
     ),
     "a Keras model that was saved with zipped=False": FileType(
         _holds("config.json", "metadata.json", "model.weights.h5"),

@@ -7,6 +7,7 @@ pickle has, and a list may be in itself or, by way of lists that have it twice, 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import math
 import mmap
@@ -38,34 +39,46 @@ _OTHER: Final = object()
 _MARK: Final = object()
 
 
-def check_pickles(path: Path, limits: SizeLimits) -> bool:
+def check_pickles(path: Path, limits: SizeLimits, content: bytes | None = None) -> bool:
     """Check the pickles in a file of ``torch.save``, and return whether the storages in it can be mapped into memory.
+
+    ``content`` is the part of a larger file that was written by ``torch.save``; it cannot be mapped.
 
     Raises StateError if the archive is damaged, or a type would be called with a size that is too large.
     """
-    if not path.stat().st_size:  # it cannot be mapped
+    if not (path.stat().st_size if content is None else content):  # it cannot be mapped
         return False
-    if not is_archive(path):
+    if not is_archive(path if content is None else io.BytesIO(content)):
         # A mapped file takes memory for the bytes that it has, and not for those that an instruction states.
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        with contextlib.ExitStack() as stack:
+            pickles: Any = io.BytesIO(content or b"")
+            if content is None:
+                file = stack.enter_context(path.open("rb"))
+                pickles = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
             for _ in range(_PICKLES):
-                if not _check_calls(mapped, path, limits, path.stat().st_size):
+                if not check_calls(pickles, path, limits, path.stat().st_size):
                     break
         return False
-    archive = ZipArchive(path, limits, kind="a file of torch.save")
+    archive = ZipArchive(path, limits, kind="a file of torch.save", nested=content)
     for member in archive.members:
         if member.filename.rpartition("/")[2] == _PICKLE:
-            _check_calls(io.BytesIO(archive.read_text(member.filename)), path, limits, archive.stored)
-    return all(member.compress_type == zipfile.ZIP_STORED for member in archive.members)
+            check_calls(io.BytesIO(archive.read_text(member.filename)), path, limits, archive.stored)
+    return content is None and all(member.compress_type == zipfile.ZIP_STORED for member in archive.members)
 
 
-def _check_calls(file: Any, path: Path, limits: SizeLimits, stored: int) -> bool:
-    """Refuse calls in one pickle that take nothing but sizes; return whether the pickle ends as it should."""
+def check_calls(file: Any, path: Path, limits: SizeLimits, stored: int) -> bool:
+    """Refuse calls in one pickle that take nothing but sizes; return whether the pickle ends as it should.
+
+    Refuse tuples that are nested too deeply as well: Python ends if it compares them as keys.
+    """
     machine = _Machine()
     try:
         for instruction, argument, _ in pickletools.genops(file):
             sizes = machine.call(instruction, argument)
             limits.check_data(path, abs(math.prod(sizes)) if sizes else 0, stored)
+            if machine.deepest > _DEEPEST:
+                message = f"{path} nests tuples deeper than {_DEEPEST} levels and is not read; save plain dicts."
+                raise StateError(message)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, EOFError):
         return False  # no pickle that PyTorch reads; it says what is wrong
     return True
@@ -77,6 +90,10 @@ class _Machine:
     def __init__(self) -> None:
         self._stack: list[Any] = []
         self._memo: dict[Any, Any] = {}
+        #: How many tuples are within one another in each of them; they are kept, as others could get their identity.
+        self._depths: dict[int, tuple[int, tuple[Any, ...]]] = {}
+        #: The maximum of these numbers.
+        self.deepest = 0
 
     def call(self, instruction: pickletools.OpcodeInfo, argument: Any) -> tuple[int, ...]:
         """Carry out an instruction; return the arguments if it calls something with integers only."""
@@ -94,17 +111,24 @@ class _Machine:
             stack.append(self._memo[argument])
         elif name in {"TUPLE1", "TUPLE2", "TUPLE3"}:
             count = int(name[-1])
-            stack[-count:] = [tuple(stack[-count:])]
+            stack[-count:] = [self._tuple(stack[-count:])]
         elif name == "TUPLE":
             start = _last_mark(stack)
-            stack[start:] = [tuple(stack[start + 1 :])]
+            stack[start:] = [self._tuple(stack[start + 1 :])]
         elif name == "EMPTY_TUPLE":
-            stack.append(())
+            stack.append(self._tuple([]))
         elif name == "MARK":
             stack.append(_MARK)
         else:
             self._other(instruction, argument)
         return ()
+
+    def _tuple(self, items: list[Any]) -> tuple[Any, ...]:
+        found = tuple(items)
+        depth = 1 + max((self._depths[id(each)][0] for each in items if isinstance(each, tuple)), default=0)
+        self._depths[id(found)] = depth, found
+        self.deepest = max(self.deepest, depth)
+        return found
 
     def _other(self, instruction: pickletools.OpcodeInfo, argument: Any) -> None:
         stack = self._stack

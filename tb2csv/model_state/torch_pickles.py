@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import io
 import pickle
 import re
 import warnings
@@ -127,14 +128,16 @@ _STAND_INS: Final[dict[str, Any]] = {
 }
 
 
-def read_pickle(path: Path, limits: SizeLimits) -> Any:
+def read_pickle(path: Path, limits: SizeLimits, content: bytes | None = None) -> Any:
     """Return the tree in a file of ``torch.save``; Lightning's hyperparameters are in it as ``Hyperparameters``.
+
+    ``content`` is the part of a larger file that was written by ``torch.save``.
 
     Raises StateError if the file holds anything that only code could make, is not such a file, or is too large.
     """
-    is_mapped = check_pickles(path, limits)
+    is_mapped = check_pickles(path, limits, content)
     try:
-        tree, names = _read_known(path, is_mapped=is_mapped)
+        tree, names = _read_known(path, content, is_mapped=is_mapped)
     except pickle.UnpicklingError as error:
         raise StateError(_refusal(path, error)) from error
     except Exception as error:  # the unpickler raises many errors for bytes that are not a pickle
@@ -169,13 +172,13 @@ def holds_nothing(value: Any) -> bool:
     return bool(found)
 
 
-def _read_known(path: Path, *, is_mapped: bool) -> tuple[Any, list[str]]:
+def _read_known(path: Path, content: bytes | None, *, is_mapped: bool) -> tuple[Any, list[str]]:
     """Return what a file holds, and the names in it that are not on the list, as instances of ``Nothing``."""
     names: list[str] = []
     while True:
         try:
             stand_ins = {**_STAND_INS, **{name: type("Nothing", (Nothing,), {}) for name in names}}
-            return _read(path, stand_ins, is_mapped=is_mapped), names
+            return _read(path if content is None else io.BytesIO(content), stand_ins, is_mapped=is_mapped), names
         except Exception as error:
             found = _NAMED.search(str(error)) if isinstance(error, pickle.UnpicklingError) else None
             name = (found[1] if "." in found[1] else f"builtins.{found[1]}") if found else ""
@@ -187,12 +190,12 @@ def _read_known(path: Path, *, is_mapped: bool) -> tuple[Any, list[str]]:
             names.append(name)
 
 
-def _read(path: Path, stand_ins: dict[str, Any], *, is_mapped: bool) -> Any:
+def _read(source: Path | io.BytesIO, stand_ins: dict[str, Any], *, is_mapped: bool) -> Any:
     import torch
 
     with warnings.catch_warnings(), _allowed(stand_ins):
         warnings.simplefilter("ignore", UserWarning)  # of pickles in an unusual form, which are refused
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
+        return torch.load(source, map_location="cpu", weights_only=True, mmap=is_mapped)
 
 
 @contextlib.contextmanager

@@ -131,10 +131,10 @@ class ZipArchive:
                             file.write(block)
 
 
-def is_archive(path: Path) -> bool:
+def is_archive(file: Path | IO[bytes]) -> bool:
     """Return whether a file ends as an archive does; ``zipfile.is_zipfile`` raises for one that has several parts."""
     try:
-        return zipfile.is_zipfile(path)
+        return zipfile.is_zipfile(file)
     except ZIP:
         return False
 

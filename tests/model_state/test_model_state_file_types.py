@@ -81,11 +81,10 @@ def test_an_unsupported_file_is_named_by_its_type(said: str, name: str, tmp_path
 
 
 FOLDERS = {
-    "Orbax": ["_CHECKPOINT_METADATA", "manifest.ocdbt", "d/a8"],
-    "orbax.checkpoint": ["0/_CHECKPOINT_METADATA", "0/default/_METADATA"],  # of a CheckpointManager
-    "checkpoint of Orbax": ["_METADATA", "a.w/.zarray", "checkpoint"],  # of old versions
-    "dcp_to_torch_save": [".metadata", "__0_0.distcp"],
-    "torch.distributed": ["__0_0.distcp", "__1_0.distcp"],
+    "Orbax with no tree": ["_CHECKPOINT_METADATA", "manifest.ocdbt", "d/a8"],
+    "_METADATA is not the description of a tree": ["0/_CHECKPOINT_METADATA", "0/default/_METADATA"],
+    "not the description of a checkpoint of torch.distributed": [".metadata", "__0_0.distcp"],
+    "has no .metadata": ["__0_0.distcp", "__1_0.distcp"],
     "zipped=False": ["config.json", "metadata.json", "model.weights.h5"],
 }
 

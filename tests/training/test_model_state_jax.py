@@ -317,6 +317,7 @@ def test_what_does_not_fit_is_refused_by_name_and_changes_nothing(incoming: Any,
     assert contents(model) == before
 
 
+@pytest.mark.slow
 def test_a_variable_that_is_in_two_objects_has_one_value() -> None:
     shared = nnx.Linear(2, 1, rngs=nnx.Rngs(0))
     target = {"first": nnx.Dict(layer=shared), "second": nnx.Dict(layer=shared)}
@@ -338,6 +339,7 @@ def test_wide_dtypes_are_refused_if_jax_would_cut_them() -> None:
         assert load_state(state_of(wide), wide).model["w"].dtype == np.float64
 
 
+@pytest.mark.slow
 def test_the_example_restores_weights_that_make_the_same_predictions(tmp_path: Path) -> None:
     path = Path(__file__).resolve().parents[2] / "examples" / "jax_weights.py"
     assert len(path.read_text().splitlines()) <= 40

@@ -147,8 +147,8 @@ def test_an_object_in_an_extra_state_is_noted_and_in_a_dict_is_refused(tmp_path:
     state = export_state(net, tmp_path / "s.csv")
     assert state.left_out == {"_extra_state.when": "object"}
     assert load_state(tmp_path / "s.csv", net) == ["_extra_state.when: is of type object, which has no form in a table"]
-    with pytest.raises(StateError, match="has no state dict"):
-        state_of({"seen": {1}})
+    with pytest.raises(StateError, match="An object of set has no state dict"):
+        state_of({"seen": {1}, "w": torch.ones(1)})
 
 
 def test_elements_of_a_file_have_layer_and_index(tmp_path: Path) -> None:
