@@ -1,6 +1,7 @@
 """Recorders, which write the data of a training run into event files.
 
-``Recorder`` needs no framework, and ``TorchRecorder`` and ``TorchPredictionRecorder`` PyTorch. The others need
+``Recorder`` needs no framework. ``TorchRecorder``, ``TorchPredictionRecorder``, ``LightningRecorder`` and
+``TransformersRecorder`` need PyTorch, the last two one of its trainers as well. The others need
 Keras 3.1 or later, which the extra ``tensorflow`` brings; with an older Keras, their import raises RecorderError. Each
 framework is imported with the first name that needs it. The package imports no code that reads event files.
 """
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from tb2csv.recorders.output_errors import layer_mse as layer_mse
     from tb2csv.recorders.output_errors import record_layer_errors as record_layer_errors
     from tb2csv.recorders.predictions import PredictionRecorder as PredictionRecorder
+    from tb2csv.recorders.pytorch.lightning_recorder import LightningRecorder as LightningRecorder
     from tb2csv.recorders.pytorch.prediction_recorder import TorchPredictionRecorder as TorchPredictionRecorder
     from tb2csv.recorders.pytorch.torch_recorder import TorchRecorder as TorchRecorder
+    from tb2csv.recorders.pytorch.transformers_recorder import TransformersRecorder as TransformersRecorder
     from tb2csv.recorders.recorder import Recorder as Recorder
     from tb2csv.recorders.training import TrainingRecorder as TrainingRecorder
 
@@ -32,12 +35,15 @@ _OF_KERAS: Final = {
 }
 _MODULES: Final = {
     **_OF_KERAS,
+    "LightningRecorder": "pytorch.lightning_recorder",
     "Recorder": "recorder",
     "TorchPredictionRecorder": "pytorch.prediction_recorder",
     "TorchRecorder": "pytorch.torch_recorder",
+    "TransformersRecorder": "pytorch.transformers_recorder",
 }
 
 __all__ = [
+    "LightningRecorder",
     "PredictionRecorder",
     "Recorder",
     "RecorderError",
@@ -45,6 +51,7 @@ __all__ = [
     "TorchPredictionRecorder",
     "TorchRecorder",
     "TrainingRecorder",
+    "TransformersRecorder",
     "layer_errors",
     "layer_mse",
     "record_layer_errors",

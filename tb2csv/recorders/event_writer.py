@@ -53,12 +53,13 @@ _NUMBER: Final = b"\xfe\xff\xfe\xff"
 class EventWriter:
     """The event file of one recorder: created with the first value, in a folder that may hold earlier ones."""
 
-    def __init__(self, log_dir: str | os.PathLike[str], *, on_error: OnError = "warn") -> None:
+    def __init__(self, log_dir: str | os.PathLike[str], *, on_error: OnError = "warn", step_offset: int = 0) -> None:
         """Write into ``log_dir``, the folder of one run.
 
         Args:
             log_dir: a local folder; it is created with the first value.
             on_error: what to do after a disk error: ``warn`` once and record nothing more, or ``raise`` RecorderError.
+            step_offset: what is added to each step in the file.
 
         Raises:
             RecorderError: ``log_dir`` is a URL, or ``on_error`` is neither.
@@ -71,6 +72,7 @@ class EventWriter:
             raise RecorderError(message)
         self.folder = Path(home_expanded(log_dir))
         self._on_error = on_error
+        self._step_offset = step_offset
         self._file: EventFile | None = None
         self._is_stopped = False
         self._omissions = Omissions(self.folder)
@@ -176,7 +178,7 @@ class EventWriter:
         """Write a serialized Summary, in one part or several, that holds ``values`` values."""
         if not self._is_stopped:
             size = varint(sum(map(len, summary)))
-            step_text = varint(step & 0xFFFF_FFFF_FFFF_FFFF)
+            step_text = varint((step + self._step_offset) & 0xFFFF_FFFF_FFFF_FFFF)
             head = b"".join((_TIME.pack(_TIME_FIELD, wall_time), _STEP_FIELD, step_text, _SUMMARY_FIELD, size))
             try:
                 if self._file is None:

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 
 def write_metrics(log: EventWriter, unit: str, step: int, values: Mapping[str, Any], wall_time: float) -> None:
-    """Write values as ``<unit>/<name>``: numbers as scalars, arrays as tensors; others are omitted and counted."""
+    """Write values as ``<unit>/<name>``: numbers as scalars, arrays as tensors; others are omitted and counted.
+
+    If ``unit`` is empty, the tags are the names.
+    """
     scalars = {}
     for name, value in values.items():
-        tag = f"{unit}/{name}"
+        tag = f"{unit}/{name}" if unit else name
         try:
             tag.encode()
             array = recordable(value)

@@ -34,6 +34,7 @@ class OptimizerRecord:
         learning_rate_every: int,
         number: int | None = None,
         first_step: int | None = None,
+        count: Callable[[], int] | None = None,
     ) -> None:
         """Set hooks.
 
@@ -45,6 +46,7 @@ class OptimizerRecord:
             learning_rate_every: steps between records of learning rates; 0 for never.
             number: which optimizer it is, if there are several.
             first_step: the number of the first step; one more than the optimizer has done if None.
+            count: returns the number of steps done, if a trainer counts them.
 
         Raises:
             RecorderError: the optimizer has no hooks.
@@ -55,6 +57,7 @@ class OptimizerRecord:
         self._learning_rate_every = learning_rate_every
         self._number = number
         self._done = None if first_step is None else first_step - 1
+        self._count = count
         self._names: dict[int, str] = {}
         self._captures: list[tuple[str, Capture]] = []
         self._rates: list[Any] = []
@@ -70,6 +73,8 @@ class OptimizerRecord:
     @property
     def done(self) -> int:
         """The number of steps done, those before the recorder included if the optimizer has counted them."""
+        if self._count is not None:
+            return self._count()
         if self._done is None:
             states = self._steps.optimizer.state.values()
             self._done = max((int(state["step"]) for state in states if "step" in state), default=0)

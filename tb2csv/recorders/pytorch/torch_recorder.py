@@ -21,7 +21,7 @@ from tb2csv.recorders.recording_plan import RecordingPlan, interval
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -43,6 +43,11 @@ class TorchRecorder:
     A step is a step of the optimizer. Step n has the gradients that it applies, the outputs and errors of the last
     forward and backward pass before it, and the weights after it; step 0 has the weights before the training.
     """
+
+    #: Returns the number of steps done, if a trainer counts them; set by a subclass.
+    _count: Callable[[], int] | None = None
+    #: What is added to the number of a step in the file.
+    _step_offset = 0
 
     def __init__(
         self,
@@ -121,11 +126,12 @@ class TorchRecorder:
         if not optimizers and any(plan.every for plan in plans):
             message = "The steps of a recorder are those of an optimizer; give optimizer=."
             raise RecorderError(message)
-        self._log = EventWriter(log_dir, on_error=on_error)
+        self._log = EventWriter(log_dir, on_error=on_error, step_offset=self._step_offset)
         self._model = unwrapped(model)
         self._scaler = scaler
         #: The epoch, if the training has set it: recorded as ``batch/epoch`` at each step that is recorded.
         self.epoch: int | None = None
+        self._step_with_epoch: int | None = None
         self._outputs: ModuleOutputs | None = None
         self._records: list[OptimizerRecord] = []
         #: Of several processes, the first records: the gradients and weights of all are the same.
@@ -159,6 +165,7 @@ class TorchRecorder:
                 learning_rate_every=self._learning_rate_every,
                 number=number if len(optimizers) > 1 else None,
                 first_step=first_step,
+                count=self._count,
             )
             self._records.append(record)
             record.on_record = self._record_epoch
@@ -171,11 +178,12 @@ class TorchRecorder:
             write_captures(self._log, 0, self._take_weights(0), time.time())
 
     def _take_outputs_and_weights(self, step: int) -> list[tuple[str, Capture]]:
-        captures = self._take_weights(step)
-        if self._outputs is not None:
-            one = torch.ones(())
-            captures += self._outputs.take(None if self._scaler is None else self._scaler.scale(one))
-        return captures
+        return self._take_weights(step) + self._take_outputs()
+
+    def _take_outputs(self) -> list[tuple[str, Capture]]:
+        if self._outputs is None:
+            return []
+        return self._outputs.take(None if self._scaler is None else self._scaler.scale(torch.ones(())))
 
     def _take_weights(self, step: int) -> list[tuple[str, Capture]]:
         if not self._weights.is_due(step):
@@ -184,7 +192,8 @@ class TorchRecorder:
         return [(plain_name(name), capture(self._weights, step, tensor)) for name, tensor in every]
 
     def _record_epoch(self, step: int, wall_time: float) -> None:
-        if self.epoch is not None:
+        if self.epoch is not None and step != self._step_with_epoch:
+            self._step_with_epoch = step
             self._log.scalars(step, {"batch/epoch": self.epoch}, wall_time=wall_time)
 
     @property
