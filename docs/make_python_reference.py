@@ -32,8 +32,10 @@ _SPECIAL: Final = ("__getitem__",)
 _DECORATORS: Final = ("classmethod", "staticmethod")
 #: Decorators of methods that are read as attributes.
 _PROPERTIES: Final = ("property", "cached_property", "functools.cached_property")
-#: Methods that Keras calls, and users do not.
-_KERAS_HOOKS: Final = re.compile(r"on_(epoch|train|batch|test|predict)_.*|set_(model|params)")
+#: Methods that a trainer calls, and users do not.
+_CALLBACK_HOOKS: Final = re.compile(
+    r"on_(batch|epoch|exception|fit|log|predict|step|test|train).*|set_(model|params)|teardown"
+)
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
@@ -140,7 +142,7 @@ def _class(module: str, node: ast.ClassDef) -> Iterator[str]:
         yield _text(ast.get_docstring(initial) or "")
     is_callback = any("Callback" in base for base in bases)
     for each in methods:
-        if each not in properties and not (is_callback and _KERAS_HOOKS.fullmatch(each.name)):
+        if each not in properties and not (is_callback and _CALLBACK_HOOKS.fullmatch(each.name)):
             yield f"#### {node.name}.{each.name}"
             yield from _function(each)
     for name, text in declared.items():

@@ -41,7 +41,7 @@ RUN_BY = {
     ("docs/plugin-api.md", "json"): (1, "test_page_blocks.py::test_json_is_valid"),
     ("docs/predictions.md", "python"): (1, "training/test_torch_predictions.py::test_the_page_records_what_it_says"),
     ("docs/python.md", "python"): (4, "test_docs.py::test_the_python_of_its_page_runs"),
-    ("docs/pytorch.md", "python"): (1, "training/test_torch_gradients.py::test_the_page_records_what_it_says"),
+    ("docs/pytorch.md", "python"): (5, "training/test_pytorch_page.py::run_block"),
     ("docs/readers.md", "js"): (2, "readers/test_readers_programs.py::run_javascript"),
     ("docs/readers.md", "python"): (11, "readers/test_readers.py::test_calls_on_the_page_read_every_cell_back"),
     ("docs/readers.md", "r"): (2, "readers/test_readers_programs.py::test_r_reads_every_cell_back"),

@@ -69,7 +69,7 @@ class Module(pytorch_lightning.LightningModule):
     def validation_step(self, batch: torch.Tensor, _: int) -> None:
         self.log("val/loss", loss_of(self.net, batch))
 
-    def test_step(self, batch: torch.Tensor, _: int) -> None:
+    def test_step(self, batch: torch.Tensor, number: int) -> None:
         self.log("test_loss", loss_of(self.net, batch))
 
     def predict_step(self, batch: torch.Tensor, _: int) -> torch.Tensor:

@@ -8,7 +8,6 @@ import pickle
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from tb2csv.recorders.tensor_statistics import STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 INPUTS = torch.randn(12, 4, generator=torch.Generator().manual_seed(1))
 TARGETS = torch.randn(12, 2, generator=torch.Generator().manual_seed(2))
@@ -514,23 +514,6 @@ def test_metrics_tensors_and_histograms_of_a_loop(tmp_path: Path) -> None:
     assert str(at(found["mine/half"], 1).dtype) == "bfloat16"
     assert at(found["mine/array"], 1).tolist() == [0, 1, 2]
     assert at(found["mine/histogram"], 7)[:, 2].tolist() == [2.0] * 30
-
-
-def test_the_page_records_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[2] / "docs/pytorch.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    model = network()
-    scope = {
-        "model": model,
-        "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
-        "criterion": nn.functional.mse_loss,
-        "batches": [(INPUTS, TARGETS)] * 10,
-    }
-    exec(block, scope)
-    found = recorded(tmp_path / "logs/run")
-    assert steps(found["gradients/0.weight/norm"]) == list(range(1, 11)) == steps(found["batch/loss"])
-    assert steps(found["layer_errors/3"]) == [10]
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ DATA = [
 
 @pytest.fixture(autouse=True, scope="module")
 def _is_fast() -> Iterator[None]:
-    """Use one thread for small tensors, and spare the frameworks from the collections that each training begins with."""
+    """Use one thread for small tensors, and keep the frameworks out of the collections that a training begins with."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     gc.freeze()
@@ -179,9 +179,7 @@ def test_tables_have_what_the_trainer_and_the_recorder_wrote(tmp_path: Path) -> 
     assert norms["step"].to_list() == [2, 4]
 
 
-def test_default_folder_is_the_one_that_the_trainer_would_take(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_default_folder_is_the_one_that_the_trainer_would_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer(tmp_path, TransformersRecorder(), max_steps=1).train()
     (folder,) = (tmp_path / "runs").iterdir()
     assert steps(recorded(folder)["train/loss"]) == [1]

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from tb2csv.recorders.pytorch.trainer_recorder import TorchOptions
 
     #: Each package has a class of its own, so that none can be named here.
-    _Callback: TypeAlias = Any
+    Callback: TypeAlias = Any
 else:
-    _Callback = object
+    Callback = object
 
 _PACKAGES: Final = ("lightning.pytorch", "pytorch_lightning")
 
 
-class LightningRecorder(_Callback):  # type: ignore[misc] # see above
+class LightningRecorder(Callback):  # type: ignore[misc] # see above
     """Records gradients, weights, outputs and learning rates of ``Trainer.fit`` into the folder of its logger.
 
     ::
