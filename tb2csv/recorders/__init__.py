@@ -2,8 +2,8 @@
 
 ``Recorder`` needs no framework. ``TorchRecorder``, ``TorchPredictionRecorder``, ``LightningRecorder`` and
 ``TransformersRecorder`` need PyTorch, the last two one of its trainers as well. The others need Keras 3.1 or later,
-which the extra ``tensorflow`` brings; with an older Keras, their import raises RecorderError. Each framework is imported
-with the first name that needs it. The package imports no code that reads event files.
+which the extra ``tensorflow`` brings; with an older Keras, their import raises RecorderError. Each framework is
+imported with the first name that needs it. The package imports no code that reads event files.
 """
 
 from __future__ import annotations
