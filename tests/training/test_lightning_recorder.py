@@ -219,7 +219,7 @@ def test_tables_have_what_the_logger_and_the_recorder_wrote(tmp_path: Path) -> N
     folder = tmp_path / "tables/lightning_logs/version_0/scalars"
     losses = pl.read_csv(folder / "train_loss.csv")
     assert losses["step"].to_list() == [0, 1, 2, 3]
-    assert losses["value"][0] == pytest.approx(float(loss_of(network(), BATCHES[0])))
+    assert losses["value"][0] == pytest.approx(loss_of(network(), BATCHES[0]).item())
     norms = pl.read_csv(folder / "gradients/net.0.weight/norm.csv")
     assert norms["step"].to_list() == [1, 3]  # where log_every_n_steps=2 would log
     assert pl.read_csv(folder / "batch/learning_rate.csv")["value"].to_list() == [RATE] * 4

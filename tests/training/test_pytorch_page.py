@@ -101,6 +101,7 @@ def test_loop_of_accelerate_is_recorded() -> None:
     assert steps(found["gradients/0.weight/norm"]) == [1, 2] == steps(found["batch/loss"])
 
 
+@pytest.mark.slow
 def test_engine_of_ignite_is_recorded() -> None:
     found = run_block(4)
     assert steps(found["gradients/0.weight/norm"]) == list(range(1, 9)) == steps(found["batch/loss"])
