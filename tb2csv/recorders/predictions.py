@@ -14,6 +14,7 @@ from tb2csv.prediction.keras_models import named_outputs
 from tb2csv.prediction.output_rows import classes_of
 from tb2csv.recorders.event_writer import EventWriter, guarded
 from tb2csv.recorders.recording_plan import due, interval
+from tb2csv.recorders.sampled_rows import sampled_rows
 
 if TYPE_CHECKING:
     import os
@@ -62,12 +63,8 @@ class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Kera
         if len(lengths) != 1:
             message = f"x and y have different numbers of rows ({', '.join(map(str, sorted(lengths)))})."
             raise RecorderError(message)
-        rows = lengths.pop()
-        size = rows if sample_size is None else interval("sample_size", sample_size)
+        self.rows: npt.NDArray[np.int64] = sampled_rows(lengths.pop(), sample_size, seed)
         self._every = interval("every_epochs", every_epochs)
-        self.rows: npt.NDArray[np.int64] = np.arange(rows)
-        if size < rows:
-            self.rows = np.sort(np.random.default_rng(seed).choice(rows, size, replace=False))
 
         def chosen(array: Any) -> Any:
             return None if array is None else np.asarray(array)[self.rows]
@@ -91,7 +88,7 @@ class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Kera
         outputs = named_outputs(self.model, predicted)
         targets = self._targets(list(outputs))
         now = time.time()
-        self._log.tensor(epoch, "predictions/sample", self.rows.astype(np.int64), wall_time=now)
+        self._log.tensor(epoch, "predictions/sample", self.rows, wall_time=now)
         for name, output in outputs.items():
             self._log.tensor(epoch, f"predictions/{name}", output, wall_time=now)
             labels = classes_of(output)

@@ -98,15 +98,23 @@ class Noisy(Dataset[Any]):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_compiled", [False, True], ids=["plain", "compiled"])
-def test_training_is_bit_equal_with_and_without_it(is_compiled: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["eager", "compiled", "compiled in place"])
+def test_training_is_bit_equal_with_and_without_it(way: str, tmp_path: Path) -> None:
+    compilations = []
+
+    def compiled(graph: Any, inputs: Any) -> Any:
+        compilations.append(graph)
+        return graph
+
     def train(*, is_recorded: bool) -> Any:
         random.seed(1)
         np.random.seed(1)
         model = Classifier()
         model.layers[1].eval()  # frozen, and to stay so
-        used: Any = torch.compile(model, backend="eager") if is_compiled else model
-        loader = DataLoader(Noisy(), batch_size=8, shuffle=True)
+        used: Any = torch.compile(model, backend=compiled) if way == "compiled" else model
+        if way == "compiled in place":
+            model.compile(backend=compiled)
+        loader = DataLoader(Noisy(), batch_size=8, shuffle=True, drop_last=True)
         optimizer = torch.optim.Adam(model.parameters(), 0.1)
         recorder = TorchPredictionRecorder(used, loader, tmp_path, sample_size=5) if is_recorded else None
         draws = []
@@ -123,7 +131,12 @@ def test_training_is_bit_equal_with_and_without_it(is_compiled: bool, tmp_path: 
         modes = [module.training for module in model.modules()]
         return [*model.state_dict().values(), *map(torch.as_tensor, draws), *map(torch.as_tensor, modes)]
 
-    without, with_recorder = train(is_recorded=False), train(is_recorded=True)
+    without = train(is_recorded=False)
+    torch.compiler.reset()
+    count = len(compilations)
+    assert (count > 0) == (way != "eager")
+    with_recorder = train(is_recorded=True)
+    assert len(compilations) == 2 * count
     assert all(torch.equal(one, other) for one, other in zip(without, with_recorder, strict=True))
     assert list(tensors(tmp_path)["predictions/sample"]) == [0, 1]
 
@@ -208,6 +221,16 @@ def test_a_model_that_fails_does_not_stop_the_training(tmp_path: Path) -> None:
     assert model.training
     with pytest.warns(RecorderWarning, match="predictions .1 x RuntimeError: mat1 and mat2"):
         recorder.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_the_first_of_several_processes_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others read nothing, and never wait for the first."""
+    for method, value in (("is_initialized", True), ("get_rank", 1)):
+        monkeypatch.setattr(torch.distributed, method, lambda value=value: value)
+    with TorchPredictionRecorder(Classifier(), DataLoader(Noisy()), tmp_path) as recorder:
+        recorder.end_epoch(0)
+    assert not recorder.rows.size
     assert not list(tmp_path.iterdir())
 
 

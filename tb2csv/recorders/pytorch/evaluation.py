@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import random
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,9 +60,15 @@ def float_dtype_of(model: torch.nn.Module) -> torch.dtype:
 
 
 def _eager() -> contextlib.AbstractContextManager[Any]:
-    """Return a context in which nothing is compiled: a model that is evaluated would be compiled once more."""
+    """Return a context in which nothing is compiled: a model that is evaluated would be compiled once more.
+
+    The compiler takes seconds to import, so it is left alone if nothing has used it.
+    """
     set_stance = getattr(torch.compiler, "set_stance", None)  # from PyTorch 2.6 on
-    return contextlib.nullcontext() if set_stance is None else set_stance("force_eager")
+    if set_stance is None or "torch._dynamo" not in sys.modules:
+        return contextlib.nullcontext()
+    context: contextlib.AbstractContextManager[Any] = set_stance("force_eager")
+    return context
 
 
 def moved(tree: Any, device: torch.device) -> Any:

@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.recording_plan import interval
+from tb2csv.recorders.sampled_rows import sampled_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,14 +30,6 @@ class Sample:
     batches: tuple[tuple[Any, Any], ...]
 
 
-def chosen_rows(count: int, sample_size: int | None, seed: int) -> npt.NDArray[np.int64]:
-    """Return the numbers of rows that a sample has, in their order; all of them if ``sample_size`` is None."""
-    size = count if sample_size is None else interval("sample_size", sample_size)
-    if size >= count:
-        return np.arange(count, dtype=np.int64)
-    return np.sort(np.random.default_rng(seed).choice(count, size, replace=False)).astype(np.int64)
-
-
 def sample_of_tensors(inputs: Any, targets: Any, sample_size: int | None, seed: int, batch_size: int) -> Sample:
     """Return rows of tensors or arrays, or of nested containers of them.
 
@@ -47,7 +40,7 @@ def sample_of_tensors(inputs: Any, targets: Any, sample_size: int | None, seed: 
     if len(lengths) != 1:
         message = f"Inputs and targets have different numbers of rows ({', '.join(map(str, sorted(lengths)))})."
         raise RecorderError(message)
-    rows = chosen_rows(lengths.pop(), sample_size, seed)
+    rows = sampled_rows(lengths.pop(), sample_size, seed)
     places = [torch.from_numpy(rows[start : start + batch_size]) for start in range(0, len(rows), batch_size)]
     return Sample(rows, tuple((_rows_of(inputs, each), _rows_of(targets, each)) for each in places))
 
@@ -73,7 +66,7 @@ def sample_of_loader(
     if loader.batch_sampler is None or isinstance(dataset, torch.utils.data.IterableDataset):
         rows, batches = _first_rows(loader, split, sample_size)
     else:
-        rows = chosen_rows(len(dataset), sample_size, seed)
+        rows = sampled_rows(len(dataset), sample_size, seed)
         size = loader.batch_size or _BATCH_SIZE
         read = getattr(dataset, "__getitems__", lambda places: [dataset[place] for place in places])
         places = [rows[start : start + size].tolist() for start in range(0, len(rows), size)]
