@@ -422,14 +422,17 @@ def run_format(form: str, first: int, count: int, seed: int, folder: Path) -> Re
             (folder / "stderr").open("w") as errors,
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
         ):
-            first = _follow(process, form, first, results)
+            first = _follow(process, form, first, results, folder / "stderr")
         if results.outcomes.total() == 0:
             raise RuntimeError((folder / "stderr").read_text()[-3000:])
     return results
 
 
-def _follow(process: subprocess.Popen[str], form: str, first: int, results: Results) -> int:
-    """Read the lines of a process until it ends or hangs; return the number of the next case."""
+def _follow(process: subprocess.Popen[str], form: str, first: int, results: Results, errors: Path) -> int:
+    """Read the lines of a process until it ends or hangs; return the number of the next case.
+
+    ``errors`` is the file of what the process writes to standard error.
+    """
     import selectors
 
     assert process.stdout is not None
@@ -456,7 +459,9 @@ def _follow(process: subprocess.Popen[str], form: str, first: int, results: Resu
     process.wait()
     if started is not None:
         results.outcomes["fault"] += 1
-        results.faults.append(f"{form} {started}: the process ended with status {process.returncode}")
+        # An exception here is not of the case: it was raised by what makes it or looks at it.
+        last = errors.read_text(encoding="utf-8", errors="replace")[-1000:].strip()
+        results.faults.append(f"{form} {started}: the process ended with status {process.returncode}: {last}")
         return started + 1
     return first
 
