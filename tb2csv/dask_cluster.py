@@ -161,6 +161,8 @@ class DaskCluster:
             message = f"Every worker that converted {what} ended while it did so; it may need more memory."
             raise ClusterError(message) from error
         except Exception as error:
+            if future.status != "error":  # it is not an error of the task: the connection was lost just now
+                raise self._lost() from error
             message = f"A worker could not convert {what} ({type(error).__name__}: {error})."
             raise ClusterError(message) from error
         value: bytes

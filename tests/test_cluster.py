@@ -24,7 +24,7 @@ from tb2csv.errors import ClusterError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 
 ROOT = Path(__file__).resolve().parent.parent
 #: The command ``dask``, which has no module of the same name.
@@ -252,6 +252,26 @@ def test_lost_scheduler_ends_the_conversion(
     with pytest.raises(ClusterError, match="lost"):
         tb2csv.convert(logdir, tmp_path / "out", scheduler_file=scheduler.file, progress=lambda _: scheduler.end())
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("raised", ["CommClosedError", "CancelledError", "OSError"])
+def test_scheduler_that_is_lost_while_an_answer_is_fetched_is_named(raised: str) -> None:
+    """The future is finished when its status is read, and its result cannot be fetched any more."""
+    errors = {
+        "CommClosedError": distributed.core.CommClosedError(),
+        "CancelledError": distributed.utils.CancelledError(),
+        "OSError": ConnectionResetError(),
+    }
+
+    class Lost:
+        status = "finished"
+
+        def result(self, timeout: float) -> bytes:
+            self.status = "cancelled" if raised == "CancelledError" else "finished"
+            raise errors[raised]
+
+    with pytest.raises(ClusterError, match="The scheduler here or all of its workers were lost"):
+        DaskCluster("here")._answer(Lost(), "the run north")
 
 
 @pytest.mark.parametrize(
