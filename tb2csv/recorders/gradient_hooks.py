@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from tb2csv.errors import RecorderError
 from tb2csv.recorders.graph_callbacks import when
-from tb2csv.recorders.optimizers import leaf_optimizers, optimizers_of
+from tb2csv.recorders.optimizers import UPDATE_METHOD, updating_optimizers
 from tb2csv.recorders.step_rows import StatisticsRows, StepRows
 from tb2csv.recorders.tensor_statistics import is_real
-from tb2csv.recorders.variable_names import variable_names
+from tb2csv.recorders.variable_names import names_by_identity, variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tb2csv.recorders.event_writer import EventWriter
     from tb2csv.recorders.recording_plan import RecordingPlan
-
-#: The method in which an optimizer of Keras 3 updates variables: it receives unscaled, accumulated, clipped gradients.
-UPDATE_METHOD: Final = "_backend_update_step"
 
 
 class GradientHooks:
@@ -47,18 +43,10 @@ class GradientHooks:
         self._plan = plan
         self._step = step
         self._execution = steps_per_execution
-        self._names = _names_by_identity(model)
-        self._optimizers = [leaf for optimizer in optimizers_of(model) for leaf in leaf_optimizers(optimizer)]
+        self._names = names_by_identity(model)
+        self._optimizers = updating_optimizers(model)
         self._taps: dict[tuple[int, tuple[int, ...], int], _Hook] = {}
         self._calls = 0
-        for optimizer in self._optimizers:
-            if not hasattr(optimizer, UPDATE_METHOD):
-                name = type(optimizer).__name__
-                message = (
-                    f"The gradients of {name} cannot be recorded, because it has no {UPDATE_METHOD}, in which "
-                    "Keras 3 applies them; use one of keras.optimizers, or a loop with recorder.gradients(...)."
-                )
-                raise RecorderError(message)
 
     def begin_trace(self) -> None:
         """Reset the count of updates when the train step begins or is traced again."""
@@ -158,8 +146,3 @@ def dense(gradient: Any, variable: Any) -> Any:
         gradient = tf.math.unsorted_segment_sum(gradient.values, rows, variable.shape[0])
     # An operation written in Python loses the static shape.
     return gradient if tf.TensorShape(gradient.shape).is_fully_defined() else tf.ensure_shape(gradient, variable.shape)
-
-
-def _names_by_identity(model: Any) -> dict[int, str]:
-    variables = model.variables
-    return {id(variable): name for variable, name in zip(variables, variable_names(variables), strict=True)}

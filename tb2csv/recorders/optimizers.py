@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+from tb2csv.errors import RecorderError
+from tb2csv.recorders.host_values import HostArray, host_arrays_of
+
+#: The method in which an optimizer of Keras 3 updates variables: it receives unscaled, accumulated, clipped gradients.
+UPDATE_METHOD: Final = "_backend_update_step"
 
 
 def trained_batches(model: Any) -> int:
@@ -11,13 +17,13 @@ def trained_batches(model: Any) -> int:
     If gradients are accumulated, ``optimizer.iterations`` counts updates, but the variable that Keras saves counts
     batches.
     """
-    import tensorflow as tf
-
+    if hasattr(model, "jax_state_sync"):  # on JAX, the variables have no values during an epoch
+        model.jax_state_sync()
     optimizer: Any = getattr(model, "optimizer", None)
     while getattr(optimizer, "inner_optimizer", None) is not None:  # the loss is scaled
         optimizer = optimizer.inner_optimizer
     named = (each for each in getattr(optimizer, "variables", ()) if getattr(each, "name", "") == "iteration")
-    return int(tf.convert_to_tensor(next(named, getattr(optimizer, "iterations", 0))))
+    return int(_tensor(next(named, getattr(optimizer, "iterations", 0))))
 
 
 def learning_rates(model: Any) -> dict[str, Any]:
@@ -32,12 +38,21 @@ def learning_rates(model: Any) -> dict[str, Any]:
 
 def _current(rate: Any) -> Any:
     """Return the current value of a rate, which may be a variable; return it unchanged if it is not a number."""
-    import tensorflow as tf
-
     try:
-        return tf.convert_to_tensor(rate).numpy()
-    except (TypeError, ValueError):
+        (host,) = host_arrays_of([_tensor(rate)])
+    except (RuntimeError, TypeError, ValueError):
         return rate
+    return host.numbers if isinstance(host, HostArray) else rate
+
+
+def _tensor(value: Any) -> Any:
+    import keras
+
+    if keras.backend.backend() == "tensorflow":  # Keras leaves variables of a distribution strategy as they are
+        import tensorflow as tf
+
+        return tf.convert_to_tensor(value)
+    return keras.ops.convert_to_tensor(value)
 
 
 def optimizers_of(model: Any) -> list[Any]:
@@ -59,3 +74,21 @@ def leaf_optimizers(optimizer: Any) -> list[Any]:
         return [optimizer]
     leaves = [leaf for each in inside for leaf in leaf_optimizers(each)]
     return list({id(leaf): leaf for leaf in leaves}.values())
+
+
+def updating_optimizers(model: Any) -> list[Any]:
+    """Return the optimizers of a model whose UPDATE_METHOD applies gradients.
+
+    Raises:
+        RecorderError: an optimizer is not one of Keras 3.
+    """
+    optimizers = [leaf for optimizer in optimizers_of(model) for leaf in leaf_optimizers(optimizer)]
+    for optimizer in optimizers:
+        if not hasattr(optimizer, UPDATE_METHOD):
+            name = type(optimizer).__name__
+            message = (
+                f"The gradients of {name} cannot be recorded, because it has no {UPDATE_METHOD}, in which "
+                "Keras 3 applies them; use one of keras.optimizers, or a loop with recorder.gradients(...)."
+            )
+            raise RecorderError(message)
+    return optimizers

@@ -12,6 +12,7 @@ from tb2csv.errors import RecorderError
 from tb2csv.recorders.active_recorder import active_log
 from tb2csv.recorders.graph_callbacks import deliver, when_due
 from tb2csv.recorders.kept_arrays import KeptArrays
+from tb2csv.recorders.keras_backends import check_tensorflow
 from tb2csv.recorders.layer_calls import LayerCalls, by_sample, every_layer, is_floating, layers_of
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def record_layer_errors(
         calls of a layer that is used more than once are ``name#0``, ``name#1`` ….
 
     Raises:
-        RecorderError: no recorder is active, or a name is not a layer's.
+        RecorderError: no recorder is active, a name is not a layer's, or Keras does not run on TensorFlow.
     """
     log = active_log("record_layer_errors")
     errors = layer_errors(model, x, y, loss_fn, layers=layers, training=training)
@@ -92,6 +93,7 @@ def layer_errors(
     training: bool = False,
 ) -> dict[str, Any]:
     """Return what ``record_layer_errors`` records, without recording it; the arguments are the same."""
+    check_tensorflow("layer_errors")
     import tensorflow as tf
 
     calls = LayerCalls(layers_of(model, layers))
@@ -156,8 +158,9 @@ def layer_mse(
 
     Raises:
         RecorderError: a name is not a layer's, a target has another shape than the output, no recorder is active
-            though a step was given, or ``step`` and ``name`` are not given together.
+            though a step was given, ``step`` and ``name`` are not given together, or Keras does not run on TensorFlow.
     """
+    check_tensorflow("layer_mse")
     import keras
 
     log = active_log("layer_mse") if step is not None else None

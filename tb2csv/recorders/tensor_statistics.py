@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy.typing as npt
 
 #: In the order in which they are computed: the Euclidean norm, the mean, the standard deviation of all elements (not
 #: of a sample), the minimum, the maximum, the share of zeros (TensorFlow takes subnormal numbers for zeros,
@@ -23,6 +28,25 @@ def statistics_of(tensors: Sequence[Any]) -> Any:
     import tensorflow as tf
 
     return tf.stack([_statistics(tensor) for tensor in tensors]) if tensors else tf.zeros([0, len(STATISTICS)])
+
+
+def array_statistics(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+    """Return the STATISTICS of arrays as [len(arrays), 7], computed in float64; NaN and no elements as above."""
+    return np.array([_array_statistics(array) for array in arrays], np.float32).reshape(len(arrays), len(STATISTICS))
+
+
+def _array_statistics(array: npt.NDArray[Any]) -> tuple[float, ...]:
+    values = array.astype(np.float64).ravel()
+    if not values.size:
+        return (0.0, *[math.nan] * 5, 0.0)
+    nan_count = float(np.isnan(values).sum())
+    zero_share = float((values == 0).mean())
+    if nan_count:
+        return (*[math.nan] * 5, zero_share, nan_count)
+    with np.errstate(all="ignore"):  # infinity is a result
+        scale = float(np.abs(values).max()) or 1.0
+        norm = scale * float(np.sqrt(np.square(values / scale).sum())) if math.isfinite(scale) else math.inf
+        return norm, float(values.mean()), float(values.std()), values.min(), values.max(), zero_share, nan_count
 
 
 def is_real(tensor: Any) -> bool:

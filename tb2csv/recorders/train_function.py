@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.recorders.method_patching import replaced_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+
+#: Names of exceptions at the end of the data; the second is TensorFlow's.
+_END_OF_DATA: Final = frozenset({"StopIteration", "OutOfRangeError"})
 
 
 class RecordedTrainFunction:
@@ -78,15 +82,12 @@ class RecordedTrainFunction:
                 self._model.make_train_function()
             return self._model.train_function(iterator)
         self._announced = False
-        import tensorflow as tf
-
         try:
             with self._replaced():
                 return self._function(iterator)
-        except (StopIteration, tf.errors.OutOfRangeError):  # the end of the data
-            raise
-        except BaseException:  # a user's interrupt as well
-            self._on_failure()
+        except BaseException as error:  # a user's interrupt as well
+            if type(error).__name__ not in _END_OF_DATA:
+                self._on_failure()
             raise
 
     def _replaced(self) -> contextlib.ExitStack:

@@ -10,23 +10,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import keras
 import numpy as np
 
-from tb2csv.errors import RecorderError
 from tb2csv.recorders.active_recorder import activated
 from tb2csv.recorders.event_writer import EventWriter, guarded
-from tb2csv.recorders.fit_recording import FitRecording
-from tb2csv.recorders.gradient_hooks import dense
-from tb2csv.recorders.graph_callbacks import deliver, when, when_due
+from tb2csv.recorders.keras_backends import keras_backend
 from tb2csv.recorders.metric_values import write_metrics
 from tb2csv.recorders.optimizers import learning_rates, trained_batches
 from tb2csv.recorders.output_errors import check_samples
 from tb2csv.recorders.recording_plan import RecordingPlan, due, interval
-from tb2csv.recorders.tensor_statistics import is_real, statistics_of
 from tb2csv.recorders.variable_names import variable_names
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from tb2csv.recorders.keras_backends import FitRecorder
     from tb2csv.recorders.output_errors import Samples
 
 
@@ -87,12 +84,10 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             on_error: what to do after a disk error: ``warn`` and stop the recording, not the training, or ``raise``.
 
         Raises:
-            RecorderError: an argument is not valid, or Keras does not run on TensorFlow.
+            RecorderError: an argument is not valid, or Keras does not run on TensorFlow, PyTorch or JAX.
         """
         super().__init__()
-        if keras.backend.backend() != "tensorflow":
-            message = f"Recorders need Keras on TensorFlow, not on {keras.backend.backend()}; set KERAS_BACKEND."
-            raise RecorderError(message)
+        self._backend = keras_backend()
         check_samples(layer_error_samples)
         self._batch_every = interval("batch_every", batch_every)
         self._weights = RecordingPlan.of(
@@ -126,11 +121,8 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         self._ahead = 0
         self._has_begun = False
         self._epoch = 0
-        self._fit: FitRecording | None = None
+        self._fit: FitRecorder | None = None
         self._learning_rates: dict[str, Any] = {}
-        self._summary_writer: Any = None
-        self._traced_variables: list[Any] = []
-        self._traced_statistics: Callable[[], Any] = list
         #: Keras does not call a callback when ``fit`` ends with an exception.
         self._finalizer = weakref.finalize(self, self._log.close)
 
@@ -149,7 +141,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         model = self.model
         if self._fit is None or not self._fit.resume():
             self._finish()
-            self._fit = FitRecording(
+            self._fit = self._backend.fit(
                 self._log,
                 model,
                 gradients=self._gradients,
@@ -175,7 +167,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         self._fit.announce()
         self._learning_rates = learning_rates(self.model)
 
-    def _begin(self, fit: FitRecording) -> None:
+    def _begin(self, fit: FitRecorder) -> None:
         """Find the number of the first batch.
 
         All callbacks have begun by now, in any order, including those that restore an earlier training.
@@ -238,21 +230,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         ))  # fmt: skip
         if plan.every:
             variables = self.model.weights
-            names = variable_names(variables)
-            plan.write_values(self._log, step, names, [_tensor(each).numpy() for each in variables], wall_time)
-            if plan.statistics:
-                real = [(name, each) for name, each in zip(names, variables, strict=True) if is_real(each)]
-                numbers = self._weight_statistics([each for _, each in real]).numpy()
-                plan.write_statistics(self._log, [step], [name for name, _ in real], numbers[np.newaxis], [wall_time])
-
-    def _weight_statistics(self, variables: list[Any]) -> Any:
-        """Return the statistics of variables, by a function that is traced once for a model."""
-        import tensorflow as tf
-
-        if [id(each) for each in variables] != [id(each) for each in self._traced_variables]:
-            self._traced_variables = variables
-            self._traced_statistics = tf.function(lambda: statistics_of([_tensor(each) for each in variables]))
-        return self._traced_statistics()
+            self._backend.write_variables(self._log, plan, step, variable_names(variables), variables, wall_time)
 
     # In a custom loop
 
@@ -263,21 +241,8 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         TensorFlow's own ``tf.summary`` functions write into the same folder, to a file of their own. However the
         block ends, the recorded values are in the files.
         """
-        import tensorflow as tf
-
-        if self._summary_writer is None:
-            with self._log.guard():
-                self._log.folder.mkdir(parents=True, exist_ok=True)
-                self._summary_writer = tf.summary.create_file_writer(
-                    str(self._log.folder), filename_suffix=".summary.v2"
-                )
-        writer = self._summary_writer or tf.summary.create_noop_writer()
-        try:
-            with activated(self._log), writer.as_default():
-                yield self
-        finally:
-            with self._log.guard():
-                writer.flush()
+        with activated(self._log), self._backend.summaries(self._log):
+            yield self
 
     def scalars(self, values: Mapping[str, Any], step: Any, *, unit: str = "batch") -> None:
         """Record scalars as ``<unit>/<name>``; ``unit`` is what ``step`` counts: ``batch`` or ``epoch``.
@@ -289,7 +254,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         def write(step: int, *numbers: Any) -> None:
             write_metrics(self._log, unit, step, dict(zip(names, numbers, strict=True)), time.time())
 
-        deliver(self._log, write, step, list(values.values()))
+        self._backend.deliver(self._log, write, step, list(values.values()))
 
     def tensors(self, values: Mapping[str, Any], step: Any) -> None:
         """Record tensors under their tags, bit for bit; other values are omitted and counted, as in ``fit``."""
@@ -299,7 +264,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             for tag, array in zip(tags, arrays, strict=True):
                 self._log.tensor(step, tag, array)
 
-        deliver(self._log, write, step, [_tensor_if_possible(value) for value in values.values()])
+        self._backend.deliver(self._log, write, step, [self._backend.tensor(value) for value in values.values()])
 
     def histograms(self, values: Mapping[str, Any], step: Any) -> None:
         """Record histograms of the finite numbers of tensors under their tags."""
@@ -309,60 +274,27 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             for tag, array in zip(tags, arrays, strict=True):
                 self._log.histogram(step, tag, array)
 
-        deliver(self._log, write, step, [_tensor_if_possible(value) for value in values.values()])
+        self._backend.deliver(self._log, write, step, [self._backend.tensor(value) for value in values.values()])
 
     def weights(self, model: Any, step: Any) -> None:
         """Record the weights of a model, or those in a list, as far as they are due by this recorder's intervals."""
         variables = list(getattr(model, "weights", model))
-        self._record_family(self._weights, variable_names(variables), [_tensor(each) for each in variables], step)
+        with self._log.guard():
+            self._backend.record(self._log, self._weights, variable_names(variables), variables, step)
 
     def gradients(self, gradients: Sequence[Any], variables: Sequence[Any], step: Any) -> None:
         """Record gradients with respect to variables, as far as they are due; a gradient that is None is left out."""
-        names = variable_names(variables)
         present = [
-            (name, dense(gradient, variable))
-            for name, gradient, variable in zip(names, gradients, variables, strict=True)
+            (name, self._backend.dense(gradient, variable))
+            for name, gradient, variable in zip(variable_names(variables), gradients, variables, strict=True)
             if gradient is not None
         ]
-        self._record_family(self._gradients, [name for name, _ in present], [each for _, each in present], step)
-
-    def _record_family(self, plan: RecordingPlan, names: list[str], values: list[Any], step: Any) -> None:
-        import tensorflow as tf
-
-        def write_values(step: int, *arrays: Any) -> None:
-            plan.write_values(self._log, step, names, [np.asarray(each) for each in arrays], time.time())
-
-        def write_statistics(step: int, numbers: Any) -> None:
-            plan.write_statistics(self._log, [step], list(real), np.asarray(numbers)[np.newaxis], [time.time()])
-
-        step = tf.cast(step, tf.int64)
-        real = {name: each for name, each in zip(names, values, strict=True) if is_real(each)}
         with self._log.guard():
-            if plan.tensors or plan.histograms:
-                when(plan.wants_values(step), lambda: deliver(self._log, write_values, step, values))
-            if plan.statistics:
-                numbers = statistics_of(list(real.values()))
-                when_due(step, plan.statistics, lambda: deliver(self._log, write_statistics, step, [numbers]))
+            names, values = [name for name, _ in present], [value for _, value in present]
+            self._backend.record(self._log, self._gradients, names, values, step)
 
     def close(self) -> None:
         """Write all pending data and close the files; later values go to new ones."""
         self._finish()
         self._log.close()
-        if self._summary_writer is not None:
-            with self._log.guard():
-                self._summary_writer.close()
-            self._summary_writer = None
-
-
-def _tensor(value: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.convert_to_tensor(value)
-
-
-def _tensor_if_possible(value: Any) -> Any:
-    """Return a value as a tensor, or as it is if it cannot be one."""
-    try:
-        return _tensor(value)
-    except (TypeError, ValueError):
-        return value
+        self._backend.close(self._log)

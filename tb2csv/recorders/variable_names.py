@@ -25,3 +25,9 @@ def variable_names(variables: Sequence[Any]) -> list[str]:
         taken.add(free)
         unique.append(free)
     return unique
+
+
+def names_by_identity(model: Any) -> dict[int, str]:
+    """Return the names of a model's variables by their ids."""
+    variables = model.variables
+    return {id(variable): name for variable, name in zip(variables, variable_names(variables), strict=True)}

@@ -12,7 +12,7 @@ from recordings import at, numpy_statistics, recorded, steps
 
 from tb2csv.errors import RecorderError
 from tb2csv.recorders import TrainingRecorder
-from tb2csv.recorders.gradient_hooks import UPDATE_METHOD
+from tb2csv.recorders.optimizers import UPDATE_METHOD
 from tb2csv.recorders.tensor_statistics import STATISTICS
 
 if TYPE_CHECKING:

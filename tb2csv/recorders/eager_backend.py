@@ -1,0 +1,183 @@
+"""What a recorder does if Keras runs on a backend whose values are known in Python between the train steps."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import operator
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tb2csv.errors import RecorderError
+from tb2csv.recorders.host_values import HostArray, host_arrays_of
+from tb2csv.recorders.optimizers import trained_batches
+from tb2csv.recorders.tensor_dtypes import is_real
+from tb2csv.recorders.tensor_statistics import array_statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from tb2csv.recorders.event_writer import EventWriter
+    from tb2csv.recorders.output_errors import Samples
+    from tb2csv.recorders.recording_plan import RecordingPlan
+
+
+class EagerFit:
+    """The count of the batches of a ``fit`` in whose train step nothing is recorded."""
+
+    def __init__(self, log: EventWriter, model: Any) -> None:
+        """Count the batches of a compiled model."""
+        self._log = log
+        self._model = model
+        #: The number of a batch minus the optimizer's number of it.
+        self._ahead = 0
+
+    def resume(self) -> bool:
+        """Return that another ``fit`` is recorded by another object."""
+        return False
+
+    def begin(self, step: int) -> None:
+        """Begin with the next batch; ``step`` batches were done before."""
+        self._ahead = step - trained_batches(self._model)
+
+    def announce(self) -> None:
+        """Announce the start of a batch."""
+
+    def batches_done(self, before: int) -> int:
+        """Return the number of the batch that ended last; ``before`` is the one before this call of the train step."""
+        if self._model.steps_per_execution == 1:
+            return before + 1
+        return max(before + 1, trained_batches(self._model) + self._ahead)
+
+    def after(self, steps: range, wall_time: float) -> None:
+        """Write what is due after these batches."""
+
+    def write(self) -> None:
+        """Write all pending data."""
+
+    def finish(self) -> None:
+        """Write all pending data, and close the file."""
+        self.write()
+        self._log.close()
+
+
+class EagerBackend:
+    """Records values as arrays in the memory of the host."""
+
+    def write_variables(
+        self,
+        log: EventWriter,
+        plan: RecordingPlan,
+        step: int,
+        names: Sequence[str],
+        variables: Sequence[Any],
+        wall_time: float,
+    ) -> None:
+        """Write what of the variables is due at a step."""
+        self._write(log, plan, step, names, [getattr(each, "value", each) for each in variables], wall_time)
+
+    def _write(
+        self,
+        log: EventWriter,
+        plan: RecordingPlan,
+        step: int,
+        names: Sequence[str],
+        values: Sequence[Any],
+        wall_time: float,
+    ) -> None:
+        arrays = [np.asarray(each) for each in _arrays(values)]
+        plan.write_values(log, step, names, arrays, wall_time)
+        if plan.statistics and step % plan.statistics == 0:
+            real = [(name, each) for name, each in zip(names, arrays, strict=True) if is_real(each.dtype)]
+            numbers = array_statistics([each for _, each in real])
+            plan.write_statistics(log, [step], [name for name, _ in real], numbers[np.newaxis], [wall_time])
+
+    def record(
+        self, log: EventWriter, plan: RecordingPlan, names: Sequence[str], values: Sequence[Any], step: Any
+    ) -> None:
+        """Record values of a custom loop as far as they are due."""
+        number = _number(step)
+        if plan.is_due(number):
+            self.write_variables(log, plan, number, names, values, time.time())
+
+    def tensor(self, value: Any) -> Any:
+        """Return a value as it is."""
+        return value
+
+    def dense(self, gradient: Any, variable: Any) -> Any:
+        """Return the gradient as it is."""
+        return gradient
+
+    def deliver(self, log: EventWriter, write: Callable[..., None], step: Any, values: Sequence[Any]) -> None:
+        """Call ``write(step, *values)`` with arrays in place of tensors, under the guard of ``log``."""
+        with log.guard():
+            write(_number(step), *_arrays([getattr(each, "value", each) for each in values]))
+
+    @contextlib.contextmanager
+    def summaries(self, log: EventWriter) -> Iterator[None]:
+        """Do nothing: other libraries have no active writer."""
+        yield
+
+    def close(self, log: EventWriter) -> None:
+        """Do nothing: nothing is open."""
+
+
+#: What the train step of JAX keeps inside, and what to do instead.
+_INSIDE: Final = {
+    "gradients": "take them from jax.value_and_grad in a loop of your own, and give them to recorder.gradients",
+    "activations": "compute them in a loop of your own, and give them to recorder.tensors",
+    "layer errors": "set KERAS_BACKEND to tensorflow or torch",
+}
+
+
+class JaxBackend(EagerBackend):
+    """Keras on JAX, whose train step is a pure function that is compiled."""
+
+    def fit(
+        self,
+        log: EventWriter,
+        model: Any,
+        *,
+        gradients: RecordingPlan,
+        activations: RecordingPlan,
+        layer_errors_every: int,
+        layers: Sequence[str] | None,
+        samples: Samples,
+    ) -> EagerFit:
+        """Count the batches of a model that is about to train.
+
+        Raises:
+            RecorderError: what only the inside of the train step has is selected.
+        """
+        is_selected = (bool(gradients.every), bool(activations.every), bool(layer_errors_every))
+        for part, advice in itertools.compress(_INSIDE.items(), is_selected):
+            message = (
+                f"The {part} of Keras' fit cannot be recorded on JAX, because its train step is compiled as a pure "
+                f"function; {advice}."
+            )
+            raise RecorderError(message)
+        return EagerFit(log, model)
+
+
+def _number(step: Any) -> int:
+    """Return a step, which may be a variable such as ``optimizer.iterations``."""
+    return operator.index(getattr(step, "value", step))
+
+
+def _arrays(values: Sequence[Any]) -> list[npt.NDArray[Any] | Any]:
+    """Return values as NumPy arrays, with the dtypes of ml_dtypes, which Keras requires; others as they are."""
+    arrays: list[Any] = []
+    for value, host in zip(values, host_arrays_of(list(values)), strict=True):
+        if not isinstance(host, HostArray):
+            arrays.append(value)
+        elif host.dtype is None:
+            arrays.append(host.array)
+        else:
+            import ml_dtypes
+
+            arrays.append(host.array.view(getattr(ml_dtypes, host.dtype)))
+    return arrays

@@ -1,0 +1,125 @@
+"""A training with recorders on the backend that KERAS_BACKEND names, in a process of its own.
+
+python tests/training/keras_backend_program.py OUT
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import tb2csv
+from tb2csv.recorders import (
+    PredictionRecorder,
+    RecorderError,
+    TrainingRecorder,
+    layer_mse,
+    record_layer_errors,
+)
+
+WEIGHTS = {"weights_every": 1, "weight_statistics_every": 2, "weight_histograms_every": 3}
+INSIDE = {
+    "gradients_every": 1,
+    "gradient_statistics_every": 2,
+    "activations_every": 1,
+    "activation_statistics_every": 2,
+    "layer_errors_every": 2,
+}
+
+
+def data() -> tuple[Any, Any]:
+    random = np.random.default_rng(0)
+    return random.normal(size=(10, 3)).astype(np.float32), random.normal(size=(10, 1)).astype(np.float32)
+
+
+def network(dtype: str = "float32", **compiled: Any) -> Any:
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((3,))
+    hidden = keras.layers.Dense(4, activation="tanh", name="hidden", dtype=dtype)(inputs)
+    same = keras.layers.Activation("linear", name="same", dtype=dtype)(hidden)
+    model = keras.Model(inputs, keras.layers.Dense(1, name="last", dtype=dtype)(same))
+    rate = keras.optimizers.schedules.PiecewiseConstantDecay([2], [0.1, 0.05])
+    model.compile(**{"optimizer": keras.optimizers.SGD(rate), "loss": "mse", **compiled})
+    return model
+
+
+def fit(model: Any, *callbacks: Any) -> Any:
+    x, y = data()
+    return model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0, callbacks=list(callbacks))
+
+
+def refusal(call: Any) -> str:
+    try:
+        call()
+    except RecorderError as error:
+        return str(error)
+    return ""
+
+
+def main(out: Path) -> None:
+    torch = keras.backend.backend() == "torch"
+    model = network()
+    history = fit(model, TrainingRecorder(out / "fit", **WEIGHTS, **(INSIDE if torch else {})))
+    bare = network()
+    fit(bare)
+    pairs = zip(model.get_weights(), bare.get_weights(), strict=True)
+    result: dict[str, Any] = {
+        "history": {name: list(map(float, numbers)) for name, numbers in history.history.items()},
+        "is_equal": all((one == other).all() for one, other in pairs),
+        "has_original_step": not hasattr(model.train_function, "announce"),
+    }
+
+    recorder = TrainingRecorder(out / "resumed", batch_every=1)
+    fit(model, recorder)  # the optimizer has done 6 batches
+    x, y = data()
+    model.fit(x, y, verbose=0, callbacks=[recorder])
+    recorder.close()
+
+    half = network("bfloat16")
+    fit(half, TrainingRecorder(out / "half", weights_every=6))
+
+    with TrainingRecorder(out / "loop", gradients_every=1, weights_every=2).as_default() as loop:
+        for step in (1, 2):
+            gradients = [keras.ops.ones(each.shape) * step for each in model.trainable_variables]
+            loop.gradients(gradients, model.trainable_variables, step)
+            loop.weights(model, keras.ops.convert_to_tensor(step))
+            loop.scalars({"loss": keras.ops.convert_to_tensor(0.5)}, step)
+            loop.tensors({"tensor": keras.ops.arange(3), "half": keras.ops.ones(2, "bfloat16")}, step)
+            loop.histograms({"histogram": keras.ops.arange(4)}, step)
+        result["refused_loss"] = refusal(
+            lambda: record_layer_errors(model, x, y, keras.losses.MeanSquaredError(), step=1)
+        )
+        result["refused_mse"] = refusal(lambda: layer_mse(x, x))
+    loop.close()
+
+    fit(model, PredictionRecorder(x, y, log_dir=out / "predictions", every_epochs=2))
+    np.save(out / "predicted.npy", model.predict(x, verbose=0))
+    tb2csv.predict(model, x, out / "predictions.csv")
+
+    several = {"steps_per_execution": 2} if not torch else {"jit_compile": True}
+    compiled = network(**several)
+    result["refused_compiled"] = refusal(lambda: fit(compiled, TrainingRecorder(out / "c", gradients_every=1)))
+    if not torch:
+        result["refused"] = {
+            name: refusal(lambda name=name: fit(network(), TrainingRecorder(out / "refused", **{name: 1})))
+            for name in ("gradients_every", "activation_statistics_every", "layer_errors_every")
+        }
+        fit(compiled, TrainingRecorder(out / "several", weights_every=1))
+        result["several"] = [each.tolist() for each in compiled.get_weights()]
+    else:
+        scaled = network(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=8.0))
+        fit(scaled, TrainingRecorder(out / "scaled", layer_errors_every=1, gradients_every=1))
+    (out / "result.json").write_text(json.dumps(result), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    assert os.environ["KERAS_BACKEND"] != "tensorflow"
+    warnings.simplefilter("error", UserWarning)
+    main(Path(sys.argv[1]))
