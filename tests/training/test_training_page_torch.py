@@ -21,6 +21,9 @@ from training_tables import (
     check_weights,
 )
 
+from tb2csv import recorded_state
+from tb2csv.model_state import STYLES, load_state, write_state
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -94,3 +97,18 @@ def test_layer_errors(ran: tuple[Path, list[Step]]) -> None:
 def test_predictions(ran: tuple[Path, list[Step]]) -> None:
     folder, steps = ran
     check_predictions(folder / "torch_predictions.csv", steps[-1], data()[0])
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_recorded_weights_are_restored_into_another_model(
+    ran: tuple[Path, list[Step]], style: str, tmp_path: Path
+) -> None:
+    """Its layers are named by dots, and those of a table by layer and parameter."""
+    folder, _ = ran
+    state = recorded_state(folder / "torch_weights", 9)
+    assert [(each.layer, each.parameter) for each in state.tensors[:2]] == [("hidden", "weight"), ("hidden", "bias")]
+    write_state(state, tmp_path / "state.csv", style=style)
+    other = network()
+    assert load_state(tmp_path / "state.csv", other) == []
+    for each, tensor in zip(other.state_dict().values(), state.tensors, strict=True):
+        assert each.numpy().tobytes() == bytes(tensor.content())
