@@ -130,6 +130,7 @@ ifeq ($(strip $(ARGS)),)
 	$(MAKE) .venv-training/installed
 	.venv-training/bin/python benchmarks/model_state.py
 	.venv-training/bin/python benchmarks/recorders.py
+	.venv-training/bin/python benchmarks/torch_recorder.py
 endif
 
 clean: ## Remove whatever the other targets made.

@@ -20,6 +20,7 @@ import numpy as np
 from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.event_file import EventFile
+from tb2csv.recorders.histograms import histogram_buckets
 from tb2csv.recorders.omissions import Omissions, RecorderWarning
 from tb2csv.recorders.tensor_summaries import tensor_summary, varint
 
@@ -36,8 +37,6 @@ _Method = TypeVar("_Method", bound="Callable[..., Any]")
 
 OnError = Literal["warn", "raise"]
 
-#: The number of buckets of a histogram.
-BUCKETS: Final = 30
 #: Protobuf's limit is 2 GiB; tag and metadata fit into the rest.
 MAX_TENSOR_BYTES: Final = 2**31 - 2**20
 
@@ -247,25 +246,3 @@ class _ScalarTemplate:
         texts = np.tile(self._text, (len(numbers), 1))
         texts[:, self._places] = numbers.view(np.uint8).reshape(*numbers.shape, len(_NUMBER))
         return [text.tobytes() for text in texts]
-
-
-def histogram_buckets(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return [30, 3]: left edge, right edge and count of equally wide buckets over the finite numbers of an array.
-
-    All zeros if no number is finite; if all are equal, the last bucket counts them. Raises TypeError or ValueError
-    for an array that does not hold real numbers.
-    """
-    if array.dtype.kind in "cOSUMm":
-        message = f"A histogram needs real numbers, not {array.dtype}."
-        raise TypeError(message)
-    numbers = array.astype(np.float64, copy=False).ravel()
-    numbers = numbers[np.isfinite(numbers)]
-    if not numbers.size:
-        return np.zeros((BUCKETS, 3))
-    # Halves, because the distance between the two may be more than a float64 holds; half of the smallest is rounded.
-    with np.errstate(over="ignore"):  # linspace computes a last edge, which may be infinite, and then replaces it
-        edges = 2 * np.linspace(numbers.min() / 2, numbers.max() / 2, BUCKETS + 1)
-    edges = edges.clip(numbers.min(), numbers.max())
-    edges[0], edges[-1] = numbers.min(), numbers.max()
-    counts, _ = np.histogram(numbers, edges)
-    return np.stack([edges[:-1], edges[1:], counts.astype(np.float64)], axis=1)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tb2csv.recorders.event_writer import MAX_TENSOR_BYTES, histogram_buckets
+from tb2csv.recorders.event_writer import MAX_TENSOR_BYTES
+from tb2csv.recorders.histograms import histogram_buckets
 from tb2csv.recorders.log_values import UnrecordableError, word
 from tb2csv.recorders.media_files import png_files
 from tb2csv.recorders.tensor_dtypes import is_real

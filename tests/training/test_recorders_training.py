@@ -24,7 +24,8 @@ from recordings import at, event_files, events, numpy_statistics, recorded, step
 import tb2csv
 from tb2csv.errors import RecorderError
 from tb2csv.recorders import RecorderWarning, TrainingRecorder
-from tb2csv.recorders.event_writer import EventWriter, histogram_buckets
+from tb2csv.recorders.event_writer import EventWriter
+from tb2csv.recorders.histograms import histogram_buckets
 from tb2csv.recorders.tensor_statistics import STATISTICS, statistics_of
 from tb2csv.recorders.variable_names import variable_names
 
@@ -453,6 +454,24 @@ def test_a_histogram_counts_every_finite_number(array: Any) -> None:
         assert (buckets[:, 0] <= buckets[:, 1]).all()
         for left, right, count in buckets[:-1]:
             assert ((left <= finite) & (finite < right)).sum() == count
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(-70_000, 70_000) / 3,
+        np.random.default_rng(1).normal(size=70_000).astype(np.float32).clip(0),
+        np.random.default_rng(2).integers(0, 31, 1_000).astype(np.float64),
+        1e9 + np.random.default_rng(3).random(1_000) * 1e-5,
+        np.random.default_rng(4).random(1_000) * 1e-320,
+    ],
+    ids=["even", "relu", "edges", "narrow", "subnormal"],
+)
+def test_numbers_are_counted_between_the_edges_of_their_buckets(array: Any) -> None:
+    left, right, counts = histogram_buckets(array).T
+    places = np.searchsorted(left, array.astype(np.float64), side="right") - 1
+    assert counts.tolist() == np.bincount(places, minlength=30).tolist()
+    assert right.tolist() == [*left[1:], array.max()]
 
 
 #: Far from numbers that a float32 rounds to zero.

@@ -17,7 +17,8 @@ from recordings import at, recorded, steps
 
 from tb2csv.errors import RecorderError
 from tb2csv.recorders import PredictionRecorder, RecorderWarning, TrainingRecorder, record_layer_errors
-from tb2csv.recorders.event_writer import EventWriter, histogram_buckets
+from tb2csv.recorders.event_writer import EventWriter
+from tb2csv.recorders.histograms import histogram_buckets
 
 if TYPE_CHECKING:
     from pathlib import Path

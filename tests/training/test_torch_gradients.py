@@ -19,6 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tb2csv.errors import RecorderError
 from tb2csv.recorders import RecorderWarning, TorchRecorder
+from tb2csv.recorders.pytorch import captures, tensor_numbers
+from tb2csv.recorders.pytorch.tensor_numbers import fetched, reduced
 from tb2csv.recorders.tensor_statistics import STATISTICS
 
 if TYPE_CHECKING:
@@ -27,6 +29,14 @@ if TYPE_CHECKING:
 
 INPUTS = torch.randn(12, 4, generator=torch.Generator().manual_seed(1))
 TARGETS = torch.randn(12, 2, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.fixture(params=["processor", "device"])
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute as in the processor's memory, or as on another device."""
+    if request.param == "device":
+        for module in (tensor_numbers, captures):
+            monkeypatch.setattr(module, "on_host", lambda _: False)
 
 
 def network(seed: int = 0) -> nn.Sequential:
@@ -247,24 +257,49 @@ def test_sparse_gradients_are_whole_tensors_and_count_zeros_that_are_not_stored(
     ],
     ids=["near one", "many", "tiny", "huge", "equal", "zeros", "nan", "inf", "minus inf", "one"],
 )
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_statistics_are_those_of_numpy_in_float64(values: Any, dtype: torch.dtype, tmp_path: Path) -> None:
-    parameter = nn.Parameter(torch.zeros(len(values), dtype=dtype))
-    optimizer = torch.optim.SGD([parameter], lr=0.0)
-    parameter.grad = torch.tensor(np.asarray(values), dtype=dtype)
-    model = nn.ParameterList([parameter])
-    with TorchRecorder(model, tmp_path, optimizer=optimizer, gradient_statistics_every=1):
-        optimizer.step()
-    found = recorded(tmp_path)
-    exact = parameter.grad.double().numpy()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.usefixtures("place")
+def test_statistics_are_those_of_numpy_in_float64(values: Any, dtype: torch.dtype) -> None:
+    assert_statistics(torch.tensor(np.asarray(values), dtype=dtype))
+
+
+def assert_statistics(tensor: torch.Tensor) -> None:
+    """Compare the statistics of a tensor, as recorders compute them, with those of NumPy in float64."""
+    exact = tensor.double().resolve_neg().numpy()
     with np.errstate(all="ignore"):
         expected = numpy_statistics(exact)
     if np.isnan(exact).any():
         expected |= dict.fromkeys(STATISTICS[:5], math.nan)
-    size = float(np.abs(exact[np.isfinite(exact)]).max())
-    for name in STATISTICS:
-        number = float(at(found[f"gradients/0/{name}"], 1))
+    size = float(np.abs(exact[np.isfinite(exact)]).max(initial=0))
+    (numbers,) = fetched([reduced(tensor)])
+    for name, number in zip(STATISTICS, numbers.tolist(), strict=True):
         assert number == pytest.approx(expected[name], rel=2e-6, abs=1e-7 * size, nan_ok=True), name
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.arange(24.0).reshape(1, 2, 3, 4).to(memory_format=torch.channels_last),
+        torch.arange(24.0).reshape(4, 6)[:, ::2],
+        torch.arange(24, dtype=torch.bfloat16).reshape(4, 6).T,
+        torch.tensor([2.0, -3.0]).expand(70_000, 2),
+        torch.view_as_complex(torch.ones(3, 2)).conj().imag,
+        torch.tensor([True, False, True]),
+        torch.arange(-3, 70_000),
+        torch.tensor([1e300, -2e300, 1e-300], dtype=torch.float64) / 1e270,
+        torch.cat([torch.full((40_000,), 1e-20), torch.full((40_000,), 3.0)]),
+        torch.cat([torch.ones(40_000), torch.tensor([math.nan, math.inf]), -torch.ones(40_000)]),
+    ],
+    ids=["last", "strided", "turned", "expanded", "negative", "bool", "int", "float64", "mixed", "unknown"],
+)
+@pytest.mark.usefixtures("place")
+def test_statistics_of_any_layout_and_dtype(tensor: torch.Tensor) -> None:
+    assert_statistics(tensor)
+
+
+def test_a_mean_of_the_largest_numbers_of_float64_is_not_unknown() -> None:
+    ((norm, mean, *_),) = fetched([reduced(torch.tensor([1e308, 1e308, -1e308, -1e308], dtype=torch.float64))])
+    assert (norm, mean) == (math.inf, 0.0)  # in float32
 
 
 def test_statistics_of_no_elements_and_of_complex_numbers(tmp_path: Path) -> None:
@@ -282,10 +317,22 @@ def test_statistics_of_no_elements_and_of_complex_numbers(tmp_path: Path) -> Non
     assert "gradients/1/norm" not in found
 
 
-@pytest.mark.parametrize("values", [[1.0, 2.0, 2.5, 9.0], [3.0, 3.0], [1.0, math.nan, 4.0, math.inf], [math.nan], []])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.0, 2.0, 2.5, 9.0],
+        [3.0, 3.0],
+        [1.0, math.nan, 4.0, math.inf],
+        [math.nan],
+        [],
+        [-1.7e308, 1.7e308, 1e300],
+        [1e308, -1e308, math.inf],
+    ],
+)
+@pytest.mark.usefixtures("place")
 def test_histograms_have_the_counts_of_numpy(values: list[float], tmp_path: Path) -> None:
-    parameter = nn.Parameter(torch.zeros(len(values)))
-    parameter.grad = torch.tensor(values)
+    parameter = nn.Parameter(torch.zeros(len(values), dtype=torch.float64))
+    parameter.grad = torch.tensor(values, dtype=torch.float64)
     optimizer = torch.optim.SGD([parameter], lr=0.0)
     with TorchRecorder(nn.ParameterList([parameter]), tmp_path, optimizer=optimizer, gradient_histograms_every=1):
         optimizer.step()
@@ -298,9 +345,9 @@ def test_histograms_have_the_counts_of_numpy(values: list[float], tmp_path: Path
         assert counts.tolist() == [0] * 29 + [finite.size]
         assert set(left) | set(right) == {finite.min()}
     else:
-        expected, edges = np.histogram(finite, 30)
+        expected, edges = np.histogram(finite / 2, 30)  # NumPy has no histogram of a range that is infinite
         assert counts.tolist() == expected.tolist()
-        np.testing.assert_allclose(np.append(left, right[-1]), edges)
+        np.testing.assert_allclose(np.append(left, right[-1]), 2 * edges)
 
 
 def test_weights_and_buffers_are_recorded_after_steps_and_before_the_first(tmp_path: Path) -> None:
@@ -384,14 +431,20 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [("device", [(0, 0), (0, 1), (0, 1), (0, 2)]), ("processor", [(0, 0)] * 4)],
+    indirect=["place"],
+)
+@pytest.mark.usefixtures("place")
 def test_a_step_waits_once_for_the_device_if_it_is_recorded_and_else_never(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    expected: list[tuple[int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    arrays = []
-    to_array = torch.Tensor.numpy
-    monkeypatch.setattr(torch.Tensor, "numpy", lambda tensor: arrays.append(1) or to_array(tensor))  # type: ignore[func-returns-value]
+    transfers = []
+    to_processor = torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: transfers.append(1) or to_processor(tensor))  # type: ignore[func-returns-value]
     monkeypatch.setattr(torch.Tensor, "tolist", lambda _: pytest.fail("a list of a tensor"))
     counts = []
     with (
@@ -409,8 +462,8 @@ def test_a_step_waits_once_for_the_device_if_it_is_recorded_and_else_never(
             optimizer.zero_grad()
             backward(model)
             optimizer.step()
-            counts.append((waits.count, len(arrays)))
-    assert counts == [(0, 0), (0, 1), (0, 1), (0, 2)]
+            counts.append((waits.count, len(transfers)))
+    assert counts == expected
 
 
 def test_learning_rates_are_those_of_the_step(tmp_path: Path) -> None:

@@ -306,6 +306,38 @@ def test_layer_errors_of_a_scaled_loss_are_those_of_the_loss(tmp_path: Path) -> 
     np.testing.assert_array_equal(at(recorded(tmp_path)["layer_errors/0"], 1), np.ones((4, 2)))
 
 
+def test_layer_errors_in_float16_are_those_of_a_loss_with_a_scale_that_float16_lacks(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(6, 2)).half()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    scaler = torch.amp.GradScaler("cpu", init_scale=65536.0)
+    with TorchRecorder(model, tmp_path, optimizer=optimizer, layer_errors_every=1, scaler=scaler):
+        scaler.scale(model(inputs(torch.float16)).float().sum() / 2**10).backward()
+        optimizer.step()
+    np.testing.assert_array_equal(at(recorded(tmp_path)["layer_errors/0"], 1), np.full((4, 2), 2.0**-10))
+
+
+def test_an_error_that_a_second_pass_adds_to_without_saying_so_is_counted(tmp_path: Path) -> None:
+    class Bias(nn.Module):
+        """A module through which a second backward pass can go without ``retain_graph``."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.bias = nn.Parameter(torch.zeros(6))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + self.bias
+
+    model = nn.Sequential(Bias())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    recorder = TorchRecorder(model, tmp_path, optimizer=optimizer, layer_errors_every=1)
+    output = model(inputs(torch.float32))
+    output.sum().backward()
+    output.sum().backward()
+    optimizer.step()
+    with pytest.warns(RecorderWarning, match=r"layer_errors/0 \(1 x in a second backward pass after one without"):
+        recorder.close()
+
+
 class Unchanged(nn.Module):
     """Returns its input, of which there is another use."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 
-from tb2csv.recorders.event_writer import BUCKETS, histogram_buckets
+from tb2csv.recorders.histograms import BUCKETS, buckets_of_pieces, histogram_buckets
 from tb2csv.recorders.pytorch.host_arrays import host_array, is_real
+from tb2csv.recorders.pytorch.host_numbers import host_pieces, on_host
 from tb2csv.recorders.pytorch.tensor_numbers import Reduced, fetched, reduced
 from tb2csv.recorders.recording_plan import RecordingPlan, due
 
@@ -21,42 +22,52 @@ if TYPE_CHECKING:
     from tb2csv.recorders.event_writer import EventWriter
 
 
-@dataclass(frozen=True, slots=True)
+_LARGE: Final = 1e300
+
+
+@dataclass(slots=True)
 class Capture:
     """A tensor as far as it is recorded at a step: its elements, its histogram, its statistics."""
 
     plan: RecordingPlan
     values: torch.Tensor | None
-    #: [BUCKETS, 3] on the device, or the elements if the device cannot count them.
-    histogram: torch.Tensor | None
+    #: [BUCKETS, 3], or the elements if the device cannot count them.
+    histogram: torch.Tensor | npt.NDArray[np.float64] | None
     numbers: Reduced | None
 
 
 def capture(plan: RecordingPlan, step: int, tensor: torch.Tensor, *, is_measured: bool = False) -> Capture:
     """Take from a tensor what is due at a step, and statistics if ``is_measured``. The tensor may change afterwards."""
-    with torch.no_grad():
-        tensor = tensor.detach()
-        has_statistics = is_real(tensor)
-        return Capture(
-            plan,
-            tensor.clone() if due(step, plan.tensors) else None,
-            _histogram(tensor) if due(step, plan.histograms) and has_statistics else None,
-            reduced(tensor) if (is_measured or due(step, plan.statistics)) and has_statistics else None,
-        )
+    tensor = tensor.detach()
+    has_statistics = is_real(tensor)
+    return Capture(
+        plan,
+        tensor.clone() if due(step, plan.tensors) else None,
+        _histogram(tensor) if due(step, plan.histograms) and has_statistics else None,
+        reduced(tensor) if (is_measured or due(step, plan.statistics)) and has_statistics else None,
+    )
 
 
-def _histogram(tensor: torch.Tensor) -> torch.Tensor:
+def _histogram(tensor: torch.Tensor) -> torch.Tensor | npt.NDArray[np.float64]:
     """Return a histogram as the recorders write it, or a copy of the tensor if that needs a look at its elements."""
-    elements = (tensor if tensor.layout == torch.strided else tensor.to_dense()).reshape(-1).double()
+    if tensor.layout != torch.strided:
+        tensor = tensor.to_dense()
+    if on_host(tensor):
+        return buckets_of_pieces(host_pieces(tensor))
+    elements = tensor.reshape(-1).double()
     if not elements.numel():
         return elements
     smallest, largest = elements.aminmax()
+    # histc multiplies the distance between the extrema, which may be more than a float64 holds.
+    factor = torch.where(torch.maximum(-smallest, largest) > _LARGE, 1 / 64, 1.0)
+    elements, smallest, largest = elements * factor, smallest * factor, largest * factor
     edges = smallest + (largest - smallest) * _fractions(elements.device)
     edges[-1] = largest
+    edges = edges / factor
     try:
         counts = torch.histc(elements, BUCKETS)
     except RuntimeError:  # an element is NaN or infinite
-        return elements
+        return elements / factor
     # Equal elements are all in the last bucket; histc makes the range wider.
     counts = torch.where(smallest == largest, _last(elements), counts)
     return torch.stack([edges[:-1], edges[1:], counts], dim=1)
@@ -91,6 +102,6 @@ def write_captures(log: EventWriter, step: int, captures: Sequence[tuple[str, Ca
         plan.write_statistics(log, [step], names, statistics[np.newaxis, rows], [wall_time])
 
 
-def _buckets(histogram: torch.Tensor) -> npt.NDArray[Any]:
-    array = histogram.cpu().numpy()
+def _buckets(histogram: torch.Tensor | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    array = histogram.cpu().numpy() if isinstance(histogram, torch.Tensor) else histogram
     return array if array.ndim == 2 else histogram_buckets(array)

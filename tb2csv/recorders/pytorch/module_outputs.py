@@ -25,14 +25,17 @@ if TYPE_CHECKING:
     from tb2csv.recorders.recording_plan import RecordingPlan
 
 _CHANGED: Final = "a view of what the module was given, which is then changed in place"
+_TWICE: Final = "in a second backward pass after one without retain_graph=True"
 
 
 @dataclass(slots=True)
 class _Call:
     """The outputs of one call of a module, by their places in what it returned."""
 
+    module: str
     activations: dict[str, Capture] = field(default_factory=dict)
-    errors: dict[str, torch.Tensor] = field(default_factory=dict)
+    #: What is recorded of an error, or the error itself if another backward pass may add to it.
+    errors: dict[str, Capture | torch.Tensor] = field(default_factory=dict)
     #: Outputs that are views, without their graphs, and how often they had been changed: if a view is changed in place
     #: later, its hook is not called.
     views: dict[str, tuple[torch.Tensor, int]] = field(default_factory=dict)
@@ -58,10 +61,12 @@ class ModuleOutputs:
         *,
         log: EventWriter,
         next_step: Callable[[], int],
+        scaler: torch.amp.GradScaler | None = None,
     ) -> None:
         """Set hooks.
 
-        ``log`` counts what cannot be recorded, and ``next_step`` returns the number of the step that comes.
+        ``log`` counts what cannot be recorded, ``next_step`` returns the number of the step that comes, and ``scaler``
+        multiplies the loss.
 
         Raises:
             RecorderError: a pattern has no match, or hooks of this model would not be called.
@@ -71,6 +76,7 @@ class ModuleOutputs:
         self._errors = errors
         self._log = log
         self._next_step = next_step
+        self._scaler = scaler
         #: The step that comes, if something is due at it; None until its first forward pass.
         self._step: int | None = None
         self._has_begun = False
@@ -93,20 +99,20 @@ class ModuleOutputs:
         self._has_errors = self._errors.is_due(step)
         self._step = step if self._has_activations or self._has_errors else None
 
-    def take(self, scale: torch.Tensor | None) -> list[tuple[str, Capture]]:
-        """Return what was recorded before a step, by names; ``scale`` is what the loss was multiplied with."""
+    def take(self) -> list[tuple[str, Capture]]:
+        """Return what was recorded before a step, by names."""
         captures: list[tuple[str, Capture]] = []
         for module, calls in self._calls.items():
             for number, call in enumerate(calls):
                 name = f"{module}#{number}" if len(calls) > 1 else module
                 captures += [(name + place, each) for place, each in call.activations.items()]
                 if self._step is not None and self._has_gone_back:
-                    captures += [
-                        (name + place, capture(self._errors, self._step, _by_sample(error, scale), is_measured=True))
-                        for place, error in call.errors.items()
-                    ]
                     for place in call.changed_views():
                         self._log.omit(f"layer_errors/{name}{place}", _CHANGED)
+                    while call.errors:  # which frees each before the next is copied
+                        place, error = call.errors.popitem()
+                        each = error if isinstance(error, Capture) else self._captured(error)
+                        captures.append((name + place, each))
         self._calls, self._has_gone_back, self._has_begun = {}, False, False
         return captures
 
@@ -136,14 +142,17 @@ class ModuleOutputs:
             return None
         if self._has_gone_back and not is_repeated:  # another forward pass before the step: the last one counts
             self._calls, self._has_gone_back = {}, False
-        call = _Call()
+        call = _Call(name)
         self._calls.setdefault(name, []).append(call)
-        given = {id(leaf) for leaf in pytree.tree_leaves(inputs) if isinstance(leaf, torch.Tensor)}
+        # Only errors need to know what the module was given.
+        given = set(map(id, pytree.tree_leaves(inputs))) if self._has_errors else set()
         taken = self._take_tree(call, "", output, given)
         return None if taken is output else taken
 
     def _take_tree(self, call: _Call, place: str, tree: Any, given: set[int]) -> Any:
         """Take all tensors in nested containers; return the same object unless a tensor is replaced."""
+        if isinstance(tree, torch.Tensor):
+            return self._taken(call, place, tree, given)
         leaves, structure = pytree.tree_flatten_with_path(tree)
         taken = [
             self._take_leaf(call, place + "".join(f"/{_key(each)}" for each in path), leaf, given)
@@ -165,7 +174,7 @@ class ModuleOutputs:
     def _taken(self, call: _Call, place: str, leaf: torch.Tensor, given: set[int]) -> torch.Tensor:
         """Take a tensor of an output, and return it or a view of it."""
         if torch._C._functorch.is_functorch_wrapped_tensor(leaf):  # noqa: SLF001
-            self._log.omit(place or "output", "within torch.func")
+            self._log.omit(f"activations/{call.module}{place}", "within torch.func")
             return leaf
         if self._has_activations:
             call.activations[place] = capture(self._activations, self._step or 0, leaf)
@@ -180,12 +189,26 @@ class ModuleOutputs:
         return leaf
 
     def _on_error(self, call: _Call, place: str, error: torch.Tensor) -> None:
-        """Keep the error of an output; a second backward pass adds to it."""
+        """Take the error of an output; a second backward pass adds to it."""
         self._has_gone_back = True
-        if self._has_errors:
-            error = error.detach()
-            earlier = call.errors.get(place)
-            call.errors[place] = error if earlier is None else earlier + error
+        if not self._has_errors:
+            return
+        with self._log.guard():
+            error, earlier = error.detach(), call.errors.get(place)
+            if isinstance(earlier, Capture):
+                self._log.omit(f"layer_errors/{call.module}{place}", _TWICE)
+            else:
+                total = error if earlier is None else earlier + error
+                # A kept error takes memory that the rest of the pass could use.
+                call.errors[place] = total if _keeps_graph() else self._captured(total)
+
+    def _captured(self, error: torch.Tensor) -> Capture:
+        if self._scaler is not None:
+            # The scale may be infinite in float16, and what it was for may be 0 without it.
+            error = error.double() if error.dtype == torch.float64 else error.float()
+            error = error / self._scaler.scale(torch.ones((), device=error.device))
+        by_sample = error.reshape(len(error), -1) if error.ndim else error.reshape(1, 1)
+        return capture(self._errors, self._step or 0, by_sample, is_measured=True)
 
 
 def _key(key: Any) -> str:
@@ -193,11 +216,9 @@ def _key(key: Any) -> str:
     return str(next(getattr(key, name) for name in ("key", "idx", "name") if hasattr(key, name)))
 
 
-def _by_sample(error: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
-    """Return an error as [sample, unit]; the first dimension of an output counts samples."""
-    if scale is not None:
-        error = error / scale.to(error.device, error.dtype)
-    return error.reshape(len(error), -1) if error.ndim else error.reshape(1, 1)
+def _keeps_graph() -> bool:
+    """Return whether another backward pass may follow the current one, which was called with ``retain_graph=True``."""
+    return bool(torch._C._autograd._get_current_graph_task_keep_graph())  # noqa: SLF001 - PyTorch has no public name
 
 
 def _check_callable(model: torch.nn.Module, modules: dict[str, torch.nn.Module]) -> None:

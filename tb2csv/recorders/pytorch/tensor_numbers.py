@@ -1,4 +1,4 @@
-"""Statistics of tensors: reduced on their device, and combined in float64 after one transfer."""
+"""Statistics of tensors: reduced where they are, and combined in float64 after one transfer."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
+from tb2csv.recorders.pytorch.host_numbers import host_pieces, host_rows, on_host
 from tb2csv.recorders.tensor_statistics import STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
+
+    from tb2csv.recorders.pytorch.host_numbers import Row
 
 #: Elements that are reduced together. Copies are at most as large, and float32 counts this many exactly.
 _PIECE: Final = 2**20
@@ -24,29 +27,33 @@ _PARTS: Final = 7
 _ZEROS: Final = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reduced:
-    """A tensor as numbers on its device: one tensor of ``_PARTS`` numbers for each piece."""
+    """A tensor as ``_PARTS`` numbers for each of its pieces."""
 
-    pieces: tuple[torch.Tensor, ...]
-    sizes: tuple[int, ...]
+    #: On the device: one tensor for each piece. In the processor's memory, the numbers themselves.
+    pieces: Sequence[torch.Tensor] | Sequence[Row]
+    sizes: Sequence[int]
     #: Zeros of a sparse tensor, which are not stored.
     zeros: int = 0
 
 
 def reduced(tensor: torch.Tensor) -> Reduced:
-    """Reduce a real tensor on its device, without waiting for it."""
+    """Reduce a real tensor without a graph, without waiting for its device."""
     zeros = 0
     if tensor.layout != torch.strided:
         stored = tensor.coalesce().values() if tensor.layout == torch.sparse_coo else tensor.to_dense()
         tensor, zeros = stored, tensor.numel() - stored.numel()
-    elements = tensor.detach().reshape(-1)
+    if on_host(tensor):
+        arrays = host_pieces(tensor)
+        return Reduced(host_rows(arrays), [len(array) for array in arrays], zeros)
+    elements = tensor.reshape(-1)
     if not elements.is_floating_point():
         elements = elements.double()
     elif elements.dtype != torch.float64:
         elements = elements.float()
     pieces = elements.split(_PIECE) if elements.numel() else ()
-    return Reduced(tuple(map(_reduced_piece, pieces)), tuple(map(len, pieces)), zeros)
+    return Reduced([_reduced_piece(piece) for piece in pieces], [len(piece) for piece in pieces], zeros)
 
 
 def _reduced_piece(piece: torch.Tensor) -> torch.Tensor:
@@ -69,23 +76,21 @@ def fetched(every: Sequence[Reduced]) -> npt.NDArray[np.float32]:
     If an element is NaN, all of them are NaN except ``zero_share`` and ``nan_count``. If there are no elements, all are
     NaN except the norm and the count, which are 0. The norm of infinite elements is infinite.
     """
-    rows = _transferred([piece for each in every for piece in each.pieces])
-    parts: list[npt.NDArray[np.float64]] = []
+    if not every:
+        return np.empty((0, len(STATISTICS)), np.float32)
+    pieces = [piece for each in every for piece in each.pieces]
+    transferred = iter(_transferred([piece for piece in pieces if isinstance(piece, torch.Tensor)]))
+    rows: list[Any] = []
     sizes: list[int] = []
     starts: list[int] = []
-    begin = 0
     for each in every:
         starts.append(len(sizes))
-        end = begin + len(each.pieces)
-        parts.append(rows[begin:end])
+        rows += [next(transferred) if isinstance(piece, torch.Tensor) else piece for piece in each.pieces]
         sizes += each.sizes
         if each.zeros or not each.pieces:
-            parts.append(np.array([_ZEROS]))
+            rows.append(_ZEROS)
             sizes.append(each.zeros)
-        begin = end
-    if not starts:
-        return np.empty((0, len(STATISTICS)), np.float32)
-    return _combined(np.concatenate(parts), np.array(sizes, np.float64), np.array(starts))
+    return _combined(np.array(rows, np.float64), np.array(sizes, np.float64), np.array(starts))
 
 
 def _transferred(pieces: Sequence[torch.Tensor]) -> npt.NDArray[np.float64]:

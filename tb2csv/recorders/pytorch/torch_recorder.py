@@ -154,7 +154,13 @@ class TorchRecorder:
             check_parameters(self._model)
         if activations.every or errors.every:
             self._outputs = ModuleOutputs(
-                self._model, activations, errors, layers, log=self._log, next_step=lambda: self.step + 1
+                self._model,
+                activations,
+                errors,
+                layers,
+                log=self._log,
+                next_step=lambda: self.step + 1,
+                scaler=self._scaler,
             )
         for number, optimizer in enumerate(optimizers):
             record = OptimizerRecord(
@@ -183,7 +189,7 @@ class TorchRecorder:
     def _take_outputs(self) -> list[tuple[str, Capture]]:
         if self._outputs is None:
             return []
-        return self._outputs.take(None if self._scaler is None else self._scaler.scale(torch.ones(())))
+        return self._outputs.take()
 
     def _take_weights(self, step: int) -> list[tuple[str, Capture]]:
         if not self._weights.is_due(step):
