@@ -227,6 +227,28 @@ def test_columns_can_be_chosen(columns: Any, named: list[str], tmp_path: Path) -
     assert read(tmp_path / "out.csv")[0][1 : len(named) + 1] == named
 
 
+def test_last_batch_is_padded_to_a_fixed_number_of_samples(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input(batch_shape=(8, 4)), keras.layers.Dense(2)])
+    (table,) = predict(model, X, tmp_path / "out.csv")
+    assert (table.rows, table.padded) == (23, 1)
+    weights, bias = (np.asarray(each.numpy(), np.float64) for each in model.weights)
+    found = np.array(read(tmp_path / "out.csv")[1], float)[:, 1:]
+    np.testing.assert_allclose(found, X @ weights + bias, rtol=1e-5, atol=1e-6)
+
+
+def test_text_goes_in_and_comes_out(tmp_path: Path) -> None:
+    class Upper(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def serve(self, text: Any) -> Any:
+            return {"upper": tf.strings.upper(text, encoding="utf-8")}
+
+    served = Upper()
+    tf.saved_model.save(served, tmp_path / "model", signatures=served.serve)
+    (tmp_path / "x.csv").write_text('text\n"a,b"\nä\n', encoding="utf-8")
+    predict(tmp_path / "model", tmp_path / "x.csv", tmp_path / "out.csv")
+    assert read(tmp_path / "out.csv") == (["sample", "output_0"], [["0", "A,B"], ["1", "Ä"]])
+
+
 def test_half_precision_is_written_without_a_change(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, dtype="bfloat16")])
     predict(model, X, tmp_path / "out.csv")
@@ -261,7 +283,9 @@ def test_no_code_of_a_model_file_is_run(tmp_path: Path) -> None:
         model.save(tmp_path / name)
         with pytest.raises(RecorderError, match="Lambda layer"):
             predict(tmp_path / name, X, tmp_path / "out.csv")
-    assert not (tmp_path / "out.csv").exists()
+        assert not (tmp_path / "out.csv").exists()
+    predict(tmp_path / "model.keras", X, tmp_path / "out.csv", trust=True)
+    np.testing.assert_allclose(np.array(read(tmp_path / "out.csv")[1], float)[:, 1:], X + 1, rtol=1e-6)
 
 
 def test_no_module_that_a_model_file_names_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
