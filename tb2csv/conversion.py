@@ -19,7 +19,7 @@ from tb2csv.selection import select
 from tb2csv.sinks.ledger import Ledger
 from tb2csv.sinks.output_folder import OutputFolder
 from tb2csv.sinks.updated_folder import UpdatedFolder
-from tb2csv.sources.urls import is_writable
+from tb2csv.sources.urls import is_url, is_writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,7 +70,7 @@ def convert(
     ``losses.csv``, is one table of one kind; ``tables.zip`` is an archive of the folder.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         out: the output folder, or the URL of one in S3; a file that ends in ``.csv``, ``.csv.gz``, ``.csv.zst``,
             ``.parquet``, ``.arrow``, ``.jsonl``, ``.xlsx`` or ``.zip``; or a binary file to write one table to. If the
             conversion fails, an earlier ``out`` stays as it was.
@@ -195,17 +195,22 @@ def table_folder(out: str | os.PathLike[str], *, overwrite: bool) -> TableFolder
 
 
 def check_apart(logdir: Logdir, out: str | os.PathLike[str]) -> None:
-    """Check that an output is apart from the log directory; each is a path or a URL.
+    """Check that an output is apart from the log directory, or from each of several.
 
     Raises:
         OutputError: ``out`` is in the log directory, or would replace a folder that contains it.
     """
-    is_store = isinstance(out, str) and is_writable(out)
-    if logdir.is_remote or is_store:
-        is_inside = f"{out}/".startswith(f"{logdir.path.rstrip('/')}/")
+    for path in logdir.paths:
+        _check_apart(path, out)
+
+
+def _check_apart(path: str, out: str | os.PathLike[str]) -> None:
+    """Check that an output is apart from a log directory; each is a path or a URL."""
+    if is_url(path) or (isinstance(out, str) and is_writable(out)):
+        is_inside = f"{out}/".startswith(f"{path.rstrip('/')}/")
         contains = False  # objects that do not belong to an output are never replaced
     else:
-        inside, place = Path(logdir.path).resolve(), local_path(out)
+        inside, place = Path(path).resolve(), local_path(out)
         if inside.is_file():
             inside = inside.parent
         target = place.resolve()

@@ -25,16 +25,16 @@ from tb2csv.sql_queries import run_query
 from tb2csv.wide_frames import wide_frame
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator
 
+    from tb2csv.logdir import LogdirPath
     from tb2csv.report import Report
     from tb2csv.runs.row_selection import RowSelection
     from tb2csv.scanned_logdir import Chosen, HparamsTable
 
 
 def open_logdir(
-    path: str | os.PathLike[str] | Logdir,
+    path: LogdirPath | Logdir,
     *,
     workers: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
@@ -42,7 +42,7 @@ def open_logdir(
     """Scan the event files of a log directory, and return what gives its tables as frames.
 
     Args:
-        path: a folder, a single event file or an fsspec URL, or what ``discover`` returned for it.
+        path: a folder, a single event file or an fsspec URL, several of them, or what ``discover`` returned for it.
         workers: the number of runs to scan at once; by default one per processor.
         progress: called with the number of bytes read since the last call, from any thread.
 
@@ -74,13 +74,13 @@ class LogdirFrames(KindMethods[LogMethod]):
     ``log[run]`` gives the tables of one run.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | Logdir, *, workers: int | None = None) -> None:
+    def __init__(self, path: LogdirPath | Logdir, *, workers: int | None = None) -> None:
         """Open an unread log directory; ``refresh`` scans it."""
         self._scanned = ScannedLogdir(path, workers=workers)
 
     @property
     def path(self) -> str:
-        """The folder, file or URL of the event files."""
+        """The folder, file or URL of the event files, or all of several log directories."""
         return self._scanned.path
 
     @property

@@ -18,7 +18,7 @@ from tb2csv.run_conversion import LogRuns
 from tb2csv.runs.reading_options import ReadingOptions
 from tb2csv.runs.subruns import find_subruns, notes_on
 from tb2csv.selection import raise_no_match
-from tb2csv.sources.urls import refuse_caches
+from tb2csv.sources.urls import is_url, refuse_caches
 from tb2csv.update_plan import EarlierRuns, check_options, plan_update
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class ConversionSettings(NamedTuple):
         """Return what must be the same for an update, by the names of arguments, as data for JSON."""
         output, selection = self.output, self.selection
         return {
-            "logdir": found.path if found.is_remote else os.path.realpath(found.path),
+            "logdir": _recorded_place(found),
             "run": list(selection.runs),
             "tag": list(selection.tags),
             "kind": list(selection.kinds),
@@ -139,8 +139,8 @@ class FolderConversion:
         options = settings.recorded(found)
         if self._earlier is not None:
             check_options(folder.ledger, options, folder.out)
-            if found.is_remote:
-                refuse_caches(found.path)
+            for path in filter(is_url, found.paths):
+                refuse_caches(path)
             if hidden := self._earlier.hidden(found):
                 runs = runs.with_hidden(hidden)
         output = Output(folder, TreePaths(runs.by_name), settings.output)
@@ -155,7 +155,7 @@ class FolderConversion:
         conversion = LogConversion(runs, self._reading, output, plan, self._earlier)
         try:
             reports = conversion.convert(found.workers(settings.workers), settings.progress, settings.cluster)
-            report = Report(reports, found.damage)
+            report = Report(reports, found.damage, logdirs=found.parts)
             if plan.is_empty and not (with_manifest and self.is_manifest_due):
                 conversion.restore(report)
                 conversion.record_versions()
@@ -193,6 +193,15 @@ class FolderConversion:
             if any(each.is_selected for each in conversion.results):
                 settings.rows.raise_no_match()
             raise_no_match(settings.selection, (series for each in conversion.results for series in each.series))
+
+
+def _recorded_place(found: Logdir) -> str | list[list[str]]:
+    """Return the place of a log directory, or those of several with the prefixes of their runs, in any order alike."""
+
+    def real(path: str) -> str:
+        return path if is_url(path) else os.path.realpath(path)
+
+    return sorted([prefix, real(path)] for prefix, path in found.parts) or real(found.path)
 
 
 def _raise_damage(first: Damage) -> NoReturn:

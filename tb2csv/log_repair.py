@@ -89,7 +89,7 @@ def repair(
     file is read again before it is published.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         out: the output folder, or the URL of one in S3; written atomically.
         run: one or more shell patterns for run names; None selects all runs.
         exclude_run: shell patterns for runs to leave out.
@@ -115,7 +115,9 @@ def repair(
                 found, copies.write_run, selection=selected, workers=workers, report_bytes=progress, decodes=False
             )
             reports, files = zip(*repaired.results, strict=True)
-            report = RepairReport(list(reports), found.damage, files=list(itertools.chain.from_iterable(files)))
+            report = RepairReport(
+                list(reports), found.damage, logdirs=found.parts, files=list(itertools.chain.from_iterable(files))
+            )
             report.check_event_files()
             folder.append(DATA_PACKAGE, _data_package(report))
         except OSError as error:

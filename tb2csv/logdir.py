@@ -1,6 +1,8 @@
 """Find the runs and event files below a path or an fsspec URL.
 
 A run is a folder with event files, named by its path below the log directory; the log directory itself is ``.``.
+Several log directories are read as one: the names of their runs begin with the ends of their paths, and so do the paths
+of their files.
 An event file has ``tfevents`` in its base name, unless it is given by name. ``.profile-empty`` files are marks of the
 profiler without data.
 Source: tensorboard/backend/event_processing/io_wrapper.py.
@@ -10,12 +12,14 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from tb2csv.atomic_files import home_expanded
 from tb2csv.display import count, displayed
 from tb2csv.errors import Damage, LogdirError, LogdirNotFoundError
+from tb2csv.logdir_prefixes import QUOTE_HINT, LogdirPlace, check_distinct, prefixes
 from tb2csv.parallel import default_workers, map_runs
 from tb2csv.sources.compression import PACKED_ENDINGS
 from tb2csv.sources.local_files import LOCAL, LocalFiles
@@ -24,7 +28,7 @@ from tb2csv.sources.unpacked_file import unpacked
 from tb2csv.sources.urls import is_url, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tb2csv.sources.source import OpenFile, Source
 
@@ -111,13 +115,23 @@ class Run:
 @displayed(is_brief=True)
 @dataclass(frozen=True, slots=True, repr=False)
 class Logdir:
-    """A log directory: its runs, sorted by name, and the folders that could not be read."""
+    """A log directory: its runs, sorted by name, and the folders that could not be read.
+
+    ``path`` is its folder, file or URL; of several log directories, it is all of them, for messages.
+    """
 
     path: str
     runs: tuple[Run, ...]
     damage: list[Damage] = field(default_factory=list)
     #: Files with hyperparameters beside the logs, named as in HPARAM_FILES.
     hparam_files: tuple[EventFile, ...] = ()
+    #: The places of several log directories, each with the prefix of its runs; empty for one.
+    parts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def paths(self) -> list[str]:
+        """The folder, file or URL of the log directory, or those of several."""
+        return [path for _, path in self.parts] or [self.path]
 
     @property
     def is_remote(self) -> bool:
@@ -207,8 +221,11 @@ class HasLogdir(Protocol):
         """The log directory as it was found."""
 
 
+#: The path or URL of a log directory, or several of them.
+LogdirPath: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
+
 #: The argument of public functions for a log directory.
-LogdirSource: TypeAlias = "str | os.PathLike[str] | Logdir | HasLogdir"
+LogdirSource: TypeAlias = "LogdirPath | Logdir | HasLogdir"
 
 
 def logdir_of(source: LogdirSource) -> Logdir:
@@ -219,7 +236,7 @@ def logdir_of(source: LogdirSource) -> Logdir:
     """
     if isinstance(source, Logdir):
         return source
-    if isinstance(source, (str, os.PathLike)):
+    if isinstance(source, (str, os.PathLike, Sequence)):
         return discover(source)
     if not hasattr(source, "logdir"):
         kind = type(source).__name__
@@ -228,20 +245,78 @@ def logdir_of(source: LogdirSource) -> Logdir:
     return source.logdir
 
 
-def discover(path: str | os.PathLike[str]) -> Logdir:
-    """List the runs of a log directory and their event files. No file is opened.
-
-    Args:
-        path: a folder, a single event file or an fsspec URL; ``~`` is the home folder.
+def locations_of(path: LogdirPath) -> list[str]:
+    """Return the paths and URLs of a log directory or of several, with home folders in place of ``~``.
 
     Raises:
-        LogdirNotFoundError: nothing is at the path.
-        LogdirError: the path cannot be read, or there are no event files below it.
+        LogdirError: one is empty, or there is none.
     """
-    location = home_expanded(path).removeprefix("file://").removeprefix("local://")
-    if not location:
+    given = [path] if isinstance(path, (str, os.PathLike)) else path
+    locations = [home_expanded(each).removeprefix("file://").removeprefix("local://") for each in given]
+    if not locations or not all(locations):
         message = "The name of the log directory is empty; a variable may be unset."
         raise LogdirError(message)
+    return locations
+
+
+def discover(path: LogdirPath) -> Logdir:
+    """List the runs of a log directory and their event files. No file is opened.
+
+    Several log directories are one, in which the name of each run begins with the shortest end of its log directory's
+    path that the others do not have: ``exp1/train`` and ``exp2/train``. An event file belongs to the run of its folder.
+
+    Args:
+        path: a folder, a single event file or an fsspec URL, or several of them; ``~`` is the home folder.
+
+    Raises:
+        LogdirNotFoundError: nothing is at a path.
+        LogdirError: a path cannot be read, there are no event files below it, or it is below another one.
+    """
+    locations = locations_of(path)
+    if len(locations) == 1:
+        return _listed(locations[0])
+    places = [LogdirPlace.of(location) for location in locations]
+    check_distinct(places)
+    for place in places:
+        if place.is_file and "tfevents" not in place.location.replace(os.sep, "/").rpartition("/")[2]:
+            message = f"{place.location} does not have 'tfevents' in its name, as event files have; {QUOTE_HINT}."
+            raise LogdirError(message)
+    try:
+        listings = [_listed(location) for location in locations]
+    except LogdirNotFoundError as error:
+        message = f"{str(error).removesuffix('.')}, or {QUOTE_HINT}."
+        raise LogdirNotFoundError(message) from error
+    return _together(listings, prefixes(places))
+
+
+def _together(listings: Sequence[Logdir], names: Sequence[str]) -> Logdir:
+    """Return several log directories as one, in which the names of runs and files begin with these names."""
+    runs: dict[str, list[EventFile]] = {}
+    damage: list[Damage] = []
+    hparam_files: list[EventFile] = []
+    for prefix, listing in zip(names, listings, strict=True):
+        for run in listing.runs:
+            files = runs.setdefault(prefix if run.name == ROOT_RUN else f"{prefix}/{run.name}", [])
+            files += (replace(file, path=f"{prefix}/{file.path}") for file in run.files)
+        damage += (
+            replace(each, path=prefix if each.path == ROOT_RUN else f"{prefix}/{each.path}") for each in listing.damage
+        )
+        hparam_files += (replace(file, path=f"{prefix}/{file.path}") for file in listing.hparam_files)
+    return Logdir(
+        ", ".join(listing.path for listing in listings),
+        _sorted_runs(runs),
+        damage,
+        tuple(sorted(hparam_files, key=lambda file: file.path)),
+        tuple(zip(names, (listing.path for listing in listings), strict=True)),
+    )
+
+
+def _sorted_runs(runs: Mapping[str, Sequence[EventFile]]) -> tuple[Run, ...]:
+    return tuple(Run(name, tuple(sorted(runs[name], key=lambda file: file.path))) for name in sorted(runs))
+
+
+def _listed(location: str) -> Logdir:
+    """List one log directory."""
     damage: list[Damage] = []
     others = _Others()
     files = list(_event_files(source_of(location), location, others, damage))
@@ -252,7 +327,7 @@ def discover(path: str | os.PathLike[str]) -> Logdir:
         raise LogdirError(_nothing_found(location, others, damage))
     return Logdir(
         location,
-        tuple(Run(name, tuple(sorted(runs[name], key=lambda file: file.path))) for name in sorted(runs)),
+        _sorted_runs(runs),
         damage,
         tuple(sorted(others.hparam_files, key=lambda file: file.path)),
     )
@@ -288,6 +363,11 @@ def _event_files(source: Source, location: str, others: _Others, damage: list[Da
                     others.hparam_files.append(EventFile(file.path, file.location, source, file.version))
                 others.count += 1
                 others.example = min(others.example or file.path, file.path)
+    except LogdirNotFoundError as error:
+        if not {",", ":"} & set(location):
+            raise
+        message = f"There is no folder {location}; give several log directories one by one, without names."
+        raise LogdirNotFoundError(message) from error
     except LogdirError:
         raise
     except FileNotFoundError as error:

@@ -9,6 +9,8 @@ from tb2csv.display import count, displayed
 from tb2csv.errors import LogdirError
 from tb2csv.messages import command_line_spelling
 from tb2csv.notes import Note
+from tb2csv.sources.local_files import readable
+from tb2csv.sources.urls import shown
 from tb2csv.version import __version__
 
 if TYPE_CHECKING:
@@ -114,6 +116,8 @@ class Report:
     shared_notes: list[Note] = field(default_factory=list)
     #: What changed, if an earlier conversion was brought up to date.
     update: UpdateSummary | None = None
+    #: The places of several log directories, each with the prefix of its runs; empty for one.
+    logdirs: tuple[tuple[str, str], ...] = ()
 
     @property
     def values_read(self) -> int:
@@ -220,7 +224,11 @@ class Report:
             "undecodable": [asdict(entry) for run in self.runs for entry in run.undecodable],
             "notes": self.notes_in(spelling),
             **({"update": asdict(self.update)} if self.update else {}),
+            **({"logdirs": self._logdirs()} if self.logdirs else {}),
         }
+
+    def _logdirs(self) -> list[dict[str, str]]:
+        return [{"prefix": prefix, "path": readable(shown(path))} for prefix, path in self.logdirs]
 
     def to_json(self) -> dict[str, Any]:
         """Return ``to_dict()``: the former name of that method."""

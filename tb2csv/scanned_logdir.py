@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from tb2csv.selection import raise_no_match
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
 
+    from tb2csv.logdir import LogdirPath
     from tb2csv.notes import Note
     from tb2csv.runs.row_selection import RowSelection
     from tb2csv.selection import Selection
@@ -53,14 +55,20 @@ class HparamsTable(NamedTuple):
 class ScannedLogdir:
     """The runs of a log directory and their scans."""
 
-    def __init__(self, source: str | os.PathLike[str] | Logdir, *, workers: int | None) -> None:
+    def __init__(self, source: LogdirPath | Logdir, *, workers: int | None) -> None:
         """Prepare to read; ``refresh`` scans the log directory."""
         self.runs: dict[str, ScannedRun] = {}
         self.lock = threading.RLock()
         self._given = source if isinstance(source, Logdir) else None
         self._logdir: Logdir | None = None
-        self.path = source.path if isinstance(source, Logdir) else os.fspath(source)
+        self._paths: LogdirPath = source.paths if isinstance(source, Logdir) else source
         self._workers = workers
+
+    @property
+    def path(self) -> str:
+        """The folder, file or URL of the event files, or all of several log directories."""
+        paths = [self._paths] if isinstance(self._paths, (str, os.PathLike)) else self._paths
+        return ", ".join(os.fspath(path) for path in paths)
 
     @property
     def logdir(self) -> Logdir:
@@ -80,7 +88,9 @@ class ScannedLogdir:
         reports = [run.stats.report() for run in self.runs.values()]
         for report, run in zip(reports, self.runs.values(), strict=True):
             report.values_undecodable = sum(stats.undecodable for stats in run.stats.series)
-        return Report(reports, list(self._logdir.damage) if self._logdir else [])
+        if self._logdir is None:
+            return Report(reports)
+        return Report(reports, list(self._logdir.damage), logdirs=self._logdir.parts)
 
     def refresh(
         self, progress: Callable[[int], None], found: Logdir | None = None, changed: Container[str] | None = None
@@ -98,10 +108,10 @@ class ScannedLogdir:
             LogdirError: no event files were found.
         """
         with self.lock:
-            found, self._given = found or self._given or discover(self.path), None
+            found, self._given = found or self._given or discover(self._paths), None
             known = self.runs
             self._logdir = found.with_hidden(run.run for run in known.values())
-            self.path = found.path
+            self._paths = found.paths
             runs = {run.name: known.get(run.name) or ScannedRun(run) for run in self._logdir.runs}
 
             def read(run: Run, report_bytes: Callable[[int], None]) -> bool:
@@ -110,7 +120,7 @@ class ScannedLogdir:
             unread = tuple(run for run in found.runs if changed is None or run.name in changed or run.name not in known)
             changes: list[bool] = []
             if unread:
-                part = Logdir(self.path, unread, found.damage)
+                part = replace(found, runs=unread)
                 changes = read_runs(part, read, workers=self._workers, report_bytes=progress).results
             self.runs = runs
             self.report.check_event_files()

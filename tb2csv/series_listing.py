@@ -86,7 +86,7 @@ def ls(
     Points are counted from all records; nothing is sampled.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         run: one or more shell patterns for run names; None selects all runs.
         tag: one or more shell patterns for tags; None selects all tags.
         kind: one or more names of kinds; None selects all kinds.
@@ -138,7 +138,7 @@ def check(
     are regular except for gaps, with the number of values that may be missing there.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         run: one or more shell patterns for run names; None selects all runs.
         exclude_run: shell patterns for runs to leave out.
         selection: a Selection to use for the filters that are not passed individually. Only its patterns for runs

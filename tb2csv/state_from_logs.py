@@ -88,7 +88,7 @@ def recorded_state(
     """Return the tensors that a run recorded at a step.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         step: the step. If a restart recorded it again, the later tensors are returned.
         prefix: the start of the tags; the rest of a tag becomes the name of the tensor.
         run: one or more shell patterns for the runs to search; None searches all runs. Exactly one must have the

@@ -1,6 +1,7 @@
 """The types in the signatures of ``tb2csv``, for annotations.
 
-``LogdirSource``, ``FileTarget`` and ``Patterns`` are types of arguments; the others are parts of results and errors.
+``LogdirPath``, ``LogdirSource``, ``FileTarget`` and ``Patterns`` are types of arguments; the others are parts of
+results and errors.
 """
 
 from tb2csv.analysis.aggregates import AggregatedTag
@@ -10,7 +11,7 @@ from tb2csv.event_files.unlisted_damage import UnlistedDamage
 from tb2csv.event_files.values import SessionMark
 from tb2csv.file_conversion import FileTarget
 from tb2csv.log_repair import RepairedFile
-from tb2csv.logdir import EventFile, HasLogdir, LogdirSource, Run
+from tb2csv.logdir import EventFile, HasLogdir, LogdirPath, LogdirSource, Run
 from tb2csv.messages import Advice, Message, Option, Spelling
 from tb2csv.notes import NoteKind
 from tb2csv.prediction.tables import PredictionTable
@@ -28,6 +29,7 @@ __all__ = [
     "Fingerprint",
     "FoundFile",
     "HasLogdir",
+    "LogdirPath",
     "LogdirSource",
     "Message",
     "NoteKind",

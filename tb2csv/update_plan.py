@@ -155,7 +155,9 @@ def check_options(ledger: Ledger, options: Mapping[str, Any], out: Path) -> None
             check(ledger.fact(name), shape)
         for note in ledger.fact("shared")[1]:
             Note.from_data(note)
-    earlier = ledger.fact("options")
+        earlier = ledger.fact("options")
+        if isinstance(earlier.get("logdir"), list):
+            check(earlier["logdir"], ListOf((str, str)))
     for name, value in options.items():
         if earlier.get(name) != value:
             raise OutputError(_difference(out, name, earlier.get(name), value), *_ways_out(name, earlier.get(name)))
@@ -163,8 +165,24 @@ def check_options(ledger: Ledger, options: Mapping[str, Any], out: Path) -> None
 
 def _difference(out: Path, name: str, earlier: Any, value: Any) -> str:
     if name == "logdir":
-        return f"{out} has the tables of {earlier}, and not of {value}"
+        if isinstance(earlier, list) and isinstance(value, list):
+            return _other_logdirs(out, earlier, value)
+        return f"{out} has the tables of {_places(earlier)}, and not of {_places(value)}"
     return f"{out} was converted with other options, so it cannot be brought up to date"
+
+
+def _other_logdirs(out: Path, earlier: list[Any], value: list[Any]) -> str:
+    """Return which of several log directories were not converted, and which are missing."""
+    added = [place for place in value if place not in earlier]
+    missing = [place for place in earlier if place not in value]
+    parts = [f"not those of {_places(added)}"] if added else []
+    parts += [f"also those of {_places(missing)}"] if missing else []
+    return f"{out} has the tables of other log directories: {', and '.join(parts)}"
+
+
+def _places(recorded: Any) -> str:
+    """Return the places of recorded log directories; one has only its path, several have prefixes."""
+    return recorded if isinstance(recorded, str) else ", ".join(f"{path} (as {prefix})" for prefix, path in recorded)
 
 
 def _ways_out(name: str, earlier: Any) -> list[Advice]:

@@ -105,7 +105,7 @@ def metrics(
     ``validation`` are one run here. If an epoch was recorded again, as after a restart, the last value is kept.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         run: one or more shell patterns for run names; None selects all runs.
         tag: one or more shell patterns for tags of scalars whose step is the epoch. The column of a tag without a known
             prefix is the tag.

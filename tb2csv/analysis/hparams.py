@@ -29,7 +29,7 @@ def hparams(
     """Return the trials of a log directory, with no rows if there are none.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         run: one or more shell patterns for the runs that get rows; None selects all runs.
         tag: one or more shell patterns for the scalars that get columns as metrics, whether or not an experiment
             names them.

@@ -234,7 +234,7 @@ def layer_errors(
     """Return the layer errors of a log directory as one wide table.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         run: one or more shell patterns for run names; None selects all runs.
         tag: one or more shell patterns for tags; None selects all tags.
         exclude_run: shell patterns for runs to leave out.

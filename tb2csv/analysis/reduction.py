@@ -108,7 +108,7 @@ def reduce(
     deviation, which divides by n - 1; missing if n is 1. With a band, ``low`` and ``high`` follow.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         out: the output folder, written atomically; if anything fails, an earlier one is unchanged.
         by: the pattern for groups of runs: see run_groups.py.
         run: one or more shell patterns for run names; None selects all runs.

@@ -25,7 +25,7 @@ def sql(
     """Return the rows that a SELECT statement over the tables of a log directory gives; see ``LogdirFrames.sql``.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         query: one SELECT statement, which may begin with WITH.
         workers: the number of runs to read at once; by default one per processor.
         progress: called with the number of bytes read since the last call, from any thread.

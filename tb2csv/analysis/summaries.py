@@ -90,7 +90,7 @@ def summary(
     All values are read and none are kept, so memory does not grow with the log.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         run: one or more shell patterns for run names; None selects all runs.
         tag: one or more shell patterns for tags; None selects all tags.
         kind: one or more names of kinds; None selects all kinds.

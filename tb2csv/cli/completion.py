@@ -245,16 +245,22 @@ def _patterns(names: Iterable[str], incomplete: str) -> list[str]:
 
 
 def _logdir(given: Mapping[str, Any]) -> Logdir | None:
-    """Return the log directory; None if it is in a store, which may not answer for long."""
+    """Return the log directory; None if one is in a store, which may not answer for long.
+
+    The last argument of some commands is not a log directory, and may be on the command line or not yet.
+    """
     from tb2csv.logdir import discover
 
-    path = given.get("logdir")
-    if not path or is_url(path):
+    last = [given[name] for name in ("out", "query") if given.get(name)]
+    paths = [*(given.get("logdir") or ()), *last]
+    if any(map(is_url, paths)):
         return None
-    try:
-        return discover(path)
-    except Tb2csvError:
-        return None
+    for some in (paths, paths[:-1]):
+        try:
+            return discover(some)
+        except Tb2csvError:
+            continue
+    return None
 
 
 def _parameters(ctx: Any) -> Mapping[str, Any]:

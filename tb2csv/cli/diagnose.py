@@ -110,7 +110,7 @@ def diagnose(
         status = exit_status(diagnosis.report, strict=strict)
         if diagnosis.coverage.is_empty() and diagnosis.findings.is_empty():
             message = (
-                f"{logdir} has nothing to diagnose: no gradients, weights, layer errors, outputs or scalars; "
+                f"{found.path} has nothing to diagnose: no gradients, weights, layer errors, outputs or scalars; "
                 "assign tags to a family with --as."
             )
             raise LogdirError(message)

@@ -47,7 +47,7 @@ def hparams(
         status = exit_status(report, strict=strict)
         trials = frames.trials(options.selection_of(run, tag, [], exclude_run, exclude_tag))
         if trials.table.is_empty():
-            message = f"{logdir} has no trials in these runs: they have no values of the plugin hparams."
+            message = f"{found.path} has no trials in these runs: they have no values of the plugin hparams."
             raise LogdirError(message)
         if not quiet:
             for note in trials.notes:

@@ -40,9 +40,11 @@ def _complete_tag(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 LogdirArgument = Annotated[
-    str,
+    list[str],
     typer.Argument(
-        metavar="LOGDIR", help="Folder of TensorBoard logs, a single event file, or an fsspec URL (s3://…)."
+        metavar="LOGDIR...",
+        help="Folder of TensorBoard logs, a single event file, or an fsspec URL (s3://…). The runs of several are "
+        "named by the ends of their paths, such as exp1/train and exp2/train.",
     ),
 ]
 RunOption = Annotated[

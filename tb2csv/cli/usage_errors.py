@@ -92,6 +92,9 @@ def _sentence(error: Any) -> str:
     if hasattr(error, "option_name") and hasattr(error, "possibilities"):
         message = f"There is no option {error.option_name}"
         near = _nearest(error.option_name, _options(ctx.command))
+    elif _is_first_of_several(ctx, getattr(error, "param", None)):
+        # The parser gives the last of several arguments to the parameter after the one that takes any number.
+        message = f"{ctx.command_path} takes {_taken(ctx)}, and not all of them are given"
     elif found := _NOT_A_CHOICE.match(getattr(error, "message", "") or ""):
         near = _nearest(found["value"], map(str, error.param.type.choices))
     return f"{message}; {near}" if near else f"{message}; see {ctx.command_path if ctx else 'tb2csv'} --help."
@@ -121,10 +124,23 @@ def _no_command(args: list[str], known: list[str], *, is_first: bool) -> str:
     return f"There is no command {name!r}; choose from {', '.join(known)}."
 
 
+def _is_first_of_several(ctx: Any, param: Any) -> bool:
+    """Return whether a parameter takes any number of arguments, and another one takes the last."""
+    return param is not None and param.nargs < 0 and param is not _arguments(ctx)[-1]
+
+
+def _arguments(ctx: Any) -> list[Any]:
+    return [each for each in ctx.command.params if each.param_type_name == "argument"]
+
+
+def _taken(ctx: Any) -> str:
+    """Return the arguments of a command."""
+    return " ".join(each.human_readable_name for each in _arguments(ctx))
+
+
 def _surplus(ctx: Any, rest: list[str]) -> str:
     """Return the sentence for arguments that are too many; a shell may have made them of a pattern without quotes."""
-    taken = " ".join(each.human_readable_name for each in ctx.command.params if each.param_type_name == "argument")
-    fact = f"{ctx.command_path} takes {taken}, and {rest[0]!r} comes in addition"
+    fact = f"{ctx.command_path} takes {_taken(ctx)}, and {rest[0]!r} comes in addition"
     if all(map(os.path.lexists, rest)):
         return (
             f"{fact}; if the shell has replaced a pattern by the names of files, quote the pattern, as in --tag "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS
@@ -16,14 +15,16 @@ from tb2csv.selection import select
 from tb2csv.watching.log_watch import LogWatch
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from tb2csv.following.follow_update import FollowUpdate
+    from tb2csv.logdir import LogdirPath
     from tb2csv.selection import Patterns, Selection
 
 
 def follow(
-    logdir: str | os.PathLike[str],
+    logdir: LogdirPath,
     out: str | os.PathLike[str] | None = None,
     *,
     every: float | str = 0,
@@ -60,7 +61,7 @@ def follow(
     values. The loop ends when the generator is closed, or when ``until_idle`` is over; ``out`` is complete then.
 
     Args:
-        logdir: a folder, an event file or an fsspec URL, which need not exist yet.
+        logdir: a folder, an event file or an fsspec URL, which need not exist yet; or several of them.
         out: the output folder: a new one, or that of an earlier conversion with the same options; it is locked
             meanwhile. None to write nothing.
         every: the minimum time between two updates, in seconds or as text such as ``5s`` or ``2m``. If files are
@@ -123,7 +124,7 @@ def follow(
     diagnosis = DiagnosisOptions.of(families, thresholds, steps, diagnose=diagnose)
     pause = seconds("every", every) if every else 0.0
     idle = None if until_idle is None else seconds("until_idle", until_idle)
-    watch = LogWatch(os.fspath(logdir), polls=poll, interval=pause or None)
+    watch = LogWatch(logdir, polls=poll, interval=pause or None)
     return Follower(
         watch, settings, out, overwrite=overwrite, every=pause, until_idle=idle, diagnosis=diagnosis
     ).updates()

@@ -225,5 +225,5 @@ class Follower:
     def _update(
         self, found: Logdir, summary: UpdateSummary, values: Iterable[NewValues], findings: pl.DataFrame
     ) -> FollowUpdate:
-        frames = self._log.frames if self._log else LogdirFrames(found.path)
+        frames = self._log.frames if self._log else LogdirFrames(found.paths)
         return FollowUpdate(summary, frames, findings, self.report, self._selection, tuple(values))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.analysis.diagnosis.diagnose import check_options, diagnose
@@ -11,7 +11,6 @@ from tb2csv.analysis.diagnosis.tag_families import data_name
 from tb2csv.errors import NameNotFoundError, OptionError
 from tb2csv.following.follow_update import no_findings
 from tb2csv.late_polars import pl
-from tb2csv.logdir import Logdir
 from tb2csv.messages import Option, advice
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from tb2csv.logdir import Logdir
     from tb2csv.selection import Selection
 
 #: What makes two findings the same; for scalars, ``layer`` has the tag.
@@ -79,7 +79,7 @@ class LiveFindings:
         runs = tuple(run for run in found.runs if data_name(run.name, "") in models)
         try:
             findings = diagnose(
-                Logdir(found.path, runs, found.damage),
+                replace(found, runs=runs),
                 selection=self._selection,
                 families=self._options.families,
                 thresholds=self._options.thresholds,

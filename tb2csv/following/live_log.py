@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from tb2csv.dataframes import LogdirFrames, scan
 from tb2csv.following.follow_update import NewValues
-from tb2csv.logdir import Logdir
 from tb2csv.report import UpdateSummary
 from tb2csv.runs.run_changes import run_changes
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
+    from tb2csv.logdir import Logdir
     from tb2csv.runs.run_reader import RunReader
     from tb2csv.selection import Selection
 
@@ -41,7 +42,7 @@ class LiveLog:
             LogdirError: no run is selected, or no file is an event file.
         """
         scanned = scan(self.frames)
-        selected = Logdir(found.path, tuple(self._selection.choose_runs(found)), found.damage)
+        selected = replace(found, runs=tuple(self._selection.choose_runs(found)))
         reasons = {}
         for run in selected.runs:
             if run.name in self._places and (changed is None or run.name in changed):

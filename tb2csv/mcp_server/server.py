@@ -32,7 +32,7 @@ def mcp(logdir: LogdirSource, *, workers: int | None = None) -> None:
     Returns when standard input ends. docs/agents.md has the tools, and how clients start the server.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         workers: the number of runs to read at once; by default one per processor.
 
     Raises:

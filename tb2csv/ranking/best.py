@@ -81,7 +81,7 @@ def best(
     left out, with a note.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         by: the tag, or a shell pattern that matches one tag.
         goal: ``max`` if a high value is best, ``min`` if a low one is; by default the name of the tag decides: see
             docs/analysis.md.

@@ -36,7 +36,7 @@ class SelectedRuns(Generic[_Result]):
 
     def report(self, runs: Iterable[RunReport]) -> Report:
         """Return the report of the log directory, given the report of each run."""
-        return Report(list(runs), self.logdir.damage)
+        return Report(list(runs), self.logdir.damage, logdirs=self.logdir.parts)
 
     def selected_series(self, runs: Iterable[RunStats]) -> list[SeriesStats]:
         """Return the selected series that have values, given the statistics of each run.
@@ -65,7 +65,7 @@ def read_runs(
     """Call ``read`` for each selected run, several runs at once, and return the results.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         read: called with a run, and a function to call with the number of bytes read since the last call.
         selection: which runs to read; all by default.
         workers: the number of runs to read at once; by default one per processor.

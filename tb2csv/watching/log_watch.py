@@ -13,18 +13,17 @@ import os
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import LogdirError
-from tb2csv.logdir import Logdir, discover
+from tb2csv.logdir import Logdir, discover, locations_of
 from tb2csv.sources.urls import is_url, refuse_caches
 from tb2csv.watching.notices import Notices, SystemNotices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from typing_extensions import Self
 
-    from tb2csv.logdir import EventFile
+    from tb2csv.logdir import EventFile, LogdirPath
 
 #: Seconds between two polls of local files; a log directory that does not exist is looked for as often.
 POLL: Final = 0.75
@@ -61,20 +60,21 @@ class LogWatch:
 
     def __init__(
         self,
-        path: str,
+        path: LogdirPath,
         *,
         polls: bool = False,
         interval: float | None = None,
-        notices: Callable[[str], Notices] = SystemNotices,
+        notices: Callable[[Sequence[str]], Notices] = SystemNotices,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare to watch; ``wait`` does.
 
         Args:
-            path: the log directory, which need not exist yet.
-            polls: examine files at intervals instead of waiting for notifications. A store is always polled.
+            path: the log directory, which need not exist yet, or several.
+            polls: examine files at intervals instead of waiting for notifications. A store is always polled, and so
+                are folders beside one.
             interval: the seconds between two polls.
-            notices: makes the notifications of a folder.
+            notices: makes the notifications of folders.
             clock: the time in seconds.
 
         Raises:
@@ -84,16 +84,17 @@ class LogWatch:
         self.logdir: Logdir | None = None
         #: Why the log directory could not be listed the last time; None if it could.
         self.problem: LogdirError | None = None
-        self._path = home_expanded(path).removeprefix("file://").removeprefix("local://")
-        self._is_remote = is_url(self._path)
-        if self._is_remote:
-            refuse_caches(self._path)
+        self._paths = locations_of(path)
+        urls = [each for each in self._paths if is_url(each)]
+        for url in urls:
+            refuse_caches(url)
+        self._is_remote = bool(urls)
         self.is_polling = polls or self._is_remote
         self._interval = interval or (POLL_OF_STORE if self._is_remote else POLL)
         self._make_notices = notices
         self._clock = clock
         self._notices: Notices | None = None
-        self._root: tuple[int, int] | None = None
+        self._roots: list[tuple[int, int]] | None = None
         #: The known files and their runs, by the path under which they are reported.
         self._files: dict[str, tuple[EventFile, str]] = {}
         self._states: dict[str, _State] = {}
@@ -164,9 +165,9 @@ class LogWatch:
         """List the log directory, and return what has changed since the last listing."""
         begin = self._clock()
         try:
-            found = discover(self._path)
+            found = discover(self._paths)
         except LogdirError as error:  # it may come, or come back: nothing is removed meanwhile
-            self.problem, self._root = error, None
+            self.problem, self._roots = error, None
             self._list_at, self._list_again_at = begin + self._interval, math.inf
             return None
         earlier, self.logdir, self.problem = self.logdir, found, None
@@ -185,7 +186,7 @@ class LogWatch:
             silent = set(changed) & known.keys() - reported
             self._unreported |= dict.fromkeys(silent - self._unreported.keys(), now + _REPORTED_WITHIN)
         if not self._is_remote:
-            self._watch_root(found, now)
+            self._watch_roots(found, now)
         return self._changes(changed, is_listing_new=earlier is None or _names(found) != _names(earlier))
 
     def _changes(self, files: list[str], *, is_listing_new: bool = False) -> Changes | None:
@@ -193,22 +194,22 @@ class LogWatch:
             return None
         return Changes(frozenset(self._files[key][1] for key in files), self.logdir)
 
-    def _watch_root(self, found: Logdir, now: float) -> None:
+    def _watch_roots(self, found: Logdir, now: float) -> None:
         """Begin to watch the log directory, or another one that took its place."""
         try:
-            status = os.stat(found.path)
+            statuses = [os.stat(path) for path in found.paths]
         except OSError:  # it is gone again; the next listing reports it
             return
-        identity = (status.st_dev, status.st_ino)
-        if identity == self._root:
+        identities = [(status.st_dev, status.st_ino) for status in statuses]
+        if identities == self._roots:
             return
-        self._root = identity
+        self._roots = identities
         self._real_folders.clear()
         self._end_notices()
         if self.is_polling:
             return
         try:
-            self._notices = self._make_notices(os.path.realpath(found.path))
+            self._notices = self._make_notices([os.path.realpath(path) for path in found.paths])
         except ImportError:
             self.is_polling = True
         else:

@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 #: Milliseconds to gather notifications.
 _DEBOUNCE: Final = 200
@@ -29,10 +29,10 @@ class Notices(Protocol):
 
 
 class SystemNotices(Notices):
-    """The notifications of the system for a folder and all folders below it, which a thread waits for."""
+    """The notifications of the system for folders and all folders below them, which a thread waits for."""
 
-    def __init__(self, root: str) -> None:
-        """Begin to watch ``root``, a path without links.
+    def __init__(self, roots: Sequence[str]) -> None:
+        """Begin to watch ``roots``, paths without links.
 
         Raises:
             ImportError: watchfiles is not installed.
@@ -42,7 +42,7 @@ class SystemNotices(Notices):
         self._is_ended = threading.Event()
         self._reported: SimpleQueue[set[str] | None] = SimpleQueue()
         changes = watch(
-            root,
+            *roots,
             watch_filter=lambda change, path: change is Change.deleted or _may_matter(path),
             debounce=_DEBOUNCE,
             stop_event=self._is_ended,

@@ -267,11 +267,20 @@ def test_a_pattern_that_the_shell_has_replaced_is_recognised(
     run: Callable[..., Ran], logdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(logdir)
-    assert_misunderstood(run("ls", ".", "--tag", "train", "valid"), "quote the pattern", "'valid'")
     assert_misunderstood(run("state", "export", "train", "valid", "-o", "x"), "quote the pattern")
-    ran = run("ls", ".", "none")
-    assert_misunderstood(ran, "'none'", "ls --help")
+    ran = run("state", "export", "train", "none", "-o", "x")
+    assert_misunderstood(ran, "'none'", "state export --help")
     assert "pattern" not in ran.stderr
+    ran = run("ls", ".", "--tag", "train", "valid")  # the second name is that of another log directory
+    assert (ran.status, ran.stdout) == (1, "")
+    assert "valid is in ." in ran.stderr
+    assert "quote the pattern" in ran.stderr
+
+
+@pytest.mark.parametrize("arguments", [["convert"], ["convert", "logs"], ["sql", "logs"]], ids=str)
+def test_a_missing_last_argument_is_named(run: Callable[..., Ran], arguments: list[str]) -> None:
+    last = {"convert": "OUT", "sql": "QUERY"}[arguments[0]]
+    assert_misunderstood(run(*arguments), f"takes LOGDIR... {last}, and not all of them are given")
 
 
 def test_the_home_folder_may_be_a_tilde(
@@ -314,7 +323,7 @@ def test_the_status_without_a_command_is_not_left_to_typer() -> None:
         ["ls", "logs", "--workers", "many"],
         ["ls", "logs", "--workers"],
         ["convert", "logs", "out", "--tensors", "no such style"],
-        ["convert", "logs", "out", "too many"],
+        ["state", "from-logs", "--step", "1", "-o", "out"],
         ["state", "export", "model"],
     ],
 )

@@ -15,6 +15,7 @@ from tb2csv.watching import log_watch
 from tb2csv.watching.log_watch import LISTING, LISTING_IF_POLLED, POLL, POLL_OF_STORE, LogWatch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tb2csv.watching.log_watch import Changes
@@ -43,8 +44,8 @@ class FakeNotices:
     def watch(self, *, polls: bool = False) -> LogWatch:
         return LogWatch(str(self.root), polls=polls, notices=self.begin, clock=lambda: self.now)
 
-    def begin(self, root: str) -> FakeNotices:
-        self.watched.append(root)
+    def begin(self, roots: Sequence[str]) -> FakeNotices:
+        self.watched += roots
         return self
 
     def wait(self, seconds: float) -> set[str] | None:
@@ -251,7 +252,7 @@ def test_checkpoints_are_not_reported(tmp_path: Path) -> None:
     notices = pytest.importorskip("tb2csv.watching.notices")
     pytest.importorskip("watchfiles")
     (tmp_path / "run").mkdir()
-    watched = notices.SystemNotices(os.path.realpath(tmp_path))
+    watched = notices.SystemNotices([os.path.realpath(tmp_path)])
     try:
         seen: set[str] = set()
         for number in range(1000):  # until the watch has begun

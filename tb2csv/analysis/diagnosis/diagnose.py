@@ -68,7 +68,7 @@ def diagnose(
     """Find training problems in a log directory, layer by layer.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         run: one or more shell patterns for run names; None selects all runs.
         tag: one or more shell patterns for tags; None selects all tags.
         exclude_run: shell patterns for runs to leave out.

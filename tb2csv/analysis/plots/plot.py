@@ -102,7 +102,7 @@ def plot(
     """Draw the selected tags and runs into a picture, which is written atomically.
 
     Args:
-        logdir: a folder, an event file, an fsspec URL, what ``discover`` returned for it, or open frames.
+        logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
         out: the file, which ends in .png, .svg, .pdf, .html or .jpg. If it ends in .csv, .json, .md or .tex, the
             values of the curves are written as a table, none left out, with a column ``smoothed``; options for the look
             of a picture do not matter then.
