@@ -71,8 +71,8 @@ def convert(
 
     Args:
         logdir: a folder, an event file, an fsspec URL, several of them, what ``discover`` returned, or open frames.
-        out: the output folder, or the URL of one in S3; a file that ends in ``.csv``, ``.csv.gz``, ``.csv.zst``,
-            ``.parquet``, ``.arrow``, ``.jsonl``, ``.xlsx`` or ``.zip``; or a binary file to write one table to. If the
+        out: the output folder or file, or the URL of one in S3. A file ends in ``.csv``, ``.csv.gz``, ``.csv.zst``,
+            ``.parquet``, ``.arrow``, ``.jsonl``, ``.xlsx`` or ``.zip``. Or a binary file to write one table to. If the
             conversion fails, an earlier ``out`` stays as it was.
         run: one or more shell patterns for run names; None selects all runs.
         tag: one or more shell patterns for tags; None selects all tags.

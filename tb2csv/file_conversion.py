@@ -18,6 +18,7 @@ from tb2csv.messages import Option, advice
 from tb2csv.sinks.excel_csv import CSV_DIALECTS
 from tb2csv.sinks.file_folder import FileFolder
 from tb2csv.sinks.formats import FORMATS, choose_format
+from tb2csv.sources.urls import is_writable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tb2csv.logdir import Logdir
     from tb2csv.report import Report
     from tb2csv.run_conversion import LogRuns
+    from tb2csv.sinks.store_file import StoreFile
 
 #: A path, or a binary file that is open for writing.
 FileTarget: TypeAlias = "str | os.PathLike[str] | IO[bytes]"
@@ -117,7 +119,10 @@ class OneFile:
         if "tfevents" in Path(self.out).name:
             message = f"{self.name} has the name of an event file, so it would be read as one; choose another name."
             raise OutputError(message)
-        check_place(self.out, overwrite=overwrite)
+        if store := _store_file(self.out, overwrite=overwrite):
+            store.check()
+        else:
+            check_place(self.out, overwrite=overwrite)
 
     def convert(self, settings: ConversionSettings, found: Logdir, runs: LogRuns, *, overwrite: bool) -> Report:
         """Convert the runs, and write the file.
@@ -137,6 +142,10 @@ class OneFile:
     @contextlib.contextmanager
     def _opened(self, *, overwrite: bool) -> Iterator[tuple[Path, Path]]:
         """Yield a private folder, and a file in it to fill, which is the output unless the block raises."""
+        if store := _store_file(self.out, overwrite=overwrite):
+            with store.filled() as file:
+                yield file.parent, file
+            return
         if isinstance(self.out, (str, os.PathLike)):
             with whole_file(self.out, overwrite=overwrite) as file:
                 yield file.parent, file
@@ -146,6 +155,15 @@ class OneFile:
             with (private / "new").open("rb") as file:
                 shutil.copyfileobj(file, self.out)
             self.out.flush()
+
+
+def _store_file(out: FileTarget, *, overwrite: bool) -> StoreFile | None:
+    """Return the object that a URL names, or None for what is not one in a store that can be written to."""
+    if not isinstance(out, str) or not is_writable(out):
+        return None
+    from tb2csv.sinks.store_file import StoreFile  # few conversions need it
+
+    return StoreFile(out, overwrite=overwrite)
 
 
 def _refuse_other_endings(out: str | os.PathLike[str]) -> None:

@@ -152,6 +152,18 @@ def test_tables_of_a_cluster_equal_local_ones(cluster: Processes, tmp_path: Path
 
 
 @pytest.mark.usefixtures("_small_batches")
+@pytest.mark.parametrize("name", ["one.csv", "one.parquet"])
+def test_one_file_of_a_cluster_equals_a_local_one(cluster: Processes, tmp_path: Path, logdir: Path, name: str) -> None:
+    logdirs = [os.path.relpath(logdir / "group0"), logdir / "group1"]
+    for out, options in (("cluster", {"scheduler_file": cluster.file}), ("local", {})):
+        (tmp_path / out).mkdir()
+        report = tb2csv.convert(logdirs, tmp_path / out / name, tag="loss", **options)
+        assert (report.values_written, report.tables) == (27 * 20, 1)
+    assert (tmp_path / "cluster" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
+    assert sorted(path.name for path in tmp_path.rglob(f"*{name[:3]}*")) == [name, name]
+
+
+@pytest.mark.usefixtures("_small_batches")
 def test_runs_of_a_killed_worker_are_converted_by_another(scheduler: Processes, tmp_path: Path, logdir: Path) -> None:
     victim = scheduler.start_worker()
     scheduler.start_worker()

@@ -293,7 +293,7 @@ def test_formats_that_are_not_text_are_not_written_to_a_terminal(logs: Path) -> 
 
 def test_a_file_in_a_store_is_refused(logs: Path) -> None:
     with pytest.raises(OutputError, match="is a URL; write to a local path"):
-        tb2csv.convert(logs, "s3://bucket/x.csv")
+        tb2csv.convert(logs, "gs://bucket/x.csv")
 
 
 # Dialects of CSV

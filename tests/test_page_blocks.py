@@ -26,7 +26,7 @@ RUN_BY = {
     ("docs/analysis.md", "console"): (15, "test_docs.py::test_the_commands_print_the_output_in"),
     ("docs/analysis.md", "python"): (2, "test_analysis_docs.py::test_the_code_prints_the_output_below_it"),
     ("docs/cli.md", "console"): (4, "test_docs.py::test_the_commands_print_the_output_in"),
-    ("docs/cookbook.md", "console"): (18, "test_docs.py::test_the_commands_print_the_output_in"),
+    ("docs/cookbook.md", "console"): (19, "test_docs.py::test_the_commands_print_the_output_in"),
     ("docs/damage.md", "console"): (2, "test_docs.py::test_the_commands_print_the_output_in"),
     ("docs/diagnose.md", "console"): (2, "test_docs.py::test_the_commands_print_the_output_in"),
     ("docs/diagnose.md", "python"): (1, "analysis/test_diagnose.py::test_the_example_of_the_page_runs"),
