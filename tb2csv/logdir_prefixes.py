@@ -1,4 +1,4 @@
-"""Prefixes that tell the runs of several log directories apart: the shortest distinct ends of their paths."""
+"""Prefixes that distinguish the runs of several log directories: the shortest distinct ends of their paths."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def prefixes(places: Sequence[LogdirPlace]) -> list[str]:
             lengths[key] += 1
     if longer:
         first, second = (shown(owners[key].location) for key in longer[:2])
-        message = f"{first} and {second} have the same name, so their runs cannot be told apart; read one at a time."
+        message = f"{first} and {second} have the same name, so their runs would have the same names; read one at a time."
         raise LogdirError(message)
     return ["/".join(ends[place.names, place.is_file]) for place in places]
 
