@@ -88,7 +88,7 @@ def prefixes(places: Sequence[LogdirPlace]) -> list[str]:
             lengths[key] += 1
     if longer:
         first, second = (shown(owners[key].location) for key in longer[:2])
-        message = f"{first} and {second} have the same name, so their runs would have the same names; read one at a time."
+        message = f"{first} and {second} have the same name, and so would their runs; read one at a time."
         raise LogdirError(message)
     return ["/".join(ends[place.names, place.is_file]) for place in places]
 
