@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from tb2csv.errors import StateError
+from tb2csv.model_state.foreign_errors import as_state_errors
 from tb2csv.model_state.pytree_leaves import is_jax_array, leaf_tensor, new_leaf
 from tb2csv.model_state.pytrees import mapped, put
 from tb2csv.model_state.tensors import ModelState, StateTensor, left_out_notes
@@ -54,20 +56,20 @@ class Pytree:
         new, updates = mapped(
             self._tree, lambda name, old: new_leaf(name, old, contents[name]) if name in contents else old
         )
-        _update(updates, self._tree, contents)
+        _update(updates, new, contents)
         return new if self._has_jax_arrays else put(self._tree, new)
 
 
 def _update(updates: list[NnxUpdate], tree: Any, contents: Mapping[str, Buffer]) -> None:
     """Put new values into objects of flax.nnx, and read them back: one variable may be in the tree twice."""
-    for each in updates:
-        each.apply()
-    held = {tensor.name: tensor for tensor in Pytree(tree).state.tensors} if updates else {}
-    odd = [
-        name for name, tensor in held.items() if name in contents and bytes(tensor.content()) != bytes(contents[name])
-    ]
-    if odd:
+    with contextlib.ExitStack() as undoing:
         for each in updates:
-            each.revert()
-        message = f"Nothing was changed, because {odd[0]!r} has another value after loading."
-        raise StateError(message)
+            undoing.callback(each.revert)
+            with as_state_errors("The state was not restored, and nothing was changed", "load it into other objects"):
+                each.apply()
+        held = {tensor.name: tensor for tensor in Pytree(tree).state.tensors} if updates else {}
+        for name, content in contents.items():
+            if updates and bytes(held[name].content()) != bytes(content):
+                message = f"Nothing was changed, because {name!r} has another value after loading."
+                raise StateError(message)
+        undoing.pop_all()

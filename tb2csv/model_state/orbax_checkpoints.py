@@ -19,6 +19,7 @@ from tb2csv.errors import StateError
 from tb2csv.model_state.descriptions import member, parsed, read_bytes
 from tb2csv.model_state.dtypes import DTYPES
 from tb2csv.model_state.foreign_errors import as_state_errors
+from tb2csv.model_state.match_tensors import PATH
 from tb2csv.model_state.pytrees import name_of
 from tb2csv.model_state.tensors import ModelState, StateTensor, array_bytes
 
@@ -37,7 +38,8 @@ _ARRAYS: Final = "array_metadatas"
 _STEP: Final = re.compile(r"(?:.*_)?(\d{1,18})")
 #: The dtype of keys of random generators, by what JAX calls the generator.
 _KEYS: Final = {"threefry2x32": "key<fry>", "rbg": "key<rbg>", "unsafe_rbg": "key<urbg>"}
-_PYTHON: Final = {"int64": "int", "float64": "float", "bool": "bool"}
+_PYTHON: Final = {"int64": "int", "float64": "float", "bool": "bool", "str": "str"}
+_VALUE: Final = "/value"
 
 
 class OrbaxCheckpoint:
@@ -97,10 +99,14 @@ class OrbaxCheckpoint:
             message = f"{self._folder} has {name!r} of {dtype}, which has no form in a table; leave it out of the tree."
             raise StateError(message)
         layer, _, parameter = name.rpartition("/")
-        python = _PYTHON.get(dtype, "") if leaf.is_number else ""
-        return StateTensor(
-            name, dtype, shape, lambda: self._read(name), layer=layer, parameter=parameter, python=python
-        )
+        facts: dict[str, Any] = {
+            "layer": layer,
+            "parameter": parameter,
+            "python": _PYTHON.get(dtype, "") if leaf.is_python else "",
+            # A variable of flax.nnx is saved as a container with its value, and has one name in a live tree.
+            "aliases": {PATH: name.removesuffix(_VALUE)},
+        }
+        return StateTensor(name, dtype, shape, lambda: self._read(name), **facts)
 
     def _read(self, name: str) -> Buffer:
         """Return the bytes of a leaf; the first call reads all leaves, as Orbax does."""
@@ -111,7 +117,9 @@ class OrbaxCheckpoint:
             with self._errors(), contextlib.closing(PyTreeCheckpointHandler()) as reader:
                 tree = reader.metadata(self._folder).tree
                 # As arrays of NumPy: those of JAX would need the devices that the checkpoint was made on.
-                as_numpy = jax.tree.map(lambda _: RestoreArgs(restore_type=np.ndarray), tree)
+                as_numpy = jax.tree.map(
+                    lambda each: RestoreArgs(restore_type=None if _is_text(each) else np.ndarray), tree
+                )
                 restored = reader.restore(self._folder, restore_args=as_numpy)
                 self._arrays = {name: np.asarray(each) for name, each in _leaves(restored)}
         if name not in self._arrays:
@@ -121,10 +129,10 @@ class OrbaxCheckpoint:
 
 
 class _Leaf(NamedTuple):
-    """A leaf in the description of a tree: the name that its keys have in Orbax, and whether it is a Python number."""
+    """A leaf in the description of a tree: the name that its keys have in Orbax, and whether it is a Python value."""
 
     parameter: str
-    is_number: bool
+    is_python: bool
 
 
 class _Array(NamedTuple):
@@ -143,7 +151,13 @@ def _leaves(tree: Any) -> Iterator[tuple[str, Any]]:
         yield name_of([str(getattr(entry, "key", getattr(entry, "idx", entry))) for entry in path]), leaf
 
 
+def _is_text(described: Any) -> bool:
+    return not hasattr(described, "dtype")
+
+
 def _array(described: Any) -> _Array:
+    if _is_text(described):
+        return _Array("str", (), 0)
     dtype, shape = np.dtype(described.dtype), tuple(int(size) for size in described.shape)
     chunk = getattr(described.storage, "chunk_shape", None) or ()
     return _Array(dtype.name, shape, max(math.prod(shape), math.prod(chunk)) * dtype.itemsize)
@@ -164,7 +178,7 @@ def _declared_leaves(folder: Path) -> dict[str, _Leaf]:
         _check_keys(folder, keys)
         value: dict[str, Any] = member(entry, "value_metadata", {})
         if value.get("skip_deserialize") is not True:  # None and empty containers are structure
-            found[name_of(keys)] = _Leaf(".".join(keys), value.get("value_type") == "scalar")
+            found[name_of(keys)] = _Leaf(".".join(keys), value.get("value_type") in {"scalar", "string"})
     return found
 
 

@@ -52,7 +52,8 @@ ADAM = optax.adam(1e-2)  # another one would be compiled again
 
 def nnx_training(seed: int) -> dict[str, Any]:
     model = Network(nnx.Rngs(seed))
-    return {"model": model, "optimizer": nnx.Optimizer(model, ADAM, wrt=nnx.Param)}
+    optimizer = nnx.Optimizer(model, ADAM, wrt=nnx.Param)
+    return {"model": model, "optimizer": optimizer, "key": jax.random.key(seed), "epoch": seed}
 
 
 @nnx.jit

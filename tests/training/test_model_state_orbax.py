@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 jax = pytest.importorskip("jax")
 jnp = pytest.importorskip("jax.numpy")
 optax = pytest.importorskip("optax")
+nnx = pytest.importorskip("flax.nnx")
 ocp = pytest.importorskip("orbax.checkpoint")
 
 pytestmark = pytest.mark.slow
@@ -84,6 +85,23 @@ def test_what_was_saved_is_loaded_by_path_and_bit_for_bit(saver: str, tmp_path: 
     assert [type(each) for each in loaded["numbers"]] == [int, float, bool]
     assert loaded["sharded"].sharding == tree(1)["sharded"].sharding
     assert all(each.status == "same" for each in diff_states(tmp_path / "saved", loaded))
+
+
+def test_states_of_nnx_and_texts_are_loaded_into_live_objects(tmp_path: Path) -> None:
+    def training(seed: int) -> dict[str, Any]:
+        model = nnx.Linear(2, 1, rngs=nnx.Rngs(seed))
+        return {"model": model, "optimizer": nnx.Optimizer(model, optax.adam(0.1), wrt=nnx.Param), "note": f"{seed}"}
+
+    source, target = training(1), training(2)
+    states = {name: nnx.state(each) for name, each in source.items() if name != "note"}
+    save(tmp_path / "saved", {**states, "note": source["note"]})
+    export_state(tmp_path / "saved", tmp_path / "s.csv")
+    for state in (state_of(tmp_path / "saved"), tmp_path / "s.csv"):
+        loaded = load_state(state, target).model
+        assert contents(loaded) == contents(source)
+        assert loaded["note"] == "1"
+        assert loaded["model"] is target["model"]
+        target = training(3)
 
 
 @pytest.fixture(scope="module")
