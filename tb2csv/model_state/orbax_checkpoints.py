@@ -51,7 +51,8 @@ class OrbaxCheckpoint:
         Raises StateError if there is not exactly one tree, or it is not safe to read, too large or ambiguous.
         """
         self._path = path
-        self._folder, notes = _tree_folder(path)
+        folder, notes = _tree_folder(path)
+        self._folder = folder.absolute()  # Orbax takes no others
         stored = sum(each.stat().st_size for each in _files(self._folder))
         declared = _declared_leaves(self._folder)
         found = self._described_arrays()

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from tb2csv.key_paths import key_text
 from tb2csv.model_state.foreign_errors import as_state_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-#: A ``/`` in a key would make {"a/b": 1} and {"a": {"b": 1}} one name. No other key becomes ``%``.
-_ESCAPES: Final = str.maketrans({"%": "%25", "/": "%2F"})
-_EMPTY_KEY: Final = "%"
 #: The name of a tree that is a single leaf.
 _ROOT: Final = "value"
 
@@ -55,12 +53,7 @@ class NnxUpdate(NamedTuple):
 
 def name_of(keys: Sequence[Any]) -> str:
     """Return the name of the leaf that keys and indices lead to: joined by ``/``, which is ``%2F`` inside of a key."""
-    return "/".join(_text(key) for key in keys) or _ROOT
-
-
-def _text(key: Any) -> str:
-    text = key if isinstance(key, str) else str(key)
-    return text.translate(_ESCAPES) or _EMPTY_KEY
+    return "/".join(key_text(key) for key in keys) or _ROOT
 
 
 def mapped(tree: Any, change: Callable[[str, Any], Any]) -> tuple[Any, list[NnxUpdate]]:

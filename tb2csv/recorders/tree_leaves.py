@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from tb2csv.errors import RecorderError
+from tb2csv.key_paths import key_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 Path: TypeAlias = "tuple[str, ...]"
 
 _Child: TypeAlias = "tuple[object, object]"
-
-#: A ``/`` in a key below the first level would make {"a/b": 1} and {"a": {"b": 1}} one tag.
-_ESCAPES: Final = str.maketrans({"%": "%25", "/": "%2F"})
 
 
 class Leaf(NamedTuple):
@@ -34,7 +32,8 @@ def leaves_of(tree: object) -> list[Leaf]:
 
     Mappings, lists, tuples, named tuples, dataclasses, variables of flax and Keras, and what is registered with JAX are
     containers, if JAX has been imported; everything else is a leaf. The keys on the way to a leaf are joined by ``/``.
-    Keys of the first level are kept as they are; in those below, ``/`` is written as ``%2F`` and ``%`` as ``%25``.
+    Keys of the first level are kept as they are; in those below, ``/`` is written as ``%2F`` and ``%`` as ``%25``,
+    and an empty key as ``%``.
 
     Raises:
         RecorderError: two leaves have the same tag, the tree is a single value without a name, or it contains itself.
@@ -61,7 +60,7 @@ def collision(tag: str, first: Path, second: Path) -> str:
 
 
 def _tag(path: Path) -> str:
-    return "/".join([*path[:1], *(key.translate(_ESCAPES) for key in path[1:])])
+    return "/".join([*path[:1], *map(key_text, path[1:])])
 
 
 def _walk(path: Path, node: object) -> Iterator[tuple[Path, object]]:

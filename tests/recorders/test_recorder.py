@@ -110,8 +110,8 @@ def test_paths_of_different_calls_do_not_share_a_tag(tmp_path: Path) -> None:
 
 
 def test_keys_escaped_below_the_first_level_stay_apart(tmp_path: Path) -> None:
-    tree = {"p": {"a/b": 1, "a": {"b": 2}, "a%2Fb": 3}}
-    assert tags_of(tmp_path, tree) == ["p/a%2Fb", "p/a/b", "p/a%252Fb"]
+    tree = {"p": {"a/b": 1, "a": {"b": 2, "": 3}, "a%2Fb": 4}}
+    assert tags_of(tmp_path, tree) == ["p/a%2Fb", "p/a/b", "p/a/%", "p/a%252Fb"]
 
 
 @pytest.mark.parametrize("tree", [1.0, np.ones(2), "text"])
