@@ -90,7 +90,10 @@ class ExportedProgram:
         import torch
         from torch.utils import _pytree as pytree
 
-        flat = [tensor_of(batch[value]) if is_tensor else value for is_tensor, value in self._arguments]
+        from tb2csv.recorders.pytorch.evaluation import device_of
+
+        device = device_of(self._module)
+        flat = [tensor_of(batch[value]).to(device) if is_tensor else value for is_tensor, value in self._arguments]
         args, kwargs = pytree.tree_unflatten(flat, self._structure)
         with torch.no_grad():
             return arrays_of(self._module(*args, **kwargs))

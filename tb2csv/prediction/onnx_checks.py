@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from tb2csv.errors import RecorderError
 from tb2csv.messages import advice
-from tb2csv.prediction.loaded_model import TRUST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,13 +20,18 @@ def check_external_data(path: Path, proto: Any) -> None:
             if entry.key != "location":
                 continue
             is_relative = not (PurePosixPath(entry.value).is_absolute() or PureWindowsPath(entry.value).anchor)
-            place = (folder / entry.value).resolve()
+            try:
+                place = (folder / entry.value).resolve()
+                is_file = place.is_file()
+            except (OSError, ValueError, RuntimeError) as error:  # a null byte, too long, or links in a circle
+                message = f"{path} has its tensor {tensor.name} in {entry.value[:80]!r}, which is not a usable path."
+                raise RecorderError(message) from error
             if not is_relative or folder not in place.parents:
                 fact = (
                     f"{path} is not loaded, because its tensor {tensor.name} is in {entry.value!r}, outside its folder"
                 )
-                raise RecorderError(fact, advice("copy the file into it"), TRUST)
-            if not place.is_file():
+                raise RecorderError(fact, advice("copy the file into it"))
+            if not is_file:
                 message = f"{path} is not complete: {entry.value!r}, with its tensor {tensor.name}, is missing."
                 raise RecorderError(message)
 
@@ -62,6 +66,8 @@ def _parts(message: Any, name: str) -> Iterator[Any]:
     """Return the messages of a type inside another one: in graphs, subgraphs, functions and attributes."""
     if message.DESCRIPTOR.name == name:
         yield message
+    if message.DESCRIPTOR.name == "TensorProto":  # has no parts of interest, and its data would be copied
+        return
     for field, value in message.ListFields():
         if field.type == field.TYPE_MESSAGE:
             for each in (value,) if hasattr(value, "DESCRIPTOR") else value:

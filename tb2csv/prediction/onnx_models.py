@@ -39,7 +39,8 @@ _ERRORS: Final = 3
 def open_onnx(path: Path, *, trust: bool) -> OnnxModel:
     """Load an ONNX file.
 
-    Raises RecorderError if it cannot be loaded, or reads files outside its folder and is not trusted.
+    Raises RecorderError if it cannot be loaded, or reads files outside its folder. That is refused even if it is
+    trusted, because onnxruntime refuses it as well, at least from 1.32 on.
     """
     import onnx
     import onnxruntime
@@ -51,8 +52,7 @@ def open_onnx(path: Path, *, trust: bool) -> OnnxModel:
         message = f"{path} is not a readable ONNX file ({reason_of(error)})."
         raise RecorderError(message) from error
     check_training_mode(path, proto)
-    if not trust:
-        check_external_data(path, proto)
+    check_external_data(path, proto)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS
     # What was checked is what is loaded: a file could otherwise be taken for one of onnxruntime's own format.

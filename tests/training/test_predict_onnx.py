@@ -174,6 +174,7 @@ def _folder(tmp_path: Path) -> Path:
     (tmp_path / "model/link.bin").symlink_to("../outside/w.bin")
     (tmp_path / "model/folder").symlink_to("../outside")
     (tmp_path / "model/inside.bin").symlink_to("sub/w.bin")
+    (tmp_path / "model/circle").symlink_to("circle")
     return tmp_path / "model"
 
 
@@ -194,8 +195,9 @@ def test_weights_outside_its_folder_are_refused_before_loading(
     location = location.format(outside=tmp_path / "outside/w.bin")
     model = external(folder / "m.onnx", location, is_in_function=is_in_function)
     monkeypatch.setattr("onnxruntime.InferenceSession", None)
-    with pytest.raises(RecorderError, match=r"is not loaded, because its tensor w is in .*, outside its folder"):
-        predict(model, X, tmp_path / "out.csv")
+    for trust in (False, True):
+        with pytest.raises(RecorderError, match=r"is not loaded, because its tensor w is in .*, outside its folder"):
+            predict(model, X, tmp_path / "out.csv", trust=trust)
 
 
 def test_what_cannot_be_predicted_is_one_sentence(folder: Path, tmp_path: Path) -> None:
@@ -213,6 +215,9 @@ def test_what_cannot_be_predicted_is_one_sentence(folder: Path, tmp_path: Path) 
     (tmp_path / "damaged.onnx").write_bytes(b"\x08\xff no model")
     cases = [
         (external(tmp_path / "missing.onnx", "no.bin"), "is not complete: 'no.bin', with its tensor w, is missing"),
+        (external(tmp_path / "null.onnx", "a\0b"), "which is not a usable path"),
+        (external(tmp_path / "long.onnx", "a" * 5000), "which is not a usable path"),
+        (external(folder / "circle.onnx", "circle"), "which is not a usable path|is not complete"),
         (tmp_path / "damaged.onnx", "is not a readable ONNX file"),
         (
             save(tmp_path / "own.onnx", [helper.make_node("Own", ["x"], ["y"], domain="mine")], x, y),
