@@ -8,10 +8,14 @@ tables. A query here does neither. The parser that runs it decides that, so no t
   not be a table function of polars. A name with a dot is refused.
 
 Each query has a context of its own, with the tables that it names and no others.
+
+polars calls itself once for each operator in a chain. With a few hundred more than are allowed here, that ends the
+process, and a larger stack of the calling thread does not help (polars 2.1.0). So the number of operators is limited.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.errors import OptionError, Tb2csvError
@@ -24,6 +28,15 @@ if TYPE_CHECKING:
 #: The name of the common table expression that a query becomes; its own names cannot hide it, as it encloses them.
 _ENCLOSING: Final = "tb2csv query"
 
+#: The maximum number of operators in a query.
+MAX_OPERATORS: Final = 300
+#: What may be an operator, and the strings, quoted names and comments in which none is counted.
+_TOKEN: Final = re.compile(
+    r"""'[^']*'|"[^"]*"|--[^\n]*|(?P<operator>[-+*/%<>=!|&^~:#@?]+|\b(?:and|or|xor|not|is|like|ilike|rlike|regexp|between|in"""
+    r"""|union|except|intersect|join|when)\b)""",
+    re.IGNORECASE,
+)
+
 
 def run_query(query: str, tables: Mapping[str, Callable[[], pl.LazyFrame]]) -> pl.DataFrame:
     """Return the rows that a SELECT statement gives.
@@ -33,8 +46,15 @@ def run_query(query: str, tables: Mapping[str, Callable[[], pl.LazyFrame]]) -> p
         tables: functions that return the tables by name; only those of the tables that the query names are called.
 
     Raises:
-        OptionError: the query is not a SELECT statement, names what is not a table, or cannot be run.
+        OptionError: the query is not a SELECT statement, names what is not a table, has too many operators, or cannot
+            be run.
     """
+    operators = sum(found["operator"] is not None for found in _TOKEN.finditer(query))
+    if operators > MAX_OPERATORS:
+        message = (
+            f"The query has {operators:,} operators, and the limit is {MAX_OPERATORS}; use in (…) for many values."
+        )
+        raise OptionError(message)
     text = query.rstrip("; \t\r\n")
     enclosed = f'with "{_ENCLOSING}" as (\n{text}\n)\nselect * from "{_ENCLOSING}"'
     _table_names(text)  # for the line numbers of a syntax error

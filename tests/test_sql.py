@@ -517,3 +517,20 @@ def test_a_terminal_receives_a_table_of_the_first_rows(
     assert [line.split() for line in lines[1:-1]] == [["\\x1b[31mloss", str(step), "0.5"] for step in range(100)]
     assert lines[-1] == "50 more rows: --format csv shows all"
     assert run_here(capsys, "sql", tmp_path, "select array_agg(step) as s, tag from scalars group by tag").status == 0
+
+
+@pytest.mark.parametrize("chain", [["value"] * 302, ["'-'"] * 302, ["select 1"] * 302], ids=["+", "||", "union"])
+def test_a_query_with_too_many_operators_is_refused(chain: list[str], log: LogdirFrames) -> None:
+    operator = {"value": " + ", "'-'": "||", "select 1": " union "}[chain[0]]
+    beginning = "" if chain[0] == "select 1" else "select "
+    with pytest.raises(tb2csv.OptionError, match=r"The query has 30\d operators"):
+        log.sql(f"{beginning}{operator.join(chain)}")
+
+
+def test_operators_in_strings_names_and_comments_are_not_counted(log: LogdirFrames) -> None:
+    """A list of values may be long."""
+    tags = ", ".join(f"'{number}/{'-' * 10}and'" for number in range(2000))
+    query = (
+        f"""select tag as "{"+-" * 200}" from scalars where run = 'tf2' and tag in ({tags}, 'loss') -- {"- " * 400}"""
+    )
+    assert len(log.sql(query)) == len(log.sql("select tag from scalars where run = 'tf2' and tag = 'loss'")) > 0
