@@ -18,7 +18,7 @@ INCLUDE := $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include
 IS_LITTLE := $(BIN)/python -c 'import sys; sys.exit(sys.byteorder == "big")'
 HAS_COMPILER = $(IS_LITTLE) && echo '\#include <Python.h>' | $$($(COMPILER)) -I"$$($(INCLUDE))" -x c -E - >/dev/null 2>&1
 
-.PHONY: wheels lock trust fuzz fuzzer fuzz-models help browser shells demo javascript-tools reader-programs test test-readers test-training lint docs bench clean
+.PHONY: site wheels lock trust fuzz fuzzer fuzz-models help browser shells demo javascript-tools reader-programs test test-readers test-training lint docs bench clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -84,6 +84,8 @@ lint: .venv/installed-dev | javascript-tools ## Check style, formatting, types, 
 	$(BIN)/python .ci/prose.py
 	$(BIN)/zizmor --offline --quiet .github
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[bw]*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	@if test -x $(BIN)/hadolint; then echo '$(BIN)/hadolint Dockerfile'; $(BIN)/hadolint Dockerfile; fi
 	@if test -x node_modules/.bin/tsc; then echo 'npm run check'; npm run --silent check; fi
 
@@ -95,6 +97,11 @@ javascript-tools: ## Install the tools that check JavaScript, or say how.
 	fi >/dev/null || echo 'apt-get could not install npm.'; \
 	command -v npm >/dev/null && npm ci --cache .venv/npm-cache --no-audit --no-fund --silent || { rm -rf node_modules; \
 	echo 'The JavaScript is not checked, because npm ci failed; if npm is missing: sudo apt-get install npm'; }
+
+site: .venv/installed-dev ## Build the documentation as a site in build/site; it fetches nothing from elsewhere.
+	$(BIN)/python docs/make_site.py build/site-source
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python .ci/site_check.py build/site
 
 wheels: .venv-release/installed ## Build the source distribution and the wheels of this system in dist, and check them.
 	.ci/wheels.sh

@@ -72,9 +72,9 @@ def test_a_lock_names_no_place(name: str) -> None:
 
 def test_the_linters_share_the_versions_of_the_tests() -> None:
     test, dev = locked("test"), locked("dev")
-    assert {name: sorted(map(str, dev[name])) for name in test.keys() & dev.keys()} == {
-        name: sorted(map(str, test[name])) for name in test.keys() & dev.keys()
-    }
+    for name in test.keys() & dev.keys():
+        # A linter may need a package on more systems than the tests do.
+        assert {str(each.specifier) for each in dev[name]} == {str(each.specifier) for each in test[name]}, name
 
 
 def test_the_makefile_locks_the_extras_that_are_tested_here() -> None:
