@@ -27,9 +27,12 @@ RUN_BY = {
     ("docs/analysis.md", "python"): (2, "test_analysis_docs.py::test_the_code_prints_the_output_below_it"),
     ("docs/cli.md", "console"): (4, "test_docs.py::test_the_commands_print_the_output_in"),
     ("docs/cookbook.md", "console"): (19, "test_docs.py::test_the_commands_print_the_output_in"),
+    ("docs/any_framework.md", "python"): (
+        1,
+        "recorders/test_recorder.py::test_first_block_of_the_page_records_what_it_names",
+    ),
     ("docs/coming_from.md", "console"): (1, "test_docs.py::test_the_commands_print_the_output_in"),
     ("docs/coming_from.md", "python"): (6, "test_coming_from.py::values_of"),
-    ("docs/cookbook.md", "console"): (17, "test_docs.py::test_the_commands_print_the_output_in"),
     ("docs/damage.md", "console"): (2, "test_docs.py::test_the_commands_print_the_output_in"),
     ("docs/diagnose.md", "console"): (2, "test_docs.py::test_the_commands_print_the_output_in"),
     ("docs/diagnose.md", "python"): (1, "analysis/test_diagnose.py::test_the_example_of_the_page_runs"),
@@ -39,7 +42,7 @@ RUN_BY = {
     ("docs/from_training_to_csv.md", "python"): (6, "training/test_training_page_keras.py::ran"),
     ("docs/from_training_to_csv.md", "sh"): (4, "training/test_training_page_keras.py::ran"),
     ("docs/model_state.md", "python"): (
-        1,
+        3,
         "training/test_pages.py::test_state_goes_to_another_model_as_model_state_page_says",
     ),
     ("docs/plugin-api.md", "json"): (1, "test_page_blocks.py::test_json_is_valid"),
