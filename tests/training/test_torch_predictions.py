@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 import tb2csv
 from tb2csv.errors import RecorderError
 from tb2csv.recorders import RecorderWarning, TorchPredictionRecorder
+from tb2csv.recorders.pytorch.evaluation import preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,6 +140,23 @@ def test_training_is_bit_equal_with_and_without_it(way: str, tmp_path: Path) -> 
     assert len(compilations) == 2 * count
     assert all(torch.equal(one, other) for one, other in zip(without, with_recorder, strict=True))
     assert list(tensors(tmp_path)["predictions/sample"]) == [0, 1]
+
+
+@pytest.mark.parametrize("kind", ["mps", "cuda", "meta"])
+def test_generator_of_a_device_is_put_back(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Devices without data have none."""
+    name = "cuda:1" if kind == "cuda" else kind
+    states = {name: "before"}
+    if kind != "meta":
+        module = getattr(torch, kind)
+        monkeypatch.setattr(module, "get_rng_state", lambda device: states[str(device)])
+        monkeypatch.setattr(module, "set_rng_state", lambda state, device: states.update({str(device): state}))
+    before = torch.get_rng_state()
+    with preserved_generators(torch.device(name)):
+        states[name] = "after"
+        torch.rand(())
+    assert states[name] == ("after" if kind == "meta" else "before")
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_rows_of_a_loader_are_those_of_its_dataset(tmp_path: Path) -> None:

@@ -37,10 +37,10 @@ def evaluation(model: torch.nn.Module) -> Iterator[None]:
 def preserved_generators(device: torch.device) -> Iterator[None]:
     """Put the states of the global random number generators back after this block: PyTorch's, NumPy's and Python's."""
     kept_numpy, kept_python = np.random.get_state(), random.getstate()
-    devices = [] if device.type == "cpu" else [device]
-    kinds = {} if device.type == "cpu" else {"device_type": device.type}
+    has_generator = hasattr(getattr(torch, device.type, None), "get_rng_state")  # a processor has the global one
+    devices = {"devices": [device], "device_type": device.type} if has_generator else {"devices": []}
     try:
-        with torch.random.fork_rng(devices, **kinds):
+        with torch.random.fork_rng(**devices):
             yield
     finally:
         np.random.set_state(kept_numpy)
