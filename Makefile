@@ -79,6 +79,7 @@ lint: .venv/installed-dev | javascript-tools ## Check style, formatting, types, 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/ty check --python .venv tests/typed_client.py
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/python .ci/prose.py
