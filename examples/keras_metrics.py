@@ -30,7 +30,6 @@ def main(out: Path) -> None:
     # The one line: metrics of every batch and epoch, and seven numbers of every gradient.
     recorder = TrainingRecorder(out / "logs" / "run", gradient_statistics_every=1, gradients_every=6)
     model.fit(x, y, batch_size=16, epochs=3, shuffle=False, validation_split=0.25, verbose=0, callbacks=[recorder])
-
     tb2csv.convert(out / "logs", out / "tables")
     print(f"loss of each batch: {out}/tables/run/scalars/batch/loss.csv")
     print(f"loss of each epoch: {out}/tables/run/scalars/epoch/loss.csv")

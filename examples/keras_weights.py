@@ -32,7 +32,6 @@ def main(out: Path) -> keras.Model:
     model.fit(images, labels, verbose=0)
 
     export_state(model, out / "weights.csv", style="elements", overwrite=True)
-
     print(f"{out / 'weights.csv'}: layer, parameter, index and value of every weight")
     return model
 

@@ -22,17 +22,14 @@ def main(out: Path) -> None:
     keras.utils.set_random_seed(1)
     random = np.random.default_rng(1)
     x, y = random.normal(size=(12, 4)).astype(np.float32), random.normal(size=(12, 1)).astype(np.float32)
-
     inputs = keras.Input((4,))
     left = keras.layers.Dense(3, activation="tanh", name="left")(inputs)
     right = keras.layers.Dense(3, activation="sigmoid", name="right")(inputs)
     added = keras.layers.Add(name="add")([left, right])
     model = keras.Model(inputs, keras.layers.Dense(1, name="last")(added))
     model.compile(keras.optimizers.SGD(0.1), "mse")
-
     recorder = TrainingRecorder(out / "logs" / "run", layer_errors_every=1, weights_every=1)
     model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0, callbacks=[recorder])
-
     tb2csv.convert(out / "logs", out / "tables")
     print(f"errors by batch (step), sample (i0) and unit (i1): {out}/tables/run/tensors/layer_errors/add.csv")
     print(f"their norm for each batch: {out}/tables/run/scalars/layer_errors/add/norm.csv")

@@ -7,7 +7,9 @@ import csv
 import inspect
 import logging
 import pickle
+import runpy
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +29,6 @@ from tb2csv.recorders.pytorch.trainer_recorder import TorchOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pytorch_lightning.utilities.warnings.PossibleUserWarning"),
@@ -369,3 +370,28 @@ def test_the_first_of_two_processes_records(tmp_path: Path) -> None:
         (loss_of(net, BATCHES[0] * (1 + rank)) / 2).backward()
     for name, gradient in arrays(net, "gradients").items():
         np.testing.assert_allclose(at(found[f"gradients/net.{name}"], 0), gradient, rtol=1e-5)
+
+
+def elements(path: Path, step: int) -> Any:
+    """Return the tensor of a step, from a table with a row for each element."""
+    rows = pl.read_csv(path).filter(pl.col("step") == step)
+    shape = [rows[axis].max() + 1 for axis in rows.columns if axis.startswith("i")]
+    return rows["value"].to_numpy().astype(float).reshape(shape)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::lightning.pytorch.utilities.warnings.PossibleUserWarning")
+def test_the_example_writes_tables_of_one_run(tmp_path: Path) -> None:
+    source = Path(__file__).parents[2] / "examples/lightning_training.py"
+    assert len(source.read_text(encoding="utf-8").splitlines()) <= 40
+    runpy.run_path(str(source))["main"](tmp_path)
+    tables = tmp_path / "tables/version_0"
+    losses = pl.read_csv(tables / "scalars/train_loss.csv")
+    assert losses["step"].to_list() == [0, 1, 2, 3]
+    for step, loss in losses.select("step", "value").iter_rows():  # by hand, from the weights before the step
+        rows = np.linspace(-1, 1, 256).reshape(8, 32)[2 * step :][:2]
+        weight, bias = (elements(tables / f"tensors/weights/layer.{name}.csv", step - 1) for name in ("weight", "bias"))
+        distance = rows @ weight.T + bias - rows.sum(1, keepdims=True)
+        assert loss == pytest.approx(np.mean(distance**2), rel=1e-3)
+        gradient = elements(tables / "tensors/gradients/layer.weight.csv", step)
+        np.testing.assert_allclose(gradient, distance.T @ rows * 2 / distance.size, rtol=1e-3, atol=1e-5)
