@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import runpy
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +24,6 @@ from tb2csv.recorders import TransformersRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 RATE = 0.5
 GENERATOR = torch.Generator().manual_seed(1)
@@ -255,3 +256,27 @@ def test_copies_record_for_themselves(tmp_path: Path) -> None:
     assert steps(recorded(tmp_path / "run")["gradients/classifier.weight"]) == [1, 2]
     assert steps(recorded(tmp_path / "other")["gradients/classifier.weight"]) == [2]
     assert vars(copying.copies[0])["_recorder"] is None
+
+
+def test_the_example_writes_tables_of_one_run(tmp_path: Path) -> None:
+    source = Path(__file__).parents[2] / "examples/transformers_training.py"
+    assert len(source.read_text(encoding="utf-8").splitlines()) <= 40
+    runpy.run_path(str(source))["main"](tmp_path)
+    tables = tmp_path / "tables/run"
+    losses = pl.read_csv(tables / "scalars/train/loss.csv")
+    assert losses["step"].to_list() == [1, 2, 3]
+    x = np.linspace(-1, 1, 8)
+    for step, loss in losses.select("step", "value").iter_rows():  # by hand, from the weights before the step
+        slope, offset, gradient = (
+            pl.read_csv(tables / f"tensors/{name}.csv").filter(pl.col("step") == at)["value"].item()
+            for name, at in (
+                ("weights/layer.weight", step - 1),
+                ("weights/layer.bias", step - 1),
+                ("gradients/layer.weight", step),
+            )
+        )
+        distance = slope * x + offset - 2 * x - 1
+        assert loss == pytest.approx(np.mean(distance**2), rel=1e-3)
+        whole = np.array([np.mean(2 * distance * x), np.mean(2 * distance)])
+        clipped = whole / max(1.0, np.linalg.norm(whole))  # max_grad_norm is 1
+        assert gradient == pytest.approx(clipped[0], rel=1e-3)
