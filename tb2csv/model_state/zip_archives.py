@@ -123,6 +123,8 @@ class ZipArchive:
             for member in self.members:
                 copy = zipfile.ZipInfo(member.filename, member.date_time)
                 copy.compress_type = member.compress_type
+                with self.errors():  # its compression may be unknown, which writing would find out first
+                    old.open(member).close()
                 with new.open(copy, "w", force_zip64=True) as file:
                     if member.filename in replaced:
                         replaced[member.filename](file)

@@ -128,7 +128,7 @@ def test_damaged_compressed_data_are_one_sentence(tmp_path: Path) -> None:
 
 
 def flagged(path: Path, place: int, value: int) -> Path:
-    """Set two bytes of the central directory's entry, which starts with PK\\1\\2, of the only member."""
+    """Set two bytes of the central directory's entry, which starts with PK\\1\\2, of the last member."""
     data = bytearray(path.read_bytes())
     start = data.rindex(b"PK\x01\x02")
     data[start + place : start + place + 2] = struct.pack("<H", value)
@@ -405,3 +405,16 @@ def test_odd_indices_of_shards_are_one_sentence(text: str, tmp_path: Path) -> No
         state_of(tmp_path / "model")
     with pytest.raises(StateError, match=r"x\.index\.json"):
         state_of(tmp_path / "model" / "x.index.json")
+
+
+@pytest.mark.parametrize("value", [77, 99])
+def test_a_member_of_unknown_compression_is_refused_when_the_archive_is_copied(tmp_path: Path, value: int) -> None:
+    """It is a text beside the arrays, so exporting the archive does not read it."""
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as file:
+        file.writestr("a.npy", array_file({**FLOATS, "shape": (2,)}, bytes(8)))
+        file.writestr("note.txt", "beside the arrays")
+    export_state(tmp_path / "x.npz", tmp_path / "s.csv")
+    flagged(tmp_path / "x.npz", 10, value)
+    with pytest.raises(StateError):
+        restore_file(tmp_path / "s.csv", tmp_path / "x.npz", tmp_path / "out.npz")
+    assert not (tmp_path / "out.npz").exists()
