@@ -33,7 +33,10 @@ _PACKAGE: Final = "torch.distributed.checkpoint"
 #: Dtypes of PyTorch, which a pickle has as names in the module ``torch``.
 _DTYPE: Final = re.compile(r"(?:b?float|complex|u?int|bool|q)[a-z0-9_]*")
 #: What reading a damaged or hostile description raises.
-_DAMAGE: Final = (pickle.UnpicklingError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError)
+_DAMAGE: Final = (
+    *(pickle.UnpicklingError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError),
+    *(MemoryError, RecursionError, OverflowError),
+)
 
 
 class Place(NamedTuple):
@@ -79,21 +82,28 @@ class _Tensor(_Record):
     """The stand-in for the description of a tensor."""
 
 
-def _first(value: Any = None, *_: Any) -> Any:
-    """Take the place of a class or function that makes something of one value."""
-    return value
+class _First:
+    """The stand-in for a class or function that makes something of one value; a pickle cannot set its attributes."""
+
+    __slots__ = ()
+
+    def __call__(self, value: Any = None, *_: Any) -> Any:
+        """Return the value."""
+        return value
 
 
 _STAND_INS: Final[dict[tuple[str, str], Any]] = {
     (f"{_PACKAGE}.metadata", "TensorStorageMetadata"): _Tensor,
     **{(f"{_PACKAGE}.metadata", f"{name}Metadata"): _Record for name in ("", "BytesStorage", "ChunkStorage")},
     **{(f"{_PACKAGE}.metadata", name): _Record for name in ("TensorProperties", "MetadataIndex", "StorageMeta")},
-    (f"{_PACKAGE}.metadata", "_MEM_FORMAT_ENCODING"): _first,
+    (f"{_PACKAGE}.metadata", "_MEM_FORMAT_ENCODING"): _First(),
     (f"{_PACKAGE}.filesystem", "_StorageInfo"): _Record,
-    ("torch", "Size"): _first,
-    ("torch.serialization", "_get_layout"): _first,
+    ("torch", "Size"): _First(),
+    ("torch.serialization", "_get_layout"): _First(),
     **{
-        (module, f"{system}Path"): _first for module in ("pathlib", "pathlib._local") for system in ("Posix", "Windows")
+        (module, f"{system}Path"): _First()
+        for module in ("pathlib", "pathlib._local")
+        for system in ("Posix", "Windows")
     },
 }
 

@@ -34,6 +34,8 @@ _PICKLES: Final = 5
 
 #: The instructions that push an integer.
 _INTEGERS: Final = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"}
+#: The instructions that put something into a place of the memo.
+_PUTS: Final = {"PUT", "BINPUT", "LONG_BINPUT"}
 #: What is pushed by an instruction that has no meaning here.
 _OTHER: Final = object()
 _MARK: Final = object()
@@ -69,11 +71,15 @@ def check_pickles(path: Path, limits: SizeLimits, content: bytes | None = None) 
 def check_calls(file: Any, path: Path, limits: SizeLimits, stored: int) -> bool:
     """Refuse calls in one pickle that take nothing but sizes; return whether the pickle ends as it should.
 
-    Refuse tuples that are nested too deeply as well: Python ends if it compares them as keys.
+    Refuse tuples that are nested too deeply as well: Python ends if it compares them as keys. And refuse places in the
+    memo beyond the number of instructions: Python takes memory for all places before them.
     """
     machine = _Machine()
     try:
-        for instruction, argument, _ in pickletools.genops(file):
+        for count, (instruction, argument, _) in enumerate(pickletools.genops(file)):
+            if instruction.name in _PUTS and int(argument or 0) > count:
+                message = f"{path} has place {argument} in the memo of its pickle, which is damaged; save it again."
+                raise StateError(message)
             sizes = machine.call(instruction, argument)
             limits.check_data(path, abs(math.prod(sizes)) if sizes else 0, stored)
             if machine.deepest > _DEEPEST:
@@ -103,7 +109,7 @@ class _Machine:
             stack[-2:] = [_OTHER]
             is_sizes = isinstance(arguments, tuple) and bool(arguments)
             return arguments if is_sizes and all(type(each) is int for each in arguments) else ()
-        if name in {"BINPUT", "LONG_BINPUT", "PUT"}:
+        if name in _PUTS:
             self._memo[argument] = stack[-1]
         elif name == "MEMOIZE":
             self._memo[len(self._memo)] = stack[-1]

@@ -181,6 +181,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
         described_by(lambda described: described.planner_data.update(w=nested_tuple(300))),
         "nests tuples deeper",
     ),
+    "memo": (lambda folder: (folder / ".metadata").write_bytes(b"\x80\x04}r\xff\xff\xff\x7f."), "in the memo"),
     "path": (described_by(lambda described: described.planner_data.update(w=("n", "x"))), "that of another value"),
     "no planned path": (described_by(lambda described: setattr(described, "planner_data", None)), ""),
 }
