@@ -6,8 +6,11 @@ import copy
 import csv
 import inspect
 import logging
+import os
 import pickle
 import runpy
+import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -359,10 +362,17 @@ class OfRank(Module):
         return loss_of(self.net, batch * (1 + self.global_rank))
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def fit_in_two_processes(folder: Path) -> None:
+    recorder = LightningRecorder(folder / "run", gradients_every=1)
+    fit(folder, recorder, OfRank(), strategy="ddp_fork", devices=2, use_distributed_sampler=False)
+
+
+@pytest.mark.slow
 def test_the_first_of_two_processes_records(tmp_path: Path) -> None:
-    recorder = LightningRecorder(tmp_path / "run", gradients_every=1)
-    fit(tmp_path, recorder, OfRank(), strategy="ddp_fork", devices=2, use_distributed_sampler=False)
+    """A process of its own forks them: other tests leave threads of JAX in this one."""
+    program = "import sys, test_lightning_recorder as test; test.fit_in_two_processes(test.Path(sys.argv[1]))"
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, env=os.environ | path, timeout=300)
     assert len(event_files(tmp_path / "run")) == 1
     found = recorded(tmp_path / "run")
     net = network()

@@ -12,7 +12,7 @@ import torch
 from recordings import at, recorded, steps
 from torch import nn
 
-from tb2csv.recorders import TorchRecorder
+from tb2csv.recorders import RecorderError, TorchRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,3 +86,10 @@ def test_schedulefree_has_the_gradients_of_its_steps(name: str, tmp_path: Path) 
             expected.append(gradients_of(model))
             optimizer.step()
     assert_gradients(tmp_path, expected)
+
+
+def test_weights_inside_a_wrapper_that_changes_them_are_refused(tmp_path: Path) -> None:
+    model = network()
+    optimizer = OPTIMIZERS["wrapper"](model.parameters())
+    with pytest.raises(RecorderError, match="ScheduleFreeWrapper may change weights"):
+        TorchRecorder(model, tmp_path, optimizer=optimizer, weight_statistics_every=1)

@@ -83,6 +83,24 @@ class OptimizerSteps:
         self._listener.after_step(getattr(optimizer, "found_inf", None))
 
 
+def check_final_weights(optimizer: Any) -> None:
+    """Refuse a wrapper that may change weights after the step of the optimizer inside it, when weights are recorded.
+
+    A wrapper that is an Optimizer itself, such as accelerate's, leaves them alone; schedulefree's is none.
+
+    Raises:
+        RecorderError: the weights after the step may not be those of the model.
+    """
+    import torch
+
+    if not isinstance(optimizer, torch.optim.Optimizer) and _inner(optimizer) is not optimizer:
+        message = (
+            f"A {type(optimizer).__name__} may change weights after the step of the optimizer inside it, so the "
+            "recorded ones would not be the model's; record no weights, or give an optimizer without a wrapper."
+        )
+        raise RecorderError(message)
+
+
 def _inner(optimizer: Any) -> torch.optim.Optimizer:
     """Return the optimizer that calls hooks: the one inside wrappers, such as those of accelerate and schedulefree."""
     seen = []

@@ -11,6 +11,7 @@ import torch
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.event_writer import EventWriter
 from tb2csv.recorders.metric_values import write_metrics
+from tb2csv.recorders.pytorch.applied_gradients import check_final_weights
 from tb2csv.recorders.pytorch.captures import Capture, capture, write_captures
 from tb2csv.recorders.pytorch.host_arrays import host_array
 from tb2csv.recorders.pytorch.module_names import check_parameters, plain_name, unwrapped
@@ -152,6 +153,8 @@ class TorchRecorder:
     ) -> None:
         if self._gradients.every or self._weights.every:
             check_parameters(self._model)
+        for optimizer in optimizers if self._weights.every else ():
+            check_final_weights(optimizer)
         if activations.every or errors.every:
             self._outputs = ModuleOutputs(
                 self._model,
