@@ -1,4 +1,4 @@
-"""Names of archives, from the log directory and the selection: ``logs-train-loss.zip``."""
+"""Names of archives and other files of all tables, from log directory and selection: ``logs-train-loss.zip``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MANY: Final = "selection"
 
 
 def archive_name(request: ExportRequest, sources: EventSources) -> str:
-    """Return the file name of an archive: of the log directory, and of what is selected if that is not everything.
+    """Return the file name of an export: of the log directory, and of what is selected if that is not everything.
 
     Each of runs, tags and kinds gives its name if it is the only one selected.
     """
@@ -29,8 +29,9 @@ def archive_name(request: ExportRequest, sources: EventSources) -> str:
     names = [given[0] for given in chosen if given is not None and len(given) == 1]
     has_more = any(given is not None and len(given) != 1 for given in chosen)
     parts = [_base(sources), *names, *[_MANY] * (has_more and not names)]
+    suffix = request.one_file.name if request.one_file else ARCHIVE_SUFFIX
     stem = "-".join(_segment(part) for part in parts)
-    return stem.encode()[:_MAX_BYTES].decode(errors="ignore").rstrip(".- ") + ARCHIVE_SUFFIX
+    return stem.encode()[:_MAX_BYTES].decode(errors="ignore").rstrip(".- ") + suffix
 
 
 def _base(sources: EventSources) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import secrets
 import threading
 import time
@@ -292,7 +293,9 @@ class ExportJobs:
         except Tb2csvError as failure:
             message = self._hide_paths(failure.spelled(page_spelling))
             for folder in (job.folder / "tables", job.folder) if job.folder else ():
-                message = message.replace(str(folder), "its temporary folder")
+                message = message.replace(f"{folder}{os.sep}export", "the file").replace(
+                    str(folder), "its temporary folder"
+                )
             return ExportError("failed", message)
         except MemoryError:
             return ExportError("failed", "There is not enough memory for this export; select less.")

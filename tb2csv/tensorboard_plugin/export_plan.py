@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
+from tb2csv.file_conversion import OneFile
 from tb2csv.layouts.layouts import LAYOUTS
 from tb2csv.selection import literal_pattern
 from tb2csv.tensorboard_plugin.export_sizes import size_of_export
@@ -41,7 +42,7 @@ def plan_export(
 
 def _tables(request: ExportRequest, chosen: Iterable[tuple[str, CountedSeries]]) -> Iterable[Hashable]:
     """Yield, for each table of the tree layout, the identity of the table in this layout that has its rows."""
-    layout = LAYOUTS[request.layout]
+    layout = LAYOUTS[request.chosen_layout]
     for _, series in chosen:
         for table, columns in series.tables:
             yield table.kind if table.kind == "hparams" else layout.identity(table, columns)
@@ -50,20 +51,22 @@ def _tables(request: ExportRequest, chosen: Iterable[tuple[str, CountedSeries]])
 def command_line(request: ExportRequest, index: IndexSnapshot, sources: EventSources) -> str:
     """Return the ``tb2csv convert`` commands that write the same tables, quoted for a shell; one per log folder."""
     runs = request.runs
+    file = request.one_file
+    out = _OUT + (file.name if file else "")
     options = [
         *_chosen_names("tag", request.tags, index.tags),
         *(part for kind in request.kinds or () for part in ("--kind", kind)),
         *_other_options(request),
     ]
     if len(sources.folders) == 1 and sources.folders[0].name is None:
-        return _command(sources.given or sources.folders[0].path, _OUT, _chosen_names("run", runs, index.runs), options)
+        return _command(sources.given or sources.folders[0].path, out, _chosen_names("run", runs, index.runs), options)
     lines = ["# TensorBoard shows several folders; tb2csv converts one at a time."]
     for number, folder in enumerate(sources.folders, 1):
         known = _below(folder, index.runs)
         if runs is None or set(known) & set(runs):
             wanted = None if runs is None else [name for run, name in known.items() if run in runs]
-            out = f"{_OUT}/{folder.name or number}"
-            lines.append(_command(folder.path, out, _chosen_names("run", wanted, list(known.values())), options))
+            place = f"{_OUT}/{folder.name or number}{file.name if file else ''}"
+            lines.append(_command(folder.path, place, _chosen_names("run", wanted, list(known.values())), options))
     return "\n".join(lines)
 
 
@@ -88,10 +91,19 @@ def _chosen_names(option: str, chosen: Sequence[str] | None, known: Sequence[str
     return [part for name in known if name in wanted for part in (f"--{option}", literal_pattern(name))]
 
 
+def _usual_format(request: ExportRequest) -> str:
+    """Return the format that the command has if it does not name one; that of a workbook cannot be named."""
+    file = request.one_file
+    if file is None:
+        return "csv"
+    named = OneFile.of(file.name)
+    return request.format if named is None or named.content.is_format_fixed else named.format
+
+
 def _other_options(request: ExportRequest) -> list[str]:
     given = [
         ("--layout", request.layout, "tree"),
-        ("--format", request.format, "csv"),
+        ("--format", request.format, _usual_format(request)),
         ("--tensors", request.tensors, "elements"),
         ("--restarts", request.restarts, "keep"),
     ]

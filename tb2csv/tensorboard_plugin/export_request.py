@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.decoders.tensors import TENSOR_STYLES
+from tb2csv.file_conversion import OneFile
 from tb2csv.layouts.layouts import LAYOUTS
 from tb2csv.layouts.time_columns import TIME_STYLES
 from tb2csv.runs.restarts import RESTART_POLICIES
@@ -30,6 +31,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "tensors": tuple(TENSOR_STYLES),
     "restarts": tuple(RESTART_POLICIES),
     "what": ("tables", "hparams"),
+    "file": ("zip", "table", "xlsx"),
 }
 
 #: Kinds with files next to their tables, so that a single file is not the whole table.
@@ -47,6 +49,8 @@ class ExportRequest:
     kinds: Names = None
     what: str = "tables"
     archive: bool = True
+    #: An archive of the tables, one table, or an Excel workbook.
+    file: str = "zip"
     layout: str = "tree"
     format: str = "csv"
     tensors: str = "elements"
@@ -86,7 +90,7 @@ class ExportRequest:
         places = index.chosen(self.runs, self.tags, self.kinds)
         if not places.size and is_complete:
             raise RequestError(404, "nothing", "The selection has no values; choose another run or tag.")
-        if not self.archive and self.what == "tables":
+        if not self.archive and self.what == "tables" and not self.one_file:
             self._check_single(index, places)
         return places
 
@@ -110,14 +114,29 @@ class ExportRequest:
         return replace(found, runs=tuple(run for run in found.runs if run.name in wanted))
 
     @property
+    def one_file(self) -> OneFile | None:
+        """The file that has all tables, named by its ending only; None for an archive, and for the table of trials."""
+        if self.file == "zip" or self.what == "hparams":
+            return None
+        if self.file == "xlsx":
+            return OneFile.of(".xlsx")
+        return OneFile.of(FORMATS[self.format].suffix, self.format)
+
+    @property
+    def chosen_layout(self) -> str:
+        """The layout; the default is that of one file if there is one."""
+        file = self.one_file
+        return file.content.layout if file and self.layout == CHOICES["layout"][0] else self.layout
+
+    @property
     def conversion(self) -> dict[str, Any]:
         """The request as arguments of ``convert``, except for the runs, which ``logdir`` selects."""
         return {
             "selection": Selection(tags=tuple(map(literal_pattern, self.tags or ())), kinds=self.kinds or ()),
-            "layout": self.layout,
-            "format": self.format,
+            "layout": self.chosen_layout,
+            "format": None if self.one_file and self.one_file.content.is_format_fixed else self.format,
             "tensors": self.tensors,
-            "time": self.time,
+            "time": None if self.one_file and self.time == ("epoch",) else self.time,
             "rows": RowSelection(restarts=self.restarts, sessions=self.sessions),
             "escape_formulas": self.escape_formulas,
             "merge_subruns": self.merge_subruns,
@@ -167,6 +186,7 @@ _READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "kinds": _read_kinds,
     "what": _read_choice,
     "archive": _read_flag,
+    "file": _read_choice,
     "layout": _read_choice,
     "format": _read_choice,
     "tensors": _read_choice,

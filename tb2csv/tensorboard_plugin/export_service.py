@@ -68,6 +68,7 @@ class ExportService:
         return answer(
             request,
             {
+                "files": CHOICES["file"],
                 "layouts": CHOICES["layout"],
                 "formats": CHOICES["format"],
                 "tensors": CHOICES["tensors"],
@@ -128,18 +129,25 @@ class ExportService:
         export = ExportRequest.from_json(read_json(request))
         index = self._known()
         places = export.choose(index.snapshot, is_complete=index.state == READY)
-        single = None if export.archive else single_table(export, index.snapshot, places.tolist())
+        file = export.one_file
+        if file:
+            file.content.check()
+        is_single = not (file or export.archive)
+        single = single_table(export, index.snapshot, places.tolist()) if is_single else None
 
         def convert_into(folder: Path, progress: Progress) -> tuple[Report, Path]:
             logdir = export.logdir(self._sources.find().logdir)
             progress.total = logdir.total_bytes()
-            report = convert(logdir, folder, **export.conversion, chunk_size=_CHUNK_SIZE, progress=progress.passed)
+            out = folder.with_name(f"export{file.name}") if file else folder
+            report = convert(logdir, out, **export.conversion, chunk_size=_CHUNK_SIZE, progress=progress.passed)
+            if file:
+                return report, out
             # A download cannot be updated, and the ledger has the paths of the server.
             shutil.rmtree(folder / PRIVATE)
             return report, single.find(folder) if single else folder
 
         name = single.file_name if single else archive_name(export, self._sources)
-        job = self._jobs.submit(name, convert_into, is_archive=single is None)
+        job = self._jobs.submit(name, convert_into, is_archive=not (single or file))
         return answer(request, {"token": job.token, "name": job.name})
 
     def status(self, request: wrappers.Request) -> wrappers.Response:

@@ -24,6 +24,7 @@ _SIZE_OF_FORMAT: Final = {
     "arrow": 0.6,
     "jsonl": 2.2,
     "jsonl-null": 2.2,
+    "xlsx": 0.6,
 }
 #: Bytes of a cell in a time column, with its comma.
 _TIME_CELLS: Final = {"epoch": 18, "iso": 28, "relative": 19}
@@ -53,7 +54,7 @@ def size_of_export(request: ExportRequest, chosen: _Chosen) -> ExportSize:
     rows = text = stored = 0.0
     widths: dict[str, tuple[float, int]] = {}
     added = sum(_TIME_CELLS[style] for style in request.time) - _TIME_CELLS["epoch"]
-    layout = LAYOUTS[request.layout]
+    layout = LAYOUTS[request.chosen_layout]
     for run, series in chosen:
         names = {"run": run, "tag": series.tag}
         size = _TENSORS[request.tensors](series) if series.kind == "tensors" else _elements(series)
@@ -70,7 +71,8 @@ def size_of_export(request: ExportRequest, chosen: _Chosen) -> ExportSize:
     for longest, last_step in widths.values():
         rows += longest
         text += bytes_of_table(longest, added, last_step)
-    return ExportSize(round(rows), round(text * _SIZE_OF_FORMAT.get(request.format, 1.0) + stored))
+    name = "xlsx" if request.file == "xlsx" else request.format
+    return ExportSize(round(rows), round(text * _SIZE_OF_FORMAT.get(name, 1.0) + stored))
 
 
 def _elements(series: CountedSeries) -> _Rows:

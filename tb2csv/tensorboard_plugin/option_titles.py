@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from tb2csv.messages import Option
 
 OPTION_TITLES: Final = {
+    "file": "File",
     "layout": "Layout",
     "format": "Format",
     "tensors": "Tensors",

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
+import openpyxl
 import polars as pl
 import pytest
 from commands import run_here
@@ -289,6 +290,54 @@ def test_one_table_is_one_file(tab: Tab, tmp_path: Path, format_name: str, media
     assert response.headers["Content-Type"] == media_type
     assert response.headers["Content-Length"] == str(len(expected))
     assert f'filename="a-loss.{format_name}"' in response.headers["Content-Disposition"]
+
+
+ONE_FILE = {
+    "tables.csv": {"file": "table", "kinds": ["scalars"]},
+    "tables.parquet": {
+        "file": "table",
+        "kinds": ["scalars"],
+        "layout": "compare",
+        "tags": ["loss"],
+        "format": "parquet",
+    },
+    "tables.jsonl": {"file": "table", "kinds": ["text"], "format": "jsonl-null"},
+    "tables.xlsx": {"file": "xlsx", "kinds": ["scalars", "text"], "runs": ["tf1", "tf2"]},
+}
+
+
+@pytest.mark.parametrize("name", ONE_FILE)
+def test_one_file_of_several_series_equals_that_of_its_command(
+    samples: Tab, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    request_ = ONE_FILE[name]
+    plan = samples.post("plan", request_).json
+    command = plan["command"].replace("tensorboard-tables.", f"{tmp_path}/tensorboard-tables.")
+    assert run_here(capsys, *shlex.split(command)[1:]).status in {0, 3}
+    (expected,) = tmp_path.iterdir()
+    assert expected.suffix == Path(name).suffix
+    token = samples.export(**request_)
+    response = samples.get(f"download/{token}")
+    assert samples.job(token).name.endswith(Path(name).suffix)
+    assert response.headers["Content-Length"] == str(len(response.data))
+    if name.endswith(".xlsx"):
+        books = [openpyxl.load_workbook(file) for file in (expected, io.BytesIO(response.data))]
+        sheets = [[(sheet.title, list(sheet.values)) for sheet in book] for book in books]
+        assert sheets[0] == sheets[1]
+        assert len(sheets[0]) == plan["tables"] + 1  # and the index
+        assert response.headers["Content-Type"].endswith("spreadsheetml.sheet")
+    else:
+        assert response.data == expected.read_bytes()
+        assert plan["tables"] == 1
+
+
+def test_several_kinds_do_not_become_one_table(samples: Tab) -> None:
+    token = samples.export(file="table", kinds=["scalars", "text"])
+    assert samples.get(f"download/{token}").status_code == 410
+    error = samples.get(f"status/{token}").json["error"]
+    assert error["code"] == "failed"
+    assert "scalars" in error["message"]
+    assert "/" not in error["message"]
 
 
 def test_the_table_of_trials_is_one_file(samples: Tab, tmp_path: Path) -> None:

@@ -283,7 +283,7 @@ def test_a_query_that_is_not_utf_8_is_refused(tab: Tab, route: str, query: bytes
 
 def test_options_equal_those_of_an_export(tab: Tab) -> None:
     options = tab.get("options").json
-    lists = {"layouts": "layout", "formats": "format", "tensors": "tensors", "restarts": "restarts"}
+    lists = {"files": "file", "layouts": "layout", "formats": "format", "tensors": "tensors", "restarts": "restarts"}
     for plural, name in lists.items():
         for choice in options[plural]:
             assert getattr(ExportRequest.from_json({name: choice}), name) == choice

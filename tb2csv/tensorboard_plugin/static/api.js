@@ -8,6 +8,7 @@
  * @property {string[] | null} kinds
  * @property {"tables" | "hparams"} what
  * @property {boolean} archive
+ * @property {string} file
  * @property {string} layout
  * @property {string} format
  * @property {string} tensors
@@ -79,6 +80,7 @@
  * @property {number} points
  *
  * @typedef {Object} ServerOptions
+ * @property {string[]} files
  * @property {string[]} layouts
  * @property {string[]} formats
  * @property {string[]} tensors

@@ -85,6 +85,6 @@ export class App {
 
   /** @param {import("./host.js").LinkedSelection} linked */
   applyLinkedOptions(linked) {
-    this.options.apply({ layout: linked.layout[0], format: linked.format[0] });
+    this.options.apply({ file: linked.file[0], layout: linked.layout[0], format: linked.format[0] });
   }
 }

@@ -116,7 +116,7 @@ export class ExportController {
    */
   requestFor({ run, tag, kind }, format) {
     const only = { runs: [run], tags: [tag], kinds: [kind] };
-    return { ...this.options(), ...only, what: "tables", layout: "tree", format, archive: false };
+    return { ...this.options(), ...only, what: "tables", file: "zip", layout: "tree", format, archive: false };
   }
 
   /**

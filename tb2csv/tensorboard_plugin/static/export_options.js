@@ -5,6 +5,7 @@ import { recall, remember } from "./memory.js";
 
 /**
  * @typedef {Object} Options
+ * @property {string} file
  * @property {string} layout
  * @property {string} format
  * @property {string} tensors
@@ -17,6 +18,7 @@ import { recall, remember } from "./memory.js";
 
 /** @type {Options} */
 const DEFAULTS = {
+  file: "zip",
   layout: "tree",
   format: "csv",
   tensors: "elements",
@@ -33,6 +35,11 @@ const DEFAULTS = {
  * @type {Object<string, Object<string, string>>}
  */
 const TITLES = {
+  file: {
+    zip: "ZIP archive of all tables",
+    table: "One table",
+    xlsx: "Excel workbook",
+  },
   layout: {
     tree: "One file per run and tag",
     tags: "One file per tag, with all runs",
@@ -67,12 +74,20 @@ const TITLES = {
   },
 };
 
+/** The titles of the default layout in files that are not archives. */
+const DEFAULT_LAYOUTS = /** @type {Object<string, string>} */ ({
+  zip: TITLES.layout.tree,
+  table: "One row per value, with run and tag",
+  xlsx: "One sheet per kind",
+});
+
 export class ExportOptions {
   /** @param {() => void} changed called whenever an option has changed */
   constructor(changed) {
     this.changed = changed;
     /** @type {Options} */
     this.value = { ...DEFAULTS, ...recall("local", "options") };
+    this.file = this.select("file", "File");
     this.layout = this.select("layout", "Layout");
     this.format = this.select("format", "Format");
     this.tensors = this.select("tensors", "Tensors");
@@ -86,7 +101,7 @@ export class ExportOptions {
     this.element = element(
       "div",
       { class: "options" },
-      element("div", { class: "options-main" }, this.layout.field, this.format.field),
+      element("div", { class: "options-main" }, this.file.field, this.layout.field, this.format.field),
       element(
         "details",
         { class: "options-more" },
@@ -129,6 +144,7 @@ export class ExportOptions {
    * @param {import("./api.js").ServerOptions} server
    */
   update(server) {
+    this.fill("file", this.file.select, server.files);
     this.fill("layout", this.layout.select, server.layouts);
     this.fill("format", this.format.select, server.formats);
     this.fill("tensors", this.tensors.select, server.tensors);
@@ -140,7 +156,18 @@ export class ExportOptions {
     this.sessions.checked = this.value.sessions === true;
     this.merging.checked = this.value.merge_subruns === true;
     this.lockLastTime();
+    this.fitFile();
     this.updateSummary();
+  }
+
+  /** Show what the kind of file decides: a workbook has a format of its own, and the default layout depends on it. */
+  fitFile() {
+    const { file } = this.value;
+    this.format.select.disabled = file === "xlsx";
+    this.format.select.title = file === "xlsx" ? "A workbook has a format of its own." : "";
+    for (const option of this.layout.select.options) {
+      if (option.value === DEFAULTS.layout) setText(option, DEFAULT_LAYOUTS[file] ?? TITLES.layout.tree);
+    }
   }
 
   /**
@@ -149,7 +176,7 @@ export class ExportOptions {
    * @param {Partial<Options>} given
    */
   apply(given) {
-    for (const name of /** @type {("layout" | "format")[]} */ (["layout", "format"])) {
+    for (const name of /** @type {("file" | "layout" | "format")[]} */ (["file", "layout", "format"])) {
       const requested = given[name];
       const { select } = this[name];
       if (requested && [...select.options].some(({ value }) => value === requested)) {
@@ -157,6 +184,7 @@ export class ExportOptions {
         this.value[name] = requested;
       }
     }
+    this.fitFile();
   }
 
   /**
@@ -171,7 +199,7 @@ export class ExportOptions {
   }
 
   /**
-   * @param {"layout" | "format" | "tensors" | "restarts"} name
+   * @param {"file" | "layout" | "format" | "tensors" | "restarts"} name
    * @param {string} title
    */
   select(name, title) {
@@ -185,7 +213,7 @@ export class ExportOptions {
   }
 
   /**
-   * @param {"layout" | "format" | "tensors" | "restarts"} name
+   * @param {"file" | "layout" | "format" | "tensors" | "restarts"} name
    * @param {HTMLSelectElement} select
    * @param {string[]} values
    */
@@ -236,6 +264,7 @@ export class ExportOptions {
   set(name, value) {
     this.value = { ...this.value, [name]: value };
     remember("local", "options", this.value);
+    this.fitFile();
     this.updateSummary();
     this.changed();
   }

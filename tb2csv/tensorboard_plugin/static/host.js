@@ -6,7 +6,7 @@
  */
 
 /** The keys of a link, in the part of the address after `#`. */
-const LINK_KEYS = ["run", "tag", "kind", "layout", "format"];
+const LINK_KEYS = ["run", "tag", "kind", "file", "layout", "format"];
 
 /** @returns {Window | null} TensorBoard's window */
 function tensorboard() {
@@ -85,7 +85,15 @@ export async function runsOfTensorBoard() {
   }
 }
 
-/** @typedef {{run: string[], tag: string[], kind: string[], layout: string[], format: string[]}} LinkedSelection */
+/**
+ * @typedef {Object} LinkedSelection
+ * @property {string[]} run
+ * @property {string[]} tag
+ * @property {string[]} kind
+ * @property {string[]} file
+ * @property {string[]} layout
+ * @property {string[]} format
+ */
 
 /**
  * Read a selection from the address: `#tb2csv&p.tb2csv.run=train&p.tb2csv.tag=loss`. Keys may be repeated, and need no

@@ -134,8 +134,12 @@ export class Store {
 
   /** @returns {{address: string, isShortened: boolean}} a link to the selection; a short one has only the kinds */
   selectionLink() {
-    const { runs, tags, kinds, layout, format } = this.request(false);
-    const output = { layout: layout === "tree" ? [] : [layout], format: format === "csv" ? [] : [format] };
+    const { runs, tags, kinds, file, layout, format } = this.request(false);
+    const output = {
+      file: file === "zip" ? [] : [file],
+      layout: layout === "tree" ? [] : [layout],
+      format: format === "csv" ? [] : [format],
+    };
     const address = linkTo({ run: runs ?? [], tag: tags ?? [], kind: kinds ?? [], ...output });
     if (address.length <= LINK_LENGTH) return { address, isShortened: false };
     return { address: linkTo({ kind: kinds ?? [], ...output }), isShortened: true };
@@ -157,7 +161,7 @@ export class Store {
 
   /** @returns {ExportRequest} */
   hparamsRequest() {
-    return { ...this.request(true), what: "hparams", layout: "tree", format: "csv", archive: false };
+    return { ...this.request(true), what: "hparams", file: "zip", layout: "tree", format: "csv", archive: false };
   }
 
   /** @returns {number} */

@@ -328,6 +328,9 @@ class ExportDouble:
         name, content = "tensorboard-tables.zip", io.BytesIO()
         if wanted["what"] == "hparams":
             name, content = "hparams.csv", io.BytesIO(b"run,session_group\n")
+        elif wanted["file"] != "zip":
+            name = f"logs.{'xlsx' if wanted['file'] == 'xlsx' else wanted['format']}"
+            content = io.BytesIO(self._csv(chosen[0]))
         elif wanted["archive"]:
             with zipfile.ZipFile(content, "w") as archive:
                 for each in chosen:
@@ -344,6 +347,7 @@ class ExportDouble:
 
 def _options(blob_limit: int) -> dict[str, Any]:
     return {
+        "files": ["zip", "table", "xlsx"],
         "layouts": ["tree", "tags", "wide", "long", "compare"],
         "formats": ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "jsonl", "jsonl-null"],
         "tensors": ["elements", "wide", "base64", "npy"],

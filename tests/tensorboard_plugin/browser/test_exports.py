@@ -42,6 +42,7 @@ def test_export_all_saves_one_archive(opened: ExportPage, double: ExportDouble, 
         "kinds": None,
         "what": "tables",
         "archive": True,
+        "file": "zip",
         "layout": "tree",
         "format": "csv",
         "tensors": "elements",
@@ -78,6 +79,23 @@ def test_options_go_into_the_request_and_the_command(opened: ExportPage, double:
     assert chosen.items() <= double.requests[-1].items()
     flags = ("escape_formulas", "sessions", "merge_subruns")
     assert [double.requests[-1][flag] for flag in flags] == [False, True, True]
+
+
+def test_a_workbook_and_one_table_are_files(opened: ExportPage, double: ExportDouble) -> None:
+    file, layout = opened.frame.get_by_label("File"), opened.frame.get_by_label("Layout")
+    for chosen, default, is_format_open in (
+        ("xlsx", "One sheet per kind", False),
+        ("table", "One row per value", True),
+    ):
+        file.select_option(chosen)
+        expect(layout.locator("option").first).to_contain_text(default)
+        expect(opened.frame.get_by_label("Format")).to_be_enabled(enabled=is_format_open)
+        with opened.page.expect_download() as saved:
+            opened.button("Export all").click()
+        assert double.requests[-1]["file"] == chosen
+        assert saved.value.suggested_filename == f"logs.{'xlsx' if chosen == 'xlsx' else 'csv'}"
+    opened.page.reload()
+    expect(opened.ready().frame.get_by_label("File")).to_have_value("table")
 
 
 def test_one_selected_table_is_saved_as_itself(opened: ExportPage, double: ExportDouble) -> None:
