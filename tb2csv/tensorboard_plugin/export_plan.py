@@ -32,8 +32,9 @@ def plan_export(
     """
     chosen = [(index.runs[index.run[place]], index.series[place]) for place in places]
     size = size_of_export(request, chosen)
+    file = request.one_file
     return {
-        "tables": len(set(_tables(request, chosen))),
+        "tables": 1 if file and file.content.is_one_table else len(set(_tables(request, chosen))),
         "rows": size.rows,
         "bytes": size.bytes,
         "command": command_line(request, index, sources),

@@ -82,7 +82,7 @@ def test_options_go_into_the_request_and_the_command(opened: ExportPage, double:
 
 
 def test_a_workbook_and_one_table_are_files(opened: ExportPage, double: ExportDouble) -> None:
-    file, layout = opened.frame.get_by_label("File"), opened.frame.get_by_label("Layout")
+    file, layout = opened.frame.get_by_label("File", exact=True), opened.frame.get_by_label("Layout")
     for chosen, default, is_format_open in (
         ("xlsx", "One sheet per kind", False),
         ("table", "One row per value", True),
@@ -95,7 +95,7 @@ def test_a_workbook_and_one_table_are_files(opened: ExportPage, double: ExportDo
         assert double.requests[-1]["file"] == chosen
         assert saved.value.suggested_filename == f"logs.{'xlsx' if chosen == 'xlsx' else 'csv'}"
     opened.page.reload()
-    expect(opened.ready().frame.get_by_label("File")).to_have_value("table")
+    expect(opened.ready().frame.get_by_label("File", exact=True)).to_have_value("table")
 
 
 def test_one_selected_table_is_saved_as_itself(opened: ExportPage, double: ExportDouble) -> None:
