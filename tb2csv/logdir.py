@@ -239,19 +239,26 @@ def logdir_of(source: LogdirSource) -> Logdir:
     if isinstance(source, (str, os.PathLike, Sequence)):
         return discover(source)
     if not hasattr(source, "logdir"):
-        kind = type(source).__name__
-        message = f"A {kind} is not a log directory; give its path, or what discover or open_logdir returned."
-        raise LogdirError(message)
+        raise _not_a_logdir(source)
     return source.logdir
+
+
+def _not_a_logdir(source: object) -> LogdirError:
+    return LogdirError(
+        f"A {type(source).__name__} is not a log directory; give its path, or what discover or open_logdir returned."
+    )
 
 
 def locations_of(path: LogdirPath) -> list[str]:
     """Return the paths and URLs of a log directory or of several, with home folders in place of ``~``.
 
     Raises:
-        LogdirError: one is empty, or there is none.
+        LogdirError: one is empty or not a path, or there is none.
     """
-    given = [path] if isinstance(path, (str, os.PathLike)) else path
+    given = path if isinstance(path, Sequence) and not isinstance(path, (str, bytes)) else [path]
+    for each in given:
+        if not isinstance(each, (str, os.PathLike)):
+            raise _not_a_logdir(each)
     locations = [home_expanded(each).removeprefix("file://").removeprefix("local://") for each in given]
     if not locations or not all(locations):
         message = "The name of the log directory is empty; a variable may be unset."

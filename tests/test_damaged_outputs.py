@@ -105,10 +105,11 @@ def test_paths_that_no_system_takes_are_one_sentence(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["logs"]
 
 
-@pytest.mark.parametrize("source", [5, None, b"logs", ["logs"], object()])
+@pytest.mark.parametrize("source", [5, None, b"logs", [b"logs"], ["logs", 5], object()])
 def test_another_object_than_a_log_directory_is_refused(source: Any) -> None:
-    with pytest.raises(tb2csv.LogdirError, match="is not a log directory"):
-        tb2csv.check(source)
+    for function in (tb2csv.check, tb2csv.discover):
+        with pytest.raises(tb2csv.LogdirError, match="is not a log directory"):
+            function(source)
 
 
 def test_a_long_path_in_a_data_package_is_refused(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ WORDS = re.compile(rf"(?<![\w-])--[a-z]|\btb2csv (?:{'|'.join(COMMANDS)})\b")
 
 #: The only texts with such words: pip's option, options of TensorBoard, commands that the Export tab copies, and
 #: variables of style sheets.
-EXCEPTIONS = {"messages.py", "analysis/plots/page_file.py"} | {
+EXCEPTIONS = {"messages.py", "installation.py", "analysis/plots/page_file.py"} | {
     f"tensorboard_plugin/{name}.py" for name in ("export_plan", "export_service", "loader", "own_hosts")
 }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tb2csv.recorders.pytorch.lightning_recorder import LightningRecorder as LightningRecorder
     from tb2csv.recorders.pytorch.prediction_recorder import TorchPredictionRecorder as TorchPredictionRecorder
     from tb2csv.recorders.pytorch.torch_recorder import TorchRecorder as TorchRecorder
+    from tb2csv.recorders.pytorch.trainer_recorder import TorchOptions as TorchOptions
     from tb2csv.recorders.pytorch.transformers_recorder import TransformersRecorder as TransformersRecorder
     from tb2csv.recorders.recorder import Recorder as Recorder
     from tb2csv.recorders.training import TrainingRecorder as TrainingRecorder
@@ -37,6 +38,7 @@ _MODULES: Final = {
     **_OF_KERAS,
     "LightningRecorder": "pytorch.lightning_recorder",
     "Recorder": "recorder",
+    "TorchOptions": "pytorch.trainer_recorder",
     "TorchPredictionRecorder": "pytorch.prediction_recorder",
     "TorchRecorder": "pytorch.torch_recorder",
     "TransformersRecorder": "pytorch.transformers_recorder",
@@ -48,6 +50,7 @@ __all__ = [
     "Recorder",
     "RecorderError",
     "RecorderWarning",
+    "TorchOptions",
     "TorchPredictionRecorder",
     "TorchRecorder",
     "TrainingRecorder",
