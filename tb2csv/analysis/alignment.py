@@ -14,6 +14,7 @@ import numpy as np
 
 from tb2csv.errors import OptionError
 from tb2csv.late_polars import pl
+from tb2csv.layouts.bins import BIN, Bins, bin_width
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.float64]
 
-_BIN: Final = "bin"
+_BINS: Final = BIN.removesuffix(":")
 
 
 class Alignment(NamedTuple):
@@ -44,16 +45,12 @@ def alignment_of(text: str | None) -> Alignment:
     """
     if text is None:
         return EXACT
-    method, _, width = text.partition(":")
-    if method == _BIN:
-        try:
-            number = float(width)
-        except ValueError:
-            number = math.nan
-        if not 0 < number < math.inf:
+    if text.partition(":")[0] == _BINS:
+        width = bin_width(text)
+        if not 0 < width < math.inf:
             message = f"{text!r} has no width of bins; give a positive number, such as bin:100."
             raise OptionError(message)
-        return Alignment(_BIN, number)
+        return Alignment(_BINS, width)
     if text not in {EXACT.method, *_FILLS}:
         message = f"Unknown alignment {text!r}; choose from {', '.join(ALIGNMENTS)}."
         raise OptionError(message)
@@ -77,7 +74,7 @@ def aligned(values: pl.DataFrame, alignment: Alignment) -> pl.DataFrame:
     """
     if alignment.method == EXACT.method or not len(values):
         return values
-    if alignment.method == _BIN:
+    if alignment.method == _BINS:
         return _binned(values, alignment.width)
     fill = _FILLS[alignment.method]
     parts = []
@@ -90,14 +87,13 @@ def aligned(values: pl.DataFrame, alignment: Alignment) -> pl.DataFrame:
 
 
 def _binned(values: pl.DataFrame, width: float) -> pl.DataFrame:
-    if values.schema["step"].is_integer():
-        if not width.is_integer():
-            message = f"Bins of {width:g} steps are not possible; give a whole number."
-            raise OptionError(message)
-        start = pl.col("step") // int(width) * int(width)
-    else:
-        start = (pl.col("step") / width).floor() * width
-    binned = values.with_columns(start.alias("step")).group_by("series", "run", "step")
+    has_steps = values.schema["step"].is_integer()
+    if has_steps and not width.is_integer():
+        message = f"Bins of {width:g} steps are not possible; give a whole number."
+        raise OptionError(message)
+    bins = Bins("step" if has_steps else "relative", width)
+    starts = bins.positions(pl.Series(bins.numbers(values["step"].to_numpy())))
+    binned = values.with_columns(starts.alias("step")).group_by("series", "run", "step")
     means = binned.agg(pl.col("wall_time").min(), pl.col("value").mean())
     return means.select(values.columns).sort("series", "run", "step")
 
@@ -141,7 +137,7 @@ def _nearest(values: Numbers, left: npt.NDArray[np.intp], right: npt.NDArray[np.
 _FILLS: Final[dict[str, Callable[..., Numbers]]] = {"interpolate": _interpolated, "nearest": _nearest}
 
 #: The alignments as they are written in options.
-ALIGNMENTS: Final = (EXACT.method, f"{_BIN}:N", *_FILLS)
+ALIGNMENTS: Final = (EXACT.method, f"{BIN}N", *_FILLS)
 
 #: The x axes of statistics: the name of the column, and the alignment if none is chosen. Two runs hardly have a value
 #: at the same time.

@@ -1,9 +1,9 @@
-"""Bins of steps or of times, as the rows of tables that put runs side by side."""
+"""Bins of steps or of times: the rows of tables that put runs side by side, and of statistics across runs."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ AXES: Final = ("step", "relative", "wall")
 
 #: Numbers of bins beyond this are not exact as float64.
 _MAX_NUMBER: Final = 1 << 53
-_BIN: Final = "bin:"
+BIN: Final = "bin:"
 #: How far a number may be from a whole one that it is meant to be.
 _ROUNDING: Final = 1e-9
 
@@ -48,7 +48,7 @@ class Bins(NamedTuple):
                 "Times of different runs are hardly ever equal, so their rows need bins",
                 advice("give the seconds of a row, such as {}", Option("align", "bin:60")),
             )
-        width = _number(align.removeprefix(_BIN)) if align.startswith(_BIN) else math.nan
+        width = bin_width(align)
         is_whole = width == round(width) if math.isfinite(width) else False
         if not 0 < width < math.inf or (axis == "step" and not is_whole):
             what = "a whole number of steps" if axis == "step" else "a number of seconds"
@@ -62,9 +62,8 @@ class Bins(NamedTuple):
         Rows whose time is not known are left out. ``origin`` is that of relative times, in seconds since 1970.
         """
         if self.axis == "step":
-            return frame.with_columns(pl.Series("step", frame["step"].to_numpy() // int(self.width)))
-        seconds = frame["wall_time"].to_numpy() - (origin if self.axis == "relative" else 0.0)
-        numbers = np.floor(seconds / self.width)
+            return frame.with_columns(pl.Series("step", self.numbers(frame["step"].to_numpy())))
+        numbers = self.numbers(frame["wall_time"].to_numpy() - (origin if self.axis == "relative" else 0.0))
         is_known = np.abs(numbers) < _MAX_NUMBER  # NaN is not
         placed = frame.with_columns(pl.Series("step", np.where(is_known, numbers, 0).astype(np.int64)))
         return placed if is_known.all() else placed.filter(pl.Series(is_known))
@@ -74,9 +73,13 @@ class Bins(NamedTuple):
         value = pl.col("value").cast(pl.Float64).mean()
         return frame.group_by("step").agg(pl.col("wall_time").min(), value).sort("step")
 
+    def numbers(self, positions: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the number of the bin of each step, as integers, or of each time in seconds, as float64."""
+        return positions // int(self.width) if self.axis == "step" else np.floor(positions / self.width)
+
     def positions(self, numbers: pl.Series) -> pl.Series:
         """Return the starts of bins: whole steps, or seconds."""
-        found: npt.NDArray[np.int64] = numbers.to_numpy()
+        found: npt.NDArray[Any] = numbers.to_numpy()
         if self.axis == "step":
             return pl.Series(found * int(self.width))
         parts = 1 / self.width
@@ -84,8 +87,9 @@ class Bins(NamedTuple):
         return pl.Series(found / round(parts) if is_part and round(parts) else found * self.width)
 
 
-def _number(text: str) -> float:
+def bin_width(align: str) -> float:
+    """Return the width in ``bin:N``, and NaN for anything else."""
     try:
-        return float(text)
+        return float(align.removeprefix(BIN)) if align.startswith(BIN) else math.nan
     except ValueError:
         return math.nan

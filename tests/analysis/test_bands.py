@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import pytest
 import scipy.stats
 from commands import run_here
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from tables import parse_rows, read_rows
 
 import tb2csv
-from tb2csv.analysis.alignment import alignment_of
+from tb2csv.analysis.alignment import aligned, alignment_of
 from tb2csv.analysis.bands import BANDS, RESAMPLES, SEED
 from tb2csv.errors import OptionError
 
@@ -258,3 +259,12 @@ def test_the_command_has_the_options(tmp_path: Path, capsys: pytest.CaptureFixtu
         ("4", "1", "4.0", "4.0"),
     ]
     assert run_here(capsys, "reduce", log, tmp_path / "no", "--by", "s*", "--align", "spline").status == 2
+
+
+def test_bins_of_a_tenth_of_a_second_start_at_tenths() -> None:
+    times = [tenth / 10 + 0.05 for tenth in range(100)]
+    values = pl.DataFrame(
+        {"series": [0] * 100, "run": [0] * 100, "wall_time": times, "step": times, "value": [1.0] * 100}
+    )
+    starts = aligned(values, alignment_of("bin:0.1"))["step"].to_list()
+    assert starts == [float(f"{tenth // 10}.{tenth % 10}") for tenth in range(100)]
