@@ -226,11 +226,12 @@ def test_a_file_system_is_made_anew_after_a_fork(server: WebServer) -> None:
     assert (done.stdout, done.stderr) == ("2\n", "")
 
 
+@pytest.mark.slow
 def test_the_user_is_informed_about_a_slow_answer(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tb2csv.sources.request_watch.PATIENCE", 0.05)
     (server.folder / file_name()).write_bytes(values(2))
     lines: list[str] = []
-    server.latency = 0.4
+    server.latency = 1.5  # the watch may be asleep for a second since an earlier test
     with WATCH.listen(lines.append):
         tb2csv.check(server.url)
     assert lines
