@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tb2csv.recorders.event_writer import EventWriter
-    from tb2csv.recorders.output_errors import Samples
-    from tb2csv.recorders.recording_plan import RecordingPlan
+    from tb2csv.recorders.recording_plan import FitPlan, RecordingPlan
 
 
 class EagerFit:
@@ -137,23 +136,13 @@ _INSIDE: Final = {
 class JaxBackend(EagerBackend):
     """Keras on JAX, whose train step is a pure function that is compiled."""
 
-    def fit(
-        self,
-        log: EventWriter,
-        model: Any,
-        *,
-        gradients: RecordingPlan,
-        activations: RecordingPlan,
-        layer_errors_every: int,
-        layers: Sequence[str] | None,
-        samples: Samples,
-    ) -> EagerFit:
+    def fit(self, log: EventWriter, model: Any, plan: FitPlan) -> EagerFit:
         """Count the batches of a model that is about to train.
 
         Raises:
             RecorderError: what only the inside of the train step has is selected.
         """
-        is_selected = (bool(gradients.every), bool(activations.every), bool(layer_errors_every))
+        is_selected = (bool(plan.gradients.every), bool(plan.activations.every), bool(plan.layer_errors_every))
         for part, advice in itertools.compress(_INSIDE.items(), is_selected):
             message = (
                 f"The {part} of Keras' fit cannot be recorded on JAX, because its train step is compiled as a pure "

@@ -13,11 +13,10 @@ from tb2csv.recorders.step_rows import WAITING_STEPS
 from tb2csv.recorders.train_function import RecordedTrainFunction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from tb2csv.recorders.event_writer import EventWriter
-    from tb2csv.recorders.output_errors import Samples
-    from tb2csv.recorders.recording_plan import RecordingPlan
+    from tb2csv.recorders.recording_plan import FitPlan
 
 
 class FitRecording:
@@ -27,17 +26,7 @@ class FitRecording:
     Keras does not always report how many it ran.
     """
 
-    def __init__(
-        self,
-        log: EventWriter,
-        model: Any,
-        *,
-        gradients: RecordingPlan,
-        activations: RecordingPlan,
-        layer_errors_every: int,
-        layers: Sequence[str] | None,
-        samples: Samples,
-    ) -> None:
+    def __init__(self, log: EventWriter, model: Any, plan: FitPlan) -> None:
         """Prepare to record a model that is about to train; ``begin`` gives the number of its batches so far.
 
         Raises:
@@ -54,23 +43,22 @@ class FitRecording:
         self._activations: ActivationHooks | None = None
         self._errors: LayerErrorHooks | None = None
         self._function: RecordedTrainFunction | None = None
-        inside = bool(gradients.every or activations.every or layer_errors_every)
-        if inside:
+        if not plan.is_empty:
             _refuse_strategies(model)
         self._execution = model.steps_per_execution
-        if not inside and self._execution == 1:
+        if plan.is_empty and self._execution == 1:
             return
         self._batch = tf.Variable(0, dtype=tf.int64, trainable=False, name="recorded_batch")
         methods: list[tuple[Any, str, Callable[..., Any]]] = []
-        if gradients.every:
-            self._gradients = GradientHooks(log, gradients, model, self._batch, self._execution)
+        if plan.gradients.every:
+            self._gradients = GradientHooks(log, plan.gradients, model, self._batch, self._execution)
             methods += self._gradients.methods()
-        if activations.every:
-            self._activations = ActivationHooks(log, activations, self._batch, self._execution)
-        if layer_errors_every:
-            self._errors = LayerErrorHooks(log, model, self._batch, every=layer_errors_every, samples=samples)
+        if plan.activations.every:
+            self._activations = ActivationHooks(log, plan.activations, self._batch, self._execution)
+        if plan.layer_errors_every:
+            self._errors = LayerErrorHooks(log, model, self._batch, every=plan.layer_errors_every, samples=plan.samples)
         outputs = [each for each in (self._activations, self._errors) if each is not None]
-        self._calls = LayerCalls(layers_of(model, layers) if outputs else {})
+        self._calls = LayerCalls(layers_of(model, plan.layers) if outputs else {})
 
         def exchange(name: Callable[[], str], output: Any) -> Any:
             for each in outputs:
@@ -79,7 +67,7 @@ class FitRecording:
 
         methods += self._calls.methods(exchange)
         methods.append((model, "train_step", self._recorded(model.train_step)))
-        allows_xla = self._errors is None and not activations.tensors and not activations.histograms
+        allows_xla = self._errors is None and not plan.activations.tensors and not plan.activations.histograms
         self._function = RecordedTrainFunction(model, methods, allow_xla=allows_xla, on_failure=self.write)
 
     def _recorded(self, train_step: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tb2csv.recorders.event_writer import EventWriter
-    from tb2csv.recorders.output_errors import Samples
-    from tb2csv.recorders.recording_plan import RecordingPlan
+    from tb2csv.recorders.recording_plan import FitPlan, RecordingPlan
 
 
 class FitRecorder(Protocol):
@@ -44,17 +43,7 @@ class FitRecorder(Protocol):
 class KerasBackend(Protocol):
     """The part of a TrainingRecorder that depends on the backend."""
 
-    def fit(
-        self,
-        log: EventWriter,
-        model: Any,
-        *,
-        gradients: RecordingPlan,
-        activations: RecordingPlan,
-        layer_errors_every: int,
-        layers: Sequence[str] | None,
-        samples: Samples,
-    ) -> FitRecorder:
+    def fit(self, log: EventWriter, model: Any, plan: FitPlan) -> FitRecorder:
         """Prepare to record a model that is about to train. Raises RecorderError if it cannot be recorded."""
 
     def write_variables(

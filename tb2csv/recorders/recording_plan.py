@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tb2csv.recorders.event_writer import EventWriter
+    from tb2csv.recorders.output_errors import Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,30 @@ class RecordingPlan:
         """Write statistics, [steps, names, STATISTICS], of steps at which they were due."""
         tags = [f"{self.family}/{name}/{statistic}" for name in names for statistic in STATISTICS]
         log.scalar_rows(tags, steps, statistics.reshape(len(steps), -1), wall_times)
+
+
+@dataclass(frozen=True, slots=True)
+class FitPlan:
+    """What is recorded inside the train steps of Keras' ``fit``."""
+
+    gradients: RecordingPlan
+    activations: RecordingPlan
+    #: In batches; 0 is never.
+    layer_errors_every: int
+    #: The names of the layers whose outputs and errors are recorded; None for all.
+    layers: Sequence[str] | None
+    #: Whether the errors of a layer are those of each sample, or their sum.
+    samples: Samples
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether anything is taken from the outputs of layers."""
+        return bool(self.activations.every or self.layer_errors_every)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is recorded."""
+        return not (self.gradients.every or self.has_outputs)
 
 
 def due(step: int, every: int) -> bool:

@@ -16,7 +16,7 @@ from tb2csv.recorders.keras_backends import keras_backend
 from tb2csv.recorders.metric_values import write_metrics
 from tb2csv.recorders.optimizers import learning_rates, trained_batches
 from tb2csv.recorders.output_errors import check_samples
-from tb2csv.recorders.recording_plan import RecordingPlan, due, interval
+from tb2csv.recorders.recording_plan import FitPlan, RecordingPlan, due, interval
 from tb2csv.recorders.variable_names import variable_names
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tb2csv.recorders.keras_backends import FitRecorder
-    from tb2csv.recorders.output_errors import Samples
 
 
 class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
@@ -96,21 +95,20 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             histograms=weight_histograms_every,
             statistics=weight_statistics_every,
         )
-        self._gradients = RecordingPlan.of(
+        gradients = RecordingPlan.of(
             "gradients",
             tensors=gradients_every,
             histograms=gradient_histograms_every,
             statistics=gradient_statistics_every,
         )
-        self._activations = RecordingPlan.of(
+        activations = RecordingPlan.of(
             "activations",
             tensors=activations_every,
             histograms=activation_histograms_every,
             statistics=activation_statistics_every,
         )
-        self._layer_errors_every = interval("layer_errors_every", layer_errors_every)
-        self._layers = layers
-        self._samples: Samples = layer_error_samples
+        errors_every = interval("layer_errors_every", layer_errors_every)
+        self._inside = FitPlan(gradients, activations, errors_every, layers, layer_error_samples)
         self._log = EventWriter(log_dir, on_error=on_error)
         self._first_batch = first_batch
         #: The batch that ended last; None before the first ``fit``.
@@ -141,15 +139,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         model = self.model
         if self._fit is None or not self._fit.resume():
             self._finish()
-            self._fit = self._backend.fit(
-                self._log,
-                model,
-                gradients=self._gradients,
-                activations=self._activations,
-                layer_errors_every=self._layer_errors_every,
-                layers=self._layers,
-                samples=self._samples,
-            )
+            self._fit = self._backend.fit(self._log, model, self._inside)
             self._finalizer.detach()
             self._finalizer = weakref.finalize(self, self._fit.finish)
 
@@ -197,8 +187,8 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         if metrics:
             values = {"epoch": self._epoch, **(logs or {}), **self._learning_rates}
             write_metrics(self._log, "batch", self._step, values, wall_time)
-        plans = (self._weights, self._gradients, self._activations)
-        others = [self._layer_errors_every, *(every for plan in plans for every in plan.every)]
+        plans = (self._weights, self._inside.gradients, self._inside.activations)
+        others = [self._inside.layer_errors_every, *(every for plan in plans for every in plan.every)]
         joined = [step for step in steps if any(due(step, every) for every in others)]
         if metrics:
             joined = [step for step in joined if step != self._step]
@@ -291,7 +281,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         ]
         with self._log.guard():
             names, values = [name for name, _ in present], [value for _, value in present]
-            self._backend.record(self._log, self._gradients, names, values, step)
+            self._backend.record(self._log, self._inside.gradients, names, values, step)
 
     def close(self) -> None:
         """Write all pending data and close the files; later values go to new ones."""

@@ -22,26 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tb2csv.recorders.event_writer import EventWriter
-    from tb2csv.recorders.output_errors import Samples
-    from tb2csv.recorders.recording_plan import RecordingPlan
+    from tb2csv.recorders.recording_plan import FitPlan, RecordingPlan
 
 
 class TorchBackend(EagerBackend):
     """Records tensors as TorchRecorder does, with one transfer of all statistics of a step."""
 
-    def fit(
-        self,
-        log: EventWriter,
-        model: Any,
-        *,
-        gradients: RecordingPlan,
-        activations: RecordingPlan,
-        layer_errors_every: int,
-        layers: Sequence[str] | None,
-        samples: Samples,
-    ) -> EagerFit:
+    def fit(self, log: EventWriter, model: Any, plan: FitPlan) -> EagerFit:
         """Prepare to record a model that is about to train. Raises RecorderError if it cannot be recorded."""
-        if not (gradients.every or activations.every or layer_errors_every):
+        if plan.is_empty:
             return EagerFit(log, model)
         if model.jit_compile:
             message = (
@@ -49,15 +38,7 @@ class TorchBackend(EagerBackend):
                 "compiles; compile the model with jit_compile=False."
             )
             raise RecorderError(message)
-        return TorchFit(
-            log,
-            model,
-            gradients=gradients,
-            activations=activations,
-            layer_errors_every=layer_errors_every,
-            layers=layers,
-            samples=samples,
-        )
+        return TorchFit(log, model, plan)
 
     def _write(
         self,
@@ -77,35 +58,21 @@ class TorchBackend(EagerBackend):
 class TorchFit(EagerFit):
     """Gradients, activations and layer errors of one ``fit``, taken in its train steps."""
 
-    def __init__(
-        self,
-        log: EventWriter,
-        model: Any,
-        *,
-        gradients: RecordingPlan,
-        activations: RecordingPlan,
-        layer_errors_every: int,
-        layers: Sequence[str] | None,
-        samples: Samples,
-    ) -> None:
+    def __init__(self, log: EventWriter, model: Any, plan: FitPlan) -> None:
         """Replace the train function. Raises RecorderError if an optimizer is not Keras', or a layer is missing."""
         super().__init__(log, model)
-        self._gradients = gradients
-        self._activations = activations
-        self._layer_errors_every = layer_errors_every
-        self._samples: Samples = samples
+        self._plan = plan
         self._batch = 0
         self._captures: list[tuple[Callable[[], str], Capture]] = []
         self._errors: list[tuple[Callable[[], str], torch.Tensor]] = []
         self._names = names_by_identity(model)
         methods: list[tuple[Any, str, Callable[..., Any]]] = []
-        if gradients.every:
+        if plan.gradients.every:
             methods += [
                 (optimizer, UPDATE_METHOD, self._recorded_update(getattr(optimizer, UPDATE_METHOD)))
                 for optimizer in updating_optimizers(model)
             ]
-        has_outputs = activations.every or layer_errors_every
-        self._calls = LayerCalls(layers_of(model, layers) if has_outputs else {})
+        self._calls = LayerCalls(layers_of(model, plan.layers) if plan.has_outputs else {})
         methods += self._calls.methods(self._exchange)
         methods.append((model, "train_step", self._recorded_step(model.train_step)))
         self._function = RecordedTrainFunction(model, methods, allow_xla=True, on_failure=self.write)
@@ -124,7 +91,7 @@ class TorchFit(EagerFit):
         """Return the method that updates variables, which takes the gradients first."""
 
         def recorded_update(gradients: Any, variables: Any, learning_rate: Any) -> Any:
-            if self._gradients.is_due(self._batch):
+            if self._plan.gradients.is_due(self._batch):
                 with self._log.guard():
                     for gradient, variable in zip(gradients, variables, strict=True):
                         if gradient is not None:
@@ -135,16 +102,16 @@ class TorchFit(EagerFit):
 
     def _take_gradient(self, gradient: Any, variable: Any) -> None:
         name = self._names.get(id(variable)) or variable_names([variable])[0]
-        self._captures.append((lambda: name, capture(self._gradients, self._batch, gradient)))
+        self._captures.append((lambda: name, capture(self._plan.gradients, self._batch, gradient)))
 
     def _exchange(self, name: Callable[[], str], output: Any) -> Any:
         """Take an output of a layer; return a view of it whose error is recorded."""
         if not isinstance(output, torch.Tensor):
             return output
         with self._log.guard():
-            if self._activations.is_due(self._batch):
-                self._captures.append((name, capture(self._activations, self._batch, output)))
-            if due(self._batch, self._layer_errors_every) and output.requires_grad:
+            if self._plan.activations.is_due(self._batch):
+                self._captures.append((name, capture(self._plan.activations, self._batch, output)))
+            if due(self._batch, self._plan.layer_errors_every) and output.requires_grad:
                 # A hook of the tensor itself would get the errors of all its uses, also before the layer.
                 output = output.view_as(output)
                 output.register_hook(lambda error: self._take_error(name, error))
@@ -195,7 +162,7 @@ class TorchFit(EagerFit):
                 passes.append({})
             passes[-1][known] = host.array
         for found in passes:
-            write_layer_errors(self._log, self._batch, found, self._samples, wall_time)
+            write_layer_errors(self._log, self._batch, found, self._plan.samples, wall_time)
 
     def finish(self) -> None:
         """Write all pending data, close the file, and give the model back its train function."""
