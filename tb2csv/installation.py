@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-
 
 def install_command(extra: str, *, upgrade: bool = False) -> str:
     """Return the command that installs the packages of an extra of tb2csv.
@@ -26,6 +23,9 @@ def _requirement(extra: str, direct_url: str | None) -> str:
 
     The record is described at https://packaging.python.org/specifications/direct-url.
     """
+    import json
+    import shlex
+
     origin = json.loads(direct_url or "{}")
     url = origin.get("url", "")
     if "dir_info" in origin:
