@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from tb2csv.key_paths import key_text
+from tb2csv.key_paths import key_text, registered_parts
 from tb2csv.model_state.foreign_errors import as_state_errors
 
 if TYPE_CHECKING:
@@ -160,18 +160,9 @@ def _is_linen_module(value: Any) -> bool:
 
 def _registered_node(value: Any) -> _Node | None:
     """Return the parts of an object whose type is registered with JAX; None for all others."""
-    jax = sys.modules.get("jax")
-    if jax is None:
-        return None
-    found, structure = jax.tree_util.tree_flatten_with_path(value, is_leaf=lambda each: each is not value)
-    if any(not path for path, _ in found):  # the whole value is a leaf
+    parts = registered_parts(value)
+    if parts is None:
         return None
     nnx = sys.modules.get("flax.nnx")
     is_variable = nnx is not None and isinstance(value, nnx.Variable)
-    keys = [None if is_variable else _key(path[0]) for path, _ in found]
-    return _Node(keys, [child for _, child in found], structure.unflatten)
-
-
-def _key(entry: Any) -> Any:
-    """Return the key in an entry of a path of JAX, of which there are several types."""
-    return next((getattr(entry, name) for name in ("key", "idx", "name") if hasattr(entry, name)), str(entry))
+    return _Node([None] * len(parts.keys) if is_variable else parts.keys, parts.children, parts.with_children)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from tb2csv.errors import RecorderError
-from tb2csv.key_paths import key_text
+from tb2csv.key_paths import key_text, registered_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -99,19 +99,8 @@ def _variable(node: Any) -> Iterable[_Child] | None:
 
 def _registered(node: object) -> Iterable[_Child] | None:
     """Return the children of a node that is registered with JAX, such as a TrainState; else None."""
-    jax = sys.modules.get("jax")
-    if jax is None:
-        return None
-    found, _ = jax.tree_util.tree_flatten_with_path(node, is_leaf=lambda each: each is not node)
-    if any(not path for path, _ in found):
-        return None
-    return [(_key(path), child) for path, child in found]
-
-
-def _key(path: tuple[Any, ...]) -> str:
-    """Return the one key of a path of JAX; there are several kinds of keys."""
-    (key,) = path
-    return str(next((getattr(key, name) for name in ("key", "idx", "name") if hasattr(key, name)), key))
+    parts = registered_parts(node)
+    return None if parts is None else zip(parts.keys, parts.children, strict=True)
 
 
 def _dataclass(node: Any) -> Iterable[_Child] | None:
