@@ -82,7 +82,7 @@ def test_a_missing_package_names_its_extra(
     errors_without_packages: dict[str, str], url: str, package: str, extra: str
 ) -> None:
     assert f"needs {package}" in errors_without_packages[url]
-    assert f"tb2csv[{extra}]" in errors_without_packages[url]
+    assert f"[{extra}]" in errors_without_packages[url]
 
 
 def named(name: str, *bases: type[Exception]) -> type[Exception]:
