@@ -13,7 +13,9 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from tb2csv import model_state, recorders, types  # noqa: F401 - attributes of this module, see __getattr__
+    from tb2csv import model_state as model_state
+    from tb2csv import recorders as recorders
+    from tb2csv import types as types
     from tb2csv.analysis.diagnosis.diagnose import Diagnosis, diagnose
     from tb2csv.analysis.epoch_metrics import EpochMetrics, metrics
     from tb2csv.analysis.hparams import hparams

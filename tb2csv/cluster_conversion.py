@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.conversion_tasks import WANTED, ConversionTask, ConvertedBatch, cut, run_task
+from tb2csv.conversion_tasks import WANTED, ConversionTask, cut, result_of_task, run_task
 from tb2csv.errors import OutputError
 from tb2csv.messages import Option, advice
 from tb2csv.sinks.output_folder import OutputFolder
@@ -73,9 +73,7 @@ def convert_on_cluster(
         for number, answer in cluster.run(
             run_task.__module__, run_task.__name__, packed, lambda number: _described(tasks[number].names)
         ):
-            result = pickle.loads(answer)  # noqa: S301 - our own worker made it
-            if not isinstance(result, ConvertedBatch):
-                raise result
+            result = result_of_task(answer)
             folder.adopt(result.place)
             output.held.adopt(result.rows)
             adopted.add(Path(result.place).name)

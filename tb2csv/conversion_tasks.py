@@ -119,9 +119,17 @@ def convert_batch(task: ConversionTask) -> ConvertedBatch:
 def run_task(packed: bytes) -> bytes:
     """Return the pickled result of a pickled task, or the exception that it raised."""
     try:
-        return pickle.dumps(convert_batch(pickle.loads(packed)))  # noqa: S301 - the process that started this one made it
+        return pickle.dumps(convert_batch(pickle.loads(packed)))
     except Exception as error:  # noqa: BLE001 - the process that wants the result raises it
         return pickle.dumps(error)
+
+
+def result_of_task(answer: bytes) -> ConvertedBatch:
+    """Return the result of a task from what ``run_task`` returned, or raise its exception."""
+    result = pickle.loads(answer)
+    if not isinstance(result, ConvertedBatch):
+        raise result
+    return result
 
 
 def cut(items: Sequence[_Item], costs: Sequence[int]) -> Iterator[Sequence[_Item]]:

@@ -8,6 +8,7 @@ without the package answers, and does not end.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import sys
 import time
@@ -45,7 +46,7 @@ class DaskCluster:
             ClusterError: the file does not exist.
         """
         try:
-            import distributed  # noqa: F401 - a slow import, for clusters alone
+            importlib.import_module("distributed")
         except ImportError:
             raise MissingExtraError("A conversion on a cluster", "distributed", "dask") from None
         if scheduler_file is not None and not Path(scheduler_file).is_file():  # Dask would wait for it for ever
@@ -216,7 +217,7 @@ def _entry() -> Callable[..., tuple[str, Any, str]]:
     """Return the function that workers call. cloudpickle sends a nested function by value."""
 
     def call(version: str, module: str, function: str, task: bytes) -> tuple[str, Any, str]:
-        import importlib  # noqa: PLC0415 - the function has no module where it is called
+        import importlib
 
         from distributed import get_worker
 

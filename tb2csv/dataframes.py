@@ -250,7 +250,7 @@ class LogdirFrames(KindMethods[LogMethod]):
         """Return the table of ``hparams`` together with notes on what it leaves out; errors as of ``hparams``."""
         return self._scanned.trials(selection)
 
-    def sql(self, query: str) -> pl.DataFrame:
+    def sql(self, query: str, *, run: Patterns = None) -> pl.DataFrame:
         """Return the rows that a SELECT statement gives; docs/sql.md describes its tables and its SQL.
 
         The tables are those of all kinds, such as ``scalars``, and ``hparams``, ``runs`` and ``tags``. Only tables that
@@ -258,13 +258,14 @@ class LogdirFrames(KindMethods[LogMethod]):
 
         Args:
             query: one SELECT statement, which may begin with WITH. It cannot change anything, nor read a file.
+            run: shell patterns for the runs whose rows the tables have; all by default.
 
         Raises:
             OptionError: the query is not a SELECT statement, names what is not a table, or cannot be run.
             Tb2csvError: the log does not have values of a kind, or no type holds all of them exactly.
             LogdirError: a file is gone since it was read.
         """
-        return run_query(query, self._sql_tables(None))
+        return run_query(query, self._sql_tables(run))
 
     def _sql_tables(self, run: Patterns) -> dict[str, Callable[[], pl.LazyFrame]]:
         """Return the functions that return the tables of ``sql``, with the rows of selected runs."""

@@ -37,7 +37,7 @@ _BUSY_SHARE: Final = 0.2
 _CANCELLED: Final[ContextVar[threading.Event | None]] = ContextVar("cancelled", default=None)
 
 
-class Cancelled(Exception):  # noqa: N818 - not an error
+class WorkCancelledError(Exception):
     """Raised in a worker to end it, because another worker failed or the user interrupted."""
 
 
@@ -135,7 +135,7 @@ def map_runs(
 
     def report_or_end(count: int) -> None:
         if cancelled.is_set():
-            raise Cancelled
+            raise WorkCancelledError
         if count:
             report_bytes(count)
 
@@ -164,7 +164,7 @@ def map_runs(
             cancelled.set()
             executor.shutdown(wait=True, cancel_futures=True)
     errors = (future.exception() for future in futures if not future.cancelled())
-    error = next((each for each in errors if each is not None and not isinstance(each, Cancelled)), None)
+    error = next((each for each in errors if each is not None and not isinstance(each, WorkCancelledError)), None)
     if error is not None:
         raise error
     return [future.result() for future in futures]
@@ -201,7 +201,7 @@ class Turns:
 def result_of(future: Future[_Result]) -> _Result:
     """Return the result of a future that may never end, such as a request to a server that does not answer.
 
-    A worker of ``map_runs`` gives the future up when it is to end, and raises Cancelled.
+    A worker of ``map_runs`` gives the future up when it is to end, and raises WorkCancelledError.
     """
     cancelled = _CANCELLED.get()
     while not (cancelled and cancelled.is_set()):
@@ -210,7 +210,7 @@ def result_of(future: Future[_Result]) -> _Result:
         except FutureTimeoutError:
             if future.done():
                 return future.result()
-    raise Cancelled
+    raise WorkCancelledError
 
 
 def _next(queue: SimpleQueue[_Result]) -> _Result:

@@ -9,7 +9,6 @@ from tb2csv.display import count, displayed
 from tb2csv.kind_methods import KindMethods, RunMethod
 from tb2csv.report import Report
 from tb2csv.selection import Patterns, literal_pattern
-from tb2csv.sql_queries import run_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,7 +66,7 @@ class RunFrames(KindMethods[RunMethod]):
 
     def sql(self, query: str) -> pl.DataFrame:
         """Return the rows that a SELECT statement over the tables of the run gives, as ``LogdirFrames.sql``."""
-        return run_query(query, self.log._sql_tables(self._pattern))  # noqa: SLF001 - a run is a part of its log
+        return self.log.sql(query, run=self._pattern)
 
     @property
     def report(self) -> Report:

@@ -15,6 +15,7 @@ process, and a larger stack of the calling thread does not help (polars 2.1.0). 
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -85,9 +86,8 @@ def _table_names(query: str) -> list[str]:
         Tb2csvError: this version of polars does not list the names.
     """
     try:
-        from polars._plr import PySQLContext  # noqa: PLC0415 - polars has no public way to this
-
-        list_names = PySQLContext.table_identifiers
+        # polars has no public way to this.
+        list_names: Callable[..., list[str]] = importlib.import_module("polars._plr").PySQLContext.table_identifiers
     except (ImportError, AttributeError) as error:
         message = (
             f"polars {pl.__version__} does not list the tables of a query, without which no query is run; "

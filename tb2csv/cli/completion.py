@@ -208,12 +208,12 @@ def install() -> str:
 
 
 def _own_shell() -> str:
-    shell = _completion_shared._get_shell_name()  # noqa: SLF001 - typer's own completion is not for our scripts
+    shell = _completion_shared._get_shell_name()
     if shell not in _SCRIPTS:
         other = f"this is {shell}" if shell else "this shell is unknown"
         message = f"Completion is for {', '.join(_SCRIPTS)}, and {other}; run the command in one of them."
         raise OptionError(message)
-    _completion_shared._completion_scripts.update(_SCRIPTS)  # noqa: SLF001
+    _completion_shared._completion_scripts.update(_SCRIPTS)
     return shell
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 import tempfile
@@ -43,7 +44,7 @@ def start_tensorflow() -> None:
 
 def _import() -> None:
     try:
-        import keras  # noqa: F401 - only the import is needed
+        importlib.import_module("keras")
         import tensorflow as tf
     except ModuleNotFoundError as error:
         raise MissingExtraError("This command", error.name or "TensorFlow", "tensorflow") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ class Decoded(NamedTuple):
     """The decoded form of one value: rows without their times, and files by name."""
 
     rows: Sequence[tuple[Any, ...]]
-    files: dict[str, bytes] = {}  # noqa: RUF012 - never changed
+    files: Mapping[str, bytes] = MappingProxyType({})
 
 
 def decode_one_by_one(
@@ -64,7 +65,8 @@ def _check_cells_fit(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, type[
 
     Text formats can hold cells that tables cannot, such as numbers of any size and half of a surrogate pair.
     """
-    for (name, dtype), cells in zip(schema.items(), zip(*rows, strict=True)):  # noqa: B905 - empty if rows is empty
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    for (name, dtype), cells in zip(schema.items(), columns, strict=True):
         known = [cell for cell in cells if cell is not None]
         try:
             if dtype.is_numeric():

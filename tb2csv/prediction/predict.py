@@ -39,7 +39,7 @@ def predict(
     batch_size: int = 256,
     trust: bool = False,
     overwrite: bool = False,
-    on_samples: Callable[[int, int], None] = lambda done, samples: None,  # noqa: ARG005
+    on_samples: Callable[[int, int], None] = lambda _done, _samples: None,
 ) -> list[PredictionTable]:
     """Write what a model predicts for each sample, and return the tables that were written.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -44,7 +45,7 @@ class Moment(NamedTuple):
         """Return whether a value counts instead of an earlier one of the same run."""
         if self.name != BEST:
             return True
-        return old != old or (new > old if goal == MAX else new < old)  # noqa: PLR0124 - NaN
+        return math.isnan(old) or (new > old if goal == MAX else new < old)
 
 
 def moment_of(at: str | int) -> Moment:

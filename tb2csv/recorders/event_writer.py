@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger("tb2csv")
 
 _Method = TypeVar("_Method", bound="Callable[..., Any]")
+_Result = TypeVar("_Result")
 
 OnError = Literal["warn", "raise"]
 
@@ -141,6 +142,14 @@ class EventWriter:
         """Count values that cannot be recorded; ``close`` reports them."""
         self._omissions.add(tag, reason, count)
 
+    def attempt(self, name: str, compute: Callable[[], _Result]) -> _Result | None:
+        """Return ``compute()``, or None if it fails: then a value of this name is omitted and counted."""
+        try:
+            return compute()
+        except Exception as error:  # noqa: BLE001 - the training is worth more than its record
+            self.omit(name, _described(error))
+            return None
+
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:
         """Stop the recording, not the training, if the recorder fails in this block.
@@ -190,10 +199,7 @@ class EventWriter:
 
     def _stop(self, error: Exception) -> None:
         """Record nothing more. Raises RecorderError with ``on_error="raise"``."""
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-        else:
-            reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+        reason = error.strerror or str(error) if isinstance(error, OSError) else _described(error)
         was_stopped, self._is_stopped = self._is_stopped, True
         if was_stopped:
             return
@@ -204,6 +210,10 @@ class EventWriter:
         self._omissions.stop(reason)
         # Now, and not only when the training has ended.
         _LOGGER.warning("Recording in %s stopped (%s); the training goes on.", self.folder, reason)
+
+
+def _described(error: Exception) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 
 
 def guarded(method: _Method) -> _Method:

@@ -80,10 +80,10 @@ class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Kera
         """Predict, and record the predictions."""
         if not due(epoch + 1, self._every):
             return
-        try:
-            predicted = self.model.predict(self._x, batch_size=self._batch_size, verbose=0)
-        except Exception as error:  # noqa: BLE001 - the training is worth more than its record
-            self._log.omit("predictions", f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}")
+        predicted = self._log.attempt(
+            "predictions", lambda: self.model.predict(self._x, batch_size=self._batch_size, verbose=0)
+        )
+        if predicted is None:
             return
         outputs = named_outputs(self.model, predicted)
         targets = self._targets(list(outputs))

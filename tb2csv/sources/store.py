@@ -154,7 +154,7 @@ class Store:
         if outermost.startswith("tar://") and archive:
             filesystem = unpacked_tar(archive, {name: each for name, each in own.items() if name != "tar"})
             if filesystem is not None:
-                return filesystem, filesystem._strip_protocol(outermost)  # noqa: SLF001 - as url_to_fs does
+                return filesystem, outermost.removeprefix("tar://").strip("/")
         filesystem, root = fsspec.core.url_to_fs(self.url, **own)
         return filesystem, root
 

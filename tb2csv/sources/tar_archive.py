@@ -6,6 +6,7 @@ are read at once, so that would happen with nearly every read.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import tempfile
@@ -29,22 +30,22 @@ def unpacked_tar(url: str, options: dict[str, Any]) -> Any:
     import fsspec
     from fsspec.implementations.tar import TarFileSystem
 
-    with fsspec.open(url, "rb", **options) as packed:
+    with contextlib.ExitStack() as closed_on_error, fsspec.open(url, "rb", **options) as packed:
         unpack = unpacking_of(packed.read(SHOWN_BY))
         if unpack is None:
             return None
         size = packed.seek(0, os.SEEK_END)
         packed.seek(0)
         # It has no name, and is gone with the file system or the process.
-        spool: Any = tempfile.TemporaryFile()  # noqa: SIM115 - the file system keeps it open
+        spool: Any = closed_on_error.enter_context(tempfile.TemporaryFile())
         try:
             for part in unpacked_parts(unpack, packed, size):
                 spool.write(part)
         except PackedDataError as error:
-            spool.close()
             raise OSError(errno.EIO, str(error)) from error
+        opened = closed_on_error.pop_all()
     spool.seek(0)
     spool.original = "archive.tar"  # so that fsspec does not look for a compression
     filesystem = TarFileSystem(fo=spool, skip_instance_cache=True)
-    weakref.finalize(filesystem, spool.close)
+    weakref.finalize(filesystem, opened.close)
     return filesystem

@@ -41,7 +41,10 @@ class UnpackedFile:
         self.path = stored.path
         self.window = _WINDOW
         self._stored = stored
-        self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed with this object
+        with contextlib.ExitStack() as closed:
+            closed.push(stored)
+            self._spool = closed.enter_context(tempfile.TemporaryFile())
+            self._open_files = closed.pop_all()
         self._parts = unpacked_parts(unpack, ForwardStream(stored), stored.size)
         self._unpacked = 0
         self._size: int | None = None
@@ -89,8 +92,7 @@ class UnpackedFile:
 
     def __exit__(self, *exception: object) -> None:
         """Close both files."""
-        self._spool.close()
-        self._stored.__exit__(*exception)
+        self._open_files.close()
 
     def _unpack_to(self, stop: int | None) -> None:
         """Unpack the bytes before ``stop``, or all.

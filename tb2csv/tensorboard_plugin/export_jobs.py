@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import Tb2csvError
-from tb2csv.parallel import Cancelled
+from tb2csv.parallel import WorkCancelledError
 from tb2csv.tensorboard_plugin.option_titles import page_spelling
 from tb2csv.tensorboard_plugin.web_api import RequestError
 
@@ -83,10 +83,10 @@ class Progress:
         """Count bytes.
 
         Raises:
-            Cancelled: the conversion is to end.
+            WorkCancelledError: the conversion is to end.
         """
         if self.is_to_end:
-            raise Cancelled
+            raise WorkCancelledError
         self.done += count
 
 
@@ -288,7 +288,7 @@ class ExportJobs:
             summary = _page_report(report)
             files = [result] if result.is_file() else (path for path in result.rglob("*") if path.is_file())
             size = sum(path.stat().st_size for path in files)
-        except Cancelled:
+        except WorkCancelledError:
             return None
         except Tb2csvError as failure:
             message = self._hide_paths(failure.spelled(page_spelling))

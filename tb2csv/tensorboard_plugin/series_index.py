@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.errors import Tb2csvError
-from tb2csv.parallel import Cancelled, map_runs
+from tb2csv.parallel import WorkCancelledError, map_runs
 from tb2csv.tensorboard_plugin.index_snapshot import IndexSnapshot
 from tb2csv.tensorboard_plugin.option_titles import page_spelling
 from tb2csv.tensorboard_plugin.run_counts import CountedRun
@@ -136,7 +136,7 @@ class SeriesIndex:
         state, error, is_changed = READY, None, True
         try:
             is_changed = self._read()
-        except Cancelled:
+        except WorkCancelledError:
             state, error = FAILED, ("closing", "TensorBoard is shutting down.")
         except Tb2csvError as failure:
             self._runs = {}
@@ -170,5 +170,5 @@ class SeriesIndex:
 
     def _report_bytes(self, count: int) -> None:
         if self._closed.is_set():
-            raise Cancelled
+            raise WorkCancelledError
         self._passed += count

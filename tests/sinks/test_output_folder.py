@@ -563,7 +563,7 @@ def test_threads_that_cannot_be_started_are_not_needed(available: int, monkeypat
 #: An interpreter that ends while a thread of its own has runs read; the reader ends on request.
 ENDING = """
 import atexit, sys, threading, time
-from tb2csv.parallel import Cancelled, map_runs
+from tb2csv.parallel import WorkCancelledError, map_runs
 
 ends, has_begun, has_ended = threading.Event(), threading.Event(), threading.Event()
 
@@ -571,7 +571,7 @@ def work(run, passed):
     has_begun.set()
     while not ends.wait(0.01):
         passed(0)
-    raise Cancelled
+    raise WorkCancelledError
 
 def read():
     try:
@@ -584,7 +584,7 @@ def close():
     print("closing", has_ended.wait(60))
 
 atexit.register(close)
-threading.excepthook = lambda _: None  # Cancelled ends the thread
+threading.excepthook = lambda _: None  # WorkCancelledError ends the thread
 threading.Thread(target=read, daemon=True).start()
 has_begun.wait()
 """

@@ -14,6 +14,14 @@ import torch
 from torch.utils import _pytree as pytree
 
 from tb2csv.errors import RecorderError
+from tb2csv.recorders.pytorch.autograd_state import (
+    has_run_compiled,
+    is_in_backward_pass,
+    is_view,
+    is_within_torch_func,
+    keeps_graph,
+    version_of,
+)
 from tb2csv.recorders.pytorch.captures import Capture, capture
 from tb2csv.recorders.pytorch.module_names import recorded_modules
 from tb2csv.recorders.pytorch.original_hook import OriginalHook
@@ -45,7 +53,7 @@ class _Call:
         return [
             place
             for place, (view, version) in self.views.items()
-            if place not in self.errors and view._version != version  # noqa: SLF001 - PyTorch has no public name for it
+            if place not in self.errors and version_of(view) != version
         ]
 
 
@@ -137,7 +145,7 @@ class ModuleOutputs:
         return None
 
     def _take_output(self, name: str, inputs: Any, output: Any) -> Any:
-        is_repeated = torch._C._current_graph_task_id() != -1  # noqa: SLF001 - a checkpoint computes it once more
+        is_repeated = is_in_backward_pass()  # a checkpoint computes it once more
         if is_repeated and name in self._calls:
             return None
         if self._has_gone_back and not is_repeated:  # another forward pass before the step: the last one counts
@@ -173,7 +181,7 @@ class ModuleOutputs:
 
     def _taken(self, call: _Call, place: str, leaf: torch.Tensor, given: set[int]) -> torch.Tensor:
         """Take a tensor of an output, and return it or a view of it."""
-        if torch._C._functorch.is_functorch_wrapped_tensor(leaf):  # noqa: SLF001
+        if is_within_torch_func(leaf):
             self._log.omit(f"activations/{call.module}{place}", "within torch.func")
             return leaf
         if self._has_activations:
@@ -183,8 +191,8 @@ class ModuleOutputs:
         if self._has_errors and id(leaf) in given:
             # A hook of the tensor itself would get the errors of all its uses.
             leaf = leaf.view_as(leaf)
-        if self._has_errors and leaf._is_view():  # noqa: SLF001
-            call.views[place] = leaf.detach(), leaf._version  # noqa: SLF001
+        if self._has_errors and is_view(leaf):
+            call.views[place] = leaf.detach(), version_of(leaf)
         leaf.register_hook(OriginalHook(self._on_error, call, place))
         return leaf
 
@@ -200,7 +208,7 @@ class ModuleOutputs:
             else:
                 total = error if earlier is None else earlier + error
                 # A kept error takes memory that the rest of the pass could use.
-                call.errors[place] = total if _keeps_graph() else self._captured(total)
+                call.errors[place] = total if keeps_graph() else self._captured(total)
 
     def _captured(self, error: torch.Tensor) -> Capture:
         if self._scaler is not None:
@@ -216,11 +224,6 @@ def _key(key: Any) -> str:
     return str(next(getattr(key, name) for name in ("key", "idx", "name") if hasattr(key, name)))
 
 
-def _keeps_graph() -> bool:
-    """Return whether another backward pass may follow the current one, which was called with ``retain_graph=True``."""
-    return bool(torch._C._autograd._get_current_graph_task_keep_graph())  # noqa: SLF001 - PyTorch has no public name
-
-
 def _check_callable(model: torch.nn.Module, modules: dict[str, torch.nn.Module]) -> None:
     """Raise RecorderError if hooks of modules would not be called."""
     for name, module in modules.items():
@@ -228,7 +231,7 @@ def _check_callable(model: torch.nn.Module, modules: dict[str, torch.nn.Module])
             message = f"{name} is a TorchScript module, which has no hooks; name other modules with layers=."
             raise RecorderError(message)
     for module in (model, *modules.values()):
-        if _has_run_compiled(module):
+        if has_run_compiled(module):
             message = (
                 f"{type(module).__name__} has run compiled, and compiled code does not call hooks that are set "
                 "afterwards; create the recorder before the first call."
@@ -242,10 +245,3 @@ def check_graph(module: torch.nn.Module) -> None:
     if getattr(context, "fullgraph", False):
         message = "Hooks break the graph of a model that is compiled with fullgraph=True; compile it without."
         raise RecorderError(message)
-
-
-def _has_run_compiled(module: torch.nn.Module) -> bool:
-    from torch._C._dynamo.eval_frame import _debug_get_cache_entry_list
-
-    code = getattr(type(module).forward, "__code__", None)
-    return code is not None and bool(_debug_get_cache_entry_list(code))

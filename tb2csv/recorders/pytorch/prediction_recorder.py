@@ -11,7 +11,6 @@ import torch
 from torch.utils import _pytree as pytree
 
 from tb2csv.errors import RecorderError
-from tb2csv.model_state.foreign_errors import reason_of
 from tb2csv.prediction.output_rows import classes_of
 from tb2csv.recorders.event_writer import EventWriter
 from tb2csv.recorders.pytorch.evaluation import (
@@ -139,12 +138,9 @@ class TorchPredictionRecorder:
         if not self._is_recording:
             return
         with self._log.guard():
-            try:
-                outputs, targets = self._predicted()
-            except Exception as error:  # noqa: BLE001 - the training is worth more than its record
-                self._log.omit("predictions", f"{type(error).__name__}: {reason_of(error)}")
-                return
-            self._write(step, outputs, targets)
+            predicted = self._log.attempt("predictions", self._predicted)
+            if predicted is not None:
+                self._write(step, *predicted)
 
     def _predicted(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         """Return outputs and targets of all rows by names."""
