@@ -195,7 +195,9 @@ class _Walk:
         """Return the texts of the attributes that Keras writes."""
         with hdf5_errors(self._path):
             names = list(item.attrs)
-        return {name: self._attribute(item, name) for name in names if _ATTRIBUTES.fullmatch(name)}
+        # h5py gives a name that is not UTF-8 as bytes, and Keras writes none.
+        known = [name for name in names if isinstance(name, str) and _ATTRIBUTES.fullmatch(name)]
+        return {name: self._attribute(item, name) for name in known}
 
     def _attribute(self, item: Any, name: str) -> list[str]:
         import h5py

@@ -197,6 +197,19 @@ def test_odd_descriptions_are_taken_for_none(text: str, tmp_path: Path) -> None:
         assert len(state_of(tmp_path / "m.h5").tensors) == 3
 
 
+def test_attributes_whose_names_are_not_text_are_not_those_of_keras(tmp_path: Path) -> None:
+    with h5py.File(legacy(tmp_path / "m.h5"), "r+") as file:
+        for item in (file, file["model_weights"], file["model_weights/dense"]):
+            item.attrs[b"\xff"] = "text"
+    assert [each.name for each in state_of(tmp_path / "m.h5").tensors] == ["dense/w", "w", "optimizer/w"]
+
+
+def test_a_member_whose_name_is_not_text_is_refused(tmp_path: Path) -> None:
+    with h5py.File(legacy(tmp_path / "m.h5"), "r+") as file:
+        file.create_group(b"\xff")
+    refused(tmp_path / "m.h5", "HDF5")
+
+
 def test_references_are_refused(tmp_path: Path) -> None:
     with h5py.File(weights_file(tmp_path / "m.h5"), "r+") as file:
         file["refs"] = np.array([file.ref], h5py.ref_dtype)
