@@ -30,6 +30,8 @@ ODD: list[Any] = [
     *(None, True, -1, 0, 1, 2**31, 2**63, 10**12, 10**30, 1.5, 1e308, "", "4", "a/../b", "\x00", "\ud800", "é" * 50),
     *([], {}, [[]], [0] * 100, {"class_name": "Lambda"}, {"__class__": "system", "__module__": "os"}, "../../bait.csv"),
 ]
+#: Elements of a dataset that a mutation reads: an earlier one may have declared thousands of millions.
+_MOST_READ = 1 << 20
 #: What h5py raises for a change that it does not write.
 NOT_WRITTEN = (OSError, ValueError, TypeError, KeyError, RuntimeError, OverflowError)
 
@@ -189,7 +191,7 @@ def _change_hdf5(rng: random.Random, file: Any, groups: list[Any], datasets: lis
         )
     elif what == 6:
         del dataset.parent[dataset.name.rpartition("/")[2]]
-    else:
+    elif dataset.size is None or dataset.size <= _MOST_READ:
         place = dataset.name
         content = dataset[()]
         del file[place]
