@@ -61,7 +61,7 @@ def command_line(request: ExportRequest, index: IndexSnapshot, sources: EventSou
     ]
     if len(sources.folders) == 1 and sources.folders[0].name is None:
         return _command(sources.given or sources.folders[0].path, out, _chosen_names("run", runs, index.runs), options)
-    lines = ["# TensorBoard shows several folders; tb2csv converts one at a time."]
+    lines = ["# TensorBoard has names of its own for these folders, so each has a command."]
     for number, folder in enumerate(sources.folders, 1):
         known = _below(folder, index.runs)
         if runs is None or set(known) & set(runs):

@@ -120,7 +120,7 @@ def test_the_tab_of_several_folders_exports_them_under_their_names(logs: Path) -
     assert str(logs) not in files["datapackage.json"].decode()
     command = tab.post("plan", {"runs": ["x/.", "x/a", "y/c"]}).json["command"]
     assert command.splitlines() == [
-        "# TensorBoard shows several folders; tb2csv converts one at a time.",
+        "# TensorBoard has names of its own for these folders, so each has a command.",
         f"tb2csv convert {logs}/logs tensorboard-tables/x --run . --run a --escape-formulas",
         f"tb2csv convert {logs}/more tensorboard-tables/y --run c --escape-formulas",
     ]
