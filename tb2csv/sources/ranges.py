@@ -6,6 +6,7 @@ gives ObjectChangedError, so that bytes of two versions never meet.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import threading
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tb2csv.sources.compression import UNPACKS_TO_TOO_MUCH, most_unpacked
 from tb2csv.sources.remote_errors import ObjectChangedError, RemoteError
 from tb2csv.sources.request_watch import WATCH
-from tb2csv.sources.requests import request
+from tb2csv.sources.requests import answer_to, request
 from tb2csv.sources.source import Version
 from tb2csv.sources.urls import shown
 
@@ -204,13 +205,9 @@ class WebRanges:
             return b""
         if self._whole is not None:
             return self._whole[start:stop]
-        from fsspec.asyn import sync
-
-        def get() -> tuple[Version, int | None, bytes]:
-            answer: tuple[Version, int | None, bytes] = sync(self._filesystem.loop, self._get, start, stop)
-            return answer
-
-        version, first, data = request(self._url, get)
+        version, first, data = answer_to(
+            self._url, lambda: asyncio.run_coroutine_threadsafe(self._get(start, stop), self._filesystem.loop)
+        )
         if size is None:
             self._version = version
             stop = min(stop, version.size or 0)

@@ -1,4 +1,4 @@
-"""Requests to stores in threads of their own, and their errors in our words."""
+"""Requests to stores outside the thread that waits for them, and their errors in our words."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tb2csv.sources.request_watch import WATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
 _Answer = TypeVar("_Answer")
 
@@ -30,9 +31,14 @@ def request(url: str, call: Callable[[], _Answer]) -> _Answer:
         RemoteError: the request failed.
         MissingExtraError: a package is missing.
     """
+    return answer_to(url, lambda: _threads(os.getpid()).submit(call))
+
+
+def answer_to(url: str, start: Callable[[], Future[_Answer]]) -> _Answer:
+    """Start a request about ``url`` and return its result; errors are those of ``request``."""
     with WATCH.running(url):
         try:
-            return result_of(_threads(os.getpid()).submit(call))
+            return result_of(start())
         except (ObjectChangedError, Tb2csvError, WorkCancelledError):
             raise
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import functools
 import os
@@ -10,7 +11,6 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from tb2csv.parallel import DaemonExecutor
 from tb2csv.sources.ranges import FileRanges, WebRanges, version_of
 from tb2csv.sources.remote_file import RemoteFile
 from tb2csv.sources.requests import request
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tb2csv.sources.ranges import Ranges
 
 #: How many pages of a web server are listed at once.
-_PAGES_AT_ONCE: Final = 64
+_PAGES_AT_ONCE: Final = 100
 
 #: Protocols of archives whose open members share one position in the archive (fsspec 2026.9).
 _SHARE_A_POSITION: Final = frozenset({"tar", "libarchive"})
@@ -185,16 +185,14 @@ def _web_files(filesystem: Any, root: str) -> dict[str, dict[str, Any]]:
             raise
         return {} if info.get("mimetype") == "text/html" else {address: info}
     found: dict[str, dict[str, Any]] = {}
-    with DaemonExecutor(_PAGES_AT_ONCE) as executor:
-        while listed:
-            folders = []
-            for entry in listed:
-                if entry["name"].endswith("/"):
-                    folders.append(entry["name"])
-                else:
-                    found[entry["name"]] = entry
-            answers = [executor.submit(pages.listed, folder) for folder in folders]
-            listed = [entry for answer in answers for entry in answer.result()]
+    while listed:
+        folders = []
+        for entry in listed:
+            if entry["name"].endswith("/"):
+                folders.append(entry["name"])
+            else:
+                found[entry["name"]] = entry
+        listed = pages.listed(*folders)
     return found
 
 
@@ -205,13 +203,34 @@ class _Pages:
         self._filesystem = filesystem
         self._seen: set[str] = set()
 
-    def listed(self, address: str) -> list[dict[str, Any]]:
-        """Return the links on a page that go below it."""
-        if address in self._seen:
-            return []
-        self._seen.add(address)
-        entries: list[dict[str, Any]] = self._filesystem.ls(address, detail=True)
-        return [entry for entry in entries if _is_below(entry["name"], address)]
+    def listed(self, *addresses: str) -> list[dict[str, Any]]:
+        """Return the links on some pages that go below them; the pages are requested at once."""
+        from fsspec.asyn import sync
+
+        new = [address for address in dict.fromkeys(addresses) if address not in self._seen]
+        self._seen.update(new)
+        answers = sync(self._filesystem.loop, self._answers, new)
+        return [
+            entry
+            for address, entries in zip(new, answers, strict=True)
+            for entry in entries
+            if _is_below(entry["name"], address)
+        ]
+
+    async def _answers(self, addresses: list[str]) -> list[list[dict[str, Any]]]:
+        limit = asyncio.Semaphore(_PAGES_AT_ONCE)
+
+        async def answer(address: str) -> list[dict[str, Any]]:
+            async with limit:
+                entries: list[dict[str, Any]] = await self._filesystem._ls(address, detail=True)
+                return entries
+
+        tasks = [asyncio.ensure_future(answer(address)) for address in addresses]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:  # after an error, no other page is needed
+                task.cancel()
 
 
 def _is_below(link: str, address: str) -> bool:

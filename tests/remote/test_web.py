@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,24 @@ def test_a_small_file_takes_one_request_without_its_head(server: WebServer) -> N
     write_run(server.folder / "b", event(simple_value("loss", 1.0), step=1), name=file_name())
     tb2csv.check(server.url)
     assert [server.counts()[f"/{run}/{file_name()}"] for run in "ab"] == [1, 1]
+
+
+@pytest.mark.parametrize("widths", [(100,), (3, 20)])
+def test_the_pages_of_a_level_are_requested_at_once(server: WebServer, widths: tuple[int, ...]) -> None:
+    folders, at_depth = [server.folder], {}
+    for depth, width in enumerate(widths, 1):
+        folders = [folder / f"f{number}" for folder in folders for number in range(width)]
+        at_depth[depth] = threading.Barrier(len(folders), timeout=60)
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / file_name()).touch()
+
+    def wait_for_all_pages(path: str) -> None:
+        if path.endswith("/") and path != "/":
+            at_depth[path.strip("/").count("/") + 1].wait()
+
+    server.before_answer = wait_for_all_pages
+    assert len(tb2csv.discover(server.url).runs) == len(folders)
 
 
 @pytest.mark.slow
