@@ -2,6 +2,7 @@
 # tb2csv works on an older and on a newer Python than the one of .venv, if they are installed: with pyenv, or as
 # python3.N on the PATH. The oldest that pyproject.toml admits is taken, and the newest. The tests are the quick ones
 # that need neither a browser nor pictures: pixels depend on the version of matplotlib, and Python 3.10 has an older one.
+# Their order is another one each time.
 #
 # What is tested is what wheels.sh left in dist: the older one builds the source distribution, the newer one takes the
 # wheel that another Python built, and the tests are those of the source distribution, in the folder that it unpacks to.
@@ -43,9 +44,11 @@ for minor in $older $newer; do
     built=$(echo "$dist"/*-abi3-*.whl)
     if [ "$minor" -lt 11 ]; then built=$work/unpacked; fi
     TB2CSV_REQUIRE_EXT=1 "$venv/bin/python" -m pip install --quiet "$built[pandas]" \
-        hypothesis jinja2 pytest pytest-xdist tensorboardX
+        hypothesis jinja2 pytest pytest-random-order pytest-xdist tensorboardX
     case $("$venv/bin/tb2csv" --version) in *"(compiled scanner)"*) ;; *) echo "The scanner is not compiled." >&2; exit 1 ;; esac
-    (cd "$work/unpacked" && "$venv/bin/pytest" -q -m 'not slow' -W ignore::DeprecationWarning --numprocesses=auto --dist=worksteal \
+    order=$RANDOM
+    echo "other Pythons: the order of the tests is that of --random-order-seed=$order"
+    (cd "$work/unpacked" && "$venv/bin/pytest" -q --random-order-seed=$order -m 'not slow' -W ignore::DeprecationWarning --numprocesses=auto --dist=worksteal \
         tests/event_files/test_{damage,framing,scanner}.py \
         tests/runs/test_{against_event_accumulator,hparams_table,restarts,row_selection,subruns}.py \
         tests/tensorboard_plugin/test_*.py tests/cli/test_cli.py tests/layouts/test_layouts.py \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,17 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # No test has a time limit: machines are slow, or busy, and that says nothing of the code.
 settings.register_profile("tb2csv", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tb2csv")
+
+
+def pytest_configure() -> None:
+    """Decide on the folder for temporary files before pytest and the processes of the tests use it."""
+    from temporary_folder import use_memory  # on the path since just now
+
+    use_memory()
+
+
+def pytest_report_header() -> str:
+    return f"temporary files: {tempfile.gettempdir()}"
 
 
 @pytest.fixture(autouse=True, scope="session")

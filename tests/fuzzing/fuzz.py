@@ -208,13 +208,14 @@ def _mutate_blindly(target: Target, past: list[bytes], kept: Findings, seconds: 
 
 def fuzz(name: str, findings: Path, seconds: float, seed: int, runs: int = 0, *, covers: bool = False) -> Result:
     """Fuzz a target in processes of its own, one after the other if they end before the time is over."""
+    from temporary_folder import folder_in_memory
+
     result, begin = Result(name), time.monotonic()
     python = _python(TARGETS[name].needs_frameworks)
     if python is None:
         result.skipped = "the frameworks are not installed"
         return result
-    memory = Path("/dev/shm")  # noqa: S108 # a folder in memory, if there is one
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as place:
+    with tempfile.TemporaryDirectory(dir=folder_in_memory()) as place:
         environment = _environment(is_sanitized=TARGETS[name].is_sanitized, folder=Path(place))
         if environment is None:
             result.skipped = "there is no atheris, or no clang, which builds the scanner with sanitizers"
