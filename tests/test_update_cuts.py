@@ -47,7 +47,7 @@ def test_an_update_at_a_cut_equals_one_conversion(tmp_path: Path, name: str) -> 
 def test_cuts_do_not_matter(tmp_path: Path, name: str, scanner: str) -> None:
     """Each scanner meets other cuts."""
     log = LOGS[name]()
-    assert_cuts_do_not_matter(log, random_cuts(log, f"{scanner} {name}", 4), tmp_path)
+    assert_cuts_do_not_matter(log, random_cuts(log, f"{scanner} {name}", 3), tmp_path)
 
 
 @pytest.mark.slow
