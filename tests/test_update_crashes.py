@@ -203,7 +203,7 @@ def test_a_full_disk_leaves_the_committed_tables(tmp_path: Path, monkeypatch: py
 def test_a_process_that_ends_at_any_call_leaves_what_the_next_one_completes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # They are forks of a process that has imported all of it, for which it needs the path, and has no threads.
+    # They are forks of a process without threads that has imported all of it; it needs the path.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), *sys.path]))
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload([__name__])

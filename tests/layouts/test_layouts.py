@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 NAN, INFINITY = float("nan"), float("inf")
 ROW_LAYOUTS = ["tree", "tags", "long"]
-#: Each layout and each format, for what does not depend on how they meet.
+#: Each layout and each format once: most behaviour does not depend on the pair.
 EACH_ONCE = [*((layout, "csv") for layout in LAYOUTS), *(("tree", name) for name in FORMATS if name != "csv")]
 
 
