@@ -57,9 +57,9 @@ def run_limited(prepared: Prepared, limit: str, most: int) -> subprocess.Complet
             capture_output=True,
             text=True,
             check=False,
-            timeout=10,
+            timeout=10 if limit == "RLIMIT_AS" else None,
         )
-    except subprocess.TimeoutExpired:  # polars 2.1.0 may wait for threads that it could not start
+    except subprocess.TimeoutExpired:  # polars 2.1.0 may wait for threads that found no memory
         return subprocess.CompletedProcess(command, -signal.SIGKILL, "", "")
 
 
