@@ -1,7 +1,4 @@
-"""Outputs of a layer as CSV tables: during the training, from a saved model, and from inside a tf.function.
-
-python examples/recorded_outputs.py OUT
-"""
+"""Outputs of a model, during its training and from its file: python examples/recorded_outputs.py OUT."""
 
 from __future__ import annotations
 
@@ -10,10 +7,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import tb2csv
-from tb2csv.recorders import PredictionRecorder, TrainingRecorder
+from tb2csv.recorders import PredictionRecorder
 
 
 def main(out: Path) -> None:
@@ -28,28 +24,15 @@ def main(out: Path) -> None:
     # During the training: what the model says of four samples after each epoch.
     recorder = PredictionRecorder(x, log_dir=out / "logs" / "training", sample_size=4)
     model.fit(x, x.sum(axis=1), epochs=2, verbose=0, callbacks=[recorder])
+    tb2csv.convert(out / "logs", out / "tables")
 
-    # From inside a tf.function: any tensor, under a tag of one's own.
-    loop = TrainingRecorder(out / "logs" / "function")
-    layer = model.get_layer("hidden")
-
-    @tf.function
-    def forward(step: tf.Tensor, batch: tf.Tensor) -> None:
-        loop.tensors({"outputs/hidden": layer(batch)}, step)
-
-    with loop.as_default():
-        for step in (1, 2):
-            forward(tf.constant(step, tf.int64), tf.constant(x[:step]))
-    loop.close()
-
-    # From a saved model: here only as far as the hidden layer.
+    # From a file: the hidden layer, as a model that ends there, and the whole.
     keras.Model(inputs, hidden).save(out / "hidden.keras")
     tb2csv.predict(out / "hidden.keras", x, out / "hidden.csv")
-
-    tb2csv.convert(out / "logs", out / "tables")
+    model.save(out / "model.keras")
+    tb2csv.predict(out / "model.keras", x, out / "sum.csv")
     print(f"during the training: {out}/tables/training/tensors/predictions/sum.csv")
-    print(f"from inside a tf.function: {out}/tables/function/tensors/outputs/hidden.csv")
-    print(f"from a saved model: {out}/hidden.csv")
+    print(f"of the hidden layer: {out}/hidden.csv")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,4 @@
-"""The whole state of a training in a CSV file and back: the second model continues from the first one.
-
-    python examples/state_out_and_back.py OUT
-
-To go on with a training of your own, a checkpoint is the better tool; this shows that nothing is missing in the table.
-"""
+"""The whole state of a training to OUT/state.csv and back: python examples/state_out_and_back.py OUT."""
 
 from __future__ import annotations
 
@@ -13,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tb2csv.model_state import diff_states, export_state, load_state
+from tb2csv.model_state import export_state, load_state
 
 
 def build(seed: int) -> keras.Model:
@@ -32,20 +27,13 @@ def train(model: keras.Model, steps: range) -> list[float]:
 
 
 def main(out: Path) -> list[float]:
-    """Train for 5 steps, save, and train both the first model and one that got its state for 5 more."""
-    out.mkdir(parents=True, exist_ok=True)
-    first = build(seed=0)
+    """Train for 5 steps, save, and train another model that has got the state for 5 more."""
+    first, second = build(seed=0), build(seed=1)
     train(first, range(5))
+    out.mkdir(parents=True, exist_ok=True)
     export_state(first, out / "state.csv", overwrite=True)
-
-    second = build(seed=1)
     load_state(out / "state.csv", second)
-    losses = train(first, range(5, 10))
-    again = train(second, range(5, 10))
-
-    changed = [each.name for each in diff_states(first, second) if each.status != "same"]
-    print(f"{out / 'state.csv'}: losses {'equal' if again == losses else 'differ'}, {len(changed)} tensors differ")
-    return again
+    return train(second, range(5, 10))
 
 
 if __name__ == "__main__":

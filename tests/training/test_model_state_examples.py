@@ -18,7 +18,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 def run(name: str, out: Path) -> Any:
     path = EXAMPLES / f"{name}.py"
-    assert len(path.read_text().splitlines()) <= 60
+    assert len(path.read_text().splitlines()) <= 40
     return runpy.run_path(str(path))["main"](out)
 
 
@@ -77,9 +77,8 @@ def test_sklearn_weights_make_the_predictions_of_the_model(tmp_path: Path) -> No
     np.testing.assert_allclose(pipeline.predict_proba(points)[:, 1], 1 / (1 + np.exp(-logits[:, 0])), rtol=1e-9)
 
 
-def test_a_state_goes_out_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_state_goes_out_and_back(tmp_path: Path) -> None:
     losses = run("state_out_and_back", tmp_path)
-    assert "losses equal, 0 tensors differ" in capsys.readouterr().out
     whole = runpy.run_path(str(EXAMPLES / "state_out_and_back.py"))
     model = whole["build"](0)
     assert whole["train"](model, range(10))[5:] == losses
