@@ -18,6 +18,7 @@ from tb2csv.run_conversion import LogRuns
 from tb2csv.runs.reading_options import ReadingOptions
 from tb2csv.runs.subruns import find_subruns, notes_on
 from tb2csv.selection import raise_no_match
+from tb2csv.size_limits import EVENT_FILE_LIMITS
 from tb2csv.sources.urls import is_url, refuse_caches
 from tb2csv.update_plan import EarlierRuns, check_options, plan_update
 
@@ -89,6 +90,8 @@ class ConversionSettings(NamedTuple):
             "escape_formulas": output.escape_formulas,
             "merge_subruns": output.merge_subruns,
             "tensors": self.tensors,
+            # None, as in earlier ledgers, if it is the default
+            "max_expansion": None if found.limits == EVENT_FILE_LIMITS else found.limits.max_expansion,
         }
 
 

@@ -21,6 +21,7 @@ from tb2csv.display import count, displayed
 from tb2csv.errors import Damage, LogdirError, LogdirNotFoundError
 from tb2csv.logdir_prefixes import QUOTE_HINT, LogdirPlace, check_distinct, prefixes
 from tb2csv.parallel import default_workers, map_runs
+from tb2csv.size_limits import DEFAULT_EVENT_EXPANSION, EVENT_FILE_LIMITS, SizeLimits
 from tb2csv.sources.compression import PACKED_ENDINGS
 from tb2csv.sources.local_files import LOCAL, LocalFiles
 from tb2csv.sources.source import Version
@@ -59,6 +60,8 @@ class EventFile:
     source: Source = LOCAL
     #: The version that the listing of a store gave.
     listed: Version = _UNKNOWN
+    #: How much it may unpack to if it is compressed.
+    limits: SizeLimits = EVENT_FILE_LIMITS
 
     def open(self, stream_from: int | None = None) -> OpenFile:
         """Open the file; ``stream_from`` is the offset from which all bytes are about to be read, if so.
@@ -70,9 +73,9 @@ class EventFile:
             OSError: it cannot be opened.
         """
         if not self.source.is_remote:
-            return unpacked(self.open_stored(stream_from))
+            return unpacked(self.open_stored(stream_from), self.limits)
         if self.path.endswith(PACKED_ENDINGS):
-            return unpacked(self.open_stored(None if stream_from is None else 0))
+            return unpacked(self.open_stored(None if stream_from is None else 0), self.limits)
         return self.open_stored(stream_from)
 
     def open_stored(self, stream_from: int | None = None) -> OpenFile:
@@ -127,6 +130,8 @@ class Logdir:
     hparam_files: tuple[EventFile, ...] = ()
     #: The places of several log directories, each with the prefix of its runs; empty for one.
     parts: tuple[tuple[str, str], ...] = ()
+    #: How much compressed files may unpack to.
+    limits: SizeLimits = EVENT_FILE_LIMITS
 
     @property
     def paths(self) -> list[str]:
@@ -266,7 +271,7 @@ def locations_of(path: LogdirPath) -> list[str]:
     return locations
 
 
-def discover(path: LogdirPath) -> Logdir:
+def discover(path: LogdirPath, *, max_expansion: int = DEFAULT_EVENT_EXPANSION) -> Logdir:
     """List the runs of a log directory and their event files. No file is opened.
 
     Several log directories are one, in which the name of each run begins with the shortest end of its log directory's
@@ -274,14 +279,17 @@ def discover(path: LogdirPath) -> Logdir:
 
     Args:
         path: a folder, a single event file or an fsspec URL, or several of them; ``~`` is the home folder.
+        max_expansion: the maximum bytes per byte of a compressed event file or archive, if it unpacks to over 64 MiB.
 
     Raises:
         LogdirNotFoundError: nothing is at a path.
         LogdirError: a path cannot be read, there are no event files below it, or it is below another one.
+        OptionError: ``max_expansion`` is not positive.
     """
+    limits = SizeLimits(max_expansion)
     locations = locations_of(path)
     if len(locations) == 1:
-        return _listed(locations[0])
+        return _listed(locations[0], limits)
     places = [LogdirPlace.of(location) for location in locations]
     check_distinct(places)
     for place in places:
@@ -289,7 +297,7 @@ def discover(path: LogdirPath) -> Logdir:
             message = f"{place.location} does not have 'tfevents' in its name, as event files have; {QUOTE_HINT}."
             raise LogdirError(message)
     try:
-        listings = [_listed(location) for location in locations]
+        listings = [_listed(location, limits) for location in locations]
     except LogdirNotFoundError as error:
         message = f"{str(error).removesuffix('.')}, or {QUOTE_HINT}."
         raise LogdirNotFoundError(message) from error
@@ -315,6 +323,7 @@ def _together(listings: Sequence[Logdir], names: Sequence[str]) -> Logdir:
         damage,
         tuple(sorted(hparam_files, key=lambda file: file.path)),
         tuple(zip(names, (listing.path for listing in listings), strict=True)),
+        listings[0].limits,
     )
 
 
@@ -322,31 +331,26 @@ def _sorted_runs(runs: Mapping[str, Sequence[EventFile]]) -> tuple[Run, ...]:
     return tuple(Run(name, tuple(sorted(runs[name], key=lambda file: file.path))) for name in sorted(runs))
 
 
-def _listed(location: str) -> Logdir:
+def _listed(location: str, limits: SizeLimits) -> Logdir:
     """List one log directory."""
     damage: list[Damage] = []
     others = _Others()
-    files = list(_event_files(source_of(location), location, others, damage))
     runs: dict[str, list[EventFile]] = {}
-    for file in files:
+    for file in _event_files(location, limits, others, damage):
         runs.setdefault(file.path.rpartition("/")[0] or ROOT_RUN, []).append(file)
     if not runs:
         raise LogdirError(_nothing_found(location, others, damage))
-    return Logdir(
-        location,
-        _sorted_runs(runs),
-        damage,
-        tuple(sorted(others.hparam_files, key=lambda file: file.path)),
-    )
+    hparam_files = tuple(sorted(others.hparam_files, key=lambda file: file.path))
+    return Logdir(location, _sorted_runs(runs), damage, hparam_files, limits=limits)
 
 
-def source_of(location: str) -> Source:
-    """Return the source of the files at a path or an fsspec URL."""
+def source_of(location: str, limits: SizeLimits) -> Source:
+    """Return the source of the files at a path or an fsspec URL; archives unpack within ``limits``."""
     if not is_url(location):
         return LocalFiles(location)
     from tb2csv.sources.store import Store
 
-    return Store(location)
+    return Store(location, limits)
 
 
 @dataclass(slots=True)
@@ -358,13 +362,14 @@ class _Others:
     hparam_files: list[EventFile] = field(default_factory=list)
 
 
-def _event_files(source: Source, location: str, others: _Others, damage: list[Damage]) -> Iterator[EventFile]:
+def _event_files(location: str, limits: SizeLimits, others: _Others, damage: list[Damage]) -> Iterator[EventFile]:
+    source = source_of(location, limits)
     try:
         for file in source.files(damage):
             name = file.path.rpartition("/")[2]
             # A file that is given by its name may have any; its content decides when it is read.
             if ("tfevents" in name and not name.endswith(".profile-empty")) or file.is_given:
-                yield EventFile(file.path, file.location, source, file.version)
+                yield EventFile(file.path, file.location, source, file.version, limits)
             else:
                 if name in HPARAM_FILES:
                     others.hparam_files.append(EventFile(file.path, file.location, source, file.version))

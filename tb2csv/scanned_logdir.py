@@ -20,6 +20,7 @@ from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.runs.selected_runs import read_runs
 from tb2csv.runs.series_frames import Read, series_frames
 from tb2csv.selection import raise_no_match
+from tb2csv.size_limits import DEFAULT_EVENT_EXPANSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
@@ -62,6 +63,7 @@ class ScannedLogdir:
         self._given = source if isinstance(source, Logdir) else None
         self._logdir: Logdir | None = None
         self._paths: LogdirPath = source.paths if isinstance(source, Logdir) else source
+        self._expansion = source.limits.max_expansion if isinstance(source, Logdir) else DEFAULT_EVENT_EXPANSION
         self._workers = workers
 
     @property
@@ -108,7 +110,8 @@ class ScannedLogdir:
             LogdirError: no event files were found.
         """
         with self.lock:
-            found, self._given = found or self._given or discover(self._paths), None
+            found = found or self._given or discover(self._paths, max_expansion=self._expansion)
+            self._given = None
             known = self.runs
             self._logdir = found.with_hidden(run.run for run in known.values())
             self._paths = found.paths

@@ -18,6 +18,7 @@ from tb2csv.prediction.tables import PredictionTable
 from tb2csv.report import RunReport, UndecodableEntry, UpdateSummary
 from tb2csv.runs.step_gaps import StepGaps
 from tb2csv.selection import Patterns
+from tb2csv.size_limits import SizeLimits
 from tb2csv.sources.source import FoundFile, OpenFile, Source, Version
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Run",
     "RunReport",
     "SessionMark",
+    "SizeLimits",
     "Source",
     "Spelling",
     "StepGaps",

@@ -23,7 +23,7 @@ from slow_cases import quick_if
 from tables import read_index, read_rows, read_tree
 
 import tb2csv
-from tb2csv.sources import compression
+from tb2csv import size_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,12 +188,11 @@ def test_damage_in_the_middle_costs_the_rest_and_is_reported(packer: str, tmp_pa
 def test_data_that_unpacks_to_too_much_is_given_up(
     packer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(compression, "ALWAYS_ALLOWED", 1 << 20)
-    monkeypatch.setattr(compression, "MAX_EXPANSION", 50)
+    monkeypatch.setattr(size_limits, "_SMALL_EVENTS", 1 << 20)
     ending, pack = PACKERS[packer]
     write(tmp_path / "log", pack(DATA + bytes(100 << 20)), file_name() + ending)
     size = (tmp_path / "log").stat().st_size
-    ran = run_here(capsys, "check", tmp_path / "log", "--json")
+    ran = run_here(capsys, "check", tmp_path / "log", "--json", "--max-expansion", 50)
     report = json.loads(ran.stdout)
     assert ran.status == 3
     assert "unpacks to more than" in report["damage"][-1]["detail"]
@@ -344,15 +343,70 @@ def test_a_cut_archive_is_an_error(archive: str, tmp_path: Path) -> None:
 
 
 def test_a_member_that_unpacks_to_too_much_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compression, "ALWAYS_ALLOWED", 1 << 20)
-    monkeypatch.setattr(compression, "MAX_EXPANSION", 50)
+    monkeypatch.setattr(size_limits, "_SMALL_EVENTS", 1 << 20)
     with zipfile.ZipFile(tmp_path / "logs.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a/tfevents", DATA)
         archive.writestr("b/tfevents", bytes(10 << 20))
-    report = tb2csv.check(f"zip://::{tmp_path}/logs.zip")
+    log = tb2csv.discover(f"zip://::{tmp_path}/logs.zip", max_expansion=50)
+    report = tb2csv.check(log)
     assert report.values_read == 2 * 98
     assert [(each.path, each.kind) for each in report.damage] == [("b/tfevents", "unreadable")]
     assert "unpacks to more than" in report.damage[0].detail
+
+
+@pytest.fixture
+def zeros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A log whose two records with a tensor of 8,192 zeros each unpack to more than 20 times its size."""
+    monkeypatch.setattr(size_limits, "_SMALL_EVENTS", 1 << 10)
+    zero = np.zeros(8192, np.float32)
+    records = [event(tensor("w", zero), step=step) for step in (1, 2)]
+    data = event_file([event(simple_value("loss", 0.5), step=1), *records])
+    return write(tmp_path / "log", gzip.compress(data), f"{file_name()}.gz").parent
+
+
+#: Commands that read logs, with their arguments after LOGDIR.
+READERS: dict[str, tuple[str, ...]] = {"ls": (), "check": (), "summary": (), "best": ("--by", "loss", "--max")}
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_max_expansion_limits_each_command(command: str, zeros: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    limited = run_here(capsys, command, zeros, *READERS[command], "--max-expansion", 20)
+    assert limited.status == 3
+    assert "more than 20 times" in limited.stderr + limited.stdout
+    assert "raise max_expansion" in limited.stderr + limited.stdout
+    lifted = run_here(capsys, command, zeros, *READERS[command], "--max-expansion", 5000)
+    assert lifted.status == 0
+
+
+def test_max_expansion_must_be_positive(zeros: Path) -> None:
+    with pytest.raises(tb2csv.OptionError, match="max_expansion"):
+        tb2csv.discover(zeros, max_expansion=0)
+    with pytest.raises(tb2csv.OptionError, match="max_expansion"):
+        next(iter(tb2csv.follow(zeros, max_expansion=0)))
+
+
+def test_refresh_keeps_max_expansion(zeros: Path) -> None:
+    """The second listing has the limit of the first."""
+    log = tb2csv.open_logdir(tb2csv.discover(zeros, max_expansion=20))
+    assert log.report.damage
+    log.refresh()
+    assert log.logdir.limits.max_expansion == 20
+    log = tb2csv.open_logdir(tb2csv.discover([zeros], max_expansion=5000))
+    log.refresh()
+    assert (log.report.damage, log.report.values_read) == ([], 3)
+
+
+def test_an_update_needs_the_same_max_expansion(zeros: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    report = tb2csv.convert(tb2csv.discover(zeros, max_expansion=20), out)
+    assert [each.kind for each in report.damage] == ["unreadable"]
+    for other in (5000, 1100):
+        with pytest.raises(tb2csv.OutputError, match="max_expansion"):
+            tb2csv.convert(tb2csv.discover(zeros, max_expansion=other), out)
+    lifted = tb2csv.convert(tb2csv.discover(zeros, max_expansion=5000), out, overwrite=True)
+    assert (lifted.damage, lifted.values_written) == ([], 3)
+    with pytest.raises(tb2csv.OutputError, match="max_expansion"):
+        tb2csv.convert(zeros, out)
 
 
 def test_the_index_names_runs_and_not_files(tmp_path: Path) -> None:

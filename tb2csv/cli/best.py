@@ -39,6 +39,7 @@ def best(
     strict: options.StrictOption = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
+    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
     debug: options.DebugOption = False,
 ) -> None:
     """Rank the runs below LOGDIR by a scalar: rank, run, value, step, duration and hyperparameters, best run first.
@@ -55,7 +56,7 @@ def best(
         if highest and lowest:
             message = "--max and --min contradict each other; give one of them."
             raise OptionError(message)
-        found = discover(logdir)
+        found = discover(logdir, max_expansion=max_expansion)
         with progress(found, shown=not quiet) as report_bytes:
             ranked = ranking.best(
                 found,

@@ -33,6 +33,7 @@ def check(
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
+    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
     debug: options.DebugOption = False,
 ) -> None:
     """Verify the checksums of every record of every event file below LOGDIR; write nothing.
@@ -45,7 +46,7 @@ def check(
         from tb2csv import series_listing
         from tb2csv.logdir import discover
 
-        found = discover(logdir)
+        found = discover(logdir, max_expansion=max_expansion)
         with progress(found, shown=not (quiet or json)) as report_bytes:
             report = series_listing.check(
                 found,

@@ -103,6 +103,7 @@ def convert(
         str | None,
         typer.Option("--scheduler-file", metavar="FILE", help="The same for a scheduler that wrote this file."),
     ] = None,
+    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
     debug: options.DebugOption = False,
 ) -> None:
     """Write every value below LOGDIR to tables in OUT: one per run and tag, listed in index.csv; or to one file.
@@ -118,7 +119,7 @@ def convert(
 
         to_stdout = out == _STANDARD_OUTPUT
         target = _stdout(format, json=json) if to_stdout else out
-        found = discover(logdir)
+        found = discover(logdir, max_expansion=max_expansion)
         with progress(found, shown=not (quiet or json)) as report_bytes:
             report = conversion.convert(
                 found,

@@ -77,6 +77,7 @@ def diagnose(
     strict: options.StrictOption = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
+    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
     debug: options.DebugOption = False,
 ) -> None:
     """Diagnose training problems in the runs below LOGDIR, layer by layer.
@@ -94,7 +95,7 @@ def diagnose(
         name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
         thresholds = thresholds_of(threshold)
         _check_rules(fail_on)
-        found = discover(logdir)
+        found = discover(logdir, max_expansion=max_expansion)
         with progress(found, shown=not quiet) as report_bytes:
             diagnosis = diagnose_logdir(
                 found,

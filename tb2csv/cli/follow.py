@@ -99,6 +99,7 @@ def follow(
     json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each update.")] = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
+    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
     debug: options.DebugOption = False,
 ) -> None:
     """Write tables as convert does, and append rows to them while a training writes below LOGDIR.
@@ -142,7 +143,7 @@ def follow(
         diagnosis = DiagnosisOptions.of(tags_as, thresholds_of(threshold), steps, diagnose=diagnose)
         pause = seconds("--every", every) if every else 0.0
         idle = None if until_idle is None else seconds("--until-idle", until_idle)
-        watch = LogWatch(logdir, polls=poll, interval=pause or None)
+        watch = LogWatch(logdir, polls=poll, interval=pause or None, max_expansion=max_expansion)
         with status_line(shown=not (quiet or json)) as show:
             follower = Follower(
                 watch,

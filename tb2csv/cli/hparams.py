@@ -24,6 +24,7 @@ def hparams(
     strict: options.StrictOption = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
+    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
     debug: options.DebugOption = False,
 ) -> None:
     """List the hyperparameters and metrics below LOGDIR, one row per trial.
@@ -38,7 +39,7 @@ def hparams(
 
         is_drawn = table_output.is_drawn(format, output, json=json)
         name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
-        found = discover(logdir)
+        found = discover(logdir, max_expansion=max_expansion)
         with progress(found, shown=not quiet) as report_bytes:
             frames = open_logdir(found, workers=workers, progress=report_bytes)
         report = frames.report

@@ -41,6 +41,7 @@ def layer_errors(
     strict: options.StrictOption = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
+    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
     debug: options.DebugOption = False,
 ) -> None:
     """Write the layer errors below LOGDIR as one wide table: epoch, batch, layer, sample, error_0, error_1 and so on.
@@ -59,7 +60,7 @@ def layer_errors(
 
         if output is not None:
             check_table_file(output, overwrite=overwrite)
-        found = discover(logdir)
+        found = discover(logdir, max_expansion=max_expansion)
         with progress(found, shown=not quiet) as report_bytes:
             table = wide_table.layer_errors(
                 found,

@@ -48,6 +48,7 @@ def ls(
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
+    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
     debug: options.DebugOption = False,
 ) -> None:
     """List the runs and tags below LOGDIR with their kind, number of points, and first and last step.
@@ -58,7 +59,7 @@ def ls(
         from tb2csv import series_listing
         from tb2csv.logdir import discover
 
-        found = discover(logdir)
+        found = discover(logdir, max_expansion=max_expansion)
         with progress(found, shown=not (quiet or json)) as report_bytes:
             series, report = series_listing.ls(
                 found,

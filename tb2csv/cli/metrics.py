@@ -23,6 +23,7 @@ def metrics(
     strict: options.StrictOption = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
+    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
     debug: options.DebugOption = False,
 ) -> None:
     """Write the metrics of each epoch below LOGDIR: epoch, loss, accuracy, val_loss and so on, one row per epoch.
@@ -37,7 +38,7 @@ def metrics(
 
         is_drawn = table_output.is_drawn(format, output, json=json)
         name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
-        found = discover(logdir)
+        found = discover(logdir, max_expansion=max_expansion)
         with progress(found, shown=not quiet) as report_bytes:
             result = epoch_metrics.metrics(
                 found,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -14,6 +14,7 @@ from tb2csv.layouts.time_columns import ORIGINS, TIME_STYLES
 from tb2csv.runs.restarts import RESTART_POLICIES
 from tb2csv.selection import KINDS, SECONDARY_KINDS, Selection
 from tb2csv.sinks.formats import FORMATS
+from tb2csv.size_limits import DEFAULT_EVENT_EXPANSION
 from tb2csv.wide_frames import ON_DUPLICATE
 
 #: The kinds that can be selected; secondary tables are written with the table that they belong to.
@@ -45,6 +46,18 @@ LogdirArgument = Annotated[
         metavar="LOGDIR...",
         help="Folder of TensorBoard logs, a single event file, or an fsspec URL (s3://…). The runs of several are "
         "named by the ends of their paths, such as exp1/train and exp2/train.",
+    ),
+]
+DEFAULT_EXPANSION: Final = DEFAULT_EVENT_EXPANSION
+ExpansionOption = Annotated[
+    int,
+    typer.Option(
+        "--max-expansion",
+        min=1,
+        metavar="N",
+        help="Maximum bytes per byte of a compressed event file or archive, if it unpacks to more than 64 MiB. "
+        f"Default: {DEFAULT_EXPANSION}.",
+        show_default=False,
     ),
 ]
 RunOption = Annotated[

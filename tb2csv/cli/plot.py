@@ -131,6 +131,7 @@ def plot(
     strict: options.StrictOption = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
+    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
     debug: options.DebugOption = False,
 ) -> None:
     """Draw the selected tags and runs below LOGDIR, one panel per tag, one curve per run.
@@ -151,7 +152,7 @@ def plot(
         look = Look(theme_of(theme.value), title, width, height, dpi)
         drawing.check_request(output, smooth=smooth, x=x.value, look=look, log=log, ylim=ends, overwrite=overwrite)
         grouping_of(by, band=band and band.value, align=align, nan=nan and nan.value, x=x.value)
-        found = discover(logdir)
+        found = discover(logdir, max_expansion=max_expansion)
         with progress(found, shown=not quiet) as report_bytes:
             frames = open_logdir(found, workers=workers, progress=report_bytes)
         report = frames.report

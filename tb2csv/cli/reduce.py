@@ -70,6 +70,7 @@ def reduce(
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
+    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
     debug: options.DebugOption = False,
 ) -> None:
     """Reduce the scalars of groups of runs, such as seeds, to tables of n, mean, std, min, median and max.
@@ -82,7 +83,7 @@ def reduce(
         from tb2csv.analysis import reduction
         from tb2csv.logdir import discover
 
-        found = discover(logdir)
+        found = discover(logdir, max_expansion=max_expansion)
         with progress(found, shown=not (quiet or json)) as report_bytes:
             report = reduction.reduce(
                 found,

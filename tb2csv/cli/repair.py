@@ -32,6 +32,7 @@ def repair(
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
+    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
     debug: options.DebugOption = False,
 ) -> None:
     """Write clean event files with every sound record below LOGDIR to OUT, so that TensorBoard shows every value again.
@@ -43,7 +44,7 @@ def repair(
         from tb2csv import log_repair
         from tb2csv.logdir import discover
 
-        found = discover(logdir)
+        found = discover(logdir, max_expansion=max_expansion)
         with progress(found, shown=not (quiet or json)) as report_bytes:
             report = log_repair.repair(
                 found,

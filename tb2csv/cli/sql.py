@@ -28,6 +28,7 @@ def sql(
     strict: options.StrictOption = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
+    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
     debug: options.DebugOption = False,
 ) -> None:
     """Run one SELECT statement over the tables of LOGDIR: scalars, histograms, text, hparams, runs, tags and others.
@@ -41,7 +42,7 @@ def sql(
 
         is_drawn = table_output.is_drawn(format, output, json=json)
         name = table_output.any_format(format, output, json=json, overwrite=overwrite)
-        found = discover(logdir)
+        found = discover(logdir, max_expansion=max_expansion)
         with progress(found, shown=not quiet) as report_bytes:
             frames = open_logdir(found, workers=workers, progress=report_bytes)
         if not quiet:

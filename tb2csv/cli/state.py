@@ -177,6 +177,7 @@ def from_logs(
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
     quiet: options.QuietOption = False,
+    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
     debug: options.DebugOption = False,
 ) -> None:
     """Write the weights that a training recorded at a step to a CSV file that restore accepts."""
@@ -185,7 +186,7 @@ def from_logs(
         from tb2csv.model_state import write_state
         from tb2csv.state_from_logs import recorded_state
 
-        found = discover(logdir)
+        found = discover(logdir, max_expansion=max_expansion)
         with progress(found, shown=not (quiet or json)) as report_bytes:
             state = recorded_state(found, step, prefix=prefix, run=run or None, progress=report_bytes)
         write_state(

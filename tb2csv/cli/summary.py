@@ -49,6 +49,7 @@ def summary(
     strict: options.StrictOption = False,
     quiet: options.QuietOption = False,
     workers: options.WorkersOption = None,
+    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
     debug: options.DebugOption = False,
 ) -> None:
     """Show points, steps, first, last, min, max and mean of every tag below LOGDIR.
@@ -66,7 +67,7 @@ def summary(
         if statistic and not wide:
             message = "--statistic chooses the columns of --wide; give --wide as well."
             raise OptionError(message)
-        found = discover(logdir)
+        found = discover(logdir, max_expansion=max_expansion)
         with progress(found, shown=not quiet) as report_bytes:
             summed = summaries.summary(
                 found,

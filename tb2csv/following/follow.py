@@ -12,6 +12,7 @@ from tb2csv.following.live_findings import DiagnosisOptions
 from tb2csv.layouts.output_options import OutputOptions
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.selection import select
+from tb2csv.size_limits import DEFAULT_EVENT_EXPANSION
 from tb2csv.watching.log_watch import LogWatch
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def follow(
     align: str | None = None,
     escape_formulas: bool = False,
     overwrite: bool = False,
+    max_expansion: int = DEFAULT_EVENT_EXPANSION,
     workers: int | None = None,
 ) -> Generator[FollowUpdate, None, None]:
     """Yield what is added to a log while it is written, and keep the tables in ``out`` up to date.
@@ -94,6 +96,7 @@ def follow(
         align: as of ``convert``.
         escape_formulas: as of ``convert``.
         overwrite: replace an ``out`` that contains an earlier conversion and nothing else, instead of continuing it.
+        max_expansion: as of ``tb2csv.discover``.
         workers: the number of runs to read at once.
 
     Raises:
@@ -124,7 +127,7 @@ def follow(
     diagnosis = DiagnosisOptions.of(families, thresholds, steps, diagnose=diagnose)
     pause = seconds("every", every) if every else 0.0
     idle = None if until_idle is None else seconds("until_idle", until_idle)
-    watch = LogWatch(logdir, polls=poll, interval=pause or None)
+    watch = LogWatch(logdir, polls=poll, interval=pause or None, max_expansion=max_expansion)
     return Follower(
         watch, settings, out, overwrite=overwrite, every=pause, until_idle=idle, diagnosis=diagnosis
     ).updates()

@@ -10,7 +10,7 @@ import numpy as np
 from tb2csv.model_state.dtypes import DTYPES
 from tb2csv.model_state.match_tensors import fit
 from tb2csv.model_state.restoring import state_of
-from tb2csv.model_state.size_limits import DEFAULT_MAX_EXPANSION
+from tb2csv.size_limits import DEFAULT_MAX_EXPANSION
 
 if TYPE_CHECKING:
     import numpy.typing as npt

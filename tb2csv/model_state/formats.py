@@ -14,8 +14,8 @@ from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import MissingExtraError, StateError
 from tb2csv.model_state.file_types import ENDINGS, refusal_of, type_of
 from tb2csv.model_state.pytrees import mapped
-from tb2csv.model_state.size_limits import DEFAULT_LIMITS
 from tb2csv.model_state.state_csv import is_table, read_state
+from tb2csv.size_limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     import os
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tb2csv.model_state.match_tensors import Restoration
-    from tb2csv.model_state.size_limits import SizeLimits
     from tb2csv.model_state.tensors import Buffer, ModelState
+    from tb2csv.size_limits import SizeLimits
 
 
 class FileHolder(Protocol):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tb2csv.model_state.size_limits import SizeLimits
+    from tb2csv.size_limits import SizeLimits
 
 #: The attributes that Keras writes and that are read here; long lists of names are in several, which have numbers.
 _ATTRIBUTES: Final = re.compile(

@@ -30,8 +30,8 @@ from tb2csv.model_state.zip_archives import ZipArchive
 if TYPE_CHECKING:
     from tb2csv.model_state.hdf5_files import Hdf5File
     from tb2csv.model_state.match_tensors import Restoration
-    from tb2csv.model_state.size_limits import SizeLimits
     from tb2csv.model_state.tensors import ModelState, StateTensor
+    from tb2csv.size_limits import SizeLimits
 
 _WEIGHTS: Final = "model.weights.h5"
 _CONFIG: Final = "config.json"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tb2csv.model_state.match_tensors import Restoration
-    from tb2csv.model_state.size_limits import SizeLimits
+    from tb2csv.size_limits import SizeLimits
 
 _ENDING = ".npy"
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tb2csv.model_state.match_tensors import Restoration
-    from tb2csv.model_state.size_limits import SizeLimits
     from tb2csv.model_state.tensors import Buffer
+    from tb2csv.size_limits import SizeLimits
 
 #: The description of a tree, and the folder with further facts about its arrays.
 TREE: Final = "_METADATA"

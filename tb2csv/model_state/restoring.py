@@ -11,9 +11,9 @@ from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import StateError
 from tb2csv.model_state.formats import GrowingFile, open_file, open_live, read_any, read_table
 from tb2csv.model_state.match_tensors import Restoration, fit
-from tb2csv.model_state.size_limits import DEFAULT_MAX_EXPANSION, SizeLimits
 from tb2csv.model_state.state_csv import DEFAULT_MAX_CELL, STYLES, write_state
 from tb2csv.model_state.tensors import ModelState
+from tb2csv.size_limits import DEFAULT_MAX_EXPANSION, SizeLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

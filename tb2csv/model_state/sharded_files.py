@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tb2csv.model_state.formats import FileHolder
     from tb2csv.model_state.match_tensors import Restoration
-    from tb2csv.model_state.size_limits import SizeLimits
+    from tb2csv.size_limits import SizeLimits
 
 _ENDING: Final = ".index.json"
 

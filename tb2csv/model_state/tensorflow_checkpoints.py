@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tb2csv.model_state.match_tensors import Restoration
-    from tb2csv.model_state.size_limits import SizeLimits
+    from tb2csv.size_limits import SizeLimits
 
 _GRAPH: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE: Final = "/.ATTRIBUTES/VARIABLE_VALUE"

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tb2csv.model_state.match_tensors import Restoration
-    from tb2csv.model_state.size_limits import SizeLimits
     from tb2csv.model_state.tensors import Buffer
     from tb2csv.model_state.torch_distributed_description import DescribedTensor, Part, Place
+    from tb2csv.size_limits import SizeLimits
 
 
 @dataclass(frozen=True, slots=True)

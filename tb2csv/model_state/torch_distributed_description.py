@@ -23,7 +23,7 @@ from tb2csv.model_state.torch_pickle_sizes import check_calls
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tb2csv.model_state.size_limits import SizeLimits
+    from tb2csv.size_limits import SizeLimits
 
 #: The name of the description, and the ending of the files with values.
 DESCRIPTION: Final = ".metadata"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tb2csv.model_state.size_limits import SizeLimits
+    from tb2csv.size_limits import SizeLimits
 
 #: The member of an archive that has the pickle.
 _PICKLE: Final = "data.pkl"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tb2csv.model_state.size_limits import SizeLimits
+    from tb2csv.size_limits import SizeLimits
 
 #: The name of a class in PyTorch's message about an import.
 _NAMED: Final = re.compile(r"(?:GLOBAL|global) ([\w.]+)")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from tb2csv.model_state.size_limits import SizeLimits
+    from tb2csv.size_limits import SizeLimits
 
 #: The first bytes of an archive with members, and of one without.
 SIGNATURES: Final = (b"PK\x03\x04", b"PK\x05\x06")

@@ -1,7 +1,7 @@
 """Compressed data: recognised by its first bytes, and unpacked part by part within a limit.
 
-Data that unpacks to much more than its own size is made to fill a disk. No event file comes near the limit: each record
-has a time, a step and checksums, which do not compress.
+Data that unpacks to much more than its own size may be made to fill a disk. Scalars stay far below the limit, because
+each record has a time, a step and checksums, which do not compress. Large tensors of zeros reach it with Zstandard.
 """
 
 from __future__ import annotations
@@ -15,13 +15,7 @@ from tb2csv.tfrecord import HEAD_SIZE, payload_length
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: How many times larger than the data the unpacked data may be, and what any data may unpack to, in bytes.
-MAX_EXPANSION: Final = 1000
-ALWAYS_ALLOWED: Final = 64 << 20
-
-UNPACKS_TO_TOO_MUCH: Final = (
-    f"it unpacks to more than {MAX_EXPANSION:,} times its size; unpack it yourself if you trust it"
-)
+    from tb2csv.size_limits import SizeLimits
 
 #: The number of bytes that show whether a file is compressed.
 SHOWN_BY: Final = HEAD_SIZE
@@ -140,24 +134,27 @@ def unpacking_of(head: bytes) -> Unpack | None:
     return next((unpack for start, unpack in _FORMATS.items() if head.startswith(start)), None)
 
 
-def most_unpacked(size: int) -> int:
-    """Return how many bytes some compressed bytes may unpack to."""
-    return max(ALWAYS_ALLOWED, MAX_EXPANSION * size)
+def unpacks_to_too_much(limits: SizeLimits) -> str:
+    """Return the end of a sentence on data that unpacks to more than the limit."""
+    return (
+        f"it unpacks to more than {limits.max_expansion:,} times its size; unpack it yourself, or raise "
+        "max_expansion, if you trust it"
+    )
 
 
-def unpacked_parts(unpack: Unpack, packed: Stream, size: int) -> Iterator[bytes]:
+def unpacked_parts(unpack: Unpack, packed: Stream, size: int, limits: SizeLimits) -> Iterator[bytes]:
     """Yield the unpacked bytes of ``packed``, which has ``size`` bytes.
 
     Raises:
         PackedDataError: the data is damaged, cut off, or unpacks to more than the limit.
         MissingExtraError: a package is missing.
     """
-    left = most_unpacked(size)
+    left = limits.events(size)
     for part in unpack(packed):
         yield part[:left]
         left -= len(part)
         if left < 0:
-            raise PackedDataError(UNPACKS_TO_TOO_MUCH)
+            raise PackedDataError(unpacks_to_too_much(limits))
 
 
 class ForwardStream:

@@ -12,7 +12,7 @@ import errno
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tb2csv.sources.compression import UNPACKS_TO_TOO_MUCH, most_unpacked
+from tb2csv.sources.compression import unpacks_to_too_much
 from tb2csv.sources.remote_errors import ObjectChangedError, RemoteError
 from tb2csv.sources.request_watch import WATCH
 from tb2csv.sources.requests import answer_to, request
@@ -21,6 +21,8 @@ from tb2csv.sources.urls import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tb2csv.size_limits import SizeLimits
 
 #: The keys under which stores give the version of an object; the first one that is present is used.
 _IDENTITIES = (
@@ -71,9 +73,18 @@ class FileRanges:
         filesystem: Any,
         location: str,
         url: str,
+        limits: SizeLimits,
         reading: contextlib.AbstractContextManager[Any] | None = None,
     ) -> None:
-        """Open the file at ``location``; ``url`` is its name in messages, and ``reading`` is held while it is read."""
+        """Open the file.
+
+        Args:
+            filesystem: has the file.
+            location: its path there.
+            url: its name in messages.
+            limits: how much a member of an archive may unpack to.
+            reading: a lock that is held while it is read.
+        """
         self._reading = reading or contextlib.nullcontext()
         self._filesystem = filesystem
         self._location = location
@@ -95,9 +106,9 @@ class FileRanges:
             self.close()
             raise RemoteError(errno.EINVAL, "its size is unknown")
         packed = info.get("compress_size")  # of a member of a ZIP archive
-        if packed is not None and self._version.size > most_unpacked(packed):
+        if packed is not None and self._version.size > limits.events(packed):
             self.close()
-            raise RemoteError(errno.EFBIG, UNPACKS_TO_TOO_MUCH)
+            raise RemoteError(errno.EFBIG, unpacks_to_too_much(limits))
 
     @property
     def version(self) -> Version:

@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
+from tb2csv.size_limits import EVENT_FILE_LIMITS, SizeLimits
 from tb2csv.sources.ranges import FileRanges, WebRanges, version_of
 from tb2csv.sources.remote_file import RemoteFile
 from tb2csv.sources.requests import request
@@ -48,15 +49,16 @@ class Store:
     """The files below an fsspec URL.
 
     The file system is made where it is used: in this process, and again in each one that unpickles the store. It is our
-    own, so that other users of fsspec neither see nor fill its listings. Only the URL is pickled; credentials come from
-    the environment or from fsspec's configuration.
+    own, so that other users of fsspec neither see nor fill its listings. Only the URL and the limits are pickled;
+    credentials come from the environment or from fsspec's configuration.
     """
 
     is_remote = True
 
-    def __init__(self, url: str) -> None:
-        """Name the store; nothing is connected yet."""
+    def __init__(self, url: str, limits: SizeLimits = EVENT_FILE_LIMITS) -> None:
+        """Name the store; ``limits`` are those of archives and their members. Nothing is connected yet."""
         self.url = url
+        self._limits = limits
         self._lock = threading.Lock()
         self._made: tuple[int, Any, str] | None = None
         outermost = protocols(url)[0]
@@ -64,9 +66,9 @@ class Store:
         #: Held while a file is read, if open files share a position.
         self._reading = threading.Lock() if outermost in _SHARE_A_POSITION else None
 
-    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
-        """Pickle the URL alone."""
-        return type(self), (self.url,)
+    def __reduce__(self) -> tuple[type[Store], tuple[str, SizeLimits]]:
+        """Pickle the URL and the limits alone."""
+        return type(self), (self.url, self._limits)
 
     def files(self, damage: list[Damage]) -> Iterator[FoundFile]:
         """Yield all files below the URL as they are now; if it names a file, only that.
@@ -110,7 +112,7 @@ class Store:
             if self._is_web:
                 opened.append(WebRanges(filesystem, location, self.url))
             else:
-                opened.append(FileRanges(filesystem, location, self.url, self._reading))
+                opened.append(FileRanges(filesystem, location, self.url, self._limits, self._reading))
             return opened[-1]
 
         return RemoteFile(path, ranges, stream_from)
@@ -152,7 +154,9 @@ class Store:
         own = {protocol: {"skip_instance_cache": True} for protocol in protocols(self.url)}
         outermost, _, archive = self.url.partition("::")
         if outermost.startswith("tar://") and archive:
-            filesystem = unpacked_tar(archive, {name: each for name, each in own.items() if name != "tar"})
+            filesystem = unpacked_tar(
+                archive, {name: each for name, each in own.items() if name != "tar"}, self._limits
+            )
             if filesystem is not None:
                 return filesystem, outermost.removeprefix("tar://").strip("/")
         filesystem, root = fsspec.core.url_to_fs(self.url, **own)

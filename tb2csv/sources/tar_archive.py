@@ -11,17 +11,21 @@ import errno
 import os
 import tempfile
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tb2csv.sources.compression import SHOWN_BY, PackedDataError, unpacked_parts, unpacking_of
 
+if TYPE_CHECKING:
+    from tb2csv.size_limits import SizeLimits
 
-def unpacked_tar(url: str, options: dict[str, Any]) -> Any:
+
+def unpacked_tar(url: str, options: dict[str, Any], limits: SizeLimits) -> Any:
     """Return the file system of a TAR archive that is compressed as a whole, or None if it is not.
 
     Args:
         url: the URL of the archive itself.
         options: options of fsspec, by protocol.
+        limits: how much it may unpack to.
 
     Raises:
         OSError: it cannot be unpacked.
@@ -39,7 +43,7 @@ def unpacked_tar(url: str, options: dict[str, Any]) -> Any:
         # It has no name, and is gone with the file system or the process.
         spool: Any = closed_on_error.enter_context(tempfile.TemporaryFile())
         try:
-            for part in unpacked_parts(unpack, packed, size):
+            for part in unpacked_parts(unpack, packed, size, limits):
                 spool.write(part)
         except PackedDataError as error:
             raise OSError(errno.EIO, str(error)) from error

@@ -17,18 +17,19 @@ from tb2csv.sources.compression import SHOWN_BY, ForwardStream, PackedDataError,
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from tb2csv.size_limits import SizeLimits
     from tb2csv.sources.compression import Unpack
     from tb2csv.sources.source import OpenFile
 
 _WINDOW: Final = 4 << 20
 
 
-def unpacked(file: OpenFile) -> OpenFile:
-    """Return an open file, or its unpacked bytes if its first bytes show that it is compressed."""
+def unpacked(file: OpenFile, limits: SizeLimits) -> OpenFile:
+    """Return an open file, or its unpacked bytes, within ``limits``, if its first bytes show that it is compressed."""
     with contextlib.ExitStack() as closed_on_error:
         closed_on_error.push(file)
         unpack = unpacking_of(file.read_at(0, SHOWN_BY))
-        opened = file if unpack is None else UnpackedFile(file, unpack)
+        opened = file if unpack is None else UnpackedFile(file, unpack, limits)
         closed_on_error.pop_all()
     return opened
 
@@ -36,7 +37,7 @@ def unpacked(file: OpenFile) -> OpenFile:
 class UnpackedFile:
     """The unpacked bytes of an open compressed file, which is closed with this one."""
 
-    def __init__(self, stored: OpenFile, unpack: Unpack) -> None:
+    def __init__(self, stored: OpenFile, unpack: Unpack, limits: SizeLimits) -> None:
         """Unpack ``stored``; nothing is unpacked yet."""
         self.path = stored.path
         self.window = _WINDOW
@@ -45,7 +46,7 @@ class UnpackedFile:
             closed.push(stored)
             self._spool = closed.enter_context(tempfile.TemporaryFile())
             self._open_files = closed.pop_all()
-        self._parts = unpacked_parts(unpack, ForwardStream(stored), stored.size)
+        self._parts = unpacked_parts(unpack, ForwardStream(stored), stored.size, limits)
         self._unpacked = 0
         self._size: int | None = None
         self._fault = ""

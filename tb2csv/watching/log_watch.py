@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from tb2csv.errors import LogdirError
 from tb2csv.logdir import Logdir, discover, locations_of
+from tb2csv.size_limits import DEFAULT_EVENT_EXPANSION, SizeLimits
 from tb2csv.sources.urls import is_url, refuse_caches
 from tb2csv.watching.notices import Notices, SystemNotices
 
@@ -64,6 +65,7 @@ class LogWatch:
         *,
         polls: bool = False,
         interval: float | None = None,
+        max_expansion: int = DEFAULT_EVENT_EXPANSION,
         notices: Callable[[Sequence[str]], Notices] = SystemNotices,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,17 +76,20 @@ class LogWatch:
             polls: examine files at intervals instead of waiting for notifications. A store is always polled, and so
                 are folders beside one.
             interval: the seconds between two polls.
+            max_expansion: as of ``discover``.
             notices: makes the notifications of folders.
             clock: the time in seconds.
 
         Raises:
             LogdirError: the URL has a cache in front.
+            OptionError: ``max_expansion`` is not positive.
         """
         #: The log directory when it was last listed; None before event files were found.
         self.logdir: Logdir | None = None
         #: Why the log directory could not be listed the last time; None if it could.
         self.problem: LogdirError | None = None
         self._paths = locations_of(path)
+        self._expansion = SizeLimits(max_expansion).max_expansion
         urls = [each for each in self._paths if is_url(each)]
         for url in urls:
             refuse_caches(url)
@@ -165,7 +170,7 @@ class LogWatch:
         """List the log directory, and return what has changed since the last listing."""
         begin = self._clock()
         try:
-            found = discover(self._paths)
+            found = discover(self._paths, max_expansion=self._expansion)
         except LogdirError as error:  # it may come, or come back: nothing is removed meanwhile
             self.problem, self._roots = error, None
             self._list_at, self._list_again_at = begin + self._interval, math.inf

@@ -19,7 +19,7 @@ import pytest
 from tb2csv.errors import StateError
 from tb2csv.model_state import export_state, restore_file, state_of
 from tb2csv.model_state.keras_variables import limited_variables
-from tb2csv.model_state.size_limits import SizeLimits
+from tb2csv.size_limits import SizeLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,7 @@ from tb2csv.errors import StateError
 from tb2csv.model_state import export_state, state_of
 from tb2csv.model_state.hdf5_contents import read_contents
 from tb2csv.model_state.hdf5_texts import TextLengths
-from tb2csv.model_state.size_limits import SizeLimits
+from tb2csv.size_limits import SizeLimits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,7 +117,7 @@ def test_texts_that_share_bytes_count_once_for_each(tmp_path: Path) -> None:
     assert len(state_of(path, max_expansion=100_000).tensors[0].array()) == 10_000
     small = SizeLimits(1)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("tb2csv.model_state.size_limits._SMALL_DATA", 1 << 20)
+        patched.setattr("tb2csv.size_limits._SMALL_DATA", 1 << 20)
         with pytest.raises(StateError, match="max_expansion"):
             read_contents(path, small)
 
