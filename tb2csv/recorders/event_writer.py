@@ -220,9 +220,9 @@ def guarded(method: _Method) -> _Method:
     """Run a recorder's method, which Keras calls while it trains, under the guard of the recorder's log."""
 
     @functools.wraps(method)
-    def run(recorder: Any, *args: Any, **kwargs: Any) -> Any:
-        with recorder._log.guard():  # noqa: SLF001 - it is the recorder's own method
-            return method(recorder, *args, **kwargs)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with self._log.guard():
+            return method(self, *args, **kwargs)
 
     return cast("_Method", run)
 
