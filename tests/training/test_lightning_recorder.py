@@ -175,6 +175,30 @@ def test_recording_equals_a_loop_of_plain_torch(name: str, tmp_path: Path) -> No
     assert_series(found, "weights", step - 1, arrays(module.net))
 
 
+class Quasi(Module):
+    def configure_optimizers(self) -> Any:
+        return torch.optim.LBFGS(self.parameters(), lr=RATE, max_iter=3)
+
+
+def test_gradients_of_lbfgs_are_those_of_the_last_call_of_its_closure(tmp_path: Path) -> None:
+    fit(tmp_path, LightningRecorder(tmp_path / "run", gradients_every=1, weights_every=1), Quasi())
+    found = recorded(tmp_path / "run")
+    net = network()
+    optimizer = torch.optim.LBFGS(net.parameters(), lr=RATE, max_iter=3)
+    for step, batch in enumerate(BATCHES):
+
+        def closure(batch: torch.Tensor = batch) -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = loss_of(net, batch)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        assert_series(found, "gradients", step, arrays(net, "gradients"))
+        assert_series(found, "weights", step, arrays(net))
+    assert steps(found["gradients/net.0.weight"]) == list(range(len(BATCHES)))
+
+
 def test_gradients_are_the_change_of_weights_by_the_rate(tmp_path: Path) -> None:
     fit(tmp_path, LightningRecorder(tmp_path / "run", gradients_every=1, weights_every=1))
     found = recorded(tmp_path / "run")
