@@ -360,11 +360,11 @@ def test_a_log_that_cannot_be_listed_is_an_error_at_the_start_only(
 ) -> None:
     refused = False
 
-    def listed(path: str) -> tb2csv.Logdir:
+    def listed(path: str, **options: int) -> tb2csv.Logdir:
         if refused:
             message = "The bucket cannot be listed: there are no credentials."
             raise tb2csv.LogdirError(message) from PermissionError()
-        return tb2csv.discover(path)
+        return tb2csv.discover(path, **options)
 
     monkeypatch.setattr("tb2csv.watching.log_watch.discover", listed)
     path = begin(tmp_path / "log" / NAME, *losses(0, 3))
