@@ -25,6 +25,8 @@ from tb2csv.installation import install_command
 from tb2csv.messages import Message, advice, python_spelling
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from tb2csv.messages import Advice, Spelling
 
 
@@ -64,6 +66,12 @@ class DecodeError(Tb2csvError, ValueError):
 
 class OptionError(Tb2csvError, ValueError):
     """An option has an invalid value, or conflicts with another; the command line exits with status 2."""
+
+
+def check_choice(what: str, name: str, known: Collection[str]) -> None:
+    """Raise OptionError if ``name`` is not one of the known ones; ``what`` is the noun of the message."""
+    if name not in known:
+        raise OptionError(f"Unknown {what} {name!r}; choose from {', '.join(known)}.")
 
 
 class StateError(Tb2csvError):

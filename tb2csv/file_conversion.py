@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, TypeAlias
 
 from tb2csv.atomic_files import check_place, private_folder, whole_file
-from tb2csv.errors import OptionError, OutputError
+from tb2csv.errors import OptionError, OutputError, check_choice
 from tb2csv.file_contents import CONTENTS, Converted, ExcelCsv, OneTable
 from tb2csv.folder_conversion import FolderConversion
 from tb2csv.messages import Option, advice
@@ -65,9 +65,7 @@ class OneFile:
         found = cls._of(out, format)
         if csv_dialect is None:
             return found
-        if csv_dialect not in CSV_DIALECTS:
-            message = f"Unknown dialect {csv_dialect!r}; choose from {', '.join(CSV_DIALECTS)}."
-            raise OptionError(message)
+        check_choice("dialect", csv_dialect, CSV_DIALECTS)
         if found is None or found.format != "csv" or not isinstance(found.content, OneTable):
             raise OptionError(
                 "Only one table in CSV has a dialect",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
-from tb2csv.errors import LogdirError, NameNotFoundError, OptionError
+from tb2csv.errors import LogdirError, NameNotFoundError, OptionError, check_choice
 
 if TYPE_CHECKING:
     from tb2csv.logdir import Logdir, Run
@@ -164,9 +164,7 @@ def select(
             raise OptionError(message)
     selected = Selection(**{name: getattr(base, name) for name in given} | changes)
     for each in selected.kinds:
-        if each not in KINDS:
-            message = f"Unknown kind {each!r}; choose from {', '.join(KINDS)}."
-            raise OptionError(message)
+        check_choice("kind", each, KINDS)
     return selected
 
 

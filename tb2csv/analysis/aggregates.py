@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.analysis.alignment import EXACT, Alignment, aligned
 from tb2csv.analysis.bands import with_band
-from tb2csv.errors import OptionError
+from tb2csv.errors import check_choice
 from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ class Aggregate(NamedTuple):
 
 def check_nan_policy(nan: str) -> None:
     """Raise OptionError if ``nan`` is not in NAN_POLICIES."""
-    if nan not in NAN_POLICIES:
-        message = f"Unknown treatment of NaN {nan!r}; choose from {', '.join(NAN_POLICIES)}."
-        raise OptionError(message)
+    check_choice("treatment of NaN", nan, NAN_POLICIES)
 
 
 def aggregate(

@@ -16,7 +16,7 @@ from tb2csv.analysis.scalar_event_files import event_file_name, write_scalar_eve
 from tb2csv.conversion import check_apart
 from tb2csv.dataframes import scan
 from tb2csv.display import count
-from tb2csv.errors import DamagedError, OptionError, OutputError
+from tb2csv.errors import DamagedError, OptionError, OutputError, check_choice
 from tb2csv.layouts.manifest import TableEntry, write_manifest
 from tb2csv.layouts.table_paths import TreePaths
 from tb2csv.logdir import logdir_of
@@ -211,9 +211,7 @@ class _Axis:
 
 
 def _axis(x: str, *, event_files: bool) -> _Axis:
-    if x not in AXES:
-        message = f"Unknown axis {x!r}; choose from {', '.join(AXES)}."
-        raise OptionError(message)
+    check_choice("axis", x, AXES)
     if event_files and x != "step":
         raise OptionError("Event files have steps, not times", advice("leave out {}", "event_files"))
     return _Axis(*AXES[x])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tb2csv.decoders.tensors import TENSOR_STYLES
-from tb2csv.errors import OptionError
+from tb2csv.errors import check_choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,4 @@ class DecodeOptions:
 
     def __post_init__(self) -> None:
         """Check the options."""
-        if self.tensors not in TENSOR_STYLES:
-            message = f"Unknown tensor style {self.tensors!r}; choose from {', '.join(TENSOR_STYLES)}."
-            raise OptionError(message)
+        check_choice("tensor style", self.tensors, TENSOR_STYLES)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from tb2csv.errors import OptionError
+from tb2csv.errors import OptionError, check_choice
 from tb2csv.late_polars import pl
 from tb2csv.messages import Option, advice
 
@@ -38,9 +38,7 @@ class Bins(NamedTuple):
         Raises:
             OptionError: the axis or the alignment is unknown, or they do not fit.
         """
-        if axis not in AXES:
-            message = f"Unknown axis {axis!r}; choose from {', '.join(AXES)}."
-            raise OptionError(message)
+        check_choice("axis", axis, AXES)
         if align is None or align == "exact":
             if axis == "step":
                 return None

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tb2csv.errors import OptionError
+from tb2csv.errors import OptionError, check_choice
 from tb2csv.layouts.bins import AXES, Bins
 from tb2csv.layouts.compare_layout import CompareLayout
 from tb2csv.layouts.layouts import HEADERS, LAYOUTS
@@ -85,9 +85,9 @@ class OutputOptions:
 
     def __post_init__(self) -> None:
         """Validate the options."""
-        _check("layout", self.layout, LAYOUTS)
-        _check("header", self.header, HEADERS)
-        _check("value for duplicate steps", self.on_duplicate, ON_DUPLICATE)
+        check_choice("layout", self.layout, LAYOUTS)
+        check_choice("header", self.header, HEADERS)
+        check_choice("value for duplicate steps", self.on_duplicate, ON_DUPLICATE)
         choose_format(self.format)
         if self.bins and not isinstance(self.chosen_layout, CompareLayout):
             raise OptionError(
@@ -128,9 +128,3 @@ class OutputOptions:
     def table_format(self) -> TextFormat | WholeFormat:
         """The format of tables that are not joined."""
         return choose_format(self.format, escape_formulas=self.escape_formulas)
-
-
-def _check(what: str, name: str, known: Iterable[str]) -> None:
-    if name not in known:
-        message = f"Unknown {what} {name!r}; choose from {', '.join(known)}."
-        raise OptionError(message)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import numpy as np
 
-from tb2csv.errors import NameNotFoundError, OptionError
+from tb2csv.errors import NameNotFoundError, OptionError, check_choice
 from tb2csv.runs.restarts import RESTART_POLICIES, sessions
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ class RowSelection:
 
     def __post_init__(self) -> None:
         """Validate the values."""
-        if self.restarts not in RESTART_POLICIES:
-            message = f"Unknown restart policy {self.restarts!r}; choose from {', '.join(RESTART_POLICIES)}."
-            raise OptionError(message)
+        check_choice("restart policy", self.restarts, RESTART_POLICIES)
         if self.every < 1:
             message = f"every ({self.every}) is less than 1; 1 keeps every row."
             raise OptionError(message)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.analysis.plots.run_colours import DARK_PALETTE, PALETTE
-from tb2csv.errors import OptionError
+from tb2csv.errors import check_choice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +121,5 @@ def theme_of(name: str) -> Theme:
     Raises:
         OptionError: there is no such theme.
     """
-    if name not in THEMES:
-        message = f"Unknown theme {name!r}; choose from {', '.join(THEMES)}."
-        raise OptionError(message)
+    check_choice("theme", name, THEMES)
     return THEMES[name]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from tb2csv.analysis.plots.tick_labels import label_ticks
-from tb2csv.errors import OptionError
+from tb2csv.errors import check_choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -85,9 +85,7 @@ def positions(name: str) -> XAxis:
     Raises:
         OptionError: there is no such axis.
     """
-    if name not in POSITIONS:
-        message = f"Unknown axis {name!r}; choose from {', '.join(POSITIONS)}."
-        raise OptionError(message)
+    check_choice("axis", name, POSITIONS)
     return XAxis(name, POSITIONS[name][0])
 
 
