@@ -444,6 +444,43 @@ def test_a_model_that_has_run_compiled_is_refused_and_one_that_has_not_is_record
         TorchRecorder(torch.compile(Own(), fullgraph=True), tmp_path, optimizer=optimizer, activations_every=1)
 
 
+def one_step(model: nn.Module, called: nn.Module, folder: Path) -> None:
+    """Record a step in which another module is called, such as a compiled model in place of the model itself."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    with TorchRecorder(model, folder, optimizer=optimizer, activations_every=1):
+        called(inputs(torch.float32)).sum().backward()
+        optimizer.step()
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+def test_compiled_code_of_another_model_of_the_class_does_not_matter(tmp_path: Path) -> None:
+    earlier = nn.Sequential(nn.Linear(6, 2))
+    earlier.compile(backend="eager")
+    one_step(earlier, earlier, tmp_path / "earlier")
+    later = nn.Sequential(nn.Linear(6, 2))
+    one_step(later, later, tmp_path / "later")
+    assert steps(recorded(tmp_path / "later")["activations/0"]) == [1]
+    later.compile(backend="eager")
+    with pytest.raises(RecorderError, match=r"torch\.compiler\.reset"):
+        one_step(later, later, tmp_path / "compiled")
+    torch.compiler.reset()
+    one_step(later, later, tmp_path / "compiled")
+    assert steps(recorded(tmp_path / "compiled")["activations/0"]) == [1]
+    torch.compiler.reset()
+
+
+def test_outputs_that_no_hook_sees_are_reported(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(6, 2))
+    compiled = torch.compile(model, backend="eager")
+    compiled(inputs(torch.float32))
+    unseen = r"outputs of modules \(1 x the model was not called in training mode, or by code"
+    with pytest.warns(RecorderWarning, match=unseen):
+        one_step(model, compiled, tmp_path / "compiled")
+    torch.compiler.reset()
+    with pytest.warns(RecorderWarning, match=unseen):
+        one_step(model.eval(), model, tmp_path / "evaluated")
+
+
 def test_modules_without_hooks_are_refused(tmp_path: Path) -> None:
     with pytest.warns(DeprecationWarning, match=r"torch\.jit.script"):
         scripted = nn.Sequential(torch.jit.script(nn.Linear(6, 2)))

@@ -34,7 +34,12 @@ def version_of(tensor: torch.Tensor) -> int:
     return int(tensor._version)
 
 
+def is_compiled(module: torch.nn.Module) -> bool:
+    """Return whether the calls of a module are compiled: by ``torch.compile`` of it, or by its method ``compile``."""
+    return hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
+
+
 def has_run_compiled(module: torch.nn.Module) -> bool:
-    """Return whether ``forward`` of the class of a module has run compiled."""
+    """Return whether ``forward`` of the class of a module has run compiled, be it of another module."""
     code = getattr(type(module).forward, "__code__", None)
     return code is not None and bool(_debug_get_cache_entry_list(code))

@@ -16,6 +16,7 @@ from torch.utils import _pytree as pytree
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.pytorch.autograd_state import (
     has_run_compiled,
+    is_compiled,
     is_in_backward_pass,
     is_view,
     is_within_torch_func,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tb2csv.recorders.recording_plan import RecordingPlan
 
 _CHANGED: Final = "a view of what the module was given, which is then changed in place"
+_UNSEEN: Final = "the model was not called in training mode, or by code that was compiled before"
 _TWICE: Final = "in a second backward pass after one without retain_graph=True"
 
 
@@ -91,8 +93,10 @@ class ModuleOutputs:
         self._has_activations = self._has_errors = False
         self._calls: dict[str, list[_Call]] = {}
         self._has_gone_back = False
+        #: Steps without outputs, until the first output.
+        self._steps_without: int | None = 0
         modules = recorded_modules(model, patterns)
-        _check_callable(model, modules)
+        _check_callable(modules)
         #: Modules that the user named and that have not been called so far.
         self._uncalled = dict.fromkeys(modules if patterns is not None else ())
         self._handles = [
@@ -102,7 +106,7 @@ class ModuleOutputs:
     def _begin(self) -> None:
         """Find out what is due at the step that comes next."""
         step = self._next_step()
-        self._has_begun = True
+        self._has_begun, self._steps_without = True, None
         self._has_activations = self._activations.is_due(step)
         self._has_errors = self._errors.is_due(step)
         self._step = step if self._has_activations or self._has_errors else None
@@ -110,6 +114,8 @@ class ModuleOutputs:
     def take(self) -> list[tuple[str, Capture]]:
         """Return what was recorded before a step, by names."""
         captures: list[tuple[str, Capture]] = []
+        if self._steps_without is not None and not self._has_begun:
+            self._steps_without += 1
         for module, calls in self._calls.items():
             for number, call in enumerate(calls):
                 name = f"{module}#{number}" if len(calls) > 1 else module
@@ -131,6 +137,9 @@ class ModuleOutputs:
         self._handles, self._calls = [], {}
         for name in self._uncalled:
             self._log.omit(name, "never called")
+        if self._steps_without and not self._uncalled:
+            self._log.omit("outputs of modules", _UNSEEN, self._steps_without)
+        self._steps_without = None
 
     def _on_output(self, name: str, module: torch.nn.Module, inputs: Any, output: Any) -> Any:
         """Take the output of a module; return another if the module returned what it was given."""
@@ -224,24 +233,28 @@ def _key(key: Any) -> str:
     return str(next(getattr(key, name) for name in ("key", "idx", "name") if hasattr(key, name)))
 
 
-def _check_callable(model: torch.nn.Module, modules: dict[str, torch.nn.Module]) -> None:
+def _check_callable(modules: dict[str, torch.nn.Module]) -> None:
     """Raise RecorderError if hooks of modules would not be called."""
     for name, module in modules.items():
         if isinstance(module, torch.jit.ScriptModule):
             message = f"{name} is a TorchScript module, which has no hooks; name other modules with layers=."
             raise RecorderError(message)
-    for module in (model, *modules.values()):
-        if has_run_compiled(module):
-            message = (
-                f"{type(module).__name__} has run compiled, and compiled code does not call hooks that are set "
-                "afterwards; create the recorder before the first call."
-            )
-            raise RecorderError(message)
 
 
-def check_graph(module: torch.nn.Module) -> None:
-    """Raise RecorderError if a module must be compiled as one graph, which hooks would break."""
-    context = getattr(module, "dynamo_ctx", None)
-    if getattr(context, "fullgraph", False):
+def check_compilation(model: torch.nn.Module) -> None:
+    """Raise RecorderError if a model is compiled in a way that hooks would break, or has code that would not call them.
+
+    PyTorch keeps compiled code for a class, so it may be that of another model; models that are not compiled do not use
+    it.
+    """
+    if getattr(getattr(model, "dynamo_ctx", None), "fullgraph", False):
         message = "Hooks break the graph of a model that is compiled with fullgraph=True; compile it without."
         raise RecorderError(message)
+    for compiled in filter(is_compiled, model.modules()):
+        for module in compiled.modules():
+            if has_run_compiled(module):
+                message = (
+                    f"{type(module).__name__} has run compiled, and compiled code does not call hooks that are set "
+                    "afterwards; create the recorder before the first call, or call torch.compiler.reset() before it."
+                )
+                raise RecorderError(message)

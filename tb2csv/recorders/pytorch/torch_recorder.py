@@ -15,7 +15,7 @@ from tb2csv.recorders.pytorch.applied_gradients import check_final_weights
 from tb2csv.recorders.pytorch.captures import Capture, capture, write_captures
 from tb2csv.recorders.pytorch.host_arrays import host_array
 from tb2csv.recorders.pytorch.module_names import check_parameters, plain_name, unwrapped
-from tb2csv.recorders.pytorch.module_outputs import ModuleOutputs, check_graph
+from tb2csv.recorders.pytorch.module_outputs import ModuleOutputs, check_compilation
 from tb2csv.recorders.pytorch.optimizer_record import OptimizerRecord
 from tb2csv.recorders.pytorch.processes import is_other_process
 from tb2csv.recorders.recording_plan import RecordingPlan, interval
@@ -139,7 +139,7 @@ class TorchRecorder:
         self._is_recording = not is_other_process()
         if self._is_recording:
             if activations.every or errors.every:
-                check_graph(model)
+                check_compilation(model)
             self._set_hooks(optimizers, activations, errors, layers, first_step)
         self._finalizer = weakref.finalize(self, self._log.close)
 
