@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -9,10 +10,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 from event_files import event, scalar, write_run
 
 import tb2csv
 from tb2csv.analysis import summaries
+from tb2csv.cli.terminal import after_change, error_messages
 from tb2csv.parallel import map_runs
 from tb2csv.sinks.append_writer import AppendWriter
 
@@ -89,3 +92,36 @@ def test_work_on_runs_ends_when_it_next_counts_bytes(count: int) -> None:
     with pytest.raises(KeyboardInterrupt):
         map_runs(work, range(count), workers=2)
     assert rounds.calls < CHUNKS / 2
+
+
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [(contextlib.nullcontext(), "nothing was changed"), (after_change("tables"), "tables is complete")],
+    ids=["before the change", "after it"],
+)
+def test_another_exception_in_place_of_an_interrupt_is_one(
+    place: Any, change: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """polars 2.1.0 may raise a TypeError if an interrupt comes while it calls Python."""
+
+    def call_polars() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            message = "'<unprintable str object>' is not a Polars data type"
+            raise TypeError(message) from None
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with pytest.raises(typer.Exit) as ended, error_messages(debug=False), place:
+        call_polars()
+    assert ended.value.exit_code == 130
+    assert capsys.readouterr().err == f"tb2csv: interrupted; {change}.\n"
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+
+
+def test_an_error_without_an_interrupt_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with pytest.raises(typer.Exit) as ended, error_messages(debug=False), after_change("tables"):
+        raise TypeError
+    assert ended.value.exit_code == 1
+    assert "unexpected error" in capsys.readouterr().err

@@ -78,14 +78,41 @@ def _sentence(error: BaseException) -> str:
     return f"unexpected error, please report it with the output of --debug: {type(error).__name__}: {error}"
 
 
+class _InterruptHandler:
+    """A handler of SIGINT that raises KeyboardInterrupt, and knows whether it has."""
+
+    def __init__(self) -> None:
+        self.has_raised = False
+
+    def __call__(self, *_: object) -> None:
+        self.has_raised = True
+        raise KeyboardInterrupt
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Return whether an exception comes from an interrupt: polars 2.1.0 may raise another one in its place."""
+    handler = signal.getsignal(signal.SIGINT)
+    return isinstance(error, KeyboardInterrupt) or (
+        isinstance(handler, _InterruptHandler)
+        and handler.has_raised
+        and not isinstance(error, (Tb2csvError, typer.Exit, SystemExit))
+    )
+
+
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
     """Let Ctrl-C raise KeyboardInterrupt; before and after a command, it ends the process (see ``__main__``)."""
     ends_process = signal.getsignal(signal.SIGINT) is signal.SIG_DFL
     if ends_process:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, _InterruptHandler())
     try:
         yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if _is_interrupt(error):
+            raise KeyboardInterrupt from error
+        raise
     finally:
         if ends_process:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -98,8 +125,10 @@ def after_change(out: str) -> Iterator[None]:
         yield
     except LateInterrupt:
         raise
-    except KeyboardInterrupt as interrupt:
-        raise LateInterrupt(f"{out} is complete") from interrupt
+    except BaseException as error:
+        if _is_interrupt(error):
+            raise LateInterrupt(f"{out} is complete") from error
+        raise
 
 
 @contextlib.contextmanager
