@@ -276,3 +276,86 @@ def test_the_data_of_a_page_have_gaps_marks_and_bands(tmp_path: Path) -> None:
 def data_of(path: Path) -> Any:
     (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', path.read_text(encoding="utf-8"))
     return json.loads(text)
+
+
+def write_norms(logs: Path) -> Path:
+    """Write two norms in two runs: at uneven steps, with NaN and a missing value in the first run."""
+    nan = float("nan")
+    norms = {"a": {0: (1.0, 1.0), 10: (nan, 21.0), 40: (41.0, None)}, "b": {0: (101.0, 201.0), 40: (141.0, 281.0)}}
+    for run, rows in norms.items():
+        write_run(
+            logs / run,
+            *(
+                event(scalar(tag, value), step=step)
+                for step, values in rows.items()
+                for tag, value in zip(("low/norm", "top/norm"), values, strict=True)
+                if value is not None
+            ),
+        )
+    return logs
+
+
+def cell_text(page: Page, left: float, top: float) -> str:
+    """Return what the pointer shows at a place in the drawing, given as fractions."""
+    box = page.locator(".picture svg").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + left * box["width"], box["y"] + top * box["height"])
+    return shown_tip(page)
+
+
+def test_heat_maps_show_the_values_of_cells(opened: Callable[..., Page], tmp_path: Path) -> None:
+    page = opened(write_norms(tmp_path / "logs"), style="heatmap")
+    data = json.loads(page.locator("#maps").text_content() or "")
+    left, top, right, bottom = data["maps"][0]["place"]
+    # The columns of 0, 10 and 40 meet in the middle between these steps: at 5 and 25, from -5 to 55.
+    at = {0: 0.05, 10: 0.3, 40: 0.9}
+    rows = {"low/norm": 0.25, "top/norm": 0.75}
+    expected = {
+        (0, "low/norm"): "1",
+        (10, "low/norm"): "NaN or infinite",
+        (40, "low/norm"): "41",
+        (0, "top/norm"): "1",
+        (10, "top/norm"): "21",
+        (40, "top/norm"): "none",
+    }
+    for (step, tag), value in expected.items():
+        shown = cell_text(page, left + at[step] * (right - left), top + rows[tag] * (bottom - top))
+        assert shown.split("\n") == [f"step {step}", "a", tag, value]
+    # The next panel is that of the other run, and what is between them shows nothing.
+    left, top, right, bottom = data["maps"][1]["place"]
+    assert cell_text(page, left + 0.9 * (right - left), top + 0.75 * (bottom - top)).split("\n")[1:] == [
+        "b",
+        "top/norm",
+        "281",
+    ]
+    page.mouse.move(5, 5)
+    assert page.locator(".tip").is_hidden()
+
+
+def test_the_keyboard_shows_the_values_of_cells(opened: Callable[..., Page], tmp_path: Path) -> None:
+    page = opened(write_norms(tmp_path / "logs"), style="heatmap")
+    page.locator(".picture svg").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowDown", "ArrowLeft"):
+        page.keyboard.press(key)
+    assert shown_tip(page).split("\n") == ["step 10", "a", "top/norm", "21"]
+    assert page.get_by_role("status").inner_text() == "step 10, a: top/norm: 21"
+    page.keyboard.press("Escape")
+    assert page.locator(".tip").is_hidden()
+
+
+def test_columns_that_share_positions_show_their_highest_value(opened: Callable[..., Page], tmp_path: Path) -> None:
+    write_run(tmp_path / "logs", *(event(scalar("norm", step + 1.0), step=step) for step in range(800)))
+    page = opened(tmp_path / "logs", style="heatmap")
+    page.locator(".picture svg").focus()
+    page.keyboard.press("ArrowRight")
+    # 400 columns from 0 to 799: the first has the steps 0 and 1.
+    assert shown_tip(page).split("\n") == ["step 0 to 2, highest", "norm", "2"]
+
+
+def test_maps_with_too_many_cells_say_so(opened: Callable[..., Page], tmp_path: Path) -> None:
+    steps = [event(*(scalar(f"{tag}/norm", 1.0) for tag in range(250)), step=step) for step in range(330)]
+    write_run(tmp_path / "logs", *steps)
+    page = opened(tmp_path / "logs", style="heatmap")
+    assert page.get_by_text("Maps of up to 80,000 cells show their values").is_visible()
+    page.locator(".picture svg").hover()
+    assert page.locator(".tip").is_hidden()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tb2csv.analysis.plots.drawing_options import Look
+    from tb2csv.analysis.plots.map_cells import MapCells
     from tb2csv.analysis.plots.themes import Theme
     from tb2csv.analysis.plots.x_axis import XAxis
 
@@ -133,6 +134,9 @@ class Sheet:
         self.colours: dict[str, str] = {}
         self.titles = [""] * count
         self.positions: XAxis | None = None
+        #: For pages: the cells of heat maps, one for each panel, and the tags of their rows.
+        self.maps: list[MapCells] = []
+        self.map_rows: list[str] = []
         self.columns = columns or _columns(count)
         self.rows = math.ceil(count / self.columns)
         width, height = panel or look.theme.panel

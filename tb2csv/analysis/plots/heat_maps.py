@@ -6,12 +6,13 @@ all runs to the highest, which are written beside the row.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from tb2csv.analysis.plots.figure import Sheet
 from tb2csv.analysis.plots.labels import common_ending, common_folders, labels
+from tb2csv.analysis.plots.map_cells import MapCells, edges_between
 from tb2csv.analysis.plots.run_colours import mixed
 from tb2csv.analysis.plots.thinning import TOO_LARGE
 from tb2csv.analysis.plots.tick_labels import label_numbers, short_number
@@ -49,13 +50,6 @@ _ROOM_FOR_RANGES: Final = 0.8
 _MIN_LABELLED_HEIGHT: Final = 0.13
 
 
-class _Map(NamedTuple):
-    """The cells of a panel and the edges of its columns; NaN marks an empty cell, infinity one with NaN or infinity."""
-
-    edges: Numbers
-    cells: Numbers
-
-
 def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, list[Note]]:
     """Draw scalars, or norms of tensors, as rows of colours, and return the figure and its notes."""
     from matplotlib.colors import Normalize
@@ -68,6 +62,7 @@ def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet
     maps = [_map(curves, rows, options) for curves in by_run.values()]
     has_own_scales = len(tags) > 1 and not options.measure and not common_ending(tags)
     ranges = _ranges(maps) if has_own_scales else None
+    values_of_cells = maps
     if ranges is not None:
         maps = [_scaled(each, ranges) for each in maps]
     row = max(min(_ROW_HEIGHT, _MAX_PANEL_HEIGHT / len(tags)), _MIN_ROW_HEIGHT)
@@ -75,6 +70,7 @@ def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet
     width = theme.panel[0] + _ROOM_FOR_NAMES + _ROOM_FOR_RANGES * has_own_scales
     sheet = Sheet(len(by_run), options.look, (width, max(row * len(tags) + 0.9, 1.8)), columns=min(len(by_run), 2))
     norm: Any = _norm([each.cells for each in maps]) if ranges is None else Normalize(0, 1)
+    sheet.maps, sheet.map_rows = values_of_cells, tags
     colours = _colours(theme)
     meshes = []
     for number, (run, each) in enumerate(zip(by_run, maps, strict=True)):
@@ -108,11 +104,11 @@ def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet
         bar.ax.set_ylabel("value of the tag", labelpad=-16)
     bar.outline.set_visible(False)
     _add_legend(sheet, maps, theme, is_log=_is_log(norm))
-    is_shared = any(len(each.edges) == _MAX_COLUMNS + 1 for each in maps)
+    is_shared = any(each.places is None for each in maps)
     return sheet, [Note("columns_merged", details={"columns": _MAX_COLUMNS})] * is_shared
 
 
-def _map(curves: list[PlottedSeries], rows: dict[str, int], options: DrawingOptions) -> _Map:
+def _map(curves: list[PlottedSeries], rows: dict[str, int], options: DrawingOptions) -> MapCells:
     """Return the cells of one run."""
     x = np.concatenate([series.x for series in curves]) / options.positions.unit
     y = np.concatenate([series.y for series in curves])
@@ -123,13 +119,14 @@ def _map(curves: list[PlottedSeries], rows: dict[str, int], options: DrawingOpti
         column = np.minimum(np.searchsorted(edges, x, "right") - 1, _MAX_COLUMNS - 1)
     else:
         edges = edges_between(places)
+    is_merged = len(places) > _MAX_COLUMNS
     cells = np.full((len(rows), len(edges) - 1), -np.inf)
     # NaN and infinity must be visible, whatever else is in the column.
     np.maximum.at(cells, (row, column), np.where(np.abs(y) < TOO_LARGE, y, np.inf))
-    return _Map(edges, np.where(cells == -np.inf, np.nan, cells))
+    return MapCells(edges, np.where(cells == -np.inf, np.nan, cells), None if is_merged else places)
 
 
-def _ranges(maps: list[_Map]) -> Numbers:
+def _ranges(maps: list[MapCells]) -> Numbers:
     """Return the lowest and the highest finite value of each row in all maps, [row, 2]; NaN if there is none."""
     cells = np.concatenate([each.cells for each in maps], axis=1)
     is_known = np.isfinite(cells)
@@ -137,7 +134,7 @@ def _ranges(maps: list[_Map]) -> Numbers:
     return np.where(is_known.any(axis=1)[:, None], np.column_stack((low, high)), np.nan)
 
 
-def _scaled(each: _Map, ranges: Numbers) -> _Map:
+def _scaled(each: MapCells, ranges: Numbers) -> MapCells:
     """Return a map whose finite cells are from 0 to 1; they are 0.5 if all values of the tag are equal."""
     low, high = ranges[:, :1], ranges[:, 1:]
     span = np.where(high > low, high - low, 1.0)
@@ -168,16 +165,6 @@ def _write_ranges(panel: Any, ranges: Numbers, row: float, colour: str) -> None:
 
 def _rounded(value: float) -> float:
     return float(f"{value:.3g}")
-
-
-def edges_between(places: Numbers) -> Numbers:
-    """Return the edges of columns, in the middle between sorted places; one more than places."""
-    if not places.size:
-        return np.array([0.0])
-    if len(places) == 1:
-        return np.array([places[0] - 0.5, places[0] + 0.5])
-    middles = (places[1:] + places[:-1]) / 2
-    return np.concatenate(([2 * places[0] - middles[0]], middles, [2 * places[-1] - middles[-1]]))
 
 
 def _heading(runs: list[str], tags: list[str], options: DrawingOptions) -> str:
@@ -238,7 +225,7 @@ def _name_rows(panel: Any, tags: list[str], ending: str, row: float) -> None:
     panel.spines["left"].set_visible(False)
 
 
-def _add_legend(sheet: Sheet, maps: list[_Map], theme: Theme, *, is_log: bool) -> None:
+def _add_legend(sheet: Sheet, maps: list[MapCells], theme: Theme, *, is_log: bool) -> None:
     """Draw a legend for values that are not on the scale, if there are any."""
     from matplotlib.patches import Patch
 

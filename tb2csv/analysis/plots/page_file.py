@@ -1,7 +1,8 @@
 """A plot as one HTML page that needs no network: curves that show values, zoom and can be hidden; or a drawing.
 
 Curves are drawn by the page's script, from the points that matplotlib would draw. Everything else is matplotlib's SVG
-drawing, whose colours of text, axes and background become those of the reader's theme.
+drawing, whose colours of text, axes and background become those of the reader's theme. Heat maps show the values of
+their cells.
 """
 
 from __future__ import annotations
@@ -28,18 +29,24 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tb2csv.analysis.plots.figure import Sheet
+    from tb2csv.analysis.plots.map_cells import MapCells
     from tb2csv.analysis.plots.themes import Theme
 
     Numbers = npt.NDArray[np.float64]
 
 #: The maximum number of points in a page: with 20 bytes each, it stays below a megabyte.
 _MOST_POINTS: Final = 36_000
+#: The maximum number of cells of heat maps whose values are in a page, with some 8 bytes each.
+_MOST_CELLS: Final = 80_000
 #: Of each column of pixels, a thinned line has at most this number of points.
 _POINTS_PER_COLUMN: Final = 4
 #: The distance of a coordinate from the next, as a fraction of the axis.
 _EXACTNESS: Final = 5
 #: The shapes of lines by the ending of their ids; the others are curves.
 _SHAPES: Final = {"raw": "raw", "lone": "lone", "odd": "odd"}
+
+#: Each uses functions of those before it.
+_SCRIPTS: Final = ("plot.js", "heat_maps.js", "start.js")
 
 _PAGE: Final = """<!DOCTYPE html>
 <html lang="en"{theme}>
@@ -75,7 +82,8 @@ def page_of(sheet: Sheet, title: str, drawing: str) -> bytes:
     import html
 
     folder = resources.files("tb2csv.analysis.plots") / "page"
-    style, script = ((folder / f"plot.{ending}").read_text(encoding="utf-8") for ending in ("css", "js"))
+    style = (folder / "plot.css").read_text(encoding="utf-8")
+    script = "".join((folder / name).read_text(encoding="utf-8") for name in _SCRIPTS)
     theme = sheet.look.theme
     light, dark = _run_colours(sheet) if sheet.runs else ("", "")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -88,16 +96,17 @@ def page_of(sheet: Sheet, title: str, drawing: str) -> bytes:
         light=light,
         dark=dark,
         buttons="",
-        content=_CURVES if sheet.runs else f'<div class="picture">{_themed(drawing, theme)}</div>',
-        data=f'<script type="application/json" id="data">{_json(_data(sheet))}</script>\n' if sheet.runs else "",
+        content=_CURVES if sheet.runs else f'<div class="picture">{_themed(drawing, theme)}</div>{_too_many(sheet)}',
+        data=_embedded("data", _data(sheet)) if sheet.runs else _embedded("maps", _maps(sheet)) if sheet.maps else "",
         script=script,
     ).encode()
 
 
-def _json(value: Any) -> str:
-    """Return JSON that can be in an HTML element."""
+def _embedded(name: str, value: Any) -> str:
+    """Return an element with JSON."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    text = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    return f'<script type="application/json" id="{name}">{text}</script>\n'
 
 
 def _themed(drawing: str, theme: Theme) -> str:
@@ -210,3 +219,47 @@ def _texts(panel: Any, count: int) -> list[str]:
     """Return the texts of bars: what is written beside them, or their lengths."""
     written = [text.get_text() for text in panel.texts]
     return written if len(written) == count else [short_number(float(bar.get_width())) for bar in panel.patches[:count]]
+
+
+def _has_too_many_cells(sheet: Sheet) -> bool:
+    return sum(each.cells.size for each in sheet.maps) > _MOST_CELLS
+
+
+def _too_many(sheet: Sheet) -> str:
+    """Return a note on heat maps whose cells do not show their values."""
+    if not _has_too_many_cells(sheet):
+        return ""
+    return f'<p class="note">Maps of up to {_MOST_CELLS:,} cells show their values; choose fewer tags or runs.</p>'
+
+
+def _maps(sheet: Sheet) -> dict[str, Any]:
+    """Return the heat maps of a drawing, after it has been drawn; heat_maps.js describes them."""
+    axis = sheet.positions
+    maps = [] if _has_too_many_cells(sheet) else zip(sheet.panels, sheet.titles, sheet.maps, strict=True)
+    return {
+        "x": axis.title if axis else "",
+        "isTime": bool(axis and axis.name == "wall"),
+        "rows": [printable(tag) for tag in sheet.map_rows],
+        "maps": [_map(panel, title, cells) for panel, title, cells in maps],
+    }
+
+
+def _map(panel: Any, title: str, cells: MapCells) -> dict[str, Any]:
+    place = panel.get_position()  # fractions of the figure, from its lower left
+    span = float(cells.edges[-1] - cells.edges[0])
+    return {
+        "title": printable(title),
+        "place": [round(each, 5) for each in (place.x0, 1 - place.y1, place.x1, 1 - place.y0)],
+        "xlim": sorted(panel.get_xlim()),
+        "edges": _numbers(cells.edges),
+        "places": None if cells.places is None else _rounded(cells.places, span),
+        "values": [_cells(row) for row in cells.cells],
+    }
+
+
+def _cells(row: Numbers) -> list[float | str | None]:
+    """Return values with four digits, None for an empty cell, and a text for one with NaN or infinity."""
+    return [
+        None if math.isnan(value) else "NaN or infinite" if math.isinf(value) else float(f"{value:.4g}")
+        for value in row.tolist()
+    ]

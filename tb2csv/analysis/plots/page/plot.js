@@ -117,6 +117,20 @@ function logTicks(low, high) {
   return ticks.filter((tick) => tick >= low && tick <= high);
 }
 
+/**
+ * Show a box beside the pointer, within the window.
+ *
+ * @param {HTMLElement} tip
+ * @param {number} left of the pointer
+ * @param {number} top
+ */
+function placeTip(tip, left, top) {
+  tip.hidden = false;
+  const { width, height } = tip.getBoundingClientRect();
+  tip.style.left = `${left + 16 + width > innerWidth ? Math.max(0, left - width - 16) : left + 16}px`;
+  tip.style.top = `${Math.max(0, Math.min(top - height / 2, innerHeight - height))}px`;
+}
+
 class Page {
   /** @param {Plot} plot */
   constructor(plot) {
@@ -202,10 +216,7 @@ class Page {
     });
     if (rows.length > LISTED) lines.push(element("div", "note", `and ${rows.length - LISTED} more`));
     this.tip.replaceChildren(element("div", "note", title), ...lines);
-    this.tip.hidden = false;
-    const { width, height } = this.tip.getBoundingClientRect();
-    this.tip.style.left = `${left + 16 + width > innerWidth ? Math.max(0, left - width - 16) : left + 16}px`;
-    this.tip.style.top = `${Math.max(0, Math.min(top - height / 2, innerHeight - height))}px`;
+    placeTip(this.tip, left, top);
   }
 
   hideTip() {
@@ -566,24 +577,3 @@ class Chart {
     return this.panel.isTime ? dateText(x) : numberText(x, (this.xlim[1] - this.xlim[0]) / 100);
   }
 }
-
-/** Follow the reader's system unless a theme was chosen, and let a button change it. */
-function followTheme() {
-  const root = document.documentElement;
-  const system = matchMedia("(prefers-color-scheme: dark)");
-  const follow = () => {
-    root.dataset.theme = system.matches ? "dark" : "light";
-  };
-  if (!root.dataset.theme) {
-    follow();
-    system.addEventListener("change", follow);
-  }
-  document.getElementById("theme")?.addEventListener("click", () => {
-    system.removeEventListener("change", follow);
-    root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
-  });
-}
-
-followTheme();
-const data = document.getElementById("data");
-if (data) new Page(JSON.parse(data.textContent ?? ""));
