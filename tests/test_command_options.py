@@ -38,6 +38,8 @@ OTHER_NAMES = {
     "max": "goal",
     "min": "goal",
 }
+#: Options of a log directory, which ``discover`` takes. Functions take what it returns in place of a path.
+OF_A_LOGDIR = {"max_expansion"}
 #: Options of commands that write the table of a result: ``table_text`` or the methods of a polars frame write it.
 OF_A_TABLE = {
     key: {"output", "format", "overwrite", "escape_formulas"}
@@ -76,6 +78,8 @@ def test_functions_take_what_their_commands_take(command: str) -> None:
         taken |= set(inspect.signature(tb2csv.model_state.write_state).parameters)
     elsewhere = OF_THE_TERMINAL | OF_A_TABLE.get(command, set()) | OF_A_RESULT.get(command, set())
     options = options_of(command)
+    if "LogdirSource" in str(next(iter(inspect.signature(function).parameters.values())).annotation):
+        taken |= OF_A_LOGDIR & set(inspect.signature(tb2csv.discover).parameters)
     assert options >= OF_A_TABLE.get(command, set()) - {"format"}, "a difference that no longer exists"
     assert options >= OF_A_RESULT.get(command, set()), "a difference that no longer exists"
     assert {OTHER_NAMES.get(each, each) if each not in taken else each for each in options - elsewhere} <= taken

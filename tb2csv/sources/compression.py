@@ -138,7 +138,7 @@ def unpacks_to_too_much(limits: SizeLimits) -> str:
     """Return the end of a sentence on data that unpacks to more than the limit."""
     return (
         f"it unpacks to more than {limits.max_expansion:,} times its size; unpack it yourself, or raise "
-        "max_expansion, if you trust it"
+        "the maximum expansion, if you trust it"
     )
 
 

@@ -140,7 +140,8 @@ def test_the_script_and_the_module_are_the_same(logdir: Path) -> None:
         assert Ran(done.returncode, done.stdout, done.stderr) == run_process(*arguments)
 
 
-SHARED = ["--run", "--exclude-run", "--strict", "--json", "--quiet", "-q", "--workers", "--debug", "--help", "-h"]
+RUNS = ["--run", "--exclude-run", "--workers", "--max-expansion"]
+SHARED = [*RUNS, "--strict", "--json", "--quiet", "-q", "--debug", "--help", "-h"]
 SHAPES = ["--layout", "--format", "--header", "--on-duplicate", "--time", "--relative-to", "--escape-formulas"]
 FILES = ["--x", "--align", "--csv-dialect"]
 ROWS = ["--min-step", "--max-step", "--every", "--last", "--restarts", "--sessions", "--merge-subruns"]
