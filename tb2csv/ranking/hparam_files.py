@@ -90,16 +90,11 @@ def _from_yaml(text: str) -> Any:
         import yaml
     except ImportError as error:
         raise MissingExtraError("Reading hparams.yaml", "PyYAML", "yaml") from error
-    loader = None
     try:
-        loader = _loader()(text)
-        return loader.get_single_data()
+        return _loader()(text).get_single_data()
     except (yaml.YAMLError, *_BAD_SCALARS) as error:
         message = "it is not YAML that can be read"
         raise HparamFileError(message) from error
-    finally:
-        if loader is not None:
-            loader.dispose()
 
 
 class _NotPlain:

@@ -62,18 +62,16 @@ def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet
     maps = [_map(curves, rows, options) for curves in by_run.values()]
     has_own_scales = len(tags) > 1 and not options.measure and not common_ending(tags)
     ranges = _ranges(maps) if has_own_scales else None
-    values_of_cells = maps
-    if ranges is not None:
-        maps = [_scaled(each, ranges) for each in maps]
+    shown = maps if ranges is None else [_scaled(each, ranges) for each in maps]
     row = max(min(_ROW_HEIGHT, _MAX_PANEL_HEIGHT / len(tags)), _MIN_ROW_HEIGHT)
     theme = options.look.theme
     width = theme.panel[0] + _ROOM_FOR_NAMES + _ROOM_FOR_RANGES * has_own_scales
     sheet = Sheet(len(by_run), options.look, (width, max(row * len(tags) + 0.9, 1.8)), columns=min(len(by_run), 2))
     norm: Any = _norm([each.cells for each in maps]) if ranges is None else Normalize(0, 1)
-    sheet.maps, sheet.map_rows = values_of_cells, tags
+    sheet.maps, sheet.map_rows = maps, tags
     colours = _colours(theme)
     meshes = []
-    for number, (run, each) in enumerate(zip(by_run, maps, strict=True)):
+    for number, (run, each) in enumerate(zip(by_run, shown, strict=True)):
         panel = sheet.panels[number]
         if len(by_run) > 1:
             sheet.title(number, run)
@@ -114,12 +112,12 @@ def _map(curves: list[PlottedSeries], rows: dict[str, int], options: DrawingOpti
     y = np.concatenate([series.y for series in curves])
     row = np.concatenate([np.full(len(series.x), rows[series.tag]) for series in curves])
     places, column = np.unique(x, return_inverse=True)
-    if len(places) > _MAX_COLUMNS:
+    is_merged = len(places) > _MAX_COLUMNS
+    if is_merged:
         edges = np.linspace(places[0], places[-1], _MAX_COLUMNS + 1)
         column = np.minimum(np.searchsorted(edges, x, "right") - 1, _MAX_COLUMNS - 1)
     else:
         edges = edges_between(places)
-    is_merged = len(places) > _MAX_COLUMNS
     cells = np.full((len(rows), len(edges) - 1), -np.inf)
     # NaN and infinity must be visible, whatever else is in the column.
     np.maximum.at(cells, (row, column), np.where(np.abs(y) < TOO_LARGE, y, np.inf))
