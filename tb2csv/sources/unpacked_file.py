@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import tempfile
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from tb2csv.errors import MissingExtraError
 from tb2csv.sources.compression import SHOWN_BY, ForwardStream, PackedDataError, unpacked_parts, unpacking_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from typing_extensions import Self
 
     from tb2csv.size_limits import SizeLimits
-    from tb2csv.sources.compression import Unpack
     from tb2csv.sources.source import OpenFile
 
 _WINDOW: Final = 4 << 20
@@ -29,7 +30,10 @@ def unpacked(file: OpenFile, limits: SizeLimits) -> OpenFile:
     with contextlib.ExitStack() as closed_on_error:
         closed_on_error.push(file)
         unpack = unpacking_of(file.read_at(0, SHOWN_BY))
-        opened = file if unpack is None else UnpackedFile(file, unpack, limits)
+        opened = file
+        if unpack is not None:
+            spool = closed_on_error.enter_context(tempfile.TemporaryFile())
+            opened = UnpackedFile(file, spool, unpacked_parts(unpack, ForwardStream(file), file.size, limits))
         closed_on_error.pop_all()
     return opened
 
@@ -37,16 +41,13 @@ def unpacked(file: OpenFile, limits: SizeLimits) -> OpenFile:
 class UnpackedFile:
     """The unpacked bytes of an open compressed file, which is closed with this one."""
 
-    def __init__(self, stored: OpenFile, unpack: Unpack, limits: SizeLimits) -> None:
-        """Unpack ``stored``; nothing is unpacked yet."""
+    def __init__(self, stored: OpenFile, spool: IO[bytes], parts: Iterator[bytes]) -> None:
+        """Unpack ``stored``, whose unpacked bytes are ``parts``, into ``spool``; nothing is unpacked yet."""
         self.path = stored.path
         self.window = _WINDOW
         self._stored = stored
-        with contextlib.ExitStack() as closed:
-            closed.push(stored)
-            self._spool = closed.enter_context(tempfile.TemporaryFile())
-            self._open_files = closed.pop_all()
-        self._parts = unpacked_parts(unpack, ForwardStream(stored), stored.size, limits)
+        self._spool = spool
+        self._parts = parts
         self._unpacked = 0
         self._size: int | None = None
         self._fault = ""
@@ -93,7 +94,8 @@ class UnpackedFile:
 
     def __exit__(self, *exception: object) -> None:
         """Close both files."""
-        self._open_files.close()
+        self._spool.close()
+        self._stored.__exit__(*exception)
 
     def _unpack_to(self, stop: int | None) -> None:
         """Unpack the bytes before ``stop``, or all.
