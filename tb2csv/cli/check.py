@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tb2csv.cli import options
+from tb2csv.cli import option_groups, options
 from tb2csv.cli.terminal import (
     damage_summary,
     error_messages,
     exit_status,
+    opened_logdir,
     plural,
     print_json,
     print_problems,
     print_result,
-    progress,
 )
 from tb2csv.display import printable
 from tb2csv.messages import listed
@@ -27,14 +27,8 @@ if TYPE_CHECKING:
 
 def check(
     logdir: options.LogdirArgument,
-    run: options.RunOption = [],
-    exclude_run: options.ExcludeRunOption = [],
-    strict: options.StrictOption = False,
-    json: options.JsonOption = False,
-    quiet: options.QuietOption = False,
-    workers: options.WorkersOption = None,
-    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
-    debug: options.DebugOption = False,
+    filters: option_groups.RunFilter,
+    reading: option_groups.ReportReading,
 ) -> None:
     """Verify the checksums of every record of every event file below LOGDIR; write nothing.
 
@@ -42,21 +36,19 @@ def check(
     otherwise regular. The exit status is 3 if bytes are damaged. An unfinished last record is not damage: the log may
     still be growing.
     """
-    with error_messages(debug=debug):
+    with error_messages(debug=reading.debug):
         from tb2csv import series_listing
-        from tb2csv.logdir import discover
 
-        found = discover(logdir, max_expansion=max_expansion)
-        with progress(found, shown=not (quiet or json)) as report_bytes:
+        with opened_logdir(logdir, reading.max_expansion, shown=reading.shows_progress) as (found, report_bytes):
             report = series_listing.check(
                 found,
-                selection=options.selection_of(run, [], [], exclude_run, []),
-                workers=workers,
+                selection=filters.selection,
+                workers=reading.workers,
                 progress=report_bytes,
             )
-        if json:
+        if reading.json:
             print_json(report.to_dict())
-        elif not quiet:
+        elif not reading.quiet:
             print_problems(report)
             files = [stats for _, stats in report.sources]
             for stats in files:
@@ -68,7 +60,7 @@ def check(
                 f"{damage_summary(report)}, "
                 f"{plural(sum(each.lost_bytes for each in files), 'byte')} lost"
             )
-        raise typer.Exit(exit_status(report, strict=strict))
+        raise typer.Exit(exit_status(report, strict=reading.strict))
 
 
 def _loss(stats: FileStats, gaps: list[StepGaps]) -> str:

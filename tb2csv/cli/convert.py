@@ -9,18 +9,18 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 import typer
 
 from tb2csv.atomic_files import local_path
-from tb2csv.cli import options
+from tb2csv.cli import option_groups, options
 from tb2csv.cli.terminal import (
     after_change,
     error_messages,
     exit_status,
     is_terminal,
+    opened_logdir,
     plural,
     print_json,
     print_message,
     print_problems,
     print_result,
-    progress,
 )
 from tb2csv.errors import OptionError
 from tb2csv.messages import Option, advice
@@ -56,11 +56,7 @@ def convert(
             "archive of the folder.",
         ),
     ],
-    run: options.RunOption = [],
-    tag: options.TagOption = [],
-    kind: options.KindOption = [],
-    exclude_run: options.ExcludeRunOption = [],
-    exclude_tag: options.ExcludeTagOption = [],
+    filters: option_groups.SeriesFilter,
     min_step: options.MinStepOption = None,
     max_step: options.MaxStepOption = None,
     every: options.EveryOption = 1,
@@ -114,17 +110,15 @@ def convert(
     """
     with error_messages(debug=debug):
         from tb2csv import conversion
-        from tb2csv.logdir import discover
         from tb2csv.runs.row_selection import RowSelection
 
         to_stdout = out == _STANDARD_OUTPUT
         target = _stdout(format, json=json) if to_stdout else out
-        found = discover(logdir, max_expansion=max_expansion)
-        with progress(found, shown=not (quiet or json)) as report_bytes:
+        with opened_logdir(logdir, max_expansion, shown=not (quiet or json)) as (found, report_bytes):
             report = conversion.convert(
                 found,
                 target,
-                selection=options.selection_of(run, tag, kind, exclude_run, exclude_tag),
+                selection=filters.selection,
                 rows=RowSelection(min_step, max_step, every, last, restarts.value, sessions),
                 layout=layout and layout.value,
                 format=format,

@@ -9,14 +9,14 @@ import typer
 from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS
 from tb2csv.analysis.diagnosis.rules import RULES, THRESHOLDS
 from tb2csv.analysis.diagnosis.tag_families import FAMILIES
-from tb2csv.cli import options, table_output
+from tb2csv.cli import option_groups, options, table_output
 from tb2csv.cli.terminal import (
     EXIT_FOUND,
     error_messages,
     exit_status,
+    opened_logdir,
     print_message,
     print_problems,
-    progress,
 )
 from tb2csv.errors import LogdirError, OptionError
 from tb2csv.selection import nearest
@@ -54,10 +54,8 @@ ThresholdOption = Annotated[
 
 def diagnose(
     logdir: options.LogdirArgument,
-    run: options.RunOption = [],
-    tag: options.TagOption = [],
-    exclude_run: options.ExcludeRunOption = [],
-    exclude_tag: options.ExcludeTagOption = [],
+    *,
+    filters: option_groups.TagFilter,
     tags_as: FamiliesOption = [],
     steps: StepsOption = DEFAULT_STEPS,
     threshold: ThresholdOption = [],
@@ -69,16 +67,8 @@ def diagnose(
             help=f"Exit with status {EXIT_FOUND} if this rule finds a problem; repeatable.",
         ),
     ] = [],
-    output: table_output.OutputOption = None,
-    format: table_output.TextFormatOption = None,
-    json: table_output.TableJsonOption = False,
-    escape_formulas: options.FormulasOption = False,
-    overwrite: options.OverwriteFileOption = False,
-    strict: options.StrictOption = False,
-    quiet: options.QuietOption = False,
-    workers: options.WorkersOption = None,
-    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
-    debug: options.DebugOption = False,
+    output: table_output.TableOutput,
+    reading: option_groups.TableReading,
 ) -> None:
     """Diagnose training problems in the runs below LOGDIR, layer by layer.
 
@@ -87,28 +77,25 @@ def diagnose(
     weights, layer errors and outputs, as tensors, histograms or statistics; docs/diagnose.md explains every rule.
     Findings change the exit status only with --fail-on.
     """
-    with error_messages(debug=debug):
+    with error_messages(debug=reading.debug):
         from tb2csv.analysis.diagnosis.diagnose import diagnose as diagnose_logdir
-        from tb2csv.logdir import discover
 
-        is_drawn = table_output.is_drawn(format, output, json=json)
-        name = table_output.chosen_format(format, output, json=json, overwrite=overwrite)
+        output.check()
         thresholds = thresholds_of(threshold)
         _check_rules(fail_on)
-        found = discover(logdir, max_expansion=max_expansion)
-        with progress(found, shown=not quiet) as report_bytes:
+        with opened_logdir(logdir, reading.max_expansion, shown=not reading.quiet) as (found, report_bytes):
             diagnosis = diagnose_logdir(
                 found,
-                selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
+                selection=filters.selection,
                 families=tags_as,
                 thresholds=thresholds,
                 steps=steps,
-                workers=workers,
+                workers=reading.workers,
                 progress=report_bytes,
             )
-        if not quiet:
+        if not reading.quiet:
             print_problems(diagnosis.report)
-        status = exit_status(diagnosis.report, strict=strict)
+        status = exit_status(diagnosis.report, strict=reading.strict)
         if diagnosis.coverage.is_empty() and diagnosis.findings.is_empty():
             message = (
                 f"{found.path} has nothing to diagnose: no gradients, weights, layer errors, outputs or scalars; "
@@ -117,15 +104,13 @@ def diagnose(
             raise LogdirError(message)
         from tb2csv.cli.diagnosis_table import coverage_lines, print_findings
 
-        if is_drawn:
+        if output.is_drawn:
             print_findings(diagnosis)
-        if not quiet:
+        if not reading.quiet:
             for line in coverage_lines(diagnosis):
                 print_message(line)
-        if not is_drawn:
-            table_output.write_table(
-                diagnosis.findings, name, output, escape_formulas=escape_formulas, overwrite=overwrite, quiet=quiet
-            )
+        if not output.is_drawn:
+            output.write(diagnosis.findings, quiet=reading.quiet)
         is_failed = not set(diagnosis.findings["rule"]).isdisjoint(fail_on)
         raise typer.Exit(EXIT_FOUND if is_failed else status)
 

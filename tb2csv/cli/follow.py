@@ -13,7 +13,7 @@ import typer
 
 from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS
 from tb2csv.atomic_files import local_path
-from tb2csv.cli import options
+from tb2csv.cli import option_groups, options
 from tb2csv.cli.diagnose import FamiliesOption, StepsOption, ThresholdOption, thresholds_of
 from tb2csv.cli.terminal import (
     after_change,
@@ -43,6 +43,7 @@ _UNITS: Final = {"h": 3600, "min": 60, "s": 1}
 def follow(
     logdir: options.LogdirArgument,
     out: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the tables, or of an earlier conversion.")],
+    *,
     every: Annotated[
         str,
         typer.Option(
@@ -72,11 +73,7 @@ def follow(
     tags_as: FamiliesOption = [],
     steps: StepsOption = DEFAULT_STEPS,
     threshold: ThresholdOption = [],
-    run: options.RunOption = [],
-    tag: options.TagOption = [],
-    kind: options.KindOption = [],
-    exclude_run: options.ExcludeRunOption = [],
-    exclude_tag: options.ExcludeTagOption = [],
+    filters: option_groups.SeriesFilter,
     min_step: options.MinStepOption = None,
     max_step: options.MaxStepOption = None,
     last: options.LastOption = False,
@@ -121,7 +118,7 @@ def follow(
                 raise KeyboardInterrupt  # before the first conversion is complete, there is nothing to keep
 
         settings = ConversionSettings(
-            options.selection_of(run, tag, kind, exclude_run, exclude_tag),
+            filters.selection,
             RowSelection(min_step, max_step, last=last, restarts=restarts.value, sessions=sessions),
             OutputOptions.of(
                 layout=layout.value,

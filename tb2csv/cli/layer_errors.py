@@ -7,8 +7,15 @@ from typing import Annotated, Final
 
 import typer
 
-from tb2csv.cli import options
-from tb2csv.cli.terminal import error_messages, exit_status, plural, print_problems, print_result, progress
+from tb2csv.cli import option_groups, options
+from tb2csv.cli.terminal import (
+    error_messages,
+    exit_status,
+    opened_logdir,
+    plural,
+    print_problems,
+    print_result,
+)
 
 _PER: Final = ("sample", "batch")
 Per = enum.Enum("Per", {name: name for name in _PER}, type=str)  # type: ignore[misc]
@@ -17,10 +24,8 @@ _SAMPLE: Final = Per("sample")
 
 def layer_errors(
     logdir: options.LogdirArgument,
-    run: options.RunOption = [],
-    tag: options.TagOption = [],
-    exclude_run: options.ExcludeRunOption = [],
-    exclude_tag: options.ExcludeTagOption = [],
+    *,
+    filters: option_groups.TagFilter,
     per: Annotated[
         Per, typer.Option("--per", help="What has a row: a sample, or a batch with the mean over its samples.")
     ] = _SAMPLE,
@@ -38,11 +43,7 @@ def layer_errors(
     ] = None,
     escape_formulas: options.FormulasOption = False,
     overwrite: options.OverwriteFileOption = False,
-    strict: options.StrictOption = False,
-    quiet: options.QuietOption = False,
-    workers: options.WorkersOption = None,
-    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
-    debug: options.DebugOption = False,
+    reading: option_groups.TableReading,
 ) -> None:
     """Write the layer errors below LOGDIR as one wide table: epoch, batch, layer, sample, error_0, error_1 and so on.
 
@@ -52,28 +53,26 @@ def layer_errors(
     have empty cells at the end. With several runs, the first column is run. Use convert for the long table with a row
     for each number.
     """
-    with error_messages(debug=debug):
+    with error_messages(debug=reading.debug):
         from tb2csv.analysis import layer_errors as wide_table
         from tb2csv.analysis.table_text import csv_text
-        from tb2csv.logdir import discover
         from tb2csv.sinks.table_file import check_table_file, write_table_file
 
         if output is not None:
             check_table_file(output, overwrite=overwrite)
-        found = discover(logdir, max_expansion=max_expansion)
-        with progress(found, shown=not quiet) as report_bytes:
+        with opened_logdir(logdir, reading.max_expansion, shown=not reading.quiet) as (found, report_bytes):
             table = wide_table.layer_errors(
                 found,
-                selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
+                selection=filters.selection,
                 per=per.value,
                 min_step=min_step,
                 max_step=max_step,
-                workers=workers,
+                workers=reading.workers,
                 progress=report_bytes,
             )
-        if not quiet:
+        if not reading.quiet:
             print_problems(table.report)
-        status = exit_status(table.report, strict=strict)
+        status = exit_status(table.report, strict=reading.strict)
         if output is None:
             for number, piece in enumerate(table.pieces()):
                 text = csv_text(piece, has_header=not number, escape_formulas=escape_formulas)
@@ -82,6 +81,6 @@ def layer_errors(
             rows = write_table_file(
                 output, table.schema, table.pieces(), escape_formulas=escape_formulas, overwrite=overwrite
             )
-            if not quiet:
+            if not reading.quiet:
                 print_result(f"{plural(rows, 'row')}: see {output}")
         raise typer.Exit(status)

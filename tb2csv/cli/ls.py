@@ -10,16 +10,16 @@ from typing import Any, Final
 
 import typer
 
-from tb2csv.cli import options
+from tb2csv.cli import option_groups, options
 from tb2csv.cli.short_names import short_names
 from tb2csv.cli.terminal import (
     error_messages,
     exit_status,
     is_terminal,
+    opened_logdir,
     print_json,
     print_problems,
     print_result,
-    progress,
 )
 from tb2csv.display import printable
 from tb2csv.series_info import SeriesInfo
@@ -39,42 +39,31 @@ _MAX_PADDED: Final = 200
 
 def ls(
     logdir: options.LogdirArgument,
-    run: options.RunOption = [],
-    tag: options.TagOption = [],
-    kind: options.KindOption = [],
-    exclude_run: options.ExcludeRunOption = [],
-    exclude_tag: options.ExcludeTagOption = [],
-    strict: options.StrictOption = False,
-    json: options.JsonOption = False,
-    quiet: options.QuietOption = False,
-    workers: options.WorkersOption = None,
-    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
-    debug: options.DebugOption = False,
+    filters: option_groups.SeriesFilter,
+    reading: option_groups.ReportReading,
 ) -> None:
     """List the runs and tags below LOGDIR with their kind, number of points, and first and last step.
 
     On a narrow terminal, columns are dropped and long names are shortened; a pipe and --json receive everything.
     """
-    with error_messages(debug=debug):
+    with error_messages(debug=reading.debug):
         from tb2csv import series_listing
-        from tb2csv.logdir import discover
 
-        found = discover(logdir, max_expansion=max_expansion)
-        with progress(found, shown=not (quiet or json)) as report_bytes:
+        with opened_logdir(logdir, reading.max_expansion, shown=reading.shows_progress) as (found, report_bytes):
             series, report = series_listing.ls(
                 found,
-                selection=options.selection_of(run, tag, kind, exclude_run, exclude_tag),
-                workers=workers,
+                selection=filters.selection,
+                workers=reading.workers,
                 progress=report_bytes,
             )
         rows = [_row(each) for each in series]
-        if json:
+        if reading.json:
             print_json(rows)
         else:
-            if not quiet:
+            if not reading.quiet:
                 print_problems(report)
             _print_aligned(rows)
-        raise typer.Exit(exit_status(report, strict=strict))
+        raise typer.Exit(exit_status(report, strict=reading.strict))
 
 
 def _row(series: SeriesInfo) -> dict[str, Any]:

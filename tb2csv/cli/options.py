@@ -12,7 +12,7 @@ from tb2csv.layouts.bins import AXES
 from tb2csv.layouts.layouts import HEADERS, LAYOUTS
 from tb2csv.layouts.time_columns import ORIGINS, TIME_STYLES
 from tb2csv.runs.restarts import RESTART_POLICIES
-from tb2csv.selection import KINDS, SECONDARY_KINDS, Selection
+from tb2csv.selection import KINDS, SECONDARY_KINDS
 from tb2csv.sinks.formats import FORMATS
 from tb2csv.size_limits import DEFAULT_EVENT_EXPANSION
 from tb2csv.wide_frames import ON_DUPLICATE
@@ -179,15 +179,3 @@ WorkersOption = Annotated[
     ),
 ]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-
-
-def selection_of(
-    run: list[str],
-    tag: list[str],
-    kind: list[Kind],
-    exclude_run: list[str],
-    exclude_tag: list[str],
-) -> Selection:
-    """Return the Selection that the filter options describe."""
-    kinds = tuple(each.value for each in kind)
-    return Selection(tuple(run), tuple(tag), kinds, tuple(exclude_run), tuple(exclude_tag))

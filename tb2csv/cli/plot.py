@@ -10,15 +10,15 @@ import typer
 from tb2csv.analysis.plots.plot import STYLES
 from tb2csv.analysis.plots.themes import THEMES
 from tb2csv.analysis.plots.x_axis import POSITIONS
-from tb2csv.cli import group_options, options
+from tb2csv.cli import group_options, option_groups, options
 from tb2csv.cli.terminal import (
     error_messages,
     exit_status,
+    opened_logdir,
     plural,
     print_message,
     print_problems,
     print_result,
-    progress,
 )
 from tb2csv.errors import OptionError
 from tb2csv.messages import command_line_spelling
@@ -43,10 +43,8 @@ def plot(
             "curves as a table.",
         ),
     ],
-    run: options.RunOption = [],
-    tag: options.TagOption = [],
-    exclude_run: options.ExcludeRunOption = [],
-    exclude_tag: options.ExcludeTagOption = [],
+    *,
+    filters: option_groups.TagFilter,
     kind: Annotated[
         PlotKind | None,
         typer.Option(
@@ -128,41 +126,35 @@ def plot(
     max_step: options.MaxStepOption = None,
     restarts: options.RestartsOption = options.Restarts["keep"],
     overwrite: options.OverwriteFileOption = False,
-    strict: options.StrictOption = False,
-    quiet: options.QuietOption = False,
-    workers: options.WorkersOption = None,
-    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
-    debug: options.DebugOption = False,
+    reading: option_groups.TableReading,
 ) -> None:
     """Draw the selected tags and runs below LOGDIR, one panel per tag, one curve per run.
 
     Runs have the same colours as in TensorBoard. A smoothed curve is drawn over a faint one of the values. Nothing is
     sampled: a long curve shows all extremes. This command needs matplotlib, which the extra `plot` installs.
     """
-    with error_messages(debug=debug):
+    with error_messages(debug=reading.debug):
         from tb2csv.analysis.plots import plot as drawing
         from tb2csv.analysis.plots.drawing_options import Look
         from tb2csv.analysis.plots.grouped_series import grouping_of
         from tb2csv.analysis.plots.themes import theme_of
         from tb2csv.dataframes import open_logdir
-        from tb2csv.logdir import discover
         from tb2csv.runs.row_selection import RowSelection
 
         ends = None if ylim is None else _ends(ylim)
         look = Look(theme_of(theme.value), title, width, height, dpi)
         drawing.check_request(output, smooth=smooth, x=x.value, look=look, log=log, ylim=ends, overwrite=overwrite)
         grouping_of(by, band=band and band.value, align=align, nan=nan and nan.value, x=x.value)
-        found = discover(logdir, max_expansion=max_expansion)
-        with progress(found, shown=not quiet) as report_bytes:
-            frames = open_logdir(found, workers=workers, progress=report_bytes)
+        with opened_logdir(logdir, reading.max_expansion, shown=not reading.quiet) as (found, report_bytes):
+            frames = open_logdir(found, workers=reading.workers, progress=report_bytes)
         report = frames.report
-        if not quiet:
+        if not reading.quiet:
             print_problems(report)
-        status = exit_status(report, strict=strict)
+        status = exit_status(report, strict=reading.strict)
         drawn = drawing.plot(
             frames,
             output,
-            selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
+            selection=filters.selection,
             rows=RowSelection(min_step, max_step, restarts=restarts.value),
             kind=kind and kind.value,
             style=style and style.value,
@@ -182,7 +174,7 @@ def plot(
             theme=theme.value,
             overwrite=overwrite,
         )
-        if not quiet:
+        if not reading.quiet:
             for note in drawn.notes:
                 print_message(f"tb2csv: {note.spelled(command_line_spelling)}")
             groups = f" of {plural(drawn.groups, 'group')}" if drawn.groups else ""

@@ -9,15 +9,15 @@ import typer
 
 from tb2csv.analysis.alignment import AXES
 from tb2csv.atomic_files import local_path
-from tb2csv.cli import group_options, options
+from tb2csv.cli import group_options, option_groups, options
 from tb2csv.cli.terminal import (
     error_messages,
     exit_status,
+    opened_logdir,
     plural,
     print_json,
     print_problems,
     print_result,
-    progress,
 )
 
 Along = enum.Enum("Along", {name: name for name in AXES}, type=str)  # type: ignore[misc]
@@ -35,10 +35,8 @@ def reduce(
             "mark the part that names the group, as in '{*}_seed*'.",
         ),
     ],
-    run: options.RunOption = [],
-    tag: options.TagOption = [],
-    exclude_run: options.ExcludeRunOption = [],
-    exclude_tag: options.ExcludeTagOption = [],
+    *,
+    filters: option_groups.TagFilter,
     nan: Annotated[
         group_options.NanPolicy,
         typer.Option(
@@ -66,12 +64,7 @@ def reduce(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUT if it holds only output of tb2csv.")
     ] = False,
-    strict: options.StrictOption = False,
-    json: options.JsonOption = False,
-    quiet: options.QuietOption = False,
-    workers: options.WorkersOption = None,
-    max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION,
-    debug: options.DebugOption = False,
+    reading: option_groups.ReportReading,
 ) -> None:
     """Reduce the scalars of groups of runs, such as seeds, to tables of n, mean, std, min, median and max.
 
@@ -79,17 +72,15 @@ def reduce(
     deviation, which divides by n - 1, and is empty if n is 1. If runs have different steps, --align gives them common
     ones.
     """
-    with error_messages(debug=debug):
+    with error_messages(debug=reading.debug):
         from tb2csv.analysis import reduction
-        from tb2csv.logdir import discover
 
-        found = discover(logdir, max_expansion=max_expansion)
-        with progress(found, shown=not (quiet or json)) as report_bytes:
+        with opened_logdir(logdir, reading.max_expansion, shown=reading.shows_progress) as (found, report_bytes):
             report = reduction.reduce(
                 found,
                 out,
                 by=by,
-                selection=options.selection_of(run, tag, [], exclude_run, exclude_tag),
+                selection=filters.selection,
                 nan=nan.value,
                 align=align,
                 band=band and band.value,
@@ -98,13 +89,13 @@ def reduce(
                 escape_formulas=escape_formulas,
                 event_files=event_files,
                 overwrite=overwrite,
-                strict=strict,
-                workers=workers,
+                strict=reading.strict,
+                workers=reading.workers,
                 progress=report_bytes,
             )
-        if json:
+        if reading.json:
             print_json(report.to_dict())
-        elif not quiet:
+        elif not reading.quiet:
             print_problems(report)
             runs = sum(len(group.runs) for group in report.groups)
             print_result(

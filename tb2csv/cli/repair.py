@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from tb2csv.cli import options
+from tb2csv.cli import option_groups, options
 from tb2csv.cli.terminal import (
     error_messages,
     exit_status,
+    opened_logdir,
     plural,
     print_json,
     print_problems,
     print_result,
-    progress,
 )
 from tb2csv.sources.urls import shown
 
@@ -24,8 +24,7 @@ def repair(
     out: Annotated[
         str, typer.Argument(metavar="OUT", help="Folder for the event files, written atomically; not in LOGDIR.")
     ],
-    run: options.RunOption = [],
-    exclude_run: options.ExcludeRunOption = [],
+    filters: option_groups.RunFilter,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUT if it holds only output of tb2csv.")
     ] = False,
@@ -42,14 +41,12 @@ def repair(
     """
     with error_messages(debug=debug):
         from tb2csv import log_repair
-        from tb2csv.logdir import discover
 
-        found = discover(logdir, max_expansion=max_expansion)
-        with progress(found, shown=not (quiet or json)) as report_bytes:
+        with opened_logdir(logdir, max_expansion, shown=not (quiet or json)) as (found, report_bytes):
             report = log_repair.repair(
                 found,
                 out,
-                selection=options.selection_of(run, [], [], exclude_run, []),
+                selection=filters.selection,
                 overwrite=overwrite,
                 workers=workers,
                 progress=report_bytes,

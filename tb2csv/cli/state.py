@@ -10,7 +10,7 @@ import typer
 
 from tb2csv.cli import options
 from tb2csv.cli.tensorflow_start import start_tensorflow
-from tb2csv.cli.terminal import error_messages, plural, print_json, print_message, print_result, progress
+from tb2csv.cli.terminal import error_messages, opened_logdir, plural, print_json, print_message, print_result
 from tb2csv.cli.usage_errors import UsageCommand, UsageGroup
 from tb2csv.display import printable
 from tb2csv.errors import StateError
@@ -182,12 +182,10 @@ def from_logs(
 ) -> None:
     """Write the weights that a training recorded at a step to a CSV file that restore accepts."""
     with error_messages(debug=debug):
-        from tb2csv.logdir import discover
         from tb2csv.model_state import write_state
         from tb2csv.state_from_logs import recorded_state
 
-        found = discover(logdir, max_expansion=max_expansion)
-        with progress(found, shown=not (quiet or json)) as report_bytes:
+        with opened_logdir(logdir, max_expansion, shown=not (quiet or json)) as (found, report_bytes):
             state = recorded_state(found, step, prefix=prefix, run=run or None, progress=report_bytes)
         write_state(
             state,

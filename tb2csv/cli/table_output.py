@@ -6,12 +6,14 @@ import enum
 import json as json_module
 import re
 import sys
-from typing import TYPE_CHECKING, Annotated, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import typer
 
 from tb2csv.analysis.table_text import TABLE_TEXTS, table_text, text_format
 from tb2csv.atomic_files import check_place, whole_file
+from tb2csv.cli import options
 from tb2csv.cli.terminal import is_terminal, plural, print_result
 from tb2csv.errors import OptionError
 from tb2csv.messages import Option, advice
@@ -46,78 +48,114 @@ OutputOption = Annotated[
     str | None,
     typer.Option("--output", "-o", metavar="FILE", help="File to write, atomically."),
 ]
-TableJsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 
 
-def is_drawn(named: object, out: str | None, *, json: bool) -> bool:
-    """Return whether a table is drawn for a person: on a terminal, unless a format or a file is chosen."""
-    return named is None and out is None and not json and is_terminal(sys.stdout)
+@dataclass(frozen=True)
+class _TableOutput:
+    """Where and how a command writes its table."""
 
+    #: The formats in addition to those of text.
+    file_formats: ClassVar[tuple[str, ...]] = ()
 
-def chosen_format(named: TextFormat | None, out: str | None, *, json: bool, overwrite: bool) -> str:
-    """Return the format of a table; call this before the work, so that errors come early.
+    output: OutputOption = None
+    format: TextFormat | str | None = None
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False
+    escape_formulas: options.FormulasOption = False
+    overwrite: options.OverwriteFileOption = False
 
-    Raises:
-        OptionError: the options contradict each other.
-        OutputError: ``out`` cannot be written.
-    """
-    if out is not None:
-        check_place(out, overwrite=overwrite)
-    return text_format(_named_format(named and named.value, json=json), out)
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the table is drawn for a person: on a terminal, unless a format or a file is chosen."""
+        return self.format is None and self.output is None and not self.json and is_terminal(sys.stdout)
 
+    def check(self) -> None:
+        """Check the options; call this before the work, so that errors come early.
 
-def any_format(named: str | None, out: str | None, *, json: bool, overwrite: bool) -> str:
-    """Return the format of a table of any size, as ``chosen_format``; errors as there."""
-    if out is not None:
-        check_place(out, overwrite=overwrite)
-    name = _named_format(named, json=json)
-    if name is None and out is not None:
-        name = next((each for each in _FILE_FORMATS if out.lower().endswith(FORMATS[each].suffix)), None)
-    if name not in _FILE_FORMATS:
-        return text_format(name, out)
-    if out is None:
-        message = f"The format {name} is for files"
-        raise OptionError(message, advice("give {}", Option("output", "FILE")))
-    return name
+        Raises:
+            OptionError: they contradict each other.
+            OutputError: the file cannot be written.
+        """
+        if self.output is not None:
+            check_place(self.output, overwrite=self.overwrite)
+        self._chosen_format()
 
+    def show(self, table: pl.DataFrame, *, quiet: bool, rows: int | None = None) -> None:
+        """Draw the table if it is for a person; write it otherwise. ``rows`` is as in ``print_table``."""
+        if self.is_drawn:
+            from tb2csv.cli.drawn_table import print_table
 
-def _named_format(named: str | None, *, json: bool) -> str | None:
-    if json and named not in {None, "json"}:
-        message = f"--json and --format {named} are two formats; give one of them."
-        raise OptionError(message)
-    return "json" if json else named
+            print_table(table, rows=rows)
+        else:
+            self.write(table, quiet=quiet)
 
+    def write(self, table: pl.DataFrame, *, quiet: bool) -> None:
+        """Write the table to the file, or print it if there is none."""
+        name = self._chosen_format()
+        if self.output is None:
+            self._print(table, name)
+            return
+        if name in TABLE_TEXTS:
+            text = table_text(table, name, escape_formulas=self.escape_formulas)
+            with whole_file(self.output, overwrite=self.overwrite) as place:
+                place.write_text(text, encoding="utf-8", newline="\n")
+        else:
+            if isinstance(FORMATS[name], TextTableFormat):
+                table = plain_columns(table)
+            write_table_file(
+                self.output,
+                table.schema,
+                iter([table]),
+                format=name,
+                escape_formulas=self.escape_formulas,
+                overwrite=self.overwrite,
+            )
+        if not quiet:
+            print_result(f"{plural(len(table), 'row')}: see {self.output}")
 
-def write_table(
-    table: pl.DataFrame, name: str, out: str | None, *, escape_formulas: bool, overwrite: bool, quiet: bool
-) -> None:
-    """Write the table in the format ``name`` to the file ``out``, or print it if ``out`` is None."""
-    text = table_text(table, name, escape_formulas=escape_formulas)
-    if out is None:
+    def _print(self, table: pl.DataFrame, name: str) -> None:
+        text = table_text(table, name, escape_formulas=self.escape_formulas)
         if name == "json" and not _prints_unicode():
             text = re.sub(r"[^\x00-\x7f]", lambda match: json_module.dumps(match.group())[1:-1], text)
         print_result(text.removesuffix("\n"))
-        return
-    with whole_file(out, overwrite=overwrite) as place:
-        place.write_text(text, encoding="utf-8", newline="\n")
-    if not quiet:
-        print_result(f"{plural(len(table), 'row')}: see {out}")
+
+    def _chosen_format(self) -> str:
+        """Return the name of the format.
+
+        Raises:
+            OptionError: the options contradict each other, or the ending of the file is unknown.
+        """
+        name = None if self.format is None else str(getattr(self.format, "value", self.format))
+        if self.json and name not in {None, "json"}:
+            message = f"--json and --format {name} are two formats; give one of them."
+            raise OptionError(message)
+        if self.json:
+            name = "json"
+        if name is None and self.output is not None:
+            name = next(
+                (each for each in self.file_formats if self.output.lower().endswith(FORMATS[each].suffix)), None
+            )
+        if name not in self.file_formats:
+            return text_format(name, self.output)
+        if self.output is None:
+            message = f"The format {name} is for files"
+            raise OptionError(message, advice("give {}", Option("output", "FILE")))
+        return name
 
 
-def write_any(
-    table: pl.DataFrame, name: str, out: str | None, *, escape_formulas: bool, overwrite: bool, quiet: bool
-) -> None:
-    """Write a table in the format that ``any_format`` returned, as ``write_table``."""
-    if name in TABLE_TEXTS or out is None:
-        write_table(table, name, out, escape_formulas=escape_formulas, overwrite=overwrite, quiet=quiet)
-        return
-    if isinstance(FORMATS[name], TextTableFormat):
-        table = plain_columns(table)
-    rows = write_table_file(
-        out, table.schema, iter([table]), format=name, escape_formulas=escape_formulas, overwrite=overwrite
-    )
-    if not quiet:
-        print_result(f"{plural(rows, 'row')}: see {out}")
+@dataclass(frozen=True)
+class TableOutput(_TableOutput):
+    """Where and how a command writes a small table."""
+
+    format: TextFormatOption = None
+
+
+@dataclass(frozen=True)
+class AnyTableOutput(_TableOutput):
+    """Where and how a command writes a table of any size."""
+
+    file_formats = _FILE_FORMATS
+
+    format: AnyFormatOption = None
 
 
 def _prints_unicode() -> bool:

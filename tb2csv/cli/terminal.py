@@ -17,10 +17,11 @@ from tb2csv.messages import command_line_spelling
 from tb2csv.sources.request_watch import WATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tb2csv.errors import Damage
     from tb2csv.logdir import Logdir
+    from tb2csv.notes import Note
     from tb2csv.report import Report
 
 EXIT_ERROR: Final = 1
@@ -132,7 +133,25 @@ def after_change(out: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def progress(logdir: Logdir, *, shown: bool) -> Iterator[Callable[[int], None]]:
+def opened_logdir(
+    paths: list[str], max_expansion: int, *, shown: bool
+) -> Iterator[tuple[Logdir, Callable[[int], None]]]:
+    """Find event files; yield them, and a function to call with the number of bytes read since the last call.
+
+    On a terminal, a progress bar shows these bytes if ``shown`` is true.
+
+    Raises:
+        LogdirError: there are no event files.
+    """
+    from tb2csv.logdir import discover
+
+    logdir = discover(paths, max_expansion=max_expansion)
+    with _progress(logdir, shown=shown) as report_bytes:
+        yield logdir, report_bytes
+
+
+@contextlib.contextmanager
+def _progress(logdir: Logdir, *, shown: bool) -> Iterator[Callable[[int], None]]:
     """Yield a function that advances a progress bar by a number of bytes; the bar is shown only on a terminal."""
     if not shown or not is_terminal(sys.stderr):
         yield lambda _: None
@@ -170,6 +189,12 @@ def print_message(text: str) -> None:
     """Print a line to standard error, if it can be written. What a name could change on a terminal is escaped."""
     with contextlib.suppress(OSError):
         typer.echo(printable(text), err=True)
+
+
+def print_notes(notes: Iterable[Note]) -> None:
+    """Print notes on a result to standard error."""
+    for note in notes:
+        print_message(note.spelled(command_line_spelling))
 
 
 def print_result(text: str) -> None:

@@ -21,8 +21,7 @@ from slow_cases import slow
 from tables import read_rows, read_tree
 
 import tb2csv
-from tb2csv.cli.convert import convert as convert_command
-from tb2csv.cli.follow import follow as follow_command
+from tb2csv.cli import load_commands
 from tb2csv.folder_conversion import FolderConversion
 from tb2csv.logdir import EventFile
 from tb2csv.sinks.ledger import Ledger
@@ -225,7 +224,7 @@ def test_follow_has_the_arguments_of_convert() -> None:
     expected = set(inspect.signature(tb2csv.convert).parameters)
     found = set(inspect.signature(tb2csv.follow).parameters)
     assert expected - found == {"strict", "scheduler", "scheduler_file", "chunk_size", "progress", "csv_dialect"}
-    commands = [set(inspect.signature(each).parameters) for each in (convert_command, follow_command)]
+    commands = [set(inspect.signature(load_commands(each)[each]).parameters) for each in ("convert", "follow")]
     assert commands[0] - commands[1] == {"strict", "scheduler", "scheduler_file", "csv_dialect"}
 
 
