@@ -54,7 +54,7 @@ def _without_waiting_for_the_disk() -> Iterator[None]:
 
 
 #: A test that takes more seconds is slow.
-QUICK = 1.0
+QUICK = 0.5
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -66,7 +66,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 seconds[report.nodeid] += report.duration
     long = [(test, count) for test, count in seconds.most_common() if count > QUICK]
     if long:
-        terminalreporter.section(f"{len(long)} tests took more than a second and are not marked slow")
+        terminalreporter.section(f"{len(long)} tests took more than half a second and are not marked slow")
         for test, count in long[:20]:
             terminalreporter.line(f"{count:.1f} s {test}")
 

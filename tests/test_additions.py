@@ -62,6 +62,7 @@ def grow(logdir: Path) -> None:
         file.write(frames([event(tensor("weights", np.array([1.0, 10.0]), "sums"), step=3)]))
 
 
+@pytest.mark.slow
 def test_an_update_without_a_decoder_of_the_tables_names_it(growing: Path, tmp_path: Path) -> None:
     """Small runs are read again, so their tag is named; of others, the plugin is known."""
     logdir, out = growing, tmp_path / "out"

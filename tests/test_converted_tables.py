@@ -43,6 +43,7 @@ def test_all_formats_give_the_same_frames(layout: str, tmp_path: Path) -> None:
             assert frame.equals(frames["parquet"][path]), path
 
 
+@pytest.mark.slow
 def test_tables_are_the_frames_of_the_log(tmp_path: Path) -> None:
     tb2csv.convert(SAMPLES, tmp_path / "out")
     tables, frames = tb2csv.open_tables(tmp_path / "out"), tb2csv.open_logdir(SAMPLES)

@@ -235,6 +235,7 @@ def printed_by(block: str, folder: Path) -> str:
     return "".join(f"$ {command}\n{run(command, folder)}" for command in commands)
 
 
+@pytest.mark.slow
 def test_the_python_example_prints_what_the_readme_says(checkout: Path) -> None:
     (code,) = re.findall(r"^```python\n(.*?)^```$", read("README.md"), re.DOTALL | re.MULTILINE)
     printed = re.search(r"^It prints:\n\n```text\n(.*?)^```$", read("README.md"), re.DOTALL | re.MULTILINE)

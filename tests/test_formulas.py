@@ -51,6 +51,7 @@ def test_a_cell_that_would_be_a_formula_gets_an_apostrophe(text: str, cell: str)
     assert_frame_equal(unescape_formulas(escape_formulas(frame)), frame)
 
 
+@pytest.mark.slow
 @given(st.lists(st.none() | TEXTS | st.text(), min_size=1))
 @example(["=", "'=", "''="])
 def test_escaping_is_undone_exactly_and_leaves_no_formula(cells: list[str | None]) -> None:

@@ -48,6 +48,7 @@ def test_the_counts_are_exact_and_the_list_is_not_complete(log: Path) -> None:
     assert report.values_read == 4
 
 
+@pytest.mark.slow
 def test_the_command_says_that_not_all_is_listed(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ran = run_here(capsys, "check", log)
     assert ran.status == 3
@@ -62,6 +63,7 @@ def test_a_repair_leaves_all_of_it_out(log: Path, tmp_path: Path) -> None:
     assert (tmp_path / "clean" / file_name()).read_bytes() == event_file(SOUND)
 
 
+@pytest.mark.slow
 def test_updates_keep_the_counts(log: Path, tmp_path: Path) -> None:
     tb2csv.convert(log, tmp_path / "out")
     again = tb2csv.convert(log, tmp_path / "out")

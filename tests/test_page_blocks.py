@@ -92,6 +92,7 @@ def test_json_is_valid(text: str) -> None:
     assert isinstance(json.loads(text), dict)
 
 
+@pytest.mark.slow
 def test_duckdb_reads_frames_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / "sample_logs", tmp_path / "sample_logs")
     monkeypatch.chdir(tmp_path)

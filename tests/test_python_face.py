@@ -201,6 +201,7 @@ def results(folder: Path) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 def test_html_of_results_escapes_hostile_names(tmp_path: Path) -> None:
     for name, result in results(tmp_path).items():
         page = result._repr_html_()  # type: ignore[attr-defined]
@@ -254,6 +255,7 @@ def test_earlier_names_warn(earlier: str, name: str) -> None:
         assert getattr(tb2csv, earlier) is getattr(tb2csv, name)
 
 
+@pytest.mark.slow
 def test_dir_and_help_show_public_names_without_frameworks() -> None:
     code = (
         "import sys, tb2csv; help(tb2csv);"

@@ -379,6 +379,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_an_error(tmp_path: Path) ->
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     value = tensor("t", np.zeros(2000))
     data = event_file([event(value, step=step) for step in range(2000)])

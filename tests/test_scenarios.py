@@ -101,6 +101,7 @@ def test_tables_are_those_of_the_scenario(name: str, convert: Callable[..., dict
     check_tables_of(SCENARIOS[name](), convert, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["filter_by_kind", *slow(["an_event_that_is_none_costs_only_its_record"])])
 @pytest.mark.usefixtures("scanner")
 def test_a_process_writes_the_tables_of_the_scenario(name: str, tmp_path: Path) -> None:

@@ -168,6 +168,7 @@ def test_strings_in_content_are_decoded(strings: list[bytes]) -> None:
     assert decode_tensor(proto_of(7, [len(strings)], tensor_content=content)).tolist() == strings
 
 
+@pytest.mark.slow
 def test_bfloat16_is_the_upper_half_of_float32() -> None:
     """Every bfloat16, from tensor_content, as TensorFlow's half_val and as PyTorch's."""
     codes = range(1 << 16)
@@ -383,6 +384,7 @@ def decode_or_refuse(proto: bytes) -> None:
     assert decoded.nbytes <= 16 * (4096 + len(proto))
 
 
+@pytest.mark.slow
 def test_every_cut_and_every_changed_byte_is_decoded_or_refused() -> None:
     for proto in WRITTEN_BYTES:
         for position, byte in enumerate(proto[:80]):
@@ -419,6 +421,7 @@ def test_mutated_bytes_are_decoded_or_refused(proto: bytes, data: st.DataObject)
         },
     ),
 )
+@pytest.mark.slow
 def test_any_tensor_proto_is_decoded_or_refused(dtype: int, shape: list[int] | None, fields: dict[str, Any]) -> None:
     """Whatever the fields say together, it is decoded or refused."""
     decode_or_refuse(proto_of(dtype, shape, **fields))

@@ -102,6 +102,7 @@ def holder(logdir: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_a_second_process_says_which_one_has_the_lock(logdir: Path, holder: subprocess.Popen[str]) -> None:
     out = logdir.with_name("out")
     before = read_tree(out)
@@ -119,6 +120,7 @@ def test_a_second_process_says_which_one_has_the_lock(logdir: Path, holder: subp
     assert_same_tables(out, logdir)
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_dead_process_is_taken_over(logdir: Path, holder: subprocess.Popen[str]) -> None:
     out = logdir.with_name("out")
     holder.send_signal(signal.SIGKILL)
@@ -237,6 +239,7 @@ def interrupted(name: str, when: str, *arguments: object) -> tuple[int, str]:
         ),
     ],
 )
+@pytest.mark.slow
 def test_an_interrupt_before_the_commit_changes_nothing(logdir: Path, name: str, when: str) -> None:
     out = logdir.with_name("out")
     before = read_tree(out)
@@ -262,6 +265,7 @@ def test_an_interrupt_before_the_commit_changes_nothing(logdir: Path, name: str,
         ),
     ],
 )
+@pytest.mark.slow
 def test_an_interrupt_after_the_commit_says_that_the_tables_are_new(logdir: Path, name: str, when: str) -> None:
     out = logdir.with_name("out")
     status, message = interrupted(name, when, "convert", logdir, out)
@@ -270,6 +274,7 @@ def test_an_interrupt_after_the_commit_says_that_the_tables_are_new(logdir: Path
     assert_same_tables(out, logdir)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_new", quick_if(lambda is_new: is_new, [True, False]))
 @pytest.mark.parametrize(
     ("name", "when"),

@@ -241,6 +241,7 @@ def test_every_format_holds_the_same_rows(
     assert table.to_dicts() == expected(errors, 12)
 
 
+@pytest.mark.slow
 def test_the_command_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
     ran = run_process("layer-errors", write(tmp_path, recorded()), "--tag", "*/last", "--max-step", "1")
     assert ran.status == 0

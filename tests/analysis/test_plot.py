@@ -104,6 +104,7 @@ def test_smoothing_ignores_values_that_are_not_finite(
 # Thinning
 
 
+@pytest.mark.slow
 @given(arrays(np.float64, st.integers(0, 400), elements=anything), st.integers(1, 30))
 def test_a_thinned_line_covers_the_same_pixels(y: npt.NDArray[np.float64], columns: int) -> None:
     x = np.arange(len(y), dtype=np.float64)
@@ -557,6 +558,7 @@ def test_many_corners_become_pixels_within_a_drawing(tmp_path: Path) -> None:
     assert done.values == 200_000
 
 
+@pytest.mark.slow
 def test_the_users_settings_of_matplotlib_are_neither_used_nor_changed(tmp_path: Path) -> None:
     with mpl.rc_context({"text.usetex": True, "savefig.dpi": 7, "font.family": ["no such font"]}):
         before = dict(mpl.rcParams)
@@ -606,6 +608,7 @@ def test_the_command_draws_a_picture_and_describes_it(tmp_path: Path, capsys: py
     assert run_here(capsys, "plot", SAMPLE_LOGS / "tf2", "-o", tmp_path / "q.svg", "--quiet") == (0, "", "")
 
 
+@pytest.mark.slow
 def test_the_default_kind_is_the_first_in_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = SAMPLE_LOGS / "tf2"
     ran = run_here(capsys, "plot", log, "--tag", "*dense*", "-o", tmp_path / "p.svg")
@@ -661,6 +664,7 @@ def test_invalid_options_are_refused_before_reading(tmp_path: Path, capsys: pyte
     assert (ran.status, ran.stderr.count("\n")) == (2, 1)
 
 
+@pytest.mark.slow
 def test_too_many_panels_are_refused(tmp_path: Path) -> None:
     write_run(tmp_path, event(*(simple_value(f"t{i}", 1.0) for i in range(MOST_PANELS + 1))))
     with pytest.raises(OptionError, match=f"{MOST_PANELS + 1} panels"):

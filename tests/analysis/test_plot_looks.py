@@ -402,6 +402,7 @@ def test_other_formats_have_the_same_bytes_each_time(tmp_path: Path, ending: str
     assert first.read_bytes().startswith({".pdf": b"%PDF-1.", ".jpg": b"\xff\xd8\xff"}[ending])
 
 
+@pytest.mark.slow
 def test_a_pdf_embeds_fonts_that_journals_accept(tmp_path: Path) -> None:
     plot(write_loss(tmp_path / "logs"), tmp_path / "p.pdf")
     content = (tmp_path / "p.pdf").read_bytes()

@@ -87,6 +87,7 @@ def test_invalid_patterns_are_refused(pattern: str) -> None:
 FOLDER = st.text("ab.-[]!^\\&|~", min_size=1, max_size=4).filter(lambda name: name != ".")
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     pattern=st.lists(st.text("ab*?[]!^-\\&|~", min_size=1, max_size=5), min_size=1, max_size=3),

@@ -288,6 +288,7 @@ def test_names_from_the_log_cannot_move_the_cursor(tmp_path: Path) -> None:
     assert "…" in lines[3]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 @pytest.mark.parametrize("width", [80, 200])
 def test_on_a_terminal_there_is_a_table(width: int) -> None:
@@ -352,6 +353,7 @@ def test_json_is_strict_and_has_every_cell(capsys: pytest.CaptureFixture[str]) -
     assert next(row for row in rows if row["tag"] == "learning_rate")["first"] == 0.1
 
 
+@pytest.mark.slow
 def test_json_is_ascii_if_standard_output_is_not_utf8(tmp_path: Path) -> None:
     write_run(tmp_path, event(scalar("Verlust ü 🙂", 1)))
     ran = run_process("summary", tmp_path, "--json", env={"PYTHONIOENCODING": "ascii"})

@@ -198,6 +198,7 @@ def test_a_command_that_needs_no_frames_does_not_import_polars(arguments: str) -
     assert "polars" not in imported
 
 
+@pytest.mark.slow
 def test_an_update_of_an_unchanged_log_does_not_import_polars(tmp_path: Path) -> None:
     arguments = ("convert", str(Path(__file__).parents[2] / "sample_logs"), str(tmp_path / "out"), "--json")
     first = run_process(*arguments)
@@ -210,6 +211,7 @@ def test_an_update_of_an_unchanged_log_does_not_import_polars(tmp_path: Path) ->
     assert report == json.loads(first.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["conversion", "series_listing", "tensorboard_plugin.export_service"])
 def test_polars_is_imported_at_its_first_use(module: str) -> None:
     code = (
@@ -837,6 +839,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @linux_only
 def test_an_ignored_hangup_does_not_stop_a_conversion(logdir: Path, out: Path) -> None:
     command = [sys.executable, "-c", _SLOWLY, "convert", str(logdir), str(out)]

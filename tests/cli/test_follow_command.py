@@ -112,6 +112,7 @@ def test_a_killed_follow_is_continued(tmp_path: Path, started: list[Process]) ->
     assert read_tree(out) == read_tree(tmp_path / "fresh")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent a signal")
 def test_a_follow_that_waits_says_so_and_ends_with_status_0(tmp_path: Path, started: list[Process]) -> None:
     process = Process(tmp_path / "missing", tmp_path / "out")

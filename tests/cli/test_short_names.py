@@ -29,6 +29,7 @@ NAMES = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(names=st.lists(NAMES, unique=True, max_size=40), width=st.integers(8, 60))
 def test_short_names_fit_and_stay_apart(names: list[str], width: int) -> None:

@@ -257,6 +257,7 @@ def test_rows_of_every_kind_and_selection(tmp_path: Path) -> None:
         update.rows("histogram")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("is_empty_first", "has_out"), [(True, True), *slow([(True, False), (False, True), (False, False)])]
 )
@@ -285,6 +286,7 @@ def test_follow_waits_for_files_and_for_selected_values(tmp_path: Path, is_empty
         assert_same_tables(out, logdir, tag="acc")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_out", [False, True])
 def test_logs_in_stores_are_polled(tmp_path: Path, has_out: bool) -> None:
     store, out = fsspec.filesystem("memory"), tmp_path / "out"
@@ -533,6 +535,7 @@ def test_the_page_prints_what_it_shows(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert capsys.readouterr().out == match[2]
 
 
+@pytest.mark.slow
 def test_follow_ends_when_nothing_grows(tmp_path: Path) -> None:
     begin(tmp_path / "log" / NAME, *losses(0, 3))
     updates = list(tb2csv.follow(tmp_path / "log", tmp_path / "out", until_idle="500ms"))

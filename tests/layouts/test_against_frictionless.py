@@ -79,6 +79,7 @@ def test_every_layout_is_valid(layout: str, format_name: str, tmp_path: Path) ->
     assert validate(out) == []
 
 
+@pytest.mark.slow
 def test_the_download_header_is_valid(tmp_path: Path) -> None:
     numbers = [float("nan"), float("inf"), -float("inf"), 1e-5, 0.1]
     write_run(tmp_path / "logs", *(event(scalar("x", number), scalar("b", 1, "bool")) for number in numbers))

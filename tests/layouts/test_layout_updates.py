@@ -171,6 +171,7 @@ def extend(run: Path, *events: Event) -> None:
         for options, scanner in zip(TABLES, itertools.cycle(SCANNERS))  # which take turns: they know no tables
     ],
 )
+@pytest.mark.slow
 def test_each_change_of_a_log_gives_the_tables_of_one_conversion(
     tmp_path: Path, options: dict[str, Any], scanner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

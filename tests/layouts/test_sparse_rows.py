@@ -45,6 +45,7 @@ def test_a_table_of_which_nearly_all_would_be_empty_is_refused(
     assert out.exists()
 
 
+@pytest.mark.slow
 def test_many_tags_at_steps_of_their_own_are_refused_by_default(tmp_path: Path) -> None:
     logdir = write_own_steps(tmp_path / "logs", 4_000)
     with pytest.raises(Tb2csvError, match="8,000 values would need 16,004,000 cells"):

@@ -75,6 +75,7 @@ def test_texts_of_any_declared_width_are_refused(tmp_path: Path) -> None:
         state_of(tmp_path / "x.npz")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("little_memory")
 def test_an_archive_that_unpacks_to_too_much_is_refused_unless_the_limit_is_raised(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

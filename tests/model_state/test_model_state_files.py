@@ -248,6 +248,7 @@ def test_a_header_that_points_elsewhere_is_refused(entry: object, tmp_path: Path
 # Differences
 
 
+@pytest.mark.slow
 @given(
     # Not so large that a step leads to infinity, of which numpy warns.
     start=hnp.arrays(np.float32, 5, elements=st.floats(-(2.0**127), 2.0**127, width=32)),

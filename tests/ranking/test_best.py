@@ -74,6 +74,7 @@ POINTS = st.lists(st.tuples(st.integers(0, 4), VALUES), min_size=1, max_size=8)
 LOGS = st.dictionaries(st.sampled_from(["a", "b", "c/d", "c/e"]), POINTS, min_size=1)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     log=LOGS,

@@ -148,6 +148,7 @@ def run_javascript(
     return tables_of(run("node", script, folder=folder / table_format))
 
 
+@pytest.mark.slow
 def test_d3_reads_every_cell_back(folder: Path, tmp_path: Path) -> None:
     numbers, texts = run_javascript("readD3", "csv", "types.get(`${path}.csv`)", folder, tmp_path)
     check_numbers(numbers)

@@ -52,6 +52,7 @@ def test_the_command_shows_the_address_of_the_file(
     assert bucket.objects("")["losses.csv"] == b"step,a,b\n0,0.0,0.0\n1,0.25,0.25\n2,0.5,0.5\n"
 
 
+@pytest.mark.slow
 def test_an_object_is_replaced_only_with_overwrite(bucket: Bucket, logdir: Path) -> None:
     bucket.put("losses.csv", b"mine")
     with pytest.raises(OutputError, match="exists already"):
@@ -67,6 +68,7 @@ def test_an_object_that_appears_meanwhile_is_not_replaced(bucket: Bucket, logdir
     assert bucket.objects("")["losses.csv"] == b"other"
 
 
+@pytest.mark.slow
 def test_a_folder_of_the_name_and_a_missing_bucket_are_refused(bucket: Bucket, logdir: Path) -> None:
     bucket.put("losses.csv/part", b"mine")
     with pytest.raises(OutputError, match="is a folder"):
@@ -76,6 +78,7 @@ def test_a_folder_of_the_name_and_a_missing_bucket_are_refused(bucket: Bucket, l
         tb2csv.convert(logdir, "s3://no-such-bucket/losses.csv")
 
 
+@pytest.mark.slow
 def test_a_refused_put_leaves_nothing(bucket: Bucket, logdir: Path) -> None:
     bucket.faults(status=403, times=1000, path="losses.csv", method="PUT")
     with pytest.raises(OutputError, match="access is refused"):

@@ -29,6 +29,7 @@ def write_run(folder: Path, tag: str = "loss") -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_objects_are_the_files_of_a_local_output(bucket: Bucket, tmp_path: Path) -> None:
     logdir = write_logs(tmp_path / "logs")
     tb2csv.convert(logdir, tmp_path / "out")
@@ -52,6 +53,7 @@ def test_the_command_shows_the_address_of_the_index(
     assert (done.status, done.stdout) == (0, f"9 values of 1 run in 1 table: see {bucket.url}/out/index.csv\n")
 
 
+@pytest.mark.slow
 def test_an_output_is_replaced_only_with_overwrite(bucket: Bucket, tmp_path: Path) -> None:
     out = f"{bucket.url}/out"
     tb2csv.convert(write_run(tmp_path / "a"), out)
@@ -61,6 +63,7 @@ def test_an_output_is_replaced_only_with_overwrite(bucket: Bucket, tmp_path: Pat
     assert set(bucket.objects("out/")) == {"scalars/other.csv", "index.csv", "datapackage.json"}
 
 
+@pytest.mark.slow
 def test_objects_of_others_are_not_replaced(bucket: Bucket, tmp_path: Path) -> None:
     logdir, out = write_run(tmp_path / "a"), f"{bucket.url}/out"
     tb2csv.convert(logdir, out)
@@ -87,6 +90,7 @@ def test_an_interrupted_output_has_no_data_package_and_can_be_replaced(
     assert set(bucket.objects("out/")) == {"scalars/other.csv", "index.csv", "datapackage.json"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "state"),
     [
@@ -116,6 +120,7 @@ def test_an_interrupt_says_what_became_of_the_objects(
     assert set(bucket.objects("out/")) == {"scalars/other.csv", "index.csv", "datapackage.json"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["_mark", *slow(["_listed"])])
 @pytest.mark.parametrize("is_earlier", [False, *slow([True])])
 def test_an_interrupt_before_the_first_change_leaves_no_marker(
@@ -197,6 +202,7 @@ def test_of_conversions_at_once_one_writes(bucket: Bucket, tmp_path: Path) -> No
     assert set(bucket.objects("out/")) == {f"scalars/{winner}.csv", "index.csv", "datapackage.json"}
 
 
+@pytest.mark.slow
 def test_a_conversion_that_another_one_precedes_is_refused(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

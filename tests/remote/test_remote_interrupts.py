@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a process canno
 SECONDS_OF_A_HANGING_CLIENT = 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "silent"),
     [("convert", "tfevents"), *slow([("convert", "/"), ("summary", "tfevents"), ("summary", "/")])],

@@ -54,6 +54,7 @@ def is_updated(tmp_path: Path) -> Callable[[str], tb2csv.Report]:
     return updated
 
 
+@pytest.mark.slow
 def test_unchanged_objects_cost_only_the_listing(bucket: Bucket, tmp_path: Path) -> None:
     for number in range(3):
         bucket.put(f"logs/run{number}/{file_name()}", event_file(losses(0, 9)))
@@ -66,6 +67,7 @@ def test_unchanged_objects_cost_only_the_listing(bucket: Bucket, tmp_path: Path)
     assert request == f"GET /{bucket.name}"
 
 
+@pytest.mark.slow
 def test_a_grown_object_costs_its_new_bytes(
     bucket: Bucket, tmp_path: Path, is_updated: Callable[[str], tb2csv.Report]
 ) -> None:

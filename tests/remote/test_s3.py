@@ -41,6 +41,7 @@ def test_a_file_takes_one_request_and_a_listing_one_for_a_thousand(bucket: Bucke
     assert sum(each.startswith("GET") for each in requests) == 6
 
 
+@pytest.mark.slow
 def test_odd_keys_are_runs_of_their_own(bucket: Bucket, tmp_path: Path) -> None:
     folders = ["a=1", "a%41", "a b", "a+b", "a?b", "a#b", "a*[b]", "a//b", "a/../../b", "..", "a\\b", "é"]
     for folder in folders:
@@ -151,6 +152,7 @@ def test_refused_access_names_the_variables(bucket: Bucket) -> None:
         tb2csv.ls(f"{bucket.url}/logs")
 
 
+@pytest.mark.slow
 def test_missing_credentials_name_the_variables(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -192,6 +194,7 @@ def test_an_archive_in_a_store(bucket: Bucket, tmp_path: Path) -> None:
     assert_converts_as_local(f"zip://::{bucket.url}/logs.zip", logdir, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_cache_in_front_is_read(bucket: Bucket) -> None:
     bucket.put(f"logs/a/{file_name()}", values(3))
     assert tb2csv.check(f"simplecache::{bucket.url}/logs").values_read == 3

@@ -58,11 +58,13 @@ def values(count: int) -> bytes:
     return event_file([event(simple_value("loss", step), step=step, wall_time=step) for step in range(count)])
 
 
+@pytest.mark.slow
 def test_tables_equal_those_of_the_folder(host: str, tmp_path: Path) -> None:
     logdir = write_logs(tmp_path / "logs")
     assert_converts_as_local(f"ssh://open@{host}{logdir}", logdir, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_large_file_is_read_in_ranges(host: str, tmp_path: Path) -> None:
     path = tmp_path / "logs" / file_name()
     path.parent.mkdir()

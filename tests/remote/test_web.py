@@ -216,6 +216,7 @@ def test_links_that_lead_above_or_around_are_not_followed(server: WebServer, tmp
     assert {path.name for path in tmp_path.iterdir()} == {"logs", "out", file_name(1)}
 
 
+@pytest.mark.slow
 def test_a_logdir_pickles_as_its_url(server: WebServer, tmp_path: Path) -> None:
     (server.folder / file_name()).write_bytes(values(2))
     logdir = tb2csv.discover(server.url)
@@ -230,6 +231,7 @@ def test_a_logdir_pickles_as_its_url(server: WebServer, tmp_path: Path) -> None:
     assert done.stdout == "2\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_file_system_is_made_anew_after_a_fork(server: WebServer) -> None:
     (server.folder / file_name()).write_bytes(values(2))
@@ -258,6 +260,7 @@ def test_the_user_is_informed_about_a_slow_answer(server: WebServer, monkeypatch
     assert len(lines) <= len(server.requests)  # one for each time that answers stop
 
 
+@pytest.mark.slow
 def test_a_progress_bar_shows_waiting_in_its_line(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tb2csv.sources.request_watch.PATIENCE", 0.05)
     (server.folder / file_name()).write_bytes(values(2))

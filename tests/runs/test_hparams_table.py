@@ -562,6 +562,7 @@ def unified(latex: str) -> str:
     return re.sub(r"(\\text\w+)(?:\{\}| )(?: )?", r"\1{}", latex).replace(r"\space ", "")
 
 
+@pytest.mark.slow
 @given(cell=st.text("ab12_%$#{}&\\~^ .", min_size=1))
 def test_latex_is_escaped_as_pandas_does(cell: str) -> None:
     theirs = pd.DataFrame({"x": [cell]}).to_latex(escape=True, header=False, index=False)

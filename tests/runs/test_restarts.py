@@ -335,6 +335,7 @@ def test_sessions_count_up_one_by_one_at_the_ends_that_there_are(plans: list[_Fi
     assert set(rows(rises)) <= ends - {0}
 
 
+@pytest.mark.slow
 @given(st.lists(_PLANS, max_size=4), st.data(), st.integers(1, 5))
 def test_a_few_rows_give_the_number_of_sessions(plans: list[_FilePlan], data: st.DataObject, chunk: int) -> None:
     files: list[FileHistory] = []

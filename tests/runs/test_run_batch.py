@@ -145,6 +145,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         ],
     ),
 )
+@pytest.mark.slow
 def test_batches_give_the_bytes_of_single_runs(tmp_path: Path, seed: int, name: str) -> None:
     _write_log(tmp_path / "log", seed)
 

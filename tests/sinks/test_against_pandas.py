@@ -117,6 +117,7 @@ def test_times_and_steps_read_back(tmp_path: Path) -> None:
     assert same_bits(table["step"].to_numpy(), steps)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=8))
 def test_every_text_reads_back(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:

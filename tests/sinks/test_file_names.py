@@ -275,6 +275,7 @@ def test_reserved_endings_are_those_of_the_formats() -> None:
     assert all(re.fullmatch(r"\.[a-z0-9]+", ending) for ending in RESERVED_ENDINGS)
 
 
+@pytest.mark.slow
 def test_every_character_is_safe_and_letters_stay_readable() -> None:
     """The whole of Unicode's first plane, and something of the others: tags, variation selectors, musical controls."""
     fillers = "\u115f\u1160\u3164\uffa0"

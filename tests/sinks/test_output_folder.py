@@ -530,6 +530,7 @@ def test_the_first_failed_run_is_reported_and_the_others_are_stopped() -> None:
     assert told == []
 
 
+@pytest.mark.slow
 def test_runs_do_not_start_after_one_failed() -> None:
     begun: list[str] = []
 

@@ -570,6 +570,7 @@ def test_a_client_that_leaves_while_it_is_served_can_come_back(tab: Tab) -> None
     assert files_of_zip(tab.get(f"download/{token}").data)
 
 
+@pytest.mark.slow
 def test_a_client_that_vanishes_while_it_waits_frees_its_place(
     tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -591,6 +592,7 @@ def test_a_client_that_vanishes_while_it_waits_frees_its_place(
         assert files_of_zip(served.get(f"{API}download/{another}"))
 
 
+@pytest.mark.slow
 def test_a_second_client_does_not_end_the_export(tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export_jobs, "_GRACE", 0.0)
     monkeypatch.setattr(export_jobs, "_SWEEP", 0.1)
