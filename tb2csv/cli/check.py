@@ -7,22 +7,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from tb2csv.cli import option_groups, options
-from tb2csv.cli.terminal import (
-    damage_summary,
-    error_messages,
-    exit_status,
-    opened_logdir,
-    plural,
-    print_json,
-    print_problems,
-    print_result,
-)
+from tb2csv.cli.terminal import damage_summary, error_messages, exit_status, opened_logdir, plural, print_report
 from tb2csv.display import printable
 from tb2csv.messages import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tb2csv.event_files.event_file import FileStats
     from tb2csv.runs.step_gaps import StepGaps
+    from tb2csv.series_listing import CheckReport
 
 
 def check(
@@ -46,21 +40,21 @@ def check(
                 workers=reading.workers,
                 progress=report_bytes,
             )
-        if reading.json:
-            print_json(report.to_dict())
-        elif not reading.quiet:
-            print_problems(report)
-            files = [stats for _, stats in report.sources]
-            for stats in files:
-                if stats.lost_bytes:
-                    print_result(_loss(stats, [gaps for gaps in report.gaps if gaps.path == stats.path]))
-            print_result(
-                f"{plural(len(files), 'event file')}, {plural(sum(each.bytes for each in files), 'byte')}, "
-                f"{plural(sum(each.records for each in files), 'record')}: "
-                f"{damage_summary(report)}, "
-                f"{plural(sum(each.lost_bytes for each in files), 'byte')} lost"
-            )
+        print_report(report, _results(report), json=reading.json, quiet=reading.quiet)
         raise typer.Exit(exit_status(report, strict=reading.strict))
+
+
+def _results(report: CheckReport) -> Iterator[str]:
+    files = [stats for _, stats in report.sources]
+    for stats in files:
+        if stats.lost_bytes:
+            yield _loss(stats, [gaps for gaps in report.gaps if gaps.path == stats.path])
+    yield (
+        f"{plural(len(files), 'event file')}, {plural(sum(each.bytes for each in files), 'byte')}, "
+        f"{plural(sum(each.records for each in files), 'record')}: "
+        f"{damage_summary(report)}, "
+        f"{plural(sum(each.lost_bytes for each in files), 'byte')} lost"
+    )
 
 
 def _loss(stats: FileStats, gaps: list[StepGaps]) -> str:

@@ -10,14 +10,7 @@ from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS
 from tb2csv.analysis.diagnosis.rules import RULES, THRESHOLDS
 from tb2csv.analysis.diagnosis.tag_families import FAMILIES
 from tb2csv.cli import option_groups, options, table_output
-from tb2csv.cli.terminal import (
-    EXIT_FOUND,
-    error_messages,
-    exit_status,
-    opened_logdir,
-    print_message,
-    print_problems,
-)
+from tb2csv.cli.terminal import EXIT_FOUND, error_messages, exit_status, opened_logdir, print_message, print_problems
 from tb2csv.errors import LogdirError, OptionError
 from tb2csv.selection import nearest
 

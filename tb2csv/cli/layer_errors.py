@@ -8,14 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from tb2csv.cli import option_groups, options
-from tb2csv.cli.terminal import (
-    error_messages,
-    exit_status,
-    opened_logdir,
-    plural,
-    print_problems,
-    print_result,
-)
+from tb2csv.cli.terminal import error_messages, exit_status, opened_logdir, plural, print_problems, print_result
 
 _PER: Final = ("sample", "batch")
 Per = enum.Enum("Per", {name: name for name in _PER}, type=str)  # type: ignore[misc]

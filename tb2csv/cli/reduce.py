@@ -10,15 +10,7 @@ import typer
 from tb2csv.analysis.alignment import AXES
 from tb2csv.atomic_files import local_path
 from tb2csv.cli import group_options, option_groups, options
-from tb2csv.cli.terminal import (
-    error_messages,
-    exit_status,
-    opened_logdir,
-    plural,
-    print_json,
-    print_problems,
-    print_result,
-)
+from tb2csv.cli.terminal import error_messages, exit_status, opened_logdir, plural, print_report
 
 Along = enum.Enum("Along", {name: name for name in AXES}, type=str)  # type: ignore[misc]
 
@@ -93,13 +85,10 @@ def reduce(
                 workers=reading.workers,
                 progress=report_bytes,
             )
-        if reading.json:
-            print_json(report.to_dict())
-        elif not reading.quiet:
-            print_problems(report)
-            runs = sum(len(group.runs) for group in report.groups)
-            print_result(
-                f"{plural(runs, 'run')} in {plural(len(report.groups), 'group')}, "
-                f"{plural(report.tables, 'table')}: see {local_path(out) / 'index.csv'}"
-            )
+        runs = sum(len(group.runs) for group in report.groups)
+        result = (
+            f"{plural(runs, 'run')} in {plural(len(report.groups), 'group')}, "
+            f"{plural(report.tables, 'table')}: see {local_path(out) / 'index.csv'}"
+        )
+        print_report(report, [result], json=reading.json, quiet=reading.quiet)
         raise typer.Exit(exit_status(report))

@@ -7,15 +7,7 @@ from typing import Annotated
 import typer
 
 from tb2csv.cli import option_groups, options
-from tb2csv.cli.terminal import (
-    error_messages,
-    exit_status,
-    opened_logdir,
-    plural,
-    print_json,
-    print_problems,
-    print_result,
-)
+from tb2csv.cli.terminal import error_messages, exit_status, opened_logdir, plural, print_report
 from tb2csv.sources.urls import shown
 
 
@@ -51,13 +43,10 @@ def repair(
                 workers=workers,
                 progress=report_bytes,
             )
-        if json:
-            print_json(report.to_dict())
-        elif not quiet:
-            print_problems(report)
-            lost = sum(stats.lost_bytes for _, stats in report.sources)
-            print_result(
-                f"{plural(sum(each.records for each in report.files), 'record')} "
-                f"in {plural(len(report.files), 'event file')}, {plural(lost, 'byte')} lost: see {shown(out)}"
-            )
+        lost = sum(stats.lost_bytes for _, stats in report.sources)
+        result = (
+            f"{plural(sum(each.records for each in report.files), 'record')} "
+            f"in {plural(len(report.files), 'event file')}, {plural(lost, 'byte')} lost: see {shown(out)}"
+        )
+        print_report(report, [result], json=json, quiet=quiet)
         raise typer.Exit(exit_status(report))

@@ -7,14 +7,7 @@ from typing import Annotated
 import typer
 
 from tb2csv.cli import option_groups, options, table_output
-from tb2csv.cli.terminal import (
-    error_messages,
-    exit_status,
-    opened_logdir,
-    plural,
-    print_message,
-    print_problems,
-)
+from tb2csv.cli.terminal import error_messages, exit_status, opened_logdir, plural, print_message, print_problems
 
 
 def sql(

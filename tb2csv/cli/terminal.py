@@ -244,6 +244,16 @@ def print_problems(report: Report) -> None:
         print_message(f"… and {len(lines) - _MAX_PROBLEMS} more; --json lists them all")
 
 
+def print_report(report: Report, results: Iterable[str], *, json: bool, quiet: bool) -> None:
+    """Print a report as JSON; or its problems, and what a command did in ``results``, unless ``quiet`` is true."""
+    if json:
+        print_json(report.to_dict())
+    elif not quiet:
+        print_problems(report)
+        for line in results:
+            print_result(line)
+
+
 def _damage_text(damage: Damage) -> str:
     if damage.kind == UNREADABLE:
         return damage.detail
