@@ -7,6 +7,7 @@ elements, in ranges of steps that fit in memory.
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from tb2csv.errors import LogdirError, OptionError, Tb2csvError
 from tb2csv.messages import Function, Option, advice
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.row_selection import RowSelection
+from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.runs.selected_runs import read_runs
 from tb2csv.selection import raise_no_match, select
@@ -261,7 +263,7 @@ def layer_errors(
         return is_tensor and selected.includes(series.tag, series.kind)
 
     def read(run: Run, report_bytes: Callable[[int], None]) -> _RunErrors:
-        scanned = ScannedRun(run, options=DecodeOptions(tensors="npy"))
+        scanned = ScannedRun(run, new_reader=functools.partial(RunReader, options=DecodeOptions(tensors="npy")))
         scanned.refresh(report_bytes=report_bytes)
         errors = _RunErrors(scanned, min_step, max_step)
         if any(is_wanted(stats.series) for stats in scanned.stats.series):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 from tb2csv.runs.filtered_run import FilteredRun
@@ -39,25 +40,17 @@ class ReadingOptions(NamedTuple):
         registry: SeriesRegistry | None = None,
     ) -> SeriesReader:
         """Return a reader of a run; the arguments are those of RunReader."""
-        registry = registry or SeriesRegistry()
-        if self.rows.is_everything:
-            return RunReader(
-                run,
-                selection=self.selection,
-                options=self.decoding,
-                subrun=subrun,
-                registry=registry,
-                chunk_size=self.chunk_size,
-                report_bytes=report_bytes,
-            )
-        scanned = ScannedRun(
-            run,
+        new_reader = functools.partial(
+            RunReader,
             selection=self.selection,
             options=self.decoding,
             subrun=subrun,
-            registry=registry,
+            registry=registry or SeriesRegistry(),
             chunk_size=self.chunk_size,
         )
+        if self.rows.is_everything:
+            return new_reader(run, report_bytes=report_bytes)
+        scanned = ScannedRun(run, new_reader=new_reader, chunk_size=self.chunk_size)
         return FilteredRun(scanned, self.rows, report_bytes)
 
     def merged_reader(

@@ -27,15 +27,11 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.decoders import DecodeOptions
     from tb2csv.event_files.event_file import FileStats
     from tb2csv.logdir import EventFile, Run
     from tb2csv.runs.restarts import FileHistory
     from tb2csv.runs.row_selection import RowSelection
     from tb2csv.runs.run_stats import RunStats
-    from tb2csv.runs.series_registry import SeriesRegistry
-    from tb2csv.runs.subruns import Subrun
-    from tb2csv.selection import Selection
     from tb2csv.time_series import Series, SeriesStats
 
 
@@ -82,20 +78,17 @@ class ScannedRun:
     """A scanned run; ``stats`` covers what ``refresh`` has read so far."""
 
     def __init__(
-        self,
-        run: Run,
-        *,
-        selection: Selection | None = None,
-        options: DecodeOptions | None = None,
-        subrun: Subrun | None = None,
-        registry: SeriesRegistry | None = None,
-        chunk_size: int = DEFAULT_CHUNK_SIZE,
+        self, run: Run, *, new_reader: Callable[[Run], RunReader] = RunReader, chunk_size: int = DEFAULT_CHUNK_SIZE
     ) -> None:
-        """Prepare to read ``run``; ``refresh`` reads it. The arguments are those of RunReader."""
+        """Prepare to read ``run``; ``refresh`` reads it.
+
+        Args:
+            run: the run and its files.
+            new_reader: returns the reader that scans a run; it has the selection, and the way to decode values.
+            chunk_size: the number of bytes of payloads to hold at once.
+        """
         self._chunk_size = chunk_size
-        self._new_reader = functools.partial(
-            RunReader, selection=selection, options=options, subrun=subrun, registry=registry, chunk_size=chunk_size
-        )
+        self._new_reader = new_reader
         self._begin(run)
 
     def _begin(self, run: Run) -> None:

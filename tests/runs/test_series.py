@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,8 @@ def logdir(tmp_path: Path) -> Path:
 def readers(logdir: Path) -> dict[str, SeriesReader]:
     """Return each reader of the run ``run``, and the reader that merges its sub-run into it."""
     own, below = discover(logdir).runs
-    scanned = ScannedRun(own, selection=Selection(exclude_tags=("nothing",)))
+    selected = functools.partial(RunReader, selection=Selection(exclude_tags=("nothing",)))
+    scanned = ScannedRun(own, new_reader=selected)
     registry = SeriesRegistry()
     subrun = Subrun(below.name, own.name, "train", "add_scalars")
     parts = [RunReader(own, registry=registry), RunReader(below, registry=registry, subrun=subrun)]
