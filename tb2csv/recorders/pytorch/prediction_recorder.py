@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from tb2csv.errors import RecorderError
 from tb2csv.prediction.output_rows import classes_of
+from tb2csv.recorders.context_manager import ContextManager
 from tb2csv.recorders.event_writer import EventWriter
 from tb2csv.recorders.pytorch.evaluation import (
     called,
@@ -30,13 +31,11 @@ from tb2csv.recorders.recording_plan import due, interval
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
     import numpy.typing as npt
-    from typing_extensions import Self
 
 
-class TorchPredictionRecorder:
+class TorchPredictionRecorder(ContextManager):
     """Records what a model of PyTorch predicts for a sample of the validation data, during its training.
 
     ::
@@ -188,16 +187,6 @@ class TorchPredictionRecorder:
     def close(self) -> None:
         """Close the file; later values go to a new one. Warn once about what was omitted."""
         self._log.close()
-
-    def __enter__(self) -> Self:
-        """Return the recorder."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the recorder, however the block ends."""
-        self.close()
 
 
 def _gather(into: dict[str, list[torch.Tensor]], found: dict[str, torch.Tensor]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from tb2csv.errors import RecorderError
+from tb2csv.recorders.context_manager import ContextManager
 from tb2csv.recorders.event_writer import EventWriter
 from tb2csv.recorders.metric_values import write_metrics
 from tb2csv.recorders.pytorch.applied_gradients import check_final_weights
@@ -23,12 +24,9 @@ from tb2csv.recorders.recording_plan import RecordingPlan, interval
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
-
-    from typing_extensions import Self
 
 
-class TorchRecorder:
+class TorchRecorder(ContextManager):
     """Records what a training with PyTorch does: gradients, weights, outputs of modules and their errors, metrics.
 
     ::
@@ -251,13 +249,3 @@ class TorchRecorder:
             self._outputs.close()
             self._outputs = None
         self._log.close()
-
-    def __enter__(self) -> Self:
-        """Return the recorder."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the recorder, however the block ends."""
-        self.close()

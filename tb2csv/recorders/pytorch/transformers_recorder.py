@@ -12,18 +12,18 @@ from transformers import TrainerCallback
 from transformers.integrations.integration_utils import default_logdir, rewrite_logs
 
 from tb2csv.errors import RecorderError
+from tb2csv.recorders.context_manager import ContextManager
 from tb2csv.recorders.pytorch.trainer_recorder import TrainerRecorder, check_options
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import torch
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Unpack
 
     from tb2csv.recorders.pytorch.trainer_recorder import TorchOptions
 
 
-class TransformersRecorder(TrainerCallback):  # type: ignore[misc] # transformers is not there where the linters are
+# The linters have no transformers.
+class TransformersRecorder(ContextManager, TrainerCallback):  # type: ignore[misc]
     """Records gradients, weights, outputs and learning rates of ``Trainer.train`` beside its logs for TensorBoard.
 
     ::
@@ -97,16 +97,6 @@ class TransformersRecorder(TrainerCallback):  # type: ignore[misc] # transformer
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
             recorder.close()
-
-    def __enter__(self) -> Self:
-        """Return the callback."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file, however the block ends."""
-        self.close()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes of a copy, which records nothing yet."""
