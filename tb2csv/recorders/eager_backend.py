@@ -17,7 +17,7 @@ from tb2csv.recorders.tensor_dtypes import is_real
 from tb2csv.recorders.tensor_statistics import array_statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -68,40 +68,27 @@ class EagerBackend:
     """Records values as arrays in the memory of the host."""
 
     def write_variables(
-        self,
-        log: EventWriter,
-        plan: RecordingPlan,
-        step: int,
-        names: Sequence[str],
-        variables: Sequence[Any],
-        wall_time: float,
+        self, log: EventWriter, plan: RecordingPlan, step: int, variables: Mapping[str, Any], wall_time: float
     ) -> None:
-        """Write what of the variables is due at a step."""
-        self._write(log, plan, step, names, [getattr(each, "value", each) for each in variables], wall_time)
+        """Write what of variables, by their names, is due at a step."""
+        values = {name: getattr(each, "value", each) for name, each in variables.items()}
+        self._write(log, plan, step, values, wall_time)
 
     def _write(
-        self,
-        log: EventWriter,
-        plan: RecordingPlan,
-        step: int,
-        names: Sequence[str],
-        values: Sequence[Any],
-        wall_time: float,
+        self, log: EventWriter, plan: RecordingPlan, step: int, values: Mapping[str, Any], wall_time: float
     ) -> None:
-        arrays = [np.asarray(each) for each in _arrays(values)]
-        plan.write_values(log, step, names, arrays, wall_time)
+        arrays = dict(zip(values, map(np.asarray, _arrays(list(values.values()))), strict=True))
+        plan.write_values(log, step, list(arrays), list(arrays.values()), wall_time)
         if plan.statistics and step % plan.statistics == 0:
-            real = [(name, each) for name, each in zip(names, arrays, strict=True) if is_real(each.dtype)]
-            numbers = array_statistics([each for _, each in real])
-            plan.write_statistics(log, [step], [name for name, _ in real], numbers[np.newaxis], [wall_time])
+            real = {name: each for name, each in arrays.items() if is_real(each.dtype)}
+            numbers = array_statistics(list(real.values()))
+            plan.write_statistics(log, [step], list(real), numbers[np.newaxis], [wall_time])
 
-    def record(
-        self, log: EventWriter, plan: RecordingPlan, names: Sequence[str], values: Sequence[Any], step: Any
-    ) -> None:
-        """Record values of a custom loop as far as they are due."""
+    def record(self, log: EventWriter, plan: RecordingPlan, values: Mapping[str, Any], step: Any) -> None:
+        """Record values of a custom loop, by their names, as far as they are due."""
         number = _number(step)
         if plan.is_due(number):
-            self.write_variables(log, plan, number, names, values, time.time())
+            self.write_variables(log, plan, number, values, time.time())
 
     def tensor(self, value: Any) -> Any:
         """Return a value as it is."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from tb2csv.errors import RecorderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from tb2csv.recorders.event_writer import EventWriter
@@ -47,20 +47,12 @@ class KerasBackend(Protocol):
         """Prepare to record a model that is about to train. Raises RecorderError if it cannot be recorded."""
 
     def write_variables(
-        self,
-        log: EventWriter,
-        plan: RecordingPlan,
-        step: int,
-        names: Sequence[str],
-        variables: Sequence[Any],
-        wall_time: float,
+        self, log: EventWriter, plan: RecordingPlan, step: int, variables: Mapping[str, Any], wall_time: float
     ) -> None:
-        """Write what of the variables is due at a step."""
+        """Write what of variables, by their names, is due at a step."""
 
-    def record(
-        self, log: EventWriter, plan: RecordingPlan, names: Sequence[str], values: Sequence[Any], step: Any
-    ) -> None:
-        """Record values of a custom loop as far as they are due."""
+    def record(self, log: EventWriter, plan: RecordingPlan, values: Mapping[str, Any], step: Any) -> None:
+        """Record values of a custom loop, by their names, as far as they are due."""
 
     def tensor(self, value: Any) -> Any:
         """Return a value as a tensor, or as it is if it cannot be one or need not be."""

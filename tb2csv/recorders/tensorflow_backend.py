@@ -14,7 +14,7 @@ from tb2csv.recorders.graph_callbacks import deliver, when, when_due
 from tb2csv.recorders.tensor_statistics import is_real, statistics_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tb2csv.recorders.event_writer import EventWriter
     from tb2csv.recorders.recording_plan import RecordingPlan
@@ -32,20 +32,15 @@ class TensorFlowBackend:
         self._traced_statistics: Callable[[], Any] = list
 
     def write_variables(
-        self,
-        log: EventWriter,
-        plan: RecordingPlan,
-        step: int,
-        names: Sequence[str],
-        variables: Sequence[Any],
-        wall_time: float,
+        self, log: EventWriter, plan: RecordingPlan, step: int, variables: Mapping[str, Any], wall_time: float
     ) -> None:
-        """Write what of the variables is due at a step."""
-        plan.write_values(log, step, names, [_tensor(each).numpy() for each in variables], wall_time)
+        """Write what of variables, by their names, is due at a step."""
+        values = [_tensor(each).numpy() for each in variables.values()]
+        plan.write_values(log, step, list(variables), values, wall_time)
         if plan.statistics:
-            real = [(name, each) for name, each in zip(names, variables, strict=True) if is_real(each)]
-            numbers = self._statistics([each for _, each in real]).numpy()
-            plan.write_statistics(log, [step], [name for name, _ in real], numbers[np.newaxis], [wall_time])
+            real = {name: each for name, each in variables.items() if is_real(each)}
+            numbers = self._statistics(list(real.values())).numpy()
+            plan.write_statistics(log, [step], list(real), numbers[np.newaxis], [wall_time])
 
     def _statistics(self, variables: list[Any]) -> Any:
         """Return the statistics of variables, by a function that is traced once for a model."""
@@ -56,23 +51,21 @@ class TensorFlowBackend:
             self._traced_statistics = tf.function(lambda: statistics_of([_tensor(each) for each in variables]))
         return self._traced_statistics()
 
-    def record(
-        self, log: EventWriter, plan: RecordingPlan, names: Sequence[str], values: Sequence[Any], step: Any
-    ) -> None:
-        """Record values of a custom loop as far as they are due."""
+    def record(self, log: EventWriter, plan: RecordingPlan, values: Mapping[str, Any], step: Any) -> None:
+        """Record values of a custom loop, by their names, as far as they are due."""
         import tensorflow as tf
 
         def write_values(step: int, *arrays: Any) -> None:
-            plan.write_values(log, step, names, [np.asarray(each) for each in arrays], time.time())
+            plan.write_values(log, step, list(values), [np.asarray(each) for each in arrays], time.time())
 
         def write_statistics(step: int, numbers: Any) -> None:
             plan.write_statistics(log, [step], list(real), np.asarray(numbers)[np.newaxis], [time.time()])
 
         step = tf.cast(step, tf.int64)
-        tensors = [_tensor(value) for value in values]
-        real = {name: each for name, each in zip(names, tensors, strict=True) if is_real(each)}
+        tensors = {name: _tensor(value) for name, value in values.items()}
+        real = {name: each for name, each in tensors.items() if is_real(each)}
         if plan.tensors or plan.histograms:
-            when(plan.wants_values(step), lambda: deliver(log, write_values, step, tensors))
+            when(plan.wants_values(step), lambda: deliver(log, write_values, step, list(tensors.values())))
         if plan.statistics:
             numbers = statistics_of(list(real.values()))
             when_due(step, plan.statistics, lambda: deliver(log, write_statistics, step, [numbers]))

@@ -219,8 +219,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             for every in (self._weights.tensors, self._weights.histograms, self._weights.statistics)
         ))  # fmt: skip
         if plan.every:
-            variables = self.model.weights
-            self._backend.write_variables(self._log, plan, step, variable_names(variables), variables, wall_time)
+            self._backend.write_variables(self._log, plan, step, _by_name(self.model.weights), wall_time)
 
     # In a custom loop
 
@@ -270,21 +269,24 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         """Record the weights of a model, or those in a list, as far as they are due by this recorder's intervals."""
         variables = list(getattr(model, "weights", model))
         with self._log.guard():
-            self._backend.record(self._log, self._weights, variable_names(variables), variables, step)
+            self._backend.record(self._log, self._weights, _by_name(variables), step)
 
     def gradients(self, gradients: Sequence[Any], variables: Sequence[Any], step: Any) -> None:
         """Record gradients with respect to variables, as far as they are due; a gradient that is None is left out."""
-        present = [
-            (name, self._backend.dense(gradient, variable))
+        present = {
+            name: self._backend.dense(gradient, variable)
             for name, gradient, variable in zip(variable_names(variables), gradients, variables, strict=True)
             if gradient is not None
-        ]
+        }
         with self._log.guard():
-            names, values = [name for name, _ in present], [value for _, value in present]
-            self._backend.record(self._log, self._inside.gradients, names, values, step)
+            self._backend.record(self._log, self._inside.gradients, present, step)
 
     def close(self) -> None:
         """Write all pending data and close the files; later values go to new ones."""
         self._finish()
         self._log.close()
         self._backend.close(self._log)
+
+
+def _by_name(variables: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(variable_names(variables), variables, strict=True))

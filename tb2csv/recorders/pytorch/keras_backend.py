@@ -19,7 +19,7 @@ from tb2csv.recorders.train_function import RecordedTrainFunction
 from tb2csv.recorders.variable_names import names_by_identity, variable_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping
 
     from tb2csv.recorders.event_writer import EventWriter
     from tb2csv.recorders.recording_plan import FitPlan, RecordingPlan
@@ -41,17 +41,9 @@ class TorchBackend(EagerBackend):
         return TorchFit(log, model, plan)
 
     def _write(
-        self,
-        log: EventWriter,
-        plan: RecordingPlan,
-        step: int,
-        names: Sequence[str],
-        values: Sequence[Any],
-        wall_time: float,
+        self, log: EventWriter, plan: RecordingPlan, step: int, values: Mapping[str, Any], wall_time: float
     ) -> None:
-        captures = [
-            (name, capture(plan, step, torch.as_tensor(value))) for name, value in zip(names, values, strict=True)
-        ]
+        captures = [(name, capture(plan, step, torch.as_tensor(value))) for name, value in values.items()]
         write_captures(log, step, captures, wall_time)
 
 
