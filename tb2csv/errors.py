@@ -6,6 +6,7 @@
     ├── OutputError      the output cannot be used or written (also OSError)
     ├── DamagedError     bytes are damaged, and ``strict`` is true
     ├── DecodeError      a payload does not match its metadata (also ValueError)
+    │   └── LimitError   a payload stands for too much
     ├── OptionError      an option has an invalid value, or conflicts with another (also ValueError)
     ├── StateError       a model's state cannot be read, or does not fit the model
     ├── RecorderError    a recorder cannot record, or could not write
@@ -62,6 +63,10 @@ class DamagedError(Tb2csvError):
 
 class DecodeError(Tb2csvError, ValueError):
     """A payload does not match its type, shape or plugin; its bytes are kept undecoded."""
+
+
+class LimitError(DecodeError):
+    """A payload stands for more elements than ``max_expansion`` allows; its bytes are kept undecoded."""
 
 
 class OptionError(Tb2csvError, ValueError):
@@ -135,3 +140,20 @@ class Damage:
     kind: str
     detail: str
     lost: bool = True
+    #: Whether the stretch stands for more than ``max_expansion`` allows.
+    exceeds_limit: bool = False
+
+    @property
+    def message(self) -> Message:
+        """What is wrong, and what to do."""
+        return limit_message(self.detail, exceeds_limit=self.exceeds_limit)
+
+    def to_data(self) -> list[int | str | bool]:
+        """Return the stretch without its path, as data for JSON."""
+        limited = [True] if self.exceeds_limit else []
+        return [self.offset, self.length, self.kind, self.detail, self.lost, *limited]
+
+
+def limit_message(detail: str, *, exceeds_limit: bool) -> Message:
+    """Return the message on something that could not be read, with advice if it exceeds ``max_expansion``."""
+    return Message(detail, (advice("raise {} if you trust the file", "max_expansion"),) if exceeds_limit else ())

@@ -106,9 +106,6 @@ class FolderConversion:
         """Prepare to write into ``folder``, which is new or has an earlier conversion."""
         self._settings = settings
         self._folder = folder
-        self._reading = ReadingOptions(
-            settings.selection, settings.rows, DecodeOptions(settings.tensors), settings.chunk_size
-        )
         self._earlier = EarlierRuns(folder.ledger) if folder.earlier else None
         #: The tables that the last update wrote or left as they were, and the folders of their files.
         self.entries: Sequence[TableEntry] = ()
@@ -139,6 +136,8 @@ class FolderConversion:
             Tb2csvError: nothing is selected.
         """
         settings, folder = self._settings, self._folder
+        decoding = DecodeOptions(settings.tensors, found.limits)
+        reading = ReadingOptions(settings.selection, settings.rows, decoding, settings.chunk_size)
         options = settings.recorded(found)
         if self._earlier is not None:
             check_options(folder.ledger, options, folder.out)
@@ -155,7 +154,7 @@ class FolderConversion:
             is_continued=settings.is_continued,
             changed=changed,
         )
-        conversion = LogConversion(runs, self._reading, output, plan, self._earlier)
+        conversion = LogConversion(runs, reading, output, plan, self._earlier)
         try:
             reports = conversion.convert(found.workers(settings.workers), settings.progress, settings.cluster)
             report = Report(reports, found.damage, logdirs=found.parts)
@@ -212,4 +211,4 @@ def _raise_damage(first: Damage) -> NoReturn:
         what = f"{first.path}: {first.detail}"
     else:
         what = f"{first.path} is damaged at byte {first.offset} ({first.detail})"
-    raise DamagedError(what, advice("without {} the rest is converted", "strict"))
+    raise DamagedError(what, *first.message.advice, advice("without {} the rest is converted", "strict"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 from tb2csv.decoders import load_polars
@@ -192,7 +191,7 @@ class LogConversion:
         if self._shared_files is not None:
             removed += self._record_shared(self._shared_files, report)
         ledger.put_fact("is_manifest_due", self._shared_files is None)
-        ledger.put_fact("folder_damage", [astuple(damage) for damage in report.folder_damage])
+        ledger.put_fact("folder_damage", [[damage.path, *damage.to_data()] for damage in report.folder_damage])
         folder.commit(removed)
         if self._earlier_runs is not None:
             reports = {

@@ -60,7 +60,7 @@ class EventFile:
     source: Source = LOCAL
     #: The version that the listing of a store gave.
     listed: Version = _UNKNOWN
-    #: How much it may unpack to if it is compressed.
+    #: How much it may unpack to if it is compressed, and how many elements its tensors may leave out.
     limits: SizeLimits = EVENT_FILE_LIMITS
 
     def open(self, stream_from: int | None = None) -> OpenFile:
@@ -114,6 +114,11 @@ class Run:
     name: str
     files: tuple[EventFile, ...]
 
+    @property
+    def limits(self) -> SizeLimits:
+        """How much its files may unpack to, and its tensors stand for."""
+        return self.files[0].limits if self.files else EVENT_FILE_LIMITS
+
 
 @displayed(is_brief=True)
 @dataclass(frozen=True, slots=True, repr=False)
@@ -130,7 +135,7 @@ class Logdir:
     hparam_files: tuple[EventFile, ...] = ()
     #: The places of several log directories, each with the prefix of its runs; empty for one.
     parts: tuple[tuple[str, str], ...] = ()
-    #: How much compressed files may unpack to.
+    #: How much compressed files may unpack to, and how many elements tensors may leave out.
     limits: SizeLimits = EVENT_FILE_LIMITS
 
     @property
@@ -179,7 +184,7 @@ class Logdir:
         files = sum(len(run.files) for run in self.runs)
         yield f"<Logdir {shown(self.path)!r}: {count(len(self.runs), 'run')}, {count(files, 'event file')}>"
         yield [run.name for run in self.runs]
-        yield [f"{each.path}: {each.detail}" for each in self.damage]
+        yield [f"{each.path}: {each.message}" for each in self.damage]
 
 
 def with_versions(runs: Mapping[str, Sequence[Run]]) -> dict[str, list[Run]]:
@@ -279,7 +284,8 @@ def discover(path: LogdirPath, *, max_expansion: int = DEFAULT_EVENT_EXPANSION) 
 
     Args:
         path: a folder, a single event file or an fsspec URL, or several of them; ``~`` is the home folder.
-        max_expansion: the maximum bytes per byte of a compressed event file or archive, if it unpacks to over 64 MiB.
+        max_expansion: the maximum bytes per byte of a compressed event file or archive, if it unpacks to over 64 MiB,
+            and of a tensor that stores one element for several.
 
     Raises:
         LogdirNotFoundError: nothing is at a path.

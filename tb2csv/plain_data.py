@@ -40,6 +40,17 @@ class Maybe(NamedTuple):
         return data is None or fits(data, self.shape)
 
 
+class Either(NamedTuple):
+    """One of two shapes."""
+
+    first: Any
+    second: Any
+
+    def fits(self, data: Any) -> bool:
+        """Return whether data have one of the shapes."""
+        return fits(data, self.first) or fits(data, self.second)
+
+
 #: An integer that is not negative, such as a count. A plain ``int`` may be negative; both have at most 64 bits.
 COUNT: Final = "count"
 
@@ -60,9 +71,10 @@ def fits(data: Any, shape: Any) -> bool:
     """Return whether data has a shape.
 
     A shape is ``str``, ``bool``, ``int``, ``float`` (also an integer), ``COUNT``, ``ANYTHING``, ``ListOf``, ``DictOf``,
-    ``Maybe``, a tuple of the shapes of a list's elements, or a dictionary of the shapes of an object's members.
+    ``Maybe``, ``Either``, a tuple of the shapes of a list's elements, or a dictionary of the shapes of an object's
+    members.
     """
-    if isinstance(shape, (ListOf, DictOf, Maybe)):  # which are tuples as well
+    if isinstance(shape, (ListOf, DictOf, Maybe, Either)):  # which are tuples as well
         return shape.fits(data)
     if isinstance(shape, tuple):
         return type(data) is list and len(data) == len(shape) and all(map(fits, data, shape))

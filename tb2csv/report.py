@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tb2csv.display import count, displayed
-from tb2csv.errors import LogdirError
+from tb2csv.errors import LogdirError, limit_message
 from tb2csv.messages import command_line_spelling
 from tb2csv.notes import Note
 from tb2csv.sources.local_files import readable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tb2csv.errors import Damage
     from tb2csv.event_files.event_file import FileStats
-    from tb2csv.messages import Spelling
+    from tb2csv.messages import Message, Spelling
 
 
 @dataclass(slots=True)
@@ -29,6 +29,18 @@ class UndecodableEntry:
     tag: str
     step: int
     detail: str
+    #: Whether it stands for more than ``max_expansion`` allows.
+    exceeds_limit: bool = False
+
+    @property
+    def message(self) -> Message:
+        """The reason, and what to do."""
+        return limit_message(self.detail, exceeds_limit=self.exceeds_limit)
+
+    def to_data(self) -> list[int | str | bool]:
+        """Return the entry without its run, as data for JSON."""
+        limited = [True] if self.exceeds_limit else []
+        return [self.tag, self.step, self.detail, *limited]
 
 
 @displayed()
@@ -62,7 +74,7 @@ class RunReport:
     def _display(self) -> Iterator[object]:
         written = f", {self.values_written:,} written to {count(self.tables, 'table')}" if self.tables else ""
         yield f"<{type(self).__name__} of {self.run!r}: {count(self.values_read, 'value')} read{written}>"
-        yield [*(f"{each.path}, byte {each.offset:,}: {each.detail}" for file in self.sources for each in file.damage)]
+        yield [*(f"{each.path}, byte {each.offset:,}: {each.message}" for file in self.sources for each in file.damage)]
         yield self.all_notes()
 
 
@@ -220,8 +232,8 @@ class Report:
                 for run, file in self.sources
             ],
             "damage_count": self.damage_count,
-            "damage": [asdict(damage) for damage in self.damage],
-            "undecodable": [asdict(entry) for run in self.runs for entry in run.undecodable],
+            "damage": [_spelled(damage, spelling) for damage in self.damage],
+            "undecodable": [_spelled(entry, spelling) for run in self.runs for entry in run.undecodable],
             "notes": self.notes_in(spelling),
             **({"update": asdict(self.update)} if self.update else {}),
             **({"logdirs": self._logdirs()} if self.logdirs else {}),
@@ -239,8 +251,12 @@ class Report:
         written = f", {self.values_written:,} written to {count(self.tables, 'table')}" if self.tables else ""
         damage = self.damage
         yield f"<{type(self).__name__}: {counts}{written}, {count(self.damage_count, 'damaged place')}>"
-        yield [f"{each.path}, byte {each.offset:,}: {each.detail}" for each in damage]
+        yield [f"{each.path}, byte {each.offset:,}: {each.message}" for each in damage]
         yield self.notes
+
+
+def _spelled(found: Damage | UndecodableEntry, spelling: Spelling) -> dict[str, Any]:
+    return {**asdict(found), "detail": found.message.spelled(spelling)}
 
 
 def _note_on_file(run: str, file: FileStats) -> Note:

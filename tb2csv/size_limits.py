@@ -1,7 +1,8 @@
 """Limits on the data that a file unpacks to or declares, checked before memory or disk space is taken.
 
 The limits follow from the number of bytes that are stored, because a small file can declare any amount of data.
-docs/decisions/0016-model-files-of-strangers.md has measurements of honest model files.
+docs/decisions/0016-model-files-of-strangers.md has measurements of honest model files, and
+docs/decisions/0021-limits-of-event-files.md those of event files.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from tb2csv.messages import advice
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tb2csv.messages import Advice
 
 #: The default for ``max_expansion`` of model files.
 DEFAULT_MAX_EXPANSION: Final = 100
@@ -58,6 +61,10 @@ class SizeLimits:
         """Return the maximum number of bytes of records in ``stored`` bytes of a compressed event file."""
         return max(_SMALL_EVENTS, self.max_expansion * stored)
 
+    def repeated(self, stored: int) -> int:
+        """Return the maximum number of bytes of elements that a tensor of ``stored`` bytes leaves out."""
+        return self.max_expansion * stored
+
     def check_data(self, path: Path, size: int, stored: int, what: str = "data") -> None:
         """Raise StateError if ``stored`` bytes of a file declare too many bytes of tensors."""
         _check(path, size, self.data(stored), stored, f"bytes of {what}")
@@ -75,7 +82,12 @@ def _check(path: Path, size: int, limit: int, stored: int, what: str) -> None:
     if size > limit:
         needed = -(-size // max(stored, 1))
         fact = f"{path} is not read, because {stored:,} bytes of it declare {size:,} {what}, and the limit is {limit:,}"
-        raise StateError(fact, advice(f"raise {{}} to {needed} if you trust the file", "max_expansion"))
+        raise StateError(fact, raise_expansion(needed))
+
+
+def raise_expansion(needed: int) -> Advice:
+    """Return the advice to raise ``max_expansion`` to the factor that is needed."""
+    return advice(f"raise {{}} to {needed} if you trust the file", "max_expansion")
 
 
 #: The limits of model files if none are given.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tb2csv.event_files.values import ValueBlock
     from tb2csv.logdir import LogdirSource, Run
     from tb2csv.selection import Patterns
+    from tb2csv.size_limits import SizeLimits
 
 #: The prefix of the tags of recorded weights; the rest is the name of a variable.
 WEIGHTS: Final = "weights/"
@@ -111,10 +112,15 @@ def recorded_state(
         raise _nothing_found(found.path, by_run, prefix, step)
     ((name, weights),) = having.items()
     names = [tag.removeprefix(prefix) for tag in weights.tensors]
-    tensors = tuple(map(_tensor, weights.tensors, names, structural_names_of_paths(names), weights.tensors.values()))
+    tensors = tuple(
+        _tensor(tag, tensor_name, structure, recorded, found.limits)
+        for (tag, recorded), tensor_name, structure in zip(
+            weights.tensors.items(), names, structural_names_of_paths(names), strict=True
+        )
+    )
     missing = [tag for tag in weights.tags if tag not in weights.tensors]
     notes = [f"Not recorded at step {step}: {', '.join(missing)}."] if missing else []
-    notes += [f"{damage.path}, byte {damage.offset}: {damage.detail}" for damage in weights.damage]
+    notes += [f"{damage.path}, byte {damage.offset}: {damage.message}" for damage in weights.damage]
     return ModelState("keras", tensors, f"step {step} of run {name!r} in {found.path}", tuple(notes))
 
 
@@ -132,19 +138,19 @@ def _nothing_found(path: str, by_run: dict[str, _RunWeights], prefix: str, step:
     )
 
 
-def _tensor(tag: str, name: str, structure: str, recorded: _Recorded) -> StateTensor:
+def _tensor(tag: str, name: str, structure: str, recorded: _Recorded, limits: SizeLimits) -> StateTensor:
     try:
-        dtype, shape, content = _decoded(recorded)
+        dtype, shape, content = _decoded(recorded, limits)
     except DecodeError as error:
-        message = f"The tensor {tag!r} cannot be decoded: {error}"
-        raise StateError(message) from error
+        fact = f"The tensor {tag!r} cannot be decoded: {error.message.fact}"
+        raise StateError(fact, *error.message.advice) from error
     # Paths of Keras have slashes, and names of PyTorch have dots.
     layer, _, parameter = name.rpartition("/" if "/" in name else ".")
     aliases = {PATH: name, STRUCTURE: structure}
     return StateTensor(name, dtype, shape, lambda: content, layer=layer, parameter=parameter, aliases=aliases)
 
 
-def _decoded(recorded: _Recorded) -> tuple[str, tuple[int, ...], Buffer]:
+def _decoded(recorded: _Recorded, limits: SizeLimits) -> tuple[str, tuple[int, ...], Buffer]:
     """Return dtype, shape and little-endian bytes of a recorded tensor, bit for bit."""
     schema = recorded.schema
     name = dtype_name(schema.dtype)
@@ -156,7 +162,7 @@ def _decoded(recorded: _Recorded) -> tuple[str, tuple[int, ...], Buffer]:
         raise DecodeError(message)
     if schema.kind == ValueKind.TENSOR_CONTENT and schema.shape is not None and known.item_size:
         return name, schema.shape, recorded.payload
-    array = decode_tensor(recorded.payload)
+    array = decode_tensor(recorded.payload, limits)
     if known.strings:
         return known.name, array.shape, known.encode(array)
     if array.dtype != np.dtype(known.stored) and known.is_float:  # decoding widened it, like bfloat16

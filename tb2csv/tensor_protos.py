@@ -7,7 +7,8 @@ bfloat16 and the 8- and 4-bit floats to float32, the 4- and 2-bit integers to 8 
 
 If the shape has more elements than the fields, TensorFlow's readers (``Tensor::FromProto`` in C++ and
 ``tf.make_ndarray``, which agree) repeat the last value, or fill with zeros or empty strings if there is none. This
-module does the same. If they would drop or change a stored value, it is decoded as the writer meant it, or refused.
+module does the same, within limits: a few bytes can stand for any number of elements. If they would drop or change a
+stored value, it is decoded as the writer meant it, or refused.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from tb2csv.errors import DecodeError
+from tb2csv.errors import DecodeError, LimitError
 from tb2csv.minifloats import SMALL_FLOATS, Minifloat, values_of_codes
+from tb2csv.size_limits import EVENT_FILE_LIMITS, raise_expansion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,13 +30,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
+    from tb2csv.size_limits import SizeLimits
+
     _Array: TypeAlias = NDArray[Any]
     _Widen: TypeAlias = Callable[[_Array], _Array]
 
-#: The maximum number of repeated elements, so that a few bytes do not become a table of gigabytes.
-MAX_REPEATED_ELEMENTS: Final = 2**16
-#: The maximum size of repeated strings; each counts as at least ``_LEAST_STRING`` bytes, because it may become a file.
-MAX_REPEATED_BYTES: Final = 2**20
+#: What a repeated element counts at least, in bytes: a number is a row of a table, and a string may become a file.
+_LEAST_NUMBER: Final = 8
 _LEAST_STRING: Final = 64
 #: TensorFlow's own limits on the number of dimensions and of elements.
 MAX_RANK: Final = 254
@@ -181,6 +183,11 @@ def item_size(dtype: int) -> int | None:
     return np.dtype(_NUMERIC[_base(dtype)].stored).itemsize if is_numeric(dtype) else None
 
 
+def most_elements(stored: float, limits: SizeLimits = EVENT_FILE_LIMITS) -> float:
+    """Return how many elements a tensor of ``stored`` bytes can have at most."""
+    return 1 + stored + limits.repeated(math.ceil(stored)) / _LEAST_NUMBER
+
+
 def decode_content(content: bytes | memoryview, dtype: int) -> _Array:
     """Decode the bytes of one ``tensor_content``, or of several concatenated.
 
@@ -204,11 +211,12 @@ def decode_content(content: bytes | memoryview, dtype: int) -> _Array:
     return known.widen(np.frombuffer(content, known.stored))
 
 
-def decode_tensor(proto: bytes) -> _Array:
+def decode_tensor(proto: bytes, limits: SizeLimits = EVENT_FILE_LIMITS) -> _Array:
     """Decode a serialized TensorProto.
 
     Args:
         proto: the message's bytes.
+        limits: how many bytes the elements that it leaves out may take.
 
     Returns:
         An array of the tensor's shape in native byte order, possibly read-only. If all elements repeat one value, it
@@ -217,7 +225,8 @@ def decode_tensor(proto: bytes) -> _Array:
 
     Raises:
         DecodeError: The bytes are not a TensorProto, the dtype is unknown or has no values (resource, variant), the
-            values do not fit dtype or shape, or too many elements are repeated.
+            values do not fit dtype or shape.
+        LimitError: Too many elements are left out.
     """
     from google.protobuf.message import DecodeError as ProtobufError
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
@@ -240,7 +249,10 @@ def decode_tensor(proto: bytes) -> _Array:
     if stray and not values.size:  # TensorFlow would read zeros
         reason = f"A tensor of {dtype_name(message.dtype)} holds its values in {stray[0]}, a field of other types."
         raise DecodeError(reason)
-    return _in_shape(values, _shape(message, values.size), repeat=not content)
+    shape = _shape(message, values.size)
+    if not content and values.size < math.prod(shape):
+        _check_left_out(values, shape, len(proto), limits)
+    return _in_shape(values, shape, repeat=not content)
 
 
 def _split(content: bytes, count: int) -> list[bytes]:
@@ -267,20 +279,27 @@ def _shape(message: TensorProto, found: int) -> tuple[int, ...]:
     return shape
 
 
+def _check_left_out(values: _Array, shape: tuple[int, ...], stored: int, limits: SizeLimits) -> None:
+    """Raise LimitError if a tensor of ``stored`` bytes leaves out too many elements."""
+    left_out = math.prod(shape) - values.size
+    if values.dtype == object:
+        each = max(_LEAST_STRING, len(values[-1]) if values.size else 0)
+    else:
+        each = max(_LEAST_NUMBER, values.dtype.itemsize)
+    if left_out * each > limits.repeated(stored):
+        reason = (
+            f"A tensor of shape {shape} leaves out {left_out:,} elements of {each:,} bytes in {stored:,} bytes, "
+            f"more than {limits.max_expansion:,} times its size"
+        )
+        raise LimitError(reason, raise_expansion(-(-left_out * each // stored)))
+
+
 def _in_shape(values: _Array, shape: tuple[int, ...], *, repeat: bool) -> _Array:
     count = math.prod(shape)
     # One value may be repeated for any number of elements, even none.
     if values.size > max(count, 1) or (values.size != count and not repeat):
         message = f"A tensor of shape {shape} holds {values.size} values instead of {count}."
         raise DecodeError(message)
-    if values.size < count:
-        is_text = values.dtype == object
-        length = max(_LEAST_STRING, len(values[-1]) if values.size else 0) if is_text else 0
-        repeated = count - values.size
-        if repeated > MAX_REPEATED_ELEMENTS or repeated * length > MAX_REPEATED_BYTES:
-            limit = f"{MAX_REPEATED_BYTES} bytes" if is_text else f"{MAX_REPEATED_ELEMENTS} elements"
-            message = f"A tensor of shape {shape} holds {values.size} values; at most {limit} are filled up."
-            raise DecodeError(message)
     if not values.size and count:
         values = np.full(1, b"" if values.dtype == object else 0, values.dtype)
     if 1 < values.size < count:

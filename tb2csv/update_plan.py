@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.errors import UNREADABLE, LogdirError, OutputError
@@ -16,6 +16,7 @@ from tb2csv.report import UpdateSummary
 from tb2csv.runs.run_changes import present_version, run_changes
 from tb2csv.runs.run_metrics import METRICS_FACT
 from tb2csv.runs.run_reader import RunReader
+from tb2csv.sources.source import fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tb2csv.report import Report, RunReport
     from tb2csv.runs.saved_run import SavedFile
     from tb2csv.sinks.ledger import Ledger
+    from tb2csv.sources.source import Fault
 
 #: Why all runs are read from their start if sub-runs are merged.
 _MERGED: Final = "its sub-runs are merged"
@@ -241,9 +243,9 @@ def plan_update(
         else:
             _add(plan, parts[0], earlier_runs, versions)
     plan.removed = [name for name in reports if name not in runs]
-    plan.is_damage_new = [astuple(damage) for damage in folder_damage] != [
-        tuple(damage) for damage in earlier_runs.ledger.fact("folder_damage")
-    ]
+    plan.is_damage_new = [[damage.path, *damage.to_data()] for damage in folder_damage] != list(
+        earlier_runs.ledger.fact("folder_damage")
+    )
     if output.options.merge_subruns and not plan.is_empty:
         plan.renewed |= {name: plan.renewed.get(name, _MERGED) for name in runs}
         plan.unchanged.clear()
@@ -276,7 +278,7 @@ def _keep_unreadable(plan: UpdatePlan, runs: Mapping[str, Sequence[Run]], report
         plan.kept.append(name)
 
 
-def _faults(files: Mapping[str, EventFile], report: RunReport) -> dict[str, str]:
+def _faults(files: Mapping[str, EventFile], report: RunReport) -> dict[str, Fault]:
     """Return why files that were read cannot be opened now, by their paths; a file that is gone is not one of them."""
     faults = {}
     for path in (stats.path for stats in report.sources if stats.records and stats.path in files):
@@ -286,15 +288,15 @@ def _faults(files: Mapping[str, EventFile], report: RunReport) -> dict[str, str]
         except FileNotFoundError:
             continue
         except OSError as error:
-            faults[path] = error.strerror or str(error)
+            faults[path] = fault_of(error)
     return faults
 
 
-def _with_fault(stats: FileStats, fault: str) -> FileStats:
+def _with_fault(stats: FileStats, fault: Fault) -> FileStats:
     """Return the statistics of what was read of a file, which cannot be read now."""
     damage = [each for each in stats.damage if each.kind != UNREADABLE]
     damaged = replace(stats, damage=damage)
-    damaged.add_unreadable(f"the file cannot be read: {fault}")
+    damaged.add_unreadable(fault)
     return damaged
 
 

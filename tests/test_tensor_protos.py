@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -21,7 +21,8 @@ from tensorboard.compat.proto.types_pb2 import DataType
 from tensorboard.util import tensor_util
 
 from tb2csv import tensor_protos
-from tb2csv.errors import DecodeError
+from tb2csv.errors import DecodeError, LimitError
+from tb2csv.size_limits import SizeLimits
 from tb2csv.tensor_protos import decode_content, decode_tensor, dtype_name, is_numeric, item_size
 
 if TYPE_CHECKING:
@@ -278,10 +279,10 @@ REFUSED = {
     "2**15748 elements": (proto_of(1, [2**62] * 254, float_val=[1]), "not valid"),
     "2**124 elements but for a 0": (proto_of(1, [0, 2**62, 2**62]), "not valid"),
     "2**63 bytes but for a 0": (proto_of(2, [0, 2**61]), "does not fit in an array"),
-    "2**40 elements from one value": (proto_of(1, [2**40], float_val=[1]), "filled up"),
-    "2**40 elements from two values": (proto_of(1, [2**20, 2**20], float_val=[1, 2]), "filled up"),
-    "2**40 elements from nothing": (proto_of(1, [2**40]), "filled up"),
-    "2**40 strings from one": (proto_of(7, [2**40], string_val=[b"a"]), "filled up"),
+    "2**40 elements from one value": (proto_of(1, [2**40], float_val=[1]), "leaves out"),
+    "2**40 elements from two values": (proto_of(1, [2**20, 2**20], float_val=[1, 2]), "leaves out"),
+    "2**40 elements from nothing": (proto_of(1, [2**40]), "leaves out"),
+    "2**40 strings from one": (proto_of(7, [2**40], string_val=[b"a"]), "leaves out"),
     "2**40 strings in content": (proto_of(7, [2**40], tensor_content=bytes(9)), "not a list"),
     "more values than elements": (proto_of(1, [2], float_val=[1, 2, 3]), "holds 3 values instead of 2"),
     "more values than none": (proto_of(1, [0], float_val=[1, 2]), "instead of 0"),
@@ -346,42 +347,68 @@ def test_nested_variants_are_refused() -> None:
 def test_repeated_value_takes_no_memory() -> None:
     tracemalloc.start()
     try:
-        decoded = decode_tensor(proto_of(2, [tensor_protos.MAX_REPEATED_ELEMENTS], double_val=[2.5]))
+        decoded = decode_tensor(proto_of(2, [1 << 20], double_val=[2.5]), SizeLimits(1 << 20))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert decoded.shape == (tensor_protos.MAX_REPEATED_ELEMENTS,)
+    assert decoded.shape == (1 << 20,)
     assert decoded[0] == decoded[-1] == 2.5
     assert peak < 1 << 20
-    with pytest.raises(DecodeError, match="filled up"):
-        decode_tensor(proto_of(2, [tensor_protos.MAX_REPEATED_ELEMENTS + 2], double_val=[2.5]))
 
 
-def test_few_bytes_do_not_become_many() -> None:
-    """Not even by a long string: all that are repeated are counted, and an empty one is not free."""
-    limit = tensor_protos.MAX_REPEATED_BYTES
-    assert decode_tensor(proto_of(7, [17], string_val=[b"a" * (limit // 16)])).shape == (17,)
-    assert decode_tensor(proto_of(7, [limit // 64])).tolist() == [b""] * (limit // 64)
-    two = decode_tensor(proto_of(7, [3], string_val=[b"a" * limit * 2, b"b" * limit]))
-    assert [len(string) for string in two] == [limit * 2, limit, limit]
-    for shape, strings in (
-        ([18], [b"a" * (limit // 16)]),
-        ([4], [b"a", b"b" * limit]),
-        ([limit // 64 + 1], []),
-        ([limit // 64 + 2], [b"a"]),
-    ):
-        with pytest.raises(DecodeError, match="bytes are filled up"):
-            decode_tensor(proto_of(7, shape, string_val=strings))
+#: Tensors of a vector shape that leave elements out: dtype, what is stored, and the bytes that each element counts.
+SHORTHANDS: dict[str, tuple[int, dict[str, list[Any]], int]] = {
+    "float64 of one value": (2, {"double_val": [2.5]}, 8),
+    "float32 of two values": (1, {"float_val": [1.5, 2.5]}, 8),
+    "bool of no value": (10, {}, 8),
+    "complex128": (18, {"dcomplex_val": [1.0, 2.0]}, 16),
+    "empty strings": (7, {}, 64),
+    "a short string": (7, {"string_val": [b"a"]}, 64),
+    "a long string after a short one": (7, {"string_val": [b"a", b"b" * 1000]}, 1000),
+}
+
+
+@pytest.mark.parametrize("name", SHORTHANDS)
+@pytest.mark.parametrize("factor", [300, 1100])
+def test_few_bytes_do_not_become_many(name: str, factor: int) -> None:
+    """What a tensor leaves out takes at most so many times the bytes of the tensor, whatever it leaves out."""
+    dtype, stored, each = SHORTHANDS[name]
+    held = {"dcomplex_val": 1}.get(next(iter(stored), ""), len(next(iter(stored.values()), [])))
+    about = factor * len(proto_of(dtype, [100_000], **stored)) // each
+    refused = []
+    for left_out in range(about // 2, 2 * about, 17):
+        proto = proto_of(dtype, [held + left_out], **stored)
+        if left_out * each <= factor * len(proto):
+            assert decode_tensor(proto, SizeLimits(factor)).shape == (held + left_out,)
+        else:
+            refused.append(proto)
+            with pytest.raises(LimitError, match=rf"leaves out {left_out:,} elements of {each:,} bytes"):
+                decode_tensor(proto, SizeLimits(factor))
+    assert 0 < len(refused) < len(range(about // 2, 2 * about, 17))
+    with pytest.raises(LimitError, match="raise max_expansion to") as error:
+        decode_tensor(refused[-1], SizeLimits(factor))
+    needed = int(re.findall(r"max_expansion to (\d+)", str(error.value))[0])
+    assert decode_tensor(refused[-1], SizeLimits(needed)).size > held
+    with pytest.raises(LimitError):
+        decode_tensor(refused[-1], SizeLimits(needed - 1))
+
+
+@pytest.mark.parametrize("dtype", ["DT_FLOAT", "DT_DOUBLE", "DT_BOOL", "DT_INT64", "DT_HALF", "DT_COMPLEX128"])
+def test_a_thousand_elements_may_be_left_out(dtype: str) -> None:
+    """As TensorBoard's and TensorFlow's ``make_tensor_proto`` write a value with a shape, by default."""
+    zero = False if dtype == "DT_BOOL" else 0
+    message = tensor_util.make_tensor_proto(zero, DataType.Value(dtype), shape=[1000])
+    assert message.ByteSize() < 40
+    assert_same(decode_tensor(message.SerializeToString()), tensor_util.make_ndarray(message))
 
 
 def decode_or_refuse(proto: bytes) -> None:
     """Decode; any exception but DecodeError, and any array that the bytes do not account for, fails the test."""
-    with mock.patch.multiple(tensor_protos, MAX_REPEATED_ELEMENTS=4096, MAX_REPEATED_BYTES=4096):
-        try:
-            decoded = decode_tensor(proto)
-        except DecodeError:
-            return
-    assert decoded.nbytes <= 16 * (4096 + len(proto))
+    try:
+        decoded = decode_tensor(proto, SizeLimits(100))
+    except DecodeError:
+        return
+    assert decoded.nbytes <= (100 + 16) * len(proto)
 
 
 @pytest.mark.slow

@@ -263,7 +263,8 @@ def layer_errors(
         return is_tensor and selected.includes(series.tag, series.kind)
 
     def read(run: Run, report_bytes: Callable[[int], None]) -> _RunErrors:
-        scanned = ScannedRun(run, new_reader=functools.partial(RunReader, options=DecodeOptions(tensors="npy")))
+        options = DecodeOptions(tensors="npy", limits=run.limits)
+        scanned = ScannedRun(run, new_reader=functools.partial(RunReader, options=options))
         scanned.refresh(report_bytes=report_bytes)
         errors = _RunErrors(scanned, min_step, max_step)
         if any(is_wanted(stats.series) for stats in scanned.stats.series):

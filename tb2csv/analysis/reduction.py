@@ -221,7 +221,7 @@ def _check_undamaged(report: Report) -> None:
     if report.damage:
         first = report.damage[0]
         fact = f"{first.path} is damaged at byte {first.offset} ({first.detail})"
-        raise DamagedError(fact, advice("without {} the rest is reduced", "strict"))
+        raise DamagedError(fact, *first.message.advice, advice("without {} the rest is reduced", "strict"))
 
 
 class _Reduction:

@@ -55,7 +55,8 @@ ExpansionOption = Annotated[
         "--max-expansion",
         min=1,
         metavar="N",
-        help="Maximum bytes per byte of a compressed event file or archive, if it unpacks to more than 64 MiB. "
+        help="Maximum bytes per byte of a compressed event file or archive, if it unpacks to more than 64 MiB, and of "
+        "a tensor that stores one element for several. "
         f"Default: {DEFAULT_EXPANSION}.",
         show_default=False,
     ),

@@ -232,7 +232,8 @@ def print_problems(report: Report) -> None:
         if stats.incomplete_tail_bytes
     ]
     lines += [
-        f"run {entry.run!r}, tag {entry.tag!r}, step {entry.step}: kept undecoded: {entry.detail}"
+        f"run {entry.run!r}, tag {entry.tag!r}, step {entry.step}: kept undecoded: "
+        f"{entry.message.spelled(command_line_spelling)}"
         for run in report.runs
         for entry in run.undecodable
     ]
@@ -255,10 +256,11 @@ def print_report(report: Report, results: Iterable[str], *, json: bool, quiet: b
 
 
 def _damage_text(damage: Damage) -> str:
+    text = damage.message.spelled(command_line_spelling)
     if damage.kind == UNREADABLE:
-        return damage.detail
+        return text
     fate = "lost" if damage.lost else "repaired"
-    return f"byte {damage.offset}: {plural(damage.length, 'byte')} {fate}: {damage.detail}"
+    return f"byte {damage.offset}: {plural(damage.length, 'byte')} {fate}: {text}"
 
 
 def damage_summary(report: Report) -> str:

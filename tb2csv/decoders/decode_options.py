@@ -6,17 +6,19 @@ from dataclasses import dataclass
 
 from tb2csv.decoders.tensors import TENSOR_STYLES
 from tb2csv.errors import check_choice
+from tb2csv.size_limits import EVENT_FILE_LIMITS, SizeLimits
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """Options for decoders: ``tensors`` is the style of tensors, a name in ``TENSOR_STYLES``.
+    """Options for decoders: the style of tensors, a name in ``TENSOR_STYLES``, and what they may stand for.
 
     Raises:
         OptionError: the style is unknown.
     """
 
     tensors: str = next(iter(TENSOR_STYLES))
+    limits: SizeLimits = EVENT_FILE_LIMITS
 
     def __post_init__(self) -> None:
         """Check the options."""

@@ -84,7 +84,7 @@ def _legacy(values: Values) -> Iterator[TablePart | Undecodable]:
         try:
             histogram = _parse(bytes(values.payload(row)))
         except DecodeError as error:
-            yield Undecodable(row, str(error))
+            yield Undecodable.of(row, error)
         buckets = len(histogram.right) if histogram else 0
         if batch and (len(batch) == _BATCH or size + buckets > PART_ROWS):
             yield from _parts(values, row - len(batch), batch)

@@ -46,7 +46,7 @@ def decode_one_by_one(
             decoded = decode(values, row)
             _check_cells_fit(decoded.rows, schema)
         except DecodeError as error:
-            yield Undecodable(row, str(error))
+            yield Undecodable.of(row, error)
             continue
         if rows and len(rows) + len(decoded.rows) > PART_ROWS:
             yield TablePart(

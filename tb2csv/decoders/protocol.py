@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
 
+from tb2csv.errors import LimitError
 from tb2csv.event_files.values import ValueKind
 from tb2csv.late_polars import pl
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tb2csv.decoders.decode_options import DecodeOptions
+    from tb2csv.errors import DecodeError
     from tb2csv.event_files.values import ValueBlock, ValueSchema
 
 #: The part that is the table itself; other parts are side tables, named after it.
@@ -199,6 +201,13 @@ class Undecodable(NamedTuple):
     detail: str
     #: The bytes to keep; None keeps the value's payload.
     payload: bytes | None = None
+    #: Whether the value stands for more than ``max_expansion`` allows.
+    exceeds_limit: bool = False
+
+    @classmethod
+    def of(cls, value_index: int, error: DecodeError) -> Undecodable:
+        """Return a value that could not be read because of an exception."""
+        return cls(value_index, error.message.fact, exceeds_limit=isinstance(error, LimitError))
 
 
 class Decoder(Protocol):

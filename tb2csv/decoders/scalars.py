@@ -68,7 +68,7 @@ def _decode(values: Values, start: int) -> Iterator[TablePart | Undecodable]:
             if isinstance(stack, Undecodable):
                 row = int(in_payload[stack.value_index])
                 counts[row] = 0
-                yield Undecodable(start + row, stack.detail)
+                yield stack._replace(value_index=start + row)
             else:
                 numbers[in_payload[stack.start : stack.stop]] = stack.array.reshape(-1)
         rows = counts.astype(bool)

@@ -140,7 +140,7 @@ def _stack_one_by_one(values: Values, start: int, stop: int, read: _Reader) -> I
         try:
             array = read(values, row)
         except DecodeError as error:
-            failure = Undecodable(row, str(error))
+            failure = Undecodable.of(row, error)
         if alike and (array is None or not _goes_with(array, alike)):
             yield Stack(row - len(alike), row, np.stack(alike))
             alike = []
@@ -172,7 +172,7 @@ def read_tensor(values: Values, row: int) -> npt.NDArray[Any]:
         detail = f"a tensor has {rank} dimensions, more than the {_MAX_RANK} that fit in an array"
         raise DecodeError(detail)
     if schema.kind == ValueKind.TENSOR_PROTO:
-        array = decode_tensor(payload)
+        array = decode_tensor(payload, values.options.limits)
     elif schema.kind == ValueKind.TENSOR_CONTENT:
         array = decode_tensor(_tensor_proto(schema, payload))
     else:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tb2csv.event_files.scanners import Scanner
+    from tb2csv.sources.source import Fault
 
 #: Bytes of a file in memory at once. Smaller chunks append to every table more often.
 DEFAULT_CHUNK_SIZE: Final = 64 << 20
@@ -115,11 +116,12 @@ class FileStats:
         yield from self.unlisted.extents()
         yield from unreadable
 
-    def add_unreadable(self, detail: str) -> None:
-        """Add the bytes that are not accounted for as damage; ``detail`` says why, or is empty if all could be read."""
-        rest = self.bytes - self.record_bytes - self.lost_bytes - self.incomplete_tail_bytes
-        if detail:
-            self.damage.append(Damage(self.path, self.bytes - rest, rest, UNREADABLE, detail))
+    def add_unreadable(self, fault: Fault | None) -> None:
+        """Add the bytes that are not accounted for as damage, unless all could be read."""
+        if fault:
+            rest = self.bytes - self.record_bytes - self.lost_bytes - self.incomplete_tail_bytes
+            place = self.path, self.bytes - rest, rest
+            self.damage.append(Damage(*place, UNREADABLE, fault.detail, exceeds_limit=fault.exceeds_limit))
 
 
 class EventFileReader:

@@ -12,7 +12,7 @@ from tb2csv.decoders.hparams import parse
 from tb2csv.layouts.held_tables import HELD_SHAPE, HeldTable
 from tb2csv.layouts.manifest import ENTRY_SHAPE, TableEntry, columns_from_data
 from tb2csv.notes import NOTE_SHAPE, Note
-from tb2csv.plain_data import COUNT, DictOf, ListOf, Maybe, check
+from tb2csv.plain_data import COUNT, DictOf, Either, ListOf, Maybe, check
 from tb2csv.report import RunReport, UndecodableEntry
 from tb2csv.runs.hparams_table import HparamsValue
 from tb2csv.runs.saved_run import FILE_SHAPE, SavedFile, bytes_of, text_of
@@ -66,7 +66,7 @@ class ConvertedRun:
             self.folder,
             _counts(report),
             [file.to_data() for file in self.files or map(SavedFile, report.sources)],
-            [[each.tag, each.step, each.detail] for each in report.undecodable],
+            [each.to_data() for each in report.undecodable],
             [note.to_data() for note in report.notes],
             dict(report.empty),
         ]
@@ -208,7 +208,7 @@ _REPORT_SHAPE: Final = (
     str,
     (COUNT,) * len(_COUNTS),
     ListOf(FILE_SHAPE),
-    ListOf((str, int, str)),
+    ListOf(Either((str, int, str), (str, int, str, bool))),
     ListOf(NOTE_SHAPE),
     DictOf(COUNT),
 )

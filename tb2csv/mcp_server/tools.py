@@ -73,7 +73,7 @@ class LogTools:
 
         def make() -> tuple[pl.DataFrame, dict[str, Any]]:
             table, report = self._log.sql("select * from runs"), self._log.report
-            lost = [f"{each.path}: {each.detail}" for each in report.damage]
+            lost = [f"{each.path}: {each.message}" for each in report.damage]
             notes = [*lost[:LISTED], *report.notes_in(python_spelling)[:LISTED]]
             return table, {"damaged_stretches": report.damage_count, "notes": [note[:500] for note in notes]}
 

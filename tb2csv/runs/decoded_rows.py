@@ -33,11 +33,13 @@ class UndecodableValue(NamedTuple):
     payload: bytes
     #: The run that the value was written to, if sub-runs are merged into their parents.
     original_run: str | None = None
+    #: Whether it stands for more than ``max_expansion`` allows.
+    exceeds_limit: bool = False
 
     @property
     def entry(self) -> UndecodableEntry:
         """The entry of the value in a report."""
-        return UndecodableEntry(self.series.run, self.series.tag, self.step, self.detail)
+        return UndecodableEntry(self.series.run, self.series.tag, self.step, self.detail, self.exceeds_limit)
 
 
 class Rows(NamedTuple):

@@ -35,6 +35,7 @@ from tb2csv.runs.series_reader import SeriesReader
 from tb2csv.runs.series_registry import SeriesRegistry
 from tb2csv.runs.step_orders import StepOrder, StepOrders
 from tb2csv.selection import Selection
+from tb2csv.sources.source import fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
@@ -87,7 +88,7 @@ class RunReader(SeriesReader):
         self._file_number = 0
         self._scanner = default_scanner()
         self._selection = selection or Selection()
-        self._options = options or DecodeOptions()
+        self._options = options or DecodeOptions(limits=run.limits)
         self._chunk_size = chunk_size
         self.report_bytes = report_bytes
         self._schemas = RunSchemas(run.name, self.stats.series, self._selection, self._options, subrun, self._registry)
@@ -195,7 +196,7 @@ class RunReader(SeriesReader):
                     self.report_bytes(stats.bytes - progress.offset)
                     stats.add_unreadable(source.fault)
             except OSError as error:
-                stats.add_unreadable(f"the file cannot be read: {error.strerror or error}")
+                stats.add_unreadable(fault_of(error))
         if len(files) > 1:  # an earlier scan may have found them in another order
             places = {file.path: place for place, file in enumerate(files)}
             self.stats.files.sort(key=lambda stats: places[stats.path])

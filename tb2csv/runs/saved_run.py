@@ -11,7 +11,7 @@ from tb2csv.event_files.event_file import FileStats, Fingerprint
 from tb2csv.event_files.reference import EventHead
 from tb2csv.event_files.unlisted_damage import UnlistedDamage
 from tb2csv.event_files.values import SessionMark
-from tb2csv.plain_data import ANYTHING, COUNT, DictOf, ListOf, Maybe, check
+from tb2csv.plain_data import ANYTHING, COUNT, DictOf, Either, ListOf, Maybe, check
 from tb2csv.time_series import Series, SeriesMetadata, SeriesStats
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class SavedFile:
         more = [] if is_plain else [
             self.head,
             stats.incomplete_tail_bytes,
-            [[each.offset, each.length, each.kind, each.detail, each.lost] for each in stats.damage],
+            [each.to_data() for each in stats.damage],
             stats.marks,
             stats.copy_of,
             stats.not_events,
@@ -72,7 +72,7 @@ FILE_SHAPE: Final = (str, str, str, COUNT, (COUNT,) * 6, ANYTHING)
 _MORE_SHAPE: Final = (
     Maybe((float, int, Maybe(float))),
     COUNT,
-    ListOf((COUNT, COUNT, str, str, bool)),
+    ListOf(Either((COUNT, COUNT, str, str, bool), (COUNT, COUNT, str, str, bool, bool))),
     ListOf((COUNT, int, bool, bool)),
     str,
     str,

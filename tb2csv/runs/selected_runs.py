@@ -85,7 +85,7 @@ def read_runs(
     if read_batch is None:
         results = map_runs(read, runs, workers=workers, report_bytes=report_bytes, warm_up=warm_up)
         return SelectedRuns(found, selection, results)
-    plans = Plans(selection, DecodeOptions())
+    plans = Plans(selection, DecodeOptions(limits=found.limits))
 
     def read_together(unit: list[Run], report_bytes: Callable[[int], None]) -> list[_Result]:
         return read_unit(unit, plans, chunk_size, report_bytes, read, read_batch)

@@ -68,6 +68,7 @@ def decode_series(
                 int(values.step[row]),
                 decoded.detail,
                 bytes(values.payload(row)) if decoded.payload is None else decoded.payload,
+                exceeds_limit=decoded.exceeds_limit,
             )
         elif decoded.start < decoded.stop:
             first, last = series_at(bounds, decoded.start), series_at(bounds, decoded.stop - 1)

@@ -10,6 +10,7 @@ import zlib
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tb2csv.errors import MissingExtraError
+from tb2csv.sources.source import ExpansionError
 from tb2csv.tfrecord import HEAD_SIZE, payload_length
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _ZSTD_PIECE: Final = 1 << 10
 
 
 class PackedDataError(Exception):
-    """Compressed data is damaged, cut off, or unpacks to too much; ``str`` gives the end of a sentence."""
+    """Compressed data is damaged or cut off; ``str`` gives the end of a sentence."""
 
 
 class Stream(Protocol):
@@ -134,19 +135,12 @@ def unpacking_of(head: bytes) -> Unpack | None:
     return next((unpack for start, unpack in _FORMATS.items() if head.startswith(start)), None)
 
 
-def unpacks_to_too_much(limits: SizeLimits) -> str:
-    """Return the end of a sentence on data that unpacks to more than the limit."""
-    return (
-        f"it unpacks to more than {limits.max_expansion:,} times its size; unpack it yourself, or raise "
-        "the maximum expansion, if you trust it"
-    )
-
-
 def unpacked_parts(unpack: Unpack, packed: Stream, size: int, limits: SizeLimits) -> Iterator[bytes]:
     """Yield the unpacked bytes of ``packed``, which has ``size`` bytes.
 
     Raises:
-        PackedDataError: the data is damaged, cut off, or unpacks to more than the limit.
+        PackedDataError: the data is damaged or cut off.
+        ExpansionError: the data unpacks to more than the limit.
         MissingExtraError: a package is missing.
     """
     left = limits.events(size)
@@ -154,7 +148,7 @@ def unpacked_parts(unpack: Unpack, packed: Stream, size: int, limits: SizeLimits
         yield part[:left]
         left -= len(part)
         if left < 0:
-            raise PackedDataError(unpacks_to_too_much(limits))
+            raise ExpansionError.of(limits)
 
 
 class ForwardStream:

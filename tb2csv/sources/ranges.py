@@ -12,11 +12,10 @@ import errno
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tb2csv.sources.compression import unpacks_to_too_much
 from tb2csv.sources.remote_errors import ObjectChangedError, RemoteError
 from tb2csv.sources.request_watch import WATCH
 from tb2csv.sources.requests import answer_to, request
-from tb2csv.sources.source import Version
+from tb2csv.sources.source import ExpansionError, Version
 from tb2csv.sources.urls import shown
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ class FileRanges:
         packed = info.get("compress_size")  # of a member of a ZIP archive
         if packed is not None and self._version.size > limits.events(packed):
             self.close()
-            raise RemoteError(errno.EFBIG, unpacks_to_too_much(limits))
+            raise ExpansionError.of(limits)
 
     @property
     def version(self) -> Version:

@@ -88,9 +88,8 @@ class RemoteFile:
         return self._ranges.version.text
 
     @property
-    def fault(self) -> str:
+    def fault(self) -> None:
         """Nothing: errors are raised."""
-        return ""
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill ``buffer`` with the bytes from ``offset`` and return their number; fewer only at the end of the file."""

@@ -10,6 +10,7 @@ from tb2csv.errors import Tb2csvError
 from tb2csv.parallel import DaemonExecutor, WorkCancelledError, result_of
 from tb2csv.sources.remote_errors import ObjectChangedError, remote_error
 from tb2csv.sources.request_watch import WATCH
+from tb2csv.sources.source import ExpansionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ def request(url: str, call: Callable[[], _Answer]) -> _Answer:
 
     Raises:
         RemoteError: the request failed.
+        ExpansionError: an archive unpacks to more than the limit.
         MissingExtraError: a package is missing.
     """
     return answer_to(url, lambda: _threads(os.getpid()).submit(call))
@@ -39,7 +41,7 @@ def answer_to(url: str, start: Callable[[], Future[_Answer]]) -> _Answer:
     with WATCH.running(url):
         try:
             return result_of(start())
-        except (ObjectChangedError, Tb2csvError, WorkCancelledError):
+        except (ExpansionError, ObjectChangedError, Tb2csvError, WorkCancelledError):
             raise
         except Exception as error:
             raise remote_error(error, url) from error

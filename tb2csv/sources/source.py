@@ -6,6 +6,7 @@ its bytes, all of one version: a file that is replaced while it is read gives an
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from tb2csv.errors import Damage
+    from tb2csv.size_limits import SizeLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,27 @@ class FoundFile(NamedTuple):
     is_given: bool = False
 
 
+class Fault(NamedTuple):
+    """Why bytes are missing at the end of a file, as the end of a sentence."""
+
+    detail: str
+    exceeds_limit: bool = False
+
+
+class ExpansionError(OSError):
+    """Compressed data unpacks to more than ``max_expansion`` allows."""
+
+    @classmethod
+    def of(cls, limits: SizeLimits, what: str = "it unpacks") -> ExpansionError:
+        """Return the error on a file that exceeds these limits; ``what`` begins the end of a sentence."""
+        return cls(errno.EFBIG, f"{what} to more than {limits.max_expansion:,} times its size")
+
+
+def fault_of(error: OSError) -> Fault:
+    """Return why a file cannot be read."""
+    return Fault(f"the file cannot be read: {error.strerror or error}", isinstance(error, ExpansionError))
+
+
 class OpenFile(Protocol):
     """An open file, a context manager; one thread uses it at a time."""
 
@@ -59,8 +82,8 @@ class OpenFile(Protocol):
         """The version of the bytes that the file gives, as a text; empty if it is not known."""
 
     @property
-    def fault(self) -> str:
-        """Why bytes are missing at the end of the file, as the end of a sentence; empty if none are."""
+    def fault(self) -> Fault | None:
+        """Why bytes are missing at the end of the file; None if none are."""
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill ``buffer`` with the bytes from ``offset`` and return their number; fewer only at the end of the file.

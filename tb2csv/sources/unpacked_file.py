@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from tb2csv.errors import MissingExtraError
 from tb2csv.sources.compression import SHOWN_BY, ForwardStream, PackedDataError, unpacked_parts, unpacking_of
+from tb2csv.sources.source import ExpansionError, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,7 @@ class UnpackedFile:
         self._parts = parts
         self._unpacked = 0
         self._size: int | None = None
-        self._fault = ""
+        self._fault: Fault | None = None
         self._error: OSError | None = None
 
     @property
@@ -71,8 +72,8 @@ class UnpackedFile:
         self._size = size
 
     @property
-    def fault(self) -> str:
-        """Why the bytes end before those that were packed; empty if they do not, as far as they are unpacked."""
+    def fault(self) -> Fault | None:
+        """Why the bytes end before those that were packed; None if they do not, as far as they are unpacked."""
         return self._fault
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
@@ -115,7 +116,9 @@ class UnpackedFile:
                 if stop is not None and self._unpacked >= stop:
                     return
         except PackedDataError as error:
-            self._fault = f"{error}, after {self._unpacked:,} unpacked bytes"
+            self._fault = Fault(f"{error}, after {self._unpacked:,} unpacked bytes")
+        except ExpansionError as error:
+            self._fault = Fault(str(error.strerror), exceeds_limit=True)
         except MissingExtraError as error:
             self._error = OSError(errno.ENOSYS, str(error).rstrip("."))
             raise self._error from error

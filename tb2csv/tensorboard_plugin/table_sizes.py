@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tb2csv.tensor_protos import MAX_REPEATED_ELEMENTS
+from tb2csv.tensor_protos import most_elements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ class TableSize(NamedTuple):
 def size_of_value(kind: str, schema: ValueSchema, payload: float) -> TableSize:
     """Return the size of a value of this schema in a table of this kind; ``payload`` is its size in bytes."""
     shape = schema.shape or ()
-    if min(shape, default=0) < 0 or math.prod(shape) > payload + MAX_REPEATED_ELEMENTS:
+    if min(shape, default=0) < 0 or math.prod(shape) > most_elements(payload):
         return TableSize(0, 0)  # the value cannot be decoded
     return _SIZES.get(kind, _cells)(schema, payload)
 
