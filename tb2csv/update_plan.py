@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.errors import UNREADABLE, LogdirError, OutputError
+from tb2csv.event_files.event_file import add_fault
 from tb2csv.layouts.converted_run import ConvertedRun, EarlierReport
 from tb2csv.logdir import ROOT_RUN, with_versions
 from tb2csv.messages import Option, advice
@@ -296,7 +297,7 @@ def _with_fault(stats: FileStats, fault: Fault) -> FileStats:
     """Return the statistics of what was read of a file, which cannot be read now."""
     damage = [each for each in stats.damage if each.kind != UNREADABLE]
     damaged = replace(stats, damage=damage)
-    damaged.add_unreadable(fault)
+    add_fault(damaged, fault)
     return damaged
 
 

@@ -116,12 +116,13 @@ class FileStats:
         yield from self.unlisted.extents()
         yield from unreadable
 
-    def add_unreadable(self, fault: Fault | None) -> None:
-        """Add the bytes that are not accounted for as damage, unless all could be read."""
-        if fault:
-            rest = self.bytes - self.record_bytes - self.lost_bytes - self.incomplete_tail_bytes
-            place = self.path, self.bytes - rest, rest
-            self.damage.append(Damage(*place, UNREADABLE, fault.detail, exceeds_limit=fault.exceeds_limit))
+
+def add_fault(stats: FileStats, fault: Fault | None) -> None:
+    """Add the bytes that are not accounted for as damage, unless all could be read."""
+    if fault:
+        rest = stats.bytes - stats.record_bytes - stats.lost_bytes - stats.incomplete_tail_bytes
+        place = stats.path, stats.bytes - rest, rest
+        stats.damage.append(Damage(*place, UNREADABLE, fault.detail, exceeds_limit=fault.exceeds_limit))
 
 
 class EventFileReader:

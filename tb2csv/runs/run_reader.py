@@ -15,6 +15,7 @@ from tb2csv.event_files.event_file import (
     NO_HEAD,
     EventFileReader,
     FileStats,
+    add_fault,
     first_event,
 )
 from tb2csv.event_files.file_changes import check_continued
@@ -194,9 +195,9 @@ class RunReader(SeriesReader):
                         self.report_bytes(read)
                     progress.offset = reader.offset
                     self.report_bytes(stats.bytes - progress.offset)
-                    stats.add_unreadable(source.fault)
+                    add_fault(stats, source.fault)
             except OSError as error:
-                stats.add_unreadable(fault_of(error))
+                add_fault(stats, fault_of(error))
         if len(files) > 1:  # an earlier scan may have found them in another order
             places = {file.path: place for place, file in enumerate(files)}
             self.stats.files.sort(key=lambda stats: places[stats.path])

@@ -57,8 +57,8 @@ SOURCE_KEYS = {
     "lost_bytes",
     "incomplete_tail_bytes",
 }
-DAMAGE_KEYS = {"path", "offset", "length", "kind", "detail", "lost"}
-UNDECODABLE_KEYS = {"run", "tag", "step", "detail"}
+DAMAGE_KEYS = {"path", "offset", "length", "kind", "detail", "lost", "exceeds_limit"}
+UNDECODABLE_KEYS = {"run", "tag", "step", "detail", "exceeds_limit"}
 SERIES_KEYS = [
     "run",
     "tag",
