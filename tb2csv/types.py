@@ -19,12 +19,13 @@ from tb2csv.report import RunReport, UndecodableEntry, UpdateSummary
 from tb2csv.runs.step_gaps import StepGaps
 from tb2csv.selection import Patterns
 from tb2csv.size_limits import SizeLimits
-from tb2csv.sources.source import FoundFile, OpenFile, Source, Version
+from tb2csv.sources.source import Fault, FoundFile, OpenFile, Source, Version
 
 __all__ = [
     "Advice",
     "AggregatedTag",
     "EventFile",
+    "Fault",
     "FileStats",
     "FileTarget",
     "Fingerprint",
