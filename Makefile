@@ -135,6 +135,7 @@ ifeq ($(strip $(ARGS)),)
 	$(BIN)/python benchmarks/frames.py
 	$(BIN)/python benchmarks/plugin.py
 	$(BIN)/python benchmarks/remote.py
+	$(BIN)/python benchmarks/cluster.py
 	$(MAKE) .venv-training/installed
 	.venv-training/bin/python benchmarks/model_state.py
 	.venv-training/bin/python benchmarks/recorders.py
