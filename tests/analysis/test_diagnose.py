@@ -660,7 +660,7 @@ def test_command_passes_thresholds_and_steps(tmp_path: Path) -> None:
 def test_every_rule_can_be_switched_by_its_threshold() -> None:
     assert set(RULES) <= set(THRESHOLDS)
     for rule in RULES.values():
-        assert rule.message.format(value=0.5, size=0.5)
+        assert rule.message.format(value=0.5, size=0.5, times="once")
         assert rule.families
 
 

@@ -133,7 +133,9 @@ def _findings(network: Network, thresholds: Mapping[str, float]) -> pl.DataFrame
         found = rule.find(network, thresholds) if has_data else findings_frame(())
         overrides = found[MESSAGE] if MESSAGE in found.columns else [None] * len(found)
         messages = [
-            (override or rule.message).format(value=value, size=abs(value))
+            (override or rule.message).format(
+                value=value, size=abs(value), times="once" if value == 1 else f"{value:,.0f} times"
+            )
             for override, value in zip(overrides, found["value"], strict=True)
         ]
         parts.append(

@@ -45,7 +45,8 @@ class Rule:
     thresholds: Mapping[str, Threshold]
     #: Returns a frame with FINDING_COLUMNS, and optionally MESSAGE, from a network and all thresholds by name.
     find: Callable[[Network, Mapping[str, float]], pl.DataFrame]
-    #: The message of a finding; ``{value}`` becomes its number, and ``{size}`` the absolute value of that.
+    #: The message of a finding. ``{value}`` becomes its number, ``{size}`` the absolute value,
+    #: and ``{times}`` "once" or "3 times".
     message: str
     #: The families that the rule reads. It runs if the log has any of them.
     families: tuple[str, ...]

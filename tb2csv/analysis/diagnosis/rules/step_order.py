@@ -48,7 +48,7 @@ STEPS_BACK: Final = Rule(
     "steps",
     {"steps_back": Threshold(1, "times that the step of a scalar goes back (minimum)")},
     _find_back,
-    "steps go back {value:.0f} time(s), as after a restart",
+    "steps go back {times}, as after a restart",
     (*SCALAR_FAMILIES, SCALARS),
 )
 
