@@ -45,8 +45,8 @@ _EXACTNESS: Final = 5
 #: The shapes of lines by the ending of their ids; the others are curves.
 _SHAPES: Final = {"raw": "raw", "lone": "lone", "odd": "odd"}
 
-#: Each uses functions of those before it.
-_SCRIPTS: Final = ("plot.js", "heat_maps.js", "start.js")
+#: The scripts of the page, which are one script there; the last one runs what the others define.
+_SCRIPTS: Final = ("elements.js", "numbers.js", "chart.js", "plot.js", "heat_maps.js", "start.js")
 
 _PAGE: Final = """<!DOCTYPE html>
 <html lang="en"{theme}>

@@ -25,10 +25,8 @@ class HeatMaps {
   constructor(data) {
     this.data = data;
     this.svg = /** @type {SVGElement} */ (document.querySelector(".picture svg"));
-    this.tip = element("div", "tip");
-    this.tip.hidden = true;
-    this.spoken = element("p", "note");
-    this.spoken.setAttribute("role", "status");
+    this.tip = new Tip();
+    this.spoken = spokenNote();
     /** The cell that was shown last. @type {Cell | null} */
     this.cell = null;
     if (data.maps.length) this.listen();
@@ -37,7 +35,6 @@ class HeatMaps {
   listen() {
     const { svg } = this;
     svg.parentElement?.after(this.spoken);
-    document.body.append(this.tip);
     svg.setAttribute("tabindex", "0");
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", "Heat maps. Arrow keys show the values of cells.");
@@ -45,11 +42,19 @@ class HeatMaps {
       const box = svg.getBoundingClientRect();
       const cell = this.cellAt((clientX - box.left) / box.width, (clientY - box.top) / box.height);
       if (cell) this.show(cell, clientX, clientY);
-      else this.hide();
+      else this.tip.hide();
     });
-    svg.addEventListener("pointerleave", () => this.hide());
-    svg.addEventListener("blur", () => this.hide());
-    svg.addEventListener("keydown", (event) => this.pressKey(event));
+    svg.addEventListener("pointerleave", () => this.tip.hide());
+    svg.addEventListener("blur", () => this.tip.hide());
+    svg.addEventListener("keydown", (event) =>
+      runAction(event, {
+        ArrowLeft: () => this.moveBy(0, -1),
+        ArrowRight: () => this.moveBy(0, 1),
+        ArrowUp: () => this.moveBy(-1, 0),
+        ArrowDown: () => this.moveBy(1, 0),
+        Escape: () => this.tip.hide(),
+      }),
+    );
   }
 
   /**
@@ -70,21 +75,20 @@ class HeatMaps {
     return null;
   }
 
-  /** @param {KeyboardEvent} event */
-  pressKey(event) {
-    if (event.key === "Escape") this.hide();
-    /** @type {Object<string, [number, number]>} */
-    const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
-    if (!(event.key in steps) || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    const [down, across] = this.cell ? steps[event.key] : [0, 0];
-    const { map, row, column } = this.cell ?? { map: this.data.maps[0], row: 0, column: 0 };
+  /**
+   * Show the next cell; the first one if none was shown.
+   *
+   * @param {number} rows down
+   * @param {number} columns to the right
+   */
+  moveBy(rows, columns) {
+    const { map, row, column } = this.cell ?? { map: this.data.maps[0], row: -rows, column: -columns };
     const within = (/** @type {number} */ value, /** @type {number} */ count) =>
       Math.max(0, Math.min(value, count - 1));
     const cell = {
       map,
-      row: within(row + down, this.data.rows.length),
-      column: within(column + across, map.edges.length - 1),
+      row: within(row + rows, this.data.rows.length),
+      column: within(column + columns, map.edges.length - 1),
     };
     const box = this.svg.getBoundingClientRect();
     const [left, top, right, bottom] = map.place;
@@ -112,16 +116,9 @@ class HeatMaps {
       : `${this.placeText(map, map.edges[column])} to ${this.placeText(map, map.edges[column + 1])}, highest`;
     const lines = [`${this.data.x} ${place}`, ...(map.title ? [map.title] : [])];
     const tag = this.data.rows[row];
-    this.tip.replaceChildren(
-      ...lines.map((line) => element("div", "note", line)),
-      element("div", "", element("span", "name", tag), element("b", "", text)),
-    );
-    placeTip(this.tip, left, top);
+    const named = element("div", "", element("span", "name", tag), element("b", "", text));
+    this.tip.show([...lines.map((line) => element("div", "note", line)), named], left, top);
     return `${lines.join(", ")}: ${tag}: ${text}`;
-  }
-
-  hide() {
-    this.tip.hidden = true;
   }
 
   /**
