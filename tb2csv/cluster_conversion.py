@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from tb2csv.conversion_tasks import WANTED, ConversionTask, cut, result_of_task, run_task
 from tb2csv.errors import OutputError
 from tb2csv.messages import Option, advice
-from tb2csv.sinks.output_folder import OutputFolder
+from tb2csv.sinks.new_folder import NewFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -56,7 +56,7 @@ def convert_on_cluster(
         ClusterError: the workers or the scheduler were lost.
     """
     folder = output.folder
-    if not isinstance(folder, OutputFolder):
+    if not isinstance(folder, NewFolder):
         raise OutputError(
             f"{folder.out} was converted earlier, and a cluster cannot bring it up to date",
             advice("leave out {}", "scheduler"),

@@ -21,7 +21,8 @@ from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.selected_runs import read_runs
 from tb2csv.selection import select
 from tb2csv.sinks.file_names import encode_segment
-from tb2csv.sinks.output_folder import DATA_PACKAGE, SCRATCH, OutputFolder
+from tb2csv.sinks.new_folder import SCRATCH
+from tb2csv.sinks.output_folder import DATA_PACKAGE, OutputFolder
 from tb2csv.sinks.private_folder import PRIVATE
 from tb2csv.sources.compression import PACKED_ENDINGS
 from tb2csv.sources.local_files import LOCAL

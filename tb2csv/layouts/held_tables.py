@@ -10,7 +10,7 @@ from tb2csv.layouts.manifest import ENTRY_SHAPE, TableEntry, columns_from_data
 from tb2csv.layouts.table_paths import FILES_ENDING, TreePlace
 from tb2csv.plain_data import ListOf, Maybe
 from tb2csv.runs.saved_run import bytes_of, metadata_from_data, metadata_to_data, text_of
-from tb2csv.sinks.output_folder import SCRATCH
+from tb2csv.sinks.new_folder import SCRATCH
 from tb2csv.time_series import Series
 
 if TYPE_CHECKING:

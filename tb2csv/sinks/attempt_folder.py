@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tb2csv.errors import OutputError
-from tb2csv.sinks.output_folder import OutputFolder
+from tb2csv.sinks.new_folder import NewFolder
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class AttemptFolder(OutputFolder):
+class AttemptFolder(NewFolder):
     """A folder that one attempt fills, and that ``OutputFolder.adopt`` empties; the block removes it on an error.
 
     Nothing is written once the folder has been removed from outside, as its place is created only once.
@@ -24,18 +22,11 @@ class AttemptFolder(OutputFolder):
 
     def __init__(self, place: str) -> None:
         """Fill the folder ``place``, whose parent exists."""
-        self.out = Path(place)
-        self._root = place
-        self._made = {place}
-        self._lengths = {}
+        super().__init__(Path(place))
 
     def __enter__(self) -> Self:
         """Create the folder."""
-        try:
-            os.mkdir(self._root)
-        except OSError as error:
-            message = f"A folder cannot be created in {self.out.parent} ({error.strerror}); check its permissions."
-            raise OutputError(message) from error
+        self._create(str(self.out), self.out.parent, "check its permissions")
         return self
 
     def __exit__(

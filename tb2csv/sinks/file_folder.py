@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tb2csv.errors import OutputError
-from tb2csv.sinks.output_folder import OutputFolder
+from tb2csv.sinks.new_folder import NewFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,25 +14,17 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class FileFolder(OutputFolder):
+class FileFolder(NewFolder):
     """A folder in a private one, whose owner takes the tables out of it and removes it."""
 
     def __init__(self, private: Path, out: str) -> None:
         """Fill the folder ``tables`` in ``private``; ``out`` is the name of the file in messages."""
-        self.out = Path(out)
-        self._work = private
-        self._root = str(private / "tables")
-        self._made = {self._root}
-        self._lengths = {}
-        self._stack = contextlib.ExitStack()
+        super().__init__(Path(out))
+        self._private = private
 
     def __enter__(self) -> Self:
         """Create the folder."""
-        try:
-            os.mkdir(self._root)
-        except OSError as error:
-            message = f"A folder cannot be created in {self._work.parent} ({error.strerror}); choose another place."
-            raise OutputError(message) from error
+        self._create(str(self._private / "tables"), self._private.parent)
         return self
 
     def __exit__(

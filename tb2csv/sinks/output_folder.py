@@ -3,56 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import functools
 import json
 import os
 import re
-import shutil
 import stat
 import sys
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 from tb2csv.atomic_files import folder_beside, local_path, replace_folder
 from tb2csv.errors import LateInterrupt, OutputError
-from tb2csv.file_batches import file_batches
 from tb2csv.messages import Option, advice
 from tb2csv.sinks.ledger import Ledger, locked_against_updates
+from tb2csv.sinks.new_folder import NewFolder
 from tb2csv.sinks.private_folder import PRIVATE, strange_private_file
 from tb2csv.sinks.synced_files import files_below, sync_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Self
 
-    from tb2csv.file_batches import FilePiece
 
 #: The file that marks a folder as the output of tb2csv.
 DATA_PACKAGE: Final = "datapackage.json"
-
-#: The folder for intermediate files; a table's path never starts with a dot.
-SCRATCH: Final = ".scratch"
-
-#: The number of files whose lengths are remembered.
-_REMEMBERED: Final = 1 << 16
-
-#: The folder for rows of tables that are not complete.
-HELD_ROWS: Final = f"{SCRATCH}/rows"
-
 
 #: The number of the value in its series, the number of the file in the value, and an ending; or the name that
 #: scalar_event_files.py gives.
 _STORED_NAME: Final = re.compile(r"\d{6,}(_\d+)?\.[a-z0-9]+|events\.out\.tfevents\.\d{10,}\.tb2csv")
 
 
-class OutputFolder:
+class OutputFolder(NewFolder):
     """A folder that is being filled; the end of the ``with`` block publishes it, unless the block raises."""
-
-    #: The folder is new.
-    earlier: Final = None
 
     def __init__(self, out: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Check that ``out`` can become the output folder.
@@ -60,7 +43,7 @@ class OutputFolder:
         Raises:
             OutputError: ``out`` is a file, or is not empty and may not be replaced.
         """
-        self.out = Path(os.path.abspath(local_path(out)))
+        super().__init__(Path(os.path.abspath(local_path(out))))
         self._overwrite = overwrite
         try:
             if self.out.is_symlink():
@@ -71,11 +54,6 @@ class OutputFolder:
                 raise
             message = f"{out} cannot be used as the output folder ({error.strerror}); choose another one."
             raise OutputError(message) from error
-        self._made: set[str] = set()
-        #: The lengths of files that ``append`` was the last to write.
-        self._lengths: dict[str, int] = {}
-        self._stack = contextlib.ExitStack()
-        self._root = ""
         #: The inode of the folder that is about to be published.
         self._number = -1
 
@@ -124,12 +102,7 @@ class OutputFolder:
             if self._overwrite:
                 stack.enter_context(locked_against_updates(self.out))
             self._work = stack.enter_context(folder_beside(self.out))
-            self._root = f"{self._work}/new"
-            try:
-                os.mkdir(self._root)  # with the permissions of the umask
-            except OSError as error:
-                message = f"A folder cannot be created in {self.out.parent} ({error.strerror}); choose another place."
-                raise OutputError(message) from error
+            self._create(f"{self._work}/new", self.out.parent)
             self._stack = stack.pop_all()
         with contextlib.suppress(OSError):
             replaced = _status(self.out)
@@ -184,113 +157,6 @@ class OutputFolder:
             with contextlib.suppress(OSError):
                 os.chown(self._root, -1, replaced.st_gid)
         Path(self._root).chmod(mode)
-
-    def open(self, path: str, *, append: bool = False) -> IO[bytes]:
-        """Open a file below the folder for writing; its parents are created."""
-        location = self.location(path)
-        self._lengths.pop(path, None)
-        return open(location, "ab" if append else "wb")
-
-    @functools.cached_property
-    def ledger(self) -> Ledger:
-        """The ledger of the new folder."""
-        ledger = Ledger.create(Path(self._root))
-        self._stack.callback(ledger.close)
-        return ledger
-
-    def length(self, path: str) -> int:
-        """Return the length of a file in bytes; thousands of small files are not looked at."""
-        return self._lengths.get(path) or os.stat(f"{self._root}/{path}").st_size
-
-    def commit(self, removed: Iterable[str]) -> None:
-        """Complete the ledger; all files are forced to the disk before they are published."""
-        self.remove_scratch()
-        self.ledger.commit()
-        self.ledger.close()
-
-    def append(self, path: str, data: bytes) -> None:
-        """Append to a file below the folder; its parents are created."""
-        self.append_pieces([(path, 0, len(data), False)], data, b"")
-
-    def append_pieces(self, pieces: list[FilePiece], text: bytes, header: bytes) -> None:
-        """Append pieces of a text to files below the folder; their parents are created.
-
-        For thousands of small tables ``open`` is slow.
-        """
-        root = self._root
-        located = [(f"{root}/{path}", start, stop, with_header) for path, start, stop, with_header in pieces]
-        missing: dict[str, None] = {}
-        for location, *_ in located:
-            self._add_missing(location[: location.rindex("/")], missing)
-        lengths = file_batches().append_pieces(list(missing), located, text, header)
-        self._made.update(missing)
-        if len(self._lengths) + len(pieces) <= _REMEMBERED:
-            self._lengths.update((piece[0], length) for piece, length in zip(pieces, lengths, strict=True))
-        else:
-            for path, *_ in pieces:
-                self._lengths.pop(path, None)
-
-    def move(self, path: str, new: str) -> None:
-        """Move a file or folder below the folder to an unused path below it; parents are created."""
-        os.rename(f"{self._root}/{path}", self.location(new))
-        self._lengths.pop(path, None)
-
-    def attempts(self) -> str:
-        """Return a new folder for the folders of attempts, which is removed at the end; other processes write there."""
-        place = f"{self._work}/attempts"
-        os.mkdir(place)
-        return place
-
-    def adopt(self, place: str) -> None:
-        """Move all files of the folder of an attempt here, except those with held rows, which ``RowBuffer`` adopts."""
-        _move_all(place, self._root, left={f"{place}/{HELD_ROWS}", f"{place}/{PRIVATE}"})
-
-    def remove_scratch(self) -> None:
-        """Remove the intermediate files, which are not published."""
-        shutil.rmtree(f"{self._root}/{SCRATCH}", ignore_errors=True)
-
-    def location(self, path: str) -> str:
-        """Return the present location of a file below the folder; its parents are created.
-
-        ``path`` is relative, with slashes. Files below SCRATCH are not published.
-        """
-        location = f"{self._root}/{path}"
-        self._make_folder(location[: location.rindex("/")])
-        return location
-
-    def _make_folder(self, folder: str) -> None:
-        """Create a folder and its parents; each is looked at once, because a log may have thousands."""
-        missing: dict[str, None] = {}
-        self._add_missing(folder, missing)
-        if missing:
-            file_batches().append_pieces(list(missing), [], b"", b"")
-            self._made.update(missing)
-
-    def _add_missing(self, folder: str, missing: dict[str, None]) -> None:
-        """Add a folder that was not looked at to those to create, after its parents."""
-        if folder in self._made or folder in missing:
-            return
-        if len(folder) > len(self._root):
-            self._add_missing(folder[: folder.rindex("/")], missing)
-        missing[folder] = None
-
-
-def _move_all(source: str, target: str, left: Container[str]) -> None:
-    """Move what is in a folder into another, except the folders ``left``; folders that both have are merged."""
-    with os.scandir(source) as entries:
-        for entry in entries:
-            place = f"{target}/{entry.name}"
-            if entry.path in left:
-                continue
-            has_left = entry.name == SCRATCH
-            if has_left and not os.path.isdir(place):
-                os.mkdir(place)
-            if not has_left and not os.path.lexists(place):
-                os.rename(entry.path, place)
-            elif entry.is_dir(follow_symlinks=False):
-                _move_all(entry.path, place, left)
-            else:
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), place)
 
 
 def is_stored_name(name: str) -> bool:

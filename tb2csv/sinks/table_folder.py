@@ -27,7 +27,7 @@ class EarlierTables(Protocol):
 
 
 class TableFolder(Protocol):
-    """A folder for tables: a new one (``OutputFolder``), or one that is brought up to date (``UpdatedFolder``).
+    """A folder for tables: a new one (``NewFolder``), or one that is brought up to date (``UpdatedFolder``).
 
     Paths are relative, with slashes. It is entered as a context manager; nothing counts before ``commit``.
     """

@@ -16,7 +16,8 @@ from typing import IO, TYPE_CHECKING
 from tb2csv.errors import LateInterrupt, OutputError
 from tb2csv.messages import Option, advice
 from tb2csv.sinks.ledger import Ledger, damaged
-from tb2csv.sinks.output_folder import SCRATCH, is_stored_name
+from tb2csv.sinks.new_folder import SCRATCH
+from tb2csv.sinks.output_folder import is_stored_name
 from tb2csv.sinks.private_folder import PRIVATE, UPDATING, WAITING, PublishedFiles, is_published_path
 from tb2csv.sinks.synced_files import files_below, sync_files
 
