@@ -210,9 +210,7 @@ def _check_apart(path: str, out: str | os.PathLike[str]) -> None:
         is_inside = f"{out}/".startswith(f"{path.rstrip('/')}/")
         contains = False  # objects that do not belong to an output are never replaced
     else:
-        inside, place = Path(path).resolve(), local_path(out)
-        if inside.is_file():
-            inside = inside.parent
+        inside, place = Path(path).resolve(), local_path(out)  # a single event file may have outputs beside it
         target = place.resolve()
         is_inside = target == inside or inside in target.parents
         contains = target in inside.parents and place.exists()

@@ -90,7 +90,7 @@ class ConvertedTables(Mapping[str, "pl.DataFrame"]):
         """
         resource = self._resources.get(path)
         if resource is None:
-            message = f"{self.folder} has no table {path!r}; the nearest are {nearest([path], self._resources)}."
+            message = f"{self.folder} has no table {path!r}; {nearest([path], self._resources)}."
             raise NameNotFoundError(message)
         return self._read(resource)
 
@@ -126,7 +126,7 @@ class ConvertedTables(Mapping[str, "pl.DataFrame"]):
             message = f"Tag {tag!r} of run {run!r} has several tables: {', '.join(found['path'])}; give a path."
         else:
             near = nearest([tag], index["tag"].drop_nulls())
-            message = f"{self.folder} has no table of tag {tag!r} of run {run!r}; the nearest tags are {near}."
+            message = f"{self.folder} has no table of tag {tag!r} of run {run!r}; {near}."
         raise NameNotFoundError(message)
 
     def _display(self) -> Iterator[object]:

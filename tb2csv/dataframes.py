@@ -113,7 +113,7 @@ class LogdirFrames(KindMethods[LogMethod]):
             NameNotFoundError: the log does not have a run of this name.
         """
         if run not in self._scanned.runs:
-            message = f"{self.path} does not have a run {run!r}; the nearest are {nearest([run], self.runs)}."
+            message = f"{self.path} does not have a run {run!r}; {nearest([run], self.runs)}."
             raise NameNotFoundError(message)
         return RunFrames(self, run)
 

@@ -214,7 +214,7 @@ def _is_undecodable(table: TableEntry) -> bool:
 def _several_tables(found: Sequence[TableEntry], name: str) -> OutputError:
     """Return the error that several tables do not fit into one file, with the option that selects one."""
     kinds = sorted({table.kind for table in found}, key=KINDS.index)
-    folder = advice("give the name of a folder")
+    folder = advice("give {} the name of a folder", "out")
     if len(kinds) > 1:
         counted = ", ".join(kinds[:-1]) + f" and {kinds[-1]}"
         fact = f"{name} is one table, but there are values of several kinds: {counted}"

@@ -90,6 +90,10 @@ def python_spelling(option: Option) -> str:
 _COMMAND_LINE_NAMES: Final = {"renames": "map"}
 
 
+#: Arguments of functions that are no options on the command line.
+_ARGUMENTS: Final = {"out": "OUT"}
+
+
 #: Options with a value that are flags on the command line.
 _FLAGS: Final = {("goal", "max"): "--max", ("goal", "min"): "--min"}
 
@@ -102,6 +106,8 @@ def command_line_spelling(option: Option) -> str:
     """Spell an option as the command line takes it, and a function as the command of the same name."""
     if isinstance(option, Function):
         return f"tb2csv {_COMMANDS.get(option.name, option.name.replace('_', '-'))}"
+    if option.name in _ARGUMENTS:
+        return _ARGUMENTS[option.name]
     if isinstance(option.value, str) and (option.name, option.value) in _FLAGS:
         return _FLAGS[option.name, option.value]
     name = f"--{_COMMAND_LINE_NAMES.get(option.name, option.name).replace('_', '-')}"

@@ -280,7 +280,7 @@ def _values_not_positive(note: Note) -> Message:
 
 def _other_kinds(note: Note) -> Message:
     more = " and ".join(f"{count:,} of {kind}" for kind, count in note.counts)
-    return Message(f"there are other tags that match, {more}", (advice("{} selects these", "kind"),))
+    return Message(f"there are other tags that match, {more}", (advice("select these with {}", "kind"),))
 
 
 def _values_undecodable(note: Note) -> Message:

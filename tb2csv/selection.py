@@ -125,11 +125,17 @@ class Selection:
 def raise_no_match(selection: Selection, series: Iterable[Series]) -> NoReturn:
     """Raise NameNotFoundError because none of these series is selected; the message has the nearest names."""
     known = list(series)
-    if selection.tags or selection.exclude_tags:
-        near = nearest(selection.tags, (each.tag for each in known))
-        raise NameNotFoundError(_no_match("tag", selection.tags, near))
-    kinds = ", ".join(sorted({each.kind for each in known}))
-    raise NameNotFoundError(f"There are no values of the kind {' or '.join(selection.kinds)}; the log has {kinds}.")
+    of_kind = [each for each in known if not selection.kinds or each.kind in selection.kinds]
+    if not of_kind:
+        message = f"There are no values of the kind {' or '.join(selection.kinds)}; the log has {_kinds(known)}."
+        raise NameNotFoundError(message)
+    named = [each for each in known if selection.includes_tag(each.tag)]
+    if named:
+        which = f"that matches {_alternatives(selection.tags)}" if selection.tags else "that is not excluded"
+        message = f"No tag {which} has values of the kind {' or '.join(selection.kinds)}; there are {_kinds(named)}."
+        raise NameNotFoundError(message)
+    near = nearest(selection.tags, (each.tag for each in of_kind))
+    raise NameNotFoundError(_no_match("tag", selection.tags, near))
 
 
 def select(
@@ -184,8 +190,16 @@ def _strings(patterns: Patterns) -> tuple[str, ...]:
 def _no_match(what: str, patterns: tuple[str, ...], near: str) -> str:
     """Return the message that no name matches the patterns or, without patterns, that every name is excluded."""
     if patterns:
-        return f"No {what} matches {' or '.join(map(repr, patterns))}; the nearest are {near}."
-    return f"Every {what} is excluded; the nearest are {near}."
+        return f"No {what} matches {_alternatives(patterns)}; {near}."
+    return f"Every {what} is excluded; {near}."
+
+
+def _alternatives(patterns: tuple[str, ...]) -> str:
+    return " or ".join(map(repr, patterns))
+
+
+def _kinds(series: list[Series]) -> str:
+    return ", ".join(sorted({each.kind for each in series}))
 
 
 def literal_pattern(name: str) -> str:
@@ -199,10 +213,17 @@ def _literal_name(pattern: str) -> str | None:
 
 
 def nearest(patterns: Iterable[str], names: Iterable[str]) -> str:
-    """Return the names that resemble the patterns most, quoted and separated by commas; ``none`` without names."""
+    """Return the end of a message: which names resemble the patterns most, or that there are no names."""
+    found = nearest_names(patterns, names)
+    if not found:
+        return "there are none"
+    return f"the nearest {'are' if len(found) > 1 else 'is'} {', '.join(map(repr, found))}"
+
+
+def nearest_names(patterns: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Return the names that resemble the patterns most."""
     known = sorted(set(names))
     by_part = {name.rsplit("/", 1)[-1]: name for name in known} | {name: name for name in known}
     words = [pattern.strip("*?") for pattern in patterns]
     found = [by_part[part] for word in words for part in difflib.get_close_matches(word, by_part, 3, 0.5)]
-    shown = list(dict.fromkeys(found)) or known[:3]
-    return ", ".join(repr(name) for name in shown) if shown else "none"
+    return list(dict.fromkeys(found)) or known[:3]

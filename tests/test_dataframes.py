@@ -414,6 +414,20 @@ def test_unknown_names_suggest_the_nearest(logdir: Path) -> None:
         frames.histograms()
 
 
+def test_a_name_of_another_kind_is_not_proposed(tmp_path: Path) -> None:
+    write_run(tmp_path, event(simple_value("loss", 1.0), text("losses", "words")))
+    frames = tb2csv.open_logdir(tmp_path)
+    with pytest.raises(tb2csv.NameNotFoundError) as of_name:
+        frames.text(tag="loss")
+    assert str(of_name.value) == "No tag that matches 'loss' has values of the kind text; there are scalars."
+    with pytest.raises(tb2csv.NameNotFoundError) as of_left:
+        tb2csv.summary(tmp_path, kind="text", exclude_tag="losses")
+    assert str(of_left.value) == "No tag that is not excluded has values of the kind text; there are scalars."
+    with pytest.raises(tb2csv.NameNotFoundError) as of_typo:
+        frames.text(tag="los")
+    assert str(of_typo.value) == "No tag matches 'los'; the nearest is 'losses'."
+
+
 def test_a_name_with_pattern_characters_is_a_name(tmp_path: Path) -> None:
     write_run(tmp_path / "r[1]", event(simple_value("a*", 1.0), simple_value("ab", 2.0), step=0))
     assert tb2csv.open_logdir(tmp_path).table("r[1]", "a*")["value"].to_list() == [1.0]

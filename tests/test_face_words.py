@@ -79,6 +79,7 @@ def test_a_function_has_its_name_in_each_face(name: str, in_python: str, on_the_
 
 
 def test_the_page_has_the_titles_that_messages_name() -> None:
-    page = (PACKAGE / "tensorboard_plugin" / "static" / "export_options.js").read_text("utf-8")
+    scripts = (PACKAGE / "tensorboard_plugin" / "static").glob("*.js")
+    page = "".join(script.read_text("utf-8") for script in scripts)
     for title in [*OPTION_TITLES.values(), *VALUE_TITLES.values()]:
         assert f'"{title}"' in page

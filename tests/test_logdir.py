@@ -563,6 +563,17 @@ def test_output_is_refused_in_the_folder_of_a_file_url(tmp_path: Path) -> None:
         tb2csv.convert(f"file://{tmp_path}/logs", tmp_path / "logs" / "out")
 
 
+def test_outputs_may_be_beside_a_single_event_file(tmp_path: Path) -> None:
+    file = write_one(tmp_path)
+    before = file.read_bytes()
+    assert tb2csv.convert(file, tmp_path / "out").values_written == 1
+    assert tb2csv.convert(file, tmp_path / "out").values_read == 1, "an update reads no more than this file"
+    for out in (file, tmp_path):
+        with pytest.raises(tb2csv.OutputError):
+            tb2csv.convert(file, out, overwrite=True)
+    assert file.read_bytes() == before
+
+
 class Store(MemoryFileSystem):
     """A store that remembers its listings and needs credentials, as those of clouds do."""
 

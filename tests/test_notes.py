@@ -244,9 +244,9 @@ add(
 add(Note("values_not_positive", count=2), "values of 0 or less, which a logarithmic axis cannot show: 2")
 add(
     Note("other_kinds", count=3, counts=(("histograms", 1), ("tensors", 2))),
-    "there are other tags that match, 1 of histograms and 2 of tensors; kind selects these",
-    "there are other tags that match, 1 of histograms and 2 of tensors; --kind selects these",
-    "there are other tags that match, 1 of histograms and 2 of tensors",
+    "there are other tags that match, 1 of histograms and 2 of tensors; select these with kind",
+    "there are other tags that match, 1 of histograms and 2 of tensors; select these with --kind",
+    "there are other tags that match, 1 of histograms and 2 of tensors; select these with Kinds",
 )
 add(Note("values_undecodable", count=2), "values that could not be decoded, and are left out: 2")
 add(Note("values_dateless", count=2), "values whose wall times are not dates, which are left out: 2")

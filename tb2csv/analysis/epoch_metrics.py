@@ -8,9 +8,10 @@ from tb2csv.column_names import free_name
 from tb2csv.concat_frames import joined
 from tb2csv.dataframes import scan
 from tb2csv.display import count, displayed
+from tb2csv.errors import NameNotFoundError
 from tb2csv.late_polars import pl
 from tb2csv.layouts.table_paths import SCALARS, with_variant
-from tb2csv.messages import advice
+from tb2csv.messages import advice, listed
 from tb2csv.notes import Note
 from tb2csv.selection import Selection, select
 from tb2csv.wide_frames import all_steps, check_cells, one_for_each_step, side_by_side
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from tb2csv.logdir import LogdirSource
     from tb2csv.report import Report
+    from tb2csv.scanned_logdir import Chosen
     from tb2csv.selection import Patterns
     from tb2csv.time_series import Series
     from tb2csv.wide_frames import StepValues
@@ -121,11 +123,13 @@ def metrics(
         Tb2csvError: types of one metric do not fit into one column.
     """
     chosen = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
-    tags = chosen.tags or (f"{_OF_RECORDERS}*", f"{_OF_KERAS}*")
-    selected = Selection(chosen.runs, tags, (SCALARS,), chosen.exclude_runs, chosen.exclude_tags)
+    selected = Selection(chosen.runs, chosen.tags, (SCALARS,), chosen.exclude_runs, chosen.exclude_tags)
     scanned = scan(logdir, workers=workers, progress=progress)
+    scalars = scanned.choose(selected)
+    if not chosen.tags:
+        scalars = _of_known_writers(scalars)
     found: dict[_Metric, list[pl.DataFrame]] = {}
-    for each, series in scanned.choose(selected):
+    for each, series in scalars:
         for stats, frame in scanned.rows_of(each, series):
             found.setdefault(_Metric.of(stats.series), []).append(frame)
     by_run: dict[str, dict[_Metric, pl.DataFrame]] = {}
@@ -141,6 +145,20 @@ def metrics(
     leading = [name for name in (_RUN, _EPOCH) if name in table.columns]
     others = sorted((name for name in table.columns if name not in leading), key=_place)
     return EpochMetrics(table.select(*leading, *others), notes, scanned.report)
+
+
+def _of_known_writers(scalars: Chosen) -> Chosen:
+    """Return the scalars whose tags show that their step is the epoch."""
+    known = [
+        (run, [stats for stats in series if stats.series.tag.startswith((_OF_RECORDERS, _OF_KERAS))])
+        for run, series in scalars
+    ]
+    if not any(series for _, series in known):
+        tags = dict.fromkeys(repr(stats.series.tag) for _, series in scalars for stats in series)
+        known_names = f"{_OF_RECORDERS}<metric> or {_OF_KERAS}<metric>"
+        fact = f"No tag is {known_names}, so the steps of {listed(tags)} may not be epochs"
+        raise NameNotFoundError(fact, advice("choose tags with {}", "tag"))
+    return known
 
 
 def _side_by_side(metrics: dict[_Metric, pl.DataFrame]) -> tuple[pl.DataFrame, int]:

@@ -90,7 +90,7 @@ class GroupPattern:
                 groups.setdefault(group, []).append(run)
         if not groups:
             near = nearest([re.sub(r"[{}]", "", self.pattern)], names)
-            message = f"No run matches {self.pattern!r} from the start of its name; the nearest are {near}."
+            message = f"No run matches {self.pattern!r} from the start of its name; {near}."
             raise LogdirError(message)
         return dict(sorted(groups.items())), unmatched
 

@@ -94,7 +94,7 @@ def row_order(table: pl.DataFrame, sort: str | None, *, descending: bool = False
             raise OptionError(message)
         return list(range(len(table)))[:top]
     if sort not in table.columns:
-        message = f"The table does not have a column {sort!r}; the nearest are {nearest([sort], table.columns)}."
+        message = f"The table does not have a column {sort!r}; {nearest([sort], table.columns)}."
         raise NameNotFoundError(message)
     key = table[sort]
     key = key.fill_nan(None) if key.dtype.is_float() else key

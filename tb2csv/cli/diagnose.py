@@ -111,7 +111,7 @@ def diagnose(
 def _check_rules(names: list[str]) -> None:
     for name in names:
         if name not in RULES:
-            message = f"Unknown rule {name!r} for --fail-on; the nearest are {nearest([name], RULES)}."
+            message = f"Unknown rule {name!r} for --fail-on; {nearest([name], RULES)}."
             raise OptionError(message)
 
 

@@ -17,7 +17,7 @@ from tb2csv.logdir import ROOT_RUN
 from tb2csv.notes import Note
 from tb2csv.runs.placeholders import PLACEHOLDER_TAG
 from tb2csv.runs.subruns import ADD_HPARAMS, find_subruns, run_and_parents
-from tb2csv.selection import Selection, nearest
+from tb2csv.selection import Selection, nearest, nearest_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -151,7 +151,7 @@ class TrialMetrics:
         if not self._runs or not missing:
             return
         known = [metric.label for metric in (*named, *found, *self._any_scalars()) if metric not in missing]
-        near = nearest((each.tag for each in missing[:_SHOWN]), known) if known else ""
+        near = ", ".join(map(repr, nearest_names((each.tag for each in missing[:_SHOWN]), known)))
         labels = tuple(metric.label for metric in missing)
         yield Note("metrics_missing", count=len(missing), details={"metrics": labels, "nearest": near})
 
@@ -212,6 +212,6 @@ def _matching(known: list[Metric], selection: Selection) -> list[Metric]:
     chosen = [metric for metric in known if is_selected(metric)]
     if not chosen and (known or selection.tags):
         near = nearest(selection.tags, (metric.tag for metric in known))
-        message = f"No scalar of these trials matches the selected tags; the nearest are {near}."
+        message = f"No scalar of these trials matches the selected tags; {near}."
         raise Tb2csvError(message)
     return chosen

@@ -143,7 +143,10 @@ class OutputFolder(NewFolder):
 
     def _publish(self) -> None:
         sync_files(self._root, files_below(self._root))
-        self._check()  # another process may have written something there since
+        if not self._overwrite and Ledger.exists(self.out):
+            message = f"Another process has written {self.out} since this one began; run the same command again."
+            raise OutputError(message)
+        self._check()
         replaced = _status(self.out)
         if replaced is None:
             Path(self._root).rename(self.out)

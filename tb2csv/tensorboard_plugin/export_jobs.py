@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import secrets
 import threading
 import time
@@ -293,10 +294,9 @@ class ExportJobs:
         except Tb2csvError as failure:
             message = self._hide_paths(failure.spelled(page_spelling))
             for folder in (job.folder / "tables", job.folder) if job.folder else ():
-                message = message.replace(f"{folder}{os.sep}export", "the file").replace(
-                    str(folder), "its temporary folder"
-                )
-            return ExportError("failed", message)
+                message = re.sub(rf"{re.escape(f'{folder}{os.sep}export')}[.\w]*", "the file", message)
+                message = message.replace(str(folder), "its temporary folder")
+            return ExportError("failed", f"{message[:1].upper()}{message[1:]}")
         except MemoryError:
             return ExportError("failed", "There is not enough memory for this export; select less.")
         except ImportError as failure:

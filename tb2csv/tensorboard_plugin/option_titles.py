@@ -17,6 +17,7 @@ OPTION_TITLES: Final = {
     "escape_formulas": "Spreadsheets",
     "sessions": "Add the session of each row",
     "merge_subruns": "Merge sub-runs",
+    "kind": "Kinds",
 }
 
 #: The titles of values that messages name.

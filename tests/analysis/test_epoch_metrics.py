@@ -70,7 +70,7 @@ def test_epochs_that_are_recorded_again_are_counted(tmp_path: Path, capsys: pyte
 def test_chosen_tags_of_other_writers(tmp_path: Path) -> None:
     values = [event(simple_value("Loss/train", 0.1), simple_value("Loss/test", 0.2), step=epoch) for epoch in (1, 2)]
     write_run(tmp_path, *values)
-    with pytest.raises(NameNotFoundError, match="epoch"):
+    with pytest.raises(NameNotFoundError, match=r"'Loss/train', 'Loss/test' may not be epochs; choose tags with tag\."):
         tb2csv.metrics(tmp_path)
     table = tb2csv.metrics(tb2csv.open_logdir(tmp_path), tag="Loss/*").table
     assert table.columns == ["epoch", "Loss/train", "Loss/test"]

@@ -613,7 +613,7 @@ def test_the_default_kind_is_the_first_in_the_log(tmp_path: Path, capsys: pytest
     log = SAMPLE_LOGS / "tf2"
     ran = run_here(capsys, "plot", log, "--tag", "*dense*", "-o", tmp_path / "p.svg")
     assert ran.stdout.startswith("24 values of 4 tags in 1 run")
-    assert ran.stderr == "tb2csv: there are other tags that match, 4 of tensors; --kind selects these\n"
+    assert ran.stderr == "tb2csv: there are other tags that match, 4 of tensors; select these with --kind\n"
     ran = run_here(capsys, "plot", log, "--tag", "*dense*", "--kind", "tensors", "-o", tmp_path / "q.svg")
     assert "Euclidean norm" in (tmp_path / "q.svg").read_text(encoding="utf-8")
 

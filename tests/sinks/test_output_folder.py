@@ -165,6 +165,15 @@ def test_a_folder_that_is_not_empty_is_refused(logdir: Path, out: Path) -> None:
     assert beside(out) == []
 
 
+def test_the_later_of_two_conversions_at_once_changes_nothing(logdir: Path, out: Path) -> None:
+    with (
+        pytest.raises(OutputError, match="since this one began; run the same command again"),
+        OutputFolder(out),
+    ):
+        tb2csv.convert(logdir, out)
+    assert tb2csv.convert(logdir, out).update is not None, "it is a conversion that can be brought up to date"
+
+
 def test_a_file_is_refused(logdir: Path, out: Path) -> None:
     out.write_text("mine")
     for overwrite in (False, True):

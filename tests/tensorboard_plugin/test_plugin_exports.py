@@ -338,8 +338,8 @@ def test_several_kinds_do_not_become_one_table(samples: Tab) -> None:
     assert samples.get(f"download/{token}").status_code == 410
     error = samples.get(f"status/{token}").json["error"]
     assert error["code"] == "failed"
-    assert "scalars" in error["message"]
-    assert "/" not in error["message"]
+    fact = "The file is one table, but there are values of several kinds: scalars and text"
+    assert error["message"] == f"{fact}; choose one with Kinds."
 
 
 def test_the_table_of_trials_is_one_file(samples: Tab, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def merged_thresholds(overrides: Mapping[str, float]) -> dict[str, float]:
     """
     for name, number in overrides.items():
         if name not in THRESHOLDS:
-            message = f"Unknown threshold {name!r}; the nearest are {nearest([name], THRESHOLDS)}."
+            message = f"Unknown threshold {name!r}; {nearest([name], THRESHOLDS)}."
             raise OptionError(message)
         if math.isnan(number):
             message = f"The threshold {name} is NaN; give a number."
