@@ -6,7 +6,7 @@
     ├── OutputError      the output cannot be used or written (also OSError)
     ├── DamagedError     bytes are damaged, and ``strict`` is true
     ├── DecodeError      a payload does not match its metadata (also ValueError)
-    │   └── LimitError   a payload stands for too much
+    │   └── LimitError   a payload expands to too much
     ├── OptionError      an option has an invalid value, or conflicts with another (also ValueError)
     ├── StateError       a model's state cannot be read, or does not fit the model
     ├── RecorderError    a recorder cannot record, or could not write
@@ -66,7 +66,7 @@ class DecodeError(Tb2csvError, ValueError):
 
 
 class LimitError(DecodeError):
-    """A payload stands for more elements than ``max_expansion`` allows; its bytes are kept undecoded."""
+    """A payload leaves out more elements than ``max_expansion`` allows; its bytes are kept undecoded."""
 
 
 class OptionError(Tb2csvError, ValueError):
@@ -114,6 +114,9 @@ class LateInterrupt(KeyboardInterrupt):
     """An interrupt after an output was changed; ``str`` says how the output was left, without a full stop."""
 
 
+#: What to do about a limit on what a file expands to.
+RAISE_LIMIT: Final = advice("raise {} if you trust the file", "max_expansion")
+
 #: A frame's length or its checksum is damaged; the payload's own checksum proves it, and the record was kept.
 BAD_LENGTH_CRC: Final = "bad_length_crc"
 #: A frame's payload fails its checksum; the record was skipped.
@@ -140,7 +143,7 @@ class Damage:
     kind: str
     detail: str
     lost: bool = True
-    #: Whether the stretch stands for more than ``max_expansion`` allows.
+    #: Whether the stretch expands to more than ``max_expansion`` allows.
     exceeds_limit: bool = False
 
     @property
@@ -156,4 +159,4 @@ class Damage:
 
 def limit_message(detail: str, *, exceeds_limit: bool) -> Message:
     """Return the message on something that could not be read, with advice if it exceeds ``max_expansion``."""
-    return Message(detail, (advice("raise {} if you trust the file", "max_expansion"),) if exceeds_limit else ())
+    return Message(detail, (RAISE_LIMIT,) if exceeds_limit else ())

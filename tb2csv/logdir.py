@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from tb2csv.atomic_files import home_expanded
 from tb2csv.display import count, displayed
-from tb2csv.errors import Damage, LogdirError, LogdirNotFoundError
+from tb2csv.errors import RAISE_LIMIT, Damage, LogdirError, LogdirNotFoundError
 from tb2csv.logdir_prefixes import QUOTE_HINT, LogdirPlace, check_distinct, prefixes
-from tb2csv.parallel import default_workers, map_runs
+from tb2csv.parallel import default_workers
 from tb2csv.size_limits import DEFAULT_EVENT_EXPANSION, EVENT_FILE_LIMITS, SizeLimits
 from tb2csv.sources.compression import PACKED_ENDINGS
 from tb2csv.sources.local_files import LOCAL, LocalFiles
-from tb2csv.sources.source import Version
+from tb2csv.sources.source import ExpansionError, Version
 from tb2csv.sources.unpacked_file import unpacked
 from tb2csv.sources.urls import is_url, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tb2csv.sources.source import OpenFile, Source
 
@@ -46,9 +46,6 @@ _MOST_WORKERS: Final = 32
 _MEMORY: Final = 1 << 30
 _CHUNK: Final = 64 << 20
 _UNKNOWN_SIZE: Final = 16 << 20
-
-#: How many versions of files are looked up at once.
-_LOOKED_UP_AT_ONCE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +113,7 @@ class Run:
 
     @property
     def limits(self) -> SizeLimits:
-        """How much its files may unpack to, and its tensors stand for."""
+        """How much its files may unpack to, and how many elements its tensors may leave out."""
         return self.files[0].limits if self.files else EVENT_FILE_LIMITS
 
 
@@ -185,37 +182,6 @@ class Logdir:
         yield f"<Logdir {shown(self.path)!r}: {count(len(self.runs), 'run')}, {count(files, 'event file')}>"
         yield [run.name for run in self.runs]
         yield [f"{each.path}: {each.message}" for each in self.damage]
-
-
-def with_versions(runs: Mapping[str, Sequence[Run]]) -> dict[str, list[Run]]:
-    """Return runs whose files have versions, as far as they are in stores.
-
-    Versions that the listing does not have, such as those of a web server, are looked up, several at once. A file that
-    cannot be looked up is left as it is.
-    """
-    unknown = [
-        file
-        for parts in runs.values()
-        for run in parts
-        for file in run.files
-        if file.source.is_remote and not file.listed.text
-    ]
-    if not unknown:
-        return {name: list(parts) for name, parts in runs.items()}
-
-    def look_up(file: EventFile, _: Callable[[int], None]) -> Version:
-        try:
-            return file.source.version(file.location)
-        except OSError:
-            return file.listed
-
-    found = map_runs(look_up, unknown, workers=_LOOKED_UP_AT_ONCE)
-    versions = {file.path: version for file, version in zip(unknown, found, strict=True)}
-
-    def known(run: Run) -> Run:
-        return Run(run.name, tuple(replace(file, listed=versions.get(file.path, file.listed)) for file in run.files))
-
-    return {name: [known(run) for run in parts] for name, parts in runs.items()}
 
 
 def _held(file: EventFile) -> int:
@@ -391,6 +357,8 @@ def _event_files(location: str, limits: SizeLimits, others: _Others, damage: lis
     except FileNotFoundError as error:
         message = f"There is nothing at {shown(location)} ({error.strerror}); check the address."
         raise LogdirNotFoundError(message) from error
+    except ExpansionError as error:
+        raise LogdirError(f"{shown(location)} cannot be listed: {error.strerror}", RAISE_LIMIT) from error
     except OSError as error:
         message = f"{shown(location)} cannot be listed: {error.strerror}."
         raise LogdirError(message) from error

@@ -29,7 +29,7 @@ class UndecodableEntry:
     tag: str
     step: int
     detail: str
-    #: Whether it stands for more than ``max_expansion`` allows.
+    #: Whether it expands to more than ``max_expansion`` allows.
     exceeds_limit: bool = False
 
     @property

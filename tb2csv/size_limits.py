@@ -7,7 +7,7 @@ docs/decisions/0021-limits-of-event-files.md those of event files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.errors import OptionError, StateError
@@ -15,8 +15,6 @@ from tb2csv.messages import advice
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tb2csv.messages import Advice
 
 #: The default for ``max_expansion`` of model files.
 DEFAULT_MAX_EXPANSION: Final = 100
@@ -65,6 +63,10 @@ class SizeLimits:
         """Return the maximum number of bytes of elements that a tensor of ``stored`` bytes leaves out."""
         return self.max_expansion * stored
 
+    def after_unpacking(self) -> SizeLimits:
+        """Return the limits of tensors in data that were unpacked: unpacking takes up the default factor."""
+        return replace(self, max_expansion=max(1, self.max_expansion // DEFAULT_EVENT_EXPANSION))
+
     def check_data(self, path: Path, size: int, stored: int, what: str = "data") -> None:
         """Raise StateError if ``stored`` bytes of a file declare too many bytes of tensors."""
         _check(path, size, self.data(stored), stored, f"bytes of {what}")
@@ -82,12 +84,7 @@ def _check(path: Path, size: int, limit: int, stored: int, what: str) -> None:
     if size > limit:
         needed = -(-size // max(stored, 1))
         fact = f"{path} is not read, because {stored:,} bytes of it declare {size:,} {what}, and the limit is {limit:,}"
-        raise StateError(fact, raise_expansion(needed))
-
-
-def raise_expansion(needed: int) -> Advice:
-    """Return the advice to raise ``max_expansion`` to the factor that is needed."""
-    return advice(f"raise {{}} to {needed} if you trust the file", "max_expansion")
+        raise StateError(fact, advice(f"raise {{}} to {needed} if you trust the file", "max_expansion"))
 
 
 #: The limits of model files if none are given.

@@ -38,11 +38,12 @@ _SHOWN_STEPS: Final = 5
 
 
 class _Recorded(NamedTuple):
-    """A recorded tensor: its value schema, and its payload or, for a scalar, its value."""
+    """A recorded tensor: its value schema, and its payload or, for a scalar, its value; and what it may leave out."""
 
     schema: ValueSchema
     payload: bytes
     scalar: float
+    limits: SizeLimits
 
 
 class _RunWeights:
@@ -52,6 +53,7 @@ class _RunWeights:
         self.tensors: dict[str, _Recorded] = {}
         self.steps: set[int] = set()
         self._reader = RunReader(run, report_bytes=report_bytes)
+        self._limits = run.limits
         self._prefix = prefix
         self._step = step
         self.tags: dict[str, None] = {}
@@ -69,7 +71,8 @@ class _RunWeights:
         for row in rows[steps == self._step].tolist():  # the last one of a tag wins
             tag = self._reader.stats.series[numbers[row]].series.tag
             schema = self._reader.schemas[block.columns.schema_id[row]]
-            self.tensors[tag] = _Recorded(schema, bytes(block.payload(row)), float(block.columns.scalar[row]))
+            limits = self._limits.after_unpacking() if block.is_unpacked else self._limits
+            self.tensors[tag] = _Recorded(schema, bytes(block.payload(row)), float(block.columns.scalar[row]), limits)
 
     def _is_wanted(self, series: Any) -> bool:
         """Return whether a series has plain tensors; statistics and histograms use the same prefix."""
@@ -112,12 +115,7 @@ def recorded_state(
         raise _nothing_found(found.path, by_run, prefix, step)
     ((name, weights),) = having.items()
     names = [tag.removeprefix(prefix) for tag in weights.tensors]
-    tensors = tuple(
-        _tensor(tag, tensor_name, structure, recorded, found.limits)
-        for (tag, recorded), tensor_name, structure in zip(
-            weights.tensors.items(), names, structural_names_of_paths(names), strict=True
-        )
-    )
+    tensors = tuple(map(_tensor, weights.tensors, names, structural_names_of_paths(names), weights.tensors.values()))
     missing = [tag for tag in weights.tags if tag not in weights.tensors]
     notes = [f"Not recorded at step {step}: {', '.join(missing)}."] if missing else []
     notes += [f"{damage.path}, byte {damage.offset}: {damage.message}" for damage in weights.damage]
@@ -138,9 +136,9 @@ def _nothing_found(path: str, by_run: dict[str, _RunWeights], prefix: str, step:
     )
 
 
-def _tensor(tag: str, name: str, structure: str, recorded: _Recorded, limits: SizeLimits) -> StateTensor:
+def _tensor(tag: str, name: str, structure: str, recorded: _Recorded) -> StateTensor:
     try:
-        dtype, shape, content = _decoded(recorded, limits)
+        dtype, shape, content = _decoded(recorded)
     except DecodeError as error:
         fact = f"The tensor {tag!r} cannot be decoded: {error.message.fact}"
         raise StateError(fact, *error.message.advice) from error
@@ -150,7 +148,7 @@ def _tensor(tag: str, name: str, structure: str, recorded: _Recorded, limits: Si
     return StateTensor(name, dtype, shape, lambda: content, layer=layer, parameter=parameter, aliases=aliases)
 
 
-def _decoded(recorded: _Recorded, limits: SizeLimits) -> tuple[str, tuple[int, ...], Buffer]:
+def _decoded(recorded: _Recorded) -> tuple[str, tuple[int, ...], Buffer]:
     """Return dtype, shape and little-endian bytes of a recorded tensor, bit for bit."""
     schema = recorded.schema
     name = dtype_name(schema.dtype)
@@ -162,7 +160,7 @@ def _decoded(recorded: _Recorded, limits: SizeLimits) -> tuple[str, tuple[int, .
         raise DecodeError(message)
     if schema.kind == ValueKind.TENSOR_CONTENT and schema.shape is not None and known.item_size:
         return name, schema.shape, recorded.payload
-    array = decode_tensor(recorded.payload, limits)
+    array = decode_tensor(recorded.payload, recorded.limits)
     if known.strings:
         return known.name, array.shape, known.encode(array)
     if array.dtype != np.dtype(known.stored) and known.is_float:  # decoding widened it, like bfloat16

@@ -7,7 +7,7 @@ bfloat16 and the 8- and 4-bit floats to float32, the 4- and 2-bit integers to 8 
 
 If the shape has more elements than the fields, TensorFlow's readers (``Tensor::FromProto`` in C++ and
 ``tf.make_ndarray``, which agree) repeat the last value, or fill with zeros or empty strings if there is none. This
-module does the same, within limits: a few bytes can stand for any number of elements. If they would drop or change a
+module does the same, within limits: a few bytes can leave any number of elements out. If they would drop or change a
 stored value, it is decoded as the writer meant it, or refused.
 """
 
@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from tb2csv.errors import DecodeError, LimitError
+from tb2csv.errors import RAISE_LIMIT, DecodeError, LimitError
 from tb2csv.minifloats import SMALL_FLOATS, Minifloat, values_of_codes
-from tb2csv.size_limits import EVENT_FILE_LIMITS, raise_expansion
+from tb2csv.size_limits import EVENT_FILE_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -286,12 +286,13 @@ def _check_left_out(values: _Array, shape: tuple[int, ...], stored: int, limits:
         each = max(_LEAST_STRING, len(values[-1]) if values.size else 0)
     else:
         each = max(_LEAST_NUMBER, values.dtype.itemsize)
-    if left_out * each > limits.repeated(stored):
+    most = limits.repeated(stored)
+    if left_out * each > most:
         reason = (
-            f"A tensor of shape {shape} leaves out {left_out:,} elements of {each:,} bytes in {stored:,} bytes, "
-            f"more than {limits.max_expansion:,} times its size"
+            f"A tensor of shape {shape} and {stored:,} bytes leaves out {left_out:,} elements of {each:,} bytes, and "
+            f"the limit is {most:,} bytes"
         )
-        raise LimitError(reason, raise_expansion(-(-left_out * each // stored)))
+        raise LimitError(reason, RAISE_LIMIT)
 
 
 def _in_shape(values: _Array, shape: tuple[int, ...], *, repeat: bool) -> _Array:

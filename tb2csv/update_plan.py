@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tb2csv.errors import UNREADABLE, LogdirError, OutputError
 from tb2csv.event_files.event_file import add_fault
 from tb2csv.layouts.converted_run import ConvertedRun, EarlierReport
-from tb2csv.logdir import ROOT_RUN, with_versions
+from tb2csv.logdir import ROOT_RUN
 from tb2csv.messages import Option, advice
 from tb2csv.notes import NOTE_SHAPE, Note
 from tb2csv.plain_data import ANYTHING, COUNT, DictOf, ListOf, check
 from tb2csv.report import UpdateSummary
-from tb2csv.runs.run_changes import present_version, run_changes
+from tb2csv.runs.run_changes import present_version, run_changes, with_versions
 from tb2csv.runs.run_metrics import METRICS_FACT
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.sources.source import fault_of

@@ -354,6 +354,76 @@ def test_a_member_that_unpacks_to_too_much_is_given_up(tmp_path: Path, monkeypat
     assert "unpacks to more than" in report.damage[0].detail
 
 
+def zip_of_members(path: Path, content: bytes, count: int) -> None:
+    """Write a ZIP archive with many members, each of which unpacks to little."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(count):
+            archive.writestr(f"{number:03}/tfevents", content)
+
+
+def tar_of_links(path: Path, content: bytes, count: int) -> None:
+    """Write a TAR archive with many links to one member."""
+    with tarfile.open(path, "w") as archive:
+        first = tarfile.TarInfo("000/tfevents")
+        first.size = len(content)
+        archive.addfile(first, io.BytesIO(content))
+        for number in range(1, count):
+            link = tarfile.TarInfo(f"{number:03}/tfevents")
+            link.type, link.linkname = tarfile.LNKTYPE, first.name
+            archive.addfile(link)
+
+
+@pytest.mark.parametrize(("kind", "write_archive"), [("zip", zip_of_members), ("tar", tar_of_links)])
+def test_an_archive_is_limited_as_a_whole(
+    kind: str,
+    write_archive: Callable[[Path, bytes, int], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each member is within its limit."""
+    monkeypatch.setattr(size_limits, "_SMALL_EVENTS", 1 << 16)
+    content = event_file([event(tensor("zeros", np.zeros(10_000, np.float32)))])
+    write_archive(tmp_path / "logs", content, 100)
+    url = f"{kind}://::{tmp_path}/logs"
+    factor = 100 * len(content) // (tmp_path / "logs").stat().st_size
+    ran = run_here(capsys, "check", url, "--max-expansion", factor - 1)
+    assert ran.status == 1
+    assert f"its members unpack to more than {factor - 1} times its size" in ran.stderr
+    assert ran.stderr.endswith("; raise --max-expansion if you trust the file.\n")
+    ran = run_here(capsys, "ls", url, "--max-expansion", factor + 1)
+    assert ran.status == 0
+
+
+def test_a_compressed_archive_that_unpacks_to_too_much_names_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(size_limits, "_SMALL_EVENTS", 1 << 16)
+    with tarfile.open(tmp_path / "logs", "w:gz") as archive:
+        member = tarfile.TarInfo("tfevents")
+        member.size = 1 << 20
+        archive.addfile(member, io.BytesIO(bytes(1 << 20)))
+    ran = run_here(capsys, "check", f"tar://::{tmp_path}/logs", "--max-expansion", 50)
+    assert ran.status == 1
+    assert "cannot be listed: it unpacks to more than 50 times its size; raise --max-expansion if" in ran.stderr
+
+
+@pytest.mark.parametrize("archive", ["zip", "tar.gz"])
+def test_a_compressed_member_is_limited_by_what_is_stored_of_it(
+    archive: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compressing twice packs zeros far more than once."""
+    monkeypatch.setattr(size_limits, "_SMALL_EVENTS", 1 << 16)
+    (tmp_path / "log").mkdir()
+    packed = gzip.compress(event_file([event(simple_value("a", 1.0))]) + bytes(20 << 20))
+    (tmp_path / "log" / f"{file_name()}.gz").write_bytes(packed)
+    url = ARCHIVES[archive](tmp_path / "logs", tmp_path / "log")
+    assert tb2csv.check(tmp_path / "log").sources[0][1].bytes > 20 << 20
+    report = tb2csv.check(url)
+    assert report.damage[-1].exceeds_limit
+    assert report.sources[0][1].bytes < 10 << 20
+
+
 @pytest.fixture
 def zeros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A log whose two records with a tensor of 8,192 zeros each unpack to more than 20 times its size."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import tarfile
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,8 +63,8 @@ def test_a_value_beyond_its_limit_is_kept_undecoded_and_the_others_are_read(log:
     assert len(read_rows(tmp_path / "out/scalars/loss.csv")) == 2
     (reason,) = {row["reason"] for row in read_rows(tmp_path / "out/blobs/large.undecodable.csv")}
     assert reason == (
-        "A tensor of shape (100, 1000) leaves out 99,999 elements of 8 bytes in 19 bytes, "
-        "more than 1,100 times its size"
+        "A tensor of shape (100, 1000) and 19 bytes leaves out 99,999 elements of 8 bytes, "
+        "and the limit is 20,900 bytes"
     )
 
 
@@ -78,12 +81,12 @@ def test_rows_grow_with_the_file_alone(tmp_path: Path) -> None:
 def test_each_face_names_its_option(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ran = run_here(capsys, "convert", log, tmp_path / "out", "--tag", "large")
     assert ran.status == 0
-    sentence = "more than 1,100 times its size; raise --max-expansion if you trust the file\n"
+    sentence = "the limit is 20,900 bytes; raise --max-expansion if you trust the file\n"
     assert ran.stderr.count(sentence) == 2
     entry = tb2csv.convert(log, tmp_path / "python", tag="large").runs[0].undecodable[0]
-    assert str(entry.message).endswith("more than 1,100 times its size; raise max_expansion if you trust the file")
+    assert str(entry.message).endswith("the limit is 20,900 bytes; raise max_expansion if you trust the file")
     report = tb2csv.convert(log, tmp_path / "page", tag="large").to_dict(page_spelling)
-    assert report["undecodable"][0]["detail"].endswith("more than 1,100 times its size")
+    assert report["undecodable"][0]["detail"].endswith("the limit is 20,900 bytes")
 
 
 def test_the_option_lifts_the_limit(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,9 +132,35 @@ def test_the_same_values_are_refused(how: str, log: Path, tmp_path: Path, monkey
     ]
 
 
+def members(log: Path, path: Path) -> tuple[Path | str, ...]:
+    """Return the places of a log as it is, compressed, and in archives."""
+    (file,) = log.iterdir()
+    packed = path / "packed" / f"{file.name}.gz"
+    packed.parent.mkdir()
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    with zipfile.ZipFile(path / "log.zip", "w") as archive:
+        archive.write(file, file.name)
+    with tarfile.open(path / "log.tar", "w") as tar:
+        tar.add(file, file.name)
+    return log, packed.parent, f"zip://::{path}/log.zip", f"tar://::{path}/log.tar"
+
+
+def test_unpacked_tensors_leave_out_no_more_than_they_store(log: Path, tmp_path: Path) -> None:
+    """Both limits together are about one: of the whole factor, 1,100 is for unpacking."""
+    plain, *others = members(log, tmp_path)
+    assert "small" not in refused(tb2csv.convert(plain, tmp_path / "out"))
+    for number, place in enumerate(others):
+        report = tb2csv.convert(place, tmp_path / f"refused{number}")
+        assert refused(report).count("small") == 2
+        assert len(tb2csv.open_logdir(place)["."].tensors("small")) == 0
+        found = tb2csv.discover(place, max_expansion=1100 * 600)
+        assert "small" not in refused(tb2csv.convert(found, tmp_path / f"lifted{number}"))
+        assert len(tb2csv.open_logdir(found)["."].tensors("small")) == 2000
+
+
 def test_recorded_weights_are_limited_as_well(tmp_path: Path) -> None:
     log = write_run(tmp_path / "log", event(tensor("weights/w", LARGE), step=1)).parent
-    with pytest.raises(StateError, match=r"leaves out.*; raise max_expansion to \d+ if you trust the file\.$"):
+    with pytest.raises(StateError, match=r"leaves out.*; raise max_expansion if you trust the file\.$"):
         tb2csv.recorded_state(log, 1)
     (state,) = tb2csv.recorded_state(tb2csv.discover(log, max_expansion=50_000), 1).tensors
     assert state.shape == (100, 1000)

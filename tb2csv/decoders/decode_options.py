@@ -11,7 +11,7 @@ from tb2csv.size_limits import EVENT_FILE_LIMITS, SizeLimits
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """Options for decoders: the style of tensors, a name in ``TENSOR_STYLES``, and what they may stand for.
+    """Options for decoders: the style of tensors, a name in ``TENSOR_STYLES``, and how many elements they leave out.
 
     Raises:
         OptionError: the style is unknown.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tb2csv.decoders.decode_options import DecodeOptions
     from tb2csv.errors import DecodeError
     from tb2csv.event_files.values import ValueBlock, ValueSchema
+    from tb2csv.size_limits import SizeLimits
 
 #: The part that is the table itself; other parts are side tables, named after it.
 MAIN_PART: Final = ""
@@ -108,6 +109,11 @@ class Values:
     def log_order(self) -> npt.NDArray[np.int64]:
         """The indexes of the values in the order of the log, in which series alternate."""
         return np.argsort(self._rows)
+
+    @property
+    def limits(self) -> SizeLimits:
+        """How many elements tensors may leave out."""
+        return self.options.limits.after_unpacking() if self.block.is_unpacked else self.options.limits
 
     def __len__(self) -> int:
         """Return the number of values."""
@@ -201,7 +207,7 @@ class Undecodable(NamedTuple):
     detail: str
     #: The bytes to keep; None keeps the value's payload.
     payload: bytes | None = None
-    #: Whether the value stands for more than ``max_expansion`` allows.
+    #: Whether the value expands to more than ``max_expansion`` allows.
     exceeds_limit: bool = False
 
     @classmethod

@@ -137,11 +137,12 @@ class EventFileReader:
         chunk_size: int = DEFAULT_CHUNK_SIZE,
         offset: int = 0,
         account: FileStats | None = None,
+        is_unpacked: bool = False,
     ) -> None:
         """Prepare to read ``source``; nothing is read yet.
 
         ``schemas`` is the run's table of value schemas, to which new ones are added. ``account`` has the counts of the
-        bytes before ``offset``, and reading continues it.
+        bytes before ``offset``, and reading continues it. ``is_unpacked`` is true if fewer bytes may be stored.
         """
         self._scan_buffer = scanner.scan
         self._source = source
@@ -150,6 +151,7 @@ class EventFileReader:
         self._effort = SearchBudget(FAILED_CHECK_LIMIT + source.size)
         self._stop = source.size
         self._stray: ValueBlock | None = None
+        self._is_unpacked = is_unpacked
         # Used in turn, so that a block stays valid until the block after the next is requested.
         self._memory = [(np.empty(0, np.uint8), ValueColumns()) for _ in range(2)]
         #: Where the next record starts; after the last block, where to resume when the file has grown.
@@ -210,12 +212,12 @@ class EventFileReader:
         buffer, columns = self._cleared_memory(length)
         first = base = self.offset
         end, window = first + length, self._source.window
-        block = ValueBlock(columns, buffer[:0], base)
+        block = ValueBlock(columns, buffer[:0], base, self._is_unpacked)
         while self.offset < min(end, self._stop) and self._stray is None:
             start, stop, values_before = self.offset, min(self.offset + window, end), columns.size
             try:
                 count = self._source.read_into(start, buffer[start - base : stop - base])
-                block = ValueBlock(columns, buffer[: start - base + count], base)
+                block = ValueBlock(columns, buffer[: start - base + count], base, self._is_unpacked)
                 self._scan(block)
             except OSError:
                 if self.offset == first:
@@ -306,7 +308,7 @@ class EventFileReader:
             # The payload is sound, so the record is read, from a block of its own if the buffer does not hold it.
             if recovery.next_offset > block.end:
                 frame = memoryview(self._source.read_at(self.offset, size))
-                block = self._stray = ValueBlock(ValueColumns(), frame, self.offset)
+                block = self._stray = ValueBlock(ValueColumns(), frame, self.offset, self._is_unpacked)
             self._add_damage(size, recovery.kind, recovery.detail, lost=False)
             self._read_record(block, size)
         elif self._effort.left < 0:

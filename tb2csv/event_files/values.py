@@ -228,6 +228,8 @@ class ValueBlock:
     buffer: memoryview
     #: The offset in the file of the buffer's first byte.
     base: int
+    #: Whether the bytes were unpacked, so that fewer may be stored.
+    is_unpacked: bool = False
 
     def __len__(self) -> int:
         """Return the number of values."""

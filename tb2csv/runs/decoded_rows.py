@@ -33,7 +33,7 @@ class UndecodableValue(NamedTuple):
     payload: bytes
     #: The run that the value was written to, if sub-runs are merged into their parents.
     original_run: str | None = None
-    #: Whether it stands for more than ``max_expansion`` allows.
+    #: Whether it expands to more than ``max_expansion`` allows.
     exceeds_limit: bool = False
 
     @property

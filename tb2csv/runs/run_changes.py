@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.errors import UNREADABLE
 from tb2csv.event_files.file_changes import why_read_again
+from tb2csv.parallel import map_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tb2csv.logdir import EventFile, Run
     from tb2csv.runs.saved_run import SavedFile
+    from tb2csv.sources.source import Version
+
+#: How many versions of files are looked up at once.
+_LOOKED_UP_AT_ONCE: Final = 64
 
 
 class RunChanges(NamedTuple):
@@ -62,3 +68,35 @@ def present_version(file: EventFile) -> str:
         return file.version()
     except OSError:
         return ""
+
+
+def with_versions(runs: Mapping[str, Sequence[Run]]) -> dict[str, list[Run]]:
+    """Return runs whose files have versions, as far as they are in stores.
+
+    Versions that the listing does not have, such as those of a web server, are looked up, several at once. A file that
+    cannot be looked up is left as it is.
+    """
+    unknown = [
+        file
+        for parts in runs.values()
+        for run in parts
+        for file in run.files
+        if file.source.is_remote and not file.listed.text
+    ]
+    if not unknown:
+        return {name: list(parts) for name, parts in runs.items()}
+
+    def look_up(file: EventFile, _: Callable[[int], None]) -> Version:
+        try:
+            return file.source.version(file.location)
+        except OSError:
+            return file.listed
+
+    found = map_runs(look_up, unknown, workers=_LOOKED_UP_AT_ONCE)
+    versions = {file.path: version for file, version in zip(unknown, found, strict=True)}
+
+    def known(run: Run) -> Run:
+        files = (replace(file, listed=versions.get(file.path, file.listed)) for file in run.files)
+        return replace(run, files=tuple(files))
+
+    return {name: [known(run) for run in parts] for name, parts in runs.items()}

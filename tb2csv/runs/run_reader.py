@@ -184,6 +184,7 @@ class RunReader(SeriesReader):
                         chunk_size=self._chunk_size,
                         offset=progress.offset,
                         account=stats,
+                        is_unpacked=source.is_unpacked,
                     )
                     progress.number = self._file_number = progress.number or len(self.stats.files)
                     for block in reader.blocks():

@@ -257,7 +257,9 @@ class ScannedRun:
                         yield from self._lost(stored, lost, request.numbers[first + lost], error)
                     places = first + kept
                     taken = columns if kept.size == columns.size else copy_rows(columns, kept, kept.size)
-                    grouping = self._reader.regroup(ValueBlock(taken, memoryview(data), base), {})
+                    is_unpacked = bool(data) and source().is_unpacked
+                    block = ValueBlock(taken, memoryview(data), base, is_unpacked)
+                    grouping = self._reader.regroup(block, {})
                     grouping.file = file_numbers[stored.file.path]
                     grouping.sessions = None if request.sessions is None else request.sessions[places]
                     grouping.ordinals = lambda places=places: ordinals()[places]

@@ -34,6 +34,8 @@ _NOT_LOOKED_UP: Final = Version(None)
 class LocalFile:
     """The bytes of one open file; ``size`` is its size when it was opened. Use as a context manager."""
 
+    is_unpacked = False
+
     def __init__(self, path: str, file: FileIO, status: os.stat_result) -> None:
         """Read from ``file``, which has this status and is closed with this object."""
         self.path = path
@@ -41,6 +43,11 @@ class LocalFile:
         self.window = WINDOW
         self._file = file
         self._status = status
+
+    @property
+    def stored_size(self) -> int:
+        """The size of the file when it was opened."""
+        return self._status.st_size
 
     @property
     def version(self) -> str:

@@ -19,7 +19,7 @@ from tb2csv.sources.source import ExpansionError, Version
 from tb2csv.sources.urls import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tb2csv.size_limits import SizeLimits
 
@@ -49,6 +49,10 @@ class Ranges(Protocol):
     def version(self) -> Version:
         """The version; its size may be unknown before the first range."""
 
+    @property
+    def stored_size(self) -> int:
+        """How many bytes the file takes in the store; 0 before the first range if its size is unknown."""
+
     def fetch(self, start: int, stop: int) -> bytes:
         """Return the bytes from ``start`` to ``stop``; fewer only at the end of the file.
 
@@ -74,6 +78,7 @@ class FileRanges:
         url: str,
         limits: SizeLimits,
         reading: contextlib.AbstractContextManager[Any] | None = None,
+        stored_of: Callable[[Mapping[str, Any]], int] | None = None,
     ) -> None:
         """Open the file.
 
@@ -83,6 +88,7 @@ class FileRanges:
             url: its name in messages.
             limits: how much a member of an archive may unpack to.
             reading: a lock that is held while it is read.
+            stored_of: for a member of an archive, returns how many bytes of the archive hold it.
         """
         self._reading = reading or contextlib.nullcontext()
         self._filesystem = filesystem
@@ -104,8 +110,8 @@ class FileRanges:
         if self._version.size is None:
             self.close()
             raise RemoteError(errno.EINVAL, "its size is unknown")
-        packed = info.get("compress_size")  # of a member of a ZIP archive
-        if packed is not None and self._version.size > limits.events(packed):
+        self._stored_size = stored_of(info) if stored_of else self._version.size
+        if self._version.size > limits.events(self._stored_size):
             self.close()
             raise ExpansionError.of(limits)
 
@@ -113,6 +119,11 @@ class FileRanges:
     def version(self) -> Version:
         """The version of the open file."""
         return self._version
+
+    @property
+    def stored_size(self) -> int:
+        """How many bytes the file takes in the store."""
+        return self._stored_size
 
     def fetch(self, start: int, stop: int) -> bytes:
         """Return the bytes from ``start`` to ``stop``; fewer only at the end of the file."""
@@ -206,6 +217,11 @@ class WebRanges:
     def version(self) -> Version:
         """The version in the first answer."""
         return self._version
+
+    @property
+    def stored_size(self) -> int:
+        """The size in the first answer."""
+        return self._version.size or 0
 
     def fetch(self, start: int, stop: int) -> bytes:
         """Return the bytes from ``start`` to ``stop``; fewer only at the end of the file."""

@@ -55,19 +55,23 @@ class RemoteFile:
     that were read: logs grow like this where objects cannot be appended to. Otherwise it is an error.
     """
 
-    def __init__(self, path: str, ranges: Callable[[], Ranges], stream_from: int | None = None) -> None:
+    def __init__(
+        self, path: str, ranges: Callable[[], Ranges], stream_from: int | None = None, *, is_unpacked: bool = False
+    ) -> None:
         """Open the file.
 
         Args:
             path: the path to report.
             ranges: opens the present version.
             stream_from: the offset from which all bytes will be read, if so; the first ones are read at once.
+            is_unpacked: whether it is a member of an archive.
 
         Raises:
             RemoteError: it cannot be opened.
         """
         self.path = path
         self.window = _WINDOW
+        self.is_unpacked = is_unpacked
         self._open_ranges = ranges
         self._ranges = ranges()
         self._executor: DaemonExecutor | None = None
@@ -81,6 +85,11 @@ class RemoteFile:
             data = self._fetched(start, start + length)
             self._block, self._block_start = data, start
         self.size = self._ranges.version.size or 0
+
+    @property
+    def stored_size(self) -> int:
+        """How many bytes it takes in the store."""
+        return self._ranges.stored_size
 
     @property
     def version(self) -> str:

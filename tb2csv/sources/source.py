@@ -76,6 +76,12 @@ class OpenFile(Protocol):
     size: int
     #: How many bytes to read at a time if no more are needed at once.
     window: int
+    #: Whether its bytes are unpacked, or those of a member of an archive, so that fewer may be stored.
+    is_unpacked: bool
+
+    @property
+    def stored_size(self) -> int:
+        """How many bytes it takes where it is stored; its size, unless it is a member of a compressed archive."""
 
     @property
     def version(self) -> str:

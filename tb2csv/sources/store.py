@@ -8,19 +8,19 @@ import functools
 import os
 import posixpath
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from tb2csv.size_limits import EVENT_FILE_LIMITS, SizeLimits
 from tb2csv.sources.ranges import FileRanges, WebRanges, version_of
 from tb2csv.sources.remote_file import RemoteFile
 from tb2csv.sources.requests import request
-from tb2csv.sources.source import FoundFile, Version
+from tb2csv.sources.source import ExpansionError, FoundFile, Version
 from tb2csv.sources.tar_archive import unpacked_tar
 from tb2csv.sources.urls import protocols
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tb2csv.errors import Damage
     from tb2csv.sources.ranges import Ranges
@@ -45,6 +45,40 @@ def _forget_event_loop_in_forks() -> None:
         os.register_at_fork(after_in_child=reset_lock)
 
 
+#: Protocols of archives.
+_ARCHIVES: Final = frozenset({"zip", *_SHARE_A_POSITION})
+
+
+class _Archive(NamedTuple):
+    """How many bytes an archive has, and how many it unpacks to if it is compressed as a whole."""
+
+    stored: int
+    unpacked: int
+
+    def stored_of(self, info: Mapping[str, Any]) -> int:
+        """Return how many bytes of the archive hold a member, from what the file system says about it."""
+        packed = info.get("compress_size")  # in a ZIP archive
+        return -(-info["size"] * self.stored // max(self.unpacked, 1)) if packed is None else int(packed)
+
+    def check(self, members: Iterable[Mapping[str, Any]], limits: SizeLimits) -> None:
+        """Raise ExpansionError if the members unpack to too much together: several may hold the same bytes.
+
+        Those that exceed the limit alone do not count, because they are not read.
+        """
+        sizes = (each["size"] for each in members if each["size"] <= limits.events(self.stored_of(each)))
+        if sum(sizes) > limits.events(self.stored):
+            raise ExpansionError.of(limits, "its members unpack")
+
+
+class _Connection(NamedTuple):
+    """A file system of a process, and the path in it."""
+
+    process: int
+    filesystem: Any
+    root: str
+    archive: _Archive | None
+
+
 class Store:
     """The files below an fsspec URL.
 
@@ -60,7 +94,7 @@ class Store:
         self.url = url
         self._limits = limits
         self._lock = threading.Lock()
-        self._made: tuple[int, Any, str] | None = None
+        self._made: _Connection | None = None
         outermost = protocols(url)[0]
         self._is_web = outermost in {"http", "https"}
         #: Held while a file is read, if open files share a position.
@@ -75,15 +109,18 @@ class Store:
 
         Raises:
             RemoteError: they cannot be listed.
+            ExpansionError: they are the members of an archive, and unpack to more than the limit.
             MissingExtraError: a package is missing.
         """
-        filesystem, root = self.connected()
+        _, filesystem, root, archive = self._connected()
 
         def find() -> dict[str, dict[str, Any]]:
             filesystem.invalidate_cache()
             return _web_files(filesystem, root) if self._is_web else filesystem.find(root, detail=True)
 
         found = request(self.url, find)
+        if archive:
+            archive.check(found.values(), self._limits)
         for location, info in found.items():
             if info.get("type") == "directory" or location.endswith("/"):  # a key ``a/`` marks a folder
                 continue
@@ -102,8 +139,10 @@ class Store:
 
         Raises:
             RemoteError: it cannot be opened.
+            ExpansionError: it is a member of an archive, and unpacks to more than the limit.
         """
-        filesystem, _ = self.connected()
+        _, filesystem, _, archive = self._connected()
+        stored_of = archive.stored_of if archive else None
         opened: list[Ranges] = []
 
         def ranges() -> Ranges:
@@ -112,10 +151,10 @@ class Store:
             if self._is_web:
                 opened.append(WebRanges(filesystem, location, self.url))
             else:
-                opened.append(FileRanges(filesystem, location, self.url, self._limits, self._reading))
+                opened.append(FileRanges(filesystem, location, self.url, self._limits, self._reading, stored_of))
             return opened[-1]
 
-        return RemoteFile(path, ranges, stream_from)
+        return RemoteFile(path, ranges, stream_from, is_unpacked=archive is not None)
 
     def version(self, location: str) -> Version:
         """Return the present version of a file.
@@ -141,26 +180,36 @@ class Store:
             RemoteError: it cannot be made.
             MissingExtraError: a package is missing.
         """
-        with self._lock:
-            if self._made is None or self._made[0] != os.getpid():
-                filesystem, root = request(self.url, self._connect)
-                self._made = os.getpid(), filesystem, root.rstrip("/") or root
-            return self._made[1], self._made[2]
+        _, filesystem, root, _ = self._connected()
+        return filesystem, root
 
-    def _connect(self) -> tuple[Any, str]:
+    def _connected(self) -> _Connection:
+        with self._lock:
+            if self._made is None or self._made.process != os.getpid():
+                self._made = request(self.url, self._connect)
+            return self._made
+
+    def _connect(self) -> _Connection:
         import fsspec.core
 
         _forget_event_loop_in_forks()
         own = {protocol: {"skip_instance_cache": True} for protocol in protocols(self.url)}
-        outermost, _, archive = self.url.partition("::")
-        if outermost.startswith("tar://") and archive:
-            filesystem = unpacked_tar(
-                archive, {name: each for name, each in own.items() if name != "tar"}, self._limits
-            )
-            if filesystem is not None:
-                return filesystem, outermost.removeprefix("tar://").strip("/")
+        outermost, _, inner = self.url.partition("::")
+        if outermost.startswith("tar://") and inner:
+            unpacked = unpacked_tar(inner, {name: each for name, each in own.items() if name != "tar"}, self._limits)
+            if unpacked is not None:
+                filesystem, stored = unpacked
+                root, whole = outermost.removeprefix("tar://").strip("/"), _Archive(stored, _size(filesystem.fo))
+                return _Connection(os.getpid(), filesystem, root, whole)
         filesystem, root = fsspec.core.url_to_fs(self.url, **own)
-        return filesystem, root
+        size = _size(filesystem.fo) if protocols(self.url)[0] in _ARCHIVES else None
+        archive = None if size is None else _Archive(size, size)
+        return _Connection(os.getpid(), filesystem, root.rstrip("/") or root, archive)
+
+
+def _size(file: Any) -> int:
+    """Return the size of an archive; nothing reads it yet, because the place in it changes."""
+    return int(file.seek(0, os.SEEK_END))
 
 
 def _web_files(filesystem: Any, root: str) -> dict[str, dict[str, Any]]:

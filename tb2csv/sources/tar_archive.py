@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tb2csv.size_limits import SizeLimits
 
 
-def unpacked_tar(url: str, options: dict[str, Any], limits: SizeLimits) -> Any:
-    """Return the file system of a TAR archive that is compressed as a whole, or None if it is not.
+def unpacked_tar(url: str, options: dict[str, Any], limits: SizeLimits) -> tuple[Any, int] | None:
+    """Return the file system of a TAR archive that is compressed as a whole, and its size; None if it is not.
 
     Args:
         url: the URL of the archive itself.
@@ -29,6 +29,7 @@ def unpacked_tar(url: str, options: dict[str, Any], limits: SizeLimits) -> Any:
 
     Raises:
         OSError: it cannot be unpacked.
+        ExpansionError: it unpacks to more than the limit.
         MissingExtraError: a package is missing.
     """
     import fsspec
@@ -52,4 +53,4 @@ def unpacked_tar(url: str, options: dict[str, Any], limits: SizeLimits) -> Any:
     spool.original = "archive.tar"  # so that fsspec does not look for a compression
     filesystem = TarFileSystem(fo=spool, skip_instance_cache=True)
     weakref.finalize(filesystem, opened.close)
-    return filesystem
+    return filesystem, size

@@ -34,13 +34,15 @@ def unpacked(file: OpenFile, limits: SizeLimits) -> OpenFile:
         opened = file
         if unpack is not None:
             spool = closed_on_error.enter_context(tempfile.TemporaryFile())
-            opened = UnpackedFile(file, spool, unpacked_parts(unpack, ForwardStream(file), file.size, limits))
+            opened = UnpackedFile(file, spool, unpacked_parts(unpack, ForwardStream(file), file.stored_size, limits))
         closed_on_error.pop_all()
     return opened
 
 
 class UnpackedFile:
     """The unpacked bytes of an open compressed file, which is closed with this one."""
+
+    is_unpacked = True
 
     def __init__(self, stored: OpenFile, spool: IO[bytes], parts: Iterator[bytes]) -> None:
         """Unpack ``stored``, whose unpacked bytes are ``parts``, into ``spool``; nothing is unpacked yet."""
@@ -53,6 +55,11 @@ class UnpackedFile:
         self._size: int | None = None
         self._fault: Fault | None = None
         self._error: OSError | None = None
+
+    @property
+    def stored_size(self) -> int:
+        """The number of bytes that the compressed file takes."""
+        return self._stored.stored_size
 
     @property
     def version(self) -> str:

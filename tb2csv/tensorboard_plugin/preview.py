@@ -114,7 +114,7 @@ def _copied(block: ValueBlock, rows: npt.NDArray[np.int64]) -> ValueBlock:
     payload = b"".join(bytes(block.payload(row)) for row in rows.tolist())
     ends = np.cumsum(columns.payload_length, dtype=np.int64)
     columns.payload_offset[:] = ends - columns.payload_length
-    return ValueBlock(columns, memoryview(payload), 0)
+    return ValueBlock(columns, memoryview(payload), 0, block.is_unpacked)
 
 
 def _decoded(reader: RunReader, number: int, picked: list[tuple[ValueBlock, int]]) -> pl.DataFrame | None:
