@@ -9,10 +9,12 @@ import re
 import shutil
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from PIL import Image
+from pictures import SLIGHT, difference
 from test_docs import CONSOLE, ROOT, SAMPLE_LOGS, run
+
+from tb2csv.analysis.plots.themes import LIGHT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +24,6 @@ TEXT = PAGE.read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```python\n(.*?)^```\n\nIt prints:\n\n```text\n(.*?)^```\n", TEXT, re.DOTALL | re.MULTILINE)
 PICTURES = re.findall(r"!\[.+?\]\(images/(.+?)\)", TEXT)
 COMMANDS = [line for block in CONSOLE.findall(TEXT) for line in re.findall(r"^\$ (.*)$", block, re.MULTILINE)]
-
-#: Of 255; other versions of the fonts' renderer shade the edges of letters a little differently.
-SLIGHT = 2.0
 
 
 @pytest.fixture
@@ -53,8 +52,7 @@ def test_pictures_equal_those_that_their_commands_draw(name: str, checkout: Path
     run(command, checkout)
     with Image.open(checkout / name) as drawn, Image.open(PAGE.parent / "images" / name) as shown:
         assert drawn.size == shown.size
-        difference = np.asarray(drawn.convert("RGB"), np.int16) - np.asarray(shown.convert("RGB"), np.int16)
-    assert np.abs(difference).mean() < SLIGHT
+        assert difference(drawn, shown, LIGHT.background) < SLIGHT
 
 
 def test_every_picture_is_shown() -> None:

@@ -169,7 +169,7 @@ def test_a_missing_extra_has_the_command_that_installs_it() -> None:
     error = tb2csv.MissingExtraError("Plotting", "matplotlib", "plot")
     assert isinstance(error, ImportError)
     for each in (error, copy.copy(error), pickle.loads(pickle.dumps(error))):
-        assert "[plot]'" in str(each)
+        assert "[plot]" in str(each)
 
 
 HOSTILE = "<script>\x1b[2Jloss"

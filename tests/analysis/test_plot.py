@@ -674,7 +674,7 @@ def test_too_many_panels_are_refused(tmp_path: Path) -> None:
 
 def test_without_matplotlib_the_error_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(Tb2csvError, match=r"pip install .*\[plot\]'"):
+    with pytest.raises(Tb2csvError, match=r"pip install .*\[plot\]"):
         plot(open_logdir(SAMPLE_LOGS), tmp_path / "p.png")
 
 

@@ -174,8 +174,8 @@ class Sheet:
         self.heading(f"run {run}")
 
     def heading(self, text: str) -> None:
-        """Write a line above all panels, unless the user has chosen one."""
-        if not self.look.title:
+        """Write a line above all panels, unless it is empty or the user has chosen one."""
+        if text and not self.look.title:  # some versions of matplotlib make room for an empty line
             self._write_above(text, size=self.look.theme.title_size, color=self.look.theme.faint_text)
 
     def _write_above(self, text: str, *, size: float, **style: Any) -> None:

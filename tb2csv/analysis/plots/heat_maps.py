@@ -92,14 +92,13 @@ def draw_heat_map(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet
         if ranges is not None and (number + 1) % sheet.columns * (number + 1 < len(by_run)) == 0:
             _write_ranges(panel, ranges, row, theme.faint_text)
     sheet.heading(_heading(list(by_run), tags, options))
-    bar = sheet.figure.colorbar(
-        meshes[0], ax=sheet.panels, aspect=30, pad=0.01, fraction=_BAR, label=_measure(tags, options)
-    )
+    bar = sheet.figure.colorbar(meshes[0], ax=sheet.panels, aspect=30, pad=0.01, fraction=_BAR)
     if ranges is None:
+        bar.set_label(_measure(tags, options))
         label_numbers(bar.ax.yaxis, log=_is_log(norm))
     else:
-        bar.ax.set_yticks([0, 1], ["lowest", "highest"])
-        bar.ax.set_ylabel("value of the tag", labelpad=-16)
+        # A title beside the bar would not fit between its ends if there are few rows.
+        bar.ax.set_yticks([0, 1], ["lowest of the tag", "highest of the tag"])
     bar.outline.set_visible(False)
     _add_legend(sheet, maps, theme, is_log=_is_log(norm))
     is_shared = any(each.places is None for each in maps)

@@ -69,6 +69,8 @@ class Theme:
             "svg.fonttype": "none",  # text stays searchable, and the reader's fonts may have letters that ours lack
             "svg.hashsalt": "tb2csv",  # equal plots have equal bytes
             "text.color": self.text,
+            # Hinting rounds the sizes of letters to pixels, and the layout with them, in each version in another way.
+            "text.hinting": "no_hinting",
             "text.parse_math": False,  # names of tags may have dollar signs
             "timezone": "UTC",
             "xtick.color": self.lines,
