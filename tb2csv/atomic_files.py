@@ -30,6 +30,19 @@ if TYPE_CHECKING:
 _WRITING_FAILED: Final = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
+def is_there(place: Path) -> bool:
+    """Return whether something is at a path.
+
+    Raises:
+        OSError: the system refuses the path, such as a name that is too long; ``Path.exists`` of Python 3.14 hides it.
+    """
+    try:
+        place.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a null byte
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def whole_file(out: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
     """Yield the path of an empty file to fill; it becomes ``out`` unless the block raises an exception.
@@ -291,11 +304,11 @@ def check_place(out: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Raise OutputError if a file must not be written at ``out``."""
     place = local_path(out)
     try:
-        is_folder, exists = place.is_dir(), place.exists()
+        exists = is_there(place)
     except OSError as error:
         message = f"{out} cannot be written ({error.strerror}); choose another name."
         raise OutputError(message) from error
-    if is_folder:
+    if exists and place.is_dir():
         message = f"{out} is a folder; choose the name of a file."
         raise OutputError(message)
     if exists and not overwrite:

@@ -10,6 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tb2csv.atomic_files import is_there
 from tb2csv.errors import StateError
 from tb2csv.messages import Function, advice
 from tb2csv.model_state.descriptions import json_object, member
@@ -41,7 +42,7 @@ class Look:
             elif path.is_file():
                 with path.open("rb") as file:
                     self.start = file.read(_START)
-            elif path.exists():  # reading a pipe may wait for ever
+            elif is_there(path):  # reading a pipe may wait for ever
                 message = f"{path} is not a regular file; give the file of a model."
                 raise StateError(message)
         except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
+from tb2csv.atomic_files import is_there
 from tb2csv.errors import RecorderError
 from tb2csv.messages import advice
 
@@ -22,7 +23,7 @@ def check_external_data(path: Path, proto: Any) -> None:
             is_relative = not (PurePosixPath(entry.value).is_absolute() or PureWindowsPath(entry.value).anchor)
             try:
                 place = (folder / entry.value).resolve()
-                is_file = place.is_file()
+                is_file = is_there(place) and place.is_file()
             except (OSError, ValueError, RuntimeError) as error:  # a null byte, too long, or links in a circle
                 message = f"{path} has its tensor {tensor.name} in {entry.value[:80]!r}, which is not a usable path."
                 raise RecorderError(message) from error

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.atomic_files import folder_beside, local_path, replace_folder
+from tb2csv.atomic_files import folder_beside, is_there, local_path, replace_folder
 from tb2csv.errors import LateInterrupt, OutputError
 from tb2csv.messages import Option, advice
 from tb2csv.sinks.ledger import Ledger, locked_against_updates
@@ -61,7 +61,7 @@ class OutputFolder(NewFolder):
         if self.out.is_symlink():
             message = f"{self.out} is a broken link; remove it, or choose another folder."
             raise OutputError(message)
-        if not self.out.exists():
+        if not is_there(self.out):
             return
         if not self.out.is_dir():
             message = f"{self.out} is a file; choose a folder for the tables."

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SAMPLE_LOGS = Path(__file__).parents[2] / "sample_logs"
+
+
+needs_unzip = pytest.mark.skipif(shutil.which("unzip") is None, reason="unzip is not installed")
 
 
 def until(condition: Any) -> None:
@@ -220,6 +224,7 @@ def test_notes_name_options_as_the_page_does(samples: Tab) -> None:
     assert not any("--" in note for note in notes)
 
 
+@needs_unzip
 def test_other_programs_can_unpack_an_archive(samples: Tab, tmp_path: Path) -> None:
     archive = tmp_path / "all.zip"
     archive.write_bytes(samples.get(f"download/{samples.export()}").data)
@@ -737,6 +742,7 @@ def test_exports_are_not_written_below_the_log_directory(tmp_path: Path, monkeyp
     assert not list(elsewhere.iterdir())
 
 
+@needs_unzip
 def test_an_archive_of_large_files_is_zip64_and_that_of_small_ones_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
