@@ -10,8 +10,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from PIL import Image
 from pictures import SLIGHT, difference
+from PIL import Image
 from test_docs import CONSOLE, ROOT, SAMPLE_LOGS, run
 
 from tb2csv.analysis.plots.themes import LIGHT

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import colors
 from matplotlib.text import Text
-from PIL import Image
 from pictures import SLIGHT, difference
+from PIL import Image
 
 from tb2csv.analysis.plots import x_axis
 from tb2csv.analysis.plots.curves import draw_curves
