@@ -232,7 +232,7 @@ def _lock(folder: str) -> int | None:
 
 @contextlib.contextmanager
 def _locked(folder: str) -> Iterator[None]:
-    """Lock a folder for a moment. If another program keeps it locked, go on without."""
+    """Lock a folder for a moment. If another program keeps it locked, continue without a lock."""
     descriptor = None
     for _ in range(_TRIES if sys.platform != "win32" else 0):
         descriptor = _lock(folder)

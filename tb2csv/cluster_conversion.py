@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from tb2csv.run_conversion import LogRuns
     from tb2csv.runs.reading_options import ReadingOptions
 
-#: How many runs of a store a task reads at once at most; several tasks may share a worker.
+#: The maximum number of runs of a store that a task reads at once; several tasks may share a worker.
 _THREADS: Final = 8
 
-#: How long to wait until tasks that are not wanted any more have ended, in seconds.
+#: How long to wait for tasks that are no longer wanted to end, in seconds.
 _SECONDS_TO_END: Final = 10.0
 
 

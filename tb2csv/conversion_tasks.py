@@ -40,16 +40,16 @@ WANTED: Final = "wanted"
 #: How often a task looks for the file, in seconds.
 _SECONDS_BETWEEN_LOOKS: Final = 0.5
 
-#: The batches of a conversion at most. Each takes some 10 ms to hand out.
+#: The maximum number of batches of a conversion. Each takes some 10 ms to hand out.
 _BATCHES: Final = 100
 
-#: What a batch costs at least, and what a run costs besides its bytes, in bytes of event files that take as long.
+#: The minimum cost of a batch, and the cost of a run besides its bytes, in bytes of event files that take as long.
 _LEAST_COST: Final = 4 << 20
 _RUN_COST: Final = 16 << 10
 
 
 class NotWantedError(Exception):
-    """Raised in a task to end it, because its result is not wanted any more."""
+    """Raised in a task to end it, because its result is no longer wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def convert_batch(task: ConversionTask) -> ConvertedBatch:
     Raises:
         OutputError: the folder of attempts cannot be seen or written here.
         LogdirError: the log directory cannot be seen here.
-        NotWantedError: the result is not wanted any more.
+        NotWantedError: the result is no longer wanted.
     """
     _check_storage(task)
     watch = _Watch(task.attempts)
@@ -146,7 +146,7 @@ def cut(items: Sequence[_Item], costs: Sequence[int]) -> Iterator[Sequence[_Item
 
 
 class _Watch:
-    """Ends a task soon after its result is not wanted any more."""
+    """Ends a task soon after its result is no longer wanted."""
 
     def __init__(self, attempts: str) -> None:
         self._file = Path(attempts) / WANTED

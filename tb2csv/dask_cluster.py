@@ -1,6 +1,6 @@
 """Work on a Dask cluster: tasks and results as bytes, in the order in which they end.
 
-Dask keeps a future pending for ever if there are no workers or the scheduler is lost, so the time without either is
+Dask keeps a future pending forever if there are no workers or the scheduler is lost, so the time without either is
 limited here. The function that workers call is sent by value, and imports tb2csv when it is called: then a worker
 without the package answers, and does not end.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: How long to wait for a scheduler, and for the first worker or another one after all are lost, in seconds.
 PATIENCE: Final = 60.0
 
-#: How often the cluster is looked at, and signals are handled, in seconds.
+#: How often the cluster is checked, and signals are handled, in seconds.
 _SECONDS_BETWEEN_LOOKS: Final = 2.0
 _SECONDS_BETWEEN_SIGNALS: Final = 0.05
 
@@ -49,7 +49,7 @@ class DaskCluster:
             importlib.import_module("distributed")
         except ImportError:
             raise MissingExtraError("A conversion on a cluster", "distributed", "dask") from None
-        if scheduler_file is not None and not Path(scheduler_file).is_file():  # Dask would wait for it for ever
+        if scheduler_file is not None and not Path(scheduler_file).is_file():  # Dask would wait for it forever
             message = f"There is no scheduler file {scheduler_file}; start a Dask scheduler that writes it."
             raise ClusterError(message)
         self._scheduler = scheduler

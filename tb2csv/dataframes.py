@@ -39,7 +39,7 @@ def open_logdir(
     workers: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> LogdirFrames:
-    """Scan the event files of a log directory, and return what gives its tables as frames.
+    """Scan the event files of a log directory, and return an object that gives its tables as frames.
 
     Args:
         path: a folder, a single event file or an fsspec URL, several of them, or what ``discover`` returned for it.

@@ -1,7 +1,7 @@
 """Read and write small files in batches.
 
-Python takes longer for a small file than the system does, and gives the interpreter's lock away in each call of the
-system. The compiled functions release it once for a batch, so several threads read and write at the same time. They are
+Python takes longer for a small file than the system does, and releases the interpreter's lock in each system call. The
+compiled functions release it once for a batch, so several threads read and write at the same time. They are
 optional, as the compiled scanner is; the functions here do the same.
 """
 

@@ -1,4 +1,4 @@
-"""What one file has: a table, CSV for Excel, an Excel workbook, or an archive of the folder."""
+"""The contents of one output file: a table, CSV for Excel, an Excel workbook, or an archive of the folder."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Converted(NamedTuple):
 
 
 class FileContent(Protocol):
-    """What a file has. Implementations are in ``CONTENTS`` by the ending of the file, or ``OneTable``."""
+    """The content of an output file. Implementations are in ``CONTENTS`` by the ending of the file, or ``OneTable``."""
 
     #: The layout if none is chosen.
     layout: str
@@ -98,7 +98,7 @@ class OneTable(FileContent):
         """Do nothing."""
 
     def write(self, converted: Converted, file: Path) -> None:
-        """Put the table to its place; tables that accompany others are left out."""
+        """Move the table to its place; tables that accompany others are left out."""
         found = [table for table in converted.tables if not _accompanies(table)]
         if not found:
             message = "no value could be decoded; convert into a folder to get their bytes"
@@ -199,7 +199,7 @@ def _labels(tables: Sequence[TableEntry]) -> Iterator[tuple[TableEntry, str]]:
         yield table, label or table.path.removesuffix(ArrowFormat.suffix)
 
 
-#: What files have that are not tables, by their endings.
+#: The contents of files that are not tables, by the endings of the files.
 CONTENTS: Final[dict[str, FileContent]] = {".zip": Archive(), ".xlsx": ExcelWorkbook()}
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 #: A path, or a binary file that is open for writing.
 FileTarget: TypeAlias = "str | os.PathLike[str] | IO[bytes]"
 
-#: Endings of files that are not written; a folder of such a name would be a surprise.
+#: Endings of files that are not written; a folder of such a name would surprise its user.
 _OTHER_ENDINGS: Final = (
     *(".json", ".tsv", ".txt", ".ods", ".xls", ".xlsm", ".feather", ".ndjson", ".sqlite", ".db", ".h5", ".pkl"),
     *(".gz", ".bz2", ".xz", ".zst", ".tar", ".tgz", ".7z"),

@@ -98,7 +98,7 @@ class ConversionSettings(NamedTuple):
 class FolderConversion:
     """The conversion into one output folder, which is entered and stays locked.
 
-    It keeps what it knows of the runs in memory, so that an update after the first one costs little if few runs have
+    It keeps facts about the runs in memory, so that an update after the first one costs little if few runs have
     changed.
     """
 

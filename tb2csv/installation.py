@@ -19,7 +19,7 @@ def install_command(extra: str, *, upgrade: bool = False) -> str:
 
 
 def _requirement(extra: str, direct_url: str | None) -> str:
-    """Return the argument of pip, from the record that it makes of all sources but an index.
+    """Return the argument of pip, from its record of the source of tb2csv, which it does not make for an index.
 
     The record is described at https://packaging.python.org/specifications/direct-url.
     """

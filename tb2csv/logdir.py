@@ -41,7 +41,7 @@ HPARAM_FILES: Final = frozenset({"hparams.yaml", "trial.json"})
 _UNKNOWN: Final = Version(None)
 
 
-#: Runs of a store that are read at once at most, and the bytes that they may hold.
+#: The maximum number of runs of a store that are read at once, and of the bytes that they may hold.
 _MOST_WORKERS: Final = 32
 _MEMORY: Final = 1 << 30
 _CHUNK: Final = 64 << 20
@@ -185,7 +185,7 @@ class Logdir:
 
 
 def _held(file: EventFile) -> int:
-    """Return how many bytes of a file are held while it is read, about."""
+    """Return about how many bytes of a file are held while it is read."""
     return min(_UNKNOWN_SIZE if file.listed.size is None else file.listed.size, _CHUNK)
 
 

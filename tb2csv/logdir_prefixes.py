@@ -16,7 +16,7 @@ from tb2csv.sources.urls import is_url, protocols, shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-#: What is likely if a command line has log directories that cannot be read together.
+#: The likely cause if a command line has log directories that cannot be read together.
 QUOTE_HINT: Final = "if the shell has replaced a pattern by the names of files, quote the pattern, as in '*loss*'"
 
 

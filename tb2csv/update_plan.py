@@ -124,7 +124,7 @@ class UpdatePlan:
     grown: dict[str, GrownRun] = field(default_factory=dict)
     #: Runs that are read from their start, with the reason as the end of a sentence; empty for new runs.
     renewed: dict[str, str] = field(default_factory=dict)
-    #: The earlier results of runs that are not converted any more, or that are renewed.
+    #: The earlier results of runs that are no longer converted, or that are renewed.
     replaced: dict[str, ConvertedRun] = field(default_factory=dict)
     #: Runs that are gone.
     removed: list[str] = field(default_factory=list)
@@ -133,7 +133,7 @@ class UpdatePlan:
     #: The new versions of the files of unchanged runs, if they differ from those in the ledger.
     versions: dict[str, str] = field(default_factory=dict)
 
-    #: Whether other folders could not be read than before.
+    #: Whether the folders that cannot be read have changed.
     is_damage_new: bool = False
 
     @property

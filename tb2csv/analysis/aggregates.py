@@ -50,7 +50,7 @@ class Aggregate(NamedTuple):
 
     ``frame`` has the columns ``series, step, wall_time`` and STATISTICS. ``series`` is an index of ``series`` and
     ``tags``. ``wall_time`` is the earliest of the step, in seconds since the epoch. ``std`` is that of a sample, which
-    divides by n - 1; missing if n is 1. With a band, there are its limits ``low`` and ``high`` as well.
+    divides by n - 1; missing if n is 1. With a band, it also has the limits ``low`` and ``high``.
     """
 
     series: list[Series]

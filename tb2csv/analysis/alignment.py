@@ -139,6 +139,6 @@ _FILLS: Final[dict[str, Callable[..., Numbers]]] = {"interpolate": _interpolated
 #: The alignments as they are written in options.
 ALIGNMENTS: Final = (EXACT.method, f"{BIN}N", *_FILLS)
 
-#: The x axes of statistics: the name of the column, and the alignment if none is chosen. Two runs hardly have a value
+#: The x axes of statistics: the name of the column, and the alignment if none is chosen. Two runs rarely have a value
 #: at the same time.
 AXES: Final = {"step": ("step", EXACT.method), "relative": ("relative_time", "interpolate")}

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from tb2csv.time_series import Series
     from tb2csv.wide_frames import StepValues
 
-#: What precedes a metric in its tag: of tb2csv's recorders, and of Keras' TensorBoard callback.
+#: The prefixes of metrics in tags: those of tb2csv's recorders, and of Keras' TensorBoard callback.
 _OF_RECORDERS: Final = "epoch/"
 _OF_KERAS: Final = "epoch_"
-#: What the runs of Keras' TensorBoard callback put before a metric, by the last part of their names.
+#: The prefixes of metrics by the last part of the name of a run of Keras' TensorBoard callback.
 _RUNS_OF_KERAS: Final = {"train": "", "validation": "val_"}
 _VALIDATION: Final = "val_"
 #: These columns are the last ones.
@@ -84,7 +84,7 @@ class _Metric(NamedTuple):
 
 
 def _place(column: str) -> tuple[bool, bool, bool]:
-    """Return where a column is among the others."""
+    """Return the sort key of a column."""
     metric = column.removeprefix(_VALIDATION)
     return metric.startswith(_LEARNING_RATE), column.startswith(_VALIDATION), metric != "loss"
 

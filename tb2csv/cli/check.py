@@ -58,7 +58,7 @@ def _results(report: CheckReport) -> Iterator[str]:
 
 
 def _loss(stats: FileStats, gaps: list[StepGaps]) -> str:
-    """Describe what a file has lost: bytes, and as far as steps show it, values."""
+    """Describe what a file has lost: bytes and, if steps show them, values."""
     lost = f"{printable(stats.path)}: {plural(stats.lost_bytes, 'byte')} lost"
     if not gaps:
         return f"{lost}; no gap in regular steps shows that values are missing"

@@ -82,7 +82,7 @@ complete --command %(prog_name)s --no-files --arguments '(%(complete_func)s)'
 
 _SCRIPTS: Final = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
-#: What a shell would take for something else than a part of a word.
+#: Characters that are not just a part of a word to a shell.
 _SPECIAL: Final = re.compile(r"([^\w@%+=:,./~-])", re.ASCII)
 #: Within double quotes.
 _SPECIAL_IN_QUOTES: Final = re.compile(r'([\\"$`])')
@@ -141,7 +141,7 @@ _given: Final[list[str]] = []
 
 
 class _OwnFormat:
-    """What the completions for our scripts share."""
+    """The parts that the completions for our scripts share."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """Return the words after the program's name, and the one at the cursor."""

@@ -95,7 +95,7 @@ class SeriesFilter:
 
 @dataclass(frozen=True)
 class TableReading:
-    """How a command reads a log directory of which it makes one table or picture."""
+    """Options of a command that reads a log directory to make one table or picture."""
 
     strict: options.StrictOption = False
     quiet: options.QuietOption = False
@@ -106,7 +106,7 @@ class TableReading:
 
 @dataclass(frozen=True)
 class ReportReading:
-    """How a command reads a log directory of which it prints a report."""
+    """Options of a command that reads a log directory to print a report."""
 
     strict: options.StrictOption = False
     json: options.JsonOption = False

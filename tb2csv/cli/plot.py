@@ -189,7 +189,7 @@ def _ends(text: str) -> tuple[float | None, float | None]:
     """Return the ends of an axis: ``0,1``, or ``0,`` and ``,1`` for one of them.
 
     Raises:
-        OptionError: the text is not like this.
+        OptionError: the text has another form.
     """
     try:
         low, high = (float(part) if part.strip() else None for part in text.split(","))

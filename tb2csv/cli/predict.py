@@ -42,7 +42,7 @@ class ImageChannels(str, enum.Enum):
     last = "last"
 
 
-#: What starts the framework of a model without its messages, by the extra that installs the framework.
+#: Functions that start a framework without its messages, by the extra that installs it.
 _STARTS: Final[dict[str, Callable[[], None]]] = {"tensorflow": start_tensorflow}
 
 

@@ -36,7 +36,7 @@ _MAX_PROBLEMS: Final = 20
 #: The name of the exception, a BaseException, that polars raises if its own code fails.
 _PANIC: Final = "PanicException"
 
-#: What the progress bar says while answers come.
+#: The text of the progress bar while no request is late.
 _READING: Final = "reading"
 
 
@@ -80,7 +80,7 @@ def _sentence(error: BaseException) -> str:
 
 
 class _InterruptHandler:
-    """A handler of SIGINT that raises KeyboardInterrupt, and knows whether it has."""
+    """A handler of SIGINT that raises KeyboardInterrupt; ``has_raised`` shows whether it has."""
 
     def __init__(self) -> None:
         self.has_raised = False

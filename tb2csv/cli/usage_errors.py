@@ -18,7 +18,7 @@ from tb2csv.sources.urls import is_url
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-#: What the parser says of a value that is not among the choices of an option.
+#: The parser's message about a value that is not among the choices of an option.
 _NOT_A_CHOICE: Final = re.compile(r"(['\"])(?P<value>.*)\1 is not one of ", re.DOTALL)
 
 #: Names that are less alike than this are not proposed.

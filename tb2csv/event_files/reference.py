@@ -221,7 +221,7 @@ _Value: TypeAlias = tuple[bytes, float, bytes, bytes]
 def _key(
     tag: bytes, kind: ValueKind, dtype: int = 0, shape: tuple[int, ...] | None = (), metadata: bytes = b""
 ) -> bytes:
-    """Return the key of a schema; the same ones come again and again."""
+    """Return the key of a schema; most calls repeat an earlier one."""
     return ValueSchema(tag, kind, dtype, shape, metadata).to_key()
 
 

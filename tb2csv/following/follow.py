@@ -64,8 +64,8 @@ def follow(
 
     Args:
         logdir: a folder, an event file or an fsspec URL, which need not exist yet; or several of them.
-        out: the output folder: a new one, or that of an earlier conversion with the same options; it is locked
-            meanwhile. None to write nothing.
+        out: the output folder: a new one, or that of an earlier conversion with the same options; it stays
+            locked until the end. None to write nothing.
         every: the minimum time between two updates, in seconds or as text such as ``5s`` or ``2m``. If files are
             polled, it is also the time between two polls; by default a second, and ten for a URL.
         until_idle: end when nothing was added for so long, such as ``10m``; never if None. Writers hold values back, so

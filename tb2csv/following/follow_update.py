@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class NewValues(NamedTuple):
-    """The values of a run that were read at one time."""
+    """The values of a run that were read together."""
 
     run: ScannedRun
     blocks: list[StoredBlock]
@@ -64,7 +64,7 @@ class FollowUpdate:
             tag: which tags, in the same way.
 
         Raises:
-            Tb2csvError: the log has changed so that these rows cannot be read any more.
+            Tb2csvError: the log has changed so that these rows can no longer be read.
         """
         return self.rows("scalars", run, tag)
 
@@ -81,7 +81,7 @@ class FollowUpdate:
 
         Raises:
             OptionError: the kind is unknown.
-            Tb2csvError: the log has changed so that these rows cannot be read any more.
+            Tb2csvError: the log has changed so that these rows can no longer be read.
         """
         wanted = select(run=run, tag=tag, kind=kind)
         scanned = scan(self.log)

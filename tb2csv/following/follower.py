@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tb2csv.report import Report
     from tb2csv.watching.log_watch import LogWatch
 
-#: The loop wakes up so often, in seconds, to look at the time and at what a signal handler has set.
+#: How often the loop wakes up, in seconds, to check the time and the flag that a signal handler sets.
 _WAKE: Final = 0.25
 
 #: The rules of diagnosis, and attempts to find selected values, may take this share of the time.
@@ -55,7 +55,7 @@ class FollowStatus:
 
 
 class Follower:
-    """One follow: a watch on a log, and the tables and frames that are made of it."""
+    """One follow: a watch on a log, and its tables and frames."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Follower:
         has_frames: bool = True,
         on_wake: Callable[[FollowStatus], None] = lambda _: None,
     ) -> None:
-        """Prepare to follow; ``updates`` does.
+        """Prepare to follow; ``updates`` starts.
 
         Args:
             watch: the watch, which is not used elsewhere.

@@ -30,7 +30,7 @@ class LiveLog:
     """The selected runs of a log as frames, which keep the columns of all values."""
 
     def __init__(self, selection: Selection, workers: int | None) -> None:
-        """Prepare to read; ``refresh`` does."""
+        """Prepare to read; ``refresh`` starts."""
         self.frames = LogdirFrames("", workers=workers)
         self._selection = selection
         self._places: dict[str, _Place] = {}

@@ -75,7 +75,7 @@ class LiveTables:
         """Append what is new in the runs that may have changed, and commit it.
 
         Raises:
-            LogdirError: no run is selected any more; nothing was changed.
+            LogdirError: no run is selected any longer; nothing was changed.
             OutputError: the tables cannot be written.
         """
         assert self._conversion is not None

@@ -1,1 +1,1 @@
-"""Which rows go to which table, and which table to which file."""
+"""Layouts: the rows that share a table, and the path of each table."""

@@ -20,7 +20,7 @@ AXES: Final = ("step", "relative", "wall")
 #: Numbers of bins beyond this are not exact as float64.
 _MAX_NUMBER: Final = 1 << 53
 BIN: Final = "bin:"
-#: How far a number may be from a whole one that it is meant to be.
+#: The maximum rounding error of a number that is meant to be whole.
 _ROUNDING: Final = 1e-9
 
 

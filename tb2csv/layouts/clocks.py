@@ -32,7 +32,7 @@ class _Clock(NamedTuple):
 def notes_on_clocks(members: Iterable[HeldTable]) -> Iterator[Note]:
     """Yield a note for each run whose series, which share rows by step, have different clocks.
 
-    Steps of one clock advance equally fast at any time. Series that are there for less than half of the time of the
+    Steps of one clock advance equally fast at any time. Series that cover less than half of the time of the
     longest one are not compared, because a training may change its speed.
     """
     by_run: dict[str, list[_Clock]] = {}

@@ -31,7 +31,7 @@ MAX_QUERY: Final = 4000
 #: The number of tables that are kept for their next pages.
 _KEPT: Final = 4
 
-#: What every tool takes beside its own arguments; the descriptions end with it.
+#: The end of each description: the arguments and the members of the answer that all tools share.
 PAGING: Final = (
     "Returns JSON: columns, rows (lists in the order of columns), total_rows, and next_cursor, which is null on the "
     "last page; for more, call again with cursor=next_cursor and the same arguments. limit is the maximum number of "

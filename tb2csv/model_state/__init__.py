@@ -1,6 +1,6 @@
 """Weights and training state of Keras, PyTorch, JAX, scikit-learn and TensorFlow as CSV tables, and back, bit for bit.
 
-To go on with a training later, a framework's own checkpoints are the better tool: smaller, faster, and made for it.
+To continue a training later, a framework's own checkpoints are the better tool: smaller, faster, and made for it.
 """
 
 from tb2csv.model_state.differences import TensorDifference, diff_states

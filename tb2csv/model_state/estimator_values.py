@@ -29,7 +29,7 @@ from tb2csv.model_state.tensors import StateTensor, tensor_of_array
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: What describes a value: a plain one as itself, everything else as a dict whose key ``is`` says what it is.
+#: The description of a value: a plain one is its own, all others have a dict whose key ``is`` says what they are.
 Description: TypeAlias = "bool | int | float | str | dict[str, Any] | None"
 
 #: The last part of the name of the tensor that describes an object.

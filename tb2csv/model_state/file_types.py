@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tb2csv.messages import Advice
 
-#: Bytes that are read to know a file. The header of a table of a state is shorter.
+#: The bytes that are read to recognize a file. The header of a table of a state is shorter.
 _START: Final = 4096
 #: The longest index of shards that is read.
 _LARGEST_INDEX: Final = 100_000_000
@@ -42,7 +42,7 @@ class Look:
             elif path.is_file():
                 with path.open("rb") as file:
                     self.start = file.read(_START)
-            elif is_there(path):  # reading a pipe may wait for ever
+            elif is_there(path):  # reading a pipe may wait forever
                 message = f"{path} is not a regular file; give the file of a model."
                 raise StateError(message)
         except OSError as error:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _ATTRIBUTES: Final = re.compile(
     r"(layer_names|weight_names)\d*|model_config|training_config|keras_version|name|dtype", re.ASCII
 )
-#: Groups within one another. Models of models of Keras have about twenty.
+#: The maximum depth of groups. Models of models of Keras have about twenty.
 _DEEPEST: Final = 200
 #: Bytes in memory for each text of variable length.
 _TEXT_OVERHEAD: Final = 64

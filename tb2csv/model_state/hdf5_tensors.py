@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tb2csv.model_state.tensors import StateTensor
 
 
-#: Bytes of an attribute at most, as in Keras; HDF5 allows 64 KiB together with its description.
+#: The maximum bytes of an attribute, as in Keras; HDF5 allows 64 KiB together with its description.
 _MAX_ATTRIBUTE: Final = 64512
 
 

@@ -28,8 +28,8 @@ _ITEM_SIZE: Final = 4
 def limited_variables(path: Path, limits: SizeLimits, stored: int) -> Iterator[None]:
     """Refuse variables that are too large together for a file of ``stored`` bytes, while the block loads a model.
 
-    Every variable of Keras, on every backend, learns its shape in this class. What Keras makes of the refusal on its
-    way up does not matter: it is raised again at the end.
+    Every variable of Keras, on every backend, learns its shape in this class. Keras may replace the refusal
+    by another exception, so it is raised again at the end.
 
     Raises:
         StateError: the variables of the model are too large.

@@ -118,5 +118,5 @@ def _jax_array(old: Any, content: Buffer) -> Any:
     if _is_key(old):
         new = jax.random.wrap_key_data(new, impl=jax.random.key_impl(old))
         return jax.device_put(new, old.sharding) if old.committed else new
-    # Nothing public makes an array weak but an update of one that is.
+    # The only public way to a weak array is an update of one.
     return old.at[...].set(new) if _is_weak(old) else new

@@ -53,11 +53,11 @@ def export_state(
         model: a Keras model, a PyTorch module, optimizer, scheduler or a dict of them, a scikit-learn estimator, a
             pytree of JAX or NumPy, a module of flax.nnx, or the path of a model file. Optimizer and step counters are
             included if the object has them.
-        out: the CSV file, which appears when it is whole.
+        out: the CSV file, written atomically.
         style: ``tensors`` (a row for each tensor, numbers as text), ``base64`` (the same, as bytes), ``elements`` (a
             row for each number) or ``values`` (the same, with the columns ``layer, parameter, index, value`` only,
             which cannot be read back).
-        max_cell: bytes of data in a cell at most; a tensor that has more takes several rows.
+        max_cell: the maximum bytes of data in a cell; a larger tensor takes several rows.
         max_expansion: the maximum bytes of data per byte of a model file, for data of more than 256 MiB.
         escape_formulas: put an apostrophe before names that a spreadsheet would take for a formula; reading removes it.
         overwrite: replace ``out`` if it exists.
@@ -67,7 +67,7 @@ def export_state(
 
     Raises:
         StateError: The model or its file cannot be read, or the style has no form for it.
-        OutputError: ``out`` is there already, or cannot be written.
+        OutputError: ``out`` exists already, or cannot be written.
     """
     state = state_of(model, max_expansion=max_expansion)
     if not state.tensors:
@@ -135,7 +135,7 @@ def restore_file(
     max_expansion: int = DEFAULT_MAX_EXPANSION,
     overwrite: bool = False,
 ) -> list[str]:
-    """Write a model's file again with a state in it; the new file is of the same format, and appears when it is whole.
+    """Write a model's file again with a state in it, atomically; the new file is of the same format.
 
     Args and errors are those of ``load_state`` and ``export_state``; ``out`` may be ``model`` if ``overwrite`` is true.
 

@@ -29,7 +29,7 @@ class ShardedFile:
     """An index, or a folder that has one, and the files that it names."""
 
     def __init__(self, path: Path, limits: SizeLimits) -> None:
-        """Open all files; raises StateError if one is missing, or has not the tensors that the index says."""
+        """Open all files; raises StateError if one is missing, or lacks tensors that the index lists."""
         self._index = _index(path)
         weight_map = _weight_map(self._index)
         #: The holder of each file, by its name.

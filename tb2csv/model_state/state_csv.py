@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_MAX_CELL: Final = 64 << 20
 
 
-#: Bytes that a header has at most.
+#: The maximum bytes of a header.
 _HEADER: Final = 1 << 16
 
 
@@ -54,7 +54,7 @@ def write_state(
     escape_formulas: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Write a state as a CSV file, which appears when it is whole.
+    """Write a state as a CSV file, atomically.
 
     With ``escape_formulas``, names that a spreadsheet would run get an apostrophe, which reading removes.
 

@@ -1,7 +1,7 @@
 """Sizes in a pickle of ``torch.save``, found from its instructions before one of them is carried out.
 
 The unpickler of ``weights_only=True`` runs no code, but it calls types such as ``bytearray`` with whatever number a
-pickle has, and a list may be in itself or, by way of lists that have it twice, be there a million million times.
+pickle has, and a list may contain itself or, through lists that have it twice, occur a million million times.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: The member of an archive that has the pickle.
 _PICKLE: Final = "data.pkl"
-#: Containers within one another. State dicts and checkpoints have about ten.
+#: The maximum depth of containers. State dicts and checkpoints have about ten.
 _DEEPEST: Final = 200
 #: Pickles in a file of the older format: its mark, its version, the system, the tree, and the names of storages.
 _PICKLES: Final = 5

@@ -91,7 +91,7 @@ def _scalar(dtype: _Dtype, content: bytes) -> Any:
 
 
 def _no_bytes() -> bytes:
-    """Take the place of ``bytes``, which a pickle calls to have none; it takes no arguments, which may be huge."""
+    """Take the place of ``bytes``, which a pickle calls for none; it takes no arguments, which may be huge."""
     return b""
 
 

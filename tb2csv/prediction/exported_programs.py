@@ -129,7 +129,7 @@ def _sizes(program: Any, size: Any) -> BatchSizes:
 
 
 def _refuse_training_mode(path: Path, program: Any) -> None:
-    """Raise RecorderError if an operation, such as dropout, is in training mode, which a program keeps for ever."""
+    """Raise RecorderError if an operation, such as dropout, is in training mode, which a program keeps forever."""
     for module in program.graph_module.modules():
         for node in getattr(module, "graph", program.graph).nodes:
             schema = getattr(node.target, "_schema", None)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 128 << 10
 #: A file with more values is not used: a few lines of YAML can repeat a list without end.
 MAX_VALUES: Final = 10_000
-#: The largest integer up to which float64 has all of them.
+#: float64 holds every integer up to this one.
 _FLOAT64_INTEGERS: Final = 2**53
 #: The maximum length of an integer; Python refuses to write much longer ones as text.
 _MAX_BITS: Final = 4096

@@ -1,4 +1,4 @@
-"""What a recorder does if Keras runs on a backend whose values are known in Python between the train steps."""
+"""The part of a recorder for backends of Keras whose values are known in Python between the train steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recorder does differently on each backend of Keras."""
+"""The part of a recorder that depends on the backend of Keras."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the methods of a recorder write of an array: scalars, histograms, tensors, text and images."""
+"""The encodings of an array by the methods of a recorder: scalars, histograms, tensors, text and images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recorder does if Keras runs on TensorFlow, whose code may be in graphs."""
+"""The part of a recorder for Keras on TensorFlow, whose code may be in graphs."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Runs: their event files read in order, their restarts and sub-runs, and what is asked of them."""
+"""Runs: their event files read in order, their restarts and sub-runs, and their series and values."""

@@ -324,7 +324,7 @@ class RunReader(SeriesReader):
 
         Raises:
             ValueError: this is not a state that ``save`` returned.
-            OutputError: a decoder is not installed any more.
+            OutputError: a decoder is no longer installed.
         """
         check(saved, STATE_SHAPE)
         for file in files:

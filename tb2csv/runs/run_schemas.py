@@ -187,7 +187,7 @@ class RunSchemas:
 
         Raises:
             ValueError: the schemas, the series and the decoders do not fit together.
-            OutputError: a decoder is not installed any more.
+            OutputError: a decoder is no longer installed.
         """
         keys = [bytes_of(key) for key in data["schemas"]]
         for key in keys:

@@ -178,7 +178,7 @@ class UpdatedFolder:
     def commit(self, removed: Iterable[str]) -> None:
         """Commit the ledger with all rows that were appended, and move the waiting files to their places.
 
-        ``removed`` has the paths of files that do not belong to the output any more, unless they wait.
+        ``removed`` has the paths of files that no longer belong to the output, unless they wait.
         """
         self.remove_scratch()
         waiting = list(files_below(self._waiting))
@@ -223,7 +223,7 @@ class UpdatedFolder:
         return generation
 
     def _publish(self) -> None:
-        """Move the waiting files of the last commit to their places, and remove files that do not belong any more."""
+        """Move the waiting files of the last commit to their places, and remove files that no longer belong there."""
         waiting = f"{self._private}/{WAITING}{self._generation}"
         removed = self.ledger.fact("removed") or []
         if not isinstance(removed, list) or not all(map(is_published_path, removed)):

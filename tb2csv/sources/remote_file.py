@@ -172,7 +172,7 @@ class RemoteFile:
         while self._parts and self._parts[0].stop <= min(keep_from, place):
             self._parts.popleft()
         while len(self._parts) > 1 and self._parts[1].start <= place >= self._parts[0].stop:
-            self._parts.popleft()  # a long read does not need them any more
+            self._parts.popleft()  # a long read no longer needs them
         if self._parts and not self._parts[0].start <= place <= self._parts[-1].stop:
             self._parts.clear()
         start = self._parts[-1].stop if self._parts else place

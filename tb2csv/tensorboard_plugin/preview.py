@@ -42,7 +42,7 @@ def preview_series(run: Run, series: CountedSeries) -> dict[str, Any]:
     left out.
 
     Raises:
-        OSError: a file cannot be read any more.
+        OSError: a file can no longer be read.
     """
     selection = Selection(tags=(literal_pattern(series.tag),), kinds=(series.kind,))
     reader = RunReader(run, selection=selection, chunk_size=_CHUNK_SIZE)

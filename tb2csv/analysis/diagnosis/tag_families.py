@@ -110,7 +110,7 @@ class TagFamilies:
     """Recognizes families of tags by their names, and by the patterns of a user."""
 
     def __init__(self, assignments: Iterable[str] = ()) -> None:
-        """Take assignments ``FAMILY=GLOB``, which override what the names of tags mean.
+        """Read assignments ``FAMILY=GLOB``, which override the meaning of names.
 
         Raises:
             OptionError: a text does not have this form, or the family is unknown.

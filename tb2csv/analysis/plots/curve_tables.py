@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 #: The name of the column of positions, by axis.
 _POSITIONS: Final = {"step": "step", "relative": "relative_time", "wall": "wall_time"}
 _DAY: Final = 86_400.0
-#: Wall times of a plot are days, of which float64 has microseconds.
+#: Wall times of a plot are in days, which float64 holds to the microsecond.
 _TIME_DIGITS: Final = 6
-#: Up to this integer float64 has all of them.
+#: float64 holds every integer up to this one.
 _FLOAT64_INTEGERS: Final = 2.0**53
 
 

@@ -45,7 +45,7 @@ _EXACTNESS: Final = 5
 #: The shapes of lines by the ending of their ids; the others are curves.
 _SHAPES: Final = {"raw": "raw", "lone": "lone", "odd": "odd"}
 
-#: The scripts of the page, which are one script there; the last one runs what the others define.
+#: The parts of the page's script; the last one runs what the others define.
 _SCRIPTS: Final = ("elements.js", "numbers.js", "chart.js", "plot.js", "heat_maps.js", "start.js")
 
 _PAGE: Final = """<!DOCTYPE html>

@@ -84,7 +84,7 @@ class Theme:
 LIGHT: Final = Theme("light", "#202124", "#5f6368", "#dadce0", "#eceff1", "#ffffff", PALETTE)
 #: The colours of TensorBoard's dark theme.
 DARK: Final = Theme("dark", "#f1f3f4", "#b8bcc2", "#5f6368", "#3c4043", "#202124", DARK_PALETTE)
-#: A figure of a paper: the width of a column, thin black axes, and no weight but that of the data.
+#: A figure of a paper: the width of a column, and thin black axes, so that only the data are bold.
 PAPER: Final = Theme(
     "paper",
     "#000000",

@@ -79,7 +79,7 @@ def _without_outliers(values: Numbers) -> Numbers:
         return values
     low, high = _percentiles(values)
     reach = (high - low) * _REACH
-    # If nearly all values are equal, the others are the news.
+    # If nearly all values are equal, the others are what matters.
     return values if reach == 0 else values[(values >= low - reach) & (values <= high + reach)]
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: The range of matplotlib's dates in seconds since 1970: the years 1 to 9999, less a day at either end.
 _DATES: Final = (-62_135_510_400.0, 253_402_214_400.0)
 _DAY: Final = 86_400.0
-#: Units of time, their length in seconds, and the minimum number of units to use them.
+#: Units of time, the length of each in seconds, and the shortest plot that has it, in units.
 _UNITS: Final = (("days", _DAY, 3), ("hours", 3600.0, 3), ("minutes", 60.0, 3))
 
 

@@ -1,4 +1,4 @@
-"""What is recorded of one tensor at one step: taken from it on its device, and written later."""
+"""Captures: the parts of one tensor that are recorded at one step, taken on its device and written later."""
 
 from __future__ import annotations
 

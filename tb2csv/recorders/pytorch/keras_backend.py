@@ -1,4 +1,4 @@
-"""What a recorder does if Keras runs on PyTorch, whose train step is eager code."""
+"""The part of a recorder for Keras on PyTorch, whose train step is eager code."""
 
 from __future__ import annotations
 

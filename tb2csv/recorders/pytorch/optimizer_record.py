@@ -1,4 +1,4 @@
-"""What is recorded at the steps of one optimizer: the gradients that it applies, and its learning rates."""
+"""The record of the steps of one optimizer: the gradients that it applies, and its learning rates."""
 
 from __future__ import annotations
 
