@@ -174,7 +174,7 @@ class Turns:
     """Work that needs the interpreter nearly all the time, which threads do in turns.
 
     Several threads that call the system for each of thousands of small files take longer than one, because each call
-    gives the interpreter's lock away. If storage is slow, such as a network drive, the threads work at once.
+    releases the interpreter's lock. If storage is slow, such as a network drive, the threads work at once.
     """
 
     def __init__(self, busy: Callable[[], float] = time.thread_time) -> None:

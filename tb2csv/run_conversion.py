@@ -225,7 +225,7 @@ def _check_kinds(earlier: ConvertedRun, series: Iterable[Series]) -> None:
         if not known or not found or (known.tag, known.kind) != (found.tag, found.kind):
             odd = known or found
             raise OutputError(
-                f"The tag {odd.tag!r} of the run {odd.run!r} has the kind {odd.kind} in the tables, but not any more, "
+                f"The tag {odd.tag!r} of the run {odd.run!r} has the kind {odd.kind} in the tables, but no longer, "
                 "because another decoder is installed",
                 advice("install the earlier one again"),
                 advice("{} to convert everything anew", Option("overwrite", value=True)),

@@ -111,7 +111,7 @@ def decoder_of_name(name: str) -> Decoder:
         return known
     if name not in _entry_points():
         raise OutputError(
-            f"The tables have values of the plugin {name!r}, whose decoder is not installed any more",
+            f"The tables have values of the plugin {name!r}, whose decoder is no longer installed",
             advice("install its package again"),
             advice("{} to convert everything anew", Option("overwrite", value=True)),
         )

@@ -136,7 +136,7 @@ def _check_neighbours(attributes: Attributes, _: Content) -> None:
         labels, classes = attributes["_y"], attributes.get("classes_")
         require(len(labels) == points.shape[0], "_y has another length")
         if isinstance(classes, np.ndarray) and labels.size:
-            require(labels.min() >= 0 and labels.max() < len(classes), "_y has a label that there is not")
+            require(labels.min() >= 0 and labels.max() < len(classes), "_y has a label that does not exist")
 
 
 def _check_centers(attributes: Attributes, _: Content) -> None:

@@ -68,7 +68,7 @@ def _make_tree(parts: Parts) -> Any:
     is_leaf = nodes["left_child"] == -1
     require((nodes["right_child"][is_leaf] == -1).all(), "a leaf has a child")
     features = nodes["feature"][~is_leaf]
-    require(((features >= 0) & (features < n_features)).all(), "a node asks for a feature that there is not")
+    require(((features >= 0) & (features < n_features)).all(), "a node uses a feature that does not exist")
     depth = tree_depth(nodes["left_child"], nodes["right_child"], is_leaf)
     require(depth == max_depth, "max_depth is not the depth of the nodes")
     empty.__setstate__(

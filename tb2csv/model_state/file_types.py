@@ -192,7 +192,7 @@ FILE_TYPES: Final[dict[str, FileType]] = {
             re.match(rb"\x80[\x02-\x05]", look.start) is not None
             or (look.is_file and _ends(".pkl", ".pickle", ".joblib", ".dill")(look))
         ),
-        refusal="nothing reads it here, as it can run any code; save the model as a .skops or .safetensors file",
+        refusal="it is not read, because it can run any code; save the model as a .skops or .safetensors file",
     ),
     "a GGUF file": FileType(
         _starts(b"GGUF"),

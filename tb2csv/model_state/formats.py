@@ -96,10 +96,10 @@ def _unknown(place: Path) -> str:
         files = f", such as {known[0]}" if known else ""
         return f"{place} is a folder, and no model of a known type; give the file of a model{files}."
     if not place.exists():
-        return f"{place} is not there; give the file of a model."
+        return f"{place} does not exist; give the file of a model."
     if not place.stat().st_size:
         return f"{place} is empty; save or fetch the model again."
-    return f"{place} is of no type that is known; give one of {', '.join(ENDINGS)}, or a TensorFlow checkpoint."
+    return f"{place} is of an unknown type; give one of {', '.join(ENDINGS)}, or a TensorFlow checkpoint."
 
 
 def _is_readable(place: Path) -> bool:

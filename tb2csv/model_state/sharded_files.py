@@ -129,7 +129,7 @@ def _open(index: Path, name: str, limits: SizeLimits) -> FileHolder:
 
     place = index.with_name(name)
     if not place.exists():
-        message = f"{index} is an index of several files, and {place} is not there; copy all of them."
+        message = f"{index} is an index of several files, and {place} is missing; copy all of them."
         raise StateError(message)
     if place == index or place.name.endswith(_ENDING):
         message = f"{index} names another index, {name!r}; give the index whose files have tensors."

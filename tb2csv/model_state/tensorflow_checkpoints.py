@@ -216,7 +216,7 @@ def _files(path: Path, prefix: Path) -> list[Path]:
     missing = [each for each in expected if not each.exists()]
     if missing:
         kind = "SavedModel" if _is_saved_model(path) else "checkpoint of TensorFlow"
-        message = f"{path} is a {kind} that is not complete: {missing[0]} is not there; copy all its files."
+        message = f"{path} is a {kind} that is not complete: {missing[0]} is missing; copy all its files."
         raise StateError(message)
     for each in expected:
         refusal = pointer_refusal(each)

@@ -156,7 +156,7 @@ def _places(folder: Path, stored: dict[Any, Any]) -> dict[tuple[str, tuple[int, 
         if name not in sizes:
             refuse_files_elsewhere(folder / DESCRIPTION, [name], "checkpoint")
             if not (folder / name).is_file() or (folder / name).is_symlink():
-                message = f"{folder / name} is not there, or a link; copy all files of the checkpoint."
+                message = f"{folder / name} is missing, or a link; copy all files of the checkpoint."
                 raise StateError(message)
             sizes[name] = (folder / name).stat().st_size
         if info.fields.get("transform_descriptors"):

@@ -155,7 +155,7 @@ class _Table:
     def write(self, start: int, output: Output, target: npt.NDArray[Any] | None) -> None:
         """Write the rows of consecutive samples from ``start`` on."""
         if isinstance(output, ClassScores) and output.classes != self._classes:
-            message = f"The output {self._name} has other classes from sample {start} on than before."
+            message = f"The output {self._name} has other classes from sample {start} on."
             raise RecorderError(message)
         values = storable(self._name, values_of(output))
         samples = np.arange(start, start + len(values))
@@ -165,7 +165,7 @@ class _Table:
             columns["target"] = np.repeat(np.asarray(target).reshape(len(values), -1)[:, 0], rows.repeats)
         frame = pl.DataFrame(columns | rows.after)
         if self._columns and tuple(frame.columns) != self._columns:
-            message = f"The output {self._name} has another shape from sample {start} on than before."
+            message = f"The output {self._name} has another shape from sample {start} on."
             raise RecorderError(message)
         append_csv(frame, self._file, is_first=not self._rows)
         self._rows += len(frame)

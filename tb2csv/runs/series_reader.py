@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ReadRun(Protocol):
-    """What is known of a run when its values have been read. RunBatch has one for each of its runs.
+    """The facts about a run after its values have been read. RunBatch has one for each of its runs.
 
     ``stats``, ``session_count`` and ``step_orders`` are complete after the last rows of the run.
     """

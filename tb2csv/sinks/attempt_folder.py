@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class AttemptFolder(NewFolder):
-    """A folder that one attempt fills, and that ``OutputFolder.adopt`` empties; the block removes it on an error.
+    """A folder that one attempt fills, and that ``NewFolder.adopt`` empties; the block removes it on an error.
 
     Nothing is written once the folder has been removed from outside, as its place is created only once.
     """

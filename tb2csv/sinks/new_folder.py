@@ -40,7 +40,7 @@ class NewFolder:
         """Prepare a folder that messages call ``out``; nothing is created yet."""
         self.out = out
         self._root = ""
-        #: The folders that exist, and need not be looked at again.
+        #: The folders that are known to exist.
         self._made: set[str] = set()
         #: The lengths of files that ``append`` was the last to write.
         self._lengths: dict[str, int] = {}
@@ -70,7 +70,7 @@ class NewFolder:
         return ledger
 
     def length(self, path: str) -> int:
-        """Return the length of a file in bytes; thousands of small files are not looked at."""
+        """Return the length of a file in bytes; it is known of thousands of small files."""
         return self._lengths.get(path) or os.stat(f"{self._root}/{path}").st_size
 
     def commit(self, removed: Iterable[str]) -> None:
@@ -130,7 +130,7 @@ class NewFolder:
         return location
 
     def _make_folder(self, folder: str) -> None:
-        """Create a folder and its parents; each is looked at once, because a log may have thousands."""
+        """Create a folder and its parents; each is checked once, because a log may have thousands."""
         missing: dict[str, None] = {}
         self._add_missing(folder, missing)
         if missing:
@@ -138,7 +138,7 @@ class NewFolder:
             self._made.update(missing)
 
     def _add_missing(self, folder: str, missing: dict[str, None]) -> None:
-        """Add a folder that was not looked at to those to create, after its parents."""
+        """Add a folder that is not known to exist to those to create, after its parents."""
         if folder in self._made or folder in missing:
             return
         if len(folder) > len(self._root):

@@ -135,7 +135,7 @@ class RemoteFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file; ranges that are under way are given up."""
+        """Close the file; ranges that are under way are abandoned."""
         if self._executor:
             self._executor.shutdown(wait=False, cancel_futures=True)
         self._parts.clear()

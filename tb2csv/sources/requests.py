@@ -26,7 +26,7 @@ def request(url: str, call: Callable[[], _Answer]) -> _Answer:
     """Return what ``call`` returns, which makes a request about ``url``; errors of libraries become ours.
 
     It is called in another thread, because an interrupt must not wait for a server that does not answer: ``result_of``
-    gives the request up, and the thread ends with the answer or with the process.
+    abandons the request, and the thread ends with the answer or with the process.
 
     Raises:
         RemoteError: the request failed.

@@ -172,7 +172,7 @@ class ExportJobs:
         with self._lock:
             job = self._jobs.get(token)
             if job is None:
-                raise RequestError(404, "no_export", "This export does not exist any more; start it again.")
+                raise RequestError(404, "no_export", "This export no longer exists; start it again.")
             job.touched = time.monotonic()
             return job
 
@@ -228,7 +228,7 @@ class ExportJobs:
         with self._lock:
             self.check(job)
             if job.result is None:
-                message = "The export does not exist any more; start it again."
+                message = "The export no longer exists; start it again."
                 raise ExportError(EXPIRED, message)
             job.state = SENDING
             return job.result

@@ -1,1 +1,1 @@
-"""What changes below a log directory, as it happens: the system's notifications, listings, and polls."""
+"""Changes below a log directory, as they happen: the system's notifications, listings, and polls."""

@@ -69,7 +69,7 @@ class LogWatch:
         notices: Callable[[Sequence[str]], Notices] = SystemNotices,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare to watch; ``wait`` does.
+        """Prepare to watch; ``wait`` starts.
 
         Args:
             path: the log directory, which need not exist yet, or several.

@@ -20,8 +20,8 @@ class Notices(Protocol):
     def wait(self, seconds: float) -> set[str] | None:
         """Return the reported paths as soon as there are any.
 
-        The set is empty if nothing is reported within these seconds. None means that there are no notifications any
-        more.
+        The set is empty if nothing is reported within these seconds. None means that no more will
+        come.
         """
 
     def close(self) -> None:

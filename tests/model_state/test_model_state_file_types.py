@@ -106,7 +106,7 @@ def test_unsupported_archives_are_named_by_their_type(tmp_path: Path) -> None:
     members = {
         "TorchScript": ["m/data.pkl", "m/constants.pkl", "m/code/x.py"],
         "torch.export": ["m/archive_format", "m/models/model.json"],
-        "no type that is known": ["readme.txt"],
+        "an unknown type": ["readme.txt"],
     }
     for number, (said, names) in enumerate(members.items()):
         with zipfile.ZipFile(tmp_path / str(number), "w") as archive:
@@ -193,7 +193,7 @@ def test_a_checkpoint_that_lacks_a_file_names_it(files: list[str], missing: str,
     place = tmp_path / files[0].split("/")[0].split(".")[0]
     with pytest.raises(StateError, match="not complete") as told:
         state_of(place)
-    assert f"{tmp_path / missing} is not there" in str(told.value)
+    assert f"{tmp_path / missing} is missing" in str(told.value)
 
 
 def test_a_pointer_among_the_files_of_a_checkpoint_is_named(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_incomplete_shards_are_refused(fault: str, tmp_path: Path) -> None:
     index = shards(tmp_path / "a", 1)
     shard = tmp_path / "a" / "model-00002-of-00002.safetensors"
     said = {
-        "missing": r"model-00002-of-00002\.safetensors is not there",
+        "missing": r"model-00002-of-00002\.safetensors is missing",
         "pointer": r"model-00002-of-00002\.safetensors is a Git LFS pointer",
         "lacks": r"'b\.w'",
         "outside": "not a file beside it",

@@ -178,9 +178,9 @@ def test_files_of_unknown_type_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(b"\xff" * 20)
     for name, said in {
         "x.npz": "cannot be read as an .npz file",
-        "x.txt": "no type",
+        "x.txt": "unknown type",
         "empty": "empty",
-        "gone.pt": "not there",
+        "gone.pt": "does not exist",
     }.items():
         with pytest.raises(StateError, match=said):
             state_of(tmp_path / name)

@@ -40,7 +40,7 @@ class TorchOptions(TypedDict, total=False):
 
 
 def check_options(log_dir: str | os.PathLike[str] | None, options: TorchOptions) -> None:
-    """Check what a callback is given, before there is a model.
+    """Check the arguments of a callback, before there is a model.
 
     Raises:
         TypeError: an option does not exist.
