@@ -122,7 +122,7 @@ def convert(
         ClusterError: the cluster cannot be used, or was lost.
         Tb2csvError: nothing is selected, or a tag has several values for a step and ``on_duplicate`` is ``error``.
     """
-    rows = rows or RowSelection()
+    rows = RowSelection.of(rows)
     file = OneFile.of(out, format, csv_dialect)
     if layout is None:
         layout = file.content.layout if file and header == "plain" else "tree"

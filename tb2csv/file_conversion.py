@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import tempfile
@@ -78,6 +79,7 @@ class OneFile:
     @classmethod
     def _of(cls, out: FileTarget, format: str | None) -> OneFile | None:
         if not isinstance(out, (str, os.PathLike)):
+            _check_binary(out)
             return cls(out, OneTable(), format or "csv")
         name = os.fspath(out).lower()
         for ending, content in CONTENTS.items():
@@ -102,7 +104,7 @@ class OneFile:
     @property
     def name(self) -> str:
         """The file in messages."""
-        return os.fspath(self.out) if isinstance(self.out, (str, os.PathLike)) else "the output"
+        return os.fspath(self.out) if isinstance(self.out, (str, os.PathLike)) else "The output"
 
     def check(self, *, overwrite: bool) -> None:
         """Raise early what ``convert`` would raise for the file, whatever the tables.
@@ -151,8 +153,28 @@ class OneFile:
         with private_folder(tempfile.gettempdir(), "tb2csv-output-") as private:
             yield private, private / "new"
             with (private / "new").open("rb") as file:
-                shutil.copyfileobj(file, self.out)
-            self.out.flush()
+                _copy(file, self.out)
+
+
+def _check_binary(out: object) -> None:
+    """Check that ``out``, which is not a path, is a file for bytes."""
+    if isinstance(out, io.TextIOBase):
+        message = "The output is open for text; open it for bytes, as with mode 'wb'."
+        raise OptionError(message)
+    if not hasattr(out, "write"):
+        message = f"{out!r} is not an output; give a path, or a file that is open for writing bytes."
+        raise OptionError(message)
+
+
+def _copy(file: IO[bytes], out: IO[bytes]) -> None:
+    try:
+        shutil.copyfileobj(file, out)
+        out.flush()
+    except BrokenPipeError:  # its reader has ended, which only the caller can judge
+        raise
+    except OSError as error:
+        message = f"The output cannot be written ({error.strerror or error}); choose another place."
+        raise OutputError(message) from error
 
 
 def _store_file(out: FileTarget, *, overwrite: bool) -> StoreFile | None:

@@ -90,7 +90,7 @@ def python_spelling(option: Option) -> str:
 _COMMAND_LINE_NAMES: Final = {"renames": "map"}
 
 
-#: Arguments of functions that are no options on the command line.
+#: Arguments of functions that have a place, and not a name, on the command line.
 _ARGUMENTS: Final = {"out": "OUT"}
 
 

@@ -10,6 +10,7 @@ import time
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextvars import ContextVar, copy_context
+from numbers import Integral
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -128,9 +129,7 @@ def map_runs(
     since the last call. A worker calls the function that it is given, which also ends the worker if another one failed;
     a worker may call it with 0 to end sooner. If several runs fail, the error of the first of them is raised.
     """
-    if workers is not None and workers < 1:
-        message = f"workers is {workers}; it must be at least 1, or None for one worker per processor."
-        raise Tb2csvError(message)
+    check_workers(workers)
     cancelled = threading.Event()
 
     def report_or_end(count: int) -> None:
@@ -241,3 +240,10 @@ def ahead(items: Iterator[_Result], has_more: Callable[[], bool]) -> Iterator[_R
             future = executor.submit(next, items, None)
             yield following
             following = future.result()
+
+
+def check_workers(workers: object) -> None:
+    """Raise Tb2csvError if ``workers`` is not a number of workers, or None."""
+    if workers is not None and not (isinstance(workers, Integral) and int(workers) >= 1):
+        message = f"workers is {workers!r}; give a whole number from 1, or None for one worker per processor."
+        raise Tb2csvError(message)

@@ -152,7 +152,7 @@ def select(
     Raises:
         OptionError: an argument is empty, is not text, or duplicates a filter of the selection, or a kind is unknown.
     """
-    base = selection or Selection()
+    base = _checked(selection)
     given = {
         "runs": ("run", run),
         "tags": ("tag", tag),
@@ -172,6 +172,15 @@ def select(
     for each in selected.kinds:
         check_choice("kind", each, KINDS)
     return selected
+
+
+def _checked(selection: object) -> Selection:
+    if selection is None:
+        return Selection()
+    if not isinstance(selection, Selection):
+        message = f"selection is {selection!r}; give a Selection, such as tb2csv.Selection(tags='loss')."
+        raise OptionError(message)
+    return selection
 
 
 def _strings(patterns: Patterns) -> tuple[str, ...]:
@@ -224,6 +233,6 @@ def nearest_names(patterns: Iterable[str], names: Iterable[str]) -> list[str]:
     """Return the names that resemble the patterns most."""
     known = sorted(set(names))
     by_part = {name.rsplit("/", 1)[-1]: name for name in known} | {name: name for name in known}
-    words = [pattern.strip("*?") for pattern in patterns]
+    words = [str(pattern).strip("*?") for pattern in patterns]
     found = [by_part[part] for word in words for part in difflib.get_close_matches(word, by_part, 3, 0.5)]
     return list(dict.fromkeys(found)) or known[:3]

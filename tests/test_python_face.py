@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import os
 import pickle
 import re
@@ -98,6 +99,34 @@ def test_an_empty_list_does_not_select_everything(argument: str, logs: Path) -> 
 def test_patterns_that_are_not_text_are_refused(given: Any, logs: Path) -> None:
     with pytest.raises(tb2csv.OptionError):
         tb2csv.ls(logs, tag=given)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda logs: tb2csv.convert(logs, logs.parent / "out", rows={"every": 2}), "give a RowSelection"),
+        (lambda logs: tb2csv.open_logdir(logs).scalars(rows="last"), "give a RowSelection"),
+        (lambda logs: tb2csv.open_logdir(logs)["a"].table("loss", rows=5), "give a RowSelection"),
+        (lambda logs: tb2csv.plot(logs, logs.parent / "x.svg", tag="loss", rows=5), "give a RowSelection"),
+        (lambda logs: next(tb2csv.follow(logs, rows=5)), "give a RowSelection"),
+        (lambda _: tb2csv.RowSelection(every=1.5), "every is 1.5; it must be a whole number"),
+        (lambda _: tb2csv.RowSelection(min_step="5"), "min_step is '5'; it must be a whole number"),
+        (lambda logs: tb2csv.ls(logs, selection="loss"), "give a Selection"),
+        (lambda logs: tb2csv.convert(logs, io.StringIO(), tag="loss"), "open it for bytes"),
+        (lambda logs: tb2csv.convert(logs, None, tag="loss"), "None is not an output; give a path"),
+        (lambda logs: tb2csv.convert(logs, logs.parent / "out", workers="2"), "workers is '2'; give a whole number"),
+        (lambda logs: tb2csv.open_logdir(logs)[0], "does not have a run 0"),
+    ],
+)
+def test_arguments_of_other_types_are_refused(call: Callable[[Path], Any], words: str, logs: Path) -> None:
+    with pytest.raises(tb2csv.Tb2csvError, match=re.escape(words)):
+        call(logs)
+    assert {path.name for path in logs.parent.iterdir()} == {"logs"}, "nothing is written"
+
+
+def test_numbers_of_numpy_select_rows_as_those_of_python(logs: Path) -> None:
+    rows = tb2csv.RowSelection(min_step=np.int64(2), every=np.int32(1))
+    assert tb2csv.open_logdir(logs).scalars(run="a", rows=rows)["step"].to_list() == [2, 2]
 
 
 def test_listed_series_are_frozen_and_make_a_frame(logs: Path) -> None:

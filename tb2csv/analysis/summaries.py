@@ -51,13 +51,13 @@ class Summary(NamedTuple):
     curves: list[npt.NDArray[np.float64]]
     report: Report
 
-    def wide(self, statistics: Sequence[str] = DEFAULT_STATISTICS) -> pl.DataFrame:
+    def wide(self, statistics: str | Sequence[str] = DEFAULT_STATISTICS) -> pl.DataFrame:
         """Return one row for each run that has scalars, with columns for some statistics of each scalar tag.
 
         ``last`` of a tag has the tag's own name, another statistic ``<tag>:<statistic>``.
 
         Args:
-            statistics: columns of ``table`` from ``points`` on, in the order of the columns.
+            statistics: one or more columns of ``table`` from ``points`` on, in the order of the columns.
 
         Raises:
             OptionError: a statistic is unknown.

@@ -34,7 +34,7 @@ _RUN: Final = "run"
 _LAST: Final = "last"
 
 
-def wide_summary(table: pl.DataFrame, statistics: Sequence[str] = DEFAULT_STATISTICS) -> pl.DataFrame:
+def wide_summary(table: pl.DataFrame, statistics: str | Sequence[str] = DEFAULT_STATISTICS) -> pl.DataFrame:
     """Return one row for each run that has scalars, with columns for the statistics of each scalar tag.
 
     ``last`` of a tag has the tag's own name, as in the table of trials, and another statistic ``<tag>:<statistic>``. A
@@ -43,12 +43,14 @@ def wide_summary(table: pl.DataFrame, statistics: Sequence[str] = DEFAULT_STATIS
 
     Args:
         table: the ``table`` of a Summary. Only its rows of scalars are used.
-        statistics: some of STATISTICS, in the order of the columns.
+        statistics: one or more of STATISTICS, in the order of the columns.
 
     Raises:
         OptionError: a statistic is unknown.
         Tb2csvError: no row is of a scalar.
     """
+    if isinstance(statistics, str):
+        statistics = (statistics,)
     unknown = [name for name in statistics if name not in STATISTICS]
     if unknown or not statistics:
         wrong = f"Unknown statistic {unknown[0]!r}" if unknown else "No statistic is given"

@@ -31,7 +31,7 @@ def layer_errors(
             "-o",
             metavar="FILE",
             help="File to write, atomically; its ending gives the format, as in convert --format. "
-            "Default: CSV to standard output.",
+            "Default, and -: CSV to standard output.",
         ),
     ] = None,
     escape_formulas: options.FormulasOption = False,
@@ -51,6 +51,8 @@ def layer_errors(
         from tb2csv.analysis.table_text import csv_text
         from tb2csv.sinks.table_file import check_table_file, write_table_file
 
+        if output == "-":
+            output = None
         if output is not None:
             check_table_file(output, overwrite=overwrite)
         with opened_logdir(logdir, reading.max_expansion, shown=not reading.quiet) as (found, report_bytes):

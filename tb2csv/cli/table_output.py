@@ -46,7 +46,7 @@ AnyFormatOption = Annotated[
 ]
 OutputOption = Annotated[
     str | None,
-    typer.Option("--output", "-o", metavar="FILE", help="File to write, atomically."),
+    typer.Option("--output", "-o", metavar="FILE", help="File to write, atomically; - is standard output."),
 ]
 
 
@@ -64,6 +64,11 @@ class _TableOutput:
     overwrite: options.OverwriteFileOption = False
 
     @property
+    def _file(self) -> str | None:
+        """The file to write; None for standard output."""
+        return None if self.output == "-" else self.output
+
+    @property
     def is_drawn(self) -> bool:
         """Whether the table is drawn for a person: on a terminal, unless a format or a file is chosen."""
         return self.format is None and self.output is None and not self.json and is_terminal(sys.stdout)
@@ -75,8 +80,8 @@ class _TableOutput:
             OptionError: they contradict each other.
             OutputError: the file cannot be written.
         """
-        if self.output is not None:
-            check_place(self.output, overwrite=self.overwrite)
+        if self._file is not None:
+            check_place(self._file, overwrite=self.overwrite)
         self._chosen_format()
 
     def show(self, table: pl.DataFrame, *, quiet: bool, rows: int | None = None) -> None:
@@ -91,18 +96,18 @@ class _TableOutput:
     def write(self, table: pl.DataFrame, *, quiet: bool) -> None:
         """Write the table to the file, or print it if there is none."""
         name = self._chosen_format()
-        if self.output is None:
+        if self._file is None:
             self._print(table, name)
             return
         if name in TABLE_TEXTS:
             text = table_text(table, name, escape_formulas=self.escape_formulas)
-            with whole_file(self.output, overwrite=self.overwrite) as place:
+            with whole_file(self._file, overwrite=self.overwrite) as place:
                 place.write_text(text, encoding="utf-8", newline="\n")
         else:
             if isinstance(FORMATS[name], TextTableFormat):
                 table = plain_columns(table)
             write_table_file(
-                self.output,
+                self._file,
                 table.schema,
                 iter([table]),
                 format=name,
@@ -110,7 +115,7 @@ class _TableOutput:
                 overwrite=self.overwrite,
             )
         if not quiet:
-            print_result(f"{plural(len(table), 'row')}: see {self.output}")
+            print_result(f"{plural(len(table), 'row')}: see {self._file}")
 
     def _print(self, table: pl.DataFrame, name: str) -> None:
         text = table_text(table, name, escape_formulas=self.escape_formulas)
@@ -130,13 +135,11 @@ class _TableOutput:
             raise OptionError(message)
         if self.json:
             name = "json"
-        if name is None and self.output is not None:
-            name = next(
-                (each for each in self.file_formats if self.output.lower().endswith(FORMATS[each].suffix)), None
-            )
+        if name is None and self._file is not None:
+            name = next((each for each in self.file_formats if self._file.lower().endswith(FORMATS[each].suffix)), None)
         if name not in self.file_formats:
-            return text_format(name, self.output)
-        if self.output is None:
+            return text_format(name, self._file)
+        if self._file is None:
             message = f"The format {name} is for files"
             raise OptionError(message, advice("give {}", Option("output", "FILE")))
         return name

@@ -104,7 +104,7 @@ def follow(
         LogdirError: the URL has a cache in front, or ``logdir`` cannot be listed at the start.
         OutputError: ``out`` cannot be used or written, or another process updates it.
     """
-    rows = rows or RowSelection()
+    rows = RowSelection.of(rows)
     settings = ConversionSettings(
         select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag),
         rows,

@@ -6,6 +6,7 @@ decoded.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -47,12 +48,35 @@ class RowSelection:
     def __post_init__(self) -> None:
         """Validate the values."""
         check_choice("restart policy", self.restarts, RESTART_POLICIES)
+        for name in ("min_step", "max_step", "every"):
+            value = getattr(self, name)
+            if value is None and name != "every":
+                continue
+            try:
+                operator.index(value)
+            except TypeError:
+                message = f"{name} is {value!r}; it must be a whole number."
+                raise OptionError(message) from None
         if self.every < 1:
             message = f"every ({self.every}) is less than 1; 1 keeps every row."
             raise OptionError(message)
         if None not in (self.min_step, self.max_step) and self.min_step > self.max_step:  # type: ignore[operator]
-            message = f"min_step ({self.min_step}) is greater than max_step ({self.max_step})."
+            message = f"The minimum step, {self.min_step}, is greater than the maximum step, {self.max_step}."
             raise OptionError(message)
+
+    @classmethod
+    def of(cls, rows: RowSelection | None) -> RowSelection:
+        """Return the argument ``rows`` of a public function; None keeps everything.
+
+        Raises:
+            OptionError: it is of another type.
+        """
+        if rows is None:
+            return cls()
+        if not isinstance(rows, cls):
+            message = f"rows is {rows!r}; give a RowSelection, such as tb2csv.RowSelection(every=10)."
+            raise OptionError(message)
+        return rows
 
     def raise_no_match(self) -> NoReturn:
         """Raise the error for a selection that leaves no rows."""

@@ -19,7 +19,7 @@ from tb2csv.event_files.small_files import SmallFiles
 from tb2csv.event_files.values import COLUMN_NAMES, ValueBlock, ValueColumns, ValueKind, ValueSchema
 from tb2csv.file_batches import are_compiled, file_batches
 from tb2csv.logdir import Run
-from tb2csv.parallel import Turns, default_workers
+from tb2csv.parallel import Turns, check_workers, default_workers
 from tb2csv.runs.groupings import Grouping
 from tb2csv.runs.restarts import GRAPH_KINDS
 from tb2csv.runs.run_reader import RunReader
@@ -333,6 +333,7 @@ def units(runs: Sequence[Run], workers: int | None) -> list[list[Run]]:
 
     There are several units for each worker, so that all of them end at about the same time.
     """
+    check_workers(workers)
     is_small = _are_small(runs)
     limit = min(UNIT_RUNS, max(1, sum(is_small) // (_UNITS_OF_WORKER * (workers or default_workers()))))
     found: list[list[Run]] = []

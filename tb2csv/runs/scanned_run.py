@@ -19,7 +19,7 @@ from tb2csv.runs.column_subsets import byte_ranges, column_of, compact_copy, cop
 from tb2csv.runs.decoded_rows import Rows, UndecodableValue
 from tb2csv.runs.plugin_contents import ContentChanges
 from tb2csv.runs.restarts import RunHistory
-from tb2csv.runs.row_selection import row_plan
+from tb2csv.runs.row_selection import RowSelection, row_plan
 from tb2csv.runs.run_reader import RunReader
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tb2csv.event_files.event_file import FileStats
     from tb2csv.logdir import EventFile, Run
     from tb2csv.runs.restarts import FileHistory
-    from tb2csv.runs.row_selection import RowSelection
     from tb2csv.runs.run_stats import RunStats
     from tb2csv.time_series import Series, SeriesStats
 
@@ -221,7 +220,8 @@ class ScannedRun:
         blocks = self._in_order(self._blocks) if blocks is None else blocks
         parts = [self._reader.series_numbers(ValueBlock(stored.columns, memoryview(b""), 0)) for stored in blocks]
         numbers = np.concatenate([np.empty(0, np.int32), *parts])
-        if rows is None or rows.is_everything:
+        rows = RowSelection.of(rows)
+        if rows.is_everything:
             return _Request(blocks, numbers, wanted[numbers], None)
         plan = row_plan(rows, self._history(blocks), numbers + 1)
         return _Request(blocks, numbers, wanted[numbers] & plan.keep, plan.sessions)

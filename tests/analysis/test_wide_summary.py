@@ -72,7 +72,7 @@ def test_a_run_has_one_row_and_missing_tags_are_null(tmp_path: Path) -> None:
 def test_other_kinds_have_no_columns(tmp_path: Path) -> None:
     write_run(tmp_path / "a", event(histogram("h", [[0, 1, 2]]), simple_value("loss", 1)))
     write_run(tmp_path / "b", event(histogram("h", [[0, 1, 2]])))
-    wide = tb2csv.summary(tmp_path).wide(["last"])
+    wide = tb2csv.summary(tmp_path).wide("last")
     assert wide.rows() == [("a", 1.0)]
     with pytest.raises(Tb2csvError):
         tb2csv.summary(tmp_path, tag="h").wide()

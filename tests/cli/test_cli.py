@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from commands import Ran, environment, run_here, run_process
-from event_files import event, file_name, flip, records, scalar, simple_value, tensor, text, write_run
+from event_files import event, file_name, flip, hparams_start, records, scalar, simple_value, tensor, text, write_run
 from tables import read_tree
 
 import tb2csv
@@ -726,12 +726,22 @@ def test_a_pipe_closed_early_ends_a_command_quietly(tmp_path: Path, options: lis
 
 
 @linux_only
-def test_a_full_standard_output(logdir: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ls"], "Standard output cannot be written (No space left on device)."),
+        (
+            ["convert", "-", "--kind=scalars"],
+            "The output cannot be written (No space left on device); choose another place.",
+        ),
+    ],
+)
+def test_a_full_standard_output(logdir: Path, arguments: list[str], message: str) -> None:
+    name, *out = arguments
     with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "-m", "tb2csv", "ls", str(logdir)]
+        command = [sys.executable, "-m", "tb2csv", name, str(logdir), *out]
         done = subprocess.run(command, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr == "tb2csv: Standard output cannot be written (No space left on device).\n"
+    assert (done.returncode, done.stderr) == (1, f"tb2csv: {message}\n")
 
 
 @linux_only
@@ -894,3 +904,17 @@ def test_ls_does_not_pad_by_one_long_name(tmp_path: Path, capsys: pytest.Capture
     assert "x" * 100_000 in shown
     assert len(shown) < 100_000 + 102 * 400
     assert len({line.index("scalars") for line in shown.splitlines() if "tag1" in line}) == 1
+
+
+@pytest.mark.parametrize("command", ["summary", "best --by loss", "sql", "hparams", "metrics --tag loss"])
+def test_a_dash_is_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    trial = hparams_start({"lr": 0.1})
+    write_run(tmp_path / "logs", event(trial), *(event(simple_value("loss", 1.0 / step), step=step) for step in (1, 2)))
+    name, *options = command.split()
+    query = ["select * from scalars"] if name == "sql" else []
+    plain = run_here(capsys, name, tmp_path / "logs", *query, *options)
+    assert plain.status == 0
+    assert run_here(capsys, name, tmp_path / "logs", *query, *options, "-o", "-") == plain
+    as_json = run_here(capsys, name, tmp_path / "logs", *query, *options, "-o", "-", "--format", "json")
+    assert json.loads(as_json.stdout)
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]

@@ -72,7 +72,7 @@ def test_selected_rows_equal_those_of_a_loop(
 def test_a_selection_of_no_rows_is_refused() -> None:
     with pytest.raises(tb2csv.Tb2csvError, match=r"every \(0\)"):
         tb2csv.RowSelection(every=0)
-    with pytest.raises(tb2csv.Tb2csvError, match=r"min_step \(2\)"):
+    with pytest.raises(tb2csv.Tb2csvError, match="minimum step, 2, is greater"):
         tb2csv.RowSelection(min_step=2, max_step=1)
     with pytest.raises(tb2csv.Tb2csvError, match="keep, purge, supersede"):
         tb2csv.RowSelection(restarts="forget")

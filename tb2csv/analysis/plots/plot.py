@@ -148,7 +148,7 @@ def plot(
     axis = positions(x)
     grouping = grouping_of(by, band=band, align=align, nan=nan, x=x)
     selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
-    rows = rows or RowSelection()
+    rows = RowSelection.of(rows)
     frames = scan(logdir, workers=workers, progress=progress)
     chosen_kind, others = _kind(frames, selected, kind)
     chosen_style = _style(chosen_kind, style, smooth=smooth, log=log, ylim=ylim, all_points=all_points)
