@@ -1,4 +1,4 @@
-"""Keys of nested containers as parts of a path whose parts are joined by ``/``, and those of JAX's containers."""
+"""Keys of nested containers, also of those registered with JAX or PyTorch, as parts of a path joined by ``/``."""
 
 from __future__ import annotations
 
@@ -34,9 +34,11 @@ def registered_parts(value: object) -> RegisteredParts | None:
     found, structure = jax.tree_util.tree_flatten_with_path(value, is_leaf=lambda each: each is not value)
     if any(not path for path, _ in found):  # the whole value is a leaf
         return None
-    return RegisteredParts([_key(path[0]) for path, _ in found], [child for _, child in found], structure.unflatten)
+    return RegisteredParts(
+        [entry_key(path[0]) for path, _ in found], [child for _, child in found], structure.unflatten
+    )
 
 
-def _key(entry: Any) -> Any:
-    """Return the key in an entry of a path of JAX, of which there are several types."""
+def entry_key(entry: Any) -> Any:
+    """Return the key or index in an entry of a path of JAX or PyTorch, of which there are several types."""
     return next((getattr(entry, name) for name in ("key", "idx", "name") if hasattr(entry, name)), str(entry))

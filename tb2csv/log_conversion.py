@@ -276,7 +276,7 @@ class LogConversion:
         if run is None:
             return ReadMetrics({}, None)
         if not is_continued:
-            return ReadMetrics(read_metrics(run, chunk_size=chunk_size), None)
+            return ReadMetrics(read_metrics(run, chunk_size), None)
         return read_metrics_again(run, self._files_read[name], self._reading.decoding, chunk_size)
 
 

@@ -1,9 +1,9 @@
-"""Floats of 8 bits or fewer, which numpy lacks: the value of each code as a float32, which is exact."""
+"""Floats of 16 bits or fewer that numpy lacks, as float32, which is exact."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,11 @@ SMALL_FLOATS: Final = {
     "float8_e4m3b11fnuz": Minifloat(4, 3, 11, (0x80,)),
     "float8_e5m2fnuz": Minifloat(5, 2, 16, (0x80,)),
 }
+
+
+def bfloat16_values(bits: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Return the values of bfloat16 numbers from their bits: each is the upper half of a float32."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 @cache

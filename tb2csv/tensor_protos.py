@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from tb2csv.errors import RAISE_LIMIT, DecodeError, LimitError
-from tb2csv.minifloats import SMALL_FLOATS, Minifloat, values_of_codes
+from tb2csv.minifloats import SMALL_FLOATS, Minifloat, bfloat16_values, values_of_codes
 from tb2csv.size_limits import EVENT_FILE_LIMITS
 
 if TYPE_CHECKING:
@@ -52,10 +52,6 @@ def _bool(values: _Array) -> _Array:
         message = f"A bool tensor holds the byte {values.max()}; only 0 and 1 are valid."
         raise DecodeError(message)
     return values.view(np.bool_)
-
-
-def _bfloat16(values: _Array) -> _Array:
-    return (values.astype(np.uint32) << 16).view(np.float32)  # a bfloat16 is the upper half of a float32
 
 
 def _low_bits(bits: int) -> _Widen:
@@ -135,7 +131,7 @@ _NUMERIC: Final = {
     11: _Dtype("qint8", "i1", _INTS, _integers),
     12: _Dtype("quint8", "u1", _INTS, _integers),
     13: _Dtype("qint32", "<i4", _INTS, _integers),
-    14: _Dtype("bfloat16", "<u2", ("half_val", "int_val"), _halves, _bfloat16),  # int_val: the first TensorFlows
+    14: _Dtype("bfloat16", "<u2", ("half_val", "int_val"), _halves, bfloat16_values),  # int_val: the first TensorFlows
     15: _Dtype("qint16", "<i2", _INTS, _integers),
     16: _Dtype("quint16", "<u2", _INTS, _integers),
     17: _Dtype("uint16", "<u2", _INTS, _integers),

@@ -14,7 +14,7 @@ import typer
 from tb2csv.analysis.table_text import TABLE_TEXTS, table_text, text_format
 from tb2csv.atomic_files import check_place, whole_file
 from tb2csv.cli import options
-from tb2csv.cli.terminal import is_terminal, plural, print_result
+from tb2csv.cli.terminal import is_terminal, plural, print_result, prints_unicode
 from tb2csv.errors import OptionError
 from tb2csv.messages import Option, advice
 from tb2csv.sinks.format_protocols import LossyFormat
@@ -119,7 +119,7 @@ class _TableOutput:
 
     def _print(self, table: pl.DataFrame, name: str) -> None:
         text = table_text(table, name, escape_formulas=self.escape_formulas)
-        if name == "json" and not _prints_unicode():
+        if name == "json" and not prints_unicode():
             text = re.sub(r"[^\x00-\x7f]", lambda match: json_module.dumps(match.group())[1:-1], text)
         print_result(text.removesuffix("\n"))
 
@@ -159,8 +159,3 @@ class AnyTableOutput(_TableOutput):
     file_formats = _FILE_FORMATS
 
     format: AnyFormatOption = None
-
-
-def _prints_unicode() -> bool:
-    """Return whether standard output can print any character."""
-    return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"

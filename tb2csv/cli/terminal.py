@@ -185,6 +185,11 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
+def prints_unicode() -> bool:
+    """Return whether standard output can print any character."""
+    return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
+
+
 def print_message(text: str) -> None:
     """Print a line to standard error, if it can be written. What a name could change on a terminal is escaped."""
     with contextlib.suppress(OSError):
@@ -211,9 +216,7 @@ def print_result(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON; only in ASCII if standard output may not support other characters."""
-    encoding = getattr(sys.stdout, "encoding", None) or ""
-    ensure_ascii = encoding.lower().replace("-", "") != "utf8"
-    print_result(json.dumps(value, indent=1, ensure_ascii=ensure_ascii, allow_nan=False))
+    print_result(json.dumps(value, indent=1, ensure_ascii=not prints_unicode(), allow_nan=False))
 
 
 def print_problems(report: Report) -> None:

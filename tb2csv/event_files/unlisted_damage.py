@@ -29,11 +29,6 @@ class UnlistedDamage:
         self.lost_bytes += length if lost else 0
         self._extents.extend((offset, length, lost))
 
-    @property
-    def has_extents(self) -> bool:
-        """Whether the places of all stretches are known."""
-        return 3 * self.count == len(self._extents)
-
     def extents(self) -> Iterator[tuple[int, int, bool]]:
         """Yield the offset and the length of each stretch in bytes, and whether its values are lost."""
         extents = self._extents

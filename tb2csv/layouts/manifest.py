@@ -137,7 +137,7 @@ def write_manifest(
     package = {
         "profile": [_JSON("tabular-data-package")],
         "name": [_JSON("tensorboard-tables")],
-        "resources": _in_lines("[", _resources(entries, table_format, own), "]"),
+        "resources": _list(_resources(entries, table_format, own)),
         "tb2csv": _members({name: [_lines(value)] for name, value in account.items()}),
     }
     with folder.open(DATA_PACKAGE) as file:
@@ -173,7 +173,7 @@ def _lines(value: Any) -> str:
     if isinstance(value[0], dict):
         # One call is faster than one for each object. In a text, a backslash would precede the quotation mark.
         return "[\n" + _JSON(value)[1:-1].replace('}, {"', '},\n{"') + "\n]"
-    return "".join(_in_lines("[", map(_JSON, value), "]"))
+    return "".join(_list(map(_JSON, value)))
 
 
 def _members(texts: Mapping[str, Iterable[str]]) -> Iterator[str]:
@@ -185,11 +185,12 @@ def _members(texts: Mapping[str, Iterable[str]]) -> Iterator[str]:
     yield "\n}"
 
 
-def _in_lines(first: str, texts: Iterable[str], last: str) -> Iterator[str]:
-    yield f"{first}\n"
+def _list(texts: Iterable[str]) -> Iterator[str]:
+    """Yield a list with a line for each element, which is JSON text."""
+    yield "[\n"
     for number, text in enumerate(texts):
         yield f",\n{text}" if number else text
-    yield f"\n{last}"
+    yield "\n]"
 
 
 def index_frame(entries: Sequence[TableEntry]) -> pl.DataFrame:

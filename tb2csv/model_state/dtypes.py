@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tb2csv.errors import StateError
-from tb2csv.minifloats import SMALL_FLOATS, values_of_codes
+from tb2csv.minifloats import SMALL_FLOATS, bfloat16_values, values_of_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,10 +85,6 @@ def _float(name: str, stored: str, bits: str, nan: int, parts: int = 1) -> Dtype
 
 def _key(name: str, words: int) -> Dtype:
     return Dtype(name, f"V{4 * words}", "<u4", numbers_per_element=words, is_quantity=False)
-
-
-def _bfloat16_to_float32(values: _Array) -> _Array:
-    return (values.astype(np.uint32) << 16).view(np.float32)  # it is the upper half of a float32
 
 
 def _float32_to_bfloat16(values: _Array) -> _Array:
@@ -179,7 +175,7 @@ _ALL: Final = (
     *(_number(f"uint{size}", f"<u{size // 8}") for size in (8, 16, 32, 64)),
     *(_number(name, stored) for name, stored in SMALL_INTEGERS.items()),
     Dtype("float16", "<f2", "<f4", lambda halves: halves.astype(np.float32), _float32_to_float16, "<u2", 0x7E00),
-    Dtype("bfloat16", "<u2", "<f4", _bfloat16_to_float32, _float32_to_bfloat16, "<u2", 0x7FC0),
+    Dtype("bfloat16", "<u2", "<f4", bfloat16_values, _float32_to_bfloat16, "<u2", 0x7FC0),
     _float("float32", "<f4", "<u4", 0x7FC00000),
     _float("float64", "<f8", "<u8", 0x7FF8000000000000),
     *map(_small_float, SMALL_FLOATS),

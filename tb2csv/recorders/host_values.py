@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from tb2csv.errors import RecorderError
-from tb2csv.minifloats import SMALL_FLOATS, values_of_codes
+from tb2csv.minifloats import SMALL_FLOATS, bfloat16_values, values_of_codes
 from tb2csv.recorders.log_values import UnrecordableError, type_word
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class HostArray(NamedTuple):
         if self.dtype in SMALL_FLOATS:
             values: npt.NDArray[Any] = values_of_codes(SMALL_FLOATS[self.dtype])[self.array]
             return values
-        return (self.array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)  # bfloat16, half of a float32
+        return bfloat16_values(self.array.view(np.uint16))
 
 
 def host_arrays_of(values: Sequence[Any]) -> list[HostArray | UnrecordableError]:

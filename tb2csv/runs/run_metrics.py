@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.plain_data import ANYTHING, COUNT, DictOf, ListOf, check
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.placeholders import PLACEHOLDER, Placeholders
@@ -214,11 +213,9 @@ def _merge(earlier: MetricSummary, later: MetricSummary) -> MetricSummary:
     return MetricSummary(later.last, lower.min, lower.min_step, higher.max, higher.max_step)
 
 
-def read_metrics(
-    run: Run, *, chunk_size: int = DEFAULT_CHUNK_SIZE, report_bytes: Callable[[int], None] = lambda _: None
-) -> dict[str, MetricSummary]:
-    """Return the statistics of each scalar tag; ``report_bytes`` gets the number of bytes read since the last call."""
-    reader = RunReader(run, selection=_SCALARS, chunk_size=chunk_size, report_bytes=report_bytes)
+def read_metrics(run: Run, chunk_size: int) -> dict[str, MetricSummary]:
+    """Return the statistics of each scalar tag of a run, which is read for them."""
+    reader = RunReader(run, selection=_SCALARS, chunk_size=chunk_size)
     return metrics(reader.decode(), reader.stats_of)
 
 

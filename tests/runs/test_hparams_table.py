@@ -102,7 +102,7 @@ def test_metrics_of_a_tag_that_changes_its_type_are_of_all_its_values(
     ]
     write_run(folder, *events)
     (run,) = discover(folder).runs
-    found = read_metrics(run, chunk_size=chunk_size)
+    found = read_metrics(run, chunk_size)
     assert found.keys() == {tag for tag, _, _ in written}
     for tag, metric in found.items():
         points = [(value, step) for step, (each, value, _) in enumerate(written) if each == tag]
@@ -327,7 +327,7 @@ def test_the_placeholder_of_lightning_is_not_a_measurement(
     events = [event(simple_value("hp_metric", value), simple_value("loss", value), step=step) for value, step in points]
     write_run(tmp_path, *events)
     (run,) = discover(tmp_path).runs
-    found = read_metrics(run, chunk_size=150 if is_streamed else 1 << 20)
+    found = read_metrics(run, 150 if is_streamed else 1 << 20)
     assert found["hp_metric"][:5] == expected
     assert found["hp_metric"].placeholders == placeholders
     assert found["loss"].min == min(value for value, _ in points)
@@ -338,7 +338,7 @@ def test_a_metric_that_is_nan_after_the_placeholder_has_no_minimum(tmp_path: Pat
     events = [event(simple_value("hp_metric", value), step=step) for step, value in enumerate([-1, math.nan])]
     write_run(tmp_path, *events)
     (run,) = discover(tmp_path).runs
-    metric = read_metrics(run)["hp_metric"]
+    metric = read_metrics(run, 1 << 20)["hp_metric"]
     assert math.isnan(metric.last)
     assert metric[1:5] == (None, None, None, None)
 

@@ -63,7 +63,7 @@ _PAGE: Final = """<!DOCTYPE html>
 </style>
 </head>
 <body>
-<header><h1>{title}</h1>{buttons}<button type="button" id="theme">Light or dark</button></header>
+<header><h1>{title}</h1><button type="button" id="theme">Light or dark</button></header>
 <main>
 {content}
 </main>
@@ -95,7 +95,6 @@ def page_of(sheet: Sheet, title: str, drawing: str) -> bytes:
         style=style,
         light=light,
         dark=dark,
-        buttons="",
         content=_CURVES if sheet.runs else f'<div class="picture">{_themed(drawing, theme)}</div>{_too_many(sheet)}',
         data=_embedded("data", _data(sheet)) if sheet.runs else _embedded("maps", _maps(sheet)) if sheet.maps else "",
         script=script,

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
+from tb2csv.key_paths import entry_key
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -95,15 +97,10 @@ def named_outputs(outputs: Any) -> dict[str, torch.Tensor]:
 def _named(tree: Any, above: tuple[str, ...]) -> Iterator[tuple[str, torch.Tensor]]:
     leaves, _ = pytree.tree_flatten_with_path(tree)
     for path, leaf in leaves:
-        place = (*above, *map(_key, path))
+        place = (*above, *(str(entry_key(each)) for each in path))
         if isinstance(leaf, torch.Tensor):
             name = "/".join(place)
             yield f"output_{name}" if place and place[0].isdigit() else name or "output", leaf
         elif dataclasses.is_dataclass(leaf) and not isinstance(leaf, type):
             for each in dataclasses.fields(leaf):
                 yield from _named(getattr(leaf, each.name), (*place, each.name))
-
-
-def _key(key: Any) -> str:
-    """Return a key or an index of a container."""
-    return str(next(getattr(key, name) for name in ("key", "idx", "name") if hasattr(key, name)))

@@ -14,6 +14,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from tb2csv.errors import RecorderError
+from tb2csv.key_paths import entry_key
 from tb2csv.recorders.pytorch.autograd_state import (
     has_run_compiled,
     is_compiled,
@@ -172,7 +173,7 @@ class ModuleOutputs:
             return self._taken(call, place, tree, given)
         leaves, structure = pytree.tree_flatten_with_path(tree)
         taken = [
-            self._take_leaf(call, place + "".join(f"/{_key(each)}" for each in path), leaf, given)
+            self._take_leaf(call, place + "".join(f"/{entry_key(each)}" for each in path), leaf, given)
             for path, leaf in leaves
         ]
         is_same = all(new is old for new, (_, old) in zip(taken, leaves, strict=True))
@@ -226,11 +227,6 @@ class ModuleOutputs:
             error = error / self._scaler.scale(torch.ones((), device=error.device))
         by_sample = error.reshape(len(error), -1) if error.ndim else error.reshape(1, 1)
         return capture(self._errors, self._step or 0, by_sample, is_measured=True)
-
-
-def _key(key: Any) -> str:
-    """Return a key or an index of a container."""
-    return str(next(getattr(key, name) for name in ("key", "idx", "name") if hasattr(key, name)))
 
 
 def _check_callable(modules: dict[str, torch.nn.Module]) -> None:

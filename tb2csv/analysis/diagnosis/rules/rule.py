@@ -94,20 +94,19 @@ def streaks(
     value: pl.Expr,
     steps: int,
     worst: Literal["min", "max"],
-    keys: tuple[str, ...] = LAYER_KEYS,
 ) -> pl.DataFrame:
     """Return FINDING_COLUMNS for layers with at least ``steps`` consecutive hits.
 
     Rows of one layer must be adjacent, in the order of the log. A missing ``hit`` repeats that of the step before.
     ``points`` counts the hits in such streaks, ``observed`` all steps; ``value`` is the worst of the hits.
     """
-    flagged = rows.with_columns(hit.alias("hit"), value.alias("value"), pl.len().over(keys).alias("observed"))
-    flagged = flagged.with_columns(pl.col("hit").forward_fill().over(keys).fill_null(value=False))
-    flagged = flagged.with_columns(pl.col("hit").rle_id().over(keys).alias("streak"))
-    long = flagged.filter(pl.col("hit")).filter(pl.len().over(*keys, "streak") >= steps)
+    flagged = rows.with_columns(hit.alias("hit"), value.alias("value"), pl.len().over(LAYER_KEYS).alias("observed"))
+    flagged = flagged.with_columns(pl.col("hit").forward_fill().over(LAYER_KEYS).fill_null(value=False))
+    flagged = flagged.with_columns(pl.col("hit").rle_id().over(LAYER_KEYS).alias("streak"))
+    long = flagged.filter(pl.col("hit")).filter(pl.len().over(*LAYER_KEYS, "streak") >= steps)
     # Steps without a number extend a streak but do not count as hits.
     long = long.filter(pl.col("value").is_not_null())
-    return long.group_by(keys, maintain_order=True).agg(
+    return long.group_by(LAYER_KEYS, maintain_order=True).agg(
         pl.col("step").min().alias("first_step"),
         pl.col("step").max().alias("last_step"),
         pl.len().cast(pl.Int64).alias("points"),
