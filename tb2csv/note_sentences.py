@@ -46,7 +46,7 @@ def _kind_changed(note: Note) -> Message:
 
 def _restarted(note: Note) -> Message:
     return Message(
-        f"run {note.run!r} was restarted: it has {note.count} sessions", (advice("see {}", "restarts", "sessions"),)
+        f"run {note.run!r} has {note.count} sessions, as after a restart", (advice("see {}", "restarts", "sessions"),)
     )
 
 

@@ -52,9 +52,9 @@ add(
 )
 add(
     Note("restarted", "a", count=2),
-    "run 'a' was restarted: it has 2 sessions; see restarts and sessions",
-    "run 'a' was restarted: it has 2 sessions; see --restarts and --sessions",
-    "run 'a' was restarted: it has 2 sessions; see Restarts and Add the session of each row",
+    "run 'a' has 2 sessions, as after a restart; see restarts and sessions",
+    "run 'a' has 2 sessions, as after a restart; see --restarts and --sessions",
+    "run 'a' has 2 sessions, as after a restart; see Restarts and Add the session of each row",
 )
 add(
     Note("times_unknown", "a", count=1002),

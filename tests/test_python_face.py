@@ -247,7 +247,7 @@ def test_text_of_results_has_a_title_and_no_control_characters_of_names(tmp_path
     assert shown["logdir"] == [f"<Logdir {str(tmp_path / 'logs')!r}: 2 runs, 2 event files>"]
     assert shown["report"] == [
         "<Report: 3 values of 2 runs read, 3 written to 2 tables, 0 damaged places>",
-        "- run '<script>\\x1b[2Jloss' was restarted: it has 2 sessions; see restarts and sessions",
+        "- run '<script>\\x1b[2Jloss' has 2 sessions, as after a restart; see restarts and sessions",
     ]
     assert shown["report of a run"] == ["<RunReport of '<b>r': 2 values read, 2 written to 1 table>"]
     assert shown["plot"][0] == "<Plot: scalars drawn as curves, 2 tags of 2 runs, 3 values>"
@@ -259,7 +259,7 @@ def test_long_lists_of_results_are_cut(tmp_path: Path) -> None:
     write_run(tmp_path, event(simple_value("x", 1.0), step=1))
     report = tb2csv.check(tmp_path)
     report.shared_notes += [tb2csv.Note("restarted", f"run {number}", count=2) for number in range(1, 13)]
-    assert str(report).splitlines()[-2].startswith("- run 'run 10' was restarted")
+    assert str(report).splitlines()[-2].startswith("- run 'run 10' has 2 sessions")
     assert str(report).splitlines()[-1] == "- and 2 more"
     assert "</li><li>and 2 more</li>" in report._repr_html_()  # type: ignore[attr-defined]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -13,7 +14,7 @@ import typer
 
 from tb2csv.display import printable
 from tb2csv.errors import UNREADABLE, DamagedError, LateInterrupt, OptionError, OutputError, Tb2csvError
-from tb2csv.messages import command_line_spelling
+from tb2csv.messages import command_line_spelling, listed
 from tb2csv.sources.request_watch import WATCH
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ EXIT_DAMAGED: Final = 3
 EXIT_FOUND: Final = 4
 
 _MAX_PROBLEMS: Final = 20
+#: What differs between notes that say the same of several runs.
+_NAMES_AND_NUMBERS: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d[\d,.]*""")
 
 #: The name of the exception, a BaseException, that polars raises if its own code fails.
 _PANIC: Final = "PanicException"
@@ -198,8 +201,26 @@ def print_message(text: str) -> None:
 
 def print_notes(notes: Iterable[Note]) -> None:
     """Print notes on a result to standard error."""
-    for note in notes:
-        print_message(note.spelled(command_line_spelling))
+    for line in note_lines(notes):
+        print_message(line)
+
+
+def note_lines(notes: Iterable[Note]) -> list[str]:
+    """Return notes as sentences; of those on runs that differ only in names and numbers, the first and the runs."""
+    alike: dict[tuple[int, str], list[tuple[str, str | None]]] = {}
+    for number, note in enumerate(notes):
+        text = note.spelled(command_line_spelling)
+        key = (number, text) if note.run is None else (-1, _NAMES_AND_NUMBERS.sub("", text))
+        alike.setdefault(key, []).append((text, note.run))
+    lines = []
+    for (text, _), *others in alike.values():
+        lines.append(text)
+        runs = list(dict.fromkeys(repr(run) for _, run in others))
+        if len(runs) > 1:
+            lines.append(f"… and likewise {len(runs):,} more runs: {listed(runs)}")
+        else:
+            lines += [other for other, _ in others]
+    return lines
 
 
 def print_result(text: str) -> None:
@@ -240,7 +261,7 @@ def print_problems(report: Report) -> None:
         for run in report.runs
         for entry in run.undecodable
     ]
-    lines += report.notes_in(command_line_spelling)
+    lines += note_lines(report.notes)
     lines += report.update.notes() if report.update else []
     for line in lines[:_MAX_PROBLEMS]:
         print_message(line)

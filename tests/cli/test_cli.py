@@ -918,3 +918,20 @@ def test_a_dash_is_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture
     as_json = run_here(capsys, name, tmp_path / "logs", *query, *options, "-o", "-", "--format", "json")
     assert json.loads(as_json.stdout)
     assert [path.name for path in tmp_path.iterdir()] == ["logs"]
+
+
+def test_a_note_that_several_runs_share_is_printed_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logs = tmp_path / "logs"
+    for run in ("a", "it's 1", "it's 2", "it's 3"):
+        for session in (1, 2):
+            value = event(simple_value("loss", 1.0), step=session, wall_time=float(session))
+            write_run(logs / run, value, name=file_name(session), wall_time=float(session))
+    write_run(logs / "no steps 1", *(event(simple_value("loss", 1.0)) for _ in range(3)))
+    write_run(logs / "no steps 2", *(event(simple_value("loss", 1.0)) for _ in range(4)))
+    done = run_here(capsys, "convert", logs, tmp_path / "out")
+    sessions, likewise, *others = done.stderr.splitlines()
+    assert sessions == "run 'a' has 2 sessions, as after a restart; see --restarts and --sessions"
+    assert likewise == """… and likewise 3 more runs: "it's 1", "it's 2", "it's 3\""""
+    assert [line.partition(":")[0] for line in others] == ["run 'no steps 1'", "run 'no steps 2'"]
+    report = json.loads(run_here(capsys, "convert", logs, tmp_path / "again", "--json").stdout)
+    assert len(report["notes"]) == 6

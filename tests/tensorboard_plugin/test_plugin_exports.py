@@ -219,7 +219,7 @@ def test_notes_name_options_as_the_page_does(samples: Tab) -> None:
     token = samples.export()
     assert samples.get(f"download/{token}").data
     notes = samples.status(token)["report"]["notes"]
-    assert "run 'restarted' was restarted: it has 2 sessions; see Restarts and Add the session of each row" in notes
+    assert "run 'restarted' has 2 sessions, as after a restart; see Restarts and Add the session of each row" in notes
     assert any("add_scalars" in note for note in notes)
     assert not any("--" in note for note in notes)
 
