@@ -65,16 +65,12 @@ class DaskCluster:
         Raises:
             ClusterError: there is no scheduler or no worker, or versions differ.
         """
-        from distributed import Client
-
-        connect: Any = Client
-
         self._level = logging.getLogger("distributed").level
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its messages have tracebacks; ours say the same
         try:
             if self._is_own:
                 timeout = f"{self._patience}s"
-                self._client = connect(
+                self._client = _client_class()(
                     self._scheduler, scheduler_file=self._file, timeout=timeout, set_as_default=False
                 )
             else:
@@ -203,6 +199,27 @@ class DaskCluster:
     def _lost(self) -> ClusterError:
         message = f"The scheduler {self._name} or all of its workers were lost; nothing was changed, so start again."
         return ClusterError(message)
+
+
+def _client_class() -> Any:
+    """Return Dask's client, made to close itself if it cannot connect.
+
+    Dask leaves such a client open until it is collected as garbage, in any thread. If that is the thread that another
+    client has just started, both wait for one another (distributed 2026.8).
+    """
+    from distributed import Client
+
+    unannotated: Any = Client
+
+    class ClosingClient(unannotated):  # type: ignore[misc]
+        def start(self, **options: Any) -> None:
+            try:
+                super().start(**options)
+            except BaseException:
+                self.close(timeout=_SECONDS_BETWEEN_LOOKS)
+                raise
+
+    return ClosingClient
 
 
 def _other_version(workers: dict[str, Any]) -> ClusterError:

@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -251,6 +252,14 @@ def test_missing_scheduler_is_an_error(tmp_path: Path, logdir: Path, monkeypatch
     with pytest.raises(ClusterError):
         tb2csv.convert(logdir, tmp_path / "out", scheduler_file=tmp_path / "absent.json")
     assert not (tmp_path / "out").exists()
+
+
+def test_client_of_an_impossible_address_leaves_no_thread() -> None:
+    """A client that is left open may be closed in the thread that another client starts, which never ends then."""
+    before = set(threading.enumerate())
+    with pytest.raises(ClusterError), DaskCluster("not an address"):
+        pass
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.mark.usefixtures("_small_batches")
