@@ -64,9 +64,10 @@ class RepairReport(Report):
         yield from super(RepairReport, self)._display()
         yield [f"{each.written}: {count(each.records, 'record')}" for each in self.files]
 
-    def to_dict(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
-        """Return the report as plain objects for JSON; ``spelling`` names the options in notes."""
-        return {**Report.to_dict(self, spelling), "files": [asdict(each) for each in self.files]}
+    def members(self, spelling: Spelling = command_line_spelling) -> Iterator[tuple[str, Any]]:
+        """Yield the members of ``to_dict``; see ``Report.members``."""
+        yield from super(RepairReport, self).members(spelling)
+        yield "files", [asdict(each) for each in self.files]
 
 
 def repair(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tb2csv.sources.urls import shown
 from tb2csv.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from tb2csv.errors import Damage
     from tb2csv.event_files.event_file import FileStats
@@ -197,47 +198,30 @@ class Report:
 
     def to_dict(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
         """Return the report as a dict that can be written as JSON, with options named by ``spelling``."""
-        return {
-            "tool": "tb2csv",
-            "version": __version__,
-            "values_read": self.values_read,
-            "values_written": self.values_written,
-            "values_filtered": self.values_filtered,
-            "values_undecodable": self.values_undecodable,
-            "values_empty": self.values_empty,
-            "tables": self.tables,
-            "runs": [
-                {
-                    "run": run.run,
-                    "values_read": run.values_read,
-                    "values_written": run.values_written,
-                    "values_filtered": run.values_filtered,
-                    "values_undecodable": run.values_undecodable,
-                    "values_empty": run.values_empty,
-                    "tables": run.tables,
-                }
-                for run in self.runs
-            ],
-            "sources": [
-                {
-                    "path": file.path,
-                    "run": run,
-                    "bytes": file.bytes,
-                    "records": file.records,
-                    "record_bytes": file.record_bytes,
-                    "damaged_records": file.damaged_records,
-                    "lost_bytes": file.lost_bytes,
-                    "incomplete_tail_bytes": file.incomplete_tail_bytes,
-                }
-                for run, file in self.sources
-            ],
-            "damage_count": self.damage_count,
-            "damage": [_spelled(damage, spelling) for damage in self.damage],
-            "undecodable": [_spelled(entry, spelling) for run in self.runs for entry in run.undecodable],
-            "notes": self.notes_in(spelling),
-            **({"update": asdict(self.update)} if self.update else {}),
-            **({"logdirs": self._logdirs()} if self.logdirs else {}),
-        }
+        return {name: list(value) if isinstance(value, Iterator) else value for name, value in self.members(spelling)}
+
+    def members(self, spelling: Spelling = command_line_spelling) -> Iterator[tuple[str, Any]]:
+        """Yield the members of ``to_dict`` one by one; the lists of runs and sources, which may be long, are iterators."""
+        yield from (
+            ("tool", "tb2csv"),
+            ("version", __version__),
+            ("values_read", self.values_read),
+            ("values_written", self.values_written),
+            ("values_filtered", self.values_filtered),
+            ("values_undecodable", self.values_undecodable),
+            ("values_empty", self.values_empty),
+            ("tables", self.tables),
+            ("runs", map(_run_data, self.runs)),
+            ("sources", (_file_data(run.run, file) for run in self.runs for file in run.sources if not file.left_out)),
+            ("damage_count", self.damage_count),
+            ("damage", [_spelled(damage, spelling) for damage in self.damage]),
+            ("undecodable", [_spelled(entry, spelling) for run in self.runs for entry in run.undecodable]),
+            ("notes", self.notes_in(spelling)),
+        )
+        if self.update:
+            yield "update", asdict(self.update)
+        if self.logdirs:
+            yield "logdirs", self._logdirs()
 
     def _logdirs(self) -> list[dict[str, str]]:
         return [{"prefix": prefix, "path": readable(shown(path))} for prefix, path in self.logdirs]
@@ -257,6 +241,31 @@ class Report:
 
 def _spelled(found: Damage | UndecodableEntry, spelling: Spelling) -> dict[str, Any]:
     return {**asdict(found), "detail": found.message.spelled(spelling)}
+
+
+def _run_data(run: RunReport) -> dict[str, Any]:
+    return {
+        "run": run.run,
+        "values_read": run.values_read,
+        "values_written": run.values_written,
+        "values_filtered": run.values_filtered,
+        "values_undecodable": run.values_undecodable,
+        "values_empty": run.values_empty,
+        "tables": run.tables,
+    }
+
+
+def _file_data(run: str, file: FileStats) -> dict[str, Any]:
+    return {
+        "path": file.path,
+        "run": run,
+        "bytes": file.bytes,
+        "records": file.records,
+        "record_bytes": file.record_bytes,
+        "damaged_records": file.damaged_records,
+        "lost_bytes": file.lost_bytes,
+        "incomplete_tail_bytes": file.incomplete_tail_bytes,
+    }
 
 
 def _note_on_file(run: str, file: FileStats) -> Note:

@@ -63,10 +63,11 @@ class CheckReport(Report):
         yield from super(CheckReport, self)._display()
         yield [f"{each.path}: {each.missing:,} values of tag {each.tag!r} may be missing" for each in self.gaps]
 
-    def to_dict(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
-        """Return the report as plain objects for JSON; ``spelling`` names the options in notes."""
-        gaps = [asdict(each) for each in self.gaps]
-        return {**Report.to_dict(self, spelling), "values_missing": self.values_missing, "gaps": gaps}
+    def members(self, spelling: Spelling = command_line_spelling) -> Iterator[tuple[str, Any]]:
+        """Yield the members of ``to_dict``; see ``Report.members``."""
+        yield from super(CheckReport, self).members(spelling)
+        yield "values_missing", self.values_missing
+        yield "gaps", [asdict(each) for each in self.gaps]
 
 
 def ls(

@@ -73,10 +73,11 @@ class ReductionReport(Report):
             for each in self.groups
         ]
 
-    def to_dict(self, spelling: Spelling = command_line_spelling) -> dict[str, Any]:
-        """Return the report as plain objects for JSON; ``spelling`` names the options in notes."""
-        groups = {"groups": [asdict(group) for group in self.groups], "unmatched_runs": self.unmatched_runs}
-        return {**Report.to_dict(self, spelling), **groups}
+    def members(self, spelling: Spelling = command_line_spelling) -> Iterator[tuple[str, Any]]:
+        """Yield the members of ``to_dict``; see ``Report.members``."""
+        yield from super(ReductionReport, self).members(spelling)
+        yield "groups", [asdict(group) for group in self.groups]
+        yield "unmatched_runs", self.unmatched_runs
 
 
 def reduce(

@@ -11,6 +11,7 @@ import itertools
 import json
 import operator
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +24,7 @@ from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.output_folder import DATA_PACKAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tb2csv.report import Report
     from tb2csv.sinks.format_protocols import Format
@@ -133,21 +134,24 @@ def write_manifest(
     with folder.open(INDEX) as file:
         for start in range(0, max(len(entries), 1), _AT_ONCE):
             own.append(index_frame(entries[start : start + _AT_ONCE]), file, is_first=not start)
-    account = {**report.to_dict(), "escape_formulas": escape_formulas, "folders": sorted(stored)}
-    package = {
-        "profile": [_JSON("tabular-data-package")],
-        "name": [_JSON("tensorboard-tables")],
-        "resources": _list(_resources(entries, table_format, own)),
-        "tb2csv": _members({name: [_lines(value)] for name, value in account.items()}),
-    }
+    account = [*report.members(), ("escape_formulas", escape_formulas), ("folders", sorted(stored))]
+    package = [
+        ("profile", [_JSON("tabular-data-package")]),
+        ("name", [_JSON("tensorboard-tables")]),
+        ("resources", _list(_resources(entries, table_format, own))),
+        ("tb2csv", _members((name, _lines(value)) for name, value in account)),
+    ]
     with folder.open(DATA_PACKAGE) as file:
         texts = itertools.chain(_members(package), ["\n"])
-        while some := "".join(itertools.islice(texts, _AT_ONCE)):
+        while some := "".join(itertools.islice(texts, _TEXTS_AT_ONCE)):
             file.write(some.encode())
 
 
-#: The number of tables whose rows of the index and whose text in the data package are in memory at once.
+#: The number of tables whose rows of the index are in memory at once.
 _AT_ONCE: Final = 1 << 13
+#: The numbers of texts that are written at once, and of objects in one text.
+_TEXTS_AT_ONCE: Final = 1 << 8
+_OBJECTS_IN_TEXT: Final = 1 << 7
 
 
 def _resources(entries: list[TableEntry], table_format: Format, index_format: CsvFormat) -> Iterator[str]:
@@ -163,25 +167,35 @@ def _resources(entries: list[TableEntry], table_format: Format, index_format: Cs
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
-def _lines(value: Any) -> str:
-    """Return JSON text; a list, whose objects have no objects in them, has a line for each element.
+def _lines(value: Any) -> Iterator[str]:
+    """Yield JSON text; a list or an iterator, whose objects have no objects in them, has a line for each element.
 
     An indent of json would take ten times as long, and put each value on a line.
     """
-    if not value or not isinstance(value, list):
-        return _JSON(value)
-    if isinstance(value[0], dict):
-        # One call is faster than one for each object. In a text, a backslash would precede the quotation mark.
-        return "[\n" + _JSON(value)[1:-1].replace('}, {"', '},\n{"') + "\n]"
-    return "".join(_list(map(_JSON, value)))
+    if isinstance(value, list) and value and not isinstance(value[0], dict):
+        yield from _list(map(_JSON, value))
+    elif isinstance(value, (list, Iterator)):
+        yield from _objects(iter(value))
+    else:
+        yield _JSON(value)
 
 
-def _members(texts: Mapping[str, Iterable[str]]) -> Iterator[str]:
+def _objects(objects: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """Yield a list of objects, which have no objects in them, with a line for each."""
+    before = "[\n"
+    # One call is faster than one for each object. In a text, a backslash would precede the quotation mark.
+    while some := list(itertools.islice(objects, _OBJECTS_IN_TEXT)):
+        yield before + _JSON(some)[1:-1].replace('}, {"', '},\n{"')
+        before = ",\n"
+    yield "\n]" if before == ",\n" else "[]"
+
+
+def _members(members: Iterable[tuple[str, Iterable[str]]]) -> Iterator[str]:
     """Yield an object with a line for each member, whose value is JSON text in parts."""
-    members = (itertools.chain([f"{_JSON(name)}: "], parts) for name, parts in texts.items())
     yield "{\n"
-    for number, parts in enumerate(members):
-        yield from itertools.chain([",\n"] if number else [], parts)
+    for number, (name, parts) in enumerate(members):
+        yield f",\n{_JSON(name)}: " if number else f"{_JSON(name)}: "
+        yield from parts
     yield "\n}"
 
 
