@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tb2csv.event_files.event_file import FileStats
     from tb2csv.layouts.converted_run import ConvertedRun
     from tb2csv.layouts.output import Output
-    from tb2csv.logdir import EventFile
+    from tb2csv.logdir import EventFile, Run
     from tb2csv.report import Report, RunReport
     from tb2csv.run_conversion import LogRuns
     from tb2csv.runs.reading_options import ReadingOptions
@@ -52,7 +52,6 @@ class LogConversion:
         self._output = output
         self._plan = plan
         self._earlier_runs = earlier_runs
-        self._sources = {run.name: run for merged in runs.by_name.values() for run in merged}
         self._metrics: dict[str, ReadMetrics] = {}
         #: The files of each run as they were read.
         self._files_read: dict[str, list[FileStats]] = {}
@@ -91,6 +90,11 @@ class LogConversion:
         return [(self._converted.get(name) or unchanged[name]).report for name in self._runs.by_name]
 
     @functools.cached_property
+    def _sources(self) -> dict[str, Run]:
+        """The runs by name, also those that are merged into others."""
+        return {run.name: run for merged in self._runs.by_name.values() for run in merged}
+
+    @functools.cached_property
     def results(self) -> list[ConvertedRun]:
         """The results of all runs, in their order. Those of unchanged runs are loaded now."""
         earlier = self._earlier_runs.results(self._plan.unchanged) if self._earlier_runs else {}
@@ -120,9 +124,9 @@ class LogConversion:
         for run, grown in plan.grown.items():
             earlier = grown.earlier
             notes = (note for note in earlier.report.notes if note.kind == "duplicates_left_out")
-            own = {path for path, *_ in earlier.tables}
-            for entry in earlier.entries:
-                if entry.path not in own:  # it joins the held tables
+            own = {table.entry for table in earlier.tables}
+            for number, entry in enumerate(earlier.entries):
+                if number not in own:  # it joins the held tables
                     output.earlier_wide[run] = EarlierWide(
                         entry,
                         [held.path for held in earlier.held],

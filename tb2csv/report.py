@@ -201,7 +201,7 @@ class Report:
         return {name: list(value) if isinstance(value, Iterator) else value for name, value in self.members(spelling)}
 
     def members(self, spelling: Spelling = command_line_spelling) -> Iterator[tuple[str, Any]]:
-        """Yield the members of ``to_dict`` one by one; the lists of runs and sources, which may be long, are iterators."""
+        """Yield the members of ``to_dict`` one by one; its long lists, of runs and sources, are iterators."""
         yield from (
             ("tool", "tb2csv"),
             ("version", __version__),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.errors import LogdirError, OutputError
 from tb2csv.layouts.batch_writer import BatchWriter
-from tb2csv.layouts.converted_run import ConvertedRun
+from tb2csv.layouts.converted_run import ConvertedRun, shared
 from tb2csv.layouts.manifest import in_index_order
 from tb2csv.layouts.run_writer import RunWriter
 from tb2csv.messages import Option, advice
@@ -18,9 +18,10 @@ from tb2csv.runs.run_batch import Plans, read_unit, units
 from tb2csv.runs.run_metrics import RunMetrics
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.subruns import find_subruns
+from tb2csv.time_series import TagAndKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tb2csv.event_files.event_file import FileStats, Fingerprint
     from tb2csv.layouts.output import Output
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tb2csv.runs.run_metrics import ReadMetrics
     from tb2csv.runs.series_reader import ReadRun
     from tb2csv.runs.subruns import Subrun
-    from tb2csv.time_series import Series
+    from tb2csv.time_series import Tagged
     from tb2csv.update_plan import GrownRun
 
 
@@ -42,10 +43,10 @@ _TAG_COPIES: Final = 3
 _SMALL_STATE: Final = 1 << 20
 
 
-def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, list[Series]]:
+def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, Sequence[Tagged]]:
     """Scan runs for their series, which show the sub-runs."""
 
-    def series_of(run: Run, report_bytes: Callable[[int], None]) -> list[Series]:
+    def series_of(run: Run, report_bytes: Callable[[int], None]) -> Sequence[Tagged]:
         # Report 0 bytes, because the conversion reads and reports them again.
         reader = RunReader(run, chunk_size=chunk_size, report_bytes=lambda _: report_bytes(0))
         reader.count()
@@ -64,7 +65,7 @@ class LogRuns(NamedTuple):
     is_merged: bool
     #: If sub-runs are merged: the sub-runs, and the series of each run before the merge.
     subruns: Mapping[str, Subrun]
-    original_series: Mapping[str, list[Series]]
+    original_series: Mapping[str, Sequence[Tagged]]
 
     @classmethod
     def choose(cls, runs: list[Run], workers: int | None, chunk_size: int, *, merge_subruns: bool) -> LogRuns:
@@ -175,7 +176,7 @@ class RunConversion:
         if metrics:
             self.metrics[name] = metrics.read(reader.stats_of)
         if grown:
-            converted.hparams = grown.earlier.hparams + converted.hparams
+            converted.hparams = [*grown.earlier.hparams, *converted.hparams]
         if isinstance(reader, RunReader) and self._output.options.is_continued:
             converted.files = reader.saved_files()
             converted.state = reader.save() if _is_state_smaller(reader) else None
@@ -189,16 +190,18 @@ class RunConversion:
         if joined.entries:
             entries = in_index_order([*entries, *joined.entries])
         report.tables = len(entries)
+        self._output.paths.release(name)
+        series = reader.stats.series
         return ConvertedRun(
             report,
-            entries,
-            [*writer.stored, *joined.stored],
-            held,
-            list(self._hparams(name, writer)),
-            [stats.series for stats in reader.stats.series],
-            any(stats.is_selected for stats in reader.stats.series),
+            tuple(entries),
+            (*writer.stored, *joined.stored),
+            tuple(held),
+            tuple(self._hparams(name, writer)),
+            shared(tuple(TagAndKind(stats.series.tag, stats.series.kind) for stats in series)),
+            any(stats.is_selected for stats in series),
             self._output.paths.folder(name),
-            writer.save(),
+            shared(writer.save(entries)),
         )
 
     def _hparams(self, name: str, writer: RunWriter) -> Iterator[HparamsValue]:
@@ -215,7 +218,7 @@ def _is_state_smaller(reader: RunReader) -> bool:
     return size <= _SMALL_STATE or size < sum(file.bytes for file in reader.stats.files)
 
 
-def _check_kinds(earlier: ConvertedRun, series: Iterable[Series]) -> None:
+def _check_kinds(earlier: ConvertedRun, series: Iterable[Tagged]) -> None:
     """Check that a run that was read again has the series that it had.
 
     Raises:
@@ -225,8 +228,8 @@ def _check_kinds(earlier: ConvertedRun, series: Iterable[Series]) -> None:
         if not known or not found or (known.tag, known.kind) != (found.tag, found.kind):
             odd = known or found
             raise OutputError(
-                f"The tag {odd.tag!r} of the run {odd.run!r} has the kind {odd.kind} in the tables, but no longer, "
-                "because another decoder is installed",
+                f"The tag {odd.tag!r} of the run {earlier.report.run!r} has the kind {odd.kind} in the tables, but no "
+                "longer, because another decoder is installed",
                 advice("install the earlier one again"),
                 advice("{} to convert everything anew", Option("overwrite", value=True)),
             )

@@ -13,7 +13,7 @@ from tb2csv.errors import LogdirError, NameNotFoundError, OptionError, check_cho
 
 if TYPE_CHECKING:
     from tb2csv.logdir import Logdir, Run
-    from tb2csv.time_series import Series
+    from tb2csv.time_series import Tagged
 
 
 #: The kinds of tables.
@@ -122,7 +122,7 @@ class Selection:
         return is_included and not self._matchers[f"exclude_{attribute}"].matches(name)
 
 
-def raise_no_match(selection: Selection, series: Iterable[Series]) -> NoReturn:
+def raise_no_match(selection: Selection, series: Iterable[Tagged]) -> NoReturn:
     """Raise NameNotFoundError because none of these series is selected; the message has the nearest names."""
     known = list(series)
     of_kind = [each for each in known if not selection.kinds or each.kind in selection.kinds]
@@ -207,7 +207,7 @@ def _alternatives(patterns: tuple[str, ...]) -> str:
     return " or ".join(map(repr, patterns))
 
 
-def _kinds(series: list[Series]) -> str:
+def _kinds(series: list[Tagged]) -> str:
     return ", ".join(sorted({each.kind for each in series}))
 
 

@@ -4,6 +4,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+class TagAndKind(NamedTuple):
+    """What is kept of a series after its run has been converted; runs with the same tags share these."""
+
+    tag: str
+    kind: str
+
+
+class Tagged(Protocol):
+    """A ``Series``, or what is kept of one."""
+
+    @property
+    def tag(self) -> str:
+        """The text of the tag."""
+
+    @property
+    def kind(self) -> str:
+        """The family of tables."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 #: The number of damaged stretches of a file that are listed; of the others, only places and totals are kept.
 MAX_LISTED: Final = 1000
 
+#: Shared by all files without unlisted damage, and never changed.
+_NO_EXTENTS: Final = array("q")
+
 
 class UnlistedDamage:
     """Damaged stretches that are counted and not listed."""
@@ -21,10 +24,12 @@ class UnlistedDamage:
         """Start with totals of stretches whose places are not known, if any."""
         self.count = count
         self.lost_bytes = lost_bytes
-        self._extents = array("q")
+        self._extents = _NO_EXTENTS
 
     def add(self, offset: int, length: int, *, lost: bool) -> None:
         """Add a stretch of ``length`` bytes."""
+        if not self._extents:
+            self._extents = array("q")
         self.count += 1
         self.lost_bytes += length if lost else 0
         self._extents.extend((offset, length, lost))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import operator
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from tb2csv.decoders.hparams import parse
-from tb2csv.layouts.held_tables import HELD_SHAPE, HeldTable
+from tb2csv.layouts.held_tables import HELD_SHAPE, HeldTable, SavedTable
 from tb2csv.layouts.manifest import ENTRY_SHAPE, TableEntry, columns_from_data
 from tb2csv.notes import NOTE_SHAPE, Note
 from tb2csv.plain_data import COUNT, DictOf, Either, ListOf, Maybe, check
@@ -17,19 +18,22 @@ from tb2csv.report import RunReport, UndecodableEntry
 from tb2csv.runs.hparams_table import HparamsValue
 from tb2csv.runs.saved_run import FILE_SHAPE, SavedFile, bytes_of, text_of
 from tb2csv.sinks.private_folder import is_published_path
-from tb2csv.time_series import Series, SeriesMetadata
+from tb2csv.time_series import TagAndKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
     import polars as pl
 
 _Item = TypeVar("_Item")
+_Hashable = TypeVar("_Hashable", bound="Hashable")
+
+_NO_LENGTHS: Final[Mapping[str, int]] = {}
 
 
 @dataclass(slots=True)
 class ConvertedRun:
-    """The result of the conversion of one run.
+    """The result of the conversion of one run. A log may have 100,000, so empty members are objects that all share.
 
     Attributes:
         report: the counts and notes of the run.
@@ -37,7 +41,7 @@ class ConvertedRun:
         stored: the folders of files next to these tables.
         held: the tables that are joined, whose rows are held.
         hparams: the values of the hparams plugin, each with the run that it was written to.
-        series: the series of the run.
+        series: the tags and kinds of its series.
         is_selected: whether any of the series is selected.
         folder: the folder of the run in the output.
         tables: what ``RunWriter`` continues with.
@@ -47,17 +51,17 @@ class ConvertedRun:
     """
 
     report: RunReport
-    entries: list[TableEntry]
-    stored: list[str]
-    held: list[HeldTable]
-    hparams: list[HparamsValue]
-    series: list[Series]
+    entries: Sequence[TableEntry]
+    stored: Sequence[str]
+    held: Sequence[HeldTable]
+    hparams: Sequence[HparamsValue]
+    series: Sequence[TagAndKind]
     is_selected: bool
     folder: str
-    tables: Sequence[Sequence[Any]] = ()
+    tables: Sequence[SavedTable] = ()
     state: Any = None
-    lengths: dict[str, int] = field(default_factory=dict)
-    files: list[SavedFile] = field(default_factory=list)
+    lengths: Mapping[str, int] = field(default_factory=lambda: _NO_LENGTHS)
+    files: Sequence[SavedFile] = ()
 
     def report_data(self) -> list[Any]:
         """Return the data for JSON of which ``EarlierReport`` is made."""
@@ -76,14 +80,13 @@ class ConvertedRun:
 
         ``length`` returns the length of a table in bytes. Members that are empty, as for most runs, are left out.
         """
-        numbers = {entry.path: number for number, entry in enumerate(self.entries)}
         lengths = ((entry.path, length(entry.path)) for entry in self.entries)
         schemas: dict[tuple[tuple[str, str], ...], int] = {}
         lists: dict[str, Iterable[Any]] = {
             "entries": self._entries_data(schemas),
             "schemas": schemas,  # complete after the entries
-            "series": ([each.tag, each.kind] for each in self.series),
-            "tables": ([numbers[path], *rest] for path, *rest in self.tables if path in numbers),
+            "series": self.series,
+            "tables": self.tables,
             "stored": self.stored,
             "hparams": ([value.run, value.wall_time, text_of(value.content)] for value in self.hparams),
             "held": (table.to_data() for table in self.held),
@@ -125,24 +128,39 @@ class ConvertedRun:
                 TableEntry.from_data(name, path, schemas[schema], entry)
                 for path, (schema, *entry) in zip(paths, data["entries"], strict=True)
             ]
-            tables = [[paths[number], *rest] for number, *rest in data["tables"]]
         except IndexError as error:
-            message = f"the run {name!r} lacks a table or a schema"
+            message = f"the run {name!r} lacks a schema"
             raise ValueError(message) from error
+        tables = tuple(itertools.starmap(SavedTable, data["tables"]))
+        if any(table.entry >= len(entries) for table in tables):
+            message = f"the run {name!r} lacks a table"
+            raise ValueError(message)
         return cls(
             earlier.report,
             entries,
             data["stored"],
             [HeldTable.from_data(name, table) for table in data["held"]],
             [_hparams_value(*value) for value in data["hparams"]],
-            [Series(-1, name, tag, kind, "", SeriesMetadata(), b"", "") for tag, kind in data["series"]],
+            shared(tuple(itertools.starmap(TagAndKind, data["series"]))),
             data["is_selected"],
             earlier.folder,
-            tables,
+            shared(tables),
             lengths=data["lengths"],
             files=earlier.files,
         )
 
+
+def shared(items: tuple[_Hashable, ...]) -> tuple[_Hashable, ...]:
+    """Return a tuple that is equal, and the same for many runs that have equal ones; a long one is not looked for."""
+    return _known(items) if len(items) <= _MOST_SHARED else items
+
+
+@functools.lru_cache(maxsize=1024)
+def _known(items: tuple[_Hashable, ...]) -> tuple[_Hashable, ...]:
+    return items
+
+
+_MOST_SHARED: Final = 1024
 
 #: How many elements are encoded at once, because a log may have a million tables.
 _AT_ONCE: Final = 4096

@@ -58,6 +58,18 @@ class RunTable:
         return f"{SCRATCH}/{files}" if self.is_joined else files
 
 
+class SavedTable(NamedTuple):
+    """What an update must know of a table whose rows are not held, in addition to its entry in the index."""
+
+    #: The number of its entry among those of the run.
+    entry: int
+    #: The id of its series.
+    series: int
+    #: See TreePlace; None for undecodable payloads.
+    part: str | None
+    has_files: bool
+
+
 class HeldTable(NamedTuple):
     """A table whose rows are held until they become part of a joined table."""
 

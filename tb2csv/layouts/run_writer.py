@@ -11,7 +11,7 @@ import numpy as np
 
 from tb2csv.decoders.strings import encode_cell
 from tb2csv.late_polars import pl
-from tb2csv.layouts.held_tables import HeldTable, RunTable
+from tb2csv.layouts.held_tables import HeldTable, RunTable, SavedTable
 from tb2csv.layouts.manifest import TableEntry, in_index_order
 from tb2csv.layouts.table_paths import UNDECODABLE_PART
 from tb2csv.notes import Note
@@ -24,7 +24,6 @@ from tb2csv.sinks.append_writer import TableRows
 
 if TYPE_CHECKING:
     from collections.abc import Container, Generator, Iterator, Sequence
-    from typing import Any
 
     import numpy.typing as npt
 
@@ -105,24 +104,25 @@ class RunWriter:
                 self._writer.finish(entry.path)
         return self._finished()
 
-    def save(self) -> list[tuple[Any, ...]]:
-        """Return the tables as data for JSON, with which ``resume`` continues; their entries are not among it."""
-        return [
-            (
-                table.entry.path,
+    def save(self, entries: Sequence[TableEntry]) -> tuple[SavedTable, ...]:
+        """Return the tables as data with which ``resume`` continues; ``entries`` are those of the run."""
+        numbers = {entry.path: number for number, entry in enumerate(entries)}
+        return tuple(
+            SavedTable(
+                numbers[table.entry.path],
                 table.series.id,
                 None if table.part == UNDECODABLE_PART else table.part,
                 table.has_files,
             )
             for table in self._tables.values()
             if not table.is_joined
-        ]
+        )
 
     def resume(self, saved: ConvertedRun) -> None:
         """Continue the tables of an earlier conversion; the reader has resumed already."""
-        entries = {entry.path: entry for entry in saved.entries}
-        for path, series_id, part, has_files in saved.tables:
-            series, entry = self._reader.stats.series[series_id].series, entries[path]
+        for number, series_id, part, has_files in saved.tables:
+            series, entry = self._reader.stats.series[series_id].series, saved.entries[number]
+            path = entry.path
             if part is None:
                 place = self._output.paths.undecodable(series)
             else:

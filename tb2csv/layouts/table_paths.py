@@ -83,7 +83,8 @@ class TreePaths:
         """
         names = UniqueNames()
         self._folders = {run: names.claim(run_path(run, holds_tables=holds_tables), run) for run in runs}
-        self._names = {run: UniqueNames() for run in self._folders}
+        #: The names in the folders of runs that have tables and are not complete.
+        self._names: dict[str, UniqueNames] = {}
         #: The paths in the folder of a run by kind, tag and variant, which many runs share.
         self._known: dict[tuple[str, str, str], str] = {}
 
@@ -91,12 +92,15 @@ class TreePaths:
         """Return the paths of some of the runs, which are the same and can be pickled."""
         paths = TreePaths([])
         paths._folders = {run: self._folders[run] for run in runs}
-        paths._names = {run: UniqueNames() for run in paths._folders}
         return paths
 
     def folder(self, run: str) -> str:
         """Return the folder of a run; empty for the root run."""
         return self._folders[run]
+
+    def release(self, run: str) -> None:
+        """Forget the names of the tables of a run that is complete."""
+        self._names.pop(run, None)
 
     def below(self, run: str, path: str) -> str:
         """Return a path in the folder of a run."""
@@ -119,7 +123,7 @@ class TreePaths:
         path = place.stem[len(place.run_folder) + 1 :] if place.run_folder else place.stem
         series = place.series
         variant = "" if place.part == UNDECODABLE_PART else series.variant
-        self._names[series.run].claim(path, _original(place.folder, variant, series))
+        self._claim(path, place.folder, variant, series)
 
     def _stem(self, series: Series, kind: str, variant: str) -> str:
         key = kind, series.tag, variant
@@ -128,7 +132,13 @@ class TreePaths:
             if len(self._known) == _REMEMBERED:
                 self._known.clear()
             path = self._known[key] = with_variant(f"{kind}/{tag_path(series.tag)}", variant)
-        return self.below(series.run, self._names[series.run].claim(path, _original(kind, variant, series)))
+        return self.below(series.run, self._claim(path, kind, variant, series))
+
+    def _claim(self, path: str, kind: str, variant: str, series: Series) -> str:
+        names = self._names.get(series.run)
+        if names is None:
+            names = self._names[series.run] = UniqueNames()
+        return names.claim(path, _original(kind, variant, series))
 
 
 def _original(kind: str, variant: str, series: Series) -> str | Callable[[], str]:

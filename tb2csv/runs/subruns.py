@@ -20,7 +20,7 @@ from tb2csv.notes import Note
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from tb2csv.time_series import Series
+    from tb2csv.time_series import Series, Tagged
 
 #: The method that makes a sub-run for a trial.
 ADD_HPARAMS: Final = "add_hparams"
@@ -51,7 +51,7 @@ class Subrun(NamedTuple):
         return replace(series, run=self.parent, tag=f"{series.tag}/{self.name}", tag_bytes=tag_bytes)
 
 
-def find_subruns(series_by_run: Mapping[str, Collection[Series]]) -> dict[str, Subrun]:
+def find_subruns(series_by_run: Mapping[str, Collection[Tagged]]) -> dict[str, Subrun]:
     """Return the sub-runs among some runs, by name; the parent of each is one of the runs as well."""
     found = {}
     for run, series in series_by_run.items():
@@ -80,7 +80,7 @@ def _parents(run: str) -> Iterator[str]:
     yield ROOT_RUN
 
 
-def _subrun_of(run: str, parent: str, series: Collection[Series]) -> Subrun | None:
+def _subrun_of(run: str, parent: str, series: Collection[Tagged]) -> Subrun | None:
     below = run if parent == ROOT_RUN else run[len(parent) + 1 :]
     tags = {each.tag for each in series if each.kind == "hparams"}
     if tags == _TRIAL_TAGS and "/" not in below and all(each.kind in {"hparams", "scalars"} for each in series):

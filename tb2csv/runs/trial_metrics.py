@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from tb2csv.runs.run_metrics import MetricSummary
-    from tb2csv.time_series import Series
+    from tb2csv.time_series import Tagged
 
 #: Returns the statistics of each scalar tag of a run; an empty mapping for an unknown run.
 MetricsOfRun: TypeAlias = "Callable[[str], Mapping[str, MetricSummary]]"
@@ -53,7 +53,7 @@ class Metric(NamedTuple):
 class LogScalars:
     """The scalars of a log directory, from which the metrics of its trials are chosen."""
 
-    def __init__(self, series_by_run: Mapping[str, Collection[Series]], metrics_of: MetricsOfRun) -> None:
+    def __init__(self, series_by_run: Mapping[str, Collection[Tagged]], metrics_of: MetricsOfRun) -> None:
         """Find the runs that have scalars, and the runs that ``add_hparams`` made below others."""
         self.of_run = metrics_of
         self.runs = [run for run, series in series_by_run.items() if any(each.kind == "scalars" for each in series)]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: The folder for intermediate files; a table's path never starts with a dot.
 SCRATCH: Final = ".scratch"
 
-#: The number of files whose lengths are remembered.
+#: The number of files whose lengths are remembered, and of folders that are known to exist.
 _REMEMBERED: Final = 1 << 16
 
 #: The folder for rows of tables that are not complete.
@@ -94,7 +94,7 @@ class NewFolder:
         for location, *_ in located:
             self._add_missing(location[: location.rindex("/")], missing)
         lengths = file_batches().append_pieces(list(missing), located, text, header)
-        self._made.update(missing)
+        self._remember(missing)
         if len(self._lengths) + len(pieces) <= _REMEMBERED:
             self._lengths.update((piece[0], length) for piece, length in zip(pieces, lengths, strict=True))
         else:
@@ -135,7 +135,13 @@ class NewFolder:
         self._add_missing(folder, missing)
         if missing:
             file_batches().append_pieces(list(missing), [], b"", b"")
-            self._made.update(missing)
+            self._remember(missing)
+
+    def _remember(self, folders: Iterable[str]) -> None:
+        """Remember folders that exist; those of runs that are complete may be forgotten."""
+        if len(self._made) > _REMEMBERED:
+            self._made = {self._root}
+        self._made.update(folders)
 
     def _add_missing(self, folder: str, missing: dict[str, None]) -> None:
         """Add a folder that is not known to exist to those to create, after its parents."""
