@@ -136,7 +136,7 @@ def unpacking_of(head: bytes) -> Unpack | None:
 
 
 def unpacked_parts(unpack: Unpack, packed: Stream, size: int, limits: SizeLimits) -> Iterator[bytes]:
-    """Yield the unpacked bytes of ``packed``, for which ``size`` bytes are stored.
+    """Yield the unpacked bytes of ``packed``, of which ``size`` bytes are stored.
 
     Raises:
         PackedDataError: the data is damaged or cut off.
