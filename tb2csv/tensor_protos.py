@@ -34,10 +34,14 @@ if TYPE_CHECKING:
 
     _Array: TypeAlias = NDArray[Any]
     _Widen: TypeAlias = Callable[[_Array], _Array]
+    #: As ``reference.split_strings``.
+    SplitStrings: TypeAlias = Callable[[bytes, Callable[[int], _Array]], tuple[_Array, bytes] | None]
 
 #: What a repeated element counts at least, in bytes: a number is a row of a table, and a string may become a file.
 _LEAST_NUMBER: Final = 8
 _LEAST_STRING: Final = 64
+#: From this size on, strings are read without protobuf, which takes much memory for each.
+_LARGE: Final = 1 << 16
 #: TensorFlow's own limits on the number of dimensions and of elements.
 MAX_RANK: Final = 254
 MAX_ELEMENTS: Final = 2**63 - 1
@@ -207,12 +211,15 @@ def decode_content(content: bytes | memoryview, dtype: int) -> _Array:
     return known.widen(np.frombuffer(content, known.stored))
 
 
-def decode_tensor(proto: bytes, limits: SizeLimits = EVENT_FILE_LIMITS) -> _Array:
+def decode_tensor(
+    proto: bytes, limits: SizeLimits = EVENT_FILE_LIMITS, split_strings: SplitStrings | None = None
+) -> _Array:
     """Decode a serialized TensorProto.
 
     Args:
         proto: the message's bytes.
         limits: how many bytes the elements that it leaves out may take.
+        split_strings: reads the strings of a large message in less memory than protobuf.
 
     Returns:
         An array of the tensor's shape in native byte order, possibly read-only. If all elements repeat one value, it
@@ -227,13 +234,19 @@ def decode_tensor(proto: bytes, limits: SizeLimits = EVENT_FILE_LIMITS) -> _Arra
     from google.protobuf.message import DecodeError as ProtobufError
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
+    split = None
+    if split_strings and len(proto) >= _LARGE:
+        split = split_strings(proto, lambda count: np.empty(count, object))
+    found, others = split or (None, proto)
     try:
-        message = TensorProto.FromString(proto)
+        message = TensorProto.FromString(others)
     except (ProtobufError, ValueError) as error:  # ValueError: pure-Python protobuf, for text that is not UTF-8
         reason = f"The {len(proto)} bytes of a tensor are not in the format of a TensorProto ({error})."
         raise DecodeError(reason) from error
     content = message.tensor_content  # takes precedence over the fields, as in TensorFlow
-    if is_string(message.dtype):
+    if is_string(message.dtype) and found is not None and not content:
+        values = found
+    elif is_string(message.dtype):
         strings = _split(content, math.prod(_shape(message, 0))) if content else message.string_val
         values = np.fromiter(strings, object, len(strings))
     else:
@@ -241,9 +254,12 @@ def decode_tensor(proto: bytes, limits: SizeLimits = EVENT_FILE_LIMITS) -> _Arra
         if not content:
             known = _NUMERIC[_base(message.dtype)]
             values = known.unpack(next(filter(None, (getattr(message, field) for field in known.fields)), ()), known)
-    stray = [field.name for field, _ in message.ListFields() if field.name.endswith("_val")]
+    stray = {field.number: field.name for field, _ in message.ListFields() if field.name.endswith("_val")}
+    if found is not None and found.size:
+        stray[TensorProto.STRING_VAL_FIELD_NUMBER] = "string_val"
     if stray and not values.size:  # TensorFlow would read zeros
-        reason = f"A tensor of {dtype_name(message.dtype)} holds its values in {stray[0]}, a field of other types."
+        name = stray[min(stray)]
+        reason = f"A tensor of {dtype_name(message.dtype)} holds its values in {name}, a field of other types."
         raise DecodeError(reason)
     shape = _shape(message, values.size)
     if not content and values.size < math.prod(shape):

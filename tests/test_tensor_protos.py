@@ -21,6 +21,7 @@ from tensorboard.util import tensor_util
 
 from tb2csv import tensor_protos
 from tb2csv.errors import DecodeError, LimitError
+from tb2csv.event_files.scanners import SCANNERS
 from tb2csv.size_limits import SizeLimits
 from tb2csv.tensor_protos import decode_content, decode_tensor, dtype_name, is_numeric, item_size
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
+
+    from tb2csv.tensor_protos import SplitStrings
 
 CASES = json.loads(Path(__file__).with_name("data").joinpath("tensor_protos", "tensor_protos.json").read_text("ascii"))
 #: Every stored TensorProto: the bytes, and the case that says what they hold.
@@ -406,6 +409,28 @@ def decode_or_refuse(proto: bytes) -> None:
 
 
 @pytest.mark.slow
+def outcome(proto: bytes, split_strings: SplitStrings | None) -> object:
+    try:
+        decoded = decode_tensor(proto, split_strings=split_strings)
+    except DecodeError as error:
+        return str(error)
+    return decoded.dtype, decoded.shape, decoded.tolist() if decoded.dtype == object else decoded.tobytes()
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_large_tensors_are_those_of_protobuf(scanner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole, cut or changed: a scanner that reads strings itself gives what protobuf gives."""
+    monkeypatch.setattr(tensor_protos, "_LARGE", 0)
+    split_strings = SCANNERS[scanner].split_strings
+    several = proto_of(7, [4], string_val=[b"", b"a", b"\xff" * 200, b"a\0b"])
+    for proto in (*WRITTEN_BYTES, several, several[::-1], several + several, proto_of(1, [2], string_val=[b"a", b""])):
+        for position in range(len(proto[:80]) + 1):
+            cut, byte = proto[:position], proto[position : position + 1]
+            changed = [cut, *(cut + bytes([other]) + proto[position + 1 :] for other in (0x42, 0x43, 8, 0xFF) if byte)]
+            for each in changed:
+                assert outcome(each, split_strings) == outcome(each, None)
+
+
 def test_every_cut_and_every_changed_byte_is_decoded_or_refused() -> None:
     for proto in WRITTEN_BYTES:
         for position, byte in enumerate(proto[:80]):

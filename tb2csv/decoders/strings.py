@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from tb2csv.decoders.protocol import Values
     from tb2csv.decoders.tensor_batches import Stack
     from tb2csv.event_files.values import ValueSchema
+
+
+#: The number of strings that are decoded at once.
+_AT_ONCE: Final = 1 << 16
 
 
 class TextDecoder(Decoder):
@@ -100,7 +104,12 @@ def _read_text(values: Values, row: int) -> npt.NDArray[Any]:
     if array.dtype != object:
         detail = f"a tensor of {array.dtype} is stored instead of strings"
         raise DecodeError(detail)
-    texts = np.fromiter(map(_text, array.reshape(-1)), object, array.size)
+    texts = array.reshape(-1)
+    if not texts.flags.writeable:
+        texts = texts.copy()
+    for begin in range(0, texts.size, _AT_ONCE):  # in place: each text takes several times the bytes that are stored
+        some = texts[begin : begin + _AT_ONCE]
+        some[:] = np.fromiter(map(_text, some), object, some.size)
     return texts.reshape(array.shape)
 
 

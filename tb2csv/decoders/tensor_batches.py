@@ -10,6 +10,7 @@ import numpy as np
 
 from tb2csv.decoders.protocol import PART_ROWS, Undecodable
 from tb2csv.errors import DecodeError
+from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.values import ValueKind
 from tb2csv.tensor_protos import decode_content, decode_tensor, dtype_name, is_numeric, item_size
 
@@ -172,7 +173,7 @@ def read_tensor(values: Values, row: int) -> npt.NDArray[Any]:
         detail = f"a tensor has {rank} dimensions, more than the {_MAX_RANK} that fit in an array"
         raise DecodeError(detail)
     if schema.kind == ValueKind.TENSOR_PROTO:
-        array = decode_tensor(payload, values.limits)
+        array = decode_tensor(payload, values.limits, default_scanner().split_strings)
     elif schema.kind == ValueKind.TENSOR_CONTENT:
         array = decode_tensor(_tensor_proto(schema, payload))
     else:

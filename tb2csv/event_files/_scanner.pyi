@@ -1,5 +1,7 @@
 # The source is _scanner.pyx.
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,4 +22,7 @@ def group(
     bounds: npt.NDArray[np.int64],
 ) -> None: ...
 def read_metadata(serialized: bytes) -> tuple[bytes, bytes, bytes, bytes] | None: ...
+def split_strings(
+    serialized: bytes, make: Callable[[int], npt.NDArray[np.object_]]
+) -> tuple[npt.NDArray[np.object_], bytes] | None: ...
 def crc32c(data: bytes | bytearray | memoryview, by_tables: bool = False) -> int: ...

@@ -13,7 +13,7 @@ Formats: TFRecord in tensorflow/core/lib/io/record_writer.h, the messages in eve
     frame:   length u64 | masked CRC-32C of length u32 | payload | masked CRC-32C of payload u32      (little-endian)
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from libc.math cimport NAN
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
@@ -29,6 +29,10 @@ cdef enum:
     BAD_PAYLOAD_CRC = 3
     IRREGULAR = 4
     OUT_OF_MEMORY = 5
+
+# The field of TensorProto.
+cdef enum:
+    STRING_VAL = 8
 
 cdef enum:
     NONE = 0
@@ -382,6 +386,52 @@ def read_metadata(const uint8_t[::1] serialized not None):
     if not walk_strings(outer[1], 2, inner):
         return None
     return bytes_of(inner[1]), bytes_of(inner[2]), bytes_of(outer[2]), bytes_of(outer[3])
+
+
+def split_strings(bytes serialized not None, make):
+    """Return the strings of a TensorProto and its other fields; see ``reference.split_strings`` for the contract."""
+    cdef Cursor cursor, inner
+    cdef const uint8_t *begin
+    cdef uint8_t *room
+    cdef uint32_t field, wire
+    cdef Py_ssize_t count = 0, others = 0
+    cdef const uint8_t *origin = <const uint8_t *>PyBytes_AsString(serialized)
+    cursor = Cursor(origin, origin + len(serialized))
+    while cursor.at < cursor.end:
+        begin = cursor.at
+        if not read_field(&cursor, &field, &wire):
+            return None
+        if field == STRING_VAL:
+            if wire != BYTES or not read_bytes(&cursor, &inner):
+                return None
+            count += 1
+        elif skip(&cursor, wire):
+            others += cursor.at - begin
+        else:
+            return None
+    made = make(count)
+    cdef object[::1] strings = made
+    if strings.shape[0] != count:
+        raise ValueError("the array does not fit the strings")
+    rest = PyBytes_FromStringAndSize(NULL, others)
+    room = <uint8_t *>PyBytes_AsString(rest)
+    count = 0
+    cursor = Cursor(origin, origin + len(serialized))
+    while cursor.at < cursor.end:
+        begin = cursor.at
+        if not read_field(&cursor, &field, &wire):
+            return None
+        if field == STRING_VAL:
+            if not read_bytes(&cursor, &inner):
+                return None
+            strings[count] = bytes_of(inner)
+            count += 1
+        else:
+            if not skip(&cursor, wire):
+                return None
+            memcpy(room, begin, cursor.at - begin)
+            room += cursor.at - begin
+    return made, rest
 
 
 def scan(const uint8_t[::1] buffer not None, Py_ssize_t start, int64_t base, SchemaTable schemas not None, columns):

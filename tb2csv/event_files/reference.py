@@ -37,6 +37,8 @@ from tb2csv.event_files.values import (
 from tb2csv.tfrecord import FOOT_SIZE, HEAD_SIZE, is_payload_sound, payload_length
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
 #: TensorBoard's tag for a run's graph, and our tag for a MetaGraphDef.
@@ -369,3 +371,11 @@ def _shape(serialized: bytes) -> tuple[int, ...] | None:
     if shape.unknown_rank:
         return None
     return tuple(parse("Dim", dim).size for dim in shape.dim)
+
+
+def split_strings(serialized: bytes, make: Callable[[int], npt.NDArray[Any]]) -> None:
+    """Return the strings of a TensorProto and its other fields, or None if protobuf has to read them, as here.
+
+    The strings are in the array of objects that ``make`` returns for their number. protobuf takes 40 bytes for each, in
+    addition to the strings themselves.
+    """

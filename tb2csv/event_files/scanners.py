@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tb2csv.event_files.values import SchemaTable, ValueColumns
+    from tb2csv.tensor_protos import SplitStrings
 
 
 class Scanner(NamedTuple):
@@ -26,17 +27,29 @@ class Scanner(NamedTuple):
     group: Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], None]
     #: As ``reference.read_metadata``; None also for metadata that only the reference can read.
     read_metadata: Callable[[bytes], tuple[bytes, bytes, bytes, bytes] | None]
+    #: As ``reference.split_strings``.
+    split_strings: SplitStrings
 
 
 #: The installed scanners, in the order of ``scanner_choice.INSTALLED``.
 SCANNERS: Final = {
     "reference": Scanner(
-        "reference", reference.scan, reference.PythonSchemaTable, reference.group, reference.read_metadata
+        "reference",
+        reference.scan,
+        reference.PythonSchemaTable,
+        reference.group,
+        reference.read_metadata,
+        reference.split_strings,
     )
 }
 if COMPILED is not None:
     SCANNERS["compiled"] = Scanner(
-        "compiled", COMPILED.scan, COMPILED.SchemaTable, COMPILED.group, COMPILED.read_metadata
+        "compiled",
+        COMPILED.scan,
+        COMPILED.SchemaTable,
+        COMPILED.group,
+        COMPILED.read_metadata,
+        COMPILED.split_strings,
     )
 
 
