@@ -96,6 +96,11 @@ CASES: Final[dict[str, Case]] = {
     "bytes of one tag, all `%`": Case(10_000_000, lambda count: [_scalar("%" * count)]),
     "empty values in an event": Case(10_000_000, lambda count: [_record(_field(5, b"\x0a\x00" * count))]),
     "empty strings in a value": Case(10_000_000, lambda count: [_tensor_record(7, count, b"\x42\x00" * count)]),
+    "strings of two bytes in a value": Case(5_000_000, lambda count: [_tensor_record(7, count, b"\x42\x02ab" * count)]),
+    "empty strings in one content": Case(10_000_000, lambda count: [_tensor_record(7, count, _field(4, bytes(count)))]),
+    "integers of one byte in a value": Case(
+        10_000_000, lambda count: [_tensor_record(9, count, _field(10, b"\x01" * count))]
+    ),
     "sessions of own hyperparameters": Case(1000, _sessions),
     "damaged records": Case(500_000, lambda count: [_damaged(count)]),
     "values of one element for 2<sup>20</sup>": Case(

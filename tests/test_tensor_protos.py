@@ -9,6 +9,7 @@ import sys
 import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -164,11 +165,12 @@ def test_one_repeated_value_equals_that_of_tensorboard(array: NDArray[Any], shap
         assert_same(decode_tensor(message.SerializeToString()), tensor_util.make_ndarray(message))
 
 
-@given(st.lists(st.binary(max_size=300), max_size=20))
-def test_strings_in_content_are_decoded(strings: list[bytes]) -> None:
+@given(st.lists(st.binary(max_size=300), max_size=20), st.integers(1, 21))
+def test_strings_in_content_are_decoded(strings: list[bytes], at_once: int) -> None:
     """The layout that C++ gives to strings, here written by protobuf's encoder of varints."""
     content = b"".join(map(varint, map(len, strings))) + b"".join(strings)
-    assert decode_tensor(proto_of(7, [len(strings)], tensor_content=content)).tolist() == strings
+    with mock.patch.object(tensor_protos, "_LENGTHS_AT_ONCE", at_once):
+        assert decode_tensor(proto_of(7, [len(strings)], tensor_content=content)).tolist() == strings
 
 
 @pytest.mark.slow

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from tb2csv.event_files.values import ValueSchema
 
 
-#: The number of strings that are decoded at once.
-_AT_ONCE: Final = 1 << 16
+#: The maximum number of rows of a part of one tensor: strings take more memory than numbers.
+_ROWS_OF_ONE: Final = 1 << 18
 
 
 class TextDecoder(Decoder):
@@ -49,7 +49,7 @@ class TextDecoder(Decoder):
             if isinstance(group, Undecodable):
                 yield group
             else:
-                yield from _parts(values, group, "text", str)
+                yield from _parts(values, group, "text", bytes.decode)
 
 
 class BlobDecoder(Decoder):
@@ -90,27 +90,23 @@ def is_text(values: Values) -> bool:
     return True
 
 
-def _text(string: bytes) -> str:
+def _check_text(string: bytes) -> None:
     try:
-        return string.decode("utf-8")
+        string.decode("utf-8")
     except UnicodeDecodeError as error:
         detail = f"a text is not UTF-8: {error.reason} at byte {error.start}"
         raise DecodeError(detail) from error
 
 
 def _read_text(values: Values, row: int) -> npt.NDArray[Any]:
-    """Return a value's strings as text."""
+    """Return a value's strings, which are text; they are decoded part by part, because a text takes more memory."""
     array = read_tensor(values, row)
     if array.dtype != object:
         detail = f"a tensor of {array.dtype} is stored instead of strings"
         raise DecodeError(detail)
-    texts = array.reshape(-1)
-    if not texts.flags.writeable:
-        texts = texts.copy()
-    for begin in range(0, texts.size, _AT_ONCE):  # in place: each text takes several times the bytes that are stored
-        some = texts[begin : begin + _AT_ONCE]
-        some[:] = np.fromiter(map(_text, some), object, some.size)
-    return texts.reshape(array.shape)
+    for string in array.flat:
+        _check_text(string)
+    return array
 
 
 def _rank(schema: ValueSchema) -> str:
@@ -128,8 +124,10 @@ def _parts(values: Values, group: list[Stack], column: str, to_cell: Callable[[A
     """Yield the rows of a group; a tensor larger than a part is split."""
     flat = [stack.array.reshape(len(stack.array), math.prod(stack.array.shape[1:])) for stack in group]
     largest = max(array.shape[1] for array in flat)
-    for begin in range(0, max(largest, 1), PART_ROWS):
-        end = begin + PART_ROWS
+    is_one = len(group) == 1 and len(flat[0]) == 1
+    most = min(PART_ROWS, _ROWS_OF_ONE) if is_one else PART_ROWS
+    for begin in range(0, max(largest, 1), most):
+        end = begin + most
         columns = element_columns(values, group, begin, end)
         cells = [to_cell(string) for array in flat for string in array[:, begin:end].reshape(-1)]
         frame = pl.DataFrame({**columns, column: pl.Series(cells, dtype=pl.String)})
