@@ -319,14 +319,20 @@ _PLANS = st.builds(
 )
 
 
-@given(st.lists(_PLANS, max_size=4))
-def test_sessions_count_up_one_by_one_at_the_ends_that_there_are(plans: list[_FilePlan]) -> None:
+def laid_out(plans: list[_FilePlan]) -> tuple[list[FileHistory], list[float]]:
+    """Return the files of a run, and the wall times of all their values."""
     files: list[FileHistory] = []
     wall_times: list[float] = []
     for plan in plans:
         starts = sorted((min(row, len(plan.wall_times)), step) for row, step in plan.starts)
         files.append(file(len(wall_times), *starts, wall_time=plan.begin))
         wall_times += plan.wall_times
+    return files, wall_times
+
+
+@given(st.lists(_PLANS, max_size=4))
+def test_sessions_count_up_one_by_one_at_the_ends_that_there_are(plans: list[_FilePlan]) -> None:
+    files, wall_times = laid_out(plans)
     run = history([0] * len(wall_times), *files, wall_times=wall_times)._replace(files=files)
     numbers = sessions(run)
     rises = np.diff(numbers, prepend=0)
@@ -338,12 +344,7 @@ def test_sessions_count_up_one_by_one_at_the_ends_that_there_are(plans: list[_Fi
 @pytest.mark.slow
 @given(st.lists(_PLANS, max_size=4), st.data(), st.integers(1, 5))
 def test_a_few_rows_give_the_number_of_sessions(plans: list[_FilePlan], data: st.DataObject, chunk: int) -> None:
-    files: list[FileHistory] = []
-    wall_times: list[float] = []
-    for plan in plans:
-        starts = sorted((min(row, len(plan.wall_times)), step) for row, step in plan.starts)
-        files.append(file(len(wall_times), *starts, wall_time=plan.begin))
-        wall_times += plan.wall_times
+    files, wall_times = laid_out(plans)
     size = len(wall_times)
     steps = data.draw(st.lists(st.integers(0, 3), min_size=size, max_size=size))
     kinds = data.draw(

@@ -51,6 +51,22 @@ def at(rows: Rows, step: int) -> npt.NDArray[Any]:
     return value
 
 
+def weights_of(net: Any) -> dict[str, npt.NDArray[Any]]:
+    """Return copies of the parameters of a module of PyTorch, by their names."""
+    return {name: each.detach().numpy().copy() for name, each in net.named_parameters()}
+
+
+def gradients_of(net: Any) -> dict[str, npt.NDArray[Any]]:
+    """Return copies of the gradients of those parameters of a module of PyTorch that have one, by their names."""
+    return {name: each.grad.numpy().copy() for name, each in net.named_parameters() if each.grad is not None}
+
+
+def assert_recorded(found: dict[str, Rows], start: str, step: int, expected: dict[str, npt.NDArray[Any]]) -> None:
+    """Assert that the tags with this start have these values at a step, bit for bit."""
+    for name, array in expected.items():
+        np.testing.assert_array_equal(at(found[f"{start}{name}"], step), array)
+
+
 def numpy_statistics(array: npt.NDArray[Any]) -> dict[str, float]:
     """Return the seven numbers as numpy computes them."""
     flat = np.asarray(array, np.float64).ravel()

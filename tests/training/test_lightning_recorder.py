@@ -21,7 +21,7 @@ import pytest
 import pytorch_lightning
 import torch
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
-from recordings import at, event_files, recorded, steps
+from recordings import assert_recorded, at, event_files, gradients_of, recorded, steps, weights_of
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -116,17 +116,6 @@ def fit(folder: Path, recorder: Any, module: Any = None, *, is_validated: bool =
     return module
 
 
-def arrays(net: nn.Module, what: str = "") -> dict[str, Any]:
-    """Return copies of the parameters of a network, or of their gradients."""
-    tensors = {name: each.grad if what else each for name, each in net.named_parameters()}
-    return {name: each.detach().numpy().copy() for name, each in tensors.items() if each is not None}
-
-
-def assert_series(found: dict[str, Any], family: str, step: int, expected: dict[str, Any]) -> None:
-    for name, array in expected.items():
-        np.testing.assert_array_equal(at(found[f"{family}/net.{name}"], step), array)
-
-
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {"max_epochs": 2},
     "validated": {"is_validated": True, "val_check_interval": 2, "num_sanity_val_steps": 2},
@@ -150,7 +139,7 @@ def test_recording_equals_a_loop_of_plain_torch(name: str, tmp_path: Path) -> No
 
     net[0].register_forward_hook(take_error)
     optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
-    assert_series(found, "weights", -1, arrays(net))
+    assert_recorded(found, "weights/net.", -1, weights_of(net))
     accumulate = settings.get("accumulate_grad_batches", 1)
     step = 0
     for number, batch in enumerate(BATCHES * settings.get("max_epochs", 1), 1):
@@ -161,18 +150,18 @@ def test_recording_equals_a_loop_of_plain_torch(name: str, tmp_path: Path) -> No
             continue
         if name == "clipped":
             nn.utils.clip_grad_norm_(net.parameters(), 0.01)
-        assert_series(found, "gradients", step, arrays(net, "gradients"))
+        assert_recorded(found, "gradients/net.", step, gradients_of(net))
         np.testing.assert_array_equal(
             at(found["layer_errors/net.0"], step).astype(np.float32), errors[-1].float().numpy()
         )
         optimizer.step()
-        assert_series(found, "weights", step, arrays(net))
+        assert_recorded(found, "weights/net.", step, weights_of(net))
         optimizer.zero_grad()
         step += 1
     assert steps(found["gradients/net.0.weight"]) == steps(found["batch/learning_rate"]) == list(range(step))
     assert steps(found["weights/net.0.weight"]) == list(range(-1, step))
     assert at(found["batch/epoch"], step - 1) == settings.get("max_epochs", 1) - 1
-    assert_series(found, "weights", step - 1, arrays(module.net))
+    assert_recorded(found, "weights/net.", step - 1, weights_of(module.net))
 
 
 class Quasi(Module):
@@ -194,8 +183,8 @@ def test_gradients_of_lbfgs_are_those_of_the_last_call_of_its_closure(tmp_path: 
             return loss
 
         optimizer.step(closure)
-        assert_series(found, "gradients", step, arrays(net, "gradients"))
-        assert_series(found, "weights", step, arrays(net))
+        assert_recorded(found, "gradients/net.", step, gradients_of(net))
+        assert_recorded(found, "weights/net.", step, weights_of(net))
     assert steps(found["gradients/net.0.weight"]) == list(range(len(BATCHES)))
 
 
@@ -225,15 +214,15 @@ def test_several_optimizers_share_the_steps_of_the_logger(tmp_path: Path) -> Non
     assert steps(found["batch/learning_rate_1"]) == steps(found["batch/epoch"]) == [0, 1, 2, 3]
     assert steps(found["activations/net.2"]) == [0, 1, 1, 2, 2, 3, 3]  # each has a pass of its own
     net = network()
-    assert_series(found, "weights", -1, arrays(net))
+    assert_recorded(found, "weights/net.", -1, weights_of(net))
     for step, batch in enumerate(BATCHES):
         for layer in (2,) if step == 0 else (0, 2):
             net.zero_grad()
             loss_of(net, batch).backward()
-            gradients = {name: each for name, each in arrays(net, "gradients").items() if name.startswith(str(layer))}
-            assert_series(found, "gradients", step, gradients)
+            gradients = {name: each for name, each in gradients_of(net).items() if name.startswith(str(layer))}
+            assert_recorded(found, "gradients/net.", step, gradients)
             torch.optim.SGD(net[layer].parameters(), lr=RATE).step()
-        assert_series(found, "weights", step, arrays(net))  # after the steps of both
+        assert_recorded(found, "weights/net.", step, weights_of(net))  # after the steps of both
 
 
 @pytest.mark.slow
@@ -402,7 +391,7 @@ def test_the_first_of_two_processes_records(tmp_path: Path) -> None:
     net = network()
     for rank in range(2):
         (loss_of(net, BATCHES[0] * (1 + rank)) / 2).backward()
-    for name, gradient in arrays(net, "gradients").items():
+    for name, gradient in gradients_of(net).items():
         np.testing.assert_allclose(at(found[f"gradients/net.{name}"], 0), gradient, rtol=1e-5)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from recordings import at, event_files, recorded, steps
+from recordings import assert_recorded, at, event_files, gradients_of, recorded, steps, weights_of
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainerCallback, TrainingArguments
 
@@ -82,17 +82,6 @@ def trainer(folder: Path, *callbacks: Any, model: nn.Module | None = None, **opt
     return runner
 
 
-def arrays(net: nn.Module, what: str = "") -> dict[str, Any]:
-    """Return copies of the parameters of a network, or of their gradients."""
-    tensors = {name: each.grad if what else each for name, each in net.named_parameters()}
-    return {name: each.detach().numpy().copy() for name, each in tensors.items() if each is not None}
-
-
-def assert_series(found: dict[str, Any], family: str, step: int, expected: dict[str, Any]) -> None:
-    for name, array in expected.items():
-        np.testing.assert_array_equal(at(found[f"{family}/{name}"], step), array)
-
-
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {"num_train_epochs": 2},
     "evaluated": {"eval_strategy": "steps", "eval_steps": 2, "eval_on_start": True},
@@ -117,7 +106,7 @@ def test_recording_equals_a_loop_of_plain_torch(name: str, tmp_path: Path) -> No
 
     net.classifier.register_forward_hook(take_error)
     optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
-    assert_series(found, "weights", 0, arrays(net))
+    assert_recorded(found, "weights/", 0, weights_of(net))
     accumulate = settings.get("gradient_accumulation_steps", 1)
     step = 1
     batches = [batch for batch in runner.data_collator.batches if len(batch["labels"]) == 3]
@@ -129,16 +118,16 @@ def test_recording_equals_a_loop_of_plain_torch(name: str, tmp_path: Path) -> No
             continue
         if name == "clipped":
             nn.utils.clip_grad_norm_(net.parameters(), 0.01)
-        assert_series(found, "gradients", step, arrays(net, "gradients"))
+        assert_recorded(found, "gradients/", step, gradients_of(net))
         error = at(found["layer_errors/classifier"], step).astype(np.float32)
         np.testing.assert_array_equal(error, errors[-1].float().numpy())
         optimizer.step()
-        assert_series(found, "weights", step, arrays(net))
+        assert_recorded(found, "weights/", step, weights_of(net))
         optimizer.zero_grad()
         step += 1
     assert steps(found["gradients/classifier.weight"]) == steps(found["batch/learning_rate"]) == list(range(1, step))
     assert at(found["batch/epoch"], step - 1) == settings.get("num_train_epochs", 1) - 1
-    assert_series(found, "weights", step - 1, arrays(runner.model))
+    assert_recorded(found, "weights/", step - 1, weights_of(runner.model))
     assert steps(found["train/loss"]) == list(range(1, step))
 
 
