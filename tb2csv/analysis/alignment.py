@@ -14,7 +14,7 @@ import numpy as np
 
 from tb2csv.errors import OptionError
 from tb2csv.late_polars import pl
-from tb2csv.layouts.bins import BIN, Bins, bin_width
+from tb2csv.layouts.bins import BIN, STEP, Bins, bin_width
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,6 +139,5 @@ _FILLS: Final[dict[str, Callable[..., Numbers]]] = {"interpolate": _interpolated
 #: The alignments as they are written in options.
 ALIGNMENTS: Final = (EXACT.method, f"{BIN}N", *_FILLS)
 
-#: The x axes of statistics: the name of the column, and the alignment if none is chosen. Two runs rarely have a value
-#: at the same time.
-AXES: Final = {"step": ("step", EXACT.method), "relative": ("relative_time", "interpolate")}
+#: The x axes of statistics, and the alignment if none is chosen: two runs rarely have a value at the same time.
+DEFAULT_ALIGNMENTS: Final = {STEP: EXACT.method, "relative": "interpolate"}

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from tb2csv.analysis.aggregates import STATISTICS, aggregate, check_nan_policy
-from tb2csv.analysis.alignment import AXES, alignment_of
+from tb2csv.analysis.alignment import DEFAULT_ALIGNMENTS, alignment_of
 from tb2csv.analysis.bands import LIMITS, check_band
 from tb2csv.analysis.run_groups import GroupPattern
 from tb2csv.analysis.scalar_event_files import event_file_name, write_scalar_events
@@ -17,6 +17,7 @@ from tb2csv.conversion import check_apart
 from tb2csv.dataframes import scan
 from tb2csv.display import count
 from tb2csv.errors import DamagedError, OptionError, OutputError, check_choice
+from tb2csv.layouts.bins import AXES, STEP
 from tb2csv.layouts.manifest import TableEntry, write_manifest
 from tb2csv.layouts.table_paths import TreePaths
 from tb2csv.logdir import logdir_of
@@ -197,7 +198,7 @@ class _Axis:
         self, rows: list[tuple[SeriesStats, pl.DataFrame]], reader: RunReader
     ) -> Iterator[tuple[SeriesStats, pl.DataFrame]]:
         """Yield rows of a run whose ``step`` is their place on the axis."""
-        if self.column == AXES["step"][0]:
+        if self.column == AXES[STEP]:
             yield from rows
             return
         times = [frame["wall_time"].to_numpy() for _, frame in rows]
@@ -212,10 +213,10 @@ class _Axis:
 
 
 def _axis(x: str, *, event_files: bool) -> _Axis:
-    check_choice("axis", x, AXES)
-    if event_files and x != "step":
+    check_choice("axis", x, DEFAULT_ALIGNMENTS)
+    if event_files and x != STEP:
         raise OptionError("Event files have steps, not times", advice("leave out {}", "event_files"))
-    return _Axis(*AXES[x])
+    return _Axis(AXES[x], DEFAULT_ALIGNMENTS[x])
 
 
 def _check_undamaged(report: Report) -> None:

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from tb2csv.analysis.alignment import AXES
+from tb2csv.analysis.alignment import DEFAULT_ALIGNMENTS
 from tb2csv.atomic_files import local_path
 from tb2csv.cli import group_options, option_groups, options
 from tb2csv.cli.terminal import error_messages, exit_status, opened_logdir, plural, print_report
 
-Along = enum.Enum("Along", {name: name for name in AXES}, type=str)  # type: ignore[misc]
+Along = enum.Enum("Along", {name: name for name in DEFAULT_ALIGNMENTS}, type=str)  # type: ignore[misc]
 
 
 def reduce(

@@ -14,8 +14,9 @@ from tb2csv.messages import Option, advice
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-#: What rows can be ordered by: steps, seconds since the origin of the run, or seconds since 1970.
-AXES: Final = ("step", "relative", "wall")
+STEP: Final = "step"
+#: What rows can be ordered by, and the column that has it: steps, seconds since the origin of the run, or since 1970.
+AXES: Final = {STEP: "step", "relative": "relative_time", "wall": "wall_time"}
 
 #: Numbers of bins beyond this are not exact as float64.
 _MAX_NUMBER: Final = 1 << 53

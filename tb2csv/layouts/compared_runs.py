@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tb2csv.layouts.bins import AXES, Bins
 from tb2csv.layouts.clocks import notes_on_clocks
 from tb2csv.layouts.held_tables import shared_cell
 from tb2csv.layouts.joined_parts import JoinedPart, JoinedParts
@@ -21,7 +22,6 @@ from tb2csv.sinks.file_names import UniqueNames, tag_path
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tb2csv.layouts.bins import Bins
     from tb2csv.layouts.held_tables import HeldTable
     from tb2csv.layouts.output import Output
 
@@ -111,8 +111,5 @@ def _with_axis(frame: pl.DataFrame, bins: Bins | None, times: TimeColumns) -> pl
     if bins is None:
         return pl.DataFrame([steps, *series])
     positions = bins.positions(steps)
-    if bins.axis == "step":
-        return pl.DataFrame([positions.alias("step"), *series])
-    if bins.axis == "relative":
-        return pl.DataFrame([positions.alias("relative_time"), *series])
-    return times.replace(pl.DataFrame([positions.alias(WALL_TIME), *series]), positions.to_numpy())
+    placed = pl.DataFrame([positions.alias(AXES[bins.axis]), *series])
+    return times.replace(placed, positions.to_numpy()) if WALL_TIME in placed.columns else placed

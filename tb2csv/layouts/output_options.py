@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tb2csv.errors import OptionError, check_choice
-from tb2csv.layouts.bins import AXES, Bins
+from tb2csv.layouts.bins import STEP, Bins
 from tb2csv.layouts.compare_layout import CompareLayout
 from tb2csv.layouts.layouts import HEADERS, LAYOUTS
 from tb2csv.layouts.time_columns import TimeColumns
@@ -44,8 +44,8 @@ class OutputOptions:
     merge_subruns: bool = False
     #: Whether all tables of a kind become one, because there is a file for one table only, which is never updated.
     is_one_table: bool = False
-    #: What the rows of the layout ``compare`` are by, one of AXES, and how runs get common rows.
-    axis: str = AXES[0]
+    #: What the rows of the layout ``compare`` are by, one of bins.AXES, and how runs get common rows.
+    axis: str = STEP
     align: str | None = None
 
     @classmethod
@@ -62,7 +62,7 @@ class OutputOptions:
         merge_subruns: bool,
         sessions: bool = False,
         is_one_table: bool = False,
-        x: str = AXES[0],
+        x: str = STEP,
         align: str | None = None,
     ) -> OutputOptions:
         """Return the options for arguments of ``convert``."""

@@ -13,6 +13,7 @@ from tb2csv.analysis.table_text import TEXT_SUFFIXES, table_text, text_format
 from tb2csv.atomic_files import whole_file
 from tb2csv.errors import OptionError
 from tb2csv.late_polars import pl
+from tb2csv.layouts.bins import AXES
 from tb2csv.messages import Function, advice
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.float64]
 
-#: The name of the column of positions, by axis.
-_POSITIONS: Final = {"step": "step", "relative": "relative_time", "wall": "wall_time"}
 _DAY: Final = 86_400.0
 #: Wall times of a plot are in days, which float64 holds to the microsecond.
 _TIME_DIGITS: Final = 6
@@ -56,7 +55,7 @@ def curve_table(values: PlottedValues, axis: str, *, smooth: float, band: str | 
     """
     if values.histograms:
         raise OptionError("Histograms of a plot have no table", advice("write theirs with {}", Function("convert")))
-    position = _POSITIONS[axis]
+    position = AXES[axis]
     parts = [_of_series(each, position, smooth, band) for each in values.series]
     table = pl.concat(parts, how="vertical_relaxed", rechunk=True)
     if "value" in table.columns:  # nearly all logs have float32, whose text is shorter

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from tb2csv.analysis.aggregates import check_nan_policy, last_of_steps, statistics_of
-from tb2csv.analysis.alignment import AXES, EXACT, Alignment, alignment_of
+from tb2csv.analysis.alignment import DEFAULT_ALIGNMENTS, EXACT, Alignment, alignment_of
 from tb2csv.analysis.bands import BANDS, LIMITS, check_band
 from tb2csv.analysis.plots.plotted_series import PlottedSeries, PlottedValues, Spread
 from tb2csv.analysis.plots.smoothing import smoothed
@@ -47,7 +47,7 @@ def grouping_of(by: str | None, *, band: str | None, align: str | None, nan: str
         raise OptionError(fact, advice("draw them by {}", Option("x", "relative")))
     check_band(band)
     check_nan_policy(nan or "keep")
-    alignment = alignment_of(align or AXES[x][1])
+    alignment = alignment_of(align or DEFAULT_ALIGNMENTS[x])
     return Grouping(GroupPattern(by), band or DEFAULT_BAND, alignment, nan or "keep")
 
 
