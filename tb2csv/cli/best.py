@@ -13,7 +13,15 @@ from tb2csv.errors import OptionError
 
 def best(
     logdir: options.LogdirArgument,
-    by: Annotated[str, typer.Option("--by", metavar="TAG", help="The scalar, or a pattern that matches one tag.")],
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="TAG",
+            autocompletion=options.complete_tag,
+            help="The scalar, or a pattern that matches one tag.",
+        ),
+    ],
     *,
     highest: Annotated[bool, typer.Option("--max", help="The highest value is best.")] = False,
     lowest: Annotated[bool, typer.Option("--min", help="The lowest value is best.")] = False,

@@ -41,7 +41,12 @@ _LayoutOption = Annotated[
 ]
 _FormatOption = Annotated[
     str | None,
-    typer.Option("--format", metavar="NAME", help=f"{options.FORMAT_HELP} Default: that of OUT's ending, or csv."),
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        autocompletion=options.complete_format,
+        help=f"{options.FORMAT_HELP} Default: that of OUT's ending, or csv.",
+    ),
 ]
 
 

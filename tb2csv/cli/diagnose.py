@@ -57,6 +57,7 @@ def diagnose(
         typer.Option(
             "--fail-on",
             metavar="RULE",
+            autocompletion=options.one_of(RULES),
             help=f"Exit with status {EXIT_FOUND} if this rule finds a problem; repeatable.",
         ),
     ] = [],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,6 +16,9 @@ from tb2csv.selection import KINDS, SECONDARY_KINDS
 from tb2csv.sinks.formats import FORMATS
 from tb2csv.size_limits import DEFAULT_EVENT_EXPANSION
 from tb2csv.wide_frames import ON_DUPLICATE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 #: The kinds that can be selected; secondary tables are written with the table that they belong to.
 Kind = enum.Enum("Kind", {name: name for name in KINDS if name not in SECONDARY_KINDS}, type=str)  # type: ignore[misc]
@@ -34,10 +37,20 @@ def _complete_run(ctx: typer.Context, incomplete: str) -> list[str]:
     return run_names(ctx, incomplete)
 
 
-def _complete_tag(ctx: typer.Context, incomplete: str) -> list[str]:
+def complete_tag(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the tags of the log directory on the command line that begin with a text."""
     from tb2csv.cli.completion import tag_names
 
     return tag_names(ctx, incomplete)
+
+
+def one_of(names: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return a function that completes the value of an option by the names of its values."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    return complete
 
 
 LogdirArgument = Annotated[
@@ -72,7 +85,7 @@ RunOption = Annotated[
 ]
 TagOption = Annotated[
     list[str],
-    typer.Option("--tag", metavar="GLOB", autocompletion=_complete_tag, help="Only tags that match; repeatable."),
+    typer.Option("--tag", metavar="GLOB", autocompletion=complete_tag, help="Only tags that match; repeatable."),
 ]
 KindOption = Annotated[
     list[Kind],
@@ -87,7 +100,7 @@ ExcludeRunOption = Annotated[
 ExcludeTagOption = Annotated[
     list[str],
     typer.Option(
-        "--exclude-tag", metavar="GLOB", autocompletion=_complete_tag, help="Leave out tags that match; repeatable."
+        "--exclude-tag", metavar="GLOB", autocompletion=complete_tag, help="Leave out tags that match; repeatable."
     ),
 ]
 MinStepOption = Annotated[int | None, typer.Option("--min-step", metavar="N", help="Only rows at step N or later.")]
@@ -134,7 +147,10 @@ LAYOUT_HELP = (
 LayoutOption = Annotated[Layout, typer.Option("--layout", help=LAYOUT_HELP)]
 # A string and not an enum, because plugins can add formats.
 FORMAT_HELP = f"Format of the tables: {', '.join(FORMATS)}."
-FormatOption = Annotated[str, typer.Option("--format", metavar="NAME", help=FORMAT_HELP)]
+complete_format = one_of(FORMATS)
+FormatOption = Annotated[
+    str, typer.Option("--format", metavar="NAME", autocompletion=complete_format, help=FORMAT_HELP)
+]
 HeaderOption = Annotated[
     Header,
     typer.Option("--header", help="Names of scalar files and columns: plain, or those TensorBoard uses for downloads."),

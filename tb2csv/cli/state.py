@@ -23,7 +23,7 @@ app = typer.Typer(
     cls=UsageGroup,
     add_completion=False,
     help=(
-        "Export, restore and compare model states as CSV tables. "
+        "Export, restore and compare model states as CSV tables.\n\n"
         "To resume a training, use the checkpoints of your framework, which are smaller and faster. "
         "These tables, exact to the bit, are for reading and comparing states, and for other programs."
     ),

@@ -40,6 +40,7 @@ AnyFormatOption = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
+        autocompletion=options.one_of((*TABLE_TEXTS, *_FILE_FORMATS)),
         help=f"Format of the table: {', '.join(TABLE_TEXTS)}; with --output also {', '.join(_FILE_FORMATS)}. "
         "Default: by the ending of FILE, or CSV.",
     ),

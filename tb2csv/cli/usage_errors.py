@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import sys
@@ -27,6 +28,12 @@ _LIKENESS: Final = 0.6
 
 class UsageCommand(TyperCommand):
     """A command whose surplus arguments are explained."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        """Join the lines of each paragraph of the help, which typer would break as well as wrap on a terminal."""
+        super().__init__(*args, **settings)
+        paragraphs = inspect.cleandoc(self.help or "").split("\n\n")
+        self.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import random
@@ -20,7 +21,7 @@ from event_files import event, file_name, flip, hparams_start, records, scalar, 
 from tables import read_tree
 
 import tb2csv
-from tb2csv.cli import app
+from tb2csv.cli import COMMANDS, app
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.logdir import EventFile
 from tb2csv.selection import KINDS, SECONDARY_KINDS
@@ -935,3 +936,17 @@ def test_a_note_that_several_runs_share_is_printed_once(tmp_path: Path, capsys: 
     assert [line.partition(":")[0] for line in others] == ["run 'no steps 1'", "run 'no steps 2'"]
     report = json.loads(run_here(capsys, "convert", logs, tmp_path / "again", "--json").stdout)
     assert len(report["notes"]) == 6
+
+
+@pytest.mark.slow
+def test_help_fills_the_lines_of_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    for command in COMMANDS:
+        described = run_here(capsys, command, "--help").stdout.partition("\u256d")[0]  # before the first frame
+        for paragraph in re.split(r"\n *\n", described):
+            lines = [line for line in paragraph.splitlines() if line.strip()]
+            for line, after in itertools.pairwise(lines):
+                assert len(line.rstrip()) + len(after.split()[0]) >= 78, (command, line)
