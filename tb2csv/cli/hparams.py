@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from tb2csv.cli import option_groups, options, table_output
-from tb2csv.cli.terminal import error_messages, exit_status, opened_logdir, print_notes, print_problems
+from tb2csv.cli.terminal import error_messages, print_notes
 from tb2csv.errors import LogdirError
 
 
@@ -22,18 +22,11 @@ def hparams(
     the columns that fit; elsewhere, or with --format, there are all columns.
     """
     with error_messages(debug=reading.debug):
-        from tb2csv.dataframes import open_logdir
-
         output.check()
-        with opened_logdir(logdir, reading.max_expansion, shown=not reading.quiet) as (found, report_bytes):
-            frames = open_logdir(found, workers=reading.workers, progress=report_bytes)
-        report = frames.report
-        if not reading.quiet:
-            print_problems(report)
-        status = exit_status(report, strict=reading.strict)
+        frames, status = reading.frames(logdir)
         trials = frames.trials(filters.selection)
         if trials.table.is_empty():
-            message = f"{found.path} has no trials in these runs: they have no values of the plugin hparams."
+            message = f"{frames.logdir.path} has no trials in these runs: they have no values of the plugin hparams."
             raise LogdirError(message)
         if not reading.quiet:
             print_notes(trials.notes)

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from tb2csv.cli import options
+from tb2csv.cli.terminal import exit_status, opened_logdir, print_problems
 from tb2csv.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tb2csv.dataframes import LogdirFrames
 
 
 def ungrouped(command: Callable[..., None]) -> Callable[..., None]:
@@ -102,6 +105,22 @@ class TableReading:
     workers: options.WorkersOption = None
     max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION
     debug: options.DebugOption = False
+
+    def frames(self, logdir: list[str]) -> tuple[LogdirFrames, int]:
+        """Scan a log directory and print its problems; return its frames, and the exit status.
+
+        Raises:
+            LogdirError: there is nothing to read.
+            DamagedError: bytes are damaged, and ``strict`` is true.
+        """
+        from tb2csv.dataframes import open_logdir
+
+        with opened_logdir(logdir, self.max_expansion, shown=not self.quiet) as (found, report_bytes):
+            frames = open_logdir(found, workers=self.workers, progress=report_bytes)
+        report = frames.report
+        if not self.quiet:
+            print_problems(report)
+        return frames, exit_status(report, strict=self.strict)
 
 
 @dataclass(frozen=True)

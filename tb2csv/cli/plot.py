@@ -11,15 +11,7 @@ from tb2csv.analysis.plots.plot import STYLES
 from tb2csv.analysis.plots.themes import THEMES
 from tb2csv.analysis.plots.x_axis import POSITIONS
 from tb2csv.cli import group_options, option_groups, options
-from tb2csv.cli.terminal import (
-    error_messages,
-    exit_status,
-    opened_logdir,
-    plural,
-    print_message,
-    print_problems,
-    print_result,
-)
+from tb2csv.cli.terminal import error_messages, plural, print_message, print_result
 from tb2csv.errors import OptionError
 from tb2csv.messages import command_line_spelling
 
@@ -138,19 +130,13 @@ def plot(
         from tb2csv.analysis.plots.drawing_options import Look
         from tb2csv.analysis.plots.grouped_series import grouping_of
         from tb2csv.analysis.plots.themes import theme_of
-        from tb2csv.dataframes import open_logdir
         from tb2csv.runs.row_selection import RowSelection
 
         ends = None if ylim is None else _ends(ylim)
         look = Look(theme_of(theme.value), title, width, height, dpi)
         drawing.check_request(output, smooth=smooth, x=x.value, look=look, log=log, ylim=ends, overwrite=overwrite)
         grouping_of(by, band=band and band.value, align=align, nan=nan and nan.value, x=x.value)
-        with opened_logdir(logdir, reading.max_expansion, shown=not reading.quiet) as (found, report_bytes):
-            frames = open_logdir(found, workers=reading.workers, progress=report_bytes)
-        report = frames.report
-        if not reading.quiet:
-            print_problems(report)
-        status = exit_status(report, strict=reading.strict)
+        frames, status = reading.frames(logdir)
         drawn = drawing.plot(
             frames,
             output,

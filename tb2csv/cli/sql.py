@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tb2csv.cli import option_groups, options, table_output
-from tb2csv.cli.terminal import error_messages, exit_status, opened_logdir, plural, print_message, print_problems
+from tb2csv.cli.terminal import error_messages, plural, print_message
 
 
 def sql(
@@ -22,14 +22,8 @@ def sql(
     that it does not name are not decoded.
     """
     with error_messages(debug=reading.debug):
-        from tb2csv.dataframes import open_logdir
-
         output.check()
-        with opened_logdir(logdir, reading.max_expansion, shown=not reading.quiet) as (found, report_bytes):
-            frames = open_logdir(found, workers=reading.workers, progress=report_bytes)
-        if not reading.quiet:
-            print_problems(frames.report)
-        status = exit_status(frames.report, strict=reading.strict)
+        frames, status = reading.frames(logdir)
         table = frames.sql(query)
         undecodable = frames.report.values_undecodable
         if undecodable and not reading.quiet:
