@@ -288,8 +288,11 @@ def local_path(out: str | os.PathLike[str]) -> Path:
     """Return the path of a file or folder to write.
 
     Raises:
-        OutputError: ``out`` is empty or a URL.
+        OutputError: ``out`` is empty, a URL, or ``-``, which means standard output to those who type it.
     """
+    if isinstance(out, str) and out == "-":
+        message = "This output cannot go to standard output; give a name, or ./- if that is its name."
+        raise OutputError(message)
     name = home_expanded(out).removeprefix("file://")
     if not name:
         message = "The name of the output is empty; a variable may be unset."

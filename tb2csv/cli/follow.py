@@ -49,8 +49,8 @@ def follow(
         typer.Option(
             "--every",
             metavar="TIME",
-            help="Minimum time between two updates, and between two polls: 5s, 2m. Default: none; polls each second, "
-            "and of a URL each ten seconds.",
+            help="Minimum time between two updates, and between two polls: 5s, 2m. Default: none; polls are 0.75 "
+            "seconds apart, and those of a URL ten seconds.",
             show_default=False,
         ),
     ] = "",

@@ -51,7 +51,7 @@ MaxCellOption = Annotated[
         "--max-cell",
         min=1,
         metavar="MIB",
-        help="Maximum MiB of data in a cell; larger tensors take several rows. Default: 64.",
+        help="Maximum MiB of data in a cell; larger tensors take several rows.",
     ),
 ]
 MaxExpansionOption = Annotated[

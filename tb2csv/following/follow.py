@@ -67,7 +67,7 @@ def follow(
         out: the output folder: a new one, or that of an earlier conversion with the same options; it stays
             locked until the end. None to write nothing.
         every: the minimum time between two updates, in seconds or as text such as ``5s`` or ``2m``. If files are
-            polled, it is also the time between two polls; by default a second, and ten for a URL.
+            polled, it is also the time between two polls; by default 0.75 seconds, and ten for a URL.
         until_idle: end when nothing was added for so long, such as ``10m``; never if None. Writers hold values back, so
             a short time takes a pause for the end.
         poll: look at the files at intervals instead of waiting for notifications, which network file systems lack. It

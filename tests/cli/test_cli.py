@@ -938,6 +938,22 @@ def test_a_note_that_several_runs_share_is_printed_once(tmp_path: Path, capsys: 
     assert len(report["notes"]) == 6
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["follow logs - --until-idle 1s", "repair logs -", "reduce logs - --by *", "state from-logs logs --step 0 -o -"],
+)
+def test_a_dash_is_not_the_name_of_a_file_or_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    write_run(tmp_path / "logs" / "a", event(simple_value("loss", 1.0), tensor("weights/w", [1.0, 2.0])))
+    monkeypatch.chdir(tmp_path)
+    message = "tb2csv: This output cannot go to standard output; give a name, or ./- if that is its name."
+    done = run_here(capsys, *command.split())
+    assert (done.status, done.stderr.splitlines()[-1]) == (1, message)
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]
+    assert tb2csv.convert("logs", Path("-"), tag="loss").values_written == 1
+
+
 @pytest.mark.slow
 def test_help_fills_the_lines_of_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
