@@ -51,7 +51,7 @@ OutputOption = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class _TableOutput:
     """Where and how a command writes its table."""
 
@@ -146,14 +146,14 @@ class _TableOutput:
         return name
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class TableOutput(_TableOutput):
     """Where and how a command writes a small table."""
 
     format: TextFormatOption = None
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class AnyTableOutput(_TableOutput):
     """Where and how a command writes a table of any size."""
 
