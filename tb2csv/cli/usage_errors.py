@@ -42,7 +42,12 @@ class UsageCommand(TyperCommand):
             OptionError: there are more of them than the command takes.
         """
         ctx.allow_extra_args = True
-        rest = super().parse_args(ctx, args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except Exception as error:
+            if getattr(error, "ctx", ctx) is None:  # the parser does not know the command of an option without a value
+                error.ctx = ctx  # type: ignore[attr-defined]
+            raise
         if rest and not ctx.resilient_parsing:
             raise OptionError(_surplus(ctx, rest))
         return rest

@@ -954,6 +954,17 @@ def test_a_dash_is_not_the_name_of_a_file_or_folder(
     assert tb2csv.convert("logs", Path("-"), tag="loss").values_written == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "command"), [("convert logs out --tag", "convert"), ("state export x -o", "state export")]
+)
+def test_an_option_without_a_value_names_the_help_of_its_command(
+    capsys: pytest.CaptureFixture[str], given: str, command: str
+) -> None:
+    done = run_here(capsys, *given.split())
+    assert done.status == 2
+    assert done.stderr.endswith(f" {command} --help.\n")
+
+
 @pytest.mark.slow
 def test_help_fills_the_lines_of_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
