@@ -110,7 +110,7 @@ def trainer(folder: Path, *callbacks: Any, package: Any = pytorch_lightning, **o
 
 
 def fit(folder: Path, recorder: Any, module: Any = None, *, is_validated: bool = False, **options: Any) -> Any:
-    module = module or Module()
+    module = Module() if module is None else module
     loaders = [DataLoader(DATA, 3)] * (2 if is_validated else 1)
     trainer(folder, *([recorder] if recorder else []), **options).fit(module, *loaders)
     return module

@@ -1,4 +1,4 @@
-"""``TorchRecorder`` in trainings of two processes: one records, with gradients that are averages over both."""
+"""Recorders for PyTorch in trainings of two processes: one records, with gradients that are averages over both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recordings import at, event_files, recorded, steps
 from torch import distributed, multiprocessing, nn
 
 from tb2csv.errors import RecorderError
-from tb2csv.recorders import TorchRecorder
+from tb2csv.recorders import TorchPredictionRecorder, TorchRecorder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,3 +80,61 @@ def test_one_process_records_the_averages_over_both(tmp_path: Path) -> None:
 
 def test_parameters_that_are_shared_out_are_refused(tmp_path: Path) -> None:
     multiprocessing.spawn(train_with_fsdp, (tmp_path,), nprocs=2)  # type: ignore[no-untyped-call]
+
+
+def with_buffers() -> nn.Sequential:
+    """Return a network whose buffers the first process gives to the others, and which draws random numbers."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2), nn.Softmax(dim=1))
+
+
+def train_and_predict(rank: int, folder: Path, *, is_recorded: bool) -> None:
+    join(rank, folder)
+    model = nn.parallel.DistributedDataParallel(with_buffers())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    recorder = TorchPredictionRecorder(model, batch(7), folder / "run", targets=torch.arange(6) % 2, sample_size=4)
+    states = []
+    torch.manual_seed(rank)
+    for epoch in range(3):
+        optimizer.zero_grad()
+        model(batch(rank)).square().mean().backward()
+        optimizer.step()
+        if is_recorded:
+            recorder.end_epoch(epoch)
+        states.append({name: each.clone() for name, each in model.module.state_dict().items()})
+    recorder.close()
+    torch.save({"states": states, "rows": recorder.rows}, folder / f"process{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def predict_recorded(rank: int, folder: Path) -> None:
+    train_and_predict(rank, folder, is_recorded=True)
+
+
+def predict_nothing(rank: int, folder: Path) -> None:
+    train_and_predict(rank, folder, is_recorded=False)
+
+
+def test_one_process_predicts_and_the_training_of_both_is_the_same(tmp_path: Path) -> None:
+    kept = {}
+    for train in (predict_recorded, predict_nothing):
+        folder = tmp_path / train.__name__
+        folder.mkdir()
+        multiprocessing.spawn(train, (folder,), nprocs=2)  # type: ignore[no-untyped-call]
+        kept[train] = [torch.load(folder / f"process{rank}.pt", weights_only=False) for rank in range(2)]
+    assert not (tmp_path / "predict_nothing/run").exists()
+    for one, other in zip(kept[predict_recorded], kept[predict_nothing], strict=True):
+        for state, bare in zip(one["states"], other["states"], strict=True):
+            assert all(torch.equal(state[name], bare[name]) for name in state)
+    first = kept[predict_recorded][0]
+    assert len(event_files(tmp_path / "predict_recorded/run")) == 1
+    found = recorded(tmp_path / "predict_recorded/run")
+    assert steps(found["predictions/output"]) == [0, 1, 2]
+    np.testing.assert_array_equal(at(found["predictions/sample"], 0), first["rows"])
+    np.testing.assert_array_equal(at(found["predictions/output/target"], 2), first["rows"] % 2)
+    for epoch, state in enumerate(first["states"]):
+        model = with_buffers().eval()
+        model.load_state_dict(state)
+        expected = model(batch(7)[torch.as_tensor(first["rows"])]).detach().numpy()
+        np.testing.assert_allclose(at(found["predictions/output"], epoch), expected, rtol=1e-6)
+        np.testing.assert_array_equal(at(found["predictions/output/label"], epoch), expected.argmax(1))

@@ -5,6 +5,9 @@ No other module uses these names, so a release that renames one is mended here.
 
 from __future__ import annotations
 
+import inspect
+from types import FunctionType
+
 import torch
 from torch._C._dynamo.eval_frame import _debug_get_cache_entry_list
 
@@ -35,11 +38,24 @@ def version_of(tensor: torch.Tensor) -> int:
 
 
 def is_compiled(module: torch.nn.Module) -> bool:
-    """Return whether the calls of a module are compiled: by ``torch.compile`` of it, or by its method ``compile``."""
-    return hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
+    """Return whether the calls of a module are compiled, or one of its methods is, such as ``training_step``."""
+    return hasattr(module, "_orig_mod") or bool(_compiled_methods(module))
+
+
+def needs_whole_graph(module: torch.nn.Module) -> bool:
+    """Return whether a module or one of its methods is compiled with ``fullgraph=True``."""
+    contexts = [inspect.getclosurevars(each).nonlocals.get("self") for each in _compiled_methods(module)]
+    return any(getattr(each, "fullgraph", False) for each in (getattr(module, "dynamo_ctx", None), *contexts))
 
 
 def has_run_compiled(module: torch.nn.Module) -> bool:
-    """Return whether ``forward`` of the class of a module has run compiled, be it of another module."""
-    code = getattr(type(module).forward, "__code__", None)
-    return code is not None and bool(_debug_get_cache_entry_list(code))
+    """Return whether code of the class of a module has run compiled, be it of another module."""
+    functions = [type(module).forward, *map(inspect.unwrap, _compiled_methods(module))]
+    codes = (getattr(getattr(each, "__func__", each), "__code__", None) for each in functions)
+    return any(code is not None and _debug_get_cache_entry_list(code) for code in codes)
+
+
+def _compiled_methods(module: torch.nn.Module) -> list[FunctionType]:
+    """Return methods of a module that ``torch.compile`` has wrapped, as Lightning, ``compile`` or a decorator does."""
+    functions = (each for each in (type(module).forward, *vars(module).values()) if isinstance(each, FunctionType))
+    return [each for each in functions if hasattr(each, "_torchdynamo_orig_callable")]

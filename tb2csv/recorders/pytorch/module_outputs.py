@@ -22,6 +22,7 @@ from tb2csv.recorders.pytorch.autograd_state import (
     is_view,
     is_within_torch_func,
     keeps_graph,
+    needs_whole_graph,
     version_of,
 )
 from tb2csv.recorders.pytorch.captures import Capture, capture
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from tb2csv.recorders.recording_plan import RecordingPlan
 
 _CHANGED: Final = "a view of what the module was given, which is then changed in place"
-_UNSEEN: Final = "the model was not called in training mode, or by code that was compiled before"
+_UNSEEN: Final = "the model was not called in training mode, or was called only by code compiled before"
 _TWICE: Final = "in a second backward pass after one without retain_graph=True"
 
 
@@ -243,7 +244,7 @@ def check_compilation(model: torch.nn.Module) -> None:
     PyTorch keeps compiled code for a class, so it may be that of another model; models that are not compiled do not use
     it.
     """
-    if getattr(getattr(model, "dynamo_ctx", None), "fullgraph", False):
+    if any(map(needs_whole_graph, model.modules())):
         message = "Hooks break the graph of a model that is compiled with fullgraph=True; compile it without."
         raise RecorderError(message)
     for compiled in filter(is_compiled, model.modules()):
