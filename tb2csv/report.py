@@ -64,7 +64,7 @@ class RunReport:
     @property
     def values_empty(self) -> int:
         """The number of empty values, which are not in a table."""
-        return sum(self.empty.values())
+        return sum(self.empty.values()) if self.empty else 0
 
     def all_notes(self) -> list[Note]:
         """Return the notes, including one on empty values."""

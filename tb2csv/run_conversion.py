@@ -184,18 +184,19 @@ class RunConversion:
 
     def _finished(self, name: str, reader: ReadRun, writer: RunWriter, report: RunReport) -> ConvertedRun:
         """Write the tables that are joined within the run, and return what was converted."""
-        held, entries = writer.held, writer.entries
-        joined = self._output.layout.write_run(self._output, name, held)
-        joined.account(report)
-        if joined.entries:
+        held, entries, stored = writer.held, writer.entries, writer.stored
+        if held:
+            joined = self._output.layout.write_run(self._output, name, held)
+            joined.account(report)
             entries = in_index_order([*entries, *joined.entries])
+            stored += joined.stored
         report.tables = len(entries)
         self._output.paths.release(name)
         series = reader.stats.series
         return ConvertedRun(
             report,
             tuple(entries),
-            (*writer.stored, *joined.stored),
+            tuple(stored),
             tuple(held),
             tuple(self._hparams(name, writer)),
             shared(tuple(TagAndKind(stats.series.tag, stats.series.kind) for stats in series)),

@@ -103,7 +103,8 @@ class FileStats:
     @property
     def lost_bytes(self) -> int:
         """The number of bytes whose values are missing from the result."""
-        return sum(damage.length for damage in self.damage if damage.lost) + self.unlisted.lost_bytes
+        listed = sum(damage.length for damage in self.damage if damage.lost) if self.damage else 0
+        return listed + self.unlisted.lost_bytes
 
     def damaged_extents(self) -> Iterator[tuple[int, int, bool]]:
         """Yield offset and length of each damaged stretch in bytes, and whether its values are lost, in order."""

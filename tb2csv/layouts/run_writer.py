@@ -162,14 +162,17 @@ class RunWriter:
 
     def _finished(self) -> RunReport:
         stats = self._reader.stats
-        selected = [each for each in stats.series if each.is_selected]
+        decodable = undecodable = 0
+        for each in stats.series:
+            if each.is_selected:
+                decodable += each.points - each.undecodable - each.left_out
+                undecodable += each.undecodable
         return RunReport(
             run=stats.run,
             values_read=stats.values_read,
-            values_written=sum(each.points - each.undecodable - each.left_out for each in selected),
+            values_written=decodable,
             values_filtered=stats.values_filtered,
-            values_undecodable=sum(each.undecodable for each in selected),
-            tables=sum(not table.is_joined for table in self._tables.values()),
+            values_undecodable=undecodable,
             sources=stats.files,
             undecodable=self._report,
             notes=self._notes(),

@@ -71,12 +71,15 @@ class RunStats:
     @property
     def values_read(self) -> int:
         """The number of values that have been read and grouped."""
-        return sum(stats.points for stats in self.series) + self.empty.total() + self.empty_filtered
+        points = sum([stats.points for stats in self.series])
+        return points + self.empty_filtered + (self.empty.total() if self.empty else 0)
 
     @property
     def values_filtered(self) -> int:
         """The number of values that are not selected."""
-        return self.empty_filtered + sum(stats.left_out if stats.is_selected else stats.points for stats in self.series)
+        return self.empty_filtered + sum(
+            [stats.left_out if stats.is_selected else stats.points for stats in self.series]
+        )
 
     def report(self, undecodable: Sequence[UndecodableEntry] = (), *, values_filtered: int = 0) -> RunReport:
         """Return the report of a run that was read but not written."""
