@@ -58,7 +58,7 @@ QUICK = 0.5
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """List the tests that took long and do not have the marker ``slow``, the longest first."""
+    """List the tests that took long and do not have the marker ``slow``, and count the blocks of pages that ran."""
     seconds: Counter[str] = Counter()
     for outcome in ("passed", "failed", "error", ""):  # without a name for what comes before and after a test
         for report in terminalreporter.stats.get(outcome, ()):
@@ -69,6 +69,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section(f"{len(long)} tests took more than half a second and are not marked slow")
         for test, count in long[:20]:
             terminalreporter.line(f"{count:.1f} s {test}")
+    passed = {report.nodeid for report in terminalreporter.stats.get("passed", ())}
+    if any("test_page_blocks.py::" in test for test in passed):
+        from test_page_blocks import counted_blocks
+
+        terminalreporter.section(counted_blocks(passed))
 
 
 @pytest.fixture(params=list(SCANNERS))

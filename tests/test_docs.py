@@ -264,7 +264,11 @@ def test_the_python_of_its_page_runs(checkout: Path) -> None:
 
 
 def test_python_reference_is_current() -> None:
-    assert read("docs/python.md") == python_reference["page"](), "run: python docs/make_python_reference.py"
+    assert read("docs/python.md") == python_reference["page"](), (
+        "The public names or their signatures have changed. Run `make docs` and read the diff of docs/python.md. A "
+        "removed or renamed name or argument breaks programs: keep the earlier name with a DeprecationWarning, as "
+        "_RENAMED in tb2csv/__init__.py does, or write the break into CHANGELOG.md under Changed, with what to write instead."
+    )
 
 
 @pytest.mark.parametrize("package", [tb2csv, tb2csv.model_state], ids=lambda package: package.__name__)

@@ -15,6 +15,7 @@ import pytest
 from test_docs import PAGES, ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 #: The blocks of each page and language: how many there are, and the test that runs them.
@@ -73,6 +74,33 @@ BLOCKS = [
     for page in PAGES
     for language, text in BLOCK.findall(page.read_text(encoding="utf-8"))
 ]
+
+
+def counted_blocks(passed: Iterable[str]) -> str:
+    """Return a sentence with the number of blocks whose tests passed in this session."""
+    ran = {test.partition("[")[0].partition("tests/")[2] for test in passed}
+    files = {test.partition("::")[0] for test in ran}
+    counts = Counter[str]()
+    for number, test in RUN_BY.values():
+        path, _, name = test.partition("::")
+        # A name that is not that of a test is a function that the tests of the file call.
+        is_run = test in ran if name.startswith("test_") else path in files
+        counts["run" if is_run else "elsewhere" if path.startswith(("training/", "readers/")) else "not run"] += number
+    return (
+        f"{counts.total()} blocks of code in README and docs: {counts['run']} ran here, {counts['not run']} did not run, "
+        f"{counts['elsewhere']} are for tests/training and tests/readers"
+    )
+
+
+def test_blocks_count_as_run_if_their_test_passed() -> None:
+    everything = {f"tests/{test}[x]" for _, test in RUN_BY.values()}
+    total = sum(number for number, _ in RUN_BY.values())
+    assert counted_blocks(everything).startswith(
+        f"{total} blocks of code in README and docs: {total} ran here, 0 did not"
+    )
+    without = {test for test in everything if "test_docs.py::test_the_commands_print" not in test}
+    missing = sum(number for number, test in RUN_BY.values() if "test_the_commands_print" in test)
+    assert f" {missing} did not run, 0 are" in counted_blocks(without)
 
 
 def test_every_block_is_run_or_is_text() -> None:
