@@ -265,9 +265,9 @@ def test_the_python_of_its_page_runs(checkout: Path) -> None:
 
 def test_python_reference_is_current() -> None:
     assert read("docs/python.md") == python_reference["page"](), (
-        "The public names or their signatures have changed. Run `make docs` and read the diff of docs/python.md. A "
-        "removed or renamed name or argument breaks programs: keep the earlier name with a DeprecationWarning, as "
-        "_RENAMED in tb2csv/__init__.py does, or write the break into CHANGELOG.md under Changed, with what to write instead."
+        "The public names or their signatures have changed. Run `make docs` and read the diff of docs/python.md. "
+        "A removed or renamed name or argument breaks programs: keep the earlier one with a DeprecationWarning, "
+        "as _RENAMED in tb2csv/__init__.py does, or write into CHANGELOG.md, under Changed, what replaces it."
     )
 
 

@@ -87,8 +87,8 @@ def counted_blocks(passed: Iterable[str]) -> str:
         is_run = test in ran if name.startswith("test_") else path in files
         counts["run" if is_run else "elsewhere" if path.startswith(("training/", "readers/")) else "not run"] += number
     return (
-        f"{counts.total()} blocks of code in README and docs: {counts['run']} ran here, {counts['not run']} did not run, "
-        f"{counts['elsewhere']} are for tests/training and tests/readers"
+        f"{counts.total()} blocks of code in README and docs: {counts['run']} ran here, "
+        f"{counts['not run']} did not run, {counts['elsewhere']} are for tests/training and tests/readers"
     )
 
 
