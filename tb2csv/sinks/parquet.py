@@ -12,14 +12,19 @@ if TYPE_CHECKING:
 
 
 class ParquetFormat(WholeFormat, ReadableFormat):
-    """Parquet files with polars' own row groups and statistics."""
+    """Parquet files with polars' own row groups, and without the minimum and maximum of columns.
+
+    By the format these leave NaN out. DuckDB, DataFusion and pyarrow take them for the range of all values, so that a
+    query for NaN would find no row (findings/duckdb_finds_no_nan_in_parquet_files_of_others.sh).
+    """
 
     suffix = ".parquet"
     properties: Mapping[str, Any] = {"format": "parquet", "mediatype": "application/vnd.apache.parquet"}
 
     def write(self, table: pl.LazyFrame, path: str) -> None:
         """Write a whole table to a file."""
-        table.sink_parquet(path, compression="zstd", maintain_order=True)
+        statistics = {"min": False, "max": False}
+        table.sink_parquet(path, compression="zstd", statistics=statistics, maintain_order=True)
 
     def read(self, path: str, schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
         """Return the rows of a file."""
