@@ -129,9 +129,11 @@ fuzz-models: .venv-training/installed ## Feed mutated model files to every reade
 trust: .venv/installed-test .venv-training/installed ## Measure the figures of docs/trust.md anew, which takes hours; ARGS are its parts.
 	PYTHONPATH=tests $(BIN)/python benchmarks/trust.py $(ARGS)
 
-bench: .venv/installed-test ## Measure all against its peers; with ARGS, which go to benchmarks/run.py, that alone.
-	$(BIN)/python benchmarks/run.py $(ARGS)
+bench: .venv/installed-test ## Measure all against its peers, and write docs/performance.md; ARGS go to benchmarks/run.py alone.
+	@mkdir -p build
+	$(BIN)/python benchmarks/run.py --json build/benchmarks.json $(ARGS)
 ifeq ($(strip $(ARGS)),)
+	$(BIN)/python benchmarks/performance_page.py build/benchmarks.json
 	$(BIN)/python benchmarks/frames.py
 	$(BIN)/python benchmarks/plugin.py
 	$(BIN)/python benchmarks/remote.py

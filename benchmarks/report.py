@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import platform
 import statistics
+import subprocess
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contenders import LOADED, version
 from results import OURS, Results, median_seconds
 from targets import TARGETS
+from workloads import DATA, HERE, WORKLOADS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from measure import Cost
     from workloads import Prepared
@@ -45,13 +49,26 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def environment() -> dict[str, str]:
-    """What the figures depend on besides the code."""
+    """Return what the figures depend on; the load is that of the minute before."""
     found = {name: version(name) for name in _DISTRIBUTIONS}
     return {
+        "revision": _revision(),
+        "date": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d"),
         "machine": f"{platform.system()} {platform.machine()}, {_cores()} cores",
+        "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
+        "files": "in memory" if DATA.resolve().is_relative_to(Path("/dev", "shm")) else "on a disk",
         "python": platform.python_version(),
         **{name: number for name, number in found.items() if number is not None},
     }
+
+
+def _revision() -> str:
+    """Return the revision of the sources, with a plus sign if they differ from it."""
+    try:
+        git = ["git", "-C", str(HERE), "describe", "--always", "--dirty=+", "--exclude=*"]
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def _cores() -> int:
@@ -110,10 +127,13 @@ def target_table(results: Results) -> str:
     return table(("target", "measured", "limit", "verdict"), rows)
 
 
-def as_json(results: Results) -> dict[str, Any]:
+def as_json(results: Results, environment: Mapping[str, str], logs: Iterable[Prepared]) -> dict[str, Any]:
     """Every single measurement, and the targets."""
     return {
-        "environment": environment(),
+        "environment": dict(environment),
+        "workloads": {
+            log.name: {"title": WORKLOADS[log.name].title, "bytes": log.bytes(), "rows": log.rows} for log in logs
+        },
         "pairs": [
             {
                 "workload": workload,

@@ -43,10 +43,13 @@ def main() -> None:
     options = parse_options()
     workloads.DATA.mkdir(exist_ok=True)
     results = Results()
-    for name, number in report.environment().items():
+    environment = report.environment()
+    for name, number in environment.items():
         print(f"{name}: {number}")
+    logs: list[workloads.Prepared] = []
     for name in options.workloads:
         prepared = workloads.prepare(name)
+        logs.append(prepared)
         measure_workload(prepared, options.peers, options.pairs, results)
         if name == "A":
             measure_listing(prepared, options.pairs, results)
@@ -56,7 +59,7 @@ def main() -> None:
     for note in results.notes:
         print(f"\nnote: {note}")
     if options.json is not None:
-        options.json.write_text(json.dumps(report.as_json(results), indent=1), encoding="utf-8")
+        options.json.write_text(json.dumps(report.as_json(results, environment, logs), indent=1), encoding="utf-8")
 
 
 def parse_options() -> argparse.Namespace:
