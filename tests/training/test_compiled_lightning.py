@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from recordings import at, recorded, steps
-from test_lightning_recorder import BATCHES, DATA, RATE, Module, arrays, fit, loss_of, network, trainer
+from recordings import at, gradients_of, recorded, steps, weights_of
+from test_lightning_recorder import BATCHES, DATA, RATE, Module, fit, loss_of, network, trainer
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -88,12 +88,12 @@ def test_recording_equals_a_loop_of_plain_torch(way: str, tmp_path: Path) -> Non
     for step, batch in enumerate(BATCHES):
         optimizer.zero_grad()
         loss_of(net, batch).backward()
-        for name, gradient in arrays(net, "gradients").items():
+        for name, gradient in gradients_of(net).items():
             np.testing.assert_array_equal(at(found[f"gradients/net.{name}"], step), gradient)
         np.testing.assert_array_equal(at(found["activations/net.0"], step), kept["activation"])
         np.testing.assert_array_equal(at(found["layer_errors/net.0"], step), kept["error"])
         optimizer.step()
-        for name, weight in arrays(net).items():
+        for name, weight in weights_of(net).items():
             np.testing.assert_array_equal(at(found[f"weights/net.{name}"], step), weight)
     assert steps(found["activations/net.0"]) == steps(found["layer_errors/net.2"]) == [0, 1, 2, 3]
 

@@ -473,7 +473,7 @@ def test_outputs_that_no_hook_sees_are_reported(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(6, 2))
     compiled = torch.compile(model, backend="eager")
     compiled(inputs(torch.float32))
-    unseen = r"outputs of modules \(1 x the model was not called in training mode, or by code"
+    unseen = r"outputs of modules \(1 x the model was not called in training mode, or was called only by code"
     with pytest.warns(RecorderWarning, match=unseen):
         one_step(model, compiled, tmp_path / "compiled")
     torch.compiler.reset()

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from recordings import at, recorded, steps
-from test_transformers_recorder import RATE, assert_series, network, trainer
+from recordings import assert_recorded, at, recorded, steps
+from test_transformers_recorder import RATE, network, trainer
 
 from tb2csv.recorders import TransformersRecorder
 
@@ -43,7 +43,7 @@ def test_the_first_of_two_processes_records_the_averages_over_both(tmp_path: Pat
     assert len(batches) == 4
     net = network().train()
     optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
-    assert_series(found, "weights", 0, {name: each.detach().numpy() for name, each in net.named_parameters()})
+    assert_recorded(found, "weights/", 0, {name: each.detach().numpy() for name, each in net.named_parameters()})
     for step, both in enumerate(batches, 1):
         optimizer.zero_grad()
         losses = []
@@ -63,7 +63,7 @@ def test_the_first_of_two_processes_records_the_averages_over_both(tmp_path: Pat
             weights = at(found[f"weights/{name}"], step)
             np.testing.assert_allclose(weights, parameter.detach().numpy(), rtol=1e-4, atol=1e-6)
     for process in processes:
-        assert_series(found, "weights", 4, {name: each.numpy() for name, each in process["weights"].items()})
+        assert_recorded(found, "weights/", 4, {name: each.numpy() for name, each in process["weights"].items()})
 
 
 if __name__ == "__main__":

@@ -50,12 +50,17 @@ def needs_whole_graph(module: torch.nn.Module) -> bool:
 
 def has_run_compiled(module: torch.nn.Module) -> bool:
     """Return whether code of the class of a module has run compiled, be it of another module."""
-    functions = [type(module).forward, *map(inspect.unwrap, _compiled_methods(module))]
+    functions = [_forward(module), *map(inspect.unwrap, _compiled_methods(module))]
     codes = (getattr(getattr(each, "__func__", each), "__code__", None) for each in functions)
     return any(code is not None and _debug_get_cache_entry_list(code) for code in codes)
 
 
 def _compiled_methods(module: torch.nn.Module) -> list[FunctionType]:
     """Return methods of a module that ``torch.compile`` has wrapped, as Lightning, ``compile`` or a decorator does."""
-    functions = (each for each in (type(module).forward, *vars(module).values()) if isinstance(each, FunctionType))
+    functions = (each for each in (_forward(module), *vars(module).values()) if isinstance(each, FunctionType))
     return [each for each in functions if hasattr(each, "_torchdynamo_orig_callable")]
+
+
+def _forward(module: torch.nn.Module) -> object:
+    """Return ``forward`` of the class of a module; that of TorchScript cannot be read in the usual way."""
+    return inspect.getattr_static(type(module), "forward", None)
