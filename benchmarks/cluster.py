@@ -17,7 +17,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,10 +53,9 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=5, help="how many times workload B is in the log")
     options = parser.parse_args()
     prepared = workloads.prepare("B")
-    memory = Path("/dev", "shm")
     costs: dict[int, list[Cost]] = {count: [] for count in _WORKERS}
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)))
+        folder = Path(stack.enter_context(workloads.folder_in_memory()))
         for number in range(options.copies):
             shutil.copytree(prepared.logdir, folder / "logs" / str(number))
         measure([sys.executable, "-m", "tb2csv", "convert", "--quiet", str(folder / "logs"), str(folder / "local")])

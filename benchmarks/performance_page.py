@@ -15,11 +15,12 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from page_sections import write_section
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
-_MARKS = "<!-- figures -->", "<!-- end of figures -->"
 _OURS = "tb2csv"
 _PACKAGES = ("polars", "numpy", "tensorboard", "tensorboard-data-server", "tbparse", "pandas")
 
@@ -27,14 +28,9 @@ _Costs = list[dict[str, float]]
 
 
 def main() -> None:
-    """Replace what is between the marks of the page."""
+    """Replace the figures of the page."""
     measured = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    text = _PAGE.read_text(encoding="utf-8")
-    head, _, rest = text.partition(_MARKS[0])
-    _, mark, tail = rest.partition(_MARKS[1])
-    if not mark:
-        sys.exit(f"{_PAGE} lacks {' or '.join(_MARKS)}.")
-    _PAGE.write_text(f"{head}{_MARKS[0]}\n\n{figures(measured)}\n{_MARKS[1]}{tail}", encoding="utf-8")
+    write_section(_PAGE, "figures", figures(measured))
 
 
 def figures(measured: dict[str, Any]) -> str:

@@ -12,8 +12,6 @@ import argparse
 import statistics
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import workloads
 from measure import Cost, measure
@@ -29,9 +27,8 @@ def main() -> None:
     local: list[Cost] = []
     remote: list[Cost] = []
     server = [sys.executable, str(workloads.HERE / "range_server.py"), str(prepared.logdir), str(options.latency)]
-    memory = Path("/dev", "shm")
     with (
-        tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
+        workloads.folder_in_memory() as folder,
         subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
     ):
         assert process.stdin

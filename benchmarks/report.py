@@ -8,13 +8,12 @@ import platform
 import statistics
 import subprocess
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contenders import LOADED, version
 from results import OURS, Results, median_seconds
 from targets import TARGETS
-from workloads import DATA, HERE, WORKLOADS
+from workloads import DATA, HERE, MEMORY, WORKLOADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -56,7 +55,7 @@ def environment() -> dict[str, str]:
         "date": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d"),
         "machine": f"{platform.system()} {platform.machine()}, {_cores()} cores",
         "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
-        "files": "in memory" if DATA.resolve().is_relative_to(Path("/dev", "shm")) else "on a disk",
+        "files": "in memory" if DATA.resolve().is_relative_to(MEMORY) else "on a disk",
         "python": platform.python_version(),
         **{name: number for name, number in found.items() if number is not None},
     }

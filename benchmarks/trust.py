@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from data_server import data_server
 from tensorboard.context import RequestContext
 
 import hostile_sizes
+from page_sections import write_section
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent / "tests"
@@ -226,11 +226,7 @@ def main() -> None:
         section = PARTS[name](arguments.scale)
         print(section)
         if arguments.scale == 1:
-            marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
-            pattern = re.compile(f"(?<={marks[0]}\n).*?(?={marks[1]})", re.DOTALL)
-            page, count = pattern.subn(lambda _: f"\n{section}\n", PAGE.read_text(encoding="utf-8"))  # noqa: B023
-            assert count == 1, f"the page has no section {name}"
-            PAGE.write_text(page, encoding="utf-8")
+            write_section(PAGE, name, section)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +20,19 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE / ".data"
+# Files in memory, on systems that have such a folder.
+MEMORY = Path("/dev", "shm")
 
 # Raise it with every change of `generate.py` or `event_records.py` that changes a byte of a log,
 # so that logs made before the change are made again.
 GENERATOR_VERSION = 1
 
 _READ_AT_ONCE = 1 << 20
+
+
+def folder_in_memory() -> tempfile.TemporaryDirectory[str]:
+    """Return a temporary folder, in memory if possible."""
+    return tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
 
 
 @dataclass(frozen=True)
