@@ -184,9 +184,9 @@ def item_size(dtype: int) -> int | None:
     return np.dtype(_NUMERIC[_base(dtype)].stored).itemsize if is_numeric(dtype) else None
 
 
-def most_elements(stored: float, limits: SizeLimits = EVENT_FILE_LIMITS) -> float:
-    """Return how many elements a tensor of ``stored`` bytes can have at most."""
-    return 1 + stored + limits.repeated(math.ceil(stored)) / _LEAST_NUMBER
+def most_elements(stored: float) -> float:
+    """Return how many elements a tensor of ``stored`` bytes can have at most, with the default limits."""
+    return 1 + stored + EVENT_FILE_LIMITS.repeated(math.ceil(stored)) / _LEAST_NUMBER
 
 
 def decode_content(content: bytes | memoryview, dtype: int) -> _Array:
