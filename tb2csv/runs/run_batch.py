@@ -258,22 +258,30 @@ class RunBatch:
                 stats.last_row,
             ) = cells
 
-    def decode(self, kind: str | None = None, *, with_contents: bool = False) -> Iterator[Rows | UndecodableValue]:
-        """Yield the rows of all selected series; the rows of several runs may come together.
+    def decode(
+        self,
+        kind: str | None = None,
+        *,
+        with_contents: bool = False,
+        is_wanted: Callable[[Series], bool] = lambda _: True,
+    ) -> Iterator[Rows | UndecodableValue]:
+        """Yield the rows of the selected series that are wanted; the rows of several runs may come together.
 
-        The arguments are those of ``RunReader.decode``; regular runs have no changes of plugin content.
+        The other arguments are those of ``RunReader.decode``; regular runs have no changes of plugin content.
         """
         load_polars()
         present = list(range(len(self._series)))
         grouping = Grouping(self._files.block, 1, self._order, self._bounds, present)
         orders = self._orders if with_contents else None
-        for batches in self._alike(kind):
+        for batches in self._alike(kind, is_wanted):
             for decoder, numbers in batches:
                 yield from decode_series(
                     decoder, numbers, grouping, self._series, self._schemas, self._plans.options, orders, None
                 )
 
-    def _alike(self, kind: str | None) -> Iterator[list[tuple[Decoder, list[int]]]]:
+    def _alike(
+        self, kind: str | None, is_wanted: Callable[[Series], bool]
+    ) -> Iterator[list[tuple[Decoder, list[int]]]]:
         """Yield the decoders of runs whose decoders come in the same order, each with the numbers of its series.
 
         So the rows of each run come in the order in which the run alone would give them.
@@ -282,7 +290,7 @@ class RunBatch:
         for run in self.runs:
             own: dict[tuple[Decoder, str], list[int]] = {}
             for number, stats in enumerate(run.stats.series, run.first):
-                if stats.is_selected and kind in {None, stats.series.kind}:
+                if stats.is_selected and kind in {None, stats.series.kind} and is_wanted(stats.series):
                     own.setdefault((self._decoders[number], stats.series.signature), []).append(number)
             group = groups.setdefault(tuple(own), {})
             for key, numbers in own.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
@@ -15,12 +15,18 @@ from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.selected_runs import read_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    import numpy.typing as npt
+
+    from tb2csv.decoders import TablePart
     from tb2csv.logdir import Logdir, Run
     from tb2csv.report import Report, RunReport, UndecodableEntry
     from tb2csv.runs.decoded_rows import Rows
+    from tb2csv.runs.run_batch import RunBatch
+    from tb2csv.runs.run_stats import RunStats
     from tb2csv.selection import Selection
+    from tb2csv.time_series import Series
 
 
 class Observations(NamedTuple):
@@ -68,10 +74,24 @@ def observe(
     """Read the selected series of every run that belong to a known family."""
 
     def read(run: Run, report_bytes: Callable[[int], None]) -> _RunObservations:
-        return _RunObservations(run, families, selection, report_bytes)
+        reader = RunReader(run, selection=selection, chunk_size=DEFAULT_CHUNK_SIZE, report_bytes=report_bytes)
+        found = _RunObservations(reader.stats, families)
+        for grouping in map(reader.group, reader.scan()):
+            for item in reader.decode_grouping(grouping, found.has_quantity):
+                _add({run.name: found}, item)
+        return found
 
-    found = read_runs(logdir, read, selection=selection, workers=workers, report_bytes=report_bytes)
-    found.selected_series(run.reader.stats for run in found.results)
+    def read_batch(batch: RunBatch, report_bytes: Callable[[int], None]) -> list[_RunObservations]:
+        found = {run.run.name: _RunObservations(run.stats, families) for run in batch.runs}
+        for item in batch.decode(is_wanted=lambda series: found[series.run].has_quantity(series.id)):
+            report_bytes(0)  # the callback may raise to cancel
+            _add(found, item)
+        return list(found.values())
+
+    found = read_runs(
+        logdir, read, selection=selection, workers=workers, report_bytes=report_bytes, read_batch=read_batch
+    )
+    found.selected_series(run.stats for run in found.results)
     return Observations(
         _variables_frame(found.results),
         [series for run in found.results for series in run.scalars],
@@ -91,53 +111,58 @@ def _variables_frame(runs: list[_RunObservations]) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema=schema), *parts], how="diagonal_relaxed").select(*schema)
 
 
+def _add(found: Mapping[str, _RunObservations], item: Rows | UndecodableValue) -> None:
+    """Add the rows of one or more runs to what was found in them so far."""
+    if isinstance(item, UndecodableValue):
+        found[item.series.run].undecodable.append(item.entry)
+        return
+    is_scalars = item.series[0].kind == "scalars"
+    columns = [item.part.frame[name].to_numpy() for name in ("step", "value")] if is_scalars else None
+    bounds = item.bounds.tolist()
+    for series, start, stop in zip(item.series, bounds, bounds[1:], strict=False):
+        if start < stop:
+            found[series.run].add(series, item.part, columns, start, stop)
+
+
 class _RunObservations:
     """Observations of one run."""
 
-    def __init__(
-        self, run: Run, families: TagFamilies, selection: Selection, report_bytes: Callable[[int], None]
-    ) -> None:
-        self.reader = RunReader(run, selection=selection, chunk_size=DEFAULT_CHUNK_SIZE, report_bytes=report_bytes)
+    def __init__(self, stats: RunStats, families: TagFamilies) -> None:
+        self.stats = stats
+        self.undecodable: list[UndecodableEntry] = []
         self._families = families
         self._quantities: dict[int, Quantity | None] = {}
         self._tensors: dict[int, TensorStatistics] = {}
         self._statistics: dict[int, list[pl.DataFrame]] = {}
         self._scalars: dict[str, ScalarSeries] = {}
-        self._undecodable: list[UndecodableEntry] = []
-        for grouping in map(self.reader.group, self.reader.scan()):
-            for item in self.reader.decode_grouping(grouping, self._has_quantity):
-                if isinstance(item, UndecodableValue):
-                    self._undecodable.append(item.entry)
-                else:
-                    self._add(item)
 
-    def _has_quantity(self, series_id: int) -> bool:
+    def has_quantity(self, series_id: int) -> bool:
+        """Return whether a series is selected and belongs to a known family."""
         if series_id not in self._quantities:
-            stats = self.reader.stats.series[series_id]
+            stats = self.stats.series[series_id]
             series = stats.series
             found = self._families.quantity(series.run, series.tag, series.kind) if stats.is_selected else None
             self._quantities[series_id] = found
         return self._quantities[series_id] is not None
 
-    def _add(self, rows: Rows) -> None:
-        is_scalars = rows.series[0].kind == "scalars"
-        columns = {name: rows.part.frame[name].to_numpy() for name in ("step", "value")} if is_scalars else {}
-        for index, series in enumerate(rows.series):
-            start, stop = int(rows.bounds[index]), int(rows.bounds[index + 1])
-            quantity = self._quantities[series.id]
-            if quantity is None or start == stop:
-                continue
-            if series.kind != "scalars":
-                self._tensor_statistics(series.id, quantity).add(rows.part, start, stop)
-            elif quantity.statistic:
-                values = rows.part.frame[start:stop].select("step", pl.col("value").cast(pl.Float64))
-                self._statistics.setdefault(series.id, []).append(values)
-            else:
-                self._scalar_series(quantity).add(columns["step"][start:stop], columns["value"][start:stop])
+    def add(
+        self, series: Series, part: TablePart, columns: list[npt.NDArray[Any]] | None, start: int, stop: int
+    ) -> None:
+        """Add rows of a series: those of the part from ``start`` up to ``stop``; ``columns`` has scalars as arrays."""
+        quantity = self._quantities[series.id]
+        assert quantity is not None
+        if columns is None:
+            self._tensor_statistics(series.id, quantity).add(part, start, stop)
+        elif quantity.statistic:
+            values = part.frame[start:stop].select("step", pl.col("value").cast(pl.Float64))
+            self._statistics.setdefault(series.id, []).append(values)
+        else:
+            step, value = columns
+            self._scalar_series(quantity).add(step[start:stop], value[start:stop])
 
     def _scalar_series(self, quantity: Quantity) -> ScalarSeries:
         if quantity.layer not in self._scalars:
-            self._scalars[quantity.layer] = ScalarSeries(self.reader.run.name, quantity.family, quantity.layer)
+            self._scalars[quantity.layer] = ScalarSeries(self.stats.run, quantity.family, quantity.layer)
         return self._scalars[quantity.layer]
 
     def _tensor_statistics(self, series_id: int, quantity: Quantity) -> TensorStatistics:
@@ -163,7 +188,7 @@ class _RunObservations:
         quantity = self._quantities[series_id]
         assert quantity is not None
         return frame.with_columns(
-            pl.lit(self.reader.run.name).alias("run"),
+            pl.lit(self.stats.run).alias("run"),
             pl.lit(quantity.family).alias("family"),
             pl.lit(quantity.layer).alias("layer"),
             pl.lit(quantity.variable).alias("variable"),
@@ -192,8 +217,7 @@ class _RunObservations:
 
     def report(self) -> RunReport:
         """Return the report of the run; nothing counts as written."""
-        stats = self.reader.stats
-        return stats.report(self._undecodable, values_filtered=stats.values_filtered)
+        return self.stats.report(self.undecodable, values_filtered=self.stats.values_filtered)
 
 
 def _with_derived(statistics: pl.DataFrame) -> pl.DataFrame:
