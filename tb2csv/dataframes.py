@@ -16,7 +16,6 @@ from tb2csv.late_polars import pl
 from tb2csv.logdir import Logdir, LogdirSource, logdir_of
 from tb2csv.name_predicates import may_pass
 from tb2csv.run_frames import RunFrames
-from tb2csv.runs.scanned_run import ScannedRun
 from tb2csv.runs.series_frames import CHANGED, decode_all
 from tb2csv.scanned_logdir import ScannedLogdir
 from tb2csv.selection import SECONDARY_KINDS, Patterns, Selection, literal_pattern, nearest, select
@@ -307,8 +306,7 @@ class LogdirFrames(KindMethods[LogMethod]):
         if not lazy:
             return joined(self._scanned.frames(chosen, rows, with_names=True), what)
         # Every series has one schema, but which series have rows is unknown until some values are decoded.
-        samples = self._scanned.frames(chosen, rows, with_names=True, read=ScannedRun.samples)
-        schema = joint_schema((frame.schema for frame in samples), what)
+        schema = joint_schema(self._scanned.schemas(chosen, rows), what)
 
         def read(
             columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 import os
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     #: Runs, each with the statistics of its selected series.
     Chosen = list[tuple[ScannedRun, list[SeriesStats]]]
+
+#: The number of rows from which on a frame does not get the rows of another series.
+_ROWS_AT_ONCE: Final = 1 << 16
 
 
 @displayed()
@@ -175,19 +178,50 @@ class ScannedLogdir:
     ) -> Iterator[pl.DataFrame]:
         """Yield the tables of the chosen series; with a ``kind``, their secondary tables of this kind.
 
+        A frame has the rows of consecutive series with the same columns, also of several runs, because polars takes
+        longer for a call than for the values of a small run.
+
         ``with_names`` adds the columns run and tag; then ``columns`` are those to return, all if None. Values that
         cannot be decoded are left out.
         """
+        make = functools.partial(_named, columns=columns) if with_names else _concatenated
+        tables: list[tuple[SeriesStats, pl.DataFrame]] = []
+        rows_so_far = 0
         for run, series in chosen:
             with self.lock:
                 parts = series_frames(run, series, rows, read, kind)
-            for _, group in itertools.groupby(parts, key=lambda part: tuple(part[1].schema.items())):
-                tables = list(group)
-                yield _named(tables, columns) if with_names else _concatenated([frame for _, frame in tables])
+            for stats, frame in parts:
+                if tables and (rows_so_far >= _ROWS_AT_ONCE or not _have_equal_columns(tables[-1][1], frame)):
+                    yield make(tables)
+                    tables, rows_so_far = [], 0
+                tables.append((stats, frame))
+                rows_so_far += len(frame)
+        if tables:
+            yield make(tables)
+
+    def schemas(self, chosen: Chosen, rows: RowSelection | None) -> Iterator[pl.Schema]:
+        """Yield the schemas of the tables of the chosen series, with names.
+
+        The signature of a series determines its columns, so one series of each signature is decoded, up to its first
+        row.
+        """
+        known: set[str] = set()
+        for run, series in chosen:
+            unknown = [stats for stats in series if stats.series.signature not in known]
+            if unknown:
+                with self.lock:
+                    parts = series_frames(run, unknown, rows, ScannedRun.samples)
+                for stats, frame in parts:
+                    known.add(stats.series.signature)
+                    yield _named([(stats, frame)], None).schema
 
 
-def _concatenated(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    return pl.concat(frames, rechunk=False)
+def _have_equal_columns(first: pl.DataFrame, second: pl.DataFrame) -> bool:
+    return first.columns == second.columns and first.dtypes == second.dtypes
+
+
+def _concatenated(tables: list[tuple[SeriesStats, pl.DataFrame]]) -> pl.DataFrame:
+    return pl.concat([frame for _, frame in tables], rechunk=False)
 
 
 def _named(tables: list[tuple[SeriesStats, pl.DataFrame]], columns: Container[str] | None) -> pl.DataFrame:
@@ -197,7 +231,7 @@ def _named(tables: list[tuple[SeriesStats, pl.DataFrame]], columns: Container[st
     """
     series = [stats.series for stats, _ in tables]
     kind = series[0].kind
-    frame = _concatenated([part for _, part in tables]).rename(lambda name: free_name(name, kind, ("run", "tag")))
+    frame = _concatenated(tables).rename(lambda name: free_name(name, kind, ("run", "tag")))
     names = pl.DataFrame({"run": [each.run for each in series], "tag": [each.tag for each in series]})
     if columns is not None:
         names, frame = (pl.DataFrame([column for column in each if column.name in columns]) for each in (names, frame))

@@ -251,6 +251,24 @@ def test_lazy_frames_equal_eager_frames(
             assert_frame_equal(narrowed.collect(), expected.filter(pl.col("step") > 2)[:, [1, -1]], check_exact=True)
 
 
+def test_a_lazy_frame_decodes_one_value_for_each_signature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the first runs with a signature have no value that can be decoded."""
+    for number in range(40):
+        is_bad = number < 3
+        write_run(
+            tmp_path / f"run_{number:02}",
+            event(tensor("a", np.arange(4.0)), step=number),
+            raw_event(bad_tensor(b"b", "DT_FLOAT", (2,)) if is_bad else tensor("b", np.zeros(2, np.float32))),
+        )
+    frames = tb2csv.open_logdir(tmp_path)
+    read = payloads_read(monkeypatch)
+    lazy = frames.tensors(lazy=True)
+    assert len(read) == 4  # of the first run, and of those up to the first with a sound b
+    eager = frames.tensors()
+    assert_frame_equal(lazy.collect(), eager, check_exact=True)
+    assert eager.group_by("tag").len().sort("tag").rows() == [("a", 40 * 4), ("b", 37 * 2)]
+
+
 def test_a_lazy_frame_of_files_that_were_replaced_is_refused(logdir: Path) -> None:
     """Rather than to have fewer rows, or columns that are not those of what is there now."""
     frames = tb2csv.open_logdir(logdir)

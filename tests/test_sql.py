@@ -180,7 +180,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str, str]]:
     found: set[tuple[str, str, str]] = set()
     real = tb2csv.scanned_logdir.series_frames
 
-    def record(run: Any, chosen: Any, rows: Any, read: Any, kind: str) -> Any:
+    def record(run: Any, chosen: Any, rows: Any, read: Any, kind: str = "") -> Any:
         if read.__name__ != "samples":
             found.update((each.series.kind, each.series.run, each.series.tag) for each in chosen)
         return real(run, chosen, rows, read, kind)
