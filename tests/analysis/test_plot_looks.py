@@ -207,6 +207,18 @@ def test_many_runs_are_faint_with_their_median_in_front() -> None:
 
 
 @pytest.mark.usefixtures("drawn")
+def test_panels_of_few_runs_name_them_if_the_log_has_too_many_for_a_legend() -> None:
+    runs = [f"group_{number // 3}/run_{number}" for number in range(MOST_RUNS + 3)]
+    sheet, _ = curves_of(*(series(run, run.partition("/")[0], [2, 1]) for run in runs))
+    for number, panel in enumerate(sheet.panels):
+        legend = panel.get_legend()
+        assert [entry.get_text() for entry in legend.get_texts()] == [f"run_{3 * number + each}" for each in range(3)]
+        named = [handle.get_color() for handle in legend.legend_handles]
+        assert named == [line.get_color() for line in panel.lines]
+    assert sheet.figure.legends == []
+
+
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize(("runs", "columns"), [(8, 1), (9, 5), (MOST_RUNS, 4)])
 def test_a_long_legend_is_below_in_columns(runs: int, columns: int) -> None:
     sheet, _ = curves_of(*(series(f"a/run number {number}", "x", [0, 1]) for number in range(runs)))

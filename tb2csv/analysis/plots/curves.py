@@ -9,7 +9,7 @@ import numpy as np
 from tb2csv.analysis.plots.bars import are_single, draw_bars
 from tb2csv.analysis.plots.figure import Sheet
 from tb2csv.analysis.plots.median_curves import median_curve
-from tb2csv.analysis.plots.run_names import MEDIAN_WIDTH, MOST_RUNS, name_runs
+from tb2csv.analysis.plots.run_names import MEDIAN_WIDTH, MOST_RUNS, name_in_panel, name_runs
 from tb2csv.analysis.plots.smoothing import smoothed
 from tb2csv.analysis.plots.thinning import band, line
 from tb2csv.analysis.plots.tick_labels import label_numbers
@@ -94,6 +94,7 @@ class _Drawn:
         self.lines: list[Any] = []
         #: Points of lines and single points.
         self.points = 0
+        #: Whether there are curves without a name in their panel.
         self.has_curves = False
         self.has_median = False
         self.thinned = False
@@ -122,7 +123,6 @@ def _draw_panel(
     sheet: Sheet, number: int, tag: str, curves: Sequence[_Curve], options: DrawingOptions, drawn: _Drawn
 ) -> None:
     """Draw the curves of a tag."""
-    drawn.has_curves = True
     panel = sheet.panels[number]
     raw = np.concatenate([curve.raw for curve in curves])
     is_positive = options.ylim is None or all(end is None or end > 0 for end in options.ylim)
@@ -156,6 +156,8 @@ def _draw_panel(
     if options.ylim:
         panel.set_ylim(*options.ylim)
     label_numbers(panel.yaxis, log=log)
+    if drawn.runs <= MOST_RUNS or not name_in_panel(panel, [curve.run for curve in curves], options):
+        drawn.has_curves = True
 
 
 def _can_be_shown(values: Numbers, *, log: bool) -> npt.NDArray[np.bool_]:

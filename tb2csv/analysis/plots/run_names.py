@@ -20,6 +20,30 @@ MOST_RUNS: Final = 24
 #: The width of a median's line in points.
 MEDIAN_WIDTH: Final = 2.0
 _NAME_WIDTH: Final = 60
+#: The maximum number of curves whose names have room inside a panel.
+_MOST_IN_PANEL: Final = 8
+_NAME_WIDTH_IN_PANEL: Final = 28
+
+
+def name_in_panel(panel: Any, runs: Sequence[str], options: DrawingOptions) -> bool:
+    """Name the few curves of a panel inside it, and return whether there is room for the names.
+
+    The legend of the figure cannot name them if the log has more runs than there are colours.
+    """
+    from matplotlib.lines import Line2D
+
+    if len(runs) > _MOST_IN_PANEL:
+        return False
+    theme = options.look.theme
+    handles = [Line2D([], [], color=options.colours[run], linewidth=2) for run in runs]
+    legend = panel.legend(
+        handles, [" "] * len(handles), loc="best", fontsize=theme.text_size - 1, frameon=True, framealpha=0.7,
+        facecolor=theme.background, edgecolor="none", borderpad=0.2, labelspacing=0.2, handlelength=1.2,
+    )  # fmt: skip
+    names = labels([run[len(common_folders(runs)) :] for run in runs], _NAME_WIDTH_IN_PANEL)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set(text=_group_name(name), color=theme.text)
+    return True
 
 
 def name_runs(
@@ -31,7 +55,10 @@ def name_runs(
     has_median: bool,
     has_odd: bool,
 ) -> None:
-    """Draw the legend, or write the name of the only run; bars have names of their own."""
+    """Draw the legend, or write the name of the only run; bars and some panels have names of their own.
+
+    ``has_curves`` is whether there are curves without a name in their panel.
+    """
     from matplotlib.lines import Line2D
 
     theme = options.look.theme
