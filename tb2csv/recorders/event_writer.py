@@ -22,6 +22,7 @@ from tb2csv.errors import RecorderError
 from tb2csv.recorders.event_file import EventFile
 from tb2csv.recorders.histograms import histogram_buckets
 from tb2csv.recorders.omissions import Omissions, RecorderWarning
+from tb2csv.recorders.summary_templates import HistogramTemplate, ScalarTemplate
 from tb2csv.recorders.tensor_summaries import tensor_summary, varint
 
 if TYPE_CHECKING:
@@ -46,8 +47,6 @@ _TIME: Final = struct.Struct("<Bd")
 _TIME_FIELD: Final = 0x09
 _STEP_FIELD: Final = b"\x10"
 _SUMMARY_FIELD: Final = b"\x2a"
-#: The place of a number in a template: bytes that are not UTF-8, so that a tag cannot contain them.
-_NUMBER: Final = b"\xfe\xff\xfe\xff"
 
 
 class EventWriter:
@@ -76,7 +75,8 @@ class EventWriter:
         self._file: EventFile | None = None
         self._is_stopped = False
         self._omissions = Omissions(self.folder)
-        self._templates: dict[tuple[str, ...], _ScalarTemplate] = {}
+        self._scalar_templates: dict[tuple[str, ...], ScalarTemplate] = {}
+        self._histogram_templates: dict[tuple[str, ...], HistogramTemplate] = {}
 
     def scalars(self, step: int, values: Mapping[str, float], *, wall_time: float | None = None) -> None:
         """Write float32 scalars of one step, by their tags."""
@@ -90,9 +90,9 @@ class EventWriter:
         """Write scalars of many steps: ``rows`` is [steps, tags] and becomes float32."""
         if not tags or not steps:
             return
-        template = self._templates.get(tuple(tags))
+        template = self._scalar_templates.get(tuple(tags))
         if template is None:
-            template = self._templates[tuple(tags)] = _ScalarTemplate(tags)
+            template = self._scalar_templates[tuple(tags)] = ScalarTemplate(tags)
         for step, wall_time, summary in zip(steps, wall_times, template.summaries(rows), strict=True):
             self.append(step, wall_time, summary, values=len(tags))
 
@@ -131,12 +131,17 @@ class EventWriter:
         except (TypeError, ValueError):
             self.omit(tag, "not real numbers")
             return
-        self.buckets(step, tag, buckets, wall_time=wall_time)
-
-    def buckets(self, step: int, tag: str, buckets: npt.NDArray[np.float64], *, wall_time: float | None = None) -> None:
-        """Write a histogram as [buckets, 3]: left edge, right edge and count."""
         parts = tensor_summary(tag, buckets, "histograms")
         self.append(step, time.time() if wall_time is None else wall_time, *parts)
+
+    def histogram_row(self, tags: Sequence[str], step: int, buckets: npt.NDArray[np.float64], wall_time: float) -> None:
+        """Write the histograms of one step: ``buckets`` is [tags, 30, 3], as ``histograms`` returns it."""
+        if not tags:
+            return
+        template = self._histogram_templates.get(tuple(tags))
+        if template is None:
+            template = self._histogram_templates[tuple(tags)] = HistogramTemplate(tags)
+        self.append(step, wall_time, template.summary(buckets), values=len(tags))
 
     def omit(self, tag: str, reason: str, count: int = 1) -> None:
         """Count values that cannot be recorded; ``close`` reports them."""
@@ -225,34 +230,3 @@ def guarded(method: _Method) -> _Method:
             return method(self, *args, **kwargs)
 
     return cast("_Method", run)
-
-
-class _ScalarTemplate:
-    """The Summary of scalars with these tags, in which only the numbers change from step to step."""
-
-    def __init__(self, tags: Sequence[str]) -> None:
-        from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, Summary
-        from tensorboard.compat.proto.types_pb2 import DT_FLOAT
-        from tensorboard.plugins.scalar.metadata import create_summary_metadata
-
-        text = bytearray()
-        places: list[int] = []
-        for tag in tags:
-            summary = Summary()
-            value = summary.value.add(tag=tag, metadata=create_summary_metadata("", ""))
-            value.metadata.data_class = DATA_CLASS_SCALAR
-            value.tensor.dtype = DT_FLOAT
-            value.tensor.tensor_shape.SetInParent()
-            value.tensor.tensor_content = _NUMBER
-            serialized = summary.SerializeToString()
-            places.append(len(text) + serialized.index(_NUMBER))
-            text += serialized
-        self._text = np.frombuffer(bytes(text), np.uint8)
-        self._places = np.asarray(places)[:, np.newaxis] + np.arange(len(_NUMBER))
-
-    def summaries(self, rows: npt.NDArray[Any]) -> list[bytes]:
-        """Return a serialized Summary for each row of [steps, tags]."""
-        numbers = np.ascontiguousarray(rows, "<f4")
-        texts = np.tile(self._text, (len(numbers), 1))
-        texts[:, self._places] = numbers.view(np.uint8).reshape(*numbers.shape, len(_NUMBER))
-        return [text.tobytes() for text in texts]

@@ -25,7 +25,7 @@ import tb2csv
 from tb2csv.errors import RecorderError
 from tb2csv.recorders import RecorderWarning, TrainingRecorder
 from tb2csv.recorders.event_writer import EventWriter
-from tb2csv.recorders.histograms import histogram_buckets
+from tb2csv.recorders.histograms import histogram_buckets, histograms
 from tb2csv.recorders.tensor_statistics import STATISTICS, statistics_of
 from tb2csv.recorders.variable_names import variable_names
 
@@ -472,6 +472,37 @@ def test_numbers_are_counted_between_the_edges_of_their_buckets(array: Any) -> N
     places = np.searchsorted(left, array.astype(np.float64), side="right") - 1
     assert counts.tolist() == np.bincount(places, minlength=30).tolist()
     assert right.tolist() == [*left[1:], array.max()]
+
+
+@given(st.lists(st.lists(st.floats(width=32) | st.sampled_from([0.0, 1e-300, 3e307]), max_size=40), max_size=9))
+@example([[float(number) for number in range(31)], [], [2.5] * 3, [-1e30, 1e30, float("nan")]])
+def test_histograms_of_several_arrays_are_those_of_each(lists: list[list[float]]) -> None:
+    arrays = [np.array(each, np.float64) for each in lists]
+    together = histograms([np.array_split(array, 2) if array.size > 1 else [array] * array.size for array in arrays])
+    assert together.shape == (len(arrays), 30, 3)
+    for array, buckets in zip(arrays, together, strict=True):
+        finite = array[np.isfinite(array)]
+        left, right, counts = buckets.T
+        if not finite.size:
+            assert not buckets.any()
+            continue
+        assert (left[0], right[-1]) == (finite.min(), finite.max())
+        places = (np.searchsorted(left, finite, side="right") - 1).clip(0, 29)
+        assert counts.tolist() == np.bincount(places, minlength=30).tolist()
+
+
+def test_small_arrays_that_are_counted_together_are_those_of_each() -> None:
+    generator = np.random.default_rng(1)
+    arrays = [
+        generator.normal(size=size).astype(np.float32) * scale
+        for size, scale in zip(generator.integers(1, 3_000, 200), 10.0 ** generator.integers(-30, 30, 200), strict=True)
+    ]
+    arrays[17] = np.arange(-70_000, 70_000, dtype=np.float32)
+    together = histograms([[array] for array in arrays])
+    for array, (left, right, counts) in zip(arrays, together.transpose(0, 2, 1), strict=True):
+        places = np.searchsorted(left, array.astype(np.float64), side="right") - 1
+        assert counts.tolist() == np.bincount(places, minlength=30).tolist()
+        assert right.tolist() == [*left[1:], array.max()]
 
 
 #: Far from numbers that a float32 rounds to zero.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
-from tb2csv.recorders.histograms import BUCKETS, buckets_of_pieces, histogram_buckets
-from tb2csv.recorders.pytorch.host_arrays import host_array, is_real
+from tb2csv.recorders.histograms import BUCKETS, histogram_buckets, histograms
+from tb2csv.recorders.pytorch.host_arrays import host_array, host_arrays, is_real
 from tb2csv.recorders.pytorch.host_numbers import host_pieces, on_host
 from tb2csv.recorders.pytorch.tensor_numbers import Reduced, fetched, reduced
 from tb2csv.recorders.recording_plan import RecordingPlan, due
@@ -38,22 +38,40 @@ class Capture:
 
 def capture(plan: RecordingPlan, step: int, tensor: torch.Tensor, *, is_measured: bool = False) -> Capture:
     """Take from a tensor what is due at a step, and statistics if ``is_measured``. The tensor may change afterwards."""
-    tensor = tensor.detach()
-    has_statistics = is_real(tensor)
-    return Capture(
-        plan,
-        tensor.clone() if due(step, plan.tensors) else None,
-        _histogram(tensor) if due(step, plan.histograms) and has_statistics else None,
-        reduced(tensor) if (is_measured or due(step, plan.statistics)) and has_statistics else None,
-    )
+    return captures(plan, step, [tensor], is_measured=is_measured)[0]
 
 
-def _histogram(tensor: torch.Tensor) -> torch.Tensor | npt.NDArray[np.float64]:
+def captures(
+    plan: RecordingPlan, step: int, tensors: Sequence[torch.Tensor], *, is_measured: bool = False
+) -> list[Capture]:
+    """Take the same from several tensors, which costs less than from one after the other."""
+    tensors = [tensor.detach() for tensor in tensors]
+    taken = [
+        Capture(
+            plan,
+            tensor.clone() if due(step, plan.tensors) else None,
+            None,
+            reduced(tensor) if (is_measured or due(step, plan.statistics)) and is_real(tensor) else None,
+        )
+        for tensor in tensors
+    ]
+    if due(step, plan.histograms):
+        real = [(each, _strided(tensor)) for each, tensor in zip(taken, tensors, strict=True) if is_real(tensor)]
+        on_hosts = [(each, host_pieces(tensor)) for each, tensor in real if on_host(tensor)]
+        for (each, _), buckets in zip(on_hosts, histograms([pieces for _, pieces in on_hosts]), strict=True):
+            each.histogram = buckets
+        for each, tensor in real:
+            if not on_host(tensor):
+                each.histogram = _device_histogram(tensor)
+    return taken
+
+
+def _strided(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor if tensor.layout == torch.strided else tensor.to_dense()
+
+
+def _device_histogram(tensor: torch.Tensor) -> torch.Tensor:
     """Return a histogram as the recorders write it, or a copy of the tensor if that needs a look at its elements."""
-    if tensor.layout != torch.strided:
-        tensor = tensor.to_dense()
-    if on_host(tensor):
-        return buckets_of_pieces(host_pieces(tensor))
     elements = tensor.reshape(-1).double()
     if not elements.numel():
         return elements
@@ -83,16 +101,16 @@ def _last(elements: torch.Tensor) -> torch.Tensor:
     return counts
 
 
-def write_captures(log: EventWriter, step: int, captures: Sequence[tuple[str, Capture]], wall_time: float) -> None:
+def write_captures(log: EventWriter, step: int, named: Sequence[tuple[str, Capture]], wall_time: float) -> None:
     """Write captures of a step by the names of what they are of, with one transfer of all statistics."""
-    for name, each in captures:
-        tag = f"{each.plan.family}/{name}"
+    for name, each in named:
         if each.values is not None:
             array, dtype = host_array(each.values)
-            log.tensor(step, tag, array, wall_time=wall_time, dtype=dtype)
-        if each.histogram is not None:
-            log.buckets(step, f"{tag}/histogram", _buckets(each.histogram), wall_time=wall_time)
-    measured = [(name, each.plan, each.numbers) for name, each in captures if each.numbers is not None]
+            log.tensor(step, f"{each.plan.family}/{name}", array, wall_time=wall_time, dtype=dtype)
+    counted = [(name, each.plan, each.histogram) for name, each in named if each.histogram is not None]
+    tags = [f"{plan.family}/{name}/histogram" for name, plan, _ in counted]
+    log.histogram_row(tags, step, _fetched_histograms([histogram for _, _, histogram in counted]), wall_time)
+    measured = [(name, each.plan, each.numbers) for name, each in named if each.numbers is not None]
     statistics = fetched([numbers for _, _, numbers in measured])
     plans: dict[RecordingPlan, list[int]] = {}
     for number, (_, plan, _) in enumerate(measured):
@@ -102,6 +120,16 @@ def write_captures(log: EventWriter, step: int, captures: Sequence[tuple[str, Ca
         plan.write_statistics(log, [step], names, statistics[np.newaxis, rows], [wall_time])
 
 
-def _buckets(histogram: torch.Tensor | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    array = histogram.cpu().numpy() if isinstance(histogram, torch.Tensor) else histogram
-    return array if array.ndim == 2 else histogram_buckets(array)
+def _fetched_histograms(every: Sequence[torch.Tensor | npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """Return histograms as [n, BUCKETS, 3], with one transfer from each device of all that it could count."""
+    counted = [each for each in every if isinstance(each, torch.Tensor) and each.ndim == 2]
+    transferred = iter(host_arrays(counted))
+    buckets = np.empty((len(every), BUCKETS, 3))
+    for place, each in enumerate(every):
+        if not isinstance(each, torch.Tensor):
+            buckets[place] = each
+        elif each.ndim == 2:
+            buckets[place] = next(transferred).array
+        else:
+            buckets[place] = histogram_buckets(host_array(each).array)
+    return buckets

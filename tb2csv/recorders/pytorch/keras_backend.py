@@ -12,7 +12,7 @@ from tb2csv.recorders.eager_backend import EagerBackend, EagerFit
 from tb2csv.recorders.layer_calls import LayerCalls, layers_of
 from tb2csv.recorders.optimizers import UPDATE_METHOD, updating_optimizers
 from tb2csv.recorders.output_errors import write_layer_errors
-from tb2csv.recorders.pytorch.captures import Capture, capture, write_captures
+from tb2csv.recorders.pytorch.captures import Capture, capture, captures, write_captures
 from tb2csv.recorders.pytorch.host_arrays import host_arrays
 from tb2csv.recorders.recording_plan import due
 from tb2csv.recorders.train_function import RecordedTrainFunction
@@ -43,8 +43,8 @@ class TorchBackend(EagerBackend):
     def _write(
         self, log: EventWriter, plan: RecordingPlan, step: int, values: Mapping[str, Any], wall_time: float
     ) -> None:
-        captures = [(name, capture(plan, step, torch.as_tensor(value))) for name, value in values.items()]
-        write_captures(log, step, captures, wall_time)
+        taken = captures(plan, step, list(map(torch.as_tensor, values.values())))
+        write_captures(log, step, list(zip(values, taken, strict=True)), wall_time)
 
 
 class TorchFit(EagerFit):
@@ -143,9 +143,9 @@ class TorchFit(EagerFit):
             self._write(time.time())
 
     def _write(self, wall_time: float) -> None:
-        captures, self._captures = self._captures, []
+        taken, self._captures = self._captures, []
         errors, self._errors = self._errors, []
-        write_captures(self._log, self._batch, [(name(), each) for name, each in captures], wall_time)
+        write_captures(self._log, self._batch, [(name(), each) for name, each in taken], wall_time)
         passes: list[dict[str, Any]] = []
         arrays = host_arrays([error for _, error in errors])
         for (name, _), host in reversed(list(zip(errors, arrays, strict=True))):  # from the first layer to the last

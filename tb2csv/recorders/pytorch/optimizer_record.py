@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tb2csv.recorders.pytorch.applied_gradients import OptimizerSteps
-from tb2csv.recorders.pytorch.captures import Capture, capture, write_captures
+from tb2csv.recorders.pytorch.captures import Capture, captures, write_captures
 from tb2csv.recorders.pytorch.module_names import parameter_names
 from tb2csv.recorders.recording_plan import due
 
@@ -107,12 +107,14 @@ class OptimizerRecord:
         if not self._gradients.is_due(step):
             return
         with self._log.guard():
-            self._captures = [
-                (self._name(parameter, group, place), capture(self._gradients, step, parameter.grad))
+            found = [
+                (self._name(parameter, group, place), parameter.grad)
                 for group, settings in enumerate(self._groups)
                 for place, parameter in enumerate(settings["params"])
                 if parameter.grad is not None
             ]
+            taken = captures(self._gradients, step, [gradient for _, gradient in found])
+            self._captures = [(name, each) for (name, _), each in zip(found, taken, strict=True)]
 
     def _name(self, parameter: torch.Tensor, group: int, place: int) -> str:
         """Return the name of a parameter in the model, or its place in the optimizer."""

@@ -13,7 +13,7 @@ from tb2csv.recorders.context_manager import ContextManager
 from tb2csv.recorders.event_writer import EventWriter
 from tb2csv.recorders.metric_values import write_metrics
 from tb2csv.recorders.pytorch.applied_gradients import check_final_weights
-from tb2csv.recorders.pytorch.captures import Capture, capture, write_captures
+from tb2csv.recorders.pytorch.captures import Capture, captures, write_captures
 from tb2csv.recorders.pytorch.host_arrays import host_array
 from tb2csv.recorders.pytorch.module_names import check_parameters, plain_name, unwrapped
 from tb2csv.recorders.pytorch.module_outputs import ModuleOutputs, check_compilation
@@ -195,8 +195,8 @@ class TorchRecorder(ContextManager):
     def _take_weights(self, step: int) -> list[tuple[str, Capture]]:
         if not self._weights.is_due(step):
             return []
-        every = (*self._model.named_parameters(), *self._model.named_buffers())
-        return [(plain_name(name), capture(self._weights, step, tensor)) for name, tensor in every]
+        every = dict((*self._model.named_parameters(), *self._model.named_buffers()))
+        return list(zip(map(plain_name, every), captures(self._weights, step, list(every.values())), strict=True))
 
     def _record_epoch(self, step: int, wall_time: float) -> None:
         if self.epoch is not None and step != self._step_with_epoch:
