@@ -20,7 +20,7 @@ from tb2csv.sinks.workbook import MAX_TEXT, Workbook, check_installed, check_siz
 from tb2csv.sinks.zip_stream import stream_zip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from tb2csv.layouts.manifest import TableEntry
     from tb2csv.report import Report
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 #: The name of the sheet that lists the others.
 INDEX_SHEET: Final = "index"
+_INTO_A_FOLDER: Final = advice("give {} the name of a folder", "out")
 #: How many rows are read at once.
 _SLICE: Final = 1 << 16
 
@@ -77,6 +78,9 @@ class FileContent(Protocol):
     def check(self) -> None:
         """Raise MissingExtraError if a package is missing."""
 
+    def check_kinds(self, kinds: Collection[str], name: str) -> None:
+        """Raise OutputError if a conversion with tables of these kinds, by kind, does not fit into the file."""
+
     def write(self, converted: Converted, file: Path) -> None:
         """Write the file, and add to the report what is not in it.
 
@@ -97,6 +101,13 @@ class OneTable(FileContent):
     def check(self) -> None:
         """Do nothing."""
 
+    def check_kinds(self, kinds: Collection[str], name: str) -> None:
+        """Raise OutputError, with the option that selects one kind, if there are several."""
+        if len(kinds) > 1:
+            *others, last = sorted(kinds, key=KINDS.index)
+            fact = f"{name} is one table, but there are values of several kinds: {', '.join(others)} and {last}"
+            raise OutputError(fact, advice("choose one with {}", "kind"), _INTO_A_FOLDER)
+
     def write(self, converted: Converted, file: Path) -> None:
         """Move the table to its place; tables that accompany others are left out."""
         found = [table for table in converted.tables if not _accompanies(table)]
@@ -104,7 +115,13 @@ class OneTable(FileContent):
             message = "no value could be decoded; convert into a folder to get their bytes"
             raise OutputError(f"{converted.name} would be empty: {message}.")
         if len(found) > 1:
-            raise _several_tables(found, converted.name)
+            self.check_kinds({table.kind for table in found}, converted.name)
+            raise OutputError(
+                f"{converted.name} is one table, but this layout makes {len(found):,} tables of the {found[0].kind}",
+                advice("choose another {}", "layout"),
+                advice("select one with {}", "run", "tag"),
+                _INTO_A_FOLDER,
+            )
         self._put(converted, found[0], file)
         rows: Counter[str] = Counter()
         for table in converted.tables:
@@ -151,6 +168,9 @@ class Archive(FileContent):
     def check(self) -> None:
         """Do nothing."""
 
+    def check_kinds(self, kinds: Collection[str], name: str) -> None:
+        """Do nothing."""
+
     def write(self, converted: Converted, file: Path) -> None:
         """Write all files, below a folder with the name of the archive."""
         shutil.rmtree(converted.folder / PRIVATE, ignore_errors=True)  # an archive cannot be brought up to date
@@ -172,6 +192,9 @@ class ExcelWorkbook(FileContent):
     def check(self) -> None:
         """Raise MissingExtraError if xlsxwriter is missing."""
         check_installed()
+
+    def check_kinds(self, kinds: Collection[str], name: str) -> None:
+        """Do nothing."""
 
     def write(self, converted: Converted, file: Path) -> None:
         """Write the index and all tables."""
@@ -209,19 +232,3 @@ def _accompanies(table: TableEntry) -> bool:
 
 def _is_undecodable(table: TableEntry) -> bool:
     return f".{UNDECODABLE_PART}." in table.path.rpartition("/")[2] and "reason" in table.schema
-
-
-def _several_tables(found: Sequence[TableEntry], name: str) -> OutputError:
-    """Return the error that several tables do not fit into one file, with the option that selects one."""
-    kinds = sorted({table.kind for table in found}, key=KINDS.index)
-    folder = advice("give {} the name of a folder", "out")
-    if len(kinds) > 1:
-        counted = ", ".join(kinds[:-1]) + f" and {kinds[-1]}"
-        fact = f"{name} is one table, but there are values of several kinds: {counted}"
-        return OutputError(fact, advice("choose one with {}", "kind"), folder)
-    return OutputError(
-        f"{name} is one table, but this layout makes {len(found):,} tables of the {kinds[0]}",
-        advice("choose another {}", "layout"),
-        advice("select one with {}", "run", "tag"),
-        folder,
-    )

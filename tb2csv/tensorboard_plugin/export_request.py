@@ -81,6 +81,7 @@ class ExportRequest:
 
         Raises:
             RequestError: a name is not in the index, nothing is selected, or several tables are selected for one file.
+            OutputError: several kinds are selected for one table.
         """
         for what, names, known in (("run", self.runs, index.runs), ("tag", self.tags, index.tags)):
             unknown = sorted(set(names or ()) - set(known))
@@ -90,7 +91,10 @@ class ExportRequest:
         places = index.chosen(self.runs, self.tags, self.kinds)
         if not places.size and is_complete:
             raise RequestError(404, "nothing", "The selection has no values; choose another run or tag.")
-        if not self.archive and self.what == "tables" and not self.one_file:
+        file = self.one_file
+        if file and self.chosen_layout == file.content.layout:  # other layouts may leave kinds out
+            file.content.check_kinds({index.series[place].kind for place in places.tolist()}, "The file")
+        if not self.archive and self.what == "tables" and not file:
             self._check_single(index, places)
         return places
 

@@ -339,12 +339,15 @@ def test_one_file_of_several_series_equals_that_of_its_command(
 
 
 def test_several_kinds_do_not_become_one_table(samples: Tab) -> None:
-    token = samples.export(file="table", kinds=["scalars", "text"])
-    assert samples.get(f"download/{token}").status_code == 410
-    error = samples.get(f"status/{token}").json["error"]
-    assert error["code"] == "failed"
-    fact = "The file is one table, but there are values of several kinds: scalars and text"
-    assert error["message"] == f"{fact}; choose one with Kinds."
+    """The plan is refused as well, so that the page can say so before the export."""
+    for path in ("plan", "export"):
+        response = samples.post(path, {"file": "table", "kinds": ["scalars", "text"]})
+        assert response.status_code == 400
+        fact = "The file is one table, but there are values of several kinds: scalars and text"
+        assert response.json["error"]["message"] == f"{fact}; choose one with Kinds."
+    assert (
+        samples.post("plan", {"file": "table", "kinds": ["scalars", "text"], "layout": "compare"}).json["tables"] == 1
+    )
 
 
 def test_the_table_of_trials_is_one_file(samples: Tab, tmp_path: Path) -> None:

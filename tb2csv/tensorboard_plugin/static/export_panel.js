@@ -1,6 +1,6 @@
 /** The export card: the size of the selection, the export buttons, the options and the command. */
 
-import { isAbort, postPlan } from "./api.js";
+import { ApiError, isAbort, postPlan } from "./api.js";
 import { copyText } from "./clipboard.js";
 import { element, replace, setAttribute, setText } from "./elements.js";
 import { icon } from "./icons.js";
@@ -69,8 +69,7 @@ export class ExportPanel {
     const { totals } = facets;
     const isNothing = totals.series === 0;
     this.hparams.button.hidden = !index.kinds.includes("hparams");
-    setAttribute(this.selection.button, "aria-disabled", isNothing ? "true" : null);
-    setAttribute(this.selection.button, "title", isNothing ? "Nothing is selected." : null);
+    setReason(this.selection, isNothing ? "Nothing is selected." : null);
     setText(this.note, isNothing ? "Tick runs, kinds and tags to export them." : comparisonOf(totals));
     this.commandRow.hidden = isNothing;
     // The page's own estimate is shown until the server answers: only the server knows the effect of layout and format.
@@ -99,12 +98,15 @@ export class ExportPanel {
       this.showSelection(plan.tables, "table", "tables", plan);
       this.figures.classList.remove("is-preliminary");
       this.command.classList.remove("is-problem");
+      setReason(this.selection, null);
       setText(this.command, plan.command);
       this.actions.announce(`${counted(plan.tables, "table")}, ${counted(plan.rows, "row")} selected`);
     } catch (error) {
       if (isAbort(error)) return;
+      const message = error instanceof Error ? error.message : String(error);
       this.command.classList.add("is-problem");
-      setText(this.command, error instanceof Error ? error.message : String(error));
+      setText(this.command, message);
+      if (isRefusal(error)) setReason(this.selection, message);
     }
   }
 
@@ -117,9 +119,13 @@ export class ExportPanel {
     try {
       const plan = await postPlan(request, signal);
       setText(this.all.size, sizeOf(plan.tables, "table", "tables", plan));
+      setReason(this.all, null);
       this.knownOfAll = known;
-    } catch {
-      // The page's own estimate stays. The plan of the selection, or the export itself, shows the error.
+    } catch (error) {
+      // The page's own estimate stays.
+      if (!isRefusal(error)) return;
+      setReason(this.all, error.message);
+      this.knownOfAll = known;
     }
   }
 
@@ -178,6 +184,25 @@ function sizeOf(count, one, many, { bytes }) {
 function comparisonOf({ shown, points }) {
   if (shown >= points) return "Every point is exported; nothing is sampled.";
   return `TensorBoard shows ${formatCount(shown)} of these ${counted(points, "point")}; the export has every one.`;
+}
+
+/**
+ * Disable the button of an export that cannot be made, and say why; null enables it.
+ *
+ * @param {{button: HTMLElement}} exporting
+ * @param {string | null} reason
+ */
+function setReason({ button }, reason) {
+  setAttribute(button, "aria-disabled", reason === null ? null : "true");
+  setAttribute(button, "title", reason);
+}
+
+/**
+ * @param {unknown} error
+ * @returns {error is ApiError} whether the server would refuse the export as well
+ */
+function isRefusal(error) {
+  return error instanceof ApiError && error.code === "refused";
 }
 
 /**

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,6 +130,23 @@ def test_one_series_is_saved_as_one_file_in_every_layout(opened: ExportPage, lay
     rows = rows_of(content(saved.value).decode())
     assert "step" in rows[0]
     assert len(rows) == 61
+
+
+@plainly
+def test_one_table_of_several_kinds_is_refused_before_a_click(opened: ExportPage) -> None:
+    file, button = opened.frame.get_by_label("File"), opened.button("Export selection")
+    expect(button).not_to_have_attribute("aria-disabled", "true")
+    file.select_option("table")
+    for each in (button, opened.button("Export all")):
+        expect(each).to_have_attribute("aria-disabled", "true")
+        expect(each).to_have_attribute("title", re.compile("several kinds: .*; choose one with Kinds"))
+    expect(opened.frame.locator("#command-text")).to_contain_text("several kinds")
+    opened.select(tags="^learning_rate$")
+    expect(button).not_to_have_attribute("aria-disabled", "true")
+    expect(opened.frame.locator("#command-text")).to_contain_text("tb2csv convert")
+    file.select_option("zip")
+    expect(opened.button("Export all")).not_to_have_attribute("aria-disabled", "true")
+    opened.errors[:] = [error for error in opened.errors if "400" not in error]  # the browser's, on the refused plans
 
 
 def test_rows_are_previewed_saved_and_copied(opened: ExportPage, logs: Path, tmp_path: Path) -> None:
