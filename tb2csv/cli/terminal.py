@@ -39,6 +39,8 @@ _NAMES_AND_NUMBERS: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\
 #: The name of the exception, a BaseException, that polars raises if its own code fails.
 _PANIC: Final = "PanicException"
 
+#: The width of a terminal from which on the progress bar has a line with its number of bytes and its speed.
+_WIDE: Final = 70
 #: The text of the progress bar while no request is late.
 _READING: Final = "reading"
 
@@ -163,14 +165,11 @@ def _progress(logdir: Logdir, *, shown: bool) -> Iterator[Callable[[int], None]]
     from rich.markup import escape
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    columns = [TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()]
+    if console.width >= _WIDE:
+        columns[2:2] = [DownloadColumn(), TransferSpeedColumn()]
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(_READING, total=logdir.total_bytes())
 
         def print_above(line: str) -> None:

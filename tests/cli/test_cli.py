@@ -553,7 +553,8 @@ def test_quiet_prints_errors(run: Callable[..., Ran], tmp_path: Path, out: Path)
 
 @linux_only
 @pytest.mark.slow
-def test_progress_goes_to_a_terminal_only(logdir: Path) -> None:
+@pytest.mark.parametrize(("columns", "has_speed"), [("40", False), ("100", True)])
+def test_progress_goes_to_a_terminal_only_and_fits_it(logdir: Path, columns: str, *, has_speed: bool) -> None:
     import pty  # not everywhere
 
     main, terminal = pty.openpty()
@@ -561,7 +562,12 @@ def test_progress_goes_to_a_terminal_only(logdir: Path) -> None:
         command = [sys.executable, "-m", "tb2csv", "check", str(logdir)]
         env = {name: value for name, value in environment().items() if name not in {"TERM", "NO_COLOR"}}
         done = subprocess.run(
-            command, env=env | {"TERM": "xterm"}, stdout=subprocess.PIPE, stderr=terminal, text=True, check=False
+            command,
+            env=env | {"TERM": "xterm", "COLUMNS": columns},
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            text=True,
+            check=False,
         )
         os.close(terminal)
         shown = os.read(main, 100_000)
@@ -570,6 +576,7 @@ def test_progress_goes_to_a_terminal_only(logdir: Path) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("2 event files")
     assert b"reading" in shown
+    assert (b"bytes" in shown or b"kB" in shown) == has_speed
     assert run_process("check", logdir).stderr == ""
 
 
