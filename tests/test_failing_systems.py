@@ -114,6 +114,7 @@ def test_memory_that_ends_leaves_the_output_whole_or_untouched(
             # numpy's library for matrices ends the process itself. Without memory, Python may leave a line unfinished.
             sentences = re.findall(r"tb2csv: |^OpenBLAS error: ", ran.stderr, re.MULTILINE)
             assert len(sentences) == ran.returncode, ran.stderr
+            assert "unexpected error" not in ran.stderr
         assert found in (prepared.before, prepared.after) or not prepared.case.is_exchanged
         assert_next_is_complete()
 

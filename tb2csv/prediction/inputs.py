@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
-import polars as pl
 
 from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import RecorderError
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     import contextlib

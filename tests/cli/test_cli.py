@@ -223,6 +223,21 @@ def test_polars_is_imported_at_its_first_use(module: str) -> None:
     assert done.stdout.split() == ["False", "True"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["convert", "summary"])
+def test_polars_without_its_library_is_one_sentence(tmp_path: Path, command: str) -> None:
+    """polars imports all the same, and only warns."""
+    write_run(tmp_path / "log" / "run", event(scalar("loss", 0.5)))
+    code = "import sys; sys.modules['polars._plr'] = None; from tb2csv.cli import main; main()"
+    arguments = [command, str(tmp_path / "log"), str(tmp_path / "out")][: 2 if command == "summary" else 3]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=False, text=True)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("tb2csv: ")]
+    assert done.returncode == 1
+    assert "polars cannot load its compiled library" in line
+    assert "memory" in line
+    assert not (tmp_path / "out").exists()
+
+
 def assert_misunderstood(ran: Ran, *words: str) -> None:
     """Assert that a command line was not understood, and that one sentence says so."""
     assert (ran.status, ran.stdout) == (2, "")

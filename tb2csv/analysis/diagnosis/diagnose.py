@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-import polars as pl
-
 from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS, Network
 from tb2csv.analysis.diagnosis.observations import observe
 from tb2csv.analysis.diagnosis.rules import FINDING_COLUMNS, RULES, THRESHOLDS
@@ -15,6 +13,7 @@ from tb2csv.analysis.diagnosis.scalar_series import step_count
 from tb2csv.analysis.diagnosis.tag_families import SCALAR_FAMILIES, TagFamilies
 from tb2csv.display import count, displayed
 from tb2csv.errors import OptionError
+from tb2csv.late_polars import pl
 from tb2csv.logdir import logdir_of
 from tb2csv.selection import nearest, select
 

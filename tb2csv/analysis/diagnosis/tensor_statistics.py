@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import polars as pl
+
+from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     import numpy.typing as npt
