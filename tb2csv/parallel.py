@@ -7,6 +7,7 @@ import functools
 import os
 import threading
 import time
+from collections import deque
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextvars import ContextVar, copy_context
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _Result = TypeVar("_Result")
+_Item = TypeVar("_Item")
 #: A run, or several runs that are processed together.
 _Run = TypeVar("_Run")
 
@@ -167,6 +169,22 @@ def map_runs(
     if error is not None:
         raise error
     return [future.result() for future in futures]
+
+
+def at_once(work: Callable[[_Item], object], items: Iterator[_Item]) -> None:
+    """Call ``work(item)`` for the items, as many at once as there are processors.
+
+    The items are made in this thread, each when work on it can begin. After an error, no other work begins.
+    """
+    count = default_workers()
+    begun: deque[Future[object]] = deque()
+    with DaemonExecutor(count) as executor:
+        for item in items:
+            begun.append(executor.submit(work, item))
+            if len(begun) == count:
+                result_of(begun.popleft())
+        for future in begun:
+            result_of(future)
 
 
 class Turns:

@@ -1,12 +1,18 @@
-"""Threads that read and write runs: what they keep, and when they work one at a time."""
+"""Threads that read and write runs: what they keep, and when they work one at a time or at once."""
 
 from __future__ import annotations
 
 import threading
 import time
 import weakref
+from typing import TYPE_CHECKING
 
-from tb2csv.parallel import DaemonExecutor, Turns, map_runs
+import pytest
+
+from tb2csv.parallel import DaemonExecutor, Turns, at_once, default_workers, map_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_an_idle_thread_keeps_nothing_of_its_last_task() -> None:
@@ -62,3 +68,39 @@ def test_an_error_ends_a_turn() -> None:
         except ZeroDivisionError:
             continue
     assert map_runs(work, [1, 1], workers=2) == [1, 1]
+
+
+def test_work_on_items_is_done_at_once_and_items_are_made_when_it_can_begin() -> None:
+    count = default_workers()
+    meeting, made, done = threading.Barrier(count, timeout=60), [0], [0]
+    most = 0
+
+    def items() -> Iterator[int]:
+        nonlocal most
+        for number in range(3 * count):
+            made[0] += 1
+            most = max(most, made[0] - done[0])
+            yield number
+
+    def work(_: int) -> None:
+        if meeting.wait() == 0:
+            done[0] += count
+
+    at_once(work, items())
+    assert made == done == [3 * count]
+    assert most <= 2 * count
+
+
+def test_an_error_ends_work_on_items() -> None:
+    begun: list[int] = []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        if number == 1:
+            raise ZeroDivisionError
+
+    threads = threading.active_count()
+    with pytest.raises(ZeroDivisionError):
+        at_once(work, iter(range(1000)))
+    assert len(begun) <= 1 + 2 * default_workers()
+    assert threading.active_count() == threads

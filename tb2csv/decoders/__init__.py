@@ -16,11 +16,12 @@ from tb2csv.decoders.histograms import HistogramDecoder
 from tb2csv.decoders.hparams import HparamDecoder
 from tb2csv.decoders.media import AudioDecoder, ImageDecoder
 from tb2csv.decoders.pr_curves import PrCurveDecoder
-from tb2csv.decoders.protocol import Decoder, StoredFile, TablePart, Undecodable, Values, load_polars
+from tb2csv.decoders.protocol import Decoder, StoredFile, TablePart, Undecodable, Values
 from tb2csv.decoders.scalars import ScalarDecoder
 from tb2csv.decoders.strings import BlobDecoder, TextDecoder, is_text
 from tb2csv.decoders.tensors import TensorDecoder
 from tb2csv.errors import OutputError
+from tb2csv.late_polars import load_polars
 from tb2csv.messages import Option, advice
 from tb2csv.tensor_protos import is_string
 
@@ -41,7 +42,6 @@ __all__ = [
     "choose_decoder",
     "decoder_name",
     "decoder_of_name",
-    "load_polars",
 ]
 
 #: The decoder of each plugin, by its name in the metadata; "" is for values without a plugin.
@@ -132,5 +132,6 @@ def _entry_points() -> dict[str, EntryPoint]:
 @functools.cache
 def _installed_decoder(plugin_name: str) -> Decoder:
     """Load an installed decoder, when the first value of its plugin is found."""
+    load_polars()  # it may use polars in several threads at once
     decoder: Decoder = _entry_points()[plugin_name].load()
     return decoder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -11,7 +10,6 @@ import numpy as np
 
 from tb2csv.errors import LimitError
 from tb2csv.event_files.values import ValueKind
-from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from tb2csv.decoders.decode_options import DecodeOptions
     from tb2csv.errors import DecodeError
     from tb2csv.event_files.values import ValueBlock, ValueSchema
+    from tb2csv.late_polars import pl
     from tb2csv.size_limits import SizeLimits
 
 #: The part that is the table itself; other parts are side tables, named after it.
@@ -28,24 +27,6 @@ MAIN_PART: Final = ""
 
 #: The maximum number of rows of a part, which bounds memory; only a single value may have more.
 PART_ROWS: Final = 1 << 20
-
-
-_LOADING: Final = threading.Lock()
-
-
-@functools.cache
-def _loaded_polars() -> None:
-    pl.DataFrame({"value": np.zeros(1)})
-
-
-def load_polars() -> None:
-    """Import polars and the modules that it loads with the first frame; call this before threads decode.
-
-    The import takes longer than scanning a million values, so it runs during a scan. polars looks for numpy at its
-    first use and fails if two threads do that at once.
-    """
-    with _LOADING:
-        _loaded_polars()
 
 
 class Values:

@@ -72,14 +72,13 @@ def _decode(values: Values, start: int) -> Iterator[TablePart | Undecodable]:
             else:
                 numbers[in_payload[stack.start : stack.stop]] = stack.array.reshape(-1)
         rows = counts.astype(bool)
-    frame = pl.DataFrame(
-        {
-            "wall_time": values.wall_time[rows],
-            "step": values.step[rows],
-            "value": numbers[rows].astype(dtype, copy=False),
-        }
-    )
-    yield TablePart(frame, start, start + len(values), counts)
+    columns = {
+        "wall_time": values.wall_time[rows],
+        "step": values.step[rows],
+        "value": numbers[rows].astype(dtype, copy=False),
+    }
+    # Here the first part may wait for the import of polars.
+    yield TablePart(pl.DataFrame(columns), start, start + len(values), counts)
 
 
 def _dtype(schema: ValueSchema) -> np.dtype[Any]:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from tb2csv.decoders import load_polars
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.small_files import SmallFiles
 from tb2csv.event_files.values import COLUMN_NAMES, ValueBlock, ValueColumns, ValueKind, ValueSchema
@@ -269,7 +268,6 @@ class RunBatch:
 
         The other arguments are those of ``RunReader.decode``; regular runs have no changes of plugin content.
         """
-        load_polars()
         present = list(range(len(self._series)))
         grouping = Grouping(self._files.block, 1, self._order, self._bounds, present)
         orders = self._orders if with_contents else None

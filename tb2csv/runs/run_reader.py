@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tb2csv.decoders import DecodeOptions, Decoder, load_polars
+from tb2csv.decoders import DecodeOptions, Decoder
 from tb2csv.errors import UNREADABLE
 from tb2csv.event_files.event_file import (
     DEFAULT_CHUNK_SIZE,
@@ -253,8 +253,7 @@ class RunReader(SeriesReader):
         With ``contents``, which has the plugin contents of earlier blocks, the changes of plugin content are yielded as
         well.
         """
-        self.report_bytes(0)  # the import takes long: the callback may raise to cancel
-        load_polars()
+        self.report_bytes(0)  # the import of polars takes long: the callback may raise to cancel
         batches: dict[tuple[Decoder, str], list[int]] = {}
         for number in grouping.present:
             if is_wanted(number):

@@ -6,8 +6,9 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from tb2csv.decoders import DecodeOptions, load_polars
+from tb2csv.decoders import DecodeOptions
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
+from tb2csv.late_polars import load_polars
 from tb2csv.logdir import logdir_of
 from tb2csv.parallel import map_runs
 from tb2csv.report import Report

@@ -6,18 +6,19 @@ written in one call, and the text is split at line feeds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.file_batches import file_batches
 from tb2csv.late_polars import pl
+from tb2csv.parallel import at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tb2csv.sinks.format_protocols import TextFormat
     from tb2csv.sinks.table_folder import TableFolder
 
-#: The minimum number of rows for a table to be written on its own.
+#: The minimum number of rows for a table to be written on its own, and on average for several to be written at once.
 _LARGE: Final = 4096
 
 #: The maximum number of collected rows of small tables.
@@ -33,6 +34,14 @@ class TableRows(NamedTuple):
     path: str
     start: int
     stop: int
+
+
+class _OpenedTable(NamedTuple):
+    """Rows to append to a file."""
+
+    file: IO[bytes]
+    rows: pl.DataFrame
+    is_first: bool
 
 
 class AppendWriter:
@@ -72,13 +81,25 @@ class AppendWriter:
                 self._waiting_schema = schema
         if large:
             self.flush()  # it may have rows of the same tables
-        for table in large:
-            with self._folder.open(table.path, append=True) as file:
-                rows = frame.slice(table.start, table.stop - table.start)
-                self._format.append(rows, file, is_first=table.path not in self._begun)
-            self._begun.add(table.path)
+        opened = self._opened(frame, large)
+        if len(large) > 1 and len(frame) >= _LARGE * len(large):
+            at_once(self._write, opened)  # polars writes the text of one frame with one thread
+        else:
+            for table in opened:
+                self._write(table)
         if self._waiting_rows >= _WAITING or self._waiting_tables >= _WAITING_TABLES:
             self.flush()
+
+    def _opened(self, frame: pl.DataFrame, tables: Iterable[TableRows]) -> Iterator[_OpenedTable]:
+        """Yield the rows of each table with its file, which the caller closes."""
+        for path, start, stop in tables:
+            is_first = path not in self._begun
+            self._begun.add(path)
+            yield _OpenedTable(self._folder.open(path, append=True), frame.slice(start, stop - start), is_first)
+
+    def _write(self, table: _OpenedTable) -> None:
+        with table.file as file:
+            self._format.append(table.rows, file, is_first=table.is_first)
 
     def flush(self) -> None:
         """Write the collected rows."""

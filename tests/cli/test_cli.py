@@ -238,6 +238,17 @@ def test_polars_without_its_library_is_one_sentence(tmp_path: Path, command: str
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
+def test_threads_may_be_the_first_to_use_polars() -> None:
+    code = (
+        "import numpy as np; from concurrent.futures import ThreadPoolExecutor; from tb2csv.late_polars import pl;"
+        "frames = ThreadPoolExecutor(8).map(lambda number: pl.DataFrame({'value': np.full(1, number)}), range(100));"
+        "print(sum(int(frame['value'][0]) for frame in frames))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout.split() == [str(sum(range(100)))]
+
+
 def assert_misunderstood(ran: Ran, *words: str) -> None:
     """Assert that a command line was not understood, and that one sentence says so."""
     assert (ran.status, ran.stdout) == (2, "")
