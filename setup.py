@@ -37,7 +37,8 @@ def extension(name: str, *depends: str) -> Extension:
 
 
 SCANNER = extension(
-    "tb2csv.event_files._scanner", *(f"tb2csv/event_files/{part}.pxi" for part in ("_crc32c", "_schemas", "_wire"))
+    "tb2csv.event_files._scanner",
+    *(f"tb2csv/event_files/{part}.pxi" for part in ("_crc32c", "_schemas", "_tensor_values", "_wire")),
 )
 # It calls POSIX functions; Windows gets the functions of file_batches.py.
 EXTENSIONS = [SCANNER] if os.name == "nt" else [SCANNER, extension("tb2csv._file_batches")]

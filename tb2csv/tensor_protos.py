@@ -24,22 +24,23 @@ from tb2csv.minifloats import SMALL_FLOATS, Minifloat, bfloat16_values, values_o
 from tb2csv.size_limits import EVENT_FILE_LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
     from tb2csv.size_limits import SizeLimits
 
     _Array: TypeAlias = NDArray[Any]
+    _Entries: TypeAlias = Sequence[Any] | _Array
     _Widen: TypeAlias = Callable[[_Array], _Array]
-    #: As ``reference.split_strings``.
-    SplitStrings: TypeAlias = Callable[[bytes, Callable[[int], _Array]], tuple[_Array, bytes] | None]
+    #: As ``reference.split_values``.
+    SplitValues: TypeAlias = Callable[[bytes, Callable[[int, str], _Array]], tuple[dict[int, _Array], bytes] | None]
 
 #: What a repeated element counts at least, in bytes: a number is a row of a table, and a string may become a file.
 _LEAST_NUMBER: Final = 8
 _LEAST_STRING: Final = 64
-#: From this size on, strings are read without protobuf, which takes much memory for each.
+#: From this size on, strings and integers are read without protobuf, which takes much memory for each.
 _LARGE: Final = 1 << 16
 #: TensorFlow's own limits on the number of dimensions and of elements.
 MAX_RANK: Final = 254
@@ -68,33 +69,38 @@ def _small_float(layout: Minifloat) -> _Widen:
     return lambda codes: values_of_codes(layout)[codes]
 
 
-def _plain(entries: Sequence[Any], dtype: _Dtype) -> _Array:
+def _numbers(entries: _Entries, dtype: DTypeLike) -> _Array:
+    """Return the entries of a field as an array; the scanner's own array has the type of the field."""
+    return entries if isinstance(entries, np.ndarray) else np.fromiter(entries, dtype, len(entries))
+
+
+def _plain(entries: _Entries, dtype: _Dtype) -> _Array:
     """Return numbers unchanged; the real and imaginary parts of complex numbers alternate."""
     element = np.dtype(dtype.stored).newbyteorder("=")
     part = element.type().real.dtype
     if len(entries) * part.itemsize % element.itemsize:
         message = f"A tensor of {dtype.name} holds {len(entries)} real and imaginary parts, an odd number."
         raise DecodeError(message)
-    return dtype.widen(np.fromiter(entries, part, len(entries)).view(element))
+    return dtype.widen(_numbers(entries, part).view(element))
 
 
-def _integers(entries: Sequence[Any], dtype: _Dtype) -> _Array:
+def _integers(entries: _Entries, dtype: _Dtype) -> _Array:
     """Narrow integers to the dtype; C++ would wrap an integer that does not fit."""
-    values = np.fromiter(entries, np.int64, len(entries))
-    result = dtype.widen(values.astype(dtype.stored))
+    values = _numbers(entries, np.int64)
+    result = dtype.widen(values.astype(dtype.stored, copy=False))
     if not np.array_equal(result, values):
         message = f"A tensor of {dtype.name} holds values from {values.min()} to {values.max()}, beyond that type."
         raise DecodeError(message)
     return result
 
 
-def _halves(entries: Sequence[Any], dtype: _Dtype) -> _Array:
+def _halves(entries: _Entries, dtype: _Dtype) -> _Array:
     """Decode half_val: 16-bit patterns from TensorFlow, but float32 patterns (as signed integers) from PyTorch.
 
     Among float16 and bfloat16 values, only 0 has a float32 pattern that fits in 16 bits. So a single larger entry means
     float32 patterns for the whole tensor; else the entries are 16-bit patterns, or zeros, which are equal in both.
     """
-    patterns = np.fromiter(entries, np.int64, len(entries)).astype(np.uint32)
+    patterns = _numbers(entries, np.int64).astype(np.uint32)
     if patterns.max(initial=0) < 1 << 16:
         return dtype.widen(patterns.astype("<u2").view(dtype.stored))
     floats = patterns.view(np.float32)
@@ -110,7 +116,7 @@ class _Dtype(NamedTuple):
     name: str
     stored: str  # numpy's name for one element of tensor_content
     fields: tuple[str, ...]  # fields for single values; the first with any counts
-    unpack: Callable[[Sequence[Any], _Dtype], _Array] = _plain  # from the entries of such a field
+    unpack: Callable[[_Entries, _Dtype], _Array] = _plain  # from the entries of such a field
     widen: _Widen = _native  # from tensor_content
 
 
@@ -213,14 +219,14 @@ def decode_content(content: bytes | memoryview, dtype: int) -> _Array:
 
 
 def decode_tensor(
-    proto: bytes, limits: SizeLimits = EVENT_FILE_LIMITS, split_strings: SplitStrings | None = None
+    proto: bytes, limits: SizeLimits = EVENT_FILE_LIMITS, split_values: SplitValues | None = None
 ) -> _Array:
     """Decode a serialized TensorProto.
 
     Args:
         proto: the message's bytes.
         limits: how many bytes the elements that it leaves out may take.
-        split_strings: reads the strings of a large message in less memory than protobuf.
+        split_values: reads the strings and integers of a large message in less memory than protobuf.
 
     Returns:
         An array of the tensor's shape in native byte order, possibly read-only. If all elements repeat one value, it
@@ -235,30 +241,25 @@ def decode_tensor(
     from google.protobuf.message import DecodeError as ProtobufError
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
-    split = None
-    if split_strings and len(proto) >= _LARGE:
-        split = split_strings(proto, lambda count: np.empty(count, object))
-    found, others = split or (None, proto)
+    split = split_values(proto, np.empty) if split_values and len(proto) >= _LARGE else None
+    found, others = split or ({}, proto)
     try:
         message = TensorProto.FromString(others)
     except (ProtobufError, ValueError) as error:  # ValueError: pure-Python protobuf, for text that is not UTF-8
         reason = f"The {len(proto)} bytes of a tensor are not in the format of a TensorProto ({error})."
         raise DecodeError(reason) from error
     content = message.tensor_content  # takes precedence over the fields, as in TensorFlow
-    if is_string(message.dtype) and found is not None and not content:
-        values = found
-    elif is_string(message.dtype):
-        strings = message.string_val
-        count = math.prod(_shape(message, 0))
-        values = _split(content, count) if content else np.fromiter(strings, object, len(strings))
+    if is_string(message.dtype):
+        strings = _entries(message, "string_val", found)
+        values = _split(content, math.prod(_shape(message, 0))) if content else _numbers(strings, object)
     else:
         values = decode_content(content, message.dtype)  # raises DecodeError if not numeric
         if not content:
             known = _NUMERIC[_base(message.dtype)]
-            values = known.unpack(next(filter(None, (getattr(message, field) for field in known.fields)), ()), known)
+            filled = [entries for field in known.fields if len(entries := _entries(message, field, found))]
+            values = known.unpack(filled[0] if filled else (), known)
     stray = {field.number: field.name for field, _ in message.ListFields() if field.name.endswith("_val")}
-    if found is not None and found.size:
-        stray[TensorProto.STRING_VAL_FIELD_NUMBER] = "string_val"
+    stray |= {number: TensorProto.DESCRIPTOR.fields_by_number[number].name for number in found}
     if stray and not values.size:  # TensorFlow would read zeros
         name = stray[min(stray)]
         reason = f"A tensor of {dtype_name(message.dtype)} holds its values in {name}, a field of other types."
@@ -267,6 +268,12 @@ def decode_tensor(
     if not content and values.size < math.prod(shape):
         _check_left_out(values, shape, len(proto), limits)
     return _in_shape(values, shape, repeat=not content)
+
+
+def _entries(message: TensorProto, field: str, found: Mapping[int, _Array]) -> _Entries:
+    """Return the entries of a field, which the scanner found or protobuf has."""
+    entries: _Entries | None = found.get(message.DESCRIPTOR.fields_by_name[field].number)
+    return getattr(message, field) if entries is None else entries
 
 
 def _split(content: bytes, count: int) -> _Array:

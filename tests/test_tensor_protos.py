@@ -13,7 +13,8 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given
+from google.protobuf.message import DecodeError as ProtobufError
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tb2csv.tensor_protos import SplitStrings
+    from tb2csv.tensor_protos import SplitValues
 
 CASES = json.loads(Path(__file__).with_name("data").joinpath("tensor_protos", "tensor_protos.json").read_text("ascii"))
 #: Every stored TensorProto: the bytes, and the case that says what they hold.
@@ -410,27 +411,116 @@ def decode_or_refuse(proto: bytes) -> None:
     assert decoded.nbytes <= (100 + 16) * len(proto)
 
 
-@pytest.mark.slow
-def outcome(proto: bytes, split_strings: SplitStrings | None) -> object:
+def outcome(proto: bytes, split_values: SplitValues | None) -> object:
     try:
-        decoded = decode_tensor(proto, split_strings=split_strings)
+        decoded = decode_tensor(proto, split_values=split_values)
     except DecodeError as error:
         return str(error)
     return decoded.dtype, decoded.shape, decoded.tolist() if decoded.dtype == object else decoded.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scanner", SCANNERS)
 def test_large_tensors_are_those_of_protobuf(scanner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole, cut or changed: a scanner that reads strings itself gives what protobuf gives."""
     monkeypatch.setattr(tensor_protos, "_LARGE", 0)
-    split_strings = SCANNERS[scanner].split_strings
+    split_values = SCANNERS[scanner].split_values
     several = proto_of(7, [4], string_val=[b"", b"a", b"\xff" * 200, b"a\0b"])
     for proto in (*WRITTEN_BYTES, several, several[::-1], several + several, proto_of(1, [2], string_val=[b"a", b""])):
         for position in range(len(proto[:80]) + 1):
             cut, byte = proto[:position], proto[position : position + 1]
             changed = [cut, *(cut + bytes([other]) + proto[position + 1 :] for other in (0x42, 0x43, 8, 0xFF) if byte)]
             for each in changed:
-                assert outcome(each, split_strings) == outcome(each, None)
+                assert outcome(each, split_values) == outcome(each, None)
+
+
+#: Fields of varints, each with its name.
+INTEGERS = {7: "int_val", 10: "int64_val", 11: "bool_val", 13: "half_val", 16: "uint32_val", 17: "uint64_val"}
+
+
+@st.composite
+def any_varint(draw: st.DrawFn) -> bytes:
+    """Return a varint: the shortest, or a longer one with the same bits, of up to eleven bytes."""
+    number = draw(st.integers(0, 300) | st.integers(0, 2**64 - 1) | st.integers(2**64 - 300, 2**64 - 1))
+    shortest = b""
+    while number > 0x7F:
+        shortest, number = shortest + bytes([number & 0x7F | 0x80]), number >> 7
+    if longer := draw(st.integers(0, 11 - len(shortest) - 1)):
+        return shortest + bytes([number | 0x80]) + b"\x80" * (longer - 1) + b"\0"
+    return shortest + bytes([number])
+
+
+@st.composite
+def any_field(draw: st.DrawFn) -> bytes:
+    """Return a field of a TensorProto: single or several varints, strings, other fields, or another wire type."""
+    number = draw(st.sampled_from([*INTEGERS, *INTEGERS, 8, 1, 2, 5, 99]))
+    kind = draw(st.sampled_from(["packed", "packed", "single", "bytes", "wide", "group"]))
+    if kind == "packed":
+        return delimited(number, b"".join(draw(st.lists(any_varint(), max_size=5))))
+    if kind == "single":
+        return varint(number << 3) + draw(any_varint())
+    if kind == "bytes":
+        return delimited(number, draw(st.binary(max_size=12)))
+    if kind == "wide":
+        size, wire = draw(st.sampled_from([(8, 1), (4, 5)]))
+        return varint(number << 3 | wire) + draw(st.binary(min_size=size, max_size=size))
+    return varint(number << 3 | 3) + varint(number << 3 | 4)
+
+
+def parsed(serialized: bytes) -> TensorProto | None:
+    try:
+        return TensorProto.FromString(serialized)
+    except ProtobufError:
+        return None
+
+
+@pytest.mark.slow
+@settings(max_examples=1000)
+@pytest.mark.skipif("compiled" not in SCANNERS, reason="the reference leaves all of it to protobuf")
+@given(fields=st.lists(any_field(), max_size=6), cut=st.integers(0, 3))
+def test_split_values_are_those_of_protobuf(fields: list[bytes], cut: int) -> None:
+    serialized = b"".join(fields)
+    serialized = serialized[: len(serialized) - cut]
+    split = SCANNERS["compiled"].split_values(serialized, np.empty)
+    if split is None:
+        return
+    found, others = split
+    whole, rest = parsed(serialized), parsed(others)
+    if whole is None or rest is None:
+        assert whole is rest
+        return
+    for number, values in found.items():
+        name = TensorProto.DESCRIPTOR.fields_by_number[number].name
+        assert values.tolist() == list(getattr(whole, name))
+        whole.ClearField(name)
+    assert not rest.string_val
+    assert not any(len(getattr(rest, name)) for name in INTEGERS.values())
+    assert whole.SerializeToString() == rest.SerializeToString()
+
+
+@pytest.mark.skipif("compiled" not in SCANNERS, reason="the reference leaves all of it to protobuf")
+@given(
+    values=st.fixed_dictionaries(
+        {},
+        optional={
+            name: st.lists(st.integers(low, high), min_size=1)
+            for name, low, high in [
+                ("int_val", -(2**31), 2**31 - 1),
+                ("int64_val", -(2**63), 2**63 - 1),
+                ("bool_val", 0, 1),
+                ("half_val", -(2**31), 2**31 - 1),
+                ("uint32_val", 0, 2**32 - 1),
+                ("uint64_val", 0, 2**64 - 1),
+            ]
+        },
+    )
+)
+def test_written_integers_are_read_without_protobuf(values: dict[str, list[int]]) -> None:
+    split = SCANNERS["compiled"].split_values(TensorProto(dtype=3, **values).SerializeToString(), np.empty)
+    assert split is not None
+    found, others = split
+    assert {INTEGERS[number]: array.tolist() for number, array in found.items()} == values
+    assert others == TensorProto(dtype=3).SerializeToString()
 
 
 def test_every_cut_and_every_changed_byte_is_decoded_or_refused() -> None:

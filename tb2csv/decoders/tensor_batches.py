@@ -173,7 +173,7 @@ def read_tensor(values: Values, row: int) -> npt.NDArray[Any]:
         detail = f"a tensor has {rank} dimensions, more than the {_MAX_RANK} that fit in an array"
         raise DecodeError(detail)
     if schema.kind == ValueKind.TENSOR_PROTO:
-        array = decode_tensor(payload, values.limits, default_scanner().split_strings)
+        array = decode_tensor(payload, values.limits, default_scanner().split_values)
     elif schema.kind == ValueKind.TENSOR_CONTENT:
         array = decode_tensor(_tensor_proto(schema, payload))
     else:

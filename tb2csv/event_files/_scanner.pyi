@@ -1,6 +1,7 @@
 # The source is _scanner.pyx.
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ def group(
     bounds: npt.NDArray[np.int64],
 ) -> None: ...
 def read_metadata(serialized: bytes) -> tuple[bytes, bytes, bytes, bytes] | None: ...
-def split_strings(
-    serialized: bytes, make: Callable[[int], npt.NDArray[np.object_]]
-) -> tuple[npt.NDArray[np.object_], bytes] | None: ...
+def split_values(
+    serialized: bytes, make: Callable[[int, str], npt.NDArray[Any]]
+) -> tuple[dict[int, npt.NDArray[Any]], bytes] | None: ...
 def crc32c(data: bytes | bytearray | memoryview, by_tables: bool = False) -> int: ...

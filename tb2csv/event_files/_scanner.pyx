@@ -30,10 +30,6 @@ cdef enum:
     IRREGULAR = 4
     OUT_OF_MEMORY = 5
 
-# The field of TensorProto.
-cdef enum:
-    STRING_VAL = 8
-
 cdef enum:
     NONE = 0
     SIMPLE_VALUE = 1
@@ -388,50 +384,7 @@ def read_metadata(const uint8_t[::1] serialized not None):
     return bytes_of(inner[1]), bytes_of(inner[2]), bytes_of(outer[2]), bytes_of(outer[3])
 
 
-def split_strings(bytes serialized not None, make):
-    """Return the strings of a TensorProto and its other fields; see ``reference.split_strings`` for the contract."""
-    cdef Cursor cursor, inner
-    cdef const uint8_t *begin
-    cdef uint8_t *room
-    cdef uint32_t field, wire
-    cdef Py_ssize_t count = 0, others = 0
-    cdef const uint8_t *origin = <const uint8_t *>PyBytes_AsString(serialized)
-    cursor = Cursor(origin, origin + len(serialized))
-    while cursor.at < cursor.end:
-        begin = cursor.at
-        if not read_field(&cursor, &field, &wire):
-            return None
-        if field == STRING_VAL:
-            if wire != BYTES or not read_bytes(&cursor, &inner):
-                return None
-            count += 1
-        elif skip(&cursor, wire):
-            others += cursor.at - begin
-        else:
-            return None
-    made = make(count)
-    cdef object[::1] strings = made
-    if strings.shape[0] != count:
-        raise ValueError("the array does not fit the strings")
-    rest = PyBytes_FromStringAndSize(NULL, others)
-    room = <uint8_t *>PyBytes_AsString(rest)
-    count = 0
-    cursor = Cursor(origin, origin + len(serialized))
-    while cursor.at < cursor.end:
-        begin = cursor.at
-        if not read_field(&cursor, &field, &wire):
-            return None
-        if field == STRING_VAL:
-            if not read_bytes(&cursor, &inner):
-                return None
-            strings[count] = bytes_of(inner)
-            count += 1
-        else:
-            if not skip(&cursor, wire):
-                return None
-            memcpy(room, begin, cursor.at - begin)
-            room += cursor.at - begin
-    return made, rest
+include "_tensor_values.pxi"
 
 
 def scan(const uint8_t[::1] buffer not None, Py_ssize_t start, int64_t base, SchemaTable schemas not None, columns):

@@ -373,9 +373,10 @@ def _shape(serialized: bytes) -> tuple[int, ...] | None:
     return tuple(parse("Dim", dim).size for dim in shape.dim)
 
 
-def split_strings(serialized: bytes, make: Callable[[int], npt.NDArray[Any]]) -> None:
-    """Return the strings of a TensorProto and its other fields, or None if protobuf has to read them, as here.
+def split_values(serialized: bytes, make: Callable[[int, str], npt.NDArray[Any]]) -> None:
+    """Return the strings and integers of a TensorProto and its other fields, or None if protobuf has to read them.
 
-    The strings are in the array of objects that ``make`` returns for their number. protobuf takes 40 bytes for each, in
-    addition to the strings themselves.
+    Here it always has to. The values are in the arrays that ``make`` returns for their number and numpy's name of their
+    type, by the number of their field; a field without values is left out. protobuf takes 40 bytes for each string, in
+    addition to the string itself, and holds integers of one byte in four or eight, in memory that doubles as it grows.
     """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tb2csv.event_files.values import SchemaTable, ValueColumns
-    from tb2csv.tensor_protos import SplitStrings
+    from tb2csv.tensor_protos import SplitValues
 
 
 class Scanner(NamedTuple):
@@ -27,8 +27,8 @@ class Scanner(NamedTuple):
     group: Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], None]
     #: As ``reference.read_metadata``; None also for metadata that only the reference can read.
     read_metadata: Callable[[bytes], tuple[bytes, bytes, bytes, bytes] | None]
-    #: As ``reference.split_strings``.
-    split_strings: SplitStrings
+    #: As ``reference.split_values``.
+    split_values: SplitValues
 
 
 #: The installed scanners, in the order of ``scanner_choice.INSTALLED``.
@@ -39,7 +39,7 @@ SCANNERS: Final = {
         reference.PythonSchemaTable,
         reference.group,
         reference.read_metadata,
-        reference.split_strings,
+        reference.split_values,
     )
 }
 if COMPILED is not None:
@@ -49,7 +49,7 @@ if COMPILED is not None:
         COMPILED.SchemaTable,
         COMPILED.group,
         COMPILED.read_metadata,
-        COMPILED.split_strings,
+        COMPILED.split_values,
     )
 
 
