@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from tb2csv.parallel import at_once
 from tb2csv.sinks.row_buffer import RowBuffer
 from tb2csv.sinks.table_writer import TableWriter, lost_cells
 
@@ -51,8 +52,7 @@ class Output:
             The number of cells that a format wrote as missing although they have a value, by the path of the table, and
             the notes on them.
         """
-        for writer in self._writers.values():
-            writer.flush()
+        at_once(TableWriter.flush, iter(self._writers.values()))
         return lost_cells(self._writers.values())
 
     def _writer(self, table_format: TextFormat | WholeFormat) -> TableWriter:
