@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: The keys under which stores give the version of an object; the first one that is present is used.
 _IDENTITIES = (
-    *("ETag", "etag", "generation", "md5Hash", "Content-MD5", "CRC"),
+    *("ETag", "etag", "generation", "md5Hash", "Content-MD5", "CRC", "blob_id", "xet_hash"),
     *("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "modified", "created"),
 )
 

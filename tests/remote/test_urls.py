@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import tb2csv
+from tb2csv.sources.ranges import version_of
 from tb2csv.sources.remote_errors import RemoteError, remote_error
 from tb2csv.sources.urls import is_url, refuse_caches, shown
 
@@ -40,6 +41,28 @@ def test_caches_are_refused(cache: str) -> None:
     for url in (f"{cache}::s3://bucket/logs", f"zip://::{cache}::s3://bucket/logs.zip"):
         with pytest.raises(tb2csv.LogdirError, match=f"without {cache}::"):
             refuse_caches(url)
+
+
+@pytest.mark.parametrize(
+    ("info", "key"),
+    [
+        ({"Key": "logs/a", "size": 9, "ETag": '"5d41"', "LastModified": "2026-11-28"}, "ETag"),  # of s3fs
+        (
+            {"name": "logs/a", "size": 9, "etag": "CJ", "generation": "17", "mtime": "2026-11-28"},
+            "etag",
+        ),  # gcsfs 2026.10
+        ({"name": "logs/a", "size": 9, "etag": "0x8D", "last_modified": "2026-11-28"}, "etag"),  # adlfs 2026.8
+        ({"name": "logs/a", "size": 9, "mtime": "2026-11-28", "permissions": 33188}, "mtime"),  # sshfs 2026.8
+        # huggingface_hub 2.4: a file of a dataset, and one of a bucket
+        ({"name": "datasets/me/logs/a", "size": 9, "blob_id": "b6fc", "lfs": None, "xet_hash": None}, "blob_id"),
+        ({"name": "buckets/me/logs/a", "size": 9, "xet_hash": "a1", "mtime": "2026-11-28"}, "xet_hash"),
+    ],
+)
+def test_a_version_is_what_changes_with_the_bytes(info: dict[str, Any], key: str) -> None:
+    version = version_of(info)
+    assert version.text
+    assert version != version_of(info | {key: "other"})
+    assert version == version_of(info | {"permissions": 33152})
 
 
 def test_passwords_and_signatures_are_not_shown() -> None:
