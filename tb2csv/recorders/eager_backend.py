@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import operator
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tb2csv.errors import RecorderError
 from tb2csv.recorders.host_values import HostArray, host_arrays_of
 from tb2csv.recorders.optimizers import trained_batches
 from tb2csv.recorders.tensor_dtypes import is_real
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tb2csv.recorders.event_writer import EventWriter
-    from tb2csv.recorders.recording_plan import FitPlan, RecordingPlan
+    from tb2csv.recorders.recording_plan import RecordingPlan
 
 
 class EagerFit:
@@ -72,12 +70,13 @@ class EagerBackend:
     ) -> None:
         """Write what of variables, by their names, is due at a step."""
         values = {name: getattr(each, "value", each) for name, each in variables.items()}
-        self._write(log, plan, step, values, wall_time)
+        self.write_values(log, plan, step, values, wall_time)
 
-    def _write(
+    def write_values(
         self, log: EventWriter, plan: RecordingPlan, step: int, values: Mapping[str, Any], wall_time: float
     ) -> None:
-        arrays = dict(zip(values, map(np.asarray, _arrays(list(values.values()))), strict=True))
+        """Write what of arrays, by their names, is due at a step."""
+        arrays = dict(zip(values, map(np.asarray, arrays_of(list(values.values()))), strict=True))
         plan.write_values(log, step, list(arrays), list(arrays.values()), wall_time)
         if plan.statistics and step % plan.statistics == 0:
             real = {name: each for name, each in arrays.items() if is_real(each.dtype)}
@@ -101,7 +100,7 @@ class EagerBackend:
     def deliver(self, log: EventWriter, write: Callable[..., None], step: Any, values: Sequence[Any]) -> None:
         """Call ``write(step, *values)`` with arrays in place of tensors, under the guard of ``log``."""
         with log.guard():
-            write(_number(step), *_arrays([getattr(each, "value", each) for each in values]))
+            write(_number(step), *arrays_of([getattr(each, "value", each) for each in values]))
 
     @contextlib.contextmanager
     def summaries(self, log: EventWriter) -> Iterator[None]:
@@ -112,39 +111,12 @@ class EagerBackend:
         """Do nothing: nothing is open."""
 
 
-#: What the train step of JAX keeps inside, and what to do instead.
-_INSIDE: Final = {
-    "gradients": "take them from jax.value_and_grad in a loop of your own, and give them to recorder.gradients",
-    "activations": "compute them in a loop of your own, and give them to recorder.tensors",
-    "layer errors": "set KERAS_BACKEND to tensorflow or torch",
-}
-
-
-class JaxBackend(EagerBackend):
-    """Keras on JAX, whose train step is a pure function that is compiled."""
-
-    def fit(self, log: EventWriter, model: Any, plan: FitPlan) -> EagerFit:
-        """Count the batches of a model that is about to train.
-
-        Raises:
-            RecorderError: what only the inside of the train step has is selected.
-        """
-        is_selected = (bool(plan.gradients.every), bool(plan.activations.every), bool(plan.layer_errors_every))
-        for part, advice in itertools.compress(_INSIDE.items(), is_selected):
-            message = (
-                f"The {part} of Keras' fit cannot be recorded on JAX, because its train step is compiled as a pure "
-                f"function; {advice}."
-            )
-            raise RecorderError(message)
-        return EagerFit(log, model)
-
-
 def _number(step: Any) -> int:
     """Return a step, which may be a variable such as ``optimizer.iterations``."""
     return operator.index(getattr(step, "value", step))
 
 
-def _arrays(values: Sequence[Any]) -> list[npt.NDArray[Any] | Any]:
+def arrays_of(values: Sequence[Any]) -> list[npt.NDArray[Any] | Any]:
     """Return values as NumPy arrays, with the dtypes of ml_dtypes, which Keras requires; others as they are."""
     arrays: list[Any] = []
     for value, host in zip(values, host_arrays_of(list(values)), strict=True):

@@ -71,7 +71,7 @@ class KerasBackend(Protocol):
 
 
 _BACKENDS: Final = {
-    "jax": ("eager_backend", "JaxBackend"),
+    "jax": ("jax_backend", "JaxBackend"),
     "tensorflow": ("tensorflow_backend", "TensorFlowBackend"),
     "torch": ("pytorch.keras_backend", "TorchBackend"),
 }

@@ -12,18 +12,23 @@ UPDATE_METHOD: Final = "_backend_update_step"
 
 
 def trained_batches(model: Any) -> int:
-    """Return the number of batches that a model's optimizer has applied; 0 if it has no Keras optimizer.
-
-    If gradients are accumulated, ``optimizer.iterations`` counts updates, but the variable that Keras saves counts
-    batches.
-    """
+    """Return the number of batches that a model's optimizer has applied; 0 if it has no Keras optimizer."""
     if hasattr(model, "jax_state_sync"):  # on JAX, the variables have no values during an epoch
         model.jax_state_sync()
     optimizer: Any = getattr(model, "optimizer", None)
     while getattr(optimizer, "inner_optimizer", None) is not None:  # the loss is scaled
         optimizer = optimizer.inner_optimizer
+    return int(_tensor(batch_counter(optimizer)))
+
+
+def batch_counter(optimizer: Any) -> Any:
+    """Return the variable that counts the batches of an optimizer; 0 if it does not have any.
+
+    If gradients are accumulated, ``optimizer.iterations`` counts updates, but the variable that Keras saves counts
+    batches.
+    """
     named = (each for each in getattr(optimizer, "variables", ()) if getattr(each, "name", "") == "iteration")
-    return int(_tensor(next(named, getattr(optimizer, "iterations", 0))))
+    return next(named, getattr(optimizer, "iterations", 0))
 
 
 def learning_rates(model: Any) -> dict[str, Any]:

@@ -74,21 +74,25 @@ class RecordedTrainFunction:
         if self._model.train_function is self:
             self._model.train_function = self._original
 
-    def __call__(self, iterator: Any) -> Any:
-        """Run a train step, or several, on the data of an iterator."""
+    def __call__(self, *arguments: Any) -> Any:
+        """Run a train step, or several, with Keras' arguments: on JAX the state, and the iterator of the data."""
         if not self._announced:
             self.restore()
             if self._model.train_function is None:  # the model was compiled again in the meantime
                 self._model.make_train_function()
-            return self._model.train_function(iterator)
+            return self._model.train_function(*arguments)
         self._announced = False
         try:
             with self._replaced():
-                return self._function(iterator)
+                return self._run(*arguments)
         except BaseException as error:  # a user's interrupt as well
             if type(error).__name__ not in _END_OF_DATA:
                 self._on_failure()
             raise
+
+    def _run(self, *arguments: Any) -> Any:
+        """Run the recorded train step, or several."""
+        return self._function(*arguments)
 
     def _replaced(self) -> contextlib.ExitStack:
         stack = contextlib.ExitStack()

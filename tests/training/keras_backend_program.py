@@ -19,6 +19,7 @@ import tb2csv
 from tb2csv.recorders import (
     PredictionRecorder,
     RecorderError,
+    RecorderWarning,
     TrainingRecorder,
     layer_mse,
     record_layer_errors,
@@ -63,10 +64,35 @@ def refusal(call: Any) -> str:
     return ""
 
 
+def branching(folder: Path) -> dict[str, Any]:
+    """Train a model that applies its gradients in a branch of the compiled step, with and without a recorder."""
+    import jax
+
+    class Branching(keras.Model):  # type: ignore[misc] # Keras ships no types
+        def train_step(self, state: Any, data: Any) -> Any:
+            step = super().train_step
+            return jax.lax.cond(jax.numpy.ones(()) > 0, lambda: step(state, data), lambda: step(state, data))
+
+    models = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for callbacks in ([], [TrainingRecorder(folder, gradients_every=2)]):
+            plain = network()
+            model = Branching(plain.input, plain.output)
+            model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
+            fit(model, *callbacks)
+            models.append(model.get_weights())
+    pairs = zip(*models, strict=True)
+    return {
+        "is_equal": all((one == other).all() for one, other in pairs),
+        "warnings": [str(each.message) for each in caught if issubclass(each.category, RecorderWarning)],
+    }
+
+
 def main(out: Path) -> None:
     torch = keras.backend.backend() == "torch"
     model = network()
-    history = fit(model, TrainingRecorder(out / "fit", **WEIGHTS, **(INSIDE if torch else {})))
+    history = fit(model, TrainingRecorder(out / "fit", **WEIGHTS, **INSIDE))
     bare = network()
     fit(bare)
     pairs = zip(model.get_weights(), bare.get_weights(), strict=True)
@@ -103,19 +129,22 @@ def main(out: Path) -> None:
     np.save(out / "predicted.npy", model.predict(x, verbose=0))
     tb2csv.predict(model, x, out / "predictions.csv")
 
-    several = {"steps_per_execution": 2} if not torch else {"jit_compile": True}
-    compiled = network(**several)
-    result["refused_compiled"] = refusal(lambda: fit(compiled, TrainingRecorder(out / "c", gradients_every=1)))
-    if not torch:
-        result["refused"] = {
-            name: refusal(lambda name=name: fit(network(), TrainingRecorder(out / "refused", **{name: 1})))
-            for name in ("gradients_every", "activation_statistics_every", "layer_errors_every")
-        }
-        fit(compiled, TrainingRecorder(out / "several", weights_every=1))
-        result["several"] = [each.tolist() for each in compiled.get_weights()]
+    scaled = network(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=8.0))
+    recorder = TrainingRecorder(out / "scaled", layer_errors_every=1, gradients_every=1)
+    if torch:
+        fit(scaled, recorder)
+        compiled = network(jit_compile=True)
+        result["refused"] = refusal(lambda: fit(compiled, TrainingRecorder(out / "refused", gradients_every=1)))
     else:
-        scaled = network(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=8.0))
-        fit(scaled, TrainingRecorder(out / "scaled", layer_errors_every=1, gradients_every=1))
+        result["refused"] = refusal(lambda: fit(scaled, recorder))
+        several = network(steps_per_execution=2)
+        fit(several, TrainingRecorder(out / "several", weights_every=1, gradients_every=1, layer_errors_every=3))
+        result["several"] = [each.tolist() for each in several.get_weights()]
+        eager = network(run_eagerly=True)
+        fit(eager, TrainingRecorder(out / "eager", **INSIDE))
+        accumulating = network(optimizer=keras.optimizers.SGD(0.1, gradient_accumulation_steps=2))
+        fit(accumulating, TrainingRecorder(out / "accumulating", gradients_every=1))
+        result["branching"] = branching(out / "branching")
     (out / "result.json").write_text(json.dumps(result), encoding="utf-8")
 
 

@@ -53,14 +53,6 @@ def training(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return Training(backend, folder, json.loads((folder / "result.json").read_text(encoding="utf-8")))
 
 
-@pytest.fixture
-def inside(training: Training) -> Training:
-    """A training in whose steps gradients, activations and layer errors were recorded."""
-    if training.backend == "jax":
-        pytest.skip("the train step of JAX keeps them inside")
-    return training
-
-
 def batch(step: int) -> tuple[Any, Any]:
     """Return the inputs and targets of a batch, as the program has them."""
     random = np.random.default_rng(0)
@@ -149,8 +141,8 @@ def test_statistics_and_histograms_of_weights(training: Training) -> None:
     assert histogram[3][:, 2].sum() == 12
 
 
-def test_gradients_are_the_derivatives(inside: Training) -> None:
-    series = inside.series("fit")
+def test_gradients_are_the_derivatives(training: Training) -> None:
+    series = training.series("fit")
     for step, each in passes(series).items():
         for name in NAMES:
             found = series[f"gradients/{name}"][step]
@@ -160,8 +152,8 @@ def test_gradients_are_the_derivatives(inside: Training) -> None:
             assert norm == pytest.approx(np.linalg.norm(each.gradients["last/kernel"]), rel=1e-4)
 
 
-def test_activations_and_layer_errors_are_those_of_the_batch(inside: Training) -> None:
-    series = inside.series("fit")
+def test_activations_and_layer_errors_are_those_of_the_batch(training: Training) -> None:
+    series = training.series("fit")
     for step, each in passes(series).items():
         for layer, output in (("hidden", each.hidden), ("same", each.hidden), ("last", each.output)):
             np.testing.assert_allclose(series[f"activations/{layer}"][step], output, rtol=1e-4, atol=1e-6)
@@ -173,8 +165,10 @@ def test_activations_and_layer_errors_are_those_of_the_batch(inside: Training) -
     assert sorted(series["layer_errors/same"]) == [2, 4, 6]
 
 
-def test_errors_and_gradients_of_a_scaled_loss_are_those_of_the_loss(inside: Training) -> None:
-    fit, scaled = inside.series("fit"), inside.series("scaled")  # the same weights before the first batch
+def test_errors_and_gradients_of_a_scaled_loss_are_those_of_the_loss(training: Training) -> None:
+    if training.backend == "jax":
+        pytest.skip("a scaled loss is refused on JAX")
+    fit, scaled = training.series("fit"), training.series("scaled")  # the same weights before the first batch
     first = passes(fit)[1]
     np.testing.assert_allclose(scaled["gradients/last/kernel"][1], first.gradients["last/kernel"], rtol=1e-4)
     np.testing.assert_allclose(scaled["layer_errors/hidden"][1], first.errors["hidden"], rtol=1e-4, atol=1e-6)
@@ -207,22 +201,49 @@ def test_predictions_are_those_of_the_model(training: Training) -> None:
     np.testing.assert_allclose(table["output_0"].to_numpy(), expected[:, 0], rtol=1e-5)
 
 
-def test_what_a_backend_cannot_record_is_refused_by_part(training: Training) -> None:
-    if training.backend == "torch":
-        assert "jit_compile=False" in training.result["refused_compiled"]
-    else:
-        refused = training.result["refused"]
-        for option, part in (("gradients_every", "gradients"), ("activation_statistics_every", "activations")):
-            assert refused[option].startswith(f"The {part} of Keras' fit cannot be recorded on JAX")
-        assert refused["layer_errors_every"].startswith("The layer errors of Keras' fit cannot be recorded on JAX")
+def test_what_a_backend_cannot_record_is_refused(training: Training) -> None:
+    said = {"torch": "compile the model with jit_compile=False", "jax": "LossScaleOptimizer applies cannot be recorded"}
+    assert said[training.backend] in training.result["refused"]
     for name, function in (("refused_loss", "layer_errors"), ("refused_mse", "layer_mse")):
         assert training.result[name].startswith(f"{function} needs Keras on TensorFlow, not on {training.backend}")
 
 
-def test_several_batches_in_a_call_have_the_step_of_the_last(training: Training) -> None:
-    if training.backend == "torch":
-        pytest.skip("Keras runs one batch in a call on PyTorch")
-    series = training.series("several")
+@pytest.fixture
+def on_jax(training: Training) -> Training:
+    if training.backend != "jax":
+        pytest.skip("for JAX alone")
+    return training
+
+
+def test_several_batches_in_a_call_have_the_step_of_the_last(on_jax: Training) -> None:
+    series = on_jax.series("several")
     assert sorted(series["weights/last/bias"]) == [0, 2, 3, 5, 6]
-    for name, expected in zip(NAMES, training.result["several"], strict=True):
+    for name, expected in zip(NAMES, on_jax.result["several"], strict=True):
         np.testing.assert_array_equal(series[f"weights/{name}"][6], np.array(expected, np.float32))
+
+
+@pytest.mark.parametrize("run", ["several", "eager"])
+def test_each_batch_has_its_gradients_however_the_steps_are_run(on_jax: Training, run: str) -> None:
+    fit, other = on_jax.series("fit"), on_jax.series(run)
+    for name in NAMES:
+        assert sorted(other[f"gradients/{name}"]) == [1, 2, 3, 4, 5, 6]
+        for step, gradient in fit[f"gradients/{name}"].items():
+            np.testing.assert_allclose(other[f"gradients/{name}"][step], gradient, rtol=1e-5, atol=1e-7)
+    assert sorted(other["layer_errors/hidden"]) == ([3, 6] if run == "several" else [2, 4, 6])
+    np.testing.assert_allclose(other["layer_errors/hidden"][6], fit["layer_errors/hidden"][6], rtol=1e-5, atol=1e-7)
+
+
+def test_accumulated_gradients_are_recorded_when_they_are_applied(on_jax: Training) -> None:
+    """The mean of two batches, with the weights before both, at the second one."""
+    fit, accumulating = on_jax.series("fit"), on_jax.series("accumulating")
+    first = {name: fit[f"weights/{name}"][0].astype(np.float64) for name in NAMES}
+    for name in NAMES:
+        assert sorted(accumulating[f"gradients/{name}"]) == [2, 4, 6]
+        mean = (passed(first, 1).gradients[name] + passed(first, 2).gradients[name]) / 2
+        np.testing.assert_allclose(accumulating[f"gradients/{name}"][2], mean, rtol=1e-4, atol=1e-6)
+
+
+def test_gradients_in_a_branch_are_omitted_and_the_training_goes_on(on_jax: Training) -> None:
+    assert on_jax.result["branching"]["is_equal"]
+    (warning,) = on_jax.result["branching"]["warnings"]
+    assert "gradients (1 x computed in a branch or a loop of the compiled train step, in each step)" in warning

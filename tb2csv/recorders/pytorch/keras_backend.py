@@ -40,9 +40,10 @@ class TorchBackend(EagerBackend):
             raise RecorderError(message)
         return TorchFit(log, model, plan)
 
-    def _write(
+    def write_values(
         self, log: EventWriter, plan: RecordingPlan, step: int, values: Mapping[str, Any], wall_time: float
     ) -> None:
+        """Write what of tensors, by their names, is due at a step."""
         taken = captures(plan, step, list(map(torch.as_tensor, values.values())))
         write_captures(log, step, list(zip(values, taken, strict=True)), wall_time)
 
