@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.errors import LogdirError, OutputError
 from tb2csv.layouts.batch_writer import BatchWriter
-from tb2csv.layouts.converted_run import ConvertedRun, shared
+from tb2csv.layouts.converted_run import ConvertedRun, kept
+from tb2csv.layouts.held_tables import SavedTable
 from tb2csv.layouts.manifest import in_index_order
 from tb2csv.layouts.run_writer import RunWriter
 from tb2csv.messages import Option, advice
@@ -21,7 +22,7 @@ from tb2csv.runs.subruns import find_subruns
 from tb2csv.time_series import TagAndKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from tb2csv.event_files.event_file import FileStats, Fingerprint
     from tb2csv.layouts.output import Output
@@ -43,10 +44,10 @@ _TAG_COPIES: Final = 3
 _SMALL_STATE: Final = 1 << 20
 
 
-def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, Sequence[Tagged]]:
+def _series_by_run(runs: list[Run], workers: int | None, chunk_size: int) -> dict[str, Collection[Tagged]]:
     """Scan runs for their series, which show the sub-runs."""
 
-    def series_of(run: Run, report_bytes: Callable[[int], None]) -> Sequence[Tagged]:
+    def series_of(run: Run, report_bytes: Callable[[int], None]) -> Collection[Tagged]:
         # Report 0 bytes, because the conversion reads and reports them again.
         reader = RunReader(run, chunk_size=chunk_size, report_bytes=lambda _: report_bytes(0))
         reader.count()
@@ -65,7 +66,7 @@ class LogRuns(NamedTuple):
     is_merged: bool
     #: If sub-runs are merged: the sub-runs, and the series of each run before the merge.
     subruns: Mapping[str, Subrun]
-    original_series: Mapping[str, Sequence[Tagged]]
+    original_series: Mapping[str, Collection[Tagged]]
 
     @classmethod
     def choose(cls, runs: list[Run], workers: int | None, chunk_size: int, *, merge_subruns: bool) -> LogRuns:
@@ -199,10 +200,10 @@ class RunConversion:
             tuple(stored),
             tuple(held),
             tuple(self._hparams(name, writer)),
-            shared(tuple(TagAndKind(stats.series.tag, stats.series.kind) for stats in series)),
+            kept(TagAndKind, (TagAndKind(stats.series.tag, stats.series.kind) for stats in series)),
             any(stats.is_selected for stats in series),
             self._output.paths.folder(name),
-            shared(writer.save(entries)),
+            kept(SavedTable, writer.save(entries)),
         )
 
     def _hparams(self, name: str, writer: RunWriter) -> Iterator[HparamsValue]:

@@ -195,7 +195,13 @@ def test_a_path_that_leads_outside_is_refused(folder: Path, path: str, member: s
 
 @pytest.mark.parametrize(
     "bad",
-    [{"lengths": {"../outside/file.csv": 3}}, {"stored": ["/etc"]}, {"schemas": [[["step", "object"]]]}, {"more": 1}],
+    [
+        {"lengths": {"../outside/file.csv": 3}},
+        {"stored": ["/etc"]},
+        {"schemas": [[["step", "object"]]]},
+        {"tables": [[0, 99, "", False]]},
+        {"more": 1},
+    ],
 )
 def test_the_tables_of_an_unchanged_run_are_checked_when_they_are_needed(folder: Path, bad: dict[str, Any]) -> None:
     assert update(folder) == ""

@@ -6,6 +6,8 @@ import functools
 import itertools
 import json
 import operator
+from array import array
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -21,12 +23,12 @@ from tb2csv.sinks.private_folder import is_published_path
 from tb2csv.time_series import TagAndKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import polars as pl
 
 _Item = TypeVar("_Item")
-_Hashable = TypeVar("_Hashable", bound="Hashable")
+_Row = TypeVar("_Row", bound=tuple[Any, ...])
 
 _NO_LENGTHS: Final[Mapping[str, int]] = {}
 
@@ -55,10 +57,10 @@ class ConvertedRun:
     stored: Sequence[str]
     held: Sequence[HeldTable]
     hparams: Sequence[HparamsValue]
-    series: Sequence[TagAndKind]
+    series: Collection[TagAndKind]
     is_selected: bool
     folder: str
-    tables: Sequence[SavedTable] = ()
+    tables: Collection[SavedTable] = ()
     state: Any = None
     lengths: Mapping[str, int] = field(default_factory=lambda: _NO_LENGTHS)
     files: Sequence[SavedFile] = ()
@@ -131,9 +133,8 @@ class ConvertedRun:
         except IndexError as error:
             message = f"the run {name!r} lacks a schema"
             raise ValueError(message) from error
-        tables = tuple(itertools.starmap(SavedTable, data["tables"]))
-        if any(table.entry >= len(entries) for table in tables):
-            message = f"the run {name!r} lacks a table"
+        if any(entry >= len(entries) or series >= len(data["series"]) for entry, series, *_ in data["tables"]):
+            message = f"the run {name!r} lacks a table or its series"
             raise ValueError(message)
         return cls(
             earlier.report,
@@ -141,26 +142,51 @@ class ConvertedRun:
             data["stored"],
             [HeldTable.from_data(name, table) for table in data["held"]],
             [_hparams_value(*value) for value in data["hparams"]],
-            shared(tuple(itertools.starmap(TagAndKind, data["series"]))),
+            kept(TagAndKind, itertools.starmap(TagAndKind, data["series"])),
             data["is_selected"],
             earlier.folder,
-            shared(tables),
+            kept(SavedTable, itertools.starmap(SavedTable, data["tables"])),
             lengths=data["lengths"],
             files=earlier.files,
         )
 
 
-def shared(items: tuple[_Hashable, ...]) -> tuple[_Hashable, ...]:
-    """Return a tuple that is equal, and the same for many runs that have equal ones; a long one is not looked for."""
-    return _known(items) if len(items) <= _MOST_SHARED else items
+def kept(kind: type[_Row], rows: Iterable[_Row]) -> Collection[_Row]:
+    """Return rows of a kind in little memory: many runs that have equal ones share them, and many rows are columns."""
+    rest = iter(rows)
+    first = tuple(itertools.islice(rest, _MOST_SHARED + 1))
+    return _known(first) if len(first) <= _MOST_SHARED else _RowsInColumns(kind, itertools.chain(first, rest))
 
 
 @functools.lru_cache(maxsize=1024)
-def _known(items: tuple[_Hashable, ...]) -> tuple[_Hashable, ...]:
-    return items
+def _known(rows: tuple[_Row, ...]) -> tuple[_Row, ...]:
+    return rows
 
 
 _MOST_SHARED: Final = 1024
+
+
+class _RowsInColumns(Collection[_Row]):
+    """Named tuples of one kind, held as columns and made again when they are needed: a log may have a million tags."""
+
+    def __init__(self, kind: type[_Row], rows: Iterable[_Row]) -> None:
+        self._kind = kind
+        self._columns: list[list[Any] | array[int]] = []
+        for some in _batches(rows):
+            columns = list(zip(*some, strict=True))
+            self._columns = self._columns or [array("q") if type(cells[0]) is int else [] for cells in columns]
+            for column, cells in zip(self._columns, columns, strict=True):
+                column.extend(cells)
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def __iter__(self) -> Iterator[_Row]:
+        return map(self._kind, *self._columns)
+
+    def __contains__(self, row: object) -> bool:
+        return any(row == each for each in self)
+
 
 #: How many elements are encoded at once, because a log may have a million tables.
 _AT_ONCE: Final = 4096

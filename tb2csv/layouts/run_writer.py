@@ -104,19 +104,13 @@ class RunWriter:
                 self._writer.finish(entry.path)
         return self._finished()
 
-    def save(self, entries: Sequence[TableEntry]) -> tuple[SavedTable, ...]:
-        """Return the tables as data with which ``resume`` continues; ``entries`` are those of the run."""
+    def save(self, entries: Sequence[TableEntry]) -> Iterator[SavedTable]:
+        """Yield the tables as data with which ``resume`` continues; ``entries`` are those of the run."""
         numbers = {entry.path: number for number, entry in enumerate(entries)}
-        return tuple(
-            SavedTable(
-                numbers[table.entry.path],
-                table.series.id,
-                None if table.part == UNDECODABLE_PART else table.part,
-                table.has_files,
-            )
-            for table in self._tables.values()
-            if not table.is_joined
-        )
+        for table in self._tables.values():
+            if not table.is_joined:
+                part = None if table.part == UNDECODABLE_PART else table.part
+                yield SavedTable(numbers[table.entry.path], table.series.id, part, table.has_files)
 
     def resume(self, saved: ConvertedRun) -> None:
         """Continue the tables of an earlier conversion; the reader has resumed already."""
