@@ -60,6 +60,10 @@ TARGETS = (
     Target("A: faster than tbparse and to_csv", _faster("A", "tbparse"), 60, "x", at_least=True),
     Target("A: faster than EventAccumulator", _faster("A", "accumulator"), 20, "x", at_least=True),
     Target("A: faster than rustboard's load", _faster("A", "rustboard"), 1, "x", at_least=True),
+    *(
+        Target(f"{workload}: faster than e216457", _faster(workload, "e216457"), factor, "x", at_least=True)
+        for workload, factor in {"A": 1, "B": 1.5, "C": 1, "D": 1, "E": 3.5, "F": 1}.items()
+    ),
     Target("A: reference scanner faster than tbparse", _reference_against_tbparse, 4, "x", at_least=True),
     *(_above_startup(workload) for workload in "ABCD"),
     *(
