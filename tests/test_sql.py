@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import fnmatch
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -100,6 +102,45 @@ def sorted_rows(frame: pl.DataFrame) -> pl.DataFrame:
     wide = frame.with_columns(pl.selectors.float().cast(pl.Float64), pl.selectors.integer().cast(pl.Int64))
     wide = wide.with_columns(pl.selectors.decimal().cast(pl.Int64))
     return wide.sort(pl.all(), nulls_last=True)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> LogdirFrames:
+    """4000 float32 numbers, and a tensor of uint64."""
+    folder = tmp_path_factory.mktemp("many")
+    losses = [event(scalar("loss", 0.1), step=step) for step in range(4000)]
+    write_run(folder / "a", *losses, event(tensor("seeds", np.array([2**64 - 4, 1, 1], np.uint64)), step=0))
+    return tb2csv.open_logdir(folder)
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("select run, sum(value) from scalars group by run", 4000),
+        ("select step % 2 as half, SUM ( value ) from scalars group by half order by half", 2000),
+        ("select step % 2 as half, sum(value) filter (where step < 100) from scalars group by half", 50),
+        ("select run, sum(case when (step >= 100) then (value) end) from scalars group by run", 3900),
+        ("select step, sum(value) over (partition by run) from scalars", 4000),
+        ("select 0, sum(value) over (order by step) from scalars order by step desc", 4000),
+        ("select 0, (select sum(value) from scalars) from tags", 4000),
+        ("with s as (select run, sum(value) as t from scalars group by run) select run, t from s", 4000),
+        ("select '/* sum(', sum(/* sum( */ value -- sum(\n) from scalars group by run", 4000),
+        ("select run, sum(distinct value) from scalars group by run", 1),
+    ],
+)
+def test_float32_numbers_are_added_in_float64(query: str, count: int, many: LogdirFrames) -> None:
+    """polars adds them in float32, and then the sum of a large group is far off."""
+    total = math.fsum([float(np.float32(0.1))] * count)
+    assert many.sql(query).row(0)[1] == pytest.approx(total, rel=1e-12)
+
+
+def test_sums_of_other_types_are_exact_and_keep_their_type(many: LogdirFrames) -> None:
+    seeds = many.sql("select tag, sum(value) as total from tensors group by tag")
+    assert (seeds["total"].dtype, seeds["total"].to_list()) == (pl.UInt64, [2**64 - 2])
+    sums = "sum(step) as steps, sum(interval '1 hour') as hours, sum(step = 1) as ones"
+    row = many.sql(f"select {sums} from scalars group by run")
+    assert row.rows() == [(7998000, dt.timedelta(hours=4000), 1)]
+    assert row["hours"].dtype == pl.Duration
 
 
 def test_runs_and_tags_have_a_row_each(log: LogdirFrames, converted: duckdb.DuckDBPyConnection) -> None:
