@@ -1,16 +1,21 @@
 """Measure what a recorder costs a training step in PyTorch: a small CNN and a transformer of six layers.
 
     .venv-training/bin/python benchmarks/torch_recorder.py [--blocks N] [--rounds N] [--only TEXT] [--network NAME]
+    .venv-training/bin/python benchmarks/torch_recorder.py --peers
     .venv-training/bin/python benchmarks/torch_recorder.py --memory
 
 Each round is a step of every training, and begins with another, so that what else the machine does meets all. The
 figures are medians over blocks of rounds: the processors' time of a training by that of the bare one, on one thread.
-The exit status is 1 if one exceeds its limit. With ``--memory``, it is the memory of a training at its peak.
+The exit status is 1 if one exceeds its limit. With ``--memory``, it is the memory of a training at its peak. With
+``--peers``, it is what histograms of all gradients add to each step, by what they add with PyTorch's ``add_histogram``
+and with ``wandb.watch`` offline, if wandb is installed; its service has a process of its own, which is not counted.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import itertools
 import multiprocessing
 import os
 import statistics
@@ -26,7 +31,10 @@ from torch import nn
 from tb2csv.recorders import TorchRecorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+#: Seconds in which the threads of a peer finish what a step has left them. Sleep takes no time of a processor.
+PAUSE: Final = 0.02
 
 GRADIENTS: Final = {"gradient_statistics_every": 1}
 EVERYTHING: Final = ("weights_every", "gradients_every", "activations_every", "layer_errors_every")
@@ -102,9 +110,109 @@ class Training:
         """Return the seconds of all processors that a step takes."""
         began = time.process_time()
         self._optimizer.zero_grad()
-        nn.functional.cross_entropy(self.model(self._inputs), self._targets).backward()
+        self.backward()
         self._optimizer.step()
         return time.process_time() - began
+
+    def backward(self) -> None:
+        """Compute the gradients."""
+        nn.functional.cross_entropy(self.model(self._inputs), self._targets).backward()
+
+
+class PeerTraining(Training):
+    """A training whose gradients another tool records."""
+
+    def __init__(self, network: str, record: Callable[[nn.Module], Callable[[int], None]]) -> None:
+        """Make a training; ``record`` returns what is called after each backward pass with the number of the step."""
+        super().__init__(network, Path(), None)
+        self._after_backward = record(self.model)
+        self._step = 0
+
+    def backward(self) -> None:
+        """Compute the gradients, and record them."""
+        super().backward()
+        self._step += 1
+        self._after_backward(self._step)
+
+
+def by_summary_writer(folder: Path) -> Callable[[nn.Module], Callable[[int], None]]:
+    """Return what records with PyTorch's SummaryWriter."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(folder)  # type: ignore[no-untyped-call]
+
+    def record(model: nn.Module) -> Callable[[int], None]:
+        def after_backward(step: int) -> None:
+            for name, parameter in model.named_parameters():
+                writer.add_histogram(f"gradients/{name}", parameter.grad, step)  # type: ignore[no-untyped-call]
+
+        return after_backward
+
+    return record
+
+
+def by_wandb(folder: Path) -> Callable[[nn.Module], Callable[[int], None]] | None:
+    """Return what records with Weights & Biases, or None if it is not installed."""
+    if importlib.util.find_spec("wandb") is None:
+        return None
+    wandb: Any = importlib.import_module("wandb")
+    settings = wandb.Settings(console="off", silent=True, x_disable_meta=True, x_disable_stats=True)
+    run = wandb.init(mode="offline", dir=folder, settings=settings, reinit="finish_previous")
+
+    def record(model: nn.Module) -> Callable[[int], None]:
+        run.watch(model, log="gradients", log_freq=1)
+        return lambda _: run.log({})
+
+    return record
+
+
+def by_itself(cost: Callable[[], float]) -> Callable[[], float]:
+    """Return a step after another of the same training, with what its threads still do.
+
+    A peer may leave work to threads, and freed memory that the next step has to get again.
+    """
+
+    def cost_of_second() -> float:
+        cost()
+        time.sleep(PAUSE)
+        began = time.process_time()
+        cost()
+        time.sleep(PAUSE)
+        return time.process_time() - began
+
+    return cost_of_second
+
+
+def print_peers(networks: Iterable[str], blocks: int, rounds: int) -> bool:
+    """Print what histograms of gradients add by what they add with each peer; return whether a limit is exceeded."""
+    is_over = False
+    print(f"{'network':<13}{'histograms of gradients, by':<30}{'added':>9}{'by peer':>9}{'ratio':>7}{'limit':>7}")
+    for network, (name, (limit, start)) in itertools.product(networks, PEERS.items()):
+        with tempfile.TemporaryDirectory() as folder:
+            record = start(Path(folder))
+            if record is None:
+                print(f"{network:<13}{name:<30}{'not installed':>25}")
+                continue
+            trainings = (
+                Training(network, Path(folder), None),
+                Training(network, Path(folder) / "recorder", {"gradient_histograms_every": 1}),
+                PeerTraining(network, record),
+            )
+            bare, ours, peer = measure([by_itself(each.cost_of_step) for each in trainings], blocks, rounds)
+        added, by_peer = (
+            statistics.median(one - other for one, other in zip(costs, bare, strict=True)) for costs in (ours, peer)
+        )
+        is_over |= added / by_peer > limit
+        sizes = f"{added * 1e3:>6.2f} ms{by_peer * 1e3:>6.2f} ms"
+        print(f"{network:<13}{name:<30}{sizes}{added / by_peer:>7.3f}{limit:>7.2f}", flush=True)
+    return is_over
+
+
+#: Other tools, and the limits for the added time by theirs.
+PEERS: Final[dict[str, tuple[float, Callable[[Path], Callable[[nn.Module], Callable[[int], None]] | None]]]] = {
+    "add_histogram": (1 / 5, by_summary_writer),
+    "wandb.watch": (1 / 3, by_wandb),
+}
 
 
 def measure(costs: list[Callable[[], float]], blocks: int, rounds: int) -> list[list[float]]:
@@ -158,14 +266,18 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="TEXT", help="only rows that have this in their name")
     parser.add_argument("--network", choices=NETWORKS, help="only this network")
     parser.add_argument("--memory", action="store_true", help="only memory")
+    parser.add_argument("--peers", action="store_true", help="only histograms of gradients, by those of other tools")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.memory:
         print_memory()
         return 0
+    networks = [arguments.network] if arguments.network else list(NETWORKS)
+    if arguments.peers:
+        return int(print_peers(networks, arguments.blocks, arguments.rounds))
     is_over = False
     print(f"{'network':<13}{'recorded':<44}{'bare step':>10}{'ratio':>7}{'least':>7}{'most':>7}{'limit':>7}")
-    for network in [arguments.network] if arguments.network else NETWORKS:
+    for network in networks:
         rows = {name: row for name, row in RECORDED.items() if arguments.only in name}
         with tempfile.TemporaryDirectory() as folder:
             bare = Training(network, Path(folder), None)
