@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -38,6 +39,17 @@ def pytest_configure() -> None:
     from temporary_folder import use_memory  # on the path since just now
 
     use_memory()
+
+
+def pytest_collection() -> None:
+    """Collect no garbage while tests are collected: nearly all objects stay."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules and the tests, which it would search again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_report_header() -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from event_files import event, simple_value, write_run
+from installed import skip_module_without
 from tables import read_tree
 
 import tb2csv
@@ -25,7 +26,7 @@ from tb2csv.errors import ClusterError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-distributed = pytest.importorskip("distributed")
+skip_module_without("distributed")
 
 ROOT = Path(__file__).resolve().parent.parent
 #: The command ``dask``, which has no module of the same name.
@@ -278,6 +279,8 @@ def test_lost_scheduler_ends_the_conversion(
 @pytest.mark.parametrize("raised", ["CommClosedError", "CancelledError", "OSError"])
 def test_scheduler_that_is_lost_while_an_answer_is_fetched_is_named(raised: str) -> None:
     """The future is finished when its status is read, and its result cannot be fetched any more."""
+    import distributed
+
     errors = {
         "CommClosedError": distributed.core.CommClosedError(),
         "CancelledError": distributed.utils.CancelledError(),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from commands import environment
 from event_files import event, simple_value, write_run
+from installed import skip_module_without
 from tables import read_tree
 
 import tb2csv
@@ -20,7 +21,7 @@ import tb2csv
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest.importorskip("distributed")
+skip_module_without("distributed")
 
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
 SLURM, KUBERNETES = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)

@@ -6,7 +6,6 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-import frictionless
 import polars as pl
 import pytest
 from event_files import event, scalar, text, write_run
@@ -86,6 +85,8 @@ def test_the_text_of_a_table_holds_the_escaped_cells() -> None:
 def test_a_conversion_leaves_no_formula_and_all_of_it_can_be_undone(
     tmp_path: Path, layout: str, format_name: str
 ) -> None:
+    import frictionless  # takes half a second
+
     texts = ["=1+1", "'=1", "-", "+", "@x", "fine", "'"]
     write_run(tmp_path / "logs" / "=run", event(scalar("=cmd()", -1), text("@note", texts), scalar("ok", -0.5)))
     convert(tmp_path / "logs", tmp_path / "plain", layout=layout, format=format_name)

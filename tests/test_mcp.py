@@ -16,7 +16,6 @@ import pytest
 from commands import run_here, run_process
 from event_files import event, hparams_start, image, scalar, text, write_run
 from hostile_names import HOSTILE_NAMES
-from mcp import Client, StdioServerParameters
 
 import tb2csv
 from tb2csv.mcp_server.server import server
@@ -24,6 +23,7 @@ from tb2csv.mcp_server.server import server
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mcp import Client
     from mcp.types import CallToolResult, Tool
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,8 +32,17 @@ LIMIT = 256 * 1024
 Call = tuple[str, dict[str, Any]]
 
 
+def client_of(server: Any) -> Client:
+    """Return the SDK's client of a server. The SDK takes a second to import, and not every process needs it."""
+    from mcp import Client
+
+    return Client(server)
+
+
 def over_stdio(logdir: Path, calls: Sequence[Call]) -> list[CallToolResult]:
     """Return the results of calls to a server in a process of its own."""
+    from mcp import StdioServerParameters
+
     started = StdioServerParameters(
         command=sys.executable, args=["-m", "tb2csv", "mcp", str(logdir)], env={**os.environ}, cwd=Path(__file__).parent
     )
@@ -52,13 +61,13 @@ def _run(work: Any, *arguments: Any) -> Any:
 
 
 async def _results(where: Any, calls: Sequence[Call]) -> list[CallToolResult]:
-    async with Client(where) as client:
+    async with client_of(where) as client:
         return [await client.call_tool(name, arguments) for name, arguments in calls]
 
 
 def tools_of(logdir: Path) -> list[Tool]:
     async def listed() -> list[Tool]:
-        async with Client(server(logdir)) as client:
+        async with client_of(server(logdir)) as client:
             return (await client.list_tools()).tools
 
     return _run(listed)
@@ -175,7 +184,7 @@ def pages(logdir: Path, name: str, arguments: dict[str, Any]) -> list[dict[str, 
 
     async def turned() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        async with Client(server(logdir)) as client:
+        async with client_of(server(logdir)) as client:
             cursor = None
             while not found or cursor:
                 more = {"cursor": cursor} if cursor else {}
@@ -262,7 +271,7 @@ def test_comparison_equals_an_outer_join(tmp_path: Path) -> None:
 def test_a_cursor_ends_when_the_log_grows(logs: Path) -> None:
     async def run() -> list[CallToolResult]:
         first = {"run": "a", "tag": "loss", "limit": 2}
-        async with Client(server(logs)) as client:
+        async with client_of(server(logs)) as client:
             begun = await client.call_tool("rows", first)
             more = {**first, "cursor": answer(begun)["next_cursor"]}
             going_on = await client.call_tool("rows", more)

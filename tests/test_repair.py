@@ -11,7 +11,6 @@ import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import frictionless
 import numpy as np
 import pytest
 from commands import run_here
@@ -259,6 +258,8 @@ def test_the_data_server_shows_every_row(damaged: tuple[Path, Path, Path], tmp_p
 
 
 def test_the_output_lists_its_files(tmp_path: Path) -> None:
+    import frictionless  # takes half a second
+
     write_run(tmp_path / "log" / "a", *EVENTS)
     write(tmp_path / "log" / "b" / "c", with_payload_broken(DATA, 3))
     report = tb2csv.repair(tmp_path / "log", tmp_path / "out")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import pytest
-import scipy.stats
 from commands import run_here
 from event_files import event, simple_value, write_run
 from hypothesis import given, settings
@@ -57,6 +56,8 @@ def same_steps(count: int) -> dict[str, Points]:
 
 def limits(band: str, values: list[float]) -> tuple[float, float]:
     """Return the limits of a band at one step by numpy and scipy."""
+    import scipy.stats  # takes a second
+
     numbers = np.array(values)
     if band == "std":
         half = np.std(numbers, ddof=1)

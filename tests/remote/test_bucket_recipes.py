@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from installed import skip_module_without
 from test_docs import CONSOLE, SAMPLE_LOGS, printed_by, read
 
 if TYPE_CHECKING:
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
 
     from s3_bucket import Bucket
 
-pytest.importorskip("moto")
-pytest.importorskip("s3fs")
+skip_module_without("moto", "s3fs")
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from commands import run_here
 from event_files import event, simple_value, write_run
+from installed import skip_module_without
 
 import tb2csv
 from tb2csv.errors import OutputError
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
     from s3_bucket import Bucket
 
-pytest.importorskip("moto")
-pytest.importorskip("s3fs")
+skip_module_without("moto", "s3fs")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from commands import run_here
 from event_files import event, event_file, file_name, simple_value
+from installed import skip_module_without
 from remote_logs import tables_below, write_logs
 from slow_cases import slow
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 
     from s3_bucket import Bucket
 
-pytest.importorskip("moto")
-pytest.importorskip("s3fs")
+skip_module_without("moto", "s3fs")
 
 
 def write_run(folder: Path, tag: str = "loss") -> Path:

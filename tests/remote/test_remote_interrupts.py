@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from event_files import event, event_file, file_name, simple_value
+from installed import skip_module_without
 from slow_cases import slow
 from web_server import web_server
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest.importorskip("aiohttp")
+skip_module_without("aiohttp")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent an interrupt")
 
 #: A client that waits for the server gives up after 300 seconds.

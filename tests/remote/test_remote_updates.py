@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from event_files import event, event_file, file_name, frames, simple_value
+from installed import skip_module_without
 from remote_logs import tables_below
 from slow_cases import slow
 
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from s3_bucket import Bucket
     from web_server import WebServer
 
-pytest.importorskip("moto")
-pytest.importorskip("s3fs")
+skip_module_without("moto", "s3fs")
 
 #: Bytes that may be read to see that a file has only grown: two blocks, and the end of what was read.
 FINGERPRINTS = 2 * 4096 + 64

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from event_files import event, event_file, file_name, simple_value
+from installed import skip_module_without
 from remote_logs import assert_converts_as_local, write_logs
 
 import tb2csv
@@ -15,8 +16,7 @@ import tb2csv
 if TYPE_CHECKING:
     from s3_bucket import Bucket
 
-pytest.importorskip("moto")
-pytest.importorskip("s3fs")
+skip_module_without("moto", "s3fs")
 
 
 def values(count: int, tag: str = "loss") -> bytes:

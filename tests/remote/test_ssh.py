@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from event_files import event, event_file, file_name, simple_value
+from installed import skip_module_without
 from remote_logs import assert_converts_as_local, write_logs
 
 import tb2csv
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-asyncssh = pytest.importorskip("asyncssh")
-pytest.importorskip("sshfs")
+skip_module_without("asyncssh", "sshfs")
 
 _SERVER = """
 import asyncio, asyncssh, sys

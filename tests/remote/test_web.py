@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from event_files import event, event_file, file_name, simple_value, write_run
+from installed import skip_module_without
 from remote_logs import assert_converts_as_local, write_logs
 from web_server import WebServer, web_server
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytest.importorskip("aiohttp")
+skip_module_without("aiohttp")
 
 
 def values(count: int) -> bytes:

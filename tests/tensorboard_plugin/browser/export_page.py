@@ -8,16 +8,21 @@ from importlib import resources
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from playwright.sync_api import expect
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Frame, Locator, Page
+    from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Frame, Locator, LocatorAssertions, Page
 
 #: What passes is only counted: it has every element of the page several times, and takes seconds to send.
 _RUN_AXE = """axe.run(document, { resultTypes: ["violations"] })
   .then(({ passes, violations }) => ({ passes: passes.length, violations }))"""
+
+
+def expect(locator: Locator) -> LocatorAssertions:
+    """Return Playwright's assertions. Playwright takes a second to import, and not every process opens pages."""
+    from playwright.sync_api import expect as assertions_of
+
+    return assertions_of(locator)
 
 
 class ExportPage:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from export_double import ExportDouble, report
-from playwright.sync_api import expect
+from export_page import expect
 
 if TYPE_CHECKING:
     from export_page import ExportPage

@@ -13,8 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 from event_files import event, event_file, scalar, tensor, text, write_run
-from export_page import page_in
-from playwright.sync_api import expect
+from export_page import expect, page_in
 from plugin_server import files_of_folder, files_of_zip, tensorboard
 
 from tb2csv import convert

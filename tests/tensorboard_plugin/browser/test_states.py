@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from export_double import ExportDouble
-from playwright.sync_api import expect
+from export_page import expect
 from shelves import Series
 
 if TYPE_CHECKING:
