@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -29,6 +31,21 @@ def run_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> Ran:
     status = end.value.code
     assert status is None or isinstance(status, int)
     return Ran(status or 0, *capsys.readouterr())
+
+
+def run_in(folder: Path, *arguments: object, **variables: str) -> tuple[int, str]:
+    """Run a command in this process and in a folder; return its status, and what it prints on both streams in order."""
+    printed = io.BytesIO()
+    stream = io.TextIOWrapper(printed, encoding="utf-8", write_through=True)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        for name, value in variables.items():
+            patched.setenv(name, value)
+        with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream), pytest.raises(SystemExit) as end:
+            app([str(argument) for argument in arguments], prog_name="tb2csv")
+    status = end.value.code
+    assert status is None or isinstance(status, int)
+    return status or 0, printed.getvalue().decode()
 
 
 #: With an unbuffered standard output, Python does not notice that only a part of a text could be written.

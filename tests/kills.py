@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from commands import environment
+from commands import environment, run_in
 from event_files import event, event_file, file_name, frames, image, scalar, simple_value, text
 
 if TYPE_CHECKING:
@@ -76,7 +76,13 @@ class Case:
 
 
 def run(folder: Path, *arguments: str) -> None:
-    """Run a command to its end."""
+    """Run a command to its end, in this process."""
+    status, printed = run_in(folder, *arguments)
+    assert status == 0, printed
+
+
+def run_process(folder: Path, *arguments: str) -> None:
+    """Run a command to its end, in a process of its own."""
     command = [sys.executable, "-m", "tb2csv", *arguments]
     subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True)
 
@@ -147,7 +153,7 @@ def without_private_files(found: dict[str, bytes]) -> dict[str, bytes]:
 class Prepared:
     """A case with what is there before, and what is there after the undisturbed command."""
 
-    def __init__(self, case: Case, folder: Path) -> None:
+    def __init__(self, case: Case, folder: Path, run_undisturbed: Callable[..., None] = run) -> None:
         """Prepare the case in a new folder."""
         folder.mkdir()
         self.case = case
@@ -157,7 +163,7 @@ class Prepared:
         shutil.copytree(self.work, self.folder_before)
         self.before = content(self.work)
         began = time.monotonic()
-        run(self.work, *case.command)
+        run_undisturbed(self.work, *case.command)
         self.seconds = time.monotonic() - began
         self.after = content(self.work)
         shutil.rmtree(self.work)  # always the same path, because a conversion knows that of its log
@@ -179,12 +185,10 @@ class Prepared:
                 return f"a traceback: {errors.splitlines()[-1]}", is_ended
             if left:
                 return left, is_ended
-            done = subprocess.run(
-                command, cwd=self.work, env=environment(), check=False, capture_output=True, text=True
-            )
+            status, printed = run_in(self.work, *self.case.command)
             found = content(self.work)
-            if found != self.after and not (done.returncode and found == content_without_update(self.after, found)):
-                return f"the next command left {_difference(self.after, found)}: {done.stderr[:200]}", is_ended
+            if found != self.after and not (status and found == content_without_update(self.after, found)):
+                return f"the next command left {_difference(self.after, found)}: {printed[:200]}", is_ended
             return "", is_ended
         finally:
             shutil.rmtree(self.work)
@@ -219,7 +223,8 @@ def main() -> None:
     ended: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         prepared = {
-            name: Prepared(case, Path(folder) / str(number)) for number, (name, case) in enumerate(CASES.items())
+            name: Prepared(case, Path(folder) / str(number), run_process)
+            for number, (name, case) in enumerate(CASES.items())
         }
         for seed in range(arguments.first, arguments.first + arguments.count):
             chance = random.Random(seed)

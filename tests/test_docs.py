@@ -10,6 +10,7 @@ import json
 import os
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import run_here
+from commands import run_here, run_in
 from event_files import event, string_tensor, tensor, write_run
 
 import tb2csv
@@ -30,6 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_LOGS = ROOT / "sample_logs"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), SAMPLE_LOGS / "README.md"])
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+#: A command of which a shell only removes quotation marks.
+PLAIN_COMMAND = re.compile(r"""tb2csv(?: +(?:[\w./:=,-]+|'[^']*'|"[^"$`\\]*"))+""")
 #: A numbered column represents all of its sort.
 NUMBERED = re.compile(r"(?<=[a-z])(_?\d+)+$")
 
@@ -42,13 +45,19 @@ def read(page: str) -> str:
 
 
 def run(command: str, folder: Path, width: int = 80) -> str:
-    """Return what a shell command prints, with the tb2csv of this environment."""
+    """Return what a shell command prints, with the tb2csv of this environment.
+
+    A plain call of tb2csv runs in this process, which has imported all of it.
+    """
+    variables = {"COLUMNS": str(width), "TERMINAL_WIDTH": str(width), "NO_COLOR": "1"}
+    if PLAIN_COMMAND.fullmatch(command):
+        return run_in(folder, *shlex.split(command)[1:], **variables)[1]
     scripts = sysconfig.get_path("scripts")
     path = os.pathsep.join([scripts, str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         ["sh", "-c", command],
         cwd=folder,
-        env={**os.environ, "PATH": path, "COLUMNS": str(width), "TERMINAL_WIDTH": str(width), "NO_COLOR": "1"},
+        env={**os.environ, "PATH": path, **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from kills import CASES, SIGNALS, Prepared
+from kills import CASES, SIGNALS, Prepared, run_process
 
 if TYPE_CHECKING:
     import signal
@@ -19,6 +19,6 @@ if TYPE_CHECKING:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize(("name", "sent"), list(zip(CASES, itertools.cycle(SIGNALS))))
 def test_an_ended_command_leaves_the_output_whole_or_untouched(name: str, sent: signal.Signals, tmp_path: Path) -> None:
-    prepared = Prepared(CASES[name], tmp_path / "case")
+    prepared = Prepared(CASES[name], tmp_path / "case", run_process)
     problem, _ = prepared.end_at(random.Random(name).uniform(0.3, 1.0) * prepared.seconds, sent)
     assert problem == ""
