@@ -99,9 +99,10 @@ javascript-tools: ## Install the tools that check JavaScript, or say how.
 	command -v npm >/dev/null && npm ci --cache .venv/npm-cache --no-audit --no-fund --silent || { rm -rf node_modules; \
 	echo 'The JavaScript is not checked, because npm ci failed; if npm is missing: sudo apt-get install npm'; }
 
+# No --quiet: it hides warnings from --strict, which then never fails.
 site: .venv/installed-dev ## Build the documentation as a site in build/site; it fetches nothing from elsewhere.
 	$(BIN)/python docs/make_site.py build/site-source
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	$(BIN)/python .ci/site_check.py build/site
 
 wheels: .venv-release/installed ## Build the source distribution and the wheels of this system in dist, and check them.

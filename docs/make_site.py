@@ -17,7 +17,15 @@ ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"(?<=\]\()(?!https?://|#|mailto:)([^)\s#]+)(#[^)\s]*)?(?=\))")
 FENCE = re.compile(r"^( *```.*?^ *```)", re.DOTALL | re.MULTILINE)
 #: Pages of the repository that are pages of the site. Those of ``docs`` are added.
-PAGES = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "SECURITY.md"]
+PAGES = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "CODE_OF_CONDUCT.md",
+    "SECURITY.md",
+    "findings/README.md",
+]
 
 
 def site_path(path: PurePosixPath) -> PurePosixPath:
