@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from recordings import at, gradients_of, recorded, steps, weights_of
+from recordings import at, event_files, gradients_of, recorded, steps, weights_of
 from test_lightning_recorder import BATCHES, DATA, RATE, Module, fit, loss_of, network, trainer
 from torch import nn
 from torch.utils.data import DataLoader
@@ -70,32 +70,63 @@ def whole() -> Any:
 WAYS: dict[str, Callable[[], Any]] = {"whole": whole, "inner": Inner, "in place": InPlace}
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_recording_equals_a_loop_of_plain_torch(way: str, tmp_path: Path) -> None:
-    every = {"gradients_every": 1, "weights_every": 1, "activations_every": 1, "layer_errors_every": 1}
-    fit(tmp_path, LightningRecorder(tmp_path / "run", **every), WAYS[way]())
-    assert GRAPHS
-    found = recorded(tmp_path / "run")
-    net = network()
+EVERY: dict[str, Any] = {"gradients_every": 1, "weights_every": 1}
+OUTPUTS_EVERY: dict[str, Any] = {"activations_every": 1, "layer_errors_every": 1}
+
+
+def assert_is_training_of(net: nn.Module, found: dict[str, Any], *, has_outputs: bool = True) -> None:
+    """Train a network in a loop of plain PyTorch, and compare what was recorded with it."""
     kept: dict[str, Any] = {}
 
     def take(_: Any, __: Any, output: torch.Tensor) -> None:
         kept["activation"] = output.detach().clone()
         output.register_hook(lambda error: kept.update(error=error))
 
-    net[0].register_forward_hook(take)
+    hook = net.get_submodule("0").register_forward_hook(take)
     optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
     for step, batch in enumerate(BATCHES):
         optimizer.zero_grad()
         loss_of(net, batch).backward()
         for name, gradient in gradients_of(net).items():
             np.testing.assert_array_equal(at(found[f"gradients/net.{name}"], step), gradient)
-        np.testing.assert_array_equal(at(found["activations/net.0"], step), kept["activation"])
-        np.testing.assert_array_equal(at(found["layer_errors/net.0"], step), kept["error"])
+        if has_outputs:
+            np.testing.assert_array_equal(at(found["activations/net.0"], step), kept["activation"])
+            np.testing.assert_array_equal(at(found["layer_errors/net.0"], step), kept["error"])
         optimizer.step()
         for name, weight in weights_of(net).items():
             np.testing.assert_array_equal(at(found[f"weights/net.{name}"], step), weight)
-    assert steps(found["activations/net.0"]) == steps(found["layer_errors/net.2"]) == [0, 1, 2, 3]
+    assert steps(found["gradients/net.2.bias"]) == [0, 1, 2, 3]
+    if has_outputs:
+        assert steps(found["activations/net.0"]) == steps(found["layer_errors/net.2"]) == [0, 1, 2, 3]
+    hook.remove()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_recording_equals_a_loop_of_plain_torch(way: str, tmp_path: Path) -> None:
+    fit(tmp_path, LightningRecorder(tmp_path / "run", **EVERY, **OUTPUTS_EVERY), WAYS[way]())
+    assert GRAPHS
+    assert_is_training_of(network(), recorded(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_second_fit_is_recorded_without_outputs_or_refused(way: str, tmp_path: Path) -> None:
+    module = WAYS[way]()
+    net = network()
+    fit(tmp_path, LightningRecorder(tmp_path / "first", **EVERY, **OUTPUTS_EVERY), module)
+    assert_is_training_of(net, recorded(tmp_path / "first"))
+
+    for name in OUTPUTS_EVERY:
+        with pytest.raises(RecorderError, match=r"has run compiled.*torch\.compiler\.reset"):
+            fit(tmp_path, LightningRecorder(tmp_path / "refused", **EVERY, **{name: 1}), module)
+    assert not event_files(tmp_path / "refused")
+
+    # The refused fits trained nothing, and left nothing that changes the next ones.
+    fit(tmp_path, LightningRecorder(tmp_path / "second", **EVERY), module)
+    assert_is_training_of(net, recorded(tmp_path / "second"), has_outputs=False)
+
+    torch.compiler.reset()
+    fit(tmp_path, LightningRecorder(tmp_path / "third", **EVERY, **OUTPUTS_EVERY), module)
+    assert_is_training_of(net, recorded(tmp_path / "third"))
 
 
 def test_outputs_of_a_module_that_has_run_compiled_are_refused(tmp_path: Path) -> None:
