@@ -275,9 +275,13 @@ def home_expanded(path: str | os.PathLike[str]) -> str:
     """Return a path with ``~`` or ``~user`` at its start replaced by a home folder, as shells do.
 
     Raises:
-        OptionError: it has a null byte, which no path can have.
+        OptionError: it is not a path, or has a null byte, which no path can have.
     """
-    name = os.fspath(path)
+    given: object = path
+    name: object = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
+    if not isinstance(name, str):
+        message = f"{path!r} is not a path; give text or a Path."
+        raise OptionError(message)
     if "\0" in name:
         message = f"The path {name!r} has a null byte; give another one."
         raise OptionError(message)

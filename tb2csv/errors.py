@@ -73,10 +73,17 @@ class OptionError(Tb2csvError, ValueError):
     """An option has an invalid value, or conflicts with another; the command line exits with status 2."""
 
 
-def check_choice(what: str, name: str, known: Collection[str]) -> None:
+def check_choice(what: str, name: object, known: Collection[str]) -> None:
     """Raise OptionError if ``name`` is not one of the known ones; ``what`` is the noun of the message."""
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise OptionError(f"Unknown {what} {name!r}; choose from {', '.join(known)}.")
+
+
+def check_type(name: str, value: object, types: type | tuple[type, ...], wanted: str) -> None:
+    """Raise OptionError if the argument ``name`` is not of one of the types; ``wanted`` says what to give."""
+    if not isinstance(value, types):
+        message = f"{name} is {value!r}; give {wanted}."
+        raise OptionError(message)
 
 
 class StateError(Tb2csvError):

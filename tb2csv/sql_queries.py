@@ -22,7 +22,7 @@ import importlib
 import re
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.errors import OptionError, Tb2csvError
+from tb2csv.errors import OptionError, Tb2csvError, check_type
 from tb2csv.late_polars import pl
 from tb2csv.messages import advice
 
@@ -59,9 +59,10 @@ def run_query(query: str, tables: Mapping[str, Callable[[], pl.LazyFrame]]) -> p
         tables: functions that return the tables by name; only those of the tables that the query names are called.
 
     Raises:
-        OptionError: the query is not a SELECT statement, names what is not a table, has too many operators, or cannot
-            be run.
+        OptionError: the query is not text or not a SELECT statement, names what is not a table, has too many operators,
+            or cannot be run.
     """
+    check_type("query", query, str, "a SELECT statement as text")
     operators = sum(found["operator"] is not None for found in _TOKEN.finditer(query))
     if operators > MAX_OPERATORS:
         message = (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from tb2csv.errors import OptionError
+from tb2csv.errors import OptionError, check_type
 from tb2csv.late_polars import pl
 from tb2csv.layouts.bins import BIN, STEP, Bins, bin_width
 
@@ -45,6 +45,7 @@ def alignment_of(text: str | None) -> Alignment:
     """
     if text is None:
         return EXACT
+    check_type("align", text, str, "bin:N, interpolate or nearest as text")
     if text.partition(":")[0] == _BINS:
         width = bin_width(text)
         if not 0 < width < math.inf:

@@ -24,7 +24,7 @@ import re
 from fnmatch import translate
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.errors import LogdirError, OptionError
+from tb2csv.errors import LogdirError, OptionError, check_type
 from tb2csv.logdir import ROOT_RUN
 from tb2csv.selection import nearest
 
@@ -47,6 +47,7 @@ class GroupPattern:
         Raises:
             OptionError: it is empty, or its braces are not in pairs.
         """
+        check_type("by", pattern, str, "a pattern of runs as text")
         self.pattern = pattern
         folders = pattern.strip("/")
         if not folders:

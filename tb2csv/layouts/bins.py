@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from tb2csv.errors import OptionError, check_choice
+from tb2csv.errors import OptionError, check_choice, check_type
 from tb2csv.late_polars import pl
 from tb2csv.messages import Option, advice
 
@@ -88,6 +88,7 @@ class Bins(NamedTuple):
 
 def bin_width(align: str) -> float:
     """Return the width in ``bin:N``, and NaN for anything else."""
+    check_type("align", align, str, "bin:N as text")
     try:
         return float(align.removeprefix(BIN)) if align.startswith(BIN) else math.nan
     except ValueError:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tb2csv.errors import OptionError, check_choice
+from tb2csv.errors import OptionError, check_choice, check_type
 from tb2csv.layouts.bins import STEP, Bins
 from tb2csv.layouts.compare_layout import CompareLayout
 from tb2csv.layouts.layouts import HEADERS, LAYOUTS
@@ -18,8 +19,6 @@ from tb2csv.sinks.formats import choose_format
 from tb2csv.wide_frames import ON_DUPLICATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tb2csv.layouts.layout import Layout
     from tb2csv.sinks.format_protocols import WholeFormat
 
@@ -66,6 +65,7 @@ class OutputOptions:
         align: str | None = None,
     ) -> OutputOptions:
         """Return the options for arguments of ``convert``."""
+        check_type("time", time, Iterable, "the names of time columns")
         styles = (time,) if isinstance(time, str) else tuple(time)
         if x == "relative" and styles == ("epoch",):
             styles = ("relative",)

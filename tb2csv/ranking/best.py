@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 import numpy as np
 
 from tb2csv.column_names import free_name
 from tb2csv.display import count, displayed
-from tb2csv.errors import NameNotFoundError, OptionError
+from tb2csv.errors import NameNotFoundError, OptionError, check_type
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.late_polars import pl
 from tb2csv.messages import LISTED
@@ -103,6 +104,8 @@ def best(
     """
     check_goal(goal)
     moment = moment_of(at)
+    check_type("by", by, str, "a tag or a shell pattern")
+    check_type("top", top, (int, NoneType), "a number of rows, or None for all")
     if top is not None and top < 1:
         message = f"The number of rows, {top}, must be at least 1."
         raise OptionError(message)

@@ -54,7 +54,7 @@ def moment_of(at: str | int) -> Moment:
     Raises:
         OptionError: it is none of these.
     """
-    if at in {BEST, LAST}:
+    if isinstance(at, str) and at in {BEST, LAST}:
         return Moment(str(at))
     found = _STEP.fullmatch(str(at)) if not isinstance(at, bool) else None
     if not found:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.errors import OptionError
+from tb2csv.errors import OptionError, check_type
 from tb2csv.sinks.arrow import ArrowFormat
 from tb2csv.sinks.csv import CompressedCsvFormat, CsvFormat
 from tb2csv.sinks.jsonl import JsonLinesFormat, NullJsonLinesFormat
@@ -36,6 +36,7 @@ def choose_format(name: str, *, escape_formulas: bool = False) -> TextFormat | W
     Raises:
         OptionError: there is no such format.
     """
+    check_type("format", name, str, "the name of a format")
     own = FORMATS.get(name)
     if own is not None:
         return own.escaping_formulas() if escape_formulas and isinstance(own, CsvFormat) else own

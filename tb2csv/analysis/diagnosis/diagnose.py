@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
+from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple
 
 from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS, Network
@@ -12,13 +14,13 @@ from tb2csv.analysis.diagnosis.rules.rule import MESSAGE, findings_frame
 from tb2csv.analysis.diagnosis.scalar_series import step_count
 from tb2csv.analysis.diagnosis.tag_families import SCALAR_FAMILIES, TagFamilies
 from tb2csv.display import count, displayed
-from tb2csv.errors import OptionError
+from tb2csv.errors import OptionError, check_type
 from tb2csv.late_polars import pl
 from tb2csv.logdir import logdir_of
 from tb2csv.selection import nearest, select
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
     from tb2csv.logdir import LogdirSource
@@ -84,6 +86,7 @@ def diagnose(
         OptionError: a threshold or a family is unknown, or ``steps`` is less than 1.
         Tb2csvError: no tag matches the selection.
     """
+    check_type("families", families, Iterable, "texts such as loss=*cost*")
     families = tuple(families)
     check_options(families, thresholds or {}, steps)
     all_thresholds = merged_thresholds(thresholds or {})
@@ -102,6 +105,10 @@ def check_options(families: Iterable[str], thresholds: Mapping[str, float], step
     Raises:
         OptionError: a threshold or a family is unknown, or ``steps`` is less than 1.
     """
+    check_type("thresholds", thresholds, Mapping, "a dictionary of numbers by name")
+    for each in families:
+        check_type("families", each, str, "texts such as loss=*cost*")
+    check_type("steps", steps, Integral, "a whole number from 1")
     merged_thresholds(thresholds)
     TagFamilies(families)
     if steps < 1:

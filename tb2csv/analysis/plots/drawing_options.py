@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.errors import OptionError
+from tb2csv.errors import OptionError, check_type
 
 if TYPE_CHECKING:
     from tb2csv.analysis.plots.themes import Theme
@@ -35,13 +36,17 @@ class Look:
         return self.resolution or self.theme.dpi
 
     def check(self) -> None:
-        """Raise OptionError if a size is too small or too large to draw."""
+        """Raise OptionError if a size is not a number, or too small or too large to draw."""
+        check_type("title", self.title, str, "text")
         for name, value, (low, high) in (
             ("width", self.width, _INCHES),
             ("height", self.height, _INCHES),
             ("dpi", self.resolution, _RESOLUTIONS),
         ):
-            if value is not None and not low <= value <= high:
+            if value is None:
+                continue
+            check_type(name, value, Real, f"a number from {low:g} to {high:g}")
+            if not low <= value <= high:
                 message = f"The {name} is {value:g}; it must be from {low:g} to {high:g}."
                 raise OptionError(message)
 

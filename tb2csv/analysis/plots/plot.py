@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from types import NoneType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.analysis.bands import BANDS
@@ -22,14 +24,13 @@ from tb2csv.analysis.plots.x_axis import longest, positions
 from tb2csv.atomic_files import check_place
 from tb2csv.dataframes import scan
 from tb2csv.display import count, displayed, printable
-from tb2csv.errors import OptionError, Tb2csvError
+from tb2csv.errors import OptionError, Tb2csvError, check_type
 from tb2csv.messages import advice
 from tb2csv.notes import Note
 from tb2csv.runs.row_selection import RowSelection
 from tb2csv.selection import Selection, select
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator
 
     from tb2csv.analysis.plots.figure import Sheet
@@ -205,6 +206,7 @@ def check_request(
     overwrite: bool,
 ) -> None:
     """Raise the errors of ``plot`` that do not depend on the log directory."""
+    check_type("out", out, (str, os.PathLike), "the path of a file")
     if is_table_file(out):
         check_place(out, overwrite=overwrite)
     else:
@@ -219,6 +221,7 @@ def check_request(
 
 def _kind(frames: ScannedLogdir, selection: Selection, kind: str | None) -> tuple[str, dict[str, int]]:
     """Return the kind to draw, and the number of selected tags of other kinds that could be drawn."""
+    check_type("kind", kind, (str, NoneType), "the name of a kind")
     if kind is not None and kind not in STYLES:
         message = f"{kind!r} cannot be plotted; choose from {', '.join(STYLES)}."
         raise OptionError(message)
@@ -246,6 +249,7 @@ def _style(kind: str, style: str | None, **for_curves: object) -> str:
     Raises:
         OptionError: the options do not go together.
     """
+    check_type("style", style, (str, NoneType), "the name of a style")
     chosen = style or next(iter(STYLES[kind]))
     if chosen not in STYLES[kind]:
         message = f"{kind.capitalize()} cannot be drawn as {style!r}; choose from {', '.join(STYLES[kind])}."

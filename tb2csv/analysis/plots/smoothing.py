@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tb2csv.errors import OptionError
+from tb2csv.errors import OptionError, check_type
 from tb2csv.late_polars import pl
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 def check_weight(weight: float) -> None:
     """Raise OptionError if ``weight`` is not in [0, 1); with 1, TensorBoard draws a constant 0."""
+    check_type("smooth", weight, Real, "a number from 0 to 0.999")
     if not 0 <= weight < 1:
         message = f"The weight of smoothing is {weight:g}; it must be from 0, which changes nothing, to 0.999."
         raise OptionError(message)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
+from types import NoneType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -42,6 +44,11 @@ def check_ends(ends: Ends | None, *, log: bool | None) -> None:
     """Raise OptionError if an axis of values cannot have these ends."""
     if ends is None:
         return
+    given: object = ends
+    is_pair = isinstance(given, (tuple, list)) and len(given) == 2
+    if not is_pair or not all(isinstance(end, (Real, NoneType)) for end in ends):
+        message = f"ylim is {ends!r}; give two numbers, each of which may be None."
+        raise OptionError(message)
     low, high = (-math.inf if ends[0] is None else ends[0], math.inf if ends[1] is None else ends[1])
     if not low < high or math.isinf(low) != (ends[0] is None) or math.isinf(high) != (ends[1] is None):
         message = f"The axis of values cannot have the ends {ends[0]} and {ends[1]}; give a number and a larger one."
