@@ -5,6 +5,7 @@ python tests/training/keras_backend_program.py OUT
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -89,6 +90,39 @@ def branching(folder: Path) -> dict[str, Any]:
     }
 
 
+class Interrupting(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if batch == 1:
+            raise KeyboardInterrupt
+
+
+def interrupted(*callbacks: Any) -> Any:
+    """Return a model whose first training was interrupted, and whose second one has no recorder."""
+    model = network()
+    with contextlib.suppress(KeyboardInterrupt):
+        fit(model, *callbacks, Interrupting())
+    fit(model)
+    return model
+
+
+def unusual(out: Path) -> dict[str, Any]:
+    """Train without XLA, with a frozen layer and NaN, and after an interruption; return what that changed."""
+    x, y = data()
+    without_xla = network(jit_compile=False)
+    fit(without_xla, TrainingRecorder(out / "without_xla", **INSIDE))
+    frozen = network()
+    frozen.get_layer("hidden").trainable = False
+    frozen.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
+    x[4] = np.nan  # in the second batch
+    frozen.fit(x, y, batch_size=4, shuffle=False, verbose=0, callbacks=[TrainingRecorder(out / "nan", **INSIDE)])
+    model, bare = interrupted(TrainingRecorder(out / "interrupted", **INSIDE)), interrupted()
+    pairs = zip(model.get_weights(), bare.get_weights(), strict=True)
+    return {
+        "is_equal": all((one == other).all() for one, other in pairs),
+        "has_original_step": not hasattr(model.train_function, "announce"),
+    }
+
+
 def main(out: Path) -> None:
     torch = keras.backend.backend() == "torch"
     model = network()
@@ -145,6 +179,7 @@ def main(out: Path) -> None:
         accumulating = network(optimizer=keras.optimizers.SGD(0.1, gradient_accumulation_steps=2))
         fit(accumulating, TrainingRecorder(out / "accumulating", gradients_every=1))
         result["branching"] = branching(out / "branching")
+        result["interrupted"] = unusual(out)
     (out / "result.json").write_text(json.dumps(result), encoding="utf-8")
 
 

@@ -222,7 +222,7 @@ def test_several_batches_in_a_call_have_the_step_of_the_last(on_jax: Training) -
         np.testing.assert_array_equal(series[f"weights/{name}"][6], np.array(expected, np.float32))
 
 
-@pytest.mark.parametrize("run", ["several", "eager"])
+@pytest.mark.parametrize("run", ["several", "eager", "without_xla"])
 def test_each_batch_has_its_gradients_however_the_steps_are_run(on_jax: Training, run: str) -> None:
     fit, other = on_jax.series("fit"), on_jax.series(run)
     for name in NAMES:
@@ -247,3 +247,17 @@ def test_gradients_in_a_branch_are_omitted_and_the_training_goes_on(on_jax: Trai
     assert on_jax.result["branching"]["is_equal"]
     (warning,) = on_jax.result["branching"]["warnings"]
     assert "gradients (1 x computed in a branch or a loop of the compiled train step, in each step)" in warning
+
+
+def test_gradients_that_are_not_numbers_are_recorded_and_frozen_layers_have_none(on_jax: Training) -> None:
+    series = on_jax.series("nan")
+    assert not [tag for tag in series if tag.startswith("gradients/hidden/")]
+    for name in ("last/kernel", "last/bias"):
+        are_nan = {step: bool(np.isnan(each).all()) for step, each in series[f"gradients/{name}"].items()}
+        assert are_nan == {1: False, 2: True, 3: True}
+    assert int(series["gradients/last/kernel/nan_count"][2]) == 4
+
+
+def test_a_training_after_an_interrupted_one_is_keras_own(on_jax: Training) -> None:
+    assert on_jax.result["interrupted"] == {"is_equal": True, "has_original_step": True}
+    assert sorted(on_jax.series("interrupted")["gradients/last/kernel"]) == [1, 2]
