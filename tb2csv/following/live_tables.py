@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tb2csv.atomic_files import local_path
 from tb2csv.conversion import check_apart, table_folder
 from tb2csv.folder_conversion import ConversionSettings, FolderConversion
+from tb2csv.sinks.output_folder import OutputAppearedError
 from tb2csv.sinks.updated_folder import UpdatedFolder
 
 if TYPE_CHECKING:
@@ -58,8 +59,11 @@ class LiveTables:
         runs = self._settings.choose(found)
         report = None
         if not isinstance(folder, UpdatedFolder):
-            with folder:
-                report = FolderConversion(self._settings, folder).update(found, runs)
+            try:
+                with folder:
+                    report = FolderConversion(self._settings, folder).update(found, runs)
+            except OutputAppearedError:
+                report = None  # the conversion of the other process is continued
             folder = UpdatedFolder(folder.out)
         folder.__enter__()
         try:

@@ -34,6 +34,10 @@ DATA_PACKAGE: Final = "datapackage.json"
 _STORED_NAME: Final = re.compile(r"\d{6,}(_\d+)?\.[a-z0-9]+|events\.out\.tfevents\.\d{10,}\.tb2csv")
 
 
+class OutputAppearedError(OutputError):
+    """Another process has published the same folder, which can be continued."""
+
+
 class OutputFolder(NewFolder):
     """A folder that is being filled; the end of the ``with`` block publishes it, unless the block raises."""
 
@@ -145,7 +149,7 @@ class OutputFolder(NewFolder):
         sync_files(self._root, files_below(self._root))
         if not self._overwrite and Ledger.exists(self.out):
             message = f"Another process has written {self.out} since this one began; run the same command again."
-            raise OutputError(message)
+            raise OutputAppearedError(message)
         self._check()
         replaced = _status(self.out)
         if replaced is None:

@@ -418,6 +418,31 @@ def test_out_is_locked_until_the_generator_is_closed(tmp_path: Path) -> None:
     assert tb2csv.convert(logdir, out).update == tb2csv.types.UpdateSummary(0, [], [], {}, [])
 
 
+def test_a_conversion_that_another_process_finished_first_is_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logdir, out = tmp_path / "log", tmp_path / "out"
+    path = begin(logdir / NAME, *losses(0, 3))
+    real = FolderConversion.update
+
+    def lose_the_race(self: FolderConversion, *args: Any, **options: Any) -> Any:
+        report = real(self, *args, **options)
+        monkeypatch.setattr(FolderConversion, "update", real)
+        tb2csv.convert(logdir, out)
+        append(path, frames(losses(3, 5)))
+        return report
+
+    monkeypatch.setattr(FolderConversion, "update", lose_the_race)
+    updates = tb2csv.follow(logdir, out)
+    first = next(updates)
+    assert first.report is not None
+    assert first.report.update is not None, "it has continued the other conversion"
+    append(path, frames(losses(5, 7)))
+    assert steps_of(first) + steps_of(next(updates)) == list(range(7))
+    updates.close()
+    assert_same_tables(out, logdir)
+
+
 def test_earlier_conversions_are_continued_with_the_same_options_only(tmp_path: Path) -> None:
     logdir, out = tmp_path / "log", tmp_path / "out"
     path = begin(logdir / NAME, *losses(0, 3))
