@@ -15,7 +15,9 @@ from tb2csv.atomic_files import check_place, private_folder, whole_file
 from tb2csv.errors import OptionError, OutputError, check_choice
 from tb2csv.file_contents import CONTENTS, Converted, ExcelCsv, OneTable
 from tb2csv.folder_conversion import FolderConversion
+from tb2csv.layouts.output import SeveralKindsError
 from tb2csv.messages import Option, advice
+from tb2csv.runs.selected_runs import count_runs
 from tb2csv.sinks.excel_csv import CSV_DIALECTS
 from tb2csv.sinks.file_folder import FileFolder
 from tb2csv.sinks.formats import FORMATS, choose_format
@@ -132,9 +134,15 @@ class OneFile:
             Tb2csvError: as ``FolderConversion.update``.
         """
         with self._opened(overwrite=overwrite) as (private, file):
-            with FileFolder(private, self.name) as folder:
-                conversion = FolderConversion(settings, folder)
-                report = conversion.update(found, runs)
+            try:
+                with FileFolder(private, self.name) as folder:
+                    conversion = FolderConversion(settings, folder)
+                    report = conversion.update(found, runs)
+            except SeveralKindsError:
+                counted = count_runs(found, settings.selection, workers=settings.workers)
+                kinds = {stats.series.kind for stats in counted.selected_series(counted.results)}
+                self.content.check_kinds(kinds, self.name)
+                raise
             place = private / "tables"
             self.content.write(Converted(place, conversion.entries, conversion.stored, report, self.name), file)
         return report

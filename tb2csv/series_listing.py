@@ -11,7 +11,7 @@ from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.messages import command_line_spelling
 from tb2csv.report import Report, RunReport
 from tb2csv.runs.run_reader import RunReader
-from tb2csv.runs.selected_runs import read_runs
+from tb2csv.runs.selected_runs import count_runs, read_runs
 from tb2csv.runs.step_gaps import gaps_in_damaged_files
 from tb2csv.selection import select
 from tb2csv.series_info import SeriesInfo, series_frame, series_info
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tb2csv.logdir import LogdirSource, Run
     from tb2csv.messages import Spelling
     from tb2csv.runs.run_batch import RunBatch
-    from tb2csv.runs.run_stats import RunStats
     from tb2csv.runs.step_gaps import StepGaps
     from tb2csv.selection import Patterns, Selection
 
@@ -104,20 +103,7 @@ def ls(
     """
     selected = select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag)
 
-    def count(run: Run, report_bytes: Callable[[int], None]) -> RunStats:
-        reader = RunReader(run, selection=selected, report_bytes=report_bytes)
-        reader.count()
-        return reader.stats
-
-    counted = read_runs(
-        logdir,
-        count,
-        selection=selected,
-        workers=workers,
-        report_bytes=progress,
-        decodes=False,
-        read_batch=lambda batch, _: [run.stats for run in batch.runs],
-    )
+    counted = count_runs(logdir, selected, workers=workers, report_bytes=progress)
     report = counted.report(stats.report() for stats in counted.results)
     report.check_event_files()
     return Listing([series_info(stats) for stats in counted.selected_series(counted.results)], report)

@@ -144,6 +144,15 @@ def test_several_kinds_are_refused_by_name(tmp_path: Path, capsys: pytest.Captur
     assert lines_of(tmp_path / "x.csv")[0][-1] == "duration"
 
 
+def test_several_kinds_are_refused_at_the_first_value_of_a_second_one(tmp_path: Path) -> None:
+    values = [event(scalar("x", 1), *([text("note", ["n"])] if step == 3 else []), step=step) for step in range(1000)]
+    path = write_run(tmp_path / "logs", *values)
+    passed: list[int] = []
+    with pytest.raises(tb2csv.OutputError, match="scalars and text; choose one with kind"):
+        tb2csv.convert(tmp_path / "logs", tmp_path / "x.csv", chunk_size=1 << 10, progress=passed.append)
+    assert sum(passed) < path.stat().st_size / 10
+
+
 def test_columns_that_differ_share_a_table_without_loss(tmp_path: Path) -> None:
     """float32 becomes float64, which is exact; an index that a text lacks is missing."""
     write_run(tmp_path / "logs" / "a", event(scalar("x", 0.1), text("t", "plain"), step=1))

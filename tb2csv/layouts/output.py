@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from tb2csv.errors import OutputError
 from tb2csv.parallel import at_once
 from tb2csv.sinks.row_buffer import RowBuffer
 from tb2csv.sinks.table_writer import TableWriter, lost_cells
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from tb2csv.notes import Note
     from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
     from tb2csv.sinks.table_folder import TableFolder
+
+
+class SeveralKindsError(OutputError):
+    """A table that is to have all values got values of a second kind."""
 
 
 class Output:
@@ -34,8 +39,17 @@ class Output:
         self.earlier: dict[str, JoinedParts] = {}
         #: The table of scalars side by side that an earlier conversion wrote, by the run, if the run grows.
         self.earlier_wide: dict[str, EarlierWide] = {}
+        self._kinds: set[str] = set()
         # One writer for each format and thread, so that small tables of many runs are written together.
         self._writers: dict[tuple[type, int], TableWriter] = {}
+
+    def check_kind(self, kind: str) -> None:
+        """Raise SeveralKindsError for the first rows of a second kind, if all rows are for one table."""
+        if self.options.is_one_table and self.options.layout == "long":
+            self._kinds.add(kind)
+            if len(self._kinds) > 1:
+                message = f"Values of the kinds {' and '.join(sorted(self._kinds))} do not fit into one table."
+                raise SeveralKindsError(message)
 
     def tree_writer(self) -> TableWriter:
         """Return this thread's writer of tables that are not joined."""

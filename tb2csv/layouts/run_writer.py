@@ -205,6 +205,8 @@ class RunWriter:
 
     def _write_rows(self, rows: Rows) -> None:
         part = rows.part
+        if not part.kind:
+            self._output.check_kind(rows.series[0].kind)
         if part.is_log_wide:
             self.gathered.setdefault(rows.series[0].kind, []).append(part.frame)
             return

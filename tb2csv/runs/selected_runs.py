@@ -13,6 +13,7 @@ from tb2csv.logdir import logdir_of
 from tb2csv.parallel import map_runs
 from tb2csv.report import Report
 from tb2csv.runs.run_batch import Plans, read_unit, units
+from tb2csv.runs.run_reader import RunReader
 from tb2csv.selection import Selection, raise_no_match
 
 if TYPE_CHECKING:
@@ -95,3 +96,28 @@ def read_runs(
         read_together, units(runs, workers), workers=workers, report_bytes=report_bytes, warm_up=warm_up
     )
     return SelectedRuns(found, selection, list(itertools.chain.from_iterable(of_units)))
+
+
+def count_runs(
+    logdir: LogdirSource,
+    selection: Selection,
+    *,
+    workers: int | None = None,
+    report_bytes: Callable[[int], None] = lambda _: None,
+) -> SelectedRuns[RunStats]:
+    """Return the statistics of the selected runs, without decoding values; arguments and errors as of ``read_runs``."""
+
+    def count(run: Run, report_bytes: Callable[[int], None]) -> RunStats:
+        reader = RunReader(run, selection=selection, report_bytes=report_bytes)
+        reader.count()
+        return reader.stats
+
+    return read_runs(
+        logdir,
+        count,
+        selection=selection,
+        workers=workers,
+        report_bytes=report_bytes,
+        decodes=False,
+        read_batch=lambda batch, _: [run.stats for run in batch.runs],
+    )
