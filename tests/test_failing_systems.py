@@ -257,7 +257,10 @@ class PanicException(BaseException):
     """Has the name of the exception that polars raises when its compiled code fails; that is no Exception either."""
 
 
-@pytest.mark.parametrize("error", [MemoryError("a cause"), MemoryError(), PanicException("a cause"), ImportError("x")])
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError("a cause"), MemoryError(), PanicException("a cause"), ImportError("x"), SystemError("a cause")],
+)
 def test_what_the_system_lacks_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException
 ) -> None:

@@ -79,8 +79,9 @@ def _sentence(error: BaseException) -> str:
         return f"There is not enough memory{detail}; end other programs, or use a machine with more of it."
     if isinstance(error, ImportError):
         return f"A package cannot be loaded{detail}; install tb2csv again, or end other programs if memory is short."
-    if type(error).__name__ == _PANIC:
-        return f"polars failed{detail}; there may be too little memory, or too many threads or open files."
+    if type(error).__name__ == _PANIC or isinstance(error, SystemError):  # of Rust and of C
+        what = "A compiled library" if isinstance(error, SystemError) else "polars"
+        return f"{what} failed{detail}; there may be too little memory, or too many threads or open files."
     return f"unexpected error, please report it with the output of --debug: {type(error).__name__}: {error}"
 
 

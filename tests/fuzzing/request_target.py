@@ -13,6 +13,7 @@ from model_mutations import mutated_json
 from plugin_server import API, context_of
 from werkzeug.wrappers import Request
 
+from tb2csv.errors import OutputError
 from tb2csv.tensorboard_plugin.export_request import CHOICES, ExportRequest
 from tb2csv.tensorboard_plugin.loader import ExportLoader
 from tb2csv.tensorboard_plugin.web_api import RequestError, read_json
@@ -71,6 +72,9 @@ class RequestTarget:
             assert set(places.tolist()) <= set(range(len(self._series)))
         except RequestError as error:
             if not 400 <= error.status < 500 or not str(error):
+                raise
+        except OutputError as error:  # which the route answers as a refusal
+            if not str(error):
                 raise
         if zlib.crc32(data) % _WHOLE == 0:
             self._answer("/api/plan", "POST", "", data)
