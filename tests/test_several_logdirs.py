@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import fsspec
 import pytest
-from commands import run_here
-from event_files import event, event_file, frames, simple_value, write_run
+from commands import environment, run_here
+from event_files import event, event_file, frames, simple_value, tensor, write_run
+from test_mcp import answer, in_process
 
 import tb2csv
 from tb2csv.errors import LogdirError, LogdirNotFoundError, OutputError
@@ -204,3 +207,30 @@ def test_commands_take_several(
     done = run_here(capsys, command, *two, *rest)
     assert done.status == 0, done.stderr
     assert expected in done.stdout
+
+
+def test_recorded_weights_are_those_of_the_run_that_is_named(
+    two: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, logdir in enumerate(two):
+        write_run(logdir, event(tensor("weights/dense/kernel", [[number, 2.0]]), step=4), name=f"{NAME}.weights")
+    done = run_here(
+        capsys, "state", "from-logs", *two, "--step", 4, "--run", "exp2/train", "-o", tmp_path / "state.csv"
+    )
+    assert done.status == 0, done.stderr
+    state = tb2csv.recorded_state(two, 4, run="exp2/train")
+    assert [each.array().tolist() for each in state.tensors] == [[[1.0, 2.0]]]
+
+
+@pytest.mark.slow
+def test_agents_list_the_runs_of_all(two: tuple[Path, Path]) -> None:
+    (listed,) = in_process(two, [("list_runs", {})])
+    assert [row[0] for row in answer(listed)["rows"]] == RUNS
+
+
+@pytest.mark.slow
+def test_runs_of_all_on_the_line_are_completed(two: tuple[Path, Path]) -> None:
+    line = f"tb2csv ls {two[0]} {two[1]} --run exp"
+    asked = environment(_TB2CSV_COMPLETE="complete_fish", _TB2CSV_LINE=line)
+    done = subprocess.run([sys.executable, "-m", "tb2csv"], env=asked, capture_output=True, text=True, check=False)
+    assert [each.split("\t")[0] for each in done.stdout.splitlines()] == RUNS
