@@ -101,7 +101,6 @@ def test_names_are_those_of_the_first_of_tied_weights_and_of_parametrizations(tm
 def test_a_compiled_layer_has_its_own_name_and_is_not_compiled_again_at_each_step(tmp_path: Path) -> None:
     from torch._dynamo.utils import counters
 
-    torch.compiler.reset()
     model = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 2))
     model[0] = torch.compile(model[0], backend="eager")  # type: ignore[assignment]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

@@ -466,7 +466,6 @@ def test_compiled_code_of_another_model_of_the_class_does_not_matter(tmp_path: P
     torch.compiler.reset()
     one_step(later, later, tmp_path / "compiled")
     assert steps(recorded(tmp_path / "compiled")["activations/0"]) == [1]
-    torch.compiler.reset()
 
 
 def test_outputs_that_no_hook_sees_are_reported(tmp_path: Path) -> None:
