@@ -10,8 +10,11 @@ import contextlib
 import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jax
+
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.eager_backend import EagerBackend, EagerFit, arrays_of
+from tb2csv.recorders.jax_train_steps import probes_of, run_step
 from tb2csv.recorders.layer_calls import LayerCalls, layers_of
 from tb2csv.recorders.method_patching import replaced_method
 from tb2csv.recorders.optimizers import UPDATE_METHOD, batch_counter, optimizers_of, updating_optimizers
@@ -90,8 +93,6 @@ class JaxFit(EagerFit):
         """Return a train step whose logs come with what is recorded."""
 
         def recorded_train_step(state: Any, data: Any) -> Any:
-            from tb2csv.recorders.jax_train_steps import probes_of, run_step
-
             step = (self._model, self._calls, train_step, state, data)
             probes = probes_of(*step) if self._plan.layer_errors_every else []
             updates: list[_Update] = []
@@ -144,18 +145,14 @@ class JaxFit(EagerFit):
     def give_up(self) -> None:
         """Record nothing from now on, because the step cannot return it."""
         self._is_recordable = False
-        for family, every in self._families():
+        families = {
+            self._plan.gradients.family: self._plan.gradients.every,
+            self._plan.activations.family: self._plan.activations.every,
+            "layer_errors": self._plan.layer_errors_every,
+        }
+        for family, every in families.items():
             if every:
                 self._log.omit(family, "computed in a branch or a loop of the compiled train step, in each step")
-
-    def _families(self) -> list[tuple[str, bool]]:
-        """Return what may be recorded, and whether it is."""
-        plan = self._plan
-        return [
-            (plan.gradients.family, bool(plan.gradients.every)),
-            (plan.activations.family, bool(plan.activations.every)),
-            ("layer_errors", bool(plan.layer_errors_every)),
-        ]
 
     def resume(self) -> bool:
         """Continue with another ``fit`` of the same compiled model; return whether it is the same."""
@@ -215,8 +212,6 @@ class _JaxTrainFunction(RecordedTrainFunction):
         return self._run_original(state, iterator)
 
     def _run_recorded(self, state: Any, iterator: Iterator[Any]) -> Any:
-        import jax
-
         logs = None
         for _ in range(self._execution):
             data = next(iterator, None)
