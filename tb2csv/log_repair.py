@@ -148,7 +148,7 @@ class _Copies:
     def write_run(self, run: Run, report_bytes: Callable[[int], None]) -> tuple[RunReport, list[RepairedFile]]:
         """Write the clean files of a run, and return its report and the files."""
         reader = RunReader(run, chunk_size=self._chunk_size, report_bytes=report_bytes)
-        values = sum(len(block) for block in reader.scan())
+        values = sum(block.value_count for block in reader.scan())
         sources = {file.path: file for file in run.files}
         taken = {_place(file) for file in run.files}
         written = [

@@ -141,7 +141,7 @@ def check(
 
     def read(run: Run, report_bytes: Callable[[int], None]) -> tuple[RunReport, list[StepGaps]]:
         reader = RunReader(run, chunk_size=chunk_size, report_bytes=report_bytes)
-        report = RunReport(run.name, sum(len(block) for block in reader.scan()), sources=reader.stats.files)
+        report = RunReport(run.name, sum(block.value_count for block in reader.scan()), sources=reader.stats.files)
         return report, gaps_in_damaged_files(run, reader.stats.files, chunk_size, report_bytes)
 
     def of_batch(batch: RunBatch, _: Callable[[int], None]) -> list[tuple[RunReport, list[StepGaps]]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, EventFileReader, FileStats
 from tb2csv.event_files.scanners import SCANNERS, Scanner
-from tb2csv.event_files.values import ValueSchema
+from tb2csv.event_files.values import ValueKind, ValueSchema
 
 if TYPE_CHECKING:
     from tb2csv.event_files.values import SchemaTable, ValueBlock
@@ -61,6 +62,8 @@ class Reading(NamedTuple):
     offset: int
     #: The keys of all forms, in the order of their numbers.
     schemas: list[bytes]
+    #: The number of empty values that share the row of an equal one before them.
+    without_row: int
 
     @property
     def tags(self) -> list[str]:
@@ -70,7 +73,7 @@ class Reading(NamedTuple):
         """Assert that every byte has become one of three things, and that damage lies within the file."""
         account = self.account
         assert account.bytes == account.record_bytes + account.lost_bytes + account.incomplete_tail_bytes
-        assert account.values == len(self.rows)
+        assert account.values == len(self.rows) - self.without_row
         assert min(account.records, account.record_bytes, account.lost_bytes, account.incomplete_tail_bytes) >= 0
         for damage in account.damage:
             assert damage.length > 0
@@ -81,17 +84,14 @@ def rows_of(block: ValueBlock, schemas: SchemaTable) -> list[Row]:
     """Return the values of a block, copied."""
     columns = block.columns
     contents = {row: bytes(block.bytes_at(offset, length)) for row, offset, length in columns.contents.tolist()}
-    return [
-        Row(
-            ValueSchema.from_key(schemas.key(int(columns.schema_id[row]))),
-            struct.pack("<d", columns.wall_time[row]),
-            int(columns.step[row]),
-            struct.pack("<d", columns.scalar[row]),
-            bytes(block.payload(row)),
-            contents.get(row, b""),
-        )
-        for row in range(len(block))
-    ]
+    rows = []
+    for row in range(len(block)):
+        schema, number = ValueSchema.from_key(schemas.key(int(columns.schema_id[row]))), float(columns.scalar[row])
+        equal, number = (int(number), math.nan) if schema.kind == ValueKind.NONE else (1, number)
+        cells = struct.pack("<d", columns.wall_time[row]), int(columns.step[row]), struct.pack("<d", number)
+        rows += [Row(schema, *cells, bytes(block.payload(row)), contents.get(row, b""))] * equal
+    assert len(rows) == block.value_count
+    return rows
 
 
 def read(
@@ -107,7 +107,9 @@ def read(
     scanner = SCANNERS[scanner] if isinstance(scanner, str) else scanner
     schemas = scanner.schema_table() if schemas is None else schemas
     reader = EventFileReader(source, scanner, schemas, chunk_size=chunk_size, offset=offset)
-    rows = []
+    rows, without_row = [], 0
     for block in reader.blocks():
         rows += rows_of(block, schemas)
-    return Reading(rows, reader.account, reader.offset, [schemas.key(schema_id) for schema_id in range(len(schemas))])
+        without_row += block.columns.without_row
+    keys = [schemas.key(schema_id) for schema_id in range(len(schemas))]
+    return Reading(rows, reader.account, reader.offset, keys, without_row)

@@ -226,7 +226,7 @@ cdef struct Columns:
     double *scalar
     int64_t *payload_offset
     int32_t *payload_length
-    Py_ssize_t size, capacity
+    Py_ssize_t size, capacity, without_row
 
 
 cdef int walk_event(
@@ -239,7 +239,7 @@ cdef int walk_event(
     cdef Cursor summary = Cursor(NULL, NULL), inner
     cdef Value value
     cdef int32_t schema_id
-    cdef Py_ssize_t row
+    cdef Py_ssize_t row, without_row = 0
     cdef int64_t offset = base + (cursor.at - origin)
     while cursor.at < cursor.end:
         if not read_field(&cursor, &field, &wire):
@@ -273,8 +273,6 @@ cdef int walk_event(
             continue
         if wire != BYTES or not read_bytes(&summary, &inner) or not walk_value(inner, &value):
             return IRREGULAR
-        if row == columns.capacity:
-            return FULL
         schema_id = schemas.guessed(&value)
         if schema_id < 0:
             if has_content(value.metadata):
@@ -282,6 +280,14 @@ cdef int walk_event(
             schema_id = schemas.schema_of(&value)
             if schema_id < 0:
                 return OUT_OF_MEMORY
+        if value.kind == NONE:
+            if row > columns.size and columns.schema_id[row - 1] == schema_id:
+                columns.scalar[row - 1] += 1
+                without_row += 1
+                continue
+            value.scalar = 1
+        if row == columns.capacity:
+            return FULL
         columns.schema_id[row] = schema_id
         columns.wall_time[row] = wall_time
         columns.step[row] = step
@@ -297,6 +303,7 @@ cdef int walk_event(
     if row == columns.size and (offset != HEAD or not seen >> 3 & 1 or seen >> 5 & 1):
         return IRREGULAR
     columns.size = row
+    columns.without_row += without_row
     return MORE
 
 
@@ -401,6 +408,7 @@ def scan(const uint8_t[::1] buffer not None, Py_ssize_t start, int64_t base, Sch
     if end == 0:
         return MORE, start, 0
     pointers.size = columns.size
+    pointers.without_row = 0
     pointers.capacity = schema_id.shape[0]
     if min(wall_time.shape[0], step.shape[0], scalar.shape[0], payload_offset.shape[0],
            payload_length.shape[0]) < pointers.capacity:
@@ -418,4 +426,5 @@ def scan(const uint8_t[::1] buffer not None, Py_ssize_t start, int64_t base, Sch
     if status == OUT_OF_MEMORY:
         raise MemoryError
     columns.size = pointers.size
+    columns.without_row += pointers.without_row
     return status, position, records

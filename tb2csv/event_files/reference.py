@@ -50,6 +50,8 @@ _DT_DOUBLE: Final = 2
 _FLOAT: Final = struct.Struct("<f")
 _DOUBLE: Final = struct.Struct("<d")
 _NO_SCALAR: Final = float("nan")
+#: The start of the key of an empty value.
+_EMPTY_KEY: Final = struct.pack("<i", ValueKind.NONE)
 
 _VERSION_PREFIX: Final = "brain.Event:"
 _SESSION_START: Final = 1
@@ -101,7 +103,7 @@ class _Rows:
 
     def __init__(self, first_row: int) -> None:
         """Start with no rows; the first one added becomes row ``first_row`` of the columns."""
-        self.packed = bytearray()
+        self.packed, self.without_row = bytearray(), 0
         self._contents = bytearray()
         self._first_row = first_row
 
@@ -113,6 +115,7 @@ class _Rows:
         """Append the rows and their contents."""
         columns.add_contents(self._contents)
         columns.extend(self.packed)
+        columns.without_row += self.without_row
 
 
 def _scan(buffer: memoryview, start: int, base: int, schemas: SchemaTable, rows: _Rows) -> tuple[ScanStatus, int, int]:
@@ -245,7 +248,8 @@ def _add_rows(event: bytes, offset: int, schemas: SchemaTable, rows: _Rows) -> b
     wall_time, step = message.wall_time, message.step
     values = _values(message)
     cursor = content_cursor = 0
-    for key, scalar, payload, content in values:
+    joined = _joined_empty(values)
+    for key, scalar, payload, content in joined:
         schema_id = schemas.intern(key)
         if content:
             content_cursor = _place(event, content, content_cursor)
@@ -255,7 +259,19 @@ def _add_rows(event: bytes, offset: int, schemas: SchemaTable, rows: _Rows) -> b
             continue
         cursor = _place(event, payload, cursor)
         rows.packed += pack_row(schema_id, wall_time, step, scalar, offset + cursor, len(payload))
+    rows.without_row += len(values) - len(joined)
     return bool(values)
+
+
+def _joined_empty(values: list[_Value]) -> list[_Value]:
+    """Return values with one for several equal empty ones that follow one another; its scalar is their number."""
+    joined: list[_Value] = []
+    for value in values:
+        if joined and joined[-1][0] == value[0] and value[0].startswith(_EMPTY_KEY):
+            joined[-1] = (value[0], joined[-1][1] + 1, b"", b"")
+        else:
+            joined.append(value)
+    return joined
 
 
 def _place(event: bytes, part: bytes, cursor: int) -> int:
@@ -301,8 +317,8 @@ def _value(value: Any) -> _Value:
     metadata, content = split_metadata(b"".join(value.metadata[:]))
     which = value.WhichOneof("value")
     if which is None:
-        kind = ValueKind.PLUGIN_CONTENT if content else ValueKind.NONE
-        return (_key(tag, kind, 0, (), metadata), _NO_SCALAR, content, b"")
+        kind, scalar = (ValueKind.PLUGIN_CONTENT, _NO_SCALAR) if content else (ValueKind.NONE, 1)
+        return (_key(tag, kind, 0, (), metadata), scalar, content, b"")
     if which == "simple_value":
         return (_key(tag, ValueKind.SIMPLE_VALUE, 0, (), metadata), value.simple_value, b"", content)
     if which == "tensor":

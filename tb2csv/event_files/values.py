@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class ValueKind(enum.IntEnum):
     """How a summary value is stored: in which field, and what its payload bytes are."""
 
-    #: An empty value, with neither a payload nor plugin content.
+    #: An empty value, with neither a payload nor plugin content; the scalar column has the number of equal ones.
     NONE = 0
     #: ``simple_value``; the number is in the scalar column, there is no payload.
     SIMPLE_VALUE = 1
@@ -137,6 +137,9 @@ class ValueColumns:
     ``wall_time`` is in seconds since the epoch, ``payload_offset`` in bytes of the file. ``scalar`` holds float32
     values widened to float64, and NaN for values with a payload. ``marks`` are the events without values between the
     rows. ``contents`` has an item for each row with plugin content in addition to its payload, in the order of rows.
+
+    An event may have millions of empty values of two bytes. So equal ones that follow one another in an event share a
+    row, and its ``scalar`` is their number; ``without_row`` is the number of the others.
     """
 
     def __init__(self) -> None:
@@ -147,19 +150,17 @@ class ValueColumns:
         self.scalar = np.empty(0, np.float64)
         self.payload_offset = np.empty(0, np.int64)
         self.payload_length = np.empty(0, np.int32)
-        self.size = 0
+        self.size = self.without_row = 0
         self.marks: list[SessionMark] = []
         self._contents = bytearray()
 
     def clear(self) -> None:
         """Drop rows, marks and contents, but keep the allocated memory."""
-        self.size = 0
-        self.marks.clear()
-        self._contents.clear()
+        self.cut(0)
 
     def cut(self, size: int) -> None:
-        """Drop the rows from ``size`` on; marks and contents, if any, are of these rows."""
-        self.size = size
+        """Drop the rows from ``size`` on; marks, contents and values without a row, if any, are of these rows."""
+        self.size, self.without_row = size, 0
         self.marks.clear()
         self._contents.clear()
 
@@ -232,8 +233,13 @@ class ValueBlock:
     is_unpacked: bool = False
 
     def __len__(self) -> int:
-        """Return the number of values."""
+        """Return the number of rows: a row for each value, except for equal empty ones."""
         return self.columns.size
+
+    @property
+    def value_count(self) -> int:
+        """The number of values."""
+        return self.columns.size + self.columns.without_row
 
     @property
     def end(self) -> int:

@@ -383,11 +383,12 @@ class RunReader(SeriesReader):
 
     def _count_empty(self, block: ValueBlock) -> None:
         series_of_schema = self._schemas.series_of_schema
-        counts = np.zeros(len(series_of_schema), np.int64)
+        counts = np.zeros(len(series_of_schema))
         for start in range(0, len(block), _VALUES_AT_ONCE):
-            some = block.columns.schema_id[start : min(start + _VALUES_AT_ONCE, len(block))]
-            counts += np.bincount(some, minlength=len(counts))
-        for number in np.flatnonzero((series_of_schema < 0) & (counts > 0)).tolist():
+            stop = min(start + _VALUES_AT_ONCE, len(block))
+            equal = block.columns.scalar[start:stop]  # of an empty value, the number of equal ones
+            counts += np.bincount(block.columns.schema_id[start:stop], equal, len(counts))
+        for number in np.flatnonzero((series_of_schema < 0) & (counts > 0)).tolist():  # NaN is not above 0
             count = int(counts[number])
             tag = readable(self._schemas.known[number].tag)
             if self._selection.includes_tag(tag):

@@ -744,6 +744,7 @@ def test_both_scanners_fill_the_same_columns() -> None:
         tensor("t", tensor_of("DT_STRING")),
         tensor("z", np.zeros((0, 2), "float32")),
         tensor("c", np.zeros((0, 2), "float32"), "p", content=b"content"),
+        *([Summary.Value(tag="nothing")] * 3),
     ]
     data = MIXED + frames([event(*empty, step=1), event(histogram("h", [[0, 1, 2]]), *empty, step=2)])
     columns = []
@@ -752,6 +753,7 @@ def test_both_scanners_fill_the_same_columns() -> None:
         (block,) = reader.blocks()
         columns.append({name: getattr(block.columns, name)[: len(block)].tobytes() for name in COLUMN_NAMES})
         columns[-1]["contents"] = block.columns.contents.tobytes()
+        assert block.columns.without_row == 4
     assert len(columns[0]["step"]) > len(empty)
     assert all(each == columns[0] for each in columns)
 
@@ -835,6 +837,18 @@ def test_an_event_may_have_more_values_than_the_columns_have_room(scanner: str, 
     assert len(reading.rows) == count + 1
     assert reading.tags[-1] == "behind"
     assert reading.account.records == 2
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_equal_empty_values_of_an_event_share_a_row(scanner: str) -> None:
+    empty, other = Summary.Value(tag="e"), Summary.Value(tag="o")
+    values = [[empty, empty, other, empty], [empty, simple_value("s", 1.0), empty, empty, empty]]
+    reading = read(frames([event(*each, step=step) for step, each in enumerate(values)]), scanner)
+    reading.check_account()
+    assert [(row.step, *row.schema.tag.decode()) for row in reading.rows] == [
+        (step, value.tag) for step, each in enumerate(values) for value in each
+    ]
+    assert reading.without_row == 3
 
 
 @needs_compiled
