@@ -15,12 +15,12 @@ TB2CSV_SKIP_EXT=1 "$venv/bin/python" -m pip install --quiet -c "$work/oldest.txt
 sort "$work/oldest.txt"
 
 # The command pytest, because `python -m pytest` would import tb2csv from here and not what was installed. Packages of
-# today beside old ones warn of each other. Of the slow tests, those of the tab are run, because they start the oldest
+# today beside old ones warn of each other. SQL needs a later polars, and tests/test_sql.py has what older ones say. Of the slow tests, those of the tab are run, because they start the oldest
 # TensorBoard; the others spend their time on data and processes, whatever the packages.
 run_tests() {
     "$venv/bin/pytest" -q -W ignore::DeprecationWarning --numprocesses=auto --dist=worksteal "$@"
 }
 run_tests tests/tensorboard_plugin/test_*.py "$@"
 run_tests -m 'not slow' tests/cli/test_cli.py tests/runs/test_subruns.py tests/sinks/test_formats.py \
-    tests/sinks/test_output_folder.py tests/test_dataframes.py tests/test_logdir.py "$@"
+    tests/sinks/test_output_folder.py tests/test_dataframes.py tests/test_lazy_frames.py tests/test_logdir.py "$@"
 rm -rf "$venv"

@@ -261,7 +261,7 @@ class LogdirFrames(KindMethods[LogMethod]):
 
         Raises:
             OptionError: the query is not a SELECT statement, names what is not a table, or cannot be run.
-            Tb2csvError: the log does not have values of a kind, or no type holds all of them exactly.
+            Tb2csvError: a kind is not in the log, no type holds all its values exactly, or polars is too old.
             LogdirError: a file is gone since it was read.
         """
         return run_query(query, self._sql_tables(run))
@@ -317,7 +317,7 @@ class LogdirFrames(KindMethods[LogMethod]):
             used = {
                 *(schema if columns is None else columns),
                 *(predicate.meta.root_names() if predicate is not None else ()),
-            }
+            } or {"run"}  # polars asks for no column if only the number of rows matters
             used_schema = pl.Schema({name: dtype for name, dtype in schema.items() if name in used})
             for frame in self._scanned.frames(wanted, rows, with_names=True, columns=used):
                 if joint_schema((used_schema, frame.schema), what) != used_schema:
@@ -328,7 +328,9 @@ class LogdirFrames(KindMethods[LogMethod]):
                     left -= len(part)
                 if predicate is not None:
                     part = part.filter(predicate)
-                yield part if columns is None else part.select(columns)
+                if columns is not None:  # a selection of no columns has no rows
+                    part = part.select(columns) if columns else pl.DataFrame(height=len(part))
+                yield part
                 if left == 0:
                     return
 

@@ -12,6 +12,9 @@ Each query has a context of its own, with the tables that it names and no others
 polars adds the float32 numbers of a group one by one in float32 (2.1.0): the sum of a million times 0.1 is 1% too
 large, and no sum of ones exceeds 2**24 per thread. So the argument of ``sum`` gets a wider type before it is added.
 
+Older versions of polars answer some queries wrongly: before 2.1, ``sum(1)`` is 1 whatever the number of rows, and
+before 2, a table hides a common table expression of its name. So queries need a later one than the rest of tb2csv.
+
 polars calls itself once for each operator in a chain. With a few hundred more than are allowed here, that ends the
 process, and a larger stack of the calling thread does not help (polars 2.1.0). So the number of operators is limited.
 """
@@ -28,6 +31,9 @@ from tb2csv.messages import advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+#: The oldest version of polars that answers queries.
+_OLDEST: Final = (2, 1)
 
 #: The name of the common table expression that a query becomes; its own names cannot hide it, as it encloses them.
 _ENCLOSING: Final = "tb2csv query"
@@ -61,8 +67,10 @@ def run_query(query: str, tables: Mapping[str, Callable[[], pl.LazyFrame]]) -> p
     Raises:
         OptionError: the query is not text or not a SELECT statement, names what is not a table, has too many operators,
             or cannot be run.
+        Tb2csvError: polars is too old, or does not list the names of tables.
     """
     check_type("query", query, str, "a SELECT statement as text")
+    _check_version()
     operators = sum(found["operator"] is not None for found in _TOKEN.finditer(query))
     if operators > MAX_OPERATORS:
         message = (
@@ -114,13 +122,22 @@ def _with_wide_sums(query: str) -> str:
 
 def _with_types(wide: pl.LazyFrame, narrow: pl.LazyFrame) -> pl.LazyFrame:
     """Return the rows of a query with wide sums; durations and uint64 have their types of ``narrow``."""
-    types, narrow_types = wide.collect_schema(), narrow.collect_schema()
-    if any(types[name].is_float() and dtype.is_integer() for name, dtype in narrow_types.items()):
-        return narrow  # the common type of uint64 and int64 is float64 in polars 1, and int128 in polars 2
     restored = (
-        pl.col(name).cast(dtype) for name, dtype in narrow_types.items() if dtype.is_temporal() or dtype == pl.UInt64
+        pl.col(name).cast(dtype)
+        for name, dtype in narrow.collect_schema().items()
+        if dtype.is_temporal() or dtype == pl.UInt64
     )
     return wide.with_columns(restored)
+
+
+def _check_version() -> None:
+    """Raise Tb2csvError if polars is too old for queries."""
+    if tuple(map(int, re.findall(r"\d+", pl.__version__)[:2])) < _OLDEST:
+        version = ".".join(map(str, _OLDEST))
+        message = (
+            f"Queries need polars {version} or later, because polars {pl.__version__} answers some of them wrongly"
+        )
+        raise Tb2csvError(message, advice(f"run pip install 'polars>={version}'"))
 
 
 def _table_names(query: str) -> list[str]:
