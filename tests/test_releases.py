@@ -45,6 +45,18 @@ def test_a_release_needs_all_its_files_and_one_version(tmp_path: Path) -> None:
     assert any("cp311-abi3" in line and "is not of version" in line for line in few)
 
 
+def test_the_package_promises_the_systems_and_versions_that_are_tested() -> None:
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    workflow = (ROOT / ".github/workflows/test.yml").read_text("utf-8")
+    matrix = dict(re.findall(r"^        (system|python): \[(.*)\]$", workflow, re.MULTILINE))
+    tested = re.findall(r"3\.\d+", matrix["python"])
+    assert re.findall(r'"Programming Language :: Python :: (3\.\d+)"', project) == tested
+    assert f'requires-python = ">={tested[0]}"' in project
+    systems = {"Linux": "ubuntu", "MacOS": "macos", "Windows": "windows"}
+    promised = re.findall(r'"Operating System :: .*?(\w+)"', project)
+    assert {systems[each] for each in promised} == set(re.findall(r"([a-z]+)-\d", matrix["system"]))
+
+
 def test_texts_install_from_here_until_there_is_a_package_in_an_index() -> None:
     """Remove this test with the first release; docs/releasing.md says so."""
     installs = re.compile(r"pip3? install(?: -\S+)* [\"']?tb2csv")
