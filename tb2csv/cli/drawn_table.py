@@ -134,7 +134,7 @@ def _fit(widths: dict[str, int], is_number: dict[str, bool], droppable: list[str
     while excess() > 0:
         texts = {each: width for each, width in widths.items() if not is_number[each]}
         widest = max(texts, key=texts.__getitem__, default=None)
-        if widest is None or texts[widest] <= _MIN_TEXT_WIDTH:
+        if widest is None or texts[widest] <= min(_MIN_TEXT_WIDTH, room):
             break
         widths[widest] -= 1
     return dropped

@@ -56,7 +56,9 @@ def _around(name: str, before: int, after: int, width: int) -> str:
     start = name[:before] if head == before else f"{name[:head]}{OMITTED}"
     stop = name[len(name) - after :] if tail == after else f"{OMITTED}{name[len(name) - tail :]}"
     text = f"{start}{core}{stop}"
-    return text if len(text) <= width and (before or after) else shortened(name, width)
+    # The core is empty if the name is the shortest of those that share its start and its end.
+    has_core = (before or after) and OMITTED * 2 not in text
+    return text if has_core and len(text) <= width else shortened(name, width)
 
 
 def _shared(names: Sequence[str]) -> tuple[int, int]:

@@ -28,8 +28,10 @@ _CURVE_WIDTH: Final = 16
 _GAP: Final = 2
 _NAME_TITLE: Final = "run, tag"
 _INDENT: Final = "  "
+#: The room for names that columns leave to them, in letters; _FIRST_RANKS leave a share of the terminal.
 _MIN_NAME_WIDTH: Final = 20
-_MIN_WIDTH: Final = 40
+_MIN_NAME_SHARE: Final = 1 / 3
+_FIRST_RANKS: Final = 1
 
 _Row = dict[str, Any]
 
@@ -63,20 +65,20 @@ def _non_finite_counts(row: _Row) -> str:
 
 #: The columns in order, between the name and the curve.
 _COLUMNS: Final = (
-    _Column("kind", lambda row: row["kind"], 5, is_number=False),
-    _Column("points", _integer("points"), 0),
-    _Column("steps", _steps, 4),
-    _Column("first", _number("first"), 6),
+    _Column("kind", lambda row: row["kind"], 6, is_number=False),
+    _Column("points", _integer("points"), 1),
+    _Column("steps", _steps, 5),
+    _Column("first", _number("first"), 7),
     _Column("last", _number("last"), 0),
-    _Column("min", _number("min"), 1),
-    _Column("at", _integer("min_step"), 7),
-    _Column("max", _number("max"), 1),
-    _Column("at", _integer("max_step"), 7),
-    _Column("mean", _number("mean"), 6),
-    _Column("not finite", _non_finite_counts, 2),
-    _Column("points/s", _number("points_per_second"), 8),
+    _Column("min", _number("min"), 2),
+    _Column("at", _integer("min_step"), 8),
+    _Column("max", _number("max"), 2),
+    _Column("at", _integer("max_step"), 8),
+    _Column("mean", _number("mean"), 7),
+    _Column("not finite", _non_finite_counts, 3),
+    _Column("points/s", _number("points_per_second"), 9),
 )
-_CURVE_RANK: Final = 3
+_CURVE_RANK: Final = 4
 
 
 def print_summary(summary: Summary) -> None:
@@ -133,10 +135,9 @@ def _choose_columns(rows: Sequence[_Row], width: int, *, has_curves: bool) -> _L
     cells = {column: texts for column, texts in cells.items() if any(texts)}
     widths = {column: max(map(len, [column.title, *texts])) for column, texts in cells.items()}
     longest = max(map(len, [_NAME_TITLE, *(f"{_INDENT}{printable(row['tag'])}" for row in rows)]))
-    total = max(width, _MIN_WIDTH)
-    shown, has_curves = _fitting(widths, total - min(longest, _MIN_NAME_WIDTH), has_curves=has_curves)
+    shown, has_curves = _fitting(widths, longest, width, has_curves=has_curves)
     used = sum(widths[column] + _GAP for column in shown) + has_curves * (_CURVE_WIDTH + _GAP)
-    return _Layout(min(longest, total - used), {column: widths[column] for column in shown}, cells, has_curves)
+    return _Layout(min(longest, width - used), {column: widths[column] for column in shown}, cells, has_curves)
 
 
 def _empty_table(layout: _Layout, *, show_header: bool) -> Table:
@@ -152,17 +153,20 @@ def _empty_table(layout: _Layout, *, show_header: bool) -> Table:
     return table
 
 
-def _fitting(widths: dict[_Column, int], room: int, *, has_curves: bool) -> tuple[list[_Column], bool]:
+def _fitting(
+    widths: dict[_Column, int], longest_name: int, total: int, *, has_curves: bool
+) -> tuple[list[_Column], bool]:
     """Return the columns that fit, and whether the curves do; columns of a rank are dropped together."""
     ranked: dict[int, int] = {_CURVE_RANK: _CURVE_WIDTH + _GAP} if has_curves else {}
     for column, width in widths.items():
         ranked[column.rank] = ranked.get(column.rank, 0) + width + _GAP
     fitting = set()
+    room = total
     for rank, width in sorted(ranked.items()):
-        if rank and width > room:
-            continue
-        fitting.add(rank)
-        room -= width
+        needed = int(total * _MIN_NAME_SHARE) if rank <= _FIRST_RANKS else _MIN_NAME_WIDTH
+        if width + min(longest_name, needed) <= room:
+            fitting.add(rank)
+            room -= width
     return [column for column in widths if column.rank in fitting], _CURVE_RANK in fitting
 
 

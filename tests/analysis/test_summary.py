@@ -267,6 +267,21 @@ def test_the_table_fits_and_has_a_line_for_each_series(width: int) -> None:
     assert [line for line in lines[1:] if not line.startswith(" ")] == runs  # none of these is wider than 60
 
 
+@pytest.mark.parametrize("width", [8, 14, 20, 30, 40])
+def test_a_narrow_table_cuts_names_once_and_numbers_never(width: int) -> None:
+    summary = tb2csv.summary(SAMPLE_LOGS, run="keras/*", curve_points=64)
+    header, *lines = drawn(summary, width)
+    assert max(map(len, lines)) <= width
+    assert not any("……" in line for line in lines)
+    points = {f"{number}" for number in summary.table["points"]}
+    last = {f"{number:.5g}" for number in summary.table["last"].drop_nulls()}
+    cells = {cell for line in lines for cell in line.split()[1:]}
+    assert cells == ((last if "last" in header else set()) | (points if "points" in header else set()))
+    assert ("last" in header, "points" in header) == (width >= 14, width >= 30)
+    tags = [line for line in lines if line.startswith("  ")]
+    assert len({line.split()[0] for line in tags}) == summary.table["tag"].n_unique()
+
+
 def test_a_wider_terminal_shows_more() -> None:
     summary = tb2csv.summary(SAMPLE_LOGS, selection=Selection(runs=("tf2",), kinds=("scalars",)), curve_points=64)
     narrow, wide = drawn(summary, 80), drawn(summary, 200)

@@ -50,6 +50,12 @@ def test_short_names_fit_and_stay_apart(names: list[str], width: int) -> None:
             24,
             ["model/bloc…1…uery/kernel", "model/bloc…2…uery/kernel"],
         ),
+        # One has nothing of its own.
+        (
+            ["gradients/dense/kernel", "gradients/dense_1/kernel"],
+            13,
+            ["gradie…kernel", "grad…_1…ernel"],
+        ),
         # In two places.
         ([f"{a}{'x' * 20}{b}{'y' * 20}" for a in "12" for b in "34"], 12, None),
         # The text of a cut name is another name.
