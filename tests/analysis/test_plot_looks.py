@@ -39,7 +39,7 @@ from tb2csv.notes import Note
 from tb2csv.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy.typing as npt
 
@@ -216,6 +216,46 @@ def test_panels_of_few_runs_name_them_if_the_log_has_too_many_for_a_legend() -> 
         named = [handle.get_color() for handle in legend.legend_handles]
         assert named == [line.get_color() for line in panel.lines]
     assert sheet.figure.legends == []
+
+
+def looks_of(lines: Iterable[Any]) -> list[tuple[Any, ...]]:
+    """Return the colours and dashes of lines; the dashes of matplotlib are in points."""
+    return [
+        (colors.to_hex(each.get_color()), *np.divide(each._dash_pattern[1] or (), each.get_linewidth()).round(3))
+        for each in lines
+    ]
+
+
+@pytest.mark.usefixtures("drawn")
+@pytest.mark.parametrize("curves", [9, MOST_RUNS])
+def test_panels_of_more_runs_name_them_below(curves: int) -> None:
+    runs = [f"lr=0.1/seed_{number:02}" for number in range(MOST_RUNS + 6)]
+    all_series = [*(series(run, "x", [2, 1]) for run in runs), *(series(run, "y", [1, 2]) for run in runs[-curves:])]
+    sheet, _ = curves_of(*all_series)
+    unnamed, panel = sheet.panels
+    assert unnamed.get_legend() is None
+    legend = panel.get_legend()
+    sheet.figure.draw_without_rendering()
+    assert [entry.get_text() for entry in legend.get_texts()] == [f"seed_{number:02}" for number in range(30)][-curves:]
+    looks = looks_of(legend.legend_handles)
+    assert looks == looks_of(panel.lines)
+    assert len(set(looks)) == curves, "a reader can find each curve in the legend"
+    boxes = [entry.get_window_extent() for entry in legend.get_texts()]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    lowest = min(label.get_window_extent().y0 for label in [*panel.get_xticklabels(), panel.xaxis.label])
+    assert all(box.y1 < lowest and box.x1 <= panel.get_window_extent().x1 and box.y0 >= 0 for box in boxes)
+    height = panel.get_window_extent().height / sheet.figure.dpi
+    assert height == pytest.approx(LIGHT.panel[1] - 0.7, abs=0.2), "the panels keep their size"
+
+
+@pytest.mark.usefixtures("drawn")
+def test_runs_of_one_colour_have_other_dashes() -> None:
+    """There are more runs than TensorBoard has colours; ``options_of`` uses its seven."""
+    sheet, _ = curves_of(*(series(f"run_{number}", tag, [number, 1]) for tag in "xy" for number in range(MOST_RUNS)))
+    (legend,) = sheet.figure.legends
+    looks = looks_of(legend.legend_handles)
+    assert len(set(looks)) == MOST_RUNS
+    assert [looks_of(panel.lines) for panel in sheet.panels] == [looks, looks]
 
 
 @pytest.mark.usefixtures("drawn")
@@ -487,6 +527,10 @@ def many_curves() -> list[PlottedSeries]:
     ]
 
 
+def curves_of_some_runs() -> list[PlottedSeries]:
+    return [each for number, each in enumerate(many_curves()) if each.tag == "x" or number % 2]
+
+
 def histograms() -> PlottedValues:
     random = np.random.default_rng(0)
     edges = np.linspace(-4, 4, 31)
@@ -521,6 +565,7 @@ PICTURES: dict[
     "curves_dark": (draw_curves, few_curves, "dark", {}),
     "curves_paper": (draw_curves, few_curves, "paper", {}),
     "many_runs": (draw_curves, lambda: PlottedValues(many_curves(), []), "light", {}),
+    "some_runs": (draw_curves, lambda: PlottedValues(curves_of_some_runs(), []), "light", {}),
     "logarithmic": (
         draw_curves,
         lambda: PlottedValues([series("a", "x", np.geomspace(1, 1e6, 50))], []),

@@ -157,6 +157,19 @@ def background(page: Page) -> str:
 LIGHT, DARK = "rgb(255, 255, 255)", "rgb(32, 33, 36)"
 
 
+def test_runs_of_one_colour_have_other_dashes(opened: Callable[..., Page], tmp_path: Path) -> None:
+    for number in range(23):
+        write_run(tmp_path / "logs" / f"{number:02}", *(event(scalar("loss", number), step=step) for step in (0, 1)))
+    page = opened(tmp_path / "logs")
+    looks = page.locator("path.line").evaluate_all(
+        "lines => lines.map((line) => [getComputedStyle(line).stroke, getComputedStyle(line).strokeDasharray])"
+    )
+    assert len(looks) == len({tuple(look) for look in looks}) == 23
+    assert len({colour for colour, _ in looks}) == 21
+    swatches = page.locator(".runs .swatch").evaluate_all("all => all.map((each) => getComputedStyle(each).background)")
+    assert len(set(swatches)) == 23
+
+
 def test_the_page_follows_the_system_and_its_button(opened: Callable[..., Page], tmp_path: Path) -> None:
     from playwright.sync_api import expect
 

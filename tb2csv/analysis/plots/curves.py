@@ -8,6 +8,7 @@ import numpy as np
 
 from tb2csv.analysis.plots.bars import are_single, draw_bars
 from tb2csv.analysis.plots.figure import Sheet
+from tb2csv.analysis.plots.line_dashes import SOLID, dashes_of, line_style
 from tb2csv.analysis.plots.median_curves import median_curve
 from tb2csv.analysis.plots.run_names import MEDIAN_WIDTH, MOST_RUNS, name_in_panel, name_runs
 from tb2csv.analysis.plots.smoothing import smoothed
@@ -64,9 +65,12 @@ def draw_curves(values: PlottedValues, options: DrawingOptions) -> tuple[Sheet, 
     runs = list(dict.fromkeys(series.run for series in values.series))
     sheet = Sheet(len(by_tag), options.look)
     sheet.runs, sheet.colours = runs, options.colours
+    dashes = dashes_of(runs, options.colours) if len(runs) <= MOST_RUNS else None
     drawn = _Drawn(len(runs))
     for number, (tag, curves) in enumerate(by_tag.items()):
         sheet.title(number, tag)
+        if dashes or len(curves) <= MOST_RUNS:  # otherwise the curves are too faint
+            sheet.dashes[number] = dashes or dashes_of([each.run for each in curves], options.colours)
         gids = [f"run-{runs.index(series.run)}-{number}" for series in curves]
         if options.log is not True and are_single(curves):
             draw_bars(sheet.panels[number], curves, options, gids)
@@ -156,7 +160,7 @@ def _draw_panel(
     if options.ylim:
         panel.set_ylim(*options.ylim)
     label_numbers(panel.yaxis, log=log)
-    if drawn.runs <= MOST_RUNS or not name_in_panel(panel, [curve.run for curve in curves], options):
+    if drawn.runs <= MOST_RUNS or not name_in_panel(sheet, number, [curve.run for curve in curves], options):
         drawn.has_curves = True
 
 
@@ -192,7 +196,14 @@ def _draw(
         shown = line(curve.x, curve.y, sheet.pixels, only_positive=log)
     width, opacity = next((width, opacity) for most, width, opacity in _STROKES if neighbours <= most)
     drawn.lines += panel.plot(
-        shown.x, shown.y, color=colour, alpha=opacity, linewidth=width * factor, zorder=3, gid=curve.gid
+        shown.x,
+        shown.y,
+        color=colour,
+        alpha=opacity,
+        linewidth=width * factor,
+        linestyle=line_style(sheet.dashes[number].get(curve.run, SOLID)),
+        zorder=3,
+        gid=curve.gid,
     )
     marks = {"linestyle": "none", "color": colour, "markeredgewidth": 0, "zorder": 4}
     if shown.lone_x.size:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tb2csv.analysis.plots.drawing_options import Look
+    from tb2csv.analysis.plots.line_dashes import Dashes
     from tb2csv.analysis.plots.map_cells import MapCells
     from tb2csv.analysis.plots.themes import Theme
     from tb2csv.analysis.plots.x_axis import XAxis
@@ -132,6 +133,8 @@ class Sheet:
         #: For pages: the runs of curves and their colours, the tags of the panels, and the x axis.
         self.runs: list[str] = []
         self.colours: dict[str, str] = {}
+        #: The dashes of curves by run, for each panel.
+        self.dashes: list[dict[str, Dashes]] = [{} for _ in range(count)]
         self.titles = [""] * count
         self.positions: XAxis | None = None
         #: For pages: the cells of heat maps, one for each panel, and the tags of their rows.
@@ -149,6 +152,8 @@ class Sheet:
         self.panels: list[Any] = [
             self.figure.add_subplot(self.rows, self.columns, number + 1) for number in range(count)
         ]
+        #: The heights in inches of the legends below the panels of each row.
+        self._below = [0.0] * self.rows
         if look.title:
             self._write_above(look.title, size=look.theme.title_size + 2, color=look.theme.text, weight="bold")
 
@@ -225,13 +230,46 @@ class Sheet:
             columns = max(1, min(len(texts), int(self.figure.get_figwidth() / width)))
             lines = line * (math.ceil(len(texts) / columns) + bool(title)) + 0.1
             self._grow(self.figure.get_figwidth(), self.figure.get_figheight() + lines)
-        # matplotlib omits labels that begin with an underscore, so the labels are set later.
         legend = self.figure.legend(handles, [" "] * len(handles), loc=place, title=title or None, ncols=columns)
         legend.get_title().set(color=theme.faint_text, size=theme.text_size)
         legend.set_alignment("left")
+        self._write_names(legend, handles, texts)
+
+    def legend_inside(self, number: int, handles: list[Any], texts: list[str]) -> None:
+        """Draw the legend of a panel where it hides little."""
+        theme = self.look.theme
+        legend = self.panels[number].legend(
+            handles, [" "] * len(handles), loc="best", fontsize=theme.text_size - 1, frameon=True, framealpha=0.7,
+            facecolor=theme.background, edgecolor="none", borderpad=0.2, labelspacing=0.2, handlelength=1.6,
+        )  # fmt: skip
+        self._write_names(legend, handles, texts)
+
+    def legend_below(self, number: int, handles: list[Any], texts: list[str]) -> None:
+        """Draw the legend of a panel below it, in columns."""
+        from matplotlib.transforms import ScaledTranslation
+
+        theme, panel = self.look.theme, self.panels[number]
+        size = theme.text_size - 1
+        width = 0.35 + max(map(len, texts)) * size * _LETTER
+        columns = max(1, min(len(texts), int((self.panel_width - 0.3) / width)))
+        # Below the labels of the axis.
+        distance = (theme.text_size * (3.6 if panel.xaxis.label.get_visible() else 2.2)) / 72
+        down = ScaledTranslation(0, -distance, self.figure.dpi_scale_trans)
+        legend = panel.legend(
+            handles, [" "] * len(handles), loc="upper left", bbox_to_anchor=(0, 0),
+            bbox_transform=panel.transAxes + down, fontsize=size, ncols=columns, borderpad=0, borderaxespad=0,
+            labelspacing=0.2, handlelength=1.6, columnspacing=1.2,
+        )  # fmt: skip
+        self._write_names(legend, handles, texts)
+        row, height = number // self.columns, math.ceil(len(texts) / columns) * size * 1.4 / 72
+        self._grow(self.figure.get_figwidth(), self.figure.get_figheight() + max(0, height - self._below[row]))
+        self._below[row] = max(height, self._below[row])
+
+    def _write_names(self, legend: Any, handles: list[Any], texts: list[str]) -> None:
+        """Write the texts of a legend: matplotlib omits labels that begin with an underscore."""
         for drawn, text, handle in zip(legend.get_texts(), texts, handles, strict=True):
             drawn.set_text(text)
-            drawn.set_color(theme.text)
+            drawn.set_color(self.look.theme.text)
             drawn.set_gid(handle.get_gid() and f"{handle.get_gid()}-name")
 
     def _grow(self, width: float, height: float) -> None:

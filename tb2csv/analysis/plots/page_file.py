@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tb2csv.analysis.plots.labels import common_folders
+from tb2csv.analysis.plots.line_dashes import SOLID
 from tb2csv.analysis.plots.run_colours import dark_colours
 from tb2csv.analysis.plots.themes import LIGHT
 from tb2csv.analysis.plots.thinning import line
@@ -131,9 +132,11 @@ def _data(sheet: Sheet) -> dict[str, Any]:
     known = [artist for panel in sheet.panels for artist in panel.lines]
     columns = max(8, _MOST_POINTS // (_POINTS_PER_COLUMN * max(1, len(known))))
     folder = common_folders(sheet.runs)
+    first, *others = sheet.dashes
+    shared = first if all(each == first for each in others) else {}
     return {
         "folder": printable(folder),
-        "runs": [{"name": printable(run[len(folder) :])} for run in sheet.runs],
+        "runs": [{"name": printable(run[len(folder) :]), "dashes": shared.get(run, SOLID)} for run in sheet.runs],
         "panels": [_panel(sheet, number, columns) for number in range(len(sheet.panels))],
     }
 
@@ -151,13 +154,16 @@ def _panel(sheet: Sheet, number: int, columns: int) -> dict[str, Any]:
         "log": log,
         "xlim": xlim,
         "ylim": ylim,
-        "lines": [] if bars else list(_lines(panel, columns, xlim, ylim, log=log)),
+        "lines": [] if bars else list(_lines(sheet, number, columns, xlim, ylim, log=log)),
         "bars": [_bar(bar, text) for bar, text in zip(bars, _texts(panel, len(bars)), strict=True)],
     }
 
 
-def _lines(panel: Any, columns: int, xlim: list[float], ylim: list[float], *, log: bool) -> Iterator[dict[str, Any]]:
+def _lines(
+    sheet: Sheet, number: int, columns: int, xlim: list[float], ylim: list[float], *, log: bool
+) -> Iterator[dict[str, Any]]:
     """Yield bands and lines, from the lowest to the highest."""
+    panel = sheet.panels[number]
     for artist in sorted([*panel.collections, *panel.lines], key=lambda each: float(each.get_zorder())):
         gid = artist.get_gid()
         if not gid:
@@ -173,9 +179,12 @@ def _lines(panel: Any, columns: int, xlim: list[float], ylim: list[float], *, lo
             shape = "band"
             corners = np.concatenate([path.vertices for path in artist.get_paths()] or [np.zeros((0, 2))])
             x, y = corners[:, 0], corners[:, 1]
+        place = -1 if kind == "median" else int(run)
+        dashes = sheet.dashes[number].get(sheet.runs[place], SOLID) if shape == "line" and place >= 0 else SOLID
         yield {
-            "run": -1 if kind == "median" else int(run),
+            "run": place,
             "shape": shape,
+            "dashes": dashes,
             "x": _rounded(x, xlim[1] - xlim[0]),
             "y": _significant(y) if log else _rounded(y, ylim[1] - ylim[0]),
             "width": float(np.max(artist.get_linewidth())),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.analysis.plots.labels import common_folders, labels
+from tb2csv.analysis.plots.line_dashes import dashes_of, line_style
 from tb2csv.display import count, printable
 from tb2csv.logdir import ROOT_RUN
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from tb2csv.analysis.plots.drawing_options import DrawingOptions
     from tb2csv.analysis.plots.figure import Sheet
+    from tb2csv.analysis.plots.line_dashes import Dashes
     from tb2csv.analysis.plots.plotted_series import PlottedSeries
 
 #: The maximum number of runs whose curves can be distinguished: with more, they are faint, and their median is drawn.
@@ -20,30 +22,35 @@ MOST_RUNS: Final = 24
 #: The width of a median's line in points.
 MEDIAN_WIDTH: Final = 2.0
 _NAME_WIDTH: Final = 60
-#: The maximum number of curves whose names have room inside a panel.
+#: The maximum number of curves whose names have room inside a panel; those of more curves are below it.
 _MOST_IN_PANEL: Final = 8
 _NAME_WIDTH_IN_PANEL: Final = 28
+#: The width of lines in legends in points: dashes are as long as in a panel.
+_LEGEND_WIDTH: Final = 2.0
+_LEGEND_WIDTH_OF_DASHES: Final = 1.5
 
 
-def name_in_panel(panel: Any, runs: Sequence[str], options: DrawingOptions) -> bool:
-    """Name the few curves of a panel inside it, and return whether there is room for the names.
+def name_in_panel(sheet: Sheet, number: int, runs: Sequence[str], options: DrawingOptions) -> bool:
+    """Name the curves of a panel inside or below it, and return whether there are few enough.
 
-    The legend of the figure cannot name them if the log has more runs than there are colours.
+    The legend of the figure cannot name them if the log has more runs than can be distinguished.
     """
+    if len(runs) > MOST_RUNS:
+        return False
+    dashes = sheet.dashes[number]
+    handles = [_legend_line(run, options, dashes[run]) for run in runs]
+    names = labels([run[len(common_folders(runs)) :] for run in runs], _NAME_WIDTH_IN_PANEL)
+    place = sheet.legend_inside if len(runs) <= _MOST_IN_PANEL else sheet.legend_below
+    place(number, handles, [_group_name(name) for name in names])
+    return True
+
+
+def _legend_line(run: str, options: DrawingOptions, dashes: Dashes, gid: str | None = None) -> Any:
+    """Return the line of a run in a legend."""
     from matplotlib.lines import Line2D
 
-    if len(runs) > _MOST_IN_PANEL:
-        return False
-    theme = options.look.theme
-    handles = [Line2D([], [], color=options.colours[run], linewidth=2) for run in runs]
-    legend = panel.legend(
-        handles, [" "] * len(handles), loc="best", fontsize=theme.text_size - 1, frameon=True, framealpha=0.7,
-        facecolor=theme.background, edgecolor="none", borderpad=0.2, labelspacing=0.2, handlelength=1.2,
-    )  # fmt: skip
-    names = labels([run[len(common_folders(runs)) :] for run in runs], _NAME_WIDTH_IN_PANEL)
-    for text, name in zip(legend.get_texts(), names, strict=True):
-        text.set(text=_group_name(name), color=theme.text)
-    return True
+    width = _LEGEND_WIDTH_OF_DASHES if dashes else _LEGEND_WIDTH
+    return Line2D([], [], color=options.colours[run], linewidth=width, linestyle=line_style(dashes), gid=gid)
 
 
 def name_runs(
@@ -79,10 +86,8 @@ def name_runs(
         handles.append(Line2D([], [], color=options.colours[runs[0]], linewidth=0.7, alpha=0.5))
         names.append(f"each of {count(len(runs), 'group' if sizes else 'run')}")
     elif len(runs) > 1 and has_curves:
-        handles += [
-            Line2D([], [], color=options.colours[run], linewidth=2, gid=f"run-{number}")
-            for number, run in enumerate(runs)
-        ]
+        dashes = dashes_of(runs, options.colours)
+        handles += [_legend_line(run, options, dashes[run], f"run-{number}") for number, run in enumerate(runs)]
         short = labels([run[len(folders) :] for run in runs], _NAME_WIDTH)
         names += [
             f"{_group_name(name)} (n = {sizes[run]})" if sizes else name for name, run in zip(short, runs, strict=True)

@@ -240,7 +240,7 @@ class Chart {
    * @param {Line} line
    * @returns {SVGElement[]}
    */
-  drawLine({ run, shape, x, y, width, opacity }) {
+  drawLine({ run, shape, x, y, width, dashes, opacity }) {
     const colour = this.page.colourOf(run);
     const known = { class: "run", "data-run": run, opacity };
     const at = (/** @type {number} */ index) => {
@@ -266,7 +266,14 @@ class Chart {
     if (!path) return [];
     const fill = shape === "band" ? colour : "none";
     const stroke = shape === "band" ? "none" : colour;
-    return [drawing("path", { ...known, class: "run line", d: path, fill, stroke, "stroke-width": width * 1.33 })];
+    const thick = width * 1.33;
+    const look = {
+      fill,
+      stroke,
+      "stroke-width": thick,
+      "stroke-dasharray": dashes.map((each) => each * thick).join(" "),
+    };
+    return [drawing("path", { ...known, class: "run line", d: path, ...look })];
   }
 
   /**

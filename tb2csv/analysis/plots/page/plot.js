@@ -9,6 +9,7 @@
  * @property {(number | null)[]} x null for a gap
  * @property {(number | null)[]} y
  * @property {number} width in points
+ * @property {number[]} dashes lengths of dashes and gaps by turns, in widths; none for a solid line
  * @property {number} opacity
  *
  * @typedef {Object} Panel
@@ -23,12 +24,14 @@
  *
  * @typedef {Object} Plot
  * @property {string} folder what the names of all runs begin with
- * @property {{name: string}[]} runs
+ * @property {{name: string, dashes: number[]}[]} runs with the dashes that a run has in all panels
  * @property {Panel[]} panels
  */
 
 /** The maximum number of runs in the list under the pointer. */
 const LISTED = 12;
+/** The width of the line that a swatch shows, in pixels. */
+const DASH = 1.5;
 
 class Page {
   /** @param {Plot} plot */
@@ -55,6 +58,20 @@ class Page {
     return run < 0 ? "median" : this.plot.runs[run].name;
   }
 
+  /** @param {number} run */
+  swatchOf(run) {
+    const swatch = element("span", "swatch");
+    const colour = this.colourOf(run);
+    let end = 0;
+    const stops = (run < 0 ? [] : this.plot.runs[run].dashes).map((length, number) => {
+      const start = end;
+      end += length * DASH;
+      return `${number % 2 ? "transparent" : colour} ${start}px ${end}px`;
+    });
+    swatch.style.background = stops.length ? `repeating-linear-gradient(90deg, ${stops.join(", ")})` : colour;
+    return swatch;
+  }
+
   draw() {
     for (const view of this.views) view.draw();
   }
@@ -79,9 +96,7 @@ class Page {
         else this.hidden.add(number);
         this.draw();
       });
-      const swatch = element("span", "swatch");
-      swatch.style.background = this.colourOf(number);
-      const label = element("label", "", box, swatch, element("span", "name", run.name));
+      const label = element("label", "", box, this.swatchOf(number), element("span", "name", run.name));
       label.addEventListener("pointerenter", () => this.point(number));
       label.addEventListener("pointerleave", () => this.point(null));
       list.append(element("li", "", label));
@@ -106,11 +121,11 @@ class Page {
    * @param {number} top
    */
   showTip(title, rows, left, top) {
-    const lines = rows.slice(0, LISTED).map(({ run, text }) => {
-      const swatch = element("span", "swatch");
-      swatch.style.background = this.colourOf(run);
-      return element("div", "", swatch, element("span", "name", this.nameOf(run)), element("b", "", text));
-    });
+    const lines = rows
+      .slice(0, LISTED)
+      .map(({ run, text }) =>
+        element("div", "", this.swatchOf(run), element("span", "name", this.nameOf(run)), element("b", "", text)),
+      );
     if (rows.length > LISTED) lines.push(element("div", "note", `and ${rows.length - LISTED} more`));
     this.tip.show([element("div", "note", title), ...lines], left, top);
   }
