@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from tb2csv.errors import LogdirError, OutputError
-from tb2csv.late_polars import load_polars
+from tb2csv.late_modules import load_polars
 from tb2csv.layouts.output import Output
 from tb2csv.parallel import map_runs
 from tb2csv.run_conversion import RunConversion

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import IO, Any
 
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 
 
 def append_csv(frame: pl.DataFrame, file: IO[bytes], *, is_first: bool, **options: Any) -> None:

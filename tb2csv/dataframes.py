@@ -12,7 +12,7 @@ from tb2csv.concat_frames import fitted, joined, joint_schema
 from tb2csv.display import count, displayed
 from tb2csv.errors import NameNotFoundError, Tb2csvError
 from tb2csv.kind_methods import METHOD_KINDS, KindMethods, LogMethod
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.logdir import Logdir, LogdirSource, logdir_of
 from tb2csv.name_predicates import may_pass
 from tb2csv.run_frames import RunFrames

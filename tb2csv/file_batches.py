@@ -12,7 +12,7 @@ import stat
 from io import FileIO
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-import numpy as np
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     from collections.abc import Callable

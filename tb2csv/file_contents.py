@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from tb2csv.errors import OutputError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.layouts.manifest import index_frame
 from tb2csv.layouts.table_paths import UNDECODABLE_PART
 from tb2csv.messages import advice

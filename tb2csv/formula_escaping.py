@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 
 #: Cells to escape or unescape: any number of apostrophes, and a character that starts a formula.
 _PATTERN: Final = r"^'*[=+\-@\t\r]"

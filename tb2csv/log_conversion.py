@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from tb2csv.late_polars import load_polars
+from tb2csv.late_modules import load_polars
 from tb2csv.layouts.joined_parts import EarlierWide, JoinedParts
 from tb2csv.layouts.manifest import TableEntry, write_manifest
 from tb2csv.layouts.table_paths import HPARAMS_PATH

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -8,12 +8,10 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.column_names import free_name
 from tb2csv.display import count, displayed
 from tb2csv.errors import LogdirError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.logdir import Logdir, Run, discover
 from tb2csv.report import Report
 from tb2csv.runs.scanned_run import ScannedRun

@@ -26,7 +26,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.errors import OptionError, Tb2csvError, check_type
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.messages import advice
 
 if TYPE_CHECKING:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.decoders import DECODERS
 from tb2csv.errors import DecodeError, StateError
 from tb2csv.event_files.values import ValueKind, ValueSchema
+from tb2csv.late_modules import np
 from tb2csv.logdir import logdir_of
 from tb2csv.messages import advice
 from tb2csv.model_state.dtypes import DTYPES

@@ -17,9 +17,8 @@ import math
 from itertools import accumulate, chain, pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-import numpy as np
-
 from tb2csv.errors import RAISE_LIMIT, DecodeError, LimitError
+from tb2csv.late_modules import np
 from tb2csv.minifloats import SMALL_FLOATS, Minifloat, bfloat16_values, values_of_codes
 from tb2csv.size_limits import EVENT_FILE_LIMITS
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import numpy as np
     import numpy.typing as npt
+
+    from tb2csv.late_modules import np
 
     Bytes: TypeAlias = bytes | npt.NDArray[np.uint8]
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.errors import OptionError, Tb2csvError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.messages import Option, advice
 
 if TYPE_CHECKING:

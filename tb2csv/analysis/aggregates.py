@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tb2csv.analysis.alignment import EXACT, Alignment, aligned
 from tb2csv.analysis.bands import with_band
 from tb2csv.errors import check_choice
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

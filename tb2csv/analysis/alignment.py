@@ -10,10 +10,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.errors import OptionError, check_type
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.layouts.bins import BIN, STEP, Bins, bin_width
 
 if TYPE_CHECKING:

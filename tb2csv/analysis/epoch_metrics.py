@@ -9,7 +9,7 @@ from tb2csv.concat_frames import joined
 from tb2csv.dataframes import scan
 from tb2csv.display import count, displayed
 from tb2csv.errors import NameNotFoundError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.layouts.table_paths import SCALARS, with_variant
 from tb2csv.messages import advice, listed
 from tb2csv.notes import Note

@@ -13,12 +13,10 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.decoders import DecodeOptions
 from tb2csv.display import count, displayed
 from tb2csv.errors import LogdirError, OptionError, Tb2csvError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.messages import Function, Option, advice
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.row_selection import RowSelection

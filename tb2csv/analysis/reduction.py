@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from tb2csv.analysis.aggregates import STATISTICS, aggregate, check_nan_policy
 from tb2csv.analysis.alignment import DEFAULT_ALIGNMENTS, alignment_of
 from tb2csv.analysis.bands import LIMITS, check_band
@@ -16,7 +14,7 @@ from tb2csv.conversion import check_apart
 from tb2csv.dataframes import scan
 from tb2csv.display import count
 from tb2csv.errors import DamagedError, OptionError, OutputError, check_choice
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.layouts.bins import AXES, STEP
 from tb2csv.layouts.manifest import TableEntry, write_manifest
 from tb2csv.layouts.table_paths import TreePaths

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.analysis.wide_summaries import DEFAULT_STATISTICS, wide_summary
 from tb2csv.display import displayed
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.scalar_statistics import reduced, statistics_frame
@@ -139,14 +137,13 @@ def summary(
     curves: list[npt.NDArray[np.float64]] = []
     if curve_points:
         known = {series: curve.points for run in found.results for series, curve in run.curves.items()}
-        curves = [known.get(stats.series, _NO_CURVE) for stats in chosen]
+        no_curve = np.zeros(0)
+        curves = [known.get(stats.series, no_curve) for stats in chosen]
     report = found.report(
         run.stats.report(run.undecodable, values_filtered=run.stats.values_filtered) for run in found.results
     )
     return Summary(table, curves, report)
 
-
-_NO_CURVE: Final = np.zeros(0)
 
 #: Columns with an attribute of the same name in ``Series``.
 _SERIES_COLUMNS: Final = ("run", "tag", "kind")
@@ -184,7 +181,7 @@ class _Curve:
     __slots__ = ("_limit", "_seen", "_stride", "points")
 
     def __init__(self, limit: int) -> None:
-        self.points = _NO_CURVE
+        self.points = np.zeros(0)
         self._limit = limit
         self._stride = 1
         self._seen = 0

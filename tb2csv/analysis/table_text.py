@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import OptionError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.jsonl import JsonLinesFormat
 from tb2csv.sinks.plain_columns import plain_columns

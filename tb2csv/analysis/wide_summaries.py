@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tb2csv.column_names import free_name
 from tb2csv.errors import NameNotFoundError, OptionError, Tb2csvError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.selection import nearest
 
 if TYPE_CHECKING:

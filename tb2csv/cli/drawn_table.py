@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tb2csv.cli.short_names import short_names
 from tb2csv.cli.terminal import plural, print_result
 from tb2csv.display import printable
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

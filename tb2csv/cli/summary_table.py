@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-import numpy as np
-
 from tb2csv.cli.short_names import short_names
 from tb2csv.cli.terminal import plural, print_result
 from tb2csv.display import printable
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -21,7 +21,7 @@ from tb2csv.decoders.scalars import ScalarDecoder
 from tb2csv.decoders.strings import BlobDecoder, TextDecoder, is_text
 from tb2csv.decoders.tensors import TensorDecoder
 from tb2csv.errors import OutputError
-from tb2csv.late_polars import load_polars
+from tb2csv.late_modules import load_polars
 from tb2csv.messages import Option, advice
 from tb2csv.tensor_protos import is_string
 

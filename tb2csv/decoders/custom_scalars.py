@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tb2csv.decoders.messages import parse_message
 from tb2csv.decoders.per_value import Decoded, decode_one_by_one, read_strings
 from tb2csv.decoders.protocol import Decoder
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.tensor_protos import is_string
 
 if TYPE_CHECKING:

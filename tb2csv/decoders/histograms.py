@@ -11,15 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.decoders.messages import parse_message
 from tb2csv.decoders.protocol import PART_ROWS, Decoder, TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import is_real, stacks
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.flat_messages import flat_classes
 from tb2csv.event_files.values import ValueKind
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.tensor_protos import dtype_name
 
 if TYPE_CHECKING:

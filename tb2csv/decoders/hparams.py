@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tb2csv.decoders.messages import parse_message
 from tb2csv.decoders.protocol import Decoder, TablePart, Undecodable
 from tb2csv.errors import DecodeError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

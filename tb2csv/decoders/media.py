@@ -13,7 +13,7 @@ from tb2csv.decoders.protocol import Decoder
 from tb2csv.decoders.tensor_batches import read_tensor
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.tensor_protos import is_string
 
 if TYPE_CHECKING:

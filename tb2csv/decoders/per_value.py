@@ -5,12 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from tb2csv.decoders.protocol import MAIN_PART, PART_ROWS, StoredFile, TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import read_tensor
 from tb2csv.errors import DecodeError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

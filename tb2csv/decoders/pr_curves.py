@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from tb2csv.decoders.protocol import Decoder, TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import is_real, stacks, storable
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.tensor_protos import dtype_name
 
 if TYPE_CHECKING:

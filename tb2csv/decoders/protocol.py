@@ -6,10 +6,9 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-import numpy as np
-
 from tb2csv.errors import LimitError
 from tb2csv.event_files.values import ValueKind
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from tb2csv.decoders.decode_options import DecodeOptions
     from tb2csv.errors import DecodeError
     from tb2csv.event_files.values import ValueBlock, ValueSchema
-    from tb2csv.late_polars import pl
+    from tb2csv.late_modules import pl
     from tb2csv.size_limits import SizeLimits
 
 #: The part that is the table itself; other parts are side tables, named after it.

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tb2csv.decoders.protocol import PART_ROWS, Decoder, TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import is_real, stacks, storable
 from tb2csv.event_files.values import ValueKind
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.tensor_protos import decode_content, dtype_name
 
 if TYPE_CHECKING:

@@ -10,13 +10,11 @@ import base64
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from tb2csv.decoders.protocol import PART_ROWS, Decoder, TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import element_columns, element_counts, group_stacks, read_tensor, stacks
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.values import ValueKind
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.tensor_protos import is_string
 
 if TYPE_CHECKING:

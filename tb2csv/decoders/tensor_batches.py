@@ -6,12 +6,11 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.decoders.protocol import PART_ROWS, Undecodable
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.values import ValueKind
+from tb2csv.late_modules import np
 from tb2csv.tensor_protos import decode_content, decode_tensor, dtype_name, is_numeric, item_size
 
 if TYPE_CHECKING:

@@ -7,12 +7,10 @@ import io
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from tb2csv.decoders.protocol import PART_ROWS, Decoder, StoredFile, TablePart, Undecodable
 from tb2csv.decoders.tensor_batches import Stack, element_columns, element_counts, group_stacks, stacks, storable
 from tb2csv.event_files.values import ValueKind
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.tensor_protos import dtype_name, is_numeric
 
 if TYPE_CHECKING:

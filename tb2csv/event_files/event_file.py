@@ -11,8 +11,6 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.errors import LOST_FRAMING, MALFORMED_EVENT, UNREADABLE, Damage, DecodeError
 from tb2csv.event_files import reference
 from tb2csv.event_files.framing import (
@@ -29,6 +27,7 @@ from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.sound_records import sound_ranges
 from tb2csv.event_files.unlisted_damage import MAX_LISTED, UnlistedDamage
 from tb2csv.event_files.values import ScanStatus, SchemaTable, SessionMark, ValueBlock, ValueColumns
+from tb2csv.late_modules import np
 from tb2csv.tfrecord import FOOT_SIZE, HEAD_SIZE, is_payload_sound, payload_length, unpack_head
 
 if TYPE_CHECKING:

@@ -14,9 +14,8 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-import numpy as np
-
 from tb2csv.errors import BAD_LENGTH_CRC, BAD_PAYLOAD_CRC, LOST_FRAMING
+from tb2csv.late_modules import np
 from tb2csv.tfrecord import (
     CRC_MASK,
     FOOT_SIZE,

@@ -18,8 +18,6 @@ import functools
 import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-import numpy as np
-
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.event_messages import SHALLOW_EVENT, parse
 from tb2csv.event_files.framing import MAX_PAYLOAD_SIZE
@@ -34,6 +32,7 @@ from tb2csv.event_files.values import (
     pack_content,
     pack_row,
 )
+from tb2csv.late_modules import np
 from tb2csv.tfrecord import FOOT_SIZE, HEAD_SIZE, is_payload_sound, payload_length
 
 if TYPE_CHECKING:

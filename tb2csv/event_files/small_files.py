@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from tb2csv.errors import DecodeError
 from tb2csv.event_files import reference
 from tb2csv.event_files.event_file import FINGERPRINT_SIZE, FileStats, Fingerprint
 from tb2csv.event_files.values import ScanStatus, ValueBlock, ValueColumns
 from tb2csv.file_batches import file_batches
+from tb2csv.late_modules import np
 from tb2csv.sources.local_files import local_version
 from tb2csv.tfrecord import FOOT_SIZE, HEAD_SIZE
 

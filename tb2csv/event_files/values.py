@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-import numpy as np
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -175,7 +175,7 @@ class ValueColumns:
     @property
     def contents(self) -> npt.NDArray[np.void]:
         """The plugin contents: their ``row``, and their ``offset`` and ``length`` in bytes of the file."""
-        return np.frombuffer(bytes(self._contents), CONTENT_DTYPE)
+        return np.frombuffer(bytes(self._contents), np.dtype(CONTENT_FIELDS))
 
     @property
     def has_contents(self) -> bool:
@@ -188,7 +188,7 @@ class ValueColumns:
 
     def extend(self, rows: bytes | bytearray) -> None:
         """Add rows that ``pack_row`` made, concatenated."""
-        table = np.frombuffer(rows, _ROW_DTYPE)
+        table = np.frombuffer(rows, np.dtype(_ROW_FIELDS))
         start, stop = self.size, self.size + len(table)
         if stop > len(self.schema_id):
             self.reserve(max(stop, 2 * start) + 16)
@@ -207,7 +207,7 @@ COLUMN_NAMES: Final = (
 )
 
 _ROW: Final = struct.Struct("<idqdqi")
-_ROW_DTYPE: Final = np.dtype(list(zip(COLUMN_NAMES, ("<i4", "<f8", "<i8", "<f8", "<i8", "<i4"), strict=True)))
+_ROW_FIELDS: Final = list(zip(COLUMN_NAMES, ("<i4", "<f8", "<i8", "<f8", "<i8", "<i4"), strict=True))
 
 #: Pack one row, its cells in the order of the columns. Packing a row and unpacking many at once takes half the time of
 #: setting six cells one by one.
@@ -215,7 +215,7 @@ pack_row: Final = _ROW.pack
 ROW_SIZE: Final = _ROW.size
 
 #: Plugin content in addition to a payload: its row, and its position in the file.
-CONTENT_DTYPE: Final = np.dtype([("row", "<i8"), ("offset", "<i8"), ("length", "<i4")])
+CONTENT_FIELDS: Final = [("row", "<i8"), ("offset", "<i8"), ("length", "<i4")]
 
 #: Pack one item of ``ValueColumns.contents``.
 pack_content: Final = struct.Struct("<qqi").pack

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tb2csv.concat_frames import joined
 from tb2csv.dataframes import scan
 from tb2csv.display import count, displayed
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.selection import Patterns, select
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS
 from tb2csv.analysis.diagnosis.tag_families import data_name
 from tb2csv.errors import NameNotFoundError, OptionError
 from tb2csv.following.follow_update import no_findings
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.messages import Option, advice
 
 if TYPE_CHECKING:

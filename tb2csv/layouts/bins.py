@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.errors import OptionError, check_choice, check_type
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.messages import Option, advice
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.layouts.bins import AXES, Bins
 from tb2csv.layouts.clocks import notes_on_clocks
 from tb2csv.layouts.held_tables import shared_cell

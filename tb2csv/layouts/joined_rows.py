@@ -6,11 +6,9 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from tb2csv.column_names import free_name
 from tb2csv.concat_frames import fitted, joint_schema
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.layouts.held_tables import shared_cell
 from tb2csv.layouts.joined_parts import JoinedPart, JoinedParts
 from tb2csv.layouts.layout import JoinedTables

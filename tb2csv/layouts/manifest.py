@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.decoders.meshes import mesh_content_type
 from tb2csv.formula_escaping import escape_formula
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.plain_data import ANYTHING, COUNT, Maybe, check
 from tb2csv.runs.saved_run import metadata_from_data, metadata_to_data
 from tb2csv.sinks.csv import CsvFormat

@@ -7,10 +7,8 @@ import functools
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.decoders.strings import encode_cell
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.layouts.held_tables import HeldTable, RunTable, SavedTable
 from tb2csv.layouts.manifest import TableEntry, in_index_order
 from tb2csv.layouts.table_paths import UNDECODABLE_PART

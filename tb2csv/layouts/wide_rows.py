@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.column_names import free_name
 from tb2csv.concat_frames import fitted, joint_schema
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.layouts.held_tables import shared_cell
 from tb2csv.layouts.manifest import TableEntry
 from tb2csv.layouts.table_paths import SCALARS, with_variant

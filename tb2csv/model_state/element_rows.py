@@ -16,7 +16,7 @@ import numpy as np
 from tb2csv.csv_pieces import append_csv
 from tb2csv.errors import StateError
 from tb2csv.formula_escaping import escape_apostrophes, escape_formula, unescaped
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.model_state.dtypes import DTYPES, texts_from_json, texts_to_json
 from tb2csv.model_state.number_codec import elements_to_series, text_to_numbers
 from tb2csv.model_state.structural_names import STRUCTURE, structural_names

@@ -12,7 +12,7 @@ import numpy as np
 
 from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import RecorderError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 
 if TYPE_CHECKING:
     import contextlib

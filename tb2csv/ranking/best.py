@@ -5,13 +5,11 @@ from __future__ import annotations
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
-import numpy as np
-
 from tb2csv.column_names import free_name
 from tb2csv.display import count, displayed
 from tb2csv.errors import NameNotFoundError, OptionError, check_type
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.messages import LISTED
 from tb2csv.notes import Note
 from tb2csv.ranking.goals import MAX, check_goal, goal_by_name, goal_of

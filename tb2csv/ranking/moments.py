@@ -7,9 +7,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.errors import OptionError
+from tb2csv.late_modules import np
 from tb2csv.ranking.goals import MAX
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
+from tb2csv.late_modules import np
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.hparams_table import HparamsValue
 from tb2csv.runs.placeholders import Placeholders

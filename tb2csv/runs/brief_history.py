@@ -6,8 +6,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
+from tb2csv.late_modules import np
 from tb2csv.runs.restarts import GRAPH_KINDS, FileHistory, RunHistory, sessions
 
 if TYPE_CHECKING:
@@ -26,8 +25,11 @@ class _Decisive(NamedTuple):
     wall_time: npt.NDArray[np.float64]
 
 
-_DECISIVE_DTYPES: Final = (np.int64, np.int8, np.int64, np.float64)
-_NO_ROWS: Final = _Decisive._make(np.empty(0, dtype) for dtype in _DECISIVE_DTYPES)
+_DECISIVE_DTYPES: Final = ("int64", "int8", "int64", "float64")
+
+
+def _no_rows() -> _Decisive:
+    return _Decisive._make(np.empty(0, dtype) for dtype in _DECISIVE_DTYPES)
 
 
 def _concatenated(parts: Sequence[_Decisive]) -> _Decisive:
@@ -134,7 +136,7 @@ class BriefHistory:
         parts: list[_Decisive] = []
         before = 0
         for path, file in files.items():
-            part = self._file(path) if path in self._columns else _NO_ROWS
+            part = self._file(path) if path in self._columns else _no_rows()
             marks = [mark._replace(row=int(np.searchsorted(part.row, mark.row))) for mark in file.marks]
             histories.append(file._replace(row=before, marks=marks))
             parts.append(part)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from tb2csv.event_files.values import COLUMN_NAMES, ValueColumns
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

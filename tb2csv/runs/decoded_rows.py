@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
+from tb2csv.late_modules import np
 from tb2csv.report import UndecodableEntry
 from tb2csv.runs.groupings import series_at
 

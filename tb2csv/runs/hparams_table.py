@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.column_names import free_name
 from tb2csv.decoders.hparams import parse
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.messages import LISTED
 from tb2csv.notes import Note
 from tb2csv.runs.trial_metrics import Experiment, Metric, TrialMetrics

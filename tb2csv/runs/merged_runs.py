@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.logdir import Run
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.run_stats import RunStats

@@ -11,10 +11,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from tb2csv.decoders import TablePart
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.runs.groupings import series_at
 from tb2csv.runs.saved_run import bytes_of, text_of
 

@@ -15,9 +15,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.event_files.values import ValueKind
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 #: The first version of the format that marks restarts; for older ones, EventAccumulator infers them from the steps.
 _VERSION_WITH_MARKS: Final = 2
 
-_END: Final = np.iinfo(np.int64).max
+_END: Final = (1 << 63) - 1
 
 
 class FileHistory(NamedTuple):

@@ -10,9 +10,8 @@ import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-import numpy as np
-
 from tb2csv.errors import NameNotFoundError, OptionError, check_choice
+from tb2csv.late_modules import np
 from tb2csv.runs.restarts import RESTART_POLICIES, sessions
 
 if TYPE_CHECKING:

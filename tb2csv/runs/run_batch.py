@@ -11,12 +11,11 @@ import contextlib
 import itertools
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-import numpy as np
-
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.small_files import SmallFiles
 from tb2csv.event_files.values import COLUMN_NAMES, ValueBlock, ValueColumns, ValueKind, ValueSchema
 from tb2csv.file_batches import are_compiled, file_batches
+from tb2csv.late_modules import np
 from tb2csv.logdir import Run
 from tb2csv.parallel import Turns, check_workers, default_workers
 from tb2csv.runs.groupings import Grouping

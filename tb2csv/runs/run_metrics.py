@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
+from tb2csv.late_modules import np
 from tb2csv.plain_data import ANYTHING, COUNT, DictOf, ListOf, check
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.placeholders import PLACEHOLDER, Placeholders
@@ -164,11 +163,8 @@ _COLUMNS: Final = Reduced._fields[2:]
 _VALUES: Final = frozenset({"first", "last", "min", "max"})
 
 #: The types of scalars, and how they are reduced.
-_DTYPES: Final = {
-    "boolean": np.dtype("uint8"),
-    **{f"{sign}int{bits}": np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)},
-    **{f"float{bits}": np.dtype(f"float{bits}") for bits in (32, 64)},
-}
+_INTEGERS: Final = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+_DTYPES: Final = {"boolean": "uint8"} | {name: name for name in (*_INTEGERS, "float32", "float64")}
 
 _SHAPE: Final = {
     "parts": ListOf((str, ListOf(COUNT), ListOf(str), ListOf(int), ListOf(ListOf(ANYTHING)))),

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from tb2csv.decoders import DecodeOptions, Decoder
 from tb2csv.errors import UNREADABLE
 from tb2csv.event_files.event_file import (
@@ -20,6 +18,7 @@ from tb2csv.event_files.event_file import (
 )
 from tb2csv.event_files.file_changes import check_continued
 from tb2csv.event_files.scanners import default_scanner
+from tb2csv.late_modules import np
 from tb2csv.parallel import ahead
 from tb2csv.plain_data import check
 from tb2csv.runs.brief_history import BriefHistory

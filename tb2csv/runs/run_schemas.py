@@ -6,11 +6,10 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, overload
 
-import numpy as np
-
 from tb2csv.decoders import Decoder, Values, choose_decoder, decoder_name, decoder_of_name
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.values import ValueKind, ValueSchema
+from tb2csv.late_modules import np
 from tb2csv.runs.saved_run import bytes_of, series_from_data, series_to_data, text_of
 from tb2csv.runs.series_metadata import RememberedMetadata, readable
 from tb2csv.time_series import Series

@@ -6,8 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
+from tb2csv.late_modules import np
 from tb2csv.report import RunReport
 
 if TYPE_CHECKING:

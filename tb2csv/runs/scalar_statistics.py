@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -148,29 +146,30 @@ def statistics_frame(parts: Iterable[Reduced]) -> tuple[list[Series], pl.DataFra
     if len(frames) > 1:
         frames = [frame.cast(dict.fromkeys(_VALUES, pl.Float64)) for frame in frames]
     if not frames:
-        return [], _frame(_NOTHING)
+        return [], _frame(_nothing())
     return [series for each in tables for series in each.series], pl.concat(frames)
 
 
 #: The columns that have the type of the series.
 _VALUES: Final = ("first", "last", "min", "max")
 
-_NO_INTEGERS: Final = np.zeros(0, np.int64)
-_NO_NUMBERS: Final = np.zeros(0, np.float64)
-_NOTHING: Final = Reduced(
-    series=[],
-    dtype="float64",
-    counts=_NO_INTEGERS,
-    first=_NO_NUMBERS,
-    last=_NO_NUMBERS,
-    min=_NO_NUMBERS,
-    min_step=_NO_INTEGERS,
-    max=_NO_NUMBERS,
-    max_step=_NO_INTEGERS,
-    sum=_NO_NUMBERS,
-    nan_count=_NO_INTEGERS,
-    inf_count=_NO_INTEGERS,
-)
+
+def _nothing() -> Reduced:
+    integers, numbers = np.zeros(0, np.int64), np.zeros(0, np.float64)
+    return Reduced(
+        series=[],
+        dtype="float64",
+        counts=integers,
+        first=numbers,
+        last=numbers,
+        min=numbers,
+        min_step=integers,
+        max=numbers,
+        max_step=integers,
+        sum=numbers,
+        nan_count=integers,
+        inf_count=integers,
+    )
 
 
 def _frame(each: Reduced) -> pl.DataFrame:

@@ -10,11 +10,10 @@ import contextlib
 import functools
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from tb2csv.errors import UNREADABLE, Damage, LogdirError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.event_files.values import ValueBlock, ValueColumns
+from tb2csv.late_modules import np
 from tb2csv.runs.column_subsets import byte_ranges, column_of, compact_copy, copy_rows, payloads, split_by_distance
 from tb2csv.runs.decoded_rows import Rows, UndecodableValue
 from tb2csv.runs.plugin_contents import ContentChanges

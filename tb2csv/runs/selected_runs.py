@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tb2csv.decoders import DecodeOptions
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
-from tb2csv.late_polars import load_polars
+from tb2csv.late_modules import load_polars
 from tb2csv.logdir import logdir_of
 from tb2csv.parallel import map_runs
 from tb2csv.report import Report

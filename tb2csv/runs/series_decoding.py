@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tb2csv.decoders import Undecodable, Values
+from tb2csv.late_modules import np
 from tb2csv.runs.decoded_rows import Rows, UndecodableValue
 from tb2csv.runs.groupings import series_at, with_sessions
 

@@ -6,10 +6,8 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from tb2csv.errors import Tb2csvError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.scanned_run import ScannedRun
 

@@ -6,8 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
+from tb2csv.late_modules import np
 from tb2csv.runs.run_reader import RunReader
 
 if TYPE_CHECKING:

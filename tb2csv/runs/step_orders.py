@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
+from tb2csv.late_modules import np
 from tb2csv.notes import Note
 
 if TYPE_CHECKING:

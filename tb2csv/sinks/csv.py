@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from tb2csv.csv_pieces import append_csv
 from tb2csv.formula_escaping import escape_formula, escape_formulas, unescape_formulas
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.sinks.format_protocols import TIMESTAMP, CompressedFormat, ReadableFormat, TextFormat
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import numpy as np
     import numpy.typing as npt
     import polars as pl
+
+    from tb2csv.late_modules import np
 
 #: The text of a date and time in formats without a type for it: RFC 3339 with microseconds.
 TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"

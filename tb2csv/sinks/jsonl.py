@@ -12,9 +12,7 @@ import io
 import json
 from typing import IO, TYPE_CHECKING, Any
 
-import numpy as np
-
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.sinks.format_protocols import TIMESTAMP, LossyFormat, TextFormat
 
 if TYPE_CHECKING:

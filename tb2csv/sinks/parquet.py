@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.sinks.format_protocols import ReadableFormat, WholeFormat
 
 if TYPE_CHECKING:

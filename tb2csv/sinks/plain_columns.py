@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tb2csv.errors import OptionError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 
 
 def plain_columns(frame: pl.DataFrame) -> pl.DataFrame:

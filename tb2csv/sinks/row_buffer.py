@@ -12,9 +12,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-import numpy as np
-
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.sinks.new_folder import HELD_ROWS
 from tb2csv.sinks.row_files import collected, damaged_rows, file_checksum, kept_file
 

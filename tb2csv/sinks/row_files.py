@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.errors import OutputError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.messages import Option, advice
 from tb2csv.sinks.private_folder import KEPT_ROWS
 from tb2csv.tfrecord import masked_crc

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tb2csv.atomic_files import check_place, whole_file
 from tb2csv.errors import OptionError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.sinks.format_protocols import TextFormat
 from tb2csv.sinks.formats import FORMATS, choose_format
 

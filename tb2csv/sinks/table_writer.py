@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from tb2csv.errors import OutputError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.messages import Option, advice
 from tb2csv.notes import Note
 from tb2csv.sinks.append_writer import AppendWriter, TableRows

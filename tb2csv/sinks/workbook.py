@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import MissingExtraError, OutputError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.messages import advice
 from tb2csv.sinks.format_protocols import TIMESTAMP
 

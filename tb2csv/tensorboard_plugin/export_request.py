@@ -18,9 +18,9 @@ from tb2csv.tensorboard_plugin.web_api import RequestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import numpy as np
     import numpy.typing as npt
 
+    from tb2csv.late_modules import np
     from tb2csv.logdir import Logdir
     from tb2csv.tensorboard_plugin.index_snapshot import IndexSnapshot
 

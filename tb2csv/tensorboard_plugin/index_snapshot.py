@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

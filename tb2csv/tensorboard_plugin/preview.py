@@ -9,10 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from tb2csv.event_files.values import COLUMN_NAMES, ValueBlock, ValueColumns
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.selection import Selection, literal_pattern

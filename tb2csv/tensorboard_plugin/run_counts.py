@@ -9,11 +9,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-import numpy as np
-
 from tb2csv.decoders.histograms import STATS_KIND, STATS_PART
 from tb2csv.decoders.protocol import MAIN_PART
 from tb2csv.event_files.values import ValueKind
+from tb2csv.late_modules import np
 from tb2csv.layouts.table_paths import TreeTable
 from tb2csv.runs.plugin_contents import CONTENTS_KIND, CONTENTS_PART
 from tb2csv.runs.run_reader import RunReader
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from tb2csv.logdir import Run
     from tb2csv.time_series import Series, SeriesStats
 
-_Number = TypeVar("_Number", bound=np.generic)
+_Number = TypeVar("_Number", bound="np.generic")
 
 #: Smaller than for a conversion, because there are two chunks in memory per processor.
 _CHUNK_SIZE: Final = 4 << 20

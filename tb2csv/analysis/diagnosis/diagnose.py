@@ -15,7 +15,7 @@ from tb2csv.analysis.diagnosis.scalar_series import step_count
 from tb2csv.analysis.diagnosis.tag_families import SCALAR_FAMILIES, TagFamilies
 from tb2csv.display import count, displayed
 from tb2csv.errors import OptionError, check_type
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.logdir import logdir_of
 from tb2csv.selection import nearest, select
 

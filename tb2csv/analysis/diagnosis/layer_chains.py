@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.analysis.diagnosis.tag_families import GRADIENTS, WEIGHTS, is_bias, is_kernel
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

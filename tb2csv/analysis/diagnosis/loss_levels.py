@@ -9,7 +9,7 @@ import math
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -19,7 +19,7 @@ from tb2csv.analysis.diagnosis.tag_families import (
     is_kernel,
     is_key_bias,
 )
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 
 if TYPE_CHECKING:
     from tb2csv.analysis.diagnosis.layer_chains import Shape

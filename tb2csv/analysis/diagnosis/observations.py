@@ -8,7 +8,7 @@ from tb2csv.analysis.diagnosis.scalar_series import ScalarSeries
 from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, STATISTICS, Quantity, TagFamilies
 from tb2csv.analysis.diagnosis.tensor_statistics import TensorStatistics
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 from tb2csv.runs.decoded_rows import UndecodableValue
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.selected_runs import read_runs

@@ -8,16 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from tb2csv.analysis.diagnosis.tag_families import SCALARS
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-_Number = TypeVar("_Number", np.int64, np.float64)
+_Number = TypeVar("_Number", "np.int64", "np.float64")
 
 
 @dataclass(slots=True)

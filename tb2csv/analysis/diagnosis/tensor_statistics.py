@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from tb2csv.analysis.bands import BANDS, LIMITS
 from tb2csv.analysis.plots.smoothing import smoothed
 from tb2csv.analysis.table_text import TEXT_SUFFIXES, table_text, text_format
 from tb2csv.atomic_files import whole_file
 from tb2csv.errors import OptionError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.layouts.bins import AXES
 from tb2csv.messages import Function, advice
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.analysis.plots.bars import are_single, draw_bars
 from tb2csv.analysis.plots.figure import Sheet
 from tb2csv.analysis.plots.line_dashes import SOLID, dashes_of, line_style
@@ -15,6 +13,7 @@ from tb2csv.analysis.plots.smoothing import smoothed
 from tb2csv.analysis.plots.thinning import band, line
 from tb2csv.analysis.plots.tick_labels import label_numbers
 from tb2csv.analysis.plots.value_ranges import is_wide, shown_range
+from tb2csv.late_modules import np
 from tb2csv.notes import Note
 
 if TYPE_CHECKING:

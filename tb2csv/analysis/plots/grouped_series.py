@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.analysis.aggregates import check_nan_policy, last_of_steps, statistics_of
 from tb2csv.analysis.alignment import DEFAULT_ALIGNMENTS, EXACT, Alignment, alignment_of
 from tb2csv.analysis.bands import BANDS, LIMITS, check_band
@@ -14,7 +12,7 @@ from tb2csv.analysis.plots.plotted_series import PlottedSeries, PlottedValues, S
 from tb2csv.analysis.plots.smoothing import smoothed
 from tb2csv.analysis.run_groups import GroupPattern
 from tb2csv.errors import OptionError
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 from tb2csv.messages import Option, advice
 from tb2csv.notes import Note
 

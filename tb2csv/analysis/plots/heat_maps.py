@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from tb2csv.analysis.plots.figure import Sheet
 from tb2csv.analysis.plots.labels import common_ending, common_folders, labels
 from tb2csv.analysis.plots.map_cells import MapCells, edges_between
 from tb2csv.analysis.plots.run_colours import mixed
 from tb2csv.analysis.plots.thinning import TOO_LARGE
 from tb2csv.analysis.plots.tick_labels import label_numbers, short_number
+from tb2csv.late_modules import np
 from tb2csv.logdir import ROOT_RUN
 from tb2csv.notes import Note
 

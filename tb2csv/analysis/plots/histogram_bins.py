@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     import numpy.typing as npt

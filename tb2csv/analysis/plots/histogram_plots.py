@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.analysis.plots.figure import Sheet
 from tb2csv.analysis.plots.map_cells import edges_between
 from tb2csv.analysis.plots.run_colours import mixed
 from tb2csv.analysis.plots.tick_labels import label_numbers
+from tb2csv.late_modules import np
 from tb2csv.notes import Note
 
 if TYPE_CHECKING:

@@ -14,8 +14,6 @@ import math
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from tb2csv.analysis.plots.labels import common_folders
 from tb2csv.analysis.plots.line_dashes import SOLID
 from tb2csv.analysis.plots.run_colours import dark_colours
@@ -23,6 +21,7 @@ from tb2csv.analysis.plots.themes import LIGHT
 from tb2csv.analysis.plots.thinning import line
 from tb2csv.analysis.plots.tick_labels import short_number
 from tb2csv.display import printable
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

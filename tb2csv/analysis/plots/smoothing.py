@@ -5,10 +5,8 @@ from __future__ import annotations
 from numbers import Real
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tb2csv.errors import OptionError, check_type
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 
 if TYPE_CHECKING:
     import numpy.typing as npt

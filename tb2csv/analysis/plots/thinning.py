@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     import numpy.typing as npt

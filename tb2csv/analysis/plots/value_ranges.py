@@ -7,10 +7,9 @@ from numbers import Real
 from types import NoneType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.analysis.plots.thinning import TOO_LARGE
 from tb2csv.errors import OptionError
+from tb2csv.late_modules import np
 from tb2csv.messages import advice
 
 if TYPE_CHECKING:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
 from tb2csv.analysis.plots.tick_labels import label_ticks
 from tb2csv.errors import check_choice
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

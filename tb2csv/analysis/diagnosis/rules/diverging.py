@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from tb2csv.analysis.diagnosis.rules.rule import (
     LEVEL_WINDOW,
     Rule,
@@ -15,7 +13,7 @@ from tb2csv.analysis.diagnosis.rules.rule import (
     in_streaks,
 )
 from tb2csv.analysis.diagnosis.tag_families import LOSS
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from tb2csv.analysis.diagnosis.layer_chains import STEP_KEYS
 from tb2csv.analysis.diagnosis.network import LAYER_KEYS
 from tb2csv.analysis.diagnosis.rules.rule import LEVEL_WINDOW, Rule, Threshold, streaks
 from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, GRADIENTS, LAYER_ERRORS, WEIGHTS
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tb2csv.analysis.diagnosis.rules.rule import FINDING_COLUMNS, Rule, Threshold
 from tb2csv.analysis.diagnosis.tag_families import GRADIENTS, WEIGHTS
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from tb2csv.analysis.diagnosis.rules.rule import Rule, ScalarFinding, Threshold, findings_frame, in_streaks
 from tb2csv.analysis.diagnosis.tag_families import LEARNING_RATE
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

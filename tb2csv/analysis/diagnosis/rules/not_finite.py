@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from tb2csv.analysis.diagnosis.network import LAYER_KEYS
 from tb2csv.analysis.diagnosis.rules.rule import FINDING_COLUMNS, Rule, ScalarFinding, Threshold, findings_frame
 from tb2csv.analysis.diagnosis.tag_families import FAMILIES, SCALARS, STATES
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from tb2csv.analysis.diagnosis.network import LAYER_KEYS
 from tb2csv.analysis.diagnosis.rules.diverging import has_risen
 from tb2csv.analysis.diagnosis.rules.rule import FINDING_COLUMNS, Rule, ScalarFinding, Threshold, findings_frame
 from tb2csv.analysis.diagnosis.tag_families import GRADIENTS, LOSS, WEIGHTS
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

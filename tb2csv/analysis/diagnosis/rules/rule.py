@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-import numpy as np
-
 from tb2csv.analysis.diagnosis.network import LAYER_KEYS
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import np, pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

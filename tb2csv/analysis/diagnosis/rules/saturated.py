@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from tb2csv.analysis.diagnosis.layer_chains import follows
 from tb2csv.analysis.diagnosis.rules.rule import Rule, Threshold, streaks
 from tb2csv.analysis.diagnosis.tag_families import ACTIVATIONS, GRADIENTS, WEIGHTS, is_bias, is_kernel
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from tb2csv.analysis.diagnosis.loss_levels import median, quantile, window_medians
 from tb2csv.analysis.diagnosis.network import LEARNT_RATIO
 from tb2csv.analysis.diagnosis.rules.rule import Rule, ScalarFinding, Threshold, findings_frame
 from tb2csv.analysis.diagnosis.tag_families import LOSS
+from tb2csv.late_modules import np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from tb2csv.analysis.diagnosis.layer_chains import STEP_KEYS
 from tb2csv.analysis.diagnosis.rules.rule import Rule, Threshold, streaks
 from tb2csv.analysis.diagnosis.tag_families import GRADIENTS, LAYER_ERRORS
-from tb2csv.late_polars import pl
+from tb2csv.late_modules import pl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
