@@ -18,7 +18,7 @@ from event_files import event, field, raw_event, raw_value, scalar, tensor, text
 from polars.testing import assert_frame_equal
 
 import tb2csv
-import tb2csv.late_polars
+import tb2csv.late_modules
 import tb2csv.scanned_logdir
 from tb2csv.cli import table_output
 
@@ -404,7 +404,7 @@ def test_without_the_names_of_tables_no_query_is_run(log: LogdirFrames, monkeypa
 @pytest.mark.parametrize("version", ["1.44.2", "2.0.0"])
 def test_an_older_polars_answers_no_query(version: str, log: LogdirFrames, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its answers may be wrong: a table hides an expression of its name (1.44.2), and sum(1) is 1 (2.0.0)."""
-    monkeypatch.setattr(tb2csv.late_polars.pl, "__version__", version)
+    monkeypatch.setattr(tb2csv.late_modules.pl, "__version__", version)
     with pytest.raises(tb2csv.Tb2csvError, match=f"polars 2.1 or later.*polars {version}.*pip install 'polars>=2.1'"):
         log.sql("select sum(1) from runs")
 
