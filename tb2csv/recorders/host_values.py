@@ -80,9 +80,14 @@ def _fetched_by_torch(values: list[Any]) -> list[Any]:
         return values
     places = [place for place, value in enumerate(values) if isinstance(value, torch.Tensor)]
     if places:
-        from tb2csv.recorders.pytorch.host_arrays import host_arrays
+        from tb2csv.recorders.pytorch.host_arrays import host_arrays, obstacle
 
-        for place, array in zip(places, host_arrays([values[place] for place in places]), strict=True):
+        reasons = {place: obstacle(values[place]) for place in places}
+        readable = [place for place in places if reasons[place] is None]
+        for place, reason in reasons.items():
+            if reason is not None:
+                values[place] = UnrecordableError(reason)
+        for place, array in zip(readable, host_arrays([values[place] for place in readable]), strict=True):
             values[place] = array
     return values
 

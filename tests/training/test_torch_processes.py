@@ -47,6 +47,23 @@ def train_with_ddp(rank: int, folder: Path) -> None:
     distributed.destroy_process_group()
 
 
+def train_with_shared_out_states(rank: int, folder: Path) -> None:
+    """Train with an optimizer whose state is shared out: each process steps some parameters, and gets the others."""
+    from torch.distributed.optim import ZeroRedundancyOptimizer
+
+    join(rank, folder)
+    model = nn.parallel.DistributedDataParallel(network())
+    optimizer = ZeroRedundancyOptimizer(model.parameters(), torch.optim.Adam, lr=0.1)
+    recorder = TorchRecorder(model, folder / "run", optimizer=optimizer, gradients_every=1, weights_every=1)
+    with recorder:
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(batch(rank)).square().mean().backward()
+            optimizer.step()
+        assert recorder.step == 3 * (rank == 0)
+    distributed.destroy_process_group()
+
+
 def train_with_fsdp(rank: int, folder: Path) -> None:
     from torch.distributed.fsdp import fully_shard
 
@@ -76,6 +93,25 @@ def test_one_process_records_the_averages_over_both(tmp_path: Path) -> None:
     for name, parameter in model.named_parameters():
         np.testing.assert_allclose(at(found[f"gradients/{name}"], 1), parameter.grad.numpy(), rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(at(found["layer_errors/0"], 1), error.numpy(), rtol=1e-5)
+
+
+def test_one_process_records_the_weights_that_the_other_has_stepped(tmp_path: Path) -> None:
+    multiprocessing.spawn(train_with_shared_out_states, (tmp_path,), nprocs=2)  # type: ignore[no-untyped-call]
+    found = recorded(tmp_path / "run")
+    assert steps(found["batch/learning_rate"]) == [1, 2, 3]
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    for step in range(4):
+        if step:
+            optimizer.zero_grad()
+            sum(model(batch(rank)).square().mean() / 2 for rank in range(2)).backward()
+            for name, parameter in model.named_parameters():
+                gradient = at(found[f"gradients/{name}"], step)
+                np.testing.assert_allclose(gradient, parameter.grad.numpy(), rtol=1e-4, atol=1e-6)
+            optimizer.step()
+        for name, parameter in model.named_parameters():
+            weight = at(found[f"weights/{name}"], step)
+            np.testing.assert_allclose(weight, parameter.detach().numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_parameters_that_are_shared_out_are_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from tb2csv.recorders.histograms import BUCKETS, histogram_buckets, histograms
-from tb2csv.recorders.pytorch.host_arrays import host_array, host_arrays, is_real
+from tb2csv.recorders.pytorch.host_arrays import host_array, host_arrays, is_real, obstacle
 from tb2csv.recorders.pytorch.host_numbers import host_pieces, on_host
 from tb2csv.recorders.pytorch.tensor_numbers import Reduced, fetched, reduced
 from tb2csv.recorders.recording_plan import RecordingPlan, due
@@ -30,10 +30,12 @@ class Capture:
     """A tensor as far as it is recorded at a step: its elements, its histogram, its statistics."""
 
     plan: RecordingPlan
-    values: torch.Tensor | None
+    values: torch.Tensor | None = None
     #: [BUCKETS, 3], or the elements if the device cannot count them.
-    histogram: torch.Tensor | npt.NDArray[np.float64] | None
-    numbers: Reduced | None
+    histogram: torch.Tensor | npt.NDArray[np.float64] | None = None
+    numbers: Reduced | None = None
+    #: Why nothing is recorded of it.
+    omission: str | None = None
 
 
 def capture(plan: RecordingPlan, step: int, tensor: torch.Tensor, *, is_measured: bool = False) -> Capture:
@@ -45,18 +47,18 @@ def captures(
     plan: RecordingPlan, step: int, tensors: Sequence[torch.Tensor], *, is_measured: bool = False
 ) -> list[Capture]:
     """Take the same from several tensors, which costs less than from one after the other."""
+    is_measured = is_measured or due(step, plan.statistics)
     tensors = [tensor.detach() for tensor in tensors]
-    taken = [
-        Capture(
-            plan,
-            tensor.clone() if due(step, plan.tensors) else None,
-            None,
-            reduced(tensor) if (is_measured or due(step, plan.statistics)) and is_real(tensor) else None,
-        )
-        for tensor in tensors
-    ]
+    taken: list[Capture] = []
+    for tensor in tensors:
+        each = Capture(plan, omission=obstacle(tensor))
+        taken.append(each)
+        if each.omission is None:
+            each.values = tensor.clone() if due(step, plan.tensors) else None
+            each.numbers = reduced(tensor) if is_measured and is_real(tensor) else None
     if due(step, plan.histograms):
-        real = [(each, _strided(tensor)) for each, tensor in zip(taken, tensors, strict=True) if is_real(tensor)]
+        pairs = zip(taken, tensors, strict=True)
+        real = [(each, _strided(tensor)) for each, tensor in pairs if each.omission is None and is_real(tensor)]
         on_hosts = [(each, host_pieces(tensor)) for each, tensor in real if on_host(tensor)]
         for (each, _), buckets in zip(on_hosts, histograms([pieces for _, pieces in on_hosts]), strict=True):
             each.histogram = buckets
@@ -104,6 +106,8 @@ def _last(elements: torch.Tensor) -> torch.Tensor:
 def write_captures(log: EventWriter, step: int, named: Sequence[tuple[str, Capture]], wall_time: float) -> None:
     """Write captures of a step by the names of what they are of, with one transfer of all statistics."""
     for name, each in named:
+        if each.omission is not None:
+            log.omit(f"{each.plan.family}/{name}", each.omission)
         if each.values is not None:
             array, dtype = host_array(each.values)
             log.tensor(step, f"{each.plan.family}/{name}", array, wall_time=wall_time, dtype=dtype)

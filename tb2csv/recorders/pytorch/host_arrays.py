@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import torch
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from tb2csv.recorders.host_values import HostArray
 
@@ -26,6 +27,19 @@ _AS_BITS: Final = {
     )
     if hasattr(torch, name)
 }
+
+
+def obstacle(tensor: torch.Tensor) -> str | None:
+    """Return why a tensor does not have an array of numbers, or None if it has one."""
+    if tensor.is_nested:
+        return "a nested tensor"
+    if tensor.is_meta:
+        return "on the device meta, which keeps no numbers"
+    if tensor.is_quantized:
+        return f"quantized as {str(tensor.dtype).removeprefix('torch.')}"
+    if type(tensor) is not torch.Tensor and is_traceable_wrapper_subclass(tensor):
+        return f"not an array but {type(tensor).__name__}"  # such as a weight that torchao has quantized
+    return None
 
 
 def host_array(tensor: torch.Tensor) -> HostArray:

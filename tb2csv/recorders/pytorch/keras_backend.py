@@ -110,7 +110,9 @@ class TorchFit(EagerFit):
                 output.register_hook(lambda error: self._take_error(name, error))
         return output
 
-    def _take_error(self, name: Callable[[], str], error: torch.Tensor) -> None:
+    def _take_error(self, name: Callable[[], str], error: torch.Tensor | None) -> None:
+        if error is None:  # an operation passes none on
+            return
         with self._log.guard():
             error = error.detach()
             error = error if error.dtype == torch.float64 else error.float()

@@ -55,6 +55,18 @@ def check_parameters(model: torch.nn.Module) -> None:
             raise RecorderError(message)
 
 
+def check_quantization(model: torch.nn.Module) -> None:
+    """Raise RecorderError if ``torch.ao`` has quantized a module: it has no parameters, and passes no errors back."""
+    for name, module in model.named_modules():
+        path = type(module).__module__.split(".")
+        if path[:2] == ["torch", "ao"] and "quantized" in path:
+            message = (
+                f"{plain_name(name) or 'The model'} is quantized, so it has no weights to train and passes no errors "
+                "back; record metrics only, or quantize after the training."
+            )
+            raise RecorderError(message)
+
+
 def recorded_modules(model: torch.nn.Module, patterns: Sequence[str] | None) -> dict[str, torch.nn.Module]:
     """Return the modules whose outputs are recorded, by their names.
 

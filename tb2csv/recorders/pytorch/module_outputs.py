@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from tb2csv.errors import RecorderError
 from tb2csv.key_paths import entry_key
+from tb2csv.recorders.log_values import type_word
 from tb2csv.recorders.pytorch.autograd_state import (
     has_run_compiled,
     is_compiled,
@@ -26,6 +27,7 @@ from tb2csv.recorders.pytorch.autograd_state import (
     version_of,
 )
 from tb2csv.recorders.pytorch.captures import Capture, capture
+from tb2csv.recorders.pytorch.host_arrays import obstacle
 from tb2csv.recorders.pytorch.module_names import recorded_modules
 from tb2csv.recorders.pytorch.original_hook import OriginalHook
 
@@ -45,6 +47,7 @@ class _Call:
     """The outputs of one call of a module, by their places in what it returned."""
 
     module: str
+    has_tensors: bool = False
     activations: dict[str, Capture] = field(default_factory=dict)
     #: What is recorded of an error, or the error itself if another backward pass may add to it.
     errors: dict[str, Capture | torch.Tensor] = field(default_factory=dict)
@@ -166,6 +169,8 @@ class ModuleOutputs:
         # Only errors need to know what the module was given.
         given = set(map(id, pytree.tree_leaves(inputs))) if self._has_errors else set()
         taken = self._take_tree(call, "", output, given)
+        if not call.has_tensors:
+            self._log.omit(name, f"no tensors in {type_word(output)}")
         return None if taken is output else taken
 
     def _take_tree(self, call: _Call, place: str, tree: Any, given: set[int]) -> Any:
@@ -192,6 +197,7 @@ class ModuleOutputs:
 
     def _taken(self, call: _Call, place: str, leaf: torch.Tensor, given: set[int]) -> torch.Tensor:
         """Take a tensor of an output, and return it or a view of it."""
+        call.has_tensors = True
         if is_within_torch_func(leaf):
             self._log.omit(f"activations/{call.module}{place}", "within torch.func")
             return leaf
@@ -207,10 +213,10 @@ class ModuleOutputs:
         leaf.register_hook(OriginalHook(self._on_error, call, place))
         return leaf
 
-    def _on_error(self, call: _Call, place: str, error: torch.Tensor) -> None:
-        """Take the error of an output; a second backward pass adds to it."""
+    def _on_error(self, call: _Call, place: str, error: torch.Tensor | None) -> None:
+        """Take the error of an output, None if an operation passes none on; a second backward pass adds to it."""
         self._has_gone_back = True
-        if not self._has_errors:
+        if not self._has_errors or error is None:
             return
         with self._log.guard():
             error, earlier = error.detach(), call.errors.get(place)
@@ -222,12 +228,13 @@ class ModuleOutputs:
                 call.errors[place] = total if keeps_graph() else self._captured(total)
 
     def _captured(self, error: torch.Tensor) -> Capture:
-        if self._scaler is not None:
-            # The scale may be infinite in float16, and what it was for may be 0 without it.
-            error = error.double() if error.dtype == torch.float64 else error.float()
-            error = error / self._scaler.scale(torch.ones((), device=error.device))
-        by_sample = error.reshape(len(error), -1) if error.ndim else error.reshape(1, 1)
-        return capture(self._errors, self._step or 0, by_sample, is_measured=True)
+        if obstacle(error) is None:
+            if self._scaler is not None:
+                # The scale may be infinite in float16, and what it was for may be 0 without it.
+                error = error.float() if error.dtype in {torch.float16, torch.bfloat16} else error
+                error = error / self._scaler.scale(torch.ones((), device=error.device))
+            error = error.flatten(1) if error.ndim > 1 else error.reshape(-1, 1)
+        return capture(self._errors, self._step or 0, error, is_measured=True)
 
 
 def _check_callable(modules: dict[str, torch.nn.Module]) -> None:

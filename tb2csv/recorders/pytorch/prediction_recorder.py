@@ -22,7 +22,7 @@ from tb2csv.recorders.pytorch.evaluation import (
     named_outputs,
     preserved_generators,
 )
-from tb2csv.recorders.pytorch.host_arrays import host_array
+from tb2csv.recorders.pytorch.host_arrays import host_array, obstacle
 from tb2csv.recorders.pytorch.module_names import check_parameters, unwrapped
 from tb2csv.recorders.pytorch.prediction_sample import Sample, sample_of_loader, sample_of_tensors, split_by
 from tb2csv.recorders.pytorch.processes import is_other_process
@@ -161,7 +161,10 @@ class TorchPredictionRecorder(ContextManager):
         """Return the parts of each tensor as one; those that have no row for each sample are omitted."""
         for name, each in parts.items():
             tag = f"predictions/{name}{suffix}"
-            if [len(part) if part.ndim else 0 for part in each] != rows:
+            reason = next(filter(None, map(obstacle, each)), None)
+            if reason is not None:
+                self._log.omit(tag, reason)
+            elif [len(part) if part.ndim else 0 for part in each] != rows:
                 self._log.omit(tag, "no row for each sample")
             elif len({(part.shape[1:], part.dtype) for part in each}) > 1:
                 self._log.omit(tag, "batches of different shapes")

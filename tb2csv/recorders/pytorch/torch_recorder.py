@@ -14,8 +14,8 @@ from tb2csv.recorders.event_writer import EventWriter
 from tb2csv.recorders.metric_values import write_metrics
 from tb2csv.recorders.pytorch.applied_gradients import check_final_weights
 from tb2csv.recorders.pytorch.captures import Capture, captures, write_captures
-from tb2csv.recorders.pytorch.host_arrays import host_array
-from tb2csv.recorders.pytorch.module_names import check_parameters, plain_name, unwrapped
+from tb2csv.recorders.pytorch.host_arrays import host_array, obstacle
+from tb2csv.recorders.pytorch.module_names import check_parameters, check_quantization, plain_name, unwrapped
 from tb2csv.recorders.pytorch.module_outputs import ModuleOutputs, check_compilation
 from tb2csv.recorders.pytorch.optimizer_record import OptimizerRecord
 from tb2csv.recorders.pytorch.processes import is_other_process
@@ -23,7 +23,7 @@ from tb2csv.recorders.recording_plan import RecordingPlan, interval
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
 class TorchRecorder(ContextManager):
@@ -136,6 +136,8 @@ class TorchRecorder(ContextManager):
         #: Of several processes, the first records: the gradients and weights of all are the same.
         self._is_recording = not is_other_process()
         if self._is_recording:
+            if any(plan.every for plan in plans):
+                check_quantization(self._model)
             if activations.every or errors.every:
                 check_compilation(model)
             self._set_hooks(optimizers, activations, errors, layers, first_step)
@@ -228,7 +230,7 @@ class TorchRecorder(ContextManager):
         if not self._is_recording:
             return
         with self._log.guard():
-            for tag, value in values.items():
+            for tag, value in self._recordable(values):
                 array, dtype = host_array(value) if isinstance(value, torch.Tensor) else (value, None)
                 self._log.tensor(self.step if step is None else step, tag, array, dtype=dtype)
 
@@ -237,9 +239,18 @@ class TorchRecorder(ContextManager):
         if not self._is_recording:
             return
         with self._log.guard():
-            for tag, value in values.items():
-                numbers = value.detach().cpu().double().numpy() if isinstance(value, torch.Tensor) else value
+            for tag, value in self._recordable(values):
+                numbers = host_array(value).numbers if isinstance(value, torch.Tensor) else value
                 self._log.histogram(self.step if step is None else step, tag, numbers)
+
+    def _recordable(self, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Return values with their tags; tensors without an array of numbers are omitted and counted."""
+        for tag, value in values.items():
+            reason = obstacle(value) if isinstance(value, torch.Tensor) else None
+            if reason is None:
+                yield tag, value
+            else:
+                self._log.omit(tag, reason)
 
     def close(self) -> None:
         """Remove the hooks and close the file; later values go to a new one. Warn once about what was omitted."""
