@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import functools
 import os
 import posixpath
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from tb2csv.size_limits import EVENT_FILE_LIMITS, SizeLimits
+from tb2csv.sources.listings import LISTINGS, found_files
 from tb2csv.sources.ranges import FileRanges, WebRanges, version_of
 from tb2csv.sources.remote_file import RemoteFile
 from tb2csv.sources.requests import request
@@ -25,15 +24,8 @@ if TYPE_CHECKING:
     from tb2csv.errors import Damage
     from tb2csv.sources.ranges import Ranges
 
-#: How many pages of a web server are listed at once.
-_PAGES_AT_ONCE: Final = 100
-
 #: Protocols of archives whose open members share one position in the archive (fsspec 2026.9).
 _SHARE_A_POSITION: Final = frozenset({"tar", "libarchive"})
-
-#: Statuses of a web server that does not let an address be read, and those for which credentials may be missing.
-_FORBIDDEN: Final = frozenset({401, 403})
-_REFUSALS: Final = frozenset({400, 405, *_FORBIDDEN})
 
 
 @functools.cache
@@ -97,6 +89,7 @@ class Store:
         self._made: _Connection | None = None
         outermost = protocols(url)[0]
         self._is_web = outermost in {"http", "https"}
+        self._list = LISTINGS.get(outermost, found_files)
         #: Held while a file is read, if open files share a position.
         self._reading = threading.Lock() if outermost in _SHARE_A_POSITION else None
 
@@ -116,7 +109,7 @@ class Store:
 
         def find() -> dict[str, dict[str, Any]]:
             filesystem.invalidate_cache()
-            return _web_files(filesystem, root) if self._is_web else filesystem.find(root, detail=True)
+            return self._list(filesystem, root)
 
         found = request(self.url, find)
         if archive:
@@ -210,85 +203,3 @@ class Store:
 def _size(file: Any) -> int:
     """Return the size of an archive; nothing reads it yet, because the place in it changes."""
     return int(file.seek(0, os.SEEK_END))
-
-
-def _web_files(filesystem: Any, root: str) -> dict[str, dict[str, Any]]:
-    """List a web server's pages and those that they link to below them, several at once.
-
-    ``find`` asks for one page after the other, and takes an address that does not exist for an empty folder.
-    """
-    address = root.rstrip("/")
-    pages = _Pages(filesystem)
-    refused = None
-    try:
-        listed = pages.listed(f"{address}/")
-    except FileNotFoundError:
-        listed = []
-    except Exception as error:  # a signed address is refused with a slash
-        refused = getattr(error, "status", None)
-        if refused not in _REFUSALS:
-            raise
-        listed = []
-    if not listed:
-        try:
-            info = filesystem.info(address)
-        except FileNotFoundError as error:  # whatever the status was
-            if refused in _FORBIDDEN:
-                raise PermissionError(errno.EACCES, f"status {refused}") from error
-            raise
-        return {} if info.get("mimetype") == "text/html" else {address: info}
-    found: dict[str, dict[str, Any]] = {}
-    while listed:
-        folders = []
-        for entry in listed:
-            if entry["name"].endswith("/"):
-                folders.append(entry["name"])
-            else:
-                found[entry["name"]] = entry
-        listed = pages.listed(*folders)
-    return found
-
-
-class _Pages:
-    """The pages of a web server that were not listed before; links may form cycles."""
-
-    def __init__(self, filesystem: Any) -> None:
-        self._filesystem = filesystem
-        self._seen: set[str] = set()
-
-    def listed(self, *addresses: str) -> list[dict[str, Any]]:
-        """Return the links on some pages that go below them; the pages are requested at once."""
-        from fsspec.asyn import sync
-
-        new = [address for address in dict.fromkeys(addresses) if address not in self._seen]
-        self._seen.update(new)
-        answers = sync(self._filesystem.loop, self._answers, new)
-        return [
-            entry
-            for address, entries in zip(new, answers, strict=True)
-            for entry in entries
-            if _is_below(entry["name"], address)
-        ]
-
-    async def _answers(self, addresses: list[str]) -> list[list[dict[str, Any]]]:
-        limit = asyncio.Semaphore(_PAGES_AT_ONCE)
-
-        async def answer(address: str) -> list[dict[str, Any]]:
-            async with limit:
-                entries: list[dict[str, Any]] = await self._filesystem._ls(address, detail=True)
-                return entries
-
-        tasks = [asyncio.ensure_future(answer(address)) for address in addresses]
-        try:
-            return await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:  # after an error, no other page is needed
-                task.cancel()
-
-
-def _is_below(link: str, address: str) -> bool:
-    """Return whether a link leads to a file or folder right below a page, without parts such as ``..``."""
-    name = unquote(link.removeprefix(address).removesuffix("/"))
-    return (
-        link.startswith(address) and bool(name) and not {"", ".", ".."} & set(name.split("/")) and name[0] not in "?#"
-    )
