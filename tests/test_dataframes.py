@@ -251,6 +251,16 @@ def test_lazy_frames_equal_eager_frames(
             assert_frame_equal(narrowed.collect(), expected.filter(pl.col("step") > 2)[:, [1, -1]], check_exact=True)
 
 
+def test_the_type_of_a_late_series_is_known_before_its_rows_are_read(tmp_path: Path) -> None:
+    values = [event(scalar("a", step), step=step) for step in range(5000)]
+    write_run(tmp_path, *values, event(scalar("b", 0.1, "float64"), step=5000), event(scalar("a", 1), step=5001))
+    frames = tb2csv.open_logdir(tmp_path)
+    lazy = frames.scalars(lazy=True)
+    assert lazy.collect_schema()["value"] == pl.Float64
+    assert_frame_equal(lazy.collect(), frames.scalars())
+    assert lazy.filter(tag="b").collect()["value"].to_list() == [0.1]
+
+
 def test_a_lazy_frame_decodes_one_value_for_each_signature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also if the first runs with a signature have no value that can be decoded."""
     for number in range(40):

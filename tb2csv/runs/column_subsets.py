@@ -55,6 +55,11 @@ def _contents_of(
     return contents[is_found], indexes[is_found]
 
 
+def _has_bytes(columns: ValueColumns) -> bool:
+    """Return whether any row has a payload or content; most logs have scalars only, whose numbers are in a column."""
+    return columns.has_contents or bool(columns.payload_length.any())
+
+
 def byte_ranges(
     columns: ValueColumns, rows: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -78,6 +83,8 @@ def payloads(columns: ValueColumns, rows: npt.NDArray[np.int64], source: Callabl
     Raises:
         OSError: the file cannot be read.
     """
+    if not _has_bytes(columns):
+        return b"", 0
     begins, ends = byte_ranges(columns, rows)
     if not ends.any():
         return b"", 0
@@ -92,6 +99,10 @@ def split_by_distance(
     columns: ValueColumns, rows: npt.NDArray[np.int64], chunk_size: int
 ) -> Iterator[npt.NDArray[np.int64]]:
     """Yield the rows in groups whose payloads are close together in the file and fit into one chunk."""
+    if not _has_bytes(columns):
+        if rows.size:
+            yield rows
+        return
     # The offset of a row without a payload is not valid: it takes that of the row before it.
     begins, ends = byte_ranges(columns, rows)
     has_bytes = ends > 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.errors import UNREADABLE, Damage, LogdirError
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from tb2csv.runs.restarts import FileHistory
     from tb2csv.runs.run_stats import RunStats
     from tb2csv.time_series import Series, SeriesStats
+
+
+#: The number of values in which the first one of each series is sought at first.
+_FIRST_SEARCH: Final = 4096
 
 
 class Growth(NamedTuple):
@@ -194,7 +198,8 @@ class ScannedRun:
         self._reader.report_bytes = lambda _: None
         request = self._request(is_wanted, rows)
         number_of = {stats.series: number for number, stats in enumerate(self.stats.series)}
-        left, size = _first_places(request.numbers, request.keep), 1
+        wanted = sum(is_wanted(stats.series) for stats in self.stats.series)
+        left, size = _first_places(request.numbers, request.keep, wanted), 1
         is_unknown = np.zeros(len(self.stats.series) + 1, np.bool_)  # the last is that of empty values, number -1
         is_unknown[request.numbers[left]] = True
         while len(left):
@@ -313,11 +318,18 @@ def _unreadable(what: str, error: OSError) -> str:
     return f"{what} can no longer be read ({error.strerror or error})"
 
 
-def _first_places(numbers: npt.NDArray[np.int32], keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Return the place of the first element of each number, of those in ``keep``."""
-    places = np.flatnonzero(keep)[::-1]
+def _first_places(numbers: npt.NDArray[np.int32], keep: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.int64]:
+    """Return the place of the first element of each number, of those in ``keep``; there are at most ``count`` numbers.
+
+    All numbers are usually among the first elements, so the search ends when all are found.
+    """
     first = np.full(int(numbers.max(initial=-1)) + 2, -1, np.int64)
-    first[numbers[places]] = places  # of equal numbers, the last assignment counts
+    start, length = 0, _FIRST_SEARCH
+    while start < len(numbers) and np.count_nonzero(first >= 0) < count:
+        places = start + np.flatnonzero(keep[start : start + length])[::-1]
+        places = places[first[numbers[places]] < 0]
+        first[numbers[places]] = places  # of equal numbers, the last assignment counts
+        start, length = start + length, 2 * length
     return np.sort(first[first >= 0])
 
 
