@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tb2csv.atomic_files import home_expanded, local_path
-from tb2csv.errors import OptionError, OutputError
+from tb2csv.errors import OptionError, OutputError, check_whole_number
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.file_conversion import OneFile
 from tb2csv.folder_conversion import ConversionSettings, FolderConversion
@@ -122,6 +122,7 @@ def convert(
         ClusterError: the cluster cannot be used, or was lost.
         Tb2csvError: nothing is selected, or a tag has several values for a step and ``on_duplicate`` is ``error``.
     """
+    check_whole_number("chunk_size", chunk_size, 1)
     rows = RowSelection.of(rows)
     file = OneFile.of(out, format, csv_dialect)
     if layout is None:

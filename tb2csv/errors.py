@@ -20,6 +20,7 @@ Every message is one sentence: what happened, where, and what to do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.installation import install_command
@@ -83,6 +84,13 @@ def check_type(name: str, value: object, types: type | tuple[type, ...], wanted:
     """Raise OptionError if the argument ``name`` is not of one of the types; ``wanted`` says what to give."""
     if not isinstance(value, types):
         message = f"{name} is {value!r}; give {wanted}."
+        raise OptionError(message)
+
+
+def check_whole_number(name: str, value: object, minimum: int) -> None:
+    """Raise OptionError if the argument ``name`` is not a whole number of at least ``minimum``."""
+    if not (isinstance(value, Integral) and int(value) >= minimum):
+        message = f"{name} is {value!r}; give a whole number from {minimum}."
         raise OptionError(message)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.conversion import check_apart
 from tb2csv.display import count
-from tb2csv.errors import UNREADABLE, LogdirError, OutputError
+from tb2csv.errors import UNREADABLE, LogdirError, OutputError, check_whole_number
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE, EventFileReader, FileStats
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.sound_records import sound_bytes
@@ -106,6 +106,7 @@ def repair(
         LogdirError: there is nothing to repair, or a file was replaced while it was read.
         OutputError: ``out`` cannot be used or written.
     """
+    check_whole_number("chunk_size", chunk_size, 1)
     selected = select(selection, run=run, exclude_run=exclude_run)
     found = logdir_of(logdir)
     folder = _output_folder(out, overwrite=overwrite)

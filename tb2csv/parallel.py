@@ -15,7 +15,7 @@ from numbers import Integral
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from tb2csv.errors import Tb2csvError
+from tb2csv.errors import OptionError, Tb2csvError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -132,6 +132,7 @@ def map_runs(
     a worker may call it with 0 to end sooner. If several runs fail, the error of the first of them is raised.
     """
     check_workers(workers)
+    check_progress(report_bytes)
     cancelled = threading.Event()
 
     def report_or_end(count: int) -> None:
@@ -258,6 +259,13 @@ def ahead(items: Iterator[_Result], has_more: Callable[[], bool]) -> Iterator[_R
             future = executor.submit(next, items, None)
             yield following
             following = future.result()
+
+
+def check_progress(progress: object) -> None:
+    """Raise OptionError if ``progress`` is not a function."""
+    if not callable(progress):
+        message = f"progress is {progress!r}; give a function that takes a number of bytes."
+        raise OptionError(message)
 
 
 def check_workers(workers: object) -> None:

@@ -142,6 +142,28 @@ def test_patterns_that_are_not_text_are_refused(given: Any, logs: Path) -> None:
         (lambda logs: tb2csv.diagnose(logs, families=[5]), "families is 5; give texts"),
         (lambda logs: tb2csv.diagnose(logs, families=5), "families is 5; give texts"),
         (lambda logs: tb2csv.diagnose(logs, steps="3"), "steps is '3'; give a whole number"),
+        (
+            lambda logs: tb2csv.diagnose(logs, thresholds={"plateau_loss": "a"}),
+            "plateau_loss is 'a'; give a number",
+        ),
+        (lambda logs: next(tb2csv.follow(logs, diagnose=True, families=5)), "families is 5; give texts"),
+        (lambda logs: next(tb2csv.follow(logs, diagnose=True, thresholds=[1])), "thresholds is [1]; give a dict"),
+        (lambda logs: tb2csv.reduce(logs, logs.parent / "out", by="*", band=[1]), "Unknown band [1]"),
+        (lambda _: tb2csv.table_text({"a": [1]}), "table is {'a': [1]}; give a polars DataFrame"),
+        (
+            lambda logs: tb2csv.convert(logs, logs.parent / "out", chunk_size="a"),
+            "chunk_size is 'a'; give a whole number",
+        ),
+        (lambda logs: tb2csv.best(logs, by="loss", chunk_size=-3), "chunk_size is -3; give a whole number from 1"),
+        (lambda logs: tb2csv.repair(logs, logs.parent / "out", chunk_size=1.5), "chunk_size is 1.5; give a whole"),
+        (
+            lambda logs: tb2csv.convert(logs, logs.parent / "out", escape_formulas="n"),
+            "escape_formulas is 'n'; give True",
+        ),
+        (lambda logs: tb2csv.convert(logs, logs.parent / "out", progress=5), "progress is 5; give a function"),
+        (lambda logs: tb2csv.ls(logs, progress=None), "progress is None; give a function"),
+        (lambda logs: tb2csv.summary(logs, curve_points=-3), "curve_points is -3; give a whole number from 0"),
+        (lambda logs: tb2csv.summary(logs, curve_points="a"), "curve_points is 'a'; give a whole number"),
     ],
 )
 def test_arguments_of_other_types_are_refused(call: Callable[[Path], Any], words: str, logs: Path) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tb2csv.errors import OptionError
+from tb2csv.errors import check_choice
 from tb2csv.late_modules import np, pl
 
 if TYPE_CHECKING:
@@ -115,9 +115,8 @@ LIMITS: Final = ("low", "high")
 
 def check_band(band: str | None) -> None:
     """Raise OptionError if the band is unknown; None means without a band."""
-    if band is not None and band not in BANDS:
-        message = f"Unknown band {band!r}; choose from {', '.join(BANDS)}."
-        raise OptionError(message)
+    if band is not None:
+        check_choice("band", band, BANDS)
 
 
 def with_band(statistics: pl.DataFrame, values: pl.DataFrame, band: str) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.analysis.wide_summaries import DEFAULT_STATISTICS, wide_summary
 from tb2csv.display import displayed
+from tb2csv.errors import check_whole_number
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.late_modules import np, pl
 from tb2csv.runs.decoded_rows import UndecodableValue
@@ -105,6 +106,7 @@ def summary(
         OptionError: a kind is unknown.
         Tb2csvError: nothing matches.
     """
+    check_whole_number("curve_points", curve_points, 0)
     selected = select(selection, run=run, tag=tag, kind=kind, exclude_run=exclude_run, exclude_tag=exclude_tag)
 
     def read(run: Run, report_bytes: Callable[[int], None]) -> _RunSummary:

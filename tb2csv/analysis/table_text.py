@@ -12,7 +12,7 @@ import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-from tb2csv.errors import OptionError
+from tb2csv.errors import OptionError, check_type
 from tb2csv.late_modules import pl
 from tb2csv.sinks.csv import CsvFormat
 from tb2csv.sinks.jsonl import JsonLinesFormat
@@ -128,6 +128,7 @@ def table_text(table: pl.DataFrame, format: str = "csv", *, escape_formulas: boo
     Raises:
         OptionError: the format is unknown, or a column has lists or structures.
     """
+    check_type("table", table, pl.DataFrame, "a polars DataFrame, such as the table of a summary")
     name, table = text_format(format, None), plain_columns(table)
     return csv_text(table, escape_formulas=True) if escape_formulas and name == "csv" else TABLE_TEXTS[name](table)
 

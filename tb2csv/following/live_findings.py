@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.analysis.diagnosis.diagnose import check_options, diagnose
+from tb2csv.analysis.diagnosis.diagnose import checked_options, diagnose
 from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS
 from tb2csv.analysis.diagnosis.tag_families import data_name
 from tb2csv.errors import NameNotFoundError, OptionError
@@ -27,19 +27,11 @@ _KEY: Final = ("run", "rule", "family", "layer")
 
 @dataclass(frozen=True, slots=True)
 class DiagnosisOptions:
-    """How to diagnose; the fields are as the arguments of ``diagnose``.
-
-    Raises:
-        OptionError: a threshold or a family is unknown, or ``steps`` is less than 1.
-    """
+    """How to diagnose; the fields are as the arguments of ``diagnose``, which ``of`` checks."""
 
     families: Sequence[str] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
     steps: int = DEFAULT_STEPS
-
-    def __post_init__(self) -> None:
-        """Validate the values."""
-        check_options(self.families, self.thresholds, self.steps)
 
     @classmethod
     def of(
@@ -50,7 +42,7 @@ class DiagnosisOptions:
         Raises:
             OptionError: there are options although nothing is to be diagnosed, or one has a wrong value.
         """
-        options = cls(tuple(families), dict(thresholds or {}), steps)
+        options = cls(*checked_options(families, thresholds, steps), steps)
         if diagnose:
             return options
         if options != cls():

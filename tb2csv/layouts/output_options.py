@@ -66,6 +66,7 @@ class OutputOptions:
     ) -> OutputOptions:
         """Return the options for arguments of ``convert``."""
         check_type("time", time, Iterable, "the names of time columns")
+        check_type("merge_subruns", merge_subruns, bool, "True or False")
         styles = (time,) if isinstance(time, str) else tuple(time)
         if x == "relative" and styles == ("epoch",):
             styles = ("relative",)
@@ -88,7 +89,7 @@ class OutputOptions:
         check_choice("layout", self.layout, LAYOUTS)
         check_choice("header", self.header, HEADERS)
         check_choice("value for duplicate steps", self.on_duplicate, ON_DUPLICATE)
-        choose_format(self.format)
+        choose_format(self.format, escape_formulas=self.escape_formulas)
         if self.bins and not isinstance(self.chosen_layout, CompareLayout):
             raise OptionError(
                 "Only the layout compare has rows by time or by bins",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tb2csv.decoders import DecodeOptions
+from tb2csv.errors import check_whole_number
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.late_modules import load_polars
 from tb2csv.logdir import logdir_of
@@ -79,6 +80,7 @@ def read_runs(
     Raises:
         LogdirError: the log directory has no runs, or no run is selected.
     """
+    check_whole_number("chunk_size", chunk_size, 1)
     found = logdir_of(logdir)
     selection = selection or Selection()
     warm_up = load_polars if decodes else lambda: None

@@ -37,6 +37,7 @@ def choose_format(name: str, *, escape_formulas: bool = False) -> TextFormat | W
         OptionError: there is no such format.
     """
     check_type("format", name, str, "the name of a format")
+    check_type("escape_formulas", escape_formulas, bool, "True or False")
     own = FORMATS.get(name)
     if own is not None:
         return own.escaping_formulas() if escape_formulas and isinstance(own, CsvFormat) else own

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, NamedTuple
 
 from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS, Network
@@ -86,10 +86,8 @@ def diagnose(
         OptionError: a threshold or a family is unknown, or ``steps`` is less than 1.
         Tb2csvError: no tag matches the selection.
     """
-    check_type("families", families, Iterable, "texts such as loss=*cost*")
-    families = tuple(families)
-    check_options(families, thresholds or {}, steps)
-    all_thresholds = merged_thresholds(thresholds or {})
+    families, overrides = checked_options(families, thresholds, steps)
+    all_thresholds = merged_thresholds(overrides)
     found = logdir_of(logdir)
     selected = select(selection, run=run, tag=tag, exclude_run=exclude_run, exclude_tag=exclude_tag)
     observations = observe(found, TagFamilies(families), selected, workers=workers, report_bytes=progress)
@@ -99,33 +97,40 @@ def diagnose(
     return Diagnosis(findings, _sorted_by_run(_coverage(network), runs), observations.report)
 
 
-def check_options(families: Iterable[str], thresholds: Mapping[str, float], steps: int) -> None:
-    """Check arguments of ``diagnose``.
+def checked_options(
+    families: Iterable[str], thresholds: Mapping[str, float] | None, steps: int
+) -> tuple[tuple[str, ...], dict[str, float]]:
+    """Check arguments of ``diagnose``, and return the families and the overrides of thresholds.
 
     Raises:
         OptionError: a threshold or a family is unknown, or ``steps`` is less than 1.
     """
-    check_type("thresholds", thresholds, Mapping, "a dictionary of numbers by name")
-    for each in families:
-        check_type("families", each, str, "texts such as loss=*cost*")
+    check_type("families", families, Iterable, "texts such as loss=*cost*")
+    if thresholds is not None:
+        check_type("thresholds", thresholds, Mapping, "a dictionary of numbers by name")
     check_type("steps", steps, Integral, "a whole number from 1")
-    merged_thresholds(thresholds)
-    TagFamilies(families)
+    texts, overrides = tuple(families), dict(thresholds or {})
+    for each in texts:
+        check_type("families", each, str, "texts such as loss=*cost*")
+    merged_thresholds(overrides)
+    TagFamilies(texts)
     if steps < 1:
         message = f"steps is {steps}; give at least 1."
         raise OptionError(message)
+    return texts, overrides
 
 
 def merged_thresholds(overrides: Mapping[str, float]) -> dict[str, float]:
     """Return all thresholds by name, with these overrides.
 
     Raises:
-        OptionError: a name is unknown, or a number is NaN.
+        OptionError: a name is unknown, or a value is not a number.
     """
     for name, number in overrides.items():
         if name not in THRESHOLDS:
             message = f"Unknown threshold {name!r}; {nearest([name], THRESHOLDS)}."
             raise OptionError(message)
+        check_type(f"The threshold {name}", number, Real, "a number")
         if math.isnan(number):
             message = f"The threshold {name} is NaN; give a number."
             raise OptionError(message)
