@@ -174,9 +174,9 @@ class RunWriter:
     def _notes(self) -> list[Note]:
         run, sessions = self._reader.run.name, self._reader.session_count
         notes = [
-            Note("type_changed", run, stats.series.tag, details={"type": stats.series.variant})
+            Note("type_changed", run, stats.series.tag, details={"type": stats.form.variant})
             for stats in self._reader.stats.series
-            if stats.is_selected and stats.series.variant and stats.points > stats.left_out + stats.undecodable
+            if stats.form.variant and stats.is_selected and stats.points > stats.left_out + stats.undecodable
         ]
         notes += self._notes_on_kinds()
         if sessions > 1:
@@ -186,7 +186,7 @@ class RunWriter:
     def _notes_on_kinds(self) -> Iterator[Note]:
         """Yield a note for each tag whose values have the same plugin but several kinds."""
         every = self._reader.stats.series
-        if len({stats.series.kind for stats in every}) < 2:
+        if len({stats.form.kind for stats in every}) < 2:
             return
         tags: set[bytes] = set()
         several: set[bytes] = set()

@@ -25,7 +25,7 @@ from tb2csv.runs.run_stats import RunStats
 from tb2csv.runs.series_decoding import decode_series
 from tb2csv.runs.step_orders import StepOrder, StepOrders
 from tb2csv.tensor_protos import is_string
-from tb2csv.time_series import Series, SeriesStats
+from tb2csv.time_series import Series, SeriesColumns, SeriesStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -151,6 +151,14 @@ class BatchedRun:
             yield stats.series, self._orders.order(number)
 
 
+class _BatchSeries(list[Series]):
+    """The series of several small runs."""
+
+    def form(self, number: int) -> Series:
+        """Return a series."""
+        return self[number]
+
+
 class RunBatch:
     """Small runs whose files have been read into one block."""
 
@@ -162,7 +170,9 @@ class RunBatch:
         self._schemas: list[ValueSchema] = []
         self._orders = StepOrders()
         #: The series of all runs, one run after the other.
-        self._series: list[SeriesStats] = []
+        self._series = _BatchSeries()
+        self._stats = SeriesColumns(self._series)
+        self._is_selected: list[bool] = []
         self._decoders: list[Decoder] = []
         self._numbers: list[npt.NDArray[np.int32]] = []
         #: By the numbers of a run's schemas in the batch: its plan, and the number of each schema's series in the run.
@@ -182,20 +192,18 @@ class RunBatch:
             return False
         plan, series_of_schema = found
         first = len(self._series)
-        series = [
-            SeriesStats(
-                Series(
-                    each.id, run.name, each.tag, each.kind, each.plugin_name, each.metadata, each.tag_bytes,
-                    each.signature, each.variant,
-                ),
-                is_selected,
+        self._series += [
+            Series(
+                each.id, run.name, each.tag, each.kind, each.plugin_name, each.metadata, each.tag_bytes, each.signature,
+                each.variant,
             )
-            for each, is_selected in zip(plan.series, plan.is_selected, strict=True)
+            for each in plan.series
         ]  # fmt: skip
-        self._series += series
+        self._is_selected += plan.is_selected
         self._decoders += plan.decoders
         self._numbers.append(series_of_schema[ids] + np.int32(first))
-        self.runs.append(BatchedRun(run, RunStats(run.name, series, [file]), self._orders, first))
+        stats = [SeriesStats(self._stats, number) for number in range(first, len(self._series))]
+        self.runs.append(BatchedRun(run, RunStats(run.name, stats, [file]), self._orders, first))
         return True
 
     def _plan(self, ids: tuple[int, ...], start: int, stop: int) -> tuple[_Plan, npt.NDArray[np.int32]] | None:
@@ -237,24 +245,18 @@ class RunBatch:
         first, last = self._order[self._bounds[:-1]], self._order[self._bounds[1:] - 1]
         starts = np.cumsum([0, *(len(each) for each in self._numbers)])[:-1]
         row_in_run = last - np.repeat(starts, [len(run.stats.series) for run in self.runs])
-        for stats, *cells in zip(
-            self._series,
-            np.diff(self._bounds).tolist(),
-            columns.step[first].tolist(),
-            columns.step[last].tolist(),
-            columns.wall_time[first].tolist(),
-            columns.wall_time[last].tolist(),
-            row_in_run.tolist(),
-            strict=True,
-        ):
-            (
-                stats.points,
-                stats.first_step,
-                stats.last_step,
-                stats.first_wall_time,
-                stats.last_wall_time,
-                stats.last_row,
-            ) = cells
+        for name, column in {
+            "is_selected": np.array(self._is_selected, np.int8),
+            "points": np.diff(self._bounds),
+            "left_out": np.zeros(count, np.int64),
+            "undecodable": np.zeros(count, np.int64),
+            "first_step": columns.step[first],
+            "last_step": columns.step[last],
+            "first_wall_time": columns.wall_time[first],
+            "last_wall_time": columns.wall_time[last],
+            "last_row": row_in_run,
+        }.items():
+            getattr(self._stats, name).frombytes(column.tobytes())
 
     def decode(
         self,
@@ -273,7 +275,7 @@ class RunBatch:
         for batches in self._alike(kind, is_wanted):
             for decoder, numbers in batches:
                 yield from decode_series(
-                    decoder, numbers, grouping, self._series, self._schemas, self._plans.options, orders, None
+                    decoder, numbers, grouping, self._stats, self._schemas, self._plans.options, orders, None
                 )
 
     def _alike(

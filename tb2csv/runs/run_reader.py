@@ -27,12 +27,12 @@ from tb2csv.runs.groupings import Grouping
 from tb2csv.runs.plugin_contents import ContentChanges
 from tb2csv.runs.restarts import FileHistory
 from tb2csv.runs.run_schemas import RunSchemas
-from tb2csv.runs.run_stats import RunStats
+from tb2csv.runs.run_stats import RunStats, count_values
 from tb2csv.runs.saved_run import STATE_SHAPE, SavedFile
 from tb2csv.runs.series_decoding import decode_series
 from tb2csv.runs.series_metadata import readable
 from tb2csv.runs.series_reader import SeriesReader
-from tb2csv.runs.series_registry import SeriesRegistry
+from tb2csv.runs.series_registry import ReaderSeries, SeriesRegistry
 from tb2csv.runs.step_orders import StepOrder, StepOrders
 from tb2csv.selection import Selection
 from tb2csv.sources.source import fault_of
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from tb2csv.logdir import EventFile, Run
     from tb2csv.runs.decoded_rows import Rows, UndecodableValue
     from tb2csv.runs.subruns import Subrun
-    from tb2csv.time_series import Series, SeriesStats
+    from tb2csv.time_series import Series, SeriesColumns, SeriesStats
 
 #: The number of values that are counted at once.
 _VALUES_AT_ONCE: Final = 1 << 20
@@ -82,18 +82,17 @@ class RunReader(SeriesReader):
             report_bytes: called with the number of bytes read since the last call.
         """
         self._run = run
-        self._stats = RunStats(run.name)
-        self._registry = registry or SeriesRegistry()
+        self._series = ReaderSeries(registry or SeriesRegistry())
+        self._stats = RunStats(run.name, self._series)
         self._step_orders = StepOrders()
-        self._file_number = 0
+        self._file_number = self._rows_before = 0
         self._scanner = default_scanner()
         self._selection = selection or Selection()
         self._options = options or DecodeOptions(limits=run.limits)
         self._chunk_size = chunk_size
         self.report_bytes = report_bytes
-        self._schemas = RunSchemas(run.name, self.stats.series, self._selection, self._options, subrun, self._registry)
+        self._schemas = RunSchemas(run.name, self._series, self._selection, self._options, subrun)
         self._has_more = False
-        self._rows_before = 0
         self._progress: dict[str, SavedFile] = {}
         self._unchanged: Container[str] = ()
         #: While earlier bytes are read again: the files that had them, and how many bytes each.
@@ -140,7 +139,12 @@ class RunReader(SeriesReader):
 
     def stats_of(self, series: Series) -> SeriesStats:
         """Return the statistics of a series so far."""
-        return self._registry.stats[series.id]
+        return self.columns[series.id]
+
+    @property
+    def columns(self) -> SeriesColumns:
+        """The statistics of all series with the same registry so far, by id."""
+        return self._series.registry.stats
 
     def decoder(self, number: int) -> Decoder:
         """Return the decoder of a series, by its index in ``stats.series``."""
@@ -231,7 +235,7 @@ class RunReader(SeriesReader):
 
         def is_wanted(number: int) -> bool:
             stats = self.stats.series[number]
-            return stats.is_selected and kind in {None, stats.series.kind}
+            return stats.is_selected and (kind is None or kind == self._series.key(number)[0])
 
         contents = self._contents if with_contents else None
         for grouping in ahead(map(self.group, self.scan()), lambda: self._has_more):
@@ -241,8 +245,7 @@ class RunReader(SeriesReader):
                     add_unselected_scalars(item)
 
     def _is_unselected_scalar(self, number: int) -> bool:
-        stats = self.stats.series[number]
-        return not stats.is_selected and stats.series.kind == "scalars"
+        return not self.stats.series[number].is_selected and self._series.key(number)[0] == "scalars"
 
     def decode_grouping(
         self, grouping: Grouping, is_wanted: Callable[[int], bool], contents: ContentChanges | None = None
@@ -256,7 +259,7 @@ class RunReader(SeriesReader):
         batches: dict[tuple[Decoder, str], list[int]] = {}
         for number in grouping.present:
             if is_wanted(number):
-                signature = self.stats.series[number].series.signature
+                _, signature = self._series.key(number)
                 batches.setdefault((self._schemas.decoders[number], signature), []).append(number)
         for (decoder, _), numbers in batches.items():
             for decoded in decode_series(
@@ -374,7 +377,7 @@ class RunReader(SeriesReader):
     def group(self, block: ValueBlock) -> Grouping:
         """Sort the values of a block by series, and add them to ``stats``."""
         grouping = self.regroup(block, {})
-        self.stats.add(grouping, self._rows_before)
+        count_values(self._series, grouping, self._rows_before)
         self._rows_before += len(block)
         if len(grouping.order) < len(block):
             self._count_empty(block)

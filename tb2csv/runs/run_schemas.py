@@ -12,7 +12,8 @@ from tb2csv.event_files.values import ValueKind, ValueSchema
 from tb2csv.late_modules import np
 from tb2csv.runs.saved_run import bytes_of, series_from_data, series_to_data, text_of
 from tb2csv.runs.series_metadata import RememberedMetadata, readable
-from tb2csv.time_series import Series
+from tb2csv.runs.subruns import UNFOLDED_KINDS
+from tb2csv.time_series import Series, StatsCells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
 
     from tb2csv.decoders import DecodeOptions
     from tb2csv.event_files.values import SchemaTable, ValueBlock
-    from tb2csv.runs.series_registry import SeriesRegistry
+    from tb2csv.runs.series_registry import ReaderSeries
     from tb2csv.runs.subruns import Subrun
     from tb2csv.selection import Selection
-    from tb2csv.time_series import SeriesStats
 
 #: How many values are searched for the first ones of new schemas before all are.
 _BEGINNING: Final = 4096
@@ -79,13 +79,12 @@ class RunSchemas:
     def __init__(
         self,
         run: str,
-        stats: list[SeriesStats],
+        series: ReaderSeries,
         selection: Selection,
         options: DecodeOptions,
         subrun: Subrun | None,
-        registry: SeriesRegistry,
     ) -> None:
-        """Add the statistics of each new series to ``stats``; the other arguments are those of RunReader."""
+        """Add each new series to ``series``; the other arguments are those of RunReader."""
         scanner = default_scanner()
         self.table = scanner.schema_table()
         self.known = KnownSchemas(self.table)
@@ -93,15 +92,11 @@ class RunSchemas:
         self.kinds: npt.NDArray[np.int8] = np.empty(0, np.int8)
         self.decoders: list[Decoder] = []
         self._run = run
-        self._stats = stats
+        self._series = series
         self._selection = selection
         self._options = options
         self._subrun = subrun
-        self._registry = registry
         self._metadata = RememberedMetadata(scanner)
-        #: The number of the first series of each tag, and those of the others.
-        self._first_numbers: dict[bytes, int] = {}
-        self._other_numbers: dict[bytes, list[int]] = {}
 
     def learn(self, block: ValueBlock) -> None:
         """Find the series of each value schema that is new in a block."""
@@ -135,13 +130,13 @@ class RunSchemas:
         self.kinds = np.append(self.kinds, kinds)
 
     def _series_number(self, schema: ValueSchema, first_value: Callable[[], Values]) -> int:
-        numbers = self._numbers_of(schema.tag)
+        numbers = self._numbers(schema.tag)
         plugin_name, metadata = self._metadata.of(
             schema, lambda: bytes(first_value().content(0)), is_new_tag=not numbers
         )
         decoder, signature = choose_decoder(plugin_name, schema, self._options, first_value)
         key = decoder.kind, signature
-        number = next((each for each in numbers if self._key(each) == key), None)
+        number = next((each for each in numbers if self._series.key(each) == key), None)
         if number is None:
             tag = readable(schema.tag)
             series = Series(-1, self._run, tag, decoder.kind, plugin_name, metadata, schema.tag, signature)
@@ -149,34 +144,23 @@ class RunSchemas:
                 series = self._subrun.fold(series)
             self.decoders.append(decoder)
             is_selected = self._selection.includes(tag, decoder.kind)
-            number = self._add(schema.tag, self._registry.register(series, is_selected=is_selected))
+            number = self._series.register(series, StatsCells(is_selected))
         return number
 
-    def _numbers_of(self, tag: bytes) -> tuple[int, ...]:
+    def _numbers(self, tag: bytes) -> list[int]:
         """Return the numbers of the series that are written under a tag."""
-        number = self._first_numbers.get(tag)
-        return () if number is None else (number, *self._other_numbers.get(tag, ()))
-
-    def _key(self, number: int) -> tuple[str, str]:
-        series = self._stats[number].series
-        return series.kind, series.signature
-
-    def _add(self, tag: bytes, stats: SeriesStats) -> int:
-        """Add a series that is written under a tag, and return its number."""
-        number = len(self._stats)
-        if number == stats.series.id:
-            number = stats.series.id  # the same object: a log may have a million tags
-        self._stats.append(stats)
-        if self._first_numbers.setdefault(tag, number) != number:
-            self._other_numbers.setdefault(tag, []).append(number)
-        return number
+        if not self._subrun:
+            return self._series.numbers(tag)
+        folded = self._series.numbers(self._subrun.fold_tag(tag))
+        unfolded = [number for number in self._series.numbers(tag) if self._series.key(number)[0] in UNFOLDED_KINDS]
+        return sorted([*unfolded, *(number for number in folded if self._series.key(number)[0] not in UNFOLDED_KINDS)])
 
     def to_data(self) -> dict[str, Any]:
         """Return the schemas and the statistics of the series as data for JSON."""
         return {
             "schemas": [text_of(self.table.key(number)) for number in range(len(self.table))],
             "series_of_schema": self.series_of_schema.tolist(),
-            "series": [series_to_data(stats) for stats in self._stats],
+            "series": [series_to_data(stats) for stats in self._series],
             "decoders": [decoder_name(decoder) for decoder in self.decoders],
             "metadata": self._metadata.to_data(),
         }
@@ -204,6 +188,5 @@ class RunSchemas:
         self.kinds = np.array([schema.kind for schema in self.known], np.int8)
         self.decoders = [decoder_of_name(name) for name in data["decoders"]]
         for saved in data["series"]:
-            stats = self._registry.restore(series_from_data(self._run, saved))
-            self._add(stats.series.tag_bytes, stats)
+            self._series.register(*series_from_data(self._run, saved))
         self._metadata.restore(data["metadata"])

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 from tb2csv.late_modules import np
 from tb2csv.report import RunReport
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Sequence
+
+    import numpy.typing as npt
 
     from tb2csv.event_files.event_file import FileStats
     from tb2csv.report import UndecodableEntry
     from tb2csv.runs.groupings import Grouping
+    from tb2csv.runs.series_registry import ReaderSeries
     from tb2csv.time_series import SeriesStats
-
-#: The number of series whose values are counted at once.
-_SERIES_AT_ONCE: Final = 4096
 
 
 @dataclass(slots=True)
@@ -27,7 +28,7 @@ class RunStats:
 
     run: str
     #: In the order of their first values.
-    series: list[SeriesStats] = field(default_factory=list)
+    series: Sequence[SeriesStats] = ()
     #: In the order in which they were first read.
     files: list[FileStats] = field(default_factory=list)
     #: The number of empty values of each selected tag. They have neither a payload nor plugin content, and belong to no
@@ -35,37 +36,6 @@ class RunStats:
     empty: Counter[str] = field(default_factory=Counter)
     #: The number of empty values of all tags that are not selected.
     empty_filtered: int = 0
-
-    def add(self, grouping: Grouping, rows_before: int) -> None:
-        """Add the values of a block to the statistics of their series; ``rows_before`` precede them in the run."""
-        for start in range(0, len(grouping.present), _SERIES_AT_ONCE):
-            self._add(grouping, grouping.present[start : start + _SERIES_AT_ONCE], rows_before)
-
-    def _add(self, grouping: Grouping, numbers: list[int], rows_before: int) -> None:
-        columns, present = grouping.block.columns, np.array(numbers, np.int64)
-        starts, stops = grouping.bounds[present], grouping.bounds[present + 1]
-        first, last = grouping.order[starts], grouping.order[stops - 1]
-        for number, count, first_step, first_time, last_step, last_time, last_row in zip(
-            numbers,
-            (stops - starts).tolist(),
-            columns.step[first].tolist(),
-            columns.wall_time[first].tolist(),
-            columns.step[last].tolist(),
-            columns.wall_time[last].tolist(),
-            (rows_before + last).tolist(),
-            strict=True,
-        ):
-            stats = self.series[number]
-            if stats.points:
-                grouping.rows_before[number] = stats.points
-            else:
-                stats.first_step, stats.first_wall_time = first_step, first_time
-            if count > 1:
-                stats.last_step, stats.last_wall_time = last_step, last_time
-            else:  # the same objects: a log may have a million tags with one value each
-                stats.last_step, stats.last_wall_time = first_step, first_time
-            stats.last_row = last_row
-            stats.points += count
 
     @property
     def values_read(self) -> int:
@@ -91,3 +61,25 @@ class RunStats:
             undecodable=list(undecodable),
             empty=self.empty,
         )
+
+
+def count_values(series: ReaderSeries, grouping: Grouping, rows_before: int) -> None:
+    """Add the values of a block to the statistics of their series; ``rows_before`` precede them in the run."""
+    columns, stats, present = grouping.block.columns, series.registry.stats, np.array(grouping.present, np.int64)
+    starts, stops = grouping.bounds[present], grouping.bounds[present + 1]
+    first, last = grouping.order[starts], grouping.order[stops - 1]
+    ids = present + series.first_id
+    points = _cells(stats.points)
+    before = points[ids]
+    known = before > 0
+    grouping.rows_before.update(zip(present[known].tolist(), before[known].tolist(), strict=True))
+    points[ids] += stops - starts
+    new, first = ids[~known], first[~known]
+    _cells(stats.first_step)[new], _cells(stats.first_wall_time)[new] = columns.step[first], columns.wall_time[first]
+    _cells(stats.last_step)[ids], _cells(stats.last_wall_time)[ids] = columns.step[last], columns.wall_time[last]
+    _cells(stats.last_row)[ids] = rows_before + last
+
+
+def _cells(column: array[Any]) -> npt.NDArray[Any]:
+    """Return the cells of a column; the column cannot grow while they are in use."""
+    return np.frombuffer(column, np.dtype(column.typecode))

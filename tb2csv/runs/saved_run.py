@@ -12,10 +12,12 @@ from tb2csv.event_files.reference import EventHead
 from tb2csv.event_files.unlisted_damage import UnlistedDamage
 from tb2csv.event_files.values import SessionMark
 from tb2csv.plain_data import ANYTHING, COUNT, DictOf, Either, ListOf, Maybe, check
-from tb2csv.time_series import Series, SeriesMetadata, SeriesStats
+from tb2csv.time_series import Series, SeriesMetadata, StatsCells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tb2csv.time_series import SeriesStats
 
 
 @dataclass(slots=True)
@@ -100,12 +102,12 @@ def series_to_data(stats: SeriesStats) -> list[Any]:
     ]
 
 
-def series_from_data(run: str, data: Sequence[Any]) -> SeriesStats:
-    """Return the series that ``series_to_data`` described, without an id."""
+def series_from_data(run: str, data: Sequence[Any]) -> tuple[Series, StatsCells]:
+    """Return the series that ``series_to_data`` described, without an id, and its statistics."""
     tag_bytes, tag, kind, plugin_name, signature, *rest = data
     metadata = metadata_from_data(rest[:4])
     series = Series(-1, run, tag, kind, plugin_name, metadata, bytes_of(tag_bytes), signature)
-    return SeriesStats(series, *rest[4:])
+    return series, StatsCells(*rest[4:])
 
 
 def metadata_to_data(metadata: SeriesMetadata) -> tuple[str, str, str, str]:

@@ -123,8 +123,7 @@ class ScannedRun:
 
     def is_current(self, stats: SeriesStats) -> bool:
         """Return whether these statistics of a series are current; they are not if the run was read again since."""
-        known, number = self.stats.series, stats.series.id
-        return number < len(known) and known[number] is stats
+        return stats.columns is self._reader.columns
 
     def refresh(self, run: Run | None = None, report_bytes: Callable[[int], None] = lambda _: None) -> bool:
         """Read what was written since the last call, and return whether there was anything new.

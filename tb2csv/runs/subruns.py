@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 ADD_HPARAMS: Final = "add_hparams"
 #: The three values of ``add_hparams``; TensorFlow's own API writes the first and the second to different runs.
 _TRIAL_TAGS: Final = {"_hparams_/experiment", "_hparams_/session_start_info", "_hparams_/session_end_info"}
+#: The kinds of values that define a trial.
+UNFOLDED_KINDS: Final = frozenset({"hparams"})
 #: The characters that tensorboardX replaces by ``_`` in a tag, but not in the name of the run.
 _UNCLEAN: Final = re.compile(r"[^-/\w.]")
 
@@ -45,10 +47,14 @@ class Subrun(NamedTuple):
 
         The values that define a trial keep their tags, because they are not curves.
         """
-        if series.kind == "hparams":
+        if series.kind in UNFOLDED_KINDS:
             return replace(series, run=self.parent)
-        tag_bytes = series.tag_bytes + b"/" + self.name.encode("utf-8", "surrogateescape")
+        tag_bytes = self.fold_tag(series.tag_bytes)
         return replace(series, run=self.parent, tag=f"{series.tag}/{self.name}", tag_bytes=tag_bytes)
+
+    def fold_tag(self, tag: bytes) -> bytes:
+        """Return a tag with the name of the sub-run added."""
+        return tag + b"/" + self.name.encode("utf-8", "surrogateescape")
 
 
 def find_subruns(series_by_run: Mapping[str, Collection[Tagged]]) -> dict[str, Subrun]:

@@ -84,7 +84,7 @@ def test_ids_are_unique_and_lead_to_stats(name: str, logdir: Path) -> None:
     ]
     assert set(yielded) <= set(series)
     for each in yielded:
-        assert reader.stats_of(each).series is each
+        assert reader.stats_of(each).series == each
 
 
 def test_series_of_merged_runs_keep_their_variants(logdir: Path) -> None:
