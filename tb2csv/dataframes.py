@@ -247,7 +247,7 @@ class LogdirFrames(KindMethods[LogMethod]):
 
     def trials(self, selection: Selection | None = None) -> HparamsTable:
         """Return the table of ``hparams`` together with notes on what it leaves out; errors as of ``hparams``."""
-        return self._scanned.trials(selection)
+        return self._scanned.trials(None if selection is None else select(selection))
 
     def sql(self, query: str, *, run: Patterns = None) -> pl.DataFrame:
         """Return the rows that a SELECT statement gives; docs/sql.md describes its tables and its SQL.

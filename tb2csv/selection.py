@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
-from tb2csv.errors import LogdirError, NameNotFoundError, OptionError, check_choice
+from tb2csv.errors import LogdirError, NameNotFoundError, OptionError, check_choice, check_type
 
 if TYPE_CHECKING:
     from tb2csv.logdir import Logdir, Run
@@ -212,7 +212,12 @@ def _kinds(series: list[Tagged]) -> str:
 
 
 def literal_pattern(name: str) -> str:
-    """Return a pattern that matches only this name."""
+    """Return a pattern that matches only this name.
+
+    Raises:
+        OptionError: the name is not text.
+    """
+    check_type("The name", name, str, "text")
     return re.sub(r"[*?\[]", r"[\g<0>]", name)
 
 

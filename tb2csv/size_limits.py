@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.errors import OptionError, StateError
+from tb2csv.errors import StateError, check_whole_number
 from tb2csv.messages import advice
 
 if TYPE_CHECKING:
@@ -38,10 +38,8 @@ class SizeLimits:
     max_expansion: int = DEFAULT_MAX_EXPANSION
 
     def __post_init__(self) -> None:
-        """Raise OptionError if the factor is not positive."""
-        if self.max_expansion < 1:
-            message = f"max_expansion is {self.max_expansion}; give a factor of at least 1."
-            raise OptionError(message)
+        """Raise OptionError if the factor is not a positive whole number."""
+        check_whole_number("max_expansion", self.max_expansion, 1)
 
     def data(self, stored: int) -> int:
         """Return the maximum number of bytes of tensors in ``stored`` bytes of a file."""

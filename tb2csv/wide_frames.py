@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tb2csv.errors import OptionError, Tb2csvError
+from tb2csv.errors import Tb2csvError, check_choice
 from tb2csv.late_modules import np, pl
 from tb2csv.messages import Option, advice
 
@@ -149,9 +149,7 @@ def wide_frame(scalars: pl.DataFrame, on_duplicate: str) -> pl.DataFrame:
         OptionError: ``on_duplicate`` is unknown.
         Tb2csvError: a series has a step twice and ``on_duplicate`` is ``error``, or two columns would have one name.
     """
-    if on_duplicate not in ON_DUPLICATE:
-        message = f"Unknown choice {on_duplicate!r} for duplicates; choose from {', '.join(ON_DUPLICATE)}."
-        raise OptionError(message)
+    check_choice("value for duplicate steps", on_duplicate, ON_DUPLICATE)
     if scalars.is_empty():
         return pl.DataFrame({"step": []}, {"step": pl.Int64})
     by_series: dict[tuple[Any, ...], pl.DataFrame] = scalars.partition_by(

@@ -149,6 +149,10 @@ def test_patterns_that_are_not_text_are_refused(given: Any, logs: Path) -> None:
         (lambda logs: next(tb2csv.follow(logs, diagnose=True, families=5)), "families is 5; give texts"),
         (lambda logs: next(tb2csv.follow(logs, diagnose=True, thresholds=[1])), "thresholds is [1]; give a dict"),
         (lambda logs: tb2csv.reduce(logs, logs.parent / "out", by="*", band=[1]), "Unknown band [1]"),
+        (lambda logs: tb2csv.discover(logs, max_expansion="a"), "max_expansion is 'a'; give a whole number from 1"),
+        (lambda logs: tb2csv.open_logdir(logs).wide("a", on_duplicate=[1]), "Unknown value for duplicate steps [1]"),
+        (lambda logs: tb2csv.open_logdir(logs)["a"].table(5), "The name is 5; give text"),
+        (lambda logs: tb2csv.open_logdir(logs).trials("a"), "selection is 'a'; give a Selection"),
         (lambda _: tb2csv.table_text({"a": [1]}), "table is {'a': [1]}; give a polars DataFrame"),
         (
             lambda logs: tb2csv.convert(logs, logs.parent / "out", chunk_size="a"),
