@@ -23,7 +23,7 @@ def hparams(
     """
     with error_messages(debug=reading.debug):
         output.check()
-        frames, status = reading.frames(logdir)
+        frames, status = reading.frames(logdir, filters.selection)
         trials = frames.trials(filters.selection)
         if trials.table.is_empty():
             message = f"{frames.logdir.path} has no trials in these runs: they have no values of the plugin hparams."

@@ -107,8 +107,8 @@ class TableReading:
     max_expansion: options.ExpansionOption = options.DEFAULT_EXPANSION
     debug: options.DebugOption = False
 
-    def frames(self, logdir: list[str]) -> tuple[LogdirFrames, int]:
-        """Scan a log directory and print its problems; return its frames, and the exit status.
+    def frames(self, logdir: list[str], selection: Selection | None = None) -> tuple[LogdirFrames, int]:
+        """Scan a log directory and print the problems of the selected runs; return its frames, and the exit status.
 
         Raises:
             LogdirError: there is nothing to read.
@@ -119,6 +119,8 @@ class TableReading:
         with opened_logdir(logdir, self.max_expansion, shown=not self.quiet) as (found, report_bytes):
             frames = open_logdir(found, workers=self.workers, progress=report_bytes)
         report = frames.report
+        if selection is not None:
+            report.runs = [each for each in report.runs if selection.includes_run(each.run)]
         if not self.quiet:
             print_problems(report)
         return frames, exit_status(report, strict=self.strict)

@@ -136,7 +136,7 @@ def plot(
         look = Look(theme_of(theme.value), title, width, height, dpi)
         drawing.check_request(output, smooth=smooth, x=x.value, look=look, log=log, ylim=ends, overwrite=overwrite)
         grouping_of(by, band=band and band.value, align=align, nan=nan and nan.value, x=x.value)
-        frames, status = reading.frames(logdir)
+        frames, status = reading.frames(logdir, filters.selection)
         drawn = drawing.plot(
             frames,
             output,

@@ -160,6 +160,16 @@ def test_a_picture_has_a_curve_and_a_band_for_each_group(tmp_path: Path) -> None
     assert texts.count("n = 2") >= 4  # in the legend, and at the change of each curve
 
 
+def test_the_legend_has_the_n_of_each_panel(tmp_path: Path) -> None:
+    for number in range(3):
+        tags = ("loss", "accuracy") if number else ("loss",)
+        write_run(tmp_path / "log" / f"seed_{number}", event(*(simple_value(tag, number) for tag in tags)))
+        write_run(tmp_path / "log" / f"other_{number}", event(simple_value("loss", number)))
+    tb2csv.plot(tmp_path / "log", tmp_path / "out.svg", by="*_*", band="minmax")
+    texts = ["".join(each.itertext()) for each in ET.parse(tmp_path / "out.svg").iter() if each.tag.endswith("text")]
+    assert any("(n = 2 or 6)" in text for text in texts), texts
+
+
 def test_norms_of_tensors_have_bands(tmp_path: Path) -> None:
     for seed in range(2):
         write_run(tmp_path / "log" / f"s{seed}", event(tensor("g", np.full((2, 2), float(seed)))))

@@ -221,7 +221,8 @@ class Sheet:
         longest = max(map(len, [*texts, title]), default=0)
         width = 0.55 + longest * theme.text_size * _LETTER
         line = 0.25 * theme.text_size / 10
-        if len(texts) <= _MOST_NAMES_BESIDE and not (self.look.width and width > self.look.width / 3):
+        has_room = theme.widens and not (self.look.width and width > self.look.width / 3)
+        if len(texts) <= _MOST_NAMES_BESIDE and has_room:
             place = "outside right upper"
             lines = line * (len(texts) + bool(title)) + 0.4
             self._grow(self.figure.get_figwidth() + width, max(self.figure.get_figheight(), lines))

@@ -98,17 +98,21 @@ def name_runs(
         )
         names.append("NaN or infinite")
     if handles:
-        title = f"{printable(folders)} {options.band}".strip() if sizes else printable(folders)
+        title = ": ".join(filter(None, (printable(folders), options.band if sizes else "")))
         sheet.legend(handles, names, title=title)
 
 
 def _sizes(all_series: Sequence[PlottedSeries]) -> dict[str, str]:
-    """Return for each group of runs its n, or the range of it."""
-    ranges: dict[str, set[int]] = {}
+    """Return for each group of runs its n: the range of it in a curve, such as ``2 to 5``; if curves differ, all."""
+    ranges: dict[str, set[tuple[int, int]]] = {}
     for series in all_series:
         if series.spread is not None and series.spread.n.size:
-            ranges.setdefault(series.run, set()).update((int(series.spread.n.min()), int(series.spread.n.max())))
-    return {run: " to ".join(map(str, sorted(found))) for run, found in ranges.items()}
+            ranges.setdefault(series.run, set()).add((int(series.spread.n.min()), int(series.spread.n.max())))
+    return {run: " or ".join(_range_text(*ends) for ends in sorted(found)) for run, found in ranges.items()}
+
+
+def _range_text(low: int, high: int) -> str:
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _group_name(name: str) -> str:

@@ -34,6 +34,8 @@ class Theme:
     dpi: int = 150
     #: A factor for the width of lines.
     stroke: float = 1.0
+    #: Whether a legend of few names may be beside the panels, which makes the picture wider.
+    widens: bool = True
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def settings(self) -> dict[str, Any]:
@@ -99,6 +101,7 @@ PAPER: Final = Theme(
     single_panel=(3.4, 2.3),
     dpi=300,
     stroke=0.75,
+    widens=False,
     more={
         "axes.titleweight": "normal",
         "axes.titlepad": 4.0,
