@@ -7,9 +7,8 @@ import io
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, TypeAlias
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from tb2csv.atomic_files import check_place, private_folder, whole_file
 from tb2csv.errors import OptionError, OutputError, check_choice
@@ -43,8 +42,7 @@ _OTHER_ENDINGS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class OneFile:
+class OneFile(NamedTuple):
     """A file to convert a log directory into."""
 
     out: FileTarget

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
 
 from tb2csv.errors import LogdirError
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 QUOTE_HINT: Final = "if the shell has replaced a pattern by the names of files, quote the pattern, as in '*loss*'"
 
 
-@dataclass(frozen=True)
-class LogdirPlace:
+class LogdirPlace(NamedTuple):
     """The place of one of several log directories.
 
     ``names`` are the names of the folders that lead to it, from which the prefix is made. A place that is an event file

@@ -7,12 +7,10 @@ title, or be missing, in a page. Advice that names only options that a face lack
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """An option of a function or command, and the value to give it, if one is meant; True and False are flags.
 
     A dictionary is one argument in Python, and repeats the option for each of its entries on the command line.
@@ -22,17 +20,17 @@ class Option:
     value: str | bool | Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Function(Option):
     """A public function, by its name in ``tb2csv``; the command line has a command for it, and a page may have none."""
+
+    __slots__ = ()
 
 
 #: Spell an option or a function; None if the face does not have it.
 Spelling: TypeAlias = Callable[[Option], "str | None"]
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(NamedTuple):
     """Something to do, such as ``leave out {}``: the options take the place of the braces."""
 
     text: str
@@ -46,8 +44,7 @@ class Advice:
         return self.text.format(" and ".join(known)) if known else None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A fact and the advice on it; ``str`` gives the message in the words of Python."""
 
     fact: str

@@ -56,8 +56,7 @@ UNKNOWN_RANK: Final = -1
 _KEY_HEAD: Final = struct.Struct("<iiiI")
 
 
-@dataclass(frozen=True, slots=True)
-class ValueSchema:
+class ValueSchema(NamedTuple):
     """What values share: tag, kind, dtype, shape and metadata.
 
     ``dtype`` is TensorFlow's DataType number (0 if the value is not a tensor), ``shape`` the tensor's shape (None if

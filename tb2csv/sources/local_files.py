@@ -7,10 +7,9 @@ import heapq
 import os
 import re
 import stat
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.errors import UNREADABLE, Damage, LogdirError, LogdirNotFoundError
 from tb2csv.file_batches import OPEN_TO_READ
@@ -84,8 +83,7 @@ class LocalFile:
         self._file.close()
 
 
-@dataclass(frozen=True, slots=True)
-class LocalFiles:
+class LocalFiles(NamedTuple):
     """The files below a local path; the source of every local event file."""
 
     root: str = ""

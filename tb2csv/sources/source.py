@@ -7,7 +7,6 @@ its bytes, all of one version: a file that is replaced while it is read gives an
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from tb2csv.size_limits import SizeLimits
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """The state of a file: its size in bytes, and what changes with its content.
 
     ``size`` is None if it is unknown, as in the listing of a web server. ``identity`` is the ETag of an object, or the
