@@ -81,19 +81,32 @@ def open_inputs(
     if isinstance(target, str):
         targets: Rows | None = _pop(arrays, target)
     else:
-        targets = None if target is None else np.asarray(target)
+        targets = None if target is None else _array(target)
     for name in ignore:
         _pop(arrays, name)
     return ModelInputs(arrays, targets)
 
 
+def _array(values: Any) -> npt.NDArray[Any]:
+    """Return values as an array. Raises RecorderError if they are not rows, as a DataLoader is not."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # such as a tensor with a gradient
+        message = f"The {type(values).__name__} cannot be read as an array ({_first_line(error)}); give an array."
+        raise RecorderError(message) from error
+    if not array.ndim:
+        message = f"The {type(values).__name__} has no rows; give an array with one for each sample."
+        raise RecorderError(message)
+    return array
+
+
 def _arrays_of(source: Any, cleanup: contextlib.ExitStack) -> dict[str, Any]:
     if isinstance(source, dict):
-        return {name: np.asarray(array) for name, array in source.items()}
+        return {name: _array(array) for name, array in source.items()}
     if isinstance(source, (list, tuple)):
-        return {str(index): np.asarray(array) for index, array in enumerate(source)}
+        return {str(index): _array(array) for index, array in enumerate(source)}
     if not isinstance(source, (str, os.PathLike)):
-        return {"": np.asarray(source)}
+        return {"": _array(source)}
     path = Path(home_expanded(source))
     reader = _READERS.get(path.suffix.lower())
     if reader is None:

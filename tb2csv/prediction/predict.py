@@ -102,8 +102,8 @@ def _check(
         if value not in choices:
             message = f"{name}={value!r} is not valid; give one of {', '.join(map(str, choices))}."
             raise RecorderError(message)
-    if batch_size < 1:
-        message = f"batch_size={batch_size} is not a number of samples; give 1 or more."
+    if not isinstance(batch_size, int) or batch_size < 1:
+        message = f"batch_size={batch_size!r} is not a number of samples; give 1 or more."
         raise RecorderError(message)
     if images != "png" and (channels is not None or value_range is not None):
         raise RecorderError("The channels and the range of values are those of PNG files", _PNG)

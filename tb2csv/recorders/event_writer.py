@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import os
 import struct
 import time
 from pathlib import Path
@@ -26,6 +25,7 @@ from tb2csv.recorders.summary_templates import HistogramTemplate, ScalarTemplate
 from tb2csv.recorders.tensor_summaries import tensor_summary, varint
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
@@ -66,10 +66,11 @@ class EventWriter:
         if on_error not in {"warn", "raise"}:
             message = f"on_error={on_error!r} is not valid; give 'warn' or 'raise'."
             raise RecorderError(message)
-        if "://" in os.fspath(log_dir):
-            message = f"A recorder cannot append to {os.fspath(log_dir)}; give a local folder, and copy it afterwards."
+        folder = home_expanded(log_dir)
+        if "://" in folder:
+            message = f"A recorder cannot append to {folder}; give a local folder, and copy it afterwards."
             raise RecorderError(message)
-        self.folder = Path(home_expanded(log_dir))
+        self.folder = Path(folder)
         self._on_error = on_error
         self._step_offset = step_offset
         self._file: EventFile | None = None

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import RecorderError
+from tb2csv.recorders.arguments import layer_names
 from tb2csv.recorders.method_patching import replaced_method
 from tb2csv.recorders.tensor_statistics import STATISTICS
 
@@ -28,6 +29,7 @@ def layers_of(model: Any, names: Sequence[str] | None = None) -> dict[str, Any]:
     """
     import keras
 
+    names = layer_names(names)
     if names is None:
         found = _walk(model, lambda layer: isinstance(layer, keras.Model))
         return {name: layer for name, layer in found.items() if not isinstance(layer, keras.layers.InputLayer)}

@@ -12,8 +12,9 @@ import numpy as np
 from tb2csv.errors import RecorderError
 from tb2csv.prediction.keras_models import named_outputs
 from tb2csv.prediction.output_rows import classes_of
+from tb2csv.recorders.arguments import interval, positive
 from tb2csv.recorders.event_writer import EventWriter, guarded
-from tb2csv.recorders.recording_plan import due, interval
+from tb2csv.recorders.recording_plan import due
 from tb2csv.recorders.sampled_rows import sampled_rows
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class PredictionRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Kera
 
         self._x = keras.tree.map_structure(chosen, x)
         self._y = keras.tree.map_structure(chosen, y)
-        self._batch_size = batch_size
+        self._batch_size = positive("batch_size", batch_size, "a number of samples")
         self._log = EventWriter(log_dir, on_error=on_error)
         self._finalizer = weakref.finalize(self, self._log.close)
 

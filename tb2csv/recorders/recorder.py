@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-import operator
 import os
 import threading
 import time
@@ -13,6 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Literal
 
 from tb2csv.errors import RecorderError
+from tb2csv.recorders.arguments import integer
 from tb2csv.recorders.event_writer import EventWriter
 from tb2csv.recorders.host_values import HostArray, host_arrays_of
 from tb2csv.recorders.leaf_encoders import (
@@ -132,7 +132,7 @@ class Recorder:
         multiplied by 32768 and rounded, as in ``tf.summary.audio``; numbers outside are clipped. ``sample_rate`` is the
         number of frames in a second.
         """
-        rate = _integer("sample_rate", sample_rate)
+        rate = integer("sample_rate", sample_rate)
         if not 0 < rate < 2**31:
             message = f"sample_rate={rate} is not a number of frames in a second."
             raise RecorderError(message)
@@ -168,7 +168,7 @@ class Recorder:
             if self._has_trial:
                 message = "A recorder has the hyperparameters of one trial; create another one for another folder."
                 raise RecorderError(message)
-            number, now = _integer("step", step), _seconds(wall_time)
+            number, now = integer("step", step), _seconds(wall_time)
             leaves = leaves_of(values)
             found = {leaf.tag: _trial_value(leaf.value) for leaf in leaves}
             filled = {leaf.path[0] for leaf in leaves}
@@ -241,7 +241,7 @@ class Recorder:
     ) -> None:
         """Record the leaves of a tree as ``encode`` returns them; ``kind`` is the name of the method."""
         with self._usable():
-            number, now = _integer("step", step), _seconds(wall_time)
+            number, now = integer("step", step), _seconds(wall_time)
             leaves = [leaf for leaf in leaves_of(tree) if not (skips_none and leaf.value is None)]
             for leaf in leaves:
                 self._check_tag(leaf, kind)
@@ -283,17 +283,6 @@ def _trial_value(value: Any) -> bool | float | str | UnrecordableError:
         value = host.numbers.item()
     found = trial_value(value)
     return UnrecordableError(type_word(value)) if found is None else found
-
-
-def _integer(name: str, value: Any) -> int:
-    try:
-        number = None if isinstance(value, bool) else operator.index(value)
-    except (TypeError, ValueError):
-        number = None
-    if number is None or not -(2**63) <= number < 2**63:
-        message = f"{name}={value!r} is not an integer of 64 bits."
-        raise RecorderError(message)
-    return number
 
 
 def _seconds(wall_time: float | None) -> float:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tb2csv.errors import RecorderError
+from tb2csv.recorders.arguments import interval
 from tb2csv.recorders.tensor_statistics import STATISTICS
 
 if TYPE_CHECKING:
@@ -120,17 +119,3 @@ class FitPlan:
 def due(step: int, every: int) -> bool:
     """Return whether a step is a multiple of ``every``; never if that is 0."""
     return bool(every) and step % every == 0
-
-
-def interval(name: str, value: int | None) -> int:
-    """Return an ``every=`` argument as a number, 0 for never. Raises RecorderError if it is not valid."""
-    if value is None:
-        return 0
-    try:
-        number = 0 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = 0
-    if number < 1:
-        message = f"{name}={value!r} is not a number of steps; give 1 or more, or None for never."
-        raise RecorderError(message)
-    return number

@@ -11,12 +11,13 @@ import keras
 import numpy as np
 
 from tb2csv.recorders.active_recorder import activated
+from tb2csv.recorders.arguments import check_unit, interval, layer_names, named_values, positive
 from tb2csv.recorders.event_writer import EventWriter, guarded
 from tb2csv.recorders.keras_backends import keras_backend
 from tb2csv.recorders.metric_values import write_metrics
 from tb2csv.recorders.optimizers import learning_rates, trained_batches
 from tb2csv.recorders.output_errors import check_samples
-from tb2csv.recorders.recording_plan import FitPlan, RecordingPlan, due, interval
+from tb2csv.recorders.recording_plan import FitPlan, RecordingPlan, due
 from tb2csv.recorders.variable_names import variable_names
 
 if TYPE_CHECKING:
@@ -108,9 +109,11 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
             statistics=activation_statistics_every,
         )
         errors_every = interval("layer_errors_every", layer_errors_every)
-        self._inside = FitPlan(gradients, activations, errors_every, layers, layer_error_samples)
+        self._inside = FitPlan(gradients, activations, errors_every, layer_names(layers), layer_error_samples)
         self._log = EventWriter(log_dir, on_error=on_error)
-        self._first_batch = first_batch
+        self._first_batch = (
+            None if first_batch is None else positive("first_batch", first_batch, "the number of a batch")
+        )
         #: The batch that ended last; None before the first ``fit``.
         self._step: int | None = None
         #: Batches of the model, as its optimizer counts them, before any callback could restore an earlier training.
@@ -238,7 +241,8 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
 
         An array of numbers is recorded as a tensor. Other values are omitted and counted, as in ``fit``.
         """
-        names = list(values)
+        check_unit(unit)
+        names = list(named_values(values))
 
         def write(step: int, *numbers: Any) -> None:
             write_metrics(self._log, unit, step, dict(zip(names, numbers, strict=True)), time.time())
@@ -247,7 +251,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
 
     def tensors(self, values: Mapping[str, Any], step: Any) -> None:
         """Record tensors under their tags, bit for bit; other values are omitted and counted, as in ``fit``."""
-        tags = list(values)
+        tags = list(named_values(values))
 
         def write(step: int, *arrays: Any) -> None:
             for tag, array in zip(tags, arrays, strict=True):
@@ -257,7 +261,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
 
     def histograms(self, values: Mapping[str, Any], step: Any) -> None:
         """Record histograms of the finite numbers of tensors under their tags."""
-        tags = list(values)
+        tags = list(named_values(values))
 
         def write(step: int, *arrays: Any) -> None:
             for tag, array in zip(tags, arrays, strict=True):

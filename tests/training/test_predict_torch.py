@@ -211,3 +211,21 @@ def test_a_program_that_was_exported_in_training_mode_is_refused(tmp_path: Path)
         save(export(model, (X[:8],)), path)
         with pytest.raises(RecorderError, match=r"was exported in training mode.* (dropout|batch_norm)"):
             predict(path, ROWS, tmp_path / "out.csv", trust=True)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (torch.utils.data.DataLoader(X), "The DataLoader has no rows; give an array"),  # type: ignore[arg-type]
+        (X.clone().requires_grad_(), "The Tensor cannot be read as an array .*detach"),
+        (X.bfloat16(), "The Tensor cannot be read as an array .*BFloat16"),
+        (None, "The NoneType has no rows"),
+        ([X, 3.0], "The float has no rows"),
+    ],
+)
+def test_inputs_that_are_not_arrays_are_refused(inputs: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(RecorderError, match=message):
+        predict(Classifier(), inputs, tmp_path / "out.csv")
+    with pytest.raises(RecorderError, match="batch_size='8' is not a number of samples"):
+        predict(Classifier(), X, tmp_path / "out.csv", batch_size="8")  # type: ignore[arg-type]
+    assert not any(tmp_path.iterdir())

@@ -429,6 +429,8 @@ def test_misfits_of_a_prediction_recorder_are_refused(tmp_path: Path) -> None:
         PredictionRecorder(X, np.arange(4), log_dir=tmp_path)
     with pytest.raises(RecorderError, match="sample_size=0"):
         PredictionRecorder(X, log_dir=tmp_path, sample_size=0)
+    with pytest.raises(RecorderError, match="batch_size=0 is not a number of samples"):
+        PredictionRecorder(X, log_dir=tmp_path, batch_size=0)
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

@@ -401,6 +401,15 @@ def test_unsupported_recordings_are_refused(tmp_path: Path) -> None:
         TrainingRecorder(tmp_path, on_error="ignore")  # type: ignore[arg-type]
     with pytest.raises(RecorderError, match="gs://bucket/run"):
         TrainingRecorder("gs://bucket/run")
+    with pytest.raises(RecorderError, match="layers='dense' is not a list of names"):
+        TrainingRecorder(tmp_path, activations_every=1, layers="dense")
+    with pytest.raises(RecorderError, match="first_batch=0 is not the number of a batch"):
+        TrainingRecorder(tmp_path, first_batch=0)
+    recorder = TrainingRecorder(tmp_path)
+    with pytest.raises(RecorderError, match="unit='week' is not what steps count"):
+        recorder.scalars({"a": 0.5}, 1, unit="week")
+    with pytest.raises(RecorderError, match="float is not a mapping"):
+        recorder.scalars(0.5, 1)  # type: ignore[arg-type]
 
 
 def test_a_folder_without_anything_recorded_stays_as_it_is(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from recordings import at, numpy_statistics, recorded, steps
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tb2csv.errors import RecorderError
+from tb2csv.errors import OptionError, RecorderError
 from tb2csv.recorders import RecorderWarning, TorchRecorder
 from tb2csv.recorders.pytorch import captures, tensor_numbers
 from tb2csv.recorders.pytorch.tensor_numbers import fetched, reduced
@@ -543,6 +543,42 @@ def test_what_is_not_an_optimizer_is_refused(tmp_path: Path) -> None:
         TorchRecorder(network(), tmp_path, gradients_every=1)
     with pytest.raises(RecorderError, match="gradients_every=0 is not a number of steps"):
         TorchRecorder(network(), tmp_path, gradients_every=0)
+
+
+WRONG_OPTIONS: list[tuple[dict[str, Any], str]] = [
+    ({"model": [nn.Linear(4, 2)]}, "list is not a model of PyTorch"),
+    ({"log_dir": None}, "None is not a path"),
+    ({"first_step": 0}, "first_step=0 is not the number of a step"),
+    ({"first_step": "1"}, "first_step='1' is not the number of a step"),
+    ({"scaler": True}, "scaler=True is not a GradScaler"),
+    ({"gradients_every": 2.5}, "gradients_every=2.5 is not a number of steps"),
+    ({"layers": "0"}, "layers='0' is not a list of names"),
+    ({"layers": []}, "layers=.. is not a list of names"),
+    ({"layers": [0]}, "layers=.0. is not a list of names"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG_OPTIONS)
+def test_wrong_arguments_are_refused_at_once(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    arguments = {"model": model, "log_dir": tmp_path, "optimizer": optimizer, "activations_every": 1, **options}
+    with pytest.raises((RecorderError, OptionError), match=message):
+        TorchRecorder(**arguments)
+
+
+def test_wrong_values_of_a_loop_are_refused_and_the_recording_goes_on(tmp_path: Path) -> None:
+    model = network()
+    with TorchRecorder(model, tmp_path, optimizer=torch.optim.SGD(model.parameters(), lr=0.1)) as recorder:
+        for method in (recorder.scalars, recorder.tensors, recorder.histograms):
+            with pytest.raises(RecorderError, match="float is not a mapping"):
+                method(0.5, 1)
+            with pytest.raises(RecorderError, match=r"step=1\.5 is not an integer"):
+                method({"a": 0.5}, 1.5)
+        with pytest.raises(RecorderError, match="unit='week' is not what steps count; choose from batch, epoch"):
+            recorder.scalars({"a": 0.5}, 1, unit="week")
+        recorder.scalars({"a": 0.5}, torch.tensor(1))
+    assert recorded(tmp_path) == {"batch/a": [(1, 0.5)]}
 
 
 def test_metrics_tensors_and_histograms_of_a_loop(tmp_path: Path) -> None:

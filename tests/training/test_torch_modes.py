@@ -193,7 +193,7 @@ def test_weights_without_numbers_are_counted_and_the_rest_is_recorded(change: An
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
-def test_modules_that_pytorch_has_quantized_are_refused_but_for_metrics(tmp_path: Path) -> None:
+def test_modules_that_pytorch_has_quantized_are_refused_except_for_metrics(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(6, 4), torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 2))))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for option in ("weights_every", "gradients_every", "activation_statistics_every", "layer_errors_every"):

@@ -257,7 +257,11 @@ def test_misfits_are_refused(tmp_path: Path) -> None:
     triples = DataLoader(TensorDataset(X, X, Y))
     cases: list[tuple[Any, dict[str, Any], str]] = [
         (X, {"targets": Y[:4]}, "different numbers of rows .4, 23."),
-        (X, {"sample_size": 0}, "sample_size=0"),
+        (X, {"sample_size": 0}, "sample_size=0 is not a number of rows"),
+        (X, {"batch_size": "8"}, "batch_size='8' is not a number of rows"),
+        (X[:0], {}, "The inputs have no rows"),
+        (None, {}, "There are no inputs"),
+        ("x.npy", {}, "str is not an array of numbers"),
         (X, {"every": 0}, "every=0"),
         (triples, {}, "which are targets .3 parts.; give split="),
         (triples, {"targets": Y}, "A DataLoader has its targets in its batches"),
@@ -267,6 +271,8 @@ def test_misfits_are_refused(tmp_path: Path) -> None:
     for data, options, message in cases:
         with pytest.raises(RecorderError, match=message):
             TorchPredictionRecorder(model, data, tmp_path, **options)
+    with pytest.raises(RecorderError, match=r"function is not a model of PyTorch"):
+        TorchPredictionRecorder(lambda x: x, X, tmp_path)  # type: ignore[arg-type]
     TorchPredictionRecorder(model, triples, tmp_path, split=lambda batch: (batch[0], batch[2])).record(0)
     assert "predictions/output/target" in tensors(tmp_path)
 

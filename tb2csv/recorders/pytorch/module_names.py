@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from tb2csv.errors import RecorderError
+from tb2csv.recorders.arguments import layer_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +21,12 @@ def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
     """Return the model inside the wrappers of ``torch.compile`` and DistributedDataParallel.
 
     Raises:
-        RecorderError: it is wrapped by something that replaces modules or parameters.
+        RecorderError: it is not a module, or is wrapped by something that replaces modules or parameters.
     """
     while True:
+        if not isinstance(model, torch.nn.Module):
+            message = f"{type(model).__name__} is not a model of PyTorch; give a torch.nn.Module."
+            raise RecorderError(message)
         if isinstance(model, torch.nn.DataParallel):
             message = "A model in DataParallel runs as copies of its modules; use DistributedDataParallel."
             raise RecorderError(message)
@@ -76,6 +80,7 @@ def recorded_modules(model: torch.nn.Module, patterns: Sequence[str] | None) -> 
         RecorderError: a pattern has no match.
     """
     every = {plain_name(name): module for name, module in model.named_modules() if plain_name(name)}
+    patterns = layer_names(patterns)
     if patterns is None:
         return {name: module for name, module in every.items() if _is_leaf(module)}
     for pattern in patterns:

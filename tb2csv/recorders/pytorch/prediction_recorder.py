@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from tb2csv.errors import RecorderError
 from tb2csv.prediction.output_rows import classes_of
+from tb2csv.recorders.arguments import interval, positive
 from tb2csv.recorders.context_manager import ContextManager
 from tb2csv.recorders.event_writer import EventWriter
 from tb2csv.recorders.pytorch.evaluation import (
@@ -26,7 +27,7 @@ from tb2csv.recorders.pytorch.host_arrays import host_array, obstacle
 from tb2csv.recorders.pytorch.module_names import check_parameters, unwrapped
 from tb2csv.recorders.pytorch.prediction_sample import Sample, sample_of_loader, sample_of_tensors, split_by
 from tb2csv.recorders.pytorch.processes import is_other_process
-from tb2csv.recorders.recording_plan import due, interval
+from tb2csv.recorders.recording_plan import due
 
 if TYPE_CHECKING:
     import os
@@ -95,8 +96,9 @@ class TorchPredictionRecorder(ContextManager):
         self._is_recording = not is_other_process()
         self._sample = Sample(np.empty(0, np.int64), ())
         if self._is_recording:
+            size = positive("batch_size", batch_size, "a number of rows")
             with preserved_generators(device_of(self._model)):
-                self._sample = self._read(data, targets, sample_size, seed, interval("batch_size", batch_size), split)
+                self._sample = self._read(data, targets, sample_size, seed, size, split)
 
     @staticmethod
     def _read(

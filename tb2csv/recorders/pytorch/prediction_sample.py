@@ -10,8 +10,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from tb2csv.errors import RecorderError
-from tb2csv.recorders.recording_plan import interval
-from tb2csv.recorders.sampled_rows import sampled_rows
+from tb2csv.recorders.sampled_rows import sample_rows, sampled_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,20 +32,32 @@ class Sample:
 def sample_of_tensors(inputs: Any, targets: Any, sample_size: int | None, seed: int, batch_size: int) -> Sample:
     """Return rows of tensors or arrays, or of nested containers of them.
 
-    Raises RecorderError if they do not have the same number of rows.
+    Raises RecorderError if they do not have the same number of rows, or have none.
     """
     inputs, targets = pytree.tree_map(_tensor, inputs), pytree.tree_map(_tensor, targets)
+    if all(leaf is None for leaf in pytree.tree_leaves(inputs)):
+        message = "There are no inputs; give a DataLoader, or tensors or arrays."
+        raise RecorderError(message)
     lengths = {len(leaf) if leaf.ndim else 0 for leaf in pytree.tree_leaves((inputs, targets)) if leaf is not None}
     if len(lengths) != 1:
         message = f"Inputs and targets have different numbers of rows ({', '.join(map(str, sorted(lengths)))})."
         raise RecorderError(message)
     rows = sampled_rows(lengths.pop(), sample_size, seed)
+    if not len(rows):
+        message = "The inputs have no rows, so there is nothing to predict."
+        raise RecorderError(message)
     places = [torch.from_numpy(rows[start : start + batch_size]) for start in range(0, len(rows), batch_size)]
     return Sample(rows, tuple((_rows_of(inputs, each), _rows_of(targets, each)) for each in places))
 
 
 def _tensor(leaf: Any) -> Any:
-    return leaf if leaf is None or isinstance(leaf, torch.Tensor) else torch.as_tensor(leaf)
+    if leaf is None or isinstance(leaf, torch.Tensor):
+        return leaf
+    try:
+        return torch.as_tensor(leaf)
+    except (TypeError, ValueError, RuntimeError) as error:
+        message = f"{type(leaf).__name__} is not an array of numbers; give a DataLoader, or tensors or arrays."
+        raise RecorderError(message) from error
 
 
 def _rows_of(tree: Any, places: torch.Tensor) -> Any:
@@ -80,7 +91,7 @@ def sample_of_loader(
 def _first_rows(
     loader: Any, split: Callable[[Any], tuple[Any, Any]], sample_size: int | None
 ) -> tuple[npt.NDArray[np.int64], tuple[Any, ...]]:
-    wanted = None if sample_size is None else interval("sample_size", sample_size)
+    wanted = None if sample_size is None else sample_rows(sample_size)
     batches = []
     count = 0
     for batch in loader:

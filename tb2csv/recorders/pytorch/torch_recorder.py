@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from tb2csv.errors import RecorderError
+from tb2csv.recorders.arguments import check_unit, integer, interval, layer_names, named_values, positive
 from tb2csv.recorders.context_manager import ContextManager
 from tb2csv.recorders.event_writer import EventWriter
 from tb2csv.recorders.metric_values import write_metrics
@@ -19,7 +20,7 @@ from tb2csv.recorders.pytorch.module_names import check_parameters, check_quanti
 from tb2csv.recorders.pytorch.module_outputs import ModuleOutputs, check_compilation
 from tb2csv.recorders.pytorch.optimizer_record import OptimizerRecord
 from tb2csv.recorders.pytorch.processes import is_other_process
-from tb2csv.recorders.recording_plan import RecordingPlan, interval
+from tb2csv.recorders.recording_plan import RecordingPlan
 
 if TYPE_CHECKING:
     import os
@@ -120,6 +121,9 @@ class TorchRecorder(ContextManager):
         )
         errors = RecordingPlan.of("layer_errors", tensors=layer_errors_every, statistics=layer_error_statistics_every)
         self._learning_rate_every = interval("learning_rate_every", learning_rate_every)
+        if first_step is not None:
+            first_step = positive("first_step", first_step, "the number of a step")
+        layers = layer_names(layers)
         optimizers = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer] if optimizer else []
         plans = (self._gradients, self._weights, activations, errors)
         if not optimizers and any(plan.every for plan in plans):
@@ -127,6 +131,9 @@ class TorchRecorder(ContextManager):
             raise RecorderError(message)
         self._log = EventWriter(log_dir, on_error=on_error, step_offset=self._step_offset)
         self._model = unwrapped(model)
+        if scaler is not None and not callable(getattr(scaler, "scale", None)):
+            message = f"scaler={scaler!r} is not a GradScaler; give the one that multiplies the loss, or None."
+            raise RecorderError(message)
         self._scaler = scaler
         #: The epoch, if the training has set it: recorded as ``batch/epoch`` at each step that is recorded.
         self.epoch: int | None = None
@@ -216,32 +223,37 @@ class TorchRecorder(ContextManager):
         ``unit`` is what ``step`` counts: ``batch``, by default the steps done so far, or ``epoch``, by default the
         attribute ``epoch``. An array of numbers is recorded as a tensor; other values are omitted and counted.
         """
+        check_unit(unit)
+        values = named_values(values)
         if step is None:
             step = self.epoch if unit == "epoch" else self.step
         if step is None:
             message = "The epoch is not known; give step=, or set the attribute epoch of the recorder."
             raise RecorderError(message)
+        number = integer("step", step)
         if self._is_recording:
             with self._log.guard():
-                write_metrics(self._log, unit, step, values, time.time())
+                write_metrics(self._log, unit, number, values, time.time())
 
     def tensors(self, values: Mapping[str, Any], step: int | None = None) -> None:
         """Record tensors or arrays under their tags, bit for bit, by default at the last step."""
+        values, number = named_values(values), integer("step", self.step if step is None else step)
         if not self._is_recording:
             return
         with self._log.guard():
             for tag, value in self._recordable(values):
                 array, dtype = host_array(value) if isinstance(value, torch.Tensor) else (value, None)
-                self._log.tensor(self.step if step is None else step, tag, array, dtype=dtype)
+                self._log.tensor(number, tag, array, dtype=dtype)
 
     def histograms(self, values: Mapping[str, Any], step: int | None = None) -> None:
         """Record histograms of the finite numbers of tensors or arrays under their tags."""
+        values, number = named_values(values), integer("step", self.step if step is None else step)
         if not self._is_recording:
             return
         with self._log.guard():
             for tag, value in self._recordable(values):
                 numbers = host_array(value).numbers if isinstance(value, torch.Tensor) else value
-                self._log.histogram(self.step if step is None else step, tag, numbers)
+                self._log.histogram(number, tag, numbers)
 
     def _recordable(self, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """Return values with their tags; tensors without an array of numbers are omitted and counted."""

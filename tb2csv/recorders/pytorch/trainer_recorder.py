@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from tb2csv.errors import RecorderError
+from tb2csv.recorders.arguments import interval, layer_names
 from tb2csv.recorders.event_writer import EventWriter
 from tb2csv.recorders.metric_values import write_metrics
 from tb2csv.recorders.pytorch.captures import Capture, write_captures
 from tb2csv.recorders.pytorch.torch_recorder import TorchRecorder
-from tb2csv.recorders.recording_plan import interval
 
 if TYPE_CHECKING:
     import os
@@ -54,6 +54,7 @@ def check_options(log_dir: str | os.PathLike[str] | None, options: TorchOptions)
     for name, value in options.items():
         if name.endswith("_every"):
             interval(name, value)  # type: ignore[arg-type] # mypy does not know the types of these values
+    layer_names(options.get("layers"))
     EventWriter("" if log_dir is None else log_dir, on_error=options.get("on_error", "warn"))
 
 
