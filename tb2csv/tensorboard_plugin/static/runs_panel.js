@@ -11,10 +11,12 @@ export class RunsPanel {
    * @param {import("./choice.js").Choice} choice
    * @param {() => void} changed called whenever the choice has changed
    * @param {(matches: (name: string) => boolean) => void} filtered called whenever the filter has changed
+   * @param {() => void} settle draws what has changed
    */
-  constructor(choice, changed, filtered) {
+  constructor(choice, changed, filtered, settle) {
     this.choice = choice;
     this.changed = changed;
+    this.settle = settle;
     /** @type {string[]} */
     this.runs = [];
     /** @type {number[]} */
@@ -140,6 +142,7 @@ export class RunsPanel {
   }
 
   listedNames() {
+    this.settle();
     return this.listed.map((run) => this.runs[run]);
   }
 

@@ -15,11 +15,13 @@ export class TagsPanel {
    * @param {import("./choice.js").Choice} choice
    * @param {() => void} changed called whenever the choice has changed
    * @param {(matches: (name: string) => boolean) => void} filtered called whenever the filter has changed
+   * @param {() => void} settle draws what has changed
    * @param {(tag: string) => void} show called when the user presses Enter on a tag or clicks its name
    */
-  constructor(choice, changed, filtered, show) {
+  constructor(choice, changed, filtered, settle, show) {
     this.choice = choice;
     this.changed = changed;
+    this.settle = settle;
     this.showTag = show;
     /** @type {string[]} */
     this.tags = [];
@@ -155,6 +157,7 @@ export class TagsPanel {
 
   /** @returns {number[]} the tags that match the filter */
   listedTags() {
+    this.settle();
     const listed = this.tree.nodes.flatMap((node, place) =>
       node.tag >= 0 && (this.listedOf?.[place] ?? 0) > 0 ? [node.tag] : [],
     );

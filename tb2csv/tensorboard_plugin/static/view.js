@@ -41,9 +41,10 @@ export class View {
       store.filters[list] = matches;
       changed();
     };
-    this.runs = new RunsPanel(store.choices.runs, changed, filter("runs"));
+    const settle = () => this.settle();
+    this.runs = new RunsPanel(store.choices.runs, changed, filter("runs"), settle);
     this.kinds = new KindsPanel(store.choices.kinds, changed);
-    this.tags = new TagsPanel(store.choices.tags, changed, filter("tags"), (tag) => this.previewTag(tag));
+    this.tags = new TagsPanel(store.choices.tags, changed, filter("tags"), settle, (tag) => this.previewTag(tag));
     this.series = new SeriesList({
       preview: (place) => this.selectPreview(place, false),
       save: (place, format) => exports.startOne(this.nameOf(place), format),
@@ -55,9 +56,14 @@ export class View {
     });
     this.exportPanel = new ExportPanel(options, {
       all: () => exports.start(store.request(true), "All series"),
-      selection: () =>
-        exports.start(store.request(false), `Selection of ${counted(store.selectedCount, "series", "series")}`),
-      hparams: () => exports.start(store.hparamsRequest(), "Hyperparameters"),
+      selection: () => {
+        this.settle();
+        exports.start(store.request(false), `Selection of ${counted(store.selectedCount, "series", "series")}`);
+      },
+      hparams: () => {
+        this.settle();
+        exports.start(store.hparamsRequest(), "Hyperparameters");
+      },
       link: () => this.link(),
       announce: (text) => notices.announce(text),
     });
@@ -110,13 +116,15 @@ export class View {
     if (this.hasPendingRender) return;
     this.hasPendingRender = true;
     // Browsers draw no frames for a page out of sight, but run its timers.
-    const draw = () => {
-      if (!this.hasPendingRender) return;
-      this.hasPendingRender = false;
-      this.render();
-    };
-    requestAnimationFrame(draw);
-    setTimeout(draw, DRAW_WITHIN);
+    requestAnimationFrame(() => this.settle());
+    setTimeout(() => this.settle(), DRAW_WITHIN);
+  }
+
+  /** Draw changes that wait for the next frame: what acts on a list must not act on the one before them. */
+  settle() {
+    if (!this.hasPendingRender) return;
+    this.hasPendingRender = false;
+    this.render();
   }
 
   render() {
@@ -171,6 +179,7 @@ export class View {
 
   /** @returns {string} a link to the selection */
   link() {
+    this.settle();
     const { address, isShortened } = this.store.selectionLink();
     if (isShortened)
       this.notices.showHint("The selection is too long for a link. The link has the kinds, but not every name.");
