@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from tb2csv.errors import RecorderError
 from tb2csv.messages import Option, advice
 from tb2csv.model_state.foreign_errors import reason_of
@@ -102,7 +104,8 @@ def _check(
         if value not in choices:
             message = f"{name}={value!r} is not valid; give one of {', '.join(map(str, choices))}."
             raise RecorderError(message)
-    if not isinstance(batch_size, int) or batch_size < 1:
+    given: object = batch_size
+    if not isinstance(given, (int, np.integer)) or given < 1:
         message = f"batch_size={batch_size!r} is not a number of samples; give 1 or more."
         raise RecorderError(message)
     if images != "png" and (channels is not None or value_range is not None):

@@ -98,8 +98,11 @@ def _variable(node: Any) -> Iterable[_Child] | None:
 
 
 def _registered(node: object) -> Iterable[_Child] | None:
-    """Return the children of a node that is registered with JAX, such as a TrainState; else None."""
-    parts = registered_parts(node)
+    """Return the children of a node that is registered with JAX, such as a TrainState; else None.
+
+    To JAX, None is a container of nothing, but it may be the value of a hyperparameter, and a scalar that is missing.
+    """
+    parts = None if node is None else registered_parts(node)
     return None if parts is None else zip(parts.keys, parts.children, strict=True)
 
 

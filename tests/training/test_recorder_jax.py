@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 from raw_events import summary_values
 
-from tb2csv.recorders import Recorder, RecorderError
+import tb2csv
+from tb2csv.recorders import Recorder, RecorderError, RecorderWarning
 
 jax = pytest.importorskip("jax")
 flax = pytest.importorskip("flax")
@@ -106,6 +107,18 @@ def test_values_are_fetched_in_one_transfer(tmp_path: Path, monkeypatch: pytest.
     with Recorder(tmp_path) as recorder:
         recorder.tensors(tree, 1)
     assert fetched == [3]
+
+
+def test_none_is_a_hyperparameter_and_a_missing_scalar_as_without_jax(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    recorder.hparams({"depth": None, "layers": {"dropout": None, "width": 8}}, {"accuracy": 0.5})
+    recorder.scalars({"loss": None, "other": 1.0}, 1)
+    recorder.tensors({"gradients": {"a": None, "b": np.ones(2)}}, 1)
+    with pytest.warns(RecorderWarning, match=r"1 value was not recorded in .*: loss \(1 x None\)"):
+        recorder.close()
+    found = tb2csv.hparams(tmp_path).table
+    assert found.select("depth", "layers/dropout", "layers/width").row(0) == ("None", "None", 8)
+    assert set(recorded(tmp_path)) >= {"other", "accuracy", "gradients/b"}
 
 
 def test_values_within_jit_are_refused_and_callbacks_record(tmp_path: Path) -> None:
