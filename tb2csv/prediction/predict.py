@@ -93,7 +93,7 @@ def predict(
 
 
 def _check(
-    columns: str, images: str | None, channels: str | None, value_range: tuple[float, float] | None, batch_size: int
+    columns: str, images: str | None, channels: str | None, value_range: tuple[float, float] | None, batch_size: object
 ) -> None:
     """Raise RecorderError if an argument is not valid."""
     for name, value, choices in (
