@@ -25,6 +25,10 @@ cdef struct Entry:
     int32_t successor  # the schema that came after this one the last time
 
 
+# Random, so that no log can be made to collide; made once, because a system call takes longer than a small table.
+cdef uint64_t SEED = int.from_bytes(os.urandom(8), "little")
+
+
 cdef class SchemaTable:
     """The schemas found so far in one run, numbered in the order of their first value."""
 
@@ -34,12 +38,12 @@ cdef class SchemaTable:
     cdef int32_t count, capacity
     cdef int32_t *slots  # open addressing; -1 is empty; a power of two, at most half full
     cdef uint64_t slot_count
-    cdef uint64_t seed  # so that no log can be made to collide
+    cdef uint64_t seed
     cdef int32_t last
 
     def __cinit__(self):
         self.last = -1
-        self.seed = int.from_bytes(os.urandom(8), "little")
+        self.seed = SEED
         self.slot_count = 32
         self.slots = <int32_t *>malloc(self.slot_count * sizeof(int32_t))
         if self.slots is NULL:
@@ -77,7 +81,7 @@ cdef class SchemaTable:
         """Return room for a key at the arena's end, or NULL."""
         cdef size_t capacity
         cdef void *arena
-        if self.arena_capacity - self.arena_size < size:
+        if self.arena is NULL or self.arena_capacity - self.arena_size < size:
             capacity = 2 * self.arena_capacity + size + 256
             arena = realloc(self.arena, capacity)
             if arena is NULL:

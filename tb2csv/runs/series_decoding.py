@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tb2csv.decoders import Undecodable, Values
 from tb2csv.late_modules import np
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tb2csv.runs.plugin_contents import ContentChanges
     from tb2csv.runs.step_orders import StepOrders
     from tb2csv.time_series import SeriesStats
+
+#: The number of series that are decoded at once, because a log may have a million.
+_SERIES_AT_ONCE: Final = 4096
 
 
 def decode_series(
@@ -44,6 +47,21 @@ def decode_series(
         orders: if given, the orders of the steps, to which the values are added.
         contents: if given, the plugin contents of earlier blocks; changes of content are yielded as well.
     """
+    for start in range(0, len(numbers), _SERIES_AT_ONCE):
+        some = numbers[start : start + _SERIES_AT_ONCE]
+        yield from _decode_some(decoder, some, grouping, all_series, schemas, options, orders, contents)
+
+
+def _decode_some(
+    decoder: Decoder,
+    numbers: list[int],
+    grouping: Grouping,
+    all_series: Sequence[SeriesStats],
+    schemas: Sequence[ValueSchema],
+    options: DecodeOptions,
+    orders: StepOrders | None,
+    contents: ContentChanges | None,
+) -> Iterator[Rows | UndecodableValue]:
     order, bounds = grouping.rows_of(numbers)
     before = np.array([grouping.rows_before.get(number, 0) for number in numbers])
 
