@@ -12,8 +12,8 @@ Each query has a context of its own, with the tables that it names and no others
 polars adds the float32 numbers of a group one by one in float32 (2.1.0): the sum of a million times 0.1 is 1% too
 large, and no sum of ones exceeds 2**24 per thread. So the argument of ``sum`` gets a wider type before it is added.
 
-Older versions of polars answer some queries wrongly: before 2.1, ``sum(1)`` is 1 whatever the number of rows, and
-before 2, a table hides a common table expression of its name. So queries need a later one than the rest of tb2csv.
+Before polars 2, a table hides a common table expression of its name, so the query reads other rows than it says. So
+queries need a later polars than the rest of tb2csv. Version 2.0 is the last for Python 3.10.
 
 polars calls itself once for each operator in a chain. With a few hundred more than are allowed here, that ends the
 process, and a larger stack of the calling thread does not help (polars 2.1.0). So the number of operators is limited.
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 #: The oldest version of polars that answers queries.
-_OLDEST: Final = (2, 1)
+_OLDEST: Final = (2, 0)
 
 #: The name of the common table expression that a query becomes; its own names cannot hide it, as it encloses them.
 _ENCLOSING: Final = "tb2csv query"
@@ -153,7 +153,7 @@ def _table_names(query: str) -> list[str]:
     except (ImportError, AttributeError) as error:
         message = (
             f"polars {pl.__version__} does not list the tables of a query, without which no query is run; "
-            "install polars 2.1."
+            "install polars 2.1, or 2.0 for Python 3.10."
         )
         raise Tb2csvError(message) from error
     try:
