@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tb2csv.recorders.host_values import HostArray, host_arrays_of
-from tb2csv.recorders.optimizers import trained_batches
 from tb2csv.recorders.tensor_dtypes import is_real
 from tb2csv.recorders.tensor_statistics import array_statistics
 
@@ -21,45 +20,6 @@ if TYPE_CHECKING:
 
     from tb2csv.recorders.event_writer import EventWriter
     from tb2csv.recorders.recording_plan import RecordingPlan
-
-
-class EagerFit:
-    """The count of the batches of a ``fit`` in whose train step nothing is recorded."""
-
-    def __init__(self, log: EventWriter, model: Any) -> None:
-        """Count the batches of a compiled model."""
-        self._log = log
-        self._model = model
-        #: The number of a batch minus the optimizer's number of it.
-        self._ahead = 0
-
-    def resume(self) -> bool:
-        """Return that another ``fit`` is recorded by another object."""
-        return False
-
-    def begin(self, step: int) -> None:
-        """Begin with the next batch; ``step`` batches were done before."""
-        self._ahead = step - trained_batches(self._model)
-
-    def announce(self) -> None:
-        """Announce the start of a batch."""
-
-    def batches_done(self, before: int) -> int:
-        """Return the number of the batch that ended last; ``before`` is the one before this call of the train step."""
-        if self._model.steps_per_execution == 1:
-            return before + 1
-        return max(before + 1, trained_batches(self._model) + self._ahead)
-
-    def after(self, steps: range, wall_time: float) -> None:
-        """Write what is due after these batches."""
-
-    def write(self) -> None:
-        """Write all pending data."""
-
-    def finish(self) -> None:
-        """Write all pending data, and close the file."""
-        self.write()
-        self._log.close()
 
 
 class EagerBackend:

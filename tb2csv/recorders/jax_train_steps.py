@@ -76,7 +76,7 @@ def run_step(
         return loss, (unscaled_loss, predictions, [*untrained, *outputs], metrics)
 
     def apply_without_probes(optimizer_variables: Any, gradients: Any, variables: Any) -> Any:
-        errors.extend(gradients[count:])
+        errors.extend(_of_the_loss(model.optimizer, optimizer_variables, gradients[count:]))
         return stateless_apply(optimizer_variables, gradients[:count], variables[:count])
 
     given = ([*trained, *(probe for probe in probes if probe is not None)], *others)
@@ -102,6 +102,17 @@ def probes_of(model: Any, calls: LayerCalls, train_step: Callable[[Any, Any], An
         jax.numpy.zeros(each.shape, each.dtype) if jax.numpy.issubdtype(each.dtype, jax.numpy.floating) else None
         for each in shapes
     ]
+
+
+def _of_the_loss(optimizer: Any, variables: Any, errors: Sequence[Any]) -> list[Any]:
+    """Return the derivatives of the loss, given those of the loss that an optimizer with these variables scales."""
+    import keras
+
+    one = jax.numpy.ones(())
+    with keras.StatelessScope(state_mapping=list(zip(optimizer.variables, variables, strict=True))):
+        scale = optimizer.scale_loss(one)
+    wide = [error.astype(jax.numpy.promote_types(error.dtype, jax.numpy.float32)) for error in errors]
+    return wide if scale is one else [error / scale for error in wide]
 
 
 @functools.partial(jax.custom_vjp)

@@ -12,38 +12,14 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tb2csv.recorders.event_writer import EventWriter
+    from tb2csv.recorders.fits import Fit
     from tb2csv.recorders.recording_plan import FitPlan, RecordingPlan
-
-
-class FitRecorder(Protocol):
-    """What happens inside the train steps of a ``fit``, and the count of its batches."""
-
-    def resume(self) -> bool:
-        """Continue with another ``fit`` of the same compiled model; return whether it is the same."""
-
-    def begin(self, step: int) -> None:
-        """Begin with the next batch; ``step`` batches were done before."""
-
-    def announce(self) -> None:
-        """Announce the start of a batch, or of several in one call."""
-
-    def batches_done(self, before: int) -> int:
-        """Return the number of the batch that ended last; ``before`` is the one before this call of the train step."""
-
-    def after(self, steps: range, wall_time: float) -> None:
-        """Write what is due after these batches."""
-
-    def write(self) -> None:
-        """Write all pending data."""
-
-    def finish(self) -> None:
-        """Write all pending data, close the file, and give the model back its train function."""
 
 
 class KerasBackend(Protocol):
     """The part of a TrainingRecorder that depends on the backend."""
 
-    def fit(self, log: EventWriter, model: Any, plan: FitPlan) -> FitRecorder:
+    def fit(self, log: EventWriter, model: Any, plan: FitPlan) -> Fit:
         """Prepare to record a model that is about to train. Raises RecorderError if it cannot be recorded."""
 
     def write_variables(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.recorders.arguments import interval
 from tb2csv.recorders.tensor_statistics import STATISTICS
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from tb2csv.recorders.event_writer import EventWriter
     from tb2csv.recorders.output_errors import Samples
+
+#: Steps whose statistics wait to be written together.
+WAITING_STEPS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tb2csv.recorders.graph_callbacks import when_due
+from tb2csv.recorders.recording_plan import WAITING_STEPS
 from tb2csv.recorders.tensor_statistics import STATISTICS, statistics_of
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
     from tb2csv.recorders.event_writer import EventWriter
     from tb2csv.recorders.recording_plan import RecordingPlan
-
-#: Steps whose statistics are kept in variables before they are written together.
-WAITING_STEPS: Final = 64
 
 
 class StepRows:

@@ -8,28 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tb2csv.recorders.fit_recording import FitRecording
+from tb2csv.recorders.fits import Fit
 from tb2csv.recorders.gradient_hooks import dense
 from tb2csv.recorders.graph_callbacks import deliver, when, when_due
 from tb2csv.recorders.tensor_statistics import is_real, statistics_of
+from tb2csv.recorders.tensorflow_fit import TensorFlowFit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tb2csv.recorders.event_writer import EventWriter
-    from tb2csv.recorders.recording_plan import RecordingPlan
+    from tb2csv.recorders.recording_plan import FitPlan, RecordingPlan
 
 
 class TensorFlowBackend:
     """Records in graphs and in eager code."""
-
-    fit = FitRecording
 
     def __init__(self) -> None:
         """Start without a writer of ``tf.summary``."""
         self._summary_writer: Any = None
         self._traced_variables: list[Any] = []
         self._traced_statistics: Callable[[], Any] = list
+
+    def fit(self, log: EventWriter, model: Any, plan: FitPlan) -> Fit:
+        """Prepare to record a model that is about to train. Raises RecorderError if it cannot be recorded."""
+        is_counted_by_keras = model.steps_per_execution == 1
+        return Fit(log, model) if plan.is_empty and is_counted_by_keras else TensorFlowFit(log, model, plan)
 
     def write_variables(
         self, log: EventWriter, plan: RecordingPlan, step: int, variables: Mapping[str, Any], wall_time: float

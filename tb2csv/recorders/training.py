@@ -15,7 +15,7 @@ from tb2csv.recorders.arguments import check_unit, interval, layer_names, named_
 from tb2csv.recorders.event_writer import EventWriter, guarded
 from tb2csv.recorders.keras_backends import keras_backend
 from tb2csv.recorders.metric_values import write_metrics
-from tb2csv.recorders.optimizers import learning_rates, trained_batches
+from tb2csv.recorders.optimizers import trained_batches
 from tb2csv.recorders.output_errors import check_samples
 from tb2csv.recorders.recording_plan import FitPlan, RecordingPlan, due
 from tb2csv.recorders.variable_names import variable_names
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tb2csv.recorders.keras_backends import FitRecorder
+    from tb2csv.recorders.fits import Fit
 
 
 class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
@@ -122,8 +122,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         self._ahead = 0
         self._has_begun = False
         self._epoch = 0
-        self._fit: FitRecorder | None = None
-        self._learning_rates: dict[str, Any] = {}
+        self._fit: Fit | None = None
         #: Keras does not call a callback when ``fit`` ends with an exception.
         self._finalizer = weakref.finalize(self, self._log.close)
 
@@ -152,15 +151,14 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
 
     @guarded
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Note the learning rate that the batch is trained with."""
+        """Prepare to record a batch, and note the learning rate that it is trained with."""
         if self._fit is None:
             return
         if not self._has_begun:
             self._begin(self._fit)
         self._fit.announce()
-        self._learning_rates = learning_rates(self.model)
 
-    def _begin(self, fit: FitRecorder) -> None:
+    def _begin(self, fit: Fit) -> None:
         """Find the number of the first batch.
 
         All callbacks have begun by now, in any order, including those that restore an earlier training.
@@ -188,7 +186,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
         self._fit.after(steps, wall_time)
         metrics = any(due(step, self._batch_every) for step in steps)
         if metrics:
-            values = {"epoch": self._epoch, **(logs or {}), **self._learning_rates}
+            values = {"epoch": self._epoch, **(logs or {}), **self._fit.learning_rates}
             write_metrics(self._log, "batch", self._step, values, wall_time)
         plans = (self._weights, self._inside.gradients, self._inside.activations)
         others = [self._inside.layer_errors_every, *(every for plan in plans for every in plan.every)]
@@ -202,7 +200,8 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras 
     @guarded
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Record the metrics of an epoch, and the learning rate of its last batch."""
-        write_metrics(self._log, "epoch", epoch, {**(logs or {}), **self._learning_rates}, time.time())
+        rates = {} if self._fit is None else self._fit.learning_rates
+        write_metrics(self._log, "epoch", epoch, {**(logs or {}), **rates}, time.time())
         if self._fit is not None:
             self._fit.write()
 

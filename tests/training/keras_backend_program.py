@@ -12,6 +12,7 @@ import sys
 import warnings
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
@@ -27,12 +28,18 @@ from tb2csv.recorders import (
 )
 
 WEIGHTS = {"weights_every": 1, "weight_statistics_every": 2, "weight_histograms_every": 3}
-INSIDE = {
+INSIDE: Any = {
     "gradients_every": 1,
     "gradient_statistics_every": 2,
     "activations_every": 1,
     "activation_statistics_every": 2,
     "layer_errors_every": 2,
+}
+SCALED: Any = {
+    "gradients_every": 1,
+    "gradient_statistics_every": 1,
+    "activation_statistics_every": 1,
+    "layer_errors_every": 1,
 }
 
 
@@ -88,6 +95,47 @@ def branching(folder: Path) -> dict[str, Any]:
         "is_equal": all((one == other).all() for one, other in pairs),
         "warnings": [str(each.message) for each in caught if issubclass(each.category, RecorderWarning)],
     }
+
+
+def scaled(out: Path) -> bool:
+    """Train with a scaled loss, of which the second batch overflows; return whether recorders change nothing."""
+    x, y = data()
+    y[4] = 1e38  # in the second batch
+    weights = []
+    for recorder in ([], [TrainingRecorder(out / "scaled", **SCALED)]):
+        inner = keras.optimizers.SGD(0.1, clipvalue=0.25)
+        model = network(optimizer=keras.optimizers.LossScaleOptimizer(inner, initial_scale=8.0))
+        model.fit(x, y, batch_size=4, shuffle=False, verbose=0, callbacks=recorder)
+        weights.append(model.get_weights())
+    fixed = network(optimizer=keras.optimizers.SGD(0.1, loss_scale_factor=8.0))
+    fit(fixed, TrainingRecorder(out / "fixed", layer_errors_every=1, gradients_every=1))
+    return all((one == other).all() for one, other in zip(*weights, strict=True))
+
+
+class Failing(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
+    """Fails at one of the points at which Keras calls it."""
+
+    def __init__(self, point: str) -> None:
+        super().__init__()
+        setattr(self, point, self.fail)
+
+    def fail(self, *_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+
+def failing(out: Path) -> dict[str, bool]:
+    """Return whether Keras' own train function runs after a fit failed, by the point at which it did."""
+    found = {}
+    for point in ("on_train_batch_begin", "on_train_batch_end", "on_epoch_end"):
+        model = network()
+        recorder = TrainingRecorder(out / point, **INSIDE)
+        with contextlib.suppress(KeyboardInterrupt):
+            fit(model, recorder, Failing(point))
+        is_own = not hasattr(model.train_function, "announce")
+        fit(model)
+        recorder.close()
+        found[point] = is_own and not hasattr(model.train_function, "announce")
+    return found
 
 
 class Interrupting(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
@@ -163,14 +211,21 @@ def main(out: Path) -> None:
     np.save(out / "predicted.npy", model.predict(x, verbose=0))
     tb2csv.predict(model, x, out / "predictions.csv")
 
-    scaled = network(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=8.0))
-    recorder = TrainingRecorder(out / "scaled", layer_errors_every=1, gradients_every=1)
+    result["is_scaled_equal"] = scaled(out)
+    result["fails"] = failing(out / "fails")
+    result["refused_twice"] = refusal(
+        lambda: fit(
+            network(),
+            TrainingRecorder(out / "first", gradients_every=1),
+            TrainingRecorder(out / "second", gradients_every=1),
+        )
+    )
     if torch:
-        fit(scaled, recorder)
         compiled = network(jit_compile=True)
         result["refused"] = refusal(lambda: fit(compiled, TrainingRecorder(out / "refused", gradients_every=1)))
     else:
-        result["refused"] = refusal(lambda: fit(scaled, recorder))
+        with mock.patch.object(keras, "__version__", "3.11.3"):
+            result["refused"] = refusal(lambda: fit(network(), TrainingRecorder(out / "refused", gradients_every=1)))
         several = network(steps_per_execution=2)
         fit(several, TrainingRecorder(out / "several", weights_every=1, gradients_every=1, layer_errors_every=3))
         result["several"] = [each.tolist() for each in several.get_weights()]

@@ -255,14 +255,27 @@ def test_values_recorded_before_a_failed_train_step_are_kept(tmp_path: Path) -> 
 def test_another_callback_that_fails_leaves_no_traces(error: BaseException, tmp_path: Path) -> None:
     model = line()
     recorder = TrainingRecorder(tmp_path, gradient_statistics_every=1)
+    original = model.make_train_function() or model.train_function
     with pytest.raises(type(error)):
         fit(model, recorder, Broken(error))
+    assert model.train_function is original
     fit(model)  # without the recorder: nothing of it may be recorded
     recorder.close()
     found = recorded(tmp_path)
     assert steps(found["gradients/dense/kernel/norm"]) == steps(found["batch/loss"]) == [1, 2, 3]
     fit(model, recorder)
     assert steps(recorded(tmp_path)["gradients/dense/kernel/norm"]) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_two_recorders_inside_the_same_train_steps_are_refused(tmp_path: Path) -> None:
+    model = line()
+    recorders = [TrainingRecorder(tmp_path / name, gradient_statistics_every=1) for name in "ab"]
+    with pytest.raises(RecorderError, match="Two recorders cannot record inside the train steps of the same fit"):
+        fit(model, *recorders)
+    fit(model, recorders[0])
+    fit(model, recorders[0], TrainingRecorder(tmp_path / "c"))
+    assert steps(recorded(tmp_path / "a")["gradients/dense/kernel/norm"]) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert steps(recorded(tmp_path / "c")["batch/loss"]) == [5, 6, 7, 8]
 
 
 def test_a_recorder_that_is_forgotten_after_a_failure_still_writes(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tb2csv.errors import RecorderError
-from tb2csv.recorders.eager_backend import EagerBackend, EagerFit
+from tb2csv.recorders.eager_backend import EagerBackend
+from tb2csv.recorders.fits import Fit, RecordedFit
 from tb2csv.recorders.layer_calls import LayerCalls, layers_of
 from tb2csv.recorders.optimizers import UPDATE_METHOD, updating_optimizers
 from tb2csv.recorders.output_errors import write_layer_errors
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 class TorchBackend(EagerBackend):
     """Records tensors as TorchRecorder does, with one transfer of all statistics of a step."""
 
-    def fit(self, log: EventWriter, model: Any, plan: FitPlan) -> EagerFit:
+    def fit(self, log: EventWriter, model: Any, plan: FitPlan) -> Fit:
         """Prepare to record a model that is about to train. Raises RecorderError if it cannot be recorded."""
         if plan.is_empty:
-            return EagerFit(log, model)
+            return Fit(log, model)
         if model.jit_compile:
             message = (
                 "Gradients, activations and layer errors cannot be recorded from a train step that torch.compile "
@@ -48,14 +49,13 @@ class TorchBackend(EagerBackend):
         write_captures(log, step, list(zip(values, taken, strict=True)), wall_time)
 
 
-class TorchFit(EagerFit):
+class TorchFit(RecordedFit):
     """Gradients, activations and layer errors of one ``fit``, taken in its train steps."""
 
     def __init__(self, log: EventWriter, model: Any, plan: FitPlan) -> None:
         """Replace the train function. Raises RecorderError if an optimizer is not Keras', or a layer is missing."""
         super().__init__(log, model)
         self._plan = plan
-        self._batch = 0
         self._captures: list[tuple[Callable[[], str], Capture]] = []
         self._errors: list[tuple[Callable[[], str], torch.Tensor]] = []
         self._names = names_by_identity(model)
@@ -120,22 +120,6 @@ class TorchFit(EagerFit):
                 error = error / self._model.optimizer.scale_loss(torch.ones((), device=error.device))
             self._errors.append((name, error))
 
-    def resume(self) -> bool:
-        """Continue with another ``fit`` of the same compiled model; return whether it is the same."""
-        return self._function.resume()
-
-    def begin(self, step: int) -> None:
-        """Begin with the next batch; ``step`` batches were done before."""
-        self._batch = step
-
-    def announce(self) -> None:
-        """Announce the start of a batch."""
-        self._function.announce()
-
-    def batches_done(self, before: int) -> int:
-        """Return the number of the batch that ended last."""
-        return self._batch
-
     def after(self, steps: range, wall_time: float) -> None:
         """Write what was taken in the train step."""
         self._write(wall_time)
@@ -158,8 +142,3 @@ class TorchFit(EagerFit):
             passes[-1][known] = host.array
         for found in passes:
             write_layer_errors(self._log, self._batch, found, self._plan.samples, wall_time)
-
-    def finish(self) -> None:
-        """Write all pending data, close the file, and give the model back its train function."""
-        self._function.restore()
-        super().finish()

@@ -1,4 +1,4 @@
-"""The recording of gradients, activations, layer errors and batch numbers while ``model.fit`` runs."""
+"""A fit on TensorFlow that records gradients, activations and layer errors, and numbers batches in its train steps."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from tb2csv.errors import RecorderError
 from tb2csv.recorders.activation_hooks import ActivationHooks
+from tb2csv.recorders.fits import RecordedFit
 from tb2csv.recorders.gradient_hooks import GradientHooks
 from tb2csv.recorders.layer_calls import LayerCalls, layers_of
 from tb2csv.recorders.output_errors import LayerErrorHooks
-from tb2csv.recorders.step_rows import WAITING_STEPS
+from tb2csv.recorders.recording_plan import WAITING_STEPS
 from tb2csv.recorders.train_function import RecordedTrainFunction
 
 if TYPE_CHECKING:
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
     from tb2csv.recorders.recording_plan import FitPlan
 
 
-class FitRecording:
+class TensorFlowFit(RecordedFit):
     """What happens inside the train steps of a model, and the count of its batches; independent of the callback.
 
-    The train step is compiled again only if something in it is recorded, or if it runs several batches per call: then
-    Keras does not always report how many it ran.
+    The count is a variable, because Keras does not always report how many batches it ran in a call.
     """
 
     def __init__(self, log: EventWriter, model: Any, plan: FitPlan) -> None:
@@ -35,19 +35,16 @@ class FitRecording:
         """
         import tensorflow as tf
 
-        self._log = log
+        super().__init__(log, model)
         self._wall_times: dict[int, float] = {}
         #: The number of batches since the last time that all pending data was written.
         self._waiting = 0
         self._gradients: GradientHooks | None = None
         self._activations: ActivationHooks | None = None
         self._errors: LayerErrorHooks | None = None
-        self._function: RecordedTrainFunction | None = None
         if not plan.is_empty:
             _refuse_strategies(model)
         self._execution = model.steps_per_execution
-        if plan.is_empty and self._execution == 1:
-            return
         self._batch = tf.Variable(0, dtype=tf.int64, trainable=False, name="recorded_batch")
         methods: list[tuple[Any, str, Callable[..., Any]]] = []
         if plan.gradients.every:
@@ -89,28 +86,16 @@ class FitRecording:
 
         return counted_train_step
 
-    def resume(self) -> bool:
-        """Continue with another ``fit`` of the same compiled model; return whether it is the same."""
-        return self._function is not None and self._function.resume()
-
     def begin(self, step: int) -> None:
         """Begin with the next batch; ``step`` batches were done before."""
-        if self._function is not None:
-            self._batch.assign(step)
-
-    def announce(self) -> None:
-        """Announce the start of a batch, or of several in one call."""
-        if self._function is not None:
-            self._function.announce()
+        self._batch.assign(step)
 
     def batches_done(self, before: int) -> int:
-        """Return the number of the batch that ended last; ``before`` is the one before this call of the train step."""
-        return before + 1 if self._function is None else int(self._batch.numpy())
+        """Return the number of the batch that ended last."""
+        return int(self._batch.numpy())
 
     def after(self, steps: range, wall_time: float) -> None:
         """Write what is due after these batches."""
-        if self._function is None:
-            return
         self._wall_times.update(dict.fromkeys(steps, wall_time))
         self._waiting += len(steps)
         if self._errors is not None:
@@ -132,13 +117,6 @@ class FitRecording:
                     hooks.write(self._wall_times)
         self._wall_times.clear()
         self._waiting = 0
-
-    def finish(self) -> None:
-        """Write all pending data, close the file, and give the model back its train function."""
-        if self._function is not None:
-            self._function.restore()
-        self.write()
-        self._log.close()
 
 
 def _refuse_strategies(model: Any) -> None:
