@@ -596,8 +596,9 @@ def test_pictures_look_as_expected(tmp_path: Path, name: str) -> None:
     """
     draw, values_of, theme, more = PICTURES[name]
     values = values_of()
+    resolution = 100 if theme == "paper" else 50  # figures of papers have half the width
     with drawing([], THEMES[theme]):
-        sheet, _ = draw(values, options_of(values, Look(THEMES[theme], resolution=50 * SHRUNK), **more))
+        sheet, _ = draw(values, options_of(values, Look(THEMES[theme], resolution=resolution * SHRUNK), **more))
         for text in sheet.figure.findobj(Text):
             text.set_alpha(0)
         drawn, out = tmp_path / "drawn.png", tmp_path / f"{name}.png"
