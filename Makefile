@@ -31,9 +31,9 @@ demo: .venv/installed-base ## Convert sample_logs into demo-tables and show some
 	@echo && echo '$$ head -n 4 demo-tables/tf2/scalars/loss.csv' && head -n 4 demo-tables/tf2/scalars/loss.csv
 	@echo && echo '$$ cat demo-tables/hparams.csv' && cat demo-tables/hparams.csv
 
-# Every core runs tests, and one more process uses the time in which others wait for servers and processes. ARGS='-n 0'
+# Every core runs tests, and two more processes use the time in which others wait for servers and processes. ARGS='-n 0'
 # runs them one after another, as a debugger needs it.
-PARALLEL := --numprocesses=$$(n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 7 ? n + 1 : 8))) --dist=worksteal
+PARALLEL := --numprocesses=$$(n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 7 ? n + 2 : 8))) --dist=worksteal
 
 test: .venv/installed-test | browser shells ## Run the tests; ARGS go to pytest, such as -m "not slow".
 	$(BIN)/python -m pytest --ignore=tests/training $(PARALLEL) $(ARGS)
