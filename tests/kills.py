@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -150,6 +151,10 @@ def without_private_files(found: dict[str, bytes]) -> dict[str, bytes]:
     return {path: found[path] for path in found if not path.startswith(".out") and path != _HOLDER}
 
 
+#: A module in a traceback, except those that Python runs before ``__main__`` has set what an interrupt does.
+_ANY_MODULE: Final = re.compile(r"/tb2csv/(?!(?:tb2csv/)?__(?:init|main)__\.py)(?:\w+/)*\w+\.py\"")
+
+
 class Prepared:
     """A case with what is there before, and what is there after the undisturbed command."""
 
@@ -181,7 +186,7 @@ class Prepared:
                 process.send_signal(sent)
                 _, errors = process.communicate()
             left = self._left(sent)
-            if "tb2csv" in errors and "Traceback" in errors:  # not one from the start of Python
+            if "Traceback" in errors and _ANY_MODULE.search(errors):
                 return f"a traceback: {errors.splitlines()[-1]}", is_ended
             if left:
                 return left, is_ended

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
 import os
 import signal
@@ -156,9 +155,6 @@ def _main(
 
 def main() -> NoReturn:
     """Run the command line, and end the process with its exit status."""
-    # Imports make many objects that stay. With Python's threshold of 700, a short command spends 7 to 10 % of its time
-    # on looking for garbage among them.
-    gc.set_threshold(50_000)
     signal.signal(signal.SIGTERM, _end)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
         signal.signal(signal.SIGHUP, _end)
