@@ -29,14 +29,17 @@ _MIB: Final = 1 << 20
 _IDLE: Final = 64
 _PER_BYTE: Final = 16
 
+#: The peak is that of this process alone: ``ru_maxrss`` begins with that of the process that started it.
 _CHILD: Final = """
-import resource, sys, time
-import polars, tb2csv, tb2csv.conversion
-idle = int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
-begin = time.process_time()
+import sys, time
+import numpy, polars, tb2csv.conversion
+
+def memory(name):
+    return int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1])
+
+idle, begin = memory("VmRSS"), time.process_time()
 tb2csv.convert(sys.argv[1], sys.argv[2], workers=1)
-seconds = time.process_time() - begin
-print(seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle) / 1024)
+print(time.process_time() - begin, (memory("VmHWM") - idle) / 1024)
 """
 
 
