@@ -15,8 +15,9 @@ TB2CSV_SKIP_EXT=1 "$venv/bin/python" -m pip install --quiet -c "$work/oldest.txt
 sort "$work/oldest.txt"
 
 # The command pytest, because `python -m pytest` would import tb2csv from here and not what was installed. Packages of
-# today beside old ones warn of each other. SQL needs a later polars, and tests/test_sql.py has what older ones say. Of the slow tests, those of the tab are run, because they start the oldest
-# TensorBoard; the others spend their time on data and processes, whatever the packages.
+# today beside old ones warn of each other. SQL needs a later polars, and tests/test_sql.py has what older ones say. Of
+# the slow tests, those of the tab are run, because they start the oldest TensorBoard; the others spend their time on
+# data and processes, whatever the packages.
 run_tests() {
     "$venv/bin/pytest" -q -W ignore::DeprecationWarning --numprocesses=auto --dist=worksteal "$@"
 }

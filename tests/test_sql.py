@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import fnmatch
+import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -448,6 +449,14 @@ LOSSES = (
 def test_a_pipe_receives_csv(capsys: pytest.CaptureFixture[str]) -> None:
     done = run_here(capsys, "sql", SAMPLE_LOGS / "tf2", LOSSES.replace("tf%", "."))
     assert done == (0, '"run","tag","n"\n.,loss,60\n', "")
+
+
+def test_a_dash_is_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    query = LOSSES.replace("tf%", ".")
+    plain = run_here(capsys, "sql", SAMPLE_LOGS / "tf2", query)
+    assert run_here(capsys, "sql", SAMPLE_LOGS / "tf2", query, "-o", "-") == plain
+    as_json = run_here(capsys, "sql", SAMPLE_LOGS / "tf2", query, "-o", "-", "--format", "json")
+    assert json.loads(as_json.stdout) == [{"run": ".", "tag": "loss", "n": 60}]
 
 
 @pytest.mark.parametrize("name", ["parquet", "arrow", "csv.gz", "csv.zst", "jsonl", "json", "csv", "md", "tex"])

@@ -940,16 +940,15 @@ def test_ls_does_not_pad_by_one_long_name(tmp_path: Path, capsys: pytest.Capture
     assert len({line.index("scalars") for line in shown.splitlines() if "tag1" in line}) == 1
 
 
-@pytest.mark.parametrize("command", ["summary", "best --by loss", "sql", "hparams", "metrics --tag loss"])
+@pytest.mark.parametrize("command", ["summary", "best --by loss", "hparams", "metrics --tag loss"])
 def test_a_dash_is_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     trial = hparams_start({"lr": 0.1})
     write_run(tmp_path / "logs", event(trial), *(event(simple_value("loss", 1.0 / step), step=step) for step in (1, 2)))
     name, *options = command.split()
-    query = ["select * from scalars"] if name == "sql" else []
-    plain = run_here(capsys, name, tmp_path / "logs", *query, *options)
+    plain = run_here(capsys, name, tmp_path / "logs", *options)
     assert plain.status == 0
-    assert run_here(capsys, name, tmp_path / "logs", *query, *options, "-o", "-") == plain
-    as_json = run_here(capsys, name, tmp_path / "logs", *query, *options, "-o", "-", "--format", "json")
+    assert run_here(capsys, name, tmp_path / "logs", *options, "-o", "-") == plain
+    as_json = run_here(capsys, name, tmp_path / "logs", *options, "-o", "-", "--format", "json")
     assert json.loads(as_json.stdout)
     assert [path.name for path in tmp_path.iterdir()] == ["logs"]
 
