@@ -200,7 +200,7 @@ class RunConversion:
             tuple(stored),
             tuple(held),
             tuple(self._hparams(name, writer)),
-            kept(TagAndKind, (TagAndKind(stats.series.tag, stats.series.kind) for stats in series)),
+            kept(TagAndKind, (TagAndKind(stats.series.tag, stats.form.kind) for stats in series)),
             any(stats.is_selected for stats in series),
             self._output.paths.folder(name),
             kept(SavedTable, writer.save(entries)),

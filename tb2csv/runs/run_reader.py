@@ -133,7 +133,9 @@ class RunReader(SeriesReader):
         return FileHistory(row, head.wall_time, head.step, head.version, self._progress[file.path].stats.marks)
 
     def step_orders(self) -> Iterator[tuple[Series, StepOrder]]:
-        """Yield each series that was decoded with its plugin contents, and the order of its steps."""
+        """Yield each series that was decoded with its plugin contents, and the order of its steps; none if all rise."""
+        if self._step_orders.all_rise:
+            return
         for number, stats in enumerate(self.stats.series):
             yield stats.series, self._step_orders.order(number)
 
