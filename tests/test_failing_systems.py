@@ -259,7 +259,10 @@ class PanicException(BaseException):
 
 @pytest.mark.parametrize(
     "error",
-    [MemoryError("a cause"), MemoryError(), PanicException("a cause"), ImportError("x"), SystemError("a cause")],
+    [
+        *(MemoryError("a cause"), MemoryError(), PanicException("a cause"), ImportError("x"), SystemError("a cause")),
+        *(RuntimeError("can't allocate read lock"), RuntimeError("can't start new thread")),  # of Python itself
+    ],
 )
 def test_what_the_system_lacks_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException

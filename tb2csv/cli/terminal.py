@@ -79,10 +79,20 @@ def _sentence(error: BaseException) -> str:
         return f"There is not enough memory{detail}; end other programs, or use a machine with more of it."
     if isinstance(error, ImportError):
         return f"A package cannot be loaded{detail}; install tb2csv again, or end other programs if memory is short."
-    if type(error).__name__ == _PANIC or isinstance(error, SystemError):  # of Rust and of C
-        what = "A compiled library" if isinstance(error, SystemError) else "polars"
+    if what := _failed_for_want(error):
         return f"{what} failed{detail}; there may be too little memory, or too many threads or open files."
     return f"unexpected error, please report it with the output of --debug: {type(error).__name__}: {error}"
+
+
+def _failed_for_want(error: BaseException) -> str | None:
+    """Return the name of what raises such an error if it gets no memory, thread or file; None for other errors."""
+    if type(error).__name__ == _PANIC:
+        return "polars"
+    if isinstance(error, SystemError):
+        return "A compiled library"
+    if isinstance(error, RuntimeError) and str(error).startswith(("can't allocate", "can't start new thread")):
+        return "Python"
+    return None
 
 
 class _InterruptHandler:
