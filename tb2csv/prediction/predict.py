@@ -104,8 +104,7 @@ def _check(
         if value not in choices:
             message = f"{name}={value!r} is not valid; give one of {', '.join(map(str, choices))}."
             raise RecorderError(message)
-    given: object = batch_size
-    if not isinstance(given, (int, np.integer)) or given < 1:
+    if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
         message = f"batch_size={batch_size!r} is not a number of samples; give 1 or more."
         raise RecorderError(message)
     if images != "png" and (channels is not None or value_range is not None):

@@ -263,16 +263,10 @@ class RunReader(SeriesReader):
             if is_wanted(number):
                 _, signature = self._series.key(number)
                 batches.setdefault((self._schemas.decoders[number], signature), []).append(number)
+        orders = self._step_orders if contents else None
         for (decoder, _), numbers in batches.items():
             for decoded in decode_series(
-                decoder,
-                numbers,
-                grouping,
-                self.stats.series,
-                self._schemas.known,
-                self._options,
-                self._step_orders if contents else None,
-                contents,
+                decoder, numbers, grouping, self.stats.series, self._schemas.known, self._options, orders, contents
             ):
                 self.report_bytes(0)  # a chunk may take long: the callback may raise to cancel
                 yield decoded

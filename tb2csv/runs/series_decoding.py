@@ -47,31 +47,13 @@ def decode_series(
         orders: if given, the orders of the steps, to which the values are added.
         contents: if given, the plugin contents of earlier blocks; changes of content are yielded as well.
     """
-    for start in range(0, len(numbers), _SERIES_AT_ONCE):
-        some = numbers[start : start + _SERIES_AT_ONCE]
-        yield from _decode_some(decoder, some, grouping, all_series, schemas, options, orders, contents)
-
-
-def _decode_some(
-    decoder: Decoder,
-    numbers: list[int],
-    grouping: Grouping,
-    all_series: Sequence[SeriesStats],
-    schemas: Sequence[ValueSchema],
-    options: DecodeOptions,
-    orders: StepOrders | None,
-    contents: ContentChanges | None,
-) -> Iterator[Rows | UndecodableValue]:
+    if len(numbers) > _SERIES_AT_ONCE:
+        for start in range(0, len(numbers), _SERIES_AT_ONCE):
+            some = numbers[start : start + _SERIES_AT_ONCE]
+            yield from decode_series(decoder, some, grouping, all_series, schemas, options, orders, contents)
+        return
     order, bounds = grouping.rows_of(numbers)
-    before = np.array([grouping.rows_before.get(number, 0) for number in numbers])
-
-    def ordinal() -> npt.NDArray[np.int64]:
-        if grouping.ordinals:
-            return grouping.ordinals()[order]
-        shifts: npt.NDArray[np.int64] = np.repeat(before - bounds[:-1], np.diff(bounds))
-        return shifts + np.arange(bounds[-1])
-
-    values = Values(grouping.block, order, schemas, ordinal, options)
+    values = Values(grouping.block, order, schemas, lambda: _ordinals(grouping, numbers, order, bounds), options)
     series = [all_series[number].series for number in numbers]
     sessions = None if grouping.sessions is None else grouping.sessions[order]
     for decoded in decoder.decode(values):
@@ -100,3 +82,14 @@ def _decode_some(
         for index, part in contents.parts(values, numbers, bounds, sessions):
             value_bounds = bounds[index : index + 2]
             yield Rows(part, series[index : index + 1], part.row_bounds(value_bounds), value_bounds)
+
+
+def _ordinals(
+    grouping: Grouping, numbers: list[int], order: npt.NDArray[np.int64], bounds: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return the number of values of its series that precede each value of some series."""
+    if grouping.ordinals:
+        return grouping.ordinals()[order]
+    before = np.array([grouping.rows_before.get(number, 0) for number in numbers])
+    shifts: npt.NDArray[np.int64] = np.repeat(before - bounds[:-1], np.diff(bounds))
+    return shifts + np.arange(bounds[-1])
