@@ -215,8 +215,6 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
 }
 
 
-# Tasks of Orbax that failed outlive its event loop.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_and_hostile_folders_are_refused(damage: str, files: Path, tmp_path: Path) -> None:
     change, match = DAMAGES[damage]
