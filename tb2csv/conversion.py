@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tb2csv.atomic_files import home_expanded, local_path
 from tb2csv.errors import OptionError, OutputError, check_whole_number
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
+from tb2csv.file_conversion import OneFile
 from tb2csv.folder_conversion import ConversionSettings, FolderConversion
 from tb2csv.layouts.output_options import OutputOptions
 from tb2csv.logdir import logdir_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tb2csv.dask_cluster import DaskCluster
-    from tb2csv.file_conversion import FileTarget, OneFile
+    from tb2csv.file_conversion import FileTarget
     from tb2csv.logdir import Logdir, LogdirSource
     from tb2csv.report import Report
     from tb2csv.selection import Patterns, Selection
@@ -123,7 +124,7 @@ def convert(
     """
     check_whole_number("chunk_size", chunk_size, 1)
     rows = RowSelection.of(rows)
-    file = output_file(out, format, csv_dialect)
+    file = OneFile.of(out, format, csv_dialect)
     if layout is None:
         layout = file.content.layout if file and header == "plain" else "tree"
     if time is None:
@@ -165,19 +166,6 @@ def convert(
         return FolderConversion(settings, folder).update(found, runs)
 
 
-def output_file(out: FileTarget, format: str | None = None, csv_dialect: str | None = None) -> OneFile | None:
-    """Return the file that ``out`` names, or None if it is a folder; the arguments are those of ``convert``.
-
-    Raises:
-        OptionError: the ending, the format and the dialect do not fit together.
-    """
-    if format is None and csv_dialect is None and isinstance(out, (str, os.PathLike)) and "." not in PurePath(out).name:
-        return None
-    from tb2csv.file_conversion import OneFile  # a folder without a dot in its name does not need it
-
-    return OneFile.of(out, format, csv_dialect)
-
-
 def _cluster(scheduler: Any, scheduler_file: str | os.PathLike[str] | None, workers: int | None) -> DaskCluster | None:
     """Return the cluster that is to convert, or None for this machine."""
     if scheduler is None and scheduler_file is None:
@@ -201,7 +189,7 @@ def table_folder(out: str | os.PathLike[str], *, overwrite: bool) -> TableFolder
         place = Path(os.path.realpath(local_path(out)))
         if Ledger.exists(place):
             return UpdatedFolder(place)
-    if output_file(out):
+    if OneFile.of(out):
         message = f"{out} is the name of a file, but this makes a folder; choose another name, or end it with /."
         raise OutputError(message)
     return OutputFolder(out, overwrite=overwrite)

@@ -179,9 +179,9 @@ def _stdout(format: str | None, *, json: bool) -> IO[bytes]:
 
 def _place_of(out: str, format: str | None) -> str:
     """Return the file, or the index of the folder, that has been written."""
-    from tb2csv.conversion import output_file
+    from tb2csv.file_conversion import OneFile
 
-    if output_file(out, format):
+    if OneFile.of(out, format):
         return shown(out)
     return f"{shown(out.rstrip('/'))}/index.csv" if is_url(out) else str(local_path(out) / "index.csv")
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -57,6 +56,8 @@ def stream_zip(root: str, wait_for_folder: Callable[[], Path], *, is_compressed:
     Raises:
         OSError: a file cannot be read. The archive then lacks its end, so programs see that it is incomplete.
     """
+    import zipfile  # every conversion imports this module, and few write an archive
+
     unsent = _Unsent()
     compression = zipfile.ZIP_DEFLATED if is_compressed else zipfile.ZIP_STORED
     with zipfile.ZipFile(unsent, "w", compression) as archive:
