@@ -231,7 +231,7 @@ def status_line(*, shown: bool) -> Iterator[Callable[[FollowStatus], None]]:
             nonlocal shown_text
             report_wait(status)
             age = age_text(clock.monotonic() - status.last_growth)
-            counts = f"{plural(status.runs, 'run')}, {plural(status.values, 'row')}, the last one {age} ago"
+            counts = f"{plural(status.runs, 'run')}, {plural(status.values, 'value')} read, the last one {age} ago"
             text = counts if status.runs else f"waiting for {age}"
             if text != shown_text:
                 live.update(Text(text), refresh=True)

@@ -171,7 +171,7 @@ def test_a_terminal_shows_runs_rows_and_the_age_of_the_last(tmp_path: Path) -> N
                 shown += part
     os.close(master)
     assert process.returncode == 0
-    assert b"1 run, 3 rows, the last one 0 s ago" in shown
+    assert b"1 run, 3 values read, the last one 0 s ago" in shown
 
 
 @pytest.mark.parametrize(
