@@ -112,22 +112,21 @@ def _tables_left_out(note: Note) -> Message:
 
 
 def _files_left_out(note: Note) -> Message:
-    return Message(f"{note.count:,} stored file{_s(note.count)}, such as images, are not in the file", (_FOLDER,))
+    return Message(f"stored files, such as images, are not in the file: {note.count:,}", (_FOLDER,))
 
 
 def _texts_cut(note: Note) -> Message:
     return Message(
-        f"{note.count:,} text{_s(note.count)} of more than {note.details['limit']:,} characters are cut, because no "
-        "cell of Excel has more",
+        f"texts of more than {note.details['limit']:,} characters are cut, because no cell of Excel has more: "
+        f"{note.count:,}",
         (advice("CSV and Parquet have them whole"),),
     )
 
 
 def _hparams_left_out(note: Note) -> Message:
     return Message(
-        f"{note.count:,} hyperparameter{_s(note.count)} that few trials have, such as "
-        f"{', '.join(map(repr, note.details['names']))}, are not in the table of trials, because nearly all of its "
-        "cells would be empty",
+        f"hyperparameters that few trials have, such as {', '.join(map(repr, note.details['names']))}, are not in the "
+        f"table of trials, because nearly all of its cells would be empty: {note.count:,}",
         (advice("{} selects trials", "run"),),
     )
 

@@ -76,11 +76,11 @@ add(
 )
 add(
     Note("files_left_out", count=2),
-    "2 stored files, such as images, are not in the file; a folder or an archive (.zip) has them",
+    "stored files, such as images, are not in the file: 2; a folder or an archive (.zip) has them",
 )
 add(
     Note("texts_cut", count=2, details={"limit": 32767}),
-    "2 texts of more than 32,767 characters are cut, because no cell of Excel has more; CSV and Parquet have them "
+    "texts of more than 32,767 characters are cut, because no cell of Excel has more: 2; CSV and Parquet have them "
     "whole",
 )
 add(
@@ -151,12 +151,12 @@ add(
 )
 add(
     Note("hparams_left_out", count=2, details={"names": ("x", "y")}),
-    "2 hyperparameters that few trials have, such as 'x', 'y', are not in the table of trials, because nearly all of "
-    "its cells would be empty; run selects trials",
-    "2 hyperparameters that few trials have, such as 'x', 'y', are not in the table of trials, because nearly all of "
-    "its cells would be empty; --run selects trials",
-    "2 hyperparameters that few trials have, such as 'x', 'y', are not in the table of trials, because nearly all of "
-    "its cells would be empty",
+    "hyperparameters that few trials have, such as 'x', 'y', are not in the table of trials, because nearly all of its "
+    "cells would be empty: 2; run selects trials",
+    "hyperparameters that few trials have, such as 'x', 'y', are not in the table of trials, because nearly all of its "
+    "cells would be empty: 2; --run selects trials",
+    "hyperparameters that few trials have, such as 'x', 'y', are not in the table of trials, because nearly all of its "
+    "cells would be empty: 2",
 )
 add(
     Note("trials_share_run", counts=(("a", 2), ("b", 3))),
@@ -258,6 +258,11 @@ def test_each_face_words_every_kind_of_note(kind: NoteKind) -> None:
     assert str(note) == in_python
     assert note.spelled(command_line_spelling) == command_line
     assert note.spelled(page_spelling) == page
+
+
+@pytest.mark.parametrize("kind", [kind for kind, (note, *_) in NOTES.items() if note.count is not None])
+def test_one_of_a_thing_has_a_verb_in_the_singular(kind: NoteKind) -> None:
+    assert not re.search(r"\b1 [^:;]*\bare\b", str(dataclasses.replace(NOTES[kind][0], count=1)))
 
 
 def test_every_kind_has_a_sentence_and_a_description() -> None:

@@ -88,7 +88,6 @@ LAYERS = [f"model/encoder/block_{i}/self_attention/{part}/kernel/gradient_norm" 
 def printed(folder: Path, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the lines of ``ls`` on a terminal of this width."""
     monkeypatch.setattr(ls, "is_terminal", lambda stream: stream is sys.stdout)
-    monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((width, 24)))
     monkeypatch.setenv("COLUMNS", str(width))
     ran = run_here(capsys, "ls", folder)
     assert ran.status == 0, ran.stderr
