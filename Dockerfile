@@ -1,4 +1,4 @@
-# tb2csv without anything to install: docker run --rm -v "$PWD:/logs" tb2csv convert runs tables
+# tb2csv without a Python of one's own: docs/install.md has the commands that build and run it.
 FROM python:3.13-slim AS build
 WORKDIR /source
 COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE ./
@@ -9,8 +9,10 @@ RUN apt-get update \
 RUN TB2CSV_REQUIRE_EXT=1 python -m pip wheel --no-cache-dir --wheel-dir /wheels '.[plot,excel,s3,http,zst]'
 
 FROM python:3.13-slim
+# The user may be another one (docker run --user), who has no home folder that can be written to.
+ENV MPLCONFIGDIR=/tmp
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
-    python -m pip install --no-cache-dir --no-index /wheels/*.whl \
+    python -m pip install --no-cache-dir --root-user-action=ignore --no-index /wheels/*.whl \
     && useradd --create-home --uid 1000 tb2csv
 USER 1000
 WORKDIR /logs

@@ -68,3 +68,10 @@ def test_texts_install_from_here_until_there_is_a_package_in_an_index() -> None:
         for each in installs.finditer(path.read_text("utf-8"))
     ]
     assert not found
+
+
+def test_the_page_names_the_extras_of_the_image() -> None:
+    (installed,) = re.findall(r"'\.\[(.+)\]'", (ROOT / "Dockerfile").read_text("utf-8"))
+    page = (ROOT / "docs" / "install.md").read_text("utf-8")
+    (named,) = re.findall(r"with the extras (.+?)\.\s", page, re.DOTALL)
+    assert re.findall(r"`(\w+)`", named) == installed.split(",")
