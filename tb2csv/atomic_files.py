@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.errors import OptionError, OutputError
+from tb2csv.errors import OutputError
+from tb2csv.local_paths import local_path
 from tb2csv.messages import Option, advice
 
 if sys.platform != "win32":
@@ -269,42 +270,6 @@ def _restore(out: Path, dead: str) -> None:
     with contextlib.suppress(OSError):
         if len(out.name) <= _NAME_LENGTH and os.path.isdir(f"{dead}/old") and not out.exists():
             os.rename(f"{dead}/old", out)
-
-
-def home_expanded(path: str | os.PathLike[str]) -> str:
-    """Return a path with ``~`` or ``~user`` at its start replaced by a home folder, as shells do.
-
-    Raises:
-        OptionError: it is not a path, or has a null byte, which no path can have.
-    """
-    given: object = path
-    name: object = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
-    if not isinstance(name, str):
-        message = f"{path!r} is not a path; give text or a Path."
-        raise OptionError(message)
-    if "\0" in name:
-        message = f"The path {name!r} has a null byte; give another one."
-        raise OptionError(message)
-    return os.path.expanduser(name)
-
-
-def local_path(out: str | os.PathLike[str]) -> Path:
-    """Return the path of a file or folder to write.
-
-    Raises:
-        OutputError: ``out`` is empty, a URL, or ``-``, which means standard output to those who type it.
-    """
-    if isinstance(out, str) and out == "-":
-        message = "This output cannot go to standard output; give a name, or ./- if that is its name."
-        raise OutputError(message)
-    name = home_expanded(out).removeprefix("file://")
-    if not name:
-        message = "The name of the output is empty; a variable may be unset."
-        raise OutputError(message)
-    if "://" in name:
-        message = f"{name} is a URL; write to a local path and upload the result."
-        raise OutputError(message)
-    return Path(name)
 
 
 def check_place(out: str | os.PathLike[str], *, overwrite: bool) -> None:

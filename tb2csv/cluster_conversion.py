@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -108,7 +107,7 @@ def _located(run: Run) -> Run:
     """Return a run whose local files have absolute paths, because workers have other current directories."""
     if run.files[0].source.is_remote:
         return run
-    return replace(run, files=tuple(replace(file, location=os.path.abspath(file.location)) for file in run.files))
+    return run._replace(files=tuple(file._replace(location=os.path.abspath(file.location)) for file in run.files))
 
 
 def _size(file: EventFile) -> int:

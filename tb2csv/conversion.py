@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tb2csv.atomic_files import home_expanded, local_path
 from tb2csv.errors import OptionError, OutputError, check_whole_number
 from tb2csv.event_files.event_file import DEFAULT_CHUNK_SIZE
 from tb2csv.file_conversion import OneFile
 from tb2csv.folder_conversion import ConversionSettings, FolderConversion
 from tb2csv.layouts.output_options import OutputOptions
+from tb2csv.local_paths import home_expanded, local_path
 from tb2csv.logdir import logdir_of
 from tb2csv.messages import advice
 from tb2csv.runs.row_selection import RowSelection

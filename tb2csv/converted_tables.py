@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tb2csv.atomic_files import home_expanded
 from tb2csv.display import count, displayed
 from tb2csv.errors import NameNotFoundError, Tb2csvError
 from tb2csv.formula_escaping import unescape_formulas
 from tb2csv.late_modules import pl
 from tb2csv.layouts.manifest import INDEX, column_type
+from tb2csv.local_paths import home_expanded
 from tb2csv.plain_data import ANYTHING, ListOf, fits
 from tb2csv.selection import nearest
 from tb2csv.sinks.arrow import ArrowFormat

@@ -14,11 +14,11 @@ import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
-from tb2csv.atomic_files import home_expanded
 from tb2csv.display import count, displayed
 from tb2csv.errors import RAISE_LIMIT, Damage, LogdirError, LogdirNotFoundError
+from tb2csv.local_paths import home_expanded
 from tb2csv.logdir_prefixes import QUOTE_HINT, LogdirPlace, check_distinct, prefixes
 from tb2csv.parallel import default_workers
 from tb2csv.size_limits import DEFAULT_EVENT_EXPANSION, EVENT_FILE_LIMITS, SizeLimits
@@ -48,8 +48,7 @@ _CHUNK: Final = 64 << 20
 _UNKNOWN_SIZE: Final = 16 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class EventFile:
+class EventFile(NamedTuple):
     """An event file; ``path`` is relative to the log directory, with ``/``."""
 
     path: str
@@ -104,8 +103,7 @@ class EventFile:
             return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """A run and its event files, ordered by name."""
 
     name: str
@@ -284,11 +282,11 @@ def _together(listings: Sequence[Logdir], names: Sequence[str]) -> Logdir:
     for prefix, listing in zip(names, listings, strict=True):
         for run in listing.runs:
             files = runs.setdefault(prefix if run.name == ROOT_RUN else f"{prefix}/{run.name}", [])
-            files += (replace(file, path=f"{prefix}/{file.path}") for file in run.files)
+            files += (file._replace(path=f"{prefix}/{file.path}") for file in run.files)
         damage += (
             replace(each, path=prefix if each.path == ROOT_RUN else f"{prefix}/{each.path}") for each in listing.damage
         )
-        hparam_files += (replace(file, path=f"{prefix}/{file.path}") for file in listing.hparam_files)
+        hparam_files += (file._replace(path=f"{prefix}/{file.path}") for file in listing.hparam_files)
     return Logdir(
         ", ".join(listing.path for listing in listings),
         _sorted_runs(runs),
@@ -325,7 +323,7 @@ def source_of(location: str, limits: SizeLimits) -> Source:
     return Store(location, limits)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Others:
     """Other files that were found: their number and an example, for a message, and those with hyperparameters."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tb2csv.display import displayed
@@ -66,7 +66,7 @@ class CheckReport(Report):
         """Yield the members of ``to_dict``; see ``Report.members``."""
         yield from super(CheckReport, self).members(spelling)
         yield "values_missing", self.values_missing
-        yield "gaps", [asdict(each) for each in self.gaps]
+        yield "gaps", [each._asdict() for each in self.gaps]
 
 
 def ls(

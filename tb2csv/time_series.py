@@ -6,7 +6,6 @@ import itertools
 import math
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, overload
 
 _Number = TypeVar("_Number", int, float)
@@ -31,8 +30,7 @@ class Tagged(Protocol):
         """The family of tables."""
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesMetadata:
+class SeriesMetadata(NamedTuple):
     """The content of a SummaryMetadata, as text; all fields are empty if there is none."""
 
     plugin_name: str = ""
@@ -41,8 +39,7 @@ class SeriesMetadata:
     plugin_content: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """The values of one tag in one run that go into one table.
 
     Attributes:

@@ -114,7 +114,7 @@ class GrownRun(NamedTuple):
     metrics: Any
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class UpdatePlan:
     """The runs of a log directory, by what an update does with them."""
 

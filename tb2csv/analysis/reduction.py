@@ -245,7 +245,7 @@ class _Reduction:
         entries = []
         for number, (series, dtype) in enumerate(zip(found.series, found.dtypes, strict=True)):
             start, stop = int(bounds[number]), int(bounds[number + 1])
-            table_path = self._paths.place(replace(series, run=group, variant=""), _SCALARS, "")
+            table_path = self._paths.place(series._replace(run=group, variant=""), _SCALARS, "")
             frame = _table(found.frame[start:stop], dtype, self._axis.column)
             path = table_path.path + self.writer.format.suffix
             entry = TableEntry(

@@ -56,7 +56,7 @@ def _load(name: str) -> typer.Typer:
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     if hasattr(module, "app"):
         return cast("typer.Typer", module.app)
-    from tb2csv.cli.option_groups import ungrouped  # it imports the layouts, which --version does not need
+    from tb2csv.cli.option_groups import ungrouped  # it imports what reads logs, which --version does not need
 
     app = typer.Typer(add_completion=False)
     app.command(name, cls=UsageCommand)(ungrouped(getattr(module, module.__name__.rpartition(".")[2])))

@@ -8,8 +8,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from tb2csv.atomic_files import local_path
-from tb2csv.cli import option_groups, options
+from tb2csv.cli import option_groups, options, table_options
 from tb2csv.cli.terminal import (
     after_change,
     error_messages,
@@ -23,6 +22,7 @@ from tb2csv.cli.terminal import (
     print_result,
 )
 from tb2csv.errors import OptionError
+from tb2csv.local_paths import local_path
 from tb2csv.messages import Option, advice
 from tb2csv.sinks.excel_csv import CSV_DIALECTS
 from tb2csv.sources.urls import is_url, shown
@@ -36,16 +36,16 @@ _STANDARD_OUTPUT: Final = "-"
 
 _Dialect = enum.Enum("Dialect", {name: name for name in CSV_DIALECTS}, type=str)  # type: ignore[misc]
 _LayoutOption = Annotated[
-    options.Layout | None,
-    typer.Option("--layout", help=f"{options.LAYOUT_HELP} Default: tree, or long for a file with one table."),
+    table_options.Layout | None,
+    typer.Option("--layout", help=f"{table_options.LAYOUT_HELP} Default: tree, or long for a file with one table."),
 ]
 _FormatOption = Annotated[
     str | None,
     typer.Option(
         "--format",
         metavar="NAME",
-        autocompletion=options.complete_format,
-        help=f"{options.FORMAT_HELP} Default: that of OUT's ending, or csv.",
+        autocompletion=table_options.complete_format,
+        help=f"{table_options.FORMAT_HELP} Default: that of OUT's ending, or csv.",
     ),
 ]
 
@@ -64,11 +64,11 @@ def convert(
     filters: option_groups.SeriesFilter,
     min_step: options.MinStepOption = None,
     max_step: options.MaxStepOption = None,
-    every: options.EveryOption = 1,
-    last: options.LastOption = False,
-    restarts: options.RestartsOption = options.Restarts["keep"],
-    sessions: options.SessionsOption = False,
-    merge_subruns: options.MergeOption = False,
+    every: table_options.EveryOption = 1,
+    last: table_options.LastOption = False,
+    restarts: table_options.RestartsOption = table_options.Restarts["keep"],
+    sessions: table_options.SessionsOption = False,
+    merge_subruns: table_options.MergeOption = False,
     layout: _LayoutOption = None,
     format: _FormatOption = None,
     csv_dialect: Annotated[
@@ -78,16 +78,16 @@ def convert(
             help="Write one table in CSV as Excel opens it, with dates: excel, or excel-semicolon for decimal commas.",
         ),
     ] = None,
-    header: options.HeaderOption = options.Header["plain"],
-    on_duplicate: options.DuplicateOption = options.Duplicate["last"],
+    header: table_options.HeaderOption = table_options.Header["plain"],
+    on_duplicate: table_options.DuplicateOption = table_options.Duplicate["last"],
     time: Annotated[
         str | None,
-        typer.Option("--time", metavar="NAMES", help=f"{options.TIME_HELP} Default: epoch, or iso for Excel."),
+        typer.Option("--time", metavar="NAMES", help=f"{table_options.TIME_HELP} Default: epoch, or iso for Excel."),
     ] = None,
-    relative_to: options.OriginOption = options.Origin["run"],
-    x: options.AxisOption = options.Axis["step"],
-    align: options.BinsOption = None,
-    tensors: options.TensorsOption = options.TensorStyle["elements"],
+    relative_to: table_options.OriginOption = table_options.Origin["run"],
+    x: table_options.AxisOption = table_options.Axis["step"],
+    align: table_options.BinsOption = None,
+    tensors: table_options.TensorsOption = table_options.TensorStyle["elements"],
     escape_formulas: options.FormulasOption = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUT if it is a file, or holds only an earlier conversion.")

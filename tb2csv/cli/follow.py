@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS
-from tb2csv.atomic_files import local_path
-from tb2csv.cli import option_groups, options
+from tb2csv.cli import option_groups, options, table_options
 from tb2csv.cli.diagnose import FamiliesOption, StepsOption, ThresholdOption, thresholds_of
 from tb2csv.cli.terminal import (
     after_change,
@@ -26,6 +25,7 @@ from tb2csv.cli.terminal import (
     print_result,
 )
 from tb2csv.errors import LateInterrupt
+from tb2csv.local_paths import local_path
 from tb2csv.messages import command_line_spelling
 
 if TYPE_CHECKING:
@@ -76,19 +76,19 @@ def follow(
     filters: option_groups.SeriesFilter,
     min_step: options.MinStepOption = None,
     max_step: options.MaxStepOption = None,
-    last: options.LastOption = False,
-    restarts: options.RestartsOption = options.Restarts["keep"],
-    sessions: options.SessionsOption = False,
-    merge_subruns: options.MergeOption = False,
-    layout: options.LayoutOption = options.Layout["tree"],
-    format: options.FormatOption = "csv",
-    header: options.HeaderOption = options.Header["plain"],
-    on_duplicate: options.DuplicateOption = options.Duplicate["last"],
-    time: options.TimeOption = "epoch",
-    relative_to: options.OriginOption = options.Origin["run"],
-    x: options.AxisOption = options.Axis["step"],
-    align: options.BinsOption = None,
-    tensors: options.TensorsOption = options.TensorStyle["elements"],
+    last: table_options.LastOption = False,
+    restarts: table_options.RestartsOption = table_options.Restarts["keep"],
+    sessions: table_options.SessionsOption = False,
+    merge_subruns: table_options.MergeOption = False,
+    layout: table_options.LayoutOption = table_options.Layout["tree"],
+    format: table_options.FormatOption = "csv",
+    header: table_options.HeaderOption = table_options.Header["plain"],
+    on_duplicate: table_options.DuplicateOption = table_options.Duplicate["last"],
+    time: table_options.TimeOption = "epoch",
+    relative_to: table_options.OriginOption = table_options.Origin["run"],
+    x: table_options.AxisOption = table_options.Axis["step"],
+    align: table_options.BinsOption = None,
+    tensors: table_options.TensorsOption = table_options.TensorStyle["elements"],
     escape_formulas: options.FormulasOption = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUT if it holds only an earlier conversion, and start anew.")

@@ -10,7 +10,7 @@ import typer
 from tb2csv.analysis.plots.plot import STYLES
 from tb2csv.analysis.plots.themes import THEMES
 from tb2csv.analysis.plots.x_axis import POSITIONS
-from tb2csv.cli import group_options, option_groups, options
+from tb2csv.cli import group_options, option_groups, options, table_options
 from tb2csv.cli.terminal import error_messages, plural, print_message, print_result
 from tb2csv.errors import OptionError
 from tb2csv.messages import command_line_spelling
@@ -116,7 +116,7 @@ def plot(
     ] = None,
     min_step: options.MinStepOption = None,
     max_step: options.MaxStepOption = None,
-    restarts: options.RestartsOption = options.Restarts["keep"],
+    restarts: table_options.RestartsOption = table_options.Restarts["keep"],
     overwrite: options.OverwriteFileOption = False,
     reading: option_groups.TableReading,
 ) -> None:

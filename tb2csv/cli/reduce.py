@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from tb2csv.analysis.alignment import DEFAULT_ALIGNMENTS
-from tb2csv.atomic_files import local_path
-from tb2csv.cli import group_options, option_groups, options
+from tb2csv.cli import group_options, option_groups, options, table_options
 from tb2csv.cli.terminal import error_messages, exit_status, opened_logdir, plural, print_report
+from tb2csv.local_paths import local_path
 
 Along = enum.Enum("Along", {name: name for name in DEFAULT_ALIGNMENTS}, type=str)  # type: ignore[misc]
 
@@ -51,7 +51,7 @@ def reduce(
     event_files: Annotated[
         bool, typer.Option("--event-files", help="Also write event files: runs <group>/mean, <group>/std and so on.")
     ] = False,
-    format: options.FormatOption = "csv",
+    format: table_options.FormatOption = "csv",
     escape_formulas: options.FormulasOption = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUT if it holds only output of tb2csv.")

@@ -125,7 +125,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _no_command(args: list[str], known: list[str], *, is_first: bool) -> str:
-    from tb2csv.atomic_files import home_expanded
+    from tb2csv.local_paths import home_expanded
 
     name, *rest = args
     if near := _nearest(name, known):

@@ -9,7 +9,7 @@ from tb2csv.errors import check_choice
 from tb2csv.size_limits import EVENT_FILE_LIMITS, SizeLimits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class DecodeOptions:
     """Options for decoders: the style of tensors, a name in ``TENSOR_STYLES``, and how many elements they leave out.
 

@@ -149,7 +149,7 @@ class StoredFile(NamedTuple):
     data: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class TablePart:
     """Rows of a table, decoded from the values ``start`` to ``stop``; value ``start + i`` has ``counts[i]`` rows."""
 

@@ -62,7 +62,7 @@ class ByteSource(Protocol):
         """Return ``length`` bytes from ``offset``; fewer only at the source's end."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class SearchBudget:
     """The number of bytes that may still be checked without success; below zero, the rest of the file is given up."""
 

@@ -220,7 +220,7 @@ CONTENT_FIELDS: Final = [("row", "<i8"), ("offset", "<i8"), ("length", "<i4")]
 pack_content: Final = struct.Struct("<qqi").pack
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ValueBlock:
     """The undecoded summary values of a stretch of one event file, and the bytes with their payloads."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.atomic_files import local_path
 from tb2csv.conversion import check_apart, table_folder
 from tb2csv.folder_conversion import ConversionSettings, FolderConversion
+from tb2csv.local_paths import local_path
 from tb2csv.sinks.output_folder import OutputAppearedError
 from tb2csv.sinks.updated_folder import UpdatedFolder
 

@@ -33,7 +33,7 @@ _Row = TypeVar("_Row", bound=tuple[Any, ...])
 _NO_LENGTHS: Final[Mapping[str, int]] = {}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ConvertedRun:
     """The result of the conversion of one run. A log may have 100,000, so empty members are objects that all share.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _Cell = TypeVar("_Cell")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class RunTable:
     """A table of one run and tag, while the run is read. A log may have a million of them, so each is one object."""
 

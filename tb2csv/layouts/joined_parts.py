@@ -54,7 +54,7 @@ class EarlierWide(NamedTuple):
         return is_alike and [member.path for member in members] == self.paths
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class JoinedParts:
     """The parts of a joined table, in their order, and the names and types of its columns."""
 

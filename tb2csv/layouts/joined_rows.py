@@ -65,7 +65,7 @@ def _place_files(output: Output, member: HeldTable, earlier: str, folder: str) -
         output.folder.earlier.copy_published(earlier, folder)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Group:
     """Tables of the tree that are joined into one table."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tb2csv.sinks.format_protocols import TextFormat, WholeFormat
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class JoinedTables:
     """The joined tables that a layout wrote."""
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 INDEX: Final = "index.csv"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TableEntry:
     """A table that was written, as a row of the index. Cells that do not apply are None."""
 

@@ -10,8 +10,8 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import MissingExtraError, StateError
+from tb2csv.local_paths import home_expanded
 from tb2csv.model_state.file_types import ENDINGS, refusal_of, type_of
 from tb2csv.model_state.pytrees import mapped
 from tb2csv.model_state.state_csv import is_table, read_state

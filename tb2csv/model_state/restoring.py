@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import StateError
+from tb2csv.local_paths import home_expanded
 from tb2csv.model_state.formats import GrowingFile, open_file, open_live, read_any, read_table
 from tb2csv.model_state.match_tensors import Restoration, fit
 from tb2csv.model_state.state_csv import DEFAULT_MAX_CELL, STYLES, write_state

@@ -8,8 +8,9 @@ import io
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from tb2csv.atomic_files import home_expanded, whole_file
+from tb2csv.atomic_files import whole_file
 from tb2csv.errors import StateError
+from tb2csv.local_paths import home_expanded
 from tb2csv.model_state import element_rows, tensor_rows
 from tb2csv.model_state.csv_cells import read_cell, scan_rows
 

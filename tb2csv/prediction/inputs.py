@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import RecorderError
 from tb2csv.late_modules import pl
+from tb2csv.local_paths import home_expanded
 
 if TYPE_CHECKING:
     import contextlib

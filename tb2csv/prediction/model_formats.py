@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import MissingExtraError, RecorderError
+from tb2csv.local_paths import home_expanded
 
 if TYPE_CHECKING:
     from tb2csv.prediction.loaded_model import LoadedModel

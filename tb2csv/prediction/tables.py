@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from tb2csv.atomic_files import home_expanded, whole_file
+from tb2csv.atomic_files import whole_file
 from tb2csv.csv_pieces import append_csv
 from tb2csv.errors import RecorderError
 from tb2csv.late_modules import pl
+from tb2csv.local_paths import home_expanded
 from tb2csv.messages import Option, advice
 from tb2csv.prediction.image_files import IMAGE_FILES, ImageFiles, ImageOptions, Images
 from tb2csv.prediction.loaded_model import ClassScores

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 import numpy as np
 
-from tb2csv.atomic_files import home_expanded
 from tb2csv.errors import RecorderError
+from tb2csv.local_paths import home_expanded
 from tb2csv.recorders.event_file import EventFile
 from tb2csv.recorders.histograms import histogram_buckets
 from tb2csv.recorders.omissions import Omissions, RecorderWarning

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tb2csv.event_files.values import ValueBlock
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Grouping:
     """The values of a block sorted by series: ``order[bounds[i]:bounds[i + 1]]`` are the rows of series number i.
 

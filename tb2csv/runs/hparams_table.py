@@ -140,7 +140,7 @@ def shown_hparams(names: list[str], rows: list[dict[str, Any]]) -> tuple[list[st
     ]
 
 
-@dataclass
+@dataclass(slots=True, eq=False, repr=False)
 class Session:
     """One start and one end of a run; either may be missing."""
 

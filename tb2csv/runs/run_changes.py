@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.errors import UNREADABLE
@@ -96,7 +95,7 @@ def with_versions(runs: Mapping[str, Sequence[Run]]) -> dict[str, list[Run]]:
     versions = {file.path: version for file, version in zip(unknown, found, strict=True)}
 
     def known(run: Run) -> Run:
-        files = (replace(file, listed=versions.get(file.path, file.listed)) for file in run.files)
-        return replace(run, files=tuple(files))
+        files = (file._replace(listed=versions.get(file.path, file.listed)) for file in run.files)
+        return run._replace(files=tuple(files))
 
     return {name: [known(run) for run in parts] for name, parts in runs.items()}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tb2csv.time_series import SeriesStats
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class RunStats:
     """The statistics of a run, complete when all its values have been read."""
 

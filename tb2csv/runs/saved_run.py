@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tb2csv.time_series import SeriesStats
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class SavedFile:
     """An event file of a run, and the position up to which it was read."""
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class SelectedRuns(Generic[_Result]):
     """The results of reading each selected run, in the order of the runs."""
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.late_modules import np
 from tb2csv.runs.run_reader import RunReader
@@ -28,8 +27,7 @@ _MIN_DISTANCES: Final = 3
 _SMALLEST_VALUE: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
-class StepGaps:
+class StepGaps(NamedTuple):
     """The gaps in the steps of a tag in one damaged file.
 
     Attributes:

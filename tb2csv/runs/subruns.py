@@ -11,7 +11,6 @@ Source: ``add_scalars`` and ``add_hparams`` in torch/utils/tensorboard/writer.py
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.logdir import ROOT_RUN
@@ -48,9 +47,9 @@ class Subrun(NamedTuple):
         The values that define a trial keep their tags, because they are not curves.
         """
         if series.kind in UNFOLDED_KINDS:
-            return replace(series, run=self.parent)
+            return series._replace(run=self.parent)
         tag_bytes = self.fold_tag(series.tag_bytes)
-        return replace(series, run=self.parent, tag=f"{series.tag}/{self.name}", tag_bytes=tag_bytes)
+        return series._replace(run=self.parent, tag=f"{series.tag}/{self.name}", tag_bytes=tag_bytes)
 
     def fold_tag(self, tag: bytes) -> bytes:
         """Return a tag with the name of the sub-run added."""

@@ -11,8 +11,9 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.atomic_files import folder_beside, is_there, local_path, replace_folder
+from tb2csv.atomic_files import folder_beside, is_there, replace_folder
 from tb2csv.errors import LateInterrupt, OutputError
+from tb2csv.local_paths import local_path
 from tb2csv.messages import Option, advice
 from tb2csv.sinks.ledger import Ledger, locked_against_updates
 from tb2csv.sinks.new_folder import NewFolder

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import tempfile
 from typing import IO, TYPE_CHECKING, Final
 
 from tb2csv.errors import MissingExtraError
@@ -33,6 +32,8 @@ def unpacked(file: OpenFile, limits: SizeLimits) -> OpenFile:
         unpack = unpacking_of(file.read_at(0, SHOWN_BY))
         opened = file
         if unpack is not None:
+            import tempfile
+
             spool = closed_on_error.enter_context(tempfile.TemporaryFile())
             opened = UnpackedFile(file, spool, unpacked_parts(unpack, ForwardStream(file), file.stored_size, limits))
         closed_on_error.pop_all()

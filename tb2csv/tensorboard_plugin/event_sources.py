@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tb2csv.errors import LogdirError
@@ -131,5 +131,5 @@ def _joined(folders: tuple[LogFolder, ...] | list[LogFolder], *, only_own: bool)
 
 def _named(run: Run, name: str, folder: str) -> Run:
     """Return a run with another name, and the name of its folder in the paths of its files."""
-    files = (replace(file, path=f"{folder}/{file.path}" if folder else file.path) for file in run.files)
+    files = (file._replace(path=f"{folder}/{file.path}" if folder else file.path) for file in run.files)
     return Run(name, tuple(files))

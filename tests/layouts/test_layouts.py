@@ -35,7 +35,7 @@ from make_expected import SAMPLE_LOGS
 from tables import read_index, read_rows, read_tree
 
 import tb2csv
-from tb2csv.cli.options import Duplicate, Layout
+from tb2csv.cli.table_options import Duplicate, Layout
 from tb2csv.errors import OptionError, OutputError, Tb2csvError
 from tb2csv.layouts import output, wide_rows
 from tb2csv.layouts.layouts import LAYOUTS

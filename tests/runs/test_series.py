@@ -116,7 +116,7 @@ def test_a_series_cannot_be_changed(logdir: Path) -> None:
     reader = RunReader(discover(logdir).runs[0])
     reader.count()
     series = reader.stats.series[0].series
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         series.variant = "other"
 
 

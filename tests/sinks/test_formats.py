@@ -20,7 +20,7 @@ from make_expected import SAMPLE_LOGS
 from tables import parse_lines, read_index, read_tree
 
 import tb2csv
-from tb2csv.cli import options
+from tb2csv.cli import table_options
 from tb2csv.errors import OptionError
 from tb2csv.formula_escaping import escape_formulas, unescape_formulas
 from tb2csv.sinks import append_writer, row_buffer
@@ -437,5 +437,5 @@ def test_other_kinds_are_not_as_tensorboard_downloads_them(tmp_path: Path) -> No
 
 
 def test_the_help_names_every_format() -> None:
-    (option,) = options.FormatOption.__metadata__  # type: ignore[attr-defined]
+    (option,) = table_options.FormatOption.__metadata__  # type: ignore[attr-defined]
     assert option.help == f"Format of the tables: {', '.join(FORMATS)}."
