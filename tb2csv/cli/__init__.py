@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 import signal
@@ -63,13 +64,19 @@ def _load(name: str) -> typer.Typer:
     return app
 
 
+@functools.cache
+def _command(name: str) -> Any:
+    """Return a command for the parser, which asks for it more than once."""
+    return get_command(_load(name))
+
+
 class _LoadedWhenCalled(Mapping[str, Any]):
     """The commands by name, imported on demand: importing all takes half as long as a small conversion."""
 
     def __getitem__(self, name: str) -> Any:
         if name not in COMMANDS:
             raise KeyError(name)
-        return get_command(_load(name))
+        return _command(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(COMMANDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tb2csv.concat_frames import joined
 from tb2csv.dataframes import scan
@@ -97,7 +97,8 @@ class FollowUpdate:
                 frames += scanned.frames([(values.run, stats)], None, with_names=True, read=values.read)
         if not frames:
             value = {"value": pl.Float32} if kind == "scalars" else {}
-            return pl.DataFrame(schema={**_KEYS, **value})
+            keys = {"run": pl.String, "tag": pl.String, "wall_time": pl.Float64, "step": pl.Int64}
+            return pl.DataFrame(schema={**keys, **value})
         return joined(frames, f"these {kind}")
 
     def _display(self) -> Iterator[object]:
@@ -108,16 +109,13 @@ class FollowUpdate:
             yield self.findings
 
 
-_KEYS: Final = {"run": pl.String, "tag": pl.String, "wall_time": pl.Float64, "step": pl.Int64}
-
-_FINDINGS: Final = {
-    **dict.fromkeys(("run", "problem", "rule", "family", "layer"), pl.String),
-    **dict.fromkeys(("first_step", "last_step", "points", "observed"), pl.Int64),
-    **dict.fromkeys(("value", "threshold"), pl.Float64),
-    "message": pl.String,
-}
-
-
 def no_findings() -> pl.DataFrame:
     """Return the frame of a diagnosis without findings."""
-    return pl.DataFrame(schema=_FINDINGS)
+    return pl.DataFrame(
+        schema={
+            **dict.fromkeys(("run", "problem", "rule", "family", "layer"), pl.String),
+            **dict.fromkeys(("first_step", "last_step", "points", "observed"), pl.Int64),
+            **dict.fromkeys(("value", "threshold"), pl.Float64),
+            "message": pl.String,
+        }
+    )

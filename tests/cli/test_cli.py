@@ -189,6 +189,16 @@ def test_a_command_does_not_wait_for_the_others() -> None:
     assert done.stdout == "['convert']\n"
 
 
+def test_the_options_of_a_command_are_made_once() -> None:
+    code = (
+        "import sys, typer.main; made = []; make = typer.main.get_click_param;"
+        "typer.main.get_click_param = lambda param: [made.append(param.name), make(param)][1];"
+        "from tb2csv.cli import app; app(['ls', '--help'], standalone_mode=False); print(made.count('exclude_run'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout.splitlines()[-1] == "1"
+
+
 @pytest.mark.parametrize("arguments", ["--version", "--help", "convert --help", "ls LOGS", "check LOGS"])
 def test_a_command_that_needs_no_frames_does_not_import_polars(arguments: str) -> None:
     sample_logs = str(Path(__file__).parents[2] / "sample_logs")
@@ -215,7 +225,9 @@ def test_an_update_of_an_unchanged_log_does_not_import_numpy_or_polars(tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["conversion", "series_listing", "tensorboard_plugin.export_service"])
+@pytest.mark.parametrize(
+    "module", ["conversion", "series_listing", "tensorboard_plugin.export_service", "following.follow"]
+)
 def test_polars_is_imported_at_its_first_use(module: str) -> None:
     code = (
         f"import sys, tb2csv.{module}; print('polars' in sys.modules);"
