@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +162,37 @@ def test_other_data_of_variable_length_are_refused(dtype: Any, is_attribute: boo
             file.create_dataset("layers/dense/vars/1", (2,), dtype)
     with pytest.raises(StateError, match=r"not text|references or lists"):
         state_of(tmp_path / "m.h5")
+
+
+def test_texts_in_files_with_short_addresses_are_refused(tmp_path: Path) -> None:
+    """Descriptors are shorter in them, so that other bytes would be taken for lengths."""
+    creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    creation.set_sizes(4, 4)
+    with h5py.File(h5py.h5f.create(bytes(tmp_path / "m.h5"), fcpl=creation)) as file:
+        file["layers/dense/vars/0"] = np.zeros(3)
+    assert state_of(tmp_path / "m.h5").tensors[0].array().tolist() == [0, 0, 0]
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        file["layers"].attrs["name"] = "a text of variable length"
+    with pytest.raises(StateError, match="unusual form at 'name'"):
+        state_of(tmp_path / "m.h5")
+
+
+@pytest.mark.parametrize("is_ring", [True, False], ids=["a ring of blocks", "a block after the end"])
+def test_a_header_that_does_not_end_in_its_file_is_refused(is_ring: bool, tmp_path: Path) -> None:
+    """libhdf5 reads the sound file; the changed bytes are for the reader of lengths alone."""
+    path = write(tmp_path / "m.h5", {}, {})
+    data = path.read_bytes()
+    with h5py.File(path) as file:
+        group = file["layers/dense/vars"]
+        address = h5py.h5o.get_info(group.id).addr
+        continuation = data.index(struct.pack("<HHB3x", 0x10, 16, 0), address) + 8
+        (size,) = struct.unpack_from("<I", data, address + 8)
+        assert address < continuation < address + 16 + size
+        block = (address + 16, size) if is_ring else (len(data), 64)
+        changed = data[:continuation] + struct.pack("<QQ", *block) + data[continuation + 16 :]
+        lengths = TextLengths(path, file, io.BytesIO(changed))
+        with pytest.raises(StateError, match="not a readable HDF5 file"):
+            lengths.of_attribute(group, "name", 1)
 
 
 def test_a_header_that_leads_out_of_the_file_is_refused(tmp_path: Path) -> None:
