@@ -1,6 +1,6 @@
 """The start of TensorFlow by commands: its messages are shown only if it fails.
 
-A module in Python stands in for TensorFlow here; tests/training/test_quiet_predictions.py has the real one.
+Modules in Python replace Keras and TensorFlow here; tests/training/test_quiet_predictions.py has the real one.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def test_what_was_imported_before_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the stream")
-def test_a_closed_standard_error_is_no_obstacle(tmp_path: Path) -> None:
+def test_it_starts_with_a_closed_standard_error(tmp_path: Path) -> None:
     for name in ("keras", "tensorflow"):
         (tmp_path / f"{name}.py").write_text("def zeros(shape): ...\n", "utf-8")
     program = "from tb2csv.cli.tensorflow_start import start_tensorflow as start; start(); print('started')"
