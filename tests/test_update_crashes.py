@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,27 +22,13 @@ import tb2csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkServerContext
 
 TESTS = Path(__file__).parent
 
 #: How many processes each slow test kills; TB2CSV_KILLS gives another number.
 KILLS = int(os.environ.get("TB2CSV_KILLS", "8"))
-
-#: Converts a log again and again as it grows, and removes the output at the end of each round.
-ENDLESS = """
-import sys
-from pathlib import Path
-from test_update_crashes import LOG
-import tb2csv
-logdir, out, written = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-tb2csv.convert(logdir, out)
-print("converted", flush=True)
-for stop in range(written + 200, len(LOG) + 200, 200):
-    LOG.write(logdir, written, stop)
-    written = stop
-    tb2csv.convert(logdir, out)
-print("done", flush=True)
-"""
 
 
 def _events(run: int, first: int) -> list[Any]:
@@ -73,10 +58,30 @@ def leftovers(out: Path) -> list[str]:
     return beside + [path.name for path in (out / ".tb2csv").iterdir() if path.name != "ledger.sqlite"]
 
 
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> ForkServerContext:
+    """Return what starts forks of a process without threads that has imported all of it; it needs the path."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), *sys.path]))
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload([__name__, "tb2csv.conversion"])
+    return found
+
+
+def _convert_as_it_grows(logdir: Path, out: Path, written: int, has_converted: Connection) -> None:
+    tb2csv.convert(logdir, out)
+    has_converted.send(None)
+    for stop in range(written + 200, len(LOG) + 200, 200):
+        LOG.write(logdir, written, stop)
+        written = stop
+        tb2csv.convert(logdir, out)
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
 @pytest.mark.parametrize("seed", [7, 8, 9])
-def test_a_killed_conversion_is_made_good_by_the_next_one(tmp_path: Path, seed: int) -> None:
+def test_a_killed_conversion_is_made_good_by_the_next_one(
+    tmp_path: Path, seed: int, processes: ForkServerContext
+) -> None:
     expected = tables_at_once(LOG, tmp_path / "at once")
     generator = random.Random(seed)
     killed = 0
@@ -86,22 +91,20 @@ def test_a_killed_conversion_is_made_good_by_the_next_one(tmp_path: Path, seed: 
         logdir.mkdir(parents=True)
         written = generator.randrange(200, len(LOG) // 2)
         LOG.write(logdir, 0, written)
-        process = subprocess.Popen(
-            [sys.executable, "-c", ENDLESS, str(logdir), str(out), str(written)],
-            stdout=subprocess.PIPE,
-            cwd=TESTS,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])},
-        )
-        assert process.stdout
+        converted, has_converted = processes.Pipe(duplex=False)
+        process = processes.Process(target=_convert_as_it_grows, args=(logdir, out, written, has_converted))
+        process.start()
+        has_converted.close()  # only the process has it now
         if number % 4:  # kill an update, and otherwise the first conversion
-            assert process.stdout.readline() == b"converted\n"
+            converted.recv()
         else:
-            while not any(folder.glob(".out.*")) and process.poll() is None:
+            while not any(folder.glob(".out.*")) and process.is_alive():
                 time.sleep(0.001)
         time.sleep(generator.random() * (0.6 if number % 4 else 0.1))
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-        process.stdout.close()
+        process.kill()
+        process.join()
+        killed += process.exitcode == -signal.SIGKILL
+        converted.close()
         sizes = {path: sum(len(data) for name, data in LOG.writes if name == path) for path, _ in LOG.writes}
         assert all((logdir / path).stat().st_size <= size for path, size in sizes.items() if (logdir / path).exists())
         _complete(logdir)
@@ -202,12 +205,8 @@ def test_a_full_disk_leaves_the_committed_tables(tmp_path: Path, monkeypatch: py
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
 def test_a_process_that_ends_at_any_call_leaves_what_the_next_one_completes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, processes: ForkServerContext
 ) -> None:
-    # They are forks of a process without threads that has imported all of it; it needs the path.
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), *sys.path]))
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload([__name__])
     expected = tables_at_once(LOG, tmp_path / "at once")
     base = tmp_path / "base"
     base.mkdir()
