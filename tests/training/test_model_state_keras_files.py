@@ -338,7 +338,7 @@ def test_weights_that_lack_a_file_or_have_one_of_another_model_are_refused(tmp_p
 
 # Other backends
 
-#: Saves a trained and an untrained model.
+#: Saves a trained and an untrained model in each format.
 WRITER = """
 import sys
 import keras
@@ -352,11 +352,11 @@ def build(seed):
     model.compile("adam", "mean_squared_error")
     return model
 
-ending = sys.argv[1]
 trained = build(0)
 trained.fit(np.ones((8, 4)), np.ones((8, 1)), batch_size=4, epochs=2, verbose=0)
 for name, model in {"trained": trained, "untrained": build(1)}.items():
-    (model.save_weights if ending == "weights.h5" else model.save)(f"{name}.{ending}")
+    for ending in sys.argv[1:]:
+        (model.save_weights if ending == "weights.h5" else model.save)(f"{name}.{ending}")
 """
 
 
@@ -377,12 +377,22 @@ def stored(path: Path) -> dict[str, tuple[str, bytes]]:
     return found
 
 
-@pytest.mark.parametrize("ending", ["keras", "weights.h5", "h5"])
-def test_files_of_keras_on_pytorch_are_read_and_restored(ending: str, tmp_path: Path) -> None:
+ENDINGS = ["keras", "weights.h5", "h5"]
+
+
+@pytest.fixture(scope="module")
+def written_on_pytorch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with both models in each format, which a process of its own wrote."""
     pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("pytorch")
     environment = {**os.environ, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": ""}
-    subprocess.run([sys.executable, "-c", WRITER, ending], cwd=tmp_path, env=environment, check=True)
-    trained, untrained = tmp_path / f"trained.{ending}", tmp_path / f"untrained.{ending}"
+    subprocess.run([sys.executable, "-c", WRITER, *ENDINGS], cwd=folder, env=environment, check=True)
+    return folder
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_files_of_keras_on_pytorch_are_read_and_restored(ending: str, written_on_pytorch: Path, tmp_path: Path) -> None:
+    trained, untrained = (written_on_pytorch / f"{name}.{ending}" for name in ("trained", "untrained"))
     expected = stored(trained)
     assert ("int32", np.int32(4).tobytes()) in expected.values()  # two epochs of two batches
     export_state(trained, tmp_path / "s.csv")
