@@ -352,32 +352,43 @@ LIMITED = """
     from tb2csv.errors import RecorderError
     from tb2csv.recorders import TrainingRecorder
 
+    def result_of(run, on_error):
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, name="dense")], name="line")
+        model.compile("sgd", "mse")
+        recorder = TrainingRecorder(run, on_error=on_error, gradient_statistics_every=1, weights_every=1)
+        result = {}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                history = model.fit(x, x, batch_size=1, epochs=2, verbose=0, callbacks=[recorder]).history
+                result["epochs"] = len(history["loss"])
+            except RecorderError as error:
+                result["error"] = str(error)
+        return result | {"warnings": [f"{each.category.__name__}: {each.message}" for each in caught]}
+
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     x = np.ones((40, 1), np.float32)
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, name="dense")], name="line")
-    model.compile("sgd", "mse")
-    options = {"gradient_statistics_every": 1, "weights_every": 1}
-    recorder = TrainingRecorder(sys.argv[1], on_error=sys.argv[2], **options)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-    result = {}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            history = model.fit(x, x, batch_size=1, epochs=2, verbose=0, callbacks=[recorder]).history
-            result["epochs"] = len(history["loss"])
-        except RecorderError as error:
-            result["error"] = str(error)
-    result["warnings"] = [f"{each.category.__name__}: {each.message}" for each in caught]
-    print(json.dumps(result))
+    print(json.dumps({each: result_of(f"{sys.argv[1]}/{each}", each) for each in sys.argv[2:]}))
 """
+ON_ERROR = ["warn", "raise"]
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
+    """Return a folder of a run for each value of ``on_error``, what came of them, and what was printed as an error."""
+    folder = tmp_path_factory.mktemp("limited")
+    done = run_script(LIMITED, folder, *ON_ERROR)
+    return folder, json.loads(done.stdout.splitlines()[-1]), done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size")
-@pytest.mark.parametrize("on_error", ["warn", "raise"])
-def test_a_full_disk_stops_the_recording_and_leaves_a_whole_file(on_error: str, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    done = run_script(LIMITED, run, on_error)
-    result = json.loads(done.stdout.splitlines()[-1])
+@pytest.mark.parametrize("on_error", ON_ERROR)
+def test_a_full_disk_stops_the_recording_and_leaves_a_whole_file(
+    on_error: str, limited: tuple[Path, dict[str, Any], str]
+) -> None:
+    folder, results, printed = limited
+    run, result = folder / on_error, results[on_error]
     stopped = f"Recording in {run} stopped (File too large)"
     if on_error == "raise":
         assert result == {"error": f"{stopped}; earlier records are intact.", "warnings": []}
@@ -388,7 +399,7 @@ def test_a_full_disk_stops_the_recording_and_leaves_a_whole_file(on_error: str, 
         missing = 80 * (3 + 2 + 14) + 2 + 2 * 2 - written
         told = f"RecorderWarning: {stopped}: {missing:,} values were not recorded. The training goes on."
         assert result == {"epochs": 2, "warnings": [told]}
-        assert f"{stopped}; the training goes on." in done.stderr
+        assert f"{stopped}; the training goes on." in printed
     (path,) = event_files(run)
     assert 10_000 < path.stat().st_size <= 20_000
     report = tb2csv.check(run)
