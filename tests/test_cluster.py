@@ -64,6 +64,17 @@ class Processes:
             process.kill()
             process.wait()
 
+    def end_workers(self) -> None:
+        """End the workers, and wait until the scheduler has seen it."""
+        import distributed
+
+        for worker in self.workers:
+            worker.kill()
+            worker.wait()
+        self.workers.clear()
+        with distributed.Client(scheduler_file=str(self.file)) as client:
+            wait_until(lambda: not client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.workers)))
+
     def _start(self, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
         command = [*DASK, *arguments, "--scheduler-file", str(self.file)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **self._variables, **variables}
@@ -89,12 +100,28 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
     processes.end()
 
 
+def lone_scheduler(tmp_path_factory: pytest.TempPathFactory) -> Processes:
+    return Processes(tmp_path_factory.mktemp("scheduler"), DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1")
+
+
+@pytest.fixture(scope="module")
+def shared_scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    processes = lone_scheduler(tmp_path_factory)
+    yield processes
+    processes.end()
+
+
 @pytest.fixture
-def scheduler(tmp_path: Path) -> Iterator[Processes]:
-    """A scheduler of one test, without workers."""
-    folder = tmp_path / "cluster"
-    folder.mkdir()
-    processes = Processes(folder, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1")
+def scheduler(shared_scheduler: Processes) -> Iterator[Processes]:
+    """A scheduler without workers; those that a test starts end with it."""
+    yield shared_scheduler
+    shared_scheduler.end_workers()
+
+
+@pytest.fixture
+def mortal_scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    """A scheduler that the test may end."""
+    processes = lone_scheduler(tmp_path_factory)
     yield processes
     processes.end()
 
@@ -184,7 +211,7 @@ def test_runs_of_a_killed_worker_are_converted_by_another(scheduler: Processes, 
     assert len(calls) == 40
     assert victim.returncode == -signal.SIGKILL
     assert read_tree(tmp_path / "out") == read_tree(tmp_path / "local")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cluster", "local", "logs", "out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["local", "logs", "out"]
 
 
 @pytest.mark.usefixtures("_small_batches")
@@ -265,14 +292,15 @@ def test_client_of_an_impossible_address_leaves_no_thread() -> None:
 
 @pytest.mark.usefixtures("_small_batches")
 def test_lost_scheduler_ends_the_conversion(
-    scheduler: Processes, tmp_path: Path, logdir: Path, monkeypatch: pytest.MonkeyPatch
+    mortal_scheduler: Processes, tmp_path: Path, logdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_cluster, "PATIENCE", 5.0)
-    scheduler.start_worker()
-    with DaskCluster(None, str(scheduler.file), patience=60.0):
+    mortal_scheduler.start_worker()
+    file, end = mortal_scheduler.file, mortal_scheduler.end
+    with DaskCluster(None, str(file), patience=60.0):
         pass  # the worker is there
     with pytest.raises(ClusterError, match="lost"):
-        tb2csv.convert(logdir, tmp_path / "out", scheduler_file=scheduler.file, progress=lambda _: scheduler.end())
+        tb2csv.convert(logdir, tmp_path / "out", scheduler_file=file, progress=lambda _: end())
     assert not (tmp_path / "out").exists()
 
 
