@@ -20,7 +20,7 @@ from tb2csv.errors import RecorderError
 from tb2csv.local_paths import home_expanded
 from tb2csv.recorders.event_file import EventFile
 from tb2csv.recorders.histograms import histogram_buckets
-from tb2csv.recorders.omissions import Omissions, RecorderWarning
+from tb2csv.recorders.omissions import Omissions, RecorderWarning, described
 from tb2csv.recorders.summary_templates import HistogramTemplate, ScalarTemplate
 from tb2csv.recorders.tensor_summaries import tensor_summary, varint
 
@@ -153,7 +153,7 @@ class EventWriter:
         try:
             return compute()
         except Exception as error:  # noqa: BLE001 - the training is worth more than its record
-            self.omit(name, _described(error))
+            self.omit(name, described(error))
             return None
 
     @contextlib.contextmanager
@@ -205,7 +205,7 @@ class EventWriter:
 
     def _stop(self, error: Exception) -> None:
         """Record nothing more. Raises RecorderError with ``on_error="raise"``."""
-        reason = error.strerror or str(error) if isinstance(error, OSError) else _described(error)
+        reason = error.strerror or str(error) if isinstance(error, OSError) else described(error)
         was_stopped, self._is_stopped = self._is_stopped, True
         if was_stopped:
             return
@@ -216,10 +216,6 @@ class EventWriter:
         self._omissions.stop(reason)
         # Now, and not only when the training has ended.
         _LOGGER.warning("Recording in %s stopped (%s); the training goes on.", self.folder, reason)
-
-
-def _described(error: Exception) -> str:
-    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 
 
 def guarded(method: _Method) -> _Method:

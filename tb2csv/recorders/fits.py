@@ -8,6 +8,7 @@ from tb2csv.recorders.optimizers import learning_rates, trained_batches
 
 if TYPE_CHECKING:
     from tb2csv.recorders.event_writer import EventWriter
+    from tb2csv.recorders.recording_plan import FitPlan
     from tb2csv.recorders.train_function import RecordedTrainFunction
 
 
@@ -59,10 +60,14 @@ class RecordedFit(Fit):
     #: Set by each backend.
     _function: RecordedTrainFunction
 
-    def __init__(self, log: EventWriter, model: Any) -> None:
+    def __init__(self, log: EventWriter, model: Any, plan: FitPlan) -> None:
         """Follow a compiled model that is about to train."""
         super().__init__(log, model)
-        #: The number of the batch that runs, or that ended last.
+        self._plan = plan
+        #: Whether an optimizer of the model applied gradients in a train step.
+        self._has_updates = False
+        #: The number of the batch before the fit, and of the one that runs, or that ended last.
+        self._first = 0
         self._batch: Any = 0
 
     def resume(self) -> bool:
@@ -71,7 +76,7 @@ class RecordedFit(Fit):
 
     def begin(self, step: int) -> None:
         """Begin with the next batch; ``step`` batches were done before."""
-        self._batch = step
+        self._first = self._batch = step
 
     def announce(self) -> None:
         """Announce the start of a batch, or of several in one call, which the model then runs in this function."""
@@ -85,4 +90,7 @@ class RecordedFit(Fit):
     def finish(self) -> None:
         """Write all pending data, close the file, and give the model back its train function."""
         self._function.restore()
+        if self._plan.gradients.every and not self._has_updates and self.batches_done(self._first) > self._first:
+            self._has_updates = True  # the fit may be finished once more
+            self._log.omit(self._plan.gradients.family, "not applied by an optimizer of the model, in each step")
         super().finish()

@@ -48,6 +48,11 @@ class GradientHooks:
         self._taps: dict[tuple[int, tuple[int, ...], int], _Hook] = {}
         self._calls = 0
 
+    @property
+    def has_updates(self) -> bool:
+        """Whether an optimizer applied gradients in a train step."""
+        return self._calls > 0
+
     def begin_trace(self) -> None:
         """Reset the count of updates when the train step begins or is traced again."""
         self._calls = 0
@@ -70,6 +75,7 @@ class GradientHooks:
 
     def _record(self, optimizer: Any, gradients: list[Any], variables: list[Any]) -> None:
         """Add the operations that record these gradients to the train step."""
+        self._calls += 1
         present = []
         for gradient, variable in zip(gradients, variables, strict=True):
             if gradient is None:
@@ -80,7 +86,6 @@ class GradientHooks:
             present.append((dense(gradient, variable), variable))
         # An optimizer that applies several times within a step has a hook for each: none overwrites another's rows.
         key = (id(optimizer), tuple(id(variable) for _, variable in present), self._calls)
-        self._calls += 1
         tap = self._taps.get(key)
         if tap is None:
             names = [self._name(variable) for _, variable in present]

@@ -23,6 +23,7 @@ from tb2csv.recorders.jax_train_steps import probes_of, run_step
 from tb2csv.recorders.jax_updates import check_optimizers, recorded_updates
 from tb2csv.recorders.keras_version import check_train_function_on_jax
 from tb2csv.recorders.layer_calls import LayerCalls, layers_of
+from tb2csv.recorders.omissions import described
 from tb2csv.recorders.output_errors import write_layer_errors
 from tb2csv.recorders.recording_plan import WAITING_STEPS, due
 from tb2csv.recorders.train_function import RecordedTrainFunction
@@ -81,16 +82,16 @@ class JaxFit(RecordedFit):
             RecorderError: this Keras is too old, an optimizer is not Keras', a layer is missing, or Keras compiles the
                 train step of the class.
         """
-        super().__init__(log, model)
+        super().__init__(log, model, plan)
         check_train_function_on_jax()
         _refuse_nnx()
-        self._plan = plan
         if plan.gradients.every:
             check_optimizers(model)
         self._calls = LayerCalls(layers_of(model, plan.layers) if plan.has_outputs else {})
         #: What batches returned that are not yet written, by their numbers.
         self._pending: list[tuple[int, _Recorded]] = []
         self._statistics = _PendingStatistics()
+        self._omitted: set[str] = set()
         self._is_recordable = True
         self._function = _JaxTrainFunction(model, self._recorded_step(model.train_step), self)
 
@@ -102,7 +103,12 @@ class JaxFit(RecordedFit):
             probes = probes_of(*step) if batch.is_whole and self._plan.layer_errors_every else []
             with recorded_updates(self._model if self._plan.gradients.every else None) as updates:
                 traced = run_step(*step, probes)
+            self._has_updates |= bool(updates)
             plan, errors = self._plan, traced.errors
+            if plan.activations.every:
+                self._omit(plan.activations.family, traced.lost_outputs)
+            if plan.layer_errors_every:
+                self._omit("layer_errors", traced.lost_outputs + traced.lost_errors)
             recorded = _Recorded(
                 [_taken(plan.gradients, batch, each.gradients, each.is_applied) for each in updates],
                 _taken(plan.activations, batch, traced.outputs),
@@ -136,9 +142,15 @@ class JaxFit(RecordedFit):
         if recorded is not None and self._is_due_at(self._batch):
             self._pending.append((self._batch, recorded))
 
-    def give_up(self) -> None:
+    def _omit(self, family: str, names: Sequence[str]) -> None:
+        """Count, once for all steps, what a train step of the model itself does not return."""
+        for tag in {f"{family}/{name}" for name in names} - self._omitted:
+            self._omitted.add(tag)
+            self._log.omit(tag, "not returned by the train step of the model, in each step")
+
+    def give_up(self, reason: str) -> None:
         """Record nothing from now on, because the step cannot return it."""
-        self._is_recordable = False
+        self._is_recordable, self._has_updates = False, True
         families = {
             self._plan.gradients.family: self._plan.gradients.every,
             self._plan.activations.family: self._plan.activations.every,
@@ -146,7 +158,7 @@ class JaxFit(RecordedFit):
         }
         for family, every in families.items():
             if every:
-                self._log.omit(family, "computed in a branch or a loop of the compiled train step, in each step")
+                self._log.omit(family, f"{reason}, in each step")
 
     def after(self, steps: range, wall_time: float) -> None:
         """Write what is due after these batches, except for statistics, which are written many steps at a time."""
@@ -240,8 +252,9 @@ class _JaxTrainFunction(RecordedTrainFunction):
         for data in itertools.islice(iterator, self._execution):
             try:
                 (logs, recorded), state = self._function(state, iter([self._fit.batch_of(data)]))
-            except jax.errors.UnexpectedTracerError:  # while the step was traced: it has not run
-                self._fit.give_up()
+            except (jax.errors.UnexpectedTracerError, TypeError, ValueError) as error:
+                # The step was traced, and has not run. If the model is at fault, Keras' own step fails as well.
+                self._fit.give_up(_reason(error))
                 return self._run_original(state, itertools.chain([data], iterator))
             self._fit.receive(recorded)
         if logs is None:
@@ -259,6 +272,12 @@ def _counted(iterator: Iterator[Any], fit: JaxFit) -> Iterator[Any]:
     for data in iterator:
         fit.receive(None)
         yield data
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, jax.errors.UnexpectedTracerError):
+        return "computed in a branch or a loop of the compiled train step"
+    return f"the train step of the model cannot return them ({described(error)})"
 
 
 def _refuse_nnx() -> None:

@@ -1,9 +1,9 @@
 """One trace of Keras' train step on JAX that returns the outputs of layers, and the derivatives of the loss by them.
 
-The step differentiates one function of the model with respect to its trainable variables. Nothing leaves such a
-function but its results, of which Keras puts one list into the state as it is: the variables that are not trained. The
-outputs come with them. For the errors, the trainable variables come with a probe for each output: a number of the same
-shape that the output ignores, and whose derivative is that of the output.
+A step, Keras' or one of a model's own, differentiates a function of the trainable variables that calls
+``stateless_call``. Nothing leaves such a function but its results, of which steps put one list into the state as it is:
+the variables that are not trained. The outputs come with them. For the errors, the trainable variables come with a
+probe for each output: a number of the same shape that the output ignores, and whose derivative is that of the output.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ class TracedStep(NamedTuple):
     outputs: list[tuple[str, Any]]
     #: The derivatives of the loss by the outputs that had a probe, by name.
     errors: list[tuple[str, Any]]
+    #: The names of outputs that the step does not put into the state.
+    lost_outputs: list[str]
+    #: The names of outputs that had a probe by which the step does not differentiate.
+    lost_errors: list[str]
 
 
 def run_step(
@@ -45,50 +49,100 @@ def run_step(
     Args:
         model: a compiled keras.Model.
         calls: the layers.
-        train_step: Keras' function of the state and a batch, which returns the logs and the new state.
-        state: the lists of variables that Keras hands over, those that are trained first.
+        train_step: the function of the state and a batch, which returns the logs and the new state.
+        state: the lists of variables that Keras hands over: those that are trained, those that are not, and others.
         data: the batch.
         probes: for each output a probe, or None; empty for no errors. ``probes_of`` returns them.
     """
-    compute, stateless_apply = model.compute_loss_and_updates, model.optimizer.stateless_apply
-    trained, *others = state
-    count = len(trained)
-    names: list[Callable[[], str]] = []
-    errors: list[Any] = []
-
-    def compute_with_outputs(variables: Any, *args: Any, **kwargs: Any) -> Any:
-        names.clear()
-        outputs: list[Any] = []
-        handed = iter(variables[count:])
-        own_probes = [probe if probe is None else next(handed) for probe in probes]
-
-        def take(name: Callable[[], str], output: Any) -> Any:
-            if not isinstance(output, jax.Array):
-                return output
-            probe = own_probes[len(outputs)] if probes else None
-            names.append(name)
-            outputs.append(output)
-            return output if probe is None else _probed(output, probe)
-
-        calls.begin()
-        with calls.exchanging(take):
-            loss, (unscaled_loss, predictions, untrained, metrics) = compute(variables[:count], *args, **kwargs)
-        return loss, (unscaled_loss, predictions, [*untrained, *outputs], metrics)
-
-    def apply_without_probes(optimizer_variables: Any, gradients: Any, variables: Any) -> Any:
-        errors.extend(_of_the_loss(model.optimizer, optimizer_variables, gradients[count:]))
-        return stateless_apply(optimizer_variables, gradients[:count], variables[:count])
-
-    given = ([*trained, *(probe for probe in probes if probe is not None)], *others)
+    handover = _Handover(model, probes, len(state[0]), len(state[1]))
+    given = ([*state[0], *(probe for probe in probes if probe is not None)], *state[1:])
+    calls.begin()
     with (
-        replaced_method(model, "compute_loss_and_updates", compute_with_outputs),
-        replaced_method(model.optimizer, "stateless_apply", apply_without_probes),
+        calls.exchanging(handover.take),
+        replaced_method(model, "stateless_call", handover.call),
+        replaced_method(model, "stateless_compute_loss", handover.compute_loss),
+        replaced_method(model.optimizer, "stateless_apply", handover.apply),
     ):
         logs, (trained, untrained, *others) = train_step(given, data)
-    end = len(untrained) - len(names)
-    outputs = [(name(), output) for name, output in zip(names, untrained[end:], strict=True)]
-    probed = [name for (name, _), probe in zip(outputs, probes, strict=False) if probe is not None]
-    return TracedStep(logs, (trained, untrained[:end], *others), outputs, list(zip(probed, errors, strict=False)))
+    outputs = untrained[handover.untrained :]
+    state = (trained[: handover.trained], untrained[: handover.untrained], *others)
+    names, lost = [name() for name in handover.names], [name() for name in handover.lost]
+    if len(outputs) != len(names):
+        outputs, names, lost = [], [], names + lost
+    probed = [name for name, probe in zip(names, probes, strict=False) if probe is not None]
+    errors, lost_errors = handover.errors, []
+    if len(errors) != len(probed):
+        errors, probed, lost_errors = [], [], probed
+    paired = list(zip(names, outputs, strict=True)), list(zip(probed, errors, strict=True))
+    return TracedStep(logs, state, *paired, lost, lost_errors)
+
+
+class _Handover:
+    """The stateless methods of a model and its optimizer, with outputs and probes at the end of lists of variables."""
+
+    def __init__(self, model: Any, probes: Sequence[Any], trained: int, untrained: int) -> None:
+        """Take the methods of a model that has these numbers of variables."""
+        self._call, self._compute_loss = model.stateless_call, model.stateless_compute_loss
+        self._optimizer, self._apply = model.optimizer, model.optimizer.stateless_apply
+        self._probes = probes
+        self.trained, self.untrained = trained, untrained
+        #: Of outputs that ``call`` returned, and of others.
+        self.names: list[Callable[[], str]] = []
+        self.lost: list[Callable[[], str]] = []
+        self.errors: list[Any] = []
+        #: The outputs in the current call, and the variables that it got.
+        self._outputs: list[Any] | None = None
+        self._variables: Sequence[Any] = ()
+
+    def take(self, name: Callable[[], str], output: Any) -> Any:
+        """Take an output of a layer, and return it, with its probe if there is one."""
+        if not isinstance(output, jax.Array):
+            return output
+        if self._outputs is None:
+            self.lost.append(name)
+            return output
+        probe = self._probe(len(self.names))
+        self.names.append(name)
+        self._outputs.append(output)
+        return output if probe is None else _probed(output, probe)
+
+    def _probe(self, number: int) -> Any:
+        """Return the probe of an output among the variables of the current call, or None."""
+        if number >= len(self._probes) or self._probes[number] is None:
+            return None
+        place = self.trained + sum(each is not None for each in self._probes[:number])
+        return self._variables[place] if place < len(self._variables) else None
+
+    def call(self, trainable_variables: Any, non_trainable_variables: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call the model, and return the outputs after the variables that are not trained."""
+        self._outputs, self._variables = [], trainable_variables
+        try:
+            predictions, untrained, *losses = self._call(
+                trainable_variables[: self.trained], non_trainable_variables[: self.untrained], *args, **kwargs
+            )
+            earlier = non_trainable_variables[self.untrained :]
+            return predictions, [*untrained, *earlier, *self._outputs], *losses
+        finally:
+            self._outputs, self._variables = None, ()
+
+    def compute_loss(
+        self, trainable_variables: Any, non_trainable_variables: Any, metrics_variables: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Compute the loss, and return what was at the ends of the lists at the ends of the new ones."""
+        loss, (trained, untrained, metrics) = self._compute_loss(
+            trainable_variables[: self.trained],
+            non_trainable_variables[: self.untrained],
+            metrics_variables,
+            *args,
+            **kwargs,
+        )
+        trained = [*trained, *trainable_variables[self.trained :]]
+        return loss, (trained, [*untrained, *non_trainable_variables[self.untrained :]], metrics)
+
+    def apply(self, optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:
+        """Apply the gradients of variables, and take those of probes."""
+        self.errors.extend(_of_the_loss(self._optimizer, optimizer_variables, grads[self.trained :]))
+        return self._apply(optimizer_variables, grads[: self.trained], trainable_variables[: self.trained])
 
 
 def probes_of(model: Any, calls: LayerCalls, train_step: Callable[[Any, Any], Any], state: Any, data: Any) -> list[Any]:

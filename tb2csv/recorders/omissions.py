@@ -61,5 +61,10 @@ class Omissions:
             warnings.warn(" ".join(sentences), RecorderWarning, stacklevel=3)
 
 
+def described(error: Exception) -> str:
+    """Return the type of an exception and the first line of its message, as a reason."""
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+
+
 def _values(count: int) -> str:
     return "1 value was" if count == 1 else f"{count:,} values were"

@@ -35,7 +35,7 @@ class TensorFlowFit(RecordedFit):
         """
         import tensorflow as tf
 
-        super().__init__(log, model)
+        super().__init__(log, model, plan)
         self._wall_times: dict[int, float] = {}
         #: The number of batches since the last time that all pending data was written.
         self._waiting = 0
@@ -79,6 +79,7 @@ class TensorFlowFit(RecordedFit):
                 if self._activations is not None:
                     self._activations.begin_trace()
             results = train_step(data)
+            self._has_updates |= self._gradients is not None and self._gradients.has_updates
             if self._activations is not None:
                 with self._log.guard():
                     self._activations.end_trace()
@@ -88,6 +89,7 @@ class TensorFlowFit(RecordedFit):
 
     def begin(self, step: int) -> None:
         """Begin with the next batch; ``step`` batches were done before."""
+        self._first = step
         self._batch.assign(step)
 
     def batches_done(self, before: int) -> int:

@@ -54,8 +54,7 @@ class TorchFit(RecordedFit):
 
     def __init__(self, log: EventWriter, model: Any, plan: FitPlan) -> None:
         """Replace the train function. Raises RecorderError if an optimizer is not Keras', or a layer is missing."""
-        super().__init__(log, model)
-        self._plan = plan
+        super().__init__(log, model, plan)
         self._captures: list[tuple[Callable[[], str], Capture]] = []
         self._errors: list[tuple[Callable[[], str], torch.Tensor]] = []
         self._names = names_by_identity(model)
@@ -84,6 +83,7 @@ class TorchFit(RecordedFit):
         """Return the method that updates variables, which takes the gradients first."""
 
         def recorded_update(gradients: Any, variables: Any, learning_rate: Any) -> Any:
+            self._has_updates = True
             if self._plan.gradients.is_due(self._batch):
                 with self._log.guard():
                     for gradient, variable in zip(gradients, variables, strict=True):
