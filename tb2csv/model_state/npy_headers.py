@@ -33,10 +33,25 @@ def npy_header(file: IO[bytes], size: int, what: str) -> tuple[np.dtype[Any], tu
     with npy_errors(what):
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
+        try:
+            shape, _, dtype = read(file)
+        except ValueError as error:
+            if "valid dtype descriptor" in str(error):  # <f1, as NumPy writes float8_e5m2 and does not read it
+                raise StateError(_unknown_dtype(what)) from error
+            raise
         start = file.tell()
     needed = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or (not dtype.hasobject and needed != size - start):
         message = f"{what} is damaged (its header needs {needed:,} bytes, and it has {size - start:,}); save it anew."
         raise StateError(message)
+    if dtype.kind == "V" and dtype.fields is None:
+        raise StateError(_unknown_dtype(what))
     return dtype, shape
+
+
+def _unknown_dtype(what: str) -> str:
+    """Return the message on an array whose dtype NumPy does not know any more."""
+    return (
+        f"{what} is of a dtype that NumPy does not know, because its files do not keep bfloat16, float8 or int4; save "
+        "it as float32, or in a .safetensors file."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -90,7 +91,7 @@ def open_inputs(
 def _array(values: Any) -> npt.NDArray[Any]:
     """Return values as an array. Raises RecorderError if they are not rows, as a DataLoader is not."""
     try:
-        array = np.asarray(values)
+        array = np.asarray(_widened(values))
     except (TypeError, ValueError, RuntimeError) as error:  # such as a tensor with a gradient
         message = f"The {type(values).__name__} cannot be read as an array ({_first_line(error)}); give an array."
         raise RecorderError(message) from error
@@ -117,6 +118,13 @@ def _arrays_of(source: Any, cleanup: contextlib.ExitStack) -> dict[str, Any]:
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         message = f"{path} cannot be read ({_first_line(error)})."
         raise RecorderError(message) from error
+
+
+def _widened(values: Any) -> Any:
+    """Return a tensor of bfloat16, which NumPy lacks, as one of float32, which is exact; other values as they are."""
+    torch = sys.modules.get("torch")
+    is_narrow = torch is not None and isinstance(values, torch.Tensor) and values.dtype is torch.bfloat16
+    return values.float() if is_narrow else values
 
 
 class TableRows:

@@ -74,9 +74,12 @@ class PredictionTables:
     def __init__(
         self, files: contextlib.ExitStack, out: str | os.PathLike[str], samples: int, options: TableOptions
     ) -> None:
-        """Write into ``out``, or into tables whose names begin with it; they appear when ``files`` is closed."""
+        """Write into ``out``, or into tables whose names begin with it; they appear when ``files`` is closed.
+
+        Raises RecorderError if ``out`` has the ending of another format.
+        """
         self._files = files
-        self._out = Path(home_expanded(out))
+        self._out = _csv_path(out)
         self._samples = samples
         self._options = options
         self._tables: dict[str, _Table] = {}
@@ -107,6 +110,13 @@ class PredictionTables:
     def close(self, padded: int) -> list[PredictionTable]:
         """Close the tables, and return what was written; ``padded`` samples were added to the last batch."""
         return [table.close(padded) for table in self._tables.values()]
+
+
+def _csv_path(out: str | os.PathLike[str]) -> Path:
+    path = Path(home_expanded(out))
+    if path.suffix.lower() not in {"", ".csv"}:
+        raise RecorderError(f"Predictions are CSV, and {path} has the ending {path.suffix}", advice("end it with .csv"))
+    return path
 
 
 def _paths(out: Path, outputs: Sequence[str]) -> dict[str, Path]:

@@ -353,6 +353,13 @@ def test_the_example_restores_weights_that_make_the_same_predictions(tmp_path: P
     assert rows["optimizer/step"] == rows["optimizer/opt_state/0/count"] == "5"
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e5m2", "float8_e4m3fn", "int4"])
+def test_an_npz_file_without_its_dtype_is_refused_as_such(dtype: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", w=np.asarray(jnp.ones(3, dtype)))
+    with pytest.raises(StateError, match=r"w\.npy in .* is of a dtype that NumPy does not know"):
+        state_of(tmp_path / "x.npz")
+
+
 def test_modules_without_variables_are_refused(tmp_path: Path) -> None:
     for what in (LinenNetwork(), optax.adam(0.1), {"tx": optax.adam(0.1)}):
         with pytest.raises(StateError, match="has no state yet"):

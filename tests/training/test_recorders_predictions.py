@@ -358,6 +358,13 @@ def test_misfits_are_refused_and_leave_no_files(tmp_path: Path) -> None:
         assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "bad.keras", "folder", "x.txt"]
 
 
+@pytest.mark.parametrize("name", ["out.parquet", "out.csv.gz", "out.v2"])
+def test_a_table_with_another_ending_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(RecorderError, match=r"Predictions are CSV, and .* has the ending \.\w+; end it with \.csv\."):
+        predict(classifier(), X, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_existing_table_is_kept(tmp_path: Path) -> None:
     (tmp_path / "out.csv").write_text("mine")
     with pytest.raises(OutputError, match="exists already"):
