@@ -89,6 +89,18 @@ def test_rows_are_appended_and_yielded_once(tmp_path: Path, poll: bool) -> None:
     assert_same_tables(out, logdir)
 
 
+@pytest.mark.slow
+def test_an_update_shows_its_values_and_findings(tmp_path: Path) -> None:
+    begin(tmp_path / "a" / NAME, *losses(0, 3), event(simple_value("loss", float("nan")), step=3))
+    (plain,) = tb2csv.follow(tmp_path, until_idle="1s")
+    assert repr(plain) == "<FollowUpdate: 4 new values, 0 findings>"
+    (found,) = tb2csv.follow(tmp_path, diagnose=True, until_idle="1s")
+    title, *table = repr(found).splitlines()
+    assert title == "<FollowUpdate: 4 new values, 1 finding>"
+    assert "not_finite" in "".join(table)
+    assert "not_finite" in found._repr_html_()  # type: ignore[attr-defined]  # the decorator adds it
+
+
 def test_cut_records_are_read_when_they_are_whole(tmp_path: Path) -> None:
     logdir, out = tmp_path / "log", tmp_path / "out"
     path = begin(logdir / NAME, *losses(0, 1))

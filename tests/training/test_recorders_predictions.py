@@ -331,11 +331,16 @@ def test_misfits_are_refused_and_leave_no_files(tmp_path: Path) -> None:
     (tmp_path / "bad.keras").write_bytes(b"none")
     (tmp_path / "bad.csv").write_text("a,b,c,d\n1,2,3,x\n")
     (tmp_path / "folder").mkdir()
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "saved_model.pb").write_bytes(b"none")
+    tf.saved_model.save(tf.Module(), tmp_path / "silent")
     cases: list[tuple[Any, Any, dict[str, Any], str]] = [
         (tmp_path / "no.keras", X, {}, r"There is no model at .*no\.keras"),
         (tmp_path / "x.txt", X, {}, r"x\.txt is not a model that can be loaded"),
         (tmp_path / "bad.keras", X, {}, r"bad\.keras cannot be loaded by Keras"),
         (tmp_path / "folder", X, {}, "is not a SavedModel"),
+        (tmp_path / "damaged", X, {}, r"saved_model\.pb is damaged"),
+        (tmp_path / "silent", X, {}, r"silent has no signature; save it with one"),
         (object(), X, {}, "A object is not a model that can predict"),
         (model, tmp_path / "x.txt", {}, r"x\.txt is not one of \.npy, \.npz, \.csv, \.parquet"),
         (model, tmp_path / "no.npy", {}, r"no\.npy cannot be read"),
@@ -355,7 +360,8 @@ def test_misfits_are_refused_and_leave_no_files(tmp_path: Path) -> None:
         with pytest.raises(RecorderError, match=told) as caught:
             predict(given, inputs, out, **more)
         assert "\n" not in str(caught.value)
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "bad.keras", "folder", "x.txt"]
+        kept = ["bad.csv", "bad.keras", "damaged", "folder", "silent", "x.txt"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == kept
 
 
 @pytest.mark.parametrize("name", ["out.parquet", "out.csv.gz", "out.v2"])
