@@ -8,12 +8,10 @@ import os
 import threading
 import time
 from collections import deque
-from concurrent.futures import Executor, Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextvars import ContextVar, copy_context
 from numbers import Integral
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from tb2csv.errors import OptionError, Tb2csvError
 
@@ -21,23 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _Result = TypeVar("_Result")
-_Item = TypeVar("_Item")
 #: A run, or several runs that are processed together.
 _Run = TypeVar("_Run")
-
-_Task = tuple[Future[Any], "Callable[[], Any]"]
 
 _NAME: Final = "tb2csv"
 
 #: How long a signal may wait until it is handled, in seconds.
-_SECONDS_BETWEEN_SIGNALS: Final = 0.05
+SECONDS_BETWEEN_SIGNALS: Final = 0.05
 
 
 #: The share of its time in which a thread must be busy, so that others wait for it.
 _BUSY_SHARE: Final = 0.2
 
 #: Set in the workers of ``map_runs``, and in the threads that they start: whether the worker is to end.
-_CANCELLED: Final[ContextVar[threading.Event | None]] = ContextVar("cancelled", default=None)
+CANCELLED: Final[ContextVar[threading.Event | None]] = ContextVar("cancelled", default=None)
 
 
 class WorkCancelledError(Exception):
@@ -49,72 +44,6 @@ def default_workers() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-class DaemonExecutor(Executor):
-    """An executor whose threads the interpreter does not join when it ends.
-
-    It joins the threads of ThreadPoolExecutor before our code can cancel their work, so TensorBoard would end only when
-    an export is complete. If no thread can be started, as at the end of the interpreter, the caller does the work.
-    """
-
-    def __init__(self, max_workers: int) -> None:
-        """Start at most ``max_workers`` threads, as they are needed."""
-        self._max_workers = max_workers
-        self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
-
-    def submit(self, fn: Callable[..., _Result], /, *args: Any, **kwargs: Any) -> Future[_Result]:
-        """Call ``fn(*args, **kwargs)`` in a thread, and return its future."""
-        future: Future[_Result] = Future()
-        task = future, functools.partial(copy_context().run, fn, *args, **kwargs)
-        if len(self._threads) < self._max_workers:
-            self._start_thread()
-        if self._threads:
-            self._tasks.put(task)
-        else:
-            _run_task(*task)
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the threads after all submitted work, or after their present work if futures are cancelled."""
-        while cancel_futures:
-            try:
-                task = self._tasks.get_nowait()
-            except Empty:
-                break
-            if task is not None:
-                task[0].cancel()
-        for _ in self._threads:
-            self._tasks.put(None)
-        for thread in self._threads if wait else ():
-            thread.join()
-
-    def _start_thread(self) -> None:
-        thread = threading.Thread(target=self._work, name=f"{_NAME}_{len(self._threads)}", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # the system has no more threads, or Python 3.12 and later is ending
-            self._max_workers = len(self._threads)
-        else:
-            self._threads.append(thread)
-
-    def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            _run_task(*task)
-            del task  # an idle thread must not keep the file system of its last request
-        self._tasks.put(None)  # for the others: an interrupt in the start of a thread keeps it out of the list
-
-
-def _run_task(future: Future[Any], call: Callable[[], Any]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        result = call()
-    except BaseException as error:  # noqa: BLE001 - the caller of result() gets it
-        future.set_exception(error)
-    else:
-        future.set_result(result)
 
 
 def map_runs(
@@ -133,59 +62,84 @@ def map_runs(
     """
     check_workers(workers)
     check_progress(report_bytes)
-    cancelled = threading.Event()
-
-    def report_or_end(count: int) -> None:
-        if cancelled.is_set():
-            raise WorkCancelledError
-        if count:
-            report_bytes(count)
-
-    # The error of each run that has ended, or None. Unlike futures.wait, the queue holds no lock when a signal comes.
-    ended: SimpleQueue[BaseException | None] = SimpleQueue()
-
-    def attempt(run: _Run) -> _Result:
-        _CANCELLED.set(cancelled)  # in the context of this task
-        try:
-            result = work(run, report_or_end)
-        except BaseException as error:
-            ended.put(error)
-            raise
-        ended.put(None)
-        return result
-
-    count = max(1, min(workers or default_workers(), len(runs)))
-    with DaemonExecutor(count) as executor:
-        try:
-            futures = [executor.submit(attempt, run) for run in runs]
-            warm_up()
-            for _ in futures:
-                if _next(ended) is not None:
-                    break
-        finally:  # after an interrupt as well; if all is done, nothing is cancelled
-            cancelled.set()
-            executor.shutdown(wait=True, cancel_futures=True)
-    errors = (future.exception() for future in futures if not future.cancelled())
-    error = next((each for each in errors if each is not None and not isinstance(each, WorkCancelledError)), None)
+    state = _Work(work, runs, report_bytes)
+    threads: list[threading.Thread] = []
+    try:
+        for number in range(max(1, min(workers or default_workers(), len(runs)))):
+            if not _started(state.work_off, number, threads):
+                break
+        if not threads:
+            copy_context().run(state.work_off)
+        warm_up()
+        for _ in runs:
+            if _next(state.ended) in state.errors:
+                break
+    finally:  # after an interrupt as well; if all is done, nothing is cancelled
+        state.cancelled.set()
+        for thread in threads:
+            thread.join()
+    failed = (state.errors[number] for number in sorted(state.errors))
+    error = next((each for each in failed if not isinstance(each, WorkCancelledError)), None)
     if error is not None:
         raise error
-    return [future.result() for future in futures]
+    return [state.results[number] for number in range(len(runs))]
 
 
-def at_once(work: Callable[[_Item], object], items: Iterator[_Item]) -> None:
-    """Call ``work(item)`` for the items, as many at once as there are processors.
+class _Work(Generic[_Run, _Result]):
+    """The work of ``map_runs``: threads take one run after the other, and note what became of it."""
 
-    The items are made in this thread, each when work on it can begin. After an error, no other work begins.
-    """
-    count = default_workers()
-    begun: deque[Future[object]] = deque()
-    with DaemonExecutor(count) as executor:
-        for item in items:
-            begun.append(executor.submit(work, item))
-            if len(begun) == count:
-                result_of(begun.popleft())
-        for future in begun:
-            result_of(future)
+    def __init__(
+        self,
+        work: Callable[[_Run, Callable[[int], None]], _Result],
+        runs: Sequence[_Run],
+        report_bytes: Callable[[int], None],
+    ) -> None:
+        self.cancelled = threading.Event()
+        #: By the number of the run.
+        self.results: dict[int, _Result] = {}
+        self.errors: dict[int, BaseException] = {}
+        #: The numbers of the runs that have ended. The queue holds no lock when a signal comes.
+        self.ended: SimpleQueue[int] = SimpleQueue()
+        self._work = work
+        self._waiting = deque(enumerate(runs))
+        self._report_bytes = report_bytes
+
+    def work_off(self) -> None:
+        """Work on runs until none is waiting, or the work is cancelled."""
+        CANCELLED.set(self.cancelled)  # in a context of its own
+        while not self.cancelled.is_set():
+            try:
+                number, run = self._waiting.popleft()
+            except IndexError:
+                return
+            with contextlib.ExitStack() as ending:
+                ending.push(functools.partial(self._end, number))
+                self.results[number] = self._work(run, self._report_or_end)
+            del run  # a result may be all that is kept of it
+
+    def _end(self, number: int, _: object, error: BaseException | None, __: object) -> bool:
+        """Note the end of a run, and its error, which the caller of ``map_runs`` gets."""
+        if error is not None:
+            self.errors[number] = error
+        self.ended.put(number)
+        return True
+
+    def _report_or_end(self, count: int) -> None:
+        if self.cancelled.is_set():
+            raise WorkCancelledError
+        if count:
+            self._report_bytes(count)
+
+
+def _started(work: Callable[[], None], number: int, threads: list[threading.Thread]) -> bool:
+    """Call ``work`` in a new thread, which is appended to ``threads``; return whether the system had one."""
+    thread = threading.Thread(target=copy_context().run, args=(work,), name=f"{_NAME}_{number}", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the system has no more threads, or Python 3.12 and later is ending
+        return False
+    threads.append(thread)
+    return True
 
 
 class Turns:
@@ -216,21 +170,6 @@ class Turns:
             self._count += 1
 
 
-def result_of(future: Future[_Result]) -> _Result:
-    """Return the result of a future that may never end, such as a request to a server that does not answer.
-
-    A worker of ``map_runs`` gives the future up when it is to end, and raises WorkCancelledError.
-    """
-    cancelled = _CANCELLED.get()
-    while not (cancelled and cancelled.is_set()):
-        try:
-            return future.result(_SECONDS_BETWEEN_SIGNALS)
-        except FutureTimeoutError:
-            if future.done():
-                return future.result()
-    raise WorkCancelledError
-
-
 def _next(queue: SimpleQueue[_Result]) -> _Result:
     """Return the next item of a queue.
 
@@ -239,7 +178,7 @@ def _next(queue: SimpleQueue[_Result]) -> _Result:
     """
     while True:
         with contextlib.suppress(Empty):
-            return queue.get(timeout=_SECONDS_BETWEEN_SIGNALS)
+            return queue.get(timeout=SECONDS_BETWEEN_SIGNALS)
 
 
 def ahead(items: Iterator[_Result], has_more: Callable[[], bool]) -> Iterator[_Result]:
@@ -253,6 +192,8 @@ def ahead(items: Iterator[_Result], has_more: Callable[[], bool]) -> Iterator[_R
         yield item
     else:
         return
+    from tb2csv.daemon_executor import DaemonExecutor
+
     with DaemonExecutor(1) as executor:
         following: _Result | None = item
         while following is not None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 import weakref
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tb2csv.parallel import DaemonExecutor, Turns, at_once, default_workers, map_runs
+from tb2csv.daemon_executor import DaemonExecutor, at_once, result_of
+from tb2csv.parallel import Turns, default_workers, map_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +55,39 @@ def test_threads_that_wait_for_storage_work_at_once() -> None:
         with turns.turn():
             time.sleep(0.001)
     map_runs(work, range(3), workers=3)
+
+
+def test_runs_are_read_in_this_thread_if_there_are_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def work(run: int, report_bytes: object) -> tuple[int, int]:
+        return run, threading.get_ident()
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert map_runs(work, range(3), workers=2) == [(run, threading.get_ident()) for run in range(3)]
+    later: Future[str] = Future()
+    later.set_result("answer")
+    assert result_of(later) == "answer", "its work is not cancelled with that of the runs"
+
+
+def test_the_error_of_the_first_run_that_fails_is_raised_and_the_others_end() -> None:
+    meeting, ended = threading.Barrier(3, timeout=60), []
+
+    def work(run: int, report_bytes: object) -> None:
+        meeting.wait()
+        if run < 2:
+            raise ValueError(run)
+        try:
+            while True:
+                report_bytes(0)  # type: ignore[operator]
+                time.sleep(0.001)
+        finally:
+            ended.append(run)
+
+    with pytest.raises(ValueError, match="0"):
+        map_runs(work, range(3), workers=3)
+    assert ended == [2]
 
 
 def test_an_error_ends_a_turn() -> None:

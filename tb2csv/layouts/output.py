@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from tb2csv.daemon_executor import at_once
 from tb2csv.errors import OutputError
-from tb2csv.parallel import at_once
 from tb2csv.sinks.row_buffer import RowBuffer
 from tb2csv.sinks.table_writer import TableWriter, lost_cells
 

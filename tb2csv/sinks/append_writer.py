@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
+from tb2csv.daemon_executor import at_once
 from tb2csv.file_batches import file_batches
 from tb2csv.late_modules import pl
-from tb2csv.parallel import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

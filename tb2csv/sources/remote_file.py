@@ -7,7 +7,7 @@ import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tb2csv.parallel import DaemonExecutor, result_of
+from tb2csv.daemon_executor import DaemonExecutor, result_of
 from tb2csv.sources.remote_errors import ObjectChangedError, RemoteError
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import functools
 import os
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from tb2csv.daemon_executor import DaemonExecutor, result_of
 from tb2csv.errors import Tb2csvError
-from tb2csv.parallel import DaemonExecutor, WorkCancelledError, result_of
+from tb2csv.parallel import WorkCancelledError
 from tb2csv.sources.remote_errors import ObjectChangedError, remote_error
 from tb2csv.sources.request_watch import WATCH
 from tb2csv.sources.source import ExpansionError
