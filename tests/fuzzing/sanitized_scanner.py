@@ -14,7 +14,8 @@ import sysconfig
 from pathlib import Path
 
 SOURCES = Path(__file__).parents[2] / "tb2csv" / "event_files"
-_FLAGS = ("-fPIC", "-O1", "-g", "-fno-sanitize-recover=undefined", "-c")
+#: Without optimization, which takes most of the time of building and may leave accesses out; with lines for findings.
+_FLAGS = ("-fPIC", "-O0", "-g1", "-fno-sanitize-recover=undefined", "-c")
 #: Cython's own code adds zero to a null pointer; only what is written in the .pyx files counts.
 _NOT_OURS = "[pointer-overflow]\nfun:__pyx_pw_*\nfun:__Pyx_*\n"
 
