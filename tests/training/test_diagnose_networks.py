@@ -186,19 +186,25 @@ def train_by_hand(folder: Path, model: Any, rate: float) -> None:
     hidden = [layer for layer in model.layers if layer.name.startswith("hidden")]
     outputs = keras.Model(model.input, [layer.output for layer in hidden])
     optimizer = keras.optimizers.SGD(rate)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def train(step: Any, x: Any, y: Any) -> None:
+        with tf.GradientTape() as tape:
+            loss = loss_function(y, model(x))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        tf.summary.scalar("loss", loss, step=step)
+        for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+            tf.summary.write(f"gradients/{variable.path}", gradient, step=step)
+            tf.summary.histogram(f"weights/{variable.path}", variable, step=step)
+        for layer, output in zip(hidden, outputs(x), strict=True):
+            tf.summary.histogram(f"activations/{layer.name}", output, step=step)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+
     with tf.summary.create_file_writer(str(folder)).as_default():
         for step in range(STEPS):
             rows = rng.integers(0, len(x), BATCH)
-            with tf.GradientTape() as tape:
-                loss = loss_function(y[rows], model(x[rows]))
-            gradients = tape.gradient(loss, model.trainable_variables)
-            tf.summary.scalar("loss", loss, step=step)
-            for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
-                tf.summary.write(f"gradients/{variable.path}", gradient, step=step)
-                tf.summary.histogram(f"weights/{variable.path}", variable, step=step)
-            for layer, output in zip(hidden, outputs(x[rows]), strict=True):
-                tf.summary.histogram(f"activations/{layer.name}", output, step=step)
-            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+            train(tf.constant(step, tf.int64), x[rows], y[rows])
 
 
 @pytest.mark.parametrize(
