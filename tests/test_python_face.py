@@ -164,6 +164,17 @@ def test_patterns_that_are_not_text_are_refused(given: Any, logs: Path) -> None:
             lambda logs: tb2csv.convert(logs, logs.parent / "out", escape_formulas="n"),
             "escape_formulas is 'n'; give True",
         ),
+        *(
+            (call, "overwrite is 'no'; give True or False")
+            for call in (
+                lambda logs: tb2csv.convert(logs, logs.parent / "out", overwrite="no"),
+                lambda logs: tb2csv.convert(logs, logs.parent / "out.csv", overwrite="no"),
+                lambda logs: tb2csv.reduce(logs, logs.parent / "out", by="*", overwrite="no"),
+                lambda logs: tb2csv.repair(logs, logs.parent / "out", overwrite="no"),
+                lambda logs: tb2csv.plot(logs, logs.parent / "x.svg", tag="loss", overwrite="no"),
+                lambda logs: next(tb2csv.follow(logs, logs.parent / "out", overwrite="no")),
+            )
+        ),
         (lambda logs: tb2csv.convert(logs, logs.parent / "out", progress=5), "progress is 5; give a function"),
         (lambda logs: tb2csv.ls(logs, progress=None), "progress is None; give a function"),
         (lambda logs: tb2csv.summary(logs, curve_points=-3), "curve_points is -3; give a whole number from 0"),
