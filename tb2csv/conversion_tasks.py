@@ -111,8 +111,7 @@ def convert_batch(task: ConversionTask) -> ConvertedBatch:
         lost_cells, _ = output.flush()
         converted = {each.report.run: each for unit in units for each in unit}
         for each in converted.values():
-            for entry in each.entries:
-                entry.lost_cells = lost_cells.get(entry.path, 0)
+            each.set_lost_cells(lost_cells)
         return ConvertedBatch(str(folder.out), [converted[name] for name in task.names], output.held.spill())
 
 

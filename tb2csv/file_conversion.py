@@ -142,7 +142,7 @@ class OneFile(NamedTuple):
                 self.content.check_kinds(kinds, self.name)
                 raise
             place = private / "tables"
-            self.content.write(Converted(place, conversion.entries, conversion.stored, report, self.name), file)
+            self.content.write(Converted(place, list(conversion.entries), conversion.stored, report, self.name), file)
         return report
 
     @contextlib.contextmanager

@@ -23,7 +23,7 @@ from tb2csv.sources.urls import is_url, refuse_caches
 from tb2csv.update_plan import EarlierRuns, check_options, plan_update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
+    from collections.abc import Callable, Collection, Container, Sequence
 
     from tb2csv.dask_cluster import DaskCluster
     from tb2csv.errors import Damage
@@ -108,7 +108,7 @@ class FolderConversion:
         self._folder = folder
         self._earlier = EarlierRuns(folder.ledger) if folder.earlier else None
         #: The tables that the last update wrote or left as they were, and the folders of their files.
-        self.entries: Sequence[TableEntry] = ()
+        self.entries: Collection[TableEntry] = ()
         self.stored: Sequence[str] = ()
 
     @property

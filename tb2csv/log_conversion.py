@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tb2csv.late_modules import load_polars
 from tb2csv.layouts.joined_parts import EarlierWide, JoinedParts
-from tb2csv.layouts.manifest import TableEntry, write_manifest
+from tb2csv.layouts.manifest import AllEntries, TableEntry, write_manifest
 from tb2csv.layouts.table_paths import HPARAMS_PATH
 from tb2csv.notes import Note
 from tb2csv.parallel import map_runs
@@ -21,7 +21,7 @@ from tb2csv.sinks.row_files import kept_file
 from tb2csv.update_plan import versions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from tb2csv.dask_cluster import DaskCluster
     from tb2csv.event_files.event_file import FileStats
@@ -61,7 +61,7 @@ class LogConversion:
         #: The files of the tables of several runs, if they were written.
         self._shared_files: list[str] | None = None
         #: The tables in the index, and the folders of their files, after ``finish``.
-        self.entries: list[TableEntry] = []
+        self.entries: Collection[TableEntry] = ()
         self.stored: list[str] = []
 
     def convert(
@@ -104,8 +104,7 @@ class LogConversion:
         """Complete the tables of the runs that have changed, but neither those of several runs nor the manifest."""
         lost_cells, _ = self._output.flush()
         for each in self._converted.values():
-            for entry in each.entries:
-                entry.lost_cells = lost_cells.get(entry.path, 0)
+            each.set_lost_cells(lost_cells)
 
     def _restore_joined(self) -> None:
         """Restore the tables of several runs, and the rows of joined tables, as far as their runs are not read anew."""
@@ -147,21 +146,23 @@ class LogConversion:
             joined.account(each.report)
         report.shared_notes += [note for note in joined.notes if note.run is None]
         self._joined = joined.parts
-        entries = [entry for each in converted for entry in each.entries] + joined.entries
         stored = [folder for each in converted for folder in each.stored] + joined.stored
         hparams = self._write_hparams(converted, report)
-        entries += hparams
+        shared = [*joined.entries, *hparams]
         lost_cells, notes = output.flush()
         report.shared_notes += notes
         self._lost_cells = lost_cells
-        for entry in entries:
+        for each in converted:
+            each.set_lost_cells(lost_cells)
+        for entry in shared:
             entry.lost_cells = lost_cells.get(entry.path, 0)
+        entries = AllEntries([*(each.entries for each in converted), shared])
         report.shared_tables = len(entries) - sum(each.report.tables for each in converted)
         options = output.options
         write_manifest(
             output.folder, entries, stored, report, options.table_format, escape_formulas=options.escape_formulas
         )
-        self._shared_files = [*(entry.path for entry in (*joined.entries, *hparams)), *joined.stored]
+        self._shared_files = [*(entry.path for entry in shared), *joined.stored]
         self.entries, self.stored = entries, stored
 
     def restore(self, report: Report) -> None:

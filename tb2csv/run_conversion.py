@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.errors import LogdirError, OutputError
 from tb2csv.layouts.batch_writer import BatchWriter
-from tb2csv.layouts.converted_run import ConvertedRun, kept
+from tb2csv.layouts.converted_run import ConvertedRun, kept, series_tags
 from tb2csv.layouts.held_tables import SavedTable
 from tb2csv.layouts.manifest import in_index_order
 from tb2csv.layouts.run_writer import RunWriter
@@ -19,7 +19,6 @@ from tb2csv.runs.run_batch import Plans, read_unit, units
 from tb2csv.runs.run_metrics import RunMetrics
 from tb2csv.runs.run_reader import RunReader
 from tb2csv.runs.subruns import find_subruns
-from tb2csv.time_series import TagAndKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -189,18 +188,18 @@ class RunConversion:
         if held:
             joined = self._output.layout.write_run(self._output, name, held)
             joined.account(report)
-            entries = in_index_order([*entries, *joined.entries])
+            entries = tuple(in_index_order([*entries, *joined.entries]))
             stored += joined.stored
         report.tables = len(entries)
         self._output.paths.release(name)
         series = reader.stats.series
         return ConvertedRun(
             report,
-            tuple(entries),
+            entries,
             tuple(stored),
             tuple(held),
             tuple(self._hparams(name, writer)),
-            kept(TagAndKind, (TagAndKind(stats.series.tag, stats.form.kind) for stats in series)),
+            series_tags(series),
             any(stats.is_selected for stats in series),
             self._output.paths.folder(name),
             kept(SavedTable, writer.save(entries)),

@@ -92,6 +92,13 @@ class SeriesList(Protocol):
         """Return what a series has in common with others."""
 
 
+class SeriesByNumber(Protocol):
+    """Series by number."""
+
+    def __getitem__(self, number: int, /) -> Series:
+        """Return a series."""
+
+
 class StatsCells(NamedTuple):
     """The cells of a series in ``SeriesColumns``."""
 

@@ -253,7 +253,7 @@ class _Reduction:
             )
             if len(frame) and "step" in frame.columns:
                 entry.first_step, entry.last_step = frame["step"][0], frame["step"][-1]
-            self.writer.append(frame, [TableRows(path, 0, len(frame))])
+            self.writer.append(frame, [TableRows(path, 0, len(frame), is_first=True)])
             self.writer.finish(path)
             entries.append(entry)
         self.entries += sorted(entries, key=lambda entry: entry.path.split("/"))

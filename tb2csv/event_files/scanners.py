@@ -53,6 +53,10 @@ if COMPILED is not None:
     )
 
 
+#: A table of names as bytes, which numbers them in less memory than a dict takes.
+NameTable: Final[Callable[[], SchemaTable]] = list(SCANNERS.values())[-1].schema_table
+
+
 def default_scanner() -> Scanner:
     """Return the scanner to use; ``scanner_choice.default_scanner_name`` chooses it."""
     return SCANNERS[default_scanner_name()]

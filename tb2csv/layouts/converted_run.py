@@ -19,6 +19,7 @@ from tb2csv.plain_data import COUNT, DictOf, Either, ListOf, Maybe, check
 from tb2csv.report import RunReport, UndecodableEntry
 from tb2csv.runs.hparams_table import HparamsValue
 from tb2csv.runs.saved_run import FILE_SHAPE, SavedFile, bytes_of, text_of
+from tb2csv.runs.series_registry import without_statistics
 from tb2csv.sinks.private_folder import is_published_path
 from tb2csv.time_series import TagAndKind
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import polars as pl
+
+    from tb2csv.time_series import SeriesByNumber, SeriesStats
 
 _Item = TypeVar("_Item")
 _Row = TypeVar("_Row", bound=tuple[Any, ...])
@@ -65,6 +68,13 @@ class ConvertedRun:
     lengths: Mapping[str, int] = field(default_factory=lambda: _NO_LENGTHS)
     files: Sequence[SavedFile] = ()
 
+    def set_lost_cells(self, lost_cells: Mapping[str, int]) -> None:
+        """Set the numbers of cells that were written as missing; ``lost_cells`` has those of all tables, by path."""
+        if lost_cells:
+            self.entries = tuple(self.entries)
+        for entry in self.entries if lost_cells else ():
+            entry.lost_cells = lost_cells.get(entry.path, 0)
+
     def report_data(self) -> list[Any]:
         """Return the data for JSON of which ``EarlierReport`` is made."""
         report = self.report
@@ -99,7 +109,9 @@ class ConvertedRun:
             return _encode({"lengths": dict(lengths), **known, **is_selected})
         texts = {"lengths": _object(lengths), **{name: _array(items) for name, items in lists.items()}}
         texts |= {name: _encode(value) for name, value in is_selected.items()}
-        return f"{{{','.join(f'{_encode(name)}:{text}' for name, text in texts.items() if text != '[]')}}}"
+        # One join, because each copy of the text takes more memory than the run's tables.
+        parts = [part for name, text in texts.items() if text != "[]" for part in (",", _encode(name), ":", text)]
+        return "".join(["{", *parts[1:], "}"])
 
     def _entries_data(self, schemas: dict[tuple[tuple[str, str], ...], int]) -> Iterator[list[Any]]:
         """Yield the entries as data for JSON, each with the number of its schema, which is added to ``schemas``."""
@@ -186,6 +198,31 @@ class _RowsInColumns(Collection[_Row]):
 
     def __contains__(self, row: object) -> bool:
         return any(row == each for each in self)
+
+
+def series_tags(every: Sequence[SeriesStats]) -> Collection[TagAndKind]:
+    """Return the tags and kinds of series; those of many are made when they are needed."""
+    if len(every) > _MOST_SHARED:
+        return _SeriesTags(without_statistics(every), len(every))
+    return _known(tuple(TagAndKind(stats.series.tag, stats.form.kind) for stats in every))
+
+
+class _SeriesTags(Collection[TagAndKind]):
+    def __init__(self, series: SeriesByNumber, count: int) -> None:
+        self._series = series
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[TagAndKind]:
+        return (TagAndKind(series.tag, series.kind) for series in map(self._series.__getitem__, range(self._count)))
+
+    def __contains__(self, row: object) -> bool:
+        return any(row == each for each in self)
+
+    def __reduce__(self) -> tuple[type[list[TagAndKind]], tuple[list[TagAndKind]]]:
+        return list, (list(self),)
 
 
 #: How many elements are encoded at once, because a log may have a million tables.

@@ -22,7 +22,7 @@ _Cell = TypeVar("_Cell")
 
 @dataclass(slots=True, eq=False, repr=False)
 class RunTable:
-    """A table of one run and tag, while the run is read. A log may have a million of them, so each is one object."""
+    """A table of one run and tag, while the run is read."""
 
     entry: TableEntry
     #: The series of the table; the first, if several series have undecodable payloads.
@@ -38,6 +38,10 @@ class RunTable:
     has_files: bool = False
     #: Whether some of these files are new.
     has_new_files: bool = False
+    #: Whether rows were appended to it.
+    is_begun: bool = False
+    #: Its number in ``RunTables``.
+    number: int = 0
 
     @classmethod
     def at(cls, place: TreePlace, entry: TableEntry, *, is_joined: bool, has_files: bool = False) -> RunTable:

@@ -11,7 +11,7 @@ import itertools
 import json
 import operator
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -110,9 +110,29 @@ def in_index_order(entries: Iterable[TableEntry]) -> list[TableEntry]:
     return sorted(entries, key=lambda entry: entry.path.replace("/", "\0"))
 
 
+class AllEntries(Collection[TableEntry]):
+    """The entries of several runs, one run after the other."""
+
+    def __init__(self, parts: Sequence[Sequence[TableEntry]]) -> None:
+        """Refer to the entries of each run."""
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[TableEntry]:
+        """Yield the entries."""
+        return itertools.chain.from_iterable(self._parts)
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return sum(map(len, self._parts))
+
+    def __contains__(self, entry: object) -> bool:
+        """Return whether an entry is one of these."""
+        return any(entry in part for part in self._parts)
+
+
 def write_manifest(
     folder: TableFolder,
-    entries: Iterable[TableEntry],
+    entries: Collection[TableEntry],
     stored: Iterable[str],
     report: Report,
     table_format: Format,
@@ -129,11 +149,11 @@ def write_manifest(
         table_format: the format of tables whose entry has none.
         escape_formulas: escape formulas in the index, which is CSV even if the tables are not.
     """
-    entries = list(entries)
     own = CsvFormat(escapes_formulas=escape_formulas)
     with folder.open(INDEX) as file:
+        rest = iter(entries)
         for start in range(0, max(len(entries), 1), _AT_ONCE):
-            own.append(index_frame(entries[start : start + _AT_ONCE]), file, is_first=not start)
+            own.append(index_frame(list(itertools.islice(rest, _AT_ONCE))), file, is_first=not start)
     account = [*report.members(), ("escape_formulas", escape_formulas), ("folders", sorted(stored))]
     package = [
         ("profile", [_JSON("tabular-data-package")]),
@@ -154,7 +174,7 @@ _TEXTS_AT_ONCE: Final = 1 << 8
 _OBJECTS_IN_TEXT: Final = 1 << 7
 
 
-def _resources(entries: list[TableEntry], table_format: Format, index_format: CsvFormat) -> Iterator[str]:
+def _resources(entries: Iterable[TableEntry], table_format: Format, index_format: CsvFormat) -> Iterator[str]:
     """Yield the entries of the tables in the data package as JSON, that of the index first."""
     names, descriptions = _ResourceNames(), _Descriptions()
     yield _resource(names.name(INDEX), INDEX, _JSON(_description(index_format, index_frame([]).schema)))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+from array import array
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tb2csv.decoders.strings import encode_cell
 from tb2csv.late_modules import np, pl
 from tb2csv.layouts.held_tables import HeldTable, RunTable, SavedTable
-from tb2csv.layouts.manifest import TableEntry, in_index_order
+from tb2csv.layouts.manifest import TableEntry
+from tb2csv.layouts.run_tables import RunTables
 from tb2csv.layouts.table_paths import UNDECODABLE_PART
 from tb2csv.notes import Note
 from tb2csv.report import RunReport
@@ -60,10 +62,10 @@ class RunWriter:
         self._writer = output.tree_writer()
         self._times = output.options.times
         self._reader = reader
-        #: By path. Several series may share a table: those of merged runs, and those with undecodable payloads.
-        self._tables: dict[str, RunTable] = {}
-        #: The tables by part and the id of the series, so that each path is made once.
-        self._known: dict[str, list[RunTable | None]] = {}
+        #: Several series may share a table: those of merged runs, and those with undecodable payloads.
+        self._tables = RunTables(reader.stats.series)
+        #: The numbers of the tables by part and the id of the series, or -1, so that each path is made once.
+        self._known: dict[str, array[int]] = {}
         self._undecodable: list[UndecodableValue] = []
         self._undecodable_bytes = 0
         self._report: list[UndecodableEntry] = []
@@ -92,23 +94,19 @@ class RunWriter:
     def finish(self) -> RunReport:
         """Complete the tables after the last rows, and return the report of the run."""
         self._write_undecodable()
-        for table in self._tables.values():
-            entry = table.entry
-            if not entry.rows:  # its values have no elements, but they have steps
-                stats = self._reader.stats_of(table.series)
-                entry.first_step, entry.last_step = stats.first_step, stats.last_step
-                entry.first_wall_time, entry.last_wall_time = stats.first_wall_time, stats.last_wall_time
+        for table in self._tables.without_rows():  # their values have no elements, but they have steps
+            entry, stats = table.entry, self._reader.stats_of(table.series)
+            entry.first_step, entry.last_step = stats.first_step, stats.last_step
+            entry.first_wall_time, entry.last_wall_time = stats.first_wall_time, stats.last_wall_time
+            self._tables.keep(table)
+        for table in () if self._writer.is_appended else self._tables:
             if not table.is_joined:
-                self._writer.finish(entry.path)
+                self._writer.finish(table.entry.path)
         return self._finished()
 
     def save(self, entries: Sequence[TableEntry]) -> Iterator[SavedTable]:
-        """Yield the tables as data with which ``resume`` continues; ``entries`` are those of the run."""
-        numbers = {entry.path: number for number, entry in enumerate(entries)}
-        for table in self._tables.values():
-            if not table.is_joined:
-                part = None if table.part == UNDECODABLE_PART else table.part
-                yield SavedTable(numbers[table.entry.path], table.series.id, part, table.has_files)
+        """Return the tables as data with which ``resume`` continues; ``entries`` are those of the run."""
+        return self._tables.save(entries)
 
     def resume(self, saved: ConvertedRun) -> None:
         """Continue the tables of an earlier conversion; the reader has resumed already."""
@@ -119,7 +117,7 @@ class RunWriter:
                 place = self._output.paths.undecodable(series)
             else:
                 place = self._output.paths.place(series, entry.kind, part)
-            table = self._tables[path] = RunTable.at(place, entry, is_joined=False, has_files=has_files)
+            table = self._restore(RunTable.at(place, entry, is_joined=False, has_files=has_files))
             if part is not None:
                 self._remember(series, part, table)
             self._writer.resume(path, entry.schema, entry.rows, entry.lost_cells, saved.lengths[path])
@@ -128,28 +126,31 @@ class RunWriter:
             place = held.table.place._replace(series=series)
             self._output.paths.restore(place)
             table = RunTable.at(place, held.table.entry, is_joined=True, has_files=held.table.has_files)
-            self._tables[held.path] = table
+            table = self._restore(table)
             if place.part != UNDECODABLE_PART:
                 self._remember(series, place.part, table)
         self._report = saved.report.undecodable
 
+    def _restore(self, table: RunTable) -> RunTable:
+        table.is_begun = True
+        return self._tables.add(table)
+
     @property
-    def entries(self) -> list[TableEntry]:
+    def entries(self) -> Sequence[TableEntry]:
         """The index entries of the tables that are not joined, in the order of their paths."""
-        return in_index_order(table.entry for table in self._tables.values() if not table.is_joined)
+        return self._tables.entries()
 
     @property
     def stored(self) -> list[str]:
         """The folders of files next to the tables that are not joined."""
-        return [table.files for table in self._tables.values() if table.has_files and not table.is_joined]
+        return [table.files for table in self._tables.with_files() if not table.is_joined]
 
     @property
     def held(self) -> list[HeldTable]:
         """The tables whose rows are held, in the order of their series' first values."""
-        tables = [table for table in self._tables.values() if table.is_joined]
         return [
             HeldTable(table, self._origin(table.series))
-            for table in sorted(tables, key=lambda table: (table.series.id, table.part))
+            for table in sorted(self._tables.joined(), key=lambda table: (table.series.id, table.part))
         ]
 
     def _finished(self) -> RunReport:
@@ -256,28 +257,33 @@ class RunWriter:
                 self._remember(each, part.part, table)
             if not is_empty:
                 _count(table.entry, stretch)
-            placed.append((table, TableRows(table.entry.path, stretch.start, stretch.stop)))
+            placed.append((table, self._next_rows(table, stretch.start, stretch.stop)))
         return placed
 
     def _table_of(self, series: Series, part: str) -> RunTable | None:
         """Return the table with a part of a series; None if it has none yet."""
         known = self._known.get(part, ())
-        return known[series.id] if series.id < len(known) else None
+        number = known[series.id] if series.id < len(known) else -1
+        return None if number < 0 else self._tables[number]
 
     def _remember(self, series: Series, part: str, table: RunTable) -> None:
-        known = self._known.setdefault(part, [])
-        known.extend([None] * (series.id + 1 - len(known)))
-        known[series.id] = table
+        known = self._known.get(part)
+        if known is None:
+            known = self._known[part] = array("i")
+        known.extend([-1] * (series.id + 1 - len(known)))
+        known[series.id] = table.number
 
     def _table(self, place: TreePlace, schema: pl.Schema, *, is_joined: bool) -> RunTable:
         """Return the table at a place; a new one for its first rows."""
-        path = place.path + self._writer.format.suffix
-        table = self._tables.get(path)
-        if table is None:
-            series = place.series
-            entry = TableEntry(path, series.run, series.tag, place.kind, series.plugin_name, schema)
-            table = self._tables[path] = RunTable.at(place, entry, is_joined=is_joined)
-        return table
+        path, series = place.path + self._writer.format.suffix, place.series
+        entry = TableEntry(path, series.run, series.tag, place.kind, series.plugin_name, schema)
+        return self._tables.add(RunTable.at(place, entry, is_joined=is_joined))
+
+    def _next_rows(self, table: RunTable, start: int, stop: int) -> TableRows:
+        """Return the next rows of a table, which is kept with its changes."""
+        is_first, table.is_begun = not table.is_begun, True
+        self._tables.keep(table)
+        return TableRows(table.entry.path, start, stop, is_first)
 
     def _with_times(self, frame: pl.DataFrame, series: list[Series], bounds: npt.NDArray[np.int64]) -> pl.DataFrame:
         """Return rows with the selected time columns; the rows between two bounds are of one series."""
@@ -311,6 +317,7 @@ class RunWriter:
         for file in rows.part.files:
             table = by_series[rows.series_of(file.row).id]
             table.has_files = table.has_new_files = True
+            self._tables.keep(table)
             with self._output.folder.open(f"{table.files}/{file.name}") as opened:
                 opened.write(file.data)
         if "path" not in frame.columns or tables[0].is_joined:
@@ -353,7 +360,7 @@ class RunWriter:
                 table.entry,
                 Stretch(0, len(raw), first.step, last.step, first.wall_time, last.wall_time),
             )
-            self._append(frame, [TableRows(table.entry.path, 0, len(frame))], is_joined=is_joined)
+            self._append(frame, [self._next_rows(table, 0, len(frame))], is_joined=is_joined)
 
 
 def stretches(rows: Rows) -> list[Stretch]:
@@ -375,5 +382,3 @@ def _count(entry: TableEntry, stretch: Stretch) -> None:
         entry.first_step, entry.first_wall_time = stretch.first_step, stretch.first_wall_time
     entry.last_step, entry.last_wall_time = stretch.last_step, stretch.last_wall_time
     entry.rows += stretch.stop - stretch.start
-    if entry.rows == 1:  # the same objects: a log may have a million tags with one value each
-        entry.last_step, entry.last_wall_time = entry.first_step, entry.first_wall_time

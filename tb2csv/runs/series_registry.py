@@ -7,21 +7,21 @@ from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, overload
 
-from tb2csv.event_files.scanners import default_scanner
+from tb2csv.event_files.scanners import NameTable
 from tb2csv.runs.series_metadata import readable
 from tb2csv.time_series import Series, SeriesColumns, SeriesForm, SeriesStats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tb2csv.time_series import StatsCells
+    from tb2csv.time_series import SeriesByNumber, StatsCells
 
 
 class _TagIds:
     """The tags of a run, and the ids of the series of each."""
 
     def __init__(self) -> None:
-        self._tags = default_scanner().schema_table()  # bytes with numbers, in little memory
+        self._tags = NameTable()
         #: The id of the first series of each tag, or -1, and the ids of the others.
         self._first = array("i")
         self._others: dict[int, list[int]] = {}
@@ -181,3 +181,17 @@ class ReaderSeries(Sequence[SeriesStats]):
     def __len__(self) -> int:
         """Return the number of series."""
         return self._count
+
+
+class _SeriesOf:
+    def __init__(self, every: Sequence[SeriesStats]) -> None:
+        self._every = every
+
+    def __getitem__(self, number: int, /) -> Series:
+        return self._every[number].series
+
+
+def without_statistics(every: Sequence[SeriesStats]) -> SeriesByNumber:
+    """Return the series by number; if they are all those of a registry, they do not keep the statistics in memory."""
+    columns = every.registry.stats if isinstance(every, ReaderSeries) and not every.first_id else every
+    return columns.series if isinstance(columns, SeriesColumns) else _SeriesOf(every)

@@ -34,6 +34,8 @@ class TableRows(NamedTuple):
     path: str
     start: int
     stop: int
+    #: Whether no rows of the table were appended before.
+    is_first: bool
 
 
 class _OpenedTable(NamedTuple):
@@ -54,7 +56,8 @@ class AppendWriter:
         """Write below ``folder``."""
         self._folder = folder
         self._format = text
-        self._begun: set[str] = set()
+        #: The tables that have rows of an earlier conversion.
+        self._resumed: set[str] = set()
         #: Collected rows, all with the same columns.
         self._waiting: list[tuple[pl.DataFrame, list[TableRows]]] = []
         self._waiting_rows = self._waiting_tables = 0
@@ -62,7 +65,7 @@ class AppendWriter:
 
     def resume(self, paths: Iterable[str]) -> None:
         """Append to tables that have rows already."""
-        self._begun.update(paths)
+        self._resumed.update(paths)
 
     def append(self, frame: pl.DataFrame, tables: list[TableRows]) -> None:
         """Append rows of a frame to their tables; a new table gets its header."""
@@ -92,10 +95,12 @@ class AppendWriter:
 
     def _opened(self, frame: pl.DataFrame, tables: Iterable[TableRows]) -> Iterator[_OpenedTable]:
         """Yield the rows of each table with its file, which the caller closes."""
-        for path, start, stop in tables:
-            is_first = path not in self._begun
-            self._begun.add(path)
-            yield _OpenedTable(self._folder.open(path, append=True), frame.slice(start, stop - start), is_first)
+        for table in tables:
+            rows = frame.slice(table.start, table.stop - table.start)
+            yield _OpenedTable(self._folder.open(table.path, append=True), rows, self._is_first(table))
+
+    def _is_first(self, table: TableRows) -> bool:
+        return table.is_first and table.path not in self._resumed
 
     def _write(self, table: _OpenedTable) -> None:
         with table.file as file:
@@ -113,10 +118,9 @@ class AppendWriter:
         rows: list[int] = []
         before = 0
         for frame, tables in waiting:
-            for path, start, stop in tables:
-                rows += before + start, before + stop
-                pieces.append((path, path not in self._begun))
-                self._begun.add(path)
+            for table in tables:
+                rows += before + table.start, before + table.stop
+                pieces.append((table.path, self._is_first(table)))
             before += len(frame)
         places = file_batches().row_starts(text, rows)
         self._folder.append_pieces(

@@ -32,6 +32,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
+from tb2csv.event_files.scanners import NameTable
 from tb2csv.selection import KINDS
 
 if TYPE_CHECKING:
@@ -183,12 +184,14 @@ class UniqueNames:
     A registry is not safe to share between threads.
     """
 
-    __slots__ = ("_owners",)
+    __slots__ = ("_keys", "_owners")
 
     def __init__(self) -> None:
         """Start with nothing taken."""
-        #: What has each path, by the key of the path.
-        self._owners: dict[str, str] = {}
+        #: The keys of the paths, which have numbers here, in less memory than in a dict.
+        self._keys = NameTable()
+        #: What has each path, by the number of its key, if it is not the key itself.
+        self._owners: dict[int, str] = {}
 
     def claim(self, path: str, original: str | Callable[[], str]) -> str:
         """Return the path for ``original``: ``path``, or ``path`` with ``~`` and a hash if another name has it.
@@ -201,8 +204,11 @@ class UniqueNames:
         return self._claim(path, path if callable(original) else original, original)
 
     def _claim(self, path: str, owner: str, original: str | Callable[[], str]) -> str:
-        key = _folded(path)
-        if self._owners.setdefault(path if key == path else key, owner) == owner:
+        key, count = _folded(path), len(self._keys)
+        number = self._keys.intern(key.encode())
+        if number == count and owner != key:
+            self._owners[number] = owner
+        if number == count or self._owners.get(number, key) == owner:
             return path
         original = original() if callable(original) else original
         # If that is taken too, another hash is added: no other name ends in two hashes.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SCRATCH: Final = ".scratch"
 
 #: The number of files whose lengths are remembered, and of folders that are known to exist.
-_REMEMBERED: Final = 1 << 16
+_REMEMBERED: Final = 1 << 15
 
 #: The folder for rows of tables that are not complete.
 HELD_ROWS: Final = f"{SCRATCH}/rows"

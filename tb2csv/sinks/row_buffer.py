@@ -106,7 +106,7 @@ class RowBuffer:
         """Hold rows of a frame for their tables, which may be none; ``is_kept`` keeps them for the next update."""
         size = frame.estimated_size() / max(len(frame), 1)
         with self._lock:
-            for path, start, stop in tables:
+            for path, start, stop, _ in tables:
                 stretch = _Stretch(frame, "", start, stop, int(size * (stop - start)))
                 self._tables.setdefault(path, []).append(stretch)
                 self._used += stretch.bytes

@@ -130,8 +130,8 @@ class TableWriter:
                 self.format.write_pieces(pieces, file)
             return
         if isinstance(self.format, TextFormat):
-            for piece in pieces:
-                self.append(piece, [TableRows(path, 0, len(piece))])
+            for number, piece in enumerate(pieces):
+                self.append(piece, [TableRows(path, 0, len(piece), is_first=not number)])
             return
         try:
             with self._held.staged(pieces) as table:
@@ -147,9 +147,9 @@ class TableWriter:
         if not lost.any():
             return
         before = np.concatenate(([0], np.cumsum(lost)))
-        for path, start, stop in tables:
-            if before[stop] > before[start]:
-                self.lost_cells[path] += int(before[stop] - before[start])
+        for table in tables:
+            if before[table.stop] > before[table.start]:
+                self.lost_cells[table.path] += int(before[table.stop] - before[table.start])
 
     def flush(self) -> None:
         """Write all collected rows."""

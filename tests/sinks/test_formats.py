@@ -220,10 +220,11 @@ def test_tables_are_the_same_together_and_alone(
         for number, (frame, *cuts) in enumerate(pieces * 2):
             borders = [0, *sorted(min(cut, len(frame)) for cut in cuts), len(frame)]
             tables = [
-                TableRows(f"{number % len(pieces)}/{i}", *rows) for i, rows in enumerate(itertools.pairwise(borders))
+                TableRows(f"{number % len(pieces)}/{i}", *rows, is_first=number < len(pieces))
+                for i, rows in enumerate(itertools.pairwise(borders))
             ]
             sink.append(frame, tables)
-            for path, start, stop in tables:
+            for path, start, stop, _ in tables:
                 alone = io.BytesIO()
                 text_format.append(frame[start:stop], alone, is_first=path not in expected)
                 expected[path] = expected.get(path, b"") + alone.getvalue()
@@ -262,8 +263,10 @@ def test_buffered_rows_keep_their_order(
             cells = [(next(numbers), None if size % 2 else "text") for size in sizes for _ in range(size)]
             bounds = [0, *itertools.accumulate(sizes)]
             frame = pl.DataFrame(cells, {"n": pl.Int64, "t": pl.String}, orient="row")
-            held.append(frame, [TableRows(str(i), *bounds[i : i + 2]) for i in range(3)])
-            held.append(frame.select("n"), [TableRows(f"other {i}", *bounds[i : i + 2]) for i in range(3)])
+            held.append(frame, [TableRows(str(i), *bounds[i : i + 2], is_first=True) for i in range(3)])
+            held.append(
+                frame.select("n"), [TableRows(f"other {i}", *bounds[i : i + 2], is_first=True) for i in range(3)]
+            )
             for i in range(3):
                 expected[i] += cells[bounds[i] : bounds[i + 1]]
         batches = list(held.batches(str(i) for i in order))
@@ -302,7 +305,7 @@ def test_the_name_of_a_folder_is_not_a_pattern(sparse: int, tmp_path: Path, monk
         with OutputFolder(tmp_path / "a[b]c" / name) as folder:
             held = RowBuffer(folder, budget=0)
             for piece in pieces:
-                held.append(piece, [TableRows("x", 2, 7)])
+                held.append(piece, [TableRows("x", 2, 7, is_first=True)])
             assert pl.concat(batch.frame for batch in held.batches(["x"])).equals(pl.concat(p[2:7] for p in pieces))
             TableWriter(folder, FORMATS["parquet"], held).write("many.parquet", pieces)
         written = (tmp_path / "a[b]c" / name / "many.parquet").read_bytes()

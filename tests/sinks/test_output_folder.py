@@ -703,9 +703,12 @@ def test_tables_are_the_same_text_together_and_alone(
         patch.setattr(append_writer, "_WAITING", waiting)
         sink = AppendWriter(folder, CsvFormat())
         for piece, (frame, bounds) in list(enumerate(pieces)) * chunks:
-            tables = [TableRows(f"t{piece}/{i}.csv", *rows) for i, rows in enumerate(bounds)]
+            paths = [f"t{piece}/{i}.csv" for i in range(len(bounds))]
+            tables = [
+                TableRows(path, *rows, is_first=path not in expected) for path, rows in zip(paths, bounds, strict=True)
+            ]
             sink.append(frame, tables)
-            for path, start, stop in tables:
+            for path, start, stop, _ in tables:
                 expected.setdefault(str(path), []).append(frame[start:stop])
         sink.flush()
     assert read_tree(out) == written(expected)
@@ -722,7 +725,7 @@ def test_table_text_reads_back_to_the_frame(
     out = tmp_path_factory.mktemp("sink") / "out"
     with OutputFolder(out) as folder:
         sink = AppendWriter(folder, CsvFormat())
-        sink.append(frame, [TableRows("t.csv", 0, len(frame))])
+        sink.append(frame, [TableRows("t.csv", 0, len(frame), is_first=True)])
         sink.flush()
     rows = list(csv.reader(io.StringIO((out / "t.csv").read_bytes().decode(), newline="")))
     assert rows[0] == frame.columns
