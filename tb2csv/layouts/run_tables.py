@@ -53,18 +53,22 @@ class RunTables:
 
     def add(self, table: RunTable) -> RunTable:
         """Return the table at the path of ``table``, which is ``table`` itself if there was none."""
-        many, path = self._many, table.entry.path
-        table.number = len(self)
-        number = self._numbers.setdefault(path, table.number) if many is None else many.paths.intern(path.encode())
-        if number < table.number:
-            return self[number]
+        path, few, many = table.entry.path, self._few, self._many
         if many is not None:
-            many.append(table)
-        else:
-            self._few.append(table)
-            if len(self._few) > _FEW:
-                self._many = _TableColumns(self._every, self._few)
-                self._few, self._numbers = [], {}
+            table.number = len(many)
+            number = many.paths.intern(path.encode())
+            if number == table.number:
+                many.append(table)
+                return table
+            return many[number]
+        table.number = len(few)
+        number = self._numbers.setdefault(path, table.number)
+        if number < table.number:
+            return few[number]
+        few.append(table)
+        if len(few) > _FEW:
+            self._many = _TableColumns(self._every, few)
+            self._few, self._numbers = [], {}
         return table
 
     def keep(self, table: RunTable) -> None:
@@ -104,12 +108,12 @@ class RunTables:
                 if not table.is_joined:
                     yield _saved(places[table.entry.path], table.series.id, table.part, has_files=table.has_files)
             return
+        # Here none is joined, because otherwise there are entries of joined tables as well.
         many, order = self._many, array("i", bytes(entries.numbers.itemsize * len(self)))
         for place, number in enumerate(entries.numbers):
             order[number] = place
         for place, series, form, flags in zip(order, many.series_ids, many.forms, many.flags, strict=True):
-            if not form.is_joined:
-                yield _saved(place, series, form.part, has_files=bool(flags & _HAS_FILES))
+            yield _saved(place, series, form.part, has_files=bool(flags & _HAS_FILES))
 
 
 def _saved(place: int, series: int, part: str, *, has_files: bool) -> SavedTable:
