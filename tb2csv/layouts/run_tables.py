@@ -106,18 +106,16 @@ class RunTables:
             places = {entry.path: place for place, entry in enumerate(entries)}
             for table in self:
                 if not table.is_joined:
-                    yield _saved(places[table.entry.path], table.series.id, table.part, has_files=table.has_files)
+                    part = None if table.part == UNDECODABLE_PART else table.part
+                    yield SavedTable(places[table.entry.path], table.series.id, part, table.has_files)
             return
         # Here none is joined, because otherwise there are entries of joined tables as well.
         many, order = self._many, array("i", bytes(entries.numbers.itemsize * len(self)))
         for place, number in enumerate(entries.numbers):
             order[number] = place
         for place, series, form, flags in zip(order, many.series_ids, many.forms, many.flags, strict=True):
-            yield _saved(place, series, form.part, has_files=bool(flags & _HAS_FILES))
-
-
-def _saved(place: int, series: int, part: str, *, has_files: bool) -> SavedTable:
-    return SavedTable(place, series, None if part == UNDECODABLE_PART else part, has_files)
+            part = None if form.part == UNDECODABLE_PART else form.part
+            yield SavedTable(place, series, part, bool(flags & _HAS_FILES))
 
 
 class _Form(NamedTuple):

@@ -270,8 +270,12 @@ class RunWriter:
         known = self._known.get(part)
         if known is None:
             known = self._known[part] = array("i")
-        known.extend([-1] * (series.id + 1 - len(known)))
-        known[series.id] = table.number
+        if series.id < len(known):
+            known[series.id] = table.number
+            return
+        if series.id > len(known):
+            known.extend([-1] * (series.id - len(known)))
+        known.append(table.number)
 
     def _table(self, place: TreePlace, schema: pl.Schema, *, is_joined: bool) -> RunTable:
         """Return the table at a place; a new one for its first rows."""
