@@ -6,7 +6,8 @@
 # again. This float64 is in the middle between two float32, and the even one is the neighbor. pyarrow, polars and DuckDB
 # read a column of float32 without the detour and are right; pandas is not.
 # Seen with: numpy 2.4.6, pandas 3.1.1, pyarrow 26.0.1, polars 2.1.0, DuckDB 2.0.1.
-# Consequence: short texts of float32 must be read as float32. Texts with the digits of the float64 come back by both ways.
+# Consequence: short texts of float32 must be read as float32, as tb2csv does when it restores a state. Texts with the digits
+# of the float64 come back by both ways.
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf -- "${work:?}"' EXIT
