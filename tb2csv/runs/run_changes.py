@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tb2csv.errors import UNREADABLE
 from tb2csv.event_files.file_changes import why_read_again
 from tb2csv.parallel import map_runs
+from tb2csv.sources.source import is_replaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,7 +32,7 @@ class RunChanges(NamedTuple):
 def run_changes(run: Run, read: Iterable[SavedFile]) -> RunChanges:
     """Compare the files that a run has now with those that were read, each up to its offset.
 
-    A file is opened only if its version has changed or is not known. One that cannot be read now counts as grown,
+    A file is opened only if its version has changed or is not known, and does not show that it was replaced. One that cannot be read now counts as grown,
     because reading it reports the error.
     """
     known = {file.stats.path: file for file in read}
@@ -46,9 +47,12 @@ def run_changes(run: Run, read: Iterable[SavedFile]) -> RunChanges:
             continue
         stats = earlier.stats
         is_unreadable = any(damage.kind == UNREADABLE for damage in stats.damage)
-        if stats.version and not is_unreadable and present_version(file) == stats.version:
+        version = present_version(file) if stats.version else ""
+        if version and version == stats.version and not is_unreadable:
             unchanged.add(file.path)
             continue
+        if is_replaced(stats.version, version):
+            return RunChanges(f"{file.path} was replaced")
         try:
             with file.open() as source:
                 why = why_read_again(source, stats, earlier.offset)

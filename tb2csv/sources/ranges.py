@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tb2csv.sources.remote_errors import ObjectChangedError, RemoteError
 from tb2csv.sources.request_watch import WATCH
 from tb2csv.sources.requests import answer_to, request
-from tb2csv.sources.source import ExpansionError, Version
+from tb2csv.sources.source import CONTENT_KEYS, ExpansionError, Version
 from tb2csv.sources.urls import shown
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: The keys under which stores give the version of an object; the first one that is present is used.
 _IDENTITIES = (
-    *("ETag", "etag", "generation", "md5Hash", "Content-MD5", "CRC", "blob_id", "xet_hash"),
+    *CONTENT_KEYS,
     *("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "modified", "created"),
 )
 

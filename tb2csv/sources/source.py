@@ -7,7 +7,7 @@ its bytes, all of one version: a file that is replaced while it is read gives an
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
     from tb2csv.errors import Damage
     from tb2csv.size_limits import SizeLimits
+
+
+#: The keys under which stores give what changes only if an object is written, best first: the ETag of Google Cloud
+#: Storage also changes with its metadata.
+CONTENT_KEYS: Final = ("generation", "ETag", "etag", "md5Hash", "Content-MD5", "CRC", "blob_id", "xet_hash")
 
 
 class Version(NamedTuple):
@@ -33,6 +38,17 @@ class Version(NamedTuple):
     def text(self) -> str:
         """The version as one text; empty if the source has no identities."""
         return f"{self.size}:{self.identity}" if self.identity else ""
+
+
+def is_replaced(earlier: str, present: str) -> bool:
+    """Return whether two versions, as texts, show that a file was replaced: the store has another one of the same size.
+
+    A modification time does not show it, because it may change without the content: by ``touch``, by a copy, or on a
+    network file system some time after the last write.
+    """
+    (size, _, identity), (present_size, _, present_identity) = earlier.partition(":"), present.partition(":")
+    key, present_key = identity.partition(" ")[0], present_identity.partition(" ")[0]
+    return earlier != present and size == present_size and key == present_key and key in CONTENT_KEYS
 
 
 class FoundFile(NamedTuple):

@@ -118,6 +118,36 @@ def test_an_object_that_was_replaced_by_one_of_the_same_size_is_read_anew(
     assert list(report.update.renewed) == ["logs"]
 
 
+def with_other_value(steps: int) -> bytes:
+    """Return a file like that of ``losses(0, steps)``, of which one value in the middle is another."""
+    middle = steps // 2
+    other = event(simple_value("loss", -1), step=middle, wall_time=100.0 + middle)
+    return event_file([*losses(0, middle), other, *losses(middle + 1, steps)])
+
+
+@pytest.mark.slow
+def test_an_object_of_which_a_value_in_the_middle_changed_is_read_anew(
+    bucket: Bucket, is_updated: Callable[[str], tb2csv.Report]
+) -> None:
+    """Its first and last bytes are the same; the same bytes, put again, have the same ETag."""
+    key, data = f"logs/{file_name()}", event_file(losses(0, 2000))
+    bucket.put(key, data)
+    is_updated(bucket.url)
+    bucket.put(key, data)
+    report = is_updated(bucket.url)
+    assert report.update
+    assert not report.update.is_something
+    assert len(with_other_value(2000)) == len(data)
+    bucket.put(key, with_other_value(2000))
+    report = is_updated(bucket.url)
+    assert report.update
+    assert report.update.renewed == {"logs": f"{key} was replaced"}
+    bucket.put(key, with_other_value(2000) + frames(losses(2000, 2005)))
+    report = is_updated(bucket.url)
+    assert report.update
+    assert (report.update.grown, report.update.values) == (["logs"], 5)
+
+
 @pytest.mark.slow
 def test_new_and_removed_objects_are_noticed(bucket: Bucket, is_updated: Callable[[str], tb2csv.Report]) -> None:
     for name in ("a", "b"):
@@ -242,6 +272,19 @@ def test_updates_from_web_servers(
     report = is_updated(server.url)
     assert report.update
     assert (report.update.grown, report.update.renewed) == ([], {})
+
+
+@pytest.mark.parametrize("has_etags", [True, False])
+def test_a_value_in_the_middle_of_a_file_of_a_web_server(server: WebServer, tmp_path: Path, has_etags: bool) -> None:
+    """It is noticed if the server gives versions that are more than a time."""
+    server.has_etags = has_etags
+    path = server.folder / file_name()
+    path.write_bytes(event_file(losses(0, 2000)))
+    tb2csv.convert(server.url, tmp_path / "out")
+    path.write_bytes(with_other_value(2000))
+    report = tb2csv.convert(server.url, tmp_path / "out")
+    assert report.update
+    assert list(report.update.renewed.values()) == ([f"{file_name()} was replaced"] if has_etags else [])
 
 
 def test_an_unchanged_file_of_a_web_server_costs_one_request_without_an_answer(

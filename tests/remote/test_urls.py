@@ -13,6 +13,7 @@ import pytest
 
 import tb2csv
 from tb2csv.sources.ranges import version_of
+from tb2csv.sources.source import is_replaced
 from tb2csv.sources.remote_errors import RemoteError, remote_error
 from tb2csv.sources.urls import is_url, refuse_caches, shown
 
@@ -49,7 +50,7 @@ def test_caches_are_refused(cache: str) -> None:
         ({"Key": "logs/a", "size": 9, "ETag": '"5d41"', "LastModified": "2026-11-28"}, "ETag"),  # of s3fs
         (
             {"name": "logs/a", "size": 9, "etag": "CJ", "generation": "17", "mtime": "2026-11-28"},
-            "etag",
+            "generation",
         ),  # gcsfs 2026.10
         ({"name": "logs/a", "size": 9, "etag": "0x8D", "last_modified": "2026-11-28"}, "etag"),  # adlfs 2026.8
         ({"name": "logs/a", "size": 9, "mtime": "2026-11-28", "permissions": 33188}, "mtime"),  # sshfs 2026.8
@@ -63,6 +64,24 @@ def test_a_version_is_what_changes_with_the_bytes(info: dict[str, Any], key: str
     assert version.text
     assert version != version_of(info | {key: "other"})
     assert version == version_of(info | {"permissions": 33152})
+
+
+@pytest.mark.parametrize(
+    ("earlier", "present", "expected"),
+    [
+        ({"size": 9, "ETag": '"a"'}, {"size": 9, "ETag": '"b"'}, True),
+        ({"size": 9, "ETag": '"a"'}, {"size": 9, "ETag": '"a"'}, False),
+        ({"size": 9, "ETag": '"a"'}, {"size": 10, "ETag": '"b"'}, False),  # it has grown
+        ({"size": 9, "mtime": 1.5}, {"size": 9, "mtime": 2.5}, False),
+        ({"size": 9, "etag": "CJ"}, {"size": 9, "etag": "CK", "generation": "17"}, False),  # of another file system
+        ({"size": 9, "ETag": '"a"'}, {"size": 9}, False),
+        ({"size": 9}, {"size": 9, "ETag": '"a"'}, False),
+    ],
+)
+def test_another_version_of_the_same_size_was_replaced(
+    earlier: dict[str, Any], present: dict[str, Any], expected: bool
+) -> None:
+    assert is_replaced(version_of(earlier).text, version_of(present).text) is expected
 
 
 def test_passwords_and_signatures_are_not_shown() -> None:
