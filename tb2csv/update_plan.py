@@ -161,17 +161,22 @@ def check_options(ledger: Ledger, options: Mapping[str, Any], out: Path) -> None
         earlier = ledger.fact("options")
         if isinstance(earlier.get("logdir"), list):
             check(earlier["logdir"], ListOf((str, str)))
-    for name, value in options.items():
-        if earlier.get(name) != value:
-            raise OutputError(_difference(out, name, earlier.get(name), value), *_ways_out(name, earlier.get(name)))
+    differing = [name for name in {**options, **earlier} if earlier.get(name) != options.get(name)]
+    replace = advice("{} to convert everything anew", Option("overwrite", value=True))
+    if "logdir" in differing:
+        fact = _other_place(out, earlier.get("logdir"), options["logdir"])
+        raise OutputError(fact, advice("choose another folder"), replace)
+    if differing:
+        fact = f"{out} was converted with other options, so it cannot be brought up to date"
+        # Another layout has options that the earlier one did not have.
+        known = [name for name in differing if name in earlier] or differing
+        raise OutputError(fact, _same_options({name: earlier.get(name) for name in known}), replace)
 
 
-def _difference(out: Path, name: str, earlier: Any, value: Any) -> str:
-    if name == "logdir":
-        if isinstance(earlier, list) and isinstance(value, list):
-            return _other_logdirs(out, earlier, value)
-        return f"{out} has the tables of {_places(earlier)}, and not of {_places(value)}"
-    return f"{out} was converted with other options, so it cannot be brought up to date"
+def _other_place(out: Path, earlier: Any, value: Any) -> str:
+    if isinstance(earlier, list) and isinstance(value, list):
+        return _other_logdirs(out, earlier, value)
+    return f"{out} has the tables of {_places(earlier)}, and not of {_places(value)}"
 
 
 def _other_logdirs(out: Path, earlier: list[Any], value: list[Any]) -> str:
@@ -188,14 +193,17 @@ def _places(recorded: Any) -> str:
     return recorded if isinstance(recorded, str) else ", ".join(f"{path} (as {prefix})" for prefix, path in recorded)
 
 
-def _ways_out(name: str, earlier: Any) -> list[Advice]:
-    replace = advice("{} to convert everything anew", Option("overwrite", value=True))
-    if name == "logdir":
-        return [advice("choose another folder"), replace]
-    if earlier in (None, False, []):
-        return [advice("leave out {}", name), replace]
-    given = ",".join(map(str, earlier)) if isinstance(earlier, list) else earlier
-    return [advice("give {} as before", Option(name, given if given is True else str(given))), replace]
+def _same_options(earlier: Mapping[str, Any]) -> Advice:
+    """Return the advice to give options their earlier values."""
+    given = {name: value for name, value in earlier.items() if value not in (None, False, [])}
+    if not given:
+        return advice("leave out {}", *earlier)
+    if len(given) < len(earlier):
+        return advice("give the same {} as before", *earlier)
+    texts = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in given.items()}
+    return advice(
+        "give {} as before", *(Option(name, text if text is True else str(text)) for name, text in texts.items())
+    )
 
 
 def plan_update(

@@ -118,3 +118,31 @@ def test_a_file_that_is_replaced_while_it_is_updated_is_never_mixed(
     assert [row["step"] for row in read_rows(out / "run0/scalars/loss.csv")] == [str(step) for step in range(9)]
     tb2csv.convert(logdir, out)
     assert_same_tables(out, logdir)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "options", "advice"),
+    [
+        ({}, {"exclude_tag": ["b*"]}, "leave out exclude_tag"),
+        ({}, {"tag": ["a"], "merge_subruns": True}, "leave out tag and merge_subruns"),
+        (
+            {"tag": ["a*", "b"], "format": "parquet"},
+            {},
+            "give tag='a*,b' and format='parquet' as before",
+        ),
+        ({"tag": ["a*"]}, {"exclude_run": ["x"]}, "give the same tag and exclude_run as before"),
+        ({}, {"layout": "compare", "align": "bin:9"}, "give layout='tree' as before"),
+        ({"layout": "compare", "align": "bin:9"}, {"layout": "compare"}, "give x='step' and align='bin:9' as before"),
+    ],
+)
+def test_all_options_that_differ_are_named(
+    tmp_path: Path, earlier: dict[str, Any], options: dict[str, Any], advice: str
+) -> None:
+    write_run(tmp_path / "logs/run", event(simple_value("a", 1.0), step=1))
+    tb2csv.convert(tmp_path / "logs", tmp_path / "out", **earlier)
+    with pytest.raises(tb2csv.OutputError) as error:
+        tb2csv.convert(tmp_path / "logs", tmp_path / "out", **options)
+    assert str(error.value).endswith(
+        f"was converted with other options, so it cannot be brought up to date; {advice}, or overwrite=True to convert "
+        "everything anew."
+    )
