@@ -32,8 +32,8 @@ class RunChanges(NamedTuple):
 def run_changes(run: Run, read: Iterable[SavedFile]) -> RunChanges:
     """Compare the files that a run has now with those that were read, each up to its offset.
 
-    A file is opened only if its version has changed or is not known, and does not show that it was replaced. One that cannot be read now counts as grown,
-    because reading it reports the error.
+    A file is opened only if its version has changed or is not known, and does not show that it was replaced. One that
+    cannot be read now counts as grown, because reading it reports the error.
     """
     known = {file.stats.path: file for file in read}
     present = {file.path for file in run.files}

@@ -13,8 +13,8 @@ import pytest
 
 import tb2csv
 from tb2csv.sources.ranges import version_of
-from tb2csv.sources.source import is_replaced
 from tb2csv.sources.remote_errors import RemoteError, remote_error
+from tb2csv.sources.source import is_replaced
 from tb2csv.sources.urls import is_url, refuse_caches, shown
 
 ROOT = Path(__file__).parents[2]
