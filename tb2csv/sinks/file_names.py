@@ -38,6 +38,8 @@ from tb2csv.selection import KINDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tb2csv.event_files.values import SchemaTable
+
 #: The endings that tb2csv gives to files and folders, lower case; a segment of a tag or run ends in none of them.
 #: One dot each: ``.stats.csv`` is two endings. A new suffix of a sink or a decoder belongs here, though adding it
 #: renames the tables of tags that happen to end in it.
@@ -171,6 +173,10 @@ def tag_path(tag: str) -> str:
     return _joined([*(encode_segment(folder, is_folder=True) for folder in folders), encode_segment(name)], tag)
 
 
+#: The maximum number of paths in a dict, which takes less time.
+_FEW: Final = 1024
+
+
 class UniqueNames:
     """The paths taken in one output folder, or in one run, as a file system that ignores case would see them.
 
@@ -184,14 +190,16 @@ class UniqueNames:
     A registry is not safe to share between threads.
     """
 
-    __slots__ = ("_keys", "_owners")
+    __slots__ = ("_more", "_owners", "_owners_of_more")
 
     def __init__(self) -> None:
         """Start with nothing taken."""
-        #: The keys of the paths, which have numbers here, in less memory than in a dict.
-        self._keys = NameTable()
-        #: What has each path, by the number of its key, if it is not the key itself.
-        self._owners: dict[int, str] = {}
+        #: What has each of the first paths, by the key of the path.
+        self._owners: dict[str, str] = {}
+        #: The keys of the others, which have numbers here, in less memory than in a dict.
+        self._more: SchemaTable | None = None
+        #: What has each of these, by the number of its key, if it is not the key itself.
+        self._owners_of_more: dict[int, str] = {}
 
     def claim(self, path: str, original: str | Callable[[], str]) -> str:
         """Return the path for ``original``: ``path``, or ``path`` with ``~`` and a hash if another name has it.
@@ -204,15 +212,28 @@ class UniqueNames:
         return self._claim(path, path if callable(original) else original, original)
 
     def _claim(self, path: str, owner: str, original: str | Callable[[], str]) -> str:
-        key, count = _folded(path), len(self._keys)
-        number = self._keys.intern(key.encode())
-        if number == count and owner != key:
-            self._owners[number] = owner
-        if number == count or self._owners.get(number, key) == owner:
+        if self._is_owner(path, owner):
             return path
         original = original() if callable(original) else original
         # If that is taken too, another hash is added: no other name ends in two hashes.
         return self._claim(path + _hash_ending(original, _CLASH_DIGITS), owner, original)
+
+    def _is_owner(self, path: str, owner: str) -> bool:
+        """Return whether ``owner`` has a path, which it gets if nothing has it."""
+        key, owners = _folded(path), self._owners
+        if self._more is None:
+            if len(owners) < _FEW:
+                return owners.setdefault(path if key == path else key, owner) == owner
+            self._more = NameTable()
+        if key in owners:
+            return owners[key] == owner
+        count = len(self._more)
+        number = self._more.intern(key.encode())
+        if number < count:
+            return self._owners_of_more.get(number, key) == owner
+        if owner != key:
+            self._owners_of_more[number] = owner
+        return True
 
 
 def _percent(text: str) -> str:

@@ -13,6 +13,7 @@ from test_scenarios import check_tables_of, convert_by_function
 
 import tb2csv
 from tb2csv.layouts import converted_run, run_tables
+from tb2csv.sinks import file_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 
 
 def keep_in_columns(patch: pytest.MonkeyPatch) -> None:
-    """Keep the tables and the tags of each run in columns, and not only those of runs with more than 1,024."""
+    """Keep the tables, tags and paths of each run in columns, and not only those of runs with more than 1,024."""
     patch.setattr(run_tables, "_FEW", 0)
     patch.setattr(converted_run, "_MOST_SHARED", 0)
+    patch.setattr(file_names, "_FEW", 0)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
