@@ -163,16 +163,18 @@ def _proven_end(source: ByteSource, offset: int, budget: SearchBudget) -> int | 
 
 
 def _followed_end(source: ByteSource, offset: int) -> int | None:
-    """Return the first end of the frame whose damaged head is at ``offset`` that another sound head follows, or None.
+    """Return the end of the frame whose damaged head is at ``offset`` that another sound head follows, or None.
 
-    The frame's payload may hold frames of its own, which are not records. The source's end counts as well.
+    The frame's payload may hold frames of its own, which are not records. The source's end counts as well. If both ends
+    are followed, a damaged length points to a frame within the payload by chance; a damaged checksum hardly ever does,
+    because the length that it gives is any number below 4 GiB.
     """
-    ends = sorted(_claimed_ends(source, offset))
+    ends = reversed(_claimed_ends(source, offset))
     return next((end for end in ends if end == source.size or _has_sound_head(source, end)), None)
 
 
 def _claimed_ends(source: ByteSource, offset: int) -> list[int]:
-    """Return where the frame with the damaged head at ``offset`` ends, by its length and by the length's checksum."""
+    """Return where the frame with the damaged head at ``offset`` ends, by its length, then by the length's checksum."""
     head = source.read_at(offset, HEAD_SIZE)
     if len(head) < HEAD_SIZE:
         return []

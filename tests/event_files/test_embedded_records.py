@@ -98,6 +98,18 @@ def test_any_damage_of_a_part_of_the_head_and_of_the_payload_invents_nothing(dat
     assert_nothing_is_invented(read(broken))
 
 
+@every_outer
+@every_scanner
+def test_a_damaged_length_that_leads_to_a_record_inside_invents_nothing(outer: str, scanner: str) -> None:
+    """The checksum of the length leads to the next record outside at the same time."""
+    data = log_of(outer, bytes(11) + INNER + bytes(11))
+    place = records(data)[NUMBER]
+    for inner in (data.index(INNER), data.index(INNER) + len(INNER)):
+        length = inner - place.start - HEAD_SIZE - 4
+        broken = data[: place.start] + length.to_bytes(8, "little") + data[place.start + 8 :]
+        assert_nothing_is_invented(read(flip(broken, place.payload_start), scanner))
+
+
 @every_scanner
 def test_the_message_names_the_record_inside(scanner: str) -> None:
     data = log_of("string")
