@@ -20,6 +20,7 @@ from tb2csv.runs.plugin_contents import ContentChanges
 from tb2csv.runs.restarts import RunHistory
 from tb2csv.runs.row_selection import RowSelection, row_plan
 from tb2csv.runs.run_reader import RunReader
+from tb2csv.sources.source import is_replaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -40,7 +41,8 @@ _FIRST_SEARCH: Final = 4096
 class Growth(NamedTuple):
     """The changes of a run's files since they were read."""
 
-    #: Whether a file is gone, or shorter than the part that was read; then everything must be read again.
+    #: Whether a file is gone, shorter than the part that was read, or another object of the same size; then everything
+    #: must be read again.
     is_replaced: bool
     is_unchanged: bool
     #: The number of bytes that have not been read.
@@ -52,8 +54,9 @@ def file_changes(run: Run, stats: Iterable[FileStats]) -> Growth:
     sizes = {file.path: file.size() for file in run.files}
     known = {each.path: each for each in stats}
     read = {path: each.bytes - each.incomplete_tail_bytes for path, each in known.items()}
+    others = (is_replaced(known[file.path].version, file.listed.text) for file in run.files if file.path in known)
     return Growth(
-        any(sizes.get(path, 0) < length for path, length in read.items()),
+        any(sizes.get(path, 0) < length for path, length in read.items()) or any(others),
         bool(known) and all(path in known and known[path].bytes == size for path, size in sizes.items()),
         sum(sizes.values()) - sum(read.values()),
     )
@@ -128,8 +131,8 @@ class ScannedRun:
     def refresh(self, run: Run | None = None, report_bytes: Callable[[int], None] = lambda _: None) -> bool:
         """Read what was written since the last call, and return whether there was anything new.
 
-        ``run`` is the run with its present files; if None, its files are the same as before. If a file is gone, or
-        shorter than the part that was read, everything is read again.
+        ``run`` is the run with its present files; if None, its files are the same as before. If a file is gone,
+        shorter than the part that was read, or another object of the same size, everything is read again.
         """
         run = run or self.run
         if self.stats.files:

@@ -133,15 +133,20 @@ def test_an_object_of_which_a_value_in_the_middle_changed_is_read_anew(
     key, data = f"logs/{file_name()}", event_file(losses(0, 2000))
     bucket.put(key, data)
     is_updated(bucket.url)
+    frames_of_log = tb2csv.open_logdir(bucket.url)
+    assert frames_of_log.scalars()["value"][1000] != -1
     bucket.put(key, data)
     report = is_updated(bucket.url)
     assert report.update
     assert not report.update.is_something
+    assert not frames_of_log.refresh()
     assert len(with_other_value(2000)) == len(data)
     bucket.put(key, with_other_value(2000))
     report = is_updated(bucket.url)
     assert report.update
     assert report.update.renewed == {"logs": f"{key} was replaced"}
+    assert frames_of_log.refresh()
+    assert frames_of_log.scalars()["value"][1000] == -1
     bucket.put(key, with_other_value(2000) + frames(losses(2000, 2005)))
     report = is_updated(bucket.url)
     assert report.update
