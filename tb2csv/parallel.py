@@ -78,9 +78,9 @@ def map_runs(
         state.cancelled.set()
         for thread in threads:
             thread.join()
-    failed = (state.errors[number] for number in sorted(state.errors))
-    error = next((each for each in failed if not isinstance(each, WorkCancelledError)), None)
-    if error is not None:
+    failed = [state.errors[number] for number in sorted(state.errors)]
+    # A worker that was to end may have been the first, but is not the cause.
+    for error in sorted(failed, key=lambda each: isinstance(each, WorkCancelledError)):
         raise error
     return [state.results[number] for number in range(len(runs))]
 

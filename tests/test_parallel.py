@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tb2csv.daemon_executor import DaemonExecutor, at_once, result_of
-from tb2csv.parallel import Turns, default_workers, map_runs
+from tb2csv.parallel import Turns, WorkCancelledError, default_workers, map_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def test_an_idle_thread_keeps_nothing_of_its_last_task() -> None:
@@ -88,6 +88,20 @@ def test_the_error_of_the_first_run_that_fails_is_raised_and_the_others_end() ->
     with pytest.raises(ValueError, match="0"):
         map_runs(work, range(3), workers=3)
     assert ended == [2]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_caller_that_cancels_gets_its_own_exception(workers: int) -> None:
+    """As TensorBoard does at its end."""
+
+    def cancel(_: int) -> None:
+        raise WorkCancelledError
+
+    def work(_: int, report_bytes: Callable[[int], None]) -> None:
+        report_bytes(1)
+
+    with pytest.raises(WorkCancelledError):
+        map_runs(work, range(3), workers=workers, report_bytes=cancel)
 
 
 def test_an_error_ends_a_turn() -> None:

@@ -46,7 +46,7 @@ def test_a_first_scan_shows_how_far_it_is(page: ExportPage) -> None:
         double.shelf = Names(("train", "loss"))
         double.change()
         expect(page.frame.get_by_text("You can already export what is listed.")).to_be_visible()
-        assert page.figures().startswith("1 table")
+        expect(page.frame.locator(".figures")).to_contain_text("1 table")
         double.behaviour.index_state = "ready"
         double.change()
         expect(page.frame.get_by_text("You can already export what is listed.")).to_be_hidden()
