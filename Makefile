@@ -38,13 +38,16 @@ PARALLEL := --numprocesses=$$(n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 7 ? 
 test: .venv/installed-test | browser shells ## Run the tests; ARGS go to pytest, such as -m "not slow".
 	$(BIN)/python -m pytest --ignore=tests/training $(PARALLEL) $(ARGS)
 
-# Playwright's own browsers are downloads from elsewhere; Debian's package comes with the rest of the system.
+# Playwright's own browsers are downloads from elsewhere; Debian's package comes with the rest of the system. Its shell
+# without windows takes two thirds of the processor time of the whole browser, which other systems have alone.
 browser: # Install Chromium for the tests in a browser, or say how.
-	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
-	elif test "$$(id -u)" = 0 && command -v apt-get; then \
-	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium; \
-	fi >/dev/null || echo 'Chromium could not be installed by apt-get.'
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	@if command -v chromium-headless-shell; then :; \
+	elif test "$$(id -u)" = 0 && command -v apt-get; then apt-get update -qq; \
+	export DEBIAN_FRONTEND=noninteractive; apt-get install -qq --no-install-recommends chromium-headless-shell || \
+	command -v chromium || apt-get install -qq --no-install-recommends chromium; \
+	fi >/dev/null 2>&1 || echo 'Chromium could not be installed by apt-get.'
+	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || \
+	command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	echo 'The tests in a browser are skipped, for there is no Chromium; install it with: sudo apt-get install chromium'
 
 shells: # Install zsh and fish for the tests of completion, or say how.

@@ -207,7 +207,8 @@ def test_a_command_that_needs_no_frames_does_not_import_polars(arguments: str) -
     imported = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines() if line.startswith("import time:")}
     assert ("numpy" in imported) == arguments.endswith("LOGS")
     assert "polars" not in imported
-    others = ("concurrent.futures", "logging", "tb2csv.atomic_files", "tb2csv.layouts", "tb2csv.sinks")
+    # Not logging, which earlier versions of other packages import.
+    others = ("concurrent.futures", "tb2csv.atomic_files", "tb2csv.layouts", "tb2csv.sinks")
     assert not (arguments.endswith("LOGS") and imported.intersection(others)), (
         "they write nothing, and start few threads"
     )

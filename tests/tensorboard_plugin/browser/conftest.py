@@ -30,7 +30,8 @@ def context() -> Iterator[BrowserContext]:
     """Yield the browser context of all pages. A context for each test would double the time of the tests."""
     from playwright.sync_api import expect, sync_playwright
 
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
         pytest.skip("There is no Chromium here; on Debian, install it with: apt-get install chromium.")
     # Chromium's sandbox does not work for root, the user of most containers.
