@@ -212,7 +212,7 @@ class LogConversion:
                 name,
                 versions_of(self._files(name), each.report),
                 each.report_data(),
-                each.tables_text(self._output.folder.length),
+                each.tables_texts(self._output.folder.length),
                 each.state,
             )
             each.state = None

@@ -182,10 +182,7 @@ def _next(queue: SimpleQueue[_Result]) -> _Result:
 
 
 def ahead(items: Iterator[_Result], has_more: Callable[[], bool]) -> Iterator[_Result]:
-    """Yield the items while a thread makes the next one.
-
-    No thread is started if ``has_more`` returns false when the first item is made.
-    """
+    """Yield the items while a thread makes the next one, if ``has_more`` returns true when the item before is made."""
     for item in items:
         if has_more():
             break
@@ -197,9 +194,13 @@ def ahead(items: Iterator[_Result], has_more: Callable[[], bool]) -> Iterator[_R
     with DaemonExecutor(1) as executor:
         following: _Result | None = item
         while following is not None:
-            future = executor.submit(next, items, None)
-            yield following
-            following = future.result()
+            if has_more():
+                future = executor.submit(next, items, None)
+                yield following
+                following = future.result()
+            else:
+                yield following
+                following = next(items, None)
 
 
 def check_progress(progress: object) -> None:

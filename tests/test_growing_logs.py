@@ -82,6 +82,20 @@ def test_the_second_chunk_is_made_while_the_first_is_used() -> None:
         assert all(each.wait(60) for each in made[: number + 2])
 
 
+def test_a_chunk_is_made_when_it_is_needed_if_it_must_not_be_made_earlier() -> None:
+    makers: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(5):
+            makers.append(threading.get_ident())
+            yield number
+
+    for number in ahead(items(), lambda: len(makers) == 1):
+        assert not number or len(makers) == number + 1
+    own = threading.get_ident()
+    assert [maker == own for maker in makers] == [True, False, True, True, True]
+
+
 def test_a_single_chunk_needs_no_thread() -> None:
     threads = {threading.get_ident()}
 

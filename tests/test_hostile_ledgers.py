@@ -16,6 +16,7 @@ from event_files import event, event_file, file_name, frames, hparams_start, ima
 from tables import read_tree
 
 import tb2csv
+from tb2csv.layouts import converted_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,6 +213,47 @@ def test_the_tables_of_an_unchanged_run_are_checked_when_they_are_needed(folder:
         file.write(frames(_events(6)))
     assert "its ledger is damaged" in update(folder)
     assert_nothing_outside_changed(folder)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        '{"lengths": {"../outside/file.csv": 3}}',
+        '{"lengths": []}',
+        '{"series": {}}',
+        '{"more": 1}',
+        "[1]",
+        '"lengths"',
+        "[" * 100_000,
+        "no JSON",
+        None,
+        5,
+        b"bytes",
+    ],
+)
+@pytest.mark.parametrize("is_cut_short", [False, True])
+def test_more_tables_of_a_run_are_checked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, bad: str | bytes | int | None, *, is_cut_short: bool
+) -> None:
+    monkeypatch.setattr(converted_run, "_AT_ONCE", 1)
+    tb2csv.convert(folder / "log", folder / "out", overwrite=True)
+    with (folder / f"log/a/{file_name()}").open("ab") as file:
+        file.write(frames(_events(6)))
+    if is_cut_short:
+        (folder / "out/.tb2csv/updating").touch()
+    change(folder, "UPDATE more_tables SET tables = ? WHERE run = 'a' AND part = 1", bad)
+    assert "cannot be brought up to date, because" in update(folder)
+    assert_nothing_outside_changed(folder)
+
+
+@pytest.mark.parametrize("part", [0, 1, 5])
+def test_more_tables_that_lack_a_part_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+    monkeypatch.setattr(converted_run, "_AT_ONCE", 1)
+    tb2csv.convert(folder / "log", folder / "out", overwrite=True)
+    with (folder / f"log/a/{file_name()}").open("ab") as file:
+        file.write(frames(_events(6)))
+    change(folder, "DELETE FROM more_tables WHERE run = 'a' AND part = ?", part)
+    assert "its ledger is damaged" in update(folder)
 
 
 @pytest.mark.parametrize("where", ["ledger.sqlite", "", "waiting-0", "waiting-1", "updating", "holder.json", "rows"])

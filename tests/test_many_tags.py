@@ -8,14 +8,24 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
 import tb2csv
+from tb2csv.event_files import event_file
+from tb2csv.runs.run_reader import RunReader
+from tb2csv.sources import local_files
 from tb2csv.tfrecord import record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_TAGS = 3000
+    from tb2csv.event_files.event_file import FileStats
+    from tb2csv.event_files.values import ValueBlock
+    from tb2csv.logdir import EventFile
+
+_TAGS = 6000
 #: Files of more bytes are not small.
 _CHUNK = 1 << 16
 
@@ -27,6 +37,12 @@ def _scalar(tag: str, step: int) -> bytes:
     summary = b"\x0a" + bytes([len(value)]) + value
     steps = b"\x10" + (bytes([step]) if step < 128 else bytes([step & 127 | 128, step >> 7]))
     return b"".join(record(steps + b"\x2a" + bytes([len(summary)]) + summary))
+
+
+def _tensor(tag: str, step: int) -> bytes:
+    """Return a record of an event with a scalar in a tensor."""
+    value = Summary.Value(tag=tag, tensor=TensorProto(dtype=1, float_val=[step]))
+    return b"".join(record(Event(step=step, summary=Summary(value=[value])).SerializeToString()))
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -58,6 +74,35 @@ def test_an_update_of_a_run_of_many_tags_gives_the_tables_of_one_conversion(
     assert (report.update.grown, report.update.values) == (["run"], 1)
     tb2csv.convert(tmp_path / "log", tmp_path / "whole", layout=layout, chunk_size=_CHUNK)
     assert _files(tmp_path / "out") == _files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("is_tensor", [False, True])
+@pytest.mark.parametrize("layout", ["tree", "wide"])
+def test_blocks_of_many_new_tags_are_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, *, is_tensor: bool
+) -> None:
+    file = tmp_path / "log" / "events.out.tfevents.1"
+    file.parent.mkdir()
+    make = _tensor if is_tensor else _scalar
+    file.write_bytes(b"".join(make(f"t{number % 60}", number) for number in range(180)))
+    tb2csv.convert(tmp_path / "log", tmp_path / "one block", layout=layout)
+    counts: list[int] = []
+    add = RunReader._add_to_history
+
+    def count(reader: RunReader, file: EventFile, stats: FileStats, block: ValueBlock) -> None:
+        counts.append(len(block))
+        add(reader, file, stats, block)
+
+    monkeypatch.setattr(RunReader, "_add_to_history", count)
+    monkeypatch.setattr(local_files, "WINDOW", 500)
+    monkeypatch.setattr(event_file, "_MANY_SCHEMAS", 20)
+    monkeypatch.setattr(event_file, "_SOME_SCHEMAS", 2)
+    tb2csv.convert(tmp_path / "log", tmp_path / "short blocks", layout=layout)
+    *short, rest = counts
+    assert len(short) >= 2
+    assert max(short) < 40
+    assert rest > 100  # without new tags
+    assert _files(tmp_path / "one block") == _files(tmp_path / "short blocks")
 
 
 @pytest.mark.slow

@@ -42,6 +42,10 @@ DEFAULT_CHUNK_SIZE: Final = 64 << 20
 #: Enough for the first values.
 _SMALL_CHUNK_SIZE: Final = 1 << 16
 
+#: A block ends after so many new schemas, and after some of them windows do not grow.
+_MANY_SCHEMAS: Final = 1 << 16
+_SOME_SCHEMAS: Final = 1 << 12
+
 #: A TensorFlow 2 scalar takes about 60 bytes; denser events make the columns grow.
 _BYTES_PER_VALUE: Final = 48
 
@@ -207,13 +211,15 @@ class EventFileReader:
         """Read and scan the next ``length`` bytes, or fewer if a record needs a block of its own.
 
         Reading goes a window at a time. Bytes before the first payload are not needed after the scan, so windows of
-        scalars reuse the same memory: touching fresh memory takes longer than scanning them.
+        scalars reuse the same memory: touching fresh memory takes longer than scanning them. A block with very many new
+        schemas is shorter, because each of them takes memory while the block is decoded.
         """
         buffer, columns = self._cleared_memory(length)
         first = base = self.offset
         end, window = first + length, self._source.window
+        known = len(self._schemas)
         block = ValueBlock(columns, buffer[:0], base, self._is_unpacked)
-        while self.offset < min(end, self._stop) and self._stray is None:
+        while self.offset < min(end, self._stop) and self._stray is None and len(self._schemas) < known + _MANY_SCHEMAS:
             start, stop, values_before = self.offset, min(self.offset + window, end), columns.size
             try:
                 count = self._source.read_into(start, buffer[start - base : stop - base])
@@ -226,7 +232,7 @@ class EventFileReader:
             if self.offset <= block.end < stop:  # the file was truncated while it was read
                 self._end_unfinished()
             if columns.has_contents or columns.payload_length[values_before : columns.size].any():
-                window = length
+                window = length if len(self._schemas) < known + _SOME_SCHEMAS else window
             elif base == start:
                 base = self.offset
             if self.offset < block.end:  # the last record goes on after the block

@@ -87,8 +87,8 @@ class ConvertedRun:
             dict(report.empty),
         ]
 
-    def tables_text(self, length: Callable[[str], int]) -> str:
-        """Return the rest of the result as JSON, without the state.
+    def tables_texts(self, length: Callable[[str], int]) -> Iterator[str]:
+        """Yield the rest of the result as JSON, without the state: an object, or several with parts of the members.
 
         ``length`` returns the length of a table in bytes. Members that are empty, as for most runs, are left out.
         """
@@ -106,12 +106,11 @@ class ConvertedRun:
         is_selected = {"is_selected": True} if self.is_selected else {}
         if max(len(self.entries), len(self.series), len(self.held)) <= _AT_ONCE:  # a call of the encoder takes long
             known = {name: found for name, items in lists.items() if (found := list(items))}
-            return _encode({"lengths": dict(lengths), **known, **is_selected})
-        texts = {"lengths": _object(lengths), **{name: _array(items) for name, items in lists.items()}}
-        texts |= {name: _encode(value) for name, value in is_selected.items()}
-        # One join, because each copy of the text takes more memory than the run's tables.
-        parts = [part for name, text in texts.items() if text != "[]" for part in (",", _encode(name), ":", text)]
-        return "".join(["{", *parts[1:], "}"])
+            yield _encode({"lengths": dict(lengths), **known, **is_selected})
+            return
+        yield _encode({"lengths": {}, **is_selected})
+        yield from (_encode({"lengths": dict(some)}) for some in _batches(lengths))
+        yield from (_encode({name: some}) for name, items in lists.items() for some in _batches(items))
 
     def _entries_data(self, schemas: dict[tuple[tuple[str, str], ...], int]) -> Iterator[list[Any]]:
         """Yield the entries as data for JSON, each with the number of its schema, which is added to ``schemas``."""
@@ -123,15 +122,14 @@ class ConvertedRun:
             yield [schema, *entry.to_data()]
 
     @classmethod
-    def from_data(cls, name: str, earlier: EarlierReport, data: dict[str, Any]) -> ConvertedRun:
-        """Return the result that ``tables_text`` described; its series have only what notes on the whole log need.
+    def from_data(cls, name: str, earlier: EarlierReport, parts: Iterable[dict[str, Any]]) -> ConvertedRun:
+        """Return the result that ``tables_texts`` described; its series have only what notes on the whole log need.
 
         Raises:
             ValueError: the data are not those of a result.
             KeyError: a column has an unknown type.
         """
-        check(data, {member: _SHAPE[member] for member in data})
-        data = _EMPTY | data
+        data = _EMPTY | _joined(parts)
         if not all(map(is_published_path, (*data["lengths"], *data["stored"]))):
             message = f"the run {name!r} has a table outside of the folder"
             raise ValueError(message)
@@ -231,12 +229,18 @@ _AT_ONCE: Final = 4096
 _encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
-def _array(elements: Iterable[Any]) -> str:
-    return f"[{','.join(_encode(some)[1:-1] for some in _batches(elements))}]"
-
-
-def _object(members: Iterable[tuple[str, Any]]) -> str:
-    return f"{{{','.join(_encode(dict(some))[1:-1] for some in _batches(members))}}}"
+def _joined(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the members of objects that have parts of them."""
+    data: dict[str, Any] = {}
+    for part in parts:
+        check(part, {member: _SHAPE[member] for member in part})
+        for member, value in part.items():
+            known = data.setdefault(member, value)
+            if known is not value and isinstance(known, dict):
+                known.update(value)
+            elif known is not value and isinstance(known, list):
+                known.extend(value)
+    return data
 
 
 def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:

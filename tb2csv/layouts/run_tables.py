@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 #: The maximum number of tables that are kept as objects. Columns take a third of their memory, and twice their time.
 _FEW: Final = 1024
+
+#: The number of tables whose paths are sorted at once.
+_SORTED_AT_ONCE: Final = 1 << 16
 
 #: Whether files belong to a table, and some of them are new, whether rows were appended, and whether it has steps.
 _HAS_FILES, _HAS_NEW_FILES, _IS_BEGUN, _HAS_BOUNDS = 1, 2, 4, 8
@@ -219,8 +224,15 @@ class _ManyEntries(Sequence[TableEntry]):
     def __init__(self, tables: _TableColumns) -> None:
         self._tables = tables
         numbers = (number for number, form in enumerate(tables.forms) if not form.is_joined)
-        # As ``in_index_order`` does.
-        self.numbers = array("i", sorted(numbers, key=lambda number: tables.path(number).replace("/", "\0")))
+        # Stretches are merged, so that the paths of all tables are never in memory.
+        stretches = []
+        while some := sorted(itertools.islice(numbers, _SORTED_AT_ONCE), key=self._key):
+            stretches.append(array("i", some))
+        self.numbers = array("i", heapq.merge(*stretches, key=self._key))
+
+    def _key(self, number: int) -> str:
+        """Return the path of a table as ``in_index_order`` compares it."""
+        return self._tables.path(number).replace("/", "\0")
 
     @overload
     def __getitem__(self, place: int) -> TableEntry: ...

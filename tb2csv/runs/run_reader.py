@@ -240,7 +240,8 @@ class RunReader(SeriesReader):
             return stats.is_selected and (kind is None or kind == self._series.key(number)[0])
 
         contents = self._contents if with_contents else None
-        for grouping in ahead(map(self.group, self.scan()), lambda: self._has_more):
+        known = self._schemas.known
+        for grouping in ahead(map(self.group, self.scan()), lambda: self._has_more and known.are_remembered):
             yield from self.decode_grouping(grouping, is_wanted, contents)
             if add_unselected_scalars:
                 for item in self.decode_grouping(grouping, self._is_unselected_scalar):

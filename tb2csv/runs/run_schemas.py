@@ -42,6 +42,14 @@ class KnownSchemas(Sequence[ValueSchema]):
         self._count = 0
         self._made = functools.lru_cache(_REMEMBERED)(lambda number: ValueSchema.from_key(table.key(number)))
 
+    @property
+    def are_remembered(self) -> bool:
+        """Whether all schemas are kept as objects, so that a thread may use them while another scans.
+
+        The scanner releases the interpreter's lock while it moves the keys of the table.
+        """
+        return self._count <= _REMEMBERED
+
     def grow(self, count: int) -> None:
         """Have the first ``count`` schemas of the table."""
         self._count = count

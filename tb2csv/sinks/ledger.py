@@ -10,6 +10,7 @@ must not contain links, and every path from it is checked before it is used.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import platform
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 #: Raise it if the format of the ledger or of the states in it changes.
-_FORMAT: Final = 4
+_FORMAT: Final = 5
 
 #: The number in the file that marks a ledger, ``tb2c`` in ASCII.
 _APPLICATION: Final = 0x74623263
@@ -36,12 +37,16 @@ _APPLICATION: Final = 0x74623263
 _FACTS: Final = "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID"
 #: With row numbers, because SQLite gives each large row of a table without them pages of its own.
 _RUNS: Final = "CREATE TABLE runs (name TEXT PRIMARY KEY, files TEXT, report TEXT, tables TEXT, state TEXT)"
+#: The rest of the tables of runs that have very many, because one text would take more memory than their conversion.
+_MORE_TABLES: Final = "CREATE TABLE more_tables (run TEXT, part INTEGER, tables TEXT, PRIMARY KEY (run, part))"
 
 #: What the ledger must have, and nothing else: views or triggers could run instead.
 _SCHEMA: Final = {
     ("table", "facts", _FACTS),
     ("table", "runs", _RUNS),
+    ("table", "more_tables", _MORE_TABLES),
     ("index", "sqlite_autoindex_runs_1", None),
+    ("index", "sqlite_autoindex_more_tables_1", None),
 }
 
 #: How long to wait for a process that is just being refused by the lock, in milliseconds.
@@ -49,12 +54,15 @@ _PATIENCE: Final = 10_000
 
 
 class LedgerRow(NamedTuple):
-    """What the ledger has of a run; see ``Ledger``. The report and the state are data for JSON, the tables are JSON."""
+    """What the ledger has of a run; see ``Ledger``. The report and the state are data for JSON.
+
+    The tables are one JSON text or more, each of which is made when it is written.
+    """
 
     name: str
     files: str
     report: Any
-    tables: str
+    tables: Iterable[str]
     state: Any
 
 
@@ -87,7 +95,7 @@ class Ledger:
         with ledger.errors():
             connection.executescript(
                 f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA application_id = {_APPLICATION};"
-                f"PRAGMA user_version = {_FORMAT}; BEGIN EXCLUSIVE; {_FACTS}; {_RUNS};"
+                f"PRAGMA user_version = {_FORMAT}; BEGIN EXCLUSIVE; {_FACTS}; {_RUNS}; {_MORE_TABLES};"
             )
         return ledger
 
@@ -166,17 +174,28 @@ class Ledger:
         """Yield each run and its report."""
         return self._decoded("SELECT name, report FROM runs")
 
-    def tables(self, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
-        """Yield each of some runs and its tables."""
+    def tables(self, names: Iterable[str]) -> Iterator[tuple[str, Iterator[Any]]]:
+        """Yield each of some runs and its tables, in the parts in which they were put."""
         for name in names:
-            yield from self._decoded("SELECT name, tables FROM runs WHERE name = ?", name)
+            yield name, self._parts(name)
+
+    def _parts(self, name: str) -> Iterator[Any]:
+        for query in (
+            "SELECT name, tables FROM runs WHERE name = ?",
+            "SELECT run, tables FROM more_tables WHERE run = ? ORDER BY part",
+        ):
+            yield from (tables for _, tables in self._decoded(query, name))
 
     def _decoded(self, query: str, *arguments: str) -> Iterator[tuple[str, Any]]:
         """Yield the names and the data that a query selects."""
         with self.errors():
-            rows = self._connection.execute(query, arguments).fetchall()
-        for name, text in rows:
+            rows = self._connection.execute(query, arguments)
+        while True:
             with self.errors():
+                row = rows.fetchone()
+                if row is None:
+                    return
+                name, text = row
                 if type(name) is not str:
                     raise damaged(self._out)
                 decoded = json.loads(text)
@@ -190,12 +209,21 @@ class Ledger:
 
     def put_runs(self, rows: Iterable[LedgerRow]) -> None:
         """Set what the ledger has of some runs."""
-        encoded = (
-            (row.name, row.files, _encode(row.report), row.tables, _encode(row.state) if row.state else "null")
-            for row in rows
-        )
         with self.errors():
+            divided = {name for (name,) in self._connection.execute("SELECT DISTINCT run FROM more_tables")}
+            encoded = (self._put_more_tables(row, row.name in divided) for row in rows)
             self._connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?)", encoded)
+
+    def _put_more_tables(self, row: LedgerRow, is_divided: bool) -> tuple[str, str, str, str, str]:
+        """Put all texts of the tables of a run but the first, and return what is put with the first."""
+        name, files, report, tables, state = row
+        if is_divided:
+            self._connection.execute("DELETE FROM more_tables WHERE run = ?", (name,))
+        texts = iter(tables)
+        first = next(texts)
+        for part, text in enumerate(texts):
+            self._connection.execute("INSERT INTO more_tables VALUES (?, ?, ?)", (name, part, text))
+        return name, files, _encode(report), first, _encode(state) if state else "null"
 
     def put_files(self, files: Mapping[str, str]) -> None:
         """Set the versions of the files of some runs, whose bytes are the same."""
@@ -207,14 +235,17 @@ class Ledger:
     def remove_runs(self, names: Iterable[str]) -> None:
         """Remove some runs."""
         with self.errors():
-            self._connection.executemany("DELETE FROM runs WHERE name = ?", ((name,) for name in names))
+            for name in names:
+                self._connection.execute("DELETE FROM runs WHERE name = ?", (name,))
+                self._connection.execute("DELETE FROM more_tables WHERE run = ?", (name,))
 
     def lengths(self) -> Iterator[tuple[str, int]]:
         """Yield the path of each table and its committed length in bytes."""
         with self.errors():
             joined = [(path, length) for path, (_, _, length, _) in (self.fact("joined") or {}).items()]
-            every = self._decoded("SELECT name, tables FROM runs")
-            of_runs = [pair for _, tables in every for pair in tables["lengths"].items()]
+            queries = "SELECT name, tables FROM runs", "SELECT run, tables FROM more_tables"
+            every = itertools.chain.from_iterable(map(self._decoded, queries))
+            of_runs = [pair for _, tables in every for pair in tables.get("lengths", {}).items()]
         for path, length in (*joined, *of_runs):
             if type(length) is not int or length < 0:
                 raise damaged(self._out)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def keep_in_columns(patch: pytest.MonkeyPatch) -> None:
     """Keep the tables, tags and paths of each run in columns, and not only those of runs with more than 1,024."""
     patch.setattr(run_tables, "_FEW", 0)
+    patch.setattr(run_tables, "_SORTED_AT_ONCE", 3)
     patch.setattr(converted_run, "_MOST_SHARED", 0)
     patch.setattr(file_names, "_FEW", 0)
 
