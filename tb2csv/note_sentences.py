@@ -158,7 +158,8 @@ def _trials_without_metrics(note: Note) -> Message:
 
 def _trials_share_run(note: Note) -> Message:
     (run, count), *others = note.counts
-    more = f", and so have {len(others):,} more runs" if others else ""
+    verb = "has" if len(others) == 1 else "have"
+    more = f", and so {verb} {len(others):,} more run{_s(len(others))}" if others else ""
     return Message(
         f"run {run!r} has {_trials(count)} below it{more}; the log does not store which trial a scalar of such a run "
         "belongs to, so it is in the row of the trial that was started last"

@@ -160,7 +160,12 @@ add(
 )
 add(
     Note("trials_share_run", counts=(("a", 2), ("b", 3))),
-    "run 'a' has 2 trials below it, and so have 1 more runs; the log does not store which trial a scalar of such a run "
+    "run 'a' has 2 trials below it, and so has 1 more run; the log does not store which trial a scalar of such a run "
+    "belongs to, so it is in the row of the trial that was started last",
+)
+add(
+    Note("trials_share_run", counts=(("a", 2), ("b", 3), ("c", 2))),
+    "run 'a' has 2 trials below it, and so have 2 more runs; the log does not store which trial a scalar of such a run "
     "belongs to, so it is in the row of the trial that was started last",
 )
 add(Note("runs_in_no_group", count=1, details={"runs": ("a",)}), "1 run in no group: 'a'")
