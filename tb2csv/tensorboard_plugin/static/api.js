@@ -145,6 +145,25 @@ export function postExport(request) {
 }
 
 /**
+ * Post a request; if it has several files, post it as that of an archive. The page cannot know it: a series may have
+ * files beside its table, and the server may have found more series since.
+ *
+ * @template T
+ * @param {(request: ExportRequest, signal?: AbortSignal) => Promise<T>} send
+ * @param {ExportRequest} request
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<T>}
+ */
+export async function asArchiveIfNeeded(send, request, signal) {
+  try {
+    return await send(request, signal);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== "needs_archive") throw error;
+    return send({ ...request, archive: true }, signal);
+  }
+}
+
+/**
  * @param {string} token
  * @returns {Promise<Status>}
  */

@@ -1,6 +1,6 @@
 /** Starts exports and follows them, also after the page is loaded again. */
 
-import { ApiError, getDownload, postExport, postPlan } from "./api.js";
+import { ApiError, asArchiveIfNeeded, getDownload, postExport, postPlan } from "./api.js";
 import { copyText, csvToTabs } from "./clipboard.js";
 import { TooLarge } from "./downloads.js";
 import { ExportJob } from "./export_job.js";
@@ -51,10 +51,10 @@ export class ExportController {
   async start(request, title) {
     await this.attempt(async () => {
       if (isInNotebook()) {
-        const plan = await postPlan(request);
+        const plan = await asArchiveIfNeeded(postPlan, request);
         if (plan.bytes > this.blobLimit) throw new TooLarge(this.blobLimit);
       }
-      const { token, name } = await this.request(request);
+      const { token, name } = await asArchiveIfNeeded(postExport, request);
       this.follow({ token, name, title }, isInNotebook() ? "page" : "browser");
     });
   }
@@ -67,7 +67,7 @@ export class ExportController {
    */
   async startOne(name, format) {
     await this.attempt(async () => {
-      const { token, name: file } = await this.request(this.requestFor(name, format));
+      const { token, name: file } = await asArchiveIfNeeded(postExport, this.requestFor(name, format));
       this.follow({ token, name: file, title: `${name.tag} of ${name.run}` }, isInNotebook() ? "page" : "browser");
     });
   }
@@ -93,20 +93,6 @@ export class ExportController {
           : "The browser does not let this page use the clipboard.",
       );
     });
-  }
-
-  /**
-   * Request an export; if it has several files, request it as an archive.
-   *
-   * @param {ExportRequest} request
-   */
-  async request(request) {
-    try {
-      return await postExport(request);
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== "needs_archive") throw error;
-      return postExport({ ...request, archive: true });
-    }
   }
 
   /**

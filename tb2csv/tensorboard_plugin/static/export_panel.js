@@ -1,6 +1,6 @@
 /** The export card: the size of the selection, the export buttons, the options and the command. */
 
-import { ApiError, isAbort, postPlan } from "./api.js";
+import { ApiError, asArchiveIfNeeded, isAbort, postPlan } from "./api.js";
 import { copyText } from "./clipboard.js";
 import { element, replace, setAttribute, setText } from "./elements.js";
 import { icon } from "./icons.js";
@@ -94,7 +94,7 @@ export class ExportPanel {
    */
   async planSelection(request, signal) {
     try {
-      const plan = await postPlan(request, signal);
+      const plan = await asArchiveIfNeeded(postPlan, request, signal);
       this.showSelection(plan.tables, "table", "tables", plan);
       this.figures.classList.remove("is-preliminary");
       this.command.classList.remove("is-problem");
@@ -117,7 +117,7 @@ export class ExportPanel {
    */
   async planAll(request, known, signal) {
     try {
-      const plan = await postPlan(request, signal);
+      const plan = await asArchiveIfNeeded(postPlan, request, signal);
       setText(this.all.size, sizeOf(plan.tables, "table", "tables", plan));
       setReason(this.all, null);
       this.knownOfAll = known;

@@ -114,7 +114,8 @@ class ExportPage:
             box.fill("")
 
     def figures(self) -> str:
-        return self.ready().frame.locator(".figures").inner_text().replace("\xa0", " ")
+        # The page's own estimate may come between ``ready`` and the next plan.
+        return self.ready().frame.locator(".figures:not(.is-preliminary)").inner_text().replace("\xa0", " ")
 
     def violations(self) -> list[str]:
         """Return what axe finds wrong in the frame, a line for each element."""

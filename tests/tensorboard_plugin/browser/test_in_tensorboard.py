@@ -298,7 +298,8 @@ def test_a_cancelled_export(context: BrowserContext, slow: Path, tmp_path: Path)
         with page.page.expect_download() as saved:
             page.button("Export all").click()
         assert files_of_zip(content(saved.value))
-        assert page.errors == []
+        # The browser's, on a plan for one series if the server has found another one since.
+        assert [error for error in page.errors if "400" not in error] == []
 
 
 def test_a_server_error_in_mid_download(context: BrowserContext, slow: Path, tmp_path: Path) -> None:
