@@ -126,11 +126,11 @@ class ElementRows:
 
     def _frame(self, text: bytes) -> pl.DataFrame:
         try:
-            frame = pl.read_csv(self._header + text, infer_schema=False)
+            frame = pl.read_csv(self._header + text, infer_schema=False).select(pl.col(COLUMNS).fill_null(""))
         except pl.exceptions.PolarsError as error:
             message = f"{self._path} is not valid CSV ({str(error).splitlines()[0]}); write it again."
             raise StateError(message) from error
-        frame = frame.select(pl.col(COLUMNS).fill_null("")).filter(pl.col("parameter") != "")
+        frame = frame.filter(pl.col("parameter") != "")
         return frame.with_columns(unescaped(pl.col(_NAMES))) if b"'" in text else frame
 
     def _collect_tensors(self, frame: pl.DataFrame, number: int, found: dict[tuple[str, str], dict[str, Any]]) -> None:
