@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.errors import OutputError, check_type
+from tb2csv.errors import OutputError, check_flag
 from tb2csv.local_paths import local_path
 from tb2csv.messages import Option, advice
 
@@ -89,7 +89,7 @@ def whole_folder(out: Path, *, overwrite: bool, may_replace: Callable[[Path], bo
     Raises:
         OutputError: ``out`` exists, and ``overwrite`` is false or ``may_replace`` returns false.
     """
-    check_type("overwrite", overwrite, bool, "True or False")
+    check_flag("overwrite", overwrite)
     if out.exists() and (not overwrite or not may_replace(out)):
         replace = advice("{} to replace " + kind, Option("overwrite", value=True))
         raise OutputError(f"{out} exists already", advice("choose another name"), replace)
@@ -275,7 +275,7 @@ def _restore(out: Path, dead: str) -> None:
 
 def check_place(out: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Raise OutputError if a file must not be written at ``out``."""
-    check_type("overwrite", overwrite, bool, "True or False")
+    check_flag("overwrite", overwrite)
     place = local_path(out)
     try:
         exists = is_there(place)

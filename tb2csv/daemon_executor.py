@@ -6,25 +6,23 @@ It is apart from ``parallel``, because ``concurrent.futures`` imports logging, a
 from __future__ import annotations
 
 import functools
-import threading
 from collections import deque
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tb2csv.parallel import CANCELLED, SECONDS_BETWEEN_SIGNALS, WorkCancelledError, default_workers
+from tb2csv.parallel import CANCELLED, SECONDS_BETWEEN_SIGNALS, WorkCancelledError, default_workers, start_thread
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator
 
 _Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
 
 _Task = tuple[Future[Any], "Callable[[], Any]"]
-
-_NAME: Final = "tb2csv"
 
 
 class DaemonExecutor(Executor):
@@ -67,13 +65,8 @@ class DaemonExecutor(Executor):
             thread.join()
 
     def _start_thread(self) -> None:
-        thread = threading.Thread(target=self._work, name=f"{_NAME}_{len(self._threads)}", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # the system has no more threads, or Python 3.12 and later is ending
+        if not start_thread(self._work, len(self._threads), self._threads):
             self._max_workers = len(self._threads)
-        else:
-            self._threads.append(thread)
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:

@@ -87,6 +87,11 @@ def check_type(name: str, value: object, types: type | tuple[type, ...], wanted:
         raise OptionError(message)
 
 
+def check_flag(name: str, value: object) -> None:
+    """Raise OptionError if the argument ``name`` is neither True nor False, because the text "no" counts as true."""
+    check_type(name, value, bool, "True or False")
+
+
 def check_whole_number(name: str, value: object, minimum: int) -> None:
     """Raise OptionError if the argument ``name`` is not a whole number of at least ``minimum``."""
     if not (isinstance(value, Integral) and int(value) >= minimum):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from tb2csv.atomic_files import check_place, private_folder, whole_file
-from tb2csv.errors import OptionError, OutputError, check_choice, check_type
+from tb2csv.errors import OptionError, OutputError, check_choice, check_flag
 from tb2csv.file_contents import CONTENTS, Converted, ExcelCsv, OneTable
 from tb2csv.folder_conversion import FolderConversion
 from tb2csv.layouts.output import SeveralKindsError
@@ -185,7 +185,7 @@ def _copy(file: IO[bytes], out: IO[bytes]) -> None:
 
 def _store_file(out: FileTarget, *, overwrite: bool) -> StoreFile | None:
     """Return the object that a URL names, or None for what is not one in a store that can be written to."""
-    check_type("overwrite", overwrite, bool, "True or False")
+    check_flag("overwrite", overwrite)
     if not isinstance(out, str) or not is_writable(out):
         return None
     from tb2csv.sinks.store_file import StoreFile  # few conversions need it

@@ -66,7 +66,8 @@ def map_runs(
     threads: list[threading.Thread] = []
     try:
         for number in range(max(1, min(workers or default_workers(), len(runs)))):
-            if not _started(state.work_off, number, threads):
+            work_off = functools.partial(copy_context().run, state.work_off)
+            if not start_thread(work_off, number, threads):
                 break
         if not threads:
             copy_context().run(state.work_off)
@@ -131,9 +132,9 @@ class _Work(Generic[_Run, _Result]):
             self._report_bytes(count)
 
 
-def _started(work: Callable[[], None], number: int, threads: list[threading.Thread]) -> bool:
+def start_thread(work: Callable[[], None], number: int, threads: list[threading.Thread]) -> bool:
     """Call ``work`` in a new thread, which is appended to ``threads``; return whether the system had one."""
-    thread = threading.Thread(target=copy_context().run, args=(work,), name=f"{_NAME}_{number}", daemon=True)
+    thread = threading.Thread(target=work, name=f"{_NAME}_{number}", daemon=True)
     try:
         thread.start()
     except RuntimeError:  # the system has no more threads, or Python 3.12 and later is ending

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tb2csv.errors import OptionError, check_choice, check_type
+from tb2csv.errors import OptionError, check_choice, check_flag, check_type
 from tb2csv.layouts.bins import STEP, Bins
 from tb2csv.layouts.compare_layout import CompareLayout
 from tb2csv.layouts.layouts import HEADERS, LAYOUTS
@@ -66,7 +66,7 @@ class OutputOptions:
     ) -> OutputOptions:
         """Return the options for arguments of ``convert``."""
         check_type("time", time, Iterable, "the names of time columns")
-        check_type("merge_subruns", merge_subruns, bool, "True or False")
+        check_flag("merge_subruns", merge_subruns)
         styles = (time,) if isinstance(time, str) else tuple(time)
         if x == "relative" and styles == ("epoch",):
             styles = ("relative",)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tb2csv.errors import RecorderError, check_type
+from tb2csv.errors import RecorderError, check_flag
 from tb2csv.messages import Option, advice
 from tb2csv.model_state.foreign_errors import reason_of
 from tb2csv.prediction.image_files import IMAGES, ImageOptions
@@ -73,7 +73,7 @@ def predict(
         RecorderError: model or inputs cannot be used, or do not fit each other; or the file may run code.
         OutputError: a table exists, or cannot be written.
     """
-    check_type("trust", trust, bool, "True or False")
+    check_flag("trust", trust)
     _check(columns, images, channels, value_range, batch_size)
     loaded = load_model(model, trust=trust)
     image_options = ImageOptions(channels or loaded.channels, value_range)

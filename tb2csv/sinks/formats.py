@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tb2csv.errors import OptionError, check_type
+from tb2csv.errors import OptionError, check_flag, check_type
 from tb2csv.sinks.arrow import ArrowFormat
 from tb2csv.sinks.csv import CompressedCsvFormat, CsvFormat
 from tb2csv.sinks.jsonl import JsonLinesFormat, NullJsonLinesFormat
@@ -37,7 +37,7 @@ def choose_format(name: str, *, escape_formulas: bool = False) -> TextFormat | W
         OptionError: there is no such format.
     """
     check_type("format", name, str, "the name of a format")
-    check_type("escape_formulas", escape_formulas, bool, "True or False")
+    check_flag("escape_formulas", escape_formulas)
     own = FORMATS.get(name)
     if own is not None:
         return own.escaping_formulas() if escape_formulas and isinstance(own, CsvFormat) else own

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from tb2csv.atomic_files import folder_beside, is_there, replace_folder
-from tb2csv.errors import LateInterrupt, OutputError, check_type
+from tb2csv.errors import LateInterrupt, OutputError, check_flag
 from tb2csv.local_paths import local_path
 from tb2csv.messages import Option, advice
 from tb2csv.sinks.ledger import Ledger, locked_against_updates
@@ -48,7 +48,7 @@ class OutputFolder(NewFolder):
         Raises:
             OutputError: ``out`` is a file, or is not empty and may not be replaced.
         """
-        check_type("overwrite", overwrite, bool, "True or False")
+        check_flag("overwrite", overwrite)
         super().__init__(Path(os.path.abspath(local_path(out))))
         self._overwrite = overwrite
         try:

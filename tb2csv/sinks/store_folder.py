@@ -14,7 +14,7 @@ import tempfile
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from tb2csv.errors import OutputError, check_type
+from tb2csv.errors import OutputError, check_flag
 from tb2csv.messages import Option, advice
 from tb2csv.parallel import map_runs
 from tb2csv.sinks.output_folder import DATA_PACKAGE, OutputFolder, written_files
@@ -44,7 +44,7 @@ class StoreFolder(OutputFolder):
             OutputError: there are other objects, or they cannot be listed.
             MissingExtraError: a package is missing.
         """
-        check_type("overwrite", overwrite, bool, "True or False")
+        check_flag("overwrite", overwrite)
         self._url = url.rstrip("/")
         self._store = Store(self._url)
         self._may_replace = overwrite

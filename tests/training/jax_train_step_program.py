@@ -30,31 +30,29 @@ class Own(keras.Model):  # type: ignore[misc] # Keras ships no types
     def train_step(self, state: Any, data: Any) -> Any:
         trained, untrained, optimizer, metrics = state
         differentiate = jax.value_and_grad(self.compute_loss_and_updates, has_aux=True)
-        (loss, untrained), gradients = differentiate(trained, untrained, *data)
-        trained, optimizer = self.optimizer.stateless_apply(optimizer, gradients, trained)
-        return {"loss": loss}, (trained, untrained, optimizer, metrics)
+        (loss, updated), gradients = differentiate(trained, untrained, *data)
+        trained, optimizer = self.applied(optimizer, gradients, trained)
+        return {"loss": loss}, (trained, self.kept(untrained, updated), optimizer, metrics)
+
+    def applied(self, optimizer: Any, gradients: Any, trained: Any) -> Any:
+        return self.optimizer.stateless_apply(optimizer, gradients, trained)
+
+    def kept(self, given: Any, updated: Any) -> Any:
+        return updated
 
 
 class Dropping(Own):
     """Drops the variables that are not trained."""
 
-    def train_step(self, state: Any, data: Any) -> Any:
-        trained, untrained, optimizer, metrics = state
-        differentiate = jax.value_and_grad(self.compute_loss_and_updates, has_aux=True)
-        (loss, _), gradients = differentiate(trained, untrained, *data)
-        trained, optimizer = self.optimizer.stateless_apply(optimizer, gradients, trained)
-        return {"loss": loss}, (trained, untrained, optimizer, metrics)
+    def kept(self, given: Any, updated: Any) -> Any:
+        return given
 
 
 class ByHand(Own):
     """Changes the weights without an optimizer."""
 
-    def train_step(self, state: Any, data: Any) -> Any:
-        trained, untrained, optimizer, metrics = state
-        differentiate = jax.value_and_grad(self.compute_loss_and_updates, has_aux=True)
-        (loss, untrained), gradients = differentiate(trained, untrained, *data)
-        trained = [value - 0.1 * gradient for value, gradient in zip(trained, gradients, strict=True)]
-        return {"loss": loss}, (trained, untrained, optimizer, metrics)
+    def applied(self, optimizer: Any, gradients: Any, trained: Any) -> Any:
+        return [value - 0.1 * gradient for value, gradient in zip(trained, gradients, strict=True)], optimizer
 
 
 class Counting(Own):
