@@ -52,13 +52,15 @@ def map_runs(
     *,
     workers: int | None = None,
     report_bytes: Callable[[int], None] = lambda _: None,
-    warm_up: Callable[[], object] = lambda: None,
+    warm_up: Callable[[], object] | None = None,
 ) -> list[_Result]:
     """Return ``work(run, report_bytes)`` for every run, in the order of the runs.
 
-    ``warm_up`` is called in this thread while the workers run. ``report_bytes`` is called with the number of bytes read
-    since the last call. A worker calls the function that it is given, which also ends the worker if another one failed;
-    a worker may call it with 0 to end sooner. If several runs fail, the error of the first of them is raised.
+    ``warm_up`` is called in a thread of its own while the workers run: this thread only waits, so an interrupt comes at
+    once, and in no library. ``report_bytes`` is called with the number of bytes read since the last call.
+
+    A worker calls the function that it is given, which also ends the worker if another one failed; a worker may call it
+    with 0 to end sooner. If several runs fail, the error of the first of them is raised.
     """
     check_workers(workers)
     check_progress(report_bytes)
@@ -71,8 +73,13 @@ def map_runs(
                 break
         if not threads:
             copy_context().run(state.work_off)
-        warm_up()
-        for _ in runs:
+        count = len(runs)
+        if warm_up is not None:
+            if start_thread(functools.partial(state.warm_up, warm_up), len(threads), threads):
+                count += 1
+            else:
+                warm_up()
+        for _ in range(count):
             if _next(state.ended) in state.errors:
                 break
     finally:  # after an interrupt as well; if all is done, nothing is cancelled
@@ -96,7 +103,7 @@ class _Work(Generic[_Run, _Result]):
         report_bytes: Callable[[int], None],
     ) -> None:
         self.cancelled = threading.Event()
-        #: By the number of the run.
+        #: By the number of the run; -1 is the call of ``warm_up``.
         self.results: dict[int, _Result] = {}
         self.errors: dict[int, BaseException] = {}
         #: The numbers of the runs that have ended. The queue holds no lock when a signal comes.
@@ -117,6 +124,12 @@ class _Work(Generic[_Run, _Result]):
                 ending.push(functools.partial(self._end, number))
                 self.results[number] = self._work(run, self._report_or_end)
             del run  # a result may be all that is kept of it
+
+    def warm_up(self, call: Callable[[], object]) -> None:
+        """Call a function that prepares the work, as if it were the first run."""
+        with contextlib.ExitStack() as ending:
+            ending.push(functools.partial(self._end, -1))
+            call()
 
     def _end(self, number: int, _: object, error: BaseException | None, __: object) -> bool:
         """Note the end of a run, and its error, which the caller of ``map_runs`` gets."""

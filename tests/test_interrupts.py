@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,9 @@ from event_files import event, scalar, write_run
 
 import tb2csv
 from tb2csv.analysis import summaries
-from tb2csv.cli.terminal import after_change, error_messages
+from tb2csv.cli import interrupts
+from tb2csv.cli.interrupts import after_change
+from tb2csv.cli.terminal import error_messages
 from tb2csv.parallel import map_runs
 from tb2csv.sinks.append_writer import AppendWriter
 
@@ -117,6 +120,61 @@ def test_another_exception_in_place_of_an_interrupt_is_one(
     assert ended.value.exit_code == 130
     assert capsys.readouterr().err == f"tb2csv: interrupted; {change}.\n"
     assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+
+
+IMPORTED_SLOWLY = """
+import signal, sys, time
+try:
+    signal.raise_signal(signal.SIGINT)
+    for _ in range(20):
+        time.sleep(0.01)
+except BaseException:
+    pass  # as importlib's own callbacks do, which print the exception
+is_complete = True
+"""
+
+
+IMPORTED_NEVER = """
+import signal, time
+signal.raise_signal(signal.SIGINT)
+time.sleep(60)
+raise TimeoutError
+"""
+
+
+def test_an_interrupt_during_an_import_waits_for_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An exception in the middle of an import may be lost, or leave the lock of all imports locked."""
+    (tmp_path / "imported_slowly.py").write_text(IMPORTED_SLOWLY)
+    monkeypatch.syspath_prepend(tmp_path)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    def command() -> None:
+        import_module("imported_slowly")
+        for _ in range(500):
+            time.sleep(0.01)
+
+    with pytest.raises(typer.Exit) as ended, error_messages(debug=False):
+        command()
+    assert ended.value.exit_code == 130
+    assert capsys.readouterr().err == "tb2csv: interrupted; nothing was changed.\n"
+    assert sys.modules.pop("imported_slowly").is_complete
+
+
+def test_an_interrupt_does_not_wait_for_an_import_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(interrupts, "_PATIENCE", 0.1)
+    (tmp_path / "never_imported.py").write_text(
+        "import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(60)"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with pytest.raises(typer.Exit) as ended, error_messages(debug=False):
+        import_module("never_imported")
+    assert ended.value.exit_code == 130
+    assert capsys.readouterr().err == "tb2csv: interrupted; nothing was changed.\n"
 
 
 def test_an_error_without_an_interrupt_is_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,7 +65,10 @@ def test_runs_are_read_in_this_thread_if_there_are_no_others(monkeypatch: pytest
         return run, threading.get_ident()
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert map_runs(work, range(3), workers=2) == [(run, threading.get_ident()) for run in range(3)]
+    warmed: list[int] = []
+    results = map_runs(work, range(3), workers=2, warm_up=lambda: warmed.append(threading.get_ident()))
+    assert results == [(run, threading.get_ident()) for run in range(3)]
+    assert warmed == [threading.get_ident()]
     later: Future[str] = Future()
     later.set_result("answer")
     assert result_of(later) == "answer", "its work is not cancelled with that of the runs"
@@ -88,6 +91,34 @@ def test_the_error_of_the_first_run_that_fails_is_raised_and_the_others_end() ->
     with pytest.raises(ValueError, match="0"):
         map_runs(work, range(3), workers=3)
     assert ended == [2]
+
+
+def test_warming_up_has_a_thread_of_its_own_so_that_an_interrupt_is_not_raised_in_it() -> None:
+    meeting, warmed = threading.Barrier(2, timeout=60), []
+
+    def warm_up() -> None:
+        meeting.wait()
+        warmed.append(threading.get_ident())
+
+    def work(_: int, report_bytes: object) -> int:
+        meeting.wait()
+        return threading.get_ident()
+
+    (worker,) = map_runs(work, [0], warm_up=warm_up)
+    assert len({*warmed, worker, threading.get_ident()}) == 3
+
+
+def test_an_error_of_warming_up_is_raised_and_ends_the_work() -> None:
+    def warm_up() -> None:
+        raise ImportError("no polars")
+
+    def work(_: int, report_bytes: Callable[[int], None]) -> None:
+        while True:
+            report_bytes(0)
+            time.sleep(0.001)
+
+    with pytest.raises(ImportError, match="no polars"):
+        map_runs(work, range(3), workers=2, warm_up=warm_up)
 
 
 @pytest.mark.parametrize("workers", [1, 3])

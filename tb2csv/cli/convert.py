@@ -9,8 +9,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 import typer
 
 from tb2csv.cli import option_groups, options, table_options
+from tb2csv.cli.interrupts import after_change
 from tb2csv.cli.terminal import (
-    after_change,
     error_messages,
     exit_status,
     is_terminal,

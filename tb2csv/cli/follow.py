@@ -14,8 +14,8 @@ import typer
 from tb2csv.analysis.diagnosis.network import DEFAULT_STEPS
 from tb2csv.cli import option_groups, options, table_options
 from tb2csv.cli.diagnose import FamiliesOption, StepsOption, ThresholdOption, thresholds_of
+from tb2csv.cli.interrupts import after_change
 from tb2csv.cli.terminal import (
-    after_change,
     error_messages,
     exit_status,
     is_terminal,

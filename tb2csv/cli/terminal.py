@@ -6,12 +6,12 @@ import contextlib
 import json
 import os
 import re
-import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import typer
 
+from tb2csv.cli.interrupts import interruptible
 from tb2csv.display import printable
 from tb2csv.errors import UNREADABLE, DamagedError, LateInterrupt, OptionError, OutputError, Tb2csvError
 from tb2csv.messages import command_line_spelling, listed
@@ -52,7 +52,7 @@ def error_messages(*, debug: bool) -> Iterator[None]:
     A slow request to a store prints a line there as well.
     """
     try:
-        with _interruptible(), WATCH.listen(lambda line: print_message(f"tb2csv: {line}")):
+        with interruptible(), WATCH.listen(lambda line: print_message(f"tb2csv: {line}")):
             yield
     except typer.Exit:
         raise
@@ -93,59 +93,6 @@ def _failed_for_want(error: BaseException) -> str | None:
     if isinstance(error, RuntimeError) and str(error).startswith(("can't allocate", "can't start new thread")):
         return "Python"
     return None
-
-
-class _InterruptHandler:
-    """A handler of SIGINT that raises KeyboardInterrupt; ``has_raised`` shows whether it has."""
-
-    def __init__(self) -> None:
-        self.has_raised = False
-
-    def __call__(self, *_: object) -> None:
-        self.has_raised = True
-        raise KeyboardInterrupt
-
-
-def _is_interrupt(error: BaseException) -> bool:
-    """Return whether an exception comes from an interrupt: polars 2.1.0 may raise another one in its place."""
-    handler = signal.getsignal(signal.SIGINT)
-    return isinstance(error, KeyboardInterrupt) or (
-        isinstance(handler, _InterruptHandler)
-        and handler.has_raised
-        and not isinstance(error, (Tb2csvError, typer.Exit, SystemExit))
-    )
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C raise KeyboardInterrupt; before and after a command, it ends the process (see ``__main__``)."""
-    ends_process = signal.getsignal(signal.SIGINT) is signal.SIG_DFL
-    if ends_process:
-        signal.signal(signal.SIGINT, _InterruptHandler())
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        if _is_interrupt(error):
-            raise KeyboardInterrupt from error
-        raise
-    finally:
-        if ends_process:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-@contextlib.contextmanager
-def after_change(out: str) -> Iterator[None]:
-    """Let an interrupt say that the output ``out`` is complete."""
-    try:
-        yield
-    except LateInterrupt:
-        raise
-    except BaseException as error:
-        if _is_interrupt(error):
-            raise LateInterrupt(f"{out} is complete") from error
-        raise
 
 
 @contextlib.contextmanager

@@ -83,7 +83,7 @@ def read_runs(
     check_whole_number("chunk_size", chunk_size, 1)
     found = logdir_of(logdir)
     selection = selection or Selection()
-    warm_up = load_polars if decodes else lambda: None
+    warm_up = load_polars if decodes else None
     workers = found.workers(workers)
     runs = selection.choose_runs(found)
     if read_batch is None:
