@@ -38,7 +38,7 @@ def extension(name: str, *depends: str) -> Extension:
 
 SCANNER = extension(
     "tb2csv.event_files._scanner",
-    *(f"tb2csv/event_files/{part}.pxi" for part in ("_crc32c", "_schemas", "_tensor_values", "_wire")),
+    *(f"tb2csv/event_files/{part}.pxi" for part in ("_columns", "_crc32c", "_events", "_metadata", "_schemas", "_tensor_values", "_values", "_wire")),
 )
 # It calls POSIX functions; Windows gets the functions of file_batches.py.
 EXTENSIONS = [SCANNER] if os.name == "nt" else [SCANNER, extension("tb2csv._file_batches")]

@@ -4,8 +4,8 @@
 
 It makes one pass over a buffer, without the interpreter's lock. Each nested message is a cursor with an end, and every
 read is checked against that end; lengths in the file are not trusted. Only regular records are read here. Any other one
-(a group, a repeated field, a graph, plugin content, an event without values, a varint of eleven bytes, a nested message
-that is too long) stops the scan with IRREGULAR, and the reference scanner reads that record. So both scanners agree on
+(a group, a repeated field, a log message, plugin content among fields in an unusual order, a varint of eleven bytes, a
+nested message that is too long) stops the scan with IRREGULAR, and the reference scanner reads that record. So both scanners agree on
 unusual records by construction, and this file does not handle damage.
 
 Formats: TFRecord in tensorflow/core/lib/io/record_writer.h, the messages in event.proto, summary.proto, tensor.proto.
@@ -40,12 +40,29 @@ cdef enum:
     IMAGE = 6
     AUDIO = 7
     OBSOLETE_HISTOGRAM = 8
+    GRAPH_DEF = 9
+    META_GRAPH_DEF = 10
+    RUN_METADATA = 11
+    PLUGIN_CONTENT = 12
 
 cdef enum:
     VARINT = 0
     FIXED64 = 1
     BYTES = 2
     FIXED32 = 5
+
+cdef enum:  # fields of Event, of which at most one is set from FILE_VERSION to META_GRAPH
+    WALL_TIME = 1
+    STEP = 2
+    FILE_VERSION = 3
+    GRAPH = 4
+    SUMMARY = 5
+    LOG_MESSAGE = 6
+    SESSION_LOG = 7
+    TAGGED_RUN_METADATA = 8
+    META_GRAPH = 9
+    SOURCE_METADATA = 10
+    ALTERNATIVES = 0x3F8  # their bits
 
 cdef enum:
     DT_FLOAT = 1
@@ -55,256 +72,19 @@ cdef enum:
     HEAD = 12  # length and its checksum
     FOOT = 4  # the payload's checksum
     MAX_PAYLOAD = 0x7FFFFFFF  # protobuf parses no more, and lengths fit their column
+    SESSION_START = 1
+
+# The tags of ``reference``.
+cdef const uint8_t *RUN_GRAPH_TAG = b"__run_graph__"
+cdef const uint8_t *META_GRAPH_TAG = b"__meta_graph__"
 
 include "_crc32c.pxi"
 include "_wire.pxi"
 include "_schemas.pxi"
-
-
-# Event > Summary > Value > TensorProto.
-
-cdef bint walk_shape(Cursor cursor, Value *value) noexcept nogil:
-    cdef uint32_t field, wire
-    cdef uint64_t number
-    cdef Cursor dim
-    cdef bint unknown = False
-    while cursor.at < cursor.end:
-        if not read_field(&cursor, &field, &wire):
-            return False
-        if field == 2 and wire == BYTES:
-            if value.rank == MAX_RANK or not read_bytes(&cursor, &dim):
-                return False
-            value.dims[value.rank] = 0
-            while dim.at < dim.end:
-                if not read_field(&dim, &field, &wire):
-                    return False
-                if field == 1 and wire == VARINT:
-                    if not read_varint(&dim, &number):
-                        return False
-                    value.dims[value.rank] = <int64_t>number
-                elif field == 1 or not skip(&dim, wire):
-                    return False
-            value.rank += 1
-        elif field == 3 and wire == VARINT:
-            if not read_varint(&cursor, &number):
-                return False
-            unknown = number != 0
-        elif field == 2 or field == 3 or not skip(&cursor, wire):
-            return False
-    if unknown:
-        value.rank = UNKNOWN_RANK
-    return True
-
-
-cdef bint walk_tensor(Cursor cursor, Value *value) noexcept nogil:
-    cdef uint32_t field, wire, seen = 0
-    cdef uint64_t number
-    cdef float single
-    cdef Cursor whole = cursor, inner
-    cdef Cursor content = Cursor(NULL, NULL), floats = Cursor(NULL, NULL), doubles = Cursor(NULL, NULL)
-    cdef Py_ssize_t size
-    while cursor.at < cursor.end:
-        if not read_field(&cursor, &field, &wire):
-            return False
-        if field > 6:  # another *_val field: the decoder's business
-            if not skip(&cursor, wire):
-                return False
-            continue
-        if seen >> field & 1 or wire != (VARINT if field == 1 or field == 3 else BYTES):
-            return False
-        seen |= 1u << field
-        if field == 1 or field == 3:
-            if not read_varint(&cursor, &number):
-                return False
-            if field == 1:
-                value.dtype = <int32_t>number
-            continue
-        if not read_bytes(&cursor, &inner):
-            return False
-        if field == 2:
-            if not walk_shape(inner, value):
-                return False
-        elif field == 4:
-            content = inner
-        elif field == 5:
-            floats = inner
-        else:
-            doubles = inner
-    if content.at < content.end:  # it goes before any *_val, as in TensorFlow
-        value.kind = TENSOR_CONTENT
-        value.payload = floats = doubles = content
-    else:
-        value.kind = TENSOR_PROTO
-        value.payload = whole
-    if value.rank == 0 and value.dtype == DT_FLOAT and floats.end - floats.at == 4:
-        memcpy(&single, floats.at, 4)
-        value.scalar = single
-    elif value.rank == 0 and value.dtype == DT_DOUBLE and doubles.end - doubles.at == 8:
-        memcpy(&value.scalar, doubles.at, 8)
-    else:
-        return True
-    value.kind = SCALAR_TENSOR
-    value.payload = Cursor(NULL, NULL)
-    return True
-
-
-cdef bint walk_value(Cursor cursor, Value *value) noexcept nogil:
-    cdef uint32_t field, wire, seen = 0
-    cdef float single
-    value.kind = NONE
-    value.dtype = 0
-    value.rank = 0
-    value.scalar = NAN
-    value.tag = value.metadata = Cursor(NOTHING, NOTHING)
-    value.payload = Cursor(NULL, NULL)
-    while cursor.at < cursor.end:
-        if not read_field(&cursor, &field, &wire):
-            return False
-        if field > 9:
-            if not skip(&cursor, wire):
-                return False
-            continue
-        # node_name (7) is the tag in logs older than tags: irregular.
-        if field == 7 or seen >> field & 1 or wire != (FIXED32 if field == 2 else BYTES):
-            return False
-        seen |= 1u << field
-        if field == 1:
-            if not read_bytes(&cursor, &value.tag):
-                return False
-        elif field == 9:
-            if not read_bytes(&cursor, &value.metadata):
-                return False
-        elif value.kind != NONE:
-            return False
-        elif field == 2:
-            if cursor.end - cursor.at < 4:
-                return False
-            memcpy(&single, cursor.at, 4)
-            cursor.at += 4
-            value.scalar = single
-            value.kind = SIMPLE_VALUE
-        else:
-            if not read_bytes(&cursor, &value.payload):
-                return False
-            if field == 8:
-                if not walk_tensor(value.payload, value):
-                    return False
-            else:
-                value.kind = OBSOLETE_HISTOGRAM if field == 3 else IMAGE if field == 4 else HISTO if field == 5 else AUDIO
-    return value.tag.end - value.tag.at < 0x7FFFFFFF
-
-
-cdef bint walk_strings(Cursor cursor, uint32_t last, Cursor *found) noexcept nogil:
-    """Find the fields 1 to ``last``, all of them strings or messages, each at most once."""
-    cdef uint32_t field, wire, seen = 0
-    while cursor.at < cursor.end:
-        if not read_field(&cursor, &field, &wire):
-            return False
-        if field > last:
-            if not skip(&cursor, wire):
-                return False
-        elif seen >> field & 1 or wire != BYTES or not read_bytes(&cursor, &found[field]):
-            return False
-        else:
-            seen |= 1u << field
-    return True
-
-
-cdef bint has_content(Cursor metadata) noexcept nogil:
-    """Return whether a SummaryMetadata has plugin content, which is not in a schema, or is irregular."""
-    cdef Cursor outer[4]
-    cdef Cursor inner[3]
-    outer[1] = inner[2] = Cursor(NOTHING, NOTHING)
-    return (not walk_strings(metadata, 3, outer) or not walk_strings(outer[1], 2, inner)
-            or inner[2].at < inner[2].end)
-
-
-cdef struct Columns:
-    int32_t *schema_id
-    double *wall_time
-    int64_t *step
-    double *scalar
-    int64_t *payload_offset
-    int32_t *payload_length
-    Py_ssize_t size, capacity, without_row
-
-
-cdef int walk_event(
-    Cursor cursor, const uint8_t *origin, int64_t base, SchemaTable schemas, Columns *columns
-) noexcept nogil:
-    cdef uint32_t field, wire, seen = 0
-    cdef uint64_t number
-    cdef double wall_time = 0
-    cdef int64_t step = 0
-    cdef Cursor summary = Cursor(NULL, NULL), inner
-    cdef Value value
-    cdef int32_t schema_id
-    cdef Py_ssize_t row, without_row = 0
-    cdef int64_t offset = base + (cursor.at - origin)
-    while cursor.at < cursor.end:
-        if not read_field(&cursor, &field, &wire):
-            return IRREGULAR
-        if field <= 10:
-            if seen >> field & 1:
-                return IRREGULAR
-            seen |= 1u << field
-        if field == 1 and wire == FIXED64 and cursor.end - cursor.at >= 8:
-            memcpy(&wall_time, cursor.at, 8)
-            cursor.at += 8
-        elif field == 2 and wire == VARINT:
-            if not read_varint(&cursor, &number):
-                return IRREGULAR
-            step = <int64_t>number
-        elif field == 5 and wire == BYTES:
-            if not read_bytes(&cursor, &summary):
-                return IRREGULAR
-        elif (field == 3 or field == 10) and wire == BYTES:  # file_version, source_metadata
-            if not read_bytes(&cursor, &inner):
-                return IRREGULAR
-        elif field <= 10 or not skip(&cursor, wire):
-            return IRREGULAR
-    row = columns.size
-    while summary.at < summary.end:
-        if not read_field(&summary, &field, &wire):
-            return IRREGULAR
-        if field != 1:
-            if not skip(&summary, wire):
-                return IRREGULAR
-            continue
-        if wire != BYTES or not read_bytes(&summary, &inner) or not walk_value(inner, &value):
-            return IRREGULAR
-        schema_id = schemas.guessed(&value)
-        if schema_id < 0:
-            if has_content(value.metadata):
-                return IRREGULAR
-            schema_id = schemas.schema_of(&value)
-            if schema_id < 0:
-                return OUT_OF_MEMORY
-        if value.kind == NONE:
-            if row > columns.size and columns.schema_id[row - 1] == schema_id:
-                columns.scalar[row - 1] += 1
-                without_row += 1
-                continue
-            value.scalar = 1
-        if row == columns.capacity:
-            return FULL
-        columns.schema_id[row] = schema_id
-        columns.wall_time[row] = wall_time
-        columns.step[row] = step
-        columns.scalar[row] = value.scalar
-        if value.payload.at is NULL or value.payload.at == value.payload.end:
-            columns.payload_offset[row] = 0
-            columns.payload_length[row] = 0
-        else:
-            columns.payload_offset[row] = base + (value.payload.at - origin)
-            columns.payload_length[row] = <int32_t>(value.payload.end - value.payload.at)
-        row += 1
-    # An event without values leaves a mark, except a file's first with its version, which is read elsewhere.
-    if row == columns.size and (offset != HEAD or not seen >> 3 & 1 or seen >> 5 & 1):
-        return IRREGULAR
-    columns.size = row
-    columns.without_row += without_row
-    return MORE
+include "_columns.pxi"
+include "_metadata.pxi"
+include "_values.pxi"
+include "_events.pxi"
 
 
 cdef int scan_frames(
@@ -373,6 +153,17 @@ cdef bytes bytes_of(Cursor cursor):
     return PyBytes_FromStringAndSize(<const char *>cursor.at, cursor.end - cursor.at)
 
 
+def read_head(const uint8_t[::1] event not None):
+    """Return the time, step and version of an Event, or None if it is irregular; see ``reference.read_head``."""
+    cdef EventFields fields
+    cdef Cursor cursor = Cursor(NOTHING, NOTHING)
+    if event.shape[0] > 0:
+        cursor = Cursor(&event[0], &event[0] + event.shape[0])
+    if not walk_fields(cursor, &fields):
+        return None
+    return fields.wall_time, fields.step, bytes_of(fields.part) if fields.seen >> FILE_VERSION & 1 else None
+
+
 def read_metadata(const uint8_t[::1] serialized not None):
     """Return the parts of a SummaryMetadata, or None if it is irregular; see ``reference.read_metadata``."""
     cdef Cursor outer[4]
@@ -401,14 +192,14 @@ def scan(const uint8_t[::1] buffer not None, Py_ssize_t start, int64_t base, Sch
     cdef int64_t[::1] step = columns.step, payload_offset = columns.payload_offset
     cdef int32_t[::1] payload_length = columns.payload_length
     cdef Columns pointers
-    cdef Py_ssize_t records = 0, position = start, end = buffer.shape[0]
+    cdef Py_ssize_t records = 0, position = start, end = buffer.shape[0], number
     cdef int status
     if not 0 <= start <= end:
         raise IndexError(start)
     if end == 0:
         return MORE, start, 0
+    memset(&pointers, 0, sizeof(Columns))
     pointers.size = columns.size
-    pointers.without_row = 0
     pointers.capacity = schema_id.shape[0]
     if min(wall_time.shape[0], step.shape[0], scalar.shape[0], payload_offset.shape[0],
            payload_length.shape[0]) < pointers.capacity:
@@ -421,10 +212,24 @@ def scan(const uint8_t[::1] buffer not None, Py_ssize_t start, int64_t base, Sch
     pointers.scalar = &scalar[0]
     pointers.payload_offset = &payload_offset[0]
     pointers.payload_length = &payload_length[0]
-    with nogil:
-        status = scan_frames(&buffer[0], &position, end, base, schemas, &pointers, &records)
-    if status == OUT_OF_MEMORY:
-        raise MemoryError
-    columns.size = pointers.size
-    columns.without_row += pointers.without_row
+    try:
+        with nogil:
+            status = scan_frames(&buffer[0], &position, end, base, schemas, &pointers, &records)
+        if status == OUT_OF_MEMORY:
+            raise MemoryError
+        columns.size = pointers.size
+        columns.without_row += pointers.without_row
+        if pointers.contents.size:
+            columns.add_contents(bytes_of(Cursor(
+                <const uint8_t *>pointers.contents.items,
+                <const uint8_t *>(pointers.contents.items + pointers.contents.size),
+            )))
+        for number in range(pointers.marks.size):
+            columns.add_mark(
+                pointers.marks.items[number].row, pointers.marks.items[number].step,
+                is_start=pointers.marks.items[number].is_start, has_summary=pointers.marks.items[number].has_summary,
+            )
+    finally:
+        free(pointers.contents.items)
+        free(pointers.marks.items)
     return status, position, records

@@ -1,5 +1,9 @@
 # Schemas: tag, metadata, kind, dtype and shape, stored once.
 
+cdef enum:
+    SHORT_METADATA = 256
+
+
 cdef struct Value:
     int32_t kind
     int32_t dtype
@@ -9,6 +13,7 @@ cdef struct Value:
     Cursor metadata
     Cursor payload
     double scalar
+    uint8_t short_metadata[SHORT_METADATA]  # without plugin content, if there is some
 
 
 cdef struct KeyHead:

@@ -22,7 +22,6 @@ from tb2csv.event_files.framing import (
     recover,
 )
 from tb2csv.event_files.not_event_files import HEAD_BYTES, reason_not_event_file
-from tb2csv.event_files.reference import EventHead
 from tb2csv.event_files.scanners import default_scanner
 from tb2csv.event_files.sound_records import sound_ranges
 from tb2csv.event_files.unlisted_damage import MAX_LISTED, UnlistedDamage
@@ -336,6 +335,22 @@ class EventFileReader:
             self.account.unlisted.add(self.offset, length, lost=lost)
 
 
+class EventHead(NamedTuple):
+    """An event without its values."""
+
+    #: In seconds since the epoch; infinity if it is unknown.
+    wall_time: float
+    step: int
+    #: The number in ``brain.Event:2``: -1 if the event has another version text, None if it has no version.
+    version: float | None
+
+
+#: The head of a file whose first event cannot be read.
+NO_HEAD: Final = EventHead(math.inf, 0, None)
+
+_VERSION_PREFIX: Final = "brain.Event:"
+
+
 def first_event(source: ByteSource) -> EventHead:
     """Return a file's first event: its wall time in seconds since the epoch, its step, and the format's version.
 
@@ -348,20 +363,25 @@ def first_event(source: ByteSource) -> EventHead:
         payload, foot = rest[:length], rest[length:]
         if is_payload_sound([payload], foot):
             with contextlib.suppress(DecodeError):
-                return _orderable(reference.read_head(payload))
+                return _event_head(payload)
     scanner = default_scanner()
     reader = EventFileReader(source, scanner, scanner.schema_table(), chunk_size=_SMALL_CHUNK_SIZE)
     for _ in reader.blocks():
         start, stop, needs_head = next(sound_ranges(reader.account))
         if not needs_head:
             stop = start + HEAD_SIZE + unpack_head(source.read_at(start, HEAD_SIZE))[0] + FOOT_SIZE
-        return _orderable(reference.read_head(source.read_at(start + HEAD_SIZE, stop - FOOT_SIZE - start - HEAD_SIZE)))
+        return _event_head(source.read_at(start + HEAD_SIZE, stop - FOOT_SIZE - start - HEAD_SIZE))
     return NO_HEAD
 
 
-#: The head of a file whose first event cannot be read.
-NO_HEAD: Final = EventHead(math.inf, 0, None)
-
-
-def _orderable(head: EventHead) -> EventHead:
-    return head._replace(wall_time=math.inf) if math.isnan(head.wall_time) else head
+def _event_head(event: bytes) -> EventHead:
+    """Return the head of an event; raise DecodeError if the bytes are not an event."""
+    wall_time, step, text = default_scanner().read_head(event) or reference.read_head(event)
+    version = None
+    if text is not None:
+        _, _, number = text.decode("utf-8", "replace").rpartition(_VERSION_PREFIX)
+        try:
+            version = float(number)
+        except ValueError:
+            version = -1.0
+    return EventHead(math.inf if math.isnan(wall_time) else wall_time, step, version)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import struct
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tb2csv.errors import DecodeError
 from tb2csv.event_files.event_messages import SHALLOW_EVENT, parse
@@ -52,7 +52,6 @@ _NO_SCALAR: Final = float("nan")
 #: The start of the key of an empty value.
 _EMPTY_KEY: Final = struct.pack("<i", ValueKind.NONE)
 
-_VERSION_PREFIX: Final = "brain.Event:"
 _SESSION_START: Final = 1
 
 
@@ -88,8 +87,8 @@ def scan(
 
     ``buffer`` holds the bytes of the file from offset ``base``. Returns the reason for the stop, the position in the
     buffer of the record that stopped it, and the number of records before it. Values go into ``columns`` and their
-    schemas into ``schemas``; both scanners fill them alike. An event without values stops a scan, unless it is the
-    file's first and has the version: ``read_event`` makes a mark of it.
+    schemas into ``schemas``; both scanners fill them alike. An event without values becomes a mark, unless it is the
+    file's first and has the version.
     """
     rows = _Rows(columns.size)
     status, position, records = _scan(buffer, start, base, schemas, rows)
@@ -98,21 +97,38 @@ def scan(
 
 
 class _Rows:
-    """Rows that are appended to columns at once, with their plugin contents."""
+    """Rows that are appended to columns at once, with their plugin contents and marks."""
 
     def __init__(self, first_row: int) -> None:
         """Start with no rows; the first one added becomes row ``first_row`` of the columns."""
         self.packed, self.without_row = bytearray(), 0
+        self.marks: list[SessionMark] = []
         self._contents = bytearray()
         self._first_row = first_row
 
+    @property
+    def next_row(self) -> int:
+        """The number of the next row."""
+        return self._first_row + len(self.packed) // ROW_SIZE
+
     def add_content(self, offset: int, length: int) -> None:
         """Add the content of the next row."""
-        self._contents += pack_content(self._first_row + len(self.packed) // ROW_SIZE, offset, length)
+        self._contents += pack_content(self.next_row, offset, length)
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """The lengths in bytes of the rows and of the contents, for ``cut``."""
+        return len(self.packed), len(self._contents)
+
+    def cut(self, lengths: tuple[int, int]) -> None:
+        """Drop the rows and contents of an event that turned out to be damaged."""
+        del self.packed[lengths[0] :]
+        del self._contents[lengths[1] :]
 
     def append_to(self, columns: ValueColumns) -> None:
-        """Append the rows and their contents."""
+        """Append the rows, and what is beside them."""
         columns.add_contents(self._contents)
+        columns.marks += self.marks
         columns.extend(self.packed)
         columns.without_row += self.without_row
 
@@ -134,11 +150,11 @@ def _scan(buffer: memoryview, start: int, base: int, schemas: SchemaTable, rows:
         event = bytes(buffer[payload:foot])
         if not is_payload_sound([event], buffer[foot : foot + FOOT_SIZE]):
             return ScanStatus.BAD_PAYLOAD_CRC, position, records
+        complete = rows.lengths
         try:
-            is_filled = _add_rows(event, base + payload, schemas, rows)
+            _add_rows(event, base + payload, schemas, rows)
         except DecodeError:
-            return ScanStatus.IRREGULAR, position, records
-        if not is_filled and not _is_first_with_version(event, base + payload):
+            rows.cut(complete)
             return ScanStatus.IRREGULAR, position, records
         position = foot + FOOT_SIZE
         records += 1
@@ -174,31 +190,15 @@ def read_metadata(serialized: bytes) -> tuple[bytes, bytes, bytes, bytes] | None
     return plugin.plugin_name, plugin.content, message.display_name, message.summary_description
 
 
-class EventHead(NamedTuple):
-    """An event without its values."""
-
-    #: In seconds since the epoch; infinity if it is unknown.
-    wall_time: float
-    step: int
-    #: The number in ``brain.Event:2``: -1 if the event has another version text, None if it has no version.
-    version: float | None
-
-
-def read_head(event: bytes) -> EventHead:
-    """Parse an Event without its values; its nested messages may be broken.
+def read_head(event: bytes) -> tuple[float, int, bytes | None]:
+    """Return an Event's time, step and version text, if it has one; its nested messages may be broken.
 
     Raises:
         DecodeError: the bytes are not an Event.
     """
     message = parse(SHALLOW_EVENT, event)
-    version = None
-    if message.WhichOneof("what") == "file_version":
-        _, _, number = message.file_version.decode("utf-8", "replace").rpartition(_VERSION_PREFIX)
-        try:
-            version = float(number)
-        except ValueError:
-            version = -1.0
-    return EventHead(message.wall_time, message.step, version)
+    version = message.file_version if message.WhichOneof("what") == "file_version" else None
+    return message.wall_time, message.step, version
 
 
 def _is_first_with_version(event: bytes, offset: int) -> bool:
@@ -236,13 +236,12 @@ def read_event(event: bytes, offset: int, schemas: SchemaTable, columns: ValueCo
         DecodeError: the bytes are not an Event. Nothing is appended.
     """
     rows = _Rows(columns.size)
-    if not _add_rows(event, offset, schemas, rows) and not _is_first_with_version(event, offset):
-        columns.marks.append(_mark(event, columns.size))
+    _add_rows(event, offset, schemas, rows)
     rows.append_to(columns)
 
 
-def _add_rows(event: bytes, offset: int, schemas: SchemaTable, rows: _Rows) -> bool:
-    """Add the rows of an event's values, and return whether it has any; raise DecodeError if it is not an Event."""
+def _add_rows(event: bytes, offset: int, schemas: SchemaTable, rows: _Rows) -> None:
+    """Add the rows of an event's values, or a mark if it has none; raise DecodeError if it is not an Event."""
     message = parse("Event", event)
     wall_time, step = message.wall_time, message.step
     values = _values(message)
@@ -251,15 +250,18 @@ def _add_rows(event: bytes, offset: int, schemas: SchemaTable, rows: _Rows) -> b
     for key, scalar, payload, content in joined:
         schema_id = schemas.intern(key)
         if content:
-            content_cursor = _place(event, content, content_cursor)
-            rows.add_content(offset + content_cursor, len(content))
+            place = _place(event, content, content_cursor)
+            rows.add_content(offset + place, len(content))
+            content_cursor = place + len(content)
         if not payload:
             rows.packed += pack_row(schema_id, wall_time, step, scalar, 0, 0)
             continue
-        cursor = _place(event, payload, cursor)
-        rows.packed += pack_row(schema_id, wall_time, step, scalar, offset + cursor, len(payload))
+        place = _place(event, payload, cursor)
+        rows.packed += pack_row(schema_id, wall_time, step, scalar, offset + place, len(payload))
+        cursor = place + len(payload)
     rows.without_row += len(values) - len(joined)
-    return bool(values)
+    if not values and not _is_first_with_version(event, offset):
+        rows.marks.append(_mark(event, rows.next_row))
 
 
 def _joined_empty(values: list[_Value]) -> list[_Value]:

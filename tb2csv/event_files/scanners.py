@@ -27,6 +27,8 @@ class Scanner(NamedTuple):
     group: Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], None]
     #: As ``reference.read_metadata``; None also for metadata that only the reference can read.
     read_metadata: Callable[[bytes], tuple[bytes, bytes, bytes, bytes] | None]
+    #: As ``reference.read_head``; None for an event that only the reference can read.
+    read_head: Callable[[bytes], tuple[float, int, bytes | None] | None]
     #: As ``reference.split_values``.
     split_values: SplitValues
 
@@ -39,6 +41,7 @@ SCANNERS: Final = {
         reference.PythonSchemaTable,
         reference.group,
         reference.read_metadata,
+        reference.read_head,
         reference.split_values,
     )
 }
@@ -49,6 +52,7 @@ if COMPILED is not None:
         COMPILED.SchemaTable,
         COMPILED.group,
         COMPILED.read_metadata,
+        COMPILED.read_head,
         COMPILED.split_values,
     )
 

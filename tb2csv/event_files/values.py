@@ -185,6 +185,10 @@ class ValueColumns:
         """Add items of ``contents`` as bytes, as ``pack_content`` or an array gives them."""
         self._contents += packed
 
+    def add_mark(self, row: int, step: int, *, is_start: bool, has_summary: bool) -> None:
+        """Add an event without values."""
+        self.marks.append(SessionMark(row, step, is_start, has_summary))
+
     def extend(self, rows: bytes | bytearray) -> None:
         """Add rows that ``pack_row`` made, concatenated."""
         table = np.frombuffer(rows, np.dtype(_ROW_FIELDS))

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tb2csv.event_files.reference import EventHead
+    from tb2csv.event_files.event_file import EventHead
     from tb2csv.event_files.values import ValueBlock, ValueSchema
     from tb2csv.logdir import EventFile, Run
     from tb2csv.runs.decoded_rows import Rows, UndecodableValue

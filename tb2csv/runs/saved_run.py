@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tb2csv.errors import Damage
-from tb2csv.event_files.event_file import FileStats, Fingerprint
-from tb2csv.event_files.reference import EventHead
+from tb2csv.event_files.event_file import EventHead, FileStats, Fingerprint
 from tb2csv.event_files.unlisted_damage import UnlistedDamage
 from tb2csv.event_files.values import SessionMark
 from tb2csv.plain_data import ANYTHING, COUNT, DictOf, Either, ListOf, Maybe, check

@@ -65,8 +65,15 @@ class Scanned:
         keys = [self.schemas.key(number) for number in range(len(self.schemas))]
         starts, lengths = columns.payload_offset[:size].tolist(), columns.payload_length[:size].tolist()
         payloads = [bytes(buffer[at - base :][:length]) for at, length in zip(starts, lengths, strict=True) if length]
+        contents = [(row, bytes(buffer[at - base :][:length])) for row, at, length in columns.contents.tolist()]
         cells = [getattr(columns, name)[:size].tobytes() for name in _PLAIN_COLUMNS]
-        return keys, columns.marks, payloads, cells
+        return keys, columns.marks, payloads, contents, cells
+
+
+def check_head(event: bytes) -> None:
+    """Compare the heads of an event, if the compiled scanner reads it."""
+    if (found := SCANNERS["compiled"].read_head(event)) is not None:
+        assert repr(found) == repr(reference.read_head(event))
 
 
 class ScannerTarget:
@@ -88,6 +95,7 @@ class ScannerTarget:
         compiled.begin()
         expected.begin()
         position = 0
+        check_head(bytes(buffer[12:-4]))
         while True:
             status, stop, records = compiled.scan(buffer, position, base)
             assert expected.scan(buffer[:stop], position, base) == (ScanStatus.MORE, stop, records)
