@@ -7,6 +7,7 @@ not try. From Python 3.11 on, they use the stable interface of Python alone: one
 import os
 import sys
 import sysconfig
+from pathlib import Path
 
 from setuptools import Extension, setup
 
@@ -36,10 +37,7 @@ def extension(name: str, *depends: str) -> Extension:
     )
 
 
-SCANNER = extension(
-    "tb2csv.event_files._scanner",
-    *(f"tb2csv/event_files/{part}.pxi" for part in ("_columns", "_crc32c", "_events", "_metadata", "_schemas", "_tensor_values", "_values", "_wire")),
-)
+SCANNER = extension("tb2csv.event_files._scanner", *map(str, sorted(Path("tb2csv/event_files").glob("*.pxi"))))
 # It calls POSIX functions; Windows gets the functions of file_batches.py.
 EXTENSIONS = [SCANNER] if os.name == "nt" else [SCANNER, extension("tb2csv._file_batches")]
 
