@@ -51,15 +51,24 @@ cdef inline void set_row(
         columns.payload_length[row] = <int32_t>(value.payload.end - value.payload.at)
 
 
-cdef bint add_content(Contents *contents, Py_ssize_t number, Py_ssize_t row, int64_t offset, Cursor content) noexcept nogil:
+cdef void *with_room(void *items, Py_ssize_t size, Py_ssize_t *capacity, size_t item_size) noexcept nogil:
+    """Return a list with room for another item, or NULL if memory ran out; the list is as it was then."""
+    if size < capacity[0]:
+        return items
+    items = realloc(items, (2 * size + 16) * item_size)
+    if items is not NULL:
+        capacity[0] = 2 * size + 16
+    return items
+
+
+cdef bint add_content(
+    Contents *contents, Py_ssize_t number, Py_ssize_t row, int64_t offset, Cursor content
+) noexcept nogil:
     """Set the item ``number``, which counts once its event is complete; return False if memory ran out."""
-    cdef void *items
-    if number == contents.capacity:
-        items = realloc(contents.items, (2 * number + 16) * sizeof(Content))
-        if items is NULL:
-            return False
-        contents.items = <Content *>items
-        contents.capacity = 2 * number + 16
+    cdef void *items = with_room(contents.items, number, &contents.capacity, sizeof(Content))
+    if items is NULL:
+        return False
+    contents.items = <Content *>items
     contents.items[number].row = row
     contents.items[number].offset = offset
     contents.items[number].length = <int32_t>(content.end - content.at)
@@ -67,13 +76,11 @@ cdef bint add_content(Contents *contents, Py_ssize_t number, Py_ssize_t row, int
 
 
 cdef bint add_mark(Marks *marks, Py_ssize_t row, int64_t step, bint is_start, bint has_summary) noexcept nogil:
-    cdef void *items
-    if marks.size == marks.capacity:
-        items = realloc(marks.items, (2 * marks.size + 16) * sizeof(Mark))
-        if items is NULL:
-            return False
-        marks.items = <Mark *>items
-        marks.capacity = 2 * marks.size + 16
+    """Add a mark; return False if memory ran out."""
+    cdef void *items = with_room(marks.items, marks.size, &marks.capacity, sizeof(Mark))
+    if items is NULL:
+        return False
+    marks.items = <Mark *>items
     marks.items[marks.size] = Mark(row, step, is_start, has_summary)
     marks.size += 1
     return True

@@ -16,6 +16,12 @@ cdef bint walk_strings(Cursor cursor, uint32_t last, Cursor *found) noexcept nog
     return True
 
 
+cdef bint walk_metadata(Cursor cursor, Cursor *outer, Cursor *inner) noexcept nogil:
+    """Find plugin_data, display_name and description in ``outer[1:4]``, plugin_name and content in ``inner[1:3]``."""
+    outer[1] = outer[2] = outer[3] = inner[1] = inner[2] = Cursor(NOTHING, NOTHING)
+    return walk_strings(cursor, 3, outer) and walk_strings(outer[1], 2, inner)
+
+
 cdef inline uint8_t *put_size(uint8_t *room, uint8_t key, size_t size) noexcept nogil:
     """Write the key and the size of a string, and return the place after them."""
     room[0] = key
@@ -47,17 +53,15 @@ cdef bint cut_content(Value *value, Cursor *content) noexcept nogil:
     cdef Cursor rest
     cdef uint8_t *room = value.short_metadata
     cdef int i
-    for i in range(4):
-        outer[i] = Cursor(NOTHING, NOTHING)
-    for i in range(3):
-        inner[i] = Cursor(NOTHING, NOTHING)
-    content[0] = inner[2]
-    if not walk_strings(value.metadata, 3, outer) or not walk_strings(outer[1], 2, inner):
+    content[0] = Cursor(NOTHING, NOTHING)
+    if not walk_metadata(value.metadata, outer, inner):
         return False
     if inner[2].at == inner[2].end:
         return True
     # The sizes of fields in the order of their numbers add up only if nothing else is there, and if none is overlong.
-    if field_size(inner[1]) + field_size(inner[2]) != <size_t>(outer[1].end - outer[1].at) or inner[2].end != outer[1].end:
+    if field_size(inner[1]) + field_size(inner[2]) != <size_t>(outer[1].end - outer[1].at):
+        return False
+    if inner[2].end != outer[1].end:
         return False
     rest = Cursor(outer[1].end, value.metadata.end)
     if value.metadata.at + field_size(outer[1]) != rest.at:

@@ -5,8 +5,8 @@
 It makes one pass over a buffer, without the interpreter's lock. Each nested message is a cursor with an end, and every
 read is checked against that end; lengths in the file are not trusted. Only regular records are read here. Any other one
 (a group, a repeated field, a log message, plugin content among fields in an unusual order, a varint of eleven bytes, a
-nested message that is too long) stops the scan with IRREGULAR, and the reference scanner reads that record. So both scanners agree on
-unusual records by construction, and this file does not handle damage.
+nested message that is too long) stops the scan with IRREGULAR, and the reference scanner reads that record. So both
+scanners agree on unusual records by construction, and this file does not handle damage.
 
 Formats: TFRecord in tensorflow/core/lib/io/record_writer.h, the messages in event.proto, summary.proto, tensor.proto.
 
@@ -168,16 +168,9 @@ def read_metadata(const uint8_t[::1] serialized not None):
     """Return the parts of a SummaryMetadata, or None if it is irregular; see ``reference.read_metadata``."""
     cdef Cursor outer[4]
     cdef Cursor inner[3]
-    cdef int i
-    for i in range(4):
-        outer[i] = Cursor(NOTHING, NOTHING)
-    for i in range(3):
-        inner[i] = Cursor(NOTHING, NOTHING)
     if serialized.shape[0] == 0:
         return b"", b"", b"", b""
-    if not walk_strings(Cursor(&serialized[0], &serialized[0] + serialized.shape[0]), 3, outer):
-        return None
-    if not walk_strings(outer[1], 2, inner):
+    if not walk_metadata(Cursor(&serialized[0], &serialized[0] + serialized.shape[0]), outer, inner):
         return None
     return bytes_of(inner[1]), bytes_of(inner[2]), bytes_of(outer[2]), bytes_of(outer[3])
 

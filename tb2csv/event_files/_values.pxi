@@ -127,5 +127,7 @@ cdef bint walk_value(Cursor cursor, Value *value) noexcept nogil:
                 if not walk_tensor(value.payload, value):
                     return False
             else:
-                value.kind = OBSOLETE_HISTOGRAM if field == 3 else IMAGE if field == 4 else HISTO if field == 5 else AUDIO
+                value.kind = (
+                    OBSOLETE_HISTOGRAM if field == 3 else IMAGE if field == 4 else HISTO if field == 5 else AUDIO
+                )
     return value.tag.end - value.tag.at < 0x7FFFFFFF
